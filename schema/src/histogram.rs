@@ -1,0 +1,224 @@
+//! The one latency sketch: an OpenTelemetry exponential histogram of fixed scale 5.
+//!
+//! Bucket `i` holds values in `(2^(i/32), 2^((i+1)/32)]` (OpenTelemetry metrics data model,
+//! "Exponential Scale"; also Prometheus native histogram schema 5). A fixed scale makes merging a
+//! plain vector add, so that the answer does not depend on the order in which parts were merged; a
+//! t-digest's does. The price is a relative error of at most `(b - 1) / (b + 1)` with `b = 2^(1/32)`,
+//! which is 1.083 %.
+//!
+//! Limits: values are durations in nanoseconds, so the indices span at most 64 * 32 buckets.
+
+/// Buckets per power of two: 2^5.
+const BUCKETS_PER_OCTAVE: f64 = 32.0;
+
+/// The largest bucket index that a `u64` can fall into; keeps the vector bounded whatever is recorded.
+const INDEX_MAX: i32 = 64 * 32 - 1;
+
+/// Counts of durations by bucket, with the exact count, sum, minimum and maximum beside them.
+///
+/// Counts are weights (a sampled span stands for more than one call), so they are `f64`; whole
+/// counts stay exact up to 2^53.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct LatencyHistogram {
+    /// Weight of values that were exactly zero, which no logarithmic bucket can hold.
+    zero_count: f64,
+    /// Index of `counts[0]`.
+    offset: i32,
+    counts: Vec<f64>,
+    count: f64,
+    sum_nano: f64,
+    min_nano: u64,
+    max_nano: u64,
+}
+
+impl LatencyHistogram {
+    /// Adds one observation of `duration_nano` nanoseconds that stands for `weight` calls.
+    /// A weight that is not finite and positive is ignored.
+    pub fn record(&mut self, duration_nano: u64, weight: f64) {
+        if !(weight.is_finite() && weight > 0.0) {
+            return;
+        }
+        let first = self.count == 0.0;
+        self.min_nano = if first { duration_nano } else { self.min_nano.min(duration_nano) };
+        self.max_nano = self.max_nano.max(duration_nano);
+        self.count += weight;
+        self.sum_nano += duration_nano as f64 * weight;
+        match bucket_index(duration_nano) {
+            None => self.zero_count += weight,
+            Some(index) => *self.bucket(index) += weight,
+        }
+    }
+
+    /// Adds all of `other`: bucket by bucket, so merging is associative and commutative for whole weights.
+    pub fn merge(&mut self, other: &LatencyHistogram) {
+        if other.count == 0.0 {
+            return;
+        }
+        let first = self.count == 0.0;
+        self.min_nano = if first { other.min_nano } else { self.min_nano.min(other.min_nano) };
+        self.max_nano = self.max_nano.max(other.max_nano);
+        self.count += other.count;
+        self.sum_nano += other.sum_nano;
+        self.zero_count += other.zero_count;
+        for (i, weight) in other.counts.iter().enumerate().filter(|(_, w)| **w > 0.0) {
+            *self.bucket(other.offset + i as i32) += weight;
+        }
+    }
+
+    /// Total weight recorded.
+    pub fn count(&self) -> f64 {
+        self.count
+    }
+
+    /// Weighted sum of durations, nanoseconds.
+    pub fn sum_nano(&self) -> f64 {
+        self.sum_nano
+    }
+
+    /// Largest duration recorded, nanoseconds; exact. `None` when empty.
+    pub fn max_nano(&self) -> Option<u64> {
+        (self.count > 0.0).then_some(self.max_nano)
+    }
+
+    /// Smallest duration recorded, nanoseconds; exact. `None` when empty.
+    pub fn min_nano(&self) -> Option<u64> {
+        (self.count > 0.0).then_some(self.min_nano)
+    }
+
+    /// The duration (nanoseconds) at nearest rank `ceil(q * count)`, within 1.09 % of the exact one.
+    ///
+    /// `q` is a ratio 0..=1 and is clamped to it. `None` when nothing was recorded.
+    /// The value returned for a bucket `(lo, hi]` is `2 * lo * hi / (lo + hi)`, which makes the relative
+    /// error equal at both ends (DDSketch, Masson et al. 2019, section 2.1), clamped to the exact
+    /// minimum and maximum.
+    pub fn quantile(&self, q: f64) -> Option<f64> {
+        if self.count == 0.0 {
+            return None;
+        }
+        let rank = (q.clamp(0.0, 1.0) * self.count).ceil().max(1.0);
+        let mut seen = self.zero_count;
+        if seen >= rank {
+            return Some(0.0);
+        }
+        for (i, weight) in self.counts.iter().enumerate() {
+            seen += weight;
+            if seen >= rank {
+                let value = representative(self.offset + i as i32);
+                return Some(value.clamp(self.min_nano as f64, self.max_nano as f64));
+            }
+        }
+        Some(self.max_nano as f64)
+    }
+
+    fn bucket(&mut self, index: i32) -> &mut f64 {
+        if self.counts.is_empty() {
+            self.offset = index;
+        }
+        if index < self.offset {
+            let missing = (self.offset - index) as usize;
+            self.counts.splice(0..0, std::iter::repeat_n(0.0, missing));
+            self.offset = index;
+        }
+        let position = (index - self.offset) as usize;
+        if position >= self.counts.len() {
+            self.counts.resize(position + 1, 0.0);
+        }
+        &mut self.counts[position]
+    }
+}
+
+/// The bucket that holds `value`, or `None` for zero. Exact at bucket bounds that are powers of two;
+/// elsewhere a value within one rounding error of a bound may fall on either side, as the data model allows.
+fn bucket_index(value: u64) -> Option<i32> {
+    if value == 0 {
+        return None;
+    }
+    if value.is_power_of_two() {
+        // 2^k is the upper bound of bucket 32k - 1; the logarithm could round it into the next.
+        return Some(value.trailing_zeros() as i32 * BUCKETS_PER_OCTAVE as i32 - 1);
+    }
+    let index = ((value as f64).log2() * BUCKETS_PER_OCTAVE).ceil() as i32 - 1;
+    Some(index.min(INDEX_MAX))
+}
+
+fn representative(index: i32) -> f64 {
+    let lower = (f64::from(index) / BUCKETS_PER_OCTAVE).exp2();
+    let upper = (f64::from(index + 1) / BUCKETS_PER_OCTAVE).exp2();
+    2.0 * lower * upper / (lower + upper)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// (2^(1/32) - 1) / (2^(1/32) + 1) = 0.010830...
+    const RELATIVE_ERROR: f64 = 0.010_831;
+
+    fn of(values: &[u64]) -> LatencyHistogram {
+        let mut histogram = LatencyHistogram::default();
+        values.iter().for_each(|v| histogram.record(*v, 1.0));
+        histogram
+    }
+
+    #[test]
+    fn every_duration_comes_back_within_the_bound() {
+        // One value at a time, three around each power of two and each decade: nothing to hide behind.
+        let around = |v: u64| [v.saturating_sub(1), v, v.saturating_add(1)];
+        let values = (0..63).map(|k| 1u64 << k).chain((0..19).map(|d| 10u64.pow(d))).flat_map(around);
+        for value in values.filter(|v| *v > 0) {
+            let index = bucket_index(value).expect("value is not zero");
+            let got = representative(index);
+            let error = (got - value as f64).abs() / value as f64;
+            assert!(error <= RELATIVE_ERROR, "{value} -> bucket {index} -> {got}, error {error}");
+        }
+    }
+
+    #[test]
+    fn quantiles_are_nearest_rank_within_the_bound() {
+        // 1..=1000 microseconds: the nearest rank of q is exactly the ceil(1000 q)-th value.
+        let values: Vec<u64> = (1..=1000).map(|us| us * 1_000).collect();
+        let histogram = of(&values);
+        for (q, exact_us) in [(0.001, 1.0), (0.5, 500.0), (0.9, 900.0), (0.99, 990.0), (1.0, 1000.0)] {
+            let got = histogram.quantile(q).expect("not empty");
+            let error = (got - exact_us * 1_000.0).abs() / (exact_us * 1_000.0);
+            assert!(error <= RELATIVE_ERROR, "q{q}: {got}, error {error}");
+        }
+    }
+
+    #[test]
+    fn a_single_value_is_exact() {
+        let histogram = of(&[123_456_789]);
+        assert_eq!(histogram.quantile(0.99), Some(123_456_789.0));
+        assert_eq!(histogram.max_nano(), Some(123_456_789));
+    }
+
+    #[test]
+    fn merging_equals_recording_together() {
+        let (a, b) = ([5, 0, 7_000, 1 << 40], [1, 2, 3, u64::MAX]);
+        let mut merged = of(&a);
+        merged.merge(&of(&b));
+        let together = of(&[a.as_slice(), b.as_slice()].concat());
+        assert_eq!(merged.counts, together.counts);
+        assert_eq!((merged.count(), merged.min_nano(), merged.max_nano()), (8.0, Some(0), Some(u64::MAX)));
+        let mut other_way = of(&b);
+        other_way.merge(&of(&a));
+        assert_eq!(other_way.counts, merged.counts);
+    }
+
+    #[test]
+    fn zero_and_empty_are_not_confused() {
+        assert_eq!(LatencyHistogram::default().quantile(0.5), None);
+        assert_eq!(of(&[0, 0]).quantile(0.5), Some(0.0));
+    }
+
+    #[test]
+    fn a_weight_counts_as_many_calls() {
+        let mut histogram = of(&[1_000]);
+        histogram.record(9_000, 99.0);
+        assert_eq!(histogram.count(), 100.0);
+        assert!(histogram.quantile(0.5).expect("not empty") > 8_800.0);
+        histogram.record(1, f64::NAN);
+        histogram.record(1, -1.0);
+        assert_eq!(histogram.count(), 100.0);
+    }
+}

@@ -1,0 +1,23 @@
+//! The words and shapes that every other crate shares: tables and their columns, proven batches,
+//! time, how attribute values are written as text, what counts as an error, the latency histogram.
+//!
+//! Pure by rule: no I/O, no async, no engine. Whatever two crates must agree on to the last bit
+//! (an outcome, a bucket index, a column's type) is computed here, once, so that a rollup written
+//! at ingest and a row read at query time can never disagree.
+//!
+//! Modules are listed in the order data meets them; imports point only down the list.
+
+pub mod batch;
+pub mod tables;
+pub mod attributes;
+pub mod outcome;
+pub mod response_flags;
+pub mod histogram;
+pub mod time;
+
+pub use batch::{BatchError, TableBatch};
+pub use histogram::LatencyHistogram;
+pub use outcome::Outcome;
+pub use response_flags::{FaultClass, ResponseFlags};
+pub use tables::{Column, Kind, Table};
+pub use time::{Clock, SystemClock, UnixNanos};

@@ -1,0 +1,103 @@
+//! Columns of the four metric tables: one per shape of data point, because a shape that does not apply
+//! would otherwise be a column of nulls in every row.
+//!
+//! Source: opentelemetry/proto/metrics/v1/metrics.proto.
+
+use super::{ARRIVAL, ATTRIBUTES, Column, Kind, RESOURCE_AND_SCOPE, SCOPE_DROPPED, column, nullable};
+
+/// What every data point has, whatever its shape.
+const POINT: [Column; 11] = [
+    column("time", Kind::Timestamp, "The point's time_unix_nano."),
+    column("time_unix_nano", Kind::Int64, "When the point was taken, nanoseconds since the epoch, as sent."),
+    nullable(
+        "start_time_unix_nano",
+        Kind::Int64,
+        "Start of the interval, nanoseconds since the epoch, as sent; null when unset.",
+    ),
+    column("metric_name", Kind::Dictionary, "Name of the metric."),
+    nullable("metric_description", Kind::Dictionary, "Description; null when empty."),
+    nullable("metric_unit", Kind::Dictionary, "Unit (UCUM); null when empty."),
+    nullable(
+        "metric_metadata",
+        Kind::Dictionary,
+        "Metric metadata as canonical JSON; null when there is none.",
+    ),
+    nullable(
+        "metric_metadata_types",
+        Kind::Dictionary,
+        "The OTLP type of each value in metric_metadata; null when there is none.",
+    ),
+    column(
+        "series_id",
+        Kind::Int64,
+        "xxh3-64 over metric name, resource id, scope name and the point's attributes sorted by key: equal ids mean the same series.",
+    ),
+    column("flags", Kind::Int64, "Data point flags, as sent; bit 0 means that no value was recorded."),
+    nullable("exemplars", Kind::Exemplars, "Exemplars in the order sent; null where the shape has none."),
+];
+
+/// How points of a counting shape relate to those before.
+const TEMPORALITY: Column = nullable(
+    "aggregation_temporality",
+    Kind::Int32,
+    "OTLP: 0 unspecified, 1 delta, 2 cumulative; null for a gauge.",
+);
+
+/// Columns that all histogram shapes share.
+const DISTRIBUTION: [Column; 4] = [
+    column("count", Kind::Int64, "Number of values in the population."),
+    nullable("sum", Kind::Float64, "Sum of the values; null when not sent."),
+    nullable("min", Kind::Float64, "Smallest value; null when not sent."),
+    nullable("max", Kind::Float64, "Largest value; null when not sent."),
+];
+
+fn table(own: &[Column]) -> Vec<Column> {
+    ARRIVAL
+        .iter()
+        .chain(&POINT)
+        .chain(own)
+        .chain(&RESOURCE_AND_SCOPE)
+        .chain([&SCOPE_DROPPED])
+        .chain(&ATTRIBUTES)
+        .copied()
+        .collect()
+}
+
+pub(super) fn point_columns() -> Vec<Column> {
+    table(&[
+        column("metric_type", Kind::Dictionary, "gauge or sum."),
+        TEMPORALITY,
+        nullable("is_monotonic", Kind::Boolean, "Whether the sum only grows; null for a gauge."),
+        nullable("value", Kind::Float64, "The value as a double; null when no value was recorded."),
+        nullable("value_int", Kind::Int64, "The exact value when it was sent as an integer; else null."),
+    ])
+}
+
+pub(super) fn histogram_columns() -> Vec<Column> {
+    let own = [
+        column("explicit_bounds", Kind::Float64List, "Upper bounds of the buckets but the last, ascending."),
+        column("bucket_counts", Kind::Int64List, "Values per bucket; one more than bounds, or empty."),
+    ];
+    table(&[&[TEMPORALITY], DISTRIBUTION.as_slice(), &own].concat())
+}
+
+pub(super) fn exp_histogram_columns() -> Vec<Column> {
+    let own = [
+        column("scale", Kind::Int32, "Bucket bounds are powers of 2^(2^-scale)."),
+        column("zero_count", Kind::Int64, "Values whose magnitude is at most zero_threshold."),
+        column("zero_threshold", Kind::Float64, "Width of the zero bucket."),
+        column("positive_offset", Kind::Int32, "Index of the first positive bucket."),
+        column("positive_bucket_counts", Kind::Int64List, "Values per positive bucket."),
+        column("negative_offset", Kind::Int32, "Index of the first negative bucket."),
+        column("negative_bucket_counts", Kind::Int64List, "Values per negative bucket."),
+    ];
+    table(&[&[TEMPORALITY], DISTRIBUTION.as_slice(), &own].concat())
+}
+
+pub(super) fn summary_columns() -> Vec<Column> {
+    table(&[
+        column("count", Kind::Int64, "Number of values in the population."),
+        column("sum", Kind::Float64, "Sum of the values."),
+        column("quantiles", Kind::Quantiles, "Quantile values in the order sent."),
+    ])
+}

@@ -1,0 +1,152 @@
+//! Columns of `spans`, and which attributes have a column of their own.
+//!
+//! Sources: opentelemetry/proto/trace/v1/trace.proto for the fields, the OpenTelemetry semantic
+//! conventions 1.37 for attribute names and their pre-1.21 forms.
+
+use super::{ARRIVAL, ATTRIBUTES, Column, Kind, RESOURCE_AND_SCOPE, SCOPE_DROPPED, column, nullable};
+
+/// The OTLP type that an attribute must have to move into its column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PromotedType {
+    String,
+    Int,
+}
+
+/// Attribute keys with a column of their own: (key, column, type).
+///
+/// A value moves to the column, and leaves the map, only if key and type match exactly. The column is the
+/// key with `_` for `.`, and none is named like another column of the table.
+pub const PROMOTED_SPAN_KEYS: [(&str, &str, PromotedType); 25] = [
+    ("http.request.method", "http_request_method", PromotedType::String),
+    ("http.response.status_code", "http_response_status_code", PromotedType::Int),
+    ("http.route", "http_route", PromotedType::String),
+    ("url.path", "url_path", PromotedType::String),
+    ("url.full", "url_full", PromotedType::String),
+    ("url.scheme", "url_scheme", PromotedType::String),
+    ("server.address", "server_address", PromotedType::String),
+    ("server.port", "server_port", PromotedType::Int),
+    ("client.address", "client_address", PromotedType::String),
+    ("network.peer.address", "network_peer_address", PromotedType::String),
+    ("network.protocol.version", "network_protocol_version", PromotedType::String),
+    ("user_agent.original", "user_agent_original", PromotedType::String),
+    ("peer.service", "peer_service", PromotedType::String),
+    ("error.type", "error_type", PromotedType::String),
+    ("rpc.system", "rpc_system", PromotedType::String),
+    ("rpc.service", "rpc_service", PromotedType::String),
+    ("rpc.method", "rpc_method", PromotedType::String),
+    ("rpc.grpc.status_code", "rpc_grpc_status_code", PromotedType::Int),
+    ("db.system.name", "db_system_name", PromotedType::String),
+    ("db.namespace", "db_namespace", PromotedType::String),
+    ("db.operation.name", "db_operation_name", PromotedType::String),
+    ("db.collection.name", "db_collection_name", PromotedType::String),
+    ("messaging.system", "messaging_system", PromotedType::String),
+    ("messaging.destination.name", "messaging_destination_name", PromotedType::String),
+    ("messaging.operation.type", "messaging_operation_type", PromotedType::String),
+];
+
+/// Older names, and Envoy's, that also fill a column but stay in the map: (key, column).
+///
+/// A string is parsed where the column holds an integer (Envoy sends every tag as a string); a value that
+/// does not parse fills nothing. When both the key of today and an older one are present, today's fills the
+/// column and both stay in the map, so that the original attributes can always be told from the row.
+pub const LEGACY_SPAN_KEYS: [(&str, &str); 19] = [
+    ("http.method", "http_request_method"),
+    ("http.status_code", "http_response_status_code"),
+    ("http.target", "url_path"),
+    ("http.url", "url_full"),
+    ("http.scheme", "url_scheme"),
+    ("http.user_agent", "user_agent_original"),
+    ("user_agent", "user_agent_original"),
+    ("net.peer.name", "server_address"),
+    ("net.peer.port", "server_port"),
+    ("net.sock.peer.addr", "network_peer_address"),
+    ("net.peer.ip", "network_peer_address"),
+    ("peer.address", "network_peer_address"),
+    ("grpc.status_code", "rpc_grpc_status_code"),
+    ("db.system", "db_system_name"),
+    ("db.name", "db_namespace"),
+    ("db.operation", "db_operation_name"),
+    ("db.sql.table", "db_collection_name"),
+    ("messaging.destination", "messaging_destination_name"),
+    ("messaging.operation", "messaging_operation_type"),
+];
+
+pub(super) fn columns() -> Vec<Column> {
+    let own = [
+        column("time", Kind::Timestamp, "Start of the span."),
+        column("time_unix_nano", Kind::Int64, "Start of the span in nanoseconds since the epoch, as sent."),
+        column(
+            "duration_nano",
+            Kind::Int64,
+            "End minus start in nanoseconds; negative when the sender's end lies before its start.",
+        ),
+        column("trace_id", Kind::Text, "32 lower-case hex digits."),
+        column("span_id", Kind::Text, "16 lower-case hex digits."),
+        nullable("parent_span_id", Kind::Text, "16 lower-case hex digits; null for a root span."),
+        nullable("trace_state", Kind::Dictionary, "W3C tracestate; null when empty."),
+        column("flags", Kind::Int64, "W3C trace flags and the remote-parent bits, as sent."),
+        column("name", Kind::Dictionary, "The operation."),
+        column(
+            "kind",
+            Kind::Int32,
+            "OTLP SpanKind: 0 unspecified, 1 internal, 2 server, 3 client, 4 producer, 5 consumer.",
+        ),
+        column("status_code", Kind::Int32, "OTLP StatusCode: 0 unset, 1 ok, 2 error."),
+        nullable("status_message", Kind::Dictionary, "Status message; null when empty."),
+        column(
+            "is_proxy",
+            Kind::Boolean,
+            "The span was made by a proxy: attribute component = proxy, or SDK name envoy.",
+        ),
+        column(
+            "adjusted_count",
+            Kind::Float64,
+            "How many calls this span stands for, from the sampling threshold in tracestate (ot=th:); 1 when unsampled.",
+        ),
+        column("outcome", Kind::Dictionary, "ok, client_error, error or aborted; see the outcome table."),
+        column(
+            "counted",
+            Kind::Boolean,
+            "Whether the span counts as a call at its service: kind server or consumer.",
+        ),
+        column("dropped_attributes_count", Kind::Int64, "Attributes that the sender dropped."),
+        column("dropped_events_count", Kind::Int64, "Events that the sender dropped."),
+        column("dropped_links_count", Kind::Int64, "Links that the sender dropped."),
+        column("events", Kind::Events, "Events in the order sent."),
+        column("links", Kind::Links, "Links in the order sent."),
+    ];
+    let promoted = PROMOTED_SPAN_KEYS.into_iter().map(|(_, name, kind)| match kind {
+        PromotedType::Int => {
+            nullable(name, Kind::Int64, "The semantic-convention attribute of this name; null when absent.")
+        }
+        PromotedType::String => nullable(
+            name,
+            Kind::Dictionary,
+            "The semantic-convention attribute of this name; null when absent.",
+        ),
+    });
+    ARRIVAL
+        .into_iter()
+        .chain(own)
+        .chain(RESOURCE_AND_SCOPE)
+        .chain([SCOPE_DROPPED])
+        .chain(promoted)
+        .chain(ATTRIBUTES)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn promoted_columns_are_named_after_their_keys_and_legacy_keys_fill_them() {
+        for (key, column, _) in PROMOTED_SPAN_KEYS {
+            assert_eq!(key.replace('.', "_"), column);
+        }
+        for (key, column) in LEGACY_SPAN_KEYS {
+            assert!(PROMOTED_SPAN_KEYS.iter().any(|(_, c, _)| *c == column), "{key} fills no column");
+            assert!(PROMOTED_SPAN_KEYS.iter().all(|(k, ..)| *k != key), "{key} is promoted itself");
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Points in time as the wire and the tables hold them.
+//!
+//! OTLP carries unsigned nanoseconds since the Unix epoch; Arrow and Delta want signed numbers, and
+//! the retention window keeps every stored time far inside `i64` (which ends in the year 2262), so
+//! one signed type serves both. The clock is a trait because crash simulations replay time from a seed.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Nanoseconds since the Unix epoch, UTC. Negative values (before 1970) can be represented but are
+/// outside every retention window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct UnixNanos(pub i64);
+
+const NANOS_PER_MICRO: i64 = 1_000;
+const NANOS_PER_SECOND: i64 = 1_000_000_000;
+const SECONDS_PER_DAY: i64 = 86_400;
+
+impl UnixNanos {
+    /// The same instant in whole microseconds, rounded towards the past, as the `time` columns hold it.
+    pub fn micros(self) -> i64 {
+        self.0.div_euclid(NANOS_PER_MICRO)
+    }
+
+    /// Days since 1970-01-01 (UTC), the unit of Arrow's `Date32` and of the `date` partition.
+    pub fn days(self) -> i32 {
+        let days = self.0.div_euclid(NANOS_PER_SECOND * SECONDS_PER_DAY);
+        i32::try_from(days).expect("an i64 of nanoseconds spans less than 107,000 days either way")
+    }
+
+    /// Whole seconds since the epoch, rounded towards the past.
+    pub fn seconds(self) -> i64 {
+        self.0.div_euclid(NANOS_PER_SECOND)
+    }
+
+    /// This instant moved into the future; saturates at the end of the representable range.
+    #[must_use]
+    pub fn plus(self, duration: Duration) -> Self {
+        let nanos = i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX);
+        UnixNanos(self.0.saturating_add(nanos))
+    }
+
+    /// This instant moved into the past; saturates at the start of the representable range.
+    #[must_use]
+    pub fn minus(self, duration: Duration) -> Self {
+        let nanos = i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX);
+        UnixNanos(self.0.saturating_sub(nanos))
+    }
+}
+
+/// Where the current time comes from.
+pub trait Clock: Send + Sync {
+    /// The current wall-clock time. It may step backwards; nothing durable is ordered by it.
+    fn now(&self) -> UnixNanos;
+}
+
+/// The machine's wall clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> UnixNanos {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        UnixNanos(i64::try_from(since_epoch.as_nanos()).unwrap_or(i64::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_and_micros_round_towards_the_past() {
+        // One nanosecond before the epoch is the last microsecond and the last day of 1969.
+        assert_eq!(UnixNanos(-1).micros(), -1);
+        assert_eq!(UnixNanos(-1).days(), -1);
+        assert_eq!(UnixNanos(0).days(), 0);
+        // 2026-11-23 is 20,780 days after 1970-01-01 (`date -d 2026-11-23 +%s` / 86,400).
+        assert_eq!(UnixNanos(20_780 * 86_400 * 1_000_000_000).days(), 20_780);
+        assert_eq!(UnixNanos(20_780 * 86_400 * 1_000_000_000 - 1).days(), 20_779);
+    }
+
+    #[test]
+    fn moving_past_the_range_saturates() {
+        assert_eq!(UnixNanos(i64::MAX).plus(Duration::from_secs(1)), UnixNanos(i64::MAX));
+        assert_eq!(UnixNanos(i64::MIN).minus(Duration::MAX), UnixNanos(i64::MIN));
+    }
+}
