@@ -1,0 +1,362 @@
+//! What is visible: per table the committed files and, above their watermark, the batches in memory.
+//!
+//! One mutex guards the state of all tables, because a snapshot must be consistent over them and a flush
+//! swaps three things at once (files in, batches out, watermark up). It is held for pointer copies only,
+//! but for one case: small batches are joined where they are published, so that a snapshot is never a
+//! list of thousands. They are joined many at a time and by size class, so that a row is copied a few
+//! times at most; batches of 4,096 rows and more are never copied, because joining dictionaries is costly.
+//!
+//! Limits: bytes are those of Arrow buffers; a batch that a query still holds after its flush is no
+//! longer counted.
+
+mod table;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use meshlake_schema::{Table, TableBatch};
+
+use crate::catalog::Committed;
+use crate::group::Lsn;
+use crate::snapshot::{HotBatch, TableSnapshot};
+use table::TableState;
+
+const TABLES: usize = Table::ALL.len();
+
+/// The state shared by the writer (publishes), the flush (swaps) and the readers (copy).
+#[derive(Debug)]
+pub(crate) struct Buffer {
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    tables: [TableState; TABLES],
+    /// Every record up to it is in `tables` or in files. At replay this is the last one replayed, however
+    /// far some table's watermark is ahead: the records between are still to come for the other tables.
+    last_lsn: Lsn,
+}
+
+/// A contiguous prefix of one table's batches, for a flush.
+#[derive(Debug, Clone)]
+pub(crate) struct Prefix {
+    /// The table's watermark.
+    pub after: Lsn,
+    /// Every row of the table with an LSN in `after + 1 ..= through` is in `batches`.
+    pub through: Lsn,
+    pub batches: Vec<HotBatch>,
+}
+
+impl Buffer {
+    /// Starts from what is committed, in the order of [`Table::ALL`], before anything is replayed.
+    pub fn new(committed: [Committed; TABLES]) -> Self {
+        let tables = committed.map(|Committed { files, watermark }| TableState {
+            files,
+            watermark,
+            seal: watermark,
+            ..TableState::default()
+        });
+        Buffer { state: Mutex::new(State { tables, last_lsn: 0 }) }
+    }
+
+    /// Makes a durable group visible; says which tables were empty before. At replay, rows that are in
+    /// files already are left out.
+    ///
+    /// # Panics
+    /// When `lsn` is not above every earlier one: the log hands them out in order.
+    pub fn publish(&self, lsn: Lsn, batches: Vec<TableBatch>) -> Vec<Table> {
+        let mut begun = Vec::new();
+        let mut state = self.lock();
+        let every_seal = state.tables.iter().map(|table| table.seal).max().unwrap_or_default();
+        for batch in batches.into_iter().filter(|batch| batch.row_count() > 0) {
+            let name = batch.table();
+            let table = &mut state.tables[usize::from(name.id())];
+            if lsn > table.watermark {
+                if table.hot.is_empty() {
+                    begun.push(name);
+                }
+                // The query side tells by a ledger batch's LSNs whether the rows it counts are in files.
+                let joined_after = if name == Table::Ledger { every_seal } else { table.seal };
+                table.push(HotBatch { lsn_first: lsn, lsn_last: lsn, batch }, joined_after);
+            }
+        }
+        state.last_lsn = state.last_lsn.max(lsn);
+        begun
+    }
+
+    /// The tables at one instant, in the order of [`Table::ALL`].
+    pub fn snapshot(&self) -> [TableSnapshot; TABLES] {
+        let state = self.lock();
+        std::array::from_fn(|i| {
+            let table = &state.tables[i];
+            TableSnapshot {
+                files: Arc::clone(&table.files),
+                hot: Arc::clone(&table.hot),
+                watermark: table.watermark,
+            }
+        })
+    }
+
+    /// Takes all that `table` buffers for a flush; none when it buffers nothing. The batches stay
+    /// visible until [`Buffer::swap`].
+    ///
+    /// The ledger is taken only as far as every other table is in files, so that a ledger row in a file
+    /// counts rows in files.
+    pub fn take_prefix(&self, table: Table) -> Option<Prefix> {
+        let mut state = self.lock();
+        let through = match table {
+            Table::Ledger => state.ledger_bound(),
+            _ => state.last_lsn,
+        };
+        let table = &mut state.tables[usize::from(table.id())];
+        // Sealed even when there is nothing to take: a ledger batch joined across `through` later could
+        // not be flushed as far as this call promises.
+        table.seal = through.max(table.seal);
+        let count = table.hot.partition_point(|hot| hot.lsn_last <= through);
+        if count == 0 {
+            return None;
+        }
+        table.flushing_bytes = table.hot_bytes[..count].iter().sum();
+        Some(Prefix { after: table.watermark, through, batches: table.hot[..count].to_vec() })
+    }
+
+    /// Ends a flush: what is committed replaces the batches that it holds.
+    pub fn swap(&self, table: Table, committed: Committed) {
+        let mut state = self.lock();
+        let table = &mut state.tables[usize::from(table.id())];
+        assert!(committed.watermark >= table.watermark, "a watermark never falls");
+        let flushed = table.hot.partition_point(|hot| hot.lsn_last <= committed.watermark);
+        assert!(
+            table.hot.get(flushed).is_none_or(|hot| hot.lsn_first > committed.watermark),
+            "batches are not joined across a seal"
+        );
+        table.files = committed.files;
+        table.watermark = committed.watermark;
+        table.seal = table.seal.max(committed.watermark);
+        table.flushing_bytes = 0;
+        table.hot_bytes.drain(..flushed);
+        table.hot = Arc::new(table.hot[flushed..].to_vec());
+    }
+
+    /// Ends a flush's claim: its batches, if not swapped out next, count as waiting again.
+    pub fn give_back(&self, table: Table) {
+        self.lock().tables[usize::from(table.id())].flushing_bytes = 0;
+    }
+
+    /// Up to here every record is in files, in every table: the log may forget it.
+    pub fn flushed_through(&self) -> Lsn {
+        let state = self.lock();
+        let lowest = state.tables.iter().map(|table| table.flushed_through(state.last_lsn)).min();
+        lowest.unwrap_or(state.last_lsn)
+    }
+
+    /// Bytes of all batches, those being flushed included.
+    pub fn bytes(&self) -> usize {
+        self.lock().tables.iter().map(TableState::bytes).sum()
+    }
+
+    /// Bytes that no flush has begun to take, and the table with most of them.
+    pub fn waiting(&self) -> (usize, Table) {
+        let state = self.lock();
+        let waiting = |table: &Table| {
+            let table = &state.tables[usize::from(table.id())];
+            table.bytes() - table.flushing_bytes
+        };
+        let largest = Table::ALL.into_iter().max_by_key(waiting).unwrap_or(Table::Spans);
+        (Table::ALL.iter().map(waiting).sum(), largest)
+    }
+
+    pub fn is_empty(&self, table: Table) -> bool {
+        self.lock().tables[usize::from(table.id())].hot.is_empty()
+    }
+
+    /// Rows and files of each table: (rows buffered, files).
+    pub fn counts(&self) -> [(u64, u64); TABLES] {
+        let state = self.lock();
+        std::array::from_fn(|i| {
+            let table = &state.tables[i];
+            let rows = table.hot.iter().map(|hot| hot.batch.row_count() as u64).sum();
+            (rows, table.files.len() as u64)
+        })
+    }
+
+    /// Ends the replay: every record that there is, up to `last_lsn` at most, has been published. Returns
+    /// the highest LSN that the log or any table knows of.
+    pub fn end_replay(&self, last_lsn: Lsn) -> Lsn {
+        let mut state = self.lock();
+        let highest = state.tables.iter().map(|table| table.watermark).max().unwrap_or_default();
+        state.last_lsn = state.last_lsn.max(last_lsn).max(highest);
+        state.last_lsn
+    }
+
+    /// A panic while the state is held is a broken invariant of ours; what it holds is still whole, since
+    /// every change is prepared first and made by moves. Readers go on.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn ledger_bound(&self) -> Lsn {
+        let raw = Table::ALL.into_iter().filter(|table| *table != Table::Ledger);
+        let flushed = raw.map(|table| self.tables[usize::from(table.id())].flushed_through(self.last_lsn));
+        flushed.min().unwrap_or(self.last_lsn)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::AsArray as _;
+    use arrow::datatypes::{Int32Type, TimestampMicrosecondType};
+
+    use super::*;
+    use crate::test_rows::{ledger_rows, span_rows};
+
+    fn empty() -> Buffer {
+        Buffer::new(std::array::from_fn(|_| Committed::default()))
+    }
+
+    fn at(watermark: Lsn) -> Committed {
+        Committed { files: Arc::default(), watermark }
+    }
+
+    fn hot(buffer: &Buffer, table: Table) -> Vec<(Lsn, Lsn, usize)> {
+        let tables = buffer.snapshot();
+        let hot = &tables[usize::from(table.id())].hot;
+        hot.iter().map(|hot| (hot.lsn_first, hot.lsn_last, hot.batch.row_count())).collect()
+    }
+
+    #[test]
+    fn sixteen_batches_of_a_class_become_one() {
+        let buffer = empty();
+        for lsn in 1..=15 {
+            buffer.publish(lsn, vec![span_rows(&[lsn as i64])]);
+        }
+        assert_eq!(hot(&buffer, Table::Spans).len(), 15);
+        buffer.publish(16, vec![span_rows(&[16])]);
+        assert_eq!(hot(&buffer, Table::Spans), [(1, 16, 16)]);
+        buffer.publish(17, vec![span_rows(&[17])]);
+        assert_eq!(hot(&buffer, Table::Spans), [(1, 16, 16), (17, 17, 1)]);
+    }
+
+    #[test]
+    fn small_batches_of_any_mix_stay_few() {
+        let buffer = empty();
+        for lsn in 1..=2_000 {
+            buffer.publish(lsn, vec![span_rows(&vec![0; [1, 20, 3, 300][lsn as usize % 4]])]);
+        }
+        // 500 rounds of 324 rows are 39 batches of 4,096; fewer than 52 wait behind them.
+        let hot = hot(&buffer, Table::Spans);
+        assert!(hot.len() < 39 + 52, "{hot:?}");
+        assert_eq!(hot.iter().map(|(_, _, rows)| rows).sum::<usize>(), 500 * 324);
+    }
+
+    #[test]
+    fn joined_rows_keep_their_order_and_values() {
+        let buffer = empty();
+        for lsn in 1..=16 {
+            buffer.publish(lsn, vec![span_rows(&[100 - lsn as i64])]);
+        }
+        let tables = buffer.snapshot();
+        let joined = &tables[usize::from(Table::Spans.id())].hot[0].batch;
+        let times = joined.rows().column_by_name("time").expect("a column");
+        let want: Vec<i64> = (1..=16).map(|lsn| 100 - lsn).collect();
+        assert_eq!(times.as_primitive::<TimestampMicrosecondType>().values(), &want);
+        let types = joined.rows().column_by_name("attribute_types").expect("a column");
+        let types = types.as_dictionary::<Int32Type>();
+        // Each batch's only value, and the same in all of them.
+        assert!(types.keys_iter().all(|key| {
+            key.is_some_and(|key| types.values().as_string::<i32>().value(key) == "attribute_types-0")
+        }));
+    }
+
+    #[test]
+    fn batches_are_not_joined_across_a_seal_of_any_table() {
+        let buffer = empty();
+        for lsn in 1..=8 {
+            buffer.publish(lsn, vec![span_rows(&[1]), ledger_rows(&[(0, 1)])]);
+        }
+        let prefix = buffer.take_prefix(Table::Spans).expect("spans are buffered");
+        assert_eq!((prefix.after, prefix.through, prefix.batches.len()), (0, 8, 8));
+        for lsn in 9..=24 {
+            buffer.publish(lsn, vec![span_rows(&[1]), ledger_rows(&[(0, 1)])]);
+        }
+        assert_eq!(hot(&buffer, Table::Ledger).last(), Some(&(9, 24, 16)));
+        buffer.swap(Table::Spans, at(8));
+        assert_eq!(hot(&buffer, Table::Spans), [(9, 24, 16)]);
+    }
+
+    #[test]
+    fn a_large_batch_is_left_alone() {
+        let buffer = empty();
+        let rows = vec![1; table::JOINED_ROWS];
+        for lsn in 1..=8 {
+            buffer.publish(lsn, vec![span_rows(&rows)]);
+        }
+        assert_eq!(hot(&buffer, Table::Spans).len(), 8);
+    }
+
+    #[test]
+    fn the_ledger_waits_for_every_other_table() {
+        let buffer = empty();
+        buffer.publish(1, vec![ledger_rows(&[(0, 1)])]);
+        buffer.publish(2, vec![span_rows(&[1]), ledger_rows(&[(0, 1)])]);
+        let prefix = buffer.take_prefix(Table::Ledger).expect("record 1 has no spans");
+        assert_eq!((prefix.through, prefix.batches.len()), (1, 1));
+        buffer.swap(Table::Ledger, at(1));
+        assert!(buffer.take_prefix(Table::Ledger).is_none());
+        buffer.take_prefix(Table::Spans).expect("spans are buffered");
+        buffer.swap(Table::Spans, at(2));
+        assert_eq!(buffer.take_prefix(Table::Ledger).expect("spans are in files").through, 2);
+    }
+
+    #[test]
+    fn a_table_with_nothing_buffered_does_not_hold_the_cut() {
+        let buffer = empty();
+        assert_eq!(buffer.flushed_through(), 0);
+        buffer.publish(5, vec![span_rows(&[1])]);
+        buffer.publish(7, vec![ledger_rows(&[(0, 1)])]);
+        assert_eq!(buffer.flushed_through(), 4);
+        buffer.take_prefix(Table::Spans).expect("spans are buffered");
+        buffer.swap(Table::Spans, at(7));
+        assert_eq!(buffer.flushed_through(), 6);
+    }
+
+    #[test]
+    fn replay_leaves_out_rows_that_are_in_files() {
+        let buffer =
+            Buffer::new(std::array::from_fn(|i| at(if i == usize::from(Table::Spans.id()) { 2 } else { 0 })));
+        for lsn in 1..=3 {
+            buffer.publish(lsn, vec![span_rows(&[1]), ledger_rows(&[(0, 1)])]);
+        }
+        assert_eq!(hot(&buffer, Table::Spans), [(3, 3, 1)]);
+        assert_eq!(hot(&buffer, Table::Ledger).len(), 3);
+    }
+
+    /// Table A is in files up to 9, B only to 0, and the log has 1..=9: a flush of B in the middle of the
+    /// replay must not claim the records that are still to come.
+    #[test]
+    fn a_flush_at_replay_claims_only_what_was_replayed() {
+        let buffer =
+            Buffer::new(std::array::from_fn(|i| at(if i == usize::from(Table::Spans.id()) { 9 } else { 0 })));
+        for lsn in 1..=4 {
+            buffer.publish(lsn, vec![span_rows(&[1]), ledger_rows(&[(0, 1)])]);
+        }
+        assert_eq!(buffer.take_prefix(Table::Ledger).expect("rows are buffered").through, 4);
+        buffer.swap(Table::Ledger, at(4));
+        assert_eq!(buffer.end_replay(4), 9);
+    }
+
+    #[test]
+    fn bytes_being_flushed_are_not_waiting() {
+        let buffer = empty();
+        buffer.publish(1, vec![span_rows(&[1, 2, 3])]);
+        let bytes = buffer.bytes();
+        assert!(bytes > 0);
+        assert_eq!(buffer.waiting(), (bytes, Table::Spans));
+        buffer.take_prefix(Table::Spans).expect("spans are buffered");
+        assert_eq!(buffer.waiting().0, 0);
+        assert_eq!(buffer.bytes(), bytes);
+        buffer.give_back(Table::Spans);
+        assert_eq!(buffer.waiting().0, bytes);
+    }
+}

@@ -1,0 +1,200 @@
+//! The data directory: one per collector, locked while it runs.
+//!
+//! ```text
+//! <data>/LOCK           held with flock by the running process; its text is the process id
+//! <data>/collector_id   32 hex digits, made once; names this collector in WAL segments and Delta commits
+//! <data>/wal/           the write-ahead log
+//! <data>/tables/<name>/ one Delta table each: _delta_log/ and date=YYYY-MM-DD/*.parquet
+//! ```
+//!
+//! The lock is flock(2), not the existence of a file: the kernel drops it when the process dies, so a
+//! crash never leaves a directory locked. Limits: flock does not hold between machines on NFS.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Read as _, Seek as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use meshlake_schema::Table;
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+use rustix::rand::{GetRandomFlags, getrandom};
+use thiserror::Error;
+
+use crate::durable_fs::make_dir;
+
+const LOCK_FILE: &str = "LOCK";
+const COLLECTOR_ID_FILE: &str = "collector_id";
+
+/// Why a data directory cannot be used. All are for a person to mend.
+#[derive(Debug, Error)]
+pub enum DataDirError {
+    #[error("data directory {} is in use by another meshlake process (pid {pid})", path.display())]
+    InUse { path: PathBuf, pid: String },
+    #[error("data directory {}: {verb} {name}: {cause}", path.display())]
+    Io { path: PathBuf, verb: &'static str, name: &'static str, cause: io::Error },
+    #[error("data directory {}: collector_id is {text:?}, not 32 hex digits", path.display())]
+    CollectorId { path: PathBuf, text: String },
+}
+
+/// An open data directory. Dropping it releases the lock.
+#[derive(Debug)]
+pub struct DataDir {
+    root: PathBuf,
+    collector_id: u128,
+    /// Never read: holding it open holds the lock.
+    _lock: File,
+}
+
+impl DataDir {
+    /// Locks `root` for this process, making the directory and its collector id when they are missing.
+    ///
+    /// # Errors
+    /// [`DataDirError::InUse`] while another process (or another [`DataDir`]) has it.
+    pub fn open(root: &Path) -> Result<Self, DataDirError> {
+        let io = |verb, name| move |cause| DataDirError::Io { path: root.to_owned(), verb, name, cause };
+        make_dir(root).map_err(io("create", "the directory"))?;
+        let lock = lock(root)?;
+        for name in ["wal", "tables"] {
+            make_dir(&root.join(name)).map_err(io("create", name))?;
+        }
+        // What a killed predecessor made may not be durable yet.
+        File::open(root).and_then(|dir| dir.sync_all()).map_err(io("sync", "the directory"))?;
+        let collector_id = match fs::read_to_string(root.join(COLLECTOR_ID_FILE)) {
+            Ok(text) => {
+                parse_collector_id(&text).ok_or(DataDirError::CollectorId { path: root.to_owned(), text })?
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                make_collector_id(root).map_err(io("write", COLLECTOR_ID_FILE))?
+            }
+            Err(error) => return Err(io("read", COLLECTOR_ID_FILE)(error)),
+        };
+        Ok(DataDir { root: root.to_owned(), collector_id, _lock: lock })
+    }
+
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Names this collector for ever, also after its WAL is lost.
+    pub fn collector_id(&self) -> u128 {
+        self.collector_id
+    }
+
+    pub fn wal_dir(&self) -> PathBuf {
+        self.root.join("wal")
+    }
+}
+
+/// Where a table lies, relative to the data directory.
+pub(crate) fn table_path(table: Table) -> object_store::path::Path {
+    object_store::path::Path::from_iter(["tables", table.name()])
+}
+
+/// 128 bits from the kernel.
+///
+/// # Errors
+/// Only on kernels without getrandom(2).
+pub(crate) fn random_bits() -> io::Result<u128> {
+    let mut bytes = [0u8; 16];
+    // Up to 256 bytes are never short and never interrupted once the pool is up (getrandom(2)).
+    let filled = getrandom(&mut bytes[..], GetRandomFlags::empty())?;
+    if filled != bytes.len() {
+        return Err(io::Error::new(ErrorKind::UnexpectedEof, "getrandom was cut short"));
+    }
+    Ok(u128::from_le_bytes(bytes))
+}
+
+fn lock(root: &Path) -> Result<File, DataDirError> {
+    let io = |verb| move |cause| DataDirError::Io { path: root.to_owned(), verb, name: LOCK_FILE, cause };
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(root.join(LOCK_FILE))
+        .map_err(io("open"))?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => {}
+        Err(Errno::WOULDBLOCK) => {
+            let mut pid = String::new();
+            file.read_to_string(&mut pid).map_err(io("read"))?;
+            return Err(DataDirError::InUse { path: root.to_owned(), pid: pid.trim().to_owned() });
+        }
+        Err(error) => return Err(io("lock")(error.into())),
+    }
+    let note = format!("{}\n", std::process::id());
+    file.set_len(0)
+        .and_then(|()| file.rewind())
+        .and_then(|()| file.write_all(note.as_bytes()))
+        .map_err(io("write"))?;
+    Ok(file)
+}
+
+fn parse_collector_id(text: &str) -> Option<u128> {
+    let digits = text.trim_end();
+    let well_formed = digits.len() == 32 && digits.bytes().all(|b| b.is_ascii_hexdigit());
+    if well_formed { u128::from_str_radix(digits, 16).ok() } else { None }
+}
+
+/// Written under another name first, so that a crash leaves either no id or a whole one.
+fn make_collector_id(root: &Path) -> io::Result<u128> {
+    let id = random_bits()?;
+    let staged = root.join("collector_id.new");
+    let mut file = File::create(&staged)?;
+    writeln!(file, "{id:032x}")?;
+    file.sync_all()?;
+    fs::rename(&staged, root.join(COLLECTOR_ID_FILE))?;
+    File::open(root)?.sync_all()?;
+    Ok(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn the_collector_id_is_made_once_and_kept() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let root = dir.path().join("deep/data");
+        let first = DataDir::open(&root).expect("open").collector_id();
+        assert_eq!(DataDir::open(&root).expect("open again").collector_id(), first);
+        let text = fs::read_to_string(root.join("collector_id")).expect("read");
+        assert_eq!(text, format!("{first:032x}\n"));
+    }
+
+    #[test]
+    fn a_second_open_is_refused_with_the_pid_of_the_first() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let held = DataDir::open(dir.path()).expect("open");
+        let error = DataDir::open(dir.path()).expect_err("the lock is held");
+        let want = format!(
+            "data directory {} is in use by another meshlake process (pid {})",
+            dir.path().display(),
+            std::process::id()
+        );
+        assert_eq!(error.to_string(), want);
+        drop(held);
+        assert!(DataDir::open(dir.path()).is_ok(), "dropping releases the lock");
+    }
+
+    #[test]
+    fn a_broken_collector_id_is_named() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        fs::write(dir.path().join("collector_id"), "+123").expect("write");
+        let error = DataDir::open(dir.path()).expect_err("not an id");
+        assert!(error.to_string().contains("\"+123\", not 32 hex digits"), "{error}");
+    }
+
+    #[test]
+    fn a_file_in_the_way_is_one_clear_line() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let path = dir.path().join("file");
+        fs::write(&path, "").expect("write");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("chmod");
+        let error = DataDir::open(&path).expect_err("a file is no directory").to_string();
+        assert!(error.starts_with(&format!("data directory {}: ", path.display())), "{error}");
+        assert!(!error.contains('\n'), "{error}");
+    }
+}

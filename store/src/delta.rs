@@ -1,0 +1,303 @@
+//! The catalog as Delta tables: one log per table, read and written with `deltalake-core`.
+//!
+//! A commit is one log entry, put if absent at the version after the one we know, holding the new files
+//! and `txn(app_id, last LSN)`. It is written through the library's log store but without its commit
+//! builder: the builder replays the log into memory after every commit, which grows with the table, and
+//! its conflict checker compares a `txn` with concurrent commits only, not with history. Here the state
+//! between commits is a file list and two numbers; whoever else commits makes our put fail, and after any
+//! failure the log is read again before anything is decided.
+//!
+//! Tables stay on reader version 1 and writer version 2: no column mapping, no constraints, columns are
+//! only added. Limits: one writer per `app_id`, which the data directory's lock ensures; the commit must
+//! be called on a multi-thread tokio runtime, which the library's engine blocks a thread of.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::compute::kernels::cast_utils::{Parser as _, string_to_timestamp_nanos};
+use arrow::datatypes::Date32Type;
+use arrow::temporal_conversions::date32_to_datetime;
+use async_trait::async_trait;
+use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel as _;
+use deltalake_core::kernel::transaction::{CommitData, CommitProperties, TransactionError};
+use deltalake_core::kernel::{Action, Add, LogicalFileView, StructField, StructType, Transaction};
+use deltalake_core::logstore::{CommitOrBytes, LogStoreRef, StorageConfig, default_logstore};
+use deltalake_core::protocol::{DeltaOperation, SaveMode, checkpoints};
+use deltalake_core::{DeltaTable, DeltaTableError};
+use meshlake_schema::tables::DATE_COLUMN;
+use meshlake_schema::{Clock, Table};
+use object_store::ObjectStore;
+use object_store::path::Path;
+use object_store::prefix::PrefixStore;
+use tokio::sync::Mutex;
+use url::Url;
+
+use crate::catalog::{Catalog, CatalogError, Committed, Flushed, NewFile};
+use crate::data_dir::table_path;
+use crate::group::Lsn;
+use crate::snapshot::DataFile;
+
+/// Others (compaction by hand, another engine) may commit between our read and our put; so often in a row
+/// means that they are many, and the flush's own back-off is the better wait.
+const CONFLICTS_MAX: usize = 3;
+
+/// Commits between two checkpoints: opening a table reads at most so many log entries, about an hour of
+/// flushes. Delta's own default is 100.
+const TIDY_COMMITS: u64 = 64;
+
+const MICROS_PER_DAY: i64 = 86_400_000_000;
+
+/// The tables of one data directory, committed to by one collector.
+pub(crate) struct DeltaCatalog {
+    store: Arc<dyn ObjectStore>,
+    /// `<collector id>/<shard>`; there is one shard.
+    app_id: String,
+    clock: Arc<dyn Clock>,
+    /// None until loaded, and again while an outcome is not known.
+    tables: [Mutex<Option<Loaded>>; Table::ALL.len()],
+}
+
+#[derive(Debug)]
+struct Loaded {
+    version: u64,
+    committed: Committed,
+    /// The version that the log was last shortened at, or 0.
+    tidied: u64,
+}
+
+impl DeltaCatalog {
+    /// `store` has the tables below `tables/`; its put-if-absent must be atomic and durable.
+    pub fn new(store: Arc<dyn ObjectStore>, collector_id: u128, clock: Arc<dyn Clock>) -> Self {
+        let tables = std::array::from_fn(|_| Mutex::new(None));
+        DeltaCatalog { store, app_id: format!("{collector_id:032x}/0"), clock, tables }
+    }
+
+    fn slot(&self, table: Table) -> &Mutex<Option<Loaded>> {
+        &self.tables[usize::from(table.id())]
+    }
+
+    fn log_store(&self, table: Table) -> LogStoreRef {
+        let path = table_path(table);
+        // A scheme of our own keeps the library from looking for the path outside of `store`.
+        let url = Url::parse(&format!("meshlake:///{path}")).expect("table names need no escaping");
+        let prefixed = Arc::new(PrefixStore::new(Arc::clone(&self.store), path));
+        default_logstore(prefixed, Arc::clone(&self.store), &url, &StorageConfig::default())
+    }
+
+    async fn read(&self, table: Table) -> Result<Loaded, CatalogError> {
+        let unreadable = |error: DeltaTableError| CatalogError::Unreadable {
+            table: table.name(),
+            reason: error.to_string(),
+        };
+        let delta = open(table, self.log_store(table)).await.map_err(unreadable)?;
+        let delta = add_missing_columns(table, delta).await?;
+        let state = delta.snapshot().map_err(unreadable)?;
+        check_protocol(table, state.protocol().min_reader_version(), state.protocol().min_writer_version())?;
+        let log_store = delta.log_store();
+        let txn = state.transaction_version(log_store.as_ref(), &self.app_id).await.map_err(unreadable)?;
+        let unusable = |reason| CatalogError::Unusable { table: table.name(), reason };
+        let watermark = Lsn::try_from(txn.unwrap_or(0))
+            .map_err(|_| unusable(format!("txn of {} is {txn:?}", self.app_id)))?;
+        let files: Option<Vec<DataFile>> =
+            state.log_data().iter().map(|view| data_file(table, &view)).collect();
+        let mut files = files.ok_or_else(|| unusable("a file has no date or no row count".to_owned()))?;
+        files.sort_by(|a, b| (a.time_min_micros, &a.path).cmp(&(b.time_min_micros, &b.path)));
+        let version = state.version();
+        let tidied = version - version % TIDY_COMMITS;
+        Ok(Loaded { version, committed: Committed { files: Arc::new(files), watermark }, tidied })
+    }
+
+    /// One attempt: the entry after the version that `loaded` knows.
+    async fn put(&self, table: Table, loaded: &Loaded, flushed: &Flushed) -> Result<(), TransactionError> {
+        let millis = self.clock.now().micros().div_euclid(1_000);
+        let adds = flushed.files.iter().map(|new| Action::Add(add(table, new, millis)));
+        let operation = DeltaOperation::Write {
+            mode: SaveMode::Append,
+            partition_by: Some(vec![DATE_COLUMN.to_owned()]),
+            predicate: None,
+        };
+        let through = i64::try_from(flushed.through).expect("2^63 records take longer than the sun lasts");
+        let txn = Transaction::new(&self.app_id, through);
+        let entry = CommitData::new(adds.collect(), operation, HashMap::new(), vec![txn]).get_bytes()?;
+        let entry = CommitOrBytes::LogBytes(entry);
+        self.log_store(table).write_commit_entry(loaded.version + 1, entry, Default::default()).await
+    }
+}
+
+#[async_trait]
+impl Catalog for DeltaCatalog {
+    async fn load(&self, table: Table) -> Result<Committed, CatalogError> {
+        let mut slot = self.slot(table).lock().await;
+        *slot = None;
+        let loaded = slot.insert(self.read(table).await?);
+        Ok(loaded.committed.clone())
+    }
+
+    async fn commit(&self, table: Table, flushed: &Flushed) -> Result<Committed, CatalogError> {
+        let mut slot = self.slot(table).lock().await;
+        let mut reason = String::new();
+        for _ in 0..CONFLICTS_MAX {
+            // Taken out, so that a failure or a dropped future leaves "not known" behind.
+            let mut loaded = match slot.take() {
+                Some(loaded) => loaded,
+                None => self.read(table).await?,
+            };
+            if loaded.committed.watermark != flushed.after {
+                return Ok(slot.insert(loaded).committed.clone());
+            }
+            let error = match self.put(table, &loaded, flushed).await {
+                Ok(()) => {
+                    let added = flushed.files.iter().map(|new| new.file.clone());
+                    let files = loaded.committed.files.iter().cloned().chain(added).collect();
+                    loaded.committed = Committed { files: Arc::new(files), watermark: flushed.through };
+                    loaded.version += 1;
+                    return Ok(slot.insert(loaded).committed.clone());
+                }
+                Err(error) => error,
+            };
+            reason = error.to_string();
+            let known = self.read(table).await.map_err(|unread| CatalogError::Unknown {
+                table: table.name(),
+                reason: format!("{reason}; then {unread}"),
+            })?;
+            let committed = slot.insert(known).committed.clone();
+            if committed.watermark != flushed.after {
+                return Ok(committed);
+            }
+            if !matches!(error, TransactionError::VersionAlreadyExists(_)) {
+                break;
+            }
+        }
+        Err(CatalogError::NotCommitted { table: table.name(), reason })
+    }
+
+    async fn tidy(&self, table: Table) -> Result<(), CatalogError> {
+        let mut slot = self.slot(table).lock().await;
+        let Some(loaded) = slot.as_mut() else { return Ok(()) };
+        if loaded.version < loaded.tidied + TIDY_COMMITS {
+            return Ok(());
+        }
+        let mut delta = DeltaTable::new(self.log_store(table));
+        let tidied = async {
+            delta.load().await?;
+            checkpoints::create_checkpoint(&delta, None).await?;
+            checkpoints::cleanup_metadata(&delta, None).await
+        };
+        // Also after a failure the next try comes only with the next due commit.
+        loaded.tidied = loaded.version;
+        let tidied: Result<usize, DeltaTableError> = tidied.await;
+        tidied.map(|_| ()).map_err(|error| CatalogError::Unreadable {
+            table: table.name(),
+            reason: format!("checkpoint: {error}"),
+        })
+    }
+}
+
+/// Loads the table, making it first if there is none.
+async fn open(table: Table, log_store: LogStoreRef) -> Result<DeltaTable, DeltaTableError> {
+    let mut delta = DeltaTable::new(log_store);
+    if delta.verify_deltatable_existence().await? {
+        delta.load().await?;
+        return Ok(delta);
+    }
+    let schema: StructType = table.open_schema().as_ref().try_into_kernel()?;
+    // Only the sort key is worth keeping statistics of: it is what files are sorted and pruned by.
+    let indexed = table.sort_key().join(",");
+    delta
+        .create()
+        .with_table_name(table.name())
+        .with_comment(table.doc())
+        .with_columns(schema.fields().cloned())
+        .with_partition_columns([DATE_COLUMN])
+        .with_configuration([
+            ("delta.logRetentionDuration", Some("interval 1 day")),
+            ("delta.dataSkippingStatsColumns", Some(indexed.as_str())),
+        ])
+        .with_commit_properties(plain_commit())
+        .await
+}
+
+fn plain_commit() -> CommitProperties {
+    CommitProperties::default()
+        .with_max_retries(0)
+        .with_create_checkpoint(false)
+        .with_cleanup_expired_logs(Some(false))
+}
+
+/// Adds the columns that this version has and the table has not, nullable because older files lack them.
+async fn add_missing_columns(table: Table, delta: DeltaTable) -> Result<DeltaTable, CatalogError> {
+    let unusable = |reason| CatalogError::Unusable { table: table.name(), reason };
+    let want: StructType =
+        table.open_schema().as_ref().try_into_kernel().map_err(|error| unusable(format!("{error}")))?;
+    let have = delta.snapshot().map_err(|error| unusable(error.to_string()))?.schema();
+    let mut missing = Vec::new();
+    for field in want.fields() {
+        match have.field(field.name()) {
+            None => missing.push(StructField::nullable(field.name(), field.data_type().clone())),
+            Some(column) if column.data_type() == field.data_type() => {}
+            Some(column) => {
+                let (name, has, wants) = (field.name(), column.data_type(), field.data_type());
+                return Err(unusable(format!(
+                    "column {name} is {has} in the log and {wants} in this version"
+                )));
+            }
+        }
+    }
+    if missing.is_empty() {
+        return Ok(delta);
+    }
+    let names: Vec<&String> = missing.iter().map(StructField::name).collect();
+    tracing::info!(table = table.name(), columns = ?names, "add columns to table");
+    let added = delta.add_columns().with_fields(missing).with_commit_properties(plain_commit());
+    added.await.map_err(|error| CatalogError::Unreadable {
+        table: table.name(),
+        reason: format!("add columns: {error}"),
+    })
+}
+
+fn check_protocol(table: Table, reader: i32, writer: i32) -> Result<(), CatalogError> {
+    if reader == 1 && writer <= 2 {
+        return Ok(());
+    }
+    let reason = format!("needs Delta reader version {reader} and writer version {writer}, not 1 and 2");
+    Err(CatalogError::Unusable { table: table.name(), reason })
+}
+
+fn add(table: Table, new: &NewFile, modified_millis: i64) -> Add {
+    let below_table = new.file.path.prefix_match(&table_path(table)).expect("files lie below their table");
+    let date = date32_to_datetime(new.file.date_days).map(|datetime| datetime.date().to_string());
+    Add {
+        path: Path::from_iter(below_table).to_string(),
+        partition_values: HashMap::from([(DATE_COLUMN.to_owned(), date)]),
+        size: new.file.size_bytes.cast_signed(),
+        modification_time: modified_millis,
+        data_change: true,
+        stats: Some(new.stats.clone()),
+        tags: new.is_mixed.then(|| HashMap::from([("mixed".to_owned(), Some("true".to_owned()))])),
+        ..Add::default()
+    }
+}
+
+/// A file as the log describes it; none without a date or a row count, which every file of ours has.
+fn data_file(table: Table, view: &LogicalFileView) -> Option<DataFile> {
+    let date = view.partition_values_map().remove(DATE_COLUMN)??;
+    let date_days = Date32Type::parse(&date)?;
+    let stats: serde_json::Value = serde_json::from_str(&view.stats()?).ok()?;
+    let time = |bounds: &str| {
+        let nanos = string_to_timestamp_nanos(stats[bounds]["time"].as_str()?).ok()?;
+        Some(nanos.div_euclid(1_000))
+    };
+    // A file without bounds (another writer's) may hold any time of its date.
+    let midnight = i64::from(date_days) * MICROS_PER_DAY;
+    Some(DataFile {
+        path: Path::from(format!("{}/{}", table_path(table), view.object_store_path())),
+        size_bytes: u64::try_from(view.size()).ok()?,
+        rows: stats["numRecords"].as_u64()?,
+        date_days,
+        time_min_micros: time("minValues").unwrap_or(midnight),
+        time_max_micros: time("maxValues").unwrap_or(midnight + MICROS_PER_DAY - 1),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,395 @@
+//! A disk in memory that can lose power, fail a sync and run full, all of it from a seed.
+//!
+//! It keeps what was synced apart from what was only written. A crash keeps the synced part and lets a
+//! seeded coin decide, for each 512-byte sector of each unsynced write, whether it reached the disk; so a
+//! write can be torn and later writes can survive earlier ones. Changes of directories survive as a prefix
+//! in the order made, which is what a journalling file system gives.
+//!
+//! A failed sync is the nasty kind that Linux has: the data is marked clean, so that the next sync reports
+//! success without having written it ("fsyncgate"). Limits: one process, everything in memory, directories
+//! always exist.
+
+mod content;
+mod coin;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub use coin::Coin;
+use content::{Change, Inode};
+
+use crate::disk::{Disk, DiskFile};
+
+/// Room in bytes that a disk has unless told otherwise: more than any test allocates.
+const FREE_BYTES: u64 = 1 << 40;
+
+/// The simulated disk; clones share it.
+#[derive(Clone, Default)]
+pub struct SimDisk {
+    state: Arc<Mutex<State>>,
+}
+
+/// An error number on Linux: the device failed.
+const EIO: i32 = 5;
+
+struct State {
+    inodes: Vec<Inode>,
+    /// The directory as the running program sees it.
+    names: BTreeMap<PathBuf, usize>,
+    /// The directory that a crash certainly leaves.
+    durable_names: BTreeMap<PathBuf, usize>,
+    /// Changes of names since, in order.
+    renames: Vec<NameChange>,
+    free_bytes: u64,
+    /// Writes, syncs and changes of names so far.
+    operations: u64,
+    syncs: u64,
+    power_off_at: Option<u64>,
+    failing_syncs: std::ops::Range<u64>,
+    unreadable: Vec<(PathBuf, std::ops::Range<u64>)>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        State {
+            inodes: Vec::new(),
+            names: BTreeMap::new(),
+            durable_names: BTreeMap::new(),
+            renames: Vec::new(),
+            free_bytes: FREE_BYTES,
+            operations: 0,
+            syncs: 0,
+            power_off_at: None,
+            failing_syncs: 0..0,
+            unreadable: Vec::new(),
+        }
+    }
+}
+
+/// One journal entry: a rename is both, so that no crash shows a file under two names or none.
+#[derive(Clone, Default)]
+struct NameChange {
+    added: Option<(PathBuf, usize)>,
+    removed: Option<PathBuf>,
+}
+
+impl SimDisk {
+    /// The n-th operation from now (0 = the next) and all after it fail: the machine is off. A write that
+    /// is cut off may have reached the disk in part.
+    pub fn power_off_after(&self, operations: u64) {
+        let mut state = self.lock();
+        state.power_off_at = Some(state.operations + operations);
+    }
+
+    /// Writes, syncs and changes of names so far, to choose crash points from.
+    pub fn operations(&self) -> u64 {
+        self.lock().operations
+    }
+
+    /// Syncs of file contents so far.
+    pub fn syncs(&self) -> u64 {
+        self.lock().syncs
+    }
+
+    /// After `skip` more syncs of file contents, the next `count` fail with EIO.
+    pub fn fail_syncs(&self, skip: u64, count: u64) {
+        let mut state = self.lock();
+        let first = state.syncs + skip;
+        state.failing_syncs = first..first + count;
+    }
+
+    /// From now on `allocate` finds this much room.
+    pub fn set_free_bytes(&self, free_bytes: u64) {
+        self.lock().free_bytes = free_bytes;
+    }
+
+    /// Reads of these bytes of `path` fail with EIO.
+    pub fn make_unreadable(&self, path: &Path, bytes: std::ops::Range<u64>) {
+        self.lock().unreadable.push((path.to_path_buf(), bytes));
+    }
+
+    /// The disk as a machine finds it that comes up after a power cut now; this one stays as it is, so
+    /// that one moment can be tried with many seeds.
+    pub fn crashed(&self, seed: u64) -> SimDisk {
+        let mut coin = Coin(seed);
+        let state = self.lock();
+        let mut names = state.durable_names.clone();
+        let kept = coin.below(state.renames.len() as u64 + 1) as usize;
+        for change in &state.renames[..kept] {
+            change.apply(&mut names);
+        }
+        let inodes = state.inodes.iter().map(|inode| inode.crashed(&mut coin)).collect();
+        let durable_names = names.clone();
+        SimDisk { state: Arc::new(Mutex::new(State { inodes, names, durable_names, ..State::default() })) }
+    }
+
+    /// The files in all directories.
+    pub fn paths(&self) -> Vec<PathBuf> {
+        self.lock().names.keys().cloned().collect()
+    }
+
+    /// A file's whole contents as the running program sees them, or `None` when there is no such file.
+    pub fn contents(&self, path: &Path) -> Option<Vec<u8>> {
+        let state = self.lock();
+        state.names.get(path).map(|inode| state.inodes[*inode].content.clone())
+    }
+
+    /// Puts a file there, durable: what rot or a restored backup would do.
+    pub fn set_contents(&self, path: &Path, content: Vec<u8>) {
+        let mut state = self.lock();
+        let inode = state.inodes.len();
+        state.inodes.push(Inode::synced(content));
+        state.names.insert(path.to_path_buf(), inode);
+        state.durable_names.insert(path.to_path_buf(), inode);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Disk for SimDisk {
+    fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        let mut state = self.lock();
+        state.operate()?;
+        if state.names.contains_key(path) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let inode = state.inodes.len();
+        state.inodes.push(Inode::default());
+        state.change(NameChange { added: Some((path.to_path_buf(), inode)), removed: None });
+        Ok(Box::new(SimFile { disk: self.clone(), path: path.to_path_buf(), inode }))
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        let inode = self.lock().find(path)?;
+        Ok(Box::new(SimFile { disk: self.clone(), path: path.to_path_buf(), inode }))
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
+        let state = self.lock();
+        let in_dir = state.names.keys().filter(|path| path.parent() == Some(dir));
+        Ok(in_dir.filter_map(|path| Some(path.file_name()?.to_str()?.to_owned())).collect())
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut state = self.lock();
+        state.operate()?;
+        let inode = state.find(from)?;
+        state
+            .change(NameChange { added: Some((to.to_path_buf(), inode)), removed: Some(from.to_path_buf()) });
+        Ok(())
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        let mut state = self.lock();
+        state.operate()?;
+        state.find(path)?;
+        state.change(NameChange { added: None, removed: Some(path.to_path_buf()) });
+        Ok(())
+    }
+
+    fn create_dir_all(&self, _dir: &Path) -> io::Result<()> {
+        self.lock().operate()
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        let mut state = self.lock();
+        state.operate()?;
+        // A journal is written in order, so earlier changes of other directories go with it.
+        let last = state.renames.iter().rposition(|change| change.touches(dir));
+        let synced = last.map_or(0, |last| last + 1);
+        let changes: Vec<NameChange> = state.renames.drain(..synced).collect();
+        for change in changes {
+            change.apply(&mut state.durable_names);
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    fn operate(&mut self) -> io::Result<()> {
+        self.operations += 1;
+        match self.power_off_at {
+            Some(last) if self.operations > last => Err(io::Error::other("the power is off")),
+            _ => Ok(()),
+        }
+    }
+
+    fn find(&self, path: &Path) -> io::Result<usize> {
+        self.names.get(path).copied().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn change(&mut self, change: NameChange) {
+        change.apply(&mut self.names);
+        self.renames.push(change);
+    }
+
+    fn is_unreadable(&self, path: &Path, bytes: std::ops::Range<u64>) -> bool {
+        let overlaps = |bad: &std::ops::Range<u64>| bad.start < bytes.end && bytes.start < bad.end;
+        self.unreadable.iter().any(|(bad_path, bad)| bad_path == path && overlaps(bad))
+    }
+}
+
+impl NameChange {
+    fn apply(&self, names: &mut BTreeMap<PathBuf, usize>) {
+        if let Some(path) = &self.removed {
+            names.remove(path);
+        }
+        if let Some((path, inode)) = &self.added {
+            names.insert(path.clone(), *inode);
+        }
+    }
+
+    fn touches(&self, dir: &Path) -> bool {
+        let added = self.added.as_ref().map(|(path, _)| path);
+        added.into_iter().chain(&self.removed).any(|path| path.parent() == Some(dir))
+    }
+}
+
+struct SimFile {
+    disk: SimDisk,
+    path: PathBuf,
+    inode: usize,
+}
+
+impl SimFile {
+    fn sync(&self) -> io::Result<()> {
+        let mut state = self.disk.lock();
+        state.operate()?;
+        let fails = state.failing_syncs.contains(&state.syncs);
+        state.syncs += 1;
+        let inode = &mut state.inodes[self.inode];
+        if fails {
+            inode.abandon();
+            return Err(io::Error::from_raw_os_error(EIO));
+        }
+        inode.sync();
+        Ok(())
+    }
+}
+
+impl DiskFile for SimFile {
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let mut state = self.disk.lock();
+        let was_on = state.power_off_at.is_none_or(|last| state.operations <= last);
+        let written = state.operate();
+        if written.is_ok() || was_on {
+            let change = Change::Write { offset: offset as usize, bytes: bytes.to_vec() };
+            state.inodes[self.inode].change(change);
+        }
+        written
+    }
+
+    fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+        let state = self.disk.lock();
+        let end = offset + bytes.len() as u64;
+        if state.is_unreadable(&self.path, offset..end) {
+            return Err(io::Error::from_raw_os_error(EIO));
+        }
+        let content = &state.inodes[self.inode].content;
+        let wanted = content.get(offset as usize..end as usize).ok_or(io::ErrorKind::UnexpectedEof)?;
+        bytes.copy_from_slice(wanted);
+        Ok(())
+    }
+
+    fn size_bytes(&self) -> io::Result<u64> {
+        Ok(self.disk.lock().inodes[self.inode].content.len() as u64)
+    }
+
+    fn allocate(&self, bytes: u64) -> io::Result<()> {
+        let mut state = self.disk.lock();
+        state.operate()?;
+        let missing = bytes.saturating_sub(state.inodes[self.inode].content.len() as u64);
+        state.free_bytes = state.free_bytes.checked_sub(missing).ok_or(io::ErrorKind::StorageFull)?;
+        state.inodes[self.inode].change(Change::Grow { size_bytes: bytes as usize });
+        Ok(())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.sync()
+    }
+
+    fn sync_all(&self) -> io::Result<()> {
+        self.sync()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path() -> PathBuf {
+        PathBuf::from("dir/file")
+    }
+
+    fn synced(bytes: &[u8]) -> (SimDisk, Box<dyn DiskFile>) {
+        let disk = SimDisk::default();
+        let file = disk.create(&path()).expect("create");
+        file.write_at(bytes, 0).expect("write");
+        file.sync_data().expect("sync");
+        disk.sync_dir(Path::new("dir")).expect("sync directory");
+        (disk, file)
+    }
+
+    #[test]
+    fn synced_bytes_survive_every_crash() {
+        let (disk, file) = synced(b"abc");
+        file.write_at(&[7; 2048], 512).expect("write");
+        for seed in 0..50 {
+            let content = disk.crashed(seed).contents(&path()).expect("the name is durable");
+            assert_eq!(&content[..3], b"abc", "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn unsynced_sectors_survive_in_every_combination() {
+        let (disk, file) = synced(&[0; 1024]);
+        file.write_at(&[1; 1024], 0).expect("write");
+        let mut seen = std::collections::BTreeSet::new();
+        for seed in 0..50 {
+            let content = disk.crashed(seed).contents(&path()).expect("the name is durable");
+            seen.insert((content[0], content[512]));
+        }
+        assert_eq!(seen.into_iter().collect::<Vec<_>>(), [(0, 0), (0, 1), (1, 0), (1, 1)]);
+    }
+
+    #[test]
+    fn a_sync_after_a_failed_one_reports_success_and_writes_nothing() {
+        let (disk, file) = synced(&[0; 512]);
+        file.write_at(&[1; 512], 0).expect("write");
+        disk.fail_syncs(0, 1);
+        file.sync_data().expect_err("the sync is told to fail");
+        file.sync_data().expect("the data is marked clean");
+        let lost = (0..50).any(|seed| disk.crashed(seed).contents(&path()) == Some(vec![0; 512]));
+        assert!(lost);
+    }
+
+    #[test]
+    fn an_unsynced_name_may_vanish() {
+        let disk = SimDisk::default();
+        disk.create(&path()).expect("create");
+        let survivors = (0..50).filter(|seed| disk.crashed(*seed).contents(&path()).is_some()).count();
+        assert!((1..50).contains(&survivors), "{survivors}");
+    }
+
+    #[test]
+    fn nothing_works_after_the_power_is_off() {
+        let (disk, file) = synced(b"abc");
+        disk.power_off_after(1);
+        file.write_at(b"x", 0).expect("the power is still on");
+        file.sync_data().expect_err("the power is off");
+        disk.remove(&path()).expect_err("the power is off");
+    }
+
+    #[test]
+    fn allocate_beyond_the_free_bytes_is_storage_full() {
+        let (disk, file) = synced(b"abc");
+        disk.set_free_bytes(5);
+        let error = file.allocate(9).expect_err("six bytes more than there are");
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        file.allocate(8).expect("exactly the five bytes that are free");
+    }
+}

@@ -1,0 +1,270 @@
+//! Encodes sorted rows as one Parquet file, column by column.
+//!
+//! The properties were measured on spans (bytes a span, zstd): ids and exact times without a dictionary,
+//! 8 MiB of dictionary for `trace_id` (with the default 1 MiB it overflows and costs 14 bytes a span
+//! instead of 4), times delta-packed, zstd level 1 (higher levels gain under 1 %). The Arrow schema is not
+//! embedded, so that every reader sees the same plain types: UTF8, MAP, TIMESTAMP(us, UTC).
+//!
+//! Limits: row groups hold at most 1,048,576 rows; columns inside lists and maps have no bloom filters.
+
+use bytes::Bytes;
+use meshlake_schema::{Column, Kind, Table, TableBatch};
+use parquet::arrow::ArrowSchemaConverter;
+use parquet::arrow::arrow_writer::{ArrowRowGroupWriterFactory, compute_leaves};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{KeyValue, ParquetMetaData, RowGroupMetaData, SortingColumn};
+use parquet::file::properties::{
+    BloomFilterPosition, BloomFilterProperties, EnabledStatistics, WriterProperties, WriterPropertiesBuilder,
+};
+use parquet::file::statistics::Statistics;
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::ColumnPath;
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+
+use arrow::temporal_conversions::timestamp_us_to_datetime;
+
+use super::gather;
+use super::{FileError, Origin, RowIndex};
+
+/// Fewer, larger row groups share dictionaries: 1M rows take 8 to 16 % less than 128k (measured).
+const ROW_GROUP_ROWS_MAX: usize = 1_048_576;
+
+/// Rows gathered at a time: large enough to make the cost per call vanish, and a slice of the widest
+/// column (attributes, some 500 bytes a row) stays under 10 MB.
+const SLICE_ROWS: usize = 16_384;
+
+/// Distinct trace ids of a full row group: 262,144 ids of 32 digits.
+const TRACE_ID_DICTIONARY_BYTES_MAX: usize = 8 << 20;
+
+/// Rows per data page: the unit that a lookup by id must decode.
+const PAGE_ROWS_MAX: usize = 20_000;
+
+const BLOOM_FALSE_POSITIVES: f64 = 0.01;
+
+/// Bytes of a text minimum or maximum in page indexes: long enough for names, short enough for bodies.
+const INDEX_TEXT_BYTES_MAX: usize = 64;
+
+/// Columns whose values hardly ever repeat: a dictionary only adds to them (2 bytes a span on span ids).
+const NO_DICTIONARY: [&str; 6] =
+    ["span_id", "parent_span_id", "time_unix_nano", "duration_nano", "observed_time_unix_nano", "stream_id"];
+
+/// Integers that rise slowly within a sorted file.
+const DELTA_PACKED: [&str; 4] =
+    ["time_unix_nano", "duration_nano", "observed_time_unix_nano", "start_time_unix_nano"];
+
+/// One file's bytes, and its Delta statistics as JSON.
+pub(super) struct Encoded {
+    pub bytes: Bytes,
+    pub stats: String,
+}
+
+/// Writes `rows` of `batches` in the order given, which must be that of the table's sort key.
+///
+/// # Errors
+/// Whatever Arrow or Parquet refuse; nothing of it depends on the values of rows.
+pub(super) fn encode(
+    table: Table,
+    batches: &[TableBatch],
+    rows: &[RowIndex],
+    origin: Origin,
+) -> Result<Encoded, FileError> {
+    let schema = table.schema();
+    let parquet_schema = ArrowSchemaConverter::new().convert(schema)?;
+    let properties = Arc::new(properties(table, &parquet_schema, origin)?);
+    let mut writer = SerializedFileWriter::new(Vec::new(), parquet_schema.root_schema_ptr(), properties)?;
+    let row_groups = ArrowRowGroupWriterFactory::new(&writer, Arc::clone(schema));
+    for (index, rows) in rows.chunks(ROW_GROUP_ROWS_MAX).enumerate() {
+        let mut leaves = row_groups.create_column_writers(index)?.into_iter();
+        let mut row_group = writer.next_row_group()?;
+        for (position, field) in schema.fields().iter().enumerate() {
+            let column = gather::Column::new(batches, position)?;
+            let mut own_leaves = Vec::new();
+            for slice in rows.chunks(SLICE_ROWS) {
+                for (i, leaf) in compute_leaves(field, &column.gather(slice)?)?.iter().enumerate() {
+                    if own_leaves.len() == i {
+                        let next = leaves
+                            .next()
+                            .ok_or_else(|| ParquetError::General(format!("no writer for {field}")))?;
+                        own_leaves.push(next);
+                    }
+                    own_leaves[i].write(leaf)?;
+                }
+            }
+            for leaf in own_leaves {
+                leaf.close()?.append_to_row_group(&mut row_group)?;
+            }
+        }
+        row_group.close()?;
+    }
+    let metadata = writer.finish()?;
+    let stats = statistics(table, &metadata).to_string();
+    // Finishing has flushed; `into_inner` would write the footer a second time.
+    Ok(Encoded { bytes: Bytes::from(std::mem::take(writer.inner_mut())), stats })
+}
+
+fn properties(
+    table: Table,
+    schema: &parquet::schema::types::SchemaDescriptor,
+    origin: Origin,
+) -> Result<WriterProperties, FileError> {
+    let pair = |key: &str, value: String| KeyValue::new(format!("meshlake.{key}"), value);
+    let builder = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS_MAX))
+        .set_data_page_row_count_limit(PAGE_ROWS_MAX)
+        .set_statistics_enabled(EnabledStatistics::Page)
+        .set_column_index_truncate_length(Some(INDEX_TEXT_BYTES_MAX))
+        .set_statistics_truncate_length(Some(INDEX_TEXT_BYTES_MAX))
+        .set_bloom_filter_position(BloomFilterPosition::End)
+        .set_created_by(format!("meshlake {}", env!("CARGO_PKG_VERSION")))
+        .set_sorting_columns(Some(sorting_columns(table, schema)?))
+        .set_key_value_metadata(Some(vec![
+            pair("lsn_first", origin.lsn_first.to_string()),
+            pair("lsn_last", origin.lsn_last.to_string()),
+            pair("collector", format!("{:032x}", origin.collector_id)),
+        ]));
+    Ok(table
+        .columns()
+        .iter()
+        .fold(builder, |builder, column| column_properties(table, column, builder))
+        .build())
+}
+
+fn column_properties(
+    table: Table,
+    column: &Column,
+    builder: WriterPropertiesBuilder,
+) -> WriterPropertiesBuilder {
+    let path = || ColumnPath::from(column.name);
+    let mut builder = builder;
+    if NO_DICTIONARY.contains(&column.name) || column.kind == Kind::Timestamp {
+        builder = builder.set_column_dictionary_enabled(path(), false);
+    }
+    if DELTA_PACKED.contains(&column.name) || column.kind == Kind::Timestamp {
+        builder = builder.set_column_encoding(path(), Encoding::DELTA_BINARY_PACKED);
+    }
+    if column.name == "trace_id" {
+        builder = builder.set_column_dictionary_page_size_limit(path(), TRACE_ID_DICTIONARY_BYTES_MAX);
+    }
+    if bloom_columns(table).contains(&column.name) {
+        // The filter is made for a full row group and folded to what the values need when it is written.
+        let filter = BloomFilterProperties::builder()
+            .with_fpp(BLOOM_FALSE_POSITIVES)
+            .with_max_ndv(ROW_GROUP_ROWS_MAX as u64)
+            .build();
+        builder = builder.set_column_bloom_filter_properties(path(), filter);
+    }
+    builder
+}
+
+/// Columns that are looked up by a single value.
+fn bloom_columns(table: Table) -> &'static [&'static str] {
+    match table {
+        Table::Spans => &["trace_id", "span_id"],
+        Table::Logs => &["trace_id"],
+        Table::Requests => &["trace_id", "request_id"],
+        Table::MetricPoints
+        | Table::MetricHistograms
+        | Table::MetricExpHistograms
+        | Table::MetricSummaries
+        | Table::Ledger => &[],
+    }
+}
+
+/// The sort key, as positions among the file's leaf columns.
+fn sorting_columns(
+    table: Table,
+    schema: &parquet::schema::types::SchemaDescriptor,
+) -> Result<Vec<SortingColumn>, FileError> {
+    let position = |name: &&str| {
+        let leaf = schema.columns().iter().position(|leaf| leaf.path().parts() == [*name]);
+        let column_idx = leaf.and_then(|leaf| i32::try_from(leaf).ok());
+        column_idx.ok_or_else(|| FileError::Rows(format!("no sort column {name}")))
+    };
+    let sorting = |name| {
+        position(name).map(|column_idx| SortingColumn { column_idx, descending: false, nulls_first: true })
+    };
+    table.sort_key().iter().map(sorting).collect()
+}
+
+/// Delta's per-file statistics of the sort key: rows, smallest, largest, nulls. Source: Delta protocol,
+/// "Per-file Statistics"; time stamps are ISO 8601 UTC.
+fn statistics(table: Table, metadata: &ParquetMetaData) -> Value {
+    let (mut min, mut max, mut null_count) = (Map::new(), Map::new(), Map::new());
+    for name in table.sort_key() {
+        let chunks: Vec<&Statistics> = metadata
+            .row_groups()
+            .iter()
+            .flat_map(RowGroupMetaData::columns)
+            .filter(|chunk| chunk.column_path().parts() == [*name])
+            .filter_map(|chunk| chunk.statistics())
+            .collect();
+        if chunks.len() != metadata.num_row_groups() {
+            continue;
+        }
+        let is_time = table.columns().iter().any(|c| c.name == *name && c.kind == Kind::Timestamp);
+        if let Some((smallest, largest)) = bounds(&chunks, is_time) {
+            min.insert((*name).to_owned(), smallest);
+            max.insert((*name).to_owned(), largest);
+        }
+        let nulls: u64 = chunks.iter().filter_map(|chunk| chunk.null_count_opt()).sum();
+        null_count.insert((*name).to_owned(), nulls.into());
+    }
+    let rows = metadata.file_metadata().num_rows();
+    json!({ "numRecords": rows, "minValues": min, "maxValues": max, "nullCount": null_count })
+}
+
+/// None when every value is null or the bounds are not known.
+fn bounds(chunks: &[&Statistics], is_time: bool) -> Option<(Value, Value)> {
+    let with_values = || chunks.iter().filter(|chunk| chunk.min_bytes_opt().is_some());
+    match chunks.first()? {
+        Statistics::Int64(_) => {
+            let integers = |chunk: &&&Statistics| match chunk {
+                Statistics::Int64(values) => values.min_opt().copied().zip(values.max_opt().copied()),
+                _ => None,
+            };
+            let pairs: Vec<(i64, i64)> = with_values().filter_map(|chunk| integers(&chunk)).collect();
+            let smallest = pairs.iter().map(|(min, _)| *min).min()?;
+            let largest = pairs.iter().map(|(_, max)| *max).max()?;
+            if is_time {
+                return iso_time(smallest).zip(iso_time(largest));
+            }
+            Some((smallest.into(), largest.into()))
+        }
+        Statistics::ByteArray(_) => {
+            // A cut-off maximum is rounded up by the writer, so both still bound the values.
+            let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
+            let smallest = with_values().filter_map(|chunk| chunk.min_bytes_opt()).min().and_then(text)?;
+            let largest = with_values().filter_map(|chunk| chunk.max_bytes_opt()).max().and_then(text)?;
+            Some((smallest.into(), largest.into()))
+        }
+        _ => None,
+    }
+}
+
+fn iso_time(micros: i64) -> Option<Value> {
+    let datetime = timestamp_us_to_datetime(micros)?;
+    Some(format!("{}T{}Z", datetime.date(), datetime.time()).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_iso_with_micros() {
+        assert_eq!(iso_time(0), Some("1970-01-01T00:00:00Z".into()));
+        assert_eq!(iso_time(-1), Some("1969-12-31T23:59:59.999999Z".into()));
+    }
+
+    #[test]
+    fn bloom_columns_exist() {
+        for table in Table::ALL {
+            for name in bloom_columns(table) {
+                assert!(table.columns().iter().any(|column| column.name == *name), "{name}");
+            }
+        }
+    }
+}

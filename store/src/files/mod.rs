@@ -1,0 +1,312 @@
+//! A flush's rows become sorted Parquet files, each inside one window of time.
+//!
+//! ```text
+//!   hot batches --window--> rows per window --order--> sorted --gather, parquet--> bytes, one file a window
+//! ```
+//!
+//! A file never crosses a window of 15 minutes nor a date, so that a query over an hour opens four
+//! windows' files, compaction merges within a window, and retention drops whole dates. At most
+//! [`window::WINDOWS_MAX`] windows a flush get a file of their own; rows of the others share one file per
+//! date, tagged mixed.
+//!
+//! Rows are never copied as a whole: a file is written column by column in slices, so beside the rows
+//! themselves a flush holds one slice of one column and the compressed file (some 45 bytes a span).
+//!
+//! Modules are listed in the order data meets them; imports point only down the list.
+
+mod ledger;
+mod window;
+mod order;
+mod encode;
+mod gather;
+
+use arrow::error::ArrowError;
+use bytes::Bytes;
+use meshlake_schema::{Table, TableBatch};
+use object_store::path::Path;
+use parquet::errors::ParquetError;
+use thiserror::Error;
+
+use crate::catalog::NewFile;
+use crate::data_dir::table_path;
+use crate::group::Lsn;
+use crate::snapshot::DataFile;
+
+/// A row: which of the flush's batches, and which row of it.
+type RowIndex = (u32, u32);
+
+/// Whose rows, of which records; goes into each file's name and metadata.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Origin {
+    pub collector_id: u128,
+    pub lsn_first: Lsn,
+    pub lsn_last: Lsn,
+}
+
+/// A file in memory, ready to be put.
+#[derive(Debug)]
+pub(crate) struct EncodedFile {
+    pub new: NewFile,
+    pub bytes: Bytes,
+}
+
+/// Why rows could not be made a file: always a bug of ours, since batches are proven and memory is real.
+#[derive(Debug, Error)]
+pub(crate) enum FileError {
+    #[error("sort or gather rows: {0}")]
+    Arrow(#[from] ArrowError),
+    #[error("encode Parquet: {0}")]
+    Parquet(#[from] ParquetError),
+    #[error("name a file: {0}")]
+    Random(#[from] std::io::Error),
+    #[error("{0}")]
+    Rows(String),
+}
+
+/// The files of one flush, in time order, made one at a time: each is encoded when asked for, so that
+/// only one is in memory.
+pub(crate) struct Files {
+    table: Table,
+    origin: Origin,
+    batches: Vec<TableBatch>,
+    pieces: std::vec::IntoIter<window::Piece>,
+}
+
+impl Files {
+    /// Splits the rows of `batches`, all of `table`, into files. The ledger's rows are added up first.
+    ///
+    /// # Errors
+    /// [`FileError::Rows`] when the batches have more than 2^32 rows.
+    pub fn plan(table: Table, batches: Vec<TableBatch>, origin: Origin) -> Result<Self, FileError> {
+        let batches = if table == Table::Ledger { vec![ledger::coalesce(&batches)?] } else { batches };
+        let pieces = window::split(&batches)?;
+        Ok(Files { table, origin, batches, pieces: pieces.into_iter() })
+    }
+
+    /// Encodes the next file; none after the last. Takes about a second per million rows: run it where
+    /// blocking is allowed.
+    pub fn encode_next(&mut self) -> Result<Option<EncodedFile>, FileError> {
+        let Some(piece) = self.pieces.next() else { return Ok(None) };
+        let rows = order::sort(self.table, &self.batches, piece.rows)?;
+        let encoded = encode::encode(self.table, &self.batches, &rows, self.origin)?;
+        let file = DataFile {
+            path: path(self.table, &piece.place, self.origin)?,
+            size_bytes: encoded.bytes.len() as u64,
+            rows: rows.len() as u64,
+            date_days: piece.place.date_days,
+            time_min_micros: piece.time_min_micros,
+            time_max_micros: piece.time_max_micros,
+        };
+        let new = NewFile { file, stats: encoded.stats, is_mixed: piece.place.is_mixed() };
+        Ok(Some(EncodedFile { new, bytes: encoded.bytes }))
+    }
+}
+
+/// `tables/<table>/date=YYYY-MM-DD/<window start HHMM or mixed>-<first LSN>-<last LSN>-<random>.parquet`.
+///
+/// The random part is new at every attempt: a file that a commit of unknown outcome may name is never
+/// written again.
+fn path(table: Table, place: &window::Place, origin: Origin) -> Result<Path, FileError> {
+    let date = place.date_text().ok_or_else(|| FileError::Rows(format!("no date for {place:?}")))?;
+    let random = crate::data_dir::random_bits()? as u64;
+    let (window, first, last) = (place.window_text(), origin.lsn_first, origin.lsn_last);
+    let name = format!("{window}-{first}-{last}-{random:016x}.parquet");
+    Ok(table_path(table).join(format!("date={date}")).join(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Array as _, AsArray as _, RecordBatch};
+    use arrow::compute::{cast, concat_batches};
+    use arrow::datatypes::{DataType, TimestampMicrosecondType};
+    use arrow::row::{RowConverter, SortField};
+    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+    use super::*;
+    use crate::test_rows::{MIDNIGHT, ledger_rows, rows, span_rows};
+
+    const MINUTE: i64 = 60_000_000;
+
+    fn origin() -> Origin {
+        Origin { collector_id: 0xab, lsn_first: 3, lsn_last: 9 }
+    }
+
+    fn encode(table: Table, batches: Vec<TableBatch>) -> Vec<EncodedFile> {
+        let mut files = Files::plan(table, batches, origin()).expect("rows can be planned");
+        std::iter::from_fn(|| files.encode_next().expect("rows can be encoded")).collect()
+    }
+
+    fn decode(file: &EncodedFile) -> RecordBatch {
+        let reader = ParquetRecordBatchReaderBuilder::try_new(file.bytes.clone()).expect("a Parquet file");
+        let reader = reader.build().expect("readable");
+        let batches: Vec<_> = reader.map(|batch| batch.expect("readable")).collect();
+        concat_batches(&batches[0].schema(), &batches).expect("one schema")
+    }
+
+    /// Every row as bytes that compare equal exactly when the rows are equal; dictionaries as plain text.
+    fn row_bytes(rows: &RecordBatch) -> Vec<Vec<u8>> {
+        let columns: Vec<_> = rows
+            .columns()
+            .iter()
+            .map(|column| match column.data_type() {
+                DataType::Dictionary(_, values) => cast(column, values).expect("dictionary to text"),
+                // RowConverter has no maps: a list of the same entries says as much.
+                DataType::Map(entry, _) => {
+                    let map = column.as_map();
+                    let entries = std::sync::Arc::new(map.entries().clone());
+                    std::sync::Arc::new(arrow::array::ListArray::new(
+                        entry.clone(),
+                        map.offsets().clone(),
+                        entries,
+                        map.nulls().cloned(),
+                    ))
+                }
+                _ => column.clone(),
+            })
+            .filter(|column| !format!("{:?}", column.data_type()).contains("Map"))
+            .collect();
+        let fields = columns.iter().map(|c| SortField::new(c.data_type().clone())).collect();
+        let converter = RowConverter::new(fields).expect("sortable columns");
+        let rows = converter.convert_columns(&columns).expect("same columns");
+        let mut rows: Vec<_> = rows.iter().map(|row| row.as_ref().to_vec()).collect();
+        rows.sort();
+        rows
+    }
+
+    #[test]
+    fn every_table_reads_back_as_the_same_rows() {
+        for table in Table::ALL.into_iter().filter(|table| *table != Table::Ledger) {
+            let times: Vec<i64> = (0..50).map(|i| MIDNIGHT + (i * 7 % 50) * 1_000).collect();
+            let batches = vec![rows(table, &times[..20]), rows(table, &times[20..])];
+            let want: Vec<_> = batches.iter().flat_map(|b| row_bytes(b.rows())).collect();
+            let mut want = want;
+            want.sort();
+            let files = encode(table, batches);
+            assert_eq!(files.len(), 1, "{}", table.name());
+            assert_eq!(row_bytes(&decode(&files[0])), want, "{}", table.name());
+            assert_eq!(files[0].new.file.rows, 50);
+        }
+    }
+
+    #[test]
+    fn rows_lie_in_the_order_of_the_sort_key() {
+        let batches =
+            vec![span_rows(&[MIDNIGHT + 5, MIDNIGHT + 1, MIDNIGHT + 3]), span_rows(&[MIDNIGHT + 2; 9])];
+        let read = decode(&encode(Table::Spans, batches)[0]);
+        let key = |row: usize| {
+            let text = |name: &str| {
+                let column = read.column_by_name(name).expect("a column").as_string::<i32>().clone();
+                column.is_valid(row).then(|| column.value(row).to_owned())
+            };
+            let time = read.column_by_name("time").expect("a column");
+            (text("service_name"), text("name"), time.as_primitive::<TimestampMicrosecondType>().value(row))
+        };
+        let keys: Vec<_> = (0..read.num_rows()).map(key).collect();
+        assert!(keys.is_sorted(), "nulls first: {keys:?}");
+    }
+
+    #[test]
+    fn files_split_at_the_window_and_the_date() {
+        let last = MIDNIGHT - 1;
+        let times = [last, MIDNIGHT, MIDNIGHT + 15 * MINUTE - 1, MIDNIGHT + 15 * MINUTE];
+        let files = encode(Table::Spans, vec![span_rows(&times)]);
+        let paths: Vec<_> = files
+            .iter()
+            .map(|file| {
+                let path = file.new.file.path.to_string();
+                path[..path.rfind('-').expect("a random part")].to_owned()
+            })
+            .collect();
+        assert_eq!(
+            paths,
+            [
+                "tables/spans/date=2026-11-22/2345-3-9",
+                "tables/spans/date=2026-11-23/0000-3-9",
+                "tables/spans/date=2026-11-23/0015-3-9",
+            ]
+        );
+        let bounds = |file: &EncodedFile| (file.new.file.time_min_micros, file.new.file.time_max_micros);
+        assert_eq!(bounds(&files[1]), (times[1], times[2]));
+        assert_eq!(files[0].new.file.date_days, 20_779);
+    }
+
+    #[test]
+    fn other_readers_see_plain_types() {
+        use parquet::basic::{LogicalType, TimeUnit};
+        let files = encode(Table::Spans, vec![span_rows(&[MIDNIGHT])]);
+        let reader =
+            ParquetRecordBatchReaderBuilder::try_new(files[0].bytes.clone()).expect("a Parquet file");
+        let metadata = reader.metadata().file_metadata();
+        let key_values = metadata.key_value_metadata().expect("key-value metadata");
+        let value = |key: &str| {
+            let pair = key_values.iter().find(|pair| pair.key == key);
+            pair.and_then(|pair| pair.value.clone())
+        };
+        assert_eq!(value("ARROW:schema"), None);
+        assert_eq!(value("meshlake.lsn_first").as_deref(), Some("3"));
+        assert_eq!(value("meshlake.lsn_last").as_deref(), Some("9"));
+        assert_eq!(value("meshlake.collector").as_deref(), Some("000000000000000000000000000000ab"));
+        let root = metadata.schema();
+        let logical = |name: &str| {
+            let field = root.get_fields().iter().find(|field| field.name() == name).expect("a field");
+            field.get_basic_info().logical_type_ref().cloned()
+        };
+        assert_eq!(logical("service_name"), Some(LogicalType::String));
+        assert_eq!(logical("attributes"), Some(LogicalType::Map));
+        assert_eq!(logical("time"), Some(LogicalType::timestamp(true, TimeUnit::MICROS)));
+    }
+
+    #[test]
+    fn ids_have_bloom_filters_and_sorting_columns_are_named() {
+        let files = encode(Table::Spans, vec![span_rows(&[MIDNIGHT])]);
+        let reader =
+            ParquetRecordBatchReaderBuilder::try_new(files[0].bytes.clone()).expect("a Parquet file");
+        let group = reader.metadata().row_group(0);
+        let with_filter: Vec<_> = group
+            .columns()
+            .iter()
+            .filter(|column| column.bloom_filter_offset().is_some())
+            .map(|column| column.column_path().string())
+            .collect();
+        assert_eq!(with_filter, ["trace_id", "span_id"]);
+        let sorting = group.sorting_columns().expect("sorting columns");
+        let names: Vec<_> = sorting
+            .iter()
+            .map(|column| group.column(column.column_idx as usize).column_path().string())
+            .collect();
+        assert_eq!(names, ["service_name", "name", "time"]);
+    }
+
+    #[test]
+    fn statistics_bound_the_sort_key_and_count_rows() {
+        let files = encode(Table::Spans, vec![span_rows(&[MIDNIGHT + 1, MIDNIGHT + 2, MIDNIGHT + 3])]);
+        let stats: serde_json::Value = serde_json::from_str(&files[0].new.stats).expect("JSON");
+        assert_eq!(stats["numRecords"], 3);
+        assert_eq!(stats["minValues"]["time"], "2026-11-23T00:00:00.000001Z");
+        assert_eq!(stats["maxValues"]["time"], "2026-11-23T00:00:00.000003Z");
+        // Rows 0..3 are null, service_name-1, service_name-2.
+        assert_eq!(stats["minValues"]["service_name"], "service_name-1");
+        assert_eq!(stats["maxValues"]["service_name"], "service_name-2");
+        assert_eq!(stats["nullCount"]["service_name"], 1);
+    }
+
+    #[test]
+    fn ledger_rows_of_one_window_are_added_up() {
+        let batches = vec![
+            ledger_rows(&[(MIDNIGHT + 2, 5), (MIDNIGHT + 1, 7)]),
+            ledger_rows(&[(MIDNIGHT + 3, -2), (MIDNIGHT + 15 * MINUTE, 1)]),
+        ];
+        let files = encode(Table::Ledger, batches);
+        let rows: Vec<_> = files
+            .iter()
+            .map(|file| {
+                let read = decode(file);
+                let records = read.column_by_name("records").expect("a column");
+                let records = records.as_primitive::<arrow::datatypes::Int64Type>().values().to_vec();
+                (file.new.file.time_min_micros, records)
+            })
+            .collect();
+        // 5 + 7 - 2, at the earliest of the three times.
+        assert_eq!(rows, [(MIDNIGHT + 1, vec![10]), (MIDNIGHT + 15 * MINUTE, vec![1])]);
+    }
+}

@@ -1,0 +1,113 @@
+//! Reads the log back into the buffer at a start, within the buffer's budget.
+//!
+//! The buffer leaves out what a table's watermark says is in files. When what is left would outgrow the
+//! budget (the log may hold far more than memory), the largest table is flushed on the way.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use thiserror::Error;
+use tokio::runtime::Handle;
+use tokio::task::{JoinError, spawn_blocking};
+
+use crate::disk::Disk;
+use crate::flush::{FlushError, Flusher};
+use crate::group::{Lsn, RequestEntry};
+use crate::wal::{Damage, Recovery, Replayed, Torn, WalConfig, WalError, recover};
+
+/// Requests of the log that are handed back after a start. A retry comes within minutes; at 100 bytes each
+/// these are 10 MB. Guess, not measured.
+const RECOVERED_REQUESTS_MAX: usize = 100_000;
+
+/// What a start found in the log.
+#[derive(Debug, Clone, Default)]
+pub struct Recovered {
+    pub records: u64,
+    /// A record that was cut off by the crash; it was never acknowledged, or was the very last.
+    pub torn: Option<Torn>,
+    /// Acknowledged records that the disk has lost.
+    pub damage: Vec<Damage>,
+}
+
+/// Why the log could not be read back. It is as it was.
+#[derive(Debug, Error)]
+pub enum ReplayError {
+    #[error(transparent)]
+    Wal(#[from] WalError),
+    #[error("make room for what is replayed: {0}")]
+    Flush(#[from] FlushError),
+    #[error("read the log: {0}")]
+    Worker(#[from] JoinError),
+}
+
+/// What [`replay`] gives back: for `Wal::open`, for people, and for recognising retries.
+pub(crate) struct ReplayedLog {
+    pub recovery: Recovery,
+    pub recovered: Recovered,
+    /// Oldest first.
+    pub requests: Vec<(Lsn, RequestEntry)>,
+}
+
+/// Publishes every record of the log to the flusher's buffer, flushing when more than `flush_at` bytes
+/// wait in it.
+///
+/// cancel: reading goes on to its end on a thread of its own and changes nothing but the buffer.
+pub(crate) async fn replay(
+    flusher: Arc<Flusher>,
+    flush_at: usize,
+    disk: Arc<dyn Disk>,
+    config: WalConfig,
+) -> Result<ReplayedLog, ReplayError> {
+    let runtime = Handle::current();
+    spawn_blocking(move || {
+        let mut replay = Replay { flusher, flush_at, runtime, requests: VecDeque::new(), failure: None };
+        let recovery = recover(disk.as_ref(), &config, &mut |record| replay.take(record))?;
+        match replay.failure {
+            Some(error) => Err(error.into()),
+            None => {
+                Ok(ReplayedLog { recovered: report(&recovery), recovery, requests: replay.requests.into() })
+            }
+        }
+    })
+    .await?
+}
+
+fn report(recovery: &Recovery) -> Recovered {
+    for damage in &recovery.damage {
+        tracing::error!(?damage, "lose acknowledged records to damage of the write-ahead log");
+    }
+    for segment in &recovery.headers_lost {
+        tracing::error!(segment, "read records of a segment whose header is damaged");
+    }
+    if let Some(torn) = &recovery.torn {
+        tracing::warn!(?torn, "cut off a record that is torn or damaged");
+    }
+    let (torn, damage) = (recovery.torn.clone(), recovery.damage.clone());
+    Recovered { records: recovery.records, torn, damage }
+}
+
+struct Replay {
+    flusher: Arc<Flusher>,
+    flush_at: usize,
+    runtime: Handle,
+    requests: VecDeque<(Lsn, RequestEntry)>,
+    /// After it nothing more is taken: the log cannot be told to stop.
+    failure: Option<FlushError>,
+}
+
+impl Replay {
+    fn take(&mut self, record: Replayed) {
+        if self.failure.is_some() {
+            return;
+        }
+        let lsn = record.lsn;
+        self.flusher.buffer().publish(lsn, record.batches);
+        self.requests.extend(record.requests.into_iter().map(|request| (lsn, request)));
+        let surplus = self.requests.len().saturating_sub(RECOVERED_REQUESTS_MAX);
+        self.requests.drain(..surplus);
+        let (waiting_bytes, largest) = self.flusher.buffer().waiting();
+        if waiting_bytes > self.flush_at {
+            self.failure = self.runtime.block_on(self.flusher.flush(largest)).err();
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! How a store is doing, for admission, readiness and metrics.
+
+use std::fmt;
+use std::sync::Arc;
+
+use meshlake_schema::Table;
+
+use crate::flush::{FlushStats, Flusher};
+use crate::writer::{Writer, WriterStats};
+
+/// A handle on how a store is doing, also after it was closed.
+#[derive(Clone)]
+pub struct StoreStatus {
+    pub(crate) writer: Writer,
+    pub(crate) flusher: Arc<Flusher>,
+    pub(crate) buffer_bytes_max: usize,
+}
+
+/// How a store is doing.
+#[derive(Debug, Clone)]
+pub struct StoreStats {
+    pub buffer_bytes: usize,
+    pub buffer_bytes_max: usize,
+    /// The log and what it did.
+    pub wal: WriterStats,
+    pub flush: FlushStats,
+    /// In the order of [`Table::ALL`].
+    pub tables: Vec<TableStats>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TableStats {
+    pub table: Table,
+    pub buffered_rows: u64,
+    pub files: u64,
+}
+
+impl fmt::Debug for StoreStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreStatus")
+            .field("buffer_bytes_max", &self.buffer_bytes_max)
+            .finish_non_exhaustive()
+    }
+}
+
+impl StoreStatus {
+    /// True when rows come faster than they become files: nothing more should be admitted for now.
+    pub fn is_over_budget(&self) -> bool {
+        self.flusher.buffer().bytes() > self.buffer_bytes_max
+    }
+
+    /// False when the log has given up after repeated disk errors; only a restart helps.
+    pub fn is_ready(&self) -> bool {
+        !self.writer.stats().is_failed
+    }
+
+    pub fn stats(&self) -> StoreStats {
+        let counts = self.flusher.buffer().counts();
+        let table = |(table, (buffered_rows, files))| TableStats { table, buffered_rows, files };
+        StoreStats {
+            buffer_bytes: self.flusher.buffer().bytes(),
+            buffer_bytes_max: self.buffer_bytes_max,
+            wal: self.writer.stats(),
+            flush: self.flusher.stats(),
+            tables: Table::ALL.into_iter().zip(counts).map(table).collect(),
+        }
+    }
+}

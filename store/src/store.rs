@@ -1,0 +1,275 @@
+//! The store as a whole: opens a data directory, recovers it, and runs what lies between writer and reader.
+//!
+//! Opening does things in the one order that loses and doubles nothing: lock, read what every table has
+//! committed, replay the records above each table's watermark, and only then number new records above
+//! everything that the log or any table has ever seen. So a deleted or restored log cannot reuse a number
+//! that a table counts as done.
+//!
+//! Limits: one process per data directory; to be opened inside a multi-thread tokio runtime. Replay holds
+//! no more than the buffer's budget, flushing as it goes.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use futures::future::try_join_all;
+use meshlake_schema::{Clock, Table};
+use object_store::ObjectStore;
+use thiserror::Error;
+use tokio::task::{JoinError, spawn_blocking};
+
+use crate::buffer::Buffer;
+use crate::catalog::{Catalog, CatalogError};
+use crate::data_dir::{DataDir, DataDirError};
+use crate::delta::DeltaCatalog;
+use crate::disk::{Disk, StdDisk};
+use crate::durable_fs::DurableFs;
+use crate::flush::{FlushError, Flusher};
+use crate::group::{Lsn, RequestEntry};
+use crate::reader::LocalReader;
+use crate::replay::{Recovered, ReplayError, ReplayedLog, replay};
+use crate::schedule::{Schedule, Wakes};
+use crate::snapshot::Reader;
+use crate::status::{StoreStats, StoreStatus};
+use crate::wal::{Wal, WalConfig, WalCutter, WalError};
+use crate::writer::{Publish, Writer, WriterThread};
+
+/// How a store is run. The defaults work on a laptop.
+#[derive(Debug, Clone)]
+pub struct StoreConfig {
+    /// Made when it is missing. Default `meshlake-data` in the working directory.
+    pub data_dir: PathBuf,
+    /// Bytes of rows in memory, over all tables, those on their way to files included. Flushing begins at
+    /// half; at the whole, [`StoreStatus::is_over_budget`] asks admission to refuse. Default 192 MiB, some
+    /// 400,000 spans: with the rest of the process it stays within 512 MiB.
+    pub buffer_bytes_max: usize,
+    /// How old a table's oldest row may get before the table is flushed. Default 60 s: other readers see
+    /// files only, and more often would make more and smaller files.
+    pub flush_age_max: Duration,
+    /// Bytes of a segment of the write-ahead log. Default [`WalConfig::SEGMENT_BYTES`].
+    pub segment_bytes: u64,
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        StoreConfig {
+            data_dir: PathBuf::from("meshlake-data"),
+            buffer_bytes_max: 192 << 20,
+            flush_age_max: Duration::from_secs(60),
+            segment_bytes: WalConfig::SEGMENT_BYTES,
+        }
+    }
+}
+
+/// Why a store could not be opened. None of them changes what is stored.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    #[error("open tables of data directory {}: {cause}", path.display())]
+    Tables { path: PathBuf, cause: object_store::Error },
+    #[error("settle tables of data directory {}: {cause}", path.display())]
+    Settle { path: PathBuf, cause: std::io::Error },
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    #[error("write-ahead log: {0}")]
+    Wal(#[from] WalError),
+    #[error("replay the write-ahead log: {0}")]
+    Replay(#[from] ReplayError),
+    #[error("start the thread of the write-ahead log: {0}")]
+    Thread(std::io::Error),
+    #[error("open the write-ahead log: {0}")]
+    Worker(#[from] JoinError),
+}
+
+/// A running store.
+pub struct Store {
+    writer: Writer,
+    thread: WriterThread,
+    schedule: Schedule,
+    flusher: Arc<Flusher>,
+    store: Arc<dyn ObjectStore>,
+    buffer_bytes_max: usize,
+    recovered: Recovered,
+    recovered_requests: Vec<(Lsn, RequestEntry)>,
+    /// Released last.
+    data_dir: DataDir,
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("data_dir", &self.data_dir).finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Opens or makes the data directory and recovers what an earlier process left.
+    ///
+    /// cancel: nothing is lost; background work that had begun ends by itself.
+    ///
+    /// # Errors
+    /// [`StoreError::DataDir`] for another process on the directory or missing rights;
+    /// [`StoreError::Catalog`] for tables of a newer version. Damage in the log is no error: it is logged,
+    /// counted in [`Store::recovered`], and the rest is kept.
+    pub async fn open(config: StoreConfig, clock: Arc<dyn Clock>) -> Result<Store, StoreError> {
+        let catalog = |store, collector_id| -> Arc<dyn Catalog> {
+            Arc::new(DeltaCatalog::new(store, collector_id, clock))
+        };
+        Store::open_with(config, catalog).await
+    }
+
+    /// As [`Store::open`], with the catalog that `catalog` makes of object store and collector id.
+    async fn open_with(
+        config: StoreConfig,
+        catalog: impl FnOnce(Arc<dyn ObjectStore>, u128) -> Arc<dyn Catalog>,
+    ) -> Result<Store, StoreError> {
+        let data_dir = DataDir::open(&config.data_dir)?;
+        let store = open_tables(&data_dir)?;
+        let collector_id = data_dir.collector_id();
+        let catalog = catalog(Arc::clone(&store), collector_id);
+        let committed = try_join_all(Table::ALL.map(|table| catalog.load(table))).await?;
+        let committed = committed.try_into().expect("one answer per table");
+        let buffer = Arc::new(Buffer::new(committed));
+
+        let cutter: Arc<OnceLock<WalCutter>> = Arc::default();
+        let on_flushed = Box::new({
+            let cutter = Arc::clone(&cutter);
+            move |lsn| cut(&cutter, lsn)
+        });
+        let flusher =
+            Flusher::new(Arc::clone(&buffer), catalog, Arc::clone(&store), collector_id, on_flushed);
+        let flusher = Arc::new(flusher);
+
+        let disk: Arc<dyn Disk> = Arc::new(StdDisk);
+        let wal_config = WalConfig {
+            dir: data_dir.wal_dir(),
+            collector_id: collector_id.to_be_bytes(),
+            segment_bytes: config.segment_bytes,
+        };
+        let flush_at = config.buffer_bytes_max / 2;
+        let log = replay(Arc::clone(&flusher), flush_at, Arc::clone(&disk), wal_config.clone()).await?;
+        let ReplayedLog { recovery, recovered, requests: recovered_requests } = log;
+        let first_lsn = buffer.end_replay(recovery.last_lsn) + 1;
+        let wal = spawn_blocking(move || Wal::open(disk, wal_config, recovery, first_lsn)).await??;
+        cutter.get_or_init(|| wal.cutter());
+        flusher.cut().await;
+
+        let wakes: Arc<Wakes> = Arc::default();
+        let publish = publish(Arc::clone(&buffer), Arc::clone(&wakes), flush_at);
+        let (writer, thread) = Writer::start(wal, publish).map_err(StoreError::Thread)?;
+        let schedule = Schedule::start(&flusher, &wakes, config.flush_age_max);
+        tracing::info!(
+            data_dir = %config.data_dir.display(),
+            records_replayed = recovered.records,
+            first_lsn,
+            "open store"
+        );
+        let buffer_bytes_max = config.buffer_bytes_max;
+        Ok(Store {
+            writer,
+            thread,
+            schedule,
+            flusher,
+            store,
+            buffer_bytes_max,
+            recovered,
+            recovered_requests,
+            data_dir,
+        })
+    }
+
+    /// Where groups are appended.
+    pub fn writer(&self) -> Writer {
+        self.writer.clone()
+    }
+
+    /// Where snapshots come from.
+    pub fn reader(&self) -> Arc<dyn Reader> {
+        let buffer = Arc::clone(self.flusher.buffer());
+        Arc::new(LocalReader { buffer, store: Arc::clone(&self.store) })
+    }
+
+    /// How the store is doing, for admission and metrics.
+    pub fn status(&self) -> StoreStatus {
+        StoreStatus {
+            writer: self.writer.clone(),
+            flusher: Arc::clone(&self.flusher),
+            buffer_bytes_max: self.buffer_bytes_max,
+        }
+    }
+
+    pub fn stats(&self) -> StoreStats {
+        self.status().stats()
+    }
+
+    /// Names this collector for ever.
+    pub fn collector_id(&self) -> u128 {
+        self.data_dir.collector_id()
+    }
+
+    /// What the start found in the log.
+    pub fn recovered(&self) -> &Recovered {
+        &self.recovered
+    }
+
+    /// The requests of the records that were replayed, oldest first, so that a retry of one can be
+    /// recognised; at most the last 100,000. A second call returns none.
+    pub fn take_recovered_requests(&mut self) -> Vec<(Lsn, RequestEntry)> {
+        std::mem::take(&mut self.recovered_requests)
+    }
+
+    /// Puts everything that was acknowledged before this call into files and commits it.
+    ///
+    /// # Errors
+    /// The first table's that could not be; its rows stay buffered and in the log.
+    pub async fn flush_all(&self) -> Result<(), FlushError> {
+        self.flusher.flush_all().await
+    }
+
+    /// Stops: groups handed over are made durable, flushes that run are ended, the lock is released. What
+    /// is buffered stays in the log and comes back at the next start.
+    pub async fn close(self) {
+        let thread = self.thread;
+        if let Err(error) = spawn_blocking(move || thread.stop()).await {
+            tracing::error!(%error, "stop the write-ahead log");
+        }
+        self.schedule.stop().await;
+        drop(self.data_dir);
+    }
+}
+
+fn open_tables(data_dir: &DataDir) -> Result<Arc<dyn ObjectStore>, StoreError> {
+    let path = || data_dir.root().to_owned();
+    let store =
+        DurableFs::open(data_dir.root()).map_err(|cause| StoreError::Tables { path: path(), cause })?;
+    let removed = store.settle(&"tables".into());
+    let removed = removed.map_err(|cause| StoreError::Settle { path: path(), cause })?;
+    if removed > 0 {
+        tracing::info!(files = removed, "remove files that were never finished");
+    }
+    Ok(Arc::new(store))
+}
+
+fn cut(cutter: &OnceLock<WalCutter>, lsn: Lsn) {
+    // None while the log is still being replayed.
+    if let Some(Err(error)) = cutter.get().map(|cutter| cutter.cut(lsn)) {
+        tracing::warn!(%error, "cut write-ahead log");
+    }
+}
+
+/// What the log's thread does with a group that has become durable.
+fn publish(buffer: Arc<Buffer>, wakes: Arc<Wakes>, flush_at: usize) -> Publish {
+    Box::new(move |lsn, group| {
+        for table in buffer.publish(lsn, group.batches) {
+            wakes.rows_came(table);
+        }
+        let (waiting_bytes, largest) = buffer.waiting();
+        if waiting_bytes > flush_at {
+            wakes.flush_now(largest);
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests;

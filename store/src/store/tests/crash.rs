@@ -1,0 +1,169 @@
+//! Crashes at the steps of a flush: each row is there once, after a restart and in the process that goes on.
+//!
+//! A crash is a copy of the data directory: what a process that dies leaves behind is what is on disk.
+//! (What a power cut may take of it is the business of the tests of `wal/` and `durable_fs.rs`.)
+
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+
+use super::*;
+use crate::catalog::{Committed, Flushed};
+
+fn copy_dir(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("create");
+    for entry in fs::read_dir(from).expect("list") {
+        let entry = entry.expect("entry");
+        let target = to.join(entry.file_name());
+        if entry.file_type().expect("type").is_dir() {
+            copy_dir(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).expect("copy");
+        }
+    }
+}
+
+/// What the process would leave behind if it died now.
+fn crashed(dir: &Path) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().expect("temporary directory");
+    copy_dir(dir, copy.path());
+    copy
+}
+
+/// A catalog whose next commits fail, before or after they happen, and may tell or not.
+struct Failing {
+    inner: Arc<dyn Catalog>,
+    next: Mutex<Option<Failure>>,
+}
+
+#[derive(Clone, Copy)]
+enum Failure {
+    Before,
+    AfterUnknown,
+    BeforeUnknown,
+}
+
+#[async_trait]
+impl Catalog for Failing {
+    async fn load(&self, table: Table) -> Result<Committed, CatalogError> {
+        self.inner.load(table).await
+    }
+
+    async fn commit(&self, table: Table, flushed: &Flushed) -> Result<Committed, CatalogError> {
+        let (table_name, reason) = (table.name(), "injected".to_owned());
+        let failure = self.next.lock().expect("no panic").take();
+        match failure {
+            None => self.inner.commit(table, flushed).await,
+            Some(Failure::Before) => Err(CatalogError::NotCommitted { table: table_name, reason }),
+            Some(Failure::BeforeUnknown) => Err(CatalogError::Unknown { table: table_name, reason }),
+            Some(Failure::AfterUnknown) => {
+                self.inner.commit(table, flushed).await?;
+                Err(CatalogError::Unknown { table: table_name, reason })
+            }
+        }
+    }
+
+    async fn tidy(&self, table: Table) -> Result<(), CatalogError> {
+        self.inner.tidy(table).await
+    }
+}
+
+async fn open_failing(dir: &Path) -> (Store, Arc<Failing>) {
+    open_failing_with(config(dir)).await
+}
+
+async fn open_failing_with(config: StoreConfig) -> (Store, Arc<Failing>) {
+    let mut failing = None;
+    let store = Store::open_with(config, |store, collector_id| {
+        let inner = Arc::new(DeltaCatalog::new(store, collector_id, Arc::new(SystemClock)));
+        let catalog = Arc::new(Failing { inner, next: Mutex::new(None) });
+        failing = Some(Arc::clone(&catalog));
+        catalog
+    });
+    let store = store.await.expect("the store opens");
+    (store, failing.expect("the catalog was made"))
+}
+
+/// The flush fails at the commit; then the process dies, or goes on with more rows and flushes again.
+async fn check_failed_commit(failure: Failure) {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let (store, catalog) = open_failing(dir.path()).await;
+    append_span(&store, MIDNIGHT + 1).await;
+    append_span(&store, MIDNIGHT + 2).await;
+    *catalog.next.lock().expect("no panic") = Some(failure);
+    store.flush_all().await.expect_err("the commit fails");
+
+    let left = crashed(dir.path());
+    let after_crash = open(left.path()).await;
+    assert_eq!(all_spans(&after_crash).await, [MIDNIGHT + 1, MIDNIGHT + 2]);
+    assert_eq!(ledger_total(&after_crash).await, 2);
+    after_crash.flush_all().await.expect("flush");
+    assert_eq!(spans(&after_crash).await, (vec![MIDNIGHT + 1, MIDNIGHT + 2], vec![]));
+    after_crash.close().await;
+
+    append_span(&store, MIDNIGHT + 3).await;
+    store.flush_all().await.expect("flush");
+    // A commit that had happened takes one flush to find out and one for the rest.
+    store.flush_all().await.expect("flush");
+    assert_eq!(spans(&store).await, (vec![MIDNIGHT + 1, MIDNIGHT + 2, MIDNIGHT + 3], vec![]));
+    assert_eq!(ledger_total(&store).await, 3);
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crash_before_the_commit_keeps_every_row_once() {
+    check_failed_commit(Failure::Before).await;
+    check_failed_commit(Failure::BeforeUnknown).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crash_after_the_commit_keeps_every_row_once() {
+    check_failed_commit(Failure::AfterUnknown).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_of_a_failed_commit_are_removed() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let (store, catalog) = open_failing(dir.path()).await;
+    append_span(&store, MIDNIGHT).await;
+    *catalog.next.lock().expect("no panic") = Some(Failure::Before);
+    store.flush_all().await.expect_err("the commit fails");
+    let date = dir.path().join("tables/spans/date=2026-11-23");
+    assert_eq!(fs::read_dir(date).expect("the directory was made").count(), 0);
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flush_that_failed_is_tried_again_without_being_asked() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let hasty = StoreConfig { flush_age_max: Duration::ZERO, ..config(dir.path()) };
+    let (store, catalog) = open_failing_with(hasty).await;
+    *catalog.next.lock().expect("no panic") = Some(Failure::Before);
+    append(&store, vec![span_rows(&[MIDNIGHT])]).await.expect("durable");
+    while spans(&store).await.0.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(store.stats().flush.failures, 1);
+    store.close().await;
+}
+
+/// A flush that is dropped half-way (a caller's time-out) leaves rows that the next one takes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dropped_flush_loses_nothing() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let store = open(dir.path()).await;
+    append_span(&store, MIDNIGHT).await;
+    for polls in 0..20 {
+        let mut flush = Box::pin(store.flush_all());
+        for _ in 0..polls {
+            if futures::poll!(&mut flush).is_ready() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+    store.flush_all().await.expect("flush");
+    store.flush_all().await.expect("flush");
+    assert_eq!(spans(&store).await, (vec![MIDNIGHT], vec![]));
+    store.close().await;
+}

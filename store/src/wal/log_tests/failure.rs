@@ -1,0 +1,164 @@
+//! Disks that refuse, run full or lose power: what was acknowledged stays, what was refused stays away.
+
+use std::sync::Arc;
+
+use super::{Log, ROWS, SEGMENT_BYTES};
+use crate::disk::sim::{Coin, SimDisk};
+use crate::group::{AppendError, Lsn};
+use crate::wal::append::Wal;
+use crate::wal::fixture::group_of;
+use crate::wal::recover::recover;
+use crate::wal::segment::WalError;
+
+/// The failed record may be whole on the disk; its sender was told otherwise, so it must not come back.
+#[test]
+fn a_failed_sync_voids_the_record_for_ever() {
+    let (log, mut wal) = Log::with_records(2);
+    log.disk.fail_syncs(0, 1);
+    assert!(matches!(wal.append(&group_of(ROWS, 3)), Err(AppendError::Disk(_))));
+    for seed in 0..50 {
+        assert_eq!(Log::new(log.disk.crashed(seed)).lsns(), [1, 2], "seed {seed}");
+    }
+    assert_eq!(wal.append(&group_of(ROWS, 4)), Ok(4));
+    for seed in 0..50 {
+        let crashed = Log::new(log.disk.crashed(seed));
+        let (replayed, recovery) = crashed.recover();
+        assert_eq!(replayed.iter().map(|record| record.lsn).collect::<Vec<_>>(), [1, 2, 4], "seed {seed}");
+        assert_eq!(recovery.damage, [], "seed {seed}");
+        drop(crashed.open());
+        assert_eq!(crashed.lsns(), [1, 2, 4], "seed {seed}");
+    }
+}
+
+#[test]
+fn a_segment_whose_sync_failed_is_never_synced_again_nor_recycled() {
+    let (log, mut wal) = Log::with_records(2);
+    log.disk.fail_syncs(0, 1);
+    assert!(wal.append(&group_of(ROWS, 3)).is_err());
+    wal.append(&group_of(ROWS, 4)).expect("append");
+    wal.cutter().cut(3).expect("cut");
+    assert_eq!(log.names(), ["0/004.seg"]);
+}
+
+#[test]
+fn a_second_failure_in_a_row_closes_the_log_until_it_is_reopened() {
+    let (log, mut wal) = Log::with_records(2);
+    log.disk.fail_syncs(0, u64::MAX / 2);
+    assert!(matches!(wal.append(&group_of(ROWS, 3)), Err(AppendError::Disk(_))));
+    let syncs = log.disk.syncs();
+    assert_eq!(wal.append(&group_of(ROWS, 4)), Err(AppendError::Closed));
+    assert_eq!(log.disk.syncs(), syncs);
+    log.disk.fail_syncs(0, 0);
+    assert!(log.open().append(&group_of(ROWS, 5)).is_ok());
+}
+
+#[test]
+fn two_failures_with_a_success_in_between_close_nothing() {
+    let (log, mut wal) = Log::with_records(1);
+    for number in [2, 4] {
+        log.disk.fail_syncs(0, 1);
+        assert!(matches!(wal.append(&group_of(ROWS, number)), Err(AppendError::Disk(_))));
+        assert_eq!(wal.append(&group_of(ROWS, number + 1)), Ok(number as Lsn + 1));
+    }
+    assert_eq!(log.lsns(), [1, 3, 5]);
+}
+
+#[test]
+fn a_full_disk_is_refused_and_goes_on_when_there_is_room() {
+    let (log, mut wal) = Log::with_records(1);
+    log.disk.set_free_bytes(0);
+    let mut number = 1;
+    let error = loop {
+        number += 1;
+        if let Err(error) = wal.append(&group_of(ROWS, number)) {
+            break error;
+        }
+    };
+    assert!(matches!(&error, AppendError::Disk(text) if text.contains("reserve room")), "{error}");
+    for _ in 0..5 {
+        assert!(matches!(wal.append(&group_of(ROWS, number)), Err(AppendError::Disk(_))));
+    }
+    log.disk.set_free_bytes(SEGMENT_BYTES);
+    assert_eq!(wal.append(&group_of(ROWS, number)), Ok(number as Lsn));
+    assert_eq!(log.lsns(), (1..=number as Lsn).collect::<Vec<_>>());
+}
+
+/// What one simulated life of a machine left behind.
+#[derive(Default)]
+struct Truth {
+    /// Numbers of groups whose append returned `Ok`, with their LSNs.
+    acked: Vec<(usize, Lsn)>,
+    /// Numbers of groups whose append failed while the machine was on.
+    refused: Vec<usize>,
+    /// Everything up to here may have been cut.
+    cut: Lsn,
+    next_number: usize,
+}
+
+/// Appends, cuts, fails syncs and restarts as the coin says, until the power goes.
+fn live(log: &Log, coin: &mut Coin, truth: &mut Truth) {
+    let off_at = log.disk.operations() + coin.below(120);
+    log.disk.power_off_after(off_at - log.disk.operations());
+    let is_on = || log.disk.operations() < off_at;
+    while is_on() {
+        let Ok(mut wal) = try_open(log) else { return };
+        for _ in 0..coin.below(30) {
+            if coin.below(15) == 0 {
+                log.disk.fail_syncs(coin.below(3), 1);
+            }
+            let number = truth.next_number;
+            truth.next_number += 1;
+            match wal.append(&group_of(ROWS, number)) {
+                Ok(lsn) => truth.acked.push((number, lsn)),
+                Err(_) if is_on() && !wal.is_closed() => truth.refused.push(number),
+                Err(_) => break,
+            }
+            if let Some((_, lsn)) = truth.acked.last()
+                && coin.below(10) == 0
+            {
+                truth.cut = lsn.saturating_sub(coin.below(10)).max(truth.cut);
+                let _ = wal.cutter().cut(truth.cut);
+            }
+        }
+    }
+}
+
+fn try_open(log: &Log) -> Result<Wal, WalError> {
+    let recovery = recover(&log.disk, &log.config, &mut |_| {})?;
+    let first_lsn = recovery.last_lsn + 1;
+    Wal::open(Arc::new(log.disk.clone()), log.config.clone(), recovery, first_lsn)
+}
+
+fn check(log: &Log, truth: &Truth, seed: u64) {
+    let (replayed, recovery) = log.recover();
+    assert_eq!(recovery.damage, [], "seed {seed}");
+    let numbers: Vec<(usize, Lsn)> =
+        replayed.iter().map(|record| (record.requests[0].hash as usize, record.lsn)).collect();
+    for (number, lsn) in truth.acked.iter().filter(|(_, lsn)| *lsn > truth.cut) {
+        assert!(numbers.contains(&(*number, *lsn)), "seed {seed}: lost group {number}, LSN {lsn}");
+    }
+    for number in &truth.refused {
+        assert!(numbers.iter().all(|(found, _)| found != number), "seed {seed}: refused {number} is back");
+    }
+    assert!(numbers.is_sorted_by(|a, b| a.1 < b.1), "seed {seed}: {numbers:?}");
+    for record in &replayed {
+        let want = group_of(ROWS, record.requests[0].hash as usize);
+        assert_eq!(record.batches[0].rows(), want.batches[0].rows(), "seed {seed}: half a group");
+    }
+}
+
+/// 200 machines of three lives each: the power goes at a random operation and a random part of what was
+/// not synced survives. Whatever was acknowledged is there, whole and once; what was refused is not.
+#[test]
+fn nothing_acknowledged_is_lost_in_any_crash() {
+    for seed in 0..200 {
+        let mut coin = Coin(seed);
+        let mut truth = Truth::default();
+        let mut log = Log::new(SimDisk::default());
+        for _ in 0..3 {
+            live(&log, &mut coin, &mut truth);
+            log = Log::new(log.disk.crashed(coin.draw()));
+            check(&log, &truth, seed);
+        }
+    }
+}
