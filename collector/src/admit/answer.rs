@@ -1,0 +1,165 @@
+//! What an accepted OTLP request is answered: nothing when all was stored as sent, else a partial success.
+//!
+//! The counts are exact and the message names every reason, because a client may not send a partially
+//! accepted request again: this text is all that its owner will ever see of the loss. The list of reasons
+//! is closed, which keeps the message short however many records were refused.
+//!
+//! Source: OTLP 1.11 "Partial Success"; proto3 JSON (64-bit numbers are strings).
+
+use std::fmt::Write as _;
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use http::{HeaderMap, HeaderValue, Response, header};
+use http_body_util::{BodyExt as _, Full};
+use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsPartialSuccess, ExportLogsServiceResponse};
+use opentelemetry_proto::tonic::collector::metrics::v1::{
+    ExportMetricsPartialSuccess, ExportMetricsServiceResponse,
+};
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTracePartialSuccess, ExportTraceServiceResponse,
+};
+use prost::Message as _;
+use serde_json::json;
+
+use super::ReplyBody;
+use super::media::MediaType;
+use super::rpc_status;
+use crate::ledger::Signal;
+use crate::tally::Tally;
+
+/// The gRPC answer that carries `message`.
+pub fn grpc(message: &[u8]) -> Response<ReplyBody> {
+    let length = u32::try_from(message.len()).expect("an answer is a few KiB at most");
+    let mut frame = BytesMut::with_capacity(5 + message.len());
+    frame.put_u8(0);
+    frame.put_u32(length);
+    frame.put_slice(message);
+    let trailers = async {
+        let status = (header::HeaderName::from_static("grpc-status"), HeaderValue::from_static("0"));
+        Some(Ok(HeaderMap::from_iter([status])))
+    };
+    let mut response = Response::new(Full::new(frame.freeze()).with_trailers(trailers).boxed());
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    response
+}
+
+/// The HTTP answer that carries `message`, which is written in `media_type`.
+pub fn http(message: Vec<u8>, media_type: MediaType) -> Response<ReplyBody> {
+    let mut response = Response::new(Full::new(Bytes::from(message)).boxed());
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type.name()));
+    response
+}
+
+/// The export response of `signal` in protobuf: empty when everything was stored as sent.
+pub fn export_protobuf(signal: Signal, tally: &Tally) -> Vec<u8> {
+    let Some((rejected, error_message)) = partial(signal, tally) else {
+        return Vec::new();
+    };
+    match signal {
+        Signal::Traces => {
+            let partial = ExportTracePartialSuccess { rejected_spans: rejected, error_message };
+            ExportTraceServiceResponse { partial_success: Some(partial) }.encode_to_vec()
+        }
+        Signal::Logs => {
+            let partial = ExportLogsPartialSuccess { rejected_log_records: rejected, error_message };
+            ExportLogsServiceResponse { partial_success: Some(partial) }.encode_to_vec()
+        }
+        Signal::Metrics => {
+            let partial = ExportMetricsPartialSuccess { rejected_data_points: rejected, error_message };
+            ExportMetricsServiceResponse { partial_success: Some(partial) }.encode_to_vec()
+        }
+        // Access logs are not exported over OTLP; their protocol has no answer.
+        Signal::Requests => Vec::new(),
+    }
+}
+
+/// The export response of `signal` in JSON: `{}` when everything was stored as sent.
+pub fn export_json(signal: Signal, tally: &Tally) -> Vec<u8> {
+    let Some((rejected, error_message)) = partial(signal, tally) else {
+        return b"{}".to_vec();
+    };
+    let rejected_name = match signal {
+        Signal::Traces => "rejectedSpans",
+        Signal::Logs => "rejectedLogRecords",
+        Signal::Metrics => "rejectedDataPoints",
+        Signal::Requests => return b"{}".to_vec(),
+    };
+    let partial = json!({ rejected_name: rejected.to_string(), "errorMessage": error_message });
+    json!({ "partialSuccess": partial }).to_string().into_bytes()
+}
+
+/// How many records were refused, and why; `None` when there is nothing to say.
+fn partial(signal: Signal, tally: &Tally) -> Option<(i64, String)> {
+    let rejected = tally.rejected_count();
+    if rejected == 0 && !tally.has_warnings() {
+        return None;
+    }
+    let mut message = String::new();
+    if rejected > 0 {
+        let unit = signal.record_name();
+        let _ = write!(message, "{rejected} of {} {unit} rejected:", tally.received);
+        for (reason, count) in &tally.rejected {
+            let _ = write!(message, " {}={count}", reason.name());
+        }
+    }
+    let warnings = [
+        ("strings were not UTF-8 and had bytes replaced by U+FFFD", tally.text_replaced),
+        ("invalid trace or span ids were left out", tally.ids_dropped),
+        ("exemplars without a value were left out", tally.exemplars_dropped),
+    ];
+    for (what, count) in warnings.into_iter().filter(|(_, count)| *count > 0) {
+        let separator = if message.is_empty() { "" } else { "; " };
+        let _ = write!(message, "{separator}{count} {what}");
+    }
+    Some((i64::try_from(rejected).unwrap_or(i64::MAX), rpc_status::cut(message)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tally::RejectReason;
+
+    fn rejected() -> Tally {
+        let mut tally = Tally { received: 10, accepted: 7, ..Tally::default() };
+        tally.reject(RejectReason::InvalidTraceId, 2);
+        tally.reject(RejectReason::TimeOutOfRange, 1);
+        tally
+    }
+
+    #[test]
+    fn full_success_says_nothing() {
+        let tally = Tally { received: 3, accepted: 3, ..Tally::default() };
+        for signal in [Signal::Traces, Signal::Logs, Signal::Metrics] {
+            assert_eq!(export_protobuf(signal, &tally), b"");
+            assert_eq!(export_json(signal, &tally), b"{}");
+        }
+    }
+
+    #[test]
+    fn partial_success_counts_and_names_every_reason() {
+        let message = "3 of 10 spans rejected: invalid_trace_id=2 time_out_of_range=1";
+        let json = format!(r#"{{"partialSuccess":{{"errorMessage":"{message}","rejectedSpans":"3"}}}}"#);
+        assert_eq!(String::from_utf8_lossy(&export_json(Signal::Traces, &rejected())), json);
+        // Field 1 is the partial success, in it field 1 = 3 and field 2 = the message.
+        let length = u8::try_from(message.len()).expect("short");
+        let want = [&[0x0a, length + 4, 0x08, 3, 0x12, length], message.as_bytes()].concat();
+        assert_eq!(export_protobuf(Signal::Traces, &rejected()), want);
+    }
+
+    #[test]
+    fn each_signal_has_its_own_count() {
+        let json = |signal| String::from_utf8_lossy(&export_json(signal, &rejected())).into_owned();
+        assert!(json(Signal::Logs).contains(r#""rejectedLogRecords":"3""#));
+        assert!(json(Signal::Metrics).contains(r#""rejectedDataPoints":"3""#));
+    }
+
+    #[test]
+    fn a_warning_rejects_nothing_and_says_what_was_changed() {
+        let tally = Tally { received: 1, accepted: 1, text_replaced: 2, ..Tally::default() };
+        let (rejected, message) = partial(Signal::Logs, &tally).expect("a warning");
+        assert_eq!(
+            (rejected, message.as_str()),
+            (0, "2 strings were not UTF-8 and had bytes replaced by U+FFFD")
+        );
+    }
+}

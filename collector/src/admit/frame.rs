@@ -1,0 +1,216 @@
+//! Reads the length-prefixed messages of a gRPC request.
+//!
+//! ```text
+//! byte  0      flag: 0 = as is, 1 = packed with the call's grpc-encoding
+//! bytes 1..5   length of the message, big-endian
+//! bytes 5..    the message
+//! ```
+//! Ours and not tonic's, because the declared length must meet the size limit and the byte budget before a
+//! byte of the message is buffered, and because tonic answers OUT_OF_RANGE for a large message, which makes
+//! OTLP clients send it again for ever.
+//!
+//! Source: gRPC over HTTP/2, "Length-Prefixed-Message".
+
+use bytes::{Bytes, BytesMut};
+use hyper::body::Body;
+
+use super::body::{BODY_TIME_MAX, Chunks, too_large, within};
+use super::media::Encoding;
+use super::refusal::Refusal;
+use crate::intake::{Budget, Tickets};
+
+const PREFIX_BYTES: usize = 5;
+
+/// One message as sent.
+#[derive(Debug)]
+pub struct Message {
+    pub bytes: Bytes,
+    /// How `bytes` are packed.
+    pub encoding: Encoding,
+    /// Pays for `bytes`.
+    pub tickets: Tickets,
+}
+
+/// What happens when the byte budget is used up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patience {
+    /// The request is refused; its sender knows how to come back.
+    None,
+    /// The stream is not read on; HTTP/2 flow control makes its sender wait.
+    Wait,
+}
+
+/// The messages of one call.
+#[derive(Debug)]
+pub struct FrameReader<B> {
+    chunks: Chunks<B>,
+    /// Read and not yet used.
+    left: BytesMut,
+    encoding: Encoding,
+    limit_bytes: usize,
+    patience: Patience,
+}
+
+impl<B> FrameReader<B>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: std::fmt::Display,
+{
+    /// `encoding` is the call's grpc-encoding, `limit_bytes` the longest message.
+    pub fn new(body: B, encoding: Encoding, limit_bytes: usize, patience: Patience) -> Self {
+        FrameReader { chunks: Chunks::new(body), left: BytesMut::new(), encoding, limit_bytes, patience }
+    }
+
+    /// The one message of a unary call.
+    ///
+    /// # Errors
+    /// Those of [`next`](Self::next); [`Refusal::BrokenFrame`] when there is none or a second one;
+    /// [`Refusal::TimedOut`] when the whole takes longer than [`BODY_TIME_MAX`].
+    pub async fn only(mut self, budget: &Budget) -> Result<Message, Refusal> {
+        within(BODY_TIME_MAX, async {
+            let message = self.next(budget).await?.ok_or(Refusal::BrokenFrame("no message"))?;
+            if !self.left.is_empty() || self.chunks.next().await?.is_some() {
+                return Err(Refusal::BrokenFrame("more than one message in a unary call"));
+            }
+            Ok(message)
+        })
+        .await
+    }
+
+    /// The next message; `None` at the end of the stream. Waits as long as it takes for a message to
+    /// begin, and [`BODY_TIME_MAX`] from then on.
+    ///
+    /// # Errors
+    /// [`Refusal::BrokenFrame`], [`Refusal::TooLarge`], [`Refusal::Overloaded`] (only without patience),
+    /// [`Refusal::TimedOut`], [`Refusal::Undecodable`] when the stream is reset. After an error the place
+    /// in the stream is lost.
+    ///
+    /// Cancel: the place in the stream may be lost; use it only to end the stream.
+    pub async fn next(&mut self, budget: &Budget) -> Result<Option<Message>, Refusal> {
+        if self.left.is_empty() && !self.read_more().await? {
+            return Ok(None);
+        }
+        let (flag, length) = within(BODY_TIME_MAX, self.prefix()).await?;
+        let encoding = match (flag, self.encoding) {
+            (0, _) => Encoding::Identity,
+            (1, Encoding::Identity) => return Err(Refusal::BrokenFrame("compressed without grpc-encoding")),
+            (1, encoding) => encoding,
+            _ => return Err(Refusal::BrokenFrame("flag is neither 0 nor 1")),
+        };
+        if length > self.limit_bytes {
+            return Err(too_large(self.limit_bytes));
+        }
+        let tickets = match self.patience {
+            Patience::None => budget.take(length)?,
+            Patience::Wait => budget.take_when_free(length).await?,
+        };
+        let bytes = within(BODY_TIME_MAX, self.message(length)).await?;
+        Ok(Some(Message { bytes, encoding, tickets }))
+    }
+
+    async fn prefix(&mut self) -> Result<(u8, usize), Refusal> {
+        while self.left.len() < PREFIX_BYTES {
+            if !self.read_more().await? {
+                return Err(Refusal::BrokenFrame("ends inside a prefix"));
+            }
+        }
+        let prefix = self.left.split_to(PREFIX_BYTES);
+        let length = prefix.iter().skip(1).fold(0usize, |length, byte| length << 8 | usize::from(*byte));
+        Ok((prefix[0], length))
+    }
+
+    async fn message(&mut self, length: usize) -> Result<Bytes, Refusal> {
+        self.left.reserve(length.saturating_sub(self.left.len()));
+        while self.left.len() < length {
+            if !self.read_more().await? {
+                return Err(Refusal::BrokenFrame("ends inside a message"));
+            }
+        }
+        Ok(self.left.split_to(length).freeze())
+    }
+
+    async fn read_more(&mut self) -> Result<bool, Refusal> {
+        let Some(chunk) = self.chunks.next().await? else {
+            return Ok(false);
+        };
+        self.left.extend_from_slice(&chunk);
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::convert::Infallible;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use hyper::body::Frame;
+
+    use super::*;
+
+    struct Pieces(VecDeque<Bytes>);
+
+    impl Body for Pieces {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            Poll::Ready(self.0.pop_front().map(|piece| Ok(Frame::data(piece))))
+        }
+    }
+
+    fn reader(bytes: &[u8], piece_bytes: usize, encoding: Encoding) -> FrameReader<Pieces> {
+        let pieces = bytes.chunks(piece_bytes).map(Bytes::copy_from_slice).collect();
+        FrameReader::new(Pieces(pieces), encoding, 100, Patience::None)
+    }
+
+    #[tokio::test]
+    async fn messages_are_read_whatever_the_pieces() {
+        let bytes = b"\0\0\0\0\x03abc\0\0\0\0\0\x01\0\0\0\x02zz";
+        for piece_bytes in 1..=bytes.len() {
+            let budget = Budget::new(1000);
+            let mut reader = reader(bytes, piece_bytes, Encoding::Gzip);
+            let mut messages = Vec::new();
+            while let Some(message) = reader.next(&budget).await.expect("well-formed") {
+                messages.push((message.bytes, message.encoding));
+            }
+            let want: [(Bytes, Encoding); 3] = [
+                (Bytes::from_static(b"abc"), Encoding::Identity),
+                (Bytes::new(), Encoding::Identity),
+                (Bytes::from_static(b"zz"), Encoding::Gzip),
+            ];
+            assert_eq!(messages, want, "in pieces of {piece_bytes}");
+        }
+    }
+
+    #[tokio::test]
+    async fn broken_frames_are_named() {
+        let cases: [(&[u8], &str); 7] = [
+            (b"", "no message"),
+            (b"\0\0\0", "ends inside a prefix"),
+            (b"\0\0\0\0\x03ab", "ends inside a message"),
+            (b"\x02\0\0\0\0", "flag is neither 0 nor 1"),
+            (b"\x01\0\0\0\0", "compressed without grpc-encoding"),
+            (b"\0\0\0\0\0\0\0\0\0\0", "more than one message in a unary call"),
+            (b"\0\0\0\0\0x", "more than one message in a unary call"),
+        ];
+        for (bytes, want) in cases {
+            let result = reader(bytes, 4, Encoding::Identity).only(&Budget::new(1000)).await;
+            assert_eq!(result.map(|_| ()), Err(Refusal::BrokenFrame(want)), "{bytes:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_declared_length_is_refused_before_it_is_read() {
+        let budget = Budget::new(50);
+        let result = |bytes: &'static [u8]| reader(bytes, 5, Encoding::Identity).only(&budget);
+        assert_eq!(result(b"\0\xff\xff\xff\xff").await.map(|_| ()), Err(too_large(100)));
+        assert_eq!(result(b"\0\0\0\0\x65").await.map(|_| ()), Err(too_large(100)), "101 of 100");
+        assert!(matches!(result(b"\0\0\0\0\x64").await, Err(Refusal::Overloaded(_))), "100 of 50 free");
+        assert_eq!(budget.used_bytes(), 0);
+    }
+}

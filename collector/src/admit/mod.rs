@@ -1,0 +1,24 @@
+//! Whatever is decided about a request before it is decoded into columns, in one place for all protocols.
+//!
+//! A request passes: media type and coding, tenant, size limit, byte budget, reading within a time limit,
+//! inflating under a cap, validation of every byte. What fails leaves nothing behind and is answered by the
+//! one status map of `refusal`. Limits: no authentication and no rate per tenant.
+
+pub mod unpack;
+pub mod inflate;
+pub mod frame;
+pub mod body;
+pub mod tenant;
+pub mod answer;
+pub mod refusal;
+pub mod media;
+pub mod rpc_status;
+pub mod stats;
+
+use std::convert::Infallible;
+
+use bytes::Bytes;
+use http_body_util::combinators::BoxBody;
+
+/// The body of every answer.
+pub type ReplyBody = BoxBody<Bytes, Infallible>;

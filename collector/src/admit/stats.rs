@@ -1,0 +1,94 @@
+//! Counts what the receivers did with requests, for `/metrics`.
+//!
+//! Whole requests that were refused never reach the ledger, which counts records: nobody can say how many
+//! records undecodable bytes hold. So they are counted here, by receiver, signal and status. Labels come
+//! from closed lists; nothing that a sender writes becomes a label.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// Requests with the same labels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RequestLabels {
+    /// `otlp_grpc`, `otlp_http` or `envoy_als`.
+    pub receiver: &'static str,
+    /// A signal's name, or `unknown` when the request named none.
+    pub signal: &'static str,
+    /// `ok`, `partial`, or the name of a refusal.
+    pub status: &'static str,
+}
+
+/// Counters since start.
+#[derive(Debug, Default)]
+pub struct Stats {
+    requests: Mutex<BTreeMap<RequestLabels, u64>>,
+    wire_bytes: AtomicU64,
+    payload_bytes: AtomicU64,
+    connections_open: AtomicU64,
+    connections_refused: AtomicU64,
+}
+
+/// A reading of [`Stats`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StatsReading {
+    /// Requests answered; for access log streams, messages taken in.
+    pub requests: Vec<(RequestLabels, u64)>,
+    /// Bytes, as sent, of the requests and messages that could be unpacked.
+    pub wire_bytes: u64,
+    /// The same after inflating and after JSON was rewritten as protobuf.
+    pub payload_bytes: u64,
+    pub connections_open: u64,
+    /// Connections closed at once because too many were open.
+    pub connections_refused: u64,
+}
+
+impl Stats {
+    pub fn count_request(&self, labels: RequestLabels) {
+        *self.requests.lock().unwrap_or_else(PoisonError::into_inner).entry(labels).or_default() += 1;
+    }
+
+    pub fn count_bytes(&self, wire: usize, payload: usize) {
+        self.wire_bytes.fetch_add(wire as u64, Ordering::Relaxed);
+        self.payload_bytes.fetch_add(payload as u64, Ordering::Relaxed);
+    }
+
+    pub fn connection_opened(&self) {
+        self.connections_open.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn connection_closed(&self) {
+        self.connections_open.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub fn connection_refused(&self) {
+        self.connections_refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn read(&self) -> StatsReading {
+        let requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        StatsReading {
+            requests: requests.iter().map(|(labels, count)| (*labels, *count)).collect(),
+            wire_bytes: self.wire_bytes.load(Ordering::Relaxed),
+            payload_bytes: self.payload_bytes.load(Ordering::Relaxed),
+            connections_open: self.connections_open.load(Ordering::Relaxed),
+            connections_refused: self.connections_refused.load(Ordering::Relaxed),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_counted_by_labels() {
+        let stats = Stats::default();
+        let ok = RequestLabels { receiver: "otlp_grpc", signal: "traces", status: "ok" };
+        let large = RequestLabels { status: "too_large", ..ok };
+        stats.count_request(ok);
+        stats.count_request(large);
+        stats.count_request(ok);
+        assert_eq!(stats.read().requests, [(ok, 2), (large, 1)]);
+    }
+}

@@ -1,0 +1,116 @@
+//! What a user may set about the collector.
+//!
+//! Only what two users need differently is here; every other bound is a constant beside its code.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// The largest budget that can be counted; see `intake::Budget`.
+const IN_FLIGHT_BYTES_LIMIT: u64 = u32::MAX as u64;
+
+/// Column offsets are 32 bits; see `intake::GROUP_BYTES_MAX`.
+const REQUEST_BYTES_LIMIT: u64 = 64 << 20;
+
+/// A century; more is a typing error.
+const RETENTION_DAYS_LIMIT: u32 = 36_500;
+
+/// The section `[collector]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CollectorConfig {
+    /// Where OTLP/gRPC and Envoy's access log service listen; `address:port`, port 0 takes a free one.
+    /// Default 127.0.0.1:4317, OTLP's own port; loopback because there is no authentication.
+    pub otlp_grpc: String,
+    /// Where OTLP/HTTP listens. Default 127.0.0.1:4318, OTLP's own port.
+    pub otlp_http: String,
+    /// Bytes of requests that may be in memory at once, as sent plus inflated; above it senders are told
+    /// to come back. Default 256 MiB: half of the 512 MiB that a collector should need.
+    pub in_flight_bytes_max: u64,
+    /// Bytes of one request, as sent and after inflating. Default 64 MiB, as OTLP 1.11 recommends, which is
+    /// also the most.
+    pub request_bytes_max: u64,
+    /// Connections over both ports. Default 1024: one per sidecar of a large namespace.
+    pub connections_max: u32,
+    /// Records older than this many days are refused. Default 30, the store's retention.
+    pub retention_days: u32,
+}
+
+impl Default for CollectorConfig {
+    fn default() -> Self {
+        CollectorConfig {
+            otlp_grpc: "127.0.0.1:4317".to_owned(),
+            otlp_http: "127.0.0.1:4318".to_owned(),
+            in_flight_bytes_max: 256 << 20,
+            request_bytes_max: REQUEST_BYTES_LIMIT,
+            connections_max: 1024,
+            retention_days: 30,
+        }
+    }
+}
+
+impl CollectorConfig {
+    /// Every value that cannot work, each as one line that names its key; empty when all can.
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        for (key, address) in [("otlp_grpc", &self.otlp_grpc), ("otlp_http", &self.otlp_http)] {
+            if address.parse::<SocketAddr>().is_err() {
+                problems.push(format!("collector.{key}: {address:?} is not an address and port"));
+            }
+        }
+        let numbers = [
+            ("in_flight_bytes_max", self.in_flight_bytes_max, self.request_bytes_max, IN_FLIGHT_BYTES_LIMIT),
+            ("request_bytes_max", self.request_bytes_max, 1, REQUEST_BYTES_LIMIT),
+            ("connections_max", self.connections_max.into(), 1, u32::MAX.into()),
+            ("retention_days", self.retention_days.into(), 1, RETENTION_DAYS_LIMIT.into()),
+        ];
+        for (key, value, least, most) in numbers {
+            if !(least..=most).contains(&value) {
+                problems.push(format!("collector.{key}: {value} is not between {least} and {most}"));
+            }
+        }
+        problems
+    }
+
+    /// How long records are kept.
+    pub fn retention(&self) -> Duration {
+        const SECONDS_PER_DAY: u64 = 86_400;
+        Duration::from_secs(u64::from(self.retention_days) * SECONDS_PER_DAY)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_work() {
+        assert_eq!(CollectorConfig::default().problems(), Vec::<String>::new());
+        assert_eq!(CollectorConfig::default().retention(), Duration::from_secs(2_592_000));
+    }
+
+    #[test]
+    fn every_wrong_value_is_named_at_once() {
+        let config = CollectorConfig {
+            otlp_grpc: "nowhere".to_owned(),
+            in_flight_bytes_max: 10,
+            request_bytes_max: (64 << 20) + 1,
+            connections_max: 0,
+            retention_days: 36_501,
+            ..CollectorConfig::default()
+        };
+        let keys: Vec<_> =
+            config.problems().iter().filter_map(|line| Some(line.split_once(':')?.0.to_owned())).collect();
+        let want =
+            ["otlp_grpc", "in_flight_bytes_max", "request_bytes_max", "connections_max", "retention_days"];
+        assert_eq!(keys, want.map(|key| format!("collector.{key}")));
+    }
+
+    #[test]
+    fn unknown_keys_are_an_error_and_missing_ones_the_default() {
+        let read = |text| serde_json::from_str::<CollectorConfig>(text);
+        assert_eq!(read("{}").ok(), Some(CollectorConfig::default()));
+        assert!(read(r#"{"otlp_grcp": "127.0.0.1:4317"}"#).is_err());
+    }
+}

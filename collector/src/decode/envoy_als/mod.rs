@@ -1,0 +1,92 @@
+//! Envoy's access log service: a `StreamAccessLogsMessage` to rows of `requests`.
+//!
+//! A stream says once who sends it, in its first message (some relays say it in every one); the receiver
+//! keeps what [`decode_identifier`] gives and hands it back for every following message of the stream. Of
+//! the 60 KB that Envoy puts there, `node.extensions` is skipped and never kept.
+//!
+//! Source: envoy/service/accesslog/v3/als.proto. Limits: an entry without a start time, or outside the
+//! accepted window, is refused.
+
+mod identity;
+mod entry;
+mod http;
+mod tls;
+mod peer;
+mod flat_node;
+mod values;
+mod fields;
+
+use crate::normalize::requests::judge;
+use crate::normalize::requests::observation::{Layer, Observation};
+use crate::normalize::requests::proxy::ProxyIdentity;
+use crate::protobuf::wire::{Fields, WireError};
+use crate::request_rows::{RequestBuilder, RowAttributes};
+use crate::tally::{Arrival, Tally};
+use entry::Entry;
+
+/// Who sends a stream, from any message of it; `None` when this one does not say.
+///
+/// # Errors
+/// A message that was not validated.
+pub fn decode_identifier(message: &[u8]) -> Result<Option<ProxyIdentity>, WireError> {
+    let mut identifier = None;
+    for field in Fields::new(message) {
+        if let (1, value) = field? {
+            identifier = Some(value.bytes(1)?);
+        }
+    }
+    identifier.map(identity::read).transpose()
+}
+
+/// Decodes the entries of one message into `out`, one row each, in the order sent.
+///
+/// # Errors
+/// A message that was not validated; `out` may then hold part of a row.
+pub fn decode_entries(
+    message: &[u8],
+    proxy: &ProxyIdentity,
+    arrival: &Arrival<'_>,
+    out: &mut RequestBuilder,
+) -> Result<Tally, WireError> {
+    let mut tally = Tally::default();
+    let mut attributes = RowAttributes::default();
+    for field in Fields::new(message) {
+        let (layer, entries) = match field? {
+            (2, value) => (Layer::L7, value.bytes(2)?),
+            (3, value) => (Layer::L4, value.bytes(3)?),
+            _ => continue,
+        };
+        for field in Fields::new(entries) {
+            if let (1, value) = field? {
+                attributes.clear();
+                let mut entry = Entry::new(layer, &mut attributes);
+                entry.read(value.bytes(1)?)?;
+                let (seen, replaced) = entry.finish(arrival);
+                if let Ok(seen) = &seen {
+                    tally.text_replaced += replaced;
+                    push(seen, proxy, arrival, &mut attributes, out);
+                }
+                tally.count(seen.map(drop));
+            }
+        }
+    }
+    Ok(tally)
+}
+
+fn push(
+    seen: &Observation<'_>,
+    proxy: &ProxyIdentity,
+    arrival: &Arrival<'_>,
+    attributes: &mut RowAttributes,
+    out: &mut RequestBuilder,
+) {
+    for (key, value) in &proxy.attributes {
+        attributes.push_text("", key, value);
+    }
+    out.push(arrival, seen, &judge(seen, proxy), &proxy.node_id, attributes, None);
+}
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod capture_tests;

@@ -1,0 +1,107 @@
+//! The id of the series that a point belongs to.
+//!
+//! ```text
+//! hashed = resource id (8 bytes) | scope name | metric name | (key | type | text)*   entries sorted by key
+//! each text = its length (4 bytes) | its bytes; all numbers little endian
+//! ```
+//! xxh3-64 of that. Lengths stand before texts so that no two series join to the same bytes. Type and text
+//! of a value are those of `meshlake_schema::attributes`.
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::decode::otlp::any_value::{AnyValue, KeyValue, ValueWriter};
+use crate::protobuf::wire::WireError;
+
+/// Hashes the points of one metric after another; keeps the bytes that points share.
+#[derive(Debug, Default)]
+pub(super) struct SeriesHasher {
+    bytes: Vec<u8>,
+    scope_end: usize,
+    metric_end: usize,
+}
+
+impl SeriesHasher {
+    /// Starts a scope of a resource.
+    pub(super) fn begin_scope(&mut self, resource_id: i64, scope_name: &str) {
+        self.bytes.clear();
+        self.bytes.extend_from_slice(&resource_id.to_le_bytes());
+        self.push_text(scope_name.as_bytes());
+        self.scope_end = self.bytes.len();
+    }
+
+    /// Starts a metric of the scope.
+    pub(super) fn begin_metric(&mut self, name: &str) {
+        self.bytes.truncate(self.scope_end);
+        self.push_text(name.as_bytes());
+        self.metric_end = self.bytes.len();
+    }
+
+    /// The series of a point of the metric; sorts the point's attributes by key.
+    ///
+    /// # Errors
+    /// A nested value that cannot be read.
+    pub(super) fn series_id(
+        &mut self,
+        entries: &mut [KeyValue<'_>],
+        writer: &mut ValueWriter,
+    ) -> Result<i64, WireError> {
+        self.bytes.truncate(self.metric_end);
+        entries.sort_by(|a, b| a.key.cmp(b.key));
+        for entry in entries {
+            self.push_text(entry.key);
+            if let AnyValue::String(text) = entry.value {
+                self.push_text(b"s");
+                self.push_text(text);
+                continue;
+            }
+            let (text, value_type) = writer.single(entry.value)?;
+            self.push_text(value_type.as_bytes());
+            self.push_text(text.as_bytes());
+        }
+        Ok(xxh3_64(&self.bytes) as i64)
+    }
+
+    fn push_text(&mut self, text: &[u8]) {
+        let length = u32::try_from(text.len()).expect("a payload is far smaller than 4 GiB");
+        self.bytes.extend_from_slice(&length.to_le_bytes());
+        self.bytes.extend_from_slice(text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(resource_id: i64, scope: &str, metric: &str, entries: &[(&str, AnyValue<'_>)]) -> i64 {
+        let mut hasher = SeriesHasher::default();
+        hasher.begin_scope(resource_id, scope);
+        hasher.begin_metric(metric);
+        let mut entries: Vec<_> =
+            entries.iter().map(|(key, value)| KeyValue { key: key.as_bytes(), value: *value }).collect();
+        hasher.series_id(&mut entries, &mut ValueWriter::default()).expect("scalars always fit")
+    }
+
+    #[test]
+    fn the_hashed_bytes_are_those_documented() {
+        let bytes = b"\x05\0\0\0\0\0\0\0\x01\0\0\0s\x01\0\0\0m\x01\0\0\0k\x01\0\0\0i\x02\0\0\0-7";
+        assert_eq!(id(5, "s", "m", &[("k", AnyValue::Int(-7))]), xxh3_64(bytes) as i64);
+    }
+
+    #[test]
+    fn the_order_of_attributes_is_no_part_of_a_series() {
+        let (a, b) = (("a", AnyValue::String(b"1")), ("b", AnyValue::Bool(true)));
+        assert_eq!(id(1, "s", "m", &[a, b]), id(1, "s", "m", &[b, a]));
+    }
+
+    #[test]
+    fn all_else_is() {
+        let one = ("a", AnyValue::String(b"1"));
+        let base = id(1, "s", "m", &[one]);
+        assert_ne!(base, id(2, "s", "m", &[one]), "resource");
+        assert_ne!(base, id(1, "t", "m", &[one]), "scope");
+        assert_ne!(base, id(1, "s", "n", &[one]), "metric");
+        assert_ne!(base, id(1, "s", "m", &[("a", AnyValue::Int(1))]), "type of a value");
+        assert_ne!(base, id(1, "s", "m", &[]), "attributes");
+        assert_ne!(id(1, "sm", "", &[]), id(1, "s", "m", &[]), "where a text ends");
+    }
+}

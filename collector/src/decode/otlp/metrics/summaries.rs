@@ -1,0 +1,125 @@
+//! Summaries: `SummaryDataPoint` to rows of `metric_summaries`.
+
+use arrow::array::ArrayRef;
+use arrow::datatypes::{Float64Type, Int64Type};
+use meshlake_schema::{Kind, Table, TableBatch, UnixNanos};
+
+use super::PointContext;
+use super::point::{PointColumns, PointHead};
+use crate::columns::NumberColumn;
+use crate::columns::rows::ListEnds;
+use crate::decode::otlp::any_value::KeyValue;
+use crate::protobuf::wire::{Fields, WireError};
+use crate::tally::{Arrival, RejectReason};
+
+/// A `SummaryDataPoint` message as it lies in the payload.
+#[derive(Debug, Default)]
+struct SummaryPoint<'a> {
+    head: PointHead<'a>,
+    count: u64,
+    sum: f64,
+    /// Quantile and value.
+    quantiles: Vec<(f64, f64)>,
+}
+
+impl<'a> SummaryPoint<'a> {
+    fn read(&mut self, message: &'a [u8]) -> Result<(), WireError> {
+        self.head.clear();
+        (self.count, self.sum) = (0, 0.0);
+        self.quantiles.clear();
+        for field in Fields::new(message) {
+            match field? {
+                (2, value) => self.head.start_unix_nano = value.fixed64(2)?,
+                (3, value) => self.head.time_unix_nano = value.fixed64(3)?,
+                (4, value) => self.count = value.fixed64(4)?,
+                (5, value) => self.sum = value.double(5)?,
+                (6, value) => self.quantiles.push(read_quantile(value.bytes(6)?)?),
+                (7, value) => self.head.attributes.push(KeyValue::read(value.bytes(7)?)?),
+                (8, value) => self.head.flags = value.varint(8)? as u32,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn accepted_time(&self, arrival: &Arrival<'_>) -> Result<UnixNanos, RejectReason> {
+        if i64::try_from(self.count).is_err() {
+            return Err(RejectReason::CountOutOfRange);
+        }
+        self.head.accepted_time(arrival)
+    }
+}
+
+fn read_quantile(message: &[u8]) -> Result<(f64, f64), WireError> {
+    let (mut quantile, mut at_quantile) = (0.0, 0.0);
+    for field in Fields::new(message) {
+        match field? {
+            (1, value) => quantile = value.double(1)?,
+            (2, value) => at_quantile = value.double(2)?,
+            _ => {}
+        }
+    }
+    Ok((quantile, at_quantile))
+}
+
+/// Rows of `metric_summaries` being built; keeps its memory from one batch to the next.
+#[derive(Debug, Default)]
+pub struct SummaryBuilder {
+    pub(super) columns: PointColumns,
+    count: NumberColumn<Int64Type>,
+    sum: NumberColumn<Float64Type>,
+    quantile_rows: ListEnds,
+    quantile: NumberColumn<Float64Type>,
+    at_quantile: NumberColumn<Float64Type>,
+}
+
+impl SummaryBuilder {
+    /// Rows since the last batch.
+    pub fn rows(&self) -> usize {
+        self.columns.rows()
+    }
+
+    /// Bytes that the rows hold, roughly: exact for text and quantiles, an average for the rest.
+    pub fn bytes(&self) -> usize {
+        /// Count, sum, list offset.
+        const OWN_BYTES: usize = 20;
+        let numbers = self.quantile.len() + self.at_quantile.len();
+        self.columns.bytes() + OWN_BYTES * self.rows() + size_of::<f64>() * numbers
+    }
+
+    /// Takes all rows as a batch; `None` when there are none.
+    pub fn finish(&mut self) -> Option<TableBatch> {
+        let (count, sum, rows) = (&mut self.count, &mut self.sum, &mut self.quantile_rows);
+        let (quantile, at_quantile) = (&mut self.quantile, &mut self.at_quantile);
+        let own = || -> Vec<ArrayRef> {
+            let fields = vec![quantile.finish(), at_quantile.finish()];
+            vec![count.finish(), sum.finish(), rows.finish_structs(Kind::Quantiles, fields)]
+        };
+        self.columns.finish(Table::MetricSummaries, own)
+    }
+
+    /// Decodes the points of one metric.
+    pub(super) fn decode<'a>(
+        &mut self,
+        points: impl Iterator<Item = Result<&'a [u8], WireError>>,
+        context: &mut PointContext<'_>,
+    ) -> Result<(), WireError> {
+        let mut point = SummaryPoint::default();
+        for message in points {
+            point.read(message?)?;
+            let accepted = point.accepted_time(context.arrival);
+            if let Ok(time) = accepted {
+                self.count.push(point.count as i64);
+                self.sum.push(point.sum);
+                for (quantile, at_quantile) in &point.quantiles {
+                    self.quantile.push(*quantile);
+                    self.at_quantile.push(*at_quantile);
+                }
+                self.quantile_rows.end_row(self.quantile.len());
+                self.columns.push(&mut point.head, time, false, context)?;
+            }
+            context.tally.count(accepted.map(drop));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,199 @@
+//! What OTLP sends once for many records: the resource, the scope, and whose data it is.
+//!
+//! The texts of a resource are made once per `ResourceSpans` (or logs, metrics) and pushed as a run when a
+//! scope's rows are known, so that these seventeen columns cost a span next to nothing.
+//!
+//! Sources: opentelemetry/proto/resource/v1/resource.proto, common/v1/common.proto
+//! (`InstrumentationScope`); the fall-backs of service columns are documented with the columns.
+
+use arrow::array::ArrayRef;
+use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::columns::{DictionaryColumn, NumberColumn};
+use crate::decode::otlp::any_value::{AnyValue, KeyValue, ValueWriter};
+use crate::normalize::spans::ENVOY_SDK_NAME;
+use crate::protobuf::wire::{self, Fields, WireError};
+use crate::tally::Arrival;
+
+/// A resource as the columns hold it.
+#[derive(Debug, Default)]
+pub struct Resource {
+    json: String,
+    types: String,
+    /// See the column `resource_id`.
+    pub id: i64,
+    schema_url: String,
+    dropped_attributes: u32,
+    service_name: Option<String>,
+    service_namespace: Option<String>,
+    service_version: Option<String>,
+    service_instance_id: Option<String>,
+    /// The records were made by Envoy itself.
+    pub from_envoy: bool,
+}
+
+impl Resource {
+    /// Reads the resource of a `ResourceSpans`, `ResourceLogs` or `ResourceMetrics` message, wherever in the
+    /// message it stands. No resource is the same as one without attributes.
+    ///
+    /// # Errors
+    /// Bytes that are no such message.
+    pub fn read(envelope: &[u8], writer: &mut ValueWriter) -> Result<Self, WireError> {
+        let mut resource = Resource::default();
+        let mut message: &[u8] = &[];
+        for field in Fields::new(envelope) {
+            match field? {
+                (1, value) => message = value.bytes(1)?,
+                (3, value) => resource.schema_url = writer.utf8(value.bytes(3)?).into_owned(),
+                _ => {}
+            }
+        }
+        let mut attributes = Vec::new();
+        for field in Fields::new(message) {
+            match field? {
+                (1, value) => attributes.push(KeyValue::read(value.bytes(1)?)?),
+                (2, value) => resource.dropped_attributes = value.varint(2)? as u32,
+                _ => {}
+            }
+        }
+        resource.name_service(&attributes);
+        let (json, types) = writer.object(attributes)?;
+        (resource.json, resource.types) = (json.to_owned(), types.to_owned());
+        resource.id = resource_id(&resource.json, &resource.types);
+        Ok(resource)
+    }
+
+    fn name_service(&mut self, attributes: &[KeyValue<'_>]) {
+        // Of equal keys the last counts, as in the JSON.
+        let string = |key: &str| {
+            let found = attributes.iter().rev().find(|entry| entry.key == key.as_bytes())?;
+            match found.value {
+                AnyValue::String(bytes) => Some(wire::text(bytes).into_owned()),
+                _ => None,
+            }
+        };
+        self.service_name = string("service.name");
+        self.service_namespace = string("service.namespace").or_else(|| string("k8s.namespace.name"));
+        self.service_version = string("service.version");
+        self.service_instance_id = string("service.instance.id").or_else(|| string("k8s.pod.name"));
+        self.from_envoy = string("telemetry.sdk.name").as_deref() == Some(ENVOY_SDK_NAME);
+    }
+}
+
+/// xxh3-64 of the JSON, a zero byte and the types; neither text can hold a zero byte, so no two pairs join
+/// to the same bytes.
+fn resource_id(json: &str, types: &str) -> i64 {
+    xxh3_64(&[json.as_bytes(), b"\0", types.as_bytes()].concat()) as i64
+}
+
+/// An instrumentation scope as the columns hold it; what is empty or absent on the wire is `None`.
+#[derive(Debug, Default)]
+pub struct Scope {
+    pub name: Option<String>,
+    version: Option<String>,
+    attributes: Option<(String, String)>,
+    dropped_attributes: u32,
+    schema_url: Option<String>,
+}
+
+impl Scope {
+    /// Reads the scope from its message and the schema URL beside it.
+    ///
+    /// # Errors
+    /// Bytes that are no such message.
+    pub fn read(message: &[u8], schema_url: &[u8], writer: &mut ValueWriter) -> Result<Self, WireError> {
+        let schema_url = non_empty(schema_url, writer);
+        let mut scope = Scope { schema_url, ..Scope::default() };
+        let mut attributes = Vec::new();
+        for field in Fields::new(message) {
+            match field? {
+                (1, value) => scope.name = non_empty(value.bytes(1)?, writer),
+                (2, value) => scope.version = non_empty(value.bytes(2)?, writer),
+                (3, value) => attributes.push(KeyValue::read(value.bytes(3)?)?),
+                (4, value) => scope.dropped_attributes = value.varint(4)? as u32,
+                _ => {}
+            }
+        }
+        if !attributes.is_empty() {
+            let (json, types) = writer.object(attributes)?;
+            scope.attributes = Some((json.to_owned(), types.to_owned()));
+        }
+        Ok(scope)
+    }
+}
+
+/// The text of a string field whose default, the empty string, is stored as null.
+pub fn non_empty(bytes: &[u8], writer: &mut ValueWriter) -> Option<String> {
+    (!bytes.is_empty()).then(|| writer.utf8(bytes).into_owned())
+}
+
+/// The columns that every OTLP table shares: arrival, resource and scope.
+#[derive(Debug, Default)]
+pub struct OriginColumns {
+    tenant: DictionaryColumn,
+    ingest_time: NumberColumn<TimestampMicrosecondType>,
+    /// In the order of the tables, from `service_name` to `scope_schema_url`, the two numbers apart.
+    texts: [DictionaryColumn; 12],
+    resource_id: NumberColumn<Int64Type>,
+    resource_dropped_attributes: NumberColumn<Int64Type>,
+    scope_dropped_attributes: NumberColumn<Int64Type>,
+}
+
+/// How many of [`OriginColumns::texts`] come before `resource_id`.
+const TEXTS_BEFORE_ID: usize = 6;
+
+impl OriginColumns {
+    /// Pushes rows that have all of this in common, until there are `rows_total`.
+    pub fn fill(&mut self, arrival: &Arrival<'_>, resource: &Resource, scope: &Scope, rows_total: usize) {
+        let rows = rows_total - self.tenant.len();
+        if rows == 0 {
+            return;
+        }
+        self.tenant.push_run(Some(arrival.tenant), rows);
+        self.ingest_time.push_run(arrival.ingest_time.micros(), rows);
+        let schema_url = Some(resource.schema_url.as_str()).filter(|url| !url.is_empty());
+        let texts = [
+            resource.service_name.as_deref(),
+            resource.service_namespace.as_deref(),
+            resource.service_version.as_deref(),
+            resource.service_instance_id.as_deref(),
+            Some(resource.json.as_str()),
+            Some(resource.types.as_str()),
+            schema_url,
+            scope.name.as_deref(),
+            scope.version.as_deref(),
+            scope.attributes.as_ref().map(|(json, _)| json.as_str()),
+            scope.attributes.as_ref().map(|(_, types)| types.as_str()),
+            scope.schema_url.as_deref(),
+        ];
+        for (column, text) in self.texts.iter_mut().zip(texts) {
+            column.push_run(text, rows);
+        }
+        self.resource_id.push_run(resource.id, rows);
+        self.resource_dropped_attributes.push_run(i64::from(resource.dropped_attributes), rows);
+        self.scope_dropped_attributes.push_run(i64::from(scope.dropped_attributes), rows);
+    }
+
+    /// Bytes of text held.
+    pub fn text_bytes(&self) -> usize {
+        self.texts.iter().map(DictionaryColumn::text_bytes).sum::<usize>() + self.tenant.text_bytes()
+    }
+
+    /// Takes `tenant` and `ingest_time`, the first columns of every table.
+    pub fn finish_arrival(&mut self) -> [ArrayRef; 2] {
+        [self.tenant.finish(), self.ingest_time.finish_utc()]
+    }
+
+    /// Takes the columns from `service_name` to `scope_dropped_attributes_count`, in the order of the tables.
+    pub fn finish_origin(&mut self) -> Vec<ArrayRef> {
+        let mut texts = self.texts.iter_mut().map(DictionaryColumn::finish);
+        let mut columns: Vec<_> = texts.by_ref().take(TEXTS_BEFORE_ID).collect();
+        columns.push(self.resource_id.finish());
+        columns.extend(texts.by_ref().take(1));
+        columns.push(self.resource_dropped_attributes.finish());
+        columns.extend(texts);
+        columns.push(self.scope_dropped_attributes.finish());
+        columns
+    }
+}

@@ -1,0 +1,188 @@
+//! The builder of `spans`: one column each, pushed together.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::datatypes::{Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
+use meshlake_schema::{Table, TableBatch, UnixNanos};
+
+use super::Span;
+use super::nested::{EventsColumn, LinksColumn};
+use super::promoted::PromotedColumns;
+use crate::columns::attributes::AttributesColumn;
+use crate::columns::{BooleanColumn, DictionaryColumn, NumberColumn, TextColumn};
+use crate::decode::otlp::any_value::ValueWriter;
+use crate::decode::otlp::is_zero;
+use crate::decode::otlp::resource::{OriginColumns, Resource, Scope};
+use crate::normalize::spans::{SpanFacts, adjusted_count};
+use crate::protobuf::wire::WireError;
+use crate::tally::Arrival;
+
+/// Rows of `spans` being built; keeps its memory from one batch to the next.
+#[derive(Debug, Default)]
+pub struct SpanBuilder {
+    origin: OriginColumns,
+    time: NumberColumn<TimestampMicrosecondType>,
+    time_unix_nano: NumberColumn<Int64Type>,
+    duration_nano: NumberColumn<Int64Type>,
+    trace_id: TextColumn,
+    span_id: TextColumn,
+    parent_span_id: TextColumn,
+    trace_state: DictionaryColumn,
+    flags: NumberColumn<Int64Type>,
+    name: DictionaryColumn,
+    kind: NumberColumn<Int32Type>,
+    status_code: NumberColumn<Int32Type>,
+    status_message: DictionaryColumn,
+    is_proxy: BooleanColumn,
+    adjusted_count: NumberColumn<Float64Type>,
+    outcome: DictionaryColumn,
+    counted: BooleanColumn,
+    dropped_attributes: NumberColumn<Int64Type>,
+    dropped_events: NumberColumn<Int64Type>,
+    dropped_links: NumberColumn<Int64Type>,
+    events: EventsColumn,
+    links: LinksColumn,
+    promoted: PromotedColumns,
+    attributes: AttributesColumn,
+    attribute_types: DictionaryColumn,
+}
+
+impl SpanBuilder {
+    /// Rows since the last batch.
+    pub fn rows(&self) -> usize {
+        self.time.len()
+    }
+
+    /// Bytes that the rows hold, roughly: exact for text, an average for the rest.
+    pub fn bytes(&self) -> usize {
+        /// 22 numbers and offsets of 4 or 8 bytes, 17 columns of resource and scope, a third of the 25
+        /// promoted columns.
+        const ROW_BYTES: usize = 320;
+        /// Offsets of one attribute.
+        const ENTRY_BYTES: usize = 8;
+        let ids = self.trace_id.text_bytes() + self.span_id.text_bytes() + self.parent_span_id.text_bytes();
+        let repeating =
+            self.name.text_bytes() + self.trace_state.text_bytes() + self.status_message.text_bytes();
+        let attributes = self.attributes.text_bytes() + ENTRY_BYTES * self.attributes.entry_count();
+        let nested = self.events.bytes() + self.links.bytes();
+        let rest = self.origin.text_bytes() + self.promoted.text_bytes() + ROW_BYTES * self.rows();
+        ids + repeating + attributes + nested + rest
+    }
+
+    /// Takes all rows as a batch; `None` when there are none.
+    pub fn finish(&mut self) -> Option<TableBatch> {
+        let rows = self.rows();
+        if rows == 0 {
+            return None;
+        }
+        let mut columns = Vec::with_capacity(Table::Spans.columns().len());
+        columns.extend(self.origin.finish_arrival());
+        columns.extend(self.finish_own(rows));
+        columns.extend(self.origin.finish_origin());
+        columns.extend(self.promoted.finish(rows));
+        columns.extend([self.attributes.finish(), self.attribute_types.finish()]);
+        let batch = RecordBatch::try_new(Arc::clone(Table::Spans.schema()), columns)
+            .expect("every row is pushed to every column, in the order of the table");
+        Some(TableBatch::try_new(Table::Spans, batch).expect("the schema is the table's own"))
+    }
+
+    fn finish_own(&mut self, rows: usize) -> [ArrayRef; 21] {
+        self.trace_state.pad_nulls(rows);
+        self.status_message.pad_nulls(rows);
+        [
+            self.time.finish_utc(),
+            self.time_unix_nano.finish(),
+            self.duration_nano.finish(),
+            self.trace_id.finish(),
+            self.span_id.finish(),
+            self.parent_span_id.finish(),
+            self.trace_state.finish(),
+            self.flags.finish(),
+            self.name.finish(),
+            self.kind.finish(),
+            self.status_code.finish(),
+            self.status_message.finish(),
+            self.is_proxy.finish(),
+            self.adjusted_count.finish(),
+            self.outcome.finish(),
+            self.counted.finish(),
+            self.dropped_attributes.finish(),
+            self.dropped_events.finish(),
+            self.dropped_links.finish(),
+            self.events.finish(),
+            self.links.finish(),
+        ]
+    }
+
+    /// Pushes a span that was accepted with `start`; the columns of its resource and scope follow with
+    /// [`end_scope`](Self::end_scope).
+    pub(super) fn push(
+        &mut self,
+        span: &Span<'_>,
+        start: UnixNanos,
+        resource: &Resource,
+        writer: &mut ValueWriter,
+    ) -> Result<(), WireError> {
+        let row = self.rows();
+        self.time.push(start.micros());
+        self.time_unix_nano.push(start.0);
+        // Wrapping: an end so far off that the difference does not fit can still be told from it.
+        self.duration_nano.push(span.end_unix_nano.wrapping_sub(span.start_unix_nano) as i64);
+        self.trace_id.push_hex(span.trace_id);
+        self.span_id.push_hex(span.span_id);
+        match span.parent_span_id {
+            root if is_zero(root) => self.parent_span_id.push_null(),
+            parent => self.parent_span_id.push_hex(parent),
+        }
+        let trace_state = writer.utf8(span.trace_state);
+        push_sparse(&mut self.trace_state, row, &trace_state);
+        self.adjusted_count.push(adjusted_count(&trace_state));
+        self.flags.push(i64::from(span.flags));
+        writer.push_repeating(&mut self.name, span.name);
+        self.kind.push(span.kind);
+        self.status_code.push(span.status_code);
+        push_sparse(&mut self.status_message, row, &writer.utf8(span.status_message));
+        self.dropped_attributes.push(i64::from(span.dropped_attributes));
+        self.dropped_events.push(i64::from(span.dropped_events));
+        self.dropped_links.push(i64::from(span.dropped_links));
+        self.events.push_row(&span.events, writer)?;
+        self.links.push_row(&span.links, writer)?;
+        self.push_attributes(row, span, resource, writer)
+    }
+
+    fn push_attributes(
+        &mut self,
+        row: usize,
+        span: &Span<'_>,
+        resource: &Resource,
+        writer: &mut ValueWriter,
+    ) -> Result<(), WireError> {
+        let mut facts = SpanFacts {
+            kind: span.kind,
+            status_code: span.status_code,
+            from_envoy: resource.from_envoy,
+            ..SpanFacts::default()
+        };
+        self.promoted.push_row(row, &span.attributes, &mut self.attributes, writer, &mut facts)?;
+        self.attributes.end_row();
+        writer.end_row(&mut self.attribute_types);
+        self.is_proxy.push(facts.is_proxy());
+        self.outcome.push(facts.outcome().name());
+        self.counted.push(facts.counted());
+        Ok(())
+    }
+
+    /// Pushes what the spans since the last scope have in common.
+    pub(super) fn end_scope(&mut self, arrival: &Arrival<'_>, resource: &Resource, scope: &Scope) {
+        self.origin.fill(arrival, resource, scope, self.time.len());
+    }
+}
+
+/// Pushes text to a column in which the empty string is null and most rows are empty.
+fn push_sparse(column: &mut DictionaryColumn, row: usize, text: &str) {
+    if !text.is_empty() {
+        column.pad_nulls(row);
+        column.push(text);
+    }
+}

@@ -1,0 +1,151 @@
+//! Events and links of spans: lists of structs, built field by field.
+
+use arrow::array::ArrayRef;
+use arrow::datatypes::Int64Type;
+use meshlake_schema::Kind;
+
+use crate::columns::attributes::AttributesColumn;
+use crate::columns::rows::ListEnds;
+use crate::columns::{NumberColumn, TextColumn};
+use crate::decode::otlp::any_value::{KeyValue, ValueWriter};
+use crate::protobuf::wire::{Fields, WireError};
+
+/// The column `events`.
+#[derive(Debug, Default)]
+pub(super) struct EventsColumn {
+    rows: ListEnds,
+    time_unix_nano: NumberColumn<Int64Type>,
+    name: TextColumn,
+    attributes: AttributesColumn,
+    attribute_types: TextColumn,
+    dropped_attributes: NumberColumn<Int64Type>,
+}
+
+impl EventsColumn {
+    /// Pushes the events of one span, each a `Span.Event` message.
+    ///
+    /// # Errors
+    /// Bytes that are no such message.
+    #[inline]
+    pub(super) fn push_row(&mut self, events: &[&[u8]], writer: &mut ValueWriter) -> Result<(), WireError> {
+        for event in events {
+            self.push_event(event, writer)?;
+        }
+        self.rows.end_row(self.name.len());
+        Ok(())
+    }
+
+    fn push_event(&mut self, message: &[u8], writer: &mut ValueWriter) -> Result<(), WireError> {
+        let (mut time, mut name, mut dropped) = (0, [].as_slice(), 0);
+        for field in Fields::new(message) {
+            match field? {
+                (1, value) => time = value.fixed64(1)?,
+                (2, value) => name = value.bytes(2)?,
+                (3, value) => writer.push_entry(&mut self.attributes, KeyValue::read(value.bytes(3)?)?)?,
+                (4, value) => dropped = value.varint(4)? as u32,
+                _ => {}
+            }
+        }
+        self.time_unix_nano.push(time as i64);
+        writer.push_text(&mut self.name, name);
+        self.attributes.end_row();
+        writer.end_list_row(&mut self.attribute_types);
+        self.dropped_attributes.push(i64::from(dropped));
+        Ok(())
+    }
+
+    /// Bytes held by all events so far, roughly.
+    pub(super) fn bytes(&self) -> usize {
+        /// Offsets and numbers of one event.
+        const EVENT_BYTES: usize = 32;
+        let text = self.name.text_bytes() + self.attributes.text_bytes() + self.attribute_types.text_bytes();
+        text + EVENT_BYTES * self.name.len()
+    }
+
+    /// Takes all rows as an array and leaves the column empty.
+    pub(super) fn finish(&mut self) -> ArrayRef {
+        let fields = vec![
+            self.time_unix_nano.finish(),
+            self.name.finish(),
+            self.attributes.finish(),
+            self.attribute_types.finish(),
+            self.dropped_attributes.finish(),
+        ];
+        self.rows.finish_structs(Kind::Events, fields)
+    }
+}
+
+/// The column `links`. Ids are kept as sent, whatever their length: a link cannot be refused by itself.
+#[derive(Debug, Default)]
+pub(super) struct LinksColumn {
+    rows: ListEnds,
+    trace_id: TextColumn,
+    span_id: TextColumn,
+    trace_state: TextColumn,
+    attributes: AttributesColumn,
+    attribute_types: TextColumn,
+    dropped_attributes: NumberColumn<Int64Type>,
+    flags: NumberColumn<Int64Type>,
+}
+
+impl LinksColumn {
+    /// Pushes the links of one span, each a `Span.Link` message.
+    ///
+    /// # Errors
+    /// Bytes that are no such message.
+    #[inline]
+    pub(super) fn push_row(&mut self, links: &[&[u8]], writer: &mut ValueWriter) -> Result<(), WireError> {
+        for link in links {
+            self.push_link(link, writer)?;
+        }
+        self.rows.end_row(self.trace_id.len());
+        Ok(())
+    }
+
+    fn push_link(&mut self, message: &[u8], writer: &mut ValueWriter) -> Result<(), WireError> {
+        let (mut trace_id, mut span_id, mut trace_state) = ([].as_slice(), [].as_slice(), [].as_slice());
+        let (mut dropped, mut flags) = (0, 0);
+        for field in Fields::new(message) {
+            match field? {
+                (1, value) => trace_id = value.bytes(1)?,
+                (2, value) => span_id = value.bytes(2)?,
+                (3, value) => trace_state = value.bytes(3)?,
+                (4, value) => writer.push_entry(&mut self.attributes, KeyValue::read(value.bytes(4)?)?)?,
+                (5, value) => dropped = value.varint(5)? as u32,
+                (6, value) => flags = value.fixed32(6)?,
+                _ => {}
+            }
+        }
+        self.trace_id.push_hex(trace_id);
+        self.span_id.push_hex(span_id);
+        writer.push_text(&mut self.trace_state, trace_state);
+        self.attributes.end_row();
+        writer.end_list_row(&mut self.attribute_types);
+        self.dropped_attributes.push(i64::from(dropped));
+        self.flags.push(i64::from(flags));
+        Ok(())
+    }
+
+    /// Bytes held by all links so far, roughly.
+    pub(super) fn bytes(&self) -> usize {
+        /// Offsets and numbers of one link.
+        const LINK_BYTES: usize = 36;
+        let ids = self.trace_id.text_bytes() + self.span_id.text_bytes() + self.trace_state.text_bytes();
+        let attributes = self.attributes.text_bytes() + self.attribute_types.text_bytes();
+        ids + attributes + LINK_BYTES * self.trace_id.len()
+    }
+
+    /// Takes all rows as an array and leaves the column empty.
+    pub(super) fn finish(&mut self) -> ArrayRef {
+        let fields = vec![
+            self.trace_id.finish(),
+            self.span_id.finish(),
+            self.trace_state.finish(),
+            self.attributes.finish(),
+            self.attribute_types.finish(),
+            self.dropped_attributes.finish(),
+            self.flags.finish(),
+        ];
+        self.rows.finish_structs(Kind::Links, fields)
+    }
+}

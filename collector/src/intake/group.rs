@@ -1,0 +1,257 @@
+//! The group of requests that is being built: column builders, and who waits for them.
+//!
+//! Builders cannot roll back, so a payload is validated before it comes here and decoding it cannot fail.
+//! Should it fail all the same (a bug), the builders may hold part of a row: they are thrown away and the
+//! group is decoded anew without that payload. For this, and only for this, a member's bytes are kept until
+//! the group is closed; they are paid for by its tickets anyway.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use bytes::Bytes;
+use meshlake_schema::{Table, TableBatch, UnixNanos};
+use meshlake_store::group::{AppendError, Group, RequestEntry};
+
+use super::{Accepted, Content, Payload, origin_of};
+use crate::decode::envoy_als::decode_entries;
+use crate::decode::otlp::logs::{LogBuilder, decode_logs};
+use crate::decode::otlp::metrics::{MetricBuilders, decode_metrics};
+use crate::decode::otlp::traces::{SpanBuilder, decode_traces};
+use crate::ledger::{Changes, LedgerView};
+use crate::request_rows::RequestBuilder;
+use crate::tally::{Arrival, Tally};
+
+/// The tables that telemetry is decoded into; the ledger is counted beside them.
+const DECODED: [Table; 7] = [
+    Table::Spans,
+    Table::Logs,
+    Table::MetricPoints,
+    Table::MetricHistograms,
+    Table::MetricExpHistograms,
+    Table::MetricSummaries,
+    Table::Requests,
+];
+
+/// Requests that share a record of the WAL, not yet handed to it.
+#[derive(Debug)]
+pub(super) struct OpenGroup {
+    ledger: LedgerView,
+    builders: Builders,
+    changes: Changes,
+    requests: Vec<RequestEntry>,
+    members: Vec<Member>,
+    payload_bytes: usize,
+}
+
+/// A group as it is appended, and those who wait for it.
+pub(super) struct ClosedGroup {
+    pub(super) group: Group,
+    pub(super) waiters: Waiters,
+}
+
+/// The requests of a closed group. Dropped unanswered, they are told that the store is closed.
+pub(super) struct Waiters {
+    members: Vec<Member>,
+    changes: Option<Changes>,
+}
+
+#[derive(Debug)]
+struct Member {
+    payload: Payload,
+    accepted: Accepted,
+    tally: Tally,
+}
+
+#[derive(Debug, Default)]
+struct Builders {
+    spans: SpanBuilder,
+    logs: LogBuilder,
+    metrics: MetricBuilders,
+    requests: RequestBuilder,
+}
+
+impl OpenGroup {
+    pub(super) fn new(ledger: LedgerView) -> Self {
+        OpenGroup {
+            builders: Builders::default(),
+            changes: Changes::new(ledger.clone()),
+            requests: Vec::new(),
+            members: Vec::new(),
+            payload_bytes: 0,
+            ledger,
+        }
+    }
+
+    /// Nothing in it has to become durable.
+    pub(super) fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// Bytes of the payloads in it.
+    pub(super) fn payload_bytes(&self) -> usize {
+        self.payload_bytes
+    }
+
+    /// Whether its first request came more than `age` before `now`, or the clock has stepped back since.
+    pub(super) fn is_older_than(&self, age: Duration, now: UnixNanos) -> bool {
+        let opened = self.members.first().map(|member| member.accepted.ingest_time);
+        opened.is_some_and(|opened| now >= opened.plus(age) || now < opened)
+    }
+
+    /// Decodes `payload` into the group. A payload without records is answered at once.
+    pub(super) fn add(&mut self, payload: Payload, accepted: Accepted) {
+        match self.decode(&payload, accepted) {
+            Ok(tally) if tally.received == 0 => answer(payload, Ok(tally)),
+            Ok(tally) => {
+                self.payload_bytes += payload.bytes.len();
+                self.members.push(Member { payload, accepted, tally });
+            }
+            Err(why) => {
+                refuse(payload, why);
+                self.decode_anew();
+            }
+        }
+    }
+
+    /// Ends the group: its batches, those of the ledger included, and who waits for them.
+    ///
+    /// # Panics
+    /// When the columns of a builder do not fit together; call [`reset`](Self::reset) then.
+    pub(super) fn close(&mut self, now: UnixNanos) -> ClosedGroup {
+        let mut batches = self.builders.finish();
+        batches.extend(self.changes.batch(now));
+        let group = Group { batches, requests: std::mem::take(&mut self.requests) };
+        let mut members = std::mem::take(&mut self.members);
+        for member in &mut members {
+            member.payload.bytes = Bytes::new();
+        }
+        self.payload_bytes = 0;
+        let changes = std::mem::replace(&mut self.changes, Changes::new(self.ledger.clone()));
+        ClosedGroup { group, waiters: Waiters { members, changes: Some(changes) } }
+    }
+
+    /// Drops everything in the group, answers nobody.
+    pub(super) fn reset(&mut self) {
+        *self = OpenGroup::new(self.ledger.clone());
+    }
+
+    fn decode(&mut self, payload: &Payload, accepted: Accepted) -> Result<Tally, String> {
+        let before = self.builders.rows();
+        let tally = self.builders.decode(payload, accepted)?;
+        self.changes.add(&origin_of(payload), &tally);
+        let rows = DECODED.into_iter().zip(before.into_iter().zip(self.builders.rows()));
+        let rows = rows.filter(|(_, (before, after))| before != after).map(|(table, (before, after))| {
+            (table, u32::try_from(after - before).expect("a group has fewer rows than 2^31"))
+        });
+        if tally.received > 0 {
+            self.requests.push(RequestEntry { hash: payload.hash, rows: rows.collect() });
+        }
+        Ok(tally)
+    }
+
+    /// Rebuilds the group from its members' bytes after builders were left with part of a row.
+    fn decode_anew(&mut self) {
+        let mut members = std::mem::take(&mut self.members);
+        loop {
+            self.reset();
+            let decoded = |member: &Member| self.decode(&member.payload, member.accepted).err();
+            let mut failed = members.iter().map(decoded).enumerate();
+            let Some((at, why)) = failed.find_map(|(at, why)| why.map(|why| (at, why))) else {
+                break;
+            };
+            drop(failed);
+            refuse(members.remove(at).payload, why);
+        }
+        self.payload_bytes = members.iter().map(|member| member.payload.bytes.len()).sum();
+        self.members = members;
+    }
+}
+
+impl Builders {
+    fn decode(&mut self, payload: &Payload, accepted: Accepted) -> Result<Tally, String> {
+        let Accepted { ingest_time, earliest, latest } = accepted;
+        let arrival = Arrival { tenant: &payload.tenant, ingest_time, earliest, latest };
+        let bytes = &payload.bytes;
+        let decoded = catch_unwind(AssertUnwindSafe(|| match &payload.content {
+            Content::Traces => decode_traces(bytes, &arrival, &mut self.spans),
+            Content::Logs => decode_logs(bytes, &arrival, &mut self.logs),
+            Content::Metrics => decode_metrics(bytes, &arrival, &mut self.metrics),
+            Content::AccessLog(proxy) => decode_entries(bytes, proxy, &arrival, &mut self.requests),
+        }));
+        match decoded {
+            Ok(result) => result.map_err(|error| error.to_string()),
+            Err(_) => Err("decoding panicked".to_owned()),
+        }
+    }
+
+    /// Rows per table, in the order of [`DECODED`].
+    fn rows(&self) -> [usize; DECODED.len()] {
+        let metrics = &self.metrics;
+        [
+            self.spans.rows(),
+            self.logs.rows(),
+            metrics.points.rows(),
+            metrics.histograms.rows(),
+            metrics.exp_histograms.rows(),
+            metrics.summaries.rows(),
+            self.requests.rows(),
+        ]
+    }
+
+    fn finish(&mut self) -> Vec<TableBatch> {
+        let metrics = &mut self.metrics;
+        let batches = [
+            self.spans.finish(),
+            self.logs.finish(),
+            metrics.points.finish(),
+            metrics.histograms.finish(),
+            metrics.exp_histograms.finish(),
+            metrics.summaries.finish(),
+            self.requests.finish(),
+        ];
+        batches.into_iter().flatten().collect()
+    }
+}
+
+impl Waiters {
+    /// Tells every waiter what became of its request, and gives the bytes back to the budget.
+    pub(super) fn answer(mut self, result: &Result<(), AppendError>) {
+        self.tell(result);
+    }
+
+    fn tell(&mut self, result: &Result<(), AppendError>) {
+        match (self.changes.take(), result) {
+            (Some(changes), Ok(())) => changes.became_durable(),
+            (changes, _) => drop(changes),
+        }
+        for member in self.members.drain(..) {
+            let Member { payload, tally, .. } = member;
+            answer(payload, result.clone().map(|()| tally).map_err(Into::into));
+        }
+    }
+}
+
+impl Drop for Waiters {
+    fn drop(&mut self) {
+        self.tell(&Err(AppendError::Closed));
+    }
+}
+
+fn answer(payload: Payload, answer: super::Answer) {
+    let Payload { tickets, reply, .. } = payload;
+    // First, so that a sender who has its answer finds the room that it left.
+    drop(tickets);
+    // A handler that was cancelled no longer listens; its rows are stored all the same.
+    let _ = reply.send(answer);
+}
+
+fn refuse(payload: Payload, why: String) {
+    tracing::error!(
+        tenant = &*payload.tenant,
+        source = payload.source.name(),
+        bytes = payload.bytes.len(),
+        why,
+        "bug: a validated payload could not be decoded"
+    );
+    answer(payload, Err(super::NotStored::Undecodable(why)));
+}

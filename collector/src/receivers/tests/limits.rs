@@ -1,0 +1,209 @@
+//! What bounds the receivers: sizes, the byte budget, connections, a failing disk, a stop.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use ::http::Request;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use bytes::Bytes;
+use http_body_util::Full;
+use meshlake_schema::Table;
+use prost::Message as _;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpStream;
+
+use super::{Reply, frame, gzip, send_http1, send_http2, start, start_with};
+use crate::CollectorConfig;
+use crate::intake::testing::spans;
+
+const TRACES: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+const LIMIT: usize = 1 << 20;
+
+fn small() -> CollectorConfig {
+    let bytes = LIMIT as u64;
+    CollectorConfig { request_bytes_max: bytes, in_flight_bytes_max: 4 * bytes, ..CollectorConfig::default() }
+}
+
+async fn grpc(to: SocketAddr, flag: u8, message: &[u8]) -> Reply {
+    let request = Request::post(format!("http://{to}{TRACES}"))
+        .header("content-type", "application/grpc")
+        .header("grpc-encoding", "gzip")
+        .body(Full::new(Bytes::from(frame(flag, message))));
+    send_http2(to, request.expect("a request")).await
+}
+
+async fn http(to: SocketAddr, encoding: &str, body: Vec<u8>) -> Reply {
+    let request = Request::post("/v1/traces")
+        .header("host", "localhost")
+        .header("content-type", "application/x-protobuf")
+        .header("content-encoding", encoding)
+        .body(Full::new(Bytes::from(body)));
+    send_http1(to, request.expect("a request")).await
+}
+
+/// An export of `bytes` bytes: one span, then a field that no decoder knows.
+fn export_of(bytes: usize) -> Vec<u8> {
+    let mut message = spans(1, 0).encode_to_vec();
+    // One byte of tag, three of length: exact for fields of 16 KiB to 2 MiB.
+    let padding = bytes - message.len() - 4;
+    prost::encoding::bytes::encode(15, &vec![0u8; padding], &mut message);
+    assert_eq!(message.len(), bytes);
+    message
+}
+
+#[tokio::test]
+async fn a_request_of_the_limit_fits_and_one_byte_more_does_not() {
+    let running = start_with(small()).await;
+    let (fits, too_large) = (export_of(LIMIT), export_of(LIMIT + 1));
+    assert_eq!(grpc(running.grpc, 0, &fits).await.trailers.expect("trailers")["grpc-status"], "0");
+    assert_eq!(http(running.http, "identity", fits.clone()).await.status.as_u16(), 200);
+    for reply in [grpc(running.grpc, 0, &too_large).await, grpc(running.grpc, 1, &gzip(&too_large)).await] {
+        assert_eq!(reply.header("grpc-status"), Some("8"));
+        assert_eq!(reply.header("grpc-status-details-bin"), None, "RetryInfo would make it retryable");
+    }
+    assert_eq!(http(running.http, "identity", too_large.clone()).await.status.as_u16(), 413);
+    assert_eq!(http(running.http, "gzip", gzip(&too_large)).await.status.as_u16(), 413);
+    assert_eq!((running.log.rows(Table::Spans), running.counted("too_large")), (vec![1, 1], 4));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_body_far_over_the_limit_still_hears_its_413() {
+    let running = start_with(small()).await;
+    let reply = http(running.http, "identity", vec![0; 32 * LIMIT]).await;
+    assert_eq!(reply.status.as_u16(), 413);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_gzip_bomb_is_too_large() {
+    let running = start_with(small()).await;
+    let bomb = gzip(&vec![0; 64 << 20]);
+    assert_eq!(grpc(running.grpc, 1, &bomb).await.header("grpc-status"), Some("8"));
+    assert_eq!(http(running.http, "gzip", bomb).await.status.as_u16(), 413);
+    assert_eq!(running.collector.stats().in_flight_bytes, 0, "every byte was given back");
+    running.stop().await;
+}
+
+/// Requests that wait for the disk hold the whole budget: the next one is told to come back, and finds room
+/// when they have been answered.
+#[tokio::test]
+async fn a_used_up_budget_is_unavailable_with_a_delay() {
+    let config = CollectorConfig { in_flight_bytes_max: LIMIT as u64, ..small() };
+    let running = start_with(config).await;
+    running.log.hold();
+    let (to, fits) = (running.grpc, export_of(LIMIT));
+    let first = tokio::spawn(async move { grpc(to, 0, &fits).await });
+    running.wait_until_held().await;
+    assert_eq!(running.collector.stats().in_flight_bytes, LIMIT);
+
+    let refused = grpc(running.grpc, 0, b"\x0a\0").await;
+    assert_eq!(refused.header("grpc-status"), Some("14"));
+    let details = refused.header("grpc-status-details-bin").expect("RetryInfo");
+    let details = STANDARD_NO_PAD.decode(details).expect("base64");
+    // RetryInfo {retry_delay {seconds: 1}} ends the status.
+    assert!(details.ends_with(b"type.googleapis.com/google.rpc.RetryInfo\x12\x04\x0a\x02\x08\x01"));
+    let refused = http(running.http, "identity", b"\x0a\0".to_vec()).await;
+    assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (503, Some("1")));
+
+    running.log.release();
+    assert_eq!(first.await.expect("no panic").trailers.expect("trailers")["grpc-status"], "0");
+    assert_eq!(http(running.http, "identity", b"\x0a\0".to_vec()).await.status.as_u16(), 200);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_failing_disk_is_unavailable_and_passes() {
+    let running = start().await;
+    let message = spans(1, 0).encode_to_vec();
+    running.log.disk.fail_syncs(0, 1);
+    let failed = grpc(running.grpc, 0, &message).await;
+    assert_eq!(failed.header("grpc-status"), Some("14"));
+    assert!(failed.header("grpc-status-details-bin").is_some());
+    assert!(running.log.rows(Table::Spans).is_empty(), "nothing of it is stored");
+    let stored = http(running.http, "identity", message).await;
+    assert_eq!((stored.status.as_u16(), running.log.rows(Table::Spans)), (200, vec![1]));
+    assert_eq!(running.counted("not_durable"), 1);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_store_without_room_is_unavailable_until_it_has_room() {
+    let running = start().await;
+    let full = Arc::new(AtomicBool::new(true));
+    let asked = Arc::clone(&full);
+    running.collector.refuse_while(move || asked.load(Ordering::SeqCst));
+    let refused = http(running.http, "identity", b"\x0a\0".to_vec()).await;
+    assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (503, Some("5")));
+    assert_eq!(grpc(running.grpc, 0, b"").await.header("grpc-status"), Some("14"));
+    full.store(false, Ordering::SeqCst);
+    assert_eq!(http(running.http, "identity", b"\x0a\0".to_vec()).await.status.as_u16(), 200);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_connection_above_the_cap_is_closed() {
+    let running = start_with(CollectorConfig { connections_max: 1, ..small() }).await;
+    let first = TcpStream::connect(running.http).await.expect("connect");
+    let mut second = TcpStream::connect(running.grpc).await.expect("connect");
+    let ended = tokio::select! {
+        read = second.read_u8() => read.is_err(),
+        // The listeners are two tasks: the second connection may have been accepted first.
+        readable = first.readable() => readable.is_ok(),
+    };
+    assert!(ended);
+    assert_eq!(running.collector.stats().requests.connections_refused, 1);
+    drop((first, second));
+    running.stop().await;
+}
+
+/// A stop waits for the request in flight, whose sender is still answered.
+#[tokio::test]
+async fn a_stop_answers_what_is_in_flight() {
+    let running = start().await;
+    running.log.hold();
+    let to = running.grpc;
+    let first = tokio::spawn(async move { grpc(to, 0, &spans(1, 0).encode_to_vec()).await });
+    running.wait_until_held().await;
+    let (collector, log) = (running.collector, running.log);
+    let stopping = tokio::spawn(collector.stop(super::STOP_TIME_MAX));
+    // The port closes first; then the stop waits for the disk.
+    while TcpStream::connect(to).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    log.release();
+    let report = stopping.await.expect("no panic");
+    assert!(report.connections_ended && report.intake_drained, "{report:?}");
+    assert_eq!(first.await.expect("no panic").trailers.expect("trailers")["grpc-status"], "0");
+    assert_eq!(log.rows(Table::Spans), [1]);
+}
+
+#[tokio::test]
+async fn a_disk_that_hangs_does_not_hold_up_a_stop_beyond_its_deadline() {
+    let running = start().await;
+    running.log.hold();
+    let to = running.grpc;
+    let first = tokio::spawn(async move {
+        let request =
+            Request::post(format!("http://{to}{TRACES}")).header("content-type", "application/grpc");
+        let body = Full::new(Bytes::from(frame(0, &spans(1, 0).encode_to_vec())));
+        let stream = TcpStream::connect(to).await.expect("connect");
+        let (mut sender, connection) = hyper::client::conn::http2::handshake(
+            hyper_util::rt::TokioExecutor::new(),
+            hyper_util::rt::TokioIo::new(stream),
+        )
+        .await
+        .expect("HTTP/2");
+        tokio::spawn(connection);
+        sender.send_request(request.body(body).expect("a request")).await.is_ok()
+    });
+    running.wait_until_held().await;
+    let (collector, log) = (running.collector, running.log);
+    let report = collector.stop(Duration::from_millis(1)).await;
+    assert!(!report.connections_ended && !report.intake_drained, "{report:?}");
+    assert!(!first.await.expect("no panic"), "it was cut off, unanswered");
+    log.release();
+}

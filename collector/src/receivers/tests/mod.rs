@@ -1,0 +1,136 @@
+//! The receivers through real sockets: bytes in, bytes out, on ports that the system chose.
+//!
+//! Requests are written by hyper's client, because what is proven here are statuses, headers and bytes; one
+//! test each drives the generated clients of tonic, which other senders are built on.
+
+mod grpc;
+mod http;
+mod als;
+mod limits;
+mod store;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::http::{HeaderMap, Request, Response, StatusCode};
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::intake::testing::{StillClock, TestLog};
+use crate::{Collector, CollectorConfig, Listeners};
+
+/// Longer than any test takes.
+const STOP_TIME_MAX: Duration = Duration::from_secs(60);
+
+struct Running {
+    collector: Collector,
+    log: Arc<TestLog>,
+    grpc: SocketAddr,
+    http: SocketAddr,
+}
+
+async fn start() -> Running {
+    start_with(CollectorConfig::default()).await
+}
+
+async fn start_with(config: CollectorConfig) -> Running {
+    let bind = || TcpListener::bind("127.0.0.1:0");
+    let listeners = Listeners {
+        otlp_grpc: bind().await.expect("a free port"),
+        otlp_http: bind().await.expect("a free port"),
+    };
+    let grpc = listeners.otlp_grpc.local_addr().expect("bound");
+    let http = listeners.otlp_http.local_addr().expect("bound");
+    let log = Arc::new(TestLog::start());
+    let collector =
+        Collector::start(&config, listeners, log.writer.clone(), Arc::new(StillClock)).expect("start");
+    Running { collector, log, grpc, http }
+}
+
+impl Running {
+    async fn stop(self) {
+        let report = self.collector.stop(STOP_TIME_MAX).await;
+        assert!(report.connections_ended && report.intake_drained, "{report:?}");
+    }
+
+    /// Returns when a group is held at the disk.
+    async fn wait_until_held(&self) {
+        let log = Arc::clone(&self.log);
+        tokio::task::spawn_blocking(move || log.wait_until_held()).await.expect("no panic");
+    }
+
+    /// How many requests ended with `status`.
+    fn counted(&self, status: &str) -> u64 {
+        let stats = self.collector.stats();
+        let requests = stats.requests.requests.iter();
+        requests.filter(|(labels, _)| labels.status == status).map(|(_, count)| count).sum()
+    }
+}
+
+/// Names and values.
+type Headers<'a> = &'a [(&'a str, &'a str)];
+
+/// An answer, read to its end.
+#[derive(Debug)]
+struct Reply {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+    trailers: Option<HeaderMap>,
+}
+
+impl Reply {
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().expect("ASCII"))
+    }
+
+    async fn read(response: Response<Incoming>) -> Reply {
+        let (head, body) = response.into_parts();
+        let collected = body.collect().await.expect("a whole answer");
+        let trailers = collected.trailers().cloned();
+        Reply { status: head.status, headers: head.headers, body: collected.to_bytes(), trailers }
+    }
+}
+
+/// Sends one request over a new HTTP/2 connection.
+async fn send_http2(to: SocketAddr, request: Request<Full<Bytes>>) -> Reply {
+    let stream = TcpStream::connect(to).await.expect("connect");
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+            .await
+            .expect("HTTP/2");
+    let connection = tokio::spawn(connection);
+    let reply = Reply::read(sender.send_request(request).await.expect("an answer")).await;
+    drop(sender);
+    let _ = connection.await;
+    reply
+}
+
+/// Sends one request over a new HTTP/1.1 connection.
+async fn send_http1(to: SocketAddr, request: Request<Full<Bytes>>) -> Reply {
+    let stream = TcpStream::connect(to).await.expect("connect");
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("HTTP/1.1");
+    let connection = tokio::spawn(connection);
+    let reply = Reply::read(sender.send_request(request).await.expect("an answer")).await;
+    drop(sender);
+    let _ = connection.await;
+    reply
+}
+
+/// A gRPC message frame, written by hand: flag, length, bytes.
+fn frame(flag: u8, message: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(message.len()).expect("less than 4 GiB");
+    [&[flag], length.to_be_bytes().as_slice(), message].concat()
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    use std::io::Write as _;
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).expect("writing to memory");
+    encoder.finish().expect("writing to memory")
+}

@@ -1,0 +1,55 @@
+//! The whole road of this crate with the real store behind it: socket, WAL on disk, snapshot, restart.
+
+use std::sync::Arc;
+
+use meshlake_schema::Table;
+use meshlake_store::{Snapshot, Store, StoreConfig};
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
+use tokio::net::TcpListener;
+
+use super::STOP_TIME_MAX;
+use crate::intake::testing::{StillClock, spans};
+use crate::{Collector, CollectorConfig, Listeners};
+
+async fn open(data_dir: &std::path::Path) -> Store {
+    let config = StoreConfig { data_dir: data_dir.to_owned(), ..StoreConfig::default() };
+    Store::open(config, Arc::new(StillClock)).await.expect("open the store")
+}
+
+fn hot_rows(snapshot: &Snapshot, table: Table) -> usize {
+    snapshot.table(table).hot.iter().map(|hot| hot.batch.row_count()).sum()
+}
+
+/// Scenario: one span of two is good. Guarantee: what the answer says is in the next snapshot, the ledger
+/// with it, and still there after a restart.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn acknowledged_rows_are_in_the_next_snapshot_and_survive_a_restart() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = open(directory.path()).await;
+    let bind = || TcpListener::bind("127.0.0.1:0");
+    let listeners = Listeners {
+        otlp_grpc: bind().await.expect("a free port"),
+        otlp_http: bind().await.expect("a free port"),
+    };
+    let address = listeners.otlp_grpc.local_addr().expect("bound");
+    let config = CollectorConfig::default();
+    let collector =
+        Collector::start(&config, listeners, store.writer(), Arc::new(StillClock)).expect("start");
+
+    let mut client = TraceServiceClient::connect(format!("http://{address}")).await.expect("connect");
+    let reply = client.export(spans(1, 1)).await.expect("stored").into_inner();
+    assert_eq!(reply.partial_success.map(|partial| partial.rejected_spans), Some(1));
+    let snapshot = store.reader().snapshot().await.expect("a snapshot");
+    assert_eq!(hot_rows(&snapshot, Table::Spans), 1);
+    // received = 2, accepted = 1, rejected = 1.
+    assert_eq!(hot_rows(&snapshot, Table::Ledger), 3);
+
+    drop(client);
+    let report = collector.stop(STOP_TIME_MAX).await;
+    assert!(report.connections_ended && report.intake_drained, "{report:?}");
+    store.close().await;
+    let store = open(directory.path()).await;
+    let snapshot = store.reader().snapshot().await.expect("a snapshot");
+    assert_eq!((hot_rows(&snapshot, Table::Spans), hot_rows(&snapshot, Table::Ledger)), (1, 3));
+    store.close().await;
+}

@@ -1,0 +1,419 @@
+//! The builder of `requests`: one column each, pushed together from an observation and its verdict.
+//!
+//! It takes no wire types, so every access log format ends here.
+
+use std::fmt::Write as _;
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
+use meshlake_schema::attributes::push_json_string;
+use meshlake_schema::{FaultClass, Table, TableBatch};
+
+use crate::columns::attributes::AttributesColumn;
+use crate::columns::{BooleanColumn, DictionaryColumn, NumberColumn, TextColumn};
+use crate::normalize::requests::observation::{Address, Observation};
+use crate::normalize::requests::{IdentitySource, Peer, Verdict};
+use crate::tally::Arrival;
+
+/// Rows of `requests` being built; keeps its memory from one batch to the next.
+#[derive(Debug, Default)]
+pub struct RequestBuilder {
+    tenant: DictionaryColumn,
+    ingest_time: NumberColumn<TimestampMicrosecondType>,
+    time: NumberColumn<TimestampMicrosecondType>,
+    time_unix_nano: NumberColumn<Int64Type>,
+    duration_nano: NumberColumn<Int64Type>,
+    observer: DictionaryColumn,
+    layer: DictionaryColumn,
+    counted: BooleanColumn,
+    access_log_type: DictionaryColumn,
+    protocol: DictionaryColumn,
+    method: DictionaryColumn,
+    scheme: DictionaryColumn,
+    authority: DictionaryColumn,
+    path: TextColumn,
+    route: DictionaryColumn,
+    response_code: NumberColumn<Int32Type>,
+    grpc_status: NumberColumn<Int32Type>,
+    response_flags: NumberColumn<Int64Type>,
+    response_flags_text: DictionaryColumn,
+    response_code_details: DictionaryColumn,
+    fault_class: DictionaryColumn,
+    outcome: DictionaryColumn,
+    request_bytes: NumberColumn<Int64Type>,
+    response_bytes: NumberColumn<Int64Type>,
+    attempts: NumberColumn<Int64Type>,
+    source: PeerColumns,
+    destination: PeerColumns,
+    downstream_remote_address: TextColumn,
+    downstream_direct_remote_address: TextColumn,
+    downstream_local_address: TextColumn,
+    upstream_local_address: TextColumn,
+    upstream_host: DictionaryColumn,
+    upstream_cluster: DictionaryColumn,
+    upstream_duration_nano: NumberColumn<Int64Type>,
+    upstream_transport_failure_reason: DictionaryColumn,
+    connection_termination_details: DictionaryColumn,
+    requested_server_name: DictionaryColumn,
+    forwarded_for: DictionaryColumn,
+    stream_id: TextColumn,
+    request_id: TextColumn,
+    trace_id: TextColumn,
+    span_id: TextColumn,
+    tls_version: DictionaryColumn,
+    user_agent: DictionaryColumn,
+    source_format: DictionaryColumn,
+    identity_source: DictionaryColumn,
+    proxy_id: DictionaryColumn,
+    raw: TextColumn,
+    attributes: AttributesColumn,
+    attribute_types: DictionaryColumn,
+    address: String,
+}
+
+/// The eight columns of one end of a call.
+#[derive(Debug, Default)]
+struct PeerColumns([DictionaryColumn; 8]);
+
+impl PeerColumns {
+    fn push(&mut self, peer: &Peer<'_>) {
+        let texts = [
+            peer.workload,
+            peer.service,
+            peer.namespace,
+            peer.version,
+            peer.cluster,
+            peer.principal,
+            peer.instance,
+            peer.address,
+        ];
+        for (column, text) in self.0.iter_mut().zip(texts) {
+            column.push_option(known(text));
+        }
+    }
+
+    fn finish(&mut self) -> [ArrayRef; 8] {
+        self.0.each_mut().map(DictionaryColumn::finish)
+    }
+}
+
+/// A text that says something: proxies leave out a missing value, or write it as empty.
+fn known(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
+}
+
+impl RequestBuilder {
+    /// Rows since the last batch.
+    pub fn rows(&self) -> usize {
+        self.time.len()
+    }
+
+    /// Bytes that the rows hold, roughly: exact for text that hardly repeats, an average for the rest.
+    pub fn bytes(&self) -> usize {
+        /// 12 numbers of 8 bytes, 43 dictionary keys and 9 text offsets of 4, and new dictionary entries.
+        const ROW_BYTES: usize = 340;
+        let texts = [
+            &self.path,
+            &self.downstream_remote_address,
+            &self.downstream_direct_remote_address,
+            &self.downstream_local_address,
+            &self.upstream_local_address,
+            &self.stream_id,
+            &self.request_id,
+            &self.trace_id,
+            &self.span_id,
+            &self.raw,
+        ];
+        let text: usize = texts.iter().map(|column| column.text_bytes()).sum();
+        text + self.attributes.text_bytes() + ROW_BYTES * self.rows()
+    }
+
+    /// Takes all rows as a batch; `None` when there are none.
+    pub fn finish(&mut self) -> Option<TableBatch> {
+        if self.rows() == 0 {
+            return None;
+        }
+        let mut columns = Vec::with_capacity(Table::Requests.columns().len());
+        columns.extend(self.finish_what());
+        columns.extend(self.source.finish());
+        columns.extend(self.destination.finish());
+        columns.extend(self.finish_connection());
+        let batch = RecordBatch::try_new(Arc::clone(Table::Requests.schema()), columns)
+            .expect("every row is pushed to every column, in the order of the table");
+        Some(TableBatch::try_new(Table::Requests, batch).expect("the schema is the table's own"))
+    }
+
+    fn finish_what(&mut self) -> [ArrayRef; 25] {
+        [
+            self.tenant.finish(),
+            self.ingest_time.finish_utc(),
+            self.time.finish_utc(),
+            self.time_unix_nano.finish(),
+            self.duration_nano.finish(),
+            self.observer.finish(),
+            self.layer.finish(),
+            self.counted.finish(),
+            self.access_log_type.finish(),
+            self.protocol.finish(),
+            self.method.finish(),
+            self.scheme.finish(),
+            self.authority.finish(),
+            self.path.finish(),
+            self.route.finish(),
+            self.response_code.finish(),
+            self.grpc_status.finish(),
+            self.response_flags.finish(),
+            self.response_flags_text.finish(),
+            self.response_code_details.finish(),
+            self.fault_class.finish(),
+            self.outcome.finish(),
+            self.request_bytes.finish(),
+            self.response_bytes.finish(),
+            self.attempts.finish(),
+        ]
+    }
+
+    fn finish_connection(&mut self) -> [ArrayRef; 23] {
+        [
+            self.downstream_remote_address.finish(),
+            self.downstream_direct_remote_address.finish(),
+            self.downstream_local_address.finish(),
+            self.upstream_local_address.finish(),
+            self.upstream_host.finish(),
+            self.upstream_cluster.finish(),
+            self.upstream_duration_nano.finish(),
+            self.upstream_transport_failure_reason.finish(),
+            self.connection_termination_details.finish(),
+            self.requested_server_name.finish(),
+            self.forwarded_for.finish(),
+            self.stream_id.finish(),
+            self.request_id.finish(),
+            self.trace_id.finish(),
+            self.span_id.finish(),
+            self.tls_version.finish(),
+            self.user_agent.finish(),
+            self.source_format.finish(),
+            self.identity_source.finish(),
+            self.proxy_id.finish(),
+            self.raw.finish(),
+            self.attributes.finish(),
+            self.attribute_types.finish(),
+        ]
+    }
+
+    /// Pushes one row. `raw` is the line as received where it could not be read in full.
+    pub fn push(
+        &mut self,
+        arrival: &Arrival<'_>,
+        seen: &Observation<'_>,
+        verdict: &Verdict<'_>,
+        proxy_id: &str,
+        attributes: &RowAttributes,
+        raw: Option<&str>,
+    ) {
+        self.tenant.push(arrival.tenant);
+        self.ingest_time.push(arrival.ingest_time.micros());
+        self.time.push(seen.start.micros());
+        self.time_unix_nano.push(seen.start.0);
+        self.duration_nano.push(seen.duration_nano);
+        self.push_request(seen);
+        self.push_response(seen, verdict);
+        self.source.push(&verdict.source);
+        self.destination.push(&verdict.destination);
+        self.push_connection(seen);
+        self.source_format.push(seen.source_format);
+        self.identity_source.push_option(verdict.identity_source.map(IdentitySource::name));
+        self.proxy_id.push_option(known(proxy_id));
+        self.raw.push_option(raw);
+        for (key, value) in attributes.entries() {
+            self.attributes.push_entry(key, value);
+        }
+        self.attributes.end_row();
+        self.attribute_types.push(&attributes.types);
+    }
+
+    fn push_request(&mut self, seen: &Observation<'_>) {
+        self.layer.push(seen.layer.name());
+        self.access_log_type.push_option(seen.log_type.name());
+        self.protocol.push_option(known(seen.protocol));
+        self.method.push_option(known(&seen.method));
+        self.scheme.push_option(known(&seen.scheme));
+        self.authority.push_option(known(&seen.authority));
+        self.path.push_option(known(&seen.path));
+        self.route.push_option(known(&seen.route));
+        self.request_bytes.push(signed(seen.request_bytes));
+        self.forwarded_for.push_option(known(&seen.forwarded_for));
+        self.stream_id.push_option(known(&seen.stream_id));
+        self.request_id.push_option(known(&seen.request_id));
+        self.user_agent.push_option(known(&seen.user_agent));
+        match &seen.trace_context {
+            Some(context) => {
+                self.trace_id.push_hex(&context.trace_id);
+                self.span_id.push_hex(&context.span_id);
+            }
+            None => {
+                self.trace_id.push_null();
+                self.span_id.push_null();
+            }
+        }
+    }
+
+    fn push_response(&mut self, seen: &Observation<'_>, verdict: &Verdict<'_>) {
+        self.observer.push(verdict.observer.name());
+        self.counted.push(verdict.counted);
+        self.response_code.push_option(seen.response_code);
+        self.grpc_status.push_option(seen.grpc_status);
+        self.response_flags.push(verdict.flags.0 as i64);
+        self.response_flags_text.push_option(verdict.flags.short_names().as_deref());
+        self.response_code_details.push_option(known(&seen.response_code_details));
+        self.fault_class.push_option(verdict.fault_class.map(FaultClass::name));
+        self.outcome.push(verdict.outcome.name());
+        self.response_bytes.push(signed(seen.response_bytes));
+        self.attempts.push(signed(seen.attempts));
+    }
+
+    fn push_connection(&mut self, seen: &Observation<'_>) {
+        let addresses = [
+            (&mut self.downstream_remote_address, &seen.downstream_remote),
+            (&mut self.downstream_direct_remote_address, &seen.downstream_direct_remote),
+            (&mut self.downstream_local_address, &seen.downstream_local),
+            (&mut self.upstream_local_address, &seen.upstream_local),
+        ];
+        for (column, address) in addresses {
+            column.push_option(written(address, &mut self.address));
+        }
+        self.upstream_host.push_option(written(&seen.upstream_host, &mut self.address));
+        self.upstream_cluster.push_option(known(&seen.upstream_cluster));
+        self.upstream_duration_nano.push_option(seen.upstream_duration_nano);
+        self.upstream_transport_failure_reason.push_option(known(&seen.upstream_transport_failure_reason));
+        self.connection_termination_details.push_option(known(&seen.connection_termination_details));
+        self.requested_server_name.push_option(known(&seen.requested_server_name));
+        self.tls_version.push_option(known(seen.tls_version));
+    }
+}
+
+fn written<'s>(address: &Address<'_>, scratch: &'s mut String) -> Option<&'s str> {
+    if !address.is_known() {
+        return None;
+    }
+    scratch.clear();
+    address.write(scratch);
+    Some(scratch)
+}
+
+/// Byte counts of a table are signed; no connection carries 2^63 bytes.
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// The attributes of one row while it is read, before it is known whether the row is accepted. One buffer
+/// for all of them, kept from row to row.
+#[derive(Debug, Default)]
+pub struct RowAttributes {
+    text: String,
+    entries: Vec<(Range<usize>, Range<usize>)>,
+    types: String,
+}
+
+impl RowAttributes {
+    pub fn clear(&mut self) {
+        self.text.clear();
+        self.entries.clear();
+        self.types.clear();
+    }
+
+    /// Adds a string under the key `prefix` + `name`.
+    pub fn push_text(&mut self, prefix: &str, name: &str, value: &str) {
+        self.push_with(prefix, name, |text, types| {
+            text.push_str(value);
+            types.push('s');
+        });
+    }
+
+    pub fn push_int(&mut self, name: &str, value: u64) {
+        self.push_with("", name, |text, types| {
+            write!(text, "{value}").expect("writing to a String cannot fail");
+            types.push('i');
+        });
+    }
+
+    /// Adds one object of numbers; those that are absent are left out, nothing when all are.
+    pub fn push_numbers(&mut self, name: &str, members: &[(&str, Option<u64>)]) {
+        if members.iter().all(|(_, value)| value.is_none()) {
+            return;
+        }
+        self.push_with("", name, |text, types| {
+            types.push('{');
+            let mut separator = '{';
+            for (member, value) in members {
+                let Some(value) = value else { continue };
+                text.push(separator);
+                separator = ',';
+                push_json_string(text, member);
+                write!(text, ":{value}").expect("writing to a String cannot fail");
+                types.push('i');
+            }
+            text.push('}');
+            types.push('}');
+        });
+    }
+
+    /// Adds a value that `write` appends as text, with its type in the grammar of `attributes.rs`.
+    pub fn push_with(&mut self, prefix: &str, name: &str, write: impl FnOnce(&mut String, &mut String)) {
+        let start = self.text.len();
+        self.text.push_str(prefix);
+        self.text.push_str(name);
+        let key = start..self.text.len();
+        write(&mut self.text, &mut self.types);
+        self.entries.push((key.clone(), key.end..self.text.len()));
+    }
+
+    fn entries(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.entries.iter().map(|(key, value)| (&self.text[key.clone()], &self.text[value.clone()]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use meshlake_schema::UnixNanos;
+    use meshlake_schema::attributes::map_to_json;
+    use serde_json::json;
+
+    use super::*;
+    use crate::normalize::requests::judge;
+    use crate::normalize::requests::proxy::{ProxyIdentity, WorkloadFacts};
+
+    #[test]
+    fn an_empty_observation_is_a_row_of_the_table() {
+        let mut builder = RequestBuilder::default();
+        assert!(builder.finish().is_none());
+        let zero = UnixNanos(0);
+        let arrival = Arrival { tenant: "t", ingest_time: zero, earliest: zero, latest: zero };
+        let proxy = ProxyIdentity::new("", "", WorkloadFacts::default());
+        let seen = Observation::default();
+        for _ in 0..3 {
+            builder.push(&arrival, &seen, &judge(&seen, &proxy), "", &RowAttributes::default(), None);
+        }
+        assert_eq!(builder.rows(), 3);
+        assert!(builder.bytes() > 0);
+        let batch = builder.finish().expect("three rows");
+        assert_eq!(batch.row_count(), 3);
+        assert_eq!(builder.rows(), 0);
+    }
+
+    #[test]
+    fn attributes_read_back_with_their_types() {
+        let mut attributes = RowAttributes::default();
+        attributes.push_text("request_header.", "x-a", "1");
+        attributes.push_int("port", 8080);
+        attributes.push_numbers("sizes", &[("a", Some(1)), ("b", None), ("c", Some(u64::MAX))]);
+        attributes.push_numbers("none", &[("a", None)]);
+        let read = map_to_json(attributes.entries(), &attributes.types);
+        let want = json!({"request_header.x-a": "1", "port": 8080, "sizes": {"a": 1, "c": u64::MAX}});
+        assert_eq!(serde_json::Value::Object(read), want);
+        attributes.clear();
+        assert_eq!(attributes.entries().count(), 0);
+    }
+}

@@ -1,0 +1,163 @@
+//! What a decoder is told about a payload, and what it answers: which records became rows, which were
+//! refused and why.
+//!
+//! Every format shares it, so that the ledger, `/metrics` and replies speak of one closed list of reasons.
+
+use meshlake_schema::UnixNanos;
+
+/// What is the same for every record of one payload.
+#[derive(Debug, Clone, Copy)]
+pub struct Arrival<'a> {
+    /// Whose data it is; goes to the column `tenant`.
+    pub tenant: &'a str,
+    /// When the collector took the payload in; goes to the column `ingest_time`.
+    pub ingest_time: UnixNanos,
+    /// Records from before this instant are refused: they would be deleted at once by retention.
+    pub earliest: UnixNanos,
+    /// Records from after this instant are refused: no clock is that wrong, and a file far in the future
+    /// would outlive its retention. The instant itself is accepted, as is `earliest`.
+    pub latest: UnixNanos,
+}
+
+impl Arrival<'_> {
+    /// The time of a record from the nanoseconds on the wire.
+    ///
+    /// # Errors
+    /// [`RejectReason::TimeOutOfRange`] outside the accepted window.
+    pub fn accepted_time(&self, unix_nano: u64) -> Result<UnixNanos, RejectReason> {
+        match i64::try_from(unix_nano).map(UnixNanos) {
+            Ok(time) if self.earliest <= time && time <= self.latest => Ok(time),
+            _ => Err(RejectReason::TimeOutOfRange),
+        }
+    }
+}
+
+/// Why a record of a decodable payload was refused. A closed list: each reason is a label of the ledger
+/// and of the reply's error message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RejectReason {
+    /// A span's trace id is not 16 bytes, or all zero.
+    InvalidTraceId,
+    /// A span's own id is not 8 bytes, or all zero.
+    InvalidSpanId,
+    /// A span's parent id is neither absent nor 8 bytes; read as absent it would make a root of a child.
+    InvalidParentSpanId,
+    /// The time of a span's start or of a metric point is zero.
+    MissingTime,
+    /// The record's time is older than the retention or too far in the future.
+    TimeOutOfRange,
+    /// A number point has no value and does not say (flag bit 0) that none was recorded.
+    NoValue,
+    /// A histogram's buckets contradict its bounds, count or sum.
+    BadHistogramBuckets,
+    /// A count is above 2^63 - 1, which no table can hold.
+    CountOutOfRange,
+    /// A sum or histogram does not say whether it is delta or cumulative.
+    UnspecifiedTemporality,
+}
+
+impl RejectReason {
+    /// The label in the ledger, in metrics and in replies.
+    pub const fn name(self) -> &'static str {
+        match self {
+            RejectReason::InvalidTraceId => "invalid_trace_id",
+            RejectReason::InvalidSpanId => "invalid_span_id",
+            RejectReason::InvalidParentSpanId => "invalid_parent_span_id",
+            RejectReason::MissingTime => "missing_time",
+            RejectReason::TimeOutOfRange => "time_out_of_range",
+            RejectReason::NoValue => "no_value",
+            RejectReason::BadHistogramBuckets => "bad_histogram_buckets",
+            RejectReason::CountOutOfRange => "count_out_of_range",
+            RejectReason::UnspecifiedTemporality => "unspecified_temporality",
+        }
+    }
+}
+
+/// What became of the records of one payload. Always `received == accepted + rejected_count()`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Records in the payload: spans, log records, data points, access log entries.
+    pub received: u64,
+    /// Records that became rows.
+    pub accepted: u64,
+    /// Records refused, by reason, each reason once, in the order first met.
+    pub rejected: Vec<(RejectReason, u64)>,
+    /// Strings of accepted records that were no UTF-8 and had bytes replaced by U+FFFD.
+    pub text_replaced: u64,
+    /// Trace and span ids of accepted logs and exemplars that were invalid and were left out.
+    pub ids_dropped: u64,
+    /// Exemplars without a value, left out of accepted points.
+    pub exemplars_dropped: u64,
+}
+
+impl Tally {
+    /// Counts `records` as refused for `reason`; they are counted as received elsewhere.
+    pub fn reject(&mut self, reason: RejectReason, records: u64) {
+        match self.rejected.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, count)) => *count += records,
+            None => self.rejected.push((reason, records)),
+        }
+    }
+
+    /// Records refused, whatever the reason.
+    pub fn rejected_count(&self) -> u64 {
+        self.rejected.iter().map(|(_, count)| count).sum()
+    }
+
+    /// Whether accepted records were changed on the way in, which the sender should be told.
+    pub fn has_warnings(&self) -> bool {
+        self.text_replaced + self.ids_dropped + self.exemplars_dropped > 0
+    }
+
+    /// Adds what became of another payload.
+    pub fn merge(&mut self, other: &Tally) {
+        self.received += other.received;
+        self.accepted += other.accepted;
+        for (reason, count) in &other.rejected {
+            self.reject(*reason, *count);
+        }
+        self.text_replaced += other.text_replaced;
+        self.ids_dropped += other.ids_dropped;
+        self.exemplars_dropped += other.exemplars_dropped;
+    }
+
+    /// Counts one record that was read: a row, or a refusal.
+    pub(crate) fn count(&mut self, outcome: Result<(), RejectReason>) {
+        self.received += 1;
+        match outcome {
+            Ok(()) => self.accepted += 1,
+            Err(reason) => self.reject(reason, 1),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn merging_adds_each_reason_once() {
+        let mut tally = Tally::default();
+        tally.count(Ok(()));
+        tally.count(Err(RejectReason::NoValue));
+        let mut other = Tally::default();
+        other.count(Err(RejectReason::MissingTime));
+        other.count(Err(RejectReason::NoValue));
+        tally.merge(&other);
+        assert_eq!((tally.received, tally.accepted, tally.rejected_count()), (4, 1, 3));
+        assert_eq!(tally.rejected, [(RejectReason::NoValue, 2), (RejectReason::MissingTime, 1)]);
+    }
+
+    #[test]
+    fn the_window_includes_both_ends() {
+        let arrival = Arrival {
+            tenant: "default",
+            ingest_time: UnixNanos(20),
+            earliest: UnixNanos(10),
+            latest: UnixNanos(30),
+        };
+        for (unix_nano, accepted) in [(9, false), (10, true), (30, true), (31, false), (u64::MAX, false)] {
+            assert_eq!(arrival.accepted_time(unix_nano).is_ok(), accepted, "{unix_nano}");
+        }
+    }
+}
