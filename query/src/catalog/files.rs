@@ -1,0 +1,129 @@
+//! Scans a table's Parquet files.
+//!
+//! Stock `DataSourceExec` over a `ParquetSource`: row groups and pages are pruned by statistics, ids by bloom
+//! filter, and footers are cached by path, which is safe because a file's name is never used twice. Files
+//! that lack a column of today read as null there.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field};
+use datafusion::catalog::Session;
+use datafusion::common::stats::Precision;
+use datafusion::common::{ColumnStatistics, ScalarValue, Statistics};
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::datasource::table_schema::TableSchema;
+use datafusion::error::Result;
+use datafusion::physical_plan::ExecutionPlan;
+use meshlake_schema::Table;
+use meshlake_schema::tables::DATE_COLUMN;
+use meshlake_store::snapshot::DataFile;
+
+use super::columns::file_schema;
+use super::only_store::OnlyStore;
+
+/// How much of a file's end is read at once in search of its footer: holds the footer and page index of a
+/// file of a few row groups, so that most files need one read. Guess, not measured.
+const FOOTER_READ_BYTES: usize = 64 * 1024;
+
+/// How a file scan should go about its filters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FilterUse {
+    /// Prune row groups and pages; rows are filtered after decoding. Best for wide aggregates.
+    Prune,
+    /// Also evaluate filters while decoding, so that the other columns of rows that fail are never decoded.
+    /// Best when very few rows pass, as with an id.
+    Decode,
+}
+
+/// A scan of `files` with the columns `projection` of the query schema, in that order.
+pub fn scan_files(
+    table: Table,
+    files: &[DataFile],
+    projection: &[usize],
+    filter_use: FilterUse,
+    session: &dyn Session,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let date = Arc::new(Field::new(DATE_COLUMN, DataType::Date32, true));
+    let schema =
+        TableSchema::builder(Arc::clone(file_schema(table))).with_table_partition_cols(vec![date]).build();
+    let runtime = session.runtime_env();
+    let reader = CachedParquetFileReaderFactory::new(
+        runtime.object_store(OnlyStore::url())?,
+        runtime.cache_manager.get_file_metadata_cache(),
+    );
+    let source = ParquetSource::new(schema)
+        .with_parquet_file_reader_factory(Arc::new(reader))
+        .with_metadata_size_hint(FOOTER_READ_BYTES)
+        .with_pushdown_filters(filter_use == FilterUse::Decode)
+        .with_reorder_filters(filter_use == FilterUse::Decode);
+    let config = FileScanConfigBuilder::new(OnlyStore::url(), Arc::new(source))
+        .with_file_groups(file_groups(table, files, session.config().target_partitions()))
+        .with_projection_indices(Some(projection.to_vec()))?
+        .build();
+    Ok(DataSourceExec::from_data_source(config))
+}
+
+/// Deals the files out to at most `count` groups that are read in parallel, the largest files first and
+/// each to the group with the fewest bytes.
+fn file_groups(table: Table, files: &[DataFile], count: usize) -> Vec<FileGroup> {
+    let mut by_size: Vec<&DataFile> = files.iter().collect();
+    by_size.sort_by(|a, b| b.size_bytes.cmp(&a.size_bytes).then_with(|| a.path.cmp(&b.path)));
+    let mut groups: Vec<(u64, Vec<PartitionedFile>)> =
+        vec![(0, Vec::new()); count.clamp(1, files.len().max(1))];
+    for file in by_size {
+        let smallest =
+            groups.iter_mut().min_by_key(|(bytes, _)| *bytes).expect("there is at least one group");
+        smallest.0 += file.size_bytes;
+        smallest.1.push(partitioned_file(table, file));
+    }
+    groups.into_iter().map(|(_, files)| FileGroup::new(files)).collect()
+}
+
+fn partitioned_file(table: Table, file: &DataFile) -> PartitionedFile {
+    let mut partitioned = PartitionedFile::new(String::new(), file.size_bytes);
+    partitioned.object_meta.location = file.path.clone();
+    partitioned
+        .with_partition_values(vec![ScalarValue::Date32(Some(file.date_days))])
+        .with_statistics(Arc::new(file_statistics(table, file)))
+}
+
+fn file_statistics(table: Table, file: &DataFile) -> Statistics {
+    let schema = file_schema(table);
+    let mut statistics = Statistics::new_unknown(schema);
+    statistics.num_rows = usize::try_from(file.rows).map_or(Precision::Absent, Precision::Exact);
+    if let Ok(time) = schema.index_of("time") {
+        let bound =
+            |micros| Precision::Exact(ScalarValue::TimestampMicrosecond(Some(micros), Some("UTC".into())));
+        statistics.column_statistics[time] = ColumnStatistics::new_unknown()
+            .with_null_count(Precision::Exact(0))
+            .with_min_value(bound(file.time_min_micros))
+            .with_max_value(bound(file.time_max_micros));
+    }
+    statistics
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(name: &str, size_bytes: u64) -> DataFile {
+        let path = object_store::path::Path::from(name);
+        DataFile { path, size_bytes, rows: 1, date_days: 0, time_min_micros: 0, time_max_micros: 0 }
+    }
+
+    #[test]
+    fn groups_are_balanced_by_bytes() {
+        let files = [file("a", 1), file("b", 6), file("c", 3), file("d", 2)];
+        let groups = file_groups(Table::Spans, &files, 2);
+        let bytes: Vec<u64> = groups.iter().map(|g| g.iter().map(|f| f.object_meta.size).sum()).collect();
+        assert_eq!(bytes, [6, 6]); // 6 | 3 + 2 + 1
+    }
+
+    #[test]
+    fn there_are_no_empty_groups() {
+        assert_eq!(file_groups(Table::Spans, &[file("a", 1)], 8).len(), 1);
+    }
+}

@@ -1,0 +1,149 @@
+//! One table of a snapshot as one tenant sees it: files and buffered batches, each row once.
+//!
+//! The tenant is filtered here, by a node of the physical plan below everything that SQL can say; a query that
+//! asks for another tenant finds no rows. Filters are taken as hints for pruning and are applied again
+//! by the engine, so pruning may be coarse but never wrong.
+
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::ScalarValue;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::error::Result;
+use datafusion::logical_expr::{Expr, Operator, TableProviderFilterPushDown, TableType};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::{BinaryExpr, Column, Literal};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
+use datafusion::physical_plan::filter::FilterExecBuilder;
+use datafusion::physical_plan::union::UnionExec;
+use meshlake_schema::Table;
+use meshlake_store::snapshot::{DataFile, TableSnapshot};
+
+use super::columns::query_schema;
+use super::files::{FilterUse, scan_files};
+use super::hot::{prune_hot, scan_hot};
+use super::prune::{Bounds, Pruner};
+
+const TENANT_COLUMN: &str = "tenant";
+
+/// Columns whose equality selects a handful of rows out of a table; all have bloom filters in files.
+const ID_COLUMNS: [&str; 4] = ["trace_id", "span_id", "parent_span_id", "request_id"];
+
+/// A table provider over one [`TableSnapshot`].
+#[derive(Debug)]
+pub struct TenantTable {
+    table: Table,
+    snapshot: TableSnapshot,
+    tenant: String,
+}
+
+impl TenantTable {
+    pub fn new(table: Table, snapshot: TableSnapshot, tenant: &str) -> Self {
+        TenantTable { table, snapshot, tenant: tenant.to_owned() }
+    }
+
+    /// The files that may hold rows the query wants.
+    fn wanted_files(&self, pruner: &Pruner) -> Result<Vec<DataFile>> {
+        let bounds = self.snapshot.files.iter().map(|file| Bounds {
+            rows: file.rows,
+            time_min_micros: file.time_min_micros,
+            time_max_micros: file.time_max_micros,
+        });
+        let wanted = pruner.keep(bounds.collect())?;
+        Ok(self
+            .snapshot
+            .files
+            .iter()
+            .zip(wanted)
+            .filter(|(_, wanted)| *wanted)
+            .map(|(file, _)| file.clone())
+            .collect())
+    }
+
+    /// `tenant = <ours>`, over a plan whose column at `position` is the tenant.
+    fn is_own(&self, position: usize) -> Arc<dyn PhysicalExpr> {
+        let tenant = Literal::new(ScalarValue::Utf8View(Some(self.tenant.clone())));
+        Arc::new(BinaryExpr::new(
+            Arc::new(Column::new(TENANT_COLUMN, position)),
+            Operator::Eq,
+            Arc::new(tenant),
+        ))
+    }
+}
+
+#[async_trait]
+impl TableProvider for TenantTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(query_schema(self.table))
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
+    }
+
+    /// A scan of all rows of the tenant that may pass `filters`. `limit` is left to the nodes above, because
+    /// the tenant filter must come first.
+    async fn scan(
+        &self,
+        session: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        _limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let schema = query_schema(self.table);
+        let asked = projection.cloned().unwrap_or_else(|| (0..schema.fields().len()).collect());
+        let tenant = schema.index_of(TENANT_COLUMN)?;
+        let mut read = asked.clone();
+        let tenant_position = read.iter().position(|&column| column == tenant).unwrap_or_else(|| {
+            read.push(tenant);
+            asked.len()
+        });
+
+        let pruner = Pruner::new(self.table, filters, session)?;
+        let files = self.wanted_files(&pruner)?;
+        let hot = prune_hot(&self.snapshot.hot, &pruner)?;
+        let mut parts = Vec::with_capacity(2);
+        if !files.is_empty() {
+            parts.push(scan_files(self.table, &files, &read, filter_use(filters)?, session)?);
+        }
+        if !hot.is_empty() {
+            let config = session.config();
+            parts.push(scan_hot(self.table, hot, &read, config.target_partitions(), config.batch_size())?);
+        }
+        let all = match parts.len() {
+            0 => return Ok(Arc::new(EmptyExec::new(Arc::new(schema.project(&asked)?)))),
+            1 => parts.swap_remove(0),
+            _ => UnionExec::try_new(parts)?,
+        };
+        let own = FilterExecBuilder::new(self.is_own(tenant_position), all)
+            .apply_projection(Some((0..asked.len()).collect()))?
+            .build()?;
+        Ok(Arc::new(own))
+    }
+}
+
+/// Decoding with filters pays off when one of them asks for an id.
+fn filter_use(filters: &[Expr]) -> Result<FilterUse> {
+    let mut asks_for_id = false;
+    for filter in filters {
+        filter.apply(|node| {
+            let column = match node {
+                Expr::BinaryExpr(binary) if binary.op == Operator::Eq => {
+                    binary.left.try_as_col().or_else(|| binary.right.try_as_col())
+                }
+                Expr::InList(list) if !list.negated => list.expr.try_as_col(),
+                _ => None,
+            };
+            asks_for_id |= column.is_some_and(|column| ID_COLUMNS.contains(&column.name.as_str()));
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+    }
+    Ok(if asks_for_id { FilterUse::Decode } else { FilterUse::Prune })
+}

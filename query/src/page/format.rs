@@ -1,0 +1,113 @@
+//! Numbers for people: three significant digits and a unit.
+
+/// `12.3/s`; below one a second by the minute, so that a slow service does not read as zero.
+pub fn rate(per_second: f64) -> String {
+    if per_second > 0.0 && per_second < 0.1 {
+        return format!("{}/min", digits(per_second * 60.0));
+    }
+    format!("{}/s", digits(per_second))
+}
+
+/// A ratio as percent; what is not zero never reads as zero.
+pub fn percent(ratio: f64) -> String {
+    if ratio > 0.0 && ratio < 0.0001 {
+        return "<0.01 %".to_owned();
+    }
+    let percent = ratio * 100.0;
+    if percent == 0.0 { "0 %".to_owned() } else { format!("{} %", digits(percent)) }
+}
+
+/// Milliseconds with the unit that fits; a dash where there is nothing.
+pub fn duration(millis: Option<f64>) -> String {
+    match millis {
+        None => "–".to_owned(),
+        Some(ms) if ms >= 60_000.0 => format!("{} min", digits(ms / 60_000.0)),
+        Some(ms) if ms >= 1_000.0 => format!("{} s", digits(ms / 1_000.0)),
+        Some(ms) if ms >= 1.0 || ms == 0.0 => format!("{} ms", digits(ms)),
+        Some(ms) => format!("{} µs", digits(ms * 1_000.0)),
+    }
+}
+
+/// Bytes in decimal units; a dash where they are not known.
+pub fn bytes(bytes: Option<f64>) -> String {
+    const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
+    let Some(mut value) = bytes else { return "–".to_owned() };
+    let mut unit = 0;
+    while value >= 999.5 && unit + 1 < UNITS.len() {
+        value /= 1_000.0;
+        unit += 1;
+    }
+    format!("{} {}", digits(value), UNITS[unit])
+}
+
+/// A whole number with thin spaces between thousands.
+pub fn count(value: f64) -> String {
+    let text = format!("{value:.0}");
+    let mut out = String::new();
+    for (at, digit) in text.chars().enumerate() {
+        if at > 0 && (text.len() - at).is_multiple_of(3) && !out.ends_with('-') {
+            out.push('\u{2009}');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// At least three significant digits, no trailing zeros after the point.
+fn digits(value: f64) -> String {
+    let decimals = match value.abs() {
+        v if v >= 99.95 => 0,
+        v if v >= 9.995 => 1,
+        _ => 2,
+    };
+    let text = format!("{value:.decimals$}");
+    if decimals == 0 {
+        return count(value);
+    }
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_never_read_as_zero() {
+        let cases =
+            [(0.0, "0/s"), (12.345, "12.3/s"), (0.05, "3/min"), (1234.5, "1\u{2009}234/s"), (0.1, "0.1/s")];
+        for (value, want) in cases {
+            assert_eq!(rate(value), want);
+        }
+    }
+
+    #[test]
+    fn percents_never_read_as_zero() {
+        for (value, want) in [(0.0, "0 %"), (0.00001, "<0.01 %"), (0.0123, "1.23 %"), (1.0, "100 %")] {
+            assert_eq!(percent(value), want);
+        }
+    }
+
+    #[test]
+    fn durations_take_the_unit_that_fits() {
+        let cases = [
+            (None, "–"),
+            (Some(0.0), "0 ms"),
+            (Some(0.25), "250 µs"),
+            (Some(12.34), "12.3 ms"),
+            (Some(1_500.0), "1.5 s"),
+            (Some(90_000.0), "1.5 min"),
+        ];
+        for (value, want) in cases {
+            assert_eq!(duration(value), want);
+        }
+    }
+
+    #[test]
+    fn bytes_take_the_unit_that_fits() {
+        for (value, want) in
+            [(None, "–"), (Some(999.0), "999 B"), (Some(1_200.0), "1.2 kB"), (Some(3e9), "3 GB")]
+        {
+            assert_eq!(bytes(value), want);
+        }
+    }
+}
