@@ -1,0 +1,192 @@
+//! `/healthz`, `/readyz` and `/metrics` of this process.
+//!
+//! They have a listener of their own, so that they answer while the others are overloaded, and so that
+//! metrics are not shown to whoever may send data. Prometheus text exposition format 0.0.4, written by hand:
+//! the numbers are kept by the parts themselves, a registry would only hold them twice.
+
+use std::fmt::{Display, Write as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use meshlake_collector::{CollectorStats, StatsHandle};
+use meshlake_store::{StoreStats, StoreStatus};
+
+/// What the handlers read.
+#[derive(Clone)]
+pub struct AdminState {
+    /// False from the moment the process is told to stop.
+    pub accepting: Arc<AtomicBool>,
+    pub store: StoreStatus,
+    pub collector: StatsHandle,
+}
+
+pub fn router(state: AdminState) -> Router {
+    Router::new()
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .with_state(state)
+}
+
+async fn ready(State(state): State<AdminState>) -> (StatusCode, &'static str) {
+    if !state.accepting.load(Ordering::Acquire) {
+        (StatusCode::SERVICE_UNAVAILABLE, "stopping\n")
+    } else if !state.store.is_ready() {
+        (StatusCode::SERVICE_UNAVAILABLE, "the write-ahead log has given up after disk errors\n")
+    } else {
+        (StatusCode::OK, "ready\n")
+    }
+}
+
+async fn metrics(State(state): State<AdminState>) -> Response {
+    let mut page = Page::default();
+    collector_metrics(&mut page, &state.collector.read());
+    store_metrics(&mut page, &state.store.stats());
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], page.text).into_response()
+}
+
+fn collector_metrics(page: &mut Page, stats: &CollectorStats) {
+    page.family("meshlake_requests_total", "counter", "Requests answered, by receiver, signal and status.");
+    for (labels, count) in &stats.requests.requests {
+        let labels = [("receiver", labels.receiver), ("signal", labels.signal), ("status", labels.status)];
+        page.sample("meshlake_requests_total", &labels, count);
+    }
+    page.family(
+        "meshlake_records_total",
+        "counter",
+        "Records by what became of them; the ledger has them for ever.",
+    );
+    for totals in &stats.records {
+        let (signal, source) = (("signal", totals.signal.name()), ("source", totals.source.name()));
+        let events = [("received", totals.tally.received), ("accepted", totals.tally.accepted)];
+        for (event, count) in events {
+            page.sample("meshlake_records_total", &[signal, source, ("event", event)], count);
+        }
+        for (reason, count) in &totals.tally.rejected {
+            let labels = [signal, source, ("event", "rejected"), ("reason", reason.name())];
+            page.sample("meshlake_records_total", &labels, count);
+        }
+    }
+    page.single(
+        "meshlake_wire_bytes_total",
+        "counter",
+        "Bytes of requests as sent.",
+        stats.requests.wire_bytes,
+    );
+    page.single(
+        "meshlake_payload_bytes_total",
+        "counter",
+        "Bytes of requests, inflated.",
+        stats.requests.payload_bytes,
+    );
+    page.single(
+        "meshlake_connections",
+        "gauge",
+        "Open connections of receivers.",
+        stats.requests.connections_open,
+    );
+    let refused = stats.requests.connections_refused;
+    page.single("meshlake_connections_refused_total", "counter", "Connections over the limit.", refused);
+    page.single("meshlake_in_flight_bytes", "gauge", "Bytes of requests in memory.", stats.in_flight_bytes);
+    page.single("meshlake_in_flight_bytes_max", "gauge", "Their budget.", stats.in_flight_bytes_max);
+}
+
+fn store_metrics(page: &mut Page, stats: &StoreStats) {
+    let wal = &stats.wal;
+    page.single("meshlake_wal_bytes", "gauge", "Bytes of WAL segments.", wal.wal.bytes);
+    page.single("meshlake_wal_segments", "gauge", "WAL segments.", wal.wal.segments);
+    page.single("meshlake_wal_last_durable_lsn", "gauge", "Last durable record.", wal.wal.last_durable_lsn);
+    page.single("meshlake_wal_groups_total", "counter", "Groups made durable.", wal.groups);
+    page.single(
+        "meshlake_wal_groups_failed_total",
+        "counter",
+        "Groups refused by the disk.",
+        wal.groups_failed,
+    );
+    page.single("meshlake_wal_written_bytes_total", "counter", "Bytes of durable records.", wal.bytes);
+    page.family("meshlake_wal_fdatasync_seconds", "summary", "Time of fdatasync calls.");
+    for quantile in [0.5, 0.99] {
+        if let Some(nanos) = wal.fdatasync.quantile(quantile) {
+            let label = quantile.to_string();
+            page.sample("meshlake_wal_fdatasync_seconds", &[("quantile", &label)], nanos / 1e9);
+        }
+    }
+    page.sample("meshlake_wal_fdatasync_seconds_sum", &[], wal.fdatasync.sum_nano() / 1e9);
+    page.sample("meshlake_wal_fdatasync_seconds_count", &[], wal.fdatasyncs);
+    page.single("meshlake_buffer_bytes", "gauge", "Memory of rows not yet in files.", stats.buffer_bytes);
+    page.single("meshlake_buffer_bytes_max", "gauge", "Its budget.", stats.buffer_bytes_max);
+    page.single("meshlake_commits_total", "counter", "Delta commits.", stats.flush.commits);
+    page.single(
+        "meshlake_flush_failures_total",
+        "counter",
+        "Flushes that failed and are retried.",
+        stats.flush.failures,
+    );
+    page.single("meshlake_flushed_rows_total", "counter", "Rows written to files.", stats.flush.rows);
+    page.single("meshlake_flushed_bytes_total", "counter", "Bytes of files written.", stats.flush.file_bytes);
+    page.single(
+        "meshlake_flush_seconds_total",
+        "counter",
+        "Time spent flushing.",
+        stats.flush.nanos as f64 / 1e9,
+    );
+    page.family("meshlake_buffered_rows", "gauge", "Rows not yet in files, by table.");
+    for table in &stats.tables {
+        page.sample("meshlake_buffered_rows", &[("table", table.table.name())], table.buffered_rows);
+    }
+    page.family("meshlake_table_files", "gauge", "Parquet files, by table.");
+    for table in &stats.tables {
+        page.sample("meshlake_table_files", &[("table", table.table.name())], table.files);
+    }
+}
+
+/// The text that is being written. Label values come from closed lists, so they need no escaping.
+#[derive(Debug, Default)]
+struct Page {
+    text: String,
+}
+
+impl Page {
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
+        self.line(format_args!("# HELP {name} {help}\n# TYPE {name} {kind}"));
+    }
+
+    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
+        let labels: Vec<String> = labels.iter().map(|(key, text)| format!("{key}=\"{text}\"")).collect();
+        match labels.is_empty() {
+            true => self.line(format_args!("{name} {value}")),
+            false => self.line(format_args!("{name}{{{}}} {value}", labels.join(","))),
+        }
+    }
+
+    fn single(&mut self, name: &str, kind: &str, help: &str, value: impl Display) {
+        self.family(name, kind, help);
+        self.sample(name, &[], value);
+    }
+
+    fn line(&mut self, line: std::fmt::Arguments<'_>) {
+        writeln!(self.text, "{line}").expect("writing to a String cannot fail");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_follow_the_text_format() {
+        let mut page = Page::default();
+        page.single("a_total", "counter", "Things.", 3);
+        page.sample("b", &[("x", "1"), ("y", "z")], 0.5);
+        // Prometheus, "Exposition formats", text-based format.
+        assert_eq!(
+            page.text,
+            "# HELP a_total Things.\n# TYPE a_total counter\na_total 3\nb{x=\"1\",y=\"z\"} 0.5\n"
+        );
+    }
+}

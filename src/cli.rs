@@ -1,0 +1,68 @@
+//! What the user typed. What it means is decided in `main.rs` and `config/`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Telemetry for service meshes: OTLP and access logs in; SQL, golden metrics and the service graph out.
+#[derive(Debug, Parser)]
+#[command(name = "meshlake", version, about)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the collector and the query service.
+    Run(ServeArgs),
+    /// Run everything and drive a live mesh through it.
+    Demo(DemoArgs),
+    /// Ask a running meshlake in SQL and print the answer as CSV.
+    Sql(SqlArgs),
+    /// Check the configuration and print it as it would be used.
+    CheckConfig(ServeArgs),
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct ServeArgs {
+    /// Directory of the WAL and the tables [default: meshlake-data].
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Configuration file (TOML).
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct DemoArgs {
+    #[command(flatten)]
+    pub serve: ServeArgs,
+    /// Seed of the mesh; the same seed makes the same calls [default: drawn and printed].
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Requests per second that enter the mesh.
+    #[arg(long, default_value_t = 50.0)]
+    pub rate: f64,
+    /// Stop the mesh (not the server) after this many requests.
+    #[arg(long)]
+    pub requests: Option<u64>,
+    /// Write what was really sent to this file as JSON when the mesh stops.
+    #[arg(long, value_name = "FILE")]
+    pub truth: Option<PathBuf>,
+    /// Exit when the mesh stops instead of serving on.
+    #[arg(long)]
+    pub exit: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct SqlArgs {
+    /// The statement, e.g. "SELECT count(*) FROM spans".
+    pub statement: String,
+    /// Address of the query service.
+    #[arg(long, default_value = "127.0.0.1:7070")]
+    pub address: String,
+    /// Tenant to ask for.
+    #[arg(long, default_value = "default")]
+    pub tenant: String,
+}

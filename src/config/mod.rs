@@ -1,0 +1,257 @@
+//! The configuration: defaults < file < environment < flags, checked as a whole before anything starts.
+//!
+//! Every key has a default that works on a laptop without a file. Each key has an environment form:
+//! `MESHLAKE_` + section + `__` + key, in capitals (`MESHLAKE_COLLECTOR__OTLP_GRPC`). Variables without
+//! `__` are none of ours (Kubernetes injects `MESHLAKE_SERVICE_HOST` and the like into every pod).
+//! Limits: sections do not nest; lists are not used.
+
+mod overlay;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use toml::Table;
+
+/// All of it. Field docs are the reference; `deploy/meshlake.toml` shows every key with its default.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pub collector: meshlake_collector::CollectorConfig,
+    pub store: StoreSection,
+    pub query: QuerySection,
+    pub admin: AdminSection,
+    pub telemetry: TelemetrySection,
+}
+
+/// `[store]`: where and how rows are kept.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoreSection {
+    /// Directory of the WAL and the tables; made when missing.
+    pub data_dir: PathBuf,
+    /// Rows that are in the WAL but not yet in files may use this much memory over all tables, in bytes.
+    pub buffer_bytes_max: u64,
+    /// Rows are written to files at the latest this many seconds after they came in.
+    pub flush_age_max_seconds: u64,
+}
+
+impl Default for StoreSection {
+    fn default() -> Self {
+        StoreSection {
+            data_dir: PathBuf::from("meshlake-data"),
+            buffer_bytes_max: 192 * 1024 * 1024,
+            flush_age_max_seconds: 60,
+        }
+    }
+}
+
+/// `[query]`: the web page and the APIs.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QuerySection {
+    /// Address of the web page and of `/api/v1`.
+    pub http: String,
+    /// Memory that all running queries may use together, in bytes.
+    pub memory_bytes_max: u64,
+    /// A query is stopped after this many seconds.
+    pub timeout_seconds: u64,
+    /// Rows that one SQL answer may have; a larger one ends with an error.
+    pub rows_max: u64,
+}
+
+impl Default for QuerySection {
+    fn default() -> Self {
+        QuerySection {
+            http: "127.0.0.1:7070".to_owned(),
+            memory_bytes_max: 1024 * 1024 * 1024,
+            timeout_seconds: 30,
+            rows_max: 100_000,
+        }
+    }
+}
+
+/// `[admin]`: health and metrics of this process.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdminSection {
+    /// Address of `/healthz`, `/readyz` and `/metrics`.
+    pub http: String,
+}
+
+impl Default for AdminSection {
+    fn default() -> Self {
+        AdminSection { http: "127.0.0.1:7071".to_owned() }
+    }
+}
+
+/// `[telemetry]`: what this process says about itself.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TelemetrySection {
+    /// What is logged, in the syntax of `RUST_LOG`: `info`, `debug`, `warn,meshlake_store=debug`. The default
+    /// mutes the Delta libraries, which tell every step at info.
+    pub log: String,
+    /// OTLP/gRPC endpoint that our own traces are sent to, e.g. `http://127.0.0.1:4317`; empty for none.
+    pub otlp_endpoint: String,
+}
+
+impl Default for TelemetrySection {
+    fn default() -> Self {
+        TelemetrySection {
+            log: "info,buoyant_kernel=warn,deltalake_core=warn".to_owned(),
+            otlp_endpoint: String::new(),
+        }
+    }
+}
+
+/// Everything that is wrong with a configuration, one line each.
+#[derive(Debug)]
+pub struct ConfigProblems(Vec<String>);
+
+impl fmt::Display for ConfigProblems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the configuration is not valid:")?;
+        self.0.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
+    }
+}
+
+impl std::error::Error for ConfigProblems {}
+
+/// Reads the configuration.
+///
+/// `environment` are all variables of the process; `flags` are (path, text) pairs from the command line.
+///
+/// # Errors
+/// Every problem at once: the file cannot be read or is no TOML, unknown keys, wrong types, addresses that
+/// are none, sizes of zero.
+pub fn load(
+    file: Option<&Path>,
+    environment: impl Iterator<Item = (String, String)>,
+    flags: &[(&[&str], String)],
+) -> Result<Config, ConfigProblems> {
+    let mut problems = Vec::new();
+    let mut table = Table::try_from(Config::default()).expect("the defaults are plain tables and scalars");
+    if let Some(path) = file {
+        match read_file(path) {
+            Ok(given) => overlay::overlay(&mut table, given, &path.display().to_string(), &mut problems),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    let mut variables: Vec<_> =
+        environment.filter_map(|(name, text)| Some((key_path(&name)?, name, text))).collect();
+    variables.sort();
+    for (path, name, text) in &variables {
+        let path: Vec<&str> = path.iter().map(String::as_str).collect();
+        overlay::overlay_text(&mut table, &path, text, name, &mut problems);
+    }
+    for (path, text) in flags {
+        let flag = format!("--{}", path.last().unwrap_or(&"").replace('_', "-"));
+        overlay::overlay_text(&mut table, path, text, &flag, &mut problems);
+    }
+    match table.try_into::<Config>() {
+        Ok(config) => {
+            config.check(&mut problems);
+            if problems.is_empty() { Ok(config) } else { Err(ConfigProblems(problems)) }
+        }
+        Err(error) => {
+            problems.push(error.message().to_owned());
+            Err(ConfigProblems(problems))
+        }
+    }
+}
+
+fn read_file(path: &Path) -> Result<Table, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| format!("read {}: {error}", path.display()))?;
+    text.parse::<Table>().map_err(|error| format!("{}: {}", path.display(), error.to_string().trim()))
+}
+
+/// `MESHLAKE_COLLECTOR__OTLP_GRPC` -> `collector`, `otlp_grpc`.
+fn key_path(variable: &str) -> Option<Vec<String>> {
+    let path: Vec<String> = variable.strip_prefix("MESHLAKE_")?.split("__").map(str::to_lowercase).collect();
+    (path.len() > 1).then_some(path)
+}
+
+impl Config {
+    /// Problems that types cannot tell.
+    fn check(&self, problems: &mut Vec<String>) {
+        problems.extend(self.collector.problems());
+        for (key, address) in [("query.http", &self.query.http), ("admin.http", &self.admin.http)] {
+            if address.parse::<SocketAddr>().is_err() {
+                problems.push(format!("{key}: {address:?} is not an address and port"));
+            }
+        }
+        let sizes = [
+            ("store.buffer_bytes_max", self.store.buffer_bytes_max),
+            ("store.flush_age_max_seconds", self.store.flush_age_max_seconds),
+            ("query.memory_bytes_max", self.query.memory_bytes_max),
+            ("query.timeout_seconds", self.query.timeout_seconds),
+            ("query.rows_max", self.query.rows_max),
+        ];
+        for (key, _) in sizes.iter().filter(|(_, size)| *size == 0) {
+            problems.push(format!("{key}: 0 is too small"));
+        }
+        if self.telemetry.log.parse::<tracing_subscriber::EnvFilter>().is_err() {
+            problems.push(format!(
+                "telemetry.log: {:?} is no log filter like info or warn,meshlake_store=debug",
+                self.telemetry.log
+            ));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load_text(file: &str, environment: &[(&str, &str)]) -> Result<Config, String> {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let path = dir.path().join("meshlake.toml");
+        std::fs::write(&path, file).expect("write the file");
+        let environment = environment.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
+        load(Some(&path), environment, &[]).map_err(|problems| problems.to_string())
+    }
+
+    #[test]
+    fn the_defaults_alone_are_valid() {
+        let config = load(None, std::iter::empty(), &[]).expect("defaults are valid");
+        assert_eq!(config.query.http, "127.0.0.1:7070");
+        assert_eq!(config.collector.otlp_grpc, "127.0.0.1:4317");
+    }
+
+    #[test]
+    fn the_environment_beats_the_file_and_flags_beat_both() {
+        let config = load_text("[admin]\nhttp = \"127.0.0.1:1\"", &[("MESHLAKE_ADMIN__HTTP", "127.0.0.1:2")]);
+        assert_eq!(config.expect("valid").admin.http, "127.0.0.1:2");
+        let flags: [(&[&str], String); 1] = [(&["store", "data_dir"], "/d".to_owned())];
+        let environment = [("MESHLAKE_STORE__DATA_DIR".to_owned(), "/e".to_owned())];
+        let config = load(None, environment.into_iter(), &flags).expect("valid");
+        assert_eq!(config.store.data_dir, PathBuf::from("/d"));
+    }
+
+    #[test]
+    fn all_problems_come_at_once() {
+        let file = "[admin]\nhttp = \"nowhere\"\n[query]\nrows_max = 0\n[stores]\n";
+        let problems =
+            load_text(file, &[("MESHLAKE_QUERY__TIMEOUT_SECONDS", "soon")]).expect_err("not valid");
+        for part in ["admin.http", "rows_max: 0", "unknown key stores, did you mean store?", "\"soon\""] {
+            assert!(problems.contains(part), "{part} is missing in {problems}");
+        }
+    }
+
+    #[test]
+    fn foreign_variables_are_left_alone() {
+        let foreign =
+            [("MESHLAKE_SERVICE_HOST", "10.0.0.1"), ("MESHLAKE_PORT", "tcp://10.0.0.1:80"), ("PATH", "/bin")];
+        assert!(load_text("", &foreign).is_ok());
+    }
+
+    #[test]
+    fn the_file_that_shows_every_key_is_the_defaults() {
+        let shown = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/meshlake.toml");
+        let shown = read_file(&shown).expect("deploy/meshlake.toml is TOML");
+        let defaults = Table::try_from(Config::default()).expect("the defaults are a table");
+        assert_eq!(shown, defaults);
+    }
+}

@@ -1,0 +1,179 @@
+//! Who is in the mesh: workloads, pods, addresses and identities, as Istio's Bookinfo would have them.
+//!
+//! Fixed rather than drawn from the seed, so that two runs differ in what happens and not in who is there,
+//! and so that a dashboard opened twice shows the same names.
+
+use std::net::Ipv4Addr;
+
+/// Index of a pod in [`Mesh::instances`].
+pub type InstanceId = usize;
+
+pub const GATEWAY: &str = "istio-ingressgateway";
+pub const PRODUCTPAGE: &str = "productpage";
+pub const DETAILS: &str = "details";
+pub const REVIEWS: &str = "reviews";
+pub const RATINGS: &str = "ratings";
+pub const ORDERS: &str = "orders";
+pub const SHIPPING: &str = "shipping";
+
+/// The database that nothing instruments, by the name that `ratings` dials.
+pub const DATABASE: &str = "mysqldb";
+pub const DATABASE_PORT: u16 = 3306;
+/// The topic between `orders` and `shipping`.
+pub const QUEUE: &str = "order-events";
+/// The service outside of the mesh, and an address from the range for documentation (RFC 5737).
+pub const EXTERNAL: &str = "api.payments.example";
+pub const EXTERNAL_ADDRESS: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 10);
+pub const EXTERNAL_PORT: u16 = 443;
+/// The host name that outside callers use.
+pub const PUBLIC_HOST: &str = "bookinfo.example.com";
+
+/// A deployment: one service in one version.
+struct Workload {
+    service: &'static str,
+    namespace: &'static str,
+    version: &'static str,
+    port: u16,
+    pods: u8,
+}
+
+const fn workload(service: &'static str, version: &'static str, pods: u8) -> Workload {
+    Workload { service, namespace: "default", version, port: 9080, pods }
+}
+
+const WORKLOADS: [Workload; 9] = [
+    Workload { service: GATEWAY, namespace: "istio-system", version: "latest", port: 8080, pods: 1 },
+    workload(PRODUCTPAGE, "v1", 2),
+    workload(DETAILS, "v1", 1),
+    workload(REVIEWS, "v1", 1),
+    workload(REVIEWS, "v2", 1),
+    workload(REVIEWS, "v3", 1),
+    workload(RATINGS, "v1", 2),
+    workload(ORDERS, "v1", 1),
+    workload(SHIPPING, "v1", 1),
+];
+
+/// A pod.
+#[derive(Debug, Clone)]
+pub struct Instance {
+    pub service: &'static str,
+    pub namespace: &'static str,
+    pub version: &'static str,
+    pub workload: String,
+    pub pod: String,
+    pub ip: Ipv4Addr,
+    /// The port that the service listens on.
+    pub port: u16,
+    /// The service's virtual address.
+    pub service_ip: Ipv4Addr,
+}
+
+impl Instance {
+    /// Whether the pod is the gateway: a proxy alone, without an application beside it.
+    pub fn is_gateway(&self) -> bool {
+        self.service == GATEWAY
+    }
+
+    /// `namespace/name`, the id of the service's node in the graph.
+    pub fn node(&self) -> String {
+        format!("{}/{}", self.namespace, self.service)
+    }
+
+    /// The identity in the pod's certificate.
+    pub fn principal(&self) -> String {
+        format!("spiffe://cluster.local/ns/{}/sa/{}", self.namespace, self.service_account())
+    }
+
+    pub fn service_account(&self) -> String {
+        let prefix = if self.is_gateway() { "" } else { "bookinfo-" };
+        format!("{prefix}{}", self.service)
+    }
+
+    /// Fully qualified name of the service.
+    pub fn host(&self) -> String {
+        format!("{}.{}.svc.cluster.local", self.service, self.namespace)
+    }
+}
+
+/// All pods.
+#[derive(Debug, Clone)]
+pub struct Mesh {
+    instances: Vec<Instance>,
+}
+
+impl Mesh {
+    pub fn bookinfo() -> Self {
+        let numbered = (1u8..).zip(&WORKLOADS);
+        let pods = numbered.flat_map(|(n, workload)| (0..workload.pods).map(move |pod| (n, workload, pod)));
+        let instances = (10u8..).zip(pods);
+        Mesh { instances: instances.map(|(host, (n, w, pod))| instance(n, w, pod, host)).collect() }
+    }
+
+    pub fn instances(&self) -> &[Instance] {
+        &self.instances
+    }
+
+    pub fn instance(&self, id: InstanceId) -> &Instance {
+        &self.instances[id]
+    }
+
+    /// The pods of a service, of one version or of all.
+    pub fn pods_of(&self, service: &str, version: Option<&str>) -> Vec<InstanceId> {
+        let serves = |pod: &Instance| pod.service == service && version.is_none_or(|v| v == pod.version);
+        self.instances.iter().enumerate().filter(|(_, pod)| serves(pod)).map(|(id, _)| id).collect()
+    }
+}
+
+fn instance(number: u8, workload: &Workload, pod: u8, host: u8) -> Instance {
+    let gateway = workload.service == GATEWAY;
+    let name =
+        if gateway { GATEWAY.to_owned() } else { format!("{}-{}", workload.service, workload.version) };
+    // As Kubernetes makes them: a hash of the pod template, then five characters for the pod.
+    let template = u32::from(number).wrapping_mul(0x9e37_79b9);
+    let suffix = (u32::from(host)).wrapping_mul(0x85eb_ca6b) >> 12;
+    let service_number = WORKLOADS.iter().position(|w| w.service == workload.service).unwrap_or_default();
+    Instance {
+        service: workload.service,
+        namespace: workload.namespace,
+        version: workload.version,
+        pod: format!("{name}-{template:08x}-{suffix:05x}"),
+        workload: name,
+        ip: Ipv4Addr::new(10, 244, pod, host),
+        port: workload.port,
+        service_ip: Ipv4Addr::new(10, 96, 0, 20 + service_number as u8),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn pods_have_names_and_addresses_of_their_own() {
+        let mesh = Mesh::bookinfo();
+        assert_eq!(mesh.instances().len(), 11);
+        assert_eq!(mesh.instances().iter().map(|pod| pod.ip).collect::<HashSet<_>>().len(), 11);
+        assert_eq!(mesh.instances().iter().map(|pod| &pod.pod).collect::<HashSet<_>>().len(), 11);
+    }
+
+    #[test]
+    fn a_subset_selects_the_pods_of_a_version() {
+        let mesh = Mesh::bookinfo();
+        assert_eq!(mesh.pods_of(REVIEWS, None).len(), 3);
+        let canary = mesh.pods_of(REVIEWS, Some("v3"));
+        assert_eq!(
+            canary.iter().map(|id| mesh.instance(*id).workload.as_str()).collect::<Vec<_>>(),
+            ["reviews-v3"]
+        );
+    }
+
+    #[test]
+    fn versions_of_a_service_share_its_virtual_address() {
+        let mesh = Mesh::bookinfo();
+        let addresses: HashSet<_> =
+            mesh.pods_of(REVIEWS, None).iter().map(|id| mesh.instance(*id).service_ip).collect();
+        assert_eq!(addresses.len(), 1);
+    }
+}

@@ -1,0 +1,286 @@
+//! Puts the parts together: binds every socket, starts from the store outwards, stops in reverse order.
+//!
+//! There are two runtimes, so that a heavy query cannot take the threads that acknowledge data. All sockets
+//! are bound before anything starts: a taken port ends the process before it has touched the data directory.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use meshlake_collector::{Collector, Listeners};
+use meshlake_query::api::{ApiState, InFlight};
+use meshlake_query::page::Endpoints;
+use meshlake_query::{Engine, EngineConfig};
+use meshlake_schema::{Clock, SystemClock};
+use meshlake_store::{Store, StoreConfig};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::watch;
+
+use crate::admin::{self, AdminState};
+use crate::cli::DemoArgs;
+use crate::config::Config;
+use crate::demo::{self, DemoOptions};
+use crate::telemetry;
+
+/// Answers that are being computed may finish for this long when the process stops.
+const QUERY_STOP_DEADLINE: Duration = Duration::from_secs(2);
+
+/// Exports in flight may finish for this long; with the query side's share, a stop stays below the 10 s
+/// that orchestrators commonly grant before SIGKILL.
+const COLLECTOR_STOP_DEADLINE: Duration = Duration::from_secs(5);
+
+/// DataFusion plans recursively; its threads get the stack of a main thread instead of tokio's 2 MiB.
+const QUERY_STACK_BYTES: usize = 8 * 1024 * 1024;
+
+/// Serves until SIGTERM or Ctrl-C.
+///
+/// # Errors
+/// A port is taken, the data directory cannot be used, or a part fails to start or stop.
+pub fn run(config: &Config) -> Result<()> {
+    with_server(config, |_, mut stop| async move {
+        stop.wait_for(|stopped| *stopped).await.ok();
+        Ok(())
+    })
+}
+
+/// Serves, and drives a live mesh through the server's own sockets.
+///
+/// # Errors
+/// As [`run`]; also when the mesh could not send everything it counted.
+pub fn demo(config: &Config, args: &DemoArgs) -> Result<()> {
+    let args = args.clone();
+    with_server(config, |addresses, mut stop| async move {
+        let seed = args.seed.unwrap_or_else(|| SystemClock.now().0.unsigned_abs());
+        println!(
+            "\n  demo mesh     seed {seed}, {} requests/s; look at http://{}/",
+            args.rate, addresses.query
+        );
+        let endpoint = format!("http://{}", addresses.otlp_grpc);
+        let options =
+            DemoOptions { seed, requests_per_second: args.rate, requests: args.requests, truth: args.truth };
+        let mut until = stop.clone();
+        let mesh_stop = async move { until.wait_for(|stopped| *stopped).await.map(drop).unwrap_or_default() };
+        let truth = demo::run(&endpoint, &options, mesh_stop).await?;
+        println!("{}", serde_json::to_string_pretty(&truth)?);
+        if !args.exit {
+            stop.wait_for(|stopped| *stopped).await.ok();
+        }
+        Ok(())
+    })
+}
+
+/// Where the server listens, as `ip:port`.
+#[derive(Debug, Clone)]
+struct Addresses {
+    otlp_grpc: String,
+    otlp_http: String,
+    query: String,
+    admin: String,
+}
+
+/// Sockets that are bound but not yet served.
+#[derive(Debug)]
+struct Sockets {
+    otlp_grpc: TcpListener,
+    otlp_http: TcpListener,
+    query: TcpListener,
+    admin: TcpListener,
+}
+
+impl Sockets {
+    fn bind(config: &Config) -> Result<Sockets> {
+        Ok(Sockets {
+            otlp_grpc: bind("collector.otlp_grpc", &config.collector.otlp_grpc)?,
+            otlp_http: bind("collector.otlp_http", &config.collector.otlp_http)?,
+            query: bind("query.http", &config.query.http)?,
+            admin: bind("admin.http", &config.admin.http)?,
+        })
+    }
+
+    fn addresses(&self) -> Result<Addresses> {
+        let text = |listener: &TcpListener| Ok::<_, anyhow::Error>(listener.local_addr()?.to_string());
+        Ok(Addresses {
+            otlp_grpc: text(&self.otlp_grpc)?,
+            otlp_http: text(&self.otlp_http)?,
+            query: text(&self.query)?,
+            admin: text(&self.admin)?,
+        })
+    }
+}
+
+fn bind(key: &str, address: &str) -> Result<TcpListener> {
+    let listener = TcpListener::bind(address).with_context(|| format!("bind {key} = {address}"))?;
+    listener.set_nonblocking(true).with_context(|| format!("set up {key} = {address}"))?;
+    Ok(listener)
+}
+
+fn runtimes() -> Result<(Runtime, Runtime)> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let ingest = Builder::new_multi_thread().thread_name("ingest").enable_all().build()?;
+    let query = Builder::new_multi_thread()
+        .thread_name("query")
+        .worker_threads(cores.saturating_sub(1).max(1))
+        .thread_stack_size(QUERY_STACK_BYTES)
+        .enable_all()
+        .build()?;
+    Ok((ingest, query))
+}
+
+/// Starts everything, runs `work` beside it until it ends or a signal comes, stops everything.
+fn with_server<F, W>(config: &Config, work: F) -> Result<()>
+where
+    F: FnOnce(Addresses, watch::Receiver<bool>) -> W,
+    W: Future<Output = Result<()>> + Send + 'static,
+{
+    let sockets = Sockets::bind(config)?;
+    let addresses = sockets.addresses()?;
+    let (ingest, query) = runtimes()?;
+    let (stop, stopped) = watch::channel(false);
+    let result = ingest.block_on(async {
+        let telemetry = telemetry::start(&config.telemetry)?;
+        let server = Server::start(config, sockets, query.handle().clone()).await?;
+        announce(&addresses, &config.store.data_dir);
+        let mut work = ingest.spawn(work(addresses, stopped));
+        let early = tokio::select! {
+            ended = &mut work => Some(ended),
+            signal = signal() => {
+                tracing::info!(signal, "stop");
+                None
+            }
+        };
+        stop.send_replace(true);
+        let worked = match early {
+            Some(ended) => ended,
+            None => work.await,
+        };
+        server.stop().await;
+        telemetry.stop();
+        worked.context("run")?
+    });
+    query.shutdown_timeout(Duration::ZERO);
+    ingest.shutdown_timeout(Duration::ZERO);
+    result
+}
+
+/// Everything that runs, in the order it was started.
+struct Server {
+    store: Store,
+    collector: Collector,
+    accepting: Arc<AtomicBool>,
+    query_stop: watch::Sender<bool>,
+    query: tokio::task::JoinHandle<std::io::Result<()>>,
+}
+
+impl Server {
+    async fn start(config: &Config, sockets: Sockets, query: tokio::runtime::Handle) -> Result<Server> {
+        let addresses = sockets.addresses()?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let store_config = StoreConfig {
+            data_dir: config.store.data_dir.clone(),
+            buffer_bytes_max: usize::try_from(config.store.buffer_bytes_max)
+                .context("store.buffer_bytes_max")?,
+            flush_age_max: Duration::from_secs(config.store.flush_age_max_seconds),
+            ..StoreConfig::default()
+        };
+        let store = Store::open(store_config, clock.clone()).await?;
+        let listeners = Listeners {
+            otlp_grpc: tokio::net::TcpListener::from_std(sockets.otlp_grpc)?,
+            otlp_http: tokio::net::TcpListener::from_std(sockets.otlp_http)?,
+        };
+        let collector = Collector::start(&config.collector, listeners, store.writer(), clock.clone())
+            .context("start the collector")?;
+        let status = store.status();
+        collector.refuse_while(move || status.is_over_budget());
+
+        let engine = Engine::new(store.reader(), engine_config(config)?, clock)?;
+        let ledger = collector.ledger().clone();
+        let in_flight = move || -> Vec<InFlight> { ledger.in_flight().iter().map(in_flight_row).collect() };
+        let endpoints =
+            Endpoints { otlp_grpc: addresses.otlp_grpc.clone(), otlp_http: addresses.otlp_http.clone() };
+        let state = ApiState { engine, in_flight: Arc::new(in_flight), endpoints };
+        let (query_stop, mut stopped) = watch::channel(false);
+        let query = query.spawn(async move {
+            let listener = tokio::net::TcpListener::from_std(sockets.query)?;
+            let until = async move { stopped.wait_for(|stop| *stop).await.map(drop).unwrap_or_default() };
+            axum::serve(listener, meshlake_query::api::router(state)).with_graceful_shutdown(until).await
+        });
+
+        let accepting = Arc::new(AtomicBool::new(true));
+        let state = AdminState {
+            accepting: accepting.clone(),
+            store: store.status(),
+            collector: collector.stats_handle(),
+        };
+        let admin = admin::router(state);
+        let listener = tokio::net::TcpListener::from_std(sockets.admin)?;
+        tokio::spawn(async move { axum::serve(listener, admin).await });
+        Ok(Server { store, collector, accepting, query_stop, query })
+    }
+
+    /// Reverse order: answers end, then receivers, then the store, whose WAL then holds all that was acked.
+    async fn stop(self) {
+        self.accepting.store(false, Ordering::Release);
+        let started = Instant::now();
+        self.query_stop.send_replace(true);
+        if tokio::time::timeout(QUERY_STOP_DEADLINE, self.query).await.is_err() {
+            tracing::warn!("queries were still running and are cut off");
+        }
+        tracing::info!(elapsed_ms = started.elapsed().as_millis(), "stopped the query service");
+        let stopped = self.collector.stop(COLLECTOR_STOP_DEADLINE).await;
+        if !stopped.connections_ended || !stopped.intake_drained {
+            tracing::warn!(
+                ?stopped,
+                "the collector did not finish in time; what it had not acknowledged is cut off"
+            );
+        }
+        tracing::info!(elapsed_ms = started.elapsed().as_millis(), "stopped the collector");
+        self.store.close().await;
+        tracing::info!(elapsed_ms = started.elapsed().as_millis(), "closed the store");
+    }
+}
+
+fn engine_config(config: &Config) -> Result<EngineConfig> {
+    Ok(EngineConfig {
+        memory_bytes_max: usize::try_from(config.query.memory_bytes_max).context("query.memory_bytes_max")?,
+        timeout_seconds: config.query.timeout_seconds,
+        rows_max: usize::try_from(config.query.rows_max).context("query.rows_max")?,
+        ..EngineConfig::default()
+    })
+}
+
+/// The query crate knows nothing of the collector, so its row is made here.
+fn in_flight_row(row: &meshlake_collector::InFlight) -> InFlight {
+    InFlight {
+        tenant: row.tenant.to_string(),
+        signal: row.signal.name().to_owned(),
+        source: row.source.name().to_owned(),
+        records: row.records,
+    }
+}
+
+fn announce(addresses: &Addresses, data_dir: &Path) {
+    println!("meshlake {}", env!("CARGO_PKG_VERSION"));
+    println!("  web page, API         http://{}/", addresses.query);
+    println!("  OTLP/gRPC, Envoy ALS  {}", addresses.otlp_grpc);
+    println!("  OTLP/HTTP             http://{}/v1/{{traces,logs,metrics}}", addresses.otlp_http);
+    println!("  data                  {}", data_dir.display());
+    println!("  admin                 http://{}/metrics", addresses.admin);
+}
+
+/// Waits for SIGTERM or Ctrl-C; its name.
+async fn signal() -> &'static str {
+    use tokio::signal::unix::{SignalKind, signal};
+    let terminate = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut terminate) => drop(terminate.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = terminate => "SIGTERM",
+        _ = tokio::signal::ctrl_c() => "SIGINT",
+    }
+}

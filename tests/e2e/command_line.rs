@@ -1,0 +1,48 @@
+//! The commands beside `run` and `demo`: what they print, and how they fail.
+
+use anyhow::{Context as _, Result};
+use tokio::process::Command;
+
+use crate::harness::{BINARY, Server};
+
+/// Exit code, standard output and standard error of one command.
+async fn meshlake(arguments: &[&str]) -> Result<(Option<i32>, String, String)> {
+    let output = Command::new(BINARY).args(arguments).output().await?;
+    Ok((output.status.code(), String::from_utf8(output.stdout)?, String::from_utf8(output.stderr)?))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sql_prints_csv_or_the_parsers_message() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let server = Server::start(&dir.path().join("data")).await?;
+    let address = server.addresses.query.as_str();
+    let (code, out, _) = meshlake(&["sql", "--address", address, "SELECT 1 AS one, 'a,b' AS two"]).await?;
+    assert_eq!((code, out.as_str()), (Some(0), "one,two\n1,\"a,b\"\n"));
+    let (code, out, said) = meshlake(&["sql", "--address", address, "SELEC 1"]).await?;
+    assert_eq!((code, out.as_str()), (Some(1), ""));
+    assert!(said.contains("SELEC"), "{said}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sql_without_a_server_says_how_to_start_one() -> Result<()> {
+    // Port 1 is privileged and unused: nothing answers there.
+    let (code, _, said) = meshlake(&["sql", "--address", "127.0.0.1:1", "SELECT 1"]).await?;
+    assert_eq!(code, Some(1));
+    assert!(said.contains("127.0.0.1:1") && said.contains("meshlake run"), "{said}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_config_prints_what_would_be_used() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let file = dir.path().join("meshlake.toml");
+    std::fs::write(&file, "[query]\nrows_max = 7\n")?;
+    let file = file.to_str().context("the temporary path is UTF-8")?;
+    let (code, out, _) = meshlake(&["check-config", "--config", file]).await?;
+    assert_eq!(code, Some(0));
+    let printed: toml::Table = out.parse()?;
+    assert_eq!(printed["query"]["rows_max"].as_integer(), Some(7));
+    assert_eq!(printed["admin"]["http"].as_str(), Some("127.0.0.1:7071"), "defaults are printed too");
+    Ok(())
+}

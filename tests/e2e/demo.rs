@@ -1,0 +1,99 @@
+//! The demo mesh knows exactly what it sent; the APIs must say the same.
+//!
+//! Counts and edges must be equal, percentiles within 1.1 % of the exact nearest-rank ones (the error
+//! bound of the scale-5 histogram is 1.083 %).
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+
+use crate::harness::Server;
+
+const RELATIVE_ERROR: f64 = 0.011;
+const TIMEOUT: Duration = Duration::from_secs(120);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_api_tells_the_truth_about_the_demo_mesh() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let truth_file = dir.path().join("truth.json");
+    let truth_path = truth_file.to_str().context("the temporary path is UTF-8")?;
+    let arguments = ["demo", "--seed", "7", "--rate", "200", "--requests", "600", "--truth", truth_path];
+    let server = Server::start_with(&arguments, &dir.path().join("data"), &[]).await?;
+    let written = async {
+        loop {
+            if let Some(truth) =
+                std::fs::read(&truth_file).ok().and_then(|text| serde_json::from_slice(&text).ok())
+            {
+                return truth;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let truth: Value =
+        tokio::time::timeout(TIMEOUT, written).await.context("the mesh did not end in time")?;
+    let range = format!("from={}&to={}", text(&truth["from"])?, text(&truth["to"])?);
+
+    let golden = server.get(&format!("/api/v1/golden?by=service&{range}")).await?;
+    check_services(&truth, &golden)?;
+    let graph = server.get(&format!("/api/v1/graph?by=service&{range}")).await?;
+    check_edges(&truth, &graph)?;
+    check_ledger(&truth, &server.get("/api/v1/ledger").await?)
+}
+
+fn text(value: &Value) -> Result<&str> {
+    value.as_str().with_context(|| format!("{value} is no text"))
+}
+
+fn rows<'a>(answer: &'a Value, key: &str) -> Result<&'a Vec<Value>> {
+    answer[key].as_array().with_context(|| format!("no {key} in {answer}"))
+}
+
+fn check_services(truth: &Value, golden: &Value) -> Result<()> {
+    for want in rows(truth, "services")? {
+        let id = text(&want["id"])?;
+        let have = rows(golden, "rows")?.iter().find(|row| {
+            let namespace =
+                row["namespace"].as_str().map(|namespace| format!("{namespace}/")).unwrap_or_default();
+            format!("{namespace}{}", row["service"].as_str().unwrap_or_default()) == id
+        });
+        let have = have.with_context(|| format!("no golden row for {id} in {golden}"))?;
+        for key in ["requests", "errors", "client_errors", "aborted"] {
+            assert_eq!(have[key].as_f64(), want[key].as_f64(), "{key} of {id}: {have} want {want}");
+        }
+        for key in ["p50_ms", "p90_ms", "p95_ms", "p99_ms"] {
+            let (have, want) = (have[key].as_f64().context(key)?, want[key].as_f64().context(key)?);
+            assert!((have - want).abs() <= want * RELATIVE_ERROR, "{key} of {id}: {have}, exact {want}");
+        }
+    }
+    Ok(())
+}
+
+fn check_edges(truth: &Value, graph: &Value) -> Result<()> {
+    let key = |edge: &Value| (edge["source"].to_string(), edge["target"].to_string());
+    let have: BTreeSet<_> = rows(graph, "edges")?.iter().map(key).collect();
+    let want: BTreeSet<_> = rows(truth, "edges")?.iter().map(key).collect();
+    assert_eq!(have, want, "the edges of the graph");
+    for want in rows(truth, "edges")? {
+        let have =
+            rows(graph, "edges")?.iter().find(|edge| key(edge) == key(want)).context("checked above")?;
+        for count in ["requests", "errors", "retries"] {
+            assert_eq!(have[count].as_f64(), want[count].as_f64(), "{count}: {have} want {want}");
+        }
+    }
+    Ok(())
+}
+
+fn check_ledger(truth: &Value, ledger: &Value) -> Result<()> {
+    let sum = |signal: &str, column: &str| -> Result<f64> {
+        let of_signal = rows(ledger, "rows")?.iter().filter(|row| row["signal"] == signal);
+        Ok(of_signal.filter_map(|row| row[column].as_f64()).sum())
+    };
+    for (signal, sent) in [("traces", "spans"), ("requests", "log_entries"), ("metrics", "metric_points")] {
+        let sent = truth["sent"][sent].as_f64().with_context(|| format!("sent {sent}"))?;
+        ensure!(sum(signal, "received")? == sent, "{signal}: sent {sent}, ledger {ledger}");
+        ensure!(sum(signal, "durable")? == sent, "{signal}: sent {sent}, ledger {ledger}");
+    }
+    Ok(())
+}

@@ -1,0 +1,175 @@
+//! Runs the built binary as its users do, on free ports and a temporary directory, and speaks to it over HTTP.
+//!
+//! The process is killed when the harness is dropped, also when a test fails. Its log goes to a file in
+//! the data directory's parent and is printed when a start fails.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Bytes;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+
+/// A start includes replaying the WAL; the slowest seen in tests is far below.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+
+pub const BINARY: &str = env!("CARGO_BIN_EXE_meshlake");
+
+/// Where the process listens, read from what it prints at start.
+#[derive(Debug, Clone, Default)]
+pub struct Addresses {
+    pub otlp_grpc: String,
+    pub otlp_http: String,
+    pub query: String,
+    pub admin: String,
+}
+
+#[derive(Debug)]
+pub struct Server {
+    child: Child,
+    pub addresses: Addresses,
+}
+
+/// Environment that puts every listener on a free port.
+pub const FREE_PORTS: [(&str, &str); 4] = [
+    ("MESHLAKE_COLLECTOR__OTLP_GRPC", "127.0.0.1:0"),
+    ("MESHLAKE_COLLECTOR__OTLP_HTTP", "127.0.0.1:0"),
+    ("MESHLAKE_QUERY__HTTP", "127.0.0.1:0"),
+    ("MESHLAKE_ADMIN__HTTP", "127.0.0.1:0"),
+];
+
+impl Server {
+    /// Starts `meshlake run` on `data_dir` and waits until it is ready.
+    pub async fn start(data_dir: &Path) -> Result<Server> {
+        Server::start_with(&["run"], data_dir, &[]).await
+    }
+
+    /// Starts the binary with a subcommand and further environment, and waits until it is ready.
+    pub async fn start_with(
+        arguments: &[&str],
+        data_dir: &Path,
+        environment: &[(&str, &str)],
+    ) -> Result<Server> {
+        let log = log_path(data_dir);
+        let log_file = std::fs::File::options().create(true).append(true).open(&log)?;
+        let mut child = Command::new(BINARY)
+            .args(arguments)
+            .arg("--data-dir")
+            .arg(data_dir)
+            .envs(FREE_PORTS)
+            .envs(environment.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log_file)
+            .kill_on_drop(true)
+            .spawn()
+            .context("start the meshlake binary")?;
+        let stdout = child.stdout.take().context("stdout is piped")?;
+        let addresses = tokio::time::timeout(START_TIMEOUT, read_addresses(stdout))
+            .await
+            .context("no addresses were printed in time")
+            .and_then(|read| read)
+            .with_context(|| format!("log:\n{}", std::fs::read_to_string(&log).unwrap_or_default()))?;
+        let server = Server { child, addresses };
+        server.wait_ready().await?;
+        Ok(server)
+    }
+
+    async fn wait_ready(&self) -> Result<()> {
+        let url = format!("http://{}/readyz", self.addresses.admin);
+        let ready = async {
+            while request("GET", &url, &[], Bytes::new()).await.map_or(0, |(status, _)| status) != 200 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(START_TIMEOUT, ready).await.context("the server did not become ready in time")
+    }
+
+    /// SIGKILL, as a crash does it; returns when the process is gone.
+    pub async fn kill(mut self) -> Result<()> {
+        self.child.kill().await.context("kill the server")
+    }
+
+    /// SIGTERM, as an orchestrator does it; returns the exit code.
+    pub async fn terminate(mut self) -> Result<Option<i32>> {
+        let pid = self.child.id().context("the server runs")?;
+        let status = Command::new("kill").args(["-TERM", &pid.to_string()]).status().await?;
+        ensure!(status.success(), "kill -TERM failed");
+        Ok(self.child.wait().await?.code())
+    }
+
+    /// GET on the query API; the answer must be 200 and JSON.
+    pub async fn get(&self, path: &str) -> Result<Value> {
+        let (status, body) =
+            request("GET", &format!("http://{}{path}", self.addresses.query), &[], Bytes::new()).await?;
+        ensure!(status == 200, "GET {path}: {status} {}", String::from_utf8_lossy(&body));
+        serde_json::from_slice(&body).with_context(|| format!("GET {path}: no JSON"))
+    }
+
+    /// Rows of a SQL answer.
+    pub async fn sql(&self, statement: &str) -> Result<Vec<Vec<Value>>> {
+        let body = serde_json::to_vec(&serde_json::json!({ "sql": statement }))?;
+        let url = format!("http://{}/api/v1/sql", self.addresses.query);
+        let (status, body) =
+            request("POST", &url, &[("content-type", "application/json")], body.into()).await?;
+        ensure!(status == 200, "{statement}: {status} {}", String::from_utf8_lossy(&body));
+        let answer: Value = serde_json::from_slice(&body)?;
+        let rows = answer["rows"].as_array().context("rows are an array")?;
+        rows.iter().map(|row| Ok(row.as_array().context("a row is an array")?.clone())).collect()
+    }
+
+    /// The one number that a SQL statement asks for.
+    pub async fn number(&self, statement: &str) -> Result<i64> {
+        let rows = self.sql(statement).await?;
+        let value = rows.first().and_then(|row| row.first()).context("one row with one column")?;
+        let number = value.as_i64().or_else(|| value.as_str()?.parse().ok());
+        number.with_context(|| format!("{statement}: {value} is no number"))
+    }
+}
+
+/// The log of the processes that ran on `data_dir`.
+pub fn log_path(data_dir: &Path) -> PathBuf {
+    data_dir.with_extension("log")
+}
+
+async fn read_addresses(stdout: tokio::process::ChildStdout) -> Result<Addresses> {
+    let mut addresses = Addresses::default();
+    let mut lines = BufReader::new(stdout).lines();
+    while let Some(line) = lines.next_line().await? {
+        let Some((name, rest)) = line.trim().split_once("  ") else { continue };
+        let address =
+            rest.trim().trim_start_matches("http://").split(['/', ' ']).next().unwrap_or_default().to_owned();
+        match name {
+            "OTLP/gRPC, Envoy ALS" => addresses.otlp_grpc = address,
+            "OTLP/HTTP" => addresses.otlp_http = address,
+            "web page, API" => addresses.query = address,
+            "admin" => {
+                addresses.admin = address;
+                // The last address; what follows on stdout must still be read, or the pipe would fill.
+                tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+                return Ok(addresses);
+            }
+            _ => {}
+        }
+    }
+    bail!("the server ended before it had printed its addresses")
+}
+
+/// One HTTP/1.1 request; status and whole body.
+pub async fn request(method: &str, url: &str, headers: &[(&str, &str)], body: Bytes) -> Result<(u16, Bytes)> {
+    let client: Client<HttpConnector, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
+    let mut request = hyper::Request::builder().method(method).uri(url);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let response = client.request(request.body(Full::new(body))?).await?;
+    let status = response.status().as_u16();
+    Ok((status, response.into_body().collect().await?.to_bytes()))
+}
