@@ -1,0 +1,233 @@
+//! The requests of a load, made before the clock starts: OTLP messages, encoded, perhaps compressed, framed for gRPC.
+//!
+//! Shaped like the load that other programs were measured with: 20 services of 3 pods, 100 routes, 15 resource
+//! attributes, 12 to 18 span attributes, 60 resources in a request of 1,000 spans (what a gateway
+//! collector sends), 10.5 spans a trace, about 790 bytes a span. No two requests are equal.
+//! Limits: all requests are held in memory (a million spans take 800 MB).
+
+mod traces;
+mod logs;
+mod metrics;
+mod resources;
+mod attributes;
+
+use std::io::Write;
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use prost::Message;
+
+use crate::random::Random;
+
+/// Spans, log records or data points that share a resource when a request is large: 1,000 records come
+/// from 60 pods.
+const RECORDS_PER_RESOURCE: usize = 16;
+
+/// What is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Signal {
+    Traces,
+    Logs,
+    Metrics,
+}
+
+impl Signal {
+    pub fn name(self) -> &'static str {
+        match self {
+            Signal::Traces => "traces",
+            Signal::Logs => "logs",
+            Signal::Metrics => "metrics",
+        }
+    }
+
+    /// What one record is called.
+    pub fn record(self) -> &'static str {
+        match self {
+            Signal::Traces => "span",
+            Signal::Logs => "log record",
+            Signal::Metrics => "data point",
+        }
+    }
+
+    /// Path of the gRPC method.
+    pub fn path(self) -> &'static str {
+        match self {
+            Signal::Traces => "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+            Signal::Logs => "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+            Signal::Metrics => "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+        }
+    }
+}
+
+/// What the requests of a load are like.
+#[derive(Debug, Clone)]
+pub struct Shape {
+    pub signal: Signal,
+    pub requests: usize,
+    pub records_per_request: usize,
+    pub gzip: bool,
+    pub seed: u64,
+    /// The records begin in the minute before this, nanoseconds since the epoch.
+    pub now: u64,
+}
+
+/// The requests of a load.
+#[derive(Debug)]
+pub struct Payloads {
+    /// Each a gRPC frame: flag, length, message.
+    pub frames: Vec<Bytes>,
+    /// Bytes of all messages before compression.
+    pub message_bytes: u64,
+}
+
+/// Makes all requests of the shape.
+///
+/// # Errors
+/// When a message is too long for a frame (4 GiB).
+pub fn payloads(shape: &Shape) -> anyhow::Result<Payloads> {
+    const MINUTE: u64 = 60_000_000_000;
+    let mut random = Random::new(shape.seed);
+    let slice = MINUTE / shape.requests.max(1) as u64;
+    let mut payloads = Payloads { frames: Vec::with_capacity(shape.requests), message_bytes: 0 };
+    for n in 0..shape.requests as u64 {
+        let start = shape.now.saturating_sub(MINUTE) + n * slice;
+        let message = message(&mut random, shape, start);
+        payloads.message_bytes += message.len() as u64;
+        payloads.frames.push(frame(&message, shape.gzip)?);
+    }
+    Ok(payloads)
+}
+
+fn message(random: &mut Random, shape: &Shape, start: u64) -> Vec<u8> {
+    let records = shape.records_per_request;
+    match shape.signal {
+        Signal::Traces => traces::request(random, records, start).encode_to_vec(),
+        Signal::Logs => logs::request(random, records, start).encode_to_vec(),
+        Signal::Metrics => metrics::request(random, records, start).encode_to_vec(),
+    }
+}
+
+/// A gRPC message frame: 1 byte compressed flag, 4 bytes length (big endian), the message.
+/// Source: <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>.
+fn frame(message: &[u8], gzip: bool) -> anyhow::Result<Bytes> {
+    let mut frame = vec![u8::from(gzip), 0, 0, 0, 0];
+    if gzip {
+        // Level 1, as collectors and SDKs commonly send.
+        let mut encoder = GzEncoder::new(&mut frame, Compression::fast());
+        encoder.write_all(message).and_then(|()| encoder.finish().map(drop)).context("compress a request")?;
+    } else {
+        frame.extend_from_slice(message);
+    }
+    let length = u32::try_from(frame.len() - 5).context("a request is longer than 4 GiB")?;
+    frame[1..5].copy_from_slice(&length.to_be_bytes());
+    Ok(frame.into())
+}
+
+/// How many pods the records of a request come from.
+fn resources_of(records: usize) -> usize {
+    records.div_ceil(RECORDS_PER_RESOURCE).clamp(1, resources::PODS)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::io::Read;
+
+    use flate2::read::GzDecoder;
+    use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+    use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+    use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+    use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+
+    use super::*;
+
+    fn shape(signal: Signal, records_per_request: usize) -> Shape {
+        Shape {
+            signal,
+            requests: 4,
+            records_per_request,
+            gzip: false,
+            seed: 42,
+            now: 1_700_000_000_000_000_000,
+        }
+    }
+
+    fn traces(shape: &Shape) -> Vec<ExportTraceServiceRequest> {
+        let payloads = payloads(shape).expect("small requests");
+        let decode = |frame: &Bytes| ExportTraceServiceRequest::decode(&frame[5..]).expect("a request");
+        payloads.frames.iter().map(decode).collect()
+    }
+
+    #[test]
+    fn a_request_of_a_thousand_spans_is_like_a_gateways() {
+        for request in traces(&shape(Signal::Traces, 1_000)) {
+            assert_eq!(request.resource_spans.len(), 60);
+            let attributes = |r: &opentelemetry_proto::tonic::trace::v1::ResourceSpans| {
+                r.resource.as_ref().map_or(0, |resource| resource.attributes.len())
+            };
+            assert!(request.resource_spans.iter().all(|resource| attributes(resource) == 15));
+            let scopes = request.resource_spans.into_iter().flat_map(|resource| resource.scope_spans);
+            let spans: Vec<_> = scopes.flat_map(|scope| scope.spans).collect();
+            assert_eq!(spans.len(), 1_000);
+            assert!(spans.iter().all(|span| (12..=18).contains(&span.attributes.len())));
+            let traces: HashSet<_> = spans.iter().map(|span| &span.trace_id).collect();
+            // 1,000 spans / 10.5 spans a trace = 95 traces.
+            assert!((85..=105).contains(&traces.len()), "{} traces", traces.len());
+            let ids: HashSet<_> = spans.iter().map(|span| &span.span_id).collect();
+            assert!(
+                spans.iter().all(|span| span.parent_span_id.is_empty() || ids.contains(&span.parent_span_id))
+            );
+        }
+    }
+
+    #[test]
+    fn a_span_is_about_790_bytes() {
+        let payloads = payloads(&shape(Signal::Traces, 1_000)).expect("small requests");
+        let bytes_per_span = payloads.message_bytes / 4_000;
+        assert!((760..=820).contains(&bytes_per_span), "{bytes_per_span} bytes a span");
+    }
+
+    #[test]
+    fn a_small_request_comes_from_one_pod() {
+        assert!(traces(&shape(Signal::Traces, 5)).iter().all(|request| request.resource_spans.len() == 1));
+    }
+
+    #[test]
+    fn no_two_requests_are_equal_and_a_seed_repeats_them() {
+        let first = payloads(&shape(Signal::Traces, 10)).expect("small requests").frames;
+        assert_eq!(first.iter().collect::<HashSet<_>>().len(), 4);
+        assert_eq!(first, payloads(&shape(Signal::Traces, 10)).expect("small requests").frames);
+    }
+
+    #[test]
+    fn log_records_and_points_are_counted() {
+        let logs = payloads(&shape(Signal::Logs, 100)).expect("small requests");
+        let request = ExportLogsServiceRequest::decode(&logs.frames[0][5..]).expect("a request");
+        let scopes = request.resource_logs.iter().flat_map(|resource| &resource.scope_logs);
+        assert_eq!(scopes.map(|scope| scope.log_records.len()).sum::<usize>(), 100);
+
+        let metrics = payloads(&shape(Signal::Metrics, 100)).expect("small requests");
+        let request = ExportMetricsServiceRequest::decode(&metrics.frames[0][5..]).expect("a request");
+        let scopes = request.resource_metrics.iter().flat_map(|resource| &resource.scope_metrics);
+        let points = scopes.flat_map(|scope| &scope.metrics).map(|metric| match &metric.data {
+            Some(Data::Sum(sum)) => sum.data_points.len(),
+            Some(Data::Gauge(gauge)) => gauge.data_points.len(),
+            Some(Data::Histogram(histogram)) => histogram.data_points.len(),
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(points.sum::<usize>(), 100);
+    }
+
+    #[test]
+    fn a_frame_tells_its_length_and_whether_it_is_compressed() {
+        assert_eq!(&frame(b"abc", false).expect("short")[..], b"\0\0\0\0\x03abc");
+        let gzip = frame(&[7; 1_000], true).expect("short");
+        assert_eq!((gzip[0], &gzip[1..4]), (1, &[0, 0, 0][..]));
+        assert_eq!(usize::from(gzip[4]), gzip.len() - 5);
+        let mut message = Vec::new();
+        GzDecoder::new(&gzip[5..]).read_to_end(&mut message).expect("gzip");
+        assert_eq!(message, [7; 1_000]);
+    }
+}
