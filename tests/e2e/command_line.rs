@@ -33,6 +33,23 @@ async fn sql_without_a_server_says_how_to_start_one() -> Result<()> {
     Ok(())
 }
 
+/// One meshlake sends its own traces to another.
+#[tokio::test(flavor = "multi_thread")]
+async fn our_own_traces_are_exported_over_otlp() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let receiving = Server::start(&dir.path().join("receiving")).await?;
+    let endpoint = format!("http://{}", receiving.addresses.otlp_grpc);
+    let environment = [("MESHLAKE_TELEMETRY__OTLP_ENDPOINT", endpoint.as_str())];
+    let observed = Server::start_with(&["run"], &dir.path().join("observed"), &environment).await?;
+    observed.get("/api/v1/ledger").await?;
+    assert_eq!(observed.terminate().await?, Some(0), "a stop sends what is queued");
+    let spans = receiving
+        .sql("SELECT name, kind, url_path, http_response_status_code FROM spans WHERE service_name = 'meshlake'")
+        .await?;
+    assert_eq!(spans, [[serde_json::json!("GET"), 2.into(), "/api/v1/ledger".into(), 200.into()]]);
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn check_config_prints_what_would_be_used() -> Result<()> {
     let dir = tempfile::tempdir()?;

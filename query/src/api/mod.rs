@@ -23,6 +23,7 @@ use axum::http::request::Parts;
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{get, post};
+use tracing::Instrument as _;
 
 use crate::engine::Engine;
 use crate::page::Endpoints;
@@ -81,7 +82,24 @@ pub fn router(state: ApiState) -> Router {
         .fallback(async || ApiError::not_found("there is nothing at this path"))
         .method_not_allowed_fallback(async || ApiError::method_not_allowed())
         .layer(middleware::from_fn(with_headers))
+        .layer(middleware::from_fn(traced))
         .with_state(state)
+}
+
+/// One span per request, until its head is answered: part of our own traces, named by the semantic
+/// conventions for HTTP server spans. The path is an attribute and not the name, because it holds trace ids.
+async fn traced(request: Request, next: Next) -> Response {
+    let span = tracing::info_span!(
+        "request",
+        otel.name = %request.method(),
+        otel.kind = "server",
+        http.request.method = %request.method(),
+        url.path = request.uri().path(),
+        http.response.status_code = tracing::field::Empty,
+    );
+    let response = next.run(request).instrument(span.clone()).await;
+    span.record("http.response.status_code", i64::from(response.status().as_u16()));
+    response
 }
 
 /// Set on every answer that does not set it itself. Source: OWASP secure headers; the page has no script.
