@@ -44,7 +44,7 @@ impl fmt::Debug for StoreStatus {
 }
 
 impl StoreStatus {
-    /// True when rows come faster than they become files: nothing more should be admitted for now.
+    /// True when rows come faster than they become files: admission should refuse until a flush has made room.
     pub fn is_over_budget(&self) -> bool {
         self.flusher.buffer().bytes() > self.buffer_bytes_max
     }

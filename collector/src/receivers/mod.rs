@@ -39,7 +39,7 @@ const ACK_TIME_MAX: Duration = Duration::from_secs(60);
 
 const UNKNOWN: &str = "unknown";
 
-/// Says whether the store wants nothing more for now.
+/// Says whether the store wants no more rows until a flush has made room.
 pub(crate) type IsFull = Box<dyn Fn() -> bool + Send + Sync>;
 
 /// What all receivers work with.
