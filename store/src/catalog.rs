@@ -3,10 +3,12 @@
 //! The trait is small so that the store is not bound to one table format's library, and so that tests can
 //! let a commit fail before it happened, after it happened, or without telling which.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use meshlake_schema::Table;
+use object_store::path::Path;
 use thiserror::Error;
 
 use crate::group::Lsn;
@@ -37,6 +39,32 @@ pub struct Flushed {
     pub after: Lsn,
     pub through: Lsn,
     pub files: Vec<NewFile>,
+}
+
+/// Files that leave a table, and those that stand for them from then on.
+#[derive(Debug, Clone)]
+pub struct Replacement {
+    pub removed: Vec<DataFile>,
+    pub added: Vec<NewFile>,
+    pub cause: Cause,
+}
+
+/// Why files leave a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// The added files hold the same rows; no answer changes.
+    Compact,
+    /// The rows are older than the table keeps them; nothing is added.
+    Expire,
+}
+
+/// What a vacuum must know: what is in use, and since when the rest is not.
+#[derive(Debug, Clone, Default)]
+pub struct Audit {
+    pub committed: Committed,
+    /// Files that left the table in the last hour or more: path, and when (microseconds since the epoch). A
+    /// file that is neither here nor in `committed` left longer ago, or was never in.
+    pub removed: HashMap<Path, i64>,
 }
 
 /// Why the catalog did not answer.
@@ -72,6 +100,21 @@ pub trait Catalog: Send + Sync + 'static {
     ///
     /// cancel: the commit may or may not happen; the next call finds out.
     async fn commit(&self, table: Table, flushed: &Flushed) -> Result<Committed, CatalogError>;
+
+    /// Removes and adds files, all or none, durably; the watermark stays.
+    ///
+    /// cancel: the replacement may or may not happen; the next call finds out.
+    ///
+    /// # Errors
+    /// [`CatalogError::NotCommitted`] also when one of `removed` is no longer in the table: somebody else was
+    /// quicker.
+    async fn replace(&self, table: Table, replacement: &Replacement) -> Result<Committed, CatalogError>;
+
+    /// What is in use and what has left, from the log itself.
+    ///
+    /// # Errors
+    /// [`CatalogError::Unusable`] or [`CatalogError::Unreadable`].
+    async fn audit(&self, table: Table) -> Result<Audit, CatalogError>;
 
     /// Shortens the table's log when it has grown. Never needed for correctness.
     ///

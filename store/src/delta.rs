@@ -11,19 +11,20 @@
 //! only added. Limits: one writer per `app_id`, which the data directory's lock ensures; the commit must
 //! be called on a multi-thread tokio runtime, which the library's engine blocks a thread of.
 
-use std::collections::HashMap;
+mod change;
+
 use std::sync::Arc;
 
 use arrow::compute::kernels::cast_utils::{Parser as _, string_to_timestamp_nanos};
 use arrow::datatypes::Date32Type;
-use arrow::temporal_conversions::date32_to_datetime;
 use async_trait::async_trait;
 use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel as _;
-use deltalake_core::kernel::transaction::{CommitData, CommitProperties, TransactionError};
-use deltalake_core::kernel::{Action, Add, LogicalFileView, StructField, StructType, Transaction};
+use deltalake_core::kernel::transaction::{CommitProperties, TransactionError};
+use deltalake_core::kernel::{LogicalFileView, StructField, StructType};
 use deltalake_core::logstore::{CommitOrBytes, LogStoreRef, StorageConfig, default_logstore};
-use deltalake_core::protocol::{DeltaOperation, SaveMode, checkpoints};
+use deltalake_core::protocol::checkpoints;
 use deltalake_core::{DeltaTable, DeltaTableError};
+use futures::TryStreamExt as _;
 use meshlake_schema::tables::DATE_COLUMN;
 use meshlake_schema::{Clock, Table};
 use object_store::ObjectStore;
@@ -32,10 +33,11 @@ use object_store::prefix::PrefixStore;
 use tokio::sync::Mutex;
 use url::Url;
 
-use crate::catalog::{Catalog, CatalogError, Committed, Flushed, NewFile};
+use crate::catalog::{Audit, Catalog, CatalogError, Committed, Flushed, Replacement};
 use crate::data_dir::table_path;
 use crate::group::Lsn;
 use crate::snapshot::DataFile;
+use change::{Change, Standing};
 
 /// Others (compaction by hand, another engine) may commit between our read and our put; so often in a row
 /// means that they are many, and the flush's own back-off is the better wait.
@@ -108,19 +110,54 @@ impl DeltaCatalog {
     }
 
     /// One attempt: the entry after the version that `loaded` knows.
-    async fn put(&self, table: Table, loaded: &Loaded, flushed: &Flushed) -> Result<(), TransactionError> {
+    async fn put(&self, table: Table, loaded: &Loaded, change: &Change<'_>) -> Result<(), TransactionError> {
         let millis = self.clock.now().micros().div_euclid(1_000);
-        let adds = flushed.files.iter().map(|new| Action::Add(add(table, new, millis)));
-        let operation = DeltaOperation::Write {
-            mode: SaveMode::Append,
-            partition_by: Some(vec![DATE_COLUMN.to_owned()]),
-            predicate: None,
-        };
-        let through = i64::try_from(flushed.through).expect("2^63 records take longer than the sun lasts");
-        let txn = Transaction::new(&self.app_id, through);
-        let entry = CommitData::new(adds.collect(), operation, HashMap::new(), vec![txn]).get_bytes()?;
+        let entry = change.entry(table, &self.app_id, millis).get_bytes()?;
         let entry = CommitOrBytes::LogBytes(entry);
         self.log_store(table).write_commit_entry(loaded.version + 1, entry, Default::default()).await
+    }
+
+    /// Puts `change` into the log, once, whatever becomes of the single attempts.
+    async fn transact(&self, table: Table, change: Change<'_>) -> Result<Committed, CatalogError> {
+        let mut slot = self.slot(table).lock().await;
+        let refused = |reason| Err(CatalogError::NotCommitted { table: table.name(), reason });
+        let mut reason = String::new();
+        for _ in 0..CONFLICTS_MAX {
+            // Taken out, so that a failure or a dropped future leaves "not known" behind.
+            let mut loaded = match slot.take() {
+                Some(loaded) => loaded,
+                None => self.read(table).await?,
+            };
+            match change.standing(&loaded.committed) {
+                Standing::Open => {}
+                Standing::Settled => return Ok(slot.insert(loaded).committed.clone()),
+                Standing::Impossible(why) => {
+                    slot.replace(loaded);
+                    return refused(why);
+                }
+            }
+            let error = match self.put(table, &loaded, &change).await {
+                Ok(()) => {
+                    loaded.committed = change.applied(&loaded.committed);
+                    loaded.version += 1;
+                    return Ok(slot.insert(loaded).committed.clone());
+                }
+                Err(error) => error,
+            };
+            reason = error.to_string();
+            let known = self.read(table).await.map_err(|unread| CatalogError::Unknown {
+                table: table.name(),
+                reason: format!("{reason}; then {unread}"),
+            })?;
+            let committed = slot.insert(known).committed.clone();
+            if matches!(change.standing(&committed), Standing::Settled) {
+                return Ok(committed);
+            }
+            if !matches!(error, TransactionError::VersionAlreadyExists(_)) {
+                break;
+            }
+        }
+        refused(reason)
     }
 }
 
@@ -134,41 +171,32 @@ impl Catalog for DeltaCatalog {
     }
 
     async fn commit(&self, table: Table, flushed: &Flushed) -> Result<Committed, CatalogError> {
-        let mut slot = self.slot(table).lock().await;
-        let mut reason = String::new();
-        for _ in 0..CONFLICTS_MAX {
-            // Taken out, so that a failure or a dropped future leaves "not known" behind.
-            let mut loaded = match slot.take() {
-                Some(loaded) => loaded,
-                None => self.read(table).await?,
-            };
-            if loaded.committed.watermark != flushed.after {
-                return Ok(slot.insert(loaded).committed.clone());
-            }
-            let error = match self.put(table, &loaded, flushed).await {
-                Ok(()) => {
-                    let added = flushed.files.iter().map(|new| new.file.clone());
-                    let files = loaded.committed.files.iter().cloned().chain(added).collect();
-                    loaded.committed = Committed { files: Arc::new(files), watermark: flushed.through };
-                    loaded.version += 1;
-                    return Ok(slot.insert(loaded).committed.clone());
-                }
-                Err(error) => error,
-            };
-            reason = error.to_string();
-            let known = self.read(table).await.map_err(|unread| CatalogError::Unknown {
-                table: table.name(),
-                reason: format!("{reason}; then {unread}"),
-            })?;
-            let committed = slot.insert(known).committed.clone();
-            if committed.watermark != flushed.after {
-                return Ok(committed);
-            }
-            if !matches!(error, TransactionError::VersionAlreadyExists(_)) {
-                break;
-            }
-        }
-        Err(CatalogError::NotCommitted { table: table.name(), reason })
+        self.transact(table, Change::Flush(flushed)).await
+    }
+
+    async fn replace(&self, table: Table, replacement: &Replacement) -> Result<Committed, CatalogError> {
+        self.transact(table, Change::Replace(replacement)).await
+    }
+
+    async fn audit(&self, table: Table) -> Result<Audit, CatalogError> {
+        let committed = self.load(table).await?;
+        let log_store = self.log_store(table);
+        let mut delta = DeltaTable::new(Arc::clone(&log_store));
+        let removed = async {
+            delta.load().await?;
+            let tombstones = delta.snapshot()?.all_tombstones(log_store.as_ref());
+            let removed = tombstones.map_ok(|removed| {
+                let path = Path::from(format!("{}/{}", table_path(table), removed.path()));
+                (path, removed.deletion_timestamp().unwrap_or_default().saturating_mul(1_000))
+            });
+            removed.try_collect().await
+        };
+        let removed: Result<_, DeltaTableError> = removed.await;
+        let removed = removed.map_err(|error| CatalogError::Unreadable {
+            table: table.name(),
+            reason: format!("list removed files: {error}"),
+        })?;
+        Ok(Audit { committed, removed })
     }
 
     async fn tidy(&self, table: Table) -> Result<(), CatalogError> {
@@ -211,6 +239,8 @@ async fn open(table: Table, log_store: LogStoreRef) -> Result<DeltaTable, DeltaT
         .with_partition_columns([DATE_COLUMN])
         .with_configuration([
             ("delta.logRetentionDuration", Some("interval 1 day")),
+            // As long as a vacuum keeps what was removed: the log need not remember it for longer.
+            ("delta.deletedFileRetentionDuration", Some("interval 1 hour")),
             ("delta.dataSkippingStatsColumns", Some(indexed.as_str())),
         ])
         .with_commit_properties(plain_commit())
@@ -261,21 +291,6 @@ fn check_protocol(table: Table, reader: i32, writer: i32) -> Result<(), CatalogE
     }
     let reason = format!("needs Delta reader version {reader} and writer version {writer}, not 1 and 2");
     Err(CatalogError::Unusable { table: table.name(), reason })
-}
-
-fn add(table: Table, new: &NewFile, modified_millis: i64) -> Add {
-    let below_table = new.file.path.prefix_match(&table_path(table)).expect("files lie below their table");
-    let date = date32_to_datetime(new.file.date_days).map(|datetime| datetime.date().to_string());
-    Add {
-        path: Path::from_iter(below_table).to_string(),
-        partition_values: HashMap::from([(DATE_COLUMN.to_owned(), date)]),
-        size: new.file.size_bytes.cast_signed(),
-        modification_time: modified_millis,
-        data_change: true,
-        stats: Some(new.stats.clone()),
-        tags: new.is_mixed.then(|| HashMap::from([("mixed".to_owned(), Some("true".to_owned()))])),
-        ..Add::default()
-    }
 }
 
 /// A file as the log describes it; none without a date or a row count, which every file of ours has.

@@ -23,7 +23,7 @@ use tokio::sync::{Mutex, Semaphore};
 use tokio::task::{JoinError, spawn_blocking};
 
 use crate::buffer::{Buffer, Prefix};
-use crate::catalog::{Catalog, CatalogError, Committed, Flushed, NewFile};
+use crate::catalog::{Audit, Catalog, CatalogError, Committed, Flushed, NewFile, Replacement};
 use crate::files::{EncodedFile, FileError, Files, Origin};
 use crate::group::Lsn;
 
@@ -128,6 +128,30 @@ impl Flusher {
             tracing::warn!(%error, "shorten table log");
         }
         Ok(true)
+    }
+
+    /// Replaces files of `table`, in its log and for readers; not while a flush of the table runs.
+    ///
+    /// cancel: the commit may have happened; then readers see the older files, which still lie there, until
+    /// the table's next commit.
+    pub async fn replace(&self, table: Table, replacement: &Replacement) -> Result<Committed, CatalogError> {
+        let _turn = self.turns[usize::from(table.id())].lock().await;
+        let committed = self.catalog.replace(table, replacement).await?;
+        self.buffer.swap(table, committed.clone());
+        Ok(committed)
+    }
+
+    /// What the log of `table` says is in use and what has left; readers see it from then on. Not while a
+    /// flush of the table runs, so that no file is between its put and its commit.
+    pub async fn audit(&self, table: Table) -> Result<Audit, CatalogError> {
+        let _turn = self.turns[usize::from(table.id())].lock().await;
+        let audit = self.catalog.audit(table).await?;
+        self.buffer.swap(table, audit.committed.clone());
+        Ok(audit)
+    }
+
+    pub fn store(&self) -> &Arc<dyn ObjectStore> {
+        &self.store
     }
 
     /// Puts everything that is buffered now into files, the ledger last.

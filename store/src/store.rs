@@ -27,6 +27,7 @@ use crate::disk::{Disk, StdDisk};
 use crate::durable_fs::DurableFs;
 use crate::flush::{FlushError, Flusher};
 use crate::group::{Lsn, RequestEntry};
+use crate::maintain::{Background, MaintainConfig, Maintenance};
 use crate::reader::LocalReader;
 use crate::replay::{Recovered, ReplayError, ReplayedLog, replay};
 use crate::schedule::{Schedule, Wakes};
@@ -49,6 +50,8 @@ pub struct StoreConfig {
     pub flush_age_max: Duration,
     /// Bytes of a segment of the write-ahead log. Default [`WalConfig::SEGMENT_BYTES`].
     pub segment_bytes: u64,
+    /// How tables are merged, kept and cleaned.
+    pub maintain: MaintainConfig,
 }
 
 impl Default for StoreConfig {
@@ -58,6 +61,7 @@ impl Default for StoreConfig {
             buffer_bytes_max: 192 << 20,
             flush_age_max: Duration::from_secs(60),
             segment_bytes: WalConfig::SEGMENT_BYTES,
+            maintain: MaintainConfig::default(),
         }
     }
 }
@@ -88,6 +92,9 @@ pub struct Store {
     writer: Writer,
     thread: WriterThread,
     schedule: Schedule,
+    maintenance: Maintenance,
+    /// None when maintenance is not automatic.
+    background: Option<Background>,
     flusher: Arc<Flusher>,
     store: Arc<dyn ObjectStore>,
     buffer_bytes_max: usize,
@@ -113,15 +120,19 @@ impl Store {
     /// [`StoreError::Catalog`] for tables of a newer version. Damage in the log is no error: it is logged,
     /// counted in [`Store::recovered`], and the rest is kept.
     pub async fn open(config: StoreConfig, clock: Arc<dyn Clock>) -> Result<Store, StoreError> {
-        let catalog = |store, collector_id| -> Arc<dyn Catalog> {
-            Arc::new(DeltaCatalog::new(store, collector_id, clock))
+        let catalog = {
+            let clock = Arc::clone(&clock);
+            |store, collector_id| -> Arc<dyn Catalog> {
+                Arc::new(DeltaCatalog::new(store, collector_id, clock))
+            }
         };
-        Store::open_with(config, catalog).await
+        Store::open_with(config, clock, catalog).await
     }
 
     /// As [`Store::open`], with the catalog that `catalog` makes of object store and collector id.
     async fn open_with(
         config: StoreConfig,
+        clock: Arc<dyn Clock>,
         catalog: impl FnOnce(Arc<dyn ObjectStore>, u128) -> Arc<dyn Catalog>,
     ) -> Result<Store, StoreError> {
         let data_dir = DataDir::open(&config.data_dir)?;
@@ -159,6 +170,9 @@ impl Store {
         let publish = publish(Arc::clone(&buffer), Arc::clone(&wakes), flush_at);
         let (writer, thread) = Writer::start(wal, publish).map_err(StoreError::Thread)?;
         let schedule = Schedule::start(&flusher, &wakes, config.flush_age_max);
+        let is_automatic = config.maintain.is_automatic;
+        let maintenance = Maintenance::new(Arc::clone(&flusher), clock, config.maintain);
+        let background = is_automatic.then(|| Background::start(maintenance.clone()));
         tracing::info!(
             data_dir = %config.data_dir.display(),
             records_replayed = recovered.records,
@@ -170,6 +184,8 @@ impl Store {
             writer,
             thread,
             schedule,
+            maintenance,
+            background,
             flusher,
             store,
             buffer_bytes_max,
@@ -203,6 +219,11 @@ impl Store {
         self.status().stats()
     }
 
+    /// The maintenance of the tables, to be run by hand or watched.
+    pub fn maintenance(&self) -> Maintenance {
+        self.maintenance.clone()
+    }
+
     /// Names this collector for ever.
     pub fn collector_id(&self) -> u128 {
         self.data_dir.collector_id()
@@ -233,6 +254,9 @@ impl Store {
         let thread = self.thread;
         if let Err(error) = spawn_blocking(move || thread.stop()).await {
             tracing::error!(%error, "stop the write-ahead log");
+        }
+        if let Some(background) = self.background {
+            background.stop().await;
         }
         self.schedule.stop().await;
         drop(self.data_dir);

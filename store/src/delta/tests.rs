@@ -4,6 +4,7 @@ use meshlake_schema::{SystemClock, UnixNanos};
 use object_store::ObjectStoreExt as _;
 
 use super::*;
+use crate::catalog::NewFile;
 use crate::durable_fs::DurableFs;
 use crate::test_rows::MIDNIGHT;
 

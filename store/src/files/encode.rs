@@ -54,6 +54,11 @@ const NO_DICTIONARY: [&str; 6] =
 const DELTA_PACKED: [&str; 4] =
     ["time_unix_nano", "duration_nano", "observed_time_unix_nano", "start_time_unix_nano"];
 
+/// Footer keys: who wrote the rows, and which records they came in.
+pub(super) const KEY_COLLECTOR: &str = "meshlake.collector";
+pub(super) const KEY_LSN_FIRST: &str = "meshlake.lsn_first";
+pub(super) const KEY_LSN_LAST: &str = "meshlake.lsn_last";
+
 /// One file's bytes, and its Delta statistics as JSON.
 pub(super) struct Encoded {
     pub bytes: Bytes,
@@ -104,12 +109,13 @@ pub(super) fn encode(
     Ok(Encoded { bytes: Bytes::from(std::mem::take(writer.inner_mut())), stats })
 }
 
-fn properties(
+/// How a file of `table` is written.
+pub(super) fn properties(
     table: Table,
     schema: &parquet::schema::types::SchemaDescriptor,
     origin: Origin,
 ) -> Result<WriterProperties, FileError> {
-    let pair = |key: &str, value: String| KeyValue::new(format!("meshlake.{key}"), value);
+    let pair = |key: &str, value: String| KeyValue::new(key.to_owned(), value);
     let builder = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS_MAX))
@@ -121,9 +127,9 @@ fn properties(
         .set_created_by(format!("meshlake {}", env!("CARGO_PKG_VERSION")))
         .set_sorting_columns(Some(sorting_columns(table, schema)?))
         .set_key_value_metadata(Some(vec![
-            pair("lsn_first", origin.lsn_first.to_string()),
-            pair("lsn_last", origin.lsn_last.to_string()),
-            pair("collector", format!("{:032x}", origin.collector_id)),
+            pair(KEY_LSN_FIRST, origin.lsn_first.to_string()),
+            pair(KEY_LSN_LAST, origin.lsn_last.to_string()),
+            pair(KEY_COLLECTOR, format!("{:032x}", origin.collector_id)),
         ]));
     Ok(table
         .columns()
@@ -174,7 +180,7 @@ fn bloom_columns(table: Table) -> &'static [&'static str] {
 }
 
 /// The sort key, as positions among the file's leaf columns.
-fn sorting_columns(
+pub(super) fn sorting_columns(
     table: Table,
     schema: &parquet::schema::types::SchemaDescriptor,
 ) -> Result<Vec<SortingColumn>, FileError> {
@@ -191,7 +197,7 @@ fn sorting_columns(
 
 /// Delta's per-file statistics of the sort key: rows, smallest, largest, nulls. Source: Delta protocol,
 /// "Per-file Statistics"; time stamps are ISO 8601 UTC.
-fn statistics(table: Table, metadata: &ParquetMetaData) -> Value {
+pub(super) fn statistics(table: Table, metadata: &ParquetMetaData) -> Value {
     let (mut min, mut max, mut null_count) = (Map::new(), Map::new(), Map::new());
     for name in table.sort_key() {
         let chunks: Vec<&Statistics> = metadata

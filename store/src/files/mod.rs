@@ -15,8 +15,9 @@
 //! Modules are listed in the order data meets them; imports point only down the list.
 
 mod ledger;
-mod window;
+pub(crate) mod window;
 mod order;
+pub(crate) mod merge;
 mod encode;
 mod gather;
 
@@ -41,6 +42,17 @@ pub(crate) struct Origin {
     pub collector_id: u128,
     pub lsn_first: Lsn,
     pub lsn_last: Lsn,
+}
+
+impl Origin {
+    /// The records of both, which are one collector's.
+    pub fn joined(self, other: Origin) -> Origin {
+        Origin {
+            collector_id: self.collector_id,
+            lsn_first: self.lsn_first.min(other.lsn_first),
+            lsn_last: self.lsn_last.max(other.lsn_last),
+        }
+    }
 }
 
 /// A file in memory, ready to be put.
@@ -106,7 +118,7 @@ impl Files {
 ///
 /// The random part is new at every attempt: a file that a commit of unknown outcome may name is never
 /// written again.
-fn path(table: Table, place: &window::Place, origin: Origin) -> Result<Path, FileError> {
+pub(crate) fn path(table: Table, place: &window::Place, origin: Origin) -> Result<Path, FileError> {
     let date = place.date_text().ok_or_else(|| FileError::Rows(format!("no date for {place:?}")))?;
     let random = crate::data_dir::random_bits()? as u64;
     let (window, first, last) = (place.window_text(), origin.lsn_first, origin.lsn_last);
@@ -115,7 +127,7 @@ fn path(table: Table, place: &window::Place, origin: Origin) -> Result<Path, Fil
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use arrow::array::{Array as _, AsArray as _, RecordBatch};
     use arrow::compute::{cast, concat_batches};
     use arrow::datatypes::{DataType, TimestampMicrosecondType};
@@ -131,20 +143,20 @@ mod tests {
         Origin { collector_id: 0xab, lsn_first: 3, lsn_last: 9 }
     }
 
-    fn encode(table: Table, batches: Vec<TableBatch>) -> Vec<EncodedFile> {
+    pub(crate) fn encode(table: Table, batches: Vec<TableBatch>) -> Vec<EncodedFile> {
         let mut files = Files::plan(table, batches, origin()).expect("rows can be planned");
         std::iter::from_fn(|| files.encode_next().expect("rows can be encoded")).collect()
     }
 
-    fn decode(file: &EncodedFile) -> RecordBatch {
-        let reader = ParquetRecordBatchReaderBuilder::try_new(file.bytes.clone()).expect("a Parquet file");
+    pub(crate) fn decode(file: &Bytes) -> RecordBatch {
+        let reader = ParquetRecordBatchReaderBuilder::try_new(file.clone()).expect("a Parquet file");
         let reader = reader.build().expect("readable");
         let batches: Vec<_> = reader.map(|batch| batch.expect("readable")).collect();
         concat_batches(&batches[0].schema(), &batches).expect("one schema")
     }
 
     /// Every row as bytes that compare equal exactly when the rows are equal; dictionaries as plain text.
-    fn row_bytes(rows: &RecordBatch) -> Vec<Vec<u8>> {
+    pub(crate) fn row_bytes(rows: &RecordBatch) -> Vec<Vec<u8>> {
         let columns: Vec<_> = rows
             .columns()
             .iter()
@@ -183,7 +195,7 @@ mod tests {
             want.sort();
             let files = encode(table, batches);
             assert_eq!(files.len(), 1, "{}", table.name());
-            assert_eq!(row_bytes(&decode(&files[0])), want, "{}", table.name());
+            assert_eq!(row_bytes(&decode(&files[0].bytes)), want, "{}", table.name());
             assert_eq!(files[0].new.file.rows, 50);
         }
     }
@@ -192,7 +204,7 @@ mod tests {
     fn rows_lie_in_the_order_of_the_sort_key() {
         let batches =
             vec![span_rows(&[MIDNIGHT + 5, MIDNIGHT + 1, MIDNIGHT + 3]), span_rows(&[MIDNIGHT + 2; 9])];
-        let read = decode(&encode(Table::Spans, batches)[0]);
+        let read = decode(&encode(Table::Spans, batches)[0].bytes);
         let key = |row: usize| {
             let text = |name: &str| {
                 let column = read.column_by_name(name).expect("a column").as_string::<i32>().clone();
@@ -300,7 +312,7 @@ mod tests {
         let rows: Vec<_> = files
             .iter()
             .map(|file| {
-                let read = decode(file);
+                let read = decode(&file.bytes);
                 let records = read.column_by_name("records").expect("a column");
                 let records = records.as_primitive::<arrow::datatypes::Int64Type>().values().to_vec();
                 (file.new.file.time_min_micros, records)

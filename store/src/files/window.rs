@@ -16,7 +16,7 @@ const MICROS_PER_DAY: i64 = 86_400_000_000;
 
 /// 15 minutes: 96 windows a day is as fine as a query's range usually is, and as many files as a day of a
 /// table should keep after compaction.
-pub(super) const WINDOW_MICROS: i64 = 15 * 60 * 1_000_000;
+pub(crate) const WINDOW_MICROS: i64 = 15 * 60 * 1_000_000;
 
 const _: () = assert!(MICROS_PER_DAY % WINDOW_MICROS == 0, "a window never crosses a date");
 
@@ -25,7 +25,7 @@ pub(super) const WINDOWS_MAX: usize = 64;
 
 /// Where a file belongs: a date, and a window of it unless the file is mixed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
+pub(crate) struct Place {
     /// Days since 1970-01-01.
     pub date_days: i32,
     /// Minutes from midnight to the start of the window.
@@ -33,6 +33,27 @@ pub(super) struct Place {
 }
 
 impl Place {
+    /// Where a file with times in `min_micros..=max_micros` of one date belongs.
+    pub fn of_times(min_micros: i64, max_micros: i64) -> Place {
+        let window = min_micros.div_euclid(WINDOW_MICROS);
+        let is_one_window = max_micros.div_euclid(WINDOW_MICROS) == window;
+        let date_days = min_micros.div_euclid(MICROS_PER_DAY);
+        Place {
+            // No time in a table is further from 1970 than this counts.
+            date_days: i32::try_from(date_days).unwrap_or(i32::MAX),
+            window_minutes: is_one_window.then(|| minutes_of_day(window * WINDOW_MICROS)),
+        }
+    }
+
+    /// The first microsecond after the file's window, or after its date.
+    pub fn end_micros(&self) -> i64 {
+        let midnight = i64::from(self.date_days) * MICROS_PER_DAY;
+        match self.window_minutes {
+            Some(minutes) => midnight + minutes * 60_000_000 + WINDOW_MICROS,
+            None => midnight + MICROS_PER_DAY,
+        }
+    }
+
     pub fn is_mixed(&self) -> bool {
         self.window_minutes.is_none()
     }
@@ -93,6 +114,10 @@ pub(super) fn times(batch: &TableBatch) -> &[i64] {
     column.as_primitive::<TimestampMicrosecondType>().values()
 }
 
+fn minutes_of_day(micros: i64) -> i64 {
+    micros.rem_euclid(MICROS_PER_DAY) / 60_000_000
+}
+
 fn merge_stragglers(
     windows: BTreeMap<i64, Vec<RowIndex>>,
 ) -> Result<BTreeMap<Place, Vec<RowIndex>>, FileError> {
@@ -105,8 +130,7 @@ fn merge_stragglers(
         let date_days = i32::try_from(start_micros.div_euclid(MICROS_PER_DAY))
             .map_err(|_| FileError::Rows(format!("time {start_micros} is beyond the calendar")))?;
         let is_kept = smallest_kept.is_none_or(|smallest| (rows.len(), window) >= smallest);
-        let minutes = start_micros.rem_euclid(MICROS_PER_DAY) / 60_000_000;
-        let place = Place { date_days, window_minutes: is_kept.then_some(minutes) };
+        let place = Place { date_days, window_minutes: is_kept.then(|| minutes_of_day(start_micros)) };
         places.entry(place).or_default().extend(rows);
     }
     Ok(places)

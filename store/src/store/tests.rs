@@ -1,8 +1,10 @@
-//! The store from append to snapshot; crashes at the steps of a flush are in `crash.rs`.
+//! The store from append to snapshot; crashes at the steps of a flush are in `crash.rs`, merging, retention
+//! and vacuum in `maintain.rs`.
 //!
 //! Rows are told apart by their time, so "each row once" is a comparison of lists.
 
 mod crash;
+mod maintain;
 
 use std::fs;
 use std::path::Path;
@@ -24,7 +26,14 @@ use crate::test_rows::{MIDNIGHT, ledger_rows, span_rows};
 fn config(dir: &Path) -> StoreConfig {
     // Flushes happen only when a test asks.
     let flush_age_max = Duration::from_secs(3_600);
-    StoreConfig { data_dir: dir.to_owned(), flush_age_max, segment_bytes: 1 << 20, ..StoreConfig::default() }
+    let maintain = MaintainConfig { is_automatic: false, ..MaintainConfig::default() };
+    StoreConfig {
+        data_dir: dir.to_owned(),
+        flush_age_max,
+        segment_bytes: 1 << 20,
+        maintain,
+        ..StoreConfig::default()
+    }
 }
 
 async fn open(dir: &Path) -> Store {

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 
 use super::*;
-use crate::catalog::{Committed, Flushed};
+use crate::catalog::{Audit, Committed, Flushed, Replacement};
 
 fn copy_dir(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("create");
@@ -24,23 +24,43 @@ fn copy_dir(from: &Path, to: &Path) {
 }
 
 /// What the process would leave behind if it died now.
-fn crashed(dir: &Path) -> tempfile::TempDir {
+pub(super) fn crashed(dir: &Path) -> tempfile::TempDir {
     let copy = tempfile::tempdir().expect("temporary directory");
     copy_dir(dir, copy.path());
     copy
 }
 
 /// A catalog whose next commits fail, before or after they happen, and may tell or not.
-struct Failing {
+pub(super) struct Failing {
     inner: Arc<dyn Catalog>,
-    next: Mutex<Option<Failure>>,
+    pub next: Mutex<Option<Failure>>,
 }
 
 #[derive(Clone, Copy)]
-enum Failure {
+pub(super) enum Failure {
     Before,
     AfterUnknown,
     BeforeUnknown,
+}
+
+impl Failing {
+    async fn fail(
+        &self,
+        table: Table,
+        commit: impl Future<Output = Result<Committed, CatalogError>>,
+    ) -> Result<Committed, CatalogError> {
+        let (table, reason) = (table.name(), "injected".to_owned());
+        let failure = self.next.lock().expect("no panic").take();
+        match failure {
+            None => commit.await,
+            Some(Failure::Before) => Err(CatalogError::NotCommitted { table, reason }),
+            Some(Failure::BeforeUnknown) => Err(CatalogError::Unknown { table, reason }),
+            Some(Failure::AfterUnknown) => {
+                commit.await?;
+                Err(CatalogError::Unknown { table, reason })
+            }
+        }
+    }
 }
 
 #[async_trait]
@@ -50,17 +70,15 @@ impl Catalog for Failing {
     }
 
     async fn commit(&self, table: Table, flushed: &Flushed) -> Result<Committed, CatalogError> {
-        let (table_name, reason) = (table.name(), "injected".to_owned());
-        let failure = self.next.lock().expect("no panic").take();
-        match failure {
-            None => self.inner.commit(table, flushed).await,
-            Some(Failure::Before) => Err(CatalogError::NotCommitted { table: table_name, reason }),
-            Some(Failure::BeforeUnknown) => Err(CatalogError::Unknown { table: table_name, reason }),
-            Some(Failure::AfterUnknown) => {
-                self.inner.commit(table, flushed).await?;
-                Err(CatalogError::Unknown { table: table_name, reason })
-            }
-        }
+        self.fail(table, self.inner.commit(table, flushed)).await
+    }
+
+    async fn replace(&self, table: Table, replacement: &Replacement) -> Result<Committed, CatalogError> {
+        self.fail(table, self.inner.replace(table, replacement)).await
+    }
+
+    async fn audit(&self, table: Table) -> Result<Audit, CatalogError> {
+        self.inner.audit(table).await
     }
 
     async fn tidy(&self, table: Table) -> Result<(), CatalogError> {
@@ -68,13 +86,13 @@ impl Catalog for Failing {
     }
 }
 
-async fn open_failing(dir: &Path) -> (Store, Arc<Failing>) {
+pub(super) async fn open_failing(dir: &Path) -> (Store, Arc<Failing>) {
     open_failing_with(config(dir)).await
 }
 
-async fn open_failing_with(config: StoreConfig) -> (Store, Arc<Failing>) {
+pub(super) async fn open_failing_with(config: StoreConfig) -> (Store, Arc<Failing>) {
     let mut failing = None;
-    let store = Store::open_with(config, |store, collector_id| {
+    let store = Store::open_with(config, Arc::new(SystemClock), |store, collector_id| {
         let inner = Arc::new(DeltaCatalog::new(store, collector_id, Arc::new(SystemClock)));
         let catalog = Arc::new(Failing { inner, next: Mutex::new(None) });
         failing = Some(Arc::clone(&catalog));

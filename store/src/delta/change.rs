@@ -1,0 +1,148 @@
+//! What a change to a table is as a log entry, and how to tell from the table whether it has happened.
+//!
+//! A put may fail without telling whether it happened, and then the log is read again. So each change can be
+//! recognised in what is committed: a flush by the watermark that it moves, a replacement by the files that
+//! are gone.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use arrow::temporal_conversions::date32_to_datetime;
+use deltalake_core::kernel::transaction::CommitData;
+use deltalake_core::kernel::{Action, Add, Remove, Transaction};
+use deltalake_core::protocol::{DeltaOperation, SaveMode};
+use meshlake_schema::Table;
+use meshlake_schema::tables::DATE_COLUMN;
+use object_store::path::Path;
+
+use crate::catalog::{Cause, Committed, Flushed, NewFile, Replacement};
+use crate::data_dir::table_path;
+use crate::snapshot::DataFile;
+
+/// One entry to be.
+pub(super) enum Change<'a> {
+    Flush(&'a Flushed),
+    Replace(&'a Replacement),
+}
+
+/// How a change and a table stand to each other.
+pub(super) enum Standing {
+    /// The change can be put.
+    Open,
+    /// It has happened, or something that makes it needless.
+    Settled,
+    /// It can never be put.
+    Impossible(String),
+}
+
+impl Change<'_> {
+    pub fn standing(&self, committed: &Committed) -> Standing {
+        let replacement = match self {
+            Change::Flush(flushed) if committed.watermark == flushed.after => return Standing::Open,
+            Change::Flush(_) => return Standing::Settled,
+            Change::Replace(replacement) => replacement,
+        };
+        let present: HashSet<&Path> = committed.files.iter().map(|file| &file.path).collect();
+        let mut gone = replacement.removed.iter().filter(|file| !present.contains(&file.path)).peekable();
+        let Some(first_gone) = gone.peek() else { return Standing::Open };
+        let reason = format!("file {} is no longer in the table", first_gone.path);
+        let is_all_gone = gone.count() == replacement.removed.len();
+        let is_all_there = replacement.added.iter().all(|new| present.contains(&new.file.path));
+        if is_all_gone && is_all_there { Standing::Settled } else { Standing::Impossible(reason) }
+    }
+
+    /// What is committed once the change is.
+    pub fn applied(&self, committed: &Committed) -> Committed {
+        let files = committed.files.iter();
+        let (files, added, watermark): (Vec<DataFile>, _, _) = match self {
+            Change::Flush(flushed) => (files.cloned().collect(), &flushed.files, flushed.through),
+            Change::Replace(replacement) => {
+                let removed: HashSet<&Path> = replacement.removed.iter().map(|file| &file.path).collect();
+                let kept = files.filter(|file| !removed.contains(&file.path));
+                (kept.cloned().collect(), &replacement.added, committed.watermark)
+            }
+        };
+        let files = files.into_iter().chain(added.iter().map(|new| new.file.clone())).collect();
+        Committed { files: Arc::new(files), watermark }
+    }
+
+    /// The log entry, made at `millis` since the epoch. A flush moves the watermark of `app_id`.
+    pub fn entry(&self, table: Table, app_id: &str, millis: i64) -> CommitData {
+        let (actions, operation, transactions) = match self {
+            Change::Flush(flushed) => {
+                let adds = flushed.files.iter().map(|new| Action::Add(add(table, new, millis, true)));
+                let operation = DeltaOperation::Write {
+                    mode: SaveMode::Append,
+                    partition_by: Some(vec![DATE_COLUMN.to_owned()]),
+                    predicate: None,
+                };
+                let through =
+                    i64::try_from(flushed.through).expect("2^63 records take longer than the sun lasts");
+                (adds.collect(), operation, vec![Transaction::new(app_id, through)])
+            }
+            Change::Replace(replacement) => {
+                let is_data_change = replacement.cause == Cause::Expire;
+                let removes = replacement
+                    .removed
+                    .iter()
+                    .map(|file| Action::Remove(remove(table, file, millis, is_data_change)));
+                let adds =
+                    replacement.added.iter().map(|new| Action::Add(add(table, new, millis, is_data_change)));
+                (removes.chain(adds).collect(), operation(replacement), Vec::new())
+            }
+        };
+        CommitData::new(actions, operation, HashMap::new(), transactions)
+    }
+}
+
+fn operation(replacement: &Replacement) -> DeltaOperation {
+    match replacement.cause {
+        Cause::Compact => DeltaOperation::Optimize {
+            predicate: None,
+            target_size: replacement.added.iter().map(|new| new.file.size_bytes.cast_signed()).sum(),
+        },
+        Cause::Expire => {
+            let newest = replacement.removed.iter().map(|file| file.date_days).max();
+            let date = newest.and_then(date_text);
+            DeltaOperation::Delete { predicate: date.map(|date| format!("{DATE_COLUMN} <= '{date}'")) }
+        }
+    }
+}
+
+fn add(table: Table, new: &NewFile, modified_millis: i64, is_data_change: bool) -> Add {
+    Add {
+        path: path_in_table(table, &new.file),
+        partition_values: partition_values(&new.file),
+        size: new.file.size_bytes.cast_signed(),
+        modification_time: modified_millis,
+        data_change: is_data_change,
+        stats: Some(new.stats.clone()),
+        tags: new.is_mixed.then(|| HashMap::from([("mixed".to_owned(), Some("true".to_owned()))])),
+        ..Add::default()
+    }
+}
+
+fn remove(table: Table, file: &DataFile, removed_millis: i64, is_data_change: bool) -> Remove {
+    Remove {
+        path: path_in_table(table, file),
+        data_change: is_data_change,
+        deletion_timestamp: Some(removed_millis),
+        extended_file_metadata: Some(true),
+        partition_values: Some(partition_values(file)),
+        size: Some(file.size_bytes.cast_signed()),
+        ..Remove::default()
+    }
+}
+
+fn path_in_table(table: Table, file: &DataFile) -> String {
+    let below_table = file.path.prefix_match(&table_path(table)).expect("files lie below their table");
+    Path::from_iter(below_table).to_string()
+}
+
+fn partition_values(file: &DataFile) -> HashMap<String, Option<String>> {
+    HashMap::from([(DATE_COLUMN.to_owned(), date_text(file.date_days))])
+}
+
+fn date_text(date_days: i32) -> Option<String> {
+    date32_to_datetime(date_days).map(|datetime| datetime.date().to_string())
+}

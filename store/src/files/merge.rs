@@ -1,0 +1,255 @@
+//! Merges sorted files of one table into one sorted file, a slice of rows at a time.
+//!
+//! ```text
+//!   file --batches--> keys --+
+//!   file --batches--> keys --+--> runs of rows, in order --gather--> slice --> Parquet --> parts
+//!   file --batches--> keys --+
+//! ```
+//! The inputs are sorted by the table's sort key, so the smallest next row is at the head of one of them,
+//! and mostly a run of rows follows it: files of successive flushes hold the same services at later times.
+//! Runs are copied, not rows. Sorting all rows anew would need them in memory at once.
+//!
+//! Limits: holds one batch of each input, one slice, and the compressed pages of one row group: with 16
+//! inputs some 100 to 200 MB of spans.
+
+mod input;
+mod sorted;
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::compute::cast;
+use bytes::Bytes;
+use meshlake_schema::{Table, TableBatch};
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::arrow::{ArrowSchemaConverter, ArrowWriter};
+
+use super::{FileError, Origin, encode};
+use sorted::SortedRows;
+
+pub(crate) use input::Source;
+
+/// Bytes of the file under way that are handed out at once.
+const PART_BYTES: usize = 8 << 20;
+
+/// A merge under way.
+pub(crate) struct Merge {
+    table: Table,
+    rows: SortedRows,
+    writer: ArrowWriter<Vec<u8>>,
+    rows_done: u64,
+}
+
+/// All rows of `sources` in the columns of today, and the records that they came in; for tables of few rows.
+///
+/// # Errors
+/// As [`Merge::open`].
+pub(crate) fn read_rows(table: Table, sources: Vec<Source>) -> Result<(Vec<TableBatch>, Origin), FileError> {
+    let mut rows = SortedRows::open(table, sources)?;
+    let mut batches = Vec::new();
+    while let Some(slice) = rows.next_slice()? {
+        let columns = slice.columns().iter().zip(table.schema().fields());
+        let columns = columns.map(|(column, field)| cast(column, field.data_type()));
+        let slice = RecordBatch::try_new(table.schema().clone(), columns.collect::<Result<_, _>>()?)?;
+        batches.push(TableBatch::try_new(table, slice).map_err(|error| FileError::Rows(error.to_string()))?);
+    }
+    Ok((batches, rows.origin()))
+}
+
+/// What a merge hands out.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// The next bytes of the file; may be none, so that a caller can stop between slices.
+    Part(Bytes),
+    /// The last bytes of the file.
+    End(Bytes, Merged),
+}
+
+/// The file that a merge made.
+#[derive(Debug)]
+pub(crate) struct Merged {
+    pub rows: u64,
+    /// Delta statistics as JSON.
+    pub stats: String,
+}
+
+impl Merge {
+    /// Opens `sources`, files of `table`.
+    ///
+    /// # Errors
+    /// [`FileError::Rows`] for a file that is not sorted by the table's key, is another collector's, or has
+    /// columns that this version does not know: to be left alone.
+    pub fn open(table: Table, sources: Vec<Source>) -> Result<Self, FileError> {
+        let rows = SortedRows::open(table, sources)?;
+        let parquet_schema = ArrowSchemaConverter::new().convert(rows.schema())?;
+        let options = ArrowWriterOptions::new()
+            .with_properties(encode::properties(table, &parquet_schema, rows.origin())?)
+            .with_skip_arrow_metadata(true);
+        let writer = ArrowWriter::try_new_with_options(Vec::new(), Arc::clone(rows.schema()), options)?;
+        Ok(Merge { table, rows, writer, rows_done: 0 })
+    }
+
+    /// The records of all inputs.
+    pub fn origin(&self) -> Origin {
+        self.rows.origin()
+    }
+
+    pub fn rows_done(&self) -> u64 {
+        self.rows_done
+    }
+
+    /// Merges some more rows. Takes some 50 ms; run it where blocking is allowed. Not to be called again
+    /// after [`Step::End`].
+    pub fn step(&mut self) -> Result<Step, FileError> {
+        let Some(slice) = self.rows.next_slice()? else { return self.end() };
+        self.rows_done += slice.num_rows() as u64;
+        self.writer.write(&slice)?;
+        let is_due = self.writer.inner().len() >= PART_BYTES;
+        let part = if is_due { std::mem::take(self.writer.inner_mut()) } else { Vec::new() };
+        Ok(Step::Part(Bytes::from(part)))
+    }
+
+    fn end(&mut self) -> Result<Step, FileError> {
+        let metadata = self.writer.finish()?;
+        let rows = u64::try_from(metadata.file_metadata().num_rows()).unwrap_or_default();
+        if rows != self.rows.rows_total() {
+            return Err(FileError::Rows(format!("merged {} rows into {rows}", self.rows.rows_total())));
+        }
+        let stats = encode::statistics(self.table, &metadata).to_string();
+        // Finishing has flushed; `into_inner` would write the footer a second time.
+        let bytes = Bytes::from(std::mem::take(self.writer.inner_mut()));
+        Ok(Step::End(bytes, Merged { rows, stats }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Array as _, AsArray as _};
+    use arrow::datatypes::TimestampMicrosecondType;
+
+    use super::input::Keys;
+    use super::*;
+    use crate::files::tests::{decode, encode, row_bytes};
+    use crate::test_rows::{MIDNIGHT, rows, span_rows};
+
+    fn source(table: Table, times: &[i64]) -> Source {
+        let files = encode(table, vec![rows(table, times)]);
+        assert_eq!(files.len(), 1, "the times are of one window");
+        Source::Bytes(files[0].bytes.clone())
+    }
+
+    fn merge(table: Table, sources: Vec<Source>) -> (RecordBatch, Merged, Origin) {
+        let mut merge = Merge::open(table, sources).expect("files of ours");
+        let origin = merge.origin();
+        let mut file = Vec::new();
+        loop {
+            match merge.step().expect("rows merge") {
+                Step::Part(part) => file.extend_from_slice(&part),
+                Step::End(part, merged) => {
+                    file.extend_from_slice(&part);
+                    return (decode(&Bytes::from(file)), merged, origin);
+                }
+            }
+        }
+    }
+
+    fn times(rows: &RecordBatch) -> Vec<i64> {
+        let times = rows.column_by_name("time").expect("a column");
+        times.as_primitive::<TimestampMicrosecondType>().values().to_vec()
+    }
+
+    #[test]
+    fn every_table_merges_into_the_same_rows_in_order() {
+        for table in Table::ALL {
+            // Three files whose rows interleave, of more than one batch and slice together.
+            let files = [0, 1, 2].map(|n| (0..7_000).map(|i| MIDNIGHT + i * 3 + n).collect::<Vec<i64>>());
+            let sources = files.iter().map(|times| source(table, times)).collect();
+            let (merged, made, origin) = merge(table, sources);
+            let inputs = files.iter().flat_map(|times| row_bytes(rows(table, times).rows()));
+            let mut want: Vec<_> = inputs.collect();
+            want.sort();
+            if table != Table::Ledger {
+                assert!(row_bytes(&merged) == want, "{} has other rows", table.name());
+                assert_eq!(made.rows, 21_000);
+            }
+            assert_eq!((origin.lsn_first, origin.lsn_last), (3, 9));
+            let keys = Keys::new(table, merged.schema_ref()).expect("key columns").of(&merged).expect("keys");
+            assert!(keys.iter().is_sorted(), "{} is not sorted", table.name());
+        }
+    }
+
+    #[test]
+    fn one_file_after_another_is_merged_in_long_runs() {
+        let (first, second) = (vec![MIDNIGHT; 9], vec![MIDNIGHT + 1; 9]);
+        let sources = vec![source(Table::Spans, &first), source(Table::Spans, &second)];
+        let (merged, made, _) = merge(Table::Spans, sources);
+        assert_eq!(made.rows, 18);
+        assert_eq!(times(&merged).iter().filter(|time| **time == MIDNIGHT).count(), 9);
+        let stats: serde_json::Value = serde_json::from_str(&made.stats).expect("JSON");
+        assert_eq!(stats["numRecords"], 18);
+        assert_eq!(stats["maxValues"]["time"], "2026-11-23T00:00:00.000001Z");
+    }
+
+    /// A file as it was before its table had the column `name`.
+    fn older_file(name: &str, times: &[i64]) -> Source {
+        let newer = decode(&encode(Table::Spans, vec![span_rows(times)])[0].bytes);
+        let kept: Vec<usize> =
+            (0..newer.num_columns()).filter(|i| newer.schema().field(*i).name() != name).collect();
+        let older = newer.project(&kept).expect("columns exist");
+        let schema = ArrowSchemaConverter::new().convert(&older.schema()).expect("plain types");
+        let origin = Origin { collector_id: 0xab, lsn_first: 1, lsn_last: 2 };
+        let options = ArrowWriterOptions::new()
+            .with_properties(encode::properties(Table::Spans, &schema, origin).expect("sort columns"))
+            .with_skip_arrow_metadata(true);
+        let mut writer =
+            ArrowWriter::try_new_with_options(Vec::new(), older.schema(), options).expect("a writer");
+        writer.write(&older).expect("rows");
+        Source::Bytes(Bytes::from(writer.into_inner().expect("a file")))
+    }
+
+    #[test]
+    fn a_column_that_an_older_file_lacks_is_null_there() {
+        for name in ["http_route", "trace_id"] {
+            let sources = vec![older_file(name, &[MIDNIGHT; 3]), source(Table::Spans, &[MIDNIGHT + 1; 3])];
+            let (merged, _, origin) = merge(Table::Spans, sources);
+            assert_eq!((origin.lsn_first, origin.lsn_last), (1, 9));
+            let column = merged.column_by_name(name).expect("today's column");
+            for (row, time) in times(&merged).into_iter().enumerate().filter(|(_, time)| *time == MIDNIGHT) {
+                assert!(column.is_null(row), "{name} at {time}");
+            }
+            // Test rows have every third value of an optional column null.
+            let nulls = if name == "trace_id" { 3 } else { 4 };
+            assert_eq!(column.null_count(), nulls, "{name}");
+        }
+    }
+
+    #[test]
+    fn files_of_others_are_refused() {
+        let refused = |sources| Merge::open(Table::Spans, sources).err().expect("refused").to_string();
+        let unsorted = decode(&encode(Table::Spans, vec![span_rows(&[MIDNIGHT])])[0].bytes);
+        let mut writer = ArrowWriter::try_new(Vec::new(), unsorted.schema(), None).expect("a writer");
+        writer.write(&unsorted).expect("rows");
+        let unsorted = Source::Bytes(Bytes::from(writer.into_inner().expect("a file")));
+        assert!(refused(vec![unsorted]).contains("not sorted by the table's key"));
+
+        let newer = source(Table::Logs, &[MIDNIGHT]);
+        assert!(refused(vec![newer]).contains("is not known to this version"));
+        assert!(refused(vec![Source::Bytes(Bytes::from_static(b"PAR1"))]).contains("Parquet"));
+    }
+
+    #[test]
+    fn what_was_merged_is_merged_again() {
+        let sources = vec![source(Table::Logs, &[MIDNIGHT]), source(Table::Logs, &[MIDNIGHT + 1])];
+        let mut first = Merge::open(Table::Logs, sources).expect("files of ours");
+        let mut bytes = Vec::new();
+        loop {
+            match first.step().expect("rows merge") {
+                Step::Part(part) => bytes.extend_from_slice(&part),
+                Step::End(part, _) => break bytes.extend_from_slice(&part),
+            }
+        }
+        let sources = vec![Source::Bytes(Bytes::from(bytes)), source(Table::Logs, &[MIDNIGHT + 2])];
+        let (merged, _, _) = merge(Table::Logs, sources);
+        assert_eq!(times(&merged), [MIDNIGHT, MIDNIGHT + 1, MIDNIGHT + 2]);
+    }
+}

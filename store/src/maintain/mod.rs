@@ -1,0 +1,261 @@
+//! Keeps tables few-filed, young and clean: merges small files, drops old dates, deletes what is unused.
+//!
+//! ```text
+//!   plan: files of one window -> merge on a quiet thread -> put -> commit (remove + add, no row changes)
+//!   retain: whole dates past their age                          -> commit (remove)
+//!   vacuum: files that no commit has named for an hour          -> delete
+//! ```
+//! Nothing here is needed for an answer to be right. A commit takes the table's turn with flushes, the work
+//! before it does not: its inputs never change, and whether they are still in the table is checked by the
+//! commit. Readers hold snapshots whose files stay for an hour after they left.
+//!
+//! One pass at a time over all tables, on one thread. Limits: files that cannot be merged (damage, another
+//! program's) are left alone until the process starts again.
+
+mod plan;
+mod compact;
+mod retain;
+mod vacuum;
+mod progress;
+mod background;
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use meshlake_schema::{Clock, Table};
+use object_store::ObjectStoreExt as _;
+use object_store::path::Path;
+use thiserror::Error;
+
+use crate::catalog::{CatalogError, Cause, NewFile, Replacement};
+use crate::flush::Flusher;
+use crate::snapshot::DataFile;
+use compact::{CompactError, Job};
+
+pub(crate) use background::Background;
+pub use plan::Effort;
+pub use progress::{MaintainStats, Progress, Work};
+
+/// How tables are maintained.
+#[derive(Debug, Clone)]
+pub struct MaintainConfig {
+    /// Whether it happens by itself. Off, [`Maintenance::run`] still works. Default on.
+    pub is_automatic: bool,
+    /// For how many days of a row's `time` each table keeps it, in the order of [`Table::ALL`]; none keeps
+    /// for ever. Default 30, the ledger for ever.
+    pub retention_days: [Option<u32>; Table::ALL.len()],
+}
+
+impl Default for MaintainConfig {
+    fn default() -> Self {
+        let days = |table| if table == Table::Ledger { None } else { Some(30) };
+        MaintainConfig { is_automatic: true, retention_days: Table::ALL.map(days) }
+    }
+}
+
+/// Why a pass ended early. The tables are whole; the next pass goes on.
+#[derive(Debug, Error)]
+pub enum MaintainError {
+    #[error("table {table}: {cause}")]
+    Compact { table: &'static str, cause: CompactError },
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    #[error("vacuum table {table}: {cause}")]
+    Vacuum { table: &'static str, cause: object_store::Error },
+}
+
+/// The maintenance of one store. Clones share it.
+#[derive(Clone)]
+pub struct Maintenance {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    flusher: Arc<Flusher>,
+    clock: Arc<dyn Clock>,
+    config: MaintainConfig,
+    /// Held by the pass that runs.
+    pass: tokio::sync::Mutex<()>,
+    is_stopping: Arc<AtomicBool>,
+    /// Files that could not be merged.
+    left_alone: Mutex<HashSet<Path>>,
+    work: Work,
+}
+
+impl std::fmt::Debug for Maintenance {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Maintenance").field("config", &self.shared.config).finish_non_exhaustive()
+    }
+}
+
+impl Maintenance {
+    pub(crate) fn new(flusher: Arc<Flusher>, clock: Arc<dyn Clock>, config: MaintainConfig) -> Self {
+        let shared = Shared {
+            flusher,
+            clock,
+            config,
+            pass: tokio::sync::Mutex::new(()),
+            is_stopping: Arc::default(),
+            left_alone: Mutex::default(),
+            work: Work::default(),
+        };
+        Maintenance { shared: Arc::new(shared) }
+    }
+
+    /// One whole pass: drops what is too old, merges until nothing is left to merge, deletes what is unused.
+    /// Waits for a pass that runs already.
+    ///
+    /// cancel: what was committed stays; a merge under way is thrown away.
+    ///
+    /// # Errors
+    /// The first one. Trying again helps, unless the catalog says [`CatalogError::Unusable`].
+    pub async fn run(&self, effort: Effort) -> Result<(), MaintainError> {
+        let _pass = self.shared.pass.lock().await;
+        self.shared.retain().await?;
+        self.shared.compact(effort).await?;
+        self.shared.vacuum().await
+    }
+
+    /// What the pass that runs has done so far.
+    pub fn progress(&self) -> Progress {
+        self.shared.work.progress()
+    }
+
+    /// What all passes have done.
+    pub fn stats(&self) -> MaintainStats {
+        self.shared.work.stats()
+    }
+
+    /// Ends a merge that runs at its next slice; no other begins.
+    fn stop(&self) {
+        self.shared.is_stopping.store(true, Ordering::Release);
+    }
+}
+
+impl Shared {
+    fn now_micros(&self) -> i64 {
+        self.clock.now().micros()
+    }
+
+    fn files(&self, table: Table) -> Arc<Vec<DataFile>> {
+        let tables = self.flusher.buffer().snapshot();
+        Arc::clone(&tables[usize::from(table.id())].files)
+    }
+
+    /// Merges round by round: what one round made, the next may merge again.
+    async fn compact(&self, effort: Effort) -> Result<(), MaintainError> {
+        loop {
+            let mut jobs: Vec<(Table, Vec<DataFile>)> = Vec::new();
+            for table in Table::ALL {
+                let left_alone = self.left_alone().clone();
+                let merges = plan::merges(&self.files(table), &left_alone, self.now_micros(), effort);
+                jobs.extend(merges.into_iter().map(|files| (table, files)));
+            }
+            if jobs.is_empty() {
+                return Ok(());
+            }
+            let _round = self.work.begin(&jobs);
+            for (table, files) in jobs {
+                if self.is_stopping.load(Ordering::Acquire) {
+                    return Ok(());
+                }
+                self.merge(table, files).await?;
+            }
+        }
+    }
+
+    async fn merge(&self, table: Table, inputs: Vec<DataFile>) -> Result<(), MaintainError> {
+        let failed = |cause| MaintainError::Compact { table: table.name(), cause };
+        let merging = self.work.merging(table, &inputs);
+        let job = Job {
+            table,
+            inputs: inputs.clone(),
+            store: Arc::clone(self.flusher.store()),
+            is_stopping: Arc::clone(&self.is_stopping),
+            on_rows: Box::new(merging.on_rows()),
+        };
+        let added = match compact::compact(job).await {
+            Ok(added) => added,
+            Err(CompactError::Stopped) => return Ok(()),
+            Err(CompactError::Files(reason)) => {
+                self.leave_alone(table, &inputs, &reason);
+                return Ok(());
+            }
+            Err(cause) => {
+                self.work.count_failure();
+                return Err(failed(cause));
+            }
+        };
+        let replacement = Replacement { removed: inputs, added, cause: Cause::Compact };
+        match self.flusher.replace(table, &replacement).await {
+            Ok(_) => {
+                merging.done(&replacement);
+                Ok(())
+            }
+            Err(error) => {
+                self.work.count_failure();
+                if matches!(error, CatalogError::NotCommitted { .. }) {
+                    self.remove(&replacement.added).await;
+                }
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Files that no pass should touch again; they are read as before.
+    fn leave_alone(&self, table: Table, files: &[DataFile], reason: &str) {
+        self.work.count_failure();
+        let paths: Vec<&str> = files.iter().map(|file| file.path.as_ref()).collect();
+        tracing::error!(table = table.name(), reason, files = ?paths, "leave files unmerged");
+        self.left_alone().extend(files.iter().map(|file| file.path.clone()));
+    }
+
+    fn left_alone(&self) -> std::sync::MutexGuard<'_, HashSet<Path>> {
+        self.left_alone.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Removes files that no commit names; what cannot be removed is left to a vacuum.
+    async fn remove(&self, files: &[NewFile]) {
+        for new in files {
+            if let Err(error) = self.flusher.store().delete(&new.file.path).await {
+                tracing::warn!(path = %new.file.path, %error, "remove unnamed file");
+            }
+        }
+    }
+
+    async fn retain(&self) -> Result<(), MaintainError> {
+        let Some(newest_days) = self.newest_days() else { return Ok(()) };
+        for (table, days) in Table::ALL.into_iter().zip(self.config.retention_days) {
+            let Some(days) = days else { continue };
+            let removed = retain::expired(&self.files(table), newest_days, days);
+            if removed.is_empty() {
+                continue;
+            }
+            let replacement = Replacement { removed, added: Vec::new(), cause: Cause::Expire };
+            self.flusher.replace(table, &replacement).await?;
+            self.work.count_expired(table, &replacement.removed);
+        }
+        Ok(())
+    }
+
+    /// The date of the newest row in files of any table whose times are those of telemetry, not in the
+    /// future; see `retain.rs`.
+    fn newest_days(&self) -> Option<i32> {
+        let tables = Table::ALL.into_iter().filter(|table| *table != Table::Ledger);
+        let newest = tables.filter_map(|table| self.files(table).iter().map(|file| file.date_days).max());
+        let today = self.clock.now().days();
+        newest.max().map(|days| days.min(today))
+    }
+
+    async fn vacuum(&self) -> Result<(), MaintainError> {
+        for table in Table::ALL {
+            let audit = self.flusher.audit(table).await?;
+            let vacuumed =
+                vacuum::vacuum(self.flusher.store().as_ref(), table, &audit, self.now_micros()).await;
+            let vacuumed = vacuumed.map_err(|cause| MaintainError::Vacuum { table: table.name(), cause })?;
+            self.work.count_vacuumed(table, vacuumed);
+        }
+        Ok(())
+    }
+}

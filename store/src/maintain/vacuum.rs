@@ -1,0 +1,69 @@
+//! Deletes files that no commit names any more, or never did.
+//!
+//! A snapshot taken before a file left may still read it, and a file is put before its commit names it; both
+//! take less than [`KEPT_FOR`]. Since when a file is of no use comes from the log, where it has left; a file
+//! that the log does not know was left behind by a crash (or left the log long ago), and its own time counts.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use meshlake_schema::Table;
+use object_store::path::Path;
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _};
+
+use crate::catalog::Audit;
+use crate::data_dir::table_path;
+
+/// An hour: longer than any query may run and than any flush takes between its files and its commit.
+pub(super) const KEPT_FOR: Duration = Duration::from_secs(3_600);
+
+/// Deletions at the same time; each is one system call.
+const DELETIONS: usize = 4;
+
+/// What a vacuum deleted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Vacuumed {
+    pub files: u64,
+    pub bytes: u64,
+}
+
+/// Deletes what `audit` says is of no use for [`KEPT_FOR`] at `now_micros`.
+///
+/// # Errors
+/// When the table cannot be listed; a file that cannot be deleted is logged and left for the next time.
+pub(super) async fn vacuum(
+    store: &dyn ObjectStore,
+    table: Table,
+    audit: &Audit,
+    now_micros: i64,
+) -> object_store::Result<Vacuumed> {
+    let in_use: HashSet<&Path> = audit.committed.files.iter().map(|file| &file.path).collect();
+    let kept_micros = i64::try_from(KEPT_FOR.as_micros()).expect("an hour");
+    let is_useless = |object: &ObjectMeta| {
+        let recorded = audit.removed.get(&object.location).copied();
+        let since = recorded.filter(|micros| *micros > 0).unwrap_or(object.last_modified.timestamp_micros());
+        is_data_file(table, &object.location)
+            && !in_use.contains(&object.location)
+            && since.saturating_add(kept_micros) <= now_micros
+    };
+    let objects: Vec<ObjectMeta> = store.list(Some(&table_path(table))).try_collect().await?;
+    let deleted = stream::iter(objects.into_iter().filter(is_useless)).map(|object| async move {
+        let deleted = store.delete(&object.location).await;
+        if let Err(error) = &deleted {
+            tracing::warn!(path = %object.location, %error, "delete a file that is no longer in use");
+        }
+        deleted.ok().map(|()| object.size)
+    });
+    let deleted: Vec<Option<u64>> = deleted.buffer_unordered(DELETIONS).collect().await;
+    let sizes = || deleted.iter().flatten();
+    Ok(Vacuumed { files: sizes().count() as u64, bytes: sizes().sum() })
+}
+
+/// Whether `path` is a Parquet file in a partition of the table, not part of its log.
+fn is_data_file(table: Table, path: &Path) -> bool {
+    let Some(parts) = path.prefix_match(&table_path(table)) else { return false };
+    let parts: Vec<_> = parts.collect();
+    let is_in_partition = parts.first().is_some_and(|part| part.as_ref().starts_with("date="));
+    is_in_partition && parts.len() == 2 && parts[1].as_ref().ends_with(".parquet")
+}
