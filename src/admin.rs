@@ -1,8 +1,10 @@
-//! `/healthz`, `/readyz` and `/metrics` of this process.
+//! `/healthz`, `/readyz`, `/metrics` and `/maintain` of this process.
 //!
 //! They have a listener of their own, so that they answer while the others are overloaded, and so that
 //! metrics are not shown to whoever may send data. Prometheus text exposition format 0.0.4, written by hand:
 //! the numbers are kept by the parts themselves, a registry would only hold them twice.
+
+mod maintain;
 
 use std::fmt::{Display, Write as _};
 use std::sync::Arc;
@@ -14,7 +16,9 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use meshlake_collector::{CollectorStats, StatsHandle};
-use meshlake_store::{StoreStats, StoreStatus};
+use meshlake_store::{MaintainStats, Maintenance, StoreStats, StoreStatus};
+
+pub use maintain::MaintainStatus;
 
 /// What the handlers read.
 #[derive(Clone)]
@@ -22,6 +26,7 @@ pub struct AdminState {
     /// False from the moment the process is told to stop.
     pub accepting: Arc<AtomicBool>,
     pub store: StoreStatus,
+    pub maintenance: Maintenance,
     pub collector: StatsHandle,
 }
 
@@ -30,6 +35,7 @@ pub fn router(state: AdminState) -> Router {
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
+        .route("/maintain", get(maintain::status).post(maintain::run))
         .with_state(state)
 }
 
@@ -47,6 +53,7 @@ async fn metrics(State(state): State<AdminState>) -> Response {
     let mut page = Page::default();
     collector_metrics(&mut page, &state.collector.read());
     store_metrics(&mut page, &state.store.stats());
+    maintain_metrics(&mut page, &state.maintenance);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], page.text).into_response()
 }
 
@@ -143,6 +150,33 @@ fn store_metrics(page: &mut Page, stats: &StoreStats) {
     for table in &stats.tables {
         page.sample("meshlake_table_files", &[("table", table.table.name())], table.files);
     }
+}
+
+fn maintain_metrics(page: &mut Page, maintenance: &Maintenance) {
+    let progress = maintenance.progress();
+    page.single(
+        "meshlake_merge_rows",
+        "gauge",
+        "Rows of the round of merges that runs.",
+        progress.rows_total,
+    );
+    page.single("meshlake_merge_rows_done", "gauge", "Those that are merged.", progress.rows_done);
+    let stats: MaintainStats = maintenance.stats();
+    let counters = [
+        ("merges_total", "Merges of files committed.", stats.merges),
+        ("merge_failures_total", "Merges that failed; their files are as they were.", stats.failures),
+        ("merged_files_total", "Files merged away.", stats.files_in),
+        ("merged_rows_total", "Rows rewritten by merges.", stats.rows),
+        ("merge_read_bytes_total", "Bytes of files merged away.", stats.bytes_in),
+        ("merge_written_bytes_total", "Bytes of files that merges made.", stats.bytes_out),
+        ("expired_rows_total", "Rows dropped for their age.", stats.rows_expired),
+        ("deleted_files_total", "Unused files deleted.", stats.files_deleted),
+        ("deleted_bytes_total", "Their bytes.", stats.bytes_deleted),
+    ];
+    for (name, help, value) in counters {
+        page.single(&format!("meshlake_{name}"), "counter", help, value);
+    }
+    page.single("meshlake_merge_seconds_total", "counter", "Time spent merging.", stats.nanos as f64 / 1e9);
 }
 
 /// The text that is being written. Label values come from closed lists, so they need no escaping.

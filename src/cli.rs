@@ -20,6 +20,8 @@ pub enum Command {
     Demo(DemoArgs),
     /// Ask a running meshlake in SQL and print the answer as CSV.
     Sql(SqlArgs),
+    /// Merge the files of every window, drop old rows and delete unused files, now.
+    Maintain(ServeArgs),
     /// Check the configuration and print it as it would be used.
     CheckConfig(ServeArgs),
 }

@@ -3,6 +3,7 @@
 //! Modules are listed so that imports point only down the list.
 
 mod sql;
+mod maintain;
 mod serve;
 mod demo;
 mod admin;
@@ -44,6 +45,13 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Sql(args) => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(sql::run(&args))
+        }
+        Command::Maintain(args) => {
+            let mut config = load(&args)?;
+            // The bar and the summary say what lower levels would, and lines would tear the bar.
+            "warn".clone_into(&mut config.telemetry.log);
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+            runtime.block_on(maintain::run(&config))
         }
         Command::CheckConfig(args) => {
             let config = load(&args)?;

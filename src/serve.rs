@@ -178,14 +178,7 @@ impl Server {
     async fn start(config: &Config, sockets: Sockets, query: tokio::runtime::Handle) -> Result<Server> {
         let addresses = sockets.addresses()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let store_config = StoreConfig {
-            data_dir: config.store.data_dir.clone(),
-            buffer_bytes_max: usize::try_from(config.store.buffer_bytes_max)
-                .context("store.buffer_bytes_max")?,
-            flush_age_max: Duration::from_secs(config.store.flush_age_max_seconds),
-            ..StoreConfig::default()
-        };
-        let store = Store::open(store_config, clock.clone()).await?;
+        let store = Store::open(store_config(config)?, clock.clone()).await?;
         let listeners = Listeners {
             otlp_grpc: tokio::net::TcpListener::from_std(sockets.otlp_grpc)?,
             otlp_http: tokio::net::TcpListener::from_std(sockets.otlp_http)?,
@@ -212,6 +205,7 @@ impl Server {
         let state = AdminState {
             accepting: accepting.clone(),
             store: store.status(),
+            maintenance: store.maintenance(),
             collector: collector.stats_handle(),
         };
         let admin = admin::router(state);
@@ -240,6 +234,20 @@ impl Server {
         self.store.close().await;
         tracing::info!(elapsed_ms = started.elapsed().as_millis(), "closed the store");
     }
+}
+
+/// How the store is run, also by `meshlake maintain`.
+///
+/// # Errors
+/// A size that this machine cannot address.
+pub fn store_config(config: &Config) -> Result<StoreConfig> {
+    Ok(StoreConfig {
+        data_dir: config.store.data_dir.clone(),
+        buffer_bytes_max: usize::try_from(config.store.buffer_bytes_max).context("store.buffer_bytes_max")?,
+        flush_age_max: Duration::from_secs(config.store.flush_age_max_seconds),
+        maintain: config.maintain.store_config(),
+        ..StoreConfig::default()
+    })
 }
 
 fn engine_config(config: &Config) -> Result<EngineConfig> {

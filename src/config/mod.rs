@@ -5,6 +5,7 @@
 //! `__` are none of ours (Kubernetes injects `MESHLAKE_SERVICE_HOST` and the like into every pod).
 //! Limits: sections do not nest; lists are not used.
 
+mod maintain;
 mod overlay;
 
 use std::fmt;
@@ -14,12 +15,15 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
+pub use maintain::MaintainSection;
+
 /// All of it. Field docs are the reference; `deploy/meshlake.toml` shows every key with its default.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     pub collector: meshlake_collector::CollectorConfig,
     pub store: StoreSection,
+    pub maintain: MaintainSection,
     pub query: QuerySection,
     pub admin: AdminSection,
     pub telemetry: TelemetrySection,
@@ -177,6 +181,7 @@ impl Config {
     /// Problems that types cannot tell.
     fn check(&self, problems: &mut Vec<String>) {
         problems.extend(self.collector.problems());
+        problems.extend(self.maintain.problems());
         for (key, address) in [("query.http", &self.query.http), ("admin.http", &self.admin.http)] {
             if address.parse::<SocketAddr>().is_err() {
                 problems.push(format!("{key}: {address:?} is not an address and port"));
