@@ -75,6 +75,18 @@ impl SimDisk {
         state.power_off_at = Some(state.operations + operations);
     }
 
+    /// The power is back and nothing was lost: only the process had died.
+    pub fn power_on(&self) {
+        let mut state = self.lock();
+        state.power_off_at = None;
+        (state.failing_syncs, state.failing_dir_syncs, state.free_bytes) = (0..0, 0..0, FREE_BYTES);
+    }
+
+    /// Whether the last operation still worked.
+    pub fn is_on(&self) -> bool {
+        self.lock().is_on()
+    }
+
     /// Writes, syncs and changes of names so far, to choose crash points from.
     pub fn operations(&self) -> u64 {
         self.lock().operations
@@ -239,6 +251,10 @@ impl Disk for SimDisk {
 }
 
 impl State {
+    fn is_on(&self) -> bool {
+        self.power_off_at.is_none_or(|last| self.operations <= last)
+    }
+
     fn operate(&mut self) -> io::Result<()> {
         self.operations += 1;
         match self.power_off_at {
@@ -278,7 +294,7 @@ impl SimFile {
 impl DiskFile for SimFile {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let mut state = self.disk.lock();
-        let was_on = state.power_off_at.is_none_or(|last| state.operations <= last);
+        let was_on = state.is_on();
         let written = state.operate();
         if written.is_ok() || was_on {
             let change = Change::Write { offset: offset as usize, bytes: bytes.to_vec() };
