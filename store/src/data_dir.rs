@@ -10,7 +10,7 @@
 //! The lock is flock(2), not the existence of a file: the kernel drops it when the process dies, so a
 //! crash never leaves a directory locked. Limits: flock does not hold between machines on NFS.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -20,7 +20,7 @@ use rustix::io::Errno;
 use rustix::rand::{GetRandomFlags, getrandom};
 use thiserror::Error;
 
-use crate::durable_fs::make_dir;
+use crate::disk::{Disk, sync_dir_and_parents};
 
 const LOCK_FILE: &str = "LOCK";
 const COLLECTOR_ID_FILE: &str = "collector_id";
@@ -47,27 +47,14 @@ pub struct DataDir {
 
 impl DataDir {
     /// Locks `root` for this process, making the directory and its collector id when they are missing.
+    /// `disk` is the real one: a lock is the kernel's business.
     ///
     /// # Errors
     /// [`DataDirError::InUse`] while another process (or another [`DataDir`]) has it.
-    pub fn open(root: &Path) -> Result<Self, DataDirError> {
-        let io = |verb, name| move |cause| DataDirError::Io { path: root.to_owned(), verb, name, cause };
-        make_dir(root).map_err(io("create", "the directory"))?;
+    pub fn open(disk: &dyn Disk, root: &Path) -> Result<Self, DataDirError> {
+        disk.create_dir_all(root).map_err(DataDirError::io(root, "create", "the directory"))?;
         let lock = lock(root)?;
-        for name in ["wal", "tables"] {
-            make_dir(&root.join(name)).map_err(io("create", name))?;
-        }
-        // What a killed predecessor made may not be durable yet.
-        File::open(root).and_then(|dir| dir.sync_all()).map_err(io("sync", "the directory"))?;
-        let collector_id = match fs::read_to_string(root.join(COLLECTOR_ID_FILE)) {
-            Ok(text) => {
-                parse_collector_id(&text).ok_or(DataDirError::CollectorId { path: root.to_owned(), text })?
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                make_collector_id(root).map_err(io("write", COLLECTOR_ID_FILE))?
-            }
-            Err(error) => return Err(io("read", COLLECTOR_ID_FILE)(error)),
-        };
+        let collector_id = prepare(disk, root)?;
         Ok(DataDir { root: root.to_owned(), collector_id, _lock: lock })
     }
 
@@ -82,6 +69,32 @@ impl DataDir {
 
     pub fn wal_dir(&self) -> PathBuf {
         self.root.join("wal")
+    }
+}
+
+impl DataDirError {
+    fn io(path: &Path, verb: &'static str, name: &'static str) -> impl FnOnce(io::Error) -> DataDirError {
+        let path = path.to_owned();
+        move |cause| DataDirError::Io { path, verb, name, cause }
+    }
+}
+
+/// Makes what a data directory needs, all of it durable, and returns the collector id. Called with the
+/// directory locked.
+pub(crate) fn prepare(disk: &dyn Disk, root: &Path) -> Result<u128, DataDirError> {
+    let io = |verb, name| DataDirError::io(root, verb, name);
+    for name in ["wal", "tables"] {
+        disk.create_dir_all(&root.join(name)).map_err(io("create", name))?;
+    }
+    // What a killed predecessor made may not be durable yet.
+    sync_dir_and_parents(disk, root).map_err(io("sync", "the directory"))?;
+    match read(disk, &root.join(COLLECTOR_ID_FILE)) {
+        Ok(text) => parse_collector_id(&text)
+            .ok_or_else(|| DataDirError::CollectorId { path: root.to_owned(), text: text.clone() }),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            make_collector_id(disk, root).map_err(io("write", COLLECTOR_ID_FILE))
+        }
+        Err(error) => Err(io("read", COLLECTOR_ID_FILE)(error)),
     }
 }
 
@@ -105,7 +118,7 @@ pub(crate) fn random_bits() -> io::Result<u128> {
 }
 
 fn lock(root: &Path) -> Result<File, DataDirError> {
-    let io = |verb| move |cause| DataDirError::Io { path: root.to_owned(), verb, name: LOCK_FILE, cause };
+    let io = |verb| DataDirError::io(root, verb, LOCK_FILE);
     let mut file = OpenOptions::new()
         .read(true)
         .write(true)
@@ -136,30 +149,44 @@ fn parse_collector_id(text: &str) -> Option<u128> {
     if well_formed { u128::from_str_radix(digits, 16).ok() } else { None }
 }
 
+fn read(disk: &dyn Disk, path: &Path) -> io::Result<String> {
+    let file = disk.open(path)?;
+    let mut bytes = vec![0; usize::try_from(file.size_bytes()?).map_err(io::Error::other)?];
+    file.read_at(&mut bytes, 0)?;
+    String::from_utf8(bytes).map_err(|error| io::Error::new(ErrorKind::InvalidData, error))
+}
+
 /// Written under another name first, so that a crash leaves either no id or a whole one.
-fn make_collector_id(root: &Path) -> io::Result<u128> {
+fn make_collector_id(disk: &dyn Disk, root: &Path) -> io::Result<u128> {
     let id = random_bits()?;
-    let staged = root.join("collector_id.new");
-    let mut file = File::create(&staged)?;
-    writeln!(file, "{id:032x}")?;
+    let staged = root.join(format!("{COLLECTOR_ID_FILE}.new"));
+    match disk.remove(&staged) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let file = disk.create(&staged)?;
+    file.write_at(format!("{id:032x}\n").as_bytes(), 0)?;
     file.sync_all()?;
-    fs::rename(&staged, root.join(COLLECTOR_ID_FILE))?;
-    File::open(root)?.sync_all()?;
+    disk.rename(&staged, &root.join(COLLECTOR_ID_FILE))?;
+    disk.sync_dir(root)?;
     Ok(id)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
+    use crate::disk::StdDisk;
+    use crate::disk::sim::{NamesAfterCrash, SimDisk};
 
     #[test]
     fn the_collector_id_is_made_once_and_kept() {
         let dir = tempfile::tempdir().expect("temporary directory");
         let root = dir.path().join("deep/data");
-        let first = DataDir::open(&root).expect("open").collector_id();
-        assert_eq!(DataDir::open(&root).expect("open again").collector_id(), first);
+        let first = DataDir::open(&StdDisk, &root).expect("open").collector_id();
+        assert_eq!(DataDir::open(&StdDisk, &root).expect("open again").collector_id(), first);
         let text = fs::read_to_string(root.join("collector_id")).expect("read");
         assert_eq!(text, format!("{first:032x}\n"));
     }
@@ -167,8 +194,8 @@ mod tests {
     #[test]
     fn a_second_open_is_refused_with_the_pid_of_the_first() {
         let dir = tempfile::tempdir().expect("temporary directory");
-        let held = DataDir::open(dir.path()).expect("open");
-        let error = DataDir::open(dir.path()).expect_err("the lock is held");
+        let held = DataDir::open(&StdDisk, dir.path()).expect("open");
+        let error = DataDir::open(&StdDisk, dir.path()).expect_err("the lock is held");
         let want = format!(
             "data directory {} is in use by another meshlake process (pid {})",
             dir.path().display(),
@@ -176,14 +203,14 @@ mod tests {
         );
         assert_eq!(error.to_string(), want);
         drop(held);
-        assert!(DataDir::open(dir.path()).is_ok(), "dropping releases the lock");
+        assert!(DataDir::open(&StdDisk, dir.path()).is_ok(), "dropping releases the lock");
     }
 
     #[test]
     fn a_broken_collector_id_is_named() {
         let dir = tempfile::tempdir().expect("temporary directory");
         fs::write(dir.path().join("collector_id"), "+123").expect("write");
-        let error = DataDir::open(dir.path()).expect_err("not an id");
+        let error = DataDir::open(&StdDisk, dir.path()).expect_err("not an id");
         assert!(error.to_string().contains("\"+123\", not 32 hex digits"), "{error}");
     }
 
@@ -193,8 +220,28 @@ mod tests {
         let path = dir.path().join("file");
         fs::write(&path, "").expect("write");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("chmod");
-        let error = DataDir::open(&path).expect_err("a file is no directory").to_string();
+        let error = DataDir::open(&StdDisk, &path).expect_err("a file is no directory").to_string();
         assert!(error.starts_with(&format!("data directory {}: ", path.display())), "{error}");
         assert!(!error.contains('\n'), "{error}");
+    }
+
+    /// However far a start comes before the power goes, the next one finds no id or a whole one, and keeps it.
+    #[test]
+    fn a_crash_at_any_step_of_the_making_leaves_no_half_id() {
+        let root = Path::new("/data");
+        for operations in 0..14 {
+            let disk = SimDisk::default();
+            disk.power_off_after(operations);
+            let made =
+                disk.create_dir_all(root).map_err(|_| ()).and_then(|()| prepare(&disk, root).map_err(|_| ()));
+            for seed in 0..50 {
+                let crashed = disk.crashed_with(seed, NamesAfterCrash::Any);
+                crashed.create_dir_all(root).expect("the power is on");
+                let id = prepare(&crashed, root).expect("the power is on");
+                assert!(made.is_err() || made == Ok(id), "operation {operations}, seed {seed}");
+                let again = crashed.crashed_with(seed, NamesAfterCrash::Any);
+                assert_eq!(prepare(&again, root).expect("the power is on"), id);
+            }
+        }
     }
 }

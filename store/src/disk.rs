@@ -1,16 +1,19 @@
-//! All file access of the store's own logs, behind two small traits, so that a crash can be simulated.
+//! All file access that the store's promises rest on, behind two small traits, so that a crash can be
+//! simulated.
 //!
-//! The write-ahead log promises that what was synced survives and what was not may vanish in any
-//! combination. No test on a real file system can show that, because a real one almost never drops the
-//! awkward half; [`sim::SimDisk`] does, from a seed. So nothing in `wal/` touches `std::fs`.
+//! The store promises that what was synced survives and what was not may vanish in any combination. No
+//! test on a real file system can show that, because a real one almost never drops the awkward half;
+//! [`sim::SimDisk`] does, from a seed. So the log (`wal/`), the making of tables' files (`durable_fs/`) and
+//! of the data directory touch `std::fs` nowhere but here.
 //!
 //! Everything is synchronous and positional: the log has one writing thread, and a cursor shared between
-//! threads is a bug waiting. Paths are those of the real file system. Limits: no permissions, no links, no
-//! memory maps; directories hold files that are few enough to be listed at once.
+//! threads is a bug waiting. Paths are those of the real file system. Limits: no permissions, no symbolic
+//! links, no memory maps; directories hold files that are few enough to be listed at once.
 
 #[doc(hidden)]
 pub mod sim;
 
+use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -21,7 +24,8 @@ use rustix::io::Errno;
 
 /// A file system as far as the store needs one.
 ///
-/// A change to a directory (a file made, renamed, removed) is durable only after [`Disk::sync_dir`].
+/// A change to a directory (a file or directory made, renamed, linked, removed) is durable only after
+/// [`Disk::sync_dir`].
 pub trait Disk: Send + Sync + 'static {
     /// Makes an empty file for reading and writing.
     ///
@@ -35,22 +39,106 @@ pub trait Disk: Send + Sync + 'static {
     /// `NotFound` when there is none; the world's otherwise.
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
 
-    /// Names of the files in `dir`, sorted; subdirectories are left out.
+    /// What is in `dir`, sorted by name.
     ///
     /// # Errors
-    /// `NotFound` when there is no such directory; `InvalidData` for a name that is not UTF-8.
-    fn list(&self, dir: &Path) -> io::Result<Vec<String>>;
+    /// `NotFound` when there is no such directory.
+    fn entries(&self, dir: &Path) -> io::Result<Vec<Entry>>;
 
     /// Gives a file another name; a file that had it is gone. The directories may differ.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
+    /// Gives a file a second name.
+    ///
+    /// # Errors
+    /// `AlreadyExists` when the name is taken; the world's otherwise.
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()>;
+
     fn remove(&self, path: &Path) -> io::Result<()>;
 
-    /// Makes `dir` and its missing parents, each of them durable before this returns.
-    fn create_dir_all(&self, dir: &Path) -> io::Result<()>;
+    fn is_dir(&self, path: &Path) -> bool;
+
+    /// Makes one directory in an existing one.
+    ///
+    /// # Errors
+    /// `AlreadyExists` when the name is taken; the world's otherwise.
+    fn create_dir(&self, dir: &Path) -> io::Result<()>;
+
+    /// Removes a directory that is empty.
+    fn remove_dir(&self, dir: &Path) -> io::Result<()>;
 
     /// Makes every earlier change of `dir`'s entries durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+
+    /// Names of the files in `dir`, sorted; subdirectories are left out.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such directory; `InvalidData` for a name that is not UTF-8.
+    fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
+        let files = self.entries(dir)?.into_iter().filter(|entry| entry.kind == EntryKind::File);
+        let utf8 = |name: OsString| {
+            let text = name.into_string();
+            text.map_err(|name| {
+                io::Error::new(io::ErrorKind::InvalidData, format!("file name {name:?} is not UTF-8"))
+            })
+        };
+        files.map(|entry| utf8(entry.name)).collect()
+    }
+
+    /// Makes `dir` and its missing parents, each of them durable before this returns.
+    ///
+    /// One that is there already is taken for durable. What a killed process made and did not sync is
+    /// made so once at the start, by [`sync_dir_and_parents`] and `DurableFs::settle`, and not at every
+    /// file that is put.
+    fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
+        if self.is_dir(dir) {
+            return Ok(());
+        }
+        let parent = dir.parent().unwrap_or(Path::new("/"));
+        self.create_dir_all(parent)?;
+        match self.create_dir(dir) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+        self.sync_dir(parent).inspect_err(|_| {
+            // Taken back, or the next call would find it there and take it for durable.
+            let _ = self.remove_dir(dir);
+        })
+    }
+}
+
+/// One name in a directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    pub name: OsString,
+    pub kind: EntryKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EntryKind {
+    File,
+    Directory,
+    /// A symbolic link, a socket: nothing that the store makes.
+    Other,
+}
+
+/// Makes `dir` itself durable: its own entries, and its name and that of every directory above it, which an
+/// earlier process may have made and not lived to sync. A directory above that cannot be read or synced at
+/// all (another owner's, another kind of file system) is not one that we made.
+pub fn sync_dir_and_parents(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
+    disk.sync_dir(dir)?;
+    for parent in dir.ancestors().skip(1) {
+        match disk.sync_dir(parent) {
+            Err(error) if is_not_ours(error.kind()) => return Ok(()),
+            synced => synced?,
+        }
+    }
+    Ok(())
+}
+
+fn is_not_ours(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem, Unsupported};
+    matches!(kind, PermissionDenied | ReadOnlyFilesystem | InvalidInput | Unsupported)
 }
 
 /// One open file. All offsets and lengths are bytes.
@@ -93,46 +181,53 @@ impl Disk for StdDisk {
         Ok(Box::new(OpenOptions::new().read(true).write(true).open(path)?))
     }
 
-    fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
-        let mut names = Vec::new();
+    fn entries(&self, dir: &Path) -> io::Result<Vec<Entry>> {
+        let mut entries = Vec::new();
         for entry in fs::read_dir(dir)? {
             let entry = entry?;
-            if entry.file_type()?.is_file() {
-                let name = entry.file_name().into_string().map_err(|name| {
-                    io::Error::new(io::ErrorKind::InvalidData, format!("file name {name:?} is not UTF-8"))
-                })?;
-                names.push(name);
-            }
+            let kind = match entry.file_type()? {
+                kind if kind.is_file() => EntryKind::File,
+                kind if kind.is_dir() => EntryKind::Directory,
+                _ => EntryKind::Other,
+            };
+            entries.push(Entry { name: entry.file_name(), kind });
         }
-        names.sort();
-        Ok(names)
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(entries)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         fs::rename(from, to)
     }
 
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::hard_link(from, to)
+    }
+
     fn remove(&self, path: &Path) -> io::Result<()> {
         fs::remove_file(path)
     }
 
-    fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
-        if dir.as_os_str().is_empty() || dir.is_dir() {
-            return Ok(());
-        }
-        let parent = dir.parent().unwrap_or(Path::new("."));
-        self.create_dir_all(parent)?;
-        match fs::create_dir(dir) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-            _ => {}
-        }
-        self.sync_dir(parent)
+    fn is_dir(&self, path: &Path) -> bool {
+        here_if_empty(path).is_dir()
+    }
+
+    fn create_dir(&self, dir: &Path) -> io::Result<()> {
+        fs::create_dir(dir)
+    }
+
+    fn remove_dir(&self, dir: &Path) -> io::Result<()> {
+        fs::remove_dir(dir)
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
-        File::open(dir)?.sync_all()
+        File::open(here_if_empty(dir))?.sync_all()
     }
+}
+
+/// The parent of a relative path of one component is the empty path, which no system call takes.
+fn here_if_empty(path: &Path) -> &Path {
+    if path.as_os_str().is_empty() { Path::new(".") } else { path }
 }
 
 impl DiskFile for File {
@@ -169,6 +264,7 @@ impl DiskFile for File {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::sim::{NamesAfterCrash, SimDisk};
 
     #[test]
     fn allocated_bytes_read_as_zeros_and_keep_what_was_written() {
@@ -207,5 +303,32 @@ mod tests {
         file.write_at(b"abc", 0).expect("write");
         let error = file.read_at(&mut [0; 4], 0).expect_err("only three bytes are there");
         assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+    }
+
+    fn survives_every_crash(disk: &SimDisk, dir: &Path) -> bool {
+        (0..50).all(|seed| disk.crashed_with(seed, NamesAfterCrash::Any).is_dir(dir))
+    }
+
+    /// The first call makes `a` and cannot sync it; the second must not take it for durable.
+    #[test]
+    fn a_directory_whose_sync_failed_is_made_anew() {
+        let (disk, dir) = (SimDisk::default(), Path::new("a/b"));
+        disk.fail_dir_syncs(0, 1);
+        disk.create_dir_all(dir).expect_err("the first sync fails");
+        disk.create_dir_all(dir).expect("the disk has recovered");
+        assert!(survives_every_crash(&disk, dir));
+    }
+
+    /// A process was killed between making a directory and syncing it; its successor finds it there.
+    #[test]
+    fn directories_of_a_killed_process_are_made_durable() {
+        let (disk, dir) = (SimDisk::default(), Path::new("/a/b"));
+        for made in [Path::new("/a"), dir] {
+            disk.create_dir(made).expect("the name is free");
+        }
+        disk.create_dir_all(dir).expect("it is there");
+        assert!(!survives_every_crash(&disk, dir));
+        sync_dir_and_parents(&disk, dir).expect("sync");
+        assert!(survives_every_crash(&disk, dir));
     }
 }

@@ -3,7 +3,8 @@
 //! `object_store`'s own `LocalFileSystem` (0.13) never calls fsync: after a power cut a committed Delta
 //! log entry can be empty or torn, and a torn one makes the whole table unreadable. So every write here is
 //! staged beside its destination, synced, given its name by one link or rename, and then the directory is
-//! synced, each newly made parent included. Reads, listings and deletes are those of `LocalFileSystem`.
+//! synced, each newly made parent included. Reads, listings and deletes are those of `LocalFileSystem`; so
+//! are copies and renames, which the store does not make, but for the syncs around them.
 //!
 //! Limits: a delete is not synced (a file that comes back is unreferenced, hence harmless); the staging
 //! suffix `#<number>` is the one that `LocalFileSystem` hides from listings, so no object may be named so.
@@ -11,9 +12,8 @@
 mod place;
 
 use std::fmt;
-use std::fs::{self, File};
-use std::io::{self, ErrorKind, Write as _};
-use std::os::unix::fs::FileExt as _;
+use std::fs;
+use std::io::{self, ErrorKind};
 use std::path::{Path as FsPath, PathBuf};
 use std::sync::Arc;
 
@@ -28,25 +28,27 @@ use object_store::{
 };
 use tokio::task::spawn_blocking;
 
-pub(crate) use place::make_dir;
-use place::{make_parents, place, refused, settle, stage, sync_parent};
+use crate::disk::{Disk, DiskFile};
+use place::{make_parents, place, refused, stage, sync_parent, write};
+pub(crate) use place::{put, settle};
 
 /// An object store over one local directory; see the module for what it promises.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct DurableFs {
     root: PathBuf,
+    disk: Arc<dyn Disk>,
     reads: LocalFileSystem,
 }
 
 impl DurableFs {
-    /// Opens the directory `root`, which must exist.
+    /// Opens the directory `root` of the real file system, which must exist and be what `disk` writes to.
     ///
     /// # Errors
     /// When `root` cannot be resolved.
-    pub fn open(root: &FsPath) -> Result<Self> {
+    pub fn open(root: &FsPath, disk: Arc<dyn Disk>) -> Result<Self> {
         let reads = LocalFileSystem::new_with_prefix(root)?;
         let root = fs::canonicalize(root).map_err(|error| refused("resolve", root, &error))?;
-        Ok(DurableFs { root, reads })
+        Ok(DurableFs { root, disk, reads })
     }
 
     /// Settles what a killed process left in `dir` and below it: files that were never finished are
@@ -56,25 +58,18 @@ impl DurableFs {
     /// # Errors
     /// When a directory cannot be read or synced or a file not removed; a missing `dir` is empty.
     pub fn settle(&self, dir: &Path) -> io::Result<usize> {
-        settle(&self.root.join(dir.as_ref()))
+        settle(self.disk.as_ref(), &self.root.join(dir.as_ref()))
     }
 
     async fn put_staged(&self, location: &Path, payload: PutPayload, create: bool) -> Result<PutResult> {
-        let destination = self.reads.path_to_filesystem(location)?;
-        spawn_blocking(move || {
-            let (mut file, staged) = stage(&destination)?;
-            let placed = payload
-                .iter()
-                .try_for_each(|bytes| file.write_all(bytes))
-                .map_err(|error| refused("write", &staged, &error))
-                .and_then(|()| place(&file, &staged, &destination, create));
-            if placed.is_err() {
-                // Best effort: what stays is invisible and removed at the next start.
-                let _ = fs::remove_file(&staged);
-            }
-            placed
-        })
-        .await?
+        let (disk, destination) = (Arc::clone(&self.disk), self.reads.path_to_filesystem(location)?);
+        spawn_blocking(move || put(disk.as_ref(), &destination, &payload, create)).await?
+    }
+}
+
+impl fmt::Debug for DurableFs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DurableFs").field("root", &self.root).finish_non_exhaustive()
     }
 }
 
@@ -106,10 +101,11 @@ impl ObjectStore for DurableFs {
         if !opts.attributes.is_empty() {
             return Err(self.not_implemented("put_multipart_opts with attributes"));
         }
-        let destination = self.reads.path_to_filesystem(location)?;
+        let (disk, destination) = (Arc::clone(&self.disk), self.reads.path_to_filesystem(location)?);
         let upload = spawn_blocking(move || {
-            let (file, staged) = stage(&destination)?;
-            Ok::<_, Error>(DurableUpload { file: Arc::new(file), staged, destination, offset: 0, open: true })
+            let (file, staged) = stage(disk.as_ref(), &destination)?;
+            let file = Arc::from(file);
+            Ok::<_, Error>(DurableUpload { disk, file, staged, destination, offset: 0, open: true })
         })
         .await??;
         Ok(Box::new(upload))
@@ -150,17 +146,23 @@ impl ObjectStore for DurableFs {
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
         let (source, destination) =
             (self.reads.path_to_filesystem(from)?, self.reads.path_to_filesystem(to)?);
-        prepare_move(source, destination.clone()).await?;
+        self.prepare_move(source, destination.clone()).await?;
         self.reads.copy_opts(from, to, options).await?;
-        spawn_blocking(move || sync_parent(&destination)).await?
+        let disk = Arc::clone(&self.disk);
+        spawn_blocking(move || sync_parent(disk.as_ref(), &destination)).await?
     }
 
     async fn rename_opts(&self, from: &Path, to: &Path, options: RenameOptions) -> Result<()> {
         let (source, destination) =
             (self.reads.path_to_filesystem(from)?, self.reads.path_to_filesystem(to)?);
-        prepare_move(source.clone(), destination.clone()).await?;
+        self.prepare_move(source.clone(), destination.clone()).await?;
         self.reads.rename_opts(from, to, options).await?;
-        spawn_blocking(move || sync_parent(&destination).and_then(|()| sync_parent(&source))).await?
+        let disk = Arc::clone(&self.disk);
+        spawn_blocking(move || {
+            sync_parent(disk.as_ref(), &destination)?;
+            sync_parent(disk.as_ref(), &source)
+        })
+        .await?
     }
 }
 
@@ -168,13 +170,29 @@ impl DurableFs {
     fn not_implemented(&self, operation: &str) -> Error {
         Error::NotImplemented { operation: operation.to_owned(), implementer: self.to_string() }
     }
+
+    /// What a copy or rename needs first: a durable source and a durable directory to put it in.
+    async fn prepare_move(&self, source: PathBuf, destination: PathBuf) -> Result<()> {
+        let disk = Arc::clone(&self.disk);
+        spawn_blocking(move || {
+            make_parents(disk.as_ref(), &destination)?;
+            let file = disk.open(&source).map_err(|error| match error.kind() {
+                ErrorKind::NotFound => {
+                    Error::NotFound { path: source.display().to_string(), source: error.into() }
+                }
+                _ => refused("open", &source, &error),
+            })?;
+            file.sync_all().map_err(|error| refused("sync", &source, &error))
+        })
+        .await?
+    }
 }
 
 /// A write in parts: each goes to its place in the staged file at once, [`MultipartUpload::complete`]
 /// syncs and names it.
-#[derive(Debug)]
 struct DurableUpload {
-    file: Arc<File>,
+    disk: Arc<dyn Disk>,
+    file: Arc<dyn DiskFile>,
     staged: PathBuf,
     destination: PathBuf,
     /// Where the next part begins, bytes.
@@ -186,32 +204,30 @@ struct DurableUpload {
 #[async_trait]
 impl MultipartUpload for DurableUpload {
     fn put_part(&mut self, data: PutPayload) -> UploadPart {
-        let mut offset = self.offset;
+        let offset = self.offset;
         self.offset += data.content_length() as u64;
         let (file, staged) = (Arc::clone(&self.file), self.staged.clone());
         Box::pin(async move {
             spawn_blocking(move || {
-                for bytes in &data {
-                    file.write_all_at(bytes, offset).map_err(|error| refused("write", &staged, &error))?;
-                    offset += bytes.len() as u64;
-                }
-                Ok(())
+                write(file.as_ref(), &data, offset).map_err(|error| refused("write", &staged, &error))
             })
             .await?
         })
     }
 
     async fn complete(&mut self) -> Result<PutResult> {
-        let (file, staged) = (Arc::clone(&self.file), self.staged.clone());
-        let destination = self.destination.clone();
-        let placed = spawn_blocking(move || place(&file, &staged, &destination, false)).await??;
+        let (disk, file) = (Arc::clone(&self.disk), Arc::clone(&self.file));
+        let (staged, destination) = (self.staged.clone(), self.destination.clone());
+        let placed =
+            spawn_blocking(move || place(disk.as_ref(), file.as_ref(), &staged, &destination, false))
+                .await??;
         self.open = false;
         Ok(placed)
     }
 
     async fn abort(&mut self) -> Result<()> {
         self.open = false;
-        fs::remove_file(&self.staged).map_err(|error| refused("remove", &self.staged, &error))
+        self.disk.remove(&self.staged).map_err(|error| refused("remove", &self.staged, &error))
     }
 }
 
@@ -219,24 +235,15 @@ impl Drop for DurableUpload {
     fn drop(&mut self) {
         if self.open {
             // Best effort: what stays is invisible and removed at the next start.
-            let _ = fs::remove_file(&self.staged);
+            let _ = self.disk.remove(&self.staged);
         }
     }
 }
 
-/// What a copy or rename needs first: a durable source and a durable directory to put it in.
-async fn prepare_move(source: PathBuf, destination: PathBuf) -> Result<()> {
-    spawn_blocking(move || {
-        make_parents(&destination)?;
-        let file = File::open(&source).map_err(|error| match error.kind() {
-            ErrorKind::NotFound => {
-                Error::NotFound { path: source.display().to_string(), source: error.into() }
-            }
-            _ => refused("open", &source, &error),
-        })?;
-        file.sync_all().map_err(|error| refused("sync", &source, &error))
-    })
-    .await?
+impl fmt::Debug for DurableUpload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DurableUpload").field("destination", &self.destination).finish_non_exhaustive()
+    }
 }
 
 #[cfg(test)]
@@ -244,10 +251,11 @@ mod tests {
     use object_store::ObjectStoreExt as _;
 
     use super::*;
+    use crate::disk::StdDisk;
 
     fn open() -> (tempfile::TempDir, DurableFs) {
         let dir = tempfile::tempdir().expect("temporary directory");
-        let store = DurableFs::open(dir.path()).expect("the directory exists");
+        let store = DurableFs::open(dir.path(), Arc::new(StdDisk)).expect("the directory exists");
         (dir, store)
     }
 

@@ -135,39 +135,23 @@ impl Store {
         clock: Arc<dyn Clock>,
         catalog: impl FnOnce(Arc<dyn ObjectStore>, u128) -> Arc<dyn Catalog>,
     ) -> Result<Store, StoreError> {
-        let data_dir = DataDir::open(&config.data_dir)?;
-        let store = open_tables(&data_dir)?;
+        let disk: Arc<dyn Disk> = Arc::new(StdDisk);
+        let data_dir = DataDir::open(disk.as_ref(), &config.data_dir)?;
+        let store = open_tables(&data_dir, Arc::clone(&disk))?;
         let collector_id = data_dir.collector_id();
         let catalog = catalog(Arc::clone(&store), collector_id);
-        let committed = try_join_all(Table::ALL.map(|table| catalog.load(table))).await?;
-        let committed = committed.try_into().expect("one answer per table");
-        let buffer = Arc::new(Buffer::new(committed));
-
-        let cutter: Arc<OnceLock<WalCutter>> = Arc::default();
-        let on_flushed = Box::new({
-            let cutter = Arc::clone(&cutter);
-            move |lsn| cut(&cutter, lsn)
-        });
-        let flusher =
-            Flusher::new(Arc::clone(&buffer), catalog, Arc::clone(&store), collector_id, on_flushed);
-        let flusher = Arc::new(flusher);
-
-        let disk: Arc<dyn Disk> = Arc::new(StdDisk);
         let wal_config = WalConfig {
             dir: data_dir.wal_dir(),
             collector_id: collector_id.to_be_bytes(),
             segment_bytes: config.segment_bytes,
         };
         let flush_at = config.buffer_bytes_max / 2;
-        let log = replay(Arc::clone(&flusher), flush_at, Arc::clone(&disk), wal_config.clone()).await?;
-        let ReplayedLog { recovery, recovered, requests: recovered_requests } = log;
-        let first_lsn = buffer.end_replay(recovery.last_lsn) + 1;
-        let wal = spawn_blocking(move || Wal::open(disk, wal_config, recovery, first_lsn)).await??;
-        cutter.get_or_init(|| wal.cutter());
-        flusher.cut().await;
+        let parts = Parts { disk, store: Arc::clone(&store), catalog, collector_id, wal_config, flush_at };
+        let Recovery { wal, flusher, recovered, requests: recovered_requests, first_lsn } =
+            parts.recover().await?;
 
         let wakes: Arc<Wakes> = Arc::default();
-        let publish = publish(Arc::clone(&buffer), Arc::clone(&wakes), flush_at);
+        let publish = publish(Arc::clone(flusher.buffer()), Arc::clone(&wakes), flush_at);
         let (writer, thread) = Writer::start(wal, publish).map_err(StoreError::Thread)?;
         let schedule = Schedule::start(&flusher, &wakes, config.flush_age_max);
         let is_automatic = config.maintain.is_automatic;
@@ -263,10 +247,54 @@ impl Store {
     }
 }
 
-fn open_tables(data_dir: &DataDir) -> Result<Arc<dyn ObjectStore>, StoreError> {
+/// What the store is made of; the tests put simulated parts in.
+struct Parts {
+    disk: Arc<dyn Disk>,
+    /// Settled: nothing in it is half made.
+    store: Arc<dyn ObjectStore>,
+    catalog: Arc<dyn Catalog>,
+    collector_id: u128,
+    wal_config: WalConfig,
+    /// Bytes of waiting rows at which the replay flushes.
+    flush_at: usize,
+}
+
+/// What a recovered store goes on with.
+struct Recovery {
+    wal: Wal,
+    flusher: Arc<Flusher>,
+    recovered: Recovered,
+    requests: Vec<(Lsn, RequestEntry)>,
+    first_lsn: Lsn,
+}
+
+impl Parts {
+    /// Reads the tables, then replays the log above them, then opens the log above both.
+    async fn recover(self) -> Result<Recovery, StoreError> {
+        let Parts { disk, store, catalog, collector_id, wal_config, flush_at } = self;
+        let committed = try_join_all(Table::ALL.map(|table| catalog.load(table))).await?;
+        let committed = committed.try_into().expect("one answer per table");
+        let buffer = Arc::new(Buffer::new(committed));
+        let cutter: Arc<OnceLock<WalCutter>> = Arc::default();
+        let on_flushed = Box::new({
+            let cutter = Arc::clone(&cutter);
+            move |lsn| cut(&cutter, lsn)
+        });
+        let flusher = Arc::new(Flusher::new(Arc::clone(&buffer), catalog, store, collector_id, on_flushed));
+        let log = replay(Arc::clone(&flusher), flush_at, Arc::clone(&disk), wal_config.clone()).await?;
+        let ReplayedLog { recovery, recovered, requests } = log;
+        let first_lsn = buffer.end_replay(recovery.last_lsn) + 1;
+        let wal = spawn_blocking(move || Wal::open(disk, wal_config, recovery, first_lsn)).await??;
+        cutter.get_or_init(|| wal.cutter());
+        flusher.cut().await;
+        Ok(Recovery { wal, flusher, recovered, requests, first_lsn })
+    }
+}
+
+fn open_tables(data_dir: &DataDir, disk: Arc<dyn Disk>) -> Result<Arc<dyn ObjectStore>, StoreError> {
     let path = || data_dir.root().to_owned();
     let store =
-        DurableFs::open(data_dir.root()).map_err(|cause| StoreError::Tables { path: path(), cause })?;
+        DurableFs::open(data_dir.root(), disk).map_err(|cause| StoreError::Tables { path: path(), cause })?;
     let removed = store.settle(&"tables".into());
     let removed = removed.map_err(|cause| StoreError::Settle { path: path(), cause })?;
     if removed > 0 {

@@ -258,6 +258,7 @@ mod tests {
 
     fn wal(disk: &SimDisk) -> Wal {
         let config = WalConfig { dir: PathBuf::from("wal"), collector_id: [7; 16], segment_bytes: 1 << 17 };
+        disk.set_dir(&config.dir.join("0"));
         Wal::open(Arc::new(disk.clone()), config, Recovery::default(), 1).expect("open")
     }
 

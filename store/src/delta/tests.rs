@@ -5,13 +5,14 @@ use object_store::ObjectStoreExt as _;
 
 use super::*;
 use crate::catalog::NewFile;
+use crate::disk::StdDisk;
 use crate::durable_fs::DurableFs;
 use crate::test_rows::MIDNIGHT;
 
 const COLLECTOR: u128 = 0xc0;
 
 fn store(dir: &tempfile::TempDir) -> Arc<dyn ObjectStore> {
-    Arc::new(DurableFs::open(dir.path()).expect("the directory exists"))
+    Arc::new(DurableFs::open(dir.path(), Arc::new(StdDisk)).expect("the directory exists"))
 }
 
 fn catalog(store: &Arc<dyn ObjectStore>) -> DeltaCatalog {

@@ -2,25 +2,27 @@
 //!
 //! It keeps what was synced apart from what was only written. A crash keeps the synced part and lets a
 //! seeded coin decide, for each 512-byte sector of each unsynced write, whether it reached the disk; so a
-//! write can be torn and later writes can survive earlier ones. Changes of directories survive as a prefix
-//! in the order made, which is what a journalling file system gives.
+//! write can be torn and later writes can survive earlier ones. Changes of directories survive as
+//! [`NamesAfterCrash`] says.
 //!
 //! A failed sync is the nasty kind that Linux has: the data is marked clean, so that the next sync reports
-//! success without having written it ("fsyncgate"). Limits: one process, everything in memory, directories
-//! always exist.
+//! success without having written it ("fsyncgate"). Limits: one process, everything in memory.
 
+mod names;
 mod content;
 mod coin;
 
-use std::collections::BTreeMap;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use coin::Coin;
 use content::{Change, Inode};
+pub use names::NamesAfterCrash;
+use names::{NameChange, Names, Node};
 
-use crate::disk::{Disk, DiskFile};
+use crate::disk::{Disk, DiskFile, Entry};
 
 /// Room in bytes that a disk has unless told otherwise: more than any test allocates.
 const FREE_BYTES: u64 = 1 << 40;
@@ -36,43 +38,33 @@ const EIO: i32 = 5;
 
 struct State {
     inodes: Vec<Inode>,
-    /// The directory as the running program sees it.
-    names: BTreeMap<PathBuf, usize>,
-    /// The directory that a crash certainly leaves.
-    durable_names: BTreeMap<PathBuf, usize>,
-    /// Changes of names since, in order.
-    renames: Vec<NameChange>,
+    names: Names,
     free_bytes: u64,
     /// Writes, syncs and changes of names so far.
     operations: u64,
     syncs: u64,
     power_off_at: Option<u64>,
-    failing_syncs: std::ops::Range<u64>,
-    unreadable: Vec<(PathBuf, std::ops::Range<u64>)>,
+    failing_syncs: Range<u64>,
+    dir_syncs: u64,
+    failing_dir_syncs: Range<u64>,
+    unreadable: Vec<(PathBuf, Range<u64>)>,
 }
 
 impl Default for State {
     fn default() -> Self {
         State {
             inodes: Vec::new(),
-            names: BTreeMap::new(),
-            durable_names: BTreeMap::new(),
-            renames: Vec::new(),
+            names: Names::default(),
             free_bytes: FREE_BYTES,
             operations: 0,
             syncs: 0,
             power_off_at: None,
             failing_syncs: 0..0,
+            dir_syncs: 0,
+            failing_dir_syncs: 0..0,
             unreadable: Vec::new(),
         }
     }
-}
-
-/// One journal entry: a rename is both, so that no crash shows a file under two names or none.
-#[derive(Clone, Default)]
-struct NameChange {
-    added: Option<(PathBuf, usize)>,
-    removed: Option<PathBuf>,
 }
 
 impl SimDisk {
@@ -81,6 +73,18 @@ impl SimDisk {
     pub fn power_off_after(&self, operations: u64) {
         let mut state = self.lock();
         state.power_off_at = Some(state.operations + operations);
+    }
+
+    /// The power is back and nothing was lost: only the process had died.
+    pub fn power_on(&self) {
+        let mut state = self.lock();
+        state.power_off_at = None;
+        (state.failing_syncs, state.failing_dir_syncs, state.free_bytes) = (0..0, 0..0, FREE_BYTES);
+    }
+
+    /// Whether the last operation still worked.
+    pub fn is_on(&self) -> bool {
+        self.lock().is_on()
     }
 
     /// Writes, syncs and changes of names so far, to choose crash points from.
@@ -100,49 +104,64 @@ impl SimDisk {
         state.failing_syncs = first..first + count;
     }
 
+    /// After `skip` more syncs of directories, the next `count` fail with EIO.
+    pub fn fail_dir_syncs(&self, skip: u64, count: u64) {
+        let mut state = self.lock();
+        let first = state.dir_syncs + skip;
+        state.failing_dir_syncs = first..first + count;
+    }
+
     /// From now on `allocate` finds this much room.
     pub fn set_free_bytes(&self, free_bytes: u64) {
         self.lock().free_bytes = free_bytes;
     }
 
     /// Reads of these bytes of `path` fail with EIO.
-    pub fn make_unreadable(&self, path: &Path, bytes: std::ops::Range<u64>) {
+    pub fn make_unreadable(&self, path: &Path, bytes: Range<u64>) {
         self.lock().unreadable.push((path.to_path_buf(), bytes));
     }
 
     /// The disk as a machine finds it that comes up after a power cut now; this one stays as it is, so
     /// that one moment can be tried with many seeds.
     pub fn crashed(&self, seed: u64) -> SimDisk {
+        self.crashed_with(seed, NamesAfterCrash::Prefix)
+    }
+
+    /// As [`SimDisk::crashed`], on a file system that keeps `names` of the changes of directories.
+    pub fn crashed_with(&self, seed: u64, names: NamesAfterCrash) -> SimDisk {
         let mut coin = Coin(seed);
         let state = self.lock();
-        let mut names = state.durable_names.clone();
-        let kept = coin.below(state.renames.len() as u64 + 1) as usize;
-        for change in &state.renames[..kept] {
-            change.apply(&mut names);
-        }
+        let names = state.names.crashed(&mut coin, names);
         let inodes = state.inodes.iter().map(|inode| inode.crashed(&mut coin)).collect();
-        let durable_names = names.clone();
-        SimDisk { state: Arc::new(Mutex::new(State { inodes, names, durable_names, ..State::default() })) }
+        SimDisk { state: Arc::new(Mutex::new(State { inodes, names, ..State::default() })) }
     }
 
     /// The files in all directories.
     pub fn paths(&self) -> Vec<PathBuf> {
-        self.lock().names.keys().cloned().collect()
+        self.lock().names.files().map(Path::to_path_buf).collect()
     }
 
     /// A file's whole contents as the running program sees them, or `None` when there is no such file.
     pub fn contents(&self, path: &Path) -> Option<Vec<u8>> {
         let state = self.lock();
-        state.names.get(path).map(|inode| state.inodes[*inode].content.clone())
+        state.names.file(path).ok().map(|inode| state.inodes[inode].content.clone())
     }
 
-    /// Puts a file there, durable: what rot or a restored backup would do.
+    /// Puts a file there, durable, its directories too: what rot or a restored backup would do.
     pub fn set_contents(&self, path: &Path, content: Vec<u8>) {
+        self.set_dir(path.parent().unwrap_or(Path::new("")));
         let mut state = self.lock();
         let inode = state.inodes.len();
         state.inodes.push(Inode::synced(content));
-        state.names.insert(path.to_path_buf(), inode);
-        state.durable_names.insert(path.to_path_buf(), inode);
+        state.names.set_durable(path, Node::File(inode));
+    }
+
+    /// Puts a directory there, durable.
+    pub fn set_dir(&self, dir: &Path) {
+        let mut state = self.lock();
+        for dir in dir.ancestors().filter(|dir| dir.parent().is_some()) {
+            state.names.set_durable(dir, Node::Directory);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -154,62 +173,88 @@ impl Disk for SimDisk {
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         let mut state = self.lock();
         state.operate()?;
-        if state.names.contains_key(path) {
-            return Err(io::ErrorKind::AlreadyExists.into());
-        }
+        state.names.check_free(path)?;
         let inode = state.inodes.len();
         state.inodes.push(Inode::default());
-        state.change(NameChange { added: Some((path.to_path_buf(), inode)), removed: None });
+        state.names.change(NameChange::add(path, Node::File(inode)));
         Ok(Box::new(SimFile { disk: self.clone(), path: path.to_path_buf(), inode }))
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        let inode = self.lock().find(path)?;
+        let inode = self.lock().names.file(path)?;
         Ok(Box::new(SimFile { disk: self.clone(), path: path.to_path_buf(), inode }))
     }
 
-    fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
-        let state = self.lock();
-        let in_dir = state.names.keys().filter(|path| path.parent() == Some(dir));
-        Ok(in_dir.filter_map(|path| Some(path.file_name()?.to_str()?.to_owned())).collect())
+    fn entries(&self, dir: &Path) -> io::Result<Vec<Entry>> {
+        self.lock().names.entries(dir)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.lock();
         state.operate()?;
-        let inode = state.find(from)?;
-        state
-            .change(NameChange { added: Some((to.to_path_buf(), inode)), removed: Some(from.to_path_buf()) });
+        let node = Node::File(state.names.file(from)?);
+        state.names.check_parent(to)?;
+        state.names.change(NameChange::rename(from, to, node));
+        Ok(())
+    }
+
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut state = self.lock();
+        state.operate()?;
+        let node = Node::File(state.names.file(from)?);
+        state.names.check_free(to)?;
+        state.names.change(NameChange::add(to, node));
         Ok(())
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         let mut state = self.lock();
         state.operate()?;
-        state.find(path)?;
-        state.change(NameChange { added: None, removed: Some(path.to_path_buf()) });
+        state.names.file(path)?;
+        state.names.change(NameChange::remove(path));
         Ok(())
     }
 
-    fn create_dir_all(&self, _dir: &Path) -> io::Result<()> {
-        self.lock().operate()
+    fn is_dir(&self, path: &Path) -> bool {
+        self.lock().names.is_dir(path)
+    }
+
+    fn create_dir(&self, dir: &Path) -> io::Result<()> {
+        let mut state = self.lock();
+        state.operate()?;
+        state.names.check_free(dir)?;
+        state.names.change(NameChange::add(dir, Node::Directory));
+        Ok(())
+    }
+
+    fn remove_dir(&self, dir: &Path) -> io::Result<()> {
+        let mut state = self.lock();
+        state.operate()?;
+        if !state.names.entries(dir)?.is_empty() {
+            return Err(io::ErrorKind::DirectoryNotEmpty.into());
+        }
+        state.names.change(NameChange::remove(dir));
+        Ok(())
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         let mut state = self.lock();
         state.operate()?;
-        // A journal is written in order, so earlier changes of other directories go with it.
-        let last = state.renames.iter().rposition(|change| change.touches(dir));
-        let synced = last.map_or(0, |last| last + 1);
-        let changes: Vec<NameChange> = state.renames.drain(..synced).collect();
-        for change in changes {
-            change.apply(&mut state.durable_names);
+        let fails = state.failing_dir_syncs.contains(&state.dir_syncs);
+        state.dir_syncs += 1;
+        if fails {
+            state.names.abandon(dir);
+            return Err(io::Error::from_raw_os_error(EIO));
         }
-        Ok(())
+        state.names.sync(dir)
     }
 }
 
 impl State {
+    fn is_on(&self) -> bool {
+        self.power_off_at.is_none_or(|last| self.operations <= last)
+    }
+
     fn operate(&mut self) -> io::Result<()> {
         self.operations += 1;
         match self.power_off_at {
@@ -218,34 +263,9 @@ impl State {
         }
     }
 
-    fn find(&self, path: &Path) -> io::Result<usize> {
-        self.names.get(path).copied().ok_or_else(|| io::ErrorKind::NotFound.into())
-    }
-
-    fn change(&mut self, change: NameChange) {
-        change.apply(&mut self.names);
-        self.renames.push(change);
-    }
-
-    fn is_unreadable(&self, path: &Path, bytes: std::ops::Range<u64>) -> bool {
-        let overlaps = |bad: &std::ops::Range<u64>| bad.start < bytes.end && bytes.start < bad.end;
+    fn is_unreadable(&self, path: &Path, bytes: Range<u64>) -> bool {
+        let overlaps = |bad: &Range<u64>| bad.start < bytes.end && bytes.start < bad.end;
         self.unreadable.iter().any(|(bad_path, bad)| bad_path == path && overlaps(bad))
-    }
-}
-
-impl NameChange {
-    fn apply(&self, names: &mut BTreeMap<PathBuf, usize>) {
-        if let Some(path) = &self.removed {
-            names.remove(path);
-        }
-        if let Some((path, inode)) = &self.added {
-            names.insert(path.clone(), *inode);
-        }
-    }
-
-    fn touches(&self, dir: &Path) -> bool {
-        let added = self.added.as_ref().map(|(path, _)| path);
-        added.into_iter().chain(&self.removed).any(|path| path.parent() == Some(dir))
     }
 }
 
@@ -274,7 +294,7 @@ impl SimFile {
 impl DiskFile for SimFile {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let mut state = self.disk.lock();
-        let was_on = state.power_off_at.is_none_or(|last| state.operations <= last);
+        let was_on = state.is_on();
         let written = state.operate();
         if written.is_ok() || was_on {
             let change = Change::Write { offset: offset as usize, bytes: bytes.to_vec() };
@@ -327,6 +347,7 @@ mod tests {
 
     fn synced(bytes: &[u8]) -> (SimDisk, Box<dyn DiskFile>) {
         let disk = SimDisk::default();
+        disk.set_dir(Path::new("dir"));
         let file = disk.create(&path()).expect("create");
         file.write_at(bytes, 0).expect("write");
         file.sync_data().expect("sync");
@@ -370,9 +391,59 @@ mod tests {
     #[test]
     fn an_unsynced_name_may_vanish() {
         let disk = SimDisk::default();
+        disk.set_dir(Path::new("dir"));
         disk.create(&path()).expect("create");
         let survivors = (0..50).filter(|seed| disk.crashed(*seed).contents(&path()).is_some()).count();
         assert!((1..50).contains(&survivors), "{survivors}");
+    }
+
+    /// Which of two names survive, over many crashes.
+    fn survivors(disk: &SimDisk, names: NamesAfterCrash) -> Vec<Vec<PathBuf>> {
+        let seen = (0..50).map(|seed| disk.crashed_with(seed, names).paths());
+        seen.collect::<std::collections::BTreeSet<_>>().into_iter().collect()
+    }
+
+    #[test]
+    fn a_journal_keeps_names_in_the_order_made_and_others_keep_any() {
+        let disk = SimDisk::default();
+        let (a, b) = (PathBuf::from("a"), PathBuf::from("b"));
+        disk.create(&a).expect("create");
+        disk.create(&b).expect("create");
+        let both = vec![a.clone(), b.clone()];
+        assert_eq!(survivors(&disk, NamesAfterCrash::Prefix), [vec![], vec![a.clone()], both.clone()]);
+        assert_eq!(survivors(&disk, NamesAfterCrash::Any), [vec![], vec![a], both, vec![b]]);
+    }
+
+    #[test]
+    fn a_directory_that_is_lost_takes_its_synced_files_along() {
+        let disk = SimDisk::default();
+        let (dir, file) = (PathBuf::from("d"), PathBuf::from("d/f"));
+        disk.create_dir(&dir).expect("create");
+        disk.create(&file).expect("create");
+        disk.sync_dir(&dir).expect("sync");
+        assert_eq!(survivors(&disk, NamesAfterCrash::Any), [vec![], vec![file.clone()]]);
+        disk.sync_dir(Path::new("")).expect("sync");
+        assert_eq!(survivors(&disk, NamesAfterCrash::Any), [vec![file]]);
+    }
+
+    #[test]
+    fn a_directory_sync_after_a_failed_one_reports_success_and_writes_nothing() {
+        let disk = SimDisk::default();
+        let file = PathBuf::from("f");
+        disk.create(&file).expect("create");
+        disk.fail_dir_syncs(0, 1);
+        disk.sync_dir(Path::new("")).expect_err("the sync is told to fail");
+        disk.sync_dir(Path::new("")).expect("the entries are marked clean");
+        assert_eq!(survivors(&disk, NamesAfterCrash::Prefix), [vec![], vec![file.clone()]]);
+        disk.remove(&file).expect("remove");
+        disk.sync_dir(Path::new("")).expect("sync");
+        assert_eq!(survivors(&disk, NamesAfterCrash::Any), [Vec::<PathBuf>::new()]);
+    }
+
+    #[test]
+    fn a_file_needs_its_directory() {
+        let error = SimDisk::default().create(&path()).err().expect("no such directory");
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
     }
 
     #[test]

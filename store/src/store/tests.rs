@@ -1,10 +1,11 @@
 //! The store from append to snapshot; crashes at the steps of a flush are in `crash.rs`, merging, retention
-//! and vacuum in `maintain.rs`.
+//! and vacuum in `maintain.rs`, power cuts at any operation of the disk in `simulated.rs`.
 //!
 //! Rows are told apart by their time, so "each row once" is a comparison of lists.
 
 mod crash;
 mod maintain;
+mod simulated;
 
 use std::fs;
 use std::path::Path;
@@ -12,10 +13,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 
 use arrow::array::{AsArray as _, RecordBatch};
-use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Int64Type};
 use deltalake_core::DeltaTableBuilder;
 use meshlake_schema::{SystemClock, TableBatch};
 use object_store::ObjectStoreExt as _;
+use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::*;
@@ -55,24 +58,33 @@ async fn append_span(store: &Store, time: i64) -> Lsn {
 
 /// The times of all rows of a snapshot's table, sorted: first those in files, then those in memory.
 async fn times(snapshot: &Snapshot, table: Table) -> (Vec<i64>, Vec<i64>) {
+    values(snapshot, table, "time").await
+}
+
+/// An integer column of all rows of a snapshot's table, sorted: first in files, then in memory.
+async fn values(snapshot: &Snapshot, table: Table, column: &str) -> (Vec<i64>, Vec<i64>) {
     let mut in_files = Vec::new();
     for file in snapshot.table(table).files.iter() {
         let object = snapshot.object_store().get(&file.path).await.expect("the file exists");
-        let bytes = object.bytes().await.expect("the file is readable");
-        let reader =
-            ParquetRecordBatchReaderBuilder::try_new(bytes).expect("Parquet").build().expect("reader");
-        reader.for_each(|batch| in_files.extend(column(&batch.expect("readable"))));
+        in_files.extend(values_in_file(object.bytes().await.expect("the file is readable"), column));
     }
     let hot = snapshot.table(table).hot.iter();
-    let mut in_memory: Vec<i64> = hot.flat_map(|hot| column(hot.batch.rows())).collect();
+    let mut in_memory: Vec<i64> = hot.flat_map(|hot| values_in(hot.batch.rows(), column)).collect();
     in_files.sort_unstable();
     in_memory.sort_unstable();
     (in_files, in_memory)
 }
 
-fn column(rows: &RecordBatch) -> Vec<i64> {
-    let times = rows.column_by_name("time").expect("a column");
-    times.as_primitive::<TimestampMicrosecondType>().values().to_vec()
+fn values_in_file(parquet: bytes::Bytes, column: &str) -> Vec<i64> {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(parquet).expect("Parquet");
+    let only = ProjectionMask::columns(reader.parquet_schema(), [column]);
+    let reader = reader.with_projection(only).build().expect("reader");
+    reader.flat_map(|batch| values_in(&batch.expect("readable"), column)).collect()
+}
+
+fn values_in(rows: &RecordBatch, column: &str) -> Vec<i64> {
+    let values = cast(rows.column_by_name(column).expect("a column"), &DataType::Int64).expect("integers");
+    values.as_primitive::<Int64Type>().values().to_vec()
 }
 
 async fn spans(store: &Store) -> (Vec<i64>, Vec<i64>) {
@@ -88,20 +100,8 @@ async fn all_spans(store: &Store) -> Vec<i64> {
 
 async fn ledger_total(store: &Store) -> i64 {
     let snapshot = store.reader().snapshot().await.expect("in this process");
-    let mut total = 0;
-    for file in snapshot.table(Table::Ledger).files.iter() {
-        let bytes =
-            snapshot.object_store().get(&file.path).await.expect("exists").bytes().await.expect("bytes");
-        let reader =
-            ParquetRecordBatchReaderBuilder::try_new(bytes).expect("Parquet").build().expect("reader");
-        reader.for_each(|batch| total += records(&batch.expect("readable")));
-    }
-    total + snapshot.table(Table::Ledger).hot.iter().map(|hot| records(hot.batch.rows())).sum::<i64>()
-}
-
-fn records(rows: &RecordBatch) -> i64 {
-    let records = rows.column_by_name("records").expect("a column");
-    records.as_primitive::<Int64Type>().values().iter().sum()
+    let (in_files, in_memory) = values(&snapshot, Table::Ledger, "records").await;
+    in_files.into_iter().chain(in_memory).sum()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

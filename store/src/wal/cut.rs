@@ -185,6 +185,8 @@ mod tests {
     fn log(fates: &[Fate]) -> (SimDisk, WalCutter) {
         let disk = SimDisk::default();
         let layout = Layout::new(Path::new("wal"));
+        disk.set_dir(&layout.live);
+        disk.set_dir(&layout.quarantine);
         let shared = Shared::new(Arc::new(disk.clone()), layout.clone(), SEGMENT_BYTES, Vec::new());
         for (i, fate) in fates.iter().enumerate() {
             let first_lsn = i as Lsn * 10 + 1;

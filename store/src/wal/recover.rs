@@ -105,7 +105,10 @@ pub fn recover(
     let layout = Layout::new(&config.dir);
     for dir in [&layout.live, &layout.quarantine] {
         disk.create_dir_all(dir).map_err(WalError::io("create", dir))?;
+        // A killed predecessor may have made it, or a segment in it, without living to sync that.
+        disk.sync_dir(dir).map_err(WalError::io("sync", dir))?;
     }
+    disk.sync_dir(&config.dir).map_err(WalError::io("sync", &config.dir))?;
     let mut recovery = Recovery::default();
     let segments = list_segments(disk, &layout, &mut recovery)?;
     let mut files = Vec::with_capacity(segments.len());

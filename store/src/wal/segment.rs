@@ -323,6 +323,12 @@ mod tests {
         Layout::new(Path::new("wal"))
     }
 
+    fn disk() -> SimDisk {
+        let disk = SimDisk::default();
+        disk.set_dir(&layout().live);
+        disk
+    }
+
     fn header(first_lsn: Lsn) -> SegmentHeader {
         SegmentHeader {
             collector_id: [7; 16],
@@ -347,7 +353,7 @@ mod tests {
 
     #[test]
     fn a_created_segment_survives_every_crash_with_both_headers() {
-        let disk = SimDisk::default();
+        let disk = disk();
         Segment::create(&disk, &layout(), header(5), 1 << 16, None).expect("create");
         for seed in 0..20 {
             let content = disk.crashed(seed).contents(&layout().segment(5)).expect("the name is durable");
@@ -360,7 +366,7 @@ mod tests {
     #[test]
     fn a_crash_at_any_point_of_creation_leaves_no_segment_without_header() {
         for operations in 0..12 {
-            let disk = SimDisk::default();
+            let disk = disk();
             disk.power_off_after(operations);
             let _ = Segment::create(&disk, &layout(), header(5), 1 << 16, None);
             for seed in 0..20 {
@@ -375,7 +381,7 @@ mod tests {
     #[test]
     fn one_bad_copy_of_the_header_does_no_harm() {
         for bad in [0usize, 4096] {
-            let disk = SimDisk::default();
+            let disk = disk();
             Segment::create(&disk, &layout(), header(5), 1 << 16, None).expect("create");
             let mut content = disk.contents(&layout().segment(5)).expect("there");
             content[bad..bad + 4096].fill(0xff);
@@ -387,7 +393,7 @@ mod tests {
 
     #[test]
     fn a_full_disk_leaves_no_file_behind() {
-        let disk = SimDisk::default();
+        let disk = disk();
         disk.set_free_bytes(100);
         let error = Segment::create(&disk, &layout(), header(5), 1 << 16, None).err().expect("no room");
         assert!(error.is_storage_full(), "{error}");

@@ -33,7 +33,17 @@ pub(super) fn crashed(dir: &Path) -> tempfile::TempDir {
 /// A catalog whose next commits fail, before or after they happen, and may tell or not.
 pub(super) struct Failing {
     inner: Arc<dyn Catalog>,
-    pub next: Mutex<Option<Failure>>,
+    next: Mutex<Option<Failure>>,
+}
+
+impl Failing {
+    pub fn new(inner: Arc<dyn Catalog>) -> Self {
+        Failing { inner, next: Mutex::new(None) }
+    }
+
+    pub fn fail_next(&self, failure: Failure) {
+        *self.next.lock().expect("no panic") = Some(failure);
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -94,7 +104,7 @@ pub(super) async fn open_failing_with(config: StoreConfig) -> (Store, Arc<Failin
     let mut failing = None;
     let store = Store::open_with(config, Arc::new(SystemClock), |store, collector_id| {
         let inner = Arc::new(DeltaCatalog::new(store, collector_id, Arc::new(SystemClock)));
-        let catalog = Arc::new(Failing { inner, next: Mutex::new(None) });
+        let catalog = Arc::new(Failing::new(inner));
         failing = Some(Arc::clone(&catalog));
         catalog
     });
@@ -108,7 +118,7 @@ async fn check_failed_commit(failure: Failure) {
     let (store, catalog) = open_failing(dir.path()).await;
     append_span(&store, MIDNIGHT + 1).await;
     append_span(&store, MIDNIGHT + 2).await;
-    *catalog.next.lock().expect("no panic") = Some(failure);
+    catalog.fail_next(failure);
     store.flush_all().await.expect_err("the commit fails");
 
     let left = crashed(dir.path());
@@ -144,7 +154,7 @@ async fn files_of_a_failed_commit_are_removed() {
     let dir = tempfile::tempdir().expect("temporary directory");
     let (store, catalog) = open_failing(dir.path()).await;
     append_span(&store, MIDNIGHT).await;
-    *catalog.next.lock().expect("no panic") = Some(Failure::Before);
+    catalog.fail_next(Failure::Before);
     store.flush_all().await.expect_err("the commit fails");
     let date = dir.path().join("tables/spans/date=2026-11-23");
     assert_eq!(fs::read_dir(date).expect("the directory was made").count(), 0);
@@ -156,7 +166,7 @@ async fn a_flush_that_failed_is_tried_again_without_being_asked() {
     let dir = tempfile::tempdir().expect("temporary directory");
     let hasty = StoreConfig { flush_age_max: Duration::ZERO, ..config(dir.path()) };
     let (store, catalog) = open_failing_with(hasty).await;
-    *catalog.next.lock().expect("no panic") = Some(Failure::Before);
+    catalog.fail_next(Failure::Before);
     append(&store, vec![span_rows(&[MIDNIGHT])]).await.expect("durable");
     while spans(&store).await.0.is_empty() {
         tokio::task::yield_now().await;

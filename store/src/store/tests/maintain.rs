@@ -199,7 +199,7 @@ async fn a_merge_whose_commit_fails_leaves_the_files_as_they_were() {
     let dir = tempfile::tempdir().expect("temporary directory");
     let (store, catalog) = open_failing(dir.path()).await;
     flush_each(&store, &[MIDNIGHT, MIDNIGHT + 2]).await;
-    *catalog.next.lock().expect("no panic") = Some(Failure::Before);
+    catalog.fail_next(Failure::Before);
     let error = store.maintenance().run(Effort::All).await.expect_err("the commit fails");
     assert!(matches!(error, MaintainError::Catalog(_)), "{error}");
     assert_eq!((file_count(&store, Table::Spans), files_on_disk(dir.path())), (2, 2));
@@ -216,7 +216,7 @@ async fn a_merge_of_unknown_outcome_keeps_every_row_once() {
         let (store, catalog) = open_failing(dir.path()).await;
         flush_each(&store, &[MIDNIGHT, MIDNIGHT + 2]).await;
         let want = all_spans(&store).await;
-        *catalog.next.lock().expect("no panic") = Some(failure);
+        catalog.fail_next(failure);
         store.maintenance().run(Effort::All).await.expect_err("the outcome is not told");
         assert_eq!(all_spans(&store).await, want);
 

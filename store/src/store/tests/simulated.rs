@@ -1,0 +1,340 @@
+//! Machines that lose power: the whole store on a simulated disk, from a seed.
+//!
+//! A seed is one data directory and a few lives of a process on it. In each life rows are appended, tables
+//! flushed and merged, unused files deleted and the log cut, while syncs fail, the disk fills up and commits hide their outcome, until the
+//! power goes at some operation of the disk. What was not synced then survives in part: torn writes, lost
+//! names, any mix. The next life opens what is left, and every row must be accounted for. All code is that of
+//! production but the disk, the reads of tables and the commit log's format; it runs on one thread, so a seed
+//! replays.
+//!
+//! ```text
+//! MESHLAKE_TEST_SEEDS=1000000 cargo test --package meshlake-store every_acked_row    the long form
+//! MESHLAKE_TEST_SEED=4711 cargo test --package meshlake-store every_acked_row        one seed again
+//! ```
+
+mod fs;
+mod catalog;
+
+use std::collections::{BTreeMap, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use meshlake_schema::{Clock, Table, UnixNanos};
+use object_store::ObjectStore;
+use tokio::runtime::Runtime;
+
+use self::catalog::SimCatalog;
+use self::fs::SimFs;
+use super::crash::{Failing, Failure};
+use super::{MIDNIGHT, values_in, values_in_file};
+use crate::data_dir::prepare;
+use crate::disk::Disk as _;
+use crate::disk::sim::{Coin, NamesAfterCrash, SimDisk};
+use crate::durable_fs::settle;
+use crate::group::{Group, Lsn};
+use crate::maintain::{Effort, MaintainConfig, Maintenance};
+use crate::snapshot::Snapshot;
+use crate::store::{Parts, Recovery};
+use crate::test_rows::{ledger_rows, rows};
+use crate::wal::WalConfig;
+
+/// Seeds of a run unless `MESHLAKE_TEST_SEEDS` says otherwise: some 20 s on two cores. CI runs 10,000.
+const SEEDS: u64 = 2_000;
+
+/// Small, so that segments roll, are cut and are written again within one life.
+const SEGMENT_BYTES: u64 = 1 << 16;
+
+/// Two narrow tables are enough for watermarks that differ; the ledger is the third. Columns are what a seed
+/// costs, so most groups have rows of the first only.
+const TABLES: [Table; 2] = [Table::MetricSummaries, Table::MetricPoints];
+
+const ROOT: &str = "/data";
+
+#[test]
+fn every_acked_row_is_there_once_after_any_crash() {
+    if let Some(seed) = number("MESHLAKE_TEST_SEED") {
+        return Machine::new(seed).run(&runtime());
+    }
+    let (seeds, next) = (number("MESHLAKE_TEST_SEEDS").unwrap_or(SEEDS), AtomicU64::new(0));
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                let runtime = runtime();
+                while let seed = next.fetch_add(1, Ordering::Relaxed)
+                    && seed < seeds
+                {
+                    let run = catch_unwind(AssertUnwindSafe(|| Machine::new(seed).run(&runtime)));
+                    assert!(run.is_ok(), "seed {seed} fails; replay it with MESHLAKE_TEST_SEED={seed}");
+                }
+            });
+        }
+    });
+}
+
+fn number(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{variable}={text} is no number")))
+}
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_current_thread().build().expect("a runtime without I/O")
+}
+
+/// What the sender of a group knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Acked,
+    Refused,
+    /// The machine died first: all of it may be there, or nothing.
+    Unknown,
+}
+
+#[derive(Debug)]
+struct Sent {
+    /// Times of its rows, which no other row of the seed has.
+    rows: Vec<(Table, Vec<i64>)>,
+    fate: Fate,
+}
+
+impl Sent {
+    fn count(&self) -> usize {
+        self.rows.iter().map(|(_, times)| times.len()).sum()
+    }
+}
+
+/// One data directory and all that was sent to it.
+struct Machine {
+    coin: Coin,
+    disk: SimDisk,
+    sent: Vec<Sent>,
+    next_time: i64,
+    /// The highest number that a group was acknowledged with.
+    last_lsn: Lsn,
+    /// Files seen so far: bytes, and the column of interest.
+    decoded: HashMap<String, (Vec<u8>, Vec<i64>)>,
+    /// A directory's sync has failed: then a cut may leave a gap in the log that looks like damage.
+    may_look_damaged: bool,
+}
+
+impl Machine {
+    fn new(seed: u64) -> Machine {
+        Machine {
+            coin: Coin(seed),
+            disk: SimDisk::default(),
+            sent: Vec::new(),
+            next_time: MIDNIGHT,
+            last_lsn: 0,
+            decoded: HashMap::new(),
+            may_look_damaged: false,
+        }
+    }
+
+    fn run(mut self, runtime: &Runtime) {
+        for _ in 0..2 + self.coin.below(2) {
+            self.live(runtime);
+            self.crash();
+        }
+        let Ok(store) = self.open(runtime) else { panic!("the disk is sound and the store does not open") };
+        self.check(&store);
+        // Files are what a seed costs.
+        if self.coin.below(4) != 0 {
+            return;
+        }
+        // A commit of unknown outcome takes one flush to find out and one for the rest.
+        for _ in 0..2 {
+            runtime.block_on(store.recovery.flusher.flush_all()).expect("the disk is sound");
+        }
+        self.check(&store);
+        assert_eq!(store.recovery.flusher.buffer().bytes(), 0, "everything is in files");
+    }
+
+    /// Runs a process until the power goes, or for so many steps.
+    fn live(&mut self, runtime: &Runtime) {
+        self.disk.power_off_after(self.coin.below(60));
+        let Ok(mut store) = self.open(runtime) else { return };
+        if self.disk.is_on() {
+            self.check(&store);
+        }
+        for _ in 0..self.coin.below(12) {
+            self.step(runtime, &mut store);
+            if !self.disk.is_on() {
+                return;
+            }
+        }
+    }
+
+    fn step(&mut self, runtime: &Runtime, store: &mut Running) {
+        let flusher = Arc::clone(&store.recovery.flusher);
+        match self.coin.below(17) {
+            0..=8 => self.append(store),
+            9..=11 => {
+                let table = [TABLES[0], TABLES[1], Table::Ledger][self.coin.below(3) as usize];
+                drop(runtime.block_on(flusher.flush(table)));
+            }
+            12 => drop(runtime.block_on(flusher.flush_all())),
+            15 => Self::maintain(runtime, store),
+            13 => match self.coin.below(4) {
+                0 => {
+                    self.may_look_damaged = true;
+                    self.disk.fail_dir_syncs(self.coin.below(4), 1);
+                }
+                1 => self.disk.set_free_bytes(0),
+                _ => self.disk.fail_syncs(self.coin.below(4), 1),
+            },
+            14 => {
+                let failures = [Failure::Before, Failure::BeforeUnknown, Failure::AfterUnknown];
+                store.catalog.fail_next(failures[self.coin.below(3) as usize]);
+            }
+            _ => {
+                self.disk.set_free_bytes(u64::MAX >> 1);
+                self.check(store);
+            }
+        }
+    }
+
+    /// Merges every window's files, and deletes what is unused: to the simulation all files are old.
+    fn maintain(runtime: &Runtime, store: &Running) {
+        let flusher = Arc::clone(&store.recovery.flusher);
+        let maintenance =
+            Maintenance::new(flusher, Arc::new(StoppedClock(MIDNIGHT)), MaintainConfig::default());
+        drop(runtime.block_on(maintenance.run(Effort::All)));
+    }
+
+    fn append(&mut self, store: &mut Running) {
+        let mut sent = Sent { rows: Vec::new(), fate: Fate::Unknown };
+        let tables = [&TABLES[..1], &TABLES[..1], &TABLES[..1], &TABLES[1..], &TABLES];
+        for table in tables[self.coin.below(5) as usize] {
+            let times = (0..=self.coin.below(3)).map(|_| self.time()).collect();
+            sent.rows.push((*table, times));
+        }
+        let mut batches: Vec<_> = sent.rows.iter().map(|(table, times)| rows(*table, times)).collect();
+        batches.push(ledger_rows(&[(MIDNIGHT, sent.count() as i64)]));
+        let group = Group { batches, requests: Vec::new() };
+        let wal = &mut store.recovery.wal;
+        match wal.append(&group) {
+            Ok(lsn) => {
+                assert!(lsn > self.last_lsn, "LSN {lsn} is used again, {} was", self.last_lsn);
+                self.last_lsn = lsn;
+                store.recovery.flusher.buffer().publish(lsn, group.batches);
+                sent.fate = Fate::Acked;
+            }
+            // When the disk fails the record and also its voiding, it may come back: see `wal/append.rs`.
+            Err(_) if self.disk.is_on() && !wal.is_closed() => sent.fate = Fate::Refused,
+            Err(_) => {}
+        }
+        self.sent.push(sent);
+    }
+
+    /// A time of its own, in one of two windows.
+    fn time(&mut self) -> i64 {
+        self.next_time += 1;
+        self.next_time + i64::from(self.coin.below(16) == 0) * 15 * 60 * 1_000_000
+    }
+
+    /// The power goes and comes back, or only the process was killed.
+    fn crash(&mut self) {
+        match self.coin.below(4) {
+            0 => self.disk.power_on(),
+            1 | 2 => self.disk = self.disk.crashed_with(self.coin.draw(), NamesAfterCrash::Any),
+            _ => self.disk = self.disk.crashed_with(self.coin.draw(), NamesAfterCrash::Prefix),
+        }
+    }
+
+    /// Opens the store as `Store::open` does.
+    fn open(&self, runtime: &Runtime) -> Result<Running, String> {
+        let root = Path::new(ROOT);
+        let fail = |error: &dyn std::error::Error| error.to_string();
+        self.disk.create_dir_all(root).map_err(|error| fail(&error))?;
+        let collector_id = prepare(&self.disk, root).map_err(|error| fail(&error))?;
+        settle(&self.disk, &root.join("tables")).map_err(|error| fail(&error))?;
+        let fs = SimFs { disk: self.disk.clone(), root: PathBuf::from(ROOT) };
+        let store: Arc<dyn ObjectStore> = Arc::new(fs.clone());
+        let catalog = Arc::new(Failing::new(Arc::new(SimCatalog::new(fs))));
+        let parts = Parts {
+            disk: Arc::new(self.disk.clone()),
+            store: Arc::clone(&store),
+            catalog: Arc::clone(&catalog) as _,
+            collector_id,
+            wal_config: WalConfig {
+                dir: root.join("wal"),
+                collector_id: collector_id.to_be_bytes(),
+                segment_bytes: SEGMENT_BYTES,
+            },
+            flush_at: 1 << 30,
+        };
+        let recovery = runtime.block_on(parts.recover()).map_err(|error| fail(&error))?;
+        assert!(recovery.first_lsn > self.last_lsn, "{} after {}", recovery.first_lsn, self.last_lsn);
+        assert!(
+            recovery.recovered.damage.is_empty() || self.may_look_damaged,
+            "no byte has rotted, and the log reports {:?}",
+            recovery.recovered.damage
+        );
+        Ok(Running { recovery, catalog, store })
+    }
+
+    /// Every group is there whole and once, or not at all, as its sender was told; and the ledger agrees.
+    fn check(&mut self, store: &Running) {
+        let snapshot = Snapshot::new(store.recovery.flusher.buffer().snapshot(), Arc::clone(&store.store));
+        let mut found: BTreeMap<(Table, i64), usize> = BTreeMap::new();
+        for table in TABLES {
+            for time in self.values(&snapshot, table, "time") {
+                *found.entry((table, time)).or_default() += 1;
+            }
+        }
+        assert!(found.values().all(|count| *count == 1), "rows are there twice: {found:?}");
+        let mut there_in_all = 0;
+        for (number, sent) in self.sent.iter_mut().enumerate() {
+            let times = sent.rows.iter().flat_map(|(table, times)| times.iter().map(|time| (*table, *time)));
+            let there = times.filter(|row| found.remove(row).is_some()).count();
+            let want = match sent.fate {
+                Fate::Acked => sent.count(),
+                Fate::Refused => 0,
+                // Whatever the start has found is the truth from then on.
+                Fate::Unknown if there == 0 => 0,
+                Fate::Unknown => sent.count(),
+            };
+            assert_eq!(there, want, "rows of group {number}, which is {sent:?}");
+            sent.fate = if there == 0 { Fate::Refused } else { Fate::Acked };
+            there_in_all += there as i64;
+        }
+        assert!(found.is_empty(), "rows that nobody sent: {found:?}");
+        let counted: i64 = self.values(&snapshot, Table::Ledger, "records").iter().sum();
+        assert_eq!(counted, there_in_all, "what the ledger counts");
+    }
+
+    /// `column` of all rows of a table. A file is decoded when it is seen first or has other bytes than then.
+    fn values(&mut self, snapshot: &Snapshot, table: Table, column: &str) -> Vec<i64> {
+        let mut values = Vec::new();
+        for file in snapshot.table(table).files.iter() {
+            let bytes = self.disk.contents(&Path::new(ROOT).join(file.path.as_ref()));
+            let bytes = bytes.unwrap_or_else(|| panic!("{} is committed and not there", file.path));
+            let (seen, decoded) = self.decoded.entry(file.path.to_string()).or_default();
+            if *seen != bytes {
+                *decoded = values_in_file(bytes.clone().into(), column);
+                *seen = bytes;
+            }
+            values.extend_from_slice(decoded);
+        }
+        values.extend(snapshot.table(table).hot.iter().flat_map(|hot| values_in(hot.batch.rows(), column)));
+        values
+    }
+}
+
+/// Microseconds since the epoch at which time stands still.
+struct StoppedClock(i64);
+
+impl Clock for StoppedClock {
+    fn now(&self) -> UnixNanos {
+        UnixNanos(self.0 * 1_000)
+    }
+}
+
+/// A process that runs.
+struct Running {
+    recovery: Recovery,
+    catalog: Arc<Failing>,
+    store: Arc<dyn ObjectStore>,
+}
