@@ -192,6 +192,7 @@ impl SnapshotBuilder {
             date_days: UnixNanos(micros.clone().min().expect("a file has rows") * 1_000).days(),
             time_min_micros: micros.clone().min().expect("a file has rows"),
             time_max_micros: micros.max().expect("a file has rows"),
+            is_in_traces: false,
         });
         self.store.put(&path, bytes.into()).await.expect("memory takes every file");
         self
@@ -207,6 +208,7 @@ impl SnapshotBuilder {
             date_days: UnixNanos(nanos).days(),
             time_min_micros: micros,
             time_max_micros: micros,
+            is_in_traces: false,
         });
         self
     }

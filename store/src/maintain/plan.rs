@@ -104,6 +104,7 @@ mod tests {
             date_days: 20_780,
             time_min_micros: start,
             time_max_micros: start + 1,
+            is_in_traces: false,
         };
         kib.iter().enumerate().map(file).collect()
     }
