@@ -4,18 +4,18 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Float64Array, Int32Array, Int64Array, ListArray, MapArray, RecordBatch,
+    ArrayRef, AsArray, BooleanArray, Float64Array, Int32Array, Int64Array, ListArray, MapArray, RecordBatch,
     StringArray, StructArray, TimestampMicrosecondArray, new_empty_array,
 };
 use arrow::buffer::OffsetBuffer;
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Schema};
+use arrow::compute::{cast, max, min};
+use arrow::datatypes::{DataType, Schema, TimestampMicrosecondType};
 use async_trait::async_trait;
 use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::parquet::arrow::arrow_writer::ArrowWriterOptions;
 use datafusion::parquet::file::properties::WriterProperties;
 use meshlake_schema::tables::DATE_COLUMN;
-use meshlake_schema::{Kind, Table, TableBatch, UnixNanos};
+use meshlake_schema::{Kind, Table, TableBatch, UnixNanos, traces};
 use meshlake_store::group::Lsn;
 use meshlake_store::snapshot::{DataFile, HotBatch, ReadError, Reader, Snapshot, TableSnapshot};
 use object_store::memory::InMemory;
@@ -163,17 +163,42 @@ impl SnapshotBuilder {
         self
     }
 
+    /// Rows of `table` in files have LSNs up to here.
+    pub fn watermark(mut self, table: Table, lsn: Lsn) -> Self {
+        self.tables[usize::from(table.id())].watermark = lsn;
+        self
+    }
+
     /// Adds the rows, all of one date, as a Parquet file as other writers would write it: plain types, no
     /// Arrow schema, a bloom filter on `trace_id`, without the columns in `lacking`.
-    pub async fn file(mut self, table: Table, rows: &[Row], lacking: &[&str]) -> Self {
-        let batch = batch(table, rows).into_rows();
-        let schema = table.open_schema();
-        let (fields, columns): (Vec<_>, Vec<_>) = schema
+    pub async fn file(self, table: Table, rows: &[Row], lacking: &[&str]) -> Self {
+        self.put(&batch(table, rows), lacking).await
+    }
+
+    /// Adds the spans, all of one date, as a flush does: with the traces that they make.
+    pub async fn traced_file(self, spans: &[Row]) -> Self {
+        let spans = batch(Table::Spans, spans);
+        let traces = traces::derive(std::slice::from_ref(&spans)).expect("few spans");
+        self.put(&traces, &[]).await.put(&spans, &[]).await.in_traces()
+    }
+
+    /// Makes the newest file of spans one whose rows are counted in `traces`.
+    pub fn in_traces(mut self) -> Self {
+        let files = Arc::make_mut(&mut self.tables[usize::from(Table::Spans.id())].files);
+        files.last_mut().expect("there is a file").is_in_traces = true;
+        self
+    }
+
+    /// Adds the rows as a file, as [`SnapshotBuilder::file`] does.
+    pub async fn put(mut self, rows: &TableBatch, lacking: &[&str]) -> Self {
+        let table = rows.table();
+        let (fields, columns): (Vec<_>, Vec<_>) = table
+            .open_schema()
             .fields()
             .iter()
             .filter(|field| field.name() != DATE_COLUMN && !lacking.contains(&field.name().as_str()))
             .map(|field| {
-                let column = batch.column_by_name(field.name()).expect("open columns are hot columns");
+                let column = rows.rows().column_by_name(field.name()).expect("open columns are hot columns");
                 (Arc::clone(field), cast(column, field.data_type()).expect("dictionaries become strings"))
             })
             .unzip();
@@ -181,17 +206,17 @@ impl SnapshotBuilder {
         let bytes = parquet(&open);
         let files = &mut self.tables[usize::from(table.id())].files;
         let path = Path::from(format!("tables/{}/{}.parquet", table.name(), files.len()));
-        let micros = rows.iter().map(|row| match row["time"] {
-            Cell::Int(micros) => micros,
-            _ => panic!("time is an integer"),
-        });
+        let times = rows.rows().column_by_name("time").expect("every table has a time");
+        let times = times.as_primitive::<TimestampMicrosecondType>();
+        let time_min_micros = min(times).expect("a file has rows");
         Arc::make_mut(files).push(DataFile {
             path: path.clone(),
             size_bytes: bytes.len() as u64,
-            rows: rows.len() as u64,
-            date_days: UnixNanos(micros.clone().min().expect("a file has rows") * 1_000).days(),
-            time_min_micros: micros.clone().min().expect("a file has rows"),
-            time_max_micros: micros.max().expect("a file has rows"),
+            rows: rows.row_count() as u64,
+            date_days: UnixNanos(time_min_micros * 1_000).days(),
+            time_min_micros,
+            time_max_micros: max(times).expect("a file has rows"),
+            is_in_traces: false,
         });
         self.store.put(&path, bytes.into()).await.expect("memory takes every file");
         self
@@ -207,6 +232,7 @@ impl SnapshotBuilder {
             date_days: UnixNanos(nanos).days(),
             time_min_micros: micros,
             time_max_micros: micros,
+            is_in_traces: false,
         });
         self
     }

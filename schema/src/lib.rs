@@ -7,6 +7,7 @@
 //!
 //! Modules are listed in the order data meets them; imports point only down the list.
 
+pub mod traces;
 pub mod batch;
 pub mod tables;
 pub mod attributes;

@@ -15,6 +15,13 @@ const NANOS_PER_MICRO: i64 = 1_000;
 const NANOS_PER_SECOND: i64 = 1_000_000_000;
 const SECONDS_PER_DAY: i64 = 86_400;
 
+/// The stretch of time that one file of a table holds, microseconds: 15 minutes. 96 windows a day is as fine
+/// as a query's range usually is, and as many files as a day of a table should keep after compaction.
+/// Windows are counted from the epoch, so none crosses a date.
+pub const WINDOW_MICROS: i64 = 15 * 60 * 1_000_000;
+
+const _: () = assert!(SECONDS_PER_DAY * 1_000_000 % WINDOW_MICROS == 0, "a window never crosses a date");
+
 impl UnixNanos {
     /// The same instant in whole microseconds, rounded towards the past, as the `time` columns hold it.
     pub fn micros(self) -> i64 {

@@ -54,7 +54,7 @@ impl MaintainSection {
 
     pub fn store_config(&self) -> MaintainConfig {
         let days = |table| match table {
-            Table::Spans => self.spans_days,
+            Table::Spans | Table::Traces => self.spans_days,
             Table::Logs => self.logs_days,
             Table::MetricPoints
             | Table::MetricHistograms

@@ -69,14 +69,16 @@ impl Buffer {
         let every_seal = state.tables.iter().map(|table| table.seal).max().unwrap_or_default();
         for batch in batches.into_iter().filter(|batch| batch.row_count() > 0) {
             let name = batch.table();
+            assert!(name.source().is_none(), "{} is derived, its rows are never logged", name.name());
+            let derived = state.derived_watermark(name, lsn);
             let table = &mut state.tables[usize::from(name.id())];
             if lsn > table.watermark {
                 if table.hot.is_empty() {
                     begun.push(name);
                 }
                 // The query side tells by a ledger batch's LSNs whether the rows it counts are in files.
-                let joined_after = if name == Table::Ledger { every_seal } else { table.seal };
-                table.push(HotBatch { lsn_first: lsn, lsn_last: lsn, batch }, joined_after);
+                let seal = if name == Table::Ledger { every_seal } else { table.seal };
+                table.push(HotBatch { lsn_first: lsn, lsn_last: lsn, batch }, seal.max(derived));
             }
         }
         state.last_lsn = state.last_lsn.max(lsn);
@@ -161,8 +163,12 @@ impl Buffer {
             let table = &state.tables[usize::from(table.id())];
             table.bytes() - table.flushing_bytes
         };
-        let largest = Table::ALL.into_iter().max_by_key(waiting).unwrap_or(Table::Spans);
-        (Table::ALL.iter().map(waiting).sum(), largest)
+        let largest = Table::received().max_by_key(waiting).unwrap_or(Table::Spans);
+        (Table::received().map(|table| waiting(&table)).sum(), largest)
+    }
+
+    pub fn watermark(&self, table: Table) -> Lsn {
+        self.lock().tables[usize::from(table.id())].watermark
     }
 
     pub fn is_empty(&self, table: Table) -> bool {
@@ -196,8 +202,16 @@ impl Buffer {
 }
 
 impl State {
+    /// The last LSN below `lsn` up to which some table derived from `table` has its rows: a batch from
+    /// before it and one from after it are never joined, so that each is derived from whole or not at all.
+    /// After a crash between the two commits of a flush it is above the table's own watermark.
+    fn derived_watermark(&self, table: Table, lsn: Lsn) -> Lsn {
+        let watermarks = table.derived().map(|derived| self.tables[usize::from(derived.id())].watermark);
+        watermarks.filter(|watermark| *watermark < lsn).max().unwrap_or_default()
+    }
+
     fn ledger_bound(&self) -> Lsn {
-        let raw = Table::ALL.into_iter().filter(|table| *table != Table::Ledger);
+        let raw = Table::received().filter(|table| *table != Table::Ledger);
         let flushed = raw.map(|table| self.tables[usize::from(table.id())].flushed_through(self.last_lsn));
         flushed.min().unwrap_or(self.last_lsn)
     }
@@ -283,6 +297,22 @@ mod tests {
         assert_eq!(hot(&buffer, Table::Ledger).last(), Some(&(9, 24, 16)));
         buffer.swap(Table::Spans, at(8));
         assert_eq!(hot(&buffer, Table::Spans), [(9, 24, 16)]);
+    }
+
+    /// After a crash between the two commits of a flush: derived rows are in files up to 20, spans up to 0.
+    #[test]
+    fn batches_are_not_joined_across_a_derived_watermark() {
+        let derived = usize::from(Table::Traces.id());
+        let buffer = Buffer::new(std::array::from_fn(|i| at(if i == derived { 20 } else { 0 })));
+        for lsn in 1..=40 {
+            buffer.publish(lsn, vec![span_rows(&[1])]);
+        }
+        let mut want = vec![(1, 16, 16)];
+        want.extend((17..=20).map(|lsn| (lsn, lsn, 1)));
+        want.push((21, 36, 16));
+        want.extend((37..=40).map(|lsn| (lsn, lsn, 1)));
+        assert_eq!(hot(&buffer, Table::Spans), want);
+        assert_eq!(buffer.flushed_through(), 0, "the log is kept for the spans");
     }
 
     #[test]

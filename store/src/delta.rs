@@ -37,7 +37,7 @@ use crate::catalog::{Audit, Catalog, CatalogError, Committed, Flushed, Replaceme
 use crate::data_dir::table_path;
 use crate::group::Lsn;
 use crate::snapshot::DataFile;
-use change::{Change, Standing};
+use change::{Change, Standing, TAG_IN_TRACES};
 
 /// Others (compaction by hand, another engine) may commit between our read and our put; so often in a row
 /// means that they are many, and the flush's own back-off is the better wait.
@@ -52,8 +52,7 @@ const MICROS_PER_DAY: i64 = 86_400_000_000;
 /// The tables of one data directory, committed to by one collector.
 pub(crate) struct DeltaCatalog {
     store: Arc<dyn ObjectStore>,
-    /// `<collector id>/<shard>`; there is one shard.
-    app_id: String,
+    collector_id: u128,
     clock: Arc<dyn Clock>,
     /// None until loaded, and again while an outcome is not known.
     tables: [Mutex<Option<Loaded>>; Table::ALL.len()],
@@ -71,7 +70,13 @@ impl DeltaCatalog {
     /// `store` has the tables below `tables/`; its put-if-absent must be atomic and durable.
     pub fn new(store: Arc<dyn ObjectStore>, collector_id: u128, clock: Arc<dyn Clock>) -> Self {
         let tables = std::array::from_fn(|_| Mutex::new(None));
-        DeltaCatalog { store, app_id: format!("{collector_id:032x}/0"), clock, tables }
+        DeltaCatalog { store, collector_id, clock, tables }
+    }
+
+    /// `<collector id>/<shard>`, and for a derived table `/<source>`; there is one shard.
+    fn app_id(&self, table: Table) -> String {
+        let own = format!("{:032x}/0", self.collector_id);
+        table.source().map_or(own.clone(), |source| format!("{own}/{}", source.name()))
     }
 
     fn slot(&self, table: Table) -> &Mutex<Option<Loaded>> {
@@ -96,10 +101,11 @@ impl DeltaCatalog {
         let state = delta.snapshot().map_err(unreadable)?;
         check_protocol(table, state.protocol().min_reader_version(), state.protocol().min_writer_version())?;
         let log_store = delta.log_store();
-        let txn = state.transaction_version(log_store.as_ref(), &self.app_id).await.map_err(unreadable)?;
+        let app_id = self.app_id(table);
+        let txn = state.transaction_version(log_store.as_ref(), &app_id).await.map_err(unreadable)?;
         let unusable = |reason| CatalogError::Unusable { table: table.name(), reason };
-        let watermark = Lsn::try_from(txn.unwrap_or(0))
-            .map_err(|_| unusable(format!("txn of {} is {txn:?}", self.app_id)))?;
+        let watermark =
+            Lsn::try_from(txn.unwrap_or(0)).map_err(|_| unusable(format!("txn of {app_id} is {txn:?}")))?;
         let files: Option<Vec<DataFile>> =
             state.log_data().iter().map(|view| data_file(table, &view)).collect();
         let mut files = files.ok_or_else(|| unusable("a file has no date or no row count".to_owned()))?;
@@ -112,7 +118,7 @@ impl DeltaCatalog {
     /// One attempt: the entry after the version that `loaded` knows.
     async fn put(&self, table: Table, loaded: &Loaded, change: &Change<'_>) -> Result<(), TransactionError> {
         let millis = self.clock.now().micros().div_euclid(1_000);
-        let entry = change.entry(table, &self.app_id, millis).get_bytes()?;
+        let entry = change.entry(table, &self.app_id(table), millis).get_bytes()?;
         let entry = CommitOrBytes::LogBytes(entry);
         self.log_store(table).write_commit_entry(loaded.version + 1, entry, Default::default()).await
     }
@@ -293,6 +299,12 @@ fn check_protocol(table: Table, reader: i32, writer: i32) -> Result<(), CatalogE
     Err(CatalogError::Unusable { table: table.name(), reason })
 }
 
+#[expect(deprecated, reason = "the library has no other way to a file's tags")]
+fn is_in_traces(view: &LogicalFileView) -> bool {
+    let tags = view.add_action().tags.unwrap_or_default();
+    tags.get(TAG_IN_TRACES).is_some_and(|value| value.as_deref() == Some("true"))
+}
+
 /// A file as the log describes it; none without a date or a row count, which every file of ours has.
 fn data_file(table: Table, view: &LogicalFileView) -> Option<DataFile> {
     let date = view.partition_values_map().remove(DATE_COLUMN)??;
@@ -311,6 +323,7 @@ fn data_file(table: Table, view: &LogicalFileView) -> Option<DataFile> {
         date_days,
         time_min_micros: time("minValues").unwrap_or(midnight),
         time_max_micros: time("maxValues").unwrap_or(midnight + MICROS_PER_DAY - 1),
+        is_in_traces: table == Table::Spans && is_in_traces(view),
     })
 }
 

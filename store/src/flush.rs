@@ -1,12 +1,18 @@
 //! Moves rows from the buffer into files: sorted Parquet, then one commit, then one swap.
 //!
 //! ```text
-//!   take a prefix -> encode and put files (fsynced) -> commit files + txn (fsynced) -> swap -> cut the log
+//!   take a prefix -> derive rows, put, commit, swap (each derived table)
+//!                 -> encode and put files (fsynced) -> commit files + txn (fsynced) -> swap -> cut the log
 //! ```
 //!
 //! A crash between any two arrows loses and doubles nothing: before the commit the rows are still in the
 //! log and the files are named by nobody; after it the watermark in the commit tells replay to leave them
 //! out. So nothing here is undone on failure but files that are known to be unnamed.
+//!
+//! Rows of derived tables (`traces`) are committed before those that they are derived from, with a watermark
+//! of their own. After a crash between the two commits that watermark is the higher one, the source's rows
+//! come back from the log, and rows are derived only from records above it. In the other order a crash would
+//! leave rows in files from which nothing was derived.
 //!
 //! One flush per table at a time, one encoding over all tables at a time (it takes a core and one file's
 //! memory). Limits: the flush of a table that cannot be committed is tried again for ever, with its rows
@@ -104,7 +110,8 @@ impl Flusher {
         &self.buffer
     }
 
-    /// Puts all that `table` buffers into files; says whether there was anything.
+    /// Puts all that `table` buffers into files, and first what is derived from it; says whether there was
+    /// anything. A derived table itself buffers nothing.
     ///
     /// cancel: rows stay where they are, files may stay unnamed; the commit may have happened, which the
     /// next flush finds out.
@@ -114,7 +121,10 @@ impl Flusher {
         let begun = Instant::now();
         // Also when this future is dropped: the rows then wait for the next flush.
         let give_back = GiveBack { buffer: &self.buffer, table };
-        let committed = self.write_and_commit(table, prefix).await;
+        let committed = match self.flush_derived(table, &prefix).await {
+            Ok(()) => self.write_and_commit(table, prefix).await,
+            Err(error) => Err(error),
+        };
         drop(give_back);
         let committed = committed.inspect_err(|_| {
             self.counters.failures.fetch_add(1, Ordering::Relaxed);
@@ -124,8 +134,10 @@ impl Flusher {
         let nanos = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.counters.nanos.fetch_add(nanos, Ordering::Relaxed);
         self.cut().await;
-        if let Err(error) = self.catalog.tidy(table).await {
-            tracing::warn!(%error, "shorten table log");
+        for table in [table].into_iter().chain(table.derived()) {
+            if let Err(error) = self.catalog.tidy(table).await {
+                tracing::warn!(%error, "shorten table log");
+            }
         }
         Ok(true)
     }
@@ -154,9 +166,26 @@ impl Flusher {
         &self.store
     }
 
+    /// Commits what the tables derived from `source` do not have of `prefix` yet.
+    async fn flush_derived(&self, source: Table, prefix: &Prefix) -> Result<(), FlushError> {
+        for table in source.derived() {
+            let _turn = self.turns[usize::from(table.id())].lock().await;
+            // More than once only after a commit of unknown outcome that did happen, with less than this.
+            while self.buffer.watermark(table) < prefix.through {
+                let after = self.buffer.watermark(table);
+                let new = prefix.batches.iter().filter(|hot| hot.lsn_first > after);
+                let new = Prefix { after, through: prefix.through, batches: new.cloned().collect() };
+                let committed = self.write_and_commit(table, new).await?;
+                self.buffer.swap(table, committed);
+                self.counters.commits.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        Ok(())
+    }
+
     /// Puts everything that is buffered now into files, the ledger last.
     pub async fn flush_all(&self) -> Result<(), FlushError> {
-        for table in Table::ALL.into_iter().filter(|table| *table != Table::Ledger) {
+        for table in Table::received().filter(|table| *table != Table::Ledger) {
             self.flush(table).await?;
         }
         self.flush(Table::Ledger).await.map(|_| ())

@@ -1,7 +1,7 @@
 //! Decides when each table is flushed: when its oldest row is a minute old, or when the buffer is half
 //! full and the table is the largest.
 //!
-//! One task per table, so that a table whose commits fail keeps no other from its files. Half of the
+//! One task per received table, so that a table whose commits fail keeps no other from its files. Half of the
 //! budget, because rows keep coming while a flush runs: what fills is bounded by the other half, and only
 //! then does admission refuse. Ages are measured from when a task notices the first row, at most a moment
 //! after it came.
@@ -51,7 +51,7 @@ pub(crate) struct Schedule {
 }
 
 impl Schedule {
-    /// Starts one task per table on the current runtime.
+    /// Starts one task per received table on the current runtime; derived ones are flushed with their source.
     pub fn start(flusher: &Arc<Flusher>, wakes: &Arc<Wakes>, age_max: Duration) -> Self {
         let (stop, stopped) = watch::channel(false);
         let task = |table| {
@@ -64,7 +64,7 @@ impl Schedule {
             };
             tokio::spawn(task.run())
         };
-        Schedule { stop, tasks: Table::ALL.into_iter().map(task).collect() }
+        Schedule { stop, tasks: Table::received().map(task).collect() }
     }
 
     /// Lets flushes that run come to their end, and starts no more.

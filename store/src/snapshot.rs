@@ -25,6 +25,9 @@ pub struct DataFile {
     /// Bounds of `time`, microseconds since the epoch, both inclusive.
     pub time_min_micros: i64,
     pub time_max_micros: i64,
+    /// Of a file of `spans`: every row of it is counted in `traces`. False for files from before that table
+    /// was there, and for files of other writers.
+    pub is_in_traces: bool,
 }
 
 /// Rows that are durable in the WAL and not yet in a file.

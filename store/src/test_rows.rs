@@ -67,7 +67,8 @@ fn column_of(column: &Column, times: &[i64]) -> ArrayRef {
         }
         Kind::Boolean => Arc::new((0..count).map(|i| value(i).map(|i| i % 2 == 0)).collect::<BooleanArray>()),
         Kind::Attributes => attributes(&column.kind.hot_type(), count),
-        Kind::Int64List
+        Kind::TextList
+        | Kind::Int64List
         | Kind::Float64List
         | Kind::Events
         | Kind::Links

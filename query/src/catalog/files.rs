@@ -111,7 +111,15 @@ mod tests {
 
     fn file(name: &str, size_bytes: u64) -> DataFile {
         let path = object_store::path::Path::from(name);
-        DataFile { path, size_bytes, rows: 1, date_days: 0, time_min_micros: 0, time_max_micros: 0 }
+        DataFile {
+            path,
+            size_bytes,
+            rows: 1,
+            date_days: 0,
+            time_min_micros: 0,
+            time_max_micros: 0,
+            is_in_traces: false,
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@
 mod tenant_table;
 mod files;
 mod hot;
+mod derived;
 mod prune;
 mod columns;
 mod attribute_access;
@@ -37,7 +38,7 @@ pub const SCHEMA: &str = "public";
 pub fn tenant_catalogs(snapshot: &Snapshot, tenant: &str) -> Result<Arc<dyn CatalogProviderList>> {
     let schema = Arc::new(MemorySchemaProvider::new());
     for table in Table::ALL {
-        let provider = TenantTable::new(table, snapshot.table(table).clone(), tenant);
+        let provider = TenantTable::new(table, snapshot, tenant);
         schema.register_table(table.name().to_owned(), Arc::new(provider))?;
     }
     let catalog = Arc::new(MemoryCatalogProvider::new());

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
@@ -20,9 +21,10 @@ use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::filter::FilterExecBuilder;
 use datafusion::physical_plan::union::UnionExec;
 use meshlake_schema::Table;
-use meshlake_store::snapshot::{DataFile, TableSnapshot};
+use meshlake_store::snapshot::{DataFile, HotBatch, Snapshot, TableSnapshot};
 
 use super::columns::query_schema;
+use super::derived::derive_traces;
 use super::files::{FilterUse, scan_files};
 use super::hot::{prune_hot, scan_hot};
 use super::prune::{Bounds, Pruner};
@@ -32,17 +34,28 @@ const TENANT_COLUMN: &str = "tenant";
 /// Columns whose equality selects a handful of rows out of a table; all have bloom filters in files.
 const ID_COLUMNS: [&str; 4] = ["trace_id", "span_id", "parent_span_id", "request_id"];
 
-/// A table provider over one [`TableSnapshot`].
+/// A table provider over one table of a [`Snapshot`].
 #[derive(Debug)]
 pub struct TenantTable {
     table: Table,
     snapshot: TableSnapshot,
+    /// Of a derived table: what its source buffers.
+    source: Option<Arc<Vec<HotBatch>>>,
     tenant: String,
 }
 
 impl TenantTable {
-    pub fn new(table: Table, snapshot: TableSnapshot, tenant: &str) -> Self {
-        TenantTable { table, snapshot, tenant: tenant.to_owned() }
+    pub fn new(table: Table, snapshot: &Snapshot, tenant: &str) -> Self {
+        let source = table.source().map(|source| Arc::clone(&snapshot.table(source).hot));
+        TenantTable { table, snapshot: snapshot.table(table).clone(), source, tenant: tenant.to_owned() }
+    }
+
+    /// The rows in memory that the query may want.
+    fn wanted_hot(&self, pruner: &Pruner, filters: &[Expr]) -> Result<Vec<RecordBatch>> {
+        match &self.source {
+            Some(spans) => derive_traces(spans, self.snapshot.watermark, filters),
+            None => prune_hot(&self.snapshot.hot, pruner),
+        }
     }
 
     /// The files that may hold rows the query wants.
@@ -108,7 +121,7 @@ impl TableProvider for TenantTable {
 
         let pruner = Pruner::new(self.table, filters, session)?;
         let files = self.wanted_files(&pruner)?;
-        let hot = prune_hot(&self.snapshot.hot, &pruner)?;
+        let hot = self.wanted_hot(&pruner, filters)?;
         let mut parts = Vec::with_capacity(2);
         if !files.is_empty() {
             parts.push(scan_files(self.table, &files, &read, filter_use(filters)?, session)?);

@@ -163,13 +163,55 @@ async fn every_column_of_every_table_reads_from_files_and_buffer() {
         let engine = SnapshotBuilder::new()
             .file(table, &[span(1, "a")], &[])
             .await
-            .hot(table, 1, &[span(2, "b")])
+            .hot(table.source().unwrap_or(table), 1, &[span(2, "b")])
             .engine();
         let answer = rows(&engine, &format!("SELECT * FROM {}", table.name())).await;
         let widths = answer.map(|rows| rows.iter().map(Vec::len).collect::<Vec<_>>());
         let columns = table.open_schema().fields().len();
         assert_eq!(widths, Ok(vec![columns, columns]), "{}", table.name());
     }
+}
+
+/// Two spans of a trace in files and one in the buffer; two of another in the buffer, whose derived rows are
+/// in files already, as between the two commits of a flush.
+#[tokio::test]
+async fn traces_count_each_span_of_files_and_buffer_once() {
+    let of = |trace_id: &str, seconds| row(seconds * SECOND, [("trace_id", trace_id.into())]);
+    let spans = [of("b", 4), of("b", 5)];
+    let derived = meshlake_schema::traces::derive(&[crate::fixture::batch(Table::Spans, &spans)]);
+    let engine = SnapshotBuilder::new()
+        .traced_file(&[of("a", 1), of("a", 2), of_tenant("other", of("a", 2))])
+        .await
+        .put(&derived.expect("few spans"), &[])
+        .await
+        .hot(Table::Spans, 7, &spans)
+        .hot(Table::Spans, 8, &[of("a", 3), of_tenant("other", of("c", 3))])
+        .watermark(Table::Spans, 6)
+        .watermark(Table::Traces, 7)
+        .engine();
+    let sql = "SELECT trace_id, CAST(sum(span_count) AS BIGINT), min(time_unix_nano), max(end_unix_nano) \
+               FROM traces GROUP BY trace_id ORDER BY trace_id";
+    assert_eq!(one(&engine, sql).await, "a,3,1000000000,3000000000;b,2,4000000000,5000000000");
+    let sql = "SELECT CAST(sum(span_count) AS BIGINT) FROM traces WHERE trace_id = 'a'";
+    assert_eq!(one(&engine, sql).await, "3");
+    assert_eq!(
+        one(&engine, "SELECT count(*) FROM traces WHERE tenant = 'other' OR trace_id = 'c'").await,
+        "0"
+    );
+}
+
+#[tokio::test]
+async fn the_services_of_a_trace_are_a_list() {
+    let of = |service: &str| row(SECOND, [("trace_id", "a".into()), ("service_name", service.into())]);
+    let engine = SnapshotBuilder::new()
+        .traced_file(&[of("shop"), of("cart")])
+        .await
+        .hot(Table::Spans, 1, &[of("auth")])
+        .engine();
+    let sql = "SELECT services FROM traces WHERE array_has(services, 'cart')";
+    assert_eq!(one(&engine, sql).await, "[cart, shop]");
+    let sql = "SELECT DISTINCT unnest(services) AS service FROM traces ORDER BY service";
+    assert_eq!(one(&engine, sql).await, "auth;cart;shop");
 }
 
 #[tokio::test]

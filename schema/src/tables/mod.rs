@@ -11,17 +11,19 @@ mod logs;
 mod metrics;
 mod requests;
 mod spans;
+mod traces;
 
 use std::sync::{Arc, LazyLock};
 
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 
 pub use spans::{LEGACY_SPAN_KEYS, PROMOTED_SPAN_KEYS, PromotedType};
+pub use traces::{SERVICE_NAME_BYTES_MAX, SERVICES_MAX};
 
 /// The partition column of every open table: the UTC day of `time`.
 pub const DATE_COLUMN: &str = "date";
 
-/// Every table that is received and stored.
+/// Every table that is stored: received ones, and those derived from them ([`Table::source`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Table {
     Spans,
@@ -33,10 +35,12 @@ pub enum Table {
     Requests,
     /// The loss ledger, one row per change. It is flushed after all others; see `ledger.rs`.
     Ledger,
+    /// When each trace was and who took part, derived from spans; see `traces.rs`.
+    Traces,
 }
 
 impl Table {
-    pub const ALL: [Table; 8] = [
+    pub const ALL: [Table; 9] = [
         Table::Spans,
         Table::Logs,
         Table::MetricPoints,
@@ -45,6 +49,7 @@ impl Table {
         Table::MetricSummaries,
         Table::Requests,
         Table::Ledger,
+        Table::Traces,
     ];
 
     /// The number that stands for the table in WAL records. On disk for ever: never reuse one.
@@ -58,6 +63,7 @@ impl Table {
             Table::MetricSummaries => 5,
             Table::Requests => 6,
             Table::Ledger => 7,
+            Table::Traces => 8,
         }
     }
 
@@ -76,6 +82,7 @@ impl Table {
             Table::MetricSummaries => "metric_summaries",
             Table::Requests => "requests",
             Table::Ledger => "ledger",
+            Table::Traces => "traces",
         }
     }
 
@@ -90,12 +97,42 @@ impl Table {
             Table::MetricSummaries => "One row per summary data point.",
             Table::Requests => "One row per call that a proxy observed and logged.",
             Table::Ledger => "One row per change of what was received, accepted, rejected or deduplicated.",
+            Table::Traces => {
+                "One row per part of a trace: its spans of one 15-minute window. Group by trace_id."
+            }
         }
+    }
+
+    /// The table that this one's rows are computed from; none for a table whose rows are received.
+    ///
+    /// Derived rows are never in the WAL nor buffered: a flush of the source commits them first.
+    pub const fn source(self) -> Option<Table> {
+        match self {
+            Table::Traces => Some(Table::Spans),
+            Table::Spans
+            | Table::Logs
+            | Table::MetricPoints
+            | Table::MetricHistograms
+            | Table::MetricExpHistograms
+            | Table::MetricSummaries
+            | Table::Requests
+            | Table::Ledger => None,
+        }
+    }
+
+    /// The tables whose rows are computed from this one's.
+    pub fn derived(self) -> impl Iterator<Item = Table> {
+        Table::ALL.into_iter().filter(move |table| table.source() == Some(self))
+    }
+
+    /// The tables whose rows are received.
+    pub fn received() -> impl Iterator<Item = Table> {
+        Table::ALL.into_iter().filter(|table| table.source().is_none())
     }
 
     /// The columns in their order, documented.
     pub fn columns(self) -> &'static [Column] {
-        static COLUMNS: LazyLock<[Vec<Column>; 8]> = LazyLock::new(|| {
+        static COLUMNS: LazyLock<[Vec<Column>; Table::ALL.len()]> = LazyLock::new(|| {
             [
                 spans::columns(),
                 logs::columns(),
@@ -105,13 +142,14 @@ impl Table {
                 metrics::summary_columns(),
                 requests::columns(),
                 ledger::columns(),
+                traces::columns(),
             ]
         });
         &COLUMNS[usize::from(self.id())]
     }
 
-    /// The columns that order a file: rows that are read together lie together. The first names the
-    /// service or metric, the last is always `time`.
+    /// The columns that order a file: rows that are read together lie together. The first names
+    /// what is asked for (service, metric, trace), the last is always `time`.
     pub const fn sort_key(self) -> &'static [&'static str] {
         match self {
             Table::Spans => &["service_name", "name", "time"],
@@ -122,12 +160,13 @@ impl Table {
             | Table::MetricSummaries => &["metric_name", "series_id", "time"],
             Table::Requests => &["destination_service", "route", "time"],
             Table::Ledger => &["tenant", "signal", "time"],
+            Table::Traces => &["trace_id", "time"],
         }
     }
 
     /// The schema of batches in memory and in the WAL.
     pub fn schema(self) -> &'static SchemaRef {
-        static SCHEMAS: LazyLock<[SchemaRef; 8]> = LazyLock::new(|| {
+        static SCHEMAS: LazyLock<[SchemaRef; Table::ALL.len()]> = LazyLock::new(|| {
             Table::ALL.map(|table| {
                 let fields: Vec<Field> = table.columns().iter().map(Column::hot_field).collect();
                 Arc::new(Schema::new(fields))
@@ -138,7 +177,7 @@ impl Table {
 
     /// The schema that other readers see: plain strings, and the partition column `date` at the end.
     pub fn open_schema(self) -> &'static SchemaRef {
-        static SCHEMAS: LazyLock<[SchemaRef; 8]> = LazyLock::new(|| {
+        static SCHEMAS: LazyLock<[SchemaRef; Table::ALL.len()]> = LazyLock::new(|| {
             Table::ALL.map(|table| {
                 let date = Field::new(DATE_COLUMN, DataType::Date32, true);
                 let fields: Vec<Field> =
@@ -175,6 +214,8 @@ pub enum Kind {
     Timestamp,
     /// Attribute keys and values as text; see `attributes.rs` for how values are written.
     Attributes,
+    /// Distinct strings, sorted.
+    TextList,
     Int64List,
     Float64List,
     Events,
@@ -207,6 +248,7 @@ impl Kind {
             Kind::Boolean => DataType::Boolean,
             Kind::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
             Kind::Attributes => attributes_type(),
+            Kind::TextList => list_of(DataType::Utf8),
             Kind::Int64List => list_of(DataType::Int64),
             Kind::Float64List => list_of(DataType::Float64),
             Kind::Events => list_of(DataType::Struct(event_fields())),

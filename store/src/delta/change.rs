@@ -19,6 +19,10 @@ use crate::catalog::{Cause, Committed, Flushed, NewFile, Replacement};
 use crate::data_dir::table_path;
 use crate::snapshot::DataFile;
 
+/// Tags of a file in the log: it holds rows of several windows; its rows are counted in `traces`.
+const TAG_MIXED: &str = "mixed";
+pub(super) const TAG_IN_TRACES: &str = "in_traces";
+
 /// One entry to be.
 pub(super) enum Change<'a> {
     Flush(&'a Flushed),
@@ -117,9 +121,16 @@ fn add(table: Table, new: &NewFile, modified_millis: i64, is_data_change: bool) 
         modification_time: modified_millis,
         data_change: is_data_change,
         stats: Some(new.stats.clone()),
-        tags: new.is_mixed.then(|| HashMap::from([("mixed".to_owned(), Some("true".to_owned()))])),
+        tags: tags(new),
         ..Add::default()
     }
+}
+
+fn tags(new: &NewFile) -> Option<HashMap<String, Option<String>>> {
+    let tags = [(TAG_MIXED, new.is_mixed), (TAG_IN_TRACES, new.file.is_in_traces)];
+    let set = tags.into_iter().filter(|(_, is_set)| *is_set);
+    let set: HashMap<_, _> = set.map(|(tag, _)| (tag.to_owned(), Some("true".to_owned()))).collect();
+    (!set.is_empty()).then_some(set)
 }
 
 fn remove(table: Table, file: &DataFile, removed_millis: i64, is_data_change: bool) -> Remove {

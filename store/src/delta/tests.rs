@@ -31,6 +31,8 @@ fn new_file(name: &str, rows: u64) -> NewFile {
             date_days: UnixNanos(MIDNIGHT * 1_000).days(),
             time_min_micros: MIDNIGHT,
             time_max_micros,
+            // Odd ones are, so that both kinds go through every test.
+            is_in_traces: rows % 2 == 1,
         },
         stats: format!(
             r#"{{"numRecords":{rows},"minValues":{{"time":"2026-11-23T00:00:00Z"}},"maxValues":{{"time":"{iso}"}},"nullCount":{{}}}}"#

@@ -47,8 +47,18 @@ const BLOOM_FALSE_POSITIVES: f64 = 0.01;
 const INDEX_TEXT_BYTES_MAX: usize = 64;
 
 /// Columns whose values hardly ever repeat: a dictionary only adds to them (2 bytes a span on span ids).
-const NO_DICTIONARY: [&str; 6] =
-    ["span_id", "parent_span_id", "time_unix_nano", "duration_nano", "observed_time_unix_nano", "stream_id"];
+const NO_DICTIONARY: [&str; 10] = [
+    "span_id",
+    "parent_span_id",
+    "time_unix_nano",
+    "duration_nano",
+    "observed_time_unix_nano",
+    "stream_id",
+    "end_unix_nano",
+    "last_start_unix_nano",
+    "root_time_unix_nano",
+    "root_duration_nano",
+];
 
 /// Integers that rise slowly within a sorted file.
 const DELTA_PACKED: [&str; 4] =
@@ -145,13 +155,15 @@ fn column_properties(
 ) -> WriterPropertiesBuilder {
     let path = || ColumnPath::from(column.name);
     let mut builder = builder;
-    if NO_DICTIONARY.contains(&column.name) || column.kind == Kind::Timestamp {
+    // Hardly a trace has two rows in one file.
+    let is_own_id = table == Table::Traces && column.name == "trace_id";
+    if is_own_id || NO_DICTIONARY.contains(&column.name) || column.kind == Kind::Timestamp {
         builder = builder.set_column_dictionary_enabled(path(), false);
     }
     if DELTA_PACKED.contains(&column.name) || column.kind == Kind::Timestamp {
         builder = builder.set_column_encoding(path(), Encoding::DELTA_BINARY_PACKED);
     }
-    if column.name == "trace_id" {
+    if column.name == "trace_id" && !is_own_id {
         builder = builder.set_column_dictionary_page_size_limit(path(), TRACE_ID_DICTIONARY_BYTES_MAX);
     }
     if bloom_columns(table).contains(&column.name) {
@@ -169,7 +181,7 @@ fn column_properties(
 fn bloom_columns(table: Table) -> &'static [&'static str] {
     match table {
         Table::Spans => &["trace_id", "span_id"],
-        Table::Logs => &["trace_id"],
+        Table::Logs | Table::Traces => &["trace_id"],
         Table::Requests => &["trace_id", "request_id"],
         Table::MetricPoints
         | Table::MetricHistograms

@@ -11,10 +11,11 @@ use arrow::array::{ArrayRef, AsArray as _, Int64Array, RecordBatch, TimestampMic
 use arrow::compute::interleave;
 use arrow::datatypes::Int64Type;
 use arrow::row::{RowConverter, SortField};
+use meshlake_schema::time::WINDOW_MICROS;
 use meshlake_schema::{Table, TableBatch};
 
 use super::FileError;
-use super::window::{WINDOW_MICROS, times};
+use super::window::times;
 
 /// One row per window and kind.
 #[derive(Debug, Clone, Copy)]

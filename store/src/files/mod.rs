@@ -23,6 +23,7 @@ mod gather;
 
 use arrow::error::ArrowError;
 use bytes::Bytes;
+use meshlake_schema::traces::{self, TracesError};
 use meshlake_schema::{Table, TableBatch};
 use object_store::path::Path;
 use parquet::errors::ParquetError;
@@ -67,6 +68,8 @@ pub(crate) struct EncodedFile {
 pub(crate) enum FileError {
     #[error("sort or gather rows: {0}")]
     Arrow(#[from] ArrowError),
+    #[error("derive rows: {0}")]
+    Traces(#[from] TracesError),
     #[error("encode Parquet: {0}")]
     Parquet(#[from] ParquetError),
     #[error("name a file: {0}")]
@@ -85,17 +88,23 @@ pub(crate) struct Files {
 }
 
 impl Files {
-    /// Splits the rows of `batches`, all of `table`, into files. The ledger's rows are added up first.
+    /// Splits the rows of `batches` into files. They are of `table`, or of its source: then its rows are
+    /// derived from them first. The ledger's rows are added up first.
     ///
     /// # Errors
     /// [`FileError::Rows`] when the batches have more than 2^32 rows.
     pub fn plan(table: Table, batches: Vec<TableBatch>, origin: Origin) -> Result<Self, FileError> {
-        let batches = if table == Table::Ledger { vec![ledger::coalesce(&batches)?] } else { batches };
+        let batches = match table {
+            Table::Ledger => vec![ledger::coalesce(&batches)?],
+            Table::Traces if is_of(Table::Spans, &batches) => vec![traces::derive(&batches)?],
+            _ => batches,
+        };
         let pieces = window::split(&batches)?;
         Ok(Files { table, origin, batches, pieces: pieces.into_iter() })
     }
 
-    /// Encodes the next file; none after the last. Takes about a second per million rows: run it where
+    /// Encodes the next file; none after the last. Rows of spans are taken to be in `traces` when the file is
+    /// committed. Takes about a second per million rows: run it where
     /// blocking is allowed.
     pub fn encode_next(&mut self) -> Result<Option<EncodedFile>, FileError> {
         let Some(piece) = self.pieces.next() else { return Ok(None) };
@@ -108,10 +117,15 @@ impl Files {
             date_days: piece.place.date_days,
             time_min_micros: piece.time_min_micros,
             time_max_micros: piece.time_max_micros,
+            is_in_traces: self.table == Table::Spans,
         };
         let new = NewFile { file, stats: encoded.stats, is_mixed: piece.place.is_mixed() };
         Ok(Some(EncodedFile { new, bytes: encoded.bytes }))
     }
+}
+
+fn is_of(table: Table, batches: &[TableBatch]) -> bool {
+    batches.first().is_some_and(|batch| batch.table() == table)
 }
 
 /// `tables/<table>/date=YYYY-MM-DD/<window start HHMM or mixed>-<first LSN>-<last LSN>-<random>.parquet`.
@@ -300,6 +314,31 @@ pub(crate) mod tests {
         assert_eq!(stats["minValues"]["service_name"], "service_name-1");
         assert_eq!(stats["maxValues"]["service_name"], "service_name-2");
         assert_eq!(stats["nullCount"]["service_name"], 1);
+    }
+
+    /// Two spans in a window have two ids by construction; the window after has one.
+    #[test]
+    fn traces_are_derived_from_spans_and_split_by_window() {
+        let spans = [MIDNIGHT + 2, MIDNIGHT + 1, MIDNIGHT + 15 * MINUTE];
+        let files = encode(Table::Traces, vec![span_rows(&spans[..2]), span_rows(&spans[1..])]);
+        let rows: Vec<_> = files
+            .iter()
+            .map(|file| {
+                let read = decode(&file.bytes);
+                let ids = read.column_by_name("trace_id").expect("a column").as_string::<i32>();
+                let ids: Vec<String> = ids.iter().flatten().map(str::to_owned).collect();
+                let counts = read.column_by_name("span_count").expect("a column");
+                let counts = counts.as_primitive::<arrow::datatypes::Int64Type>().values().to_vec();
+                (file.new.file.time_min_micros, ids, counts)
+            })
+            .collect();
+        let [first, second] = ["trace_id-0".to_owned(), "trace_id-1".to_owned()];
+        // trace_id-0 is at +2 and +1; trace_id-1 at +1 and, alone, a window later.
+        let want = [
+            (MIDNIGHT + 1, vec![first, second.clone()], vec![2, 1]),
+            (MIDNIGHT + 15 * MINUTE, vec![second], vec![1]),
+        ];
+        assert_eq!(rows, want);
     }
 
     #[test]

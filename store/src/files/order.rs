@@ -65,9 +65,22 @@ fn column_ranks(name: &str, batches: &[TableBatch]) -> Result<Vec<Vec<i64>>, Fil
         DataType::Timestamp(TimeUnit::Microsecond, _) => {
             integers(&|c| c.as_primitive::<TimestampMicrosecondType>().values().to_vec())
         }
+        DataType::Utf8 => text_ranks(&columns),
         DataType::Dictionary(_, values) if **values == DataType::Utf8 => dictionary_ranks(&columns),
         other => Err(FileError::Rows(format!("sort column {name} has no rank for {other}"))),
     }
+}
+
+fn text_ranks(columns: &[&ArrayRef]) -> Result<Vec<Vec<i64>>, FileError> {
+    let values: Vec<_> = columns.iter().map(AsRef::as_ref).collect();
+    let all = rank(concat(&values)?.as_ref(), None)?;
+    let mut rest = all.as_slice();
+    let ranks = columns.iter().map(|column| {
+        let (of_batch, others) = rest.split_at(column.len());
+        rest = others;
+        of_batch.iter().copied().map(i64::from).collect()
+    });
+    Ok(ranks.collect())
 }
 
 fn dictionary_ranks(columns: &[&ArrayRef]) -> Result<Vec<Vec<i64>>, FileError> {
@@ -123,6 +136,22 @@ mod tests {
         let batches = [spans(&[Some("b"), Some("a"), Some("c")], &[1, 2, 3])];
         let sorted = sort(Table::Spans, &batches, vec![(0, 0), (0, 1)]).expect("spans sort");
         assert_eq!(sorted, [(0, 1), (0, 0)]);
+    }
+
+    #[test]
+    fn plain_text_is_compared_across_batches() {
+        let ids = |ids: &[&str]| {
+            let rows = crate::test_rows::rows(Table::Traces, &vec![1; ids.len()]).into_rows();
+            let position = rows.schema().index_of("trace_id").expect("a column");
+            let mut columns = rows.columns().to_vec();
+            columns[position] = Arc::new(arrow::array::StringArray::from(ids.to_vec()));
+            let rows = RecordBatch::try_new(rows.schema(), columns).expect("same types");
+            TableBatch::try_new(Table::Traces, rows).expect("same columns")
+        };
+        let batches = [ids(&["c", "a"]), ids(&["b", "a"])];
+        let sorted =
+            sort(Table::Traces, &batches, vec![(0, 0), (0, 1), (1, 0), (1, 1)]).expect("traces sort");
+        assert_eq!(sorted, [(0, 1), (1, 1), (1, 0), (0, 0)]);
     }
 
     #[test]

@@ -8,17 +8,12 @@ use std::collections::BTreeMap;
 use arrow::array::AsArray as _;
 use arrow::datatypes::TimestampMicrosecondType;
 use arrow::temporal_conversions::date32_to_datetime;
+use meshlake_schema::time::WINDOW_MICROS;
 use meshlake_schema::{Table, TableBatch};
 
 use super::{FileError, RowIndex};
 
 const MICROS_PER_DAY: i64 = 86_400_000_000;
-
-/// 15 minutes: 96 windows a day is as fine as a query's range usually is, and as many files as a day of a
-/// table should keep after compaction.
-pub(crate) const WINDOW_MICROS: i64 = 15 * 60 * 1_000_000;
-
-const _: () = assert!(MICROS_PER_DAY % WINDOW_MICROS == 0, "a window never crosses a date");
 
 /// Windows that get a file of their own in one flush: 16 hours of late rows. Guess, not measured.
 pub(super) const WINDOWS_MAX: usize = 64;
@@ -108,7 +103,7 @@ pub(super) fn split(batches: &[TableBatch]) -> Result<Vec<Piece>, FileError> {
 /// The `time` column, microseconds.
 pub(super) fn times(batch: &TableBatch) -> &[i64] {
     const {
-        assert!(Table::ALL.len() == 8, "every table has a `time` column; check that a new one does");
+        assert!(Table::ALL.len() == 9, "every table has a `time` column; check that a new one does");
     }
     let column = batch.rows().column_by_name("time").expect("every table has a column `time`");
     column.as_primitive::<TimestampMicrosecondType>().values()

@@ -119,7 +119,16 @@ impl Job {
         match self.write(&mut merge, upload.as_mut(), &path).await {
             Ok((size_bytes, Merged { rows, stats })) => {
                 let date_days = place.date_days;
-                let file = DataFile { path, size_bytes, rows, date_days, time_min_micros, time_max_micros };
+                let is_in_traces = self.inputs.iter().all(|file| file.is_in_traces);
+                let file = DataFile {
+                    path,
+                    size_bytes,
+                    rows,
+                    date_days,
+                    time_min_micros,
+                    time_max_micros,
+                    is_in_traces,
+                };
                 Ok(NewFile { file, stats, is_mixed: place.is_mixed() })
             }
             Err(error) => {

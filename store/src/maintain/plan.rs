@@ -88,8 +88,9 @@ fn groups(files: &[&DataFile], files_min: usize, effort: Effort) -> Vec<Vec<Data
 
 #[cfg(test)]
 mod tests {
+    use meshlake_schema::time::WINDOW_MICROS;
+
     use super::*;
-    use crate::files::window::WINDOW_MICROS;
     use crate::test_rows::MIDNIGHT;
 
     const MIB: u64 = 1 << 20;
@@ -103,6 +104,7 @@ mod tests {
             date_days: 20_780,
             time_min_micros: start,
             time_max_micros: start + 1,
+            is_in_traces: false,
         };
         kib.iter().enumerate().map(file).collect()
     }

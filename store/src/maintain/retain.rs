@@ -32,6 +32,7 @@ mod tests {
             date_days,
             time_min_micros: 0,
             time_max_micros: 0,
+            is_in_traces: false,
         };
         let files = [file(69), file(70), file(71), file(100)];
         assert_eq!(dates(&expired(&files, 100, 30)), [69]);

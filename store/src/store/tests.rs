@@ -104,6 +104,26 @@ async fn ledger_total(store: &Store) -> i64 {
     in_files.into_iter().chain(in_memory).sum()
 }
 
+/// Spans that `traces` counts: in its files, and in what is derived from spans in memory above its watermark,
+/// as a query does it.
+async fn traced(snapshot: &Snapshot) -> (i64, i64) {
+    let watermark = snapshot.table(Table::Traces).watermark;
+    let new = snapshot.table(Table::Spans).hot.iter().filter(|hot| hot.lsn_last > watermark);
+    let new: Vec<TableBatch> = new
+        .map(|hot| {
+            assert!(hot.lsn_first > watermark, "a batch is derived from whole or not at all");
+            hot.batch.clone()
+        })
+        .collect();
+    let derived = meshlake_schema::traces::derive(&new).expect("few spans");
+    let (in_files, _) = values(snapshot, Table::Traces, "span_count").await;
+    (in_files.iter().sum(), values_in(derived.rows(), "span_count").iter().sum())
+}
+
+async fn traced_now(store: &Store) -> (i64, i64) {
+    traced(&store.reader().snapshot().await.expect("in this process")).await
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn appended_rows_are_in_the_next_snapshot_and_move_to_files() {
     let dir = tempfile::tempdir().expect("temporary directory");
@@ -113,8 +133,10 @@ async fn appended_rows_are_in_the_next_snapshot_and_move_to_files() {
     }
     let want: Vec<i64> = (0..5).map(|i| MIDNIGHT + i).collect();
     assert_eq!(spans(&store).await, (vec![], want.clone()));
+    assert_eq!(traced_now(&store).await, (0, 5));
     store.flush_all().await.expect("flush");
     assert_eq!(spans(&store).await, (want, vec![]));
+    assert_eq!(traced_now(&store).await, (5, 0));
     assert_eq!(ledger_total(&store).await, 5);
     assert_eq!(store.stats().buffer_bytes, 0);
     store.close().await;
@@ -212,7 +234,12 @@ async fn a_snapshot_during_flushes_misses_and_doubles_nothing() {
         let mut snapshots = 0;
         while !is_done.load(Ordering::SeqCst) {
             let acked_before = acked.load(Ordering::SeqCst);
-            let rows = all_spans(&store).await;
+            let snapshot = store.reader().snapshot().await.expect("in this process");
+            let (mut rows, hot) = times(&snapshot, Table::Spans).await;
+            rows.extend(hot);
+            rows.sort_unstable();
+            let (in_files, derived) = traced(&snapshot).await;
+            assert_eq!(in_files + derived, rows.len() as i64, "snapshot {snapshots}");
             let want: Vec<i64> = (0..rows.len() as i64).map(|i| MIDNIGHT + i).collect();
             assert_eq!(rows, want, "snapshot {snapshots}");
             assert!(rows.len() as u64 >= acked_before, "{} rows, {acked_before} acknowledged", rows.len());
@@ -240,6 +267,7 @@ async fn replay_larger_than_the_budget_goes_to_files() {
     let (in_files, in_memory) = spans(&store).await;
     assert!(!in_files.is_empty());
     assert_eq!(in_files.len() + in_memory.len(), 5_000);
+    assert_eq!(traced_now(&store).await, (in_files.len() as i64, in_memory.len() as i64));
     assert_eq!(ledger_total(&store).await, 5_000);
     store.close().await;
 }
@@ -295,6 +323,55 @@ async fn another_delta_reader_sees_protocol_schema_files_and_txn() {
     let uris: Vec<String> = table.get_file_uris().expect("files").collect();
     assert_eq!(uris.len(), 1);
     assert!(uris[0].contains("date=2026-11-23/0000-"), "{uris:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_derived_table_has_a_watermark_of_its_own_kind() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let store = open(dir.path()).await;
+    let last = append_span(&store, MIDNIGHT + 7).await;
+    store.flush_all().await.expect("flush");
+    let app_id = format!("{:032x}/0/spans", store.collector_id());
+    store.close().await;
+
+    let url = url::Url::from_directory_path(dir.path().join("tables/traces")).expect("an absolute path");
+    let table = DeltaTableBuilder::from_url(url).expect("a URL").load().await.expect("a Delta table");
+    let state = table.snapshot().expect("loaded");
+    let txn = state.transaction_version(table.log_store().as_ref(), app_id).await.expect("readable");
+    assert_eq!(txn, Some(last as i64));
+    let uris: Vec<String> = table.get_file_uris().expect("files").collect();
+    assert_eq!(uris.len(), 1);
+    assert!(uris[0].contains("date=2026-11-23/0000-"), "{uris:?}");
+}
+
+/// A data directory from before the table was there: it is made, old spans are not in it and say so.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_directory_without_traces_gets_them_from_then_on() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let store = open(dir.path()).await;
+    append_span(&store, MIDNIGHT + 1).await;
+    store.flush_all().await.expect("flush");
+    append_span(&store, MIDNIGHT + 2).await;
+    store.close().await;
+    fs::remove_dir_all(dir.path().join("tables/traces")).expect("remove");
+    // Nor did the files of that time say anything about it.
+    let entry = dir.path().join("tables/spans/_delta_log/00000000000000000001.json");
+    let text = fs::read_to_string(&entry).expect("readable");
+    assert!(text.contains("in_traces"), "{text}");
+    fs::write(&entry, text.replace("in_traces", "another_tag")).expect("writable");
+
+    let store = open(dir.path()).await;
+    assert_eq!(traced_now(&store).await, (0, 1));
+    append_span(&store, MIDNIGHT + 3).await;
+    store.flush_all().await.expect("flush");
+    assert_eq!(spans(&store).await.0.len(), 3);
+    assert_eq!(traced_now(&store).await, (2, 0));
+    let snapshot = store.reader().snapshot().await.expect("in this process");
+    let mut known: Vec<(u64, bool)> =
+        snapshot.table(Table::Spans).files.iter().map(|file| (file.rows, file.is_in_traces)).collect();
+    known.sort_unstable();
+    assert_eq!(known, [(1, false), (2, true)]);
+    store.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

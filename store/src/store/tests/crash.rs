@@ -30,10 +30,10 @@ pub(super) fn crashed(dir: &Path) -> tempfile::TempDir {
     copy
 }
 
-/// A catalog whose next commits fail, before or after they happen, and may tell or not.
+/// A catalog in which a table's next commit fails, before or after it happens, and may tell or not.
 pub(super) struct Failing {
     inner: Arc<dyn Catalog>,
-    next: Mutex<Option<Failure>>,
+    next: Mutex<Option<(Table, Failure)>>,
 }
 
 impl Failing {
@@ -41,8 +41,13 @@ impl Failing {
         Failing { inner, next: Mutex::new(None) }
     }
 
-    pub fn fail_next(&self, failure: Failure) {
-        *self.next.lock().expect("no panic") = Some(failure);
+    pub fn fail_next(&self, table: Table, failure: Failure) {
+        *self.next.lock().expect("no panic") = Some((table, failure));
+    }
+
+    fn failure_of(&self, table: Table) -> Option<Failure> {
+        let mut next = self.next.lock().expect("no panic");
+        next.take_if(|(failing, _)| *failing == table).map(|(_, failure)| failure)
     }
 }
 
@@ -59,8 +64,8 @@ impl Failing {
         table: Table,
         commit: impl Future<Output = Result<Committed, CatalogError>>,
     ) -> Result<Committed, CatalogError> {
+        let failure = self.failure_of(table);
         let (table, reason) = (table.name(), "injected".to_owned());
-        let failure = self.next.lock().expect("no panic").take();
         match failure {
             None => commit.await,
             Some(Failure::Before) => Err(CatalogError::NotCommitted { table, reason }),
@@ -112,21 +117,27 @@ pub(super) async fn open_failing_with(config: StoreConfig) -> (Store, Arc<Failin
     (store, failing.expect("the catalog was made"))
 }
 
-/// The flush fails at the commit; then the process dies, or goes on with more rows and flushes again.
-async fn check_failed_commit(failure: Failure) {
+/// A flush fails at the commit of `table`; then the process dies, or goes on with more rows and flushes
+/// again. Each span is in `spans` once, and counted in `traces` once.
+async fn check_failed_commit(table: Table, failure: Failure) {
     let dir = tempfile::tempdir().expect("temporary directory");
     let (store, catalog) = open_failing(dir.path()).await;
     append_span(&store, MIDNIGHT + 1).await;
     append_span(&store, MIDNIGHT + 2).await;
-    catalog.fail_next(failure);
+    catalog.fail_next(table, failure);
     store.flush_all().await.expect_err("the commit fails");
+    let (in_files, derived) = traced_now(&store).await;
+    assert_eq!(in_files + derived, 2, "after the failure");
 
     let left = crashed(dir.path());
     let after_crash = open(left.path()).await;
     assert_eq!(all_spans(&after_crash).await, [MIDNIGHT + 1, MIDNIGHT + 2]);
     assert_eq!(ledger_total(&after_crash).await, 2);
+    let (in_files, derived) = traced_now(&after_crash).await;
+    assert_eq!(in_files + derived, 2, "after the crash");
     after_crash.flush_all().await.expect("flush");
     assert_eq!(spans(&after_crash).await, (vec![MIDNIGHT + 1, MIDNIGHT + 2], vec![]));
+    assert_eq!(traced_now(&after_crash).await, (2, 0));
     after_crash.close().await;
 
     append_span(&store, MIDNIGHT + 3).await;
@@ -134,19 +145,62 @@ async fn check_failed_commit(failure: Failure) {
     // A commit that had happened takes one flush to find out and one for the rest.
     store.flush_all().await.expect("flush");
     assert_eq!(spans(&store).await, (vec![MIDNIGHT + 1, MIDNIGHT + 2, MIDNIGHT + 3], vec![]));
+    assert_eq!(traced_now(&store).await, (3, 0));
     assert_eq!(ledger_total(&store).await, 3);
     store.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crash_before_the_commit_keeps_every_row_once() {
-    check_failed_commit(Failure::Before).await;
-    check_failed_commit(Failure::BeforeUnknown).await;
+    check_failed_commit(Table::Spans, Failure::Before).await;
+    check_failed_commit(Table::Spans, Failure::BeforeUnknown).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crash_after_the_commit_keeps_every_row_once() {
-    check_failed_commit(Failure::AfterUnknown).await;
+    check_failed_commit(Table::Spans, Failure::AfterUnknown).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crash_before_the_commit_of_derived_rows_counts_every_span_once() {
+    check_failed_commit(Table::Traces, Failure::Before).await;
+    check_failed_commit(Table::Traces, Failure::BeforeUnknown).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crash_after_the_commit_of_derived_rows_counts_every_span_once() {
+    check_failed_commit(Table::Traces, Failure::AfterUnknown).await;
+}
+
+/// The derived rows are committed, their source's are not, and both the process that goes on and the one that
+/// starts anew take many more small batches, which are joined, before they flush.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn batches_are_not_joined_across_what_is_derived_already() {
+    const BATCHES: i64 = 50;
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let (store, catalog) = open_failing(dir.path()).await;
+    for i in 0..BATCHES {
+        append(&store, vec![span_rows(&[MIDNIGHT + i])]).await.expect("durable");
+    }
+    catalog.fail_next(Table::Spans, Failure::Before);
+    store.flush_all().await.expect_err("the commit fails");
+    assert_eq!(traced_now(&store).await, (BATCHES, 0));
+    let left = crashed(dir.path());
+
+    for store in [store, open(left.path()).await] {
+        assert_eq!(traced_now(&store).await, (BATCHES, 0));
+        for i in 0..BATCHES {
+            append(&store, vec![span_rows(&[MIDNIGHT + BATCHES + i])]).await.expect("durable");
+        }
+        assert_eq!(traced_now(&store).await, (BATCHES, BATCHES));
+        let snapshot = store.reader().snapshot().await.expect("in this process");
+        let batches = snapshot.table(Table::Spans).hot.len();
+        assert!(batches < 50, "{batches} batches on both sides: they are joined on either side");
+        store.flush_all().await.expect("flush");
+        assert_eq!(traced_now(&store).await, (2 * BATCHES, 0));
+        assert_eq!(all_spans(&store).await.len() as i64, 2 * BATCHES);
+        store.close().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -154,7 +208,7 @@ async fn files_of_a_failed_commit_are_removed() {
     let dir = tempfile::tempdir().expect("temporary directory");
     let (store, catalog) = open_failing(dir.path()).await;
     append_span(&store, MIDNIGHT).await;
-    catalog.fail_next(Failure::Before);
+    catalog.fail_next(Table::Spans, Failure::Before);
     store.flush_all().await.expect_err("the commit fails");
     let date = dir.path().join("tables/spans/date=2026-11-23");
     assert_eq!(fs::read_dir(date).expect("the directory was made").count(), 0);
@@ -166,7 +220,7 @@ async fn a_flush_that_failed_is_tried_again_without_being_asked() {
     let dir = tempfile::tempdir().expect("temporary directory");
     let hasty = StoreConfig { flush_age_max: Duration::ZERO, ..config(dir.path()) };
     let (store, catalog) = open_failing_with(hasty).await;
-    catalog.fail_next(Failure::Before);
+    catalog.fail_next(Table::Spans, Failure::Before);
     append(&store, vec![span_rows(&[MIDNIGHT])]).await.expect("durable");
     while spans(&store).await.0.is_empty() {
         tokio::task::yield_now().await;

@@ -186,7 +186,8 @@ impl Machine {
             },
             14 => {
                 let failures = [Failure::Before, Failure::BeforeUnknown, Failure::AfterUnknown];
-                store.catalog.fail_next(failures[self.coin.below(3) as usize]);
+                let table = TABLES[self.coin.below(2) as usize];
+                store.catalog.fail_next(table, failures[self.coin.below(3) as usize]);
             }
             _ => {
                 self.disk.set_free_bytes(u64::MAX >> 1);

@@ -103,6 +103,7 @@ fn file(json: &Value) -> DataFile {
         date_days: i32::try_from(number("date_days")).expect("a date"),
         time_min_micros: number("time_min_micros"),
         time_max_micros: number("time_max_micros"),
+        is_in_traces: json["is_in_traces"].as_bool().expect("a truth value"),
     }
 }
 
@@ -113,7 +114,7 @@ fn entry(watermark: Lsn, added: &[NewFile], removed: &[DataFile]) -> String {
             json!({
                 "path": file.path.as_ref(), "size_bytes": file.size_bytes, "rows": file.rows,
                 "date_days": file.date_days, "time_min_micros": file.time_min_micros,
-                "time_max_micros": file.time_max_micros,
+                "time_max_micros": file.time_max_micros, "is_in_traces": file.is_in_traces,
             })
         })
         .collect();
