@@ -219,7 +219,7 @@ pub struct Load {
 }
 
 impl Load {
-    /// Starts all senders; each begins a request every `pace` at most.
+    /// Starts all senders; each pauses for `pace` per record after a request.
     fn begin(number: u32, addresses: &Addresses, pace: Duration) -> Load {
         let (started_nanos, answers) = (now_nanos(), Arc::<Answers>::default());
         let senders = (0..SENDERS.len()).map(|sender| {
@@ -306,8 +306,9 @@ async fn send(
             Answer::Acked => {
                 request.sequence += 1;
                 acked.store(request.sequence, Ordering::Release);
-                if !pace.is_zero() {
-                    tokio::time::sleep(pace).await;
+                let pause = pace * u32::try_from(request.records()).expect("at most a thousand");
+                if !pause.is_zero() {
+                    tokio::time::sleep(pause).await;
                 }
             }
             Answer::Refused | Answer::Gone(_) if may_fail() => return Ok(()),
@@ -410,7 +411,13 @@ pub struct Witness {
 }
 
 impl Witness {
-    /// Starts the next load; end it with [`Witness::end`].
+    /// Records that are known to be stored.
+    pub fn records_settled(&self, signal: Signal) -> u64 {
+        let settled = self.settled.iter().filter(|((of, _), _)| *of == signal);
+        settled.map(|(_, total)| total.records).sum()
+    }
+
+    /// Starts the next load, whose senders pause for `pace` per record; end it with [`Witness::end`].
     pub fn begin(&mut self, addresses: &Addresses, pace: Duration) -> Load {
         assert!(self.last.is_none(), "the last load has been checked");
         self.loads += 1;
@@ -475,8 +482,7 @@ impl Witness {
     async fn check_ledger(&self, server: &Server) -> Result<()> {
         let ledger = balanced_ledger(server).await?;
         for signal in Signal::ALL {
-            let settled = self.settled.iter().filter(|((of, _), _)| *of == signal);
-            let want: u64 = settled.map(|(_, total)| total.records).sum();
+            let want = self.records_settled(signal);
             let of_signal = |row: &&Value| row["signal"] == signal.ledger_name();
             for (column, want) in [("durable", want), ("in_flight", 0)] {
                 let rows = ledger.iter().filter(of_signal);

@@ -3,6 +3,7 @@
 //! it was asked for, never exceeds what was sent when it was answered; a trace is there whole; and the
 //! ledger balances.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -18,9 +19,12 @@ use crate::long_form::{Random, count, seed};
 /// Two readers of each kind, so that snapshots of several ages are held at once.
 const READERS: u64 = 2;
 
-/// Pause of a sender between two requests: the load is there to be looked at, and an hour of it has to fit
-/// on a laptop's disk.
-const PACE: Duration = Duration::from_millis(20);
+/// Pause of a sender per record: the load is there to be looked at, and an hour of it (2,000 records a
+/// second) has to fit on a laptop's disk.
+const PACE: Duration = Duration::from_millis(4);
+
+/// Seconds of one load: what the readers look at request by request stays small, however long they run.
+const LOAD_SECONDS: u64 = 30;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn readers_see_each_row_once_while_files_come_and_go() -> Result<()> {
@@ -29,41 +33,22 @@ async fn readers_see_each_row_once_while_files_come_and_go() -> Result<()> {
     let data = dir.path().join("data");
     let server = Arc::new(Server::start_with(&["run"], &data, &BUSY_STORE).await?);
     let mut witness = Witness::default();
-    let load = Arc::new(witness.begin(&server.addresses, PACE));
-    let watch = Watch { server, load, is_over: Arc::default(), answers: Arc::default() };
-
-    let readers: Vec<JoinHandle<Result<()>>> = (0..READERS)
-        .flat_map(|reader| {
-            [
-                tokio::spawn(watch.clone().counts(Signal::Spans)),
-                tokio::spawn(watch.clone().counts(Signal::Logs)),
-                tokio::spawn(watch.clone().traces(Random::new(seed, reader))),
-                tokio::spawn(watch.clone().ledger()),
-            ]
-        })
-        .collect();
-    let end = Instant::now() + Duration::from_secs(seconds);
-    while Instant::now() < end && !readers.iter().any(JoinHandle::is_finished) {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+    let mut answers = 0;
+    for from in (0..seconds).step_by(LOAD_SECONDS as usize) {
+        let load = witness.begin(&server.addresses, PACE);
+        let watch = Watch::new(server.clone(), load, &witness);
+        let duration = Duration::from_secs(LOAD_SECONDS.min(seconds - from));
+        let load = watch.read_for(duration, Random::new(seed, from), &mut answers).await?;
+        load.stop();
+        witness.end(load).await?;
+        witness.check(&server).await.with_context(|| format!("after second {from}"))?;
     }
-    watch.is_over.store(true, Ordering::Release);
-    for reader in readers {
-        reader.await.context("a reader panicked")??;
-    }
-    let Watch { server, load, answers, .. } = watch;
-    load.stop();
-    witness.end(Arc::into_inner(load).context("the readers have ended")?).await?;
     let commits = server.metric("meshlake_commits_total").await? as u64;
-    witness.check(&server).await.context("at the end")?;
     Arc::into_inner(server).context("the readers have ended")?.kill().await?;
     witness.check(&Server::start(&data).await?).await.context("after a restart")?;
-
-    let answers = answers.load(Ordering::Relaxed);
     println!("{seconds} s: {answers} answers, {commits} commits, {} requests", witness.requests_acked);
-    ensure!(
-        answers > 10 * seconds && commits > seconds,
-        "{answers} answers, {commits} commits prove nothing"
-    );
+    // Far below what a busy laptop does in the dev profile.
+    ensure!(answers >= seconds && commits >= seconds / 2, "{answers} answers, {commits} commits: too few");
     Ok(())
 }
 
@@ -72,12 +57,41 @@ async fn readers_see_each_row_once_while_files_come_and_go() -> Result<()> {
 struct Watch {
     server: Arc<Server>,
     load: Arc<Load>,
+    /// Records that were stored before the load.
+    before: BTreeMap<Signal, u64>,
     is_over: Arc<AtomicBool>,
     /// Answers that were right.
     answers: Arc<AtomicU64>,
 }
 
 impl Watch {
+    fn new(server: Arc<Server>, load: Load, witness: &Witness) -> Watch {
+        let before = Signal::ALL.map(|signal| (signal, witness.records_settled(signal)));
+        let load = Arc::new(load);
+        Watch { server, load, before: before.into(), is_over: Arc::default(), answers: Arc::default() }
+    }
+
+    /// Runs all readers for `duration`, or until one fails; gives the load back.
+    async fn read_for(self, duration: Duration, mut random: Random, answers: &mut u64) -> Result<Load> {
+        let mut readers: Vec<JoinHandle<Result<()>>> = Vec::new();
+        for _ in 0..READERS {
+            readers.push(tokio::spawn(self.clone().counts(Signal::Spans)));
+            readers.push(tokio::spawn(self.clone().counts(Signal::Logs)));
+            readers.push(tokio::spawn(self.clone().traces(Random::new(random.number(), 0))));
+            readers.push(tokio::spawn(self.clone().ledger()));
+        }
+        let end = Instant::now() + duration;
+        while Instant::now() < end && !readers.iter().any(JoinHandle::is_finished) {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        self.is_over.store(true, Ordering::Release);
+        for reader in readers {
+            reader.await.context("a reader panicked")??;
+        }
+        *answers += self.answers.load(Ordering::Relaxed);
+        Arc::into_inner(self.load).context("the readers have ended")
+    }
+
     fn goes_on(&self) -> bool {
         !self.is_over.load(Ordering::Acquire)
     }
@@ -88,26 +102,25 @@ impl Watch {
 
     /// A count has everything that was acknowledged before it was asked for and nothing that was not begun
     /// when it was answered, never less than the last one; and no request has a record twice. Every other
-    /// statement reads each row, the ones between may be answered from what is known of files.
+    /// statement reads each row of the load, the ones between may be answered from what is known of files.
     async fn counts(self, signal: Signal) -> Result<()> {
-        let table = signal.table();
-        let by_request = format!(
+        let (table, service) = (signal.table(), self.load.service());
+        let of_all = format!("SELECT count(*), 0 FROM {table}");
+        let of_load = format!(
             "SELECT sum(records), sum(CASE WHEN records = distinct_ids THEN 0 ELSE 1 END) FROM \
              (SELECT count(*) AS records, count(DISTINCT span_id) AS distinct_ids FROM {table} \
-             WHERE service_name = '{}' GROUP BY trace_id)",
-            self.load.service()
+             WHERE service_name = '{service}' GROUP BY trace_id)"
         );
-        let plain = format!("SELECT count(*), 0 FROM {table}");
         let mut seen = 0;
-        for statement in [plain, by_request].iter().cycle() {
+        for (statement, before) in [(of_all, self.before[&signal]), (of_load, 0)].iter().cycle() {
             let acked = self.load.records_acked(signal);
             let rows = self.server.sql(statement).await?;
             let begun = self.load.records_begun(signal);
             let [rows, doubled] = [&rows[0][0], &rows[0][1]].map(|value| value.as_u64().unwrap_or(0));
-            let least = acked.max(seen);
-            ensure!((least..=begun).contains(&rows), "{rows} {table}, not {least} to {begun}: {statement}");
+            let bounds = before + acked.max(seen)..=before + begun;
+            ensure!(bounds.contains(&rows), "{rows} {table}, not {bounds:?}: {statement}");
             ensure!(doubled == 0, "{doubled} requests of {table} have records more than once");
-            seen = rows;
+            seen = rows - before;
             self.was_right();
             if !self.goes_on() {
                 break;
