@@ -44,7 +44,7 @@ memory=$(awk '/^MemTotal/ { print int($2 / 1024) }' /proc/meminfo)
 model=$(awk -F': ' '/^model name/ { print $2; exit }' /proc/cpuinfo)
 machine="${model:-$(uname -m)}, $cores cores, $memory MiB, Linux $(uname -r), $profile"
 commit=$(git rev-parse --short HEAD 2>/dev/null || echo unknown)
-git diff --quiet HEAD 2>/dev/null || commit="$commit and changes"
+git diff --quiet HEAD -- . ':!bench/results' 2>/dev/null || commit="$commit and changes"
 
 test_all=(cargo test --profile "$profile" --locked --workspace --lib --bins --tests)
 [ "$profile" = dev ] && test_all=(cargo test --locked --workspace --lib --bins --tests)

@@ -2,8 +2,8 @@
 //! memory.
 //!
 //! Files are counted and not times, which a busy machine would spoil; the times are printed for the record.
-//! A log entry is kept for a day. So every [`DAY_COMMITS`] commits a day passes: all entries so far are
-//! dated back.
+//! A log entry is kept for a day, and what a table has is bounded by compaction. So every [`DAY_COMMITS`]
+//! commits a day passes: another writer replaces all files by one, and all entries so far are dated back.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -15,8 +15,8 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use object_store::{
-    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, PutMultipartOptions,
-    PutOptions, PutPayload, PutResult, Result,
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, PutMode,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 
 use super::*;
@@ -29,6 +29,13 @@ const LONG_COMMITS: u64 = 10_000;
 
 /// Commits of a day. Above [`TIDY_COMMITS`], so that there is a checkpoint of each day.
 const DAY_COMMITS: u64 = 100;
+
+/// Files of log at the end of a day: its entries, with the compaction's; those before it as far back as the
+/// last checkpoint before the last that was made; a checkpoint for each [`TIDY_COMMITS`] of them; the hint.
+const LOG_FILES_MAX: u64 = {
+    let entries = DAY_COMMITS + 1 + 2 * TIDY_COMMITS;
+    entries + entries.div_ceil(TIDY_COMMITS) + 1
+};
 
 /// After the last tenth of the commits there may be so many times the memory of the first in use.
 const MEMORY_RATIO_MAX: f64 = 1.3;
@@ -53,13 +60,12 @@ async fn many_commits_leave_a_short_log_that_opens_with_few_reads() {
         times.push(begun.elapsed());
         assert_eq!(committed.watermark, lsn);
         ours.tidy(Table::Spans).await.expect("tidy");
+        assert!(committed.files.len() as u64 <= 1 + DAY_COMMITS, "{} files are live", committed.files.len());
         if lsn % DAY_COMMITS == 0 {
-            let opened = opens_with_few_reads(&counting, lsn).await;
-            // A day's entries, those since the last checkpoint before it, and one file of hint and of
-            // checkpoint for each of them.
+            let opened = opens_with_few_reads(&counting, &committed).await;
             let files = fs::read_dir(&log).expect("list").count() as u64;
-            let most = DAY_COMMITS + 2 * TIDY_COMMITS + 1 + DAY_COMMITS.div_ceil(TIDY_COMMITS) + 1;
-            assert!(files <= most, "{files} files of log after {lsn} commits, at most {most}");
+            assert!(files <= LOG_FILES_MAX, "{files} files of log after {lsn} commits");
+            put_compaction(&store, lsn + lsn / DAY_COMMITS, &committed).await;
             a_day_passes(&log);
             if lsn % (commits / 10).max(DAY_COMMITS) == 0 {
                 tenths.push(Tenth::of(lsn, &mut times, opened, files));
@@ -75,17 +81,42 @@ async fn many_commits_leave_a_short_log_that_opens_with_few_reads() {
 }
 
 /// Opens the table anew; how long it took.
-async fn opens_with_few_reads(counting: &Arc<Counting>, lsn: u64) -> Duration {
+async fn opens_with_few_reads(counting: &Arc<Counting>, committed: &Committed) -> Duration {
     let store: Arc<dyn ObjectStore> = counting.clone();
     counting.entries_read.lock().expect("no panic").clear();
     let begun = Instant::now();
     let loaded = catalog(&store).load(Table::Spans).await.expect("load");
     let opened = begun.elapsed();
-    assert_eq!((loaded.watermark, loaded.files.len() as u64), (lsn, lsn));
+    let counts = |committed: &Committed| (committed.watermark, committed.files.len());
+    assert_eq!(counts(&loaded), counts(committed));
     // The entries since the last checkpoint; it is made as soon as there are TIDY_COMMITS.
     let entries = counting.entries_read.lock().expect("no panic").len() as u64;
-    assert!(entries <= TIDY_COMMITS, "{entries} log entries read to open after {lsn} commits");
+    assert!(entries <= TIDY_COMMITS, "{entries} log entries read to open {committed:?}");
     opened
+}
+
+/// Replaces all files by one, as another writer would at `version`, and long enough ago to be forgotten.
+async fn put_compaction(store: &Arc<dyn ObjectStore>, version: u64, committed: &Committed) {
+    let below_table = |file: &DataFile| {
+        let parts = file.path.prefix_match(&table_path(Table::Spans)).expect("files lie below their table");
+        Path::from_iter(parts).to_string()
+    };
+    let partition = serde_json::json!({"date": "2026-11-23"});
+    let remove = |file: &DataFile| {
+        serde_json::json!({"remove": {
+            "path": below_table(file), "deletionTimestamp": 0, "dataChange": false,
+            "extendedFileMetadata": true, "partitionValues": partition, "size": file.size_bytes
+        }})
+    };
+    let new = new_file(&format!("compact-{version:05}"), committed.watermark);
+    let add = serde_json::json!({"add": {
+        "path": below_table(&new.file), "partitionValues": partition, "size": new.file.size_bytes,
+        "modificationTime": 0, "dataChange": false, "stats": new.stats
+    }});
+    let actions = committed.files.iter().map(remove).chain([add]);
+    let entry = actions.map(|action| action.to_string()).collect::<Vec<_>>().join("\n");
+    let path = Path::from(format!("tables/spans/_delta_log/{version:020}.json"));
+    store.put_opts(&path, entry.into(), PutMode::Create.into()).await.expect("the version is free");
 }
 
 /// Dates all entries of the log back by more than they are kept for.
