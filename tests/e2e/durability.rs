@@ -11,8 +11,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 
 use crate::harness::{BUSY_STORE, Server};
-use crate::load::Witness;
 use crate::long_form::{Random, count, seed};
+use crate::witness::Witness;
 
 /// Lives of one data directory: enough for a checkpoint of each table, few enough that looking at all of
 /// its rows stays quick.

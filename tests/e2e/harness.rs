@@ -38,6 +38,7 @@ pub struct Addresses {
 #[derive(Debug)]
 pub struct Server {
     child: Child,
+    log: PathBuf,
     pub addresses: Addresses,
 }
 
@@ -131,6 +132,15 @@ impl Server {
         serde_json::from_slice(&body).with_context(|| format!("GET {path}: no JSON"))
     }
 
+    /// Fails when a thread of this process, or of an earlier one on the data directory, has panicked: most are
+    /// caught, and then nothing else may tell.
+    pub fn check_for_panics(&self) -> Result<()> {
+        let log = std::fs::read_to_string(&self.log)?;
+        let panic = log.lines().find(|line| line.contains("panicked at"));
+        ensure!(panic.is_none(), "the server panicked:\n{log}");
+        Ok(())
+    }
+
     /// A number of `/metrics` that has no labels.
     pub async fn metric(&self, name: &str) -> Result<f64> {
         let url = format!("http://{}/metrics", self.addresses.admin);
@@ -171,7 +181,7 @@ impl Starting {
             .context("no addresses were printed in time")
             .and_then(|read| read)
             .with_context(|| format!("log:\n{}", std::fs::read_to_string(&log).unwrap_or_default()))?;
-        let server = Server { child, addresses };
+        let server = Server { child, log, addresses };
         server.wait_ready().await?;
         Ok(server)
     }

@@ -1,15 +1,10 @@
-//! A load of which is known, after whatever happened, what must be stored and what may be.
+//! A load that is known to the last record: what was sent, and what was answered.
 //!
 //! A request is one trace: its number makes the trace id, and with it every record. So one row per trace
-//! says whether a request is there in whole, in part, or twice. An acknowledged request must be there
-//! once. One that was never answered may be there once. A refused one is not, and is sent again as it is.
-//! What is found after a crash is settled: from then on the tables have to say the same for ever, which
-//! two sums per load show without reading each request again.
-//!
+//! says whether a request is there in whole, in part, or twice, which is for `witness.rs` to find out.
 //! Spans and logs, small and large requests, HTTP and gRPC are mixed, so that one record of the log holds
 //! several tables and several requests, and the tables have different watermarks.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -22,11 +17,10 @@ use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::Trac
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message as _;
-use serde_json::Value;
 use tokio::task::JoinHandle;
 use tonic::transport::{Channel, Endpoint};
 
-use crate::harness::{Addresses, HttpClient, Server, http_client, request_with};
+use crate::harness::{Addresses, HttpClient, http_client, request_with};
 use crate::long_form::Random;
 use crate::payloads::{logs, now_nanos, string, traces};
 
@@ -37,8 +31,7 @@ const REFUSED_DELAY: Duration = Duration::from_millis(5);
 /// No fault may keep a sender waiting for longer; a slow machine takes a tenth of it.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Times are summed modulo this prime, so that the sums of a table stay far below 2^63.
-const TIME_MODULUS: u64 = 1_000_003;
+const PROTOBUF: (&str, &str) = ("content-type", "application/x-protobuf");
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Signal {
@@ -57,7 +50,7 @@ impl Signal {
     }
 
     /// Its name in the ledger.
-    fn ledger_name(self) -> &'static str {
+    pub fn ledger_name(self) -> &'static str {
         match self {
             Signal::Spans => "traces",
             Signal::Logs => "logs",
@@ -113,7 +106,7 @@ impl Request {
         1 << 72 | u128::from(self.load) << 40 | u128::from(self.sequence) << 8 | u128::from(self.sender)
     }
 
-    fn from_trace_id(hex: &str) -> Result<Request> {
+    pub fn from_trace_id(hex: &str) -> Result<Request> {
         let id = u128::from_str_radix(hex, 16).with_context(|| format!("trace id {hex}"))?;
         let field = |at: u32, mask: u128| u32::try_from(id >> at & mask).expect("masked to 32 bits");
         let sender = u8::try_from(field(0, 0xff)).expect("masked to 8 bits");
@@ -171,21 +164,6 @@ impl Request {
     }
 }
 
-/// Records and the sum of their times, which tell with near certainty whether two sets of records are one.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Total {
-    records: u64,
-    times: u64,
-}
-
-impl Total {
-    fn add(&mut self, request: Request, started_nanos: u64) {
-        let times = (0..request.records()).map(|index| request.time_nanos(started_nanos, index));
-        self.records += request.records();
-        self.times += times.map(|time| time % TIME_MODULUS).sum::<u64>();
-    }
-}
-
 /// What became of the requests of one load, as far as their senders know. A sender waits for each answer, so
 /// of its requests the first ones are acknowledged and at most one more was begun.
 #[derive(Debug, Default)]
@@ -199,10 +177,6 @@ struct Answers {
 }
 
 impl Answers {
-    fn was_begun(&self, request: Request) -> bool {
-        request.sequence < self.begun[usize::from(request.sender)].load(Ordering::Acquire)
-    }
-
     /// How many requests of `sender` are acknowledged.
     fn acked(&self, sender: u8) -> u32 {
         self.acked[usize::from(sender)].load(Ordering::Acquire)
@@ -220,7 +194,7 @@ pub struct Load {
 
 impl Load {
     /// Starts all senders; each pauses for `pace` per record after a request.
-    fn begin(number: u32, addresses: &Addresses, pace: Duration) -> Load {
+    pub fn begin(number: u32, addresses: &Addresses, pace: Duration) -> Load {
         let (started_nanos, answers) = (now_nanos(), Arc::<Answers>::default());
         let senders = (0..SENDERS.len()).map(|sender| {
             let sender = u8::try_from(sender).expect("there are fewer than 256");
@@ -244,6 +218,25 @@ impl Load {
         records(&self.answers.begun, signal)
     }
 
+    pub fn was_begun(&self, request: Request) -> bool {
+        let begun = &self.answers.begun[usize::from(request.sender)];
+        request.load == self.number && request.sequence < begun.load(Ordering::Acquire)
+    }
+
+    /// The acknowledged requests of `signal`.
+    pub fn acked(&self, signal: Signal) -> impl Iterator<Item = Request> {
+        let of_signal = (0u8..).zip(SENDERS).filter(move |(_, sender)| sender.signal == signal);
+        of_signal.flat_map(move |(sender, _)| {
+            let sequences = 0..self.answers.acked(sender);
+            sequences.map(move |sequence| Request { load: self.number, sequence, sender })
+        })
+    }
+
+    /// The time that record `index` of `request` was given.
+    pub fn time_nanos(&self, request: Request, index: u64) -> u64 {
+        request.time_nanos(self.started_nanos, index)
+    }
+
     /// An acknowledged request of spans; none before the first.
     pub fn acked_trace(&self, random: &mut Random) -> Option<Request> {
         let sender = u8::try_from(random.below(SENDERS.len() as u64)).expect("there are fewer than 256");
@@ -263,6 +256,18 @@ impl Load {
     /// Lets every sender end its request and no more.
     pub fn stop(&self) {
         self.answers.is_enough.store(true, Ordering::Release);
+    }
+
+    /// Waits until every sender has ended.
+    ///
+    /// # Errors
+    /// A sender's: an answer that no server may give, or a server that went away by itself.
+    pub async fn ended(&mut self) -> Result<()> {
+        for sender in std::mem::take(&mut self.senders) {
+            let ended = tokio::time::timeout(ANSWER_TIMEOUT, sender).await;
+            ended.context("a request was not answered in time")?.context("a sender panicked")??;
+        }
+        Ok(())
     }
 }
 
@@ -359,7 +364,7 @@ impl Client {
                     Signal::Logs => records().encode_to_vec(),
                 };
                 let url = format!("{base}{}", signal.http_path());
-                http_answer(post(client, &url, body.into()).await)
+                http_answer(request_with(client, "POST", &url, &[PROTOBUF], body.into()).await)
             }
             (Client::Grpc { spans: client, .. }, Signal::Spans) => {
                 let reply = client.export(spans()).await;
@@ -371,10 +376,6 @@ impl Client {
             }
         }
     }
-}
-
-async fn post(client: &HttpClient, url: &str, body: Bytes) -> Result<(u16, Bytes)> {
-    request_with(client, "POST", url, &[("content-type", "application/x-protobuf")], body).await
 }
 
 fn http_answer(answer: Result<(u16, Bytes)>) -> Result<Answer> {
@@ -396,149 +397,4 @@ fn grpc_answer(answer: Result<bool, tonic::Status>) -> Result<Answer> {
         Err(status) if status.code() == tonic::Code::Unavailable => Ok(Answer::Refused),
         Err(status) => Err(status.into()),
     }
-}
-
-/// Knows what was sent to one data directory, and what was found in it since.
-#[derive(Debug, Default)]
-pub struct Witness {
-    loads: u32,
-    /// The last load, until it has been looked for.
-    last: Option<Load>,
-    /// What is stored, by table and service.
-    settled: BTreeMap<(Signal, String), Total>,
-    /// Requests acknowledged so far.
-    pub requests_acked: u64,
-}
-
-impl Witness {
-    /// Records that are known to be stored.
-    pub fn records_settled(&self, signal: Signal) -> u64 {
-        let settled = self.settled.iter().filter(|((of, _), _)| *of == signal);
-        settled.map(|(_, total)| total.records).sum()
-    }
-
-    /// Starts the next load, whose senders pause for `pace` per record; end it with [`Witness::end`].
-    pub fn begin(&mut self, addresses: &Addresses, pace: Duration) -> Load {
-        assert!(self.last.is_none(), "the last load has been checked");
-        self.loads += 1;
-        Load::begin(self.loads, addresses, pace)
-    }
-
-    /// Waits until every sender has ended.
-    ///
-    /// # Errors
-    /// A sender's: an answer that no server may give, or a server that went away by itself.
-    pub async fn end(&mut self, mut load: Load) -> Result<()> {
-        for sender in std::mem::take(&mut load.senders) {
-            let ended = tokio::time::timeout(ANSWER_TIMEOUT, sender).await;
-            ended.context("a request was not answered in time")?.context("a sender panicked")??;
-        }
-        let acked = load.answers.acked.iter();
-        self.requests_acked += acked.map(|acked| u64::from(acked.load(Ordering::Acquire))).sum::<u64>();
-        self.last = Some(load);
-        Ok(())
-    }
-
-    /// Compares what `server`, to which nothing is sent now, has stored with what it was sent.
-    ///
-    /// # Errors
-    /// Names what is lost, doubled, in part or not accounted for.
-    pub async fn check(&mut self, server: &Server) -> Result<()> {
-        if let Some(load) = &self.last {
-            for signal in Signal::ALL {
-                let total = stored_of(server, load, signal).await?;
-                if total.records > 0 {
-                    self.settled.insert((signal, load.service()), total);
-                }
-            }
-            self.last = None;
-        }
-        for signal in Signal::ALL {
-            self.check_settled(server, signal).await?;
-        }
-        self.check_ledger(server).await
-    }
-
-    async fn check_settled(&self, server: &Server, signal: Signal) -> Result<()> {
-        let sql = format!(
-            "SELECT service_name, count(*), sum(time_unix_nano % {TIME_MODULUS}) FROM {} GROUP BY service_name",
-            signal.table()
-        );
-        let mut stored = BTreeMap::new();
-        for row in server.sql(&sql).await? {
-            let service = row[0].as_str().context("a service name")?.to_owned();
-            stored.insert((signal, service), Total { records: number(&row[1])?, times: number(&row[2])? });
-        }
-        let mut want = self.settled.clone();
-        want.retain(|(of, _), _| *of == signal);
-        ensure!(
-            stored == want,
-            "{} changed after they were settled:\n{stored:?}\nwant\n{want:?}",
-            signal.table()
-        );
-        Ok(())
-    }
-
-    async fn check_ledger(&self, server: &Server) -> Result<()> {
-        let ledger = balanced_ledger(server).await?;
-        for signal in Signal::ALL {
-            let want = self.records_settled(signal);
-            let of_signal = |row: &&Value| row["signal"] == signal.ledger_name();
-            for (column, want) in [("durable", want), ("in_flight", 0)] {
-                let rows = ledger.iter().filter(of_signal);
-                let have: u64 = rows.filter_map(|row| row[column].as_u64()).sum();
-                ensure!(have == want, "{column} {} by the ledger {have}, stored {want}", signal.table());
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The rows of the ledger, each checked to balance.
-pub async fn balanced_ledger(server: &Server) -> Result<Vec<Value>> {
-    let ledger = server.get("/api/v1/ledger").await?;
-    let rows = ledger["rows"].as_array().context("rows are an array")?;
-    for row in rows {
-        let rejected = row["rejected"].as_object().context("rejected is an object")?.values();
-        let rejected = rejected.map(number).sum::<Result<u64>>()?;
-        let of = |column: &str| number(&row[column]);
-        let (received, accepted) = (of("received")?, of("accepted")?);
-        ensure!(received == accepted + rejected, "received = accepted + rejected does not hold: {row}");
-        ensure!(accepted == of("durable")? + of("in_flight")?, "accepted = durable + in flight: {row}");
-    }
-    Ok(rows.clone())
-}
-
-/// Checks each request of `load` by itself; what there is of it in the table of `signal`.
-async fn stored_of(server: &Server, load: &Load, signal: Signal) -> Result<Total> {
-    let sql = format!(
-        "SELECT trace_id, count(*), count(DISTINCT span_id) FROM {} WHERE service_name = '{}' GROUP BY trace_id",
-        signal.table(),
-        load.service()
-    );
-    let (mut total, mut wrong, mut stored) = (Total::default(), Vec::new(), BTreeSet::new());
-    for row in server.sql(&sql).await? {
-        let request = Request::from_trace_id(row[0].as_str().context("a trace id")?)?;
-        let was_begun = request.load == load.number && load.answers.was_begun(request);
-        ensure!(was_begun && request.signal() == signal, "{request:?} was never sent");
-        let (records, distinct) = (number(&row[1])?, number(&row[2])?);
-        if (records, distinct) != (request.records(), request.records()) {
-            wrong.push((request, records, distinct));
-        }
-        stored.insert(request);
-        total.add(request, load.started_nanos);
-    }
-    ensure!(wrong.is_empty(), "not stored once and whole (request, records, distinct): {wrong:?}");
-    let acked = (0u8..).zip(SENDERS).filter(|(_, of)| of.signal == signal).flat_map(|(sender, _)| {
-        (0..load.answers.acked(sender)).map(move |sequence| Request { load: load.number, sequence, sender })
-    });
-    let lost: Vec<_> = acked.filter(|request| !stored.contains(request)).collect();
-    ensure!(lost.is_empty(), "{} acknowledged requests are lost: {lost:?}", lost.len());
-    Ok(total)
-}
-
-/// A count of an answer, which is a number or, above 2^53, a text.
-fn number(value: &Value) -> Result<u64> {
-    let number = value.as_u64().or_else(|| value.as_str()?.parse().ok());
-    number.with_context(|| format!("{value} is no count"))
 }

@@ -7,6 +7,7 @@ mod envoy;
 mod power_cut;
 mod readers;
 mod refusals;
+mod witness;
 mod load;
 mod long_form;
 mod payloads;

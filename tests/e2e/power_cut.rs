@@ -17,8 +17,8 @@ use anyhow::{Context as _, Result, ensure};
 use tokio::process::Command;
 
 use crate::harness::{BUSY_STORE, Server};
-use crate::load::Witness;
 use crate::long_form::{Random, count, seed};
+use crate::witness::Witness;
 
 /// Cuts of one file system, for the reason of a data directory's kills: looking at all rows stays quick.
 const VOLUME_CUTS: u64 = 25;

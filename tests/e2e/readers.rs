@@ -13,8 +13,9 @@ use serde_json::Value;
 use tokio::task::JoinHandle;
 
 use crate::harness::{BUSY_STORE, Server};
-use crate::load::{Load, Signal, Witness, balanced_ledger};
+use crate::load::{Load, Signal};
 use crate::long_form::{Random, count, seed};
+use crate::witness::{Witness, balanced_ledger};
 
 /// Two readers of each kind, so that snapshots of several ages are held at once.
 const READERS: u64 = 2;
