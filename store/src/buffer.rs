@@ -117,6 +117,10 @@ impl Buffer {
         if count == 0 {
             return None;
         }
+        // The ledger's bound may lie inside of a batch that was joined before there was such a bound. That
+        // batch stays whole, so its rows are not to be promised.
+        let next = table.hot.get(count).map_or(Lsn::MAX, |hot| hot.lsn_first);
+        let through = through.min(next - 1);
         table.flushing_bytes = table.hot_bytes[..count].iter().sum();
         Some(Prefix { after: table.watermark, through, batches: table.hot[..count].to_vec() })
     }
@@ -223,7 +227,7 @@ mod tests {
     use arrow::datatypes::{Int32Type, TimestampMicrosecondType};
 
     use super::*;
-    use crate::test_rows::{ledger_rows, span_rows};
+    use crate::test_rows::{ledger_rows, rows, span_rows};
 
     fn empty() -> Buffer {
         Buffer::new(std::array::from_fn(|_| Committed::default()))
@@ -337,6 +341,26 @@ mod tests {
         buffer.take_prefix(Table::Spans).expect("spans are buffered");
         buffer.swap(Table::Spans, at(2));
         assert_eq!(buffer.take_prefix(Table::Ledger).expect("spans are in files").through, 2);
+    }
+
+    /// Spans go to files up to 17, logs hold the ledger at 3, and its batches of 2..=17 are one by then: the
+    /// flush may promise no more than the batch before.
+    #[test]
+    fn a_ledger_flush_promises_no_part_of_a_batch() {
+        let buffer = empty();
+        buffer.publish(1, vec![ledger_rows(&[(0, 1)])]);
+        assert!(buffer.take_prefix(Table::Spans).is_none(), "the seal is at 1");
+        for lsn in 2..=17 {
+            let other = if lsn == 4 { rows(Table::Logs, &[0]) } else { span_rows(&[1]) };
+            buffer.publish(lsn, vec![other, ledger_rows(&[(0, 1)])]);
+        }
+        assert_eq!(hot(&buffer, Table::Ledger), [(1, 1, 1), (2, 17, 16)]);
+        buffer.take_prefix(Table::Spans).expect("spans are buffered");
+        buffer.swap(Table::Spans, at(17));
+        let prefix = buffer.take_prefix(Table::Ledger).expect("record 1 is below every row of the others");
+        assert_eq!((prefix.through, prefix.batches.len()), (1, 1));
+        buffer.swap(Table::Ledger, at(prefix.through));
+        assert_eq!(hot(&buffer, Table::Ledger), [(2, 17, 16)]);
     }
 
     #[test]

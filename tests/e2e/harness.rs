@@ -3,6 +3,7 @@
 //! The process is killed when the harness is dropped, also when a test fails. Its log goes to a file in
 //! the data directory's parent and is printed when a start fails.
 
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -15,10 +16,13 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdout, Command};
 
 /// A start includes replaying the WAL; the slowest seen in tests is far below.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// signal(7)
+const SIGKILL: i32 = 9;
 
 pub const BINARY: &str = env!("CARGO_BIN_EXE_meshlake");
 
@@ -34,8 +38,22 @@ pub struct Addresses {
 #[derive(Debug)]
 pub struct Server {
     child: Child,
+    log: PathBuf,
     pub addresses: Addresses,
 }
+
+/// A process that was started and may not be ready yet.
+#[derive(Debug)]
+pub struct Starting {
+    child: Child,
+    stdout: ChildStdout,
+    log: PathBuf,
+}
+
+/// Environment under which what runs in the background of a store runs all the time: a buffer that is full
+/// after some thousand rows, and no row older than a second.
+pub const BUSY_STORE: [(&str, &str); 2] =
+    [("MESHLAKE_STORE__BUFFER_BYTES_MAX", "1048576"), ("MESHLAKE_STORE__FLUSH_AGE_MAX_SECONDS", "1")];
 
 /// Environment that puts every listener on a free port.
 pub const FREE_PORTS: [(&str, &str); 4] = [
@@ -57,6 +75,11 @@ impl Server {
         data_dir: &Path,
         environment: &[(&str, &str)],
     ) -> Result<Server> {
+        Server::spawn(arguments, data_dir, environment)?.ready().await
+    }
+
+    /// Starts the binary and does not wait for it.
+    pub fn spawn(arguments: &[&str], data_dir: &Path, environment: &[(&str, &str)]) -> Result<Starting> {
         let log = log_path(data_dir);
         let log_file = std::fs::File::options().create(true).append(true).open(&log)?;
         let mut child = Command::new(BINARY)
@@ -72,14 +95,7 @@ impl Server {
             .spawn()
             .context("start the meshlake binary")?;
         let stdout = child.stdout.take().context("stdout is piped")?;
-        let addresses = tokio::time::timeout(START_TIMEOUT, read_addresses(stdout))
-            .await
-            .context("no addresses were printed in time")
-            .and_then(|read| read)
-            .with_context(|| format!("log:\n{}", std::fs::read_to_string(&log).unwrap_or_default()))?;
-        let server = Server { child, addresses };
-        server.wait_ready().await?;
-        Ok(server)
+        Ok(Starting { child, stdout, log })
     }
 
     async fn wait_ready(&self) -> Result<()> {
@@ -93,8 +109,11 @@ impl Server {
     }
 
     /// SIGKILL, as a crash does it; returns when the process is gone.
-    pub async fn kill(mut self) -> Result<()> {
-        self.child.kill().await.context("kill the server")
+    ///
+    /// # Errors
+    /// Also when the process had ended by itself before, which no server may.
+    pub async fn kill(self) -> Result<()> {
+        kill(self.child).await
     }
 
     /// SIGTERM, as an orchestrator does it; returns the exit code.
@@ -111,6 +130,25 @@ impl Server {
             request("GET", &format!("http://{}{path}", self.addresses.query), &[], Bytes::new()).await?;
         ensure!(status == 200, "GET {path}: {status} {}", String::from_utf8_lossy(&body));
         serde_json::from_slice(&body).with_context(|| format!("GET {path}: no JSON"))
+    }
+
+    /// Fails when a thread of this process, or of an earlier one on the data directory, has panicked: most are
+    /// caught, and then nothing else may tell.
+    pub fn check_for_panics(&self) -> Result<()> {
+        let log = std::fs::read_to_string(&self.log)?;
+        let panic = log.lines().find(|line| line.contains("panicked at"));
+        ensure!(panic.is_none(), "the server panicked:\n{log}");
+        Ok(())
+    }
+
+    /// A number of `/metrics` that has no labels.
+    pub async fn metric(&self, name: &str) -> Result<f64> {
+        let url = format!("http://{}/metrics", self.addresses.admin);
+        let (status, page) = request("GET", &url, &[], Bytes::new()).await?;
+        ensure!(status == 200, "GET {url}: {status}");
+        let page = String::from_utf8(page.to_vec())?;
+        let sample = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        sample.with_context(|| format!("no {name} in\n{page}"))?.parse().context("a number")
     }
 
     /// Rows of a SQL answer.
@@ -134,12 +172,51 @@ impl Server {
     }
 }
 
+impl Starting {
+    /// Waits until the server answers.
+    pub async fn ready(self) -> Result<Server> {
+        let Starting { child, stdout, log } = self;
+        let addresses = tokio::time::timeout(START_TIMEOUT, read_addresses(stdout))
+            .await
+            .context("no addresses were printed in time")
+            .and_then(|read| read)
+            .with_context(|| format!("log:\n{}", std::fs::read_to_string(&log).unwrap_or_default()))?;
+        let server = Server { child, log, addresses };
+        server.wait_ready().await?;
+        Ok(server)
+    }
+
+    /// As [`Server::kill`].
+    pub async fn kill(self) -> Result<()> {
+        kill(self.child).await
+    }
+
+    /// As [`Server::kill`], of a process that may have given up before with the exit code of a failed start.
+    pub async fn kill_or_failed(mut self) -> Result<()> {
+        // An error means that it has ended, which the status tells.
+        self.child.start_kill().ok();
+        let status = self.child.wait().await?;
+        ensure!(
+            status.signal() == Some(SIGKILL) || status.code() == Some(1),
+            "the start ended with {status}"
+        );
+        Ok(())
+    }
+}
+
+async fn kill(mut child: Child) -> Result<()> {
+    child.start_kill().context("kill the server")?;
+    let status = child.wait().await?;
+    ensure!(status.signal() == Some(SIGKILL), "the server ended by itself: {status}");
+    Ok(())
+}
+
 /// The log of the processes that ran on `data_dir`.
 pub fn log_path(data_dir: &Path) -> PathBuf {
     data_dir.with_extension("log")
 }
 
-async fn read_addresses(stdout: tokio::process::ChildStdout) -> Result<Addresses> {
+async fn read_addresses(stdout: ChildStdout) -> Result<Addresses> {
     let mut addresses = Addresses::default();
     let mut lines = BufReader::new(stdout).lines();
     while let Some(line) = lines.next_line().await? {
@@ -162,9 +239,26 @@ async fn read_addresses(stdout: tokio::process::ChildStdout) -> Result<Addresses
     bail!("the server ended before it had printed its addresses")
 }
 
-/// One HTTP/1.1 request; status and whole body.
+/// A client that keeps its connections.
+pub type HttpClient = Client<HttpConnector, Full<Bytes>>;
+
+pub fn http_client() -> HttpClient {
+    Client::builder(TokioExecutor::new()).build_http()
+}
+
+/// One HTTP/1.1 request on a connection of its own; status and whole body.
 pub async fn request(method: &str, url: &str, headers: &[(&str, &str)], body: Bytes) -> Result<(u16, Bytes)> {
-    let client: Client<HttpConnector, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
+    request_with(&http_client(), method, url, headers, body).await
+}
+
+/// One HTTP/1.1 request; status and whole body.
+pub async fn request_with(
+    client: &HttpClient,
+    method: &str,
+    url: &str,
+    headers: &[(&str, &str)],
+    body: Bytes,
+) -> Result<(u16, Bytes)> {
     let mut request = hyper::Request::builder().method(method).uri(url);
     for (name, value) in headers {
         request = request.header(*name, *value);

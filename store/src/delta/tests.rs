@@ -1,5 +1,7 @@
 //! The Delta catalog: what is committed is read back, once, whatever else happens to the log.
 
+mod many_commits;
+
 use meshlake_schema::{SystemClock, UnixNanos};
 use object_store::ObjectStoreExt as _;
 
