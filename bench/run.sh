@@ -1,13 +1,32 @@
 #!/usr/bin/env bash
-# Measures the release binary on core 0 under a load from core 1 and keeps the result:
-#   bench/run.sh NAME [options of `meshlake-bench run`]     writes bench/results/NAME.md
-# With the defaults: 1,000,000 spans as 1,000 requests of 1,000, 8 in flight over 4 connections.
+# Builds the release binary, measures it, and keeps the result in bench/results/NAME.md:
+#   bench/run.sh spans-1000 | spans-5         cost of a load: a million spans in large requests; small requests
+#   bench/run.sh ack-latency                  acknowledgements of one sender and of many
+#   bench/run.sh replay                       a start on a write-ahead log of 10 GiB (needs 25 GiB of disk)
+#   bench/run.sh size                         bytes a span of the same million spans
+#   bench/run.sh size-tracegen                bytes a span of ten million like those of Jaeger's benchmark,
+#                                             left in $MESHLAKE_BENCH_DATA (bench-data) for:
+#   bench/run.sh questions                    answers on those ten million
+#   bench/run.sh NAME COMMAND [options]       any other, as `meshlake-bench help` tells
+# Options behind the name are added: `bench/run.sh replay --gib 1`. The load has core 1, the server core 0, or
+# both where nothing is sent while it is measured.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-name="${1:?usage: bench/run.sh NAME [options]}"
+name="${1:?usage: bench/run.sh NAME [options]; see the head of this file}"
 shift
+data="${MESHLAKE_BENCH_DATA:-bench-data}"
+case "$name" in
+  spans-1000) set -- run --runs 3 --flush-age 5 "$@" ;;
+  spans-5)
+    set -- run --flush-age 5 --requests 40000 --records 5 --connections 64 --in-flight 64 "$@" ;;
+  ack-latency) set -- ack "$@" ;;
+  replay) set -- replay --cpus 0,1 "$@" ;;
+  size) set -- size "$@" ;;
+  size-tracegen) set -- size --signal tracegen --requests 10000 --data-dir "$data" "$@" ;;
+  questions) set -- questions --cpus 0,1 --data-dir "$data" "$@" ;;
+esac
 mkdir -p bench/results
 target="${CARGO_TARGET_DIR:-target}"
 cargo build --release --package meshlake --package meshlake-bench
-exec taskset --cpu-list 1 "$target/release/meshlake-bench" run \
-  --binary "$target/release/meshlake" --result "bench/results/$name.md" "$@"
+exec taskset --cpu-list 1 "$target/release/meshlake-bench" "$@" \
+  --binary "$target/release/meshlake" --result "bench/results/$name.md"

@@ -10,11 +10,14 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 
 use crate::client::{Answer, Connection};
-use crate::payload::{Payloads, Shape};
+use crate::payload::{Maker, Payloads, Shape};
 
 /// A refused request is sent again after this time: often enough that the receiver never idles for want of
 /// requests, seldom enough that refusals cost it little. A real client waits longer.
 const RETRY_DELAY: Duration = Duration::from_millis(100);
+
+/// Requests of a large load that are in memory at a time: 400 MB at a thousand spans each.
+const PART_REQUESTS: usize = 500;
 
 /// A receiver that refuses for longer has not just fallen behind.
 const RETRY_TIME_MAX: Duration = Duration::from_secs(60);
@@ -103,6 +106,24 @@ pub async fn send(sending: &Sending, shape: &Shape, payloads: Payloads) -> anyho
     Ok(total)
 }
 
+/// Makes and sends a load of any size in parts; the time between parts, in which requests are made, is not
+/// counted.
+///
+/// # Errors
+/// As for [`send`], and when a request cannot be made.
+pub async fn send_in_parts(sending: &Sending, shape: &Shape) -> anyhow::Result<Outcome> {
+    let mut maker = Maker::new(shape)?;
+    let mut total = Outcome::default();
+    loop {
+        let payloads = maker.take(PART_REQUESTS)?;
+        if payloads.frames.is_empty() {
+            total.acknowledgements.sort_unstable();
+            return Ok(total);
+        }
+        total.merge(send(sending, shape, payloads).await?);
+    }
+}
+
 impl Outcome {
     fn count(&mut self, answer: Answer, time: Duration, records: u64) {
         self.requests += 1;
@@ -123,6 +144,8 @@ impl Outcome {
         self.requests += other.requests;
         self.accepted += other.accepted;
         self.rejected += other.rejected;
+        self.message_bytes += other.message_bytes;
+        self.elapsed += other.elapsed;
         self.retries += other.retries;
         self.errors += other.errors;
         self.first_error = self.first_error.take().or(other.first_error);

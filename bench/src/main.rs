@@ -1,9 +1,15 @@
-//! The load generator: sends a known load to any OTLP/gRPC receiver, or measures what it costs a fresh meshlake.
+//! The load generator and the benchmarks: send a known load to any OTLP/gRPC receiver, or measure what meshlake makes of it.
 //!
-//! `load` reports what a sender sees; `run` also starts the release binary on a core of its own and reads from the
-//! kernel what it used. Results are kept in `bench/results/` with machine and command; nothing here asserts a
-//! speed, because speeds belong to machines.
+//! `load` reports what a sender sees; the other commands also start the release binary as a process of its own and
+//! read from the kernel what it used. Results are kept in `bench/results/` with machine, commit and
+//! command; nothing here asserts a speed, because speeds belong to machines.
 
+mod ack;
+mod replay;
+mod questions;
+mod size;
+mod wal;
+mod stored;
 mod report;
 mod measure;
 mod server;
@@ -21,12 +27,18 @@ use clap::{Args, Parser, Subcommand};
 
 use load::Sending;
 use payload::{Shape, Signal};
-use server::Start;
+use questions::QuestionsArgs;
+use replay::ReplayArgs;
+use server::Place;
+use size::SizeArgs;
 
-/// Load generator and benchmark of meshlake.
+/// Load generator and benchmarks of meshlake.
 #[derive(Debug, Parser)]
 #[command(name = "meshlake-bench")]
 struct Cli {
+    /// File that the result is written to as well.
+    #[arg(long, global = true)]
+    result: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
@@ -41,28 +53,46 @@ enum Command {
         #[command(flatten)]
         load: LoadArgs,
     },
-    /// Start meshlake, send it a load, and print what it cost as Markdown.
+    /// Start meshlake, send it a load, and print what it cost.
     Run {
-        /// The binary to measure.
-        #[arg(long, default_value = "target/release/meshlake")]
-        binary: PathBuf,
-        /// CPU that it runs on; pin this program to another one.
-        #[arg(long, default_value_t = 0)]
-        cpu: usize,
+        #[command(flatten)]
+        place: Place,
         /// Measurements, each with a fresh server.
         #[arg(long, default_value_t = 1)]
         runs: usize,
-        /// Where the data directories are made: the disk that is measured.
-        #[arg(long, default_value = ".")]
-        data_parent: PathBuf,
         /// Seconds after which the server writes rows to files at the latest (its default is 60).
         #[arg(long, default_value_t = 60)]
         flush_age: u64,
-        /// File that the result is written to as well.
-        #[arg(long)]
-        result: Option<PathBuf>,
         #[command(flatten)]
         load: LoadArgs,
+    },
+    /// Measure acknowledgements: small and large requests, one sender and many.
+    Ack {
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Measure a start on a long write-ahead log.
+    Replay {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        replay: ReplayArgs,
+    },
+    /// Measure the disk bytes of a load, after the flushes and after compaction.
+    Size {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        size: SizeArgs,
+        #[command(flatten)]
+        load: LoadArgs,
+    },
+    /// Measure answers on what `size --signal tracegen --data-dir DIR` has left.
+    Questions {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        questions: QuestionsArgs,
     },
 }
 
@@ -110,34 +140,47 @@ impl LoadArgs {
 /// One thread: the generator has one core, and more threads would only take turns on it.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
-    match Cli::parse().command {
+    let Cli { result, command } = Cli::parse();
+    let page = match command {
         Command::Load { address, load } => {
             let shape = load.shape()?;
-            let outcome = load::send(&load.sending(address), &shape, payload::payloads(&shape)?).await?;
-            print!("{}", report::summary(&shape, &outcome));
+            let outcome = load::send_in_parts(&load.sending(address), &shape).await?;
+            report::summary(&shape, &outcome)
         }
-        Command::Run { binary, cpu, runs, data_parent, flush_age, result, load } => {
-            let start = Start { binary, cpu, data_parent, flush_age: Duration::from_secs(flush_age) };
-            let page = measured_page(&start, &load, runs).await?;
-            print!("{page}");
-            if let Some(path) = result {
-                std::fs::write(&path, page).with_context(|| format!("write {}", path.display()))?;
-            }
+        Command::Run { place, runs, flush_age, load } => {
+            measured_page(&place, Duration::from_secs(flush_age), &load, runs).await?
         }
+        Command::Ack { place } => ack::page(&place).await?,
+        Command::Replay { place, replay } => replay::page(&place, &replay).await?,
+        Command::Size { place, size, load } => {
+            size::page(&place, &size, &load.sending(String::new()), &load.shape()?).await?
+        }
+        Command::Questions { place, questions } => questions::page(&place, &questions).await?,
+    };
+    print!("{page}");
+    if let Some(path) = result {
+        std::fs::write(&path, page).with_context(|| format!("write {}", path.display()))?;
     }
     Ok(())
 }
 
-async fn measured_page(start: &Start, load: &LoadArgs, runs: usize) -> anyhow::Result<String> {
+async fn measured_page(
+    place: &Place,
+    flush_age: Duration,
+    load: &LoadArgs,
+    runs: usize,
+) -> anyhow::Result<String> {
     // The server chooses the address; see `measure`.
     let sending = load.sending(String::new());
     let mut measurements = Vec::new();
     for _ in 0..runs {
-        measurements.push(measure::measure(start, &sending, &load.shape()?).await?);
+        let directory = place.fresh_directory()?;
+        let server = measure::start_fresh(place, directory.path(), flush_age).await?;
+        measurements.push(measure::measure(&server, flush_age, &sending, &load.shape()?).await?);
+        server.stop().await?;
     }
     for error in measurements.iter().filter_map(|measurement| measurement.outcome.first_error.as_ref()) {
         eprintln!("first error: {error}");
     }
-    let command: Vec<_> = std::env::args().collect();
-    Ok(report::page(&command.join(" "), &load.shape()?, &sending, &measurements))
+    Ok(report::page(&load.shape()?, &sending, &measurements))
 }

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use anyhow::ensure;
 
 use crate::load::{self, Outcome, Sending};
-use crate::payload::{self, Shape};
+use crate::payload::Shape;
 use crate::process;
-use crate::server::{Server, Start};
+use crate::server::{Place, Server};
 
 /// Seconds in a row that the server must be idle.
 const IDLE_SECONDS: u32 = 5;
@@ -19,6 +19,8 @@ const IDLE_SECONDS: u32 = 5;
 const IDLE_CPU_MAX: Duration = Duration::from_millis(30);
 /// Beyond its flush age a server that still works is not settling.
 const SETTLE_TIME_MAX: Duration = Duration::from_secs(300);
+/// A server recovers an empty directory in milliseconds.
+const START_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// What one load cost.
 #[derive(Debug, Clone)]
@@ -33,19 +35,35 @@ pub struct Measurement {
     pub ledger: (u64, u64),
 }
 
-/// Measures one load against a fresh server.
+/// A fresh server on the data directory whose rows go to files within the flush age.
 ///
 /// # Errors
-/// When the server cannot be started or stopped, or does not settle.
-pub async fn measure(start: &Start, sending: &Sending, shape: &Shape) -> anyhow::Result<Measurement> {
-    let payloads = payload::payloads(shape)?;
-    let server = Server::start(start).await?;
+/// When it does not start.
+pub async fn start_fresh(
+    place: &Place,
+    data_dir: &std::path::Path,
+    flush_age: Duration,
+) -> anyhow::Result<Server> {
+    let settings = [("MESHLAKE_STORE__FLUSH_AGE_MAX_SECONDS", flush_age.as_secs().to_string())];
+    Server::start(place, data_dir, &settings, START_TIME_MAX).await
+}
+
+/// Measures one load against a fresh server that is left running.
+///
+/// # Errors
+/// When requests cannot be made, or the server does not settle.
+pub async fn measure(
+    server: &Server,
+    flush_age: Duration,
+    sending: &Sending,
+    shape: &Shape,
+) -> anyhow::Result<Measurement> {
     let before = process::cpu_time(server.pid())?;
     let sending = Sending { address: server.otlp_grpc.clone(), ..sending.clone() };
-    let outcome = load::send(&sending, shape, payloads).await?;
+    let outcome = load::send_in_parts(&sending, shape).await?;
     let cpu_at_ack = process::cpu_time(server.pid())?.saturating_sub(before);
-    settle(&server, start.flush_age).await?;
-    let measurement = Measurement {
+    settle(server, flush_age).await?;
+    Ok(Measurement {
         outcome,
         cpu_at_ack,
         cpu_settled: process::cpu_time(server.pid())?.saturating_sub(before),
@@ -53,12 +71,14 @@ pub async fn measure(start: &Start, sending: &Sending, shape: &Shape) -> anyhow:
         table_bytes: process::bytes_below(&server.data_dir().join("tables"))?,
         wal_bytes: process::bytes_below(&server.data_dir().join("wal"))?,
         ledger: server.ledger(shape.signal.name()).await?,
-    };
-    server.stop().await?;
-    Ok(measurement)
+    })
 }
 
-async fn settle(server: &Server, flush_age: Duration) -> anyhow::Result<()> {
+/// Waits until the server has had its flush age and has then been idle for some seconds.
+///
+/// # Errors
+/// When it goes on working.
+pub async fn settle(server: &Server, flush_age: Duration) -> anyhow::Result<()> {
     let begin = Instant::now();
     let mut idle = 0;
     let mut used = process::cpu_time(server.pid())?;

@@ -1,10 +1,11 @@
-//! What the kernel says about a process and what it left on disk: CPU time, memory, bytes.
+//! What the machine says about a process and what it left on disk: CPU time, memory, bytes.
 //!
 //! Read from /proc (proc(5)) and not asked of the process, because a bound is worth nothing when the bounded one reports it.
 //! Limit: Linux.
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -49,6 +50,17 @@ fn kilobytes(status: &str, field: &str) -> Option<u64> {
     line.trim().strip_suffix("kB")?.trim().parse().ok()
 }
 
+/// Bytes that the process has caused to be written to disks, by the kernel's account.
+///
+/// # Errors
+/// When the process is gone.
+pub fn written_bytes(pid: u32) -> anyhow::Result<u64> {
+    let path = format!("/proc/{pid}/io");
+    let io = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
+    let written = io.lines().find_map(|line| line.strip_prefix("write_bytes:"));
+    written.and_then(|bytes| bytes.trim().parse().ok()).with_context(|| format!("find write_bytes in {path}"))
+}
+
 /// Bytes of all files below the directory; 0 when it is not there. Files that vanish meanwhile do not count.
 ///
 /// # Errors
@@ -80,6 +92,13 @@ pub fn machine() -> String {
         memory.unwrap_or_default() / 1_024,
         kernel.trim()
     )
+}
+
+/// The commit of the working directory, with a mark when files differ from it.
+pub fn commit() -> String {
+    let described = Command::new("git").args(["describe", "--always", "--dirty", "--abbrev=12"]).output();
+    let text = described.ok().filter(|output| output.status.success()).map(|output| output.stdout);
+    text.map_or_else(|| "unknown".to_owned(), |text| String::from_utf8_lossy(&text).trim().to_owned())
 }
 
 #[cfg(test)]

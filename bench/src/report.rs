@@ -1,4 +1,6 @@
 //! Results as Markdown: what was measured on which machine by which command, one row a run.
+//!
+//! What is measured is named by its commit, so that a figure can be held against the code that it belongs to.
 
 use std::time::Duration;
 
@@ -8,17 +10,45 @@ use crate::payload::Shape;
 use crate::process;
 
 const MILLION: f64 = 1_000_000.0;
-const MEBIBYTE: f64 = 1024.0 * 1024.0;
+pub const MEBIBYTE: f64 = 1024.0 * 1024.0;
 
-/// The page of a result file.
-pub fn page(command: &str, shape: &Shape, sending: &Sending, measurements: &[Measurement]) -> String {
+/// The beginning of every result: machine, commit, command.
+pub fn head() -> String {
+    let command: Vec<_> = std::env::args().map(|argument| shown(&argument)).collect();
+    format!(
+        "Machine: {}\n\nCommit: {}\n\nCommand: `{}`\n\n",
+        process::machine(),
+        process::commit(),
+        command.join(" ")
+    )
+}
+
+/// Where things lie on this machine is nobody's business: of an absolute path, the last component.
+fn shown(argument: &str) -> String {
+    let last = argument.rsplit('/').next().filter(|_| argument.starts_with('/'));
+    last.unwrap_or(argument).to_owned()
+}
+
+/// A table in Markdown.
+pub fn table(columns: &[&str], rows: &[Vec<String>]) -> String {
+    let line = |cells: Vec<&str>| format!("| {} |\n", cells.join(" | "));
+    let mut table = line(columns.to_vec());
+    table.push_str(&format!("|{}\n", "---|".repeat(columns.len())));
+    for row in rows {
+        table.push_str(&line(row.iter().map(String::as_str).collect()));
+    }
+    table
+}
+
+/// The page of [`measure`](crate::measure).
+pub fn page(shape: &Shape, sending: &Sending, measurements: &[Measurement]) -> String {
     let record = shape.signal.record();
     let mut page = format!(
-        "Machine: {}\n\nCommand: `{command}`\n\n{}\n\n\
+        "{}{}\n\n\
          | {record}s/s acknowledged | CPU s per million at ack | with the flush | peak RSS MiB | table bytes/{record} \
          | WAL bytes at the end | ack p50 / p99 ms | sent again | errors | rejected | in files by the ledger |\n\
          |---|---|---|---|---|---|---|---|---|---|---|\n",
-        process::machine(),
+        head(),
         load_line(shape, sending, measurements)
     );
     for measurement in measurements {
@@ -27,7 +57,7 @@ pub fn page(command: &str, shape: &Shape, sending: &Sending, measurements: &[Mea
     page
 }
 
-fn load_line(shape: &Shape, sending: &Sending, measurements: &[Measurement]) -> String {
+pub fn load_line(shape: &Shape, sending: &Sending, measurements: &[Measurement]) -> String {
     let record = shape.signal.record();
     let records = (shape.requests * shape.records_per_request) as u64;
     let bytes = measurements.first().map_or(0, |m| m.outcome.message_bytes);
@@ -85,7 +115,8 @@ pub fn summary(shape: &Shape, outcome: &Outcome) -> String {
     summary
 }
 
-fn acknowledgements(outcome: &Outcome) -> String {
+/// Median and 99th percentile, milliseconds.
+pub fn acknowledgements(outcome: &Outcome) -> String {
     let ms = |ratio| outcome.acknowledgement(ratio).as_secs_f64() * 1_000.0;
     format!("{:.1} / {:.1}", ms(0.5), ms(0.99))
 }
@@ -93,6 +124,17 @@ fn acknowledgements(outcome: &Outcome) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn paths_of_this_machine_are_not_shown() {
+        assert_eq!(["/x/y/meshlake", "target/z", "--gib"].map(shown), ["meshlake", "target/z", "--gib"]);
+    }
+
+    #[test]
+    fn a_table_has_a_line_for_each_row() {
+        let rows = [vec!["1".to_owned(), "2".to_owned()]];
+        assert_eq!(table(&["a", "b"], &rows), "| a | b |\n|---|---|\n| 1 | 2 |\n");
+    }
 
     #[test]
     fn a_row_is_per_accepted_record() {

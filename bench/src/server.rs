@@ -1,4 +1,4 @@
-//! The measured meshlake: started on one core with an empty data directory and free ports, and ended.
+//! The measured meshlake: a process of its own on free ports, started on the CPUs it may use, asked, and ended.
 //!
 //! A separate process, so that its CPU time and memory are its own; the release binary, as users run it.
 
@@ -9,77 +9,98 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 use bytes::Bytes;
-use http::Request;
-use http_body_util::{BodyExt as _, Empty};
+use clap::Args;
+use http::{Method, Request, header};
+use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 
-/// The server recovers an empty directory in milliseconds.
-const START_TIME_MAX: Duration = Duration::from_secs(30);
 /// It promises to stop within 10 s.
 const STOP_TIME_MAX: Duration = Duration::from_secs(20);
-const POLL: Duration = Duration::from_millis(50);
+const POLL: Duration = Duration::from_millis(20);
 
-/// How the server is started.
-#[derive(Debug, Clone)]
-pub struct Start {
+/// Which meshlake is measured, and where.
+#[derive(Debug, Clone, Args)]
+pub struct Place {
+    /// The binary to measure.
+    #[arg(long, default_value = "target/release/meshlake")]
     pub binary: PathBuf,
-    /// The CPU it is pinned to.
-    pub cpu: usize,
-    /// Below this directory the data directory is made.
+    /// CPUs that it runs on, as `taskset --cpu-list` takes them.
+    #[arg(long, default_value = "0")]
+    pub cpus: String,
+    /// Where data directories are made: the disk that is measured.
+    #[arg(long, default_value = ".")]
     pub data_parent: PathBuf,
-    /// `store.flush_age_max_seconds`.
-    pub flush_age: Duration,
+}
+
+impl Place {
+    /// An empty data directory, removed when dropped.
+    ///
+    /// # Errors
+    /// The world's.
+    pub fn fresh_directory(&self) -> anyhow::Result<TempDir> {
+        TempDir::with_prefix_in("meshlake-bench-", &self.data_parent).context("make a data directory")
+    }
 }
 
 /// A running server; killed when dropped.
 #[derive(Debug)]
 pub struct Server {
     child: Child,
-    data: TempDir,
+    data_dir: PathBuf,
     pub otlp_grpc: String,
     query: String,
     admin: String,
+    /// From the start of the process until it was ready.
+    pub ready_after: Duration,
 }
 
 impl Server {
-    /// Starts the server and waits until it is ready.
+    /// Starts the server on the data directory, with these environment variables as settings, and waits until
+    /// it is ready, `ready_max` at most.
     ///
     /// # Errors
     /// When `taskset` or the binary is missing, or the server does not become ready.
-    pub async fn start(start: &Start) -> anyhow::Result<Self> {
-        let data = TempDir::with_prefix_in("meshlake-bench-", &start.data_parent)
-            .context("make a data directory")?;
+    pub async fn start(
+        place: &Place,
+        data_dir: &Path,
+        settings: &[(&str, String)],
+        ready_max: Duration,
+    ) -> anyhow::Result<Self> {
         let [otlp_grpc, otlp_http, query, admin] = free_addresses()?;
+        let begin = Instant::now();
         let child = Command::new("taskset")
-            .args(["--cpu-list", &start.cpu.to_string()])
-            .arg(&start.binary)
+            .args(["--cpu-list", &place.cpus])
+            .arg(&place.binary)
             .args(["run", "--data-dir"])
-            .arg(data.path())
+            .arg(data_dir)
             .env("MESHLAKE_COLLECTOR__OTLP_GRPC", &otlp_grpc)
             .env("MESHLAKE_COLLECTOR__OTLP_HTTP", &otlp_http)
             .env("MESHLAKE_QUERY__HTTP", &query)
             .env("MESHLAKE_ADMIN__HTTP", &admin)
-            .env("MESHLAKE_STORE__FLUSH_AGE_MAX_SECONDS", start.flush_age.as_secs().to_string())
             .env("MESHLAKE_TELEMETRY__LOG", "warn")
+            .envs(settings.iter().map(|(name, value)| (name, value)))
             .stdout(Stdio::null())
             .spawn()
-            .with_context(|| format!("start {} by taskset", start.binary.display()))?;
-        let mut server = Server { child, data, otlp_grpc, query, admin };
-        server.wait_until_ready().await?;
+            .with_context(|| format!("start {} by taskset", place.binary.display()))?;
+        let ready_after = Duration::ZERO;
+        let mut server =
+            Server { child, data_dir: data_dir.to_owned(), otlp_grpc, query, admin, ready_after };
+        server.wait_until_ready(begin, ready_max).await?;
+        server.ready_after = begin.elapsed();
         Ok(server)
     }
 
-    async fn wait_until_ready(&mut self) -> anyhow::Result<()> {
-        let begin = Instant::now();
-        while get(&self.admin, "/readyz").await.is_err() {
+    async fn wait_until_ready(&mut self, begin: Instant, ready_max: Duration) -> anyhow::Result<()> {
+        // While it recovers the socket is bound and nobody answers, so a question may wait for long.
+        while !matches!(tokio::time::timeout(POLL, get(&self.admin, "/readyz")).await, Ok(Ok(_))) {
             if let Some(status) = self.child.try_wait().context("look at the server")? {
                 bail!("the server ended at its start: {status}");
             }
-            ensure!(begin.elapsed() < START_TIME_MAX, "the server is not ready after {START_TIME_MAX:?}");
+            ensure!(begin.elapsed() < ready_max, "the server is not ready after {ready_max:?}");
             tokio::time::sleep(POLL).await;
         }
         Ok(())
@@ -91,7 +112,7 @@ impl Server {
     }
 
     pub fn data_dir(&self) -> &Path {
-        self.data.path()
+        &self.data_dir
     }
 
     /// Accepted and flushed records of a signal, by the server's ledger.
@@ -105,6 +126,43 @@ impl Server {
         let rows: Vec<_> = rows.iter().filter(|row| row["signal"] == signal).collect();
         let sum = |field: &str| rows.iter().filter_map(|row| row[field].as_u64()).sum();
         Ok((sum("accepted"), sum("flushed")))
+    }
+
+    /// The server's metrics as they are now.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub async fn metrics(&self) -> anyhow::Result<Metrics> {
+        let body = get(&self.admin, "/metrics").await?;
+        Ok(Metrics(String::from_utf8(body.into()).context("read the metrics")?))
+    }
+
+    /// The rows that answer a statement.
+    ///
+    /// # Errors
+    /// When the server refuses it or fails.
+    pub async fn sql(&self, statement: &str) -> anyhow::Result<Vec<Value>> {
+        let body = json!({ "sql": statement }).to_string();
+        let answer = ask(&self.query, Method::POST, "/api/v1/sql", body).await;
+        let answer = answer.with_context(|| format!("ask {statement}"))?;
+        let mut answer: Value = serde_json::from_slice(&answer).context("read an answer")?;
+        match answer["rows"].take() {
+            Value::Array(rows) => Ok(rows),
+            _ => bail!("the answer to {statement} has no rows"),
+        }
+    }
+
+    /// The spans of a trace.
+    ///
+    /// # Errors
+    /// When the server has no such trace or fails.
+    pub async fn trace(&self, trace_id: &str) -> anyhow::Result<Vec<Value>> {
+        let body = get(&self.query, &format!("/api/v1/traces/{trace_id}")).await?;
+        let mut answer: Value = serde_json::from_slice(&body).context("read a trace")?;
+        match answer["spans"].take() {
+            Value::Array(spans) => Ok(spans),
+            _ => bail!("the trace {trace_id} has no spans"),
+        }
     }
 
     /// Asks the server to stop and waits for it.
@@ -134,6 +192,23 @@ impl Drop for Server {
     }
 }
 
+/// A page of metrics in Prometheus' text format.
+#[derive(Debug, Clone)]
+pub struct Metrics(String);
+
+impl Metrics {
+    /// The value of a metric without labels; zero when it is not there.
+    pub fn value(&self, name: &str) -> f64 {
+        let sample = |line: &str| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok();
+        self.0.lines().find_map(sample).unwrap_or_default()
+    }
+
+    /// The value of a metric with exactly this label, as the page writes it: `table="spans"`.
+    pub fn labelled(&self, name: &str, label: &str) -> f64 {
+        self.value(&format!("{name}{{{label}}}"))
+    }
+}
+
 /// Addresses that were free a moment ago, all different.
 fn free_addresses() -> anyhow::Result<[String; 4]> {
     let mut bound = Vec::new();
@@ -147,14 +222,36 @@ fn free_addresses() -> anyhow::Result<[String; 4]> {
 
 /// The body of a successful GET.
 async fn get(address: &str, path: &str) -> anyhow::Result<Bytes> {
-    let what = || format!("get http://{address}{path}");
+    ask(address, Method::GET, path, String::new()).await
+}
+
+async fn ask(address: &str, method: Method, path: &str, body: String) -> anyhow::Result<Bytes> {
+    let what = || format!("{method} http://{address}{path}");
     let stream = TcpStream::connect(address).await.with_context(what)?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.with_context(what)?;
     tokio::spawn(connection);
-    let request = Request::get(path).header(http::header::HOST, address).body(Empty::<Bytes>::new());
+    let request = Request::builder()
+        .method(method.clone())
+        .uri(path)
+        .header(header::HOST, address)
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(Full::new(Bytes::from(body)));
     let response = sender.send_request(request.with_context(what)?).await.with_context(what)?;
     let status = response.status();
     let body = response.into_body().collect().await.with_context(what)?.to_bytes();
-    ensure!(status.is_success(), "get http://{address}{path}: {status}");
+    ensure!(status.is_success(), "{}: {status}: {}", what(), String::from_utf8_lossy(&body));
     Ok(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_metric_is_found_by_its_whole_name() {
+        let page = "# HELP a_total Things.\na_total_more 7\na_total 3\nb{x=\"1\"} 9\nb 0.5\n";
+        let metrics = Metrics(page.to_owned());
+        assert_eq!((metrics.value("a_total"), metrics.value("b"), metrics.value("c")), (3.0, 0.5, 0.0));
+        assert_eq!(metrics.labelled("b", "x=\"1\""), 9.0);
+    }
 }

@@ -2,10 +2,12 @@
 //!
 //! Shaped like the load that other programs were measured with: 20 services of 3 pods, 100 routes, 15 resource
 //! attributes, 12 to 18 span attributes, 60 resources in a request of 1,000 spans (what a gateway
-//! collector sends), 10.5 spans a trace, about 790 bytes a span. No two requests are equal.
-//! Limits: all requests are held in memory (a million spans take 800 MB).
+//! collector sends), 10.5 spans a trace, about 790 bytes a span. No two requests are equal. Spans can also be
+//! made in the shape of another project's benchmark; see `tracegen`.
+//! Limits: the requests taken at a time are held in memory (a million spans take 800 MB).
 
 mod traces;
+mod tracegen;
 mod logs;
 mod metrics;
 mod resources;
@@ -13,7 +15,7 @@ mod attributes;
 
 use std::io::Write;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -29,6 +31,8 @@ const RECORDS_PER_RESOURCE: usize = 16;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Signal {
     Traces,
+    /// Spans as Jaeger's generator makes them.
+    Tracegen,
     Logs,
     Metrics,
 }
@@ -36,7 +40,7 @@ pub enum Signal {
 impl Signal {
     pub fn name(self) -> &'static str {
         match self {
-            Signal::Traces => "traces",
+            Signal::Traces | Signal::Tracegen => "traces",
             Signal::Logs => "logs",
             Signal::Metrics => "metrics",
         }
@@ -45,7 +49,7 @@ impl Signal {
     /// What one record is called.
     pub fn record(self) -> &'static str {
         match self {
-            Signal::Traces => "span",
+            Signal::Traces | Signal::Tracegen => "span",
             Signal::Logs => "log record",
             Signal::Metrics => "data point",
         }
@@ -54,7 +58,9 @@ impl Signal {
     /// Path of the gRPC method.
     pub fn path(self) -> &'static str {
         match self {
-            Signal::Traces => "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+            Signal::Traces | Signal::Tracegen => {
+                "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+            }
             Signal::Logs => "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
             Signal::Metrics => "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
         }
@@ -73,7 +79,7 @@ pub struct Shape {
     pub now: u64,
 }
 
-/// The requests of a load.
+/// Some requests of a load.
 #[derive(Debug)]
 pub struct Payloads {
     /// Each a gRPC frame: flag, length, message.
@@ -82,31 +88,67 @@ pub struct Payloads {
     pub message_bytes: u64,
 }
 
+/// Makes the requests of a load in turn.
+#[derive(Debug)]
+pub struct Maker {
+    shape: Shape,
+    random: Random,
+    made: usize,
+}
+
+impl Maker {
+    /// # Errors
+    /// When spans of [`Signal::Tracegen`] do not make whole traces.
+    pub fn new(shape: &Shape) -> anyhow::Result<Self> {
+        let is_whole = shape.records_per_request.is_multiple_of(tracegen::TRACE_SPANS);
+        ensure!(
+            shape.signal != Signal::Tracegen || is_whole,
+            "a trace of this shape has {} spans: send a multiple of that a request",
+            tracegen::TRACE_SPANS
+        );
+        Ok(Maker { shape: shape.clone(), random: Random::new(shape.seed), made: 0 })
+    }
+
+    /// The next `count` requests, fewer at the end, none after it.
+    ///
+    /// # Errors
+    /// When a message is too long for a frame (4 GiB).
+    pub fn take(&mut self, count: usize) -> anyhow::Result<Payloads> {
+        let count = count.min(self.shape.requests - self.made);
+        let mut payloads = Payloads { frames: Vec::with_capacity(count), message_bytes: 0 };
+        for _ in 0..count {
+            let message = self.message();
+            payloads.message_bytes += message.len() as u64;
+            payloads.frames.push(frame(&message, self.shape.gzip)?);
+            self.made += 1;
+        }
+        Ok(payloads)
+    }
+
+    fn message(&mut self) -> Vec<u8> {
+        const MINUTE: u64 = 60_000_000_000;
+        let (random, records, now) = (&mut self.random, self.shape.records_per_request, self.shape.now);
+        let made = self.made as u64;
+        let start = now.saturating_sub(MINUTE) + made * (MINUTE / self.shape.requests.max(1) as u64);
+        match self.shape.signal {
+            Signal::Traces => traces::request(random, records, start).encode_to_vec(),
+            Signal::Tracegen => {
+                let traces = (records / tracegen::TRACE_SPANS) as u64;
+                let total = traces * self.shape.requests as u64;
+                tracegen::request(random, made * traces..(made + 1) * traces, total, now).encode_to_vec()
+            }
+            Signal::Logs => logs::request(random, records, start).encode_to_vec(),
+            Signal::Metrics => metrics::request(random, records, start).encode_to_vec(),
+        }
+    }
+}
+
 /// Makes all requests of the shape.
 ///
 /// # Errors
-/// When a message is too long for a frame (4 GiB).
+/// As for [`Maker`].
 pub fn payloads(shape: &Shape) -> anyhow::Result<Payloads> {
-    const MINUTE: u64 = 60_000_000_000;
-    let mut random = Random::new(shape.seed);
-    let slice = MINUTE / shape.requests.max(1) as u64;
-    let mut payloads = Payloads { frames: Vec::with_capacity(shape.requests), message_bytes: 0 };
-    for n in 0..shape.requests as u64 {
-        let start = shape.now.saturating_sub(MINUTE) + n * slice;
-        let message = message(&mut random, shape, start);
-        payloads.message_bytes += message.len() as u64;
-        payloads.frames.push(frame(&message, shape.gzip)?);
-    }
-    Ok(payloads)
-}
-
-fn message(random: &mut Random, shape: &Shape, start: u64) -> Vec<u8> {
-    let records = shape.records_per_request;
-    match shape.signal {
-        Signal::Traces => traces::request(random, records, start).encode_to_vec(),
-        Signal::Logs => logs::request(random, records, start).encode_to_vec(),
-        Signal::Metrics => metrics::request(random, records, start).encode_to_vec(),
-    }
+    Maker::new(shape)?.take(shape.requests)
 }
 
 /// A gRPC message frame: 1 byte compressed flag, 4 bytes length (big endian), the message.
@@ -199,6 +241,23 @@ mod tests {
         let first = payloads(&shape(Signal::Traces, 10)).expect("small requests").frames;
         assert_eq!(first.iter().collect::<HashSet<_>>().len(), 4);
         assert_eq!(first, payloads(&shape(Signal::Traces, 10)).expect("small requests").frames);
+    }
+
+    #[test]
+    fn a_load_taken_in_parts_is_the_same_load() {
+        for signal in [Signal::Traces, Signal::Tracegen] {
+            let shape = shape(signal, 10);
+            let mut maker = Maker::new(&shape).expect("whole traces");
+            let mut parts = || maker.take(3).expect("small requests").frames;
+            let (first, second) = (parts(), parts());
+            assert_eq!((first.len(), second.len(), parts().len()), (3, 1, 0));
+            assert_eq!([first, second].concat(), payloads(&shape).expect("small requests").frames);
+        }
+    }
+
+    #[test]
+    fn a_request_of_half_a_trace_is_refused() {
+        assert!(payloads(&shape(Signal::Tracegen, 5)).is_err());
     }
 
     #[test]
