@@ -16,7 +16,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use rustix::fs::{FallocateFlags, fallocate};
+use rustix::fs::{FallocateFlags, fallocate, statvfs};
 use rustix::io::Errno;
 
 /// A file system as far as the store needs one.
@@ -51,6 +51,15 @@ pub trait Disk: Send + Sync + 'static {
 
     /// Makes every earlier change of `dir`'s entries durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+
+    /// Bytes that can still be written to the file system of `dir`; 0 when it takes no more files, and
+    /// `u64::MAX` when it has no bound. Room that a quota withholds is not seen.
+    fn free_bytes(&self, dir: &Path) -> io::Result<u64>;
+}
+
+/// True for the errors of a disk without room, which pass without a restart.
+pub fn is_storage_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// One open file. All offsets and lengths are bytes.
@@ -132,6 +141,16 @@ impl Disk for StdDisk {
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
         File::open(dir)?.sync_all()
+    }
+
+    fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
+        let room = statvfs(dir)?;
+        // A tmpfs without a limit says that it has no blocks at all; btrfs says so of its files.
+        if room.f_blocks == 0 {
+            return Ok(u64::MAX);
+        }
+        let takes_files = room.f_files == 0 || room.f_favail > 0;
+        Ok(if takes_files { room.f_bavail.saturating_mul(room.f_frsize) } else { 0 })
     }
 }
 
