@@ -32,6 +32,7 @@ use crate::reader::LocalReader;
 use crate::replay::{Recovered, ReplayError, ReplayedLog, replay};
 use crate::schedule::{Schedule, Wakes};
 use crate::snapshot::Reader;
+use crate::space::{Space, SpaceConfig, SpaceThread};
 use crate::status::{StoreStats, StoreStatus};
 use crate::wal::{Wal, WalConfig, WalCutter, WalError};
 use crate::writer::{Publish, Writer, WriterThread};
@@ -52,6 +53,11 @@ pub struct StoreConfig {
     pub segment_bytes: u64,
     /// How tables are merged, kept and cleaned.
     pub maintain: MaintainConfig,
+    /// While no more than so many bytes are free on the disk, [`StoreStatus::has_room`] asks admission to
+    /// refuse. Default 256 MiB: a segment of the log and the flush of the whole buffer, should its rows not
+    /// shrink at all in files. With less, a disk that fills up may leave rows that cannot be flushed until
+    /// somebody makes room.
+    pub free_bytes_min: u64,
 }
 
 impl Default for StoreConfig {
@@ -62,6 +68,7 @@ impl Default for StoreConfig {
             flush_age_max: Duration::from_secs(60),
             segment_bytes: WalConfig::SEGMENT_BYTES,
             maintain: MaintainConfig::default(),
+            free_bytes_min: 256 << 20,
         }
     }
 }
@@ -81,7 +88,7 @@ pub enum StoreError {
     Wal(#[from] WalError),
     #[error("replay the write-ahead log: {0}")]
     Replay(#[from] ReplayError),
-    #[error("start the thread of the write-ahead log: {0}")]
+    #[error("start a thread: {0}")]
     Thread(std::io::Error),
     #[error("open the write-ahead log: {0}")]
     Worker(#[from] JoinError),
@@ -95,6 +102,8 @@ pub struct Store {
     maintenance: Maintenance,
     /// None when maintenance is not automatic.
     background: Option<Background>,
+    space: Space,
+    space_thread: SpaceThread,
     flusher: Arc<Flusher>,
     store: Arc<dyn ObjectStore>,
     buffer_bytes_max: usize,
@@ -111,7 +120,8 @@ impl fmt::Debug for Store {
 }
 
 impl Store {
-    /// Opens or makes the data directory and recovers what an earlier process left.
+    /// Opens or makes the data directory and recovers what an earlier process left. A full disk does not
+    /// keep a directory that was in use before from being opened; [`StoreStatus::has_room`] is false then.
     ///
     /// cancel: nothing is lost; background work that had begun ends by itself.
     ///
@@ -136,6 +146,15 @@ impl Store {
         catalog: impl FnOnce(Arc<dyn ObjectStore>, u128) -> Arc<dyn Catalog>,
     ) -> Result<Store, StoreError> {
         let data_dir = DataDir::open(&config.data_dir)?;
+        let disk: Arc<dyn Disk> = Arc::new(StdDisk);
+        let space_config = SpaceConfig {
+            dir: data_dir.root().to_owned(),
+            free_bytes_min: config.free_bytes_min,
+            segment_bytes: config.segment_bytes,
+        };
+        // Before anything is written: on a full disk this gives up the reserve.
+        let (space, space_thread) =
+            Space::watch(Arc::clone(&disk), space_config).map_err(StoreError::Thread)?;
         let store = open_tables(&data_dir)?;
         let collector_id = data_dir.collector_id();
         let catalog = catalog(Arc::clone(&store), collector_id);
@@ -152,14 +171,14 @@ impl Store {
             Flusher::new(Arc::clone(&buffer), catalog, Arc::clone(&store), collector_id, on_flushed);
         let flusher = Arc::new(flusher);
 
-        let disk: Arc<dyn Disk> = Arc::new(StdDisk);
         let wal_config = WalConfig {
             dir: data_dir.wal_dir(),
             collector_id: collector_id.to_be_bytes(),
             segment_bytes: config.segment_bytes,
         };
-        let flush_at = config.buffer_bytes_max / 2;
-        let log = replay(Arc::clone(&flusher), flush_at, Arc::clone(&disk), wal_config.clone()).await?;
+        let buffer_bytes_max = config.buffer_bytes_max;
+        let log =
+            replay(Arc::clone(&flusher), buffer_bytes_max, Arc::clone(&disk), wal_config.clone()).await?;
         let ReplayedLog { recovery, recovered, requests: recovered_requests } = log;
         let first_lsn = buffer.end_replay(recovery.last_lsn) + 1;
         let wal = spawn_blocking(move || Wal::open(disk, wal_config, recovery, first_lsn)).await??;
@@ -167,11 +186,13 @@ impl Store {
         flusher.cut().await;
 
         let wakes: Arc<Wakes> = Arc::default();
-        let publish = publish(Arc::clone(&buffer), Arc::clone(&wakes), flush_at);
+        let publish = publish(Arc::clone(&buffer), Arc::clone(&wakes), buffer_bytes_max / 2);
         let (writer, thread) = Writer::start(wal, publish).map_err(StoreError::Thread)?;
-        let schedule = Schedule::start(&flusher, &wakes, config.flush_age_max);
+        let full = space.clone();
+        writer.on_full(Box::new(move || full.found_full()));
+        let schedule = Schedule::start(&flusher, &wakes, &space, config.flush_age_max);
         let is_automatic = config.maintain.is_automatic;
-        let maintenance = Maintenance::new(Arc::clone(&flusher), clock, config.maintain);
+        let maintenance = Maintenance::new(Arc::clone(&flusher), space.clone(), clock, config.maintain);
         let background = is_automatic.then(|| Background::start(maintenance.clone()));
         tracing::info!(
             data_dir = %config.data_dir.display(),
@@ -179,13 +200,14 @@ impl Store {
             first_lsn,
             "open store"
         );
-        let buffer_bytes_max = config.buffer_bytes_max;
         Ok(Store {
             writer,
             thread,
             schedule,
             maintenance,
             background,
+            space,
+            space_thread,
             flusher,
             store,
             buffer_bytes_max,
@@ -211,6 +233,7 @@ impl Store {
         StoreStatus {
             writer: self.writer.clone(),
             flusher: Arc::clone(&self.flusher),
+            space: self.space.clone(),
             buffer_bytes_max: self.buffer_bytes_max,
         }
     }
@@ -259,6 +282,10 @@ impl Store {
             background.stop().await;
         }
         self.schedule.stop().await;
+        let space_thread = self.space_thread;
+        if let Err(error) = spawn_blocking(move || space_thread.stop()).await {
+            tracing::error!(%error, "stop the watch on the disk's room");
+        }
         drop(self.data_dir);
     }
 }
