@@ -57,6 +57,17 @@ impl Server {
         data_dir: &Path,
         environment: &[(&str, &str)],
     ) -> Result<Server> {
+        let server = Server::start_unready(arguments, data_dir, environment).await?;
+        server.wait_ready().await?;
+        Ok(server)
+    }
+
+    /// As [`Server::start_with`], and waits only until it listens.
+    pub async fn start_unready(
+        arguments: &[&str],
+        data_dir: &Path,
+        environment: &[(&str, &str)],
+    ) -> Result<Server> {
         let log = log_path(data_dir);
         let log_file = std::fs::File::options().create(true).append(true).open(&log)?;
         let mut child = Command::new(BINARY)
@@ -77,9 +88,12 @@ impl Server {
             .context("no addresses were printed in time")
             .and_then(|read| read)
             .with_context(|| format!("log:\n{}", std::fs::read_to_string(&log).unwrap_or_default()))?;
-        let server = Server { child, addresses };
-        server.wait_ready().await?;
-        Ok(server)
+        Ok(Server { child, addresses })
+    }
+
+    /// True while the process has not ended.
+    pub fn is_alive(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
     }
 
     async fn wait_ready(&self) -> Result<()> {

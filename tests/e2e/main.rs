@@ -2,8 +2,11 @@
 
 mod command_line;
 mod demo;
+mod disk_full;
 mod durability;
 mod envoy;
 mod refusals;
+mod slow_disk;
+mod answers;
 mod payloads;
 mod harness;
