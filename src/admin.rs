@@ -16,7 +16,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use meshlake_collector::{CollectorStats, StatsHandle};
-use meshlake_store::{MaintainStats, Maintenance, StoreStats, StoreStatus};
+use meshlake_store::{MaintainStats, Maintenance, SpaceStats, StoreStats, StoreStatus};
 
 pub use maintain::MaintainStatus;
 
@@ -39,20 +39,28 @@ pub fn router(state: AdminState) -> Router {
         .with_state(state)
 }
 
-async fn ready(State(state): State<AdminState>) -> (StatusCode, &'static str) {
+async fn ready(State(state): State<AdminState>) -> (StatusCode, String) {
+    let not_ready = |why: &str| (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n"));
     if !state.accepting.load(Ordering::Acquire) {
-        (StatusCode::SERVICE_UNAVAILABLE, "stopping\n")
-    } else if !state.store.is_ready() {
-        (StatusCode::SERVICE_UNAVAILABLE, "the write-ahead log has given up after disk errors\n")
-    } else {
-        (StatusCode::OK, "ready\n")
+        return not_ready("stopping");
+    }
+    if !state.store.is_ready() {
+        return not_ready("the write-ahead log has given up after disk errors");
+    }
+    match state.store.space() {
+        space if space.has_room => (StatusCode::OK, "ready\n".to_owned()),
+        SpaceStats { free_bytes, free_bytes_resume, .. } => not_ready(&format!(
+            "the disk is full: {free_bytes} bytes are free, rows are taken again at {free_bytes_resume}"
+        )),
     }
 }
 
 async fn metrics(State(state): State<AdminState>) -> Response {
     let mut page = Page::default();
     collector_metrics(&mut page, &state.collector.read());
-    store_metrics(&mut page, &state.store.stats());
+    let store = state.store.stats();
+    store_metrics(&mut page, &store);
+    space_metrics(&mut page, &store.space);
     maintain_metrics(&mut page, &state.maintenance);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], page.text).into_response()
 }
@@ -125,6 +133,12 @@ fn store_metrics(page: &mut Page, stats: &StoreStats) {
     }
     page.sample("meshlake_wal_fdatasync_seconds_sum", &[], wal.fdatasync.sum_nano() / 1e9);
     page.sample("meshlake_wal_fdatasync_seconds_count", &[], wal.fdatasyncs);
+    page.single(
+        "meshlake_wal_at_disk_seconds",
+        "gauge",
+        "How long the group now being written and synced has been at the disk; grows while the disk stalls.",
+        wal.at_disk.as_secs_f64(),
+    );
     page.single("meshlake_buffer_bytes", "gauge", "Memory of rows not yet in files.", stats.buffer_bytes);
     page.single("meshlake_buffer_bytes_max", "gauge", "Its budget.", stats.buffer_bytes_max);
     page.single("meshlake_commits_total", "counter", "Delta commits.", stats.flush.commits);
@@ -177,6 +191,37 @@ fn maintain_metrics(page: &mut Page, maintenance: &Maintenance) {
         page.single(&format!("meshlake_{name}"), "counter", help, value);
     }
     page.single("meshlake_merge_seconds_total", "counter", "Time spent merging.", stats.nanos as f64 / 1e9);
+}
+
+fn space_metrics(page: &mut Page, space: &SpaceStats) {
+    page.single(
+        "meshlake_disk_free_bytes",
+        "gauge",
+        "Free bytes of the data directory's disk.",
+        space.free_bytes,
+    );
+    page.single(
+        "meshlake_disk_free_bytes_min",
+        "gauge",
+        "Rows are refused at it and below.",
+        space.free_bytes_min,
+    );
+    let resume = space.free_bytes_resume;
+    page.single("meshlake_disk_free_bytes_resume", "gauge", "Then rows are taken again at it.", resume);
+    page.single(
+        "meshlake_disk_has_room",
+        "gauge",
+        "1 when rows are taken, else 0.",
+        u8::from(space.has_room),
+    );
+    page.single("meshlake_disk_full_total", "counter", "How often room ran out.", space.times_full);
+    let reserve = space.reserve_bytes;
+    page.single(
+        "meshlake_disk_reserve_bytes",
+        "gauge",
+        "Bytes of the reserve file, 0 while given up.",
+        reserve,
+    );
 }
 
 /// The text that is being written. Label values come from closed lists, so they need no escaping.

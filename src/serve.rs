@@ -3,6 +3,7 @@
 //! There are two runtimes, so that a heavy query cannot take the threads that acknowledge data. All sockets
 //! are bound before anything starts: a taken port ends the process before it has touched the data directory.
 
+use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
@@ -10,12 +11,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use meshlake_collector::{Collector, Listeners};
+use meshlake_collector::{Collector, Listeners, NoRoom};
 use meshlake_query::api::{ApiState, InFlight};
 use meshlake_query::page::Endpoints;
 use meshlake_query::{Engine, EngineConfig};
 use meshlake_schema::{Clock, SystemClock};
-use meshlake_store::{Store, StoreConfig};
+use meshlake_store::{Store, StoreConfig, StoreStatus};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 
@@ -142,7 +143,10 @@ where
     let result = ingest.block_on(async {
         let telemetry = telemetry::start(&config.telemetry)?;
         let server = Server::start(config, sockets, query.handle().clone()).await?;
-        announce(&addresses, &config.store.data_dir);
+        // Standard output may be a file on a full disk; that must not end the process.
+        if let Err(error) = announce(&addresses, &config.store.data_dir) {
+            tracing::warn!(%error, ?addresses, "print the addresses");
+        }
         let mut work = ingest.spawn(work(addresses, stopped));
         let early = tokio::select! {
             ended = &mut work => Some(ended),
@@ -186,7 +190,7 @@ impl Server {
         let collector = Collector::start(&config.collector, listeners, store.writer(), clock.clone())
             .context("start the collector")?;
         let status = store.status();
-        collector.refuse_while(move || status.is_over_budget());
+        collector.refuse_without(move || room_in(&status));
 
         let engine = Engine::new(store.reader(), engine_config(config)?, clock)?;
         let ledger = collector.ledger().clone();
@@ -245,9 +249,18 @@ pub fn store_config(config: &Config) -> Result<StoreConfig> {
         data_dir: config.store.data_dir.clone(),
         buffer_bytes_max: usize::try_from(config.store.buffer_bytes_max).context("store.buffer_bytes_max")?,
         flush_age_max: Duration::from_secs(config.store.flush_age_max_seconds),
+        free_bytes_min: config.store.free_bytes_min,
         maintain: config.maintain.store_config(),
         ..StoreConfig::default()
     })
+}
+
+/// The disk first: while it is full, the buffer may be full for no other reason.
+fn room_in(status: &StoreStatus) -> Result<(), NoRoom> {
+    if !status.has_room() {
+        return Err(NoRoom::Disk);
+    }
+    if status.is_over_budget() { Err(NoRoom::Buffer) } else { Ok(()) }
 }
 
 fn engine_config(config: &Config) -> Result<EngineConfig> {
@@ -269,13 +282,15 @@ fn in_flight_row(row: &meshlake_collector::InFlight) -> InFlight {
     }
 }
 
-fn announce(addresses: &Addresses, data_dir: &Path) {
-    println!("meshlake {}", env!("CARGO_PKG_VERSION"));
-    println!("  web page, API         http://{}/", addresses.query);
-    println!("  OTLP/gRPC, Envoy ALS  {}", addresses.otlp_grpc);
-    println!("  OTLP/HTTP             http://{}/v1/{{traces,logs,metrics}}", addresses.otlp_http);
-    println!("  data                  {}", data_dir.display());
-    println!("  admin                 http://{}/metrics", addresses.admin);
+fn announce(addresses: &Addresses, data_dir: &Path) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "meshlake {}", env!("CARGO_PKG_VERSION"))?;
+    writeln!(out, "  web page, API         http://{}/", addresses.query)?;
+    writeln!(out, "  OTLP/gRPC, Envoy ALS  {}", addresses.otlp_grpc)?;
+    writeln!(out, "  OTLP/HTTP             http://{}/v1/{{traces,logs,metrics}}", addresses.otlp_http)?;
+    writeln!(out, "  data                  {}", data_dir.display())?;
+    writeln!(out, "  admin                 http://{}/metrics", addresses.admin)?;
+    out.flush()
 }
 
 /// Waits for SIGTERM or Ctrl-C; its name.

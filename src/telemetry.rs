@@ -29,8 +29,13 @@ pub struct Telemetry {
 /// The log filter or the endpoint is not valid, or logging was started before.
 pub fn start(section: &TelemetrySection) -> Result<Telemetry> {
     let filter = EnvFilter::try_new(&section.log).context("read telemetry.log")?;
-    let log =
-        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false).with_filter(filter);
+    // A line that cannot be written is lost. The layer's own way is to say so with eprintln!, which panics
+    // for the same reason: a log file on a full disk would end the threads that log that it is full.
+    let log = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .log_internal_errors(false)
+        .with_filter(filter);
     let provider = match section.otlp_endpoint.as_str() {
         "" => None,
         endpoint => Some(tracer_provider(endpoint).with_context(|| format!("export traces to {endpoint}"))?),

@@ -18,8 +18,8 @@ use crate::admit::stats::{Stats, StatsReading};
 use crate::config::CollectorConfig;
 use crate::intake::{Budget, Intake, IntakeThread};
 use crate::ledger::{LedgerView, RecordTotals};
-use crate::receivers::Receivers;
 use crate::receivers::listen::{Port, serve};
+use crate::receivers::{NoRoom, Receivers};
 
 /// Sockets that are bound and not yet served.
 #[derive(Debug)]
@@ -97,7 +97,7 @@ impl Collector {
             budget: Budget::new(bytes(config.in_flight_bytes_max)),
             request_bytes_max: bytes(config.request_bytes_max),
             stats: Arc::new(Stats::default()),
-            is_full: OnceLock::new(),
+            room: OnceLock::new(),
             stopping: stopping.clone(),
         });
         let connections_max = usize::try_from(config.connections_max).unwrap_or(usize::MAX);
@@ -109,10 +109,10 @@ impl Collector {
         Ok(Collector { receivers, ledger, stop, ports: ports.into(), intake: thread })
     }
 
-    /// Refuses requests, with a delay after which to come back, whenever `is_full` says so. It is asked once
-    /// per request and must be quick. Only the first call counts.
-    pub fn refuse_while(&self, is_full: impl Fn() -> bool + Send + Sync + 'static) {
-        let _ = self.receivers.is_full.set(Box::new(is_full));
+    /// Refuses requests, with a delay after which to come back, whenever `room` says that there is none. It
+    /// is asked once per request and must be quick. Only the first call counts.
+    pub fn refuse_without(&self, room: impl Fn() -> Result<(), NoRoom> + Send + Sync + 'static) {
+        let _ = self.receivers.room.set(Box::new(room));
     }
 
     /// What was done since start.

@@ -27,3 +27,4 @@ pub use admit::stats::{RequestLabels, StatsReading};
 pub use collector::{Collector, CollectorStats, Listeners, StatsHandle, StopReport};
 pub use config::CollectorConfig;
 pub use ledger::{InFlight, LedgerView, RecordTotals, Signal, Source};
+pub use receivers::NoRoom;

@@ -39,6 +39,10 @@ pub struct StoreSection {
     pub buffer_bytes_max: u64,
     /// Rows are written to files at the latest this many seconds after they came in.
     pub flush_age_max_seconds: u64,
+    /// Senders are told to come back while no more than this many bytes are free on the disk of
+    /// `data_dir`. The default is room for one more segment of the WAL (64 MiB) and for files with all
+    /// that `buffer_bytes_max` allows, should it not shrink at all; raise it with that.
+    pub free_bytes_min: u64,
 }
 
 impl Default for StoreSection {
@@ -47,6 +51,7 @@ impl Default for StoreSection {
             data_dir: PathBuf::from("meshlake-data"),
             buffer_bytes_max: 192 * 1024 * 1024,
             flush_age_max_seconds: 60,
+            free_bytes_min: 256 * 1024 * 1024,
         }
     }
 }
@@ -190,6 +195,7 @@ impl Config {
         let sizes = [
             ("store.buffer_bytes_max", self.store.buffer_bytes_max),
             ("store.flush_age_max_seconds", self.store.flush_age_max_seconds),
+            ("store.free_bytes_min", self.store.free_bytes_min),
             ("query.memory_bytes_max", self.query.memory_bytes_max),
             ("query.timeout_seconds", self.query.timeout_seconds),
             ("query.rows_max", self.query.rows_max),

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! <data>/LOCK           held with flock by the running process; its text is the process id
+//! <data>/reserve        room on the disk that is given up when there is no other
 //! <data>/collector_id   32 hex digits, made once; names this collector in WAL segments and Delta commits
 //! <data>/wal/           the write-ahead log
 //! <data>/tables/<name>/ one Delta table each: _delta_log/ and date=YYYY-MM-DD/*.parquet
@@ -11,7 +12,8 @@
 //! crash never leaves a directory locked. Limits: flock does not hold between machines on NFS.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, ErrorKind, Read as _, Seek as _, Write as _};
+use std::io::{self, ErrorKind, Read as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use meshlake_schema::Table;
@@ -20,7 +22,7 @@ use rustix::io::Errno;
 use rustix::rand::{GetRandomFlags, getrandom};
 use thiserror::Error;
 
-use crate::disk::{Disk, sync_dir_and_parents};
+use crate::disk::{Disk, is_storage_full, sync_dir_and_parents};
 
 const LOCK_FILE: &str = "LOCK";
 const COLLECTOR_ID_FILE: &str = "collector_id";
@@ -135,11 +137,14 @@ fn lock(root: &Path) -> Result<File, DataDirError> {
         }
         Err(error) => return Err(io("lock")(error.into())),
     }
+    // Over the old text and only then cut to length: on a full disk an emptied file may not get its room
+    // back. Without any the lock holds all the same, and only who holds it cannot be read.
     let note = format!("{}\n", std::process::id());
-    file.set_len(0)
-        .and_then(|()| file.rewind())
-        .and_then(|()| file.write_all(note.as_bytes()))
-        .map_err(io("write"))?;
+    let written = file.write_all_at(note.as_bytes(), 0).and_then(|()| file.set_len(note.len() as u64));
+    match written {
+        Err(error) if is_storage_full(&error) => tracing::warn!(%error, "write the process id into LOCK"),
+        written => written.map_err(io("write"))?,
+    }
     Ok(file)
 }
 

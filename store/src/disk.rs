@@ -19,7 +19,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use rustix::fs::{FallocateFlags, fallocate};
+use rustix::fs::{FallocateFlags, fallocate, statvfs};
 use rustix::io::Errno;
 
 /// A file system as far as the store needs one.
@@ -69,6 +69,10 @@ pub trait Disk: Send + Sync + 'static {
 
     /// Makes every earlier change of `dir`'s entries durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+
+    /// Bytes that can still be written to the file system of `dir`; 0 when it takes no more files, and
+    /// `u64::MAX` when it has no bound. Room that a quota withholds is not seen.
+    fn free_bytes(&self, dir: &Path) -> io::Result<u64>;
 
     /// Names of the files in `dir`, sorted; subdirectories are left out.
     ///
@@ -139,6 +143,11 @@ pub fn sync_dir_and_parents(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
 fn is_not_ours(kind: io::ErrorKind) -> bool {
     use io::ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem, Unsupported};
     matches!(kind, PermissionDenied | ReadOnlyFilesystem | InvalidInput | Unsupported)
+}
+
+/// True for the errors of a disk without room, which pass without a restart.
+pub fn is_storage_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// One open file. All offsets and lengths are bytes.
@@ -222,6 +231,16 @@ impl Disk for StdDisk {
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         File::open(here_if_empty(dir))?.sync_all()
+    }
+
+    fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
+        let room = statvfs(dir)?;
+        // A tmpfs without a limit says that it has no blocks at all; btrfs says so of its files.
+        if room.f_blocks == 0 {
+            return Ok(u64::MAX);
+        }
+        let takes_files = room.f_files == 0 || room.f_favail > 0;
+        Ok(if takes_files { room.f_bavail.saturating_mul(room.f_frsize) } else { 0 })
     }
 }
 

@@ -18,6 +18,7 @@
 //! memory). Limits: the flush of a table that cannot be committed is tried again for ever, with its rows
 //! in the buffer; admission refuses new ones meanwhile.
 
+use std::error::Error as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -30,6 +31,7 @@ use tokio::task::{JoinError, spawn_blocking};
 
 use crate::buffer::{Buffer, Prefix};
 use crate::catalog::{Audit, Catalog, CatalogError, Committed, Flushed, NewFile, Replacement};
+use crate::disk::is_storage_full;
 use crate::files::{EncodedFile, FileError, Files, Origin};
 use crate::group::Lsn;
 
@@ -45,6 +47,15 @@ pub enum FlushError {
     Put { table: &'static str, cause: object_store::Error },
     #[error(transparent)]
     Catalog(#[from] CatalogError),
+}
+
+impl FlushError {
+    /// True when a file could not be written for want of room. A commit that could not does not tell.
+    pub fn is_storage_full(&self) -> bool {
+        let FlushError::Put { cause, .. } = self else { return false };
+        let causes = std::iter::successors(cause.source(), |error| (*error).source());
+        causes.filter_map(|error| error.downcast_ref()).any(is_storage_full)
+    }
 }
 
 /// What flushes did since the start.

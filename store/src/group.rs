@@ -31,6 +31,9 @@ pub enum AppendError {
     /// The disk refused or lost the write; trying again later may help.
     #[error("write-ahead log: {0}")]
     Disk(String),
+    /// The disk has no room; trying again helps once it has.
+    #[error("write-ahead log: no room on the disk: {0}")]
+    DiskFull(String),
     /// The store is stopping or has given up after repeated disk errors.
     #[error("the store is closed")]
     Closed,

@@ -2,6 +2,9 @@
 //!
 //! The buffer leaves out what a table's watermark says is in files. When what is left would outgrow the
 //! budget (the log may hold far more than memory), the largest table is flushed on the way.
+//!
+//! A start must not need room on the disk: what a process left behind on a full one was in its memory, so
+//! it fits into ours. So a flush that fails is let be, until the buffer is twice its budget.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -48,19 +51,21 @@ pub(crate) struct ReplayedLog {
     pub requests: Vec<(Lsn, RequestEntry)>,
 }
 
-/// Publishes every record of the log to the flusher's buffer, flushing when more than `flush_at` bytes
-/// wait in it.
+/// Publishes every record of the log to the flusher's buffer, flushing when more than half of
+/// `buffer_bytes_max` wait in it.
 ///
 /// cancel: reading goes on to its end on a thread of its own and changes nothing but the buffer.
 pub(crate) async fn replay(
     flusher: Arc<Flusher>,
-    flush_at: usize,
+    buffer_bytes_max: usize,
     disk: Arc<dyn Disk>,
     config: WalConfig,
 ) -> Result<ReplayedLog, ReplayError> {
     let runtime = Handle::current();
     spawn_blocking(move || {
-        let mut replay = Replay { flusher, flush_at, runtime, requests: VecDeque::new(), failure: None };
+        let requests = VecDeque::new();
+        let flush_at = buffer_bytes_max / 2;
+        let mut replay = Replay { flusher, buffer_bytes_max, flush_at, runtime, requests, failure: None };
         let recovery = recover(disk.as_ref(), &config, &mut |record| replay.take(record))?;
         match replay.failure {
             Some(error) => Err(error.into()),
@@ -88,6 +93,8 @@ fn report(recovery: &Recovery) -> Recovered {
 
 struct Replay {
     flusher: Arc<Flusher>,
+    buffer_bytes_max: usize,
+    /// Bytes that wait in the buffer when the next flush is due.
     flush_at: usize,
     runtime: Handle,
     requests: VecDeque<(Lsn, RequestEntry)>,
@@ -107,7 +114,23 @@ impl Replay {
         self.requests.drain(..surplus);
         let (waiting_bytes, largest) = self.flusher.buffer().waiting();
         if waiting_bytes > self.flush_at {
-            self.failure = self.runtime.block_on(self.flusher.flush(largest)).err();
+            let flushed = self.runtime.block_on(self.flusher.flush(largest)).map(drop);
+            self.settle(flushed);
+        }
+    }
+
+    /// After a failure, tries again when a quarter of the budget more has come: a try costs as much as a
+    /// flush.
+    fn settle(&mut self, flushed: Result<(), FlushError>) {
+        let Err(error) = flushed else {
+            self.flush_at = self.buffer_bytes_max / 2;
+            return;
+        };
+        self.flush_at += self.buffer_bytes_max / 4;
+        if self.flush_at > 2 * self.buffer_bytes_max {
+            self.failure = Some(error);
+        } else {
+            tracing::warn!(%error, "flush while the log is read back, go on without");
         }
     }
 }

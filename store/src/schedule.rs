@@ -13,14 +13,16 @@ use std::time::Duration;
 use meshlake_schema::Table;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::flush::Flusher;
+use crate::space::Space;
 
-/// First wait after a failed flush. A full or slow disk does not mend faster than this.
+/// First wait after a failed flush. A slow disk does not mend faster than this.
 const BACKOFF_MIN: Duration = Duration::from_millis(200);
 
-/// Longest wait: a disk that has room again is noticed within this time.
+/// Longest wait: whatever is wrong is noticed to be mended within this time. Room on a full disk is told of
+/// at once.
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
 
 /// How each table's task is woken by the thread that publishes rows.
@@ -52,13 +54,15 @@ pub(crate) struct Schedule {
 
 impl Schedule {
     /// Starts one task per received table on the current runtime; derived ones are flushed with their source.
-    pub fn start(flusher: &Arc<Flusher>, wakes: &Arc<Wakes>, age_max: Duration) -> Self {
+    pub fn start(flusher: &Arc<Flusher>, wakes: &Arc<Wakes>, space: &Space, age_max: Duration) -> Self {
         let (stop, stopped) = watch::channel(false);
         let task = |table| {
             let task = TableTask {
                 table,
                 flusher: Arc::clone(flusher),
                 wakes: Arc::clone(wakes),
+                space: space.clone(),
+                room_came: space.room_came(),
                 stopped: stopped.clone(),
                 age_max,
             };
@@ -82,6 +86,8 @@ struct TableTask {
     table: Table,
     flusher: Arc<Flusher>,
     wakes: Arc<Wakes>,
+    space: Space,
+    room_came: watch::Receiver<u64>,
     stopped: watch::Receiver<bool>,
     age_max: Duration,
 }
@@ -140,20 +146,67 @@ impl TableTask {
         let mut backoff = BACKOFF_MIN;
         loop {
             let (flusher, table) = (Arc::clone(&self.flusher), self.table);
+            // Room that comes while this try runs may have come too late for it.
+            self.room_came.mark_unchanged();
             match tokio::spawn(async move { flusher.flush(table).await }).await {
                 Ok(Ok(_)) => return false,
                 Ok(Err(error)) => {
                     tracing::error!(table = table.name(), %error, retry_in = ?backoff, "flush table");
+                    if error.is_storage_full() {
+                        self.space.found_full();
+                    }
                 }
                 Err(error) => tracing::error!(table = table.name(), %error, "flush table"),
             }
-            let retry_at = Instant::now() + backoff;
-            while Instant::now() < retry_at {
-                if self.stops_before(Some(retry_at)).await {
-                    return true;
-                }
+            if stops_before_retry(&mut self.stopped, &mut self.room_came, backoff).await {
+                return true;
             }
             backoff = (backoff * 2).min(BACKOFF_MAX);
         }
+    }
+}
+
+/// Waits for `backoff`, or until there is room where there was none; true when the store stops first.
+async fn stops_before_retry(
+    stopped: &mut watch::Receiver<bool>,
+    room_came: &mut watch::Receiver<u64>,
+    backoff: Duration,
+) -> bool {
+    tokio::select! {
+        _ = stopped.wait_for(|stopped| *stopped) => true,
+        // An error means that nobody watches the disk any more; then the back-off alone decides.
+        Ok(()) = room_came.changed() => false,
+        () = sleep(backoff) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3_600);
+
+    /// Also when it came before the wait began: the try that failed may have been under way.
+    #[tokio::test]
+    async fn room_ends_the_wait_for_the_next_try() {
+        let (room, mut room_came) = watch::channel(0);
+        let (_stop, mut stopped) = watch::channel(false);
+        room_came.mark_unchanged();
+        room.send_replace(1);
+        assert!(!stops_before_retry(&mut stopped, &mut room_came, HOUR).await);
+        let mut wait = Box::pin(stops_before_retry(&mut stopped, &mut room_came, HOUR));
+        assert!(futures::poll!(&mut wait).is_pending(), "the same room is not told of twice");
+        room.send_replace(2);
+        assert!(!wait.await);
+    }
+
+    #[tokio::test]
+    async fn a_stop_ends_the_wait_for_the_next_try() {
+        let (_room, mut room_came) = watch::channel(0);
+        let (stop, mut stopped) = watch::channel(false);
+        let mut wait = Box::pin(stops_before_retry(&mut stopped, &mut room_came, HOUR));
+        assert!(futures::poll!(&mut wait).is_pending());
+        stop.send_replace(true);
+        assert!(wait.await);
     }
 }

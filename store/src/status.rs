@@ -6,6 +6,7 @@ use std::sync::Arc;
 use meshlake_schema::Table;
 
 use crate::flush::{FlushStats, Flusher};
+use crate::space::{Space, SpaceStats};
 use crate::writer::{Writer, WriterStats};
 
 /// A handle on how a store is doing, also after it was closed.
@@ -13,6 +14,7 @@ use crate::writer::{Writer, WriterStats};
 pub struct StoreStatus {
     pub(crate) writer: Writer,
     pub(crate) flusher: Arc<Flusher>,
+    pub(crate) space: Space,
     pub(crate) buffer_bytes_max: usize,
 }
 
@@ -24,6 +26,7 @@ pub struct StoreStats {
     /// The log and what it did.
     pub wal: WriterStats,
     pub flush: FlushStats,
+    pub space: SpaceStats,
     /// In the order of [`Table::ALL`].
     pub tables: Vec<TableStats>,
 }
@@ -49,6 +52,17 @@ impl StoreStatus {
         self.flusher.buffer().bytes() > self.buffer_bytes_max
     }
 
+    /// False while the disk has less room than the store needs to finish what it took: admission should
+    /// refuse. It becomes true by itself.
+    pub fn has_room(&self) -> bool {
+        self.space.has_room()
+    }
+
+    /// How much room the disk has.
+    pub fn space(&self) -> SpaceStats {
+        self.space.stats()
+    }
+
     /// False when the log has given up after repeated disk errors; only a restart helps.
     pub fn is_ready(&self) -> bool {
         !self.writer.stats().is_failed
@@ -62,6 +76,7 @@ impl StoreStatus {
             buffer_bytes_max: self.buffer_bytes_max,
             wal: self.writer.stats(),
             flush: self.flusher.stats(),
+            space: self.space.stats(),
             tables: Table::ALL.into_iter().zip(counts).map(table).collect(),
         }
     }

@@ -32,6 +32,7 @@ use crate::reader::LocalReader;
 use crate::replay::{Recovered, ReplayError, ReplayedLog, replay};
 use crate::schedule::{Schedule, Wakes};
 use crate::snapshot::Reader;
+use crate::space::{Space, SpaceConfig, SpaceThread};
 use crate::status::{StoreStats, StoreStatus};
 use crate::wal::{Wal, WalConfig, WalCutter, WalError};
 use crate::writer::{Publish, Writer, WriterThread};
@@ -52,6 +53,11 @@ pub struct StoreConfig {
     pub segment_bytes: u64,
     /// How tables are merged, kept and cleaned.
     pub maintain: MaintainConfig,
+    /// While no more than so many bytes are free on the disk, [`StoreStatus::has_room`] asks admission to
+    /// refuse. Default 256 MiB: a segment of the log and the flush of the whole buffer, should its rows not
+    /// shrink at all in files. With less, a disk that fills up may leave rows that cannot be flushed until
+    /// somebody makes room.
+    pub free_bytes_min: u64,
 }
 
 impl Default for StoreConfig {
@@ -62,6 +68,7 @@ impl Default for StoreConfig {
             flush_age_max: Duration::from_secs(60),
             segment_bytes: WalConfig::SEGMENT_BYTES,
             maintain: MaintainConfig::default(),
+            free_bytes_min: 256 << 20,
         }
     }
 }
@@ -81,7 +88,7 @@ pub enum StoreError {
     Wal(#[from] WalError),
     #[error("replay the write-ahead log: {0}")]
     Replay(#[from] ReplayError),
-    #[error("start the thread of the write-ahead log: {0}")]
+    #[error("start a thread: {0}")]
     Thread(std::io::Error),
     #[error("open the write-ahead log: {0}")]
     Worker(#[from] JoinError),
@@ -95,6 +102,8 @@ pub struct Store {
     maintenance: Maintenance,
     /// None when maintenance is not automatic.
     background: Option<Background>,
+    space: Space,
+    space_thread: SpaceThread,
     flusher: Arc<Flusher>,
     store: Arc<dyn ObjectStore>,
     buffer_bytes_max: usize,
@@ -111,7 +120,8 @@ impl fmt::Debug for Store {
 }
 
 impl Store {
-    /// Opens or makes the data directory and recovers what an earlier process left.
+    /// Opens or makes the data directory and recovers what an earlier process left. A full disk does not
+    /// keep a directory that was in use before from being opened; [`StoreStatus::has_room`] is false then.
     ///
     /// cancel: nothing is lost; background work that had begun ends by itself.
     ///
@@ -137,6 +147,14 @@ impl Store {
     ) -> Result<Store, StoreError> {
         let disk: Arc<dyn Disk> = Arc::new(StdDisk);
         let data_dir = DataDir::open(disk.as_ref(), &config.data_dir)?;
+        let space_config = SpaceConfig {
+            dir: data_dir.root().to_owned(),
+            free_bytes_min: config.free_bytes_min,
+            segment_bytes: config.segment_bytes,
+        };
+        // Before anything is written: on a full disk this gives up the reserve.
+        let (space, space_thread) =
+            Space::watch(Arc::clone(&disk), space_config).map_err(StoreError::Thread)?;
         let store = open_tables(&data_dir, Arc::clone(&disk))?;
         let collector_id = data_dir.collector_id();
         let catalog = catalog(Arc::clone(&store), collector_id);
@@ -145,17 +163,20 @@ impl Store {
             collector_id: collector_id.to_be_bytes(),
             segment_bytes: config.segment_bytes,
         };
-        let flush_at = config.buffer_bytes_max / 2;
-        let parts = Parts { disk, store: Arc::clone(&store), catalog, collector_id, wal_config, flush_at };
+        let buffer_bytes_max = config.buffer_bytes_max;
+        let parts =
+            Parts { disk, store: Arc::clone(&store), catalog, collector_id, wal_config, buffer_bytes_max };
         let Recovery { wal, flusher, recovered, requests: recovered_requests, first_lsn } =
             parts.recover().await?;
 
         let wakes: Arc<Wakes> = Arc::default();
-        let publish = publish(Arc::clone(flusher.buffer()), Arc::clone(&wakes), flush_at);
+        let publish = publish(Arc::clone(flusher.buffer()), Arc::clone(&wakes), buffer_bytes_max / 2);
         let (writer, thread) = Writer::start(wal, publish).map_err(StoreError::Thread)?;
-        let schedule = Schedule::start(&flusher, &wakes, config.flush_age_max);
+        let full = space.clone();
+        writer.on_full(Box::new(move || full.found_full()));
+        let schedule = Schedule::start(&flusher, &wakes, &space, config.flush_age_max);
         let is_automatic = config.maintain.is_automatic;
-        let maintenance = Maintenance::new(Arc::clone(&flusher), clock, config.maintain);
+        let maintenance = Maintenance::new(Arc::clone(&flusher), space.clone(), clock, config.maintain);
         let background = is_automatic.then(|| Background::start(maintenance.clone()));
         tracing::info!(
             data_dir = %config.data_dir.display(),
@@ -163,13 +184,14 @@ impl Store {
             first_lsn,
             "open store"
         );
-        let buffer_bytes_max = config.buffer_bytes_max;
         Ok(Store {
             writer,
             thread,
             schedule,
             maintenance,
             background,
+            space,
+            space_thread,
             flusher,
             store,
             buffer_bytes_max,
@@ -195,6 +217,7 @@ impl Store {
         StoreStatus {
             writer: self.writer.clone(),
             flusher: Arc::clone(&self.flusher),
+            space: self.space.clone(),
             buffer_bytes_max: self.buffer_bytes_max,
         }
     }
@@ -243,6 +266,10 @@ impl Store {
             background.stop().await;
         }
         self.schedule.stop().await;
+        let space_thread = self.space_thread;
+        if let Err(error) = spawn_blocking(move || space_thread.stop()).await {
+            tracing::error!(%error, "stop the watch on the disk's room");
+        }
         drop(self.data_dir);
     }
 }
@@ -255,8 +282,8 @@ struct Parts {
     catalog: Arc<dyn Catalog>,
     collector_id: u128,
     wal_config: WalConfig,
-    /// Bytes of waiting rows at which the replay flushes.
-    flush_at: usize,
+    /// The replay flushes when this is near.
+    buffer_bytes_max: usize,
 }
 
 /// What a recovered store goes on with.
@@ -271,7 +298,7 @@ struct Recovery {
 impl Parts {
     /// Reads the tables, then replays the log above them, then opens the log above both.
     async fn recover(self) -> Result<Recovery, StoreError> {
-        let Parts { disk, store, catalog, collector_id, wal_config, flush_at } = self;
+        let Parts { disk, store, catalog, collector_id, wal_config, buffer_bytes_max } = self;
         let committed = try_join_all(Table::ALL.map(|table| catalog.load(table))).await?;
         let committed = committed.try_into().expect("one answer per table");
         let buffer = Arc::new(Buffer::new(committed));
@@ -281,7 +308,8 @@ impl Parts {
             move |lsn| cut(&cutter, lsn)
         });
         let flusher = Arc::new(Flusher::new(Arc::clone(&buffer), catalog, store, collector_id, on_flushed));
-        let log = replay(Arc::clone(&flusher), flush_at, Arc::clone(&disk), wal_config.clone()).await?;
+        let log =
+            replay(Arc::clone(&flusher), buffer_bytes_max, Arc::clone(&disk), wal_config.clone()).await?;
         let ReplayedLog { recovery, recovered, requests } = log;
         let first_lsn = buffer.end_replay(recovery.last_lsn) + 1;
         let wal = spawn_blocking(move || Wal::open(disk, wal_config, recovery, first_lsn)).await??;

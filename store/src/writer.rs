@@ -13,6 +13,7 @@
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use meshlake_schema::LatencyHistogram;
 
@@ -27,6 +28,9 @@ pub type Done = Box<dyn FnOnce(Result<Lsn, AppendError>) + Send>;
 
 /// Called on the log's thread each time it has nothing more to write.
 pub type OnIdle = Box<dyn Fn() + Send + Sync>;
+
+/// Called on the log's thread each time the disk had no room for a group.
+pub type OnFull = Box<dyn Fn() + Send + Sync>;
 
 /// Appends groups to the log. Clones share one thread.
 #[derive(Clone)]
@@ -56,6 +60,9 @@ pub struct WriterStats {
     pub wal: WalStats,
     /// The log has given up after repeated disk errors; only a restart helps.
     pub is_failed: bool,
+    /// How long the group that is at the disk now has been there; zero when none is. It grows while a
+    /// write or an fdatasync does not come back.
+    pub at_disk: Duration,
 }
 
 struct Job {
@@ -69,8 +76,11 @@ struct State {
     waiting: Option<Job>,
     /// A group is on its way to the disk.
     is_busy: bool,
+    /// Since when a group has been at the disk.
+    at_disk_since: Option<Instant>,
     is_closed: bool,
     on_idle: Option<Arc<dyn Fn() + Send + Sync>>,
+    on_full: Option<Arc<dyn Fn() + Send + Sync>>,
     stats: WriterStats,
 }
 
@@ -127,8 +137,15 @@ impl Writer {
         self.shared.lock().on_idle = Some(Arc::from(call));
     }
 
+    /// Sets what is called whenever the disk had no room; a second call replaces the first.
+    pub fn on_full(&self, call: OnFull) {
+        self.shared.lock().on_full = Some(Arc::from(call));
+    }
+
     pub fn stats(&self) -> WriterStats {
-        self.shared.lock().stats.clone()
+        let state = self.shared.lock();
+        let at_disk = state.at_disk_since.map_or(Duration::ZERO, |since| since.elapsed());
+        WriterStats { at_disk, ..state.stats.clone() }
     }
 }
 
@@ -190,6 +207,7 @@ impl WriterLoop {
         loop {
             if let Some(job) = state.waiting.take() {
                 state.is_busy = true;
+                state.at_disk_since = Some(Instant::now());
                 drop(state);
                 self.shared.changed.notify_all();
                 return Some(job);
@@ -206,6 +224,9 @@ impl WriterLoop {
         let result = self.wal.append(&job.group);
         let after = self.wal.totals();
         let mut state = self.shared.lock();
+        state.at_disk_since = None;
+        let is_full = matches!(result, Err(AppendError::DiskFull(_)));
+        let on_full = if is_full { state.on_full.clone() } else { None };
         let stats = &mut state.stats;
         stats.groups += u64::from(result.is_ok());
         stats.groups_failed += u64::from(result.is_err());
@@ -218,6 +239,9 @@ impl WriterLoop {
         stats.wal = self.wal.stats();
         stats.is_failed = self.wal.is_closed();
         drop(state);
+        if let Some(on_full) = on_full {
+            on_full();
+        }
         if let Ok(lsn) = result {
             (self.publish)(lsn, job.group);
         }
@@ -365,6 +389,44 @@ mod tests {
         let stats = writer.stats();
         assert_eq!((stats.groups, stats.groups_failed, stats.fdatasyncs), (1, 1, 2));
         assert!(!stats.is_failed);
+    }
+
+    #[test]
+    fn a_group_without_room_on_the_disk_is_told_of_before_its_sender_is() {
+        let disk = SimDisk::default();
+        let wal = wal(&disk);
+        let (events_tx, events) = mpsc::channel();
+        let full_tx = events_tx.clone();
+        let (writer, thread) = Writer::start(wal, Box::new(|_, _| {})).expect("start");
+        writer.on_full(Box::new(move || full_tx.send("full").expect("the test listens")));
+        disk.fail_writes_full(0, 1);
+        let done = Box::new(move |result| {
+            assert!(matches!(result, Err(AppendError::DiskFull(_))), "{result:?}");
+            events_tx.send("done").expect("the test listens");
+        });
+        writer.append(group_of(1, 1), done).expect("append");
+        assert_eq!(events.iter().take(2).collect::<Vec<_>>(), ["full", "done"]);
+        thread.stop();
+    }
+
+    /// Whoever asks while an fdatasync does not come back is answered, and sees how long it has been.
+    #[test]
+    fn a_stalled_sync_is_seen_while_it_lasts() {
+        let disk = SimDisk::default();
+        let wal = wal(&disk);
+        disk.hold_syncs();
+        let (writer, thread) = Writer::start(wal, Box::new(|_, _| {})).expect("start");
+        let (done, result) = reply();
+        writer.append(group_of(1, 1), done).expect("append");
+        while writer.stats().at_disk < Duration::from_millis(20) {
+            std::thread::yield_now();
+        }
+        assert!(!writer.is_idle());
+        assert!(result.try_recv().is_err(), "nothing is acknowledged");
+        disk.release_syncs();
+        assert_eq!(result.recv(), Ok(Ok(1)));
+        assert_eq!(writer.stats().at_disk, Duration::ZERO);
+        thread.stop();
     }
 
     #[test]

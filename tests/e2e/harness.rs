@@ -98,6 +98,11 @@ impl Server {
         Ok(Starting { child, stdout, log })
     }
 
+    /// True while the process has not ended.
+    pub fn is_alive(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
     async fn wait_ready(&self) -> Result<()> {
         let url = format!("http://{}/readyz", self.addresses.admin);
         let ready = async {
@@ -173,17 +178,22 @@ impl Server {
 }
 
 impl Starting {
-    /// Waits until the server answers.
+    /// Waits until the server is ready.
     pub async fn ready(self) -> Result<Server> {
+        let server = self.listening().await?;
+        server.wait_ready().await?;
+        Ok(server)
+    }
+
+    /// Waits until the server listens, ready or not.
+    pub async fn listening(self) -> Result<Server> {
         let Starting { child, stdout, log } = self;
         let addresses = tokio::time::timeout(START_TIMEOUT, read_addresses(stdout))
             .await
             .context("no addresses were printed in time")
             .and_then(|read| read)
             .with_context(|| format!("log:\n{}", std::fs::read_to_string(&log).unwrap_or_default()))?;
-        let server = Server { child, log, addresses };
-        server.wait_ready().await?;
-        Ok(server)
+        Ok(Server { child, log, addresses })
     }
 
     /// As [`Server::kill`].

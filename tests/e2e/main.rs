@@ -2,13 +2,16 @@
 
 mod command_line;
 mod demo;
+mod disk_full;
 mod durability;
 mod envoy;
 mod power_cut;
 mod readers;
 mod refusals;
+mod slow_disk;
 mod witness;
 mod load;
 mod long_form;
+mod answers;
 mod payloads;
 mod harness;

@@ -9,6 +9,7 @@ pub mod inflate;
 pub mod frame;
 pub mod body;
 pub mod tenant;
+pub mod deadline;
 pub mod answer;
 pub mod refusal;
 pub mod media;

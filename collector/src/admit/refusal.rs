@@ -83,6 +83,9 @@ pub enum Refusal {
     /// passes.
     #[error("the store has no room for more rows now")]
     StoreFull,
+    /// The disk has no room for more rows. Ours; passes when somebody makes room, without a restart.
+    #[error("the disk has no room for more rows now")]
+    DiskFull,
     /// The rows could not be made durable. Ours; may pass.
     #[error("not stored: {0}")]
     NotDurable(AppendError),
@@ -109,6 +112,7 @@ impl Refusal {
             Refusal::BrokenFrame(_) => GrpcCode::Internal,
             Refusal::Overloaded(_)
             | Refusal::StoreFull
+            | Refusal::DiskFull
             | Refusal::NotDurable(_)
             | Refusal::Draining
             | Refusal::Panicked => GrpcCode::Unavailable,
@@ -127,6 +131,7 @@ impl Refusal {
             }
             Refusal::Overloaded(_)
             | Refusal::StoreFull
+            | Refusal::DiskFull
             | Refusal::NotDurable(_)
             | Refusal::Draining
             | Refusal::Panicked => StatusCode::SERVICE_UNAVAILABLE,
@@ -139,7 +144,7 @@ impl Refusal {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Refusal::Overloaded(_) => Some(OVERLOAD_DELAY),
-            Refusal::NotDurable(_) | Refusal::StoreFull => Some(DISK_DELAY),
+            Refusal::NotDurable(_) | Refusal::StoreFull | Refusal::DiskFull => Some(DISK_DELAY),
             Refusal::Draining => Some(DRAIN_DELAY),
             Refusal::Panicked => Some(PANIC_DELAY),
             _ => None,
@@ -159,6 +164,7 @@ impl Refusal {
             Refusal::BrokenFrame(_) => "broken_frame",
             Refusal::Overloaded(_) => "overloaded",
             Refusal::StoreFull => "store_full",
+            Refusal::DiskFull => "disk_full",
             Refusal::NotDurable(_) => "not_durable",
             Refusal::Draining => "draining",
             Refusal::TimedOut(_) => "timed_out",
@@ -238,6 +244,7 @@ impl From<NotStored> for Refusal {
     fn from(error: NotStored) -> Self {
         match error {
             NotStored::Append(AppendError::Closed) | NotStored::Stopping => Refusal::Draining,
+            NotStored::Append(AppendError::DiskFull(_)) => Refusal::DiskFull,
             NotStored::Append(error) => Refusal::NotDurable(error),
             NotStored::Undecodable(why) => Refusal::Undecodable(why),
         }
@@ -285,6 +292,7 @@ mod tests {
             (Refusal::BrokenFrame("flag"), 13, 400, false),
             (Refusal::Overloaded(over()), 14, 503, true),
             (Refusal::StoreFull, 14, 503, true),
+            (Refusal::DiskFull, 14, 503, true),
             (Refusal::NotDurable(disk()), 14, 503, true),
             (Refusal::Draining, 14, 503, true),
             (Refusal::Panicked, 14, 503, true),

@@ -33,14 +33,24 @@ use crate::protobuf::messages::Message;
 use crate::protobuf::messages::otlp::{EXPORT_LOGS, EXPORT_METRICS, EXPORT_TRACES};
 use crate::tally::Tally;
 
-/// How long a request waits for its fdatasync. A disk that takes longer is broken or hopelessly behind, and
-/// the client's own time-out (10 s in the OpenTelemetry SDKs) has passed. The rows may still become durable.
-const ACK_TIME_MAX: Duration = Duration::from_secs(60);
+/// How long a request waits for its fdatasync, unless its sender wants to know sooner. A disk that takes
+/// longer is broken or hopelessly behind, and twice the time-out of the OpenTelemetry SDKs (10 s) has
+/// passed. The rows may still become durable: a group at the disk cannot be called back.
+const ACK_TIME_MAX: Duration = Duration::from_secs(20);
 
 const UNKNOWN: &str = "unknown";
 
-/// Says whether the store wants no more rows until a flush has made room.
-pub(crate) type IsFull = Box<dyn Fn() -> bool + Send + Sync>;
+/// What the store has no room in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoRoom {
+    /// Memory for rows that are not in files yet; a flush makes room.
+    Buffer,
+    /// The disk; somebody has to make room.
+    Disk,
+}
+
+/// Says whether the store wants no more rows for now.
+pub(crate) type Room = Box<dyn Fn() -> Result<(), NoRoom> + Send + Sync>;
 
 /// What all receivers work with.
 pub(crate) struct Receivers {
@@ -50,7 +60,7 @@ pub(crate) struct Receivers {
     pub(crate) request_bytes_max: usize,
     pub(crate) stats: Arc<Stats>,
     /// Set once, by whoever started the store; nothing is refused before.
-    pub(crate) is_full: OnceLock<IsFull>,
+    pub(crate) room: OnceLock<Room>,
     /// Becomes true when the process stops; streams end then.
     pub(crate) stopping: watch::Receiver<bool>,
 }
@@ -62,6 +72,8 @@ struct Read {
     path: &'static str,
     tenant: Arc<str>,
     packed: Packed,
+    /// How long its sender waits for the answer; `None` when it does not say.
+    wait_max: Option<Duration>,
 }
 
 impl Receivers {
@@ -113,17 +125,17 @@ impl Receivers {
 
     /// Refuses while the store has no room; asked before a body is read.
     fn check_room(&self) -> Result<(), Refusal> {
-        match self.is_full.get() {
-            Some(is_full) if is_full() => Err(Refusal::StoreFull),
-            _ => Ok(()),
-        }
+        self.room.get().map_or(Ok(()), |room| room()).map_err(|full| match full {
+            NoRoom::Buffer => Refusal::StoreFull,
+            NoRoom::Disk => Refusal::DiskFull,
+        })
     }
 
     /// Unpacks a request, hands it to the intake and waits until it is durable.
     ///
     /// Cancel: once handed over it becomes durable all the same.
     async fn store(&self, read: Read) -> Result<Tally, Refusal> {
-        let Read { signal, source, path, tenant, packed } = read;
+        let Read { signal, source, path, tenant, packed, wait_max } = read;
         let wire_bytes = packed.bytes.len();
         let unpacked = packed.unpack().await?;
         self.stats.count_bytes(wire_bytes, unpacked.bytes.len());
@@ -134,7 +146,8 @@ impl Receivers {
             Signal::Requests => return Err(Refusal::UnknownPath(path.to_owned())),
         };
         let answer = self.submit(source, path, tenant, content, unpacked)?;
-        match tokio::time::timeout(ACK_TIME_MAX, answer).await {
+        let wait_max = wait_max.map_or(ACK_TIME_MAX, |wait_max| wait_max.min(ACK_TIME_MAX));
+        match tokio::time::timeout(wait_max, answer).await {
             Ok(answer) => settled(answer),
             Err(_) => Err(Refusal::TimedOut("the disk did not answer in time")),
         }

@@ -6,6 +6,7 @@ use http::{Method, Request};
 use hyper::body::Incoming;
 
 use super::{Read, Receivers, message_of};
+use crate::admit::deadline::wait_max_of;
 use crate::admit::frame::{FrameReader, Patience};
 use crate::admit::media::{Encoding, MediaType};
 use crate::admit::refusal::Refusal;
@@ -34,6 +35,7 @@ pub(super) async fn export(
     let message = message_of(signal).ok_or_else(unknown)?;
     let tenant = tenant_of(request.headers())?;
     let encoding = Encoding::of_grpc(request.headers())?;
+    let wait_max = wait_max_of(request.headers());
     receivers.check_room()?;
     let limit_bytes = receivers.request_bytes_max;
     let reader = FrameReader::new(request.into_body(), encoding, limit_bytes, Patience::None);
@@ -47,7 +49,7 @@ pub(super) async fn export(
         tickets: frame.tickets,
     };
     let path = path_of(signal);
-    receivers.store(Read { signal, source: Source::OtlpGrpc, path, tenant, packed }).await
+    receivers.store(Read { signal, source: Source::OtlpGrpc, path, tenant, packed, wait_max }).await
 }
 
 /// The method of `signal`; access logs have none in OTLP.

@@ -69,7 +69,7 @@ async fn read_parts(
         MediaType::Json => Source::OtlpHttpJson,
     };
     let packed = Packed { bytes, encoding, media_type, message, limit_bytes, tickets };
-    Ok(Read { signal, source, path: path_of(signal), tenant, packed })
+    Ok(Read { signal, source, path: path_of(signal), tenant, packed, wait_max: None })
 }
 
 /// Reads the rest of a body and throws it away, within bounds.

@@ -12,10 +12,11 @@ mod names;
 mod content;
 mod coin;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 pub use coin::Coin;
 use content::{Change, Inode};
@@ -31,20 +32,31 @@ const FREE_BYTES: u64 = 1 << 40;
 #[derive(Clone, Default)]
 pub struct SimDisk {
     state: Arc<Mutex<State>>,
+    /// Signalled when syncs are no longer held.
+    released: Arc<Condvar>,
 }
 
 /// An error number on Linux: the device failed.
 const EIO: i32 = 5;
 
+/// An error number on Linux: there is no room.
+const ENOSPC: i32 = 28;
+
 struct State {
     inodes: Vec<Inode>,
     names: Names,
     free_bytes: u64,
+    /// What `allocate` has taken of it, by inode, given back when the file is removed.
+    allocated_bytes: BTreeMap<usize, u64>,
     /// Writes, syncs and changes of names so far.
     operations: u64,
     syncs: u64,
+    writes: u64,
     power_off_at: Option<u64>,
     failing_syncs: Range<u64>,
+    failing_syncs_errno: i32,
+    failing_writes: Range<u64>,
+    are_syncs_held: bool,
     dir_syncs: u64,
     failing_dir_syncs: Range<u64>,
     unreadable: Vec<(PathBuf, Range<u64>)>,
@@ -56,10 +68,15 @@ impl Default for State {
             inodes: Vec::new(),
             names: Names::default(),
             free_bytes: FREE_BYTES,
+            allocated_bytes: BTreeMap::new(),
             operations: 0,
             syncs: 0,
+            writes: 0,
             power_off_at: None,
             failing_syncs: 0..0,
+            failing_syncs_errno: EIO,
+            failing_writes: 0..0,
+            are_syncs_held: false,
             dir_syncs: 0,
             failing_dir_syncs: 0..0,
             unreadable: Vec::new(),
@@ -102,6 +119,32 @@ impl SimDisk {
         let mut state = self.lock();
         let first = state.syncs + skip;
         state.failing_syncs = first..first + count;
+        state.failing_syncs_errno = EIO;
+    }
+
+    /// As [`SimDisk::fail_syncs`], with ENOSPC: what a file system says that gives out room only when it
+    /// writes back, or whose own disk is thin.
+    pub fn fail_syncs_full(&self, skip: u64, count: u64) {
+        self.fail_syncs(skip, count);
+        self.lock().failing_syncs_errno = ENOSPC;
+    }
+
+    /// After `skip` more writes, the next `count` end halfway with ENOSPC, as on a file system that cannot
+    /// reserve room.
+    pub fn fail_writes_full(&self, skip: u64, count: u64) {
+        let mut state = self.lock();
+        let first = state.writes + skip;
+        state.failing_writes = first..first + count;
+    }
+
+    /// From now on syncs of file contents do not return, until [`SimDisk::release_syncs`].
+    pub fn hold_syncs(&self) {
+        self.lock().are_syncs_held = true;
+    }
+
+    pub fn release_syncs(&self) {
+        self.lock().are_syncs_held = false;
+        self.released.notify_all();
     }
 
     /// After `skip` more syncs of directories, the next `count` fail with EIO.
@@ -133,7 +176,8 @@ impl SimDisk {
         let state = self.lock();
         let names = state.names.crashed(&mut coin, names);
         let inodes = state.inodes.iter().map(|inode| inode.crashed(&mut coin)).collect();
-        SimDisk { state: Arc::new(Mutex::new(State { inodes, names, ..State::default() })) }
+        let state = State { inodes, names, ..State::default() };
+        SimDisk { state: Arc::new(Mutex::new(state)), released: Arc::default() }
     }
 
     /// The files in all directories.
@@ -210,7 +254,8 @@ impl Disk for SimDisk {
     fn remove(&self, path: &Path) -> io::Result<()> {
         let mut state = self.lock();
         state.operate()?;
-        state.names.file(path)?;
+        let inode = state.names.file(path)?;
+        state.free_bytes += state.allocated_bytes.remove(&inode).unwrap_or_default();
         state.names.change(NameChange::remove(path));
         Ok(())
     }
@@ -248,6 +293,10 @@ impl Disk for SimDisk {
         }
         state.names.sync(dir)
     }
+
+    fn free_bytes(&self, _dir: &Path) -> io::Result<u64> {
+        Ok(self.lock().free_bytes)
+    }
 }
 
 impl State {
@@ -277,14 +326,16 @@ struct SimFile {
 
 impl SimFile {
     fn sync(&self) -> io::Result<()> {
-        let mut state = self.disk.lock();
+        let held = self.disk.released.wait_while(self.disk.lock(), |state| state.are_syncs_held);
+        let mut state = held.unwrap_or_else(PoisonError::into_inner);
         state.operate()?;
         let fails = state.failing_syncs.contains(&state.syncs);
+        let errno = state.failing_syncs_errno;
         state.syncs += 1;
         let inode = &mut state.inodes[self.inode];
         if fails {
             inode.abandon();
-            return Err(io::Error::from_raw_os_error(EIO));
+            return Err(io::Error::from_raw_os_error(errno));
         }
         inode.sync();
         Ok(())
@@ -295,7 +346,13 @@ impl DiskFile for SimFile {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let mut state = self.disk.lock();
         let was_on = state.is_on();
-        let written = state.operate();
+        let is_full = state.failing_writes.contains(&state.writes);
+        state.writes += 1;
+        let (bytes, written) = match is_full {
+            true => (&bytes[..bytes.len() / 2], Err(io::Error::from_raw_os_error(ENOSPC))),
+            false => (bytes, Ok(())),
+        };
+        let written = state.operate().and(written);
         if written.is_ok() || was_on {
             let change = Change::Write { offset: offset as usize, bytes: bytes.to_vec() };
             state.inodes[self.inode].change(change);
@@ -324,6 +381,7 @@ impl DiskFile for SimFile {
         state.operate()?;
         let missing = bytes.saturating_sub(state.inodes[self.inode].content.len() as u64);
         state.free_bytes = state.free_bytes.checked_sub(missing).ok_or(io::ErrorKind::StorageFull)?;
+        *state.allocated_bytes.entry(self.inode).or_default() += missing;
         state.inodes[self.inode].change(Change::Grow { size_bytes: bytes as usize });
         Ok(())
     }
@@ -462,5 +520,17 @@ mod tests {
         let error = file.allocate(9).expect_err("six bytes more than there are");
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
         file.allocate(8).expect("exactly the five bytes that are free");
+        disk.remove(&path()).expect("remove");
+        assert_eq!(disk.free_bytes(Path::new("dir")).expect("free"), 5);
+    }
+
+    #[test]
+    fn a_write_to_a_full_disk_ends_halfway() {
+        let (disk, file) = synced(b"abcd");
+        disk.fail_writes_full(1, 1);
+        file.write_at(b"x", 0).expect("there is room for one");
+        let error = file.write_at(b"1234", 0).expect_err("there is none for the next");
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        assert_eq!(disk.contents(&path()).as_deref(), Some(&b"12cd"[..]));
     }
 }

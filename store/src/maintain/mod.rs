@@ -9,7 +9,7 @@
 //! before it does not: its inputs never change, and whether they are still in the table is checked by the
 //! commit. Readers hold snapshots whose files stay for an hour after they left.
 //!
-//! One pass at a time over all tables, on one thread. Limits: files that cannot be merged (damage, another
+//! One pass at a time over all tables, on one thread. Nothing is merged for which the disk has no room. Limits: files that cannot be merged (damage, another
 //! program's) are left alone until the process starts again.
 
 mod plan;
@@ -31,6 +31,7 @@ use thiserror::Error;
 use crate::catalog::{CatalogError, Cause, NewFile, Replacement};
 use crate::flush::Flusher;
 use crate::snapshot::DataFile;
+use crate::space::Space;
 use compact::{CompactError, Job};
 
 pub(crate) use background::Background;
@@ -73,6 +74,7 @@ pub struct Maintenance {
 
 struct Shared {
     flusher: Arc<Flusher>,
+    space: Space,
     clock: Arc<dyn Clock>,
     config: MaintainConfig,
     /// Held by the pass that runs.
@@ -90,9 +92,15 @@ impl std::fmt::Debug for Maintenance {
 }
 
 impl Maintenance {
-    pub(crate) fn new(flusher: Arc<Flusher>, clock: Arc<dyn Clock>, config: MaintainConfig) -> Self {
+    pub(crate) fn new(
+        flusher: Arc<Flusher>,
+        space: Space,
+        clock: Arc<dyn Clock>,
+        config: MaintainConfig,
+    ) -> Self {
         let shared = Shared {
             flusher,
+            space,
             clock,
             config,
             pass: tokio::sync::Mutex::new(()),
@@ -152,6 +160,7 @@ impl Shared {
                 let merges = plan::merges(&self.files(table), &left_alone, self.now_micros(), effort);
                 jobs.extend(merges.into_iter().map(|files| (table, files)));
             }
+            self.drop_those_without_room(&mut jobs);
             if jobs.is_empty() {
                 return Ok(());
             }
@@ -162,6 +171,16 @@ impl Shared {
                 }
                 self.merge(table, files).await?;
             }
+        }
+    }
+
+    /// The files that a merge replaces stay for an hour, so it takes room before it gives any back; on a
+    /// disk that runs full it would take it from the rows that come.
+    fn drop_those_without_room(&self, jobs: &mut Vec<(Table, Vec<DataFile>)>) {
+        let wanted = jobs.len();
+        jobs.retain(|(_, files)| self.space.has_room_for(files.iter().map(|file| file.size_bytes).sum()));
+        if jobs.len() < wanted {
+            tracing::warn!(merges = wanted - jobs.len(), "leave files unmerged until the disk has more room");
         }
     }
 

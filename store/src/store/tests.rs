@@ -5,6 +5,7 @@
 
 mod crash;
 mod maintain;
+mod full;
 mod simulated;
 
 use std::fs;
@@ -35,6 +36,7 @@ fn config(dir: &Path) -> StoreConfig {
         flush_age_max,
         segment_bytes: 1 << 20,
         maintain,
+        free_bytes_min: 1 << 20,
         ..StoreConfig::default()
     }
 }

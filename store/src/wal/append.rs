@@ -4,8 +4,12 @@
 //! report success without having written it. Instead the segment is given up and a new one is opened at
 //! once whose header voids the failed LSN, so that a restart cannot bring back rows whose sender was told
 //! that they are lost. A second failure in a row closes the log until the process starts again: the disk
-//! is gone, and guessing which part of it still works would cost data. A full disk is no such failure;
-//! room shows when a segment is made, before anything is written, and the next append tries again.
+//! is gone, and guessing which part of it still works would cost data.
+//!
+//! A full disk is no such failure, however often it is met. Mostly it shows when a segment is made, before
+//! anything is written; where room cannot be reserved it shows in a write or a sync, and then the segment
+//! is given up all the same. Either way the next append tries again, and so does one after a start that
+//! found no room for a segment.
 //!
 //! Limits: one thread appends. If the disk fails both the append and the void after it, a machine that then
 //! loses power may find the failed record whole and replay it; its sender was told to send it again.
@@ -13,7 +17,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::disk::Disk;
+use crate::disk::{Disk, is_storage_full};
 use crate::group::{AppendError, Group, Lsn};
 use crate::wal::cut::{Fate, SealedSegment, Shared, WalCutter, WalStats};
 use crate::wal::format::{RECORDS_START, RowCounts, SegmentHeader, VOIDS_MAX, Void, VoidReason};
@@ -28,7 +32,7 @@ const FAILURES_MAX: u32 = 2;
 pub struct Wal {
     shared: Arc<Shared>,
     config: WalConfig,
-    /// `None` after a failure, until a new segment could be made.
+    /// `None` until a new segment could be made: after a failure, or at a start without room.
     active: Option<Segment>,
     record: RecordBuffer,
     next_lsn: Lsn,
@@ -57,7 +61,8 @@ pub struct AppendTotals {
 
 impl Wal {
     /// Starts a new segment behind what [`recover`](crate::wal::recover()) found. The first record will
-    /// have `first_lsn`; the old segments stay until they are cut.
+    /// have `first_lsn`; the old segments stay until they are cut. On a full disk the segment is left to
+    /// the first append that finds room.
     ///
     /// # Errors
     /// The world's: making the segment.
@@ -91,8 +96,14 @@ impl Wal {
             failures_in_row: 0,
             totals: AppendTotals::default(),
         };
-        wal.roll(0)?;
-        wal.adopt(recovery.segments, are_voids_complete)?;
+        match wal.roll(0) {
+            Err(error) if error.is_storage_full() => {
+                tracing::warn!(%error, "start without a segment to append to");
+            }
+            rolled => rolled?,
+        }
+        // A segment may go only when a newer one has its voids.
+        wal.adopt(recovery.segments, are_voids_complete && wal.active.is_some())?;
         Ok(wal)
     }
 
@@ -120,8 +131,8 @@ impl Wal {
     /// Makes `group` durable and returns its LSN.
     ///
     /// # Errors
-    /// [`AppendError::Disk`]: nothing of the group is kept, it may be sent again. After two failures in a
-    /// row [`AppendError::Closed`], until the log is opened anew.
+    /// [`AppendError::Disk`] and [`AppendError::DiskFull`]: nothing of the group is kept, it may be sent
+    /// again. After two of the first in a row [`AppendError::Closed`], until the log is opened anew.
     pub fn append(&mut self, group: &Group) -> Result<Lsn, AppendError> {
         if self.is_closed() {
             return Err(AppendError::Closed);
@@ -245,20 +256,48 @@ impl Wal {
     /// After a write or sync that failed: the segment is in doubt and the record's LSN is void.
     fn give_up(&mut self, lsn: Lsn, record_start: u64, error: &std::io::Error) -> AppendError {
         tracing::error!(lsn, %error, "write to the log; the segment is given up");
-        if let Some(segment) = self.active.take() {
+        let given_up = self.active.take();
+        // One that holds nothing but its header hands its voids on, and goes: a full disk that lets
+        // segments be made but not written would else be filled with them.
+        let heir_of = given_up
+            .as_ref()
+            .map(Segment::header)
+            .filter(|header| record_start == RECORDS_START && header.voids.len() < VOIDS_MAX);
+        let is_needless = heir_of.is_some();
+        self.voids = heir_of.map(|header| header.voids.clone()).unwrap_or_default();
+        add_void(&mut self.voids, lsn);
+        if let Some(segment) = &given_up {
             segment.wipe(record_start);
+        }
+        if !is_storage_full(error) {
+            self.count_failure();
+        }
+        let is_replaced = !self.is_closed() && self.rolls();
+        if let Some(segment) = given_up
+            && !(is_needless && is_replaced && self.remove(&segment))
+        {
             self.seal(&segment, Fate::Remove);
         }
-        self.voids.push(Void { first: lsn, last: lsn, reason: VoidReason::FailedAppend });
-        self.count_failure();
-        if !self.is_closed()
-            && let Err(error) = self.roll(0)
-        {
-            // Whoever asks is told about the first error; this one decides whether the log goes on.
-            self.refuse(&error);
-        }
         self.publish_stats();
-        AppendError::Disk(error.to_string())
+        append_error(error.to_string(), is_storage_full(error))
+    }
+
+    /// Says whether a new segment could be made. Whoever appends is told about an earlier error; this one
+    /// only decides whether the log goes on.
+    fn rolls(&mut self) -> bool {
+        match self.roll(0) {
+            Ok(()) => true,
+            Err(error) => {
+                self.refuse(&error);
+                false
+            }
+        }
+    }
+
+    /// Says whether it could be removed.
+    fn remove(&self, segment: &Segment) -> bool {
+        let path = self.shared.layout.segment(segment.header().first_lsn);
+        self.shared.disk.remove(&path).is_ok()
     }
 
     /// After a segment could not be made: nothing was written, the LSN is still free.
@@ -267,7 +306,7 @@ impl Wal {
         if !error.is_storage_full() {
             self.count_failure();
         }
-        AppendError::Disk(error.to_string())
+        append_error(error.to_string(), error.is_storage_full())
     }
 
     fn count_failure(&mut self) {
@@ -278,6 +317,22 @@ impl Wal {
                 "the log is closed: the disk failed repeatedly, nothing is taken until a restart"
             );
         }
+    }
+}
+
+fn append_error(cause: String, is_storage_full: bool) -> AppendError {
+    match is_storage_full {
+        true => AppendError::DiskFull(cause),
+        false => AppendError::Disk(cause),
+    }
+}
+
+/// Adds a failed append to the voids; those that follow on one another share a range.
+fn add_void(voids: &mut Vec<Void>, lsn: Lsn) {
+    let before = |void: &&mut Void| void.reason == VoidReason::FailedAppend && void.last + 1 == lsn;
+    match voids.iter_mut().find(before) {
+        Some(void) => void.last = lsn,
+        None => voids.push(Void { first: lsn, last: lsn, reason: VoidReason::FailedAppend }),
     }
 }
 

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::disk::{Disk, DiskFile};
+use crate::disk::{Disk, DiskFile, is_storage_full};
 use crate::group::Lsn;
 use crate::wal::format::{
     FormatError, RECORD_HEADER_BYTES, RECORDS_START, RowCounts, SEGMENT_HEADER_BYTES, SegmentHeader,
@@ -82,10 +82,7 @@ impl WalError {
 
     /// True when there is no room on the disk, which passes without a restart.
     pub fn is_storage_full(&self) -> bool {
-        matches!(self, WalError::Io { source, .. } if matches!(
-            source.kind(),
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-        ))
+        matches!(self, WalError::Io { source, .. } if is_storage_full(source))
     }
 }
 

@@ -1,8 +1,7 @@
 //! What bounds the receivers: sizes, the byte budget, connections, a failing disk, a stop.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ::http::Request;
@@ -16,8 +15,8 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 
 use super::{Reply, frame, gzip, send_http1, send_http2, start, start_with};
-use crate::CollectorConfig;
 use crate::intake::testing::spans;
+use crate::{CollectorConfig, NoRoom};
 
 const TRACES: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
 const LIMIT: usize = 1 << 20;
@@ -133,14 +132,65 @@ async fn a_failing_disk_is_unavailable_and_passes() {
 #[tokio::test]
 async fn a_store_without_room_is_unavailable_until_it_has_room() {
     let running = start().await;
-    let full = Arc::new(AtomicBool::new(true));
-    let asked = Arc::clone(&full);
-    running.collector.refuse_while(move || asked.load(Ordering::SeqCst));
-    let refused = http(running.http, "identity", b"\x0a\0".to_vec()).await;
-    assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (503, Some("5")));
-    assert_eq!(grpc(running.grpc, 0, b"").await.header("grpc-status"), Some("14"));
-    full.store(false, Ordering::SeqCst);
+    let room = Arc::new(Mutex::new(Ok(())));
+    let asked = Arc::clone(&room);
+    running.collector.refuse_without(move || *asked.lock().expect("no panic"));
+    for (full, name) in [(NoRoom::Buffer, "store_full"), (NoRoom::Disk, "disk_full")] {
+        *room.lock().expect("no panic") = Err(full);
+        let refused = http(running.http, "identity", b"\x0a\0".to_vec()).await;
+        assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (503, Some("5")));
+        assert_eq!(grpc(running.grpc, 0, b"").await.header("grpc-status"), Some("14"));
+        assert_eq!(running.counted(name), 2);
+    }
+    *room.lock().expect("no panic") = Ok(());
     assert_eq!(http(running.http, "identity", b"\x0a\0".to_vec()).await.status.as_u16(), 200);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_disk_that_fills_up_is_unavailable_and_passes() {
+    let running = start().await;
+    let message = spans(1, 0).encode_to_vec();
+    running.log.disk.fail_writes_full(0, 1);
+    let refused = http(running.http, "identity", message.clone()).await;
+    assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (503, Some("5")));
+    let stored = http(running.http, "identity", message).await;
+    assert_eq!((stored.status.as_u16(), running.log.rows(Table::Spans)), (200, vec![1]));
+    assert_eq!(running.counted("disk_full"), 1);
+    running.stop().await;
+}
+
+/// Scenario: the fdatasync does not come back. Guarantee: who waits hears of it in the time it set, or in
+/// the longest that anybody waits; what is at the disk is decided by the disk alone, and then stored once.
+#[tokio::test]
+async fn a_disk_that_stalls_is_a_deadline_exceeded_and_decides_by_itself() {
+    let running = start().await;
+    running.log.disk.hold_syncs();
+    let to = running.grpc;
+    let request = Request::post(format!("http://{to}{TRACES}"))
+        .header("content-type", "application/grpc")
+        .header("grpc-timeout", "50m")
+        .body(Full::new(Bytes::from(frame(0, &spans(1, 0).encode_to_vec()))));
+    let late = send_http2(to, request.expect("a request")).await;
+    assert_eq!(late.header("grpc-status"), Some("4"));
+    assert_eq!(late.header("grpc-status-details-bin"), None, "the code alone says that it may be retried");
+
+    let to = running.http;
+    let waiting = tokio::spawn(async move { http(to, "identity", spans(1, 0).encode_to_vec()).await });
+    while running.collector.ledger().in_flight().iter().map(|row| row.records).sum::<u64>() < 2 {
+        tokio::task::yield_now().await;
+    }
+    tokio::time::pause();
+    tokio::time::advance(super::super::ACK_TIME_MAX).await;
+    tokio::time::resume();
+    assert_eq!(waiting.await.expect("no panic").status.as_u16(), 504);
+    assert_eq!(running.counted("timed_out"), 2);
+    assert!(running.log.rows(Table::Spans).is_empty());
+
+    running.log.disk.release_syncs();
+    let stored = http(running.http, "identity", spans(1, 0).encode_to_vec()).await;
+    assert_eq!(stored.status.as_u16(), 200);
+    assert_eq!(running.log.rows(Table::Spans).iter().sum::<usize>(), 3);
     running.stop().await;
 }
 

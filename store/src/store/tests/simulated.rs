@@ -36,6 +36,7 @@ use crate::durable_fs::settle;
 use crate::group::{Group, Lsn};
 use crate::maintain::{Effort, MaintainConfig, Maintenance};
 use crate::snapshot::Snapshot;
+use crate::space::Space;
 use crate::store::{Parts, Recovery};
 use crate::test_rows::{ledger_rows, rows};
 use crate::wal::WalConfig;
@@ -199,8 +200,8 @@ impl Machine {
     /// Merges every window's files, and deletes what is unused: to the simulation all files are old.
     fn maintain(runtime: &Runtime, store: &Running) {
         let flusher = Arc::clone(&store.recovery.flusher);
-        let maintenance =
-            Maintenance::new(flusher, Arc::new(StoppedClock(MIDNIGHT)), MaintainConfig::default());
+        let clock = Arc::new(StoppedClock(MIDNIGHT));
+        let maintenance = Maintenance::new(flusher, Space::endless(), clock, MaintainConfig::default());
         drop(runtime.block_on(maintenance.run(Effort::All)));
     }
 
@@ -264,7 +265,7 @@ impl Machine {
                 collector_id: collector_id.to_be_bytes(),
                 segment_bytes: SEGMENT_BYTES,
             },
-            flush_at: 1 << 30,
+            buffer_bytes_max: 1 << 30,
         };
         let recovery = runtime.block_on(parts.recover()).map_err(|error| fail(&error))?;
         assert!(recovery.first_lsn > self.last_lsn, "{} after {}", recovery.first_lsn, self.last_lsn);

@@ -74,13 +74,58 @@ fn a_full_disk_is_refused_and_goes_on_when_there_is_room() {
             break error;
         }
     };
-    assert!(matches!(&error, AppendError::Disk(text) if text.contains("reserve room")), "{error}");
+    assert!(matches!(&error, AppendError::DiskFull(text) if text.contains("reserve room")), "{error}");
     for _ in 0..5 {
-        assert!(matches!(wal.append(&group_of(ROWS, number)), Err(AppendError::Disk(_))));
+        assert!(matches!(wal.append(&group_of(ROWS, number)), Err(AppendError::DiskFull(_))));
     }
     log.disk.set_free_bytes(SEGMENT_BYTES);
     assert_eq!(wal.append(&group_of(ROWS, number)), Ok(number as Lsn));
     assert_eq!(log.lsns(), (1..=number as Lsn).collect::<Vec<_>>());
+}
+
+/// Where room cannot be reserved, a full disk shows in the middle of a record or at its sync. What was
+/// refused does not come back, the log is not closed, and what is given up does not pile up.
+#[test]
+fn a_disk_that_fills_up_under_a_record_refuses_it_and_nothing_more() {
+    type Fill = fn(&SimDisk);
+    // A record is one write and one sync, a new segment two writes and one sync.
+    let fills: [Fill; 2] = [|disk| disk.fail_writes_full(0, 1), |disk| disk.fail_syncs_full(0, 1)];
+    for fill in fills {
+        let (log, mut wal) = Log::with_records(2);
+        for number in 3..=8 {
+            fill(&log.disk);
+            let refused = wal.append(&group_of(ROWS, number));
+            assert!(matches!(refused, Err(AppendError::DiskFull(_))), "{refused:?}");
+        }
+        assert_eq!(log.names(), ["0/001.seg", "0/009.seg"]);
+        assert_eq!(wal.append(&group_of(ROWS, 9)), Ok(9));
+        for seed in 0..50 {
+            assert_eq!(Log::new(log.disk.crashed(seed)).lsns(), [1, 2, 9], "seed {seed}");
+        }
+    }
+}
+
+/// The record of LSN 3 may be whole on the disk, and only the new segment says that it is void.
+#[test]
+fn a_start_on_a_full_disk_waits_for_room_and_keeps_the_voids() {
+    let (log, mut wal) = Log::with_records(2);
+    log.disk.fail_syncs(0, 1);
+    assert!(wal.append(&group_of(ROWS, 3)).is_err());
+    drop(wal);
+    log.disk.set_free_bytes(0);
+    let mut wal = log.open();
+    for _ in 0..3 {
+        assert!(matches!(wal.append(&group_of(ROWS, 4)), Err(AppendError::DiskFull(_))));
+    }
+    assert_eq!(log.lsns(), [1, 2]);
+    log.disk.set_free_bytes(SEGMENT_BYTES);
+    let lsn = wal.append(&group_of(ROWS, 4)).expect("there is room");
+    for seed in 0..50 {
+        let crashed = Log::new(log.disk.crashed(seed));
+        assert_eq!(crashed.lsns(), [1, 2, lsn], "seed {seed}");
+        drop(crashed.open());
+        assert_eq!(crashed.lsns(), [1, 2, lsn], "seed {seed}");
+    }
 }
 
 /// What one simulated life of a machine left behind.
