@@ -271,6 +271,9 @@ impl Drop for CloseOnDrop {
 }
 
 #[cfg(test)]
+mod sync_failures;
+
+#[cfg(test)]
 mod tests {
     use std::path::PathBuf;
     use std::sync::mpsc;
