@@ -15,15 +15,13 @@
 mod input;
 mod sorted;
 
-use std::sync::Arc;
-
 use arrow::array::RecordBatch;
 use arrow::compute::cast;
 use bytes::Bytes;
 use meshlake_schema::{Table, TableBatch};
-use parquet::arrow::arrow_writer::ArrowWriterOptions;
-use parquet::arrow::{ArrowSchemaConverter, ArrowWriter};
+use parquet::arrow::ArrowSchemaConverter;
 
+use super::row_groups::RowGroups;
 use super::{FileError, Origin, encode};
 use sorted::SortedRows;
 
@@ -36,7 +34,7 @@ const PART_BYTES: usize = 8 << 20;
 pub(crate) struct Merge {
     table: Table,
     rows: SortedRows,
-    writer: ArrowWriter<Vec<u8>>,
+    writer: RowGroups,
     rows_done: u64,
 }
 
@@ -82,10 +80,9 @@ impl Merge {
     pub fn open(table: Table, sources: Vec<Source>) -> Result<Self, FileError> {
         let rows = SortedRows::open(table, sources)?;
         let parquet_schema = ArrowSchemaConverter::new().convert(rows.schema())?;
-        let options = ArrowWriterOptions::new()
-            .with_properties(encode::properties(table, &parquet_schema, rows.origin())?)
-            .with_skip_arrow_metadata(true);
-        let writer = ArrowWriter::try_new_with_options(Vec::new(), Arc::clone(rows.schema()), options)?;
+        let properties = encode::properties(table, &parquet_schema, rows.origin())?;
+        let rows_max = encode::ROW_GROUP_ROWS_MAX;
+        let writer = RowGroups::new(rows.schema(), &parquet_schema, properties, rows_max)?;
         Ok(Merge { table, rows, writer, rows_done: 0 })
     }
 
@@ -104,8 +101,8 @@ impl Merge {
         let Some(slice) = self.rows.next_slice()? else { return self.end() };
         self.rows_done += slice.num_rows() as u64;
         self.writer.write(&slice)?;
-        let is_due = self.writer.inner().len() >= PART_BYTES;
-        let part = if is_due { std::mem::take(self.writer.inner_mut()) } else { Vec::new() };
+        let is_due = self.writer.ready_bytes() >= PART_BYTES;
+        let part = if is_due { self.writer.take_ready() } else { Vec::new() };
         Ok(Step::Part(Bytes::from(part)))
     }
 
@@ -116,8 +113,7 @@ impl Merge {
             return Err(FileError::Rows(format!("merged {} rows into {rows}", self.rows.rows_total())));
         }
         let stats = encode::statistics(self.table, &metadata).to_string();
-        // Finishing has flushed; `into_inner` would write the footer a second time.
-        let bytes = Bytes::from(std::mem::take(self.writer.inner_mut()));
+        let bytes = Bytes::from(self.writer.take_ready());
         Ok(Step::End(bytes, Merged { rows, stats }))
     }
 }
@@ -126,6 +122,8 @@ impl Merge {
 mod tests {
     use arrow::array::{Array as _, AsArray as _};
     use arrow::datatypes::TimestampMicrosecondType;
+    use parquet::arrow::ArrowWriter;
+    use parquet::arrow::arrow_writer::ArrowWriterOptions;
 
     use super::input::Keys;
     use super::*;

@@ -19,6 +19,8 @@ pub(crate) mod window;
 mod order;
 pub(crate) mod merge;
 mod encode;
+mod row_groups;
+mod checksums;
 mod gather;
 
 use arrow::error::ArrowError;
@@ -139,6 +141,9 @@ pub(crate) fn path(table: Table, place: &window::Place, origin: Origin) -> Resul
     let name = format!("{window}-{first}-{last}-{random:016x}.parquet");
     Ok(table_path(table).join(format!("date={date}")).join(name))
 }
+
+#[cfg(test)]
+mod bit_flips;
 
 #[cfg(test)]
 pub(crate) mod tests {
