@@ -12,6 +12,7 @@
 //! be called on a multi-thread tokio runtime, which the library's engine blocks a thread of.
 
 mod change;
+mod seal;
 
 use std::sync::Arc;
 
@@ -111,6 +112,7 @@ impl DeltaCatalog {
         let mut files = files.ok_or_else(|| unusable("a file has no date or no row count".to_owned()))?;
         files.sort_by(|a, b| (a.time_min_micros, &a.path).cmp(&(b.time_min_micros, &b.path)));
         let version = state.version();
+        check_entries(table, &log_store, version).await?;
         let tidied = version - version % TIDY_COMMITS;
         Ok(Loaded { version, committed: Committed { files: Arc::new(files), watermark }, tidied })
     }
@@ -118,7 +120,7 @@ impl DeltaCatalog {
     /// One attempt: the entry after the version that `loaded` knows.
     async fn put(&self, table: Table, loaded: &Loaded, change: &Change<'_>) -> Result<(), TransactionError> {
         let millis = self.clock.now().micros().div_euclid(1_000);
-        let entry = change.entry(table, &self.app_id(table), millis).get_bytes()?;
+        let entry = seal::seal(change.entry(table, &self.app_id(table), millis).get_bytes()?);
         let entry = CommitOrBytes::LogBytes(entry);
         self.log_store(table).write_commit_entry(loaded.version + 1, entry, Default::default()).await
     }
@@ -289,6 +291,23 @@ async fn add_missing_columns(table: Table, delta: DeltaTable) -> Result<DeltaTab
         table: table.name(),
         reason: format!("add columns: {error}"),
     })
+}
+
+/// Checks the entries that opening has read, those since the last checkpoint, and a few more at most.
+async fn check_entries(table: Table, log_store: &LogStoreRef, version: u64) -> Result<(), CatalogError> {
+    for version in version.saturating_sub(TIDY_COMMITS)..=version {
+        let unreadable = |error: DeltaTableError| CatalogError::Unreadable {
+            table: table.name(),
+            reason: format!("read entry {version}: {error}"),
+        };
+        // None has been shortened away.
+        let Some(entry) = log_store.read_commit_entry(version).await.map_err(unreadable)? else { continue };
+        seal::check(&entry).map_err(|reason| CatalogError::Unusable {
+            table: table.name(),
+            reason: format!("log entry {version:020}.json is damaged: {reason}"),
+        })?;
+    }
+    Ok(())
 }
 
 fn check_protocol(table: Table, reader: i32, writer: i32) -> Result<(), CatalogError> {

@@ -1,5 +1,6 @@
 //! The Delta catalog: what is committed is read back, once, whatever else happens to the log.
 
+mod bit_flips;
 mod many_commits;
 
 use meshlake_schema::{SystemClock, UnixNanos};
