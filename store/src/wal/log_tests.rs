@@ -3,6 +3,7 @@
 //! These facts belong to no single file below: what recovery may conclude rests on what appending wrote.
 //! Groups are told apart by the number in their request's hash, and their rows are made from it.
 
+mod bit_flips;
 mod damage;
 mod failure;
 
