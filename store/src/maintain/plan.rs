@@ -76,7 +76,8 @@ fn groups(files: &[&DataFile], files_min: usize, effort: Effort) -> Vec<Vec<Data
     for file in files {
         let is_similar = effort == Effort::All || file.size_bytes <= SIZE_RATIO * group_bytes;
         let has_room = group.len() < FILES_MAX && group_bytes + file.size_bytes <= FILE_BYTES_MAX;
-        if !group.is_empty() && !(is_similar && has_room) {
+        let joins = group.is_empty() || (is_similar && has_room);
+        if !joins {
             end(&mut group, &mut group_bytes);
         }
         group_bytes += file.size_bytes;
