@@ -43,6 +43,8 @@ pub mod snapshot;
 pub mod group;
 #[cfg(test)]
 mod test_rows;
+#[cfg(test)]
+mod test_size;
 
 pub use catalog::CatalogError;
 pub use data_dir::DataDirError;

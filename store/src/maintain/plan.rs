@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn a_merge_makes_no_file_larger_than_the_limit() {
-        let half = 128 * MIB >> 10;
+        let half = (128 * MIB) >> 10;
         assert_eq!(sizes(&files(MIDNIGHT, &[half, half, half]), OVER, Effort::All), [[half, half]]);
         assert!(sizes(&files(MIDNIGHT, &[half, half + 1]), OVER, Effort::All).is_empty());
     }

@@ -73,7 +73,7 @@ fn send_all(writer: &Writer) -> Told {
         let outcome = writer.append(group_of(3, number), done);
         match outcome.and_then(|()| result.recv().expect("every group is answered")) {
             Ok(_) => told.acked.insert(number),
-            Err(AppendError::Disk(_)) => told.failed.insert(number),
+            Err(AppendError::Disk(_) | AppendError::DiskFull(_)) => told.failed.insert(number),
             Err(AppendError::Closed) => told.refused.insert(number),
         };
     }
