@@ -15,8 +15,8 @@ power-cuts       | MESHLAKE_TEST_POWER_CUTS        |   10000 | power_cut::
 simulated-disk   | MESHLAKE_TEST_SEEDS             | 1000000 | store::tests::simulated
 fail-points      | MESHLAKE_TEST_FAIL_POINT_ROUNDS |      50 | fail_points::
 disk-full        | MESHLAKE_TEST_DISK_FULL_CYCLES  |     200 | disk_full::
-eio-on-fdatasync | MESHLAKE_TEST_EIO               |    1000 | eio
-bit-flips        | MESHLAKE_TEST_BIT_FLIPS         |  100000 | bit_flip
+eio-on-fdatasync | MESHLAKE_TEST_SYNC_FAILURES     |    1000 | sync_failures
+bit-flips        | MESHLAKE_TEST_BIT_FLIPS         |  100000 | bit_flips
 commits          | MESHLAKE_TEST_COMMITS           |   10000 | many_commits::
 readers-seconds  | MESHLAKE_TEST_READERS_SECONDS   |    3600 | readers::
 '

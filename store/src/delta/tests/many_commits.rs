@@ -89,9 +89,9 @@ async fn opens_with_few_reads(counting: &Arc<Counting>, committed: &Committed) -
     let opened = begun.elapsed();
     let counts = |committed: &Committed| (committed.watermark, committed.files.len());
     assert_eq!(counts(&loaded), counts(committed));
-    // The entries since the last checkpoint; it is made as soon as there are TIDY_COMMITS.
+    // The entries since the last checkpoint, which is made as soon as there are TIDY_COMMITS, and its own.
     let entries = counting.entries_read.lock().expect("no panic").len() as u64;
-    assert!(entries <= TIDY_COMMITS, "{entries} log entries read to open {committed:?}");
+    assert!(entries <= TIDY_COMMITS + 1, "{entries} log entries read to open {committed:?}");
     opened
 }
 
