@@ -7,22 +7,28 @@
 //! ```
 //! The inputs are sorted by the table's sort key, so the smallest next row is at the head of one of them,
 //! and mostly a run of rows follows it: files of successive flushes hold the same services at later times.
-//! Runs are copied, not rows. Sorting all rows anew would need them in memory at once.
+//! Runs are copied, not rows. Sorting all rows anew would need them in memory at once. Rows of `traces` that
+//! are parts of one trace become one on the way.
 //!
 //! Limits: holds one batch of each input, one slice, and the compressed pages of one row group: with 16
 //! inputs some 100 to 200 MB of spans.
 
-mod input;
+mod parts;
 mod sorted;
+mod input;
+
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::compute::cast;
+use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use meshlake_schema::{Table, TableBatch};
 use parquet::arrow::ArrowSchemaConverter;
 
 use super::row_groups::RowGroups;
 use super::{FileError, Origin, encode};
+use parts::Parts;
 use sorted::SortedRows;
 
 pub(crate) use input::Source;
@@ -36,6 +42,8 @@ pub(crate) struct Merge {
     rows: SortedRows,
     writer: RowGroups,
     rows_done: u64,
+    /// Of `traces` only: the other tables' rows stay as they are.
+    parts: Option<Parts>,
 }
 
 /// All rows of `sources` in the columns of today, and the records that they came in; for tables of few rows.
@@ -46,12 +54,21 @@ pub(crate) fn read_rows(table: Table, sources: Vec<Source>) -> Result<(Vec<Table
     let mut rows = SortedRows::open(table, sources)?;
     let mut batches = Vec::new();
     while let Some(slice) = rows.next_slice()? {
-        let columns = slice.columns().iter().zip(table.schema().fields());
-        let columns = columns.map(|(column, field)| cast(column, field.data_type()));
-        let slice = RecordBatch::try_new(table.schema().clone(), columns.collect::<Result<_, _>>()?)?;
-        batches.push(TableBatch::try_new(table, slice).map_err(|error| FileError::Rows(error.to_string()))?);
+        batches.push(table_batch(table, &slice)?);
     }
     Ok((batches, rows.origin()))
+}
+
+/// A slice in the columns that the table has in memory.
+fn table_batch(table: Table, slice: &RecordBatch) -> Result<TableBatch, FileError> {
+    let rows = cast_to(table.schema(), slice)?;
+    TableBatch::try_new(table, rows).map_err(|error| FileError::Rows(error.to_string()))
+}
+
+fn cast_to(schema: &SchemaRef, rows: &RecordBatch) -> Result<RecordBatch, FileError> {
+    let columns = rows.columns().iter().zip(schema.fields());
+    let columns = columns.map(|(column, field)| cast(column, field.data_type()));
+    Ok(RecordBatch::try_new(Arc::clone(schema), columns.collect::<Result<_, _>>()?)?)
 }
 
 /// What a merge hands out.
@@ -67,6 +84,8 @@ pub(crate) enum Step {
 #[derive(Debug)]
 pub(crate) struct Merged {
     pub rows: u64,
+    /// The latest `time`, where it may be earlier than the inputs' latest.
+    pub time_max_micros: Option<i64>,
     /// Delta statistics as JSON.
     pub stats: String,
 }
@@ -83,7 +102,8 @@ impl Merge {
         let properties = encode::properties(table, &parquet_schema, rows.origin())?;
         let rows_max = encode::ROW_GROUP_ROWS_MAX;
         let writer = RowGroups::new(rows.schema(), &parquet_schema, properties, rows_max)?;
-        Ok(Merge { table, rows, writer, rows_done: 0 })
+        let parts = (table == Table::Traces).then(Parts::default);
+        Ok(Merge { table, rows, writer, rows_done: 0, parts })
     }
 
     /// The records of all inputs.
@@ -100,21 +120,31 @@ impl Merge {
     pub fn step(&mut self) -> Result<Step, FileError> {
         let Some(slice) = self.rows.next_slice()? else { return self.end() };
         self.rows_done += slice.num_rows() as u64;
-        self.writer.write(&slice)?;
+        match &mut self.parts {
+            None => self.writer.write(&slice)?,
+            Some(parts) => {
+                let complete = parts.push(table_batch(self.table, &slice)?)?;
+                self.writer.write(&cast_to(self.rows.schema(), complete.rows())?)?;
+            }
+        }
         let is_due = self.writer.ready_bytes() >= PART_BYTES;
         let part = if is_due { self.writer.take_ready() } else { Vec::new() };
         Ok(Step::Part(Bytes::from(part)))
     }
 
     fn end(&mut self) -> Result<Step, FileError> {
+        if let Some(held) = self.parts.as_mut().map(Parts::end).transpose()?.flatten() {
+            self.writer.write(&cast_to(self.rows.schema(), held.rows())?)?;
+        }
         let metadata = self.writer.finish()?;
         let rows = u64::try_from(metadata.file_metadata().num_rows()).unwrap_or_default();
-        if rows != self.rows.rows_total() {
+        if self.parts.is_none() && rows != self.rows.rows_total() {
             return Err(FileError::Rows(format!("merged {} rows into {rows}", self.rows.rows_total())));
         }
         let stats = encode::statistics(self.table, &metadata).to_string();
         let bytes = Bytes::from(self.writer.take_ready());
-        Ok(Step::End(bytes, Merged { rows, stats }))
+        let time_max_micros = self.parts.as_ref().and_then(Parts::time_max_micros);
+        Ok(Step::End(bytes, Merged { rows, stats, time_max_micros }))
     }
 }
 
@@ -166,7 +196,7 @@ mod tests {
             let inputs = files.iter().flat_map(|times| row_bytes(rows(table, times).rows()));
             let mut want: Vec<_> = inputs.collect();
             want.sort();
-            if table != Table::Ledger {
+            if ![Table::Ledger, Table::Traces].contains(&table) {
                 assert!(row_bytes(&merged) == want, "{} has other rows", table.name());
                 assert_eq!(made.rows, 21_000);
             }
@@ -174,6 +204,27 @@ mod tests {
             let keys = Keys::new(table, merged.schema_ref()).expect("key columns").of(&merged).expect("keys");
             assert!(keys.iter().is_sorted(), "{} is not sorted", table.name());
         }
+    }
+
+    /// Three files with a part of each of 20,000 traces: more than a slice, so that slices end among the parts
+    /// of a trace. Every part of test rows counts as many spans as the number of its row.
+    #[test]
+    fn parts_of_a_trace_become_one_row() {
+        const TRACES: i64 = 20_000;
+        let files = [2, 0, 1].map(|n| source(Table::Traces, &vec![MIDNIGHT + n; TRACES as usize]));
+        let (merged, made, _) = merge(Table::Traces, files.into());
+        assert_eq!((made.rows, made.time_max_micros), (TRACES as u64, Some(MIDNIGHT)));
+        assert_eq!(times(&merged), vec![MIDNIGHT; TRACES as usize]);
+        let counts = merged.column_by_name("span_count").expect("a column");
+        let counts = counts.as_primitive::<arrow::datatypes::Int64Type>();
+        let ids = merged.column_by_name("trace_id").expect("a column").as_string::<i32>();
+        for (id, count) in ids.iter().zip(counts) {
+            let (id, count) = (id.expect("an id"), count.expect("a count"));
+            assert_eq!(id, format!("trace_id-{}", count / 3), "three parts count {count}");
+        }
+        // What was merged is merged again, with a row of a window of its own beside it.
+        let again = [source(Table::Traces, &[MIDNIGHT]), source(Table::Traces, &[MIDNIGHT + 900_000_000])];
+        assert_eq!(merge(Table::Traces, again.into()).1.rows, 2);
     }
 
     #[test]

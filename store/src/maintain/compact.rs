@@ -117,7 +117,8 @@ impl Job {
         let put = self.store.put_multipart(&path).await;
         let mut upload = put.map_err(CompactError::store("put", &path))?;
         match self.write(&mut merge, upload.as_mut(), &path).await {
-            Ok((size_bytes, Merged { rows, stats })) => {
+            Ok((size_bytes, Merged { rows, stats, time_max_micros: latest })) => {
+                let time_max_micros = latest.unwrap_or(time_max_micros);
                 let date_days = place.date_days;
                 let is_in_traces = self.inputs.iter().all(|file| file.is_in_traces);
                 let file = DataFile {

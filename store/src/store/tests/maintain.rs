@@ -94,6 +94,23 @@ async fn times_of(snapshot: &Snapshot, table: Table) -> Vec<i64> {
     in_files
 }
 
+/// Test rows of one flush are two traces, the same two in every flush.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn merged_traces_are_a_row_each_and_count_every_span() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let store = open(dir.path()).await;
+    flush_each(&store, &[MIDNIGHT, MIDNIGHT + 7, MIDNIGHT + 3]).await;
+    assert_eq!((file_count(&store, Table::Traces), traced_now(&store).await), (3, (6, 0)));
+    maintain(&store, Effort::All).await;
+    assert_eq!((file_count(&store, Table::Traces), traced_now(&store).await), (1, (6, 0)));
+    let snapshot = store.reader().snapshot().await.expect("in this process");
+    assert_eq!(times_of(&snapshot, Table::Traces).await, [MIDNIGHT, MIDNIGHT + 1]);
+    let traces = &snapshot.table(Table::Traces).files[0];
+    assert_eq!((traces.rows, traces.time_min_micros, traces.time_max_micros), (2, MIDNIGHT, MIDNIGHT + 1));
+    assert!(snapshot.table(Table::Spans).files[0].is_in_traces, "also when merged");
+    store.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn merged_ledger_rows_keep_their_sums() {
     let dir = tempfile::tempdir().expect("temporary directory");
@@ -115,7 +132,7 @@ async fn a_window_is_merged_by_itself_once_it_is_over() {
     clock.set(MIDNIGHT + 20 * MINUTE);
     maintain(&store, Effort::Due).await;
     assert_eq!(file_count(&store, Table::Spans), 1);
-    assert_eq!(store.maintenance().stats().merges, 2, "spans and the ledger");
+    assert_eq!(store.maintenance().stats().merges, 3, "spans, traces and the ledger");
     store.close().await;
 }
 
