@@ -7,6 +7,7 @@ mod crash;
 mod maintain;
 mod full;
 mod simulated;
+mod golden;
 
 use std::fs;
 use std::path::Path;

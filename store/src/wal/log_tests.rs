@@ -5,6 +5,7 @@
 
 mod bit_flips;
 mod damage;
+mod downgrade;
 mod failure;
 
 use std::ops::Range;
