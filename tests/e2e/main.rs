@@ -3,6 +3,7 @@
 mod command_line;
 mod demo;
 mod disk_full;
+mod maintain;
 mod durability;
 mod envoy;
 mod power_cut;

@@ -12,6 +12,7 @@ fn config() -> SpaceConfig {
 
 fn watcher(free_bytes: u64) -> (SimDisk, Space, Watcher) {
     let disk = SimDisk::default();
+    disk.create_dir_all(&config().dir).expect("a new disk");
     disk.set_free_bytes(free_bytes);
     let (space, watcher) = Watcher::new(Arc::new(disk.clone()), config());
     (disk, space, watcher)
