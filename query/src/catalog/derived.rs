@@ -47,14 +47,16 @@ pub fn derive_traces(spans: &[HotBatch], watermark: Lsn, filters: &[Expr]) -> Re
 /// The one trace id that rows must have to pass `filter`.
 fn trace_id_asked(filter: &Expr) -> Option<&str> {
     let Expr::BinaryExpr(binary) = filter else { return None };
-    let (column, value) = match (binary.left.as_ref(), binary.right.as_ref()) {
-        (Expr::Column(column), Expr::Literal(value, _)) | (Expr::Literal(value, _), Expr::Column(column)) => {
-            (column, value)
-        }
-        _ => return None,
-    };
-    let is_asked = binary.op == Operator::Eq && column.name == TRACE_ID_COLUMN;
-    value.try_as_str().flatten().filter(|_| is_asked)
+    let column = binary.left.try_as_col().or_else(|| binary.right.try_as_col())?;
+    let value = text_of(&binary.left).or_else(|| text_of(&binary.right))?;
+    (binary.op == Operator::Eq && column.name == TRACE_ID_COLUMN).then_some(value)
+}
+
+fn text_of(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Literal(value, _) => value.try_as_str().flatten(),
+        _ => None,
+    }
 }
 
 fn of_trace(spans: &TableBatch, trace_id: &str) -> Result<TableBatch> {

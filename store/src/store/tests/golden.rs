@@ -152,9 +152,10 @@ fn columns_at_first(dir: &Path, table: Table) -> Vec<String> {
     let path = dir.join("tables").join(table.name()).join("_delta_log/00000000000000000000.json");
     let Ok(text) = fs::read_to_string(path) else { return Vec::new() };
     let entries = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"));
-    let schema = entries.filter_map(|entry| entry["metaData"]["schemaString"].as_str().map(str::to_owned));
+    let mut schema =
+        entries.filter_map(|entry| entry["metaData"]["schemaString"].as_str().map(str::to_owned));
     let schema: serde_json::Value =
-        serde_json::from_str(&schema.last().expect("the first entry has a schema")).expect("JSON");
+        serde_json::from_str(&schema.next_back().expect("the first entry has a schema")).expect("JSON");
     let fields = schema["fields"].as_array().expect("fields");
     fields.iter().map(|field| field["name"].as_str().expect("a name").to_owned()).collect()
 }
