@@ -20,6 +20,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::compute::cast;
 use bytes::Bytes;
+use meshlake_schema::attribute_filter::AttributeFilterBuilder;
 use meshlake_schema::{Table, TableBatch};
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::arrow::{ArrowSchemaConverter, ArrowWriter};
@@ -37,6 +38,8 @@ pub(crate) struct Merge {
     table: Table,
     rows: SortedRows,
     writer: ArrowWriter<Vec<u8>>,
+    /// Of tables that have attributes.
+    filter: Option<AttributeFilterBuilder>,
     rows_done: u64,
 }
 
@@ -86,7 +89,8 @@ impl Merge {
             .with_properties(encode::properties(table, &parquet_schema, rows.origin())?)
             .with_skip_arrow_metadata(true);
         let writer = ArrowWriter::try_new_with_options(Vec::new(), Arc::clone(rows.schema()), options)?;
-        Ok(Merge { table, rows, writer, rows_done: 0 })
+        let filter = encode::has_attributes(table).then(AttributeFilterBuilder::default);
+        Ok(Merge { table, rows, writer, filter, rows_done: 0 })
     }
 
     /// The records of all inputs.
@@ -103,6 +107,11 @@ impl Merge {
     pub fn step(&mut self) -> Result<Step, FileError> {
         let Some(slice) = self.rows.next_slice()? else { return self.end() };
         self.rows_done += slice.num_rows() as u64;
+        if let (Some(filter), Some(column)) =
+            (&mut self.filter, slice.column_by_name(encode::ATTRIBUTES_COLUMN))
+        {
+            filter.push(column);
+        }
         self.writer.write(&slice)?;
         let is_due = self.writer.inner().len() >= PART_BYTES;
         let part = if is_due { std::mem::take(self.writer.inner_mut()) } else { Vec::new() };
@@ -110,6 +119,14 @@ impl Merge {
     }
 
     fn end(&mut self) -> Result<Step, FileError> {
+        if let Some(filter) = self.filter.take() {
+            let filter = filter.finish();
+            // Closes the last row group, whose column filters are kept back until the footer is written.
+            self.writer.flush()?;
+            let place = encode::filter_place(self.writer.bytes_written(), &filter);
+            self.writer.write_all(&filter)?;
+            self.writer.append_key_value_metadata(place);
+        }
         let metadata = self.writer.finish()?;
         let rows = u64::try_from(metadata.file_metadata().num_rows()).unwrap_or_default();
         if rows != self.rows.rows_total() {
@@ -126,6 +143,8 @@ impl Merge {
 mod tests {
     use arrow::array::{Array as _, AsArray as _};
     use arrow::datatypes::TimestampMicrosecondType;
+    use meshlake_schema::attribute_filter::{self, AttributeFilter};
+    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
     use super::input::Keys;
     use super::*;
@@ -176,6 +195,46 @@ mod tests {
             let keys = Keys::new(table, merged.schema_ref()).expect("key columns").of(&merged).expect("keys");
             assert!(keys.iter().is_sorted(), "{} is not sorted", table.name());
         }
+    }
+
+    /// The attribute filter that the footer of `file` points to.
+    fn filter_of(file: &Bytes) -> Option<AttributeFilter> {
+        let reader = ParquetRecordBatchReaderBuilder::try_new(file.clone()).expect("a Parquet file");
+        let pairs = reader.metadata().file_metadata().key_value_metadata().expect("footer keys");
+        let pair = pairs.iter().find(|pair| pair.key == attribute_filter::FOOTER_KEY)?;
+        let place = attribute_filter::parse_footer_value(pair.value.as_deref()?);
+        let (offset, length) = place.expect("a place");
+        let bytes = file.slice(offset as usize..(offset + length) as usize);
+        Some(AttributeFilter::parse(&bytes).expect("whole bytes"))
+    }
+
+    /// Test rows have `key` = `value-<row of the file>`: after the merge of files of 7,000 and 3,000 rows,
+    /// 7,000 of them.
+    #[test]
+    fn flushed_and_merged_files_carry_attribute_filters() {
+        for table in [Table::Spans, Table::Logs, Table::Requests, Table::MetricPoints] {
+            let times: Vec<i64> = (0..7_000).map(|i| MIDNIGHT + i).collect();
+            let flushed = encode(table, vec![rows(table, &times)])[0].bytes.clone();
+            let sources = vec![Source::Bytes(flushed.clone()), source(table, &times[..3_000])];
+            let mut merge = Merge::open(table, sources).expect("files of ours");
+            let mut merged = Vec::new();
+            loop {
+                match merge.step().expect("rows merge") {
+                    Step::Part(part) => merged.extend_from_slice(&part),
+                    Step::End(part, _) => break merged.extend_from_slice(&part),
+                }
+            }
+            for file in [flushed, Bytes::from(merged)] {
+                let filter = filter_of(&file).expect("a filter");
+                assert_eq!(filter.run_count(), 1, "{}", table.name());
+                let may_hold = |value: &str| filter.may_hold(0, attribute_filter::entry_hash("key", value));
+                let held = (0..7_000).filter(|i| may_hold(&format!("value-{i}"))).count();
+                let false_positives = (0..7_000).filter(|i| may_hold(&format!("absent-{i}"))).count();
+                assert_eq!(held, 7_000, "{}", table.name());
+                assert!(false_positives < 140, "{}: {false_positives}", table.name());
+            }
+        }
+        assert_eq!(filter_of(&encode(Table::Traces, vec![span_rows(&[MIDNIGHT])])[0].bytes), None);
     }
 
     #[test]
