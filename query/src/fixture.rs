@@ -13,7 +13,9 @@ use arrow::datatypes::{DataType, Schema, TimestampMicrosecondType};
 use async_trait::async_trait;
 use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::parquet::arrow::arrow_writer::ArrowWriterOptions;
+use datafusion::parquet::file::metadata::KeyValue;
 use datafusion::parquet::file::properties::WriterProperties;
+use meshlake_schema::attribute_filter::{AttributeFilterBuilder, FOOTER_KEY, footer_value};
 use meshlake_schema::tables::DATE_COLUMN;
 use meshlake_schema::{Kind, Table, TableBatch, UnixNanos, traces};
 use meshlake_store::group::Lsn;
@@ -189,8 +191,21 @@ impl SnapshotBuilder {
         self
     }
 
+    /// Adds the spans, all of one date, as a file whose attribute filter is that of `filtered`: of the same
+    /// rows as the store would write it, of others to see that it is believed.
+    pub async fn filtered_file(self, spans: &[Row], filtered: &[Row]) -> Self {
+        let mut filter = AttributeFilterBuilder::default();
+        let filtered = batch(Table::Spans, filtered);
+        filter.push(filtered.rows().column_by_name("attributes").expect("spans have attributes"));
+        self.put_with(&batch(Table::Spans, spans), &[], Some(filter.finish())).await
+    }
+
     /// Adds the rows as a file, as [`SnapshotBuilder::file`] does.
-    pub async fn put(mut self, rows: &TableBatch, lacking: &[&str]) -> Self {
+    pub async fn put(self, rows: &TableBatch, lacking: &[&str]) -> Self {
+        self.put_with(rows, lacking, None).await
+    }
+
+    async fn put_with(mut self, rows: &TableBatch, lacking: &[&str], filter: Option<Vec<u8>>) -> Self {
         let table = rows.table();
         let (fields, columns): (Vec<_>, Vec<_>) = table
             .open_schema()
@@ -203,7 +218,7 @@ impl SnapshotBuilder {
             })
             .unzip();
         let open = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).expect("columns were cast");
-        let bytes = parquet(&open);
+        let bytes = parquet(&open, filter);
         let files = &mut self.tables[usize::from(table.id())].files;
         let path = Path::from(format!("tables/{}/{}.parquet", table.name(), files.len()));
         let times = rows.rows().column_by_name("time").expect("every table has a time");
@@ -248,13 +263,19 @@ impl SnapshotBuilder {
     }
 }
 
-fn parquet(rows: &RecordBatch) -> Vec<u8> {
+fn parquet(rows: &RecordBatch, filter: Option<Vec<u8>>) -> Vec<u8> {
     let properties =
         WriterProperties::builder().set_column_bloom_filter_enabled("trace_id".into(), true).build();
     let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
     let mut writer =
         ArrowWriter::try_new_with_options(Vec::new(), rows.schema(), options).expect("plain types");
     writer.write(rows).expect("memory takes every row");
+    if let Some(filter) = filter {
+        writer.flush().expect("memory takes every row group");
+        let place = footer_value(writer.bytes_written() as u64, filter.len() as u64);
+        writer.write_all(&filter).expect("memory takes every filter");
+        writer.append_key_value_metadata(KeyValue::new(FOOTER_KEY.to_owned(), place));
+    }
     writer.into_inner().expect("memory takes every footer")
 }
 

@@ -11,6 +11,7 @@ pub mod traces;
 pub mod batch;
 pub mod tables;
 pub mod attributes;
+pub mod attribute_filter;
 pub mod outcome;
 pub mod response_flags;
 pub mod histogram;

@@ -13,7 +13,7 @@ use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawFieldAcce
 use datafusion::logical_expr::{Expr, GetFieldAccess, cast};
 use meshlake_schema::tables::PROMOTED_SPAN_KEYS;
 
-const ATTRIBUTES_COLUMN: &str = "attributes";
+pub const ATTRIBUTES_COLUMN: &str = "attributes";
 
 /// Plans look-ups of promoted attributes; must come before DataFusion's own field access planner.
 #[derive(Debug, Default)]

@@ -11,22 +11,24 @@ use datafusion::catalog::Session;
 use datafusion::common::stats::Precision;
 use datafusion::common::{ColumnStatistics, ScalarValue, Statistics};
 use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
+use datafusion::datasource::physical_plan::parquet::{CachedParquetFileReaderFactory, ParquetRowSelection};
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::error::Result;
+use datafusion::parquet::arrow::arrow_reader::RowSelection;
 use datafusion::physical_plan::ExecutionPlan;
 use meshlake_schema::Table;
 use meshlake_schema::tables::DATE_COLUMN;
 use meshlake_store::snapshot::DataFile;
+use object_store::ObjectMeta;
 
 use super::columns::file_schema;
 use super::only_store::OnlyStore;
 
 /// How much of a file's end is read at once in search of its footer: holds the footer and page index of a
 /// file of a few row groups, so that most files need one read. Guess, not measured.
-const FOOTER_READ_BYTES: usize = 64 * 1024;
+pub const FOOTER_READ_BYTES: usize = 64 * 1024;
 
 /// How a file scan should go about its filters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,10 +40,31 @@ pub enum FilterUse {
     Decode,
 }
 
+/// A file and which of its rows to read.
+#[derive(Debug, Clone)]
+pub struct FileScan {
+    pub file: DataFile,
+    /// None for all.
+    pub rows: Option<RowSelection>,
+}
+
+impl FileScan {
+    pub fn whole(file: DataFile) -> Self {
+        FileScan { file, rows: None }
+    }
+}
+
+/// How readers and the cache of footers know `file`.
+pub fn object_meta(file: &DataFile) -> ObjectMeta {
+    let mut meta = PartitionedFile::new(String::new(), file.size_bytes).object_meta;
+    meta.location = file.path.clone();
+    meta
+}
+
 /// A scan of `files` with the columns `projection` of the query schema, in that order.
 pub fn scan_files(
     table: Table,
-    files: &[DataFile],
+    files: &[FileScan],
     projection: &[usize],
     filter_use: FilterUse,
     session: &dyn Session,
@@ -68,26 +91,34 @@ pub fn scan_files(
 
 /// Deals the files out to at most `count` groups that are read in parallel, the largest files first and
 /// each to the group with the fewest bytes.
-fn file_groups(table: Table, files: &[DataFile], count: usize) -> Vec<FileGroup> {
-    let mut by_size: Vec<&DataFile> = files.iter().collect();
-    by_size.sort_by(|a, b| b.size_bytes.cmp(&a.size_bytes).then_with(|| a.path.cmp(&b.path)));
+fn file_groups(table: Table, files: &[FileScan], count: usize) -> Vec<FileGroup> {
+    let mut by_size: Vec<&FileScan> = files.iter().collect();
+    by_size.sort_by(|a, b| {
+        b.file.size_bytes.cmp(&a.file.size_bytes).then_with(|| a.file.path.cmp(&b.file.path))
+    });
     let mut groups: Vec<(u64, Vec<PartitionedFile>)> =
         vec![(0, Vec::new()); count.clamp(1, files.len().max(1))];
-    for file in by_size {
+    for scan in by_size {
         let smallest =
             groups.iter_mut().min_by_key(|(bytes, _)| *bytes).expect("there is at least one group");
-        smallest.0 += file.size_bytes;
-        smallest.1.push(partitioned_file(table, file));
+        smallest.0 += scan.file.size_bytes;
+        smallest.1.push(partitioned_file(table, scan));
     }
     groups.into_iter().map(|(_, files)| FileGroup::new(files)).collect()
 }
 
-fn partitioned_file(table: Table, file: &DataFile) -> PartitionedFile {
-    let mut partitioned = PartitionedFile::new(String::new(), file.size_bytes);
-    partitioned.object_meta.location = file.path.clone();
-    partitioned
-        .with_partition_values(vec![ScalarValue::Date32(Some(file.date_days))])
-        .with_statistics(Arc::new(file_statistics(table, file)))
+fn partitioned_file(table: Table, scan: &FileScan) -> PartitionedFile {
+    let mut partitioned = PartitionedFile::new(String::new(), scan.file.size_bytes);
+    partitioned.object_meta = object_meta(&scan.file);
+    let partitioned = partitioned.with_partition_values(vec![ScalarValue::Date32(Some(scan.file.date_days))]);
+    let statistics = file_statistics(table, &scan.file);
+    match &scan.rows {
+        None => partitioned.with_statistics(Arc::new(statistics)),
+        // The statistics are of all rows, so for some of them they are bounds only.
+        Some(rows) => partitioned
+            .with_statistics(Arc::new(statistics.to_inexact()))
+            .with_extension(ParquetRowSelection::new(rows.clone())),
+    }
 }
 
 fn file_statistics(table: Table, file: &DataFile) -> Statistics {
@@ -109,9 +140,9 @@ fn file_statistics(table: Table, file: &DataFile) -> Statistics {
 mod tests {
     use super::*;
 
-    fn file(name: &str, size_bytes: u64) -> DataFile {
+    fn file(name: &str, size_bytes: u64) -> FileScan {
         let path = object_store::path::Path::from(name);
-        DataFile {
+        FileScan::whole(DataFile {
             path,
             size_bytes,
             rows: 1,
@@ -119,7 +150,7 @@ mod tests {
             time_min_micros: 0,
             time_max_micros: 0,
             is_in_traces: false,
-        }
+        })
     }
 
     #[test]

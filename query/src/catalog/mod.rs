@@ -6,6 +6,7 @@
 //! so that a plan can later be shipped to another process.
 
 mod tenant_table;
+mod attribute_runs;
 mod files;
 mod hot;
 mod derived;
@@ -23,6 +24,7 @@ use meshlake_schema::Table;
 use meshlake_store::snapshot::Snapshot;
 
 pub use attribute_access::AttributeAccess;
+pub use attribute_runs::AttributeFilterCache;
 pub use only_store::OnlyStore;
 pub use tenant_table::TenantTable;
 

@@ -23,6 +23,7 @@ use datafusion::physical_plan::union::UnionExec;
 use meshlake_schema::Table;
 use meshlake_store::snapshot::{DataFile, HotBatch, Snapshot, TableSnapshot};
 
+use super::attribute_runs::choose_runs;
 use super::columns::query_schema;
 use super::derived::derive_traces;
 use super::files::{FilterUse, scan_files};
@@ -120,7 +121,7 @@ impl TableProvider for TenantTable {
         });
 
         let pruner = Pruner::new(self.table, filters, session)?;
-        let files = self.wanted_files(&pruner)?;
+        let files = choose_runs(self.wanted_files(&pruner)?, filters, session).await?;
         let hot = self.wanted_hot(&pruner, filters)?;
         let mut parts = Vec::with_capacity(2);
         if !files.is_empty() {

@@ -14,7 +14,7 @@ use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use meshlake_store::snapshot::Snapshot;
 
-use crate::catalog::{self, AttributeAccess, CATALOG, OnlyStore, SCHEMA};
+use crate::catalog::{self, AttributeAccess, AttributeFilterCache, CATALOG, OnlyStore, SCHEMA};
 
 use super::capped::capped;
 use super::config::EngineConfig;
@@ -86,6 +86,7 @@ fn session_config(config: &EngineConfig) -> SessionConfig {
         .with_default_catalog_and_schema(CATALOG, SCHEMA)
         .with_create_default_catalog_and_schema(false)
         .with_information_schema(true)
+        .with_extension(Arc::new(AttributeFilterCache::default()))
         .with_target_partitions(config.parallelism.max(1))
         .set_bool("datafusion.execution.enable_recursive_ctes", false)
         .set_usize("datafusion.sql_parser.recursion_limit", NESTING_MAX)

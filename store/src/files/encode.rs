@@ -8,6 +8,7 @@
 //! Limits: row groups hold at most 1,048,576 rows; columns inside lists and maps have no bloom filters.
 
 use bytes::Bytes;
+use meshlake_schema::attribute_filter::{AttributeFilterBuilder, FOOTER_KEY, footer_value};
 use meshlake_schema::{Column, Kind, Table, TableBatch};
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::arrow_writer::{ArrowRowGroupWriterFactory, compute_leaves};
@@ -65,6 +66,9 @@ const NO_DICTIONARY: [&str; 10] = [
 const DELTA_PACKED: [&str; 4] =
     ["time_unix_nano", "duration_nano", "observed_time_unix_nano", "start_time_unix_nano"];
 
+/// The column whose entries are filtered; see `schema/src/attribute_filter.rs`.
+pub(super) const ATTRIBUTES_COLUMN: &str = "attributes";
+
 /// Footer keys: who wrote the rows, and which records they came in.
 pub(super) const KEY_COLLECTOR: &str = "meshlake.collector";
 pub(super) const KEY_LSN_FIRST: &str = "meshlake.lsn_first";
@@ -90,6 +94,7 @@ pub(super) fn encode(
     let parquet_schema = ArrowSchemaConverter::new().convert(schema)?;
     let properties = Arc::new(properties(table, &parquet_schema, origin)?);
     let mut writer = SerializedFileWriter::new(Vec::new(), parquet_schema.root_schema_ptr(), properties)?;
+    let mut filter = AttributeFilterBuilder::default();
     let pages = Pages::default();
     let row_groups = ArrowRowGroupWriterFactory::new(&writer, Arc::clone(schema))
         .with_page_store_factory(Arc::new(pages.clone()));
@@ -100,7 +105,11 @@ pub(super) fn encode(
             let column = gather::Column::new(batches, position)?;
             let mut own_leaves = Vec::new();
             for slice in rows.chunks(SLICE_ROWS) {
-                for (i, leaf) in compute_leaves(field, &column.gather(slice)?)?.iter().enumerate() {
+                let values = column.gather(slice)?;
+                if field.name() == ATTRIBUTES_COLUMN {
+                    filter.push(&values);
+                }
+                for (i, leaf) in compute_leaves(field, &values)?.iter().enumerate() {
                     if own_leaves.len() == i {
                         let next = leaves
                             .next()
@@ -116,10 +125,27 @@ pub(super) fn encode(
         }
         row_group.close()?;
     }
+    if has_attributes(table) {
+        let filter = filter.finish();
+        let place = filter_place(writer.bytes_written(), &filter);
+        writer.write_all(&filter)?;
+        writer.append_key_value_metadata(place);
+    }
     let metadata = writer.finish()?;
     let stats = statistics(table, &metadata).to_string();
     // Finishing has flushed; `into_inner` would write the footer a second time.
     Ok(Encoded { bytes: Bytes::from(std::mem::take(writer.inner_mut())), stats })
+}
+
+/// Whether files of `table` carry attribute filters.
+pub(super) fn has_attributes(table: Table) -> bool {
+    table.columns().iter().any(|column| column.name == ATTRIBUTES_COLUMN)
+}
+
+/// The footer entry for `filter`, which is to be written after `bytes_written` bytes of the file.
+pub(super) fn filter_place(bytes_written: usize, filter: &[u8]) -> KeyValue {
+    let value = footer_value(bytes_written as u64, filter.len() as u64);
+    KeyValue::new(FOOTER_KEY.to_owned(), value)
 }
 
 /// How a file of `table` is written.

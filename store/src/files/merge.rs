@@ -23,6 +23,7 @@ use arrow::array::RecordBatch;
 use arrow::compute::cast;
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
+use meshlake_schema::attribute_filter::AttributeFilterBuilder;
 use meshlake_schema::{Table, TableBatch};
 use parquet::arrow::ArrowSchemaConverter;
 
@@ -41,6 +42,8 @@ pub(crate) struct Merge {
     table: Table,
     rows: SortedRows,
     writer: RowGroups,
+    /// Of tables that have attributes.
+    filter: Option<AttributeFilterBuilder>,
     rows_done: u64,
     /// Of `traces` only: the other tables' rows stay as they are.
     parts: Option<Parts>,
@@ -102,8 +105,9 @@ impl Merge {
         let properties = encode::properties(table, &parquet_schema, rows.origin())?;
         let rows_max = encode::ROW_GROUP_ROWS_MAX;
         let writer = RowGroups::new(rows.schema(), &parquet_schema, properties, rows_max)?;
+        let filter = encode::has_attributes(table).then(AttributeFilterBuilder::default);
         let parts = (table == Table::Traces).then(Parts::default);
-        Ok(Merge { table, rows, writer, rows_done: 0, parts })
+        Ok(Merge { table, rows, writer, filter, rows_done: 0, parts })
     }
 
     /// The records of all inputs.
@@ -120,6 +124,11 @@ impl Merge {
     pub fn step(&mut self) -> Result<Step, FileError> {
         let Some(slice) = self.rows.next_slice()? else { return self.end() };
         self.rows_done += slice.num_rows() as u64;
+        if let (Some(filter), Some(column)) =
+            (&mut self.filter, slice.column_by_name(encode::ATTRIBUTES_COLUMN))
+        {
+            filter.push(column);
+        }
         match &mut self.parts {
             None => self.writer.write(&slice)?,
             Some(parts) => {
@@ -135,6 +144,10 @@ impl Merge {
     fn end(&mut self) -> Result<Step, FileError> {
         if let Some(held) = self.parts.as_mut().map(Parts::end).transpose()?.flatten() {
             self.writer.write(&cast_to(self.rows.schema(), held.rows())?)?;
+        }
+        if let Some(filter) = self.filter.take() {
+            let filter = filter.finish();
+            self.writer.append(&filter, |offset| encode::filter_place(offset, &filter))?;
         }
         let metadata = self.writer.finish()?;
         let rows = u64::try_from(metadata.file_metadata().num_rows()).unwrap_or_default();
@@ -152,7 +165,9 @@ impl Merge {
 mod tests {
     use arrow::array::{Array as _, AsArray as _};
     use arrow::datatypes::TimestampMicrosecondType;
+    use meshlake_schema::attribute_filter::{self, AttributeFilter};
     use parquet::arrow::ArrowWriter;
+    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
     use parquet::arrow::arrow_writer::ArrowWriterOptions;
 
     use super::input::Keys;
@@ -225,6 +240,46 @@ mod tests {
         // What was merged is merged again, with a row of a window of its own beside it.
         let again = [source(Table::Traces, &[MIDNIGHT]), source(Table::Traces, &[MIDNIGHT + 900_000_000])];
         assert_eq!(merge(Table::Traces, again.into()).1.rows, 2);
+    }
+
+    /// The attribute filter that the footer of `file` points to.
+    fn filter_of(file: &Bytes) -> Option<AttributeFilter> {
+        let reader = ParquetRecordBatchReaderBuilder::try_new(file.clone()).expect("a Parquet file");
+        let pairs = reader.metadata().file_metadata().key_value_metadata().expect("footer keys");
+        let pair = pairs.iter().find(|pair| pair.key == attribute_filter::FOOTER_KEY)?;
+        let place = attribute_filter::parse_footer_value(pair.value.as_deref()?);
+        let (offset, length) = place.expect("a place");
+        let bytes = file.slice(offset as usize..(offset + length) as usize);
+        Some(AttributeFilter::parse(&bytes).expect("whole bytes"))
+    }
+
+    /// Test rows have `key` = `value-<row of the file>`: after the merge of files of 7,000 and 3,000 rows,
+    /// 7,000 of them.
+    #[test]
+    fn flushed_and_merged_files_carry_attribute_filters() {
+        for table in [Table::Spans, Table::Logs, Table::Requests, Table::MetricPoints] {
+            let times: Vec<i64> = (0..7_000).map(|i| MIDNIGHT + i).collect();
+            let flushed = encode(table, vec![rows(table, &times)])[0].bytes.clone();
+            let sources = vec![Source::Bytes(flushed.clone()), source(table, &times[..3_000])];
+            let mut merge = Merge::open(table, sources).expect("files of ours");
+            let mut merged = Vec::new();
+            loop {
+                match merge.step().expect("rows merge") {
+                    Step::Part(part) => merged.extend_from_slice(&part),
+                    Step::End(part, _) => break merged.extend_from_slice(&part),
+                }
+            }
+            for file in [flushed, Bytes::from(merged)] {
+                let filter = filter_of(&file).expect("a filter");
+                assert_eq!(filter.run_count(), 1, "{}", table.name());
+                let may_hold = |value: &str| filter.may_hold(0, attribute_filter::entry_hash("key", value));
+                let held = (0..7_000).filter(|i| may_hold(&format!("value-{i}"))).count();
+                let false_positives = (0..7_000).filter(|i| may_hold(&format!("absent-{i}"))).count();
+                assert_eq!(held, 7_000, "{}", table.name());
+                assert!(false_positives < 140, "{}: {false_positives}", table.name());
+            }
+        }
+        assert_eq!(filter_of(&encode(Table::Traces, vec![span_rows(&[MIDNIGHT])])[0].bytes), None);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
 use parquet::errors::{ParquetError, Result};
-use parquet::file::metadata::ParquetMetaData;
+use parquet::file::metadata::{KeyValue, ParquetMetaData};
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::SchemaDescriptor;
@@ -66,6 +66,16 @@ impl RowGroups {
 
     pub fn take_ready(&mut self) -> Vec<u8> {
         std::mem::take(self.writer.inner_mut())
+    }
+
+    /// Writes `bytes` behind the rows so far, which no reader of rows looks at; `place` makes the footer's entry
+    /// of their offset in the file. The group under way ends before.
+    pub fn append(&mut self, bytes: &[u8], place: impl FnOnce(usize) -> KeyValue) -> Result<()> {
+        self.end_group()?;
+        let place = place(self.writer.bytes_written());
+        self.writer.write_all(bytes)?;
+        self.writer.append_key_value_metadata(place);
+        Ok(())
     }
 
     /// Ends the file; its last bytes are then ready.
