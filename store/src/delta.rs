@@ -36,6 +36,7 @@ use url::Url;
 
 use crate::catalog::{Audit, Catalog, CatalogError, Committed, Flushed, Replacement};
 use crate::data_dir::table_path;
+use crate::fail_point::hit;
 use crate::group::Lsn;
 use crate::snapshot::DataFile;
 use change::{Change, Standing, TAG_IN_TRACES};
@@ -122,7 +123,15 @@ impl DeltaCatalog {
         let millis = self.clock.now().micros().div_euclid(1_000);
         let entry = seal::seal(change.entry(table, &self.app_id(table), millis).get_bytes()?);
         let entry = CommitOrBytes::LogBytes(entry);
-        self.log_store(table).write_commit_entry(loaded.version + 1, entry, Default::default()).await
+        let point = |name| {
+            hit(name).map_err(|cause| TransactionError::LogStoreError {
+                msg: name.to_owned(),
+                source: cause.into(),
+            })
+        };
+        point("before_commit")?;
+        self.log_store(table).write_commit_entry(loaded.version + 1, entry, Default::default()).await?;
+        point("after_commit")
     }
 
     /// Puts `change` into the log, once, whatever becomes of the single attempts.

@@ -32,6 +32,7 @@ use tokio::task::{JoinError, spawn_blocking};
 use crate::buffer::{Buffer, Prefix};
 use crate::catalog::{Audit, Catalog, CatalogError, Committed, Flushed, NewFile, Replacement};
 use crate::disk::is_storage_full;
+use crate::fail_point::hit;
 use crate::files::{EncodedFile, FileError, Files, Origin};
 use crate::group::Lsn;
 
@@ -277,6 +278,7 @@ impl Flusher {
             let (rest, encoded) = flatten(encoded.await).map_err(encode)?;
             let Some(EncodedFile { new, bytes }) = encoded else { return Ok(()) };
             files = rest;
+            hit("before_parquet_put").map_err(|error| encode(error.to_string()))?;
             let put = self.store.put_opts(
                 &new.file.path,
                 PutPayload::from(bytes),
@@ -284,6 +286,7 @@ impl Flusher {
             );
             put.await.map_err(|cause| FlushError::Put { table: table.name(), cause })?;
             written.push(new);
+            hit("after_parquet_put").map_err(|error| encode(error.to_string()))?;
         }
     }
 

@@ -39,6 +39,7 @@ mod space;
 pub mod writer;
 pub mod wal;
 pub mod disk;
+mod fail_point;
 pub mod snapshot;
 pub mod group;
 #[cfg(test)]

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use meshlake_schema::LatencyHistogram;
 
+use crate::fail_point::hit;
 use crate::group::{AppendError, Group, Lsn};
 use crate::wal::{Wal, WalStats};
 
@@ -245,7 +246,10 @@ impl WriterLoop {
         if let Ok(lsn) = result {
             (self.publish)(lsn, job.group);
         }
+        // Nothing can fail here, only die or wait.
+        let _ = hit("before_ack");
         (job.done)(result);
+        let _ = hit("after_ack");
     }
 
     fn rest(&self) {

@@ -103,14 +103,32 @@ impl Server {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    async fn wait_ready(&self) -> Result<()> {
+    async fn wait_ready(&mut self) -> Result<()> {
         let url = format!("http://{}/readyz", self.addresses.admin);
         let ready = async {
             while request("GET", &url, &[], Bytes::new()).await.map_or(0, |(status, _)| status) != 200 {
+                ensure!(self.is_alive(), "the server ended before it was ready");
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
+            Ok(())
         };
-        tokio::time::timeout(START_TIMEOUT, ready).await.context("the server did not become ready in time")
+        tokio::time::timeout(START_TIMEOUT, ready).await.context("the server did not become ready in time")?
+    }
+
+    /// True when the process ends by itself before `timeout` is over.
+    pub async fn dies_within(mut self, timeout: Duration) -> Result<bool> {
+        match tokio::time::timeout(timeout, self.child.wait()).await {
+            Ok(status) => status.map(|_| true).context("wait for the server"),
+            Err(_) => Ok(false),
+        }
+    }
+
+    /// Fails unless the server says that it is ready.
+    pub async fn check_ready(&self) -> Result<()> {
+        let url = format!("http://{}/readyz", self.addresses.admin);
+        let (status, body) = request("GET", &url, &[], Bytes::new()).await?;
+        ensure!(status == 200, "/readyz: {status} {}", String::from_utf8_lossy(&body));
+        Ok(())
     }
 
     /// SIGKILL, as a crash does it; returns when the process is gone.
@@ -180,7 +198,7 @@ impl Server {
 impl Starting {
     /// Waits until the server is ready.
     pub async fn ready(self) -> Result<Server> {
-        let server = self.listening().await?;
+        let mut server = self.listening().await?;
         server.wait_ready().await?;
         Ok(server)
     }

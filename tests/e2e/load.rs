@@ -172,6 +172,8 @@ struct Answers {
     acked: [AtomicU32; SENDERS.len()],
     /// From now on the server may fail.
     server_may_fail: AtomicBool,
+    /// From now on the server may go away; what it refuses before is sent again.
+    server_may_die: AtomicBool,
     /// From now on no request is begun.
     is_enough: AtomicBool,
 }
@@ -253,6 +255,11 @@ impl Load {
         self.answers.server_may_fail.store(true, Ordering::Release);
     }
 
+    /// Says that the server goes away by itself at some time; senders go on until it does.
+    pub fn expect_death(&self) {
+        self.answers.server_may_die.store(true, Ordering::Release);
+    }
+
     /// Lets every sender end its request and no more.
     pub fn stop(&self) {
         self.answers.is_enough.store(true, Ordering::Release);
@@ -298,8 +305,9 @@ async fn send(
     pace: Duration,
 ) -> Result<()> {
     let may_fail = || answers.server_may_fail.load(Ordering::Acquire);
+    let may_be_gone = || may_fail() || answers.server_may_die.load(Ordering::Acquire);
     let mut client = match Client::connect(first.sender().transport, &addresses).await {
-        Err(_) if may_fail() => return Ok(()),
+        Err(_) if may_be_gone() => return Ok(()),
         client => client?,
     };
     let (begun, acked) =
@@ -316,7 +324,8 @@ async fn send(
                     tokio::time::sleep(pause).await;
                 }
             }
-            Answer::Refused | Answer::Gone(_) if may_fail() => return Ok(()),
+            Answer::Gone(_) if may_be_gone() => return Ok(()),
+            Answer::Refused if may_fail() => return Ok(()),
             Answer::Refused => tokio::time::sleep(REFUSED_DELAY).await,
             Answer::Gone(error) => return Err(error.context("the server went away by itself")),
         }

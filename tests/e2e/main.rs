@@ -6,6 +6,7 @@ mod disk_full;
 mod maintain;
 mod durability;
 mod envoy;
+mod fail_points;
 mod power_cut;
 mod readers;
 mod refusals;

@@ -29,6 +29,12 @@ pub struct Witness {
 }
 
 impl Witness {
+    /// A witness of a copy of the data directory, which from now on has a history of its own.
+    pub fn of_copy(&self) -> Witness {
+        assert!(self.last.is_none(), "the last load has been checked");
+        Witness { loads: self.loads, settled: self.settled.clone(), ..Witness::default() }
+    }
+
     /// Records that are known to be stored.
     pub fn records_settled(&self, signal: Signal) -> u64 {
         let settled = self.settled.iter().filter(|((of, _), _)| *of == signal);

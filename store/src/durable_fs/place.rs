@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use object_store::{Error, PutPayload, PutResult, Result};
 
 use crate::disk::{Disk, DiskFile, EntryKind};
+use crate::fail_point::hit;
 
 /// Makes the names of staged files differ within the process; leftovers of earlier ones are removed by
 /// [`settle`] or skipped over.
@@ -70,6 +71,7 @@ pub(super) fn place(
     create: bool,
 ) -> Result<PutResult> {
     file.sync_all().map_err(|error| refused("sync", staged, &error))?;
+    hit("before_rename").map_err(|error| refused("link", destination, &error))?;
     if !create {
         disk.rename(staged, destination).map_err(|error| refused("rename", staged, &error))?;
         return sync_parent(disk, destination).map(|()| PutResult { e_tag: None, version: None });
@@ -96,7 +98,10 @@ pub(super) fn make_parents(disk: &dyn Disk, destination: &FsPath) -> Result<()> 
 
 pub(super) fn sync_parent(disk: &dyn Disk, path: &FsPath) -> Result<()> {
     let parent = path.parent().unwrap_or(FsPath::new("/"));
-    disk.sync_dir(parent).map_err(|error| refused("sync directory", parent, &error))
+    let synced = hit("before_directory_sync").and_then(|()| disk.sync_dir(parent));
+    synced
+        .and_then(|()| hit("after_directory_sync"))
+        .map_err(|error| refused("sync directory", parent, &error))
 }
 
 /// Brings `dir` and what is below it into a state that survives: staged files go (how many is returned),

@@ -29,6 +29,7 @@ use object_store::path::Path;
 use thiserror::Error;
 
 use crate::catalog::{CatalogError, Cause, NewFile, Replacement};
+use crate::fail_point::hit;
 use crate::flush::Flusher;
 use crate::snapshot::DataFile;
 use crate::space::Space;
@@ -207,8 +208,8 @@ impl Shared {
             }
         };
         let replacement = Replacement { removed: inputs, added, cause: Cause::Compact };
-        match self.flusher.replace(table, &replacement).await {
-            Ok(_) => {
+        match self.swap(table, &replacement).await {
+            Ok(()) => {
                 merging.done(&replacement);
                 Ok(())
             }
@@ -220,6 +221,15 @@ impl Shared {
                 Err(error.into())
             }
         }
+    }
+
+    async fn swap(&self, table: Table, replacement: &Replacement) -> Result<(), CatalogError> {
+        let (table_name, reason) = (table.name(), |error: std::io::Error| error.to_string());
+        hit("before_merge_swap")
+            .map_err(|error| CatalogError::NotCommitted { table: table_name, reason: reason(error) })?;
+        self.flusher.replace(table, replacement).await?;
+        hit("after_merge_swap")
+            .map_err(|error| CatalogError::Unknown { table: table_name, reason: reason(error) })
     }
 
     /// Files that no pass should touch again; they are read as before.
@@ -269,6 +279,10 @@ impl Shared {
 
     async fn vacuum(&self) -> Result<(), MaintainError> {
         for table in Table::ALL {
+            hit("before_vacuum").map_err(|error| CatalogError::Unreadable {
+                table: table.name(),
+                reason: error.to_string(),
+            })?;
             let audit = self.flusher.audit(table).await?;
             let vacuumed =
                 vacuum::vacuum(self.flusher.store().as_ref(), table, &audit, self.now_micros()).await;

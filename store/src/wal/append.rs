@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::disk::{Disk, is_storage_full};
+use crate::fail_point::hit;
 use crate::group::{AppendError, Group, Lsn};
 use crate::wal::cut::{Fate, SealedSegment, Shared, WalCutter, WalStats};
 use crate::wal::format::{RECORDS_START, RowCounts, SegmentHeader, VOIDS_MAX, Void, VoidReason};
@@ -202,12 +203,15 @@ impl Wal {
     fn write(&mut self, stored: StoredTables, lsn: Lsn) -> std::io::Result<()> {
         let record_bytes = self.record.bytes().len() as u64;
         let segment = self.active.as_mut().expect("place() has just made room");
+        hit("before_wal_write")?;
         segment.write(&mut self.record, stored, lsn, self.durable_lsn, &self.rows)?;
+        hit("before_wal_sync")?;
         let start = Instant::now();
         let synced = segment.sync();
         self.totals.sync_time += start.elapsed();
         self.totals.syncs += 1;
         synced?;
+        hit("after_wal_sync")?;
         self.totals.records += 1;
         self.totals.bytes += record_bytes;
         Ok(())
@@ -230,7 +234,10 @@ impl Wal {
             false => None,
         };
         let disk = self.shared.disk.as_ref();
+        let path = self.shared.layout.segment(header.first_lsn);
+        hit("before_seal").map_err(WalError::io("seal before", &path))?;
         let segment = Segment::create(disk, &self.shared.layout, header, size_bytes, spare)?;
+        hit("after_seal").map_err(WalError::io("seal before", &path))?;
         self.epoch = self.epoch.wrapping_add(1);
         self.voids.clear();
         if let Some(full) = self.active.replace(segment) {

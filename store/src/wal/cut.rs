@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::disk::Disk;
+use crate::fail_point::hit;
 use crate::group::Lsn;
 use crate::wal::segment::{Layout, WalError};
 
@@ -135,6 +136,7 @@ impl Shared {
     /// Takes the oldest segment out of the log, durably.
     fn dispose(&self, segment: &SealedSegment) -> Result<(), WalError> {
         let path = self.layout.segment(segment.first_lsn);
+        hit("before_cut").map_err(WalError::io("cut", &path))?;
         let spare = self.is_wanted_as_spare(segment).then(|| self.layout.spare(segment.first_lsn));
         let target = match segment.fate {
             Fate::Quarantine => Some(self.layout.quarantined(segment.first_lsn)),
@@ -152,6 +154,7 @@ impl Shared {
         state.stats.bytes = state.stats.bytes.saturating_sub(segment.size_bytes);
         state.stats.segments = state.stats.segments.saturating_sub(1);
         drop(state);
+        hit("after_cut").map_err(WalError::io("sync the cut of", &path))?;
         if segment.fate == Fate::Quarantine {
             let dir = &self.layout.quarantine;
             disk.sync_dir(dir).map_err(WalError::io("sync", dir))?;
