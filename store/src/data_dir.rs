@@ -90,14 +90,22 @@ pub(crate) fn prepare(disk: &dyn Disk, root: &Path) -> Result<u128, DataDirError
     }
     // What a killed predecessor made may not be durable yet.
     sync_dir_and_parents(disk, root).map_err(io("sync", "the directory"))?;
-    match read(disk, &root.join(COLLECTOR_ID_FILE)) {
-        Ok(text) => parse_collector_id(&text)
-            .ok_or_else(|| DataDirError::CollectorId { path: root.to_owned(), text: text.clone() }),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
+    match read_collector_id(disk, root) {
+        Err(DataDirError::Io { cause, .. }) if cause.kind() == ErrorKind::NotFound => {
             make_collector_id(disk, root).map_err(io("write", COLLECTOR_ID_FILE))
         }
-        Err(error) => Err(io("read", COLLECTOR_ID_FILE)(error)),
+        read => read,
     }
+}
+
+/// The collector id of a data directory that has one.
+///
+/// # Errors
+/// [`DataDirError::Io`] of kind `NotFound` when it has none yet.
+pub(crate) fn read_collector_id(disk: &dyn Disk, root: &Path) -> Result<u128, DataDirError> {
+    let text = read(disk, &root.join(COLLECTOR_ID_FILE));
+    let text = text.map_err(DataDirError::io(root, "read", COLLECTOR_ID_FILE))?;
+    parse_collector_id(&text).ok_or_else(|| DataDirError::CollectorId { path: root.to_owned(), text })
 }
 
 /// Where a table lies, relative to the data directory.

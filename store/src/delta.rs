@@ -12,6 +12,7 @@
 //! be called on a multi-thread tokio runtime, which the library's engine blocks a thread of.
 
 mod change;
+mod inspect;
 mod seal;
 
 use std::sync::Arc;
@@ -40,6 +41,8 @@ use crate::fail_point::hit;
 use crate::group::Lsn;
 use crate::snapshot::DataFile;
 use change::{Change, Standing, TAG_IN_TRACES};
+
+pub(crate) use inspect::TableLog;
 
 /// Others (compaction by hand, another engine) may commit between our read and our put; so often in a row
 /// means that they are many, and the flush's own back-off is the better wait.

@@ -10,6 +10,7 @@
 //! threads is a bug waiting. Paths are those of the real file system. Limits: no permissions, no symbolic
 //! links, no memory maps; directories hold files that are few enough to be listed at once.
 
+pub(crate) mod read_only;
 #[doc(hidden)]
 pub mod sim;
 

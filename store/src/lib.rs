@@ -23,6 +23,7 @@
 //! order data meets them, seen from outside; imports point only down the list.
 
 mod store;
+pub mod inspect;
 mod status;
 mod reader;
 mod schedule;

@@ -8,6 +8,7 @@ mod maintain;
 mod full;
 mod simulated;
 mod golden;
+mod inspect;
 
 use std::fs;
 use std::path::Path;

@@ -18,6 +18,7 @@
 #[cfg(test)]
 mod log_tests;
 pub mod append;
+pub mod inspect;
 pub mod recover;
 pub mod scan;
 pub mod cut;

@@ -33,6 +33,10 @@ use crate::wal::segment::{
 #[derive(Debug)]
 pub struct Replayed {
     pub lsn: Lsn,
+    /// First LSN of the segment that holds it.
+    pub segment: Lsn,
+    /// Bytes of the record, header included.
+    pub bytes: u64,
     pub batches: Vec<TableBatch>,
     pub requests: Vec<RequestEntry>,
 }
@@ -282,7 +286,8 @@ impl<'a> LogReader<'a> {
         self.in_use.insert(index);
         self.recovery.records += 1;
         self.recovery.durable_lsn = lsn;
-        (self.replay)(Replayed { lsn, batches: group.batches, requests: group.requests });
+        let (segment, bytes) = (self.files[index].first_lsn, header.record_bytes());
+        (self.replay)(Replayed { lsn, segment, bytes, batches: group.batches, requests: group.requests });
         Ok(())
     }
 

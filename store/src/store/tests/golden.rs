@@ -34,7 +34,7 @@ impl Clock for NoonOfThatDay {
     }
 }
 
-fn golden() -> PathBuf {
+pub(super) fn golden() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/format-1/data")
 }
 
@@ -187,7 +187,7 @@ async fn check(
     assert_eq!(lines(&hot, &columns), want(in_memory), "{} in the log", table.name());
 }
 
-fn copy_dir(from: &Path, to: &Path) {
+pub(super) fn copy_dir(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("create");
     for entry in fs::read_dir(from).expect("the directory is readable") {
         let entry = entry.expect("readable");
