@@ -22,6 +22,8 @@ pub enum Command {
     Sql(SqlArgs),
     /// Merge the files of every window, drop old rows and delete unused files, now.
     Maintain(ServeArgs),
+    /// Show what a data directory holds: log, tables, watermarks, damage. Changes nothing.
+    Inspect(InspectArgs),
     /// Check the configuration and print it as it would be used.
     CheckConfig(ServeArgs),
 }
@@ -67,4 +69,16 @@ pub struct SqlArgs {
     /// Tenant to ask for.
     #[arg(long, default_value = "default")]
     pub tenant: String,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct InspectArgs {
+    #[command(flatten)]
+    pub serve: ServeArgs,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Show every window of every table, not only the newest.
+    #[arg(long)]
+    pub windows: bool,
 }

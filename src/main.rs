@@ -3,6 +3,7 @@
 //! Modules are listed so that imports point only down the list.
 
 mod sql;
+mod inspect;
 mod maintain;
 mod serve;
 mod demo;
@@ -10,6 +11,7 @@ mod admin;
 mod telemetry;
 mod config;
 mod cli;
+mod rfc3339;
 
 use std::process::ExitCode;
 
@@ -52,6 +54,11 @@ fn dispatch(command: Command) -> Result<()> {
             "warn".clone_into(&mut config.telemetry.log);
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
             runtime.block_on(maintain::run(&config))
+        }
+        Command::Inspect(args) => {
+            let config = load(&args.serve)?;
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+            runtime.block_on(inspect::run(&config, &args))
         }
         Command::CheckConfig(args) => {
             let config = load(&args)?;

@@ -1,4 +1,4 @@
-//! Times as the APIs take them: RFC 3339 in UTC, whole seconds.
+//! Times as the APIs take them and people read them: RFC 3339 in UTC, whole seconds.
 //!
 //! Twenty lines instead of a date library, which the binary has no other use for.
 //! Source of the calendar: Howard Hinnant, "chrono-compatible low-level date algorithms", `civil_from_days`.

@@ -15,7 +15,6 @@ mod access_log;
 mod proxy_identity;
 mod pace;
 mod truth;
-mod rfc3339;
 mod model;
 mod mesh;
 mod random;

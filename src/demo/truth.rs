@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use super::mesh::{DATABASE, EXTERNAL, Instance, Mesh, QUEUE};
 use super::model::{AppSpan, Attempt, Call, Callee, Fate, Observation, Visit};
-use super::rfc3339;
+use crate::rfc3339;
 
 /// Name of the callers that nothing identifies. Their node belongs to the one they call, `client@callee`,
 /// because one node for all unknown callers would join what has nothing to do with each other.

@@ -1,9 +1,11 @@
 //! The commands beside `run` and `demo`: what they print, and how they fail.
 
 use anyhow::{Context as _, Result};
+use prost::Message as _;
 use tokio::process::Command;
 
-use crate::harness::{BINARY, Server};
+use crate::harness::{BINARY, Server, request};
+use crate::payloads::{span, traces};
 
 /// Exit code, standard output and standard error of one command.
 async fn meshlake(arguments: &[&str]) -> Result<(Option<i32>, String, String)> {
@@ -61,5 +63,42 @@ async fn check_config_prints_what_would_be_used() -> Result<()> {
     let printed: toml::Table = out.parse()?;
     assert_eq!(printed["query"]["rows_max"].as_integer(), Some(7));
     assert_eq!(printed["admin"]["http"].as_str(), Some("127.0.0.1:7071"), "defaults are printed too");
+    Ok(())
+}
+
+/// Beside a server: the counts are what was sent, and the server does not notice.
+#[tokio::test(flavor = "multi_thread")]
+async fn inspect_shows_a_directory_in_use_as_text_and_as_json() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let data = dir.path().join("data");
+    let server = Server::start(&data).await?;
+    let url = format!("http://{}/v1/traces", server.addresses.otlp_http);
+    let body = traces("inspected", (0..7).map(span).collect()).encode_to_vec();
+    let (status, _) =
+        request("POST", &url, &[("content-type", "application/x-protobuf")], body.into()).await?;
+    assert_eq!(status, 200);
+    let data = data.to_str().context("the temporary path is UTF-8")?;
+
+    let (code, out, said) = meshlake(&["inspect", "--data-dir", data, "--json"]).await?;
+    assert_eq!((code, said.as_str()), (Some(0), ""));
+    let shown: serde_json::Value = serde_json::from_str(&out)?;
+    assert!(shown["pid"].is_u64(), "{out}");
+    assert_eq!(shown["findings"], serde_json::json!([]), "{out}");
+    assert_eq!(shown["wal"]["segments"][0]["rows"]["spans"], 7, "{out}");
+    assert_eq!(shown["tables"][0]["table"], "spans", "{out}");
+
+    let (code, out, _) = meshlake(&["inspect", "--data-dir", data]).await?;
+    assert_eq!(code, Some(0));
+    assert!(out.starts_with(&format!("data directory  {data}, process ")), "{out}");
+    for line in ["write-ahead log: 1 records", "tables", "watermarks", "windows"] {
+        assert!(out.lines().any(|printed| printed == line), "{line} in\n{out}");
+    }
+    assert!(out.contains("spans 7"), "{out}");
+
+    assert_eq!(server.number("SELECT count(*) FROM spans").await?, 7);
+    assert_eq!(server.terminate().await?, Some(0));
+    let (code, out, said) = meshlake(&["inspect", "--data-dir", "/nonexistent"]).await?;
+    assert_eq!((code, out.as_str()), (Some(1), ""));
+    assert_eq!(said, "meshlake: there is no data directory /nonexistent\n");
     Ok(())
 }

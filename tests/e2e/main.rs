@@ -7,6 +7,7 @@ mod maintain;
 mod durability;
 mod envoy;
 mod fail_points;
+mod interop;
 mod power_cut;
 mod readers;
 mod refusals;
