@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use futures::future::try_join_all;
+use futures::future::join_all;
 use meshlake_schema::{Clock, Table};
 use object_store::ObjectStore;
 use thiserror::Error;
@@ -299,7 +299,9 @@ impl Parts {
     /// Reads the tables, then replays the log above them, then opens the log above both.
     async fn recover(self) -> Result<Recovery, StoreError> {
         let Parts { disk, store, catalog, collector_id, wal_config, buffer_bytes_max } = self;
-        let committed = try_join_all(Table::ALL.map(|table| catalog.load(table))).await?;
+        // All to their end, also when one fails: the library's engine panics when its work is dropped.
+        let committed = join_all(Table::ALL.map(|table| catalog.load(table))).await;
+        let committed = committed.into_iter().collect::<Result<Vec<_>, _>>()?;
         let committed = committed.try_into().expect("one answer per table");
         let buffer = Arc::new(Buffer::new(committed));
         let cutter: Arc<OnceLock<WalCutter>> = Arc::default();
