@@ -5,22 +5,17 @@
 //! Spans and logs, small and large requests, HTTP and gRPC are mixed, so that one record of the log holds
 //! several tables and several requests, and the tables have different watermarks.
 
-use std::error::Error as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail, ensure};
-use hyper::body::Bytes;
-use opentelemetry_proto::tonic::collector::logs::v1::logs_service_client::LogsServiceClient;
-use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
+use anyhow::{Context as _, Result, ensure};
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::trace::v1::Span;
-use prost::Message as _;
 use tokio::task::JoinHandle;
-use tonic::transport::{Channel, Endpoint};
 
-use crate::harness::{Addresses, HttpClient, http_client, request_with};
+use crate::client::{Answer, Client, Transport};
+use crate::harness::Addresses;
 use crate::long_form::Random;
 use crate::payloads::{logs, now_nanos, string, traces};
 
@@ -30,8 +25,6 @@ const REFUSED_DELAY: Duration = Duration::from_millis(5);
 
 /// No fault may keep a sender waiting for longer; a slow machine takes a tenth of it.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
-
-const PROTOBUF: (&str, &str) = ("content-type", "application/x-protobuf");
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Signal {
@@ -56,19 +49,6 @@ impl Signal {
             Signal::Logs => "logs",
         }
     }
-
-    fn http_path(self) -> &'static str {
-        match self {
-            Signal::Spans => "/v1/traces",
-            Signal::Logs => "/v1/logs",
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Transport {
-    Http,
-    Grpc,
 }
 
 /// What one sender sends, over and over.
@@ -288,15 +268,6 @@ fn service(load: u32) -> String {
     format!("load-{load}")
 }
 
-/// What a request was answered.
-enum Answer {
-    Acked,
-    /// Come back later: nothing was stored.
-    Refused,
-    /// No answer came.
-    Gone(anyhow::Error),
-}
-
 async fn send(
     first: Request,
     started_nanos: u64,
@@ -315,7 +286,7 @@ async fn send(
     let mut request = first;
     while !answers.is_enough.load(Ordering::Acquire) {
         begun.store(request.sequence + 1, Ordering::Release);
-        match client.export(request, started_nanos).await? {
+        match export(&mut client, request, started_nanos).await? {
             Answer::Acked => {
                 request.sequence += 1;
                 acked.store(request.sequence, Ordering::Release);
@@ -333,77 +304,18 @@ async fn send(
     Ok(())
 }
 
-/// One sender's connection.
-enum Client {
-    Http { client: HttpClient, base: String },
-    Grpc { spans: TraceServiceClient<Channel>, logs: LogsServiceClient<Channel> },
-}
-
-impl Client {
-    async fn connect(transport: Transport, addresses: &Addresses) -> Result<Client> {
-        if transport == Transport::Http {
-            let base = format!("http://{}", addresses.otlp_http);
-            return Ok(Client::Http { client: http_client(), base });
+/// # Errors
+/// As [`Client::export_spans`].
+async fn export(client: &mut Client, request: Request, started_nanos: u64) -> Result<Answer> {
+    let (service, indices) = (service(request.load), 0..request.records());
+    match request.signal() {
+        Signal::Spans => {
+            let spans = indices.map(|index| request.span(started_nanos, index)).collect();
+            client.export_spans(traces(&service, spans)).await
         }
-        let endpoint = Endpoint::from_shared(format!("http://{}", addresses.otlp_grpc))?;
-        let channel = endpoint.connect().await.context("connect to OTLP/gRPC")?;
-        Ok(Client::Grpc {
-            spans: TraceServiceClient::new(channel.clone()),
-            logs: LogsServiceClient::new(channel),
-        })
-    }
-
-    /// # Errors
-    /// An answer that is neither an acknowledgement in full nor a refusal that passes.
-    async fn export(&mut self, request: Request, started_nanos: u64) -> Result<Answer> {
-        let service = service(request.load);
-        let indices = 0..request.records();
-        let spans = || {
-            let spans = indices.clone().map(|index| request.span(started_nanos, index));
-            traces(&service, spans.collect())
-        };
-        let records = || {
-            let records = indices.clone().map(|index| request.log_record(started_nanos, index));
-            logs(&service, records.collect())
-        };
-        match (self, request.signal()) {
-            (Client::Http { client, base }, signal) => {
-                let body = match signal {
-                    Signal::Spans => spans().encode_to_vec(),
-                    Signal::Logs => records().encode_to_vec(),
-                };
-                let url = format!("{base}{}", signal.http_path());
-                http_answer(request_with(client, "POST", &url, &[PROTOBUF], body.into()).await)
-            }
-            (Client::Grpc { spans: client, .. }, Signal::Spans) => {
-                let reply = client.export(spans()).await;
-                grpc_answer(reply.map(|reply| reply.into_inner().partial_success.is_none()))
-            }
-            (Client::Grpc { logs: client, .. }, Signal::Logs) => {
-                let reply = client.export(records()).await;
-                grpc_answer(reply.map(|reply| reply.into_inner().partial_success.is_none()))
-            }
+        Signal::Logs => {
+            let records = indices.map(|index| request.log_record(started_nanos, index)).collect();
+            client.export_logs(logs(&service, records)).await
         }
-    }
-}
-
-fn http_answer(answer: Result<(u16, Bytes)>) -> Result<Answer> {
-    match answer {
-        // Without a partial_success the reply has no field at all.
-        Ok((200, reply)) if reply.is_empty() => Ok(Answer::Acked),
-        Ok((503, _)) => Ok(Answer::Refused),
-        Ok((status, reply)) => bail!("HTTP {status}: {}", String::from_utf8_lossy(&reply)),
-        Err(error) => Ok(Answer::Gone(error)),
-    }
-}
-
-fn grpc_answer(answer: Result<bool, tonic::Status>) -> Result<Answer> {
-    match answer {
-        Ok(true) => Ok(Answer::Acked),
-        Ok(false) => bail!("a partial success, of records that are all valid"),
-        // A status that the server sent has no source; the transport's has.
-        Err(status) if status.source().is_some() => Ok(Answer::Gone(status.into())),
-        Err(status) if status.code() == tonic::Code::Unavailable => Ok(Answer::Refused),
-        Err(status) => Err(status.into()),
     }
 }

@@ -14,6 +14,7 @@ mod refusals;
 mod slow_disk;
 mod witness;
 mod load;
+mod client;
 mod long_form;
 mod answers;
 mod payloads;

@@ -5,6 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use bytes::Bytes;
 use meshlake_schema::{Clock, Table, TableBatch, UnixNanos};
+use meshlake_store::disk::Disk as _;
 use meshlake_store::disk::sim::SimDisk;
 use meshlake_store::wal::{Recovery, Wal, WalConfig};
 use meshlake_store::writer::WriterThread;
@@ -89,6 +90,7 @@ impl TestLog {
     pub(crate) fn start() -> TestLog {
         let disk = SimDisk::default();
         let config = WalConfig { dir: PathBuf::from("wal"), collector_id: [7; 16], segment_bytes: 1 << 20 };
+        disk.create_dir_all(&config.dir.join("0")).expect("a new disk");
         let wal = Wal::open(Arc::new(disk.clone()), config, Recovery::default(), 1).expect("open the log");
         let shared = Arc::new(Shared::default());
         let publishing = Arc::clone(&shared);
