@@ -5,7 +5,7 @@
 //! watermark tells them apart; the buffer never joins two batches across it. The rows are made while the scan
 //! is planned, and only for a table that the query really reads. Limits: all new batches are derived from,
 //! whatever the query's times; only a trace id asked for is looked at first, which makes a look-up a
-//! comparison per buffered span (400,000 of them: some 20 ms less).
+//! comparison per buffered span.
 
 use arrow::array::{AsArray, RecordBatch, StringArray};
 use arrow::compute::filter_record_batch;
