@@ -112,8 +112,9 @@ impl Maintenance {
         Maintenance { shared: Arc::new(shared) }
     }
 
-    /// One whole pass: drops what is too old, merges until nothing is left to merge, deletes what is unused.
-    /// Waits for a pass that runs already.
+    /// One whole pass: drops what is too old, deletes what is unused, and merges last, because under load there
+    /// may always be more to merge: one round of what is due, or all that there is. Waits for a pass that runs
+    /// already.
     ///
     /// cancel: what was committed stays; a merge under way is thrown away.
     ///
@@ -122,8 +123,8 @@ impl Maintenance {
     pub async fn run(&self, effort: Effort) -> Result<(), MaintainError> {
         let _pass = self.shared.pass.lock().await;
         self.shared.retain().await?;
-        self.shared.compact(effort).await?;
-        self.shared.vacuum().await
+        self.shared.vacuum().await?;
+        self.shared.compact(effort).await
     }
 
     /// What the pass that runs has done so far.
@@ -152,7 +153,7 @@ impl Shared {
         Arc::clone(&tables[usize::from(table.id())].files)
     }
 
-    /// Merges round by round: what one round made, the next may merge again.
+    /// Merges what is due in one round; or round by round, for what one has made the next may merge again.
     async fn compact(&self, effort: Effort) -> Result<(), MaintainError> {
         loop {
             let mut jobs: Vec<(Table, Vec<DataFile>)> = Vec::new();
@@ -171,6 +172,9 @@ impl Shared {
                     return Ok(());
                 }
                 self.merge(table, files).await?;
+            }
+            if effort == Effort::Due {
+                return Ok(());
             }
         }
     }
