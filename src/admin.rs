@@ -78,11 +78,16 @@ fn collector_metrics(page: &mut Page, stats: &CollectorStats) {
     );
     for totals in &stats.records {
         let (signal, source) = (("signal", totals.signal.name()), ("source", totals.source.name()));
-        let events = [("received", totals.tally.received), ("accepted", totals.tally.accepted)];
+        let tally = &totals.tally;
+        let events = [
+            ("received", tally.received),
+            ("accepted", tally.accepted),
+            ("deduplicated", tally.deduplicated),
+        ];
         for (event, count) in events {
             page.sample("meshlake_records_total", &[signal, source, ("event", event)], count);
         }
-        for (reason, count) in &totals.tally.rejected {
+        for (reason, count) in &tally.rejected {
             let labels = [signal, source, ("event", "rejected"), ("reason", reason.name())];
             page.sample("meshlake_records_total", &labels, count);
         }

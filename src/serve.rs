@@ -18,11 +18,12 @@ use meshlake_query::{Engine, EngineConfig};
 use meshlake_schema::{Clock, SystemClock};
 use meshlake_store::{Store, StoreConfig, StoreStatus};
 use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{Signal as UnixSignal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::admin::{self, AdminState};
 use crate::cli::DemoArgs;
-use crate::config::Config;
+use crate::config::{Config, ConfigProblems};
 use crate::demo::{self, DemoOptions};
 use crate::telemetry;
 
@@ -36,12 +37,12 @@ const COLLECTOR_STOP_DEADLINE: Duration = Duration::from_secs(5);
 /// DataFusion plans recursively; its threads get the stack of a main thread instead of tokio's 2 MiB.
 const QUERY_STACK_BYTES: usize = 8 * 1024 * 1024;
 
-/// Serves until SIGTERM or Ctrl-C.
+/// Serves until SIGTERM or Ctrl-C. On SIGHUP the configuration is taken from `reload`.
 ///
 /// # Errors
 /// A port is taken, the data directory cannot be used, or a part fails to start or stop.
-pub fn run(config: &Config) -> Result<()> {
-    with_server(config, |_, mut stop| async move {
+pub fn run(config: Config, reload: impl Fn() -> Result<Config, ConfigProblems>) -> Result<()> {
+    with_server(config, reload, |_, mut stop| async move {
         stop.wait_for(|stopped| *stopped).await.ok();
         Ok(())
     })
@@ -51,9 +52,13 @@ pub fn run(config: &Config) -> Result<()> {
 ///
 /// # Errors
 /// As [`run`]; also when the mesh could not send everything it counted.
-pub fn demo(config: &Config, args: &DemoArgs) -> Result<()> {
+pub fn demo(
+    config: Config,
+    reload: impl Fn() -> Result<Config, ConfigProblems>,
+    args: &DemoArgs,
+) -> Result<()> {
     let args = args.clone();
-    with_server(config, |addresses, mut stop| async move {
+    with_server(config, reload, |addresses, mut stop| async move {
         let seed = args.seed.unwrap_or_else(|| SystemClock.now().0.unsigned_abs());
         println!(
             "\n  demo mesh     seed {seed}, {} requests/s; look at http://{}/",
@@ -131,28 +136,38 @@ fn runtimes() -> Result<(Runtime, Runtime)> {
 }
 
 /// Starts everything, runs `work` beside it until it ends or a signal comes, stops everything.
-fn with_server<F, W>(config: &Config, work: F) -> Result<()>
+fn with_server<F, W>(
+    config: Config,
+    reload: impl Fn() -> Result<Config, ConfigProblems>,
+    work: F,
+) -> Result<()>
 where
     F: FnOnce(Addresses, watch::Receiver<bool>) -> W,
     W: Future<Output = Result<()>> + Send + 'static,
 {
-    let sockets = Sockets::bind(config)?;
+    let sockets = Sockets::bind(&config)?;
     let addresses = sockets.addresses()?;
     let (ingest, query) = runtimes()?;
     let (stop, stopped) = watch::channel(false);
     let result = ingest.block_on(async {
         let telemetry = telemetry::start(&config.telemetry)?;
-        let server = Server::start(config, sockets, query.handle().clone()).await?;
+        let server = Server::start(&config, sockets, query.handle().clone()).await?;
         // Standard output may be a file on a full disk; that must not end the process.
         if let Err(error) = announce(&addresses, &config.store.data_dir) {
             tracing::warn!(%error, ?addresses, "print the addresses");
         }
         let mut work = ingest.spawn(work(addresses, stopped));
-        let early = tokio::select! {
-            ended = &mut work => Some(ended),
-            signal = signal() => {
-                tracing::info!(signal, "stop");
-                None
+        let mut signals = Signals::listen().context("listen to signals")?;
+        let early = loop {
+            tokio::select! {
+                ended = &mut work => break Some(ended),
+                signal = signals.next() => match signal {
+                    Signal::Reload => server.reload(&config, reload()),
+                    Signal::Stop(signal) => {
+                        tracing::info!(signal, "stop");
+                        break None;
+                    }
+                },
             }
         };
         stop.send_replace(true);
@@ -182,13 +197,14 @@ impl Server {
     async fn start(config: &Config, sockets: Sockets, query: tokio::runtime::Handle) -> Result<Server> {
         let addresses = sockets.addresses()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let store = Store::open(store_config(config)?, clock.clone()).await?;
+        let mut store = Store::open(store_config(config)?, clock.clone()).await?;
         let listeners = Listeners {
             otlp_grpc: tokio::net::TcpListener::from_std(sockets.otlp_grpc)?,
             otlp_http: tokio::net::TcpListener::from_std(sockets.otlp_http)?,
         };
         let collector = Collector::start(&config.collector, listeners, store.writer(), clock.clone())
             .context("start the collector")?;
+        collector.remember(store.take_recovered_requests());
         let status = store.status();
         collector.refuse_without(move || room_in(&status));
 
@@ -216,6 +232,24 @@ impl Server {
         let listener = tokio::net::TcpListener::from_std(sockets.admin)?;
         tokio::spawn(async move { axum::serve(listener, admin).await });
         Ok(Server { store, collector, accepting, query_stop, query })
+    }
+
+    /// Takes from the new configuration what can be taken while running.
+    fn reload(&self, config: &Config, new: Result<Config, ConfigProblems>) {
+        let new = match new {
+            Ok(new) => new,
+            Err(problems) => return tracing::error!(%problems, "keep the configuration as it was"),
+        };
+        self.collector.set_limits(&new.collector);
+        let need_restart = config.keys_to_restart_for(&new);
+        if need_restart.is_empty() {
+            tracing::info!("took the limits of the new configuration");
+        } else {
+            tracing::warn!(
+                ?need_restart,
+                "took the limits of the new configuration; other keys take a restart"
+            );
+        }
     }
 
     /// Reverse order: answers end, then receivers, then the store, whose WAL then holds all that was acked.
@@ -260,7 +294,10 @@ fn room_in(status: &StoreStatus) -> Result<(), NoRoom> {
     if !status.has_room() {
         return Err(NoRoom::Disk);
     }
-    if status.is_over_budget() { Err(NoRoom::Buffer) } else { Ok(()) }
+    if status.is_over_budget() {
+        return Err(NoRoom::Buffer { flush_time: status.flush_time() });
+    }
+    Ok(())
 }
 
 fn engine_config(config: &Config) -> Result<EngineConfig> {
@@ -293,17 +330,33 @@ fn announce(addresses: &Addresses, data_dir: &Path) -> std::io::Result<()> {
     out.flush()
 }
 
-/// Waits for SIGTERM or Ctrl-C; its name.
-async fn signal() -> &'static str {
-    use tokio::signal::unix::{SignalKind, signal};
-    let terminate = async {
-        match signal(SignalKind::terminate()) {
-            Ok(mut terminate) => drop(terminate.recv().await),
-            Err(_) => std::future::pending().await,
+/// What the process was told.
+enum Signal {
+    Reload,
+    /// By the signal of this name.
+    Stop(&'static str),
+}
+
+struct Signals {
+    hangup: UnixSignal,
+    terminate: UnixSignal,
+    interrupt: UnixSignal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Signals> {
+        Ok(Signals {
+            hangup: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) -> Signal {
+        tokio::select! {
+            _ = self.hangup.recv() => Signal::Reload,
+            _ = self.terminate.recv() => Signal::Stop("SIGTERM"),
+            _ = self.interrupt.recv() => Signal::Stop("SIGINT"),
         }
-    };
-    tokio::select! {
-        () = terminate => "SIGTERM",
-        _ = tokio::signal::ctrl_c() => "SIGINT",
     }
 }

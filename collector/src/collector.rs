@@ -4,16 +4,18 @@
 //! has taken in a single request.
 
 use std::io;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use meshlake_schema::Clock;
-use meshlake_store::Writer;
+use meshlake_store::{StoredRequest, Writer};
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use crate::admit::quota::Quotas;
 use crate::admit::stats::{Stats, StatsReading};
 use crate::config::CollectorConfig;
 use crate::intake::{Budget, Intake, IntakeThread};
@@ -90,29 +92,48 @@ impl Collector {
         clock: Arc<dyn Clock>,
     ) -> io::Result<Collector> {
         let ledger = LedgerView::default();
-        let (intake, thread) = Intake::start(writer, ledger.clone(), clock, config.retention())?;
+        let retry_window = Duration::from_secs(config.retry_window_seconds);
+        let (intake, thread) =
+            Intake::start(writer, ledger.clone(), clock, config.retention(), retry_window)?;
         let (stop, stopping) = watch::channel(false);
+        let budget = Budget::new(bytes(config.in_flight_bytes_max));
         let receivers = Arc::new(Receivers {
             intake,
-            budget: Budget::new(bytes(config.in_flight_bytes_max)),
-            request_bytes_max: bytes(config.request_bytes_max),
+            quotas: Quotas::new(budget.clone(), config.tenant_limits()),
+            budget,
+            request_bytes_max: AtomicUsize::new(bytes(config.request_bytes_max)),
+            connections_max: AtomicU64::new(config.connections_max.into()),
             stats: Arc::new(Stats::default()),
             room: OnceLock::new(),
             stopping: stopping.clone(),
         });
-        let connections_max = usize::try_from(config.connections_max).unwrap_or(usize::MAX);
-        let room = Arc::new(Semaphore::new(connections_max.min(Semaphore::MAX_PERMITS)));
         let sockets = [(listeners.otlp_grpc, Port::Grpc), (listeners.otlp_http, Port::Http)];
         let ports = sockets.map(|(listener, port)| {
-            tokio::spawn(serve(listener, port, Arc::clone(&receivers), Arc::clone(&room), stopping.clone()))
+            tokio::spawn(serve(listener, port, Arc::clone(&receivers), stopping.clone()))
         });
         Ok(Collector { receivers, ledger, stop, ports: ports.into(), intake: thread })
+    }
+
+    /// Takes the limits of `config` from now on: bytes in flight, of a request, of a tenant, and connections. What
+    /// is over a lower limit already is let be until it ends; the other keys take a restart.
+    pub fn set_limits(&self, config: &CollectorConfig) {
+        let receivers = &self.receivers;
+        receivers.budget.set_limit(bytes(config.in_flight_bytes_max));
+        receivers.quotas.set_limits(config.tenant_limits());
+        receivers.request_bytes_max.store(bytes(config.request_bytes_max), Ordering::Relaxed);
+        receivers.connections_max.store(config.connections_max.into(), Ordering::Relaxed);
     }
 
     /// Refuses requests, with a delay after which to come back, whenever `room` says that there is none. It
     /// is asked once per request and must be quick. Only the first call counts.
     pub fn refuse_without(&self, room: impl Fn() -> Result<(), NoRoom> + Send + Sync + 'static) {
         let _ = self.receivers.room.set(Box::new(room));
+    }
+
+    /// Remembers requests that were stored before this process started, oldest first, so that a repeat of one is
+    /// not stored again.
+    pub fn remember(&self, requests: Vec<StoredRequest>) {
+        self.receivers.intake.remember(requests);
     }
 
     /// What was done since start.

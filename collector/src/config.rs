@@ -7,14 +7,28 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::admit::quota::TenantLimits;
+
 /// The largest budget that can be counted; see `intake::Budget`.
 const IN_FLIGHT_BYTES_LIMIT: u64 = u32::MAX as u64;
 
 /// Column offsets are 32 bits; see `intake::GROUP_BYTES_MAX`.
 const REQUEST_BYTES_LIMIT: u64 = 64 << 20;
 
+/// A day: at a hundred requests a second more are not remembered anyway; see `intake::recent`.
+const RETRY_WINDOW_SECONDS_LIMIT: u64 = 86_400;
+
 /// A century; more is a typing error.
 const RETENTION_DAYS_LIMIT: u32 = 36_500;
+
+/// The keys that [`Collector::set_limits`](crate::Collector::set_limits) takes while the collector runs.
+pub const LIVE_KEYS: [&str; 5] = [
+    "in_flight_bytes_max",
+    "request_bytes_max",
+    "tenant_bytes_per_second_max",
+    "tenant_in_flight_bytes_max",
+    "connections_max",
+];
 
 /// The section `[collector]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,10 +45,20 @@ pub struct CollectorConfig {
     /// Bytes of one request, as sent and after inflating. Default 64 MiB, as OTLP 1.11 recommends, which is
     /// also the most.
     pub request_bytes_max: u64,
+    /// Bytes a second that each tenant may send, in the mean; twice as many at once after a silence. Above it the
+    /// tenant alone is told to come back. Default 0, which is no limit: most have one tenant.
+    pub tenant_bytes_per_second_max: u64,
+    /// Bytes of `in_flight_bytes_max` that each tenant may have in memory at once. Default 0, which is no limit of
+    /// its own; with one, a tenant cannot keep the others out.
+    pub tenant_in_flight_bytes_max: u64,
     /// Connections over both ports. Default 1024: one per sidecar of a large namespace.
     pub connections_max: u32,
     /// Records older than this many days are refused. Default 30, the store's retention.
     pub retention_days: u32,
+    /// An OTLP request that comes again, the same to the last byte, within this many seconds is acknowledged
+    /// and not stored again. Default 600: senders give up after a few minutes. 0 stores repeats, for senders
+    /// that repeat themselves in earnest: log records without times, or with times in whole seconds, may be alike.
+    pub retry_window_seconds: u64,
 }
 
 impl Default for CollectorConfig {
@@ -44,8 +68,11 @@ impl Default for CollectorConfig {
             otlp_http: "127.0.0.1:4318".to_owned(),
             in_flight_bytes_max: 256 << 20,
             request_bytes_max: REQUEST_BYTES_LIMIT,
+            tenant_bytes_per_second_max: 0,
+            tenant_in_flight_bytes_max: 0,
             connections_max: 1024,
             retention_days: 30,
+            retry_window_seconds: 600,
         }
     }
 }
@@ -64,13 +91,31 @@ impl CollectorConfig {
             ("request_bytes_max", self.request_bytes_max, 1, REQUEST_BYTES_LIMIT),
             ("connections_max", self.connections_max.into(), 1, u32::MAX.into()),
             ("retention_days", self.retention_days.into(), 1, RETENTION_DAYS_LIMIT.into()),
+            ("retry_window_seconds", self.retry_window_seconds, 0, RETRY_WINDOW_SECONDS_LIMIT),
         ];
         for (key, value, least, most) in numbers {
             if !(least..=most).contains(&value) {
                 problems.push(format!("collector.{key}: {value} is not between {least} and {most}"));
             }
         }
+        let share = self.tenant_in_flight_bytes_max;
+        if share != 0 && share < self.request_bytes_max {
+            let least = self.request_bytes_max;
+            problems.push(format!(
+                "collector.tenant_in_flight_bytes_max: {share} is neither 0 nor at least {least}"
+            ));
+        }
         problems
+    }
+
+    /// What each tenant may use.
+    pub(crate) fn tenant_limits(&self) -> TenantLimits {
+        let share = (self.tenant_in_flight_bytes_max > 0).then_some(self.tenant_in_flight_bytes_max);
+        TenantLimits {
+            bytes_per_second: (self.tenant_bytes_per_second_max > 0)
+                .then_some(self.tenant_bytes_per_second_max),
+            in_flight_bytes: share.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
+        }
     }
 
     /// How long records are kept.
@@ -96,14 +141,23 @@ mod tests {
             otlp_grpc: "nowhere".to_owned(),
             in_flight_bytes_max: 10,
             request_bytes_max: (64 << 20) + 1,
+            tenant_in_flight_bytes_max: 64 << 20,
             connections_max: 0,
             retention_days: 36_501,
+            retry_window_seconds: 86_401,
             ..CollectorConfig::default()
         };
         let keys: Vec<_> =
             config.problems().iter().filter_map(|line| Some(line.split_once(':')?.0.to_owned())).collect();
-        let want =
-            ["otlp_grpc", "in_flight_bytes_max", "request_bytes_max", "connections_max", "retention_days"];
+        let want = [
+            "otlp_grpc",
+            "in_flight_bytes_max",
+            "request_bytes_max",
+            "connections_max",
+            "retention_days",
+            "retry_window_seconds",
+            "tenant_in_flight_bytes_max",
+        ];
         assert_eq!(keys, want.map(|key| format!("collector.{key}")));
     }
 

@@ -166,6 +166,7 @@ impl Changes {
             for (reason, records) in &tally.rejected {
                 rows.push(origin, time, "rejected", Some(reason.name()), *records);
             }
+            rows.push(origin, time, "deduplicated", None, tally.deduplicated);
         }
         rows.finish()
     }

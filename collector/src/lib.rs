@@ -25,6 +25,6 @@ pub mod tally;
 
 pub use admit::stats::{RequestLabels, StatsReading};
 pub use collector::{Collector, CollectorStats, Listeners, StatsHandle, StopReport};
-pub use config::CollectorConfig;
+pub use config::{CollectorConfig, LIVE_KEYS};
 pub use ledger::{InFlight, LedgerView, RecordTotals, Signal, Source};
 pub use receivers::NoRoom;

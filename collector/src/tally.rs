@@ -82,6 +82,8 @@ pub struct Tally {
     pub accepted: u64,
     /// Records refused, by reason, each reason once, in the order first met.
     pub rejected: Vec<(RejectReason, u64)>,
+    /// Records of a request that was stored before and came again. They are in no other count.
+    pub deduplicated: u64,
     /// Strings of accepted records that were no UTF-8 and had bytes replaced by U+FFFD.
     pub text_replaced: u64,
     /// Trace and span ids of accepted logs and exemplars that were invalid and were left out.
@@ -116,6 +118,7 @@ impl Tally {
         for (reason, count) in &other.rejected {
             self.reject(*reason, *count);
         }
+        self.deduplicated += other.deduplicated;
         self.text_replaced += other.text_replaced;
         self.ids_dropped += other.ids_dropped;
         self.exemplars_dropped += other.exemplars_dropped;

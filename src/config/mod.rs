@@ -12,6 +12,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use meshlake_collector::LIVE_KEYS;
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
@@ -183,6 +184,25 @@ fn key_path(variable: &str) -> Option<Vec<String>> {
 }
 
 impl Config {
+    /// The keys, as `section.key`, in which `new` differs and that take a restart to change.
+    pub fn keys_to_restart_for(&self, new: &Config) -> Vec<String> {
+        let tables = [self, new].map(|config| Table::try_from(config).unwrap_or_default());
+        let [old, new] = tables;
+        let mut keys = Vec::new();
+        for (section, values) in &new {
+            let section_of =
+                |table: &Table| table.get(section).and_then(|section| section.as_table().cloned());
+            let old = section_of(&old).unwrap_or_default();
+            for (key, value) in values.as_table().into_iter().flatten() {
+                let is_live = section == "collector" && LIVE_KEYS.contains(&key.as_str());
+                if !is_live && old.get(key) != Some(value) {
+                    keys.push(format!("{section}.{key}"));
+                }
+            }
+        }
+        keys
+    }
+
     /// Problems that types cannot tell.
     fn check(&self, problems: &mut Vec<String>) {
         problems.extend(self.collector.problems());
@@ -249,6 +269,20 @@ mod tests {
         for part in ["admin.http", "rows_max: 0", "unknown key stores, did you mean store?", "\"soon\""] {
             assert!(problems.contains(part), "{part} is missing in {problems}");
         }
+    }
+
+    #[test]
+    fn limits_of_the_collector_change_without_a_restart() {
+        let old = Config::default();
+        let mut new = old.clone();
+        new.collector.request_bytes_max = 1000;
+        new.collector.tenant_bytes_per_second_max = 1;
+        assert_eq!(old.keys_to_restart_for(&new), Vec::<String>::new());
+        new.collector.otlp_grpc = "127.0.0.1:1".to_owned();
+        new.query.rows_max = 1;
+        assert_eq!(old.keys_to_restart_for(&new), ["collector.otlp_grpc", "query.rows_max"]);
+        let collector = Table::try_from(&old).expect("a table")["collector"].clone();
+        assert!(LIVE_KEYS.iter().all(|key| collector.get(key).is_some()), "every live key is a key");
     }
 
     #[test]

@@ -40,7 +40,13 @@ fn wal_text(out: &mut dyn Write, wal: &WalInspection) -> io::Result<()> {
         ]));
     }
     aligned(out, &rows, &[1, 2, 3, 4, 5])?;
-    for (what, files) in [("spare", &wal.spares), ("quarantine", &wal.quarantine), ("other", &wal.others)] {
+    let files = [
+        ("spare", &wal.spares),
+        ("requests", &wal.requests),
+        ("quarantine", &wal.quarantine),
+        ("other", &wal.others),
+    ];
+    for (what, files) in files {
         for file in files {
             writeln!(out, "  {what} {} {}", file.name, size(file.size_bytes))?;
         }

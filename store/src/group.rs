@@ -16,6 +16,17 @@ pub struct RequestEntry {
     pub rows: Vec<(Table, u32)>,
 }
 
+/// A request that was stored, as it is remembered when its rows have left the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoredRequest {
+    /// As in [`RequestEntry`].
+    pub hash: u128,
+    /// Rows over all tables; more than 2^32 - 1 count as that.
+    pub rows: u32,
+    /// When it was counted in the ledger, seconds since the epoch; 0 when nothing tells.
+    pub seconds: u32,
+}
+
 /// Rows of any number of requests, appended as one WAL record.
 #[derive(Debug, Clone, Default)]
 pub struct Group {

@@ -51,7 +51,7 @@ mod test_size;
 pub use catalog::CatalogError;
 pub use data_dir::DataDirError;
 pub use flush::{FlushError, FlushStats};
-pub use group::{AppendError, Group, Lsn, RequestEntry};
+pub use group::{AppendError, Group, Lsn, RequestEntry, StoredRequest};
 pub use maintain::{Effort, MaintainConfig, MaintainError, MaintainStats, Maintenance, Progress};
 pub use replay::{Recovered, ReplayError};
 pub use snapshot::{DataFile, HotBatch, ReadError, Reader, Snapshot, TableSnapshot};

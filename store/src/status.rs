@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use meshlake_schema::Table;
 
@@ -50,6 +51,12 @@ impl StoreStatus {
     /// True when rows come faster than they become files: admission should refuse until a flush has made room.
     pub fn is_over_budget(&self) -> bool {
         self.flusher.buffer().bytes() > self.buffer_bytes_max
+    }
+
+    /// How long a flush takes, in the mean since the start; zero before the first.
+    pub fn flush_time(&self) -> Duration {
+        let stats = self.flusher.stats();
+        Duration::from_nanos(stats.nanos.checked_div(stats.commits).unwrap_or(0))
     }
 
     /// False while the disk has less room than the store needs to finish what it took: admission should

@@ -26,7 +26,7 @@ use crate::delta::DeltaCatalog;
 use crate::disk::{Disk, StdDisk};
 use crate::durable_fs::DurableFs;
 use crate::flush::{FlushError, Flusher};
-use crate::group::{Lsn, RequestEntry};
+use crate::group::{Lsn, StoredRequest};
 use crate::maintain::{Background, MaintainConfig, Maintenance};
 use crate::reader::LocalReader;
 use crate::replay::{Recovered, ReplayError, ReplayedLog, replay};
@@ -108,7 +108,7 @@ pub struct Store {
     store: Arc<dyn ObjectStore>,
     buffer_bytes_max: usize,
     recovered: Recovered,
-    recovered_requests: Vec<(Lsn, RequestEntry)>,
+    recovered_requests: Vec<StoredRequest>,
     /// Released last.
     data_dir: DataDir,
 }
@@ -241,9 +241,10 @@ impl Store {
         &self.recovered
     }
 
-    /// The requests of the records that were replayed, oldest first, so that a retry of one can be
-    /// recognised; at most the last 100,000. A second call returns none.
-    pub fn take_recovered_requests(&mut self) -> Vec<(Lsn, RequestEntry)> {
+    /// The requests that were stored before this start, oldest first, so that one that comes again can be
+    /// recognised: those in the log, and those of segments that were cut from it; at most the last 1,000,000, of
+    /// the last day. A second call returns none.
+    pub fn take_recovered_requests(&mut self) -> Vec<StoredRequest> {
         std::mem::take(&mut self.recovered_requests)
     }
 
@@ -291,7 +292,7 @@ struct Recovery {
     wal: Wal,
     flusher: Arc<Flusher>,
     recovered: Recovered,
-    requests: Vec<(Lsn, RequestEntry)>,
+    requests: Vec<StoredRequest>,
     first_lsn: Lsn,
 }
 

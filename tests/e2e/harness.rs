@@ -147,6 +147,19 @@ impl Server {
         Ok(self.child.wait().await?.code())
     }
 
+    /// SIGHUP: the configuration is to be read again.
+    pub async fn hang_up(&self) -> Result<()> {
+        let pid = self.child.id().context("the server runs")?;
+        let status = Command::new("kill").args(["-HUP", &pid.to_string()]).status().await?;
+        ensure!(status.success(), "kill -HUP failed");
+        Ok(())
+    }
+
+    /// The log so far.
+    pub fn log(&self) -> Result<String> {
+        Ok(std::fs::read_to_string(&self.log)?)
+    }
+
     /// GET on the query API; the answer must be 200 and JSON.
     pub async fn get(&self, path: &str) -> Result<Value> {
         let (status, body) =

@@ -11,6 +11,7 @@ mod interop;
 mod power_cut;
 mod readers;
 mod refusals;
+mod reload;
 mod slow_disk;
 mod witness;
 mod load;

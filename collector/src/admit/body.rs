@@ -195,11 +195,12 @@ mod tests {
         assert_eq!(budget.used_bytes(), 0);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_stalled_body_times_out_and_gives_back() {
         let budget = Budget::new(1 << 20);
         let stalled = Pieces { left: 1, piece_bytes: 10, stalls: true };
-        let read = read_body(stalled, 1 << 20, &budget).await;
+        let tickets = budget.take(STEP_BYTES_MIN).expect("free");
+        let read = within(Duration::ZERO, collect(Chunks::new(stalled), 1 << 20, tickets)).await;
         assert!(matches!(read, Err(Refusal::TimedOut(_))));
         assert_eq!(budget.used_bytes(), 0);
     }

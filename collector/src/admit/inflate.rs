@@ -1,27 +1,61 @@
-//! Inflates gzip with a cap on what comes out, paying for every step before it is taken.
+//! Inflates gzip and zstd with a cap on what comes out, paying for every step before it is taken.
 //!
 //! The ready-made layers for HTTP and gRPC inflate first and look at the size later, or never. Here the
 //! output grows in steps that the byte budget has granted, and stops one byte above the limit, whatever the
-//! input claims. Limits: gzip only (RFC 1952), several members allowed as gzip(1) writes them; bytes after
-//! the last member are refused.
+//! input claims. Limits: gzip (RFC 1952), several members allowed as gzip(1) writes them; zstd (RFC 8878),
+//! several frames allowed, no dictionaries, windows up to [`ZSTD_WINDOW_LOG_MAX`]; bytes after the last member
+//! or frame are refused.
 
-use std::io::Read as _;
+use std::io::Read;
 
+use bytes::Bytes;
 use flate2::bufread::MultiGzDecoder;
 
+use super::media::Encoding;
 use super::refusal::Refusal;
 use crate::intake::Tickets;
 
 /// The first step of output in bytes. Small telemetry requests inflate to some tens of KiB.
 const STEP_BYTES_MIN: usize = 64 * 1024;
 
-/// The inflated bytes of `packed`; `tickets` has grown by what they occupy.
+/// The largest window of a zstd frame, as a power of two: 8 MiB. The decoder allocates what a frame asks for,
+/// up to 2 GiB; 8 MiB is what RFC 9659 allows for HTTP, and what the highest levels of zstd(1) stay below
+/// unless asked.
+const ZSTD_WINDOW_LOG_MAX: u32 = 23;
+
+/// The bytes that `packed` holds in `encoding`; `tickets` has grown by what they occupy, unless they are `packed`
+/// itself.
 ///
 /// # Errors
 /// [`Refusal::TooLarge`] above `limit_bytes`, [`Refusal::Overloaded`] when the budget is used up,
 /// [`Refusal::Undecodable`] for a broken, cut or wrongly summed stream.
-pub fn inflate(packed: &[u8], limit_bytes: usize, tickets: &mut Tickets) -> Result<Vec<u8>, Refusal> {
-    let mut decoder = MultiGzDecoder::new(packed);
+pub fn inflate(
+    packed: Bytes,
+    encoding: Encoding,
+    limit_bytes: usize,
+    tickets: &mut Tickets,
+) -> Result<Bytes, Refusal> {
+    let inflated = match encoding {
+        Encoding::Identity => return Ok(packed),
+        Encoding::Gzip => read_within(&mut MultiGzDecoder::new(&packed[..]), "gzip", limit_bytes, tickets),
+        // To the decoder nothing is a stream of no frames, and a sender that says zstd means at least one.
+        Encoding::Zstd if packed.is_empty() => return Err(Refusal::Undecodable("zstd: no frame".to_owned())),
+        Encoding::Zstd => {
+            let broken = |error| Refusal::Undecodable(format!("zstd: {error}"));
+            let mut decoder = zstd::stream::read::Decoder::with_buffer(&packed[..]).map_err(broken)?;
+            decoder.window_log_max(ZSTD_WINDOW_LOG_MAX).map_err(broken)?;
+            read_within(&mut decoder, "zstd", limit_bytes, tickets)
+        }
+    };
+    inflated.map(Bytes::from)
+}
+
+fn read_within(
+    decoder: &mut impl Read,
+    name: &str,
+    limit_bytes: usize,
+    tickets: &mut Tickets,
+) -> Result<Vec<u8>, Refusal> {
     let mut inflated: Vec<u8> = Vec::new();
     loop {
         // Doubling keeps copying linear. One byte above the limit tells "full" from "too large".
@@ -29,9 +63,8 @@ pub fn inflate(packed: &[u8], limit_bytes: usize, tickets: &mut Tickets) -> Resu
         let step = inflated.len().max(STEP_BYTES_MIN).min(room);
         tickets.grow(step)?;
         inflated.reserve_exact(step);
-        let mut part = decoder.by_ref().take(step as u64);
-        let read = part.read_to_end(&mut inflated);
-        let read = read.map_err(|error| Refusal::Undecodable(format!("gzip: {error}")))?;
+        let read = decoder.by_ref().take(step as u64).read_to_end(&mut inflated);
+        let read = read.map_err(|error| Refusal::Undecodable(format!("{name}: {error}")))?;
         if inflated.len() > limit_bytes {
             return Err(Refusal::TooLarge { limit_bytes, when: "after inflating" });
         }
@@ -59,20 +92,28 @@ mod tests {
         encoder.finish().expect("writing to memory")
     }
 
-    fn run(packed: &[u8]) -> Result<Vec<u8>, Refusal> {
+    fn zstd(bytes: &[u8]) -> Vec<u8> {
+        zstd::bulk::compress(bytes, 1).expect("compressing in memory")
+    }
+
+    fn run(packed: &[u8], encoding: Encoding) -> Result<Vec<u8>, Refusal> {
         let mut tickets = Budget::new(16 << 20).take(packed.len()).expect("free");
-        let inflated = inflate(packed, LIMIT, &mut tickets)?;
+        let inflated = inflate(Bytes::copy_from_slice(packed), encoding, LIMIT, &mut tickets)?;
         assert!(tickets.bytes() >= inflated.len(), "every inflated byte is paid for");
-        Ok(inflated)
+        Ok(inflated.into())
     }
 
     #[test]
     fn what_was_packed_comes_back_up_to_the_limit() {
-        for bytes in [0, 1, STEP_BYTES_MIN - 1, STEP_BYTES_MIN, STEP_BYTES_MIN + 1, LIMIT - 1, LIMIT] {
-            assert_eq!(run(&gzip(&vec![7; bytes])).as_deref(), Ok(vec![7; bytes].as_slice()), "{bytes}");
+        let pack: [(_, fn(&[u8]) -> Vec<u8>); 2] = [(Encoding::Gzip, gzip), (Encoding::Zstd, zstd)];
+        for (encoding, pack) in pack {
+            for bytes in [0, 1, STEP_BYTES_MIN - 1, STEP_BYTES_MIN, STEP_BYTES_MIN + 1, LIMIT - 1, LIMIT] {
+                let inflated = run(&pack(&vec![7; bytes]), encoding);
+                assert_eq!(inflated.as_deref(), Ok(vec![7; bytes].as_slice()), "{encoding:?} {bytes}");
+            }
+            let one_more = run(&pack(&vec![7; LIMIT + 1]), encoding);
+            assert_eq!(one_more, Err(Refusal::TooLarge { limit_bytes: LIMIT, when: "after inflating" }));
         }
-        let one_more = run(&gzip(&vec![7; LIMIT + 1]));
-        assert_eq!(one_more, Err(Refusal::TooLarge { limit_bytes: LIMIT, when: "after inflating" }));
     }
 
     #[test]
@@ -82,39 +123,73 @@ mod tests {
         for _ in 0..1024 {
             encoder.write_all(&[0; 1 << 16]).expect("writing to memory");
         }
-        let bomb = encoder.finish().expect("writing to memory");
-        let budget = Budget::new(bomb.len() + LIMIT + 1);
-        let mut tickets = budget.take(bomb.len()).expect("free");
-        let result = inflate(&bomb, LIMIT, &mut tickets);
-        assert_eq!(result, Err(Refusal::TooLarge { limit_bytes: LIMIT, when: "after inflating" }));
+        let gzip_bomb = encoder.finish().expect("writing to memory");
+        let zstd_bomb = zstd(&vec![0; 64 << 20]);
+        for (bomb, encoding) in [(gzip_bomb, Encoding::Gzip), (zstd_bomb, Encoding::Zstd)] {
+            let budget = Budget::new(bomb.len() + LIMIT + 1);
+            let mut tickets = budget.take(bomb.len()).expect("free");
+            let result = inflate(bomb.into(), encoding, LIMIT, &mut tickets);
+            assert_eq!(result, Err(Refusal::TooLarge { limit_bytes: LIMIT, when: "after inflating" }));
+        }
     }
 
     #[test]
     fn members_are_joined() {
-        assert_eq!(run(&[gzip(b"ab"), gzip(b"cd")].concat()).as_deref(), Ok(b"abcd".as_slice()));
+        let two = run(&[gzip(b"ab"), gzip(b"cd")].concat(), Encoding::Gzip);
+        assert_eq!(two.as_deref(), Ok(b"abcd".as_slice()));
+        // RFC 8878, 3.1.2: magic 0x184D2A50 to 5F, length, bytes that a decoder skips.
+        let skippable = [0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 9, 9, 9];
+        let two = run(&[&zstd(b"ab"), skippable.as_slice(), &zstd(b"cd")].concat(), Encoding::Zstd);
+        assert_eq!(two.as_deref(), Ok(b"abcd".as_slice()));
+    }
+
+    /// RFC 8878, 3.1.1.1: magic, then a frame header descriptor of 0 (no single segment, no content size, no
+    /// checksum, no dictionary id), then a window descriptor whose upper five bits are the exponent above 10;
+    /// then a last, empty, raw block.
+    #[test]
+    fn a_window_above_8_mib_is_refused_and_not_allocated() {
+        let frame = |exponent: u8| [0x28, 0xb5, 0x2f, 0xfd, 0, (exponent - 10) << 3, 1, 0, 0];
+        assert_eq!(run(&frame(23), Encoding::Zstd).as_deref(), Ok(b"".as_slice()));
+        for exponent in [24, 31, 41] {
+            let refused = run(&frame(exponent), Encoding::Zstd);
+            assert!(matches!(refused, Err(Refusal::Undecodable(_))), "2^{exponent}: {refused:?}");
+        }
     }
 
     #[test]
     fn broken_streams_are_undecodable() {
-        let good = gzip(&[1, 2, 3].repeat(1000));
-        let mut wrong_sum = good.clone();
-        let crc_at = wrong_sum.len() - 8;
-        wrong_sum[crc_at] ^= 1;
-        let trailing = [good.as_slice(), b"x"].concat();
-        for (what, bytes) in
-            [("plain", b"plain".as_slice()), ("empty", b""), ("crc", &wrong_sum), ("trailing", &trailing)]
-        {
-            assert!(matches!(run(bytes), Err(Refusal::Undecodable(_))), "{what}");
-        }
-        for end in 0..good.len() {
-            assert!(matches!(run(&good[..end]), Err(Refusal::Undecodable(_))), "cut at {end}");
+        let bytes = [1, 2, 3].repeat(1000);
+        let mut summed = zstd::stream::write::Encoder::new(Vec::new(), 1).expect("an encoder");
+        summed.include_checksum(true).expect("a parameter");
+        summed.write_all(&bytes).expect("writing to memory");
+        // The sums: CRC32 and length of a gzip member end it, the checksum of a zstd frame.
+        let good = [
+            (Encoding::Gzip, gzip(&bytes), 8),
+            (Encoding::Zstd, summed.finish().expect("writing to memory"), 4),
+        ];
+        for (encoding, good, sum_bytes) in good {
+            let mut wrong_sum = good.clone();
+            let sum_at = wrong_sum.len() - sum_bytes;
+            wrong_sum[sum_at] ^= 1;
+            let trailing = [good.as_slice(), b"x"].concat();
+            for (what, bytes) in
+                [("plain", b"plain".as_slice()), ("empty", b""), ("sum", &wrong_sum), ("trailing", &trailing)]
+            {
+                assert!(matches!(run(bytes, encoding), Err(Refusal::Undecodable(_))), "{encoding:?}: {what}");
+            }
+            for end in 0..good.len() {
+                let cut = run(&good[..end], encoding);
+                assert!(matches!(cut, Err(Refusal::Undecodable(_))), "{encoding:?} cut at {end}");
+            }
         }
     }
 
     #[test]
     fn an_empty_budget_refuses_before_inflating() {
-        let packed = gzip(&[0; 100]);
-        let mut tickets = Budget::new(packed.len()).take(packed.len()).expect("free");
-        assert!(matches!(inflate(&packed, LIMIT, &mut tickets), Err(Refusal::Overloaded(_))));
+        for (packed, encoding) in [(gzip(&[0; 100]), Encoding::Gzip), (zstd(&[0; 100]), Encoding::Zstd)] {
+            let mut tickets = Budget::new(packed.len()).take(packed.len()).expect("free");
+            let refused = inflate(packed.into(), encoding, LIMIT, &mut tickets);
+            assert!(matches!(refused, Err(Refusal::Overloaded(_))));
+        }
     }
 }

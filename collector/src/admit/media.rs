@@ -4,14 +4,15 @@
 //! stored wrong or inflated without a cap. Limits: one coding at a time; `gzip, gzip` is refused, because
 //! every layer multiplies what a small body can become.
 //!
-//! Source: OTLP 1.11 "OTLP/HTTP Request"; RFC 9110, 8.3 (media types), 8.4 (codings, `x-gzip` is gzip).
+//! Source: OTLP 1.11 "OTLP/HTTP Request" (gzip); RFC 9110, 8.3 (media types), 8.4 (codings, `x-gzip` is gzip);
+//! RFC 8878, 7.2 (zstd as a coding).
 
 use http::{HeaderMap, HeaderName, header};
 
 use super::refusal::Refusal;
 
 /// What we inflate, as said in Accept-Encoding and grpc-accept-encoding.
-pub const ACCEPTED_ENCODINGS: &str = "gzip, identity";
+pub const ACCEPTED_ENCODINGS: &str = "zstd, gzip, identity";
 
 const HTTP_MEDIA_TYPES: &str = "application/x-protobuf or application/json";
 const GRPC_MEDIA_TYPES: &str = "application/grpc";
@@ -70,13 +71,14 @@ impl MediaType {
 pub enum Encoding {
     Identity,
     Gzip,
+    Zstd,
 }
 
 impl Encoding {
     /// The Content-Encoding of an HTTP request.
     ///
     /// # Errors
-    /// [`Refusal::UnknownEncoding`] for anything but nothing, `identity`, `gzip` and `x-gzip`.
+    /// [`Refusal::UnknownEncoding`] for anything but nothing, `identity`, `gzip`, `x-gzip` and `zstd`.
     pub fn of_http(headers: &HeaderMap) -> Result<Encoding, Refusal> {
         Encoding::named_by(headers, &header::CONTENT_ENCODING)
     }
@@ -94,6 +96,7 @@ impl Encoding {
         match name.trim().to_ascii_lowercase().as_str() {
             "" | "identity" => Ok(Encoding::Identity),
             "gzip" | "x-gzip" => Ok(Encoding::Gzip),
+            "zstd" => Ok(Encoding::Zstd),
             _ => Err(Refusal::UnknownEncoding(name)),
         }
     }
@@ -157,11 +160,12 @@ mod tests {
 
     #[test]
     fn one_known_coding_is_accepted() {
-        let cases: [(&[&str], Option<Encoding>); 8] = [
+        let cases: [(&[&str], Option<Encoding>); 9] = [
             (&[], Some(Encoding::Identity)),
             (&["identity"], Some(Encoding::Identity)),
             (&["GZIP"], Some(Encoding::Gzip)),
             (&["x-gzip"], Some(Encoding::Gzip)),
+            (&["zstd"], Some(Encoding::Zstd)),
             (&["gzip, gzip"], None),
             (&["gzip", "gzip"], None),
             (&["br"], None),

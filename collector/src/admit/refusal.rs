@@ -29,6 +29,11 @@ use crate::protobuf::wire::WireError;
 /// fsyncs, so one second is long enough to recover and short enough not to fill the client's queue.
 const OVERLOAD_DELAY: Duration = Duration::from_secs(1);
 
+/// Bounds of a delay that was measured, in whole seconds as Retry-After has them. Less than one cannot be said
+/// there; after 30 s of waiting clients drop what they hold (the OpenTelemetry SDKs after 64 s in all).
+const DELAY_MIN: Duration = Duration::from_secs(1);
+const DELAY_MAX: Duration = Duration::from_secs(30);
+
 /// How long a client waits when the disk failed: a full or faulty disk does not mend within a second.
 const DISK_DELAY: Duration = Duration::from_secs(5);
 
@@ -71,18 +76,21 @@ pub enum Refusal {
     #[error("content type {found:?} is not supported, use {expected}")]
     WrongMediaType { found: String, expected: &'static str },
     /// The sender's fault.
-    #[error("content coding {0:?} is not supported, use gzip or identity")]
+    #[error("content coding {0:?} is not supported, use {ACCEPTED_ENCODINGS}")]
     UnknownEncoding(String),
     /// The length-prefixed framing of gRPC is broken. The sender's fault.
     #[error("broken gRPC frame: {0}")]
     BrokenFrame(&'static str),
+    /// The tenant uses more than its quota. Its own doing; passes after the time given.
+    #[error("the tenant is over its quota")]
+    OverQuota(Duration),
     /// Too many bytes are in flight. Ours; passes.
     #[error("too many bytes in flight: {0}")]
-    Overloaded(#[from] OverBudget),
+    Overloaded(OverBudget),
     /// The store has more rows in memory than it may, because files are not written fast enough. Ours;
-    /// passes.
+    /// passes when one is written, which takes about the time given.
     #[error("the store has no room for more rows now")]
-    StoreFull,
+    StoreFull(Duration),
     /// The disk has no room for more rows. Ours; passes when somebody makes room, without a restart.
     #[error("the disk has no room for more rows now")]
     DiskFull,
@@ -110,8 +118,9 @@ impl Refusal {
             | Refusal::WrongMediaType { .. }
             | Refusal::UnknownEncoding(_) => GrpcCode::Unimplemented,
             Refusal::BrokenFrame(_) => GrpcCode::Internal,
-            Refusal::Overloaded(_)
-            | Refusal::StoreFull
+            Refusal::OverQuota(_)
+            | Refusal::Overloaded(_)
+            | Refusal::StoreFull(_)
             | Refusal::DiskFull
             | Refusal::NotDurable(_)
             | Refusal::Draining
@@ -129,8 +138,9 @@ impl Refusal {
             Refusal::WrongMediaType { .. } | Refusal::UnknownEncoding(_) => {
                 StatusCode::UNSUPPORTED_MEDIA_TYPE
             }
+            Refusal::OverQuota(_) => StatusCode::TOO_MANY_REQUESTS,
             Refusal::Overloaded(_)
-            | Refusal::StoreFull
+            | Refusal::StoreFull(_)
             | Refusal::DiskFull
             | Refusal::NotDurable(_)
             | Refusal::Draining
@@ -144,7 +154,10 @@ impl Refusal {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Refusal::Overloaded(_) => Some(OVERLOAD_DELAY),
-            Refusal::NotDurable(_) | Refusal::StoreFull | Refusal::DiskFull => Some(DISK_DELAY),
+            Refusal::OverQuota(delay) | Refusal::StoreFull(delay) => {
+                Some(Duration::from_secs(delay.as_secs_f64().ceil() as u64).clamp(DELAY_MIN, DELAY_MAX))
+            }
+            Refusal::NotDurable(_) | Refusal::DiskFull => Some(DISK_DELAY),
             Refusal::Draining => Some(DRAIN_DELAY),
             Refusal::Panicked => Some(PANIC_DELAY),
             _ => None,
@@ -162,8 +175,9 @@ impl Refusal {
             Refusal::WrongMediaType { .. } => "wrong_media_type",
             Refusal::UnknownEncoding(_) => "unknown_encoding",
             Refusal::BrokenFrame(_) => "broken_frame",
+            Refusal::OverQuota(_) => "over_quota",
             Refusal::Overloaded(_) => "overloaded",
-            Refusal::StoreFull => "store_full",
+            Refusal::StoreFull(_) => "store_full",
             Refusal::DiskFull => "disk_full",
             Refusal::NotDurable(_) => "not_durable",
             Refusal::Draining => "draining",
@@ -234,6 +248,12 @@ impl Refusal {
     }
 }
 
+impl From<OverBudget> for Refusal {
+    fn from(over: OverBudget) -> Self {
+        if over.is_share { Refusal::OverQuota(OVERLOAD_DELAY) } else { Refusal::Overloaded(over) }
+    }
+}
+
 impl From<WireError> for Refusal {
     fn from(error: WireError) -> Self {
         Refusal::Undecodable(error.to_string())
@@ -274,7 +294,7 @@ mod tests {
     use super::*;
 
     fn over() -> OverBudget {
-        OverBudget { wanted: 2, free: 1, limit: 1 }
+        OverBudget { wanted: 2, free: 1, limit: 1, is_share: false }
     }
 
     /// Every row of the map in reliability.md that a refusal stands for: gRPC code, HTTP status, retry.
@@ -291,7 +311,8 @@ mod tests {
             (Refusal::UnknownEncoding("br".to_owned()), 12, 415, false),
             (Refusal::BrokenFrame("flag"), 13, 400, false),
             (Refusal::Overloaded(over()), 14, 503, true),
-            (Refusal::StoreFull, 14, 503, true),
+            (Refusal::OverQuota(Duration::ZERO), 14, 429, true),
+            (Refusal::StoreFull(Duration::ZERO), 14, 503, true),
             (Refusal::DiskFull, 14, 503, true),
             (Refusal::NotDurable(disk()), 14, 503, true),
             (Refusal::Draining, 14, 503, true),
@@ -302,6 +323,14 @@ mod tests {
             assert_eq!(refusal.grpc_code() as i32, code, "{refusal}");
             assert_eq!(refusal.http_status().as_u16(), status, "{refusal}");
             assert_eq!(refusal.retry_after().is_some(), retry, "{refusal}");
+        }
+    }
+
+    #[test]
+    fn a_measured_delay_is_whole_seconds_within_bounds() {
+        for (measured_ms, want) in [(0, 1), (1_000, 1), (1_001, 2), (29_999, 30), (3_600_000, 30)] {
+            let delay = Refusal::StoreFull(Duration::from_millis(measured_ms)).retry_after();
+            assert_eq!(delay, Some(Duration::from_secs(want)), "{measured_ms} ms");
         }
     }
 
@@ -321,7 +350,7 @@ mod tests {
         let verb = Refusal::WrongVerb("GET".to_owned()).into_http(MediaType::Json);
         assert_eq!(verb.headers()["allow"], "POST");
         let coding = Refusal::UnknownEncoding("br".to_owned()).into_http(MediaType::Protobuf);
-        assert_eq!(coding.headers()["accept-encoding"], "gzip, identity");
+        assert_eq!(coding.headers()["accept-encoding"], "zstd, gzip, identity");
         assert_eq!(coding.headers()["content-type"], "application/x-protobuf");
         let busy = Refusal::Overloaded(over()).into_http(MediaType::Json);
         assert_eq!(busy.headers()["retry-after"], "1");

@@ -15,7 +15,7 @@ pub struct RequestLabels {
     pub receiver: &'static str,
     /// A signal's name, or `unknown` when the request named none.
     pub signal: &'static str,
-    /// `ok`, `partial`, or the name of a refusal.
+    /// `ok`, `partial`, `repeat`, or the name of a refusal.
     pub status: &'static str,
 }
 
@@ -53,16 +53,18 @@ impl Stats {
         self.payload_bytes.fetch_add(payload as u64, Ordering::Relaxed);
     }
 
-    pub fn connection_opened(&self) {
-        self.connections_open.fetch_add(1, Ordering::Relaxed);
+    /// Counts a connection as open, or as refused when `most` are open already.
+    pub fn open_connection(&self, most: u64) -> bool {
+        let one_more = |open: u64| (open < most).then_some(open + 1);
+        let opened = self.connections_open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
+        if opened.is_err() {
+            self.connections_refused.fetch_add(1, Ordering::Relaxed);
+        }
+        opened.is_ok()
     }
 
     pub fn connection_closed(&self) {
         self.connections_open.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    pub fn connection_refused(&self) {
-        self.connections_refused.fetch_add(1, Ordering::Relaxed);
     }
 
     pub fn read(&self) -> StatsReading {
@@ -80,6 +82,15 @@ impl Stats {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_connection_more_than_the_most_is_refused() {
+        let stats = Stats::default();
+        assert!(stats.open_connection(2) && stats.open_connection(2) && !stats.open_connection(2));
+        stats.connection_closed();
+        assert!(stats.open_connection(2));
+        assert_eq!((stats.read().connections_open, stats.read().connections_refused), (2, 1));
+    }
 
     #[test]
     fn requests_are_counted_by_labels() {

@@ -64,10 +64,7 @@ impl Packed {
     }
 
     fn unpack_here(mut self) -> Result<Unpacked, Refusal> {
-        let mut bytes = match self.encoding {
-            Encoding::Identity => self.bytes,
-            Encoding::Gzip => inflate(&self.bytes, self.limit_bytes, &mut self.tickets)?.into(),
-        };
+        let mut bytes = inflate(self.bytes, self.encoding, self.limit_bytes, &mut self.tickets)?;
         if self.media_type == MediaType::Json {
             let wire = transcode(&bytes, self.message).map_err(|error| match error {
                 JsonError::TooLarge => {

@@ -7,6 +7,7 @@
 //! are bounded by the size of a group.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -18,27 +19,67 @@ pub struct OverBudget {
     pub wanted: usize,
     pub free: usize,
     pub limit: usize,
+    /// The budget is a tenant's share.
+    pub is_share: bool,
 }
 
-/// The process's bytes in flight. Cheap to clone; all clones are one budget.
+/// Of a budget, in bytes: the most that one call can take from the semaphore.
+const LIMIT_MAX: usize = u32::MAX as usize;
+
+/// The process's bytes in flight, or a tenant's share of them. Cheap to clone; all clones are one budget.
 #[derive(Debug, Clone)]
 pub struct Budget {
+    shared: Arc<Shared>,
+    /// What this is a share of: every byte is taken from both.
+    whole: Option<Box<Budget>>,
+}
+
+#[derive(Debug)]
+struct Shared {
     free: Arc<Semaphore>,
-    limit: usize,
+    limit: AtomicUsize,
+    /// By how much the limit was lowered below what was in use: tickets that come back are not given out
+    /// again until this is paid off.
+    excess: AtomicUsize,
 }
 
 /// Bytes that were taken out of the budget; dropping gives them back.
 #[derive(Debug)]
 pub struct Tickets {
     budget: Budget,
-    held: OwnedSemaphorePermit,
+    held: Option<OwnedSemaphorePermit>,
+    whole: Option<Box<Tickets>>,
 }
 
 impl Budget {
     /// `limit` is in bytes; at most 4 GiB - 1, the most that one call can take from the semaphore.
     pub fn new(limit: usize) -> Self {
-        let limit = limit.min(u32::MAX as usize);
-        Budget { free: Arc::new(Semaphore::new(limit)), limit }
+        let limit = limit.min(LIMIT_MAX);
+        let shared = Shared {
+            free: Arc::new(Semaphore::new(limit)),
+            limit: AtomicUsize::new(limit),
+            excess: AtomicUsize::new(0),
+        };
+        Budget { shared: Arc::new(shared), whole: None }
+    }
+
+    /// A budget of `limit` bytes, each of which is taken from `self` as well.
+    pub fn share(&self, limit: usize) -> Budget {
+        Budget { whole: Some(Box::new(self.clone())), ..Budget::new(limit) }
+    }
+
+    /// Changes the limit. When more than the new one is in flight, nothing is given out until enough of it
+    /// has come back.
+    pub fn set_limit(&self, limit: usize) {
+        let limit = limit.min(LIMIT_MAX);
+        let before = self.shared.limit.swap(limit, Ordering::AcqRel);
+        if limit < before {
+            let forgotten = self.shared.free.forget_permits(before - limit);
+            self.shared.excess.fetch_add(before - limit - forgotten, Ordering::AcqRel);
+        } else {
+            let paid = self.shared.pay_off(limit - before);
+            self.shared.free.add_permits(limit - before - paid);
+        }
     }
 
     /// Takes `bytes` at once.
@@ -46,9 +87,14 @@ impl Budget {
     /// # Errors
     /// [`OverBudget`] when fewer are free; trying again later can help unless `bytes` exceeds the limit.
     pub fn take(&self, bytes: usize) -> Result<Tickets, OverBudget> {
-        let held = count(bytes).and_then(|count| Arc::clone(&self.free).try_acquire_many_owned(count).ok());
+        let free = &self.shared.free;
+        let held = count(bytes).and_then(|count| Arc::clone(free).try_acquire_many_owned(count).ok());
         let held = held.ok_or(self.over(bytes))?;
-        Ok(Tickets { budget: self.clone(), held })
+        let mut tickets = Tickets { budget: self.clone(), held: Some(held), whole: None };
+        if let Some(whole) = &self.whole {
+            tickets.whole = Some(Box::new(whole.take(bytes)?));
+        }
+        Ok(tickets)
     }
 
     /// Takes `bytes`, waiting in line until they are free.
@@ -58,26 +104,47 @@ impl Budget {
     ///
     /// Cancel: nothing is taken.
     pub async fn take_when_free(&self, bytes: usize) -> Result<Tickets, OverBudget> {
-        if bytes > self.limit {
+        if bytes > self.limit_bytes() {
             return Err(self.over(bytes));
         }
         let count = count(bytes).ok_or(self.over(bytes))?;
-        let held = Arc::clone(&self.free).acquire_many_owned(count).await;
-        Ok(Tickets { budget: self.clone(), held: held.expect("the semaphore is never closed") })
+        let held = Arc::clone(&self.shared.free).acquire_many_owned(count).await;
+        let held = held.expect("the semaphore is never closed");
+        let mut tickets = Tickets { budget: self.clone(), held: Some(held), whole: None };
+        if let Some(whole) = &self.whole {
+            tickets.whole = Some(Box::new(Box::pin(whole.take_when_free(bytes)).await?));
+        }
+        Ok(tickets)
     }
 
     /// Bytes in flight now.
     pub fn used_bytes(&self) -> usize {
-        self.limit.saturating_sub(self.free.available_permits())
+        let Shared { free, excess, .. } = self.shared.as_ref();
+        (self.limit_bytes() + excess.load(Ordering::Acquire)).saturating_sub(free.available_permits())
     }
 
     /// The most bytes that may be in flight.
     pub fn limit_bytes(&self) -> usize {
-        self.limit
+        self.shared.limit.load(Ordering::Acquire)
+    }
+
+    /// Whether this is a tenant's share.
+    pub fn is_share(&self) -> bool {
+        self.whole.is_some()
     }
 
     fn over(&self, wanted: usize) -> OverBudget {
-        OverBudget { wanted, free: self.free.available_permits(), limit: self.limit }
+        let free = self.shared.free.available_permits();
+        OverBudget { wanted, free, limit: self.limit_bytes(), is_share: self.is_share() }
+    }
+}
+
+impl Shared {
+    /// Takes up to `bytes` off the excess; how many.
+    fn pay_off(&self, bytes: usize) -> usize {
+        let paid = |excess: usize| Some(excess - excess.min(bytes));
+        let before = self.excess.fetch_update(Ordering::AcqRel, Ordering::Acquire, paid);
+        before.unwrap_or_default().min(bytes)
     }
 }
 
@@ -88,13 +155,34 @@ impl Tickets {
     /// [`OverBudget`]; what was held before stays held.
     pub fn grow(&mut self, bytes: usize) -> Result<(), OverBudget> {
         let more = self.budget.take(bytes)?;
-        self.held.merge(more.held);
+        self.merge(more);
         Ok(())
     }
 
     /// Bytes held.
     pub fn bytes(&self) -> usize {
-        self.held.num_permits()
+        self.held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits)
+    }
+
+    fn merge(&mut self, mut more: Tickets) {
+        if let (Some(held), Some(more)) = (&mut self.held, more.held.take()) {
+            held.merge(more);
+        }
+        if let (Some(whole), Some(more)) = (&mut self.whole, more.whole.take()) {
+            whole.merge(*more);
+        }
+    }
+}
+
+impl Drop for Tickets {
+    fn drop(&mut self) {
+        let Some(mut held) = self.held.take() else {
+            return;
+        };
+        let paid = self.budget.shared.pay_off(held.num_permits());
+        if let Some(excess) = held.split(paid) {
+            excess.forget();
+        }
     }
 }
 
@@ -110,11 +198,17 @@ mod tests {
     fn the_limit_can_be_taken_and_one_more_byte_cannot() {
         let budget = Budget::new(100);
         let all = budget.take(100).expect("all are free");
-        assert_eq!(budget.take(1).map(drop), Err(OverBudget { wanted: 1, free: 0, limit: 100 }));
+        assert_eq!(
+            budget.take(1).map(drop),
+            Err(OverBudget { wanted: 1, free: 0, limit: 100, is_share: false })
+        );
         assert_eq!(budget.used_bytes(), 100);
         drop(all);
         assert_eq!(budget.used_bytes(), 0);
-        assert_eq!(budget.take(101).map(drop), Err(OverBudget { wanted: 101, free: 100, limit: 100 }));
+        assert_eq!(
+            budget.take(101).map(drop),
+            Err(OverBudget { wanted: 101, free: 100, limit: 100, is_share: false })
+        );
     }
 
     #[test]
@@ -126,6 +220,44 @@ mod tests {
         assert_eq!((tickets.bytes(), budget.used_bytes()), (100, 100));
         drop(tickets);
         assert_eq!(budget.used_bytes(), 0);
+    }
+
+    #[test]
+    fn a_share_takes_from_the_whole_as_well() {
+        let whole = Budget::new(100);
+        let (first, second) = (whole.share(80), whole.share(80));
+        let mut held = first.take(50).expect("free");
+        held.grow(30).expect("free");
+        assert_eq!(first.take(1).map(drop).map_err(|over| over.is_share), Err(true), "80 of 80 are taken");
+        assert_eq!(second.take(21).map(drop).map_err(|over| over.is_share), Err(false), "20 of 100 are free");
+        assert_eq!(second.used_bytes(), 0, "what the whole refused was given back");
+        assert_eq!(second.take(20).map(|tickets| tickets.bytes()), Ok(20));
+        assert_eq!((held.bytes(), whole.used_bytes()), (80, 80));
+        drop(held);
+        assert_eq!((first.used_bytes(), whole.used_bytes()), (0, 0));
+    }
+
+    #[test]
+    fn a_lower_limit_holds_when_enough_has_come_back() {
+        let budget = Budget::new(100);
+        let (first, second) = (budget.take(60).expect("free"), budget.take(30).expect("free"));
+        budget.set_limit(50);
+        assert_eq!((budget.used_bytes(), budget.limit_bytes()), (90, 50));
+        assert!(budget.take(1).is_err());
+        drop(second);
+        assert_eq!(budget.used_bytes(), 60);
+        assert!(budget.take(1).is_err(), "60 of 50");
+        drop(first);
+        assert_eq!(budget.used_bytes(), 0);
+        let all = budget.take(50).expect("all are free");
+        assert!(budget.take(1).is_err());
+        budget.set_limit(20);
+        budget.set_limit(70);
+        assert_eq!(budget.used_bytes(), 50);
+        assert_eq!(budget.take(20).map(|tickets| tickets.bytes()), Ok(20));
+        drop(all);
+        assert!(budget.take(71).is_err());
+        assert_eq!(budget.take(70).map(|tickets| tickets.bytes()), Ok(70));
     }
 
     #[tokio::test]

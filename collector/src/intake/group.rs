@@ -12,6 +12,7 @@ use bytes::Bytes;
 use meshlake_schema::{Table, TableBatch, UnixNanos};
 use meshlake_store::group::{AppendError, Group, RequestEntry};
 
+use super::recent::Claim;
 use super::{Accepted, Content, Payload, origin_of};
 use crate::decode::envoy_als::decode_entries;
 use crate::decode::otlp::logs::{LogBuilder, decode_logs};
@@ -60,6 +61,16 @@ struct Member {
     payload: Payload,
     accepted: Accepted,
     tally: Tally,
+    kind: Kind,
+}
+
+/// What a member adds to its group.
+#[derive(Debug)]
+enum Kind {
+    /// Its records; they are remembered under the claim, where there is one.
+    Records(Option<Claim>),
+    /// A line in the ledger: its records are stored already.
+    Repeat,
 }
 
 #[derive(Debug, Default)]
@@ -99,18 +110,25 @@ impl OpenGroup {
     }
 
     /// Decodes `payload` into the group. A payload without records is answered at once.
-    pub(super) fn add(&mut self, payload: Payload, accepted: Accepted) {
+    pub(super) fn add(&mut self, payload: Payload, claim: Option<Claim>, accepted: Accepted) {
         match self.decode(&payload, accepted) {
             Ok(tally) if tally.received == 0 => answer(payload, Ok(tally)),
             Ok(tally) => {
                 self.payload_bytes += payload.bytes.len();
-                self.members.push(Member { payload, accepted, tally });
+                self.members.push(Member { payload, accepted, tally, kind: Kind::Records(claim) });
             }
             Err(why) => {
                 refuse(payload, why);
                 self.decode_anew();
             }
         }
+    }
+
+    /// Counts `payload` as a repeat of a request that was stored with `records` records.
+    pub(super) fn add_repeat(&mut self, payload: Payload, records: u32, accepted: Accepted) {
+        let tally = Tally { deduplicated: records.into(), ..Tally::default() };
+        self.changes.add(&origin_of(&payload), &tally);
+        self.members.push(Member { payload, accepted, tally, kind: Kind::Repeat });
     }
 
     /// Ends the group: its batches, those of the ledger included, and who waits for them.
@@ -154,7 +172,13 @@ impl OpenGroup {
         let mut members = std::mem::take(&mut self.members);
         loop {
             self.reset();
-            let decoded = |member: &Member| self.decode(&member.payload, member.accepted).err();
+            let decoded = |member: &Member| match member.kind {
+                Kind::Records(_) => self.decode(&member.payload, member.accepted).err(),
+                Kind::Repeat => {
+                    self.changes.add(&origin_of(&member.payload), &member.tally);
+                    None
+                }
+            };
             let mut failed = members.iter().map(decoded).enumerate();
             let Some((at, why)) = failed.find_map(|(at, why)| why.map(|why| (at, why))) else {
                 break;
@@ -225,7 +249,12 @@ impl Waiters {
             (changes, _) => drop(changes),
         }
         for member in self.members.drain(..) {
-            let Member { payload, tally, .. } = member;
+            let Member { payload, tally, kind, accepted } = member;
+            if let (Kind::Records(Some(claim)), Ok(())) = (kind, result)
+                && tally.accepted > 0
+            {
+                claim.stored(tally.accepted, accepted.ingest_time);
+            }
             answer(payload, result.clone().map(|()| tally).map_err(Into::into));
         }
     }

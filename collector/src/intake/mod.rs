@@ -15,6 +15,7 @@
 //! Limits: one thread decodes for the whole process.
 
 mod queue;
+mod recent;
 mod group;
 mod budget;
 #[cfg(test)]
@@ -30,7 +31,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use meshlake_schema::{Clock, UnixNanos};
 use meshlake_store::Writer;
-use meshlake_store::group::AppendError;
+use meshlake_store::group::{AppendError, StoredRequest};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
@@ -41,6 +42,7 @@ use crate::normalize::requests::proxy::ProxyIdentity;
 use crate::tally::Tally;
 use group::{ClosedGroup, OpenGroup};
 use queue::{Next, Queue};
+use recent::{Recent, Seen};
 
 /// A group of this many payload bytes is worth its fdatasync: at some 150 MB/s of columns that a disk
 /// syncs, writing it takes longer than the sync itself.
@@ -91,7 +93,7 @@ pub struct Payload {
     pub content: Content,
     /// Protobuf wire bytes.
     pub bytes: Bytes,
-    /// xxh3-128 of tenant, path and body.
+    /// xxh3-128 of tenant, path and body, by which it is known when it comes again.
     pub hash: u128,
     /// Held until the answer is known.
     pub tickets: Tickets,
@@ -119,6 +121,7 @@ pub enum NotStored {
 #[derive(Debug, Clone)]
 pub struct Intake {
     queue: Arc<Queue>,
+    recent: Option<Recent>,
 }
 
 /// The thread behind an [`Intake`].
@@ -129,7 +132,8 @@ pub struct IntakeThread {
 }
 
 impl Intake {
-    /// Starts the thread. Records older than `retention` are refused.
+    /// Starts the thread. Records older than `retention` are refused; an OTLP request that comes again within
+    /// `retry_window` is not stored again, unless that is zero.
     ///
     /// # Errors
     /// When the thread cannot be started.
@@ -138,8 +142,10 @@ impl Intake {
         ledger: LedgerView,
         clock: Arc<dyn Clock>,
         retention: Duration,
+        retry_window: Duration,
     ) -> io::Result<(Intake, IntakeThread)> {
         let queue = Arc::new(Queue::default());
+        let recent = (!retry_window.is_zero()).then(|| Recent::new(Arc::clone(&queue), retry_window));
         let woken = Arc::clone(&queue);
         writer.on_idle(Box::new(move || woken.wake()));
         let (end, ended) = oneshot::channel();
@@ -147,6 +153,7 @@ impl Intake {
             queue: Arc::clone(&queue),
             writer,
             window: Window { clock, retention },
+            recent: recent.clone(),
             group: OpenGroup::new(ledger),
         };
         std::thread::Builder::new().name("intake".to_owned()).spawn(move || {
@@ -154,7 +161,14 @@ impl Intake {
             // The receiver is gone when nobody waits for the end any more.
             let _ = end.send(());
         })?;
-        Ok((Intake { queue: Arc::clone(&queue) }, IntakeThread { queue, ended }))
+        Ok((Intake { queue: Arc::clone(&queue), recent }, IntakeThread { queue, ended }))
+    }
+
+    /// Remembers requests that an earlier process stored, oldest first.
+    pub fn remember(&self, requests: Vec<StoredRequest>) {
+        if let Some(recent) = &self.recent {
+            recent.restore(requests);
+        }
     }
 
     /// Hands over a payload; its answer comes through `payload.reply`.
@@ -206,6 +220,7 @@ struct Worker {
     queue: Arc<Queue>,
     writer: Writer,
     window: Window,
+    recent: Option<Recent>,
     group: OpenGroup,
 }
 
@@ -237,7 +252,17 @@ impl Worker {
         if !self.group.is_empty() && self.group.payload_bytes() + payload.bytes.len() > GROUP_BYTES_MAX {
             self.append_group();
         }
-        self.group.add(payload, self.window.now());
+        let accepted = self.window.now();
+        // Access logs are not acknowledged, so nobody sends them again.
+        let recent = self.recent.as_ref().filter(|_| payload.source != Source::EnvoyAls);
+        let Some(recent) = recent else {
+            return self.group.add(payload, None, accepted);
+        };
+        match recent.look(payload, accepted.ingest_time) {
+            Seen::Never(payload, claim) => self.group.add(*payload, Some(claim), accepted),
+            Seen::InFlight => {}
+            Seen::Stored(payload, records) => self.group.add_repeat(*payload, records, accepted),
+        }
     }
 
     /// Closes the group and hands it to the WAL; waits while a group before it still waits.

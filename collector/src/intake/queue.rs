@@ -46,6 +46,19 @@ impl Queue {
         Ok(())
     }
 
+    /// Puts payloads first in line that had been given out, also when the queue is closed.
+    pub(super) fn give_back(&self, payloads: Vec<Payload>) {
+        if payloads.is_empty() {
+            return;
+        }
+        let mut state = self.lock();
+        for payload in payloads.into_iter().rev() {
+            state.payloads.push_front(payload);
+        }
+        drop(state);
+        self.changed.notify_one();
+    }
+
     /// Refuses further payloads; those in the queue are still given out.
     pub(super) fn close(&self) {
         self.lock().closed = true;

@@ -1,6 +1,7 @@
 //! What tests of the intake and of the receivers share: payloads, and a log whose disk obeys the test.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use bytes::Bytes;
@@ -29,15 +30,16 @@ impl Clock for StillClock {
     }
 }
 
-/// A traces payload of `tenant` and where its answer comes.
+/// A traces payload of `tenant` and where its answer comes. None is a repeat of another.
 pub(crate) fn payload(tenant: &str, bytes: &[u8]) -> (Payload, oneshot::Receiver<Answer>) {
+    static NEXT_HASH: AtomicU64 = AtomicU64::new(1);
     let (reply, answer) = oneshot::channel();
     let payload = Payload {
         tenant: Arc::from(tenant),
         source: Source::OtlpGrpc,
         content: Content::Traces,
         bytes: Bytes::copy_from_slice(bytes),
-        hash: 1,
+        hash: NEXT_HASH.fetch_add(1, Ordering::Relaxed).into(),
         tickets: Budget::new(1 << 30).take(bytes.len()).expect("free"),
         reply,
     };

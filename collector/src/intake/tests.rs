@@ -1,21 +1,26 @@
 //! The intake against a log on a simulated disk: which requests share a group, and who is told what.
 
+use std::collections::BTreeMap;
 use std::future::Future as _;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use arrow::array::AsArray as _;
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Int64Type};
 use meshlake_schema::Table;
-use meshlake_store::AppendError;
+use meshlake_store::{AppendError, StoredRequest};
 use prost::Message as _;
 use tokio::sync::oneshot;
 
-use super::testing::{StillClock, TestLog, export_of, payload, spans};
-use super::{Answer, GROUP_BYTES_MAX, Intake, IntakeThread, NotStored};
+use super::testing::{NOW, StillClock, TestLog, export_of, payload, spans};
+use super::{Answer, GROUP_BYTES_MAX, Intake, IntakeThread, NotStored, Payload};
 use crate::ledger::LedgerView;
 
 const DAY: Duration = Duration::from_secs(86_400);
+const WINDOW: Duration = Duration::from_secs(600);
 
 struct Running {
     log: TestLog,
@@ -27,7 +32,7 @@ struct Running {
 fn start() -> Running {
     let (log, ledger) = (TestLog::start(), LedgerView::default());
     let (intake, thread) =
-        Intake::start(log.writer.clone(), ledger.clone(), Arc::new(StillClock), DAY).expect("start");
+        Intake::start(log.writer.clone(), ledger.clone(), Arc::new(StillClock), DAY, WINDOW).expect("start");
     Running { log, intake, thread, ledger }
 }
 
@@ -41,6 +46,30 @@ impl Running {
     /// Submits and waits for the answer: records accepted and rejected.
     fn store(&self, bytes: &[u8]) -> Result<(u64, u64), NotStored> {
         counts(self.submit(bytes))
+    }
+}
+
+impl Running {
+    /// Submits under a hash of the test's choice.
+    fn submit_as(&self, hash: u128, bytes: &[u8]) -> oneshot::Receiver<Answer> {
+        let (payload, answer) = payload("a", bytes);
+        self.intake.submit(Payload { hash, ..payload }).expect("the intake runs");
+        answer
+    }
+
+    /// Records per event of the ledger, over all groups.
+    fn ledger_sums(&self) -> BTreeMap<String, i64> {
+        let mut sums = BTreeMap::new();
+        for batch in self.log.groups().iter().flat_map(|group| &group.batches) {
+            if batch.table() == Table::Ledger {
+                let events = cast(&batch.rows()["event"], &DataType::Utf8).expect("text");
+                let records = batch.rows()["records"].as_primitive::<Int64Type>();
+                for (event, records) in events.as_string::<i32>().iter().zip(records.values()) {
+                    *sums.entry(event.expect("never null").to_owned()).or_default() += records;
+                }
+            }
+        }
+        sums
     }
 }
 
@@ -216,4 +245,60 @@ fn stopping_answers_what_was_taken_in_and_refuses_the_rest() {
     assert_eq!((counts(first_answer), counts(second_answer)), (Ok((1, 0)), Ok((2, 0))));
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     runtime.block_on(stopping);
+}
+
+/// Scenario: an acknowledgement is lost, the client sends the request again. Guarantee: it is acknowledged, its
+/// rows are there once, and the ledger says how many came again: received = accepted = 3, deduplicated = 3.
+#[test]
+fn a_repeat_is_acknowledged_and_not_stored_again() {
+    let running = start();
+    let bytes = spans(3, 1).encode_to_vec();
+    assert_eq!(counts(running.submit_as(7, &bytes)), Ok((3, 1)));
+    let repeat = running.submit_as(7, &bytes).blocking_recv().expect("answered").expect("stored");
+    assert_eq!((repeat.received, repeat.accepted, repeat.deduplicated), (0, 0, 3));
+    assert_eq!(counts(running.submit_as(8, &bytes)), Ok((3, 1)), "another request");
+    assert_eq!(running.log.rows(Table::Spans), [3, 3]);
+    let sums = [("accepted", 6), ("deduplicated", 3), ("received", 8), ("rejected", 2)];
+    assert_eq!(running.ledger_sums(), sums.map(|(event, sum)| (event.to_owned(), sum)).into());
+    stop(running.thread);
+}
+
+/// Scenario: the client gives up and sends the request again while it is at the disk, which then fails.
+/// Guarantee: the repeat waits for the first one's fate and, as that was not stored, is stored itself.
+#[test]
+fn a_repeat_waits_for_the_disk_and_takes_the_place_of_what_failed() {
+    let running = start();
+    let bytes = spans(2, 0).encode_to_vec();
+    running.log.disk.hold_syncs();
+    running.log.disk.fail_syncs(0, 1);
+    let first = running.submit_as(7, &bytes);
+    let repeats = [running.submit_as(7, &bytes), running.submit_as(7, &bytes)];
+    running.log.disk.release_syncs();
+    assert!(matches!(counts(first), Err(NotStored::Append(AppendError::Disk(_)))));
+    let answers = repeats.map(|answer| answer.blocking_recv().expect("answered").expect("stored"));
+    let answers = answers.map(|tally| (tally.accepted, tally.deduplicated));
+    assert_eq!(answers, [(2, 0), (0, 2)]);
+    assert_eq!(running.log.rows(Table::Spans), [2]);
+    stop(running.thread);
+}
+
+/// A request of which nothing was stored has no repeat: each is told what was wrong.
+#[test]
+fn a_request_that_was_rejected_whole_is_not_remembered() {
+    let running = start();
+    let bytes = spans(0, 2).encode_to_vec();
+    assert_eq!(counts(running.submit_as(7, &bytes)), Ok((0, 2)));
+    assert_eq!(counts(running.submit_as(7, &bytes)), Ok((0, 2)));
+    stop(running.thread);
+}
+
+#[test]
+fn requests_of_an_earlier_process_are_remembered() {
+    let running = start();
+    let seconds = u32::try_from(NOW.0 / 1_000_000_000).expect("before 2106");
+    running.intake.remember(vec![StoredRequest { hash: 7, rows: 5, seconds: seconds - 600 }]);
+    let repeat = running.submit_as(7, b"").blocking_recv().expect("answered").expect("stored");
+    assert_eq!(repeat.deduplicated, 5);
+    assert_eq!(running.store(&spans(1, 0).encode_to_vec()), Ok((1, 0)));
+    stop(running.thread);
 }

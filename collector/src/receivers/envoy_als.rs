@@ -14,6 +14,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Instant;
 
 use http::{Method, Request};
 use hyper::body::Incoming;
@@ -48,13 +49,13 @@ pub(super) async fn receive(receivers: &Receivers, request: Request<Incoming>) -
     MediaType::check_grpc(request.headers())?;
     let tenant = tenant_of(request.headers())?;
     let encoding = Encoding::of_grpc(request.headers())?;
-    let limit_bytes = receivers.request_bytes_max;
+    let limit_bytes = receivers.request_bytes_max();
     let mut reader = FrameReader::new(request.into_body(), encoding, limit_bytes, Patience::Wait);
     let mut stream = Stream { receivers, tenant, proxy: None, unstored: VecDeque::new() };
     let mut stopping = receivers.stopping.clone();
     let result = loop {
         let next = tokio::select! {
-            next = reader.next(&receivers.budget) => next,
+            next = next_message(receivers, &stream.tenant, &mut reader) => next,
             () = stopped(&mut stopping) => Err(Refusal::Draining),
         };
         match next {
@@ -69,6 +70,25 @@ pub(super) async fn receive(receivers: &Receivers, request: Request<Incoming>) -
     };
     stream.wait_until_stored().await;
     result
+}
+
+/// The next message. A tenant over its quota is not read on from, which makes its proxies wait.
+async fn next_message(
+    receivers: &Receivers,
+    tenant: &Arc<str>,
+    reader: &mut FrameReader<Incoming>,
+) -> Result<Option<Message>, Refusal> {
+    let budget = loop {
+        match receivers.quotas.admit(tenant, Instant::now()) {
+            Err(Refusal::OverQuota(delay)) => tokio::time::sleep(delay).await,
+            admitted => break admitted?,
+        }
+    };
+    let message = reader.next(&budget).await?;
+    if let Some(message) = &message {
+        receivers.quotas.charge(tenant, message.bytes.len());
+    }
+    Ok(message)
 }
 
 struct Stream<'a> {
@@ -106,7 +126,7 @@ impl Stream<'_> {
             encoding: message.encoding,
             media_type: MediaType::Protobuf,
             message: &STREAM_ACCESS_LOGS_MESSAGE,
-            limit_bytes: self.receivers.request_bytes_max,
+            limit_bytes: self.receivers.request_bytes_max(),
             tickets: message.tickets,
         };
         let unpacked = packed.unpack().await?;

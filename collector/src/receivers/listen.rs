@@ -9,6 +9,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -17,7 +18,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::{Receivers, stopped};
@@ -65,7 +66,6 @@ pub(crate) async fn serve(
     listener: TcpListener,
     port: Port,
     receivers: Arc<Receivers>,
-    room: Arc<Semaphore>,
     mut stopping: watch::Receiver<bool>,
 ) {
     let mut connections = JoinSet::new();
@@ -73,13 +73,11 @@ pub(crate) async fn serve(
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => match Arc::clone(&room).try_acquire_owned() {
-                    Ok(place) => {
-                        let serving = connection(stream, port, Arc::clone(&receivers), place, stop.clone());
-                        connections.spawn(serving);
+                Ok((stream, _)) => {
+                    if let Some(open) = Open::within_cap(&receivers) {
+                        connections.spawn(connection(stream, port, open, stop.clone()));
                     }
-                    Err(_) => receivers.stats.connection_refused(),
-                },
+                }
                 Err(error) => {
                     tracing::warn!(%error, "accept a connection");
                     tokio::time::sleep(ACCEPT_ERROR_PAUSE).await;
@@ -93,15 +91,8 @@ pub(crate) async fn serve(
     while connections.join_next().await.is_some() {}
 }
 
-/// Serves one connection; `place` is its place under the cap.
-async fn connection(
-    stream: TcpStream,
-    port: Port,
-    receivers: Arc<Receivers>,
-    place: OwnedSemaphorePermit,
-    mut stopping: watch::Receiver<bool>,
-) {
-    let _open = Open::new(Arc::clone(&receivers), place);
+/// Serves one connection.
+async fn connection(stream: TcpStream, port: Port, open: Open, mut stopping: watch::Receiver<bool>) {
     // Answers are small and must not wait for more bytes to share a packet with. If the socket has gone
     // already, serving it finds out.
     let _ = stream.set_nodelay(true);
@@ -113,7 +104,7 @@ async fn connection(
         return;
     }
     let builder = builder(port);
-    let service = service_fn(|request| answer(port, Arc::clone(&receivers), request));
+    let service = service_fn(|request| answer(port, Arc::clone(&open.receivers), request));
     let mut serving = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
     let ended = tokio::select! {
         ended = serving.as_mut() => ended,
@@ -160,16 +151,17 @@ fn builder(port: Port) -> auto::Builder<TokioExecutor> {
     }
 }
 
-/// Counts a connection as open while it lives.
+/// A connection that counts as open while this lives.
 struct Open {
     receivers: Arc<Receivers>,
-    _place: OwnedSemaphorePermit,
 }
 
 impl Open {
-    fn new(receivers: Arc<Receivers>, place: OwnedSemaphorePermit) -> Self {
-        receivers.stats.connection_opened();
-        Open { receivers, _place: place }
+    /// `None`, and counted as refused, when as many are open as may be.
+    fn within_cap(receivers: &Arc<Receivers>) -> Option<Open> {
+        let most = receivers.connections_max.load(Ordering::Relaxed);
+        let is_open = receivers.stats.open_connection(most);
+        is_open.then(|| Open { receivers: Arc::clone(receivers) })
     }
 }
 

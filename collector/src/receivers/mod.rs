@@ -13,9 +13,10 @@ mod tests;
 
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::{HeaderValue, Request, Response, Version, header};
 use hyper::body::Incoming;
@@ -24,6 +25,7 @@ use tokio::sync::{oneshot, watch};
 use crate::admit::ReplyBody;
 use crate::admit::answer;
 use crate::admit::media::MediaType;
+use crate::admit::quota::Quotas;
 use crate::admit::refusal::Refusal;
 use crate::admit::stats::{RequestLabels, Stats};
 use crate::admit::unpack::{Packed, Unpacked, request_hash};
@@ -43,8 +45,8 @@ const UNKNOWN: &str = "unknown";
 /// What the store has no room in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoRoom {
-    /// Memory for rows that are not in files yet; a flush makes room.
-    Buffer,
+    /// Memory for rows that are not in files yet; a flush makes room and takes about this long.
+    Buffer { flush_time: Duration },
     /// The disk; somebody has to make room.
     Disk,
 }
@@ -56,8 +58,11 @@ pub(crate) type Room = Box<dyn Fn() -> Result<(), NoRoom> + Send + Sync>;
 pub(crate) struct Receivers {
     pub(crate) intake: Intake,
     pub(crate) budget: Budget,
+    pub(crate) quotas: Quotas,
     /// The most bytes of a request, as sent and after inflating.
-    pub(crate) request_bytes_max: usize,
+    pub(crate) request_bytes_max: AtomicUsize,
+    /// The most connections over all ports.
+    pub(crate) connections_max: AtomicU64,
     pub(crate) stats: Arc<Stats>,
     /// Set once, by whoever started the store; nothing is refused before.
     pub(crate) room: OnceLock<Room>,
@@ -123,10 +128,22 @@ impl Receivers {
         response
     }
 
-    /// Refuses while the store has no room; asked before a body is read.
+    /// What a request of `tenant` takes its bytes from; asked before a body is read.
+    ///
+    /// # Errors
+    /// A refusal while the store has no room, or the tenant is over its quota.
+    fn admit(&self, tenant: &Arc<str>) -> Result<Budget, Refusal> {
+        self.check_room()?;
+        self.quotas.admit(tenant, Instant::now())
+    }
+
+    fn request_bytes_max(&self) -> usize {
+        self.request_bytes_max.load(Ordering::Relaxed)
+    }
+
     fn check_room(&self) -> Result<(), Refusal> {
         self.room.get().map_or(Ok(()), |room| room()).map_err(|full| match full {
-            NoRoom::Buffer => Refusal::StoreFull,
+            NoRoom::Buffer { flush_time } => Refusal::StoreFull(flush_time),
             NoRoom::Disk => Refusal::DiskFull,
         })
     }
@@ -146,8 +163,7 @@ impl Receivers {
             Signal::Requests => return Err(Refusal::UnknownPath(path.to_owned())),
         };
         let answer = self.submit(source, path, tenant, content, unpacked)?;
-        let wait_max = wait_max.map_or(ACK_TIME_MAX, |wait_max| wait_max.min(ACK_TIME_MAX));
-        match tokio::time::timeout(wait_max, answer).await {
+        match tokio::time::timeout(ack_time_max(wait_max), answer).await {
             Ok(answer) => settled(answer),
             Err(_) => Err(Refusal::TimedOut("the disk did not answer in time")),
         }
@@ -175,6 +191,11 @@ impl Receivers {
     }
 }
 
+/// How long to wait for a fdatasync on behalf of a sender that waits for `wait_max`.
+fn ack_time_max(wait_max: Option<Duration>) -> Duration {
+    wait_max.map_or(ACK_TIME_MAX, |wait_max| wait_max.min(ACK_TIME_MAX))
+}
+
 /// Returns when the process is told to stop, or when whoever could tell it is gone.
 async fn stopped(stopping: &mut watch::Receiver<bool>) {
     let _ = stopping.wait_for(|stopping| *stopping).await;
@@ -198,6 +219,7 @@ fn settled(answer: Result<Answer, oneshot::error::RecvError>) -> Result<Tally, R
 /// The label of a result in metrics.
 fn status_of(result: Result<&Tally, &Refusal>) -> &'static str {
     match result {
+        Ok(tally) if tally.deduplicated > 0 => "repeat",
         Ok(tally) if tally.rejected.is_empty() => "ok",
         Ok(_) => "partial",
         Err(refusal) => refusal.name(),
@@ -218,8 +240,15 @@ async fn caught<T>(handling: impl Future<Output = Result<T, Refusal>>) -> Result
 }
 
 #[cfg(test)]
-mod panic_tests {
+mod own_tests {
     use super::*;
+
+    #[test]
+    fn nobody_waits_longer_than_the_longest_or_than_they_said() {
+        assert_eq!(ack_time_max(None), ACK_TIME_MAX);
+        assert_eq!(ack_time_max(Some(Duration::from_millis(50))), Duration::from_millis(50));
+        assert_eq!(ack_time_max(Some(Duration::from_secs(3600))), ACK_TIME_MAX);
+    }
 
     #[tokio::test]
     async fn a_panic_is_an_answer() {

@@ -36,10 +36,11 @@ pub(super) async fn export(
     let tenant = tenant_of(request.headers())?;
     let encoding = Encoding::of_grpc(request.headers())?;
     let wait_max = wait_max_of(request.headers());
-    receivers.check_room()?;
-    let limit_bytes = receivers.request_bytes_max;
+    let budget = receivers.admit(&tenant)?;
+    let limit_bytes = receivers.request_bytes_max();
     let reader = FrameReader::new(request.into_body(), encoding, limit_bytes, Patience::None);
-    let frame = reader.only(&receivers.budget).await?;
+    let frame = reader.only(&budget).await?;
+    receivers.quotas.charge(&tenant, frame.bytes.len());
     let packed = Packed {
         bytes: frame.bytes,
         encoding: frame.encoding,

@@ -61,9 +61,10 @@ async fn read_parts(
     let media_type = MediaType::of(&head.headers)?;
     let encoding = Encoding::of_http(&head.headers)?;
     let tenant = tenant_of(&head.headers)?;
-    receivers.check_room()?;
-    let limit_bytes = receivers.request_bytes_max;
-    let (bytes, tickets) = read_body(body, limit_bytes, &receivers.budget).await?;
+    let budget = receivers.admit(&tenant)?;
+    let limit_bytes = receivers.request_bytes_max();
+    let (bytes, tickets) = read_body(body, limit_bytes, &budget).await?;
+    receivers.quotas.charge(&tenant, bytes.len());
     let source = match media_type {
         MediaType::Protobuf => Source::OtlpHttpProtobuf,
         MediaType::Json => Source::OtlpHttpJson,

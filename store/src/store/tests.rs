@@ -25,7 +25,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::*;
-use crate::group::{AppendError, Group};
+use crate::group::{AppendError, Group, RequestEntry, StoredRequest};
 use crate::snapshot::Snapshot;
 use crate::test_rows::{MIDNIGHT, ledger_rows, span_rows};
 
@@ -384,13 +384,13 @@ async fn requests_of_the_log_come_back_once() {
     let dir = tempfile::tempdir().expect("temporary directory");
     let store = open(dir.path()).await;
     let request = RequestEntry { hash: 77, rows: vec![(Table::Spans, 1)] };
-    let group = Group { batches: vec![span_rows(&[MIDNIGHT])], requests: vec![request.clone()] };
+    let group = Group { batches: vec![span_rows(&[MIDNIGHT])], requests: vec![request] };
     let (done, result) = mpsc::channel();
     store.writer().append(group, Box::new(move |r| done.send(r).expect("awaited"))).expect("open");
-    let lsn = result.recv().expect("answered").expect("durable");
+    result.recv().expect("answered").expect("durable");
     store.close().await;
     let mut store = open(dir.path()).await;
-    assert_eq!(store.take_recovered_requests(), [(lsn, request)]);
+    assert_eq!(store.take_recovered_requests(), [StoredRequest { hash: 77, rows: 1, seconds: 0 }]);
     assert!(store.take_recovered_requests().is_empty());
     assert_eq!(store.recovered().records, 1);
     store.close().await;

@@ -19,11 +19,12 @@ use std::time::{Duration, Instant};
 
 use crate::disk::{Disk, is_storage_full};
 use crate::fail_point::hit;
-use crate::group::{AppendError, Group, Lsn};
+use crate::group::{AppendError, Group, Lsn, StoredRequest};
 use crate::wal::cut::{Fate, SealedSegment, Shared, WalCutter, WalStats};
 use crate::wal::format::{RECORDS_START, RowCounts, SegmentHeader, VOIDS_MAX, Void, VoidReason};
 use crate::wal::record::{RecordBuffer, StoredTables, row_counts};
 use crate::wal::recover::{OldSegment, Recovery};
+use crate::wal::requests::stored_requests;
 use crate::wal::segment::{Layout, Segment, WalConfig, WalError};
 
 /// Failed appends in a row after which the log is closed.
@@ -40,6 +41,8 @@ pub struct Wal {
     durable_lsn: Lsn,
     /// Rows of all records so far.
     rows: RowCounts,
+    /// Of the active segment.
+    requests: Vec<StoredRequest>,
     /// LSNs for the next segment's header to void.
     voids: Vec<Void>,
     epoch: u32,
@@ -83,7 +86,13 @@ impl Wal {
         }
         let voids = voids_at_open(&recovery, first_lsn);
         let are_voids_complete = voids.len() <= VOIDS_MAX;
-        let shared = Shared::new(disk, layout, config.segment_bytes, recovery.spares);
+        let shared = Shared::new(
+            disk,
+            layout,
+            config.segment_bytes,
+            recovery.spares,
+            recovery.remembered.files().to_vec(),
+        );
         let mut wal = Wal {
             shared: Arc::new(shared),
             config,
@@ -92,6 +101,7 @@ impl Wal {
             next_lsn: first_lsn,
             durable_lsn: recovery.durable_lsn,
             rows: recovery.rows,
+            requests: Vec::new(),
             voids: voids.into_iter().take(VOIDS_MAX).collect(),
             epoch: recovery.epoch_max,
             failures_in_row: 0,
@@ -151,6 +161,7 @@ impl Wal {
         for (sum, count) in self.rows.iter_mut().zip(row_counts(&group.batches)) {
             *sum += count;
         }
+        self.requests.extend(stored_requests(&group.requests, &group.batches));
         Ok(lsn)
     }
 
@@ -247,12 +258,13 @@ impl Wal {
         Ok(())
     }
 
-    fn seal(&self, segment: &Segment, fate: Fate) {
+    fn seal(&mut self, segment: &Segment, fate: Fate) {
         self.shared.seal(SealedSegment {
             first_lsn: segment.header().first_lsn,
             last_lsn: self.next_lsn - 1,
             size_bytes: segment.size_bytes(),
             fate,
+            requests: std::mem::take(&mut self.requests).into(),
         });
     }
 

@@ -3,7 +3,8 @@
 //! Strictly oldest first, each step durable before the next: a segment's header may void LSNs of the one
 //! before it, so an older segment must never outlive a newer one. A cut segment is kept to be written
 //! again, because a file that has been written needs no metadata change at a sync; one that is damaged is
-//! moved aside instead, and one whose sync failed is removed, because the disk below it is in doubt.
+//! moved aside instead, and one whose sync failed is removed, because the disk below it is in doubt. Which
+//! requests it held is written down first; see `requests.rs`.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -11,7 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::disk::Disk;
 use crate::fail_point::hit;
-use crate::group::Lsn;
+use crate::group::{Lsn, StoredRequest};
+use crate::wal::requests::{self, AGE_MAX_SECONDS, REQUESTS_MAX, RequestsFile};
 use crate::wal::segment::{Layout, WalError};
 
 /// Cut segments that are kept to be written again. One is taken per 64 MiB and cuts give back several at
@@ -34,6 +36,8 @@ pub struct SealedSegment {
     pub last_lsn: Lsn,
     pub size_bytes: u64,
     pub fate: Fate,
+    /// The requests that are durable in it.
+    pub requests: Arc<[StoredRequest]>,
 }
 
 /// How much the log holds.
@@ -70,6 +74,8 @@ struct State {
     /// Oldest first.
     sealed: VecDeque<SealedSegment>,
     spares: Vec<PathBuf>,
+    /// Oldest first.
+    requests_files: VecDeque<RequestsFile>,
     stats: WalStats,
 }
 
@@ -96,8 +102,14 @@ impl WalCutter {
 }
 
 impl Shared {
-    pub fn new(disk: Arc<dyn Disk>, layout: Layout, segment_bytes: u64, spares: Vec<PathBuf>) -> Shared {
-        let state = State { spares, ..State::default() };
+    pub fn new(
+        disk: Arc<dyn Disk>,
+        layout: Layout,
+        segment_bytes: u64,
+        spares: Vec<PathBuf>,
+        requests_files: Vec<RequestsFile>,
+    ) -> Shared {
+        let state = State { spares, requests_files: requests_files.into(), ..State::default() };
         Shared { disk, layout, segment_bytes, cutting: Mutex::new(()), state: Mutex::new(state) }
     }
 
@@ -136,6 +148,7 @@ impl Shared {
     /// Takes the oldest segment out of the log, durably.
     fn dispose(&self, segment: &SealedSegment) -> Result<(), WalError> {
         let path = self.layout.segment(segment.first_lsn);
+        self.write_requests(segment)?;
         hit("before_cut").map_err(WalError::io("cut", &path))?;
         let spare = self.is_wanted_as_spare(segment).then(|| self.layout.spare(segment.first_lsn));
         let target = match segment.fate {
@@ -162,10 +175,49 @@ impl Shared {
         disk.sync_dir(&self.layout.live).map_err(WalError::io("sync", &self.layout.live))
     }
 
+    /// Writes down the requests of a segment, durably, and removes files that nobody needs any more.
+    fn write_requests(&self, segment: &SealedSegment) -> Result<(), WalError> {
+        let Some(last) = segment.requests.last() else {
+            return Ok(());
+        };
+        let (disk, first_lsn) = (self.disk.as_ref(), segment.first_lsn);
+        let path = self.layout.requests(first_lsn);
+        requests::write(disk, &path, &segment.requests).map_err(WalError::io("write", &path))?;
+        disk.sync_dir(&self.layout.live).map_err(WalError::io("sync", &self.layout.live))?;
+        let file = RequestsFile { first_lsn, count: segment.requests.len(), seconds: last.seconds };
+        for needless in lock(&self.state).add_requests_file(file) {
+            let path = self.layout.requests(needless.first_lsn);
+            // One that stays behind is read at the next start, where its age tells.
+            if let Err(error) = disk.remove(&path) {
+                tracing::warn!(path = %path.display(), %error, "remove the requests of a segment");
+            }
+        }
+        Ok(())
+    }
+
     fn is_wanted_as_spare(&self, segment: &SealedSegment) -> bool {
         segment.fate == Fate::Recycle
             && segment.size_bytes == self.segment_bytes
             && lock(&self.state).spares.len() < SPARES_MAX
+    }
+}
+
+impl State {
+    /// Adds the newest file, once however often its segment is tried to be cut; gives back those that are too many
+    /// or too old.
+    fn add_requests_file(&mut self, file: RequestsFile) -> Vec<RequestsFile> {
+        self.requests_files.retain(|known| known.first_lsn != file.first_lsn);
+        self.requests_files.push_back(file);
+        let mut count: usize = self.requests_files.iter().map(|file| file.count).sum();
+        let mut needless = Vec::new();
+        while let Some(oldest) = self.requests_files.front().copied()
+            && oldest != file
+            && (count > REQUESTS_MAX || oldest.seconds.saturating_add(AGE_MAX_SECONDS) < file.seconds)
+        {
+            count -= oldest.count;
+            needless.extend(self.requests_files.pop_front());
+        }
+        needless
     }
 }
 
@@ -190,12 +242,14 @@ mod tests {
         let layout = Layout::new(Path::new("wal"));
         disk.set_dir(&layout.live);
         disk.set_dir(&layout.quarantine);
-        let shared = Shared::new(Arc::new(disk.clone()), layout.clone(), SEGMENT_BYTES, Vec::new());
+        let shared =
+            Shared::new(Arc::new(disk.clone()), layout.clone(), SEGMENT_BYTES, Vec::new(), Vec::new());
         for (i, fate) in fates.iter().enumerate() {
             let first_lsn = i as Lsn * 10 + 1;
             disk.set_contents(&layout.segment(first_lsn), vec![0; SEGMENT_BYTES as usize]);
             let last_lsn = first_lsn + 9;
-            shared.seal(SealedSegment { first_lsn, last_lsn, size_bytes: SEGMENT_BYTES, fate: *fate });
+            let (size_bytes, requests) = (SEGMENT_BYTES, Arc::from([]));
+            shared.seal(SealedSegment { first_lsn, last_lsn, size_bytes, fate: *fate, requests });
         }
         shared.set_active(SEGMENT_BYTES, fates.len() as Lsn * 10);
         (disk, WalCutter::new(Arc::new(shared)))
@@ -228,6 +282,47 @@ mod tests {
         let (disk, cutter) = log(&[Fate::Quarantine, Fate::Recycle]);
         cutter.cut(20).expect("cut");
         assert_eq!(names(&disk), ["0/011.spare", "quarantine/001.seg"]);
+    }
+
+    /// Scenario: the power goes at any moment of a cut. Guarantee: the segment is there, or its requests are.
+    #[test]
+    fn requests_are_durable_before_their_segment_is_cut() {
+        let request = StoredRequest { hash: 7, rows: 1, seconds: 9 };
+        for operations in 0..8 {
+            let (disk, cutter) = log(&[]);
+            let segment = SealedSegment {
+                first_lsn: 1,
+                last_lsn: 10,
+                size_bytes: SEGMENT_BYTES,
+                fate: Fate::Recycle,
+                requests: Arc::from([request]),
+            };
+            disk.set_contents(&cutter.shared.layout.segment(1), vec![0; SEGMENT_BYTES as usize]);
+            cutter.shared.seal(segment);
+            disk.power_off_after(operations);
+            let _ = cutter.cut(10);
+            for seed in 0..20 {
+                let crashed = disk.crashed(seed);
+                let layout = &cutter.shared.layout;
+                let has_segment = crashed.contents(&layout.segment(1)).is_some();
+                let read = requests::read(&crashed, &layout.requests(1)).ok().flatten();
+                assert!(has_segment || read == Some(vec![request]), "seed {seed}, {operations} operations");
+            }
+        }
+    }
+
+    #[test]
+    fn files_of_requests_go_by_number_and_by_age() {
+        let mut state = State::default();
+        let file = |first_lsn, count, seconds| RequestsFile { first_lsn, count, seconds };
+        assert_eq!(state.add_requests_file(file(1, REQUESTS_MAX - 10, 0)), []);
+        assert_eq!(state.add_requests_file(file(2, 10, AGE_MAX_SECONDS)), []);
+        assert_eq!(state.add_requests_file(file(2, 10, AGE_MAX_SECONDS)), [], "tried again");
+        assert_eq!(state.add_requests_file(file(3, 1, 5)), [file(1, REQUESTS_MAX - 10, 0)], "one too many");
+        let much_later = 2 * AGE_MAX_SECONDS + 1;
+        let old = [file(2, 10, AGE_MAX_SECONDS), file(3, 1, 5)];
+        assert_eq!(state.add_requests_file(file(4, 1, much_later)), old, "too old");
+        assert_eq!(state.add_requests_file(file(5, REQUESTS_MAX + 1, much_later)), [file(4, 1, much_later)]);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! <data>/wal/0/00000000000000000001.seg     segment: header, then records with LSN 1, 2, 3, ...
 //! <data>/wal/0/00000000000000000093.seg     the newest segment is the one appended to
 //! <data>/wal/0/00000000000000000001.spare   a segment that was cut, kept to be written again
+//! <data>/wal/0/00000000000000000001.requests   which requests it held
 //! <data>/wal/quarantine/                    damaged segments, for people to look at
 //! ```
 //!
@@ -22,6 +23,7 @@ pub mod inspect;
 pub mod recover;
 pub mod scan;
 pub mod cut;
+pub mod requests;
 pub mod segment;
 pub mod record;
 pub mod batch;

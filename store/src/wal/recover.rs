@@ -20,10 +20,11 @@ use std::path::PathBuf;
 use meshlake_schema::{Table, TableBatch};
 
 use crate::disk::Disk;
-use crate::group::{Lsn, RequestEntry};
+use crate::group::{Lsn, RequestEntry, StoredRequest};
 use crate::wal::cut::{Fate, SealedSegment};
 use crate::wal::format::{FormatError, RowCounts, SegmentHeader, Void, VoidReason, checksum_seed};
 use crate::wal::record::{DecodeError, StoredSchemas, row_counts};
+use crate::wal::requests::Remembered;
 use crate::wal::scan::{ScannedRecord, SegmentScan};
 use crate::wal::segment::{
     FileKind, Layout, WalConfig, WalError, file_kind, open, read_header, segment_name,
@@ -76,6 +77,8 @@ pub struct Recovery {
     pub headers_lost: Vec<String>,
     /// Bytes that the disk refused to read; what they held is in `damage` or `torn`.
     pub unreadable_bytes: u64,
+    /// Requests of this log and of segments that were cut from it.
+    pub(super) remembered: Remembered,
     /// The last record that is whole; 0 when there is none.
     pub(super) durable_lsn: Lsn,
     pub(super) rows: RowCounts,
@@ -92,6 +95,13 @@ pub(super) struct OldSegment {
     pub sealed: SealedSegment,
     /// Nothing in it is needed.
     pub is_empty: bool,
+}
+
+impl Recovery {
+    /// The requests of this log and of segments that were cut from it, oldest first; none at a second call.
+    pub fn take_requests(&mut self) -> Vec<StoredRequest> {
+        self.remembered.take()
+    }
 }
 
 /// Reads the whole log under `config.dir` and hands every durable record to `replay`, in LSN order.
@@ -147,6 +157,11 @@ fn list_segments(disk: &dyn Disk, layout: &Layout, recovery: &mut Recovery) -> R
                 Err(_) => recovery.unfinished.push(path),
             },
             FileKind::Unfinished => recovery.unfinished.push(path),
+            FileKind::Requests(first_lsn) => {
+                if !recovery.remembered.read(disk, first_lsn, &path) {
+                    recovery.unfinished.push(path);
+                }
+            }
             FileKind::Foreign => tracing::warn!(path = %path.display(), "ignore a file that is not ours"),
             FileKind::Misnamed => return Err(WalError::Name { path }),
         }
@@ -287,6 +302,7 @@ impl<'a> LogReader<'a> {
         self.recovery.records += 1;
         self.recovery.durable_lsn = lsn;
         let (segment, bytes) = (self.files[index].first_lsn, header.record_bytes());
+        self.recovery.remembered.add(index, &group);
         (self.replay)(Replayed { lsn, segment, bytes, batches: group.batches, requests: group.requests });
         Ok(())
     }
@@ -348,8 +364,9 @@ impl<'a> LogReader<'a> {
         for (index, (file, last_lsn)) in self.files.iter().zip(last_lsns).enumerate() {
             let fate = if self.damaged.contains(&index) { Fate::Quarantine } else { Fate::Recycle };
             let (first_lsn, size_bytes) = (file.first_lsn, file.size_bytes);
+            let requests = self.recovery.remembered.of_segment(index);
             self.recovery.segments.push(OldSegment {
-                sealed: SealedSegment { first_lsn, last_lsn, size_bytes, fate },
+                sealed: SealedSegment { first_lsn, last_lsn, size_bytes, fate, requests },
                 is_empty: !self.in_use.contains(&index) && !self.damaged.contains(&index),
             });
         }

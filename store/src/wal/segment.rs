@@ -27,6 +27,7 @@ const QUARANTINE: &str = "quarantine";
 const SEGMENT_SUFFIX: &str = ".seg";
 const SPARE_SUFFIX: &str = ".spare";
 const NEW_SUFFIX: &str = ".new";
+const REQUESTS_SUFFIX: &str = ".requests";
 
 /// How far a new file is zeroed ahead of the records, bytes: at 64 KiB a record this spares 15 of 16 syncs
 /// the metadata change. Guess, not measured.
@@ -111,6 +112,11 @@ impl Layout {
         self.live.join(format!("{first_lsn:020}{SPARE_SUFFIX}"))
     }
 
+    /// The requests that a cut segment held.
+    pub fn requests(&self, first_lsn: Lsn) -> PathBuf {
+        self.live.join(format!("{first_lsn:020}{REQUESTS_SUFFIX}"))
+    }
+
     fn unfinished(&self, first_lsn: Lsn) -> PathBuf {
         self.live.join(format!("{first_lsn:020}{NEW_SUFFIX}"))
     }
@@ -126,6 +132,8 @@ pub fn segment_name(first_lsn: Lsn) -> String {
 pub enum FileKind {
     Segment(Lsn),
     Spare,
+    /// The requests of a cut segment.
+    Requests(Lsn),
     /// A segment that a crash caught in the making; it holds nothing.
     Unfinished,
     /// Called a segment, with a name that is no LSN.
@@ -137,6 +145,9 @@ pub enum FileKind {
 pub fn file_kind(name: &str) -> FileKind {
     if let Some(lsn) = name.strip_suffix(SEGMENT_SUFFIX) {
         return lsn.parse().map_or(FileKind::Misnamed, FileKind::Segment);
+    }
+    if let Some(lsn) = name.strip_suffix(REQUESTS_SUFFIX).and_then(|lsn| lsn.parse().ok()) {
+        return FileKind::Requests(lsn);
     }
     match name {
         _ if name.ends_with(SPARE_SUFFIX) => FileKind::Spare,
@@ -344,6 +355,7 @@ mod tests {
         assert_eq!(file_kind(&segment_name(lsn)), FileKind::Segment(lsn));
         assert_eq!(file_kind("00000000000000000093.spare"), FileKind::Spare);
         assert_eq!(file_kind("00000000000000000093.new"), FileKind::Unfinished);
+        assert_eq!(file_kind("00000000000000000093.requests"), FileKind::Requests(93));
         assert_eq!(file_kind("lost+found"), FileKind::Foreign);
         assert_eq!(file_kind("backup.seg"), FileKind::Misnamed);
     }

@@ -15,7 +15,7 @@ use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_client::
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
 use prost::Message as _;
 
-use super::{Headers, Reply, frame, gzip, send_http2, start};
+use super::{Headers, Reply, frame, gzip, send_http2, start, zstd};
 use crate::intake::testing::spans;
 
 const TRACES: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
@@ -85,14 +85,16 @@ async fn the_generated_clients_are_served() {
 }
 
 #[tokio::test]
-async fn gzip_is_accepted_per_message() {
+async fn compression_is_said_per_message() {
     let running = start().await;
     let message = spans(1, 0).encode_to_vec();
     let packed = call(running.grpc, TRACES, &[("grpc-encoding", "gzip")], frame(1, &gzip(&message))).await;
     assert_eq!(&packed.body[..], b"\0\0\0\0\0");
     let plain = call(running.grpc, TRACES, &[("grpc-encoding", "gzip")], frame(0, &message)).await;
     assert_eq!(&plain.body[..], b"\0\0\0\0\0");
-    assert_eq!(running.log.rows(Table::Spans), [1, 1]);
+    let packed = call(running.grpc, TRACES, &[("grpc-encoding", "zstd")], frame(1, &zstd(&message))).await;
+    assert_eq!(&packed.body[..], b"\0\0\0\0\0");
+    assert_eq!(running.log.rows(Table::Spans), [1, 1, 1]);
     running.stop().await;
 }
 
@@ -108,7 +110,7 @@ async fn broken_requests_are_refused_with_their_code() {
         ("cut gzip", gzip_header, frame(1, &packed[..packed.len() - 1]), "3"),
         ("plain as gzip", gzip_header, frame(1, &good), "3"),
         ("tenant", &[("x-scope-orgid", "a/b")], frame(0, &good), "3"),
-        ("unknown coding", &[("grpc-encoding", "zstd")], frame(1, &good), "12"),
+        ("unknown coding", &[("grpc-encoding", "br")], frame(1, &good), "12"),
         ("compressed without coding", &[], frame(1, &packed), "13"),
         ("flag 2", &[], frame(2, &good), "13"),
         ("two messages", &[], [frame(0, &good), frame(0, &good)].concat(), "13"),
@@ -133,7 +135,7 @@ async fn bad_data_carries_bad_request_and_codings_carry_the_known_ones() {
     let details = String::from_utf8_lossy(&details.expect("base64")).into_owned();
     assert!(details.contains("type.googleapis.com/google.rpc.BadRequest"), "{details}");
     let coding = call(running.grpc, TRACES, &[("grpc-encoding", "br")], frame(1, b"")).await;
-    assert_eq!(coding.header("grpc-accept-encoding"), Some("gzip, identity"));
+    assert_eq!(coding.header("grpc-accept-encoding"), Some("zstd, gzip, identity"));
     running.stop().await;
 }
 

@@ -8,7 +8,7 @@ use http_body_util::Full;
 use meshlake_schema::Table;
 use prost::Message as _;
 
-use super::{Headers, Reply, gzip, send_http1, send_http2, start};
+use super::{Headers, Reply, gzip, send_http1, send_http2, start, zstd};
 use crate::intake::testing::{NOW, spans};
 
 const PROTOBUF: &str = "application/x-protobuf";
@@ -75,11 +75,15 @@ async fn rejected_spans_are_counted_in_the_answer() {
 }
 
 #[tokio::test]
-async fn gzip_is_accepted() {
+async fn gzip_and_zstd_are_accepted() {
     let running = start().await;
-    let headers = [("content-type", PROTOBUF), ("content-encoding", "gzip")];
-    let reply = post(running.http, "/v1/traces", &headers, &gzip(&spans(3, 0).encode_to_vec())).await;
-    assert_eq!((reply.status.as_u16(), running.log.rows(Table::Spans)), (200, vec![3]));
+    let message = spans(3, 0).encode_to_vec();
+    for (coding, packed) in [("gzip", gzip(&message)), ("zstd", zstd(&message))] {
+        let headers = [("content-type", PROTOBUF), ("content-encoding", coding)];
+        let reply = post(running.http, "/v1/traces", &headers, &packed).await;
+        assert_eq!(reply.status.as_u16(), 200, "{coding}");
+    }
+    assert_eq!(running.log.rows(Table::Spans), [3, 3]);
     running.stop().await;
 }
 

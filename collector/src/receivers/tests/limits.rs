@@ -14,7 +14,7 @@ use prost::Message as _;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 
-use super::{Reply, frame, gzip, send_http1, send_http2, start, start_with};
+use super::{Reply, frame, gzip, send_http1, send_http2, start, start_with, zstd};
 use crate::intake::testing::spans;
 use crate::{CollectorConfig, NoRoom};
 
@@ -23,7 +23,12 @@ const LIMIT: usize = 1 << 20;
 
 fn small() -> CollectorConfig {
     let bytes = LIMIT as u64;
-    CollectorConfig { request_bytes_max: bytes, in_flight_bytes_max: 4 * bytes, ..CollectorConfig::default() }
+    CollectorConfig {
+        request_bytes_max: bytes,
+        in_flight_bytes_max: 4 * bytes,
+        retry_window_seconds: 0,
+        ..CollectorConfig::default()
+    }
 }
 
 async fn grpc(to: SocketAddr, flag: u8, message: &[u8]) -> Reply {
@@ -78,11 +83,13 @@ async fn a_body_far_over_the_limit_still_hears_its_413() {
 }
 
 #[tokio::test]
-async fn a_gzip_bomb_is_too_large() {
+async fn a_bomb_is_too_large() {
     let running = start_with(small()).await;
-    let bomb = gzip(&vec![0; 64 << 20]);
+    let bytes = vec![0; 64 << 20];
+    let bomb = gzip(&bytes);
     assert_eq!(grpc(running.grpc, 1, &bomb).await.header("grpc-status"), Some("8"));
     assert_eq!(http(running.http, "gzip", bomb).await.status.as_u16(), 413);
+    assert_eq!(http(running.http, "zstd", zstd(&bytes)).await.status.as_u16(), 413);
     assert_eq!(running.collector.stats().in_flight_bytes, 0, "every byte was given back");
     running.stop().await;
 }
@@ -135,7 +142,8 @@ async fn a_store_without_room_is_unavailable_until_it_has_room() {
     let room = Arc::new(Mutex::new(Ok(())));
     let asked = Arc::clone(&room);
     running.collector.refuse_without(move || *asked.lock().expect("no panic"));
-    for (full, name) in [(NoRoom::Buffer, "store_full"), (NoRoom::Disk, "disk_full")] {
+    let flush_time = Duration::from_millis(4_100);
+    for (full, name) in [(NoRoom::Buffer { flush_time }, "store_full"), (NoRoom::Disk, "disk_full")] {
         *room.lock().expect("no panic") = Err(full);
         let refused = http(running.http, "identity", b"\x0a\0".to_vec()).await;
         assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (503, Some("5")));
@@ -160,8 +168,8 @@ async fn a_disk_that_fills_up_is_unavailable_and_passes() {
     running.stop().await;
 }
 
-/// Scenario: the fdatasync does not come back. Guarantee: who waits hears of it in the time it set, or in
-/// the longest that anybody waits; what is at the disk is decided by the disk alone, and then stored once.
+/// Scenario: the fdatasync does not come back. Guarantee: who waits hears of it in the time it set; what is
+/// at the disk is decided by the disk alone, and then stored once.
 #[tokio::test]
 async fn a_disk_that_stalls_is_a_deadline_exceeded_and_decides_by_itself() {
     let running = start().await;
@@ -174,23 +182,13 @@ async fn a_disk_that_stalls_is_a_deadline_exceeded_and_decides_by_itself() {
     let late = send_http2(to, request.expect("a request")).await;
     assert_eq!(late.header("grpc-status"), Some("4"));
     assert_eq!(late.header("grpc-status-details-bin"), None, "the code alone says that it may be retried");
-
-    let to = running.http;
-    let waiting = tokio::spawn(async move { http(to, "identity", spans(1, 0).encode_to_vec()).await });
-    while running.collector.ledger().in_flight().iter().map(|row| row.records).sum::<u64>() < 2 {
-        tokio::task::yield_now().await;
-    }
-    tokio::time::pause();
-    tokio::time::advance(super::super::ACK_TIME_MAX).await;
-    tokio::time::resume();
-    assert_eq!(waiting.await.expect("no panic").status.as_u16(), 504);
-    assert_eq!(running.counted("timed_out"), 2);
+    assert_eq!(running.counted("timed_out"), 1);
     assert!(running.log.rows(Table::Spans).is_empty());
 
     running.log.disk.release_syncs();
     let stored = http(running.http, "identity", spans(1, 0).encode_to_vec()).await;
     assert_eq!(stored.status.as_u16(), 200);
-    assert_eq!(running.log.rows(Table::Spans).iter().sum::<usize>(), 3);
+    assert_eq!(running.log.rows(Table::Spans).iter().sum::<usize>(), 2);
     running.stop().await;
 }
 

@@ -33,8 +33,9 @@ struct Running {
     http: SocketAddr,
 }
 
+/// A collector that stores repeats: these tests send the same bytes again and again.
 async fn start() -> Running {
-    start_with(CollectorConfig::default()).await
+    start_with(CollectorConfig { retry_window_seconds: 0, ..CollectorConfig::default() }).await
 }
 
 async fn start_with(config: CollectorConfig) -> Running {
@@ -126,6 +127,10 @@ async fn send_http1(to: SocketAddr, request: Request<Full<Bytes>>) -> Reply {
 fn frame(flag: u8, message: &[u8]) -> Vec<u8> {
     let length = u32::try_from(message.len()).expect("less than 4 GiB");
     [&[flag], length.to_be_bytes().as_slice(), message].concat()
+}
+
+fn zstd(bytes: &[u8]) -> Vec<u8> {
+    zstd::bulk::compress(bytes, 1).expect("compressing in memory")
 }
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {

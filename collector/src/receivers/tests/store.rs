@@ -1,5 +1,6 @@
 //! The whole road of this crate with the real store behind it: socket, WAL on disk, snapshot, restart.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use meshlake_schema::Table;
@@ -20,12 +21,7 @@ fn hot_rows(snapshot: &Snapshot, table: Table) -> usize {
     snapshot.table(table).hot.iter().map(|hot| hot.batch.row_count()).sum()
 }
 
-/// Scenario: one span of two is good. Guarantee: what the answer says is in the next snapshot, the ledger
-/// with it, and still there after a restart.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn acknowledged_rows_are_in_the_next_snapshot_and_survive_a_restart() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let store = open(directory.path()).await;
+async fn serve(store: &mut Store) -> (Collector, SocketAddr) {
     let bind = || TcpListener::bind("127.0.0.1:0");
     let listeners = Listeners {
         otlp_grpc: bind().await.expect("a free port"),
@@ -35,21 +31,45 @@ async fn acknowledged_rows_are_in_the_next_snapshot_and_survive_a_restart() {
     let config = CollectorConfig::default();
     let collector =
         Collector::start(&config, listeners, store.writer(), Arc::new(StillClock)).expect("start");
+    collector.remember(store.take_recovered_requests());
+    (collector, address)
+}
 
+async fn stop(collector: Collector) {
+    let report = collector.stop(STOP_TIME_MAX).await;
+    assert!(report.connections_ended && report.intake_drained, "{report:?}");
+}
+
+async fn send(address: SocketAddr) -> Option<i64> {
     let mut client = TraceServiceClient::connect(format!("http://{address}")).await.expect("connect");
     let reply = client.export(spans(1, 1)).await.expect("stored").into_inner();
-    assert_eq!(reply.partial_success.map(|partial| partial.rejected_spans), Some(1));
+    reply.partial_success.map(|partial| partial.rejected_spans)
+}
+
+/// Scenario: one span of two is good; the process ends; the request is sent again. Guarantee: what the answer says
+/// is in the next snapshot, the ledger with it, and still there after a restart; the repeat adds a line to the
+/// ledger and nothing else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn acknowledged_rows_are_in_the_next_snapshot_and_survive_a_restart() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut store = open(directory.path()).await;
+    let (collector, address) = serve(&mut store).await;
+    assert_eq!(send(address).await, Some(1));
     let snapshot = store.reader().snapshot().await.expect("a snapshot");
     assert_eq!(hot_rows(&snapshot, Table::Spans), 1);
     // received = 2, accepted = 1, rejected = 1.
     assert_eq!(hot_rows(&snapshot, Table::Ledger), 3);
-
-    drop(client);
-    let report = collector.stop(STOP_TIME_MAX).await;
-    assert!(report.connections_ended && report.intake_drained, "{report:?}");
+    stop(collector).await;
     store.close().await;
-    let store = open(directory.path()).await;
+
+    let mut store = open(directory.path()).await;
+    let (collector, address) = serve(&mut store).await;
     let snapshot = store.reader().snapshot().await.expect("a snapshot");
     assert_eq!((hot_rows(&snapshot, Table::Spans), hot_rows(&snapshot, Table::Ledger)), (1, 3));
+    assert_eq!(send(address).await, None);
+    let snapshot = store.reader().snapshot().await.expect("a snapshot");
+    // deduplicated = 1.
+    assert_eq!((hot_rows(&snapshot, Table::Spans), hot_rows(&snapshot, Table::Ledger)), (1, 4));
+    stop(collector).await;
     store.close().await;
 }

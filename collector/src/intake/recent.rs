@@ -1,0 +1,281 @@
+//! Remembers the requests that were stored in the last minutes, so that one sent again is not stored again.
+//!
+//! An acknowledgement can be lost on its way: a connection breaks, a client gives up a moment too early, the
+//! process is killed between the fdatasync and the answer. The client then sends the same bytes again, and
+//! OTLP gives it no name to send along, so the bytes themselves are the name: 128 bits over tenant, path and
+//! body. Two requests that are alike to the last bit, times and ids included, are one request sent twice.
+//!
+//! A request may come again while the first one is still on its way to the disk. It waits for the fate of the
+//! first: is that stored, it is a repeat; is it not, it is as good as new and goes back into the queue.
+//!
+//! Limits: [`REQUESTS_MAX`] requests; what is behind them is forgotten early. A request that is compressed
+//! otherwise, or batched otherwise, is another request.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use hashbrown::HashTable;
+use meshlake_schema::UnixNanos;
+use meshlake_store::StoredRequest;
+
+use super::Payload;
+use super::queue::Queue;
+
+/// Requests that are remembered. Ten minutes of 1,600 requests a second, in 24 bytes each and 5 to 10 of the
+/// index: 34 MB.
+pub const REQUESTS_MAX: usize = 1_000_000;
+
+/// The requests of the last minutes. Cheap to clone; all clones are one.
+#[derive(Debug, Clone)]
+pub(super) struct Recent {
+    memory: Arc<Mutex<Memory>>,
+    /// Where a request goes back to when the one it waited for was not stored.
+    queue: Arc<Queue>,
+    window: Duration,
+}
+
+/// What is known about a request.
+#[derive(Debug)]
+pub(super) enum Seen {
+    /// It has not been seen. Whoever sees the claim stored remembers it.
+    Never(Box<Payload>, Claim),
+    /// One alike holds a claim; this one waits for it.
+    InFlight,
+    /// One alike was stored, with this many records.
+    Stored(Box<Payload>, u32),
+}
+
+/// A request that is on its way to the disk, and was not stored unless [`Claim::stored`] says so.
+#[derive(Debug)]
+pub(super) struct Claim {
+    recent: Recent,
+    hash: u128,
+    /// Records, and when they came.
+    stored: Option<(u32, UnixNanos)>,
+}
+
+#[derive(Debug, Default)]
+struct Memory {
+    stored: Stored,
+    /// Claims, and the requests alike that wait for them.
+    claimed: HashMap<u128, Vec<Payload>>,
+}
+
+impl Recent {
+    /// Remembers requests for `window`.
+    pub(super) fn new(queue: Arc<Queue>, window: Duration) -> Recent {
+        Recent { memory: Arc::default(), queue, window }
+    }
+
+    /// Whether a request like `payload` was seen within the window before `now`.
+    pub(super) fn look(&self, payload: Payload, now: UnixNanos) -> Seen {
+        let hash = payload.hash;
+        let mut memory = self.lock();
+        memory.stored.forget_before(seconds(now).saturating_sub(self.window.as_secs()));
+        if let Some(records) = memory.stored.records_of(hash) {
+            return Seen::Stored(Box::new(payload), records);
+        }
+        if let Some(waiting) = memory.claimed.get_mut(&hash) {
+            waiting.push(payload);
+            return Seen::InFlight;
+        }
+        memory.claimed.insert(hash, Vec::new());
+        drop(memory);
+        Seen::Never(Box::new(payload), Claim { recent: self.clone(), hash, stored: None })
+    }
+
+    /// Remembers requests that were stored by an earlier process, oldest first.
+    pub(super) fn restore(&self, requests: Vec<StoredRequest>) {
+        let mut memory = self.lock();
+        for request in requests {
+            if memory.stored.records_of(request.hash).is_none() {
+                memory.stored.insert(request.hash, request.rows, request.seconds.into());
+            }
+        }
+    }
+
+    fn settle(&self, hash: u128, stored: Option<(u32, UnixNanos)>) {
+        let mut memory = self.lock();
+        let waiting = memory.claimed.remove(&hash).unwrap_or_default();
+        if let Some((records, time)) = stored {
+            memory.stored.insert(hash, records, seconds(time));
+        }
+        drop(memory);
+        self.queue.give_back(waiting);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Claim {
+    /// Says that the request was stored, with `records` records, having come at `time`.
+    pub(super) fn stored(mut self, records: u64, time: UnixNanos) {
+        self.stored = Some((u32::try_from(records).unwrap_or(u32::MAX), time));
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.recent.settle(self.hash, self.stored);
+    }
+}
+
+/// Requests in the order in which they were stored, and where to find one by its hash.
+#[derive(Debug, Default)]
+struct Stored {
+    requests: VecDeque<Entry>,
+    /// The number of the oldest; each gets the next number, which wraps around.
+    oldest: u32,
+    /// Numbers, by hash.
+    numbers: HashTable<u32>,
+}
+
+/// 24 bytes; with the hash as one `u128` it would be 32.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    hash: [u64; 2],
+    seconds: u32,
+    records: u32,
+}
+
+impl Stored {
+    fn records_of(&self, hash: u128) -> Option<u32> {
+        let hash = halves(hash);
+        let number = self.numbers.find(hash[0], |number| self.entry(*number).hash == hash)?;
+        Some(self.entry(*number).records)
+    }
+
+    /// Adds a request that is not there.
+    fn insert(&mut self, hash: u128, records: u32, seconds: u64) {
+        if self.requests.len() == REQUESTS_MAX {
+            self.forget_oldest();
+        }
+        let number = self.oldest.wrapping_add(self.requests.len() as u32);
+        let hash = halves(hash);
+        self.requests.push_back(Entry { hash, seconds: u32::try_from(seconds).unwrap_or(u32::MAX), records });
+        let Stored { requests, oldest, numbers } = self;
+        let hash_of = |number: &u32| requests[number.wrapping_sub(*oldest) as usize].hash[0];
+        numbers.insert_unique(hash[0], number, hash_of);
+    }
+
+    /// Forgets from the oldest on, up to the first that came at `seconds` or later. After a clock was set back
+    /// some are remembered for longer.
+    fn forget_before(&mut self, seconds: u64) {
+        while self.requests.front().is_some_and(|oldest| u64::from(oldest.seconds) < seconds) {
+            self.forget_oldest();
+        }
+    }
+
+    fn forget_oldest(&mut self) {
+        let Some(entry) = self.requests.pop_front() else {
+            return;
+        };
+        let oldest = self.oldest;
+        if let Ok(number) = self.numbers.find_entry(entry.hash[0], |number| *number == oldest) {
+            number.remove();
+        }
+        self.oldest = oldest.wrapping_add(1);
+    }
+
+    fn entry(&self, number: u32) -> &Entry {
+        &self.requests[number.wrapping_sub(self.oldest) as usize]
+    }
+}
+
+/// The hash as two numbers; it is evenly spread already, so each serves as a hash of its own.
+fn halves(hash: u128) -> [u64; 2] {
+    [hash as u64, (hash >> 64) as u64]
+}
+
+fn seconds(time: UnixNanos) -> u64 {
+    u64::try_from(time.0 / 1_000_000_000).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::queue::Next;
+    use super::super::testing;
+    use super::*;
+
+    const WINDOW: Duration = Duration::from_secs(600);
+
+    fn at(seconds: i64) -> UnixNanos {
+        UnixNanos(seconds * 1_000_000_000)
+    }
+
+    fn recent() -> (Recent, Arc<Queue>) {
+        let queue = Arc::new(Queue::default());
+        (Recent::new(Arc::clone(&queue), WINDOW), queue)
+    }
+
+    fn look(recent: &Recent, hash: u128, now: UnixNanos) -> Seen {
+        let (payload, _answer) = testing::payload("a", b"");
+        recent.look(Payload { hash, ..payload }, now)
+    }
+
+    #[test]
+    fn a_stored_request_is_known_until_the_window_has_passed() {
+        let (recent, _) = recent();
+        let Seen::Never(_, claim) = look(&recent, 7, at(1000)) else { panic!("it is the first") };
+        claim.stored(5, at(1000));
+        assert!(matches!(look(&recent, 7, at(1600)), Seen::Stored(_, 5)));
+        assert!(matches!(look(&recent, 8, at(1600)), Seen::Never(..)), "another hash");
+        assert!(matches!(look(&recent, 7 | 1 << 64, at(1600)), Seen::Never(..)), "all bits count");
+        assert!(matches!(look(&recent, 7, at(1601)), Seen::Never(..)), "601 s later");
+    }
+
+    #[test]
+    fn a_request_that_was_not_stored_frees_those_that_wait_for_it() {
+        let (recent, queue) = recent();
+        let Seen::Never(_, claim) = look(&recent, 7, at(0)) else { panic!("it is the first") };
+        assert!(matches!(look(&recent, 7, at(1)), Seen::InFlight));
+        assert!(queue.is_empty());
+        queue.close();
+        drop(claim);
+        let Next::Payload(payload) = queue.next(false, || true) else {
+            panic!("it came back, queue closed or not")
+        };
+        assert!(matches!(recent.look(*payload, at(2)), Seen::Never(..)));
+    }
+
+    #[test]
+    fn what_waits_for_a_stored_request_becomes_a_repeat() {
+        let (recent, queue) = recent();
+        let Seen::Never(_, claim) = look(&recent, 7, at(0)) else { panic!("it is the first") };
+        assert!(matches!(look(&recent, 7, at(1)), Seen::InFlight));
+        claim.stored(3, at(0));
+        let Next::Payload(payload) = queue.next(false, || true) else { panic!("it came back") };
+        assert!(matches!(recent.look(*payload, at(2)), Seen::Stored(_, 3)));
+    }
+
+    #[test]
+    fn restored_requests_are_known_as_long_as_others() {
+        let (recent, _) = recent();
+        let request = |rows, seconds| StoredRequest { hash: 7, rows, seconds };
+        recent.restore(vec![request(2, 1000), request(9, 1001)]);
+        assert!(matches!(look(&recent, 7, at(1600)), Seen::Stored(_, 2)));
+        assert!(matches!(look(&recent, 7, at(1601)), Seen::Never(..)));
+    }
+
+    /// The maximum, and one more: the oldest is forgotten, numbers wrap around on the way.
+    #[test]
+    fn the_oldest_are_forgotten_at_the_maximum() {
+        let mut stored = Stored { oldest: u32::MAX - 10, ..Stored::default() };
+        // Odd multiples: distinct, and spread over both halves.
+        let hash = |n: usize| (n as u128).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
+        for n in 1..=REQUESTS_MAX {
+            stored.insert(hash(n), n as u32, 0);
+        }
+        assert_eq!(stored.records_of(hash(1)), Some(1));
+        stored.insert(hash(REQUESTS_MAX + 1), 0, 0);
+        assert_eq!((stored.records_of(hash(1)), stored.records_of(hash(2))), (None, Some(2)));
+        assert_eq!(stored.records_of(hash(REQUESTS_MAX)), Some(REQUESTS_MAX as u32));
+        stored.forget_before(1);
+        assert_eq!((stored.requests.len(), stored.numbers.len()), (0, 0));
+    }
+}
