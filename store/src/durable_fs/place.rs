@@ -62,7 +62,8 @@ pub(super) fn write(file: &dyn DiskFile, payload: &PutPayload, mut offset: u64) 
 /// Gives a staged file its name and makes both durable. With `create` an existing file wins.
 ///
 /// When the directory cannot be synced a created name is taken back: a commit that is visible but may
-/// vanish would make the caller cut the log that could restore it.
+/// vanish would make the caller cut the log that could restore it. That it is gone is made durable too, for the
+/// caller deletes what a commit names that did not happen, and a power cut could bring the name back.
 pub(super) fn place(
     disk: &dyn Disk,
     file: &dyn DiskFile,
@@ -84,6 +85,8 @@ pub(super) fn place(
     })?;
     if let Err(error) = sync_parent(disk, destination) {
         let _ = disk.remove(destination);
+        // A second failure in a row is a disk that writes no directory any more, and takes no deletion either.
+        let _ = sync_parent(disk, destination);
         return Err(error);
     }
     // The file has its name; the staged one is removed at the next start if not now.
@@ -135,4 +138,25 @@ fn is_staged(name: &OsStr) -> bool {
 pub(super) fn refused(verb: &str, path: &FsPath, error: &io::Error) -> Error {
     let source = io::Error::new(error.kind(), format!("{verb} {}: {error}", path.display()));
     Error::Generic { store: "DurableFs", source: source.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::sim::{NamesAfterCrash, SimDisk};
+
+    /// Scenario: the directory's sync fails, the caller is told and deletes what the file speaks of; then the power
+    /// goes. Guarantee: the name does not come back.
+    #[test]
+    fn a_name_that_was_taken_back_stays_away_through_a_power_cut() {
+        let (disk, file) = (SimDisk::default(), FsPath::new("log/1.json"));
+        disk.set_dir(FsPath::new("log"));
+        disk.fail_dir_syncs(0, 1);
+        put(&disk, file, &PutPayload::from("{}"), true).expect_err("the sync fails");
+        for seed in 0..50 {
+            let crashed = disk.crashed_with(seed, NamesAfterCrash::Any);
+            assert_eq!(crashed.contents(file), None, "seed {seed}");
+        }
+        put(&disk, file, &PutPayload::from("{}"), true).expect("the disk has recovered");
+    }
 }
