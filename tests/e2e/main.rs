@@ -12,6 +12,7 @@ mod power_cut;
 mod readers;
 mod refusals;
 mod reload;
+mod sdk;
 mod slow_disk;
 mod witness;
 mod load;
