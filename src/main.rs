@@ -42,8 +42,8 @@ fn main() -> ExitCode {
 
 fn dispatch(command: Command) -> Result<()> {
     match command {
-        Command::Run(args) => serve::run(load(&args)?, || load(&args)),
-        Command::Demo(args) => serve::demo(load(&args.serve)?, || load(&args.serve), &args),
+        Command::Run(args) => serve::run(&load(&args)?, || load(&args)),
+        Command::Demo(args) => serve::demo(&load(&args.serve)?, || load(&args.serve), &args),
         Command::Sql(args) => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(sql::run(&args))

@@ -41,7 +41,7 @@ const QUERY_STACK_BYTES: usize = 8 * 1024 * 1024;
 ///
 /// # Errors
 /// A port is taken, the data directory cannot be used, or a part fails to start or stop.
-pub fn run(config: Config, reload: impl Fn() -> Result<Config, ConfigProblems>) -> Result<()> {
+pub fn run(config: &Config, reload: impl Fn() -> Result<Config, ConfigProblems>) -> Result<()> {
     with_server(config, reload, |_, mut stop| async move {
         stop.wait_for(|stopped| *stopped).await.ok();
         Ok(())
@@ -53,7 +53,7 @@ pub fn run(config: Config, reload: impl Fn() -> Result<Config, ConfigProblems>) 
 /// # Errors
 /// As [`run`]; also when the mesh could not send everything it counted.
 pub fn demo(
-    config: Config,
+    config: &Config,
     reload: impl Fn() -> Result<Config, ConfigProblems>,
     args: &DemoArgs,
 ) -> Result<()> {
@@ -137,7 +137,7 @@ fn runtimes() -> Result<(Runtime, Runtime)> {
 
 /// Starts everything, runs `work` beside it until it ends or a signal comes, stops everything.
 fn with_server<F, W>(
-    config: Config,
+    config: &Config,
     reload: impl Fn() -> Result<Config, ConfigProblems>,
     work: F,
 ) -> Result<()>
@@ -145,13 +145,13 @@ where
     F: FnOnce(Addresses, watch::Receiver<bool>) -> W,
     W: Future<Output = Result<()>> + Send + 'static,
 {
-    let sockets = Sockets::bind(&config)?;
+    let sockets = Sockets::bind(config)?;
     let addresses = sockets.addresses()?;
     let (ingest, query) = runtimes()?;
     let (stop, stopped) = watch::channel(false);
     let result = ingest.block_on(async {
         let telemetry = telemetry::start(&config.telemetry)?;
-        let server = Server::start(&config, sockets, query.handle().clone()).await?;
+        let server = Server::start(config, sockets, query.handle().clone()).await?;
         // Standard output may be a file on a full disk; that must not end the process.
         if let Err(error) = announce(&addresses, &config.store.data_dir) {
             tracing::warn!(%error, ?addresses, "print the addresses");
@@ -162,7 +162,7 @@ where
             tokio::select! {
                 ended = &mut work => break Some(ended),
                 signal = signals.next() => match signal {
-                    Signal::Reload => server.reload(&config, reload()),
+                    Signal::Reload => server.reload(config, reload()),
                     Signal::Stop(signal) => {
                         tracing::info!(signal, "stop");
                         break None;

@@ -20,7 +20,7 @@
 
 use std::error::Error as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use meshlake_schema::{Table, TableBatch};
@@ -85,8 +85,6 @@ pub(crate) struct Flusher {
     on_flushed: Arc<OnFlushed>,
     turns: [Mutex<()>; Table::ALL.len()],
     encodings: Semaphore,
-    /// Threads that encode one file together.
-    threads: AtomicUsize,
     counters: Counters,
 }
 
@@ -116,19 +114,12 @@ impl Flusher {
             on_flushed: Arc::new(on_flushed),
             turns: std::array::from_fn(|_| Mutex::new(())),
             encodings: Semaphore::new(ENCODINGS_MAX),
-            threads: AtomicUsize::new(1),
             counters: Counters::default(),
         }
     }
 
     pub fn buffer(&self) -> &Arc<Buffer> {
         &self.buffer
-    }
-
-    /// Says how many threads encode one file together: one unless told otherwise, so that a flush leaves the other
-    /// cores to those who send and ask.
-    pub fn use_threads(&self, threads: usize) {
-        self.threads.store(threads.max(1), Ordering::Relaxed);
     }
 
     /// Puts all that `table` buffers into files, and first what is derived from it; says whether there was
@@ -280,9 +271,8 @@ impl Flusher {
         let planned = spawn_blocking(move || Files::plan(table, batches, origin)).await;
         let mut files = flatten(planned).map_err(encode)?;
         loop {
-            let threads = self.threads.load(Ordering::Relaxed);
             let encoded = spawn_blocking(move || {
-                let encoded = files.encode_next(threads)?;
+                let encoded = files.encode_next()?;
                 Ok::<(Files, Option<EncodedFile>), FileError>((files, encoded))
             });
             let (rest, encoded) = flatten(encoded.await).map_err(encode)?;

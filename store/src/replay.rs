@@ -1,8 +1,7 @@
 //! Reads the log back into the buffer at a start, within the buffer's budget.
 //!
 //! The buffer leaves out what a table's watermark says is in files. When what is left would outgrow the
-//! budget (the log may hold far more than memory), the largest table is flushed on the way, while reading goes on.
-//! Nobody else is served yet, so a flush may have all cores: encoding files takes twice as long as reading the log.
+//! budget (the log may hold far more than memory), the largest table is flushed on the way.
 //!
 //! A start must not need room on the disk: what a process left behind on a full one was in its memory, so
 //! it fits into ours. So a flush that fails is let be, until the buffer is twice its budget.
@@ -11,7 +10,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 use tokio::runtime::Handle;
-use tokio::task::{JoinError, JoinHandle, spawn_blocking};
+use tokio::task::{JoinError, spawn_blocking};
 
 use crate::disk::Disk;
 use crate::flush::{FlushError, Flusher};
@@ -48,7 +47,7 @@ pub(crate) struct ReplayedLog {
 }
 
 /// Publishes every record of the log to the flusher's buffer, flushing when more than half of
-/// `buffer_bytes_max` wait in it, and waiting for that flush when as much waits again.
+/// `buffer_bytes_max` wait in it.
 ///
 /// cancel: reading goes on to its end on a thread of its own and changes nothing but the buffer.
 pub(crate) async fn replay(
@@ -60,13 +59,8 @@ pub(crate) async fn replay(
     let runtime = Handle::current();
     spawn_blocking(move || {
         let flush_at = buffer_bytes_max / 2;
-        flusher.use_threads(std::thread::available_parallelism().map_or(1, usize::from));
-        let mut replay =
-            Replay { flusher, buffer_bytes_max, flush_at, runtime, flushing: None, failure: None };
-        let recovery = recover(disk.as_ref(), &config, &mut |record| replay.take(record));
-        replay.end_flush();
-        replay.flusher.use_threads(1);
-        let mut recovery = recovery?;
+        let mut replay = Replay { flusher, buffer_bytes_max, flush_at, runtime, failure: None };
+        let mut recovery = recover(disk.as_ref(), &config, &mut |record| replay.take(record))?;
         match replay.failure {
             Some(error) => Err(error.into()),
             None => {
@@ -98,7 +92,6 @@ struct Replay {
     /// Bytes that wait in the buffer when the next flush is due.
     flush_at: usize,
     runtime: Handle,
-    flushing: Option<JoinHandle<Result<bool, FlushError>>>,
     /// After it nothing more is taken: the log cannot be told to stop.
     failure: Option<FlushError>,
 }
@@ -111,19 +104,8 @@ impl Replay {
         self.flusher.buffer().publish(record.lsn, record.batches);
         let (waiting_bytes, largest) = self.flusher.buffer().waiting();
         if waiting_bytes > self.flush_at {
-            self.end_flush();
-            let flusher = Arc::clone(&self.flusher);
-            self.flushing = Some(self.runtime.spawn(async move { flusher.flush(largest).await }));
-        }
-    }
-
-    /// Waits for the flush that runs, if there is one.
-    fn end_flush(&mut self) {
-        match self.flushing.take().map(|flushing| self.runtime.block_on(flushing)) {
-            None => {}
-            Some(Ok(flushed)) => self.settle(flushed.map(drop)),
-            // A bug of ours; the rows stay in the log.
-            Some(Err(error)) => tracing::error!(%error, "flush while the log is read back"),
+            let flushed = self.runtime.block_on(self.flusher.flush(largest)).map(drop);
+            self.settle(flushed);
         }
     }
 

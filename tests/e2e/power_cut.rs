@@ -124,8 +124,9 @@ async fn one_life(
     witness.check(&server).await?;
     let load = witness.begin(&server.addresses, Duration::ZERO);
     tokio::time::sleep(Duration::from_millis(50 + random.below(200))).await;
-    load.expect_a_fault();
+    load.expect_power_cut();
     mounted.cut(mode).await?;
+    load.power_is_gone();
     // Every sender hears of it, so that an ack for what is lost would be seen.
     witness.end(load).await?;
     server.kill().await

@@ -26,7 +26,7 @@ fn flushed(table: Table) -> Bytes {
     let times: Vec<i64> = (0..200).map(|i| MIDNIGHT + i * 7).collect();
     let origin = Origin { collector_id: 0xab, lsn_first: 3, lsn_last: 9 };
     let mut files = Files::plan(table, vec![rows(table, &times)], origin).expect("rows");
-    files.encode_next(1).expect("encoded").expect("one file").bytes
+    files.encode_next().expect("encoded").expect("one file").bytes
 }
 
 /// A file as a merge makes it.

@@ -200,7 +200,7 @@ mod tests {
         let origin = Origin { collector_id: 0xab, lsn_first: 3, lsn_last: 9 };
         let batch = rows(Table::MetricSummaries, &times);
         let mut files = Files::plan(Table::MetricSummaries, vec![batch], origin).expect("rows");
-        let bytes = files.encode_next(1).expect("encoded").expect("one file").bytes;
+        let bytes = files.encode_next().expect("encoded").expect("one file").bytes;
         let reader = |selection: Option<RowSelection>| {
             let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Required);
             let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(bytes.clone(), options);

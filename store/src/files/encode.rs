@@ -11,10 +11,9 @@ use bytes::Bytes;
 use meshlake_schema::attribute_filter::{AttributeFilterBuilder, FOOTER_KEY, footer_value};
 use meshlake_schema::{Column, Kind, Table, TableBatch};
 use parquet::arrow::ArrowSchemaConverter;
-use parquet::arrow::arrow_writer::{
-    ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves,
-};
+use parquet::arrow::arrow_writer::{ArrowRowGroupWriterFactory, compute_leaves};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, ParquetMetaData, RowGroupMetaData, SortingColumn};
 use parquet::file::properties::{
     BloomFilterPosition, BloomFilterProperties, EnabledStatistics, WriterProperties, WriterPropertiesBuilder,
@@ -23,7 +22,7 @@ use parquet::file::statistics::Statistics;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
 use serde_json::{Map, Value, json};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use arrow::temporal_conversions::timestamp_us_to_datetime;
 
@@ -81,8 +80,7 @@ pub(super) struct Encoded {
     pub stats: String,
 }
 
-/// Writes `rows` of `batches` in the order given, which must be that of the table's sort key, with so many `threads`
-/// at once.
+/// Writes `rows` of `batches` in the order given, which must be that of the table's sort key.
 ///
 /// # Errors
 /// Whatever Arrow or Parquet refuse; nothing of it depends on the values of rows.
@@ -91,34 +89,44 @@ pub(super) fn encode(
     batches: &[TableBatch],
     rows: &[RowIndex],
     origin: Origin,
-    threads: usize,
 ) -> Result<Encoded, FileError> {
     let schema = table.schema();
     let parquet_schema = ArrowSchemaConverter::new().convert(schema)?;
     let properties = Arc::new(properties(table, &parquet_schema, origin)?);
     let mut writer = SerializedFileWriter::new(Vec::new(), parquet_schema.root_schema_ptr(), properties)?;
-    let filter = Mutex::new(AttributeFilterBuilder::default());
+    let mut filter = AttributeFilterBuilder::default();
     let pages = Pages::default();
     let row_groups = ArrowRowGroupWriterFactory::new(&writer, Arc::clone(schema))
         .with_page_store_factory(Arc::new(pages.clone()));
     for (index, rows) in rows.chunks(ROW_GROUP_ROWS_MAX).enumerate() {
-        let mut columns: Vec<_> = schema.fields().iter().map(|_| Leaves::new()).collect();
-        for (leaf, leaf_writer) in row_groups.create_column_writers(index)?.into_iter().enumerate() {
-            columns[parquet_schema.get_column_root_idx(leaf)].push((leaf, leaf_writer));
-        }
-        let encode = |position: usize, leaves| {
-            let filter = (schema.field(position).name() == ATTRIBUTES_COLUMN).then_some(&filter);
-            encode_column(batches, position, rows, leaves, filter)
-        };
+        let mut leaves = row_groups.create_column_writers(index)?.into_iter().enumerate();
         let mut row_group = writer.next_row_group()?;
-        for chunk in in_threads(threads, columns, encode)?.into_iter().flatten() {
-            let (leaf, chunk) = chunk;
-            pages.append(leaf, chunk, &mut row_group)?;
+        for (position, field) in schema.fields().iter().enumerate() {
+            let column = gather::Column::new(batches, position)?;
+            let mut own_leaves = Vec::new();
+            for slice in rows.chunks(SLICE_ROWS) {
+                let values = column.gather(slice)?;
+                if field.name() == ATTRIBUTES_COLUMN {
+                    filter.push(&values);
+                }
+                for (i, leaf) in compute_leaves(field, &values)?.iter().enumerate() {
+                    if own_leaves.len() == i {
+                        let next = leaves
+                            .next()
+                            .ok_or_else(|| ParquetError::General(format!("no writer for {field}")))?;
+                        own_leaves.push(next);
+                    }
+                    own_leaves[i].1.write(leaf)?;
+                }
+            }
+            for (column, leaf) in own_leaves {
+                pages.append(column, leaf.close()?, &mut row_group)?;
+            }
         }
         row_group.close()?;
     }
     if has_attributes(table) {
-        let filter = filter.into_inner().unwrap_or_else(PoisonError::into_inner).finish();
+        let filter = filter.finish();
         let place = filter_place(writer.bytes_written(), &filter);
         writer.write_all(&filter)?;
         writer.append_key_value_metadata(place);
@@ -127,59 +135,6 @@ pub(super) fn encode(
     let stats = statistics(table, &metadata).to_string();
     // Finishing has flushed; `into_inner` would write the footer a second time.
     Ok(Encoded { bytes: Bytes::from(std::mem::take(writer.inner_mut())), stats })
-}
-
-/// The writers of a column's leaves, each with its place among all leaves of the file.
-type Leaves = Vec<(usize, ArrowColumnWriter)>;
-
-/// Encodes one column of `rows`, in slices.
-fn encode_column(
-    batches: &[TableBatch],
-    position: usize,
-    rows: &[RowIndex],
-    mut leaves: Leaves,
-    filter: Option<&Mutex<AttributeFilterBuilder>>,
-) -> Result<Vec<(usize, ArrowColumnChunk)>, FileError> {
-    let Some(field) = batches.first().map(|batch| batch.rows().schema_ref().field(position)) else {
-        return Ok(Vec::new());
-    };
-    let column = gather::Column::new(batches, position)?;
-    for slice in rows.chunks(SLICE_ROWS) {
-        let values = column.gather(slice)?;
-        if let Some(filter) = filter {
-            filter.lock().unwrap_or_else(PoisonError::into_inner).push(&values);
-        }
-        for ((_, writer), leaf) in leaves.iter_mut().zip(compute_leaves(field, &values)?) {
-            writer.write(&leaf)?;
-        }
-    }
-    leaves.into_iter().map(|(leaf, writer)| Ok((leaf, writer.close()?))).collect()
-}
-
-/// What `work` makes of each item, in their order, done by so many `threads` at once.
-fn in_threads<T: Send, R: Send>(
-    threads: usize,
-    items: Vec<T>,
-    work: impl Fn(usize, T) -> Result<R, FileError> + Sync,
-) -> Result<Vec<R>, FileError> {
-    if threads <= 1 {
-        return items.into_iter().enumerate().map(|(i, item)| work(i, item)).collect();
-    }
-    let (results, next) = (Mutex::new(Vec::new()), Mutex::new(items.into_iter().enumerate()));
-    let take = || next.lock().unwrap_or_else(PoisonError::into_inner).next();
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                while let Some((i, item)) = take() {
-                    let result = work(i, item);
-                    results.lock().unwrap_or_else(PoisonError::into_inner).push((i, result));
-                }
-            });
-        }
-    });
-    let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
-    results.sort_unstable_by_key(|(i, _)| *i);
-    results.into_iter().map(|(_, result)| result).collect()
 }
 
 /// Whether files of `table` carry attribute filters.

@@ -10,8 +10,7 @@
 //! date, tagged mixed.
 //!
 //! Rows are never copied as a whole: a file is written column by column in slices, so beside the rows
-//! themselves a flush holds a slice of one column for each of its threads, and the compressed file (some 80 bytes
-//! a span) as columns and as a whole.
+//! themselves a flush holds one slice of one column and the compressed file (some 45 bytes a span).
 //!
 //! Modules are listed in the order data meets them; imports point only down the list.
 
@@ -106,12 +105,13 @@ impl Files {
         Ok(Files { table, origin, batches, pieces: pieces.into_iter() })
     }
 
-    /// Encodes the next file, with so many `threads` at once; none after the last. Rows of spans are taken to be in
-    /// `traces` when the file is committed. Takes some seconds per million rows: run it where blocking is allowed.
-    pub fn encode_next(&mut self, threads: usize) -> Result<Option<EncodedFile>, FileError> {
+    /// Encodes the next file; none after the last. Rows of spans are taken to be in `traces` when the file is
+    /// committed. Takes about a second per million rows: run it where
+    /// blocking is allowed.
+    pub fn encode_next(&mut self) -> Result<Option<EncodedFile>, FileError> {
         let Some(piece) = self.pieces.next() else { return Ok(None) };
         let rows = order::sort(self.table, &self.batches, piece.rows)?;
-        let encoded = encode::encode(self.table, &self.batches, &rows, self.origin, threads)?;
+        let encoded = encode::encode(self.table, &self.batches, &rows, self.origin)?;
         let file = DataFile {
             path: path(self.table, &piece.place, self.origin)?,
             size_bytes: encoded.bytes.len() as u64,
@@ -164,7 +164,7 @@ pub(crate) mod tests {
 
     pub(crate) fn encode(table: Table, batches: Vec<TableBatch>) -> Vec<EncodedFile> {
         let mut files = Files::plan(table, batches, origin()).expect("rows can be planned");
-        std::iter::from_fn(|| files.encode_next(1).expect("rows can be encoded")).collect()
+        std::iter::from_fn(|| files.encode_next().expect("rows can be encoded")).collect()
     }
 
     pub(crate) fn decode(file: &Bytes) -> RecordBatch {

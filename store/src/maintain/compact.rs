@@ -172,7 +172,7 @@ impl Job {
         let (batches, origin): (_, Origin) = read_rows(self.table, sources)?;
         let mut files = Files::plan(self.table, batches, origin)?;
         let mut added = Vec::new();
-        while let Some(EncodedFile { new, bytes }) = files.encode_next(1)? {
+        while let Some(EncodedFile { new, bytes }) = files.encode_next()? {
             let options = PutOptions::from(PutMode::Create);
             let put = self.store.put_opts(&new.file.path, PutPayload::from(bytes), options).await;
             put.map_err(CompactError::store("put", &new.file.path))?;
