@@ -89,7 +89,8 @@ pub async fn choose_runs(
     filters: &[Expr],
     session: &dyn Session,
 ) -> Result<Vec<FileScan>> {
-    let wanted = Arc::new(wanted_entries(filters));
+    let hashes = |entries: Vec<Entry>| entries.iter().map(|(key, value)| entry_hash(key, value)).collect();
+    let wanted: Arc<Vec<Vec<u64>>> = Arc::new(wanted_entries(filters).map(hashes).collect());
     let cache = session.config().get_extension::<AttributeFilterCache>();
     let (false, Some(cache)) = (wanted.is_empty(), cache) else {
         return Ok(files.into_iter().map(FileScan::whole).collect());
@@ -166,13 +167,21 @@ async fn read_filter(
     Ok(filter.map(|filter| Arc::new((filter, rows))))
 }
 
-/// For each conjunct of `filters` that asks for attributes: the hashes of the entries of which a row must
-/// have one.
-fn wanted_entries(filters: &[Expr]) -> Vec<Vec<u64>> {
-    filters.iter().flat_map(split_conjunction).filter_map(alternatives).collect()
+/// For each conjunct of `filters` that asks for attributes: the keys and values of which a row must have one.
+pub fn wanted_attributes(filters: &[Expr]) -> Vec<Vec<(String, String)>> {
+    let owned = |(key, value): &Entry| ((*key).to_owned(), (*value).to_owned());
+    wanted_entries(filters).map(|entries| entries.iter().map(owned).collect()).collect()
 }
 
-fn alternatives(filter: &Expr) -> Option<Vec<u64>> {
+/// A key and a value that a row may have.
+type Entry<'a> = (&'a str, &'a str);
+
+/// For each conjunct of `filters` that asks for attributes: the entries of which a row must have one.
+fn wanted_entries(filters: &[Expr]) -> impl Iterator<Item = Vec<Entry<'_>>> {
+    filters.iter().flat_map(split_conjunction).filter_map(alternatives)
+}
+
+fn alternatives(filter: &Expr) -> Option<Vec<Entry<'_>>> {
     match filter {
         Expr::BinaryExpr(binary) if binary.op == Operator::Or => {
             let mut entries = alternatives(&binary.left)?;
@@ -191,13 +200,13 @@ fn alternatives(filter: &Expr) -> Option<Vec<u64>> {
 }
 
 /// The entry that a row with `access` = `value` has.
-fn entry(access: &Expr, value: &Expr) -> Option<u64> {
+fn entry<'a>(access: &'a Expr, value: &'a Expr) -> Option<Entry<'a>> {
     let Expr::ScalarFunction(access) = access else { return None };
     let ("get_field", [Expr::Column(map), key]) = (access.name(), access.args.as_slice()) else {
         return None;
     };
     (map.name == ATTRIBUTES_COLUMN).then_some(())?;
-    Some(entry_hash(literal_text(key)?, literal_text(value)?))
+    Some((literal_text(key)?, literal_text(value)?))
 }
 
 fn literal_text(expr: &Expr) -> Option<&str> {

@@ -7,6 +7,7 @@
 
 mod tenant_table;
 mod attribute_runs;
+mod attribute_pages;
 mod files;
 mod hot;
 mod derived;

@@ -23,7 +23,8 @@ use datafusion::physical_plan::union::UnionExec;
 use meshlake_schema::Table;
 use meshlake_store::snapshot::{DataFile, HotBatch, Snapshot, TableSnapshot};
 
-use super::attribute_runs::choose_runs;
+use super::attribute_pages::choose_rows;
+use super::attribute_runs::{choose_runs, wanted_attributes};
 use super::columns::query_schema;
 use super::derived::derive_traces;
 use super::files::{FilterUse, scan_files};
@@ -32,7 +33,7 @@ use super::prune::{Bounds, Pruner};
 
 const TENANT_COLUMN: &str = "tenant";
 
-/// Columns whose equality selects a handful of rows out of a table; all have bloom filters in files.
+/// Columns whose equality selects a handful of rows out of a table.
 const ID_COLUMNS: [&str; 4] = ["trace_id", "span_id", "parent_span_id", "request_id"];
 
 /// A table provider over one table of a [`Snapshot`].
@@ -121,11 +122,16 @@ impl TableProvider for TenantTable {
         });
 
         let pruner = Pruner::new(self.table, filters, session)?;
-        let files = choose_runs(self.wanted_files(&pruner)?, filters, session).await?;
+        let filter_use = filter_use(filters)?;
+        let mut files = choose_runs(self.wanted_files(&pruner)?, filters, session).await?;
+        // Few rows have an id, and they are found before attributes are decoded.
+        if filter_use == FilterUse::Prune {
+            files = choose_rows(files, &wanted_attributes(filters), session).await?;
+        }
         let hot = self.wanted_hot(&pruner, filters)?;
         let mut parts = Vec::with_capacity(2);
         if !files.is_empty() {
-            parts.push(scan_files(self.table, &files, &read, filter_use(filters)?, session)?);
+            parts.push(scan_files(self.table, &files, &read, filter_use, session)?);
         }
         if !hot.is_empty() {
             let config = session.config();
