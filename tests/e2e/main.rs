@@ -1,12 +1,14 @@
 //! The binary as a black box: real sockets, real files, real programs.
 
 mod command_line;
+mod conformance;
 mod demo;
 mod disk_full;
 mod maintain;
 mod durability;
 mod envoy;
 mod fail_points;
+mod hostile;
 mod interop;
 mod power_cut;
 mod readers;
@@ -18,6 +20,7 @@ mod witness;
 mod load;
 mod client;
 mod long_form;
+mod exchange;
 mod answers;
 mod payloads;
 mod harness;
