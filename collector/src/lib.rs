@@ -13,6 +13,8 @@
 mod collector;
 mod config;
 mod receivers;
+#[doc(hidden)]
+pub mod fuzz;
 mod admit;
 mod intake;
 mod ledger;

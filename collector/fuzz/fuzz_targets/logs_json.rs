@@ -1,0 +1,8 @@
+//! OTLP logs as JSON.
+
+#![no_main]
+
+use meshlake_collector::Signal;
+use meshlake_collector::fuzz;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz::json(Signal::Logs, bytes));

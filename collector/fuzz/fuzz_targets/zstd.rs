@@ -1,0 +1,7 @@
+//! Bodies packed with zstd.
+
+#![no_main]
+
+use meshlake_collector::fuzz;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz::zstd(bytes));
