@@ -29,8 +29,7 @@ for target in "${targets[@]}"; do
   mkdir -p "$found/corpus"
   printf '\n== %s, %s s (%s)\n' "$target" "$seconds" "$(date -u +%H:%M:%S)"
   # A record with every field set has less than 8 KiB, and so has a body that inflates to more than the targets'
-  # limit. 1 GiB is some ten times what the targets need with the address sanitizer; the slowest input kept
-  # takes milliseconds.
+  # limit. 1 GiB and 10 s are guesses, not measured.
   "$built/$triple/release/$target" "$found/corpus" "corpus/$target" -max_total_time="$seconds" -max_len=8192 \
     -rss_limit_mb=1024 -timeout=10 -print_final_stats=1 -artifact_prefix="$found/" || failed+=("$target")
 done
