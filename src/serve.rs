@@ -202,9 +202,9 @@ impl Server {
             otlp_grpc: tokio::net::TcpListener::from_std(sockets.otlp_grpc)?,
             otlp_http: tokio::net::TcpListener::from_std(sockets.otlp_http)?,
         };
-        let collector = Collector::start(&config.collector, listeners, store.writer(), clock.clone())
+        let stored = store.take_recovered_requests();
+        let collector = Collector::start(&config.collector, listeners, store.writer(), clock.clone(), stored)
             .context("start the collector")?;
-        collector.remember(store.take_recovered_requests());
         let status = store.status();
         collector.refuse_without(move || room_in(&status));
 

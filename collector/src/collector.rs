@@ -83,6 +83,9 @@ pub struct StopReport {
 impl Collector {
     /// Starts to serve `listeners`. Must be called inside the tokio runtime that is to serve them.
     ///
+    /// `stored` are requests that an earlier process stored, oldest first. They are known before the first one
+    /// is let in: senders come back with what was not answered as soon as the ports are open.
+    ///
     /// # Errors
     /// When the intake thread cannot be started.
     pub fn start(
@@ -90,11 +93,13 @@ impl Collector {
         listeners: Listeners,
         writer: Writer,
         clock: Arc<dyn Clock>,
+        stored: Vec<StoredRequest>,
     ) -> io::Result<Collector> {
         let ledger = LedgerView::default();
         let retry_window = Duration::from_secs(config.retry_window_seconds);
         let (intake, thread) =
             Intake::start(writer, ledger.clone(), clock, config.retention(), retry_window)?;
+        intake.remember(stored);
         let (stop, stopping) = watch::channel(false);
         let budget = Budget::new(bytes(config.in_flight_bytes_max));
         let receivers = Arc::new(Receivers {
@@ -128,12 +133,6 @@ impl Collector {
     /// is asked once per request and must be quick. Only the first call counts.
     pub fn refuse_without(&self, room: impl Fn() -> Result<(), NoRoom> + Send + Sync + 'static) {
         let _ = self.receivers.room.set(Box::new(room));
-    }
-
-    /// Remembers requests that were stored before this process started, oldest first, so that a repeat of one is
-    /// not stored again.
-    pub fn remember(&self, requests: Vec<StoredRequest>) {
-        self.receivers.intake.remember(requests);
     }
 
     /// What was done since start.

@@ -5,6 +5,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use meshlake_store::wal::requests::AGE_MAX_SECONDS;
 use serde::{Deserialize, Serialize};
 
 use crate::admit::quota::TenantLimits;
@@ -17,6 +18,7 @@ const REQUEST_BYTES_LIMIT: u64 = 64 << 20;
 
 /// A day: at a hundred requests a second more are not remembered anyway; see `intake::recent`.
 const RETRY_WINDOW_SECONDS_LIMIT: u64 = 86_400;
+const _: () = assert!(RETRY_WINDOW_SECONDS_LIMIT <= AGE_MAX_SECONDS as u64, "a restart remembers as long");
 
 /// A century; more is a typing error.
 const RETENTION_DAYS_LIMIT: u32 = 36_500;

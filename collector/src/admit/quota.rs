@@ -94,7 +94,11 @@ impl Quotas {
 
     /// Charges `tenant` for a body that was read.
     pub fn charge(&self, tenant: &str, wire_bytes: usize) {
-        if let Some(usage) = self.lock().tenants.get_mut(tenant) {
+        let mut state = self.lock();
+        // Without a rate nothing is ever paid off, and a rate that is set later would find a debt of hours.
+        if state.limits.bytes_per_second.is_some()
+            && let Some(usage) = state.tenants.get_mut(tenant)
+        {
             usage.bytes -= wire_bytes as f64;
         }
     }
@@ -176,6 +180,16 @@ mod tests {
         assert!(quotas.admit(&tenant("a"), after(100.0)).is_ok());
         quotas.charge("a", 201);
         assert!(quotas.admit(&tenant("a"), after(100.0)).is_err(), "silence saves up no more than the burst");
+    }
+
+    #[test]
+    fn what_was_sent_without_a_rate_is_no_debt_when_one_is_set() {
+        let quotas = Quotas::new(Budget::new(100), limits(None, Some(60)));
+        let start = Instant::now();
+        assert!(quotas.admit(&tenant("a"), start).is_ok());
+        quotas.charge("a", 1 << 40);
+        quotas.set_limits(limits(Some(100), None));
+        assert!(quotas.admit(&tenant("a"), start).is_ok());
     }
 
     #[test]

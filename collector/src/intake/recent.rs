@@ -8,8 +8,8 @@
 //! A request may come again while the first one is still on its way to the disk. It waits for the fate of the
 //! first: is that stored, it is a repeat; is it not, it is as good as new and goes back into the queue.
 //!
-//! Limits: [`REQUESTS_MAX`] requests; what is behind them is forgotten early. A request that is compressed
-//! otherwise, or batched otherwise, is another request.
+//! Limits: [`REQUESTS_MAX`] requests; what is behind them is forgotten early. Records that are batched otherwise are
+//! another request; how a body is compressed makes no difference, the hash is of what it holds.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,6 +18,7 @@ use std::time::Duration;
 use hashbrown::HashTable;
 use meshlake_schema::UnixNanos;
 use meshlake_store::StoredRequest;
+use meshlake_store::wal::requests;
 
 use super::Payload;
 use super::queue::Queue;
@@ -25,6 +26,7 @@ use super::queue::Queue;
 /// Requests that are remembered. Ten minutes of 1,600 requests a second, in 24 bytes each and 5 to 10 of the
 /// index: 34 MB.
 pub const REQUESTS_MAX: usize = 1_000_000;
+const _: () = assert!(REQUESTS_MAX == requests::REQUESTS_MAX, "a restart remembers as many");
 
 /// The requests of the last minutes. Cheap to clone; all clones are one.
 #[derive(Debug, Clone)]

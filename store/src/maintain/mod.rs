@@ -9,8 +9,8 @@
 //! before it does not: its inputs never change, and whether they are still in the table is checked by the
 //! commit. Readers hold snapshots whose files stay for an hour after they left.
 //!
-//! One pass at a time over all tables, on one thread. Nothing is merged for which the disk has no room. Limits: files that cannot be merged (damage, another
-//! program's) are left alone until the process starts again.
+//! One pass at a time over all tables, on one thread. Nothing is merged for which the disk has no room. Limits:
+//! files that cannot be merged (damage, another program's) are left alone until the process starts again.
 
 mod plan;
 mod compact;

@@ -48,7 +48,8 @@ async fn start_with(config: CollectorConfig) -> Running {
     let http = listeners.otlp_http.local_addr().expect("bound");
     let log = Arc::new(TestLog::start());
     let collector =
-        Collector::start(&config, listeners, log.writer.clone(), Arc::new(StillClock)).expect("start");
+        Collector::start(&config, listeners, log.writer.clone(), Arc::new(StillClock), Vec::new())
+            .expect("start");
     Running { collector, log, grpc, http }
 }
 

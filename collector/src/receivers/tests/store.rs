@@ -28,10 +28,9 @@ async fn serve(store: &mut Store) -> (Collector, SocketAddr) {
         otlp_http: bind().await.expect("a free port"),
     };
     let address = listeners.otlp_grpc.local_addr().expect("bound");
-    let config = CollectorConfig::default();
+    let (config, stored) = (CollectorConfig::default(), store.take_recovered_requests());
     let collector =
-        Collector::start(&config, listeners, store.writer(), Arc::new(StillClock)).expect("start");
-    collector.remember(store.take_recovered_requests());
+        Collector::start(&config, listeners, store.writer(), Arc::new(StillClock), stored).expect("start");
     (collector, address)
 }
 
