@@ -17,6 +17,8 @@
 //! Limits: a filter answers for exact values only, and about one in a hundred absent values seems present.
 //! It costs 10 bits for each distinct entry of a run: a value that every row has anew costs 1.25 bytes a row.
 
+use std::hash::{BuildHasherDefault, Hasher};
+
 use arrow::array::{Array, AsArray, MapArray};
 use arrow::datatypes::DataType;
 use hashbrown::HashSet;
@@ -79,7 +81,7 @@ pub struct AttributeFilterBuilder {
     blocks: Vec<u8>,
     /// Of the run under way: its rows so far, and the hashes of its entries.
     run_rows: usize,
-    run_entries: HashSet<u64>,
+    run_entries: HashSet<u64, BuildHasherDefault<AsIs>>,
     /// Kept to be used again.
     entry: Vec<u8>,
 }
@@ -148,6 +150,24 @@ impl AttributeFilterBuilder {
         }
         self.block_counts.push(u32::try_from(count).expect("a run has at most 2^18 entries"));
         self.blocks.extend(blocks.as_flattened().iter().flat_map(|word| word.to_le_bytes()));
+    }
+}
+
+/// Takes a number for its own hash: those of [`entry_hash`] are spread already.
+#[derive(Debug, Clone, Copy, Default)]
+struct AsIs(u64);
+
+impl Hasher for AsIs {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("only numbers are hashed");
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = number;
     }
 }
 

@@ -4,7 +4,7 @@
 //! swaps three things at once (files in, batches out, watermark up). It is held for pointer copies only,
 //! but for one case: small batches are joined where they are published, so that a snapshot is never a
 //! list of thousands. They are joined many at a time and by size class, so that a row is copied a few
-//! times at most; batches of 4,096 rows and more are never copied, because joining dictionaries is costly.
+//! times at most; batches of 512 rows and more are never copied, because joining dictionaries is costly.
 //!
 //! Limits: bytes are those of Arrow buffers; a batch that a query still holds after its flush is no
 //! longer counted.
@@ -262,9 +262,9 @@ mod tests {
         for lsn in 1..=2_000 {
             buffer.publish(lsn, vec![span_rows(&vec![0; [1, 20, 3, 300][lsn as usize % 4]])]);
         }
-        // 500 rounds of 324 rows are 39 batches of 4,096; fewer than 52 wait behind them.
+        // 500 rounds of 324 rows are 317 batches of 512 at most; fewer than 52 wait behind them.
         let hot = hot(&buffer, Table::Spans);
-        assert!(hot.len() < 39 + 52, "{hot:?}");
+        assert!(hot.len() < 317 + 52, "{hot:?}");
         assert_eq!(hot.iter().map(|(_, _, rows)| rows).sum::<usize>(), 500 * 324);
     }
 

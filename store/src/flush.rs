@@ -27,11 +27,12 @@ use meshlake_schema::{Table, TableBatch};
 use object_store::{ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload};
 use thiserror::Error;
 use tokio::sync::{Mutex, Semaphore};
-use tokio::task::{JoinError, spawn_blocking};
+use tokio::task::spawn_blocking;
 
 use crate::buffer::{Buffer, Prefix};
 use crate::catalog::{Audit, Catalog, CatalogError, Committed, Flushed, NewFile, Replacement};
 use crate::disk::is_storage_full;
+use crate::encoding::{EncodingThread, Panicked};
 use crate::fail_point::hit;
 use crate::files::{EncodedFile, FileError, Files, Origin};
 use crate::group::Lsn;
@@ -85,6 +86,7 @@ pub(crate) struct Flusher {
     on_flushed: Arc<OnFlushed>,
     turns: [Mutex<()>; Table::ALL.len()],
     encodings: Semaphore,
+    encoding_thread: EncodingThread,
     counters: Counters,
 }
 
@@ -99,14 +101,16 @@ struct Counters {
 }
 
 impl Flusher {
-    pub fn new(
+    /// # Errors
+    /// When the system refuses a thread.
+    pub fn start(
         buffer: Arc<Buffer>,
         catalog: Arc<dyn Catalog>,
         store: Arc<dyn ObjectStore>,
         collector_id: u128,
         on_flushed: OnFlushed,
-    ) -> Self {
-        Flusher {
+    ) -> std::io::Result<Self> {
+        Ok(Flusher {
             buffer,
             catalog,
             store,
@@ -114,8 +118,9 @@ impl Flusher {
             on_flushed: Arc::new(on_flushed),
             turns: std::array::from_fn(|_| Mutex::new(())),
             encodings: Semaphore::new(ENCODINGS_MAX),
+            encoding_thread: EncodingThread::start()?,
             counters: Counters::default(),
-        }
+        })
     }
 
     pub fn buffer(&self) -> &Arc<Buffer> {
@@ -268,10 +273,10 @@ impl Flusher {
             lsn_last: prefix.through,
         };
         let batches: Vec<TableBatch> = prefix.batches.into_iter().map(|hot| hot.batch).collect();
-        let planned = spawn_blocking(move || Files::plan(table, batches, origin)).await;
+        let planned = self.encoding_thread.run(move || Files::plan(table, batches, origin)).await;
         let mut files = flatten(planned).map_err(encode)?;
         loop {
-            let encoded = spawn_blocking(move || {
+            let encoded = self.encoding_thread.run(move || {
                 let encoded = files.encode_next()?;
                 Ok::<(Files, Option<EncodedFile>), FileError>((files, encoded))
             });
@@ -312,8 +317,8 @@ impl Drop for GiveBack<'_> {
     }
 }
 
-/// A panic on the blocking thread is a bug of ours; the rows are safe, so it is an error like another.
-fn flatten<T>(outcome: Result<Result<T, FileError>, JoinError>) -> Result<T, String> {
+/// The rows are safe after a panic, so it is an error like another.
+fn flatten<T>(outcome: Result<Result<T, FileError>, Panicked>) -> Result<T, String> {
     outcome.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
 }
 

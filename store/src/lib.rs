@@ -30,6 +30,7 @@ mod schedule;
 pub mod maintain;
 mod replay;
 mod flush;
+mod encoding;
 mod buffer;
 mod files;
 mod delta;

@@ -1,7 +1,8 @@
 //! Reads the log back into the buffer at a start, within the buffer's budget.
 //!
 //! The buffer leaves out what a table's watermark says is in files. When what is left would outgrow the
-//! budget (the log may hold far more than memory), the largest table is flushed on the way.
+//! budget (the log may hold far more than memory), the largest table is flushed on the way, while reading goes on
+//! into the other half of the budget.
 //!
 //! A start must not need room on the disk: what a process left behind on a full one was in its memory, so
 //! it fits into ours. So a flush that fails is let be, until the buffer is twice its budget.
@@ -10,7 +11,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 use tokio::runtime::Handle;
-use tokio::task::{JoinError, spawn_blocking};
+use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 
 use crate::disk::Disk;
 use crate::flush::{FlushError, Flusher};
@@ -59,10 +60,12 @@ pub(crate) async fn replay(
     let runtime = Handle::current();
     spawn_blocking(move || {
         let flush_at = buffer_bytes_max / 2;
-        let mut replay = Replay { flusher, buffer_bytes_max, flush_at, runtime, failure: None };
+        let mut replay =
+            Replay { flusher, buffer_bytes_max, flush_at, runtime, under_way: None, failure: None };
         let mut recovery = recover(disk.as_ref(), &config, &mut |record| replay.take(record))?;
+        replay.end_flush();
         match replay.failure {
-            Some(error) => Err(error.into()),
+            Some(error) => Err(error),
             None => {
                 let requests = recovery.take_requests();
                 Ok(ReplayedLog { recovered: report(&recovery), recovery, requests })
@@ -92,8 +95,10 @@ struct Replay {
     /// Bytes that wait in the buffer when the next flush is due.
     flush_at: usize,
     runtime: Handle,
+    /// A flush of what was read before, beside which reading goes on.
+    under_way: Option<JoinHandle<Result<bool, FlushError>>>,
     /// After it nothing more is taken: the log cannot be told to stop.
-    failure: Option<FlushError>,
+    failure: Option<ReplayError>,
 }
 
 impl Replay {
@@ -102,10 +107,23 @@ impl Replay {
             return;
         }
         self.flusher.buffer().publish(record.lsn, record.batches);
+        let has_ended = self.under_way.as_ref().is_some_and(JoinHandle::is_finished);
+        if has_ended || self.flusher.buffer().bytes() > self.flush_at + self.buffer_bytes_max / 2 {
+            self.end_flush();
+        }
         let (waiting_bytes, largest) = self.flusher.buffer().waiting();
-        if waiting_bytes > self.flush_at {
-            let flushed = self.runtime.block_on(self.flusher.flush(largest)).map(drop);
-            self.settle(flushed);
+        if self.under_way.is_none() && waiting_bytes > self.flush_at {
+            let flusher = Arc::clone(&self.flusher);
+            self.under_way = Some(self.runtime.spawn(async move { flusher.flush(largest).await }));
+        }
+    }
+
+    /// Waits for the flush that is under way, if any.
+    fn end_flush(&mut self) {
+        let Some(flush) = self.under_way.take() else { return };
+        match self.runtime.block_on(flush) {
+            Ok(flushed) => self.settle(flushed.map(drop)),
+            Err(error) => self.failure = Some(ReplayError::Worker(error)),
         }
     }
 
@@ -118,7 +136,7 @@ impl Replay {
         };
         self.flush_at += self.buffer_bytes_max / 4;
         if self.flush_at > 2 * self.buffer_bytes_max {
-            self.failure = Some(error);
+            self.failure = Some(error.into());
         } else {
             tracing::warn!(%error, "flush while the log is read back, go on without");
         }

@@ -310,7 +310,8 @@ impl Parts {
             let cutter = Arc::clone(&cutter);
             move |lsn| cut(&cutter, lsn)
         });
-        let flusher = Arc::new(Flusher::new(Arc::clone(&buffer), catalog, store, collector_id, on_flushed));
+        let flusher = Flusher::start(Arc::clone(&buffer), catalog, store, collector_id, on_flushed);
+        let flusher = Arc::new(flusher.map_err(StoreError::Thread)?);
         let log =
             replay(Arc::clone(&flusher), buffer_bytes_max, Arc::clone(&disk), wal_config.clone()).await?;
         let ReplayedLog { recovery, recovered, requests } = log;

@@ -11,11 +11,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use parquet::arrow::arrow_writer::{ArrowColumnChunk, PageKey, PageStore, PageStoreArgs, PageStoreFactory};
+use parquet::basic::{Encoding, PageType};
 use parquet::errors::{ParquetError, Result};
 use parquet::file::writer::SerializedRowGroupWriter;
 
 /// Thrift's compact protocol: a field whose number is one more than the last, of type i32.
 const NEXT_FIELD_I32: u8 = 0x15;
+
+/// The same of type true, as `DictionaryPageHeader.is_sorted`, and structs after field 4: `data_page_header` is
+/// field 5, `dictionary_page_header` field 7.
+const NEXT_FIELD_TRUE: u8 = 0x11;
+const FIELD_5_STRUCT: u8 = 0x1c;
+const FIELD_7_STRUCT: u8 = 0x3c;
+
+/// The end of a struct.
+const STOP: u8 = 0;
 
 /// `PageType.DICTIONARY_PAGE` is 2, which zigzag makes 4.
 const DICTIONARY_PAGE: u8 = 4;
@@ -139,6 +149,50 @@ fn push_header(header: &[u8], crc: u32, out: &mut Vec<u8>) -> Result<()> {
     out.push(next - 0x10);
     out.extend_from_slice(&header[at + 1..]);
     Ok(())
+}
+
+/// Appends a page whose body `packed` has `body_bytes` bytes when unpacked, and `values` values; says how many bytes
+/// its header takes. Data pages are of version 1, with numbers of a dictionary whose values are plain.
+///
+/// # Errors
+/// For a kind of page that is neither, and for sizes beyond 2^31.
+pub(super) fn push_page(
+    kind: PageType,
+    body_bytes: usize,
+    values: usize,
+    packed: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<usize> {
+    let start = out.len();
+    let field = |value: i32, out: &mut Vec<u8>| {
+        out.push(NEXT_FIELD_I32);
+        push_i32(value, out);
+    };
+    field(kind as i32, out);
+    field(i32::try_from(body_bytes)?, out);
+    field(i32::try_from(packed.len())?, out);
+    field(crc32fast::hash(packed).cast_signed(), out);
+    match kind {
+        PageType::DATA_PAGE => {
+            out.push(FIELD_5_STRUCT);
+            field(i32::try_from(values)?, out);
+            // The encodings of values, of definition levels, of repetition levels.
+            for encoding in [Encoding::RLE_DICTIONARY, Encoding::RLE, Encoding::RLE] {
+                field(encoding as i32, out);
+            }
+        }
+        PageType::DICTIONARY_PAGE => {
+            out.push(FIELD_7_STRUCT);
+            field(i32::try_from(values)?, out);
+            field(Encoding::PLAIN as i32, out);
+            out.push(NEXT_FIELD_TRUE);
+        }
+        _ => return Err(ParquetError::General(format!("{kind} is asked for"))),
+    }
+    out.extend_from_slice(&[STOP, STOP]);
+    let header_bytes = out.len() - start;
+    out.extend_from_slice(packed);
+    Ok(header_bytes)
 }
 
 /// Zigzag, then seven bits a byte, the lowest first.

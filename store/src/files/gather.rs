@@ -11,6 +11,7 @@ use arrow::datatypes::{DataType, Int32Type};
 use hashbrown::HashMap;
 use meshlake_schema::TableBatch;
 
+use super::dictionary::NULL;
 use super::{FileError, RowIndex};
 
 /// One column of all batches, ready to be read in any order of rows.
@@ -58,6 +59,19 @@ impl<'a> Column<'a> {
                 Ok(Arc::new(DictionaryArray::try_new(keys, Arc::clone(values))?))
             }
         }
+    }
+
+    /// The values of a dictionary, and the keys of `rows` into them; [`NULL`] for a row without one. None for a
+    /// column of another kind.
+    pub fn gather_keys(&self, rows: &[RowIndex]) -> Option<(&StringArray, Vec<u32>)> {
+        let Column::Dictionary { values, keys } = self else { return None };
+        let has_nulls = keys.iter().any(|(keys, _)| keys.null_count() > 0);
+        let key = |(batch, row): &RowIndex| {
+            let (keys, places) = &keys[*batch as usize];
+            let is_null = has_nulls && keys.is_null(*row as usize);
+            if is_null { NULL } else { places[keys.value(*row as usize) as usize].cast_unsigned() }
+        };
+        Some((values.as_string(), rows.iter().map(key).collect()))
     }
 }
 

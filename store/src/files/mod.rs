@@ -20,8 +20,10 @@ mod order;
 pub(crate) mod merge;
 mod encode;
 mod row_groups;
-mod checksums;
 mod gather;
+mod dictionary;
+mod checksums;
+mod hybrid;
 
 use arrow::error::ArrowError;
 use bytes::Bytes;
