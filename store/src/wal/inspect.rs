@@ -46,7 +46,7 @@ pub struct WalInspection {
     pub unreadable_bytes: u64,
     /// Why a start would refuse the log.
     pub refusal: Option<String>,
-    /// False when the log changed faster than it could be read: then `damage` may be incomplete.
+    /// False when the log changed faster than it could be read: then neither `damage` nor `refusal` is told.
     pub is_settled: bool,
 }
 
@@ -125,6 +125,7 @@ pub fn inspect(disk: &dyn Disk, wal_dir: &Path, collector_id: u128) -> Result<Wa
     }
     if !inspection.is_settled {
         inspection.damage.clear();
+        inspection.refusal = None;
     }
     Ok(inspection)
 }
