@@ -16,7 +16,7 @@ use meshlake_query::api::{ApiState, InFlight};
 use meshlake_query::page::Endpoints;
 use meshlake_query::{Engine, EngineConfig};
 use meshlake_schema::{Clock, SystemClock};
-use meshlake_store::{Store, StoreConfig, StoreStatus};
+use meshlake_store::{Store, StoreConfig, StoreStatus, give_way_to_flushes};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal as UnixSignal, SignalKind, signal};
 use tokio::sync::watch;
@@ -125,7 +125,11 @@ fn bind(key: &str, address: &str) -> Result<TcpListener> {
 
 fn runtimes() -> Result<(Runtime, Runtime)> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let ingest = Builder::new_multi_thread().thread_name("ingest").enable_all().build()?;
+    let ingest = Builder::new_multi_thread()
+        .thread_name("ingest")
+        .on_thread_start(give_way_to_flushes)
+        .enable_all()
+        .build()?;
     let query = Builder::new_multi_thread()
         .thread_name("query")
         .worker_threads(cores.saturating_sub(1).max(1))

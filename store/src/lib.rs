@@ -42,6 +42,7 @@ pub mod writer;
 pub mod wal;
 pub mod disk;
 mod fail_point;
+mod priority;
 pub mod snapshot;
 pub mod group;
 #[cfg(test)]
@@ -54,6 +55,7 @@ pub use data_dir::DataDirError;
 pub use flush::{FlushError, FlushStats};
 pub use group::{AppendError, Group, Lsn, RequestEntry, StoredRequest};
 pub use maintain::{Effort, MaintainConfig, MaintainError, MaintainStats, Maintenance, Progress};
+pub use priority::give_way_to_flushes;
 pub use replay::{Recovered, ReplayError};
 pub use snapshot::{DataFile, HotBatch, ReadError, Reader, Snapshot, TableSnapshot};
 pub use space::SpaceStats;

@@ -141,15 +141,19 @@ impl Server {
 
     /// SIGTERM, as an orchestrator does it; returns the exit code.
     pub async fn terminate(mut self) -> Result<Option<i32>> {
-        let pid = self.child.id().context("the server runs")?;
+        let pid = self.pid()?;
         let status = Command::new("kill").args(["-TERM", &pid.to_string()]).status().await?;
         ensure!(status.success(), "kill -TERM failed");
         Ok(self.child.wait().await?.code())
     }
 
+    pub fn pid(&self) -> Result<u32> {
+        self.child.id().context("the server runs")
+    }
+
     /// SIGHUP: the configuration is to be read again.
     pub async fn hang_up(&self) -> Result<()> {
-        let pid = self.child.id().context("the server runs")?;
+        let pid = self.pid()?;
         let status = Command::new("kill").args(["-HUP", &pid.to_string()]).status().await?;
         ensure!(status.success(), "kill -HUP failed");
         Ok(())

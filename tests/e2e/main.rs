@@ -16,6 +16,7 @@ mod refusals;
 mod reload;
 mod sdk;
 mod slow_disk;
+mod threads;
 mod witness;
 mod load;
 mod client;

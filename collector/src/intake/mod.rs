@@ -30,8 +30,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use meshlake_schema::{Clock, UnixNanos};
-use meshlake_store::Writer;
 use meshlake_store::group::{AppendError, StoredRequest};
+use meshlake_store::{Writer, give_way_to_flushes};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
@@ -157,6 +157,7 @@ impl Intake {
             group: OpenGroup::new(ledger),
         };
         std::thread::Builder::new().name("intake".to_owned()).spawn(move || {
+            give_way_to_flushes();
             worker.run();
             // The receiver is gone when nobody waits for the end any more.
             let _ = end.send(());
