@@ -12,14 +12,17 @@ pub enum PromotedType {
     Int,
 }
 
-/// Attribute keys with a column of their own: (key, column, type).
+/// Attribute keys with a column of their own: (key, column, type). Those that instrumentation puts on most spans,
+/// of few distinct values or numbers: a search for a rare value is faster in the map, which has a filter.
 ///
 /// A value moves to the column, and leaves the map, only if key and type match exactly. The column is the
 /// key with `_` for `.`, and none is named like another column of the table.
-pub const PROMOTED_SPAN_KEYS: [(&str, &str, PromotedType); 25] = [
+pub const PROMOTED_SPAN_KEYS: [(&str, &str, PromotedType); 30] = [
     ("http.request.method", "http_request_method", PromotedType::String),
     ("http.response.status_code", "http_response_status_code", PromotedType::Int),
     ("http.route", "http_route", PromotedType::String),
+    ("http.request.body.size", "http_request_body_size", PromotedType::Int),
+    ("http.response.body.size", "http_response_body_size", PromotedType::Int),
     ("url.path", "url_path", PromotedType::String),
     ("url.full", "url_full", PromotedType::String),
     ("url.scheme", "url_scheme", PromotedType::String),
@@ -27,6 +30,7 @@ pub const PROMOTED_SPAN_KEYS: [(&str, &str, PromotedType); 25] = [
     ("server.port", "server_port", PromotedType::Int),
     ("client.address", "client_address", PromotedType::String),
     ("network.peer.address", "network_peer_address", PromotedType::String),
+    ("network.peer.port", "network_peer_port", PromotedType::Int),
     ("network.protocol.version", "network_protocol_version", PromotedType::String),
     ("user_agent.original", "user_agent_original", PromotedType::String),
     ("peer.service", "peer_service", PromotedType::String),
@@ -42,6 +46,8 @@ pub const PROMOTED_SPAN_KEYS: [(&str, &str, PromotedType); 25] = [
     ("messaging.system", "messaging_system", PromotedType::String),
     ("messaging.destination.name", "messaging_destination_name", PromotedType::String),
     ("messaging.operation.type", "messaging_operation_type", PromotedType::String),
+    ("thread.id", "thread_id", PromotedType::Int),
+    ("thread.name", "thread_name", PromotedType::String),
 ];
 
 /// Older names, and Envoy's, that also fill a column but stay in the map: (key, column).
@@ -49,18 +55,23 @@ pub const PROMOTED_SPAN_KEYS: [(&str, &str, PromotedType); 25] = [
 /// A string is parsed where the column holds an integer (Envoy sends every tag as a string); a value that
 /// does not parse fills nothing. When both the key of today and an older one are present, today's fills the
 /// column and both stay in the map, so that the original attributes can always be told from the row.
-pub const LEGACY_SPAN_KEYS: [(&str, &str); 19] = [
+pub const LEGACY_SPAN_KEYS: [(&str, &str); 24] = [
     ("http.method", "http_request_method"),
     ("http.status_code", "http_response_status_code"),
     ("http.target", "url_path"),
     ("http.url", "url_full"),
     ("http.scheme", "url_scheme"),
+    ("http.request_content_length", "http_request_body_size"),
+    ("http.response_content_length", "http_response_body_size"),
+    ("request_size", "http_request_body_size"),
+    ("response_size", "http_response_body_size"),
     ("http.user_agent", "user_agent_original"),
     ("user_agent", "user_agent_original"),
     ("net.peer.name", "server_address"),
     ("net.peer.port", "server_port"),
     ("net.sock.peer.addr", "network_peer_address"),
     ("net.peer.ip", "network_peer_address"),
+    ("net.sock.peer.port", "network_peer_port"),
     ("peer.address", "network_peer_address"),
     ("grpc.status_code", "rpc_grpc_status_code"),
     ("db.system", "db_system_name"),
