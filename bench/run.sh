@@ -2,6 +2,13 @@
 # Builds the release binary, measures it, and keeps the result in bench/results/NAME.md:
 #   bench/run.sh spans-1000 | spans-5         cost of a load: a million spans in large requests; small requests
 #   bench/run.sh ack-latency                  acknowledgements of one sender and of many
+#   bench/run.sh compression-grpc             the million spans uncompressed, with gzip and with zstd, in turn
+#   bench/run.sh compression-http             the same over HTTP/1.1
+#   bench/run.sh json                         traces, logs and metrics over HTTP/1.1, as protobuf and as JSON
+#   bench/run.sh decode                       decoding alone, without network and store
+#   bench/run.sh overload                     ten times what the server takes, in 1 GiB (ten minutes each by gRPC and
+#                                             HTTP/1.1; needs root, memory cgroups and 20 GiB of disk)
+#   bench/run.sh idle                         a server that is sent nothing
 #   bench/run.sh replay                       a start on a write-ahead log of 10 GiB (needs 25 GiB of disk)
 #   bench/run.sh size                         bytes a span of the same million spans
 #   bench/run.sh size-tracegen                bytes a span of ten million like those of Jaeger's benchmark,
@@ -20,6 +27,12 @@ case "$name" in
   spans-5)
     set -- run --flush-age 5 --requests 40000 --records 5 --connections 64 --in-flight 64 "$@" ;;
   ack-latency) set -- ack "$@" ;;
+  compression-grpc) set -- compare --compressions none,gzip,zstd "$@" ;;
+  compression-http) set -- compare --protocol http/protobuf --compressions none,gzip,zstd "$@" ;;
+  json) set -- compare --signals traces,logs,metrics --protocols http/protobuf,http/json "$@" ;;
+  decode) set -- decode "$@" ;;
+  overload) set -- overload "$@" ;;
+  idle) set -- idle --cpus 0,1 "$@" ;;
   replay) set -- replay --cpus 0,1 "$@" ;;
   size) set -- size "$@" ;;
   size-tracegen) set -- size --signal tracegen --requests 10000 --data-dir "$data" "$@" ;;
@@ -27,6 +40,6 @@ case "$name" in
 esac
 mkdir -p bench/results
 target="${CARGO_TARGET_DIR:-target}"
-cargo build --release --package meshlake --package meshlake-bench
-exec taskset --cpu-list 1 "$target/release/meshlake-bench" "$@" \
-  --binary "$target/release/meshlake" --result "bench/results/$name.md"
+cargo build --release --locked --package meshlake --package meshlake-bench
+[ "$1" = decode ] || set -- "$@" --binary "$target/release/meshlake"
+exec taskset --cpu-list 1 "$target/release/meshlake-bench" "$@" --result "bench/results/$name.md"

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 
 use crate::load::{self, Outcome, Sending};
 use crate::measure::start_fresh;
-use crate::payload::{self, Shape, Signal};
+use crate::payload::{self, Compression, Protocol, Shape, Signal};
 use crate::process;
 use crate::report::{self, acknowledgements};
 use crate::server::{Metrics, Place};
@@ -88,7 +88,8 @@ async fn measure(place: &Place, case: Case) -> anyhow::Result<Measured> {
         signal: Signal::Traces,
         requests: case.requests,
         records_per_request: case.spans,
-        gzip: false,
+        protocol: Protocol::Grpc,
+        compression: Compression::None,
         seed: 42,
         now: u64::try_from(now.as_nanos()).context("the clock stands after 2554")?,
     };

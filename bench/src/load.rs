@@ -27,6 +27,7 @@ const RETRY_TIME_MAX: Duration = Duration::from_secs(60);
 pub struct Sending {
     /// `host:port` of the receiver.
     pub address: String,
+    /// Over HTTP/1.1 each request in flight has its own instead.
     pub connections: usize,
     /// Requests that wait for their acknowledgement at the same time, over all connections.
     pub in_flight: usize,
@@ -47,6 +48,8 @@ pub struct Outcome {
     pub first_error: Option<String>,
     /// Bytes before compression.
     pub message_bytes: u64,
+    /// Bytes as sent.
+    pub body_bytes: u64,
     /// From the first byte sent to the last acknowledgement.
     pub elapsed: Duration,
     /// Times from sending a request to its acknowledgement, ascending.
@@ -72,32 +75,33 @@ impl Outcome {
 pub async fn send(sending: &Sending, shape: &Shape, payloads: Payloads) -> anyhow::Result<Outcome> {
     let mut connections = Vec::new();
     for _ in 0..sending.connections.max(1) {
-        connections.push(Connection::open(&sending.address).await?);
+        connections.push(Connection::open(&sending.address, shape).await?);
     }
     let message_bytes = payloads.message_bytes;
-    let frames = Arc::new(payloads.frames);
+    let body_bytes = payloads.bodies.iter().map(|body| body.len() as u64).sum();
+    let bodies = Arc::new(payloads.bodies);
     let next = Arc::new(AtomicUsize::new(0));
     let begin = Instant::now();
     let mut senders = tokio::task::JoinSet::new();
     for n in 0..sending.in_flight.max(sending.connections) {
-        let mut connection = connections[n % connections.len()].clone();
-        let (frames, next, shape) = (Arc::clone(&frames), Arc::clone(&next), shape.clone());
+        let mut connection = connections[n % connections.len()].shared();
+        let (bodies, next, records) = (Arc::clone(&bodies), Arc::clone(&next), shape.records_per_request);
         senders.spawn(async move {
             let mut outcome = Outcome::default();
-            while let Some(frame) = frames.get(next.fetch_add(1, Ordering::Relaxed)) {
+            while let Some(body) = bodies.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let sent = Instant::now();
-                let mut answer = connection.call(shape.signal.path(), frame.clone(), shape.gzip).await;
+                let mut answer = connection.call(body.clone()).await;
                 while matches!(answer, Answer::Unavailable(_)) && sent.elapsed() < RETRY_TIME_MAX {
                     outcome.retries += 1;
                     tokio::time::sleep(RETRY_DELAY).await;
-                    answer = connection.call(shape.signal.path(), frame.clone(), shape.gzip).await;
+                    answer = connection.call(body.clone()).await;
                 }
-                outcome.count(answer, sent.elapsed(), shape.records_per_request as u64);
+                outcome.count(answer, sent.elapsed(), records as u64);
             }
             outcome
         });
     }
-    let mut total = Outcome { message_bytes, ..Outcome::default() };
+    let mut total = Outcome { message_bytes, body_bytes, ..Outcome::default() };
     while let Some(outcome) = senders.join_next().await {
         total.merge(outcome.context("join a sender")?);
     }
@@ -116,7 +120,7 @@ pub async fn send_in_parts(sending: &Sending, shape: &Shape) -> anyhow::Result<O
     let mut total = Outcome::default();
     loop {
         let payloads = maker.take(PART_REQUESTS)?;
-        if payloads.frames.is_empty() {
+        if payloads.bodies.is_empty() {
             total.acknowledgements.sort_unstable();
             return Ok(total);
         }
@@ -145,6 +149,7 @@ impl Outcome {
         self.accepted += other.accepted;
         self.rejected += other.rejected;
         self.message_bytes += other.message_bytes;
+        self.body_bytes += other.body_bytes;
         self.elapsed += other.elapsed;
         self.retries += other.retries;
         self.errors += other.errors;
@@ -163,10 +168,12 @@ mod tests {
     use opentelemetry_proto::tonic::collector::trace::v1::{
         ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
     };
+    use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+    use tokio::net::TcpListener;
     use tonic::{Request, Response, Status};
 
     use super::*;
-    use crate::payload::{self, Signal};
+    use crate::payload::{self, Compression, Protocol, Signal};
 
     /// Rejects one span of its first request, refuses the second, and counts what it accepts.
     #[derive(Clone, Default)]
@@ -201,7 +208,7 @@ mod tests {
     #[tokio::test]
     async fn every_request_is_sent_once_and_its_answer_counted() {
         let receiver = Receiver::default();
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound").to_string();
         let server = tonic::transport::Server::builder()
             .add_service(TraceServiceServer::new(receiver.clone()))
@@ -211,7 +218,8 @@ mod tests {
             signal: Signal::Traces,
             requests: 20,
             records_per_request: 7,
-            gzip: false,
+            protocol: Protocol::Grpc,
+            compression: Compression::None,
             seed: 1,
             now: 1 << 60,
         };
@@ -224,6 +232,61 @@ mod tests {
         assert_eq!((outcome.accepted, outcome.rejected), (20 * 7 - 1, 1));
         assert_eq!(receiver.spans.load(Ordering::SeqCst), 20 * 7 - 1);
         assert_eq!(outcome.acknowledgements.len(), 20);
+    }
+
+    /// Refuses its first request over HTTP/1.1 and closes that connection, accepts the others; how many connections
+    /// there were.
+    async fn receive_over_http(listener: TcpListener, requests: usize) -> usize {
+        let (mut left, mut connections) = (requests, 0);
+        while left > 0 {
+            let (stream, _) = listener.accept().await.expect("a connection");
+            connections += 1;
+            let mut stream = BufReader::new(stream);
+            while left > 0 {
+                let (mut line, mut body_bytes) = (String::new(), 0);
+                while line != "\r\n" {
+                    line.clear();
+                    stream.read_line(&mut line).await.expect("a line of the head");
+                    if let Some(length) = line.strip_prefix("content-length: ") {
+                        body_bytes = length.trim().parse().expect("a length");
+                    }
+                }
+                stream.read_exact(&mut vec![0; body_bytes]).await.expect("the body");
+                let refused = left == requests;
+                let answer = if refused { "503 Service Unavailable" } else { "200 OK" };
+                let answer = format!("HTTP/1.1 {answer}\r\ncontent-length: 2\r\n\r\n{{}}");
+                stream.write_all(answer.as_bytes()).await.expect("the answer is taken");
+                left -= 1;
+                if refused {
+                    break;
+                }
+            }
+        }
+        connections
+    }
+
+    #[tokio::test]
+    async fn a_request_refused_over_http_is_sent_again_on_another_connection() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("bound").to_string();
+        // Three requests, one of them twice.
+        let receiver = tokio::spawn(receive_over_http(listener, 4));
+        let shape = Shape {
+            signal: Signal::Logs,
+            requests: 3,
+            records_per_request: 7,
+            protocol: Protocol::HttpJson,
+            compression: Compression::Zstd,
+            seed: 1,
+            now: 1 << 60,
+        };
+        let sending = Sending { address, connections: 1, in_flight: 1 };
+        let payloads = payload::payloads(&shape).expect("small requests");
+        let outcome = send(&sending, &shape, payloads).await.expect("connected");
+        assert_eq!((outcome.requests, outcome.retries, outcome.errors), (3, 1, 0));
+        assert_eq!((outcome.accepted, outcome.rejected), (3 * 7, 0));
+        assert!(outcome.body_bytes < outcome.message_bytes);
+        assert_eq!(receiver.await.expect("every request came"), 2);
     }
 
     #[test]

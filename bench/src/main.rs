@@ -1,10 +1,14 @@
-//! The load generator and the benchmarks: send a known load to any OTLP/gRPC receiver, or measure what meshlake makes of it.
+//! The load generator and the benchmarks: send a known load to any OTLP receiver, or measure what meshlake makes of it.
 //!
-//! `load` reports what a sender sees; the other commands also start the release binary as a process of its own and
-//! read from the kernel what it used. Results are kept in `bench/results/` with machine, commit and
+//! `load` reports what a sender sees; the other commands but `decode` also start the release binary as a process of its
+//! own and read from the kernel what it used. Results are kept in `bench/results/` with machine, commit and
 //! command; nothing here asserts a speed, because speeds belong to machines.
 
 mod ack;
+mod compare;
+mod decode;
+mod overload;
+mod idle;
 mod replay;
 mod questions;
 mod size;
@@ -13,6 +17,7 @@ mod stored;
 mod report;
 mod measure;
 mod server;
+mod cgroup;
 mod load;
 mod client;
 mod payload;
@@ -25,12 +30,20 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, ensure};
 use clap::{Args, Parser, Subcommand};
 
+use compare::CompareArgs;
+use decode::DecodeArgs;
+use idle::IdleArgs;
 use load::Sending;
-use payload::{Shape, Signal};
+use overload::OverloadArgs;
+use payload::{Compression, Protocol, Shape, Signal};
 use questions::QuestionsArgs;
 use replay::ReplayArgs;
 use server::Place;
 use size::SizeArgs;
+
+/// The allocator of meshlake, because `decode` measures its code here.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Load generator and benchmarks of meshlake.
 #[derive(Debug, Parser)]
@@ -47,7 +60,7 @@ struct Cli {
 enum Command {
     /// Send a load to a receiver that is already running.
     Load {
-        /// Its OTLP/gRPC address.
+        /// Its address, for the protocol.
         #[arg(long, default_value = "127.0.0.1:4317")]
         address: String,
         #[command(flatten)]
@@ -70,6 +83,38 @@ enum Command {
     Ack {
         #[command(flatten)]
         place: Place,
+    },
+    /// Measure one kind of load against another, in turn.
+    Compare {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        compare: CompareArgs,
+        #[command(flatten)]
+        load: LoadArgs,
+    },
+    /// Measure decoding alone, in this process.
+    Decode {
+        #[command(flatten)]
+        decode: DecodeArgs,
+        #[command(flatten)]
+        load: LoadArgs,
+    },
+    /// Offer many times what the server can take, within a limit of memory. Needs root.
+    Overload {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        overload: OverloadArgs,
+        #[command(flatten)]
+        load: LoadArgs,
+    },
+    /// Measure a server that is sent nothing.
+    Idle {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        idle: IdleArgs,
     },
     /// Measure a start on a long write-ahead log.
     Replay {
@@ -111,9 +156,12 @@ struct LoadArgs {
     /// Requests in flight over all connections; at least one for each.
     #[arg(long, default_value_t = 8)]
     in_flight: usize,
-    /// Compress the requests.
-    #[arg(long)]
-    gzip: bool,
+    /// How the requests are written and carried.
+    #[arg(long, value_enum, default_value = "grpc")]
+    protocol: Protocol,
+    /// How they are packed.
+    #[arg(long, value_enum, default_value = "none")]
+    compression: Compression,
     #[arg(long, default_value_t = 42)]
     seed: u64,
 }
@@ -126,7 +174,8 @@ impl LoadArgs {
             signal: self.signal,
             requests: self.requests,
             records_per_request: self.records,
-            gzip: self.gzip,
+            protocol: self.protocol,
+            compression: self.compression,
             seed: self.seed,
             now: u64::try_from(now.as_nanos()).context("the clock stands after 2554")?,
         })
@@ -151,6 +200,14 @@ async fn main() -> anyhow::Result<()> {
             measured_page(&place, Duration::from_secs(flush_age), &load, runs).await?
         }
         Command::Ack { place } => ack::page(&place).await?,
+        Command::Compare { place, compare, load } => {
+            compare::page(&place, &compare, &load.sending(String::new()), &load.shape()?).await?
+        }
+        Command::Decode { decode, load } => decode::page(&decode, &load.shape()?)?,
+        Command::Overload { place, overload, load } => {
+            overload::page(&place, &overload, &load.sending(String::new()), &load.shape()?).await?
+        }
+        Command::Idle { place, idle } => idle::page(&place, &idle).await?,
         Command::Replay { place, replay } => replay::page(&place, &replay).await?,
         Command::Size { place, size, load } => {
             size::page(&place, &size, &load.sending(String::new()), &load.shape()?).await?

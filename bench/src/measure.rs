@@ -59,7 +59,7 @@ pub async fn measure(
     shape: &Shape,
 ) -> anyhow::Result<Measurement> {
     let before = process::cpu_time(server.pid())?;
-    let sending = Sending { address: server.otlp_grpc.clone(), ..sending.clone() };
+    let sending = Sending { address: server.address(shape.protocol).to_owned(), ..sending.clone() };
     let outcome = load::send_in_parts(&sending, shape).await?;
     let cpu_at_ack = process::cpu_time(server.pid())?.saturating_sub(before);
     settle(server, flush_age).await?;

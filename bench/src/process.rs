@@ -40,9 +40,21 @@ fn cpu_ticks(stat: &str) -> Option<u64> {
 /// # Errors
 /// When the process is gone.
 pub fn peak_memory(pid: u32) -> anyhow::Result<u64> {
+    status_bytes(pid, "VmHWM:")
+}
+
+/// The memory that the process has in RAM, in bytes.
+///
+/// # Errors
+/// When the process is gone.
+pub fn memory(pid: u32) -> anyhow::Result<u64> {
+    status_bytes(pid, "VmRSS:")
+}
+
+fn status_bytes(pid: u32, field: &str) -> anyhow::Result<u64> {
     let path = format!("/proc/{pid}/status");
     let status = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
-    kilobytes(&status, "VmHWM:").map(|kb| kb * 1_024).with_context(|| format!("find VmHWM in {path}"))
+    kilobytes(&status, field).map(|kb| kb * 1_024).with_context(|| format!("find {field} in {path}"))
 }
 
 fn kilobytes(status: &str, field: &str) -> Option<u64> {

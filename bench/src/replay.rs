@@ -11,7 +11,7 @@ use anyhow::{Context as _, ensure};
 use clap::Args;
 
 use crate::load::{self, Sending};
-use crate::payload::{Shape, Signal};
+use crate::payload::{Compression, Protocol, Shape, Signal};
 use crate::process;
 use crate::report::{self, MEBIBYTE};
 use crate::server::{Place, Server};
@@ -96,7 +96,8 @@ async fn fill(place: &Place, directory: &Path) -> anyhow::Result<u64> {
         signal: Signal::Traces,
         requests: SPANS / SPANS_PER_REQUEST,
         records_per_request: SPANS_PER_REQUEST,
-        gzip: false,
+        protocol: Protocol::Grpc,
+        compression: Compression::None,
         seed: 42,
         now: u64::try_from(now.as_nanos()).context("the clock stands after 2554")?,
     };

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::load::{Outcome, Sending};
 use crate::measure::Measurement;
-use crate::payload::Shape;
+use crate::payload::{Protocol, Shape};
 use crate::process;
 
 const MILLION: f64 = 1_000_000.0;
@@ -61,15 +61,17 @@ pub fn load_line(shape: &Shape, sending: &Sending, measurements: &[Measurement])
     let record = shape.signal.record();
     let records = (shape.requests * shape.records_per_request) as u64;
     let bytes = measurements.first().map_or(0, |m| m.outcome.message_bytes);
+    let in_flight = sending.in_flight.max(sending.connections);
     format!(
-        "Load: {records} {record}s as {} requests of {}, {} bytes each before compression{}; {} requests in flight over \
+        "Load: {records} {record}s as {} requests of {}, {} bytes each before compression, {}, {}; {} requests in flight over \
          {} connections; seed {}.",
         shape.requests,
         shape.records_per_request,
         bytes / records.max(1),
-        if shape.gzip { ", gzip" } else { "" },
-        sending.in_flight.max(sending.connections),
-        sending.connections,
+        shape.protocol.name(),
+        shape.compression.name(),
+        in_flight,
+        if shape.protocol == Protocol::Grpc { sending.connections } else { in_flight },
         shape.seed
     )
 }

@@ -2,6 +2,7 @@
 //!
 //! A separate process, so that its CPU time and memory are its own; the release binary, as users run it.
 
+use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -17,6 +18,8 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
+
+use crate::payload::Protocol;
 
 /// It promises to stop within 10 s.
 const STOP_TIME_MAX: Duration = Duration::from_secs(20);
@@ -52,6 +55,7 @@ pub struct Server {
     child: Child,
     data_dir: PathBuf,
     pub otlp_grpc: String,
+    otlp_http: String,
     query: String,
     admin: String,
     /// From the start of the process until it was ready.
@@ -88,7 +92,7 @@ impl Server {
             .with_context(|| format!("start {} by taskset", place.binary.display()))?;
         let ready_after = Duration::ZERO;
         let mut server =
-            Server { child, data_dir: data_dir.to_owned(), otlp_grpc, query, admin, ready_after };
+            Server { child, data_dir: data_dir.to_owned(), otlp_grpc, otlp_http, query, admin, ready_after };
         server.wait_until_ready(begin, ready_max).await?;
         server.ready_after = begin.elapsed();
         Ok(server)
@@ -109,6 +113,11 @@ impl Server {
     /// `taskset` becomes the server, so this is the server's own id.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Where it takes requests of a protocol.
+    pub fn address(&self, protocol: Protocol) -> &str {
+        if protocol == Protocol::Grpc { &self.otlp_grpc } else { &self.otlp_http }
     }
 
     pub fn data_dir(&self) -> &Path {
@@ -207,6 +216,20 @@ impl Metrics {
     pub fn labelled(&self, name: &str, label: &str) -> f64 {
         self.value(&format!("{name}{{{label}}}"))
     }
+
+    /// The sums of a metric by one of its labels, in the order of their names.
+    pub fn by_label(&self, name: &str, label: &str) -> BTreeMap<String, f64> {
+        let mut sums = BTreeMap::new();
+        for line in self.0.lines() {
+            let sample = line.strip_prefix(name).and_then(|line| line.strip_prefix('{')?.split_once("} "));
+            let Some((labels, value)) = sample else { continue };
+            let of = labels.split(',').find_map(|pair| pair.strip_prefix(label)?.strip_prefix("=\""));
+            if let (Some(of), Ok(value)) = (of, value.trim().parse::<f64>()) {
+                *sums.entry(of.trim_end_matches('"').to_owned()).or_default() += value;
+            }
+        }
+        sums
+    }
 }
 
 /// Addresses that were free a moment ago, all different.
@@ -253,5 +276,12 @@ mod tests {
         let metrics = Metrics(page.to_owned());
         assert_eq!((metrics.value("a_total"), metrics.value("b"), metrics.value("c")), (3.0, 0.5, 0.0));
         assert_eq!(metrics.labelled("b", "x=\"1\""), 9.0);
+    }
+
+    #[test]
+    fn a_metric_is_summed_by_a_label() {
+        let page = "a_total{x=\"1\",status=\"ok\"} 3\na_total{x=\"2\",status=\"ok\"} 4\na_total{x=\"2\",status=\"busy\"} 1\n";
+        let sums = Metrics(page.to_owned()).by_label("a_total", "status");
+        assert_eq!(sums, BTreeMap::from([("busy".to_owned(), 1.0), ("ok".to_owned(), 7.0)]));
     }
 }

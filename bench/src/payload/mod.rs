@@ -1,4 +1,4 @@
-//! The requests of a load, made before the clock starts: OTLP messages, encoded, perhaps compressed, framed for gRPC.
+//! The requests of a load, made before the clock starts: OTLP messages, encoded, perhaps compressed, ready to be sent.
 //!
 //! Shaped like the load that other programs were measured with: 20 services of 3 pods, 100 routes, 15 resource
 //! attributes, 12 to 18 span attributes, 60 resources in a request of 1,000 spans (what a gateway
@@ -12,14 +12,12 @@ mod logs;
 mod metrics;
 mod resources;
 mod attributes;
+mod body;
 
-use std::io::Write;
-
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 use bytes::Bytes;
-use flate2::Compression;
-use flate2::write::GzEncoder;
-use prost::Message;
+
+pub use body::{Compression, Protocol};
 
 use crate::random::Random;
 
@@ -55,15 +53,18 @@ impl Signal {
         }
     }
 
-    /// Path of the gRPC method.
-    pub fn path(self) -> &'static str {
-        match self {
+    /// Where its requests are sent: the gRPC method, or the path of OTLP/HTTP.
+    pub fn path(self, protocol: Protocol) -> &'static str {
+        let (grpc, http) = match self {
             Signal::Traces | Signal::Tracegen => {
-                "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+                ("/opentelemetry.proto.collector.trace.v1.TraceService/Export", "/v1/traces")
             }
-            Signal::Logs => "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
-            Signal::Metrics => "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
-        }
+            Signal::Logs => ("/opentelemetry.proto.collector.logs.v1.LogsService/Export", "/v1/logs"),
+            Signal::Metrics => {
+                ("/opentelemetry.proto.collector.metrics.v1.MetricsService/Export", "/v1/metrics")
+            }
+        };
+        if protocol == Protocol::Grpc { grpc } else { http }
     }
 }
 
@@ -73,7 +74,8 @@ pub struct Shape {
     pub signal: Signal,
     pub requests: usize,
     pub records_per_request: usize,
-    pub gzip: bool,
+    pub protocol: Protocol,
+    pub compression: Compression,
     pub seed: u64,
     /// The records begin in the minute before this, nanoseconds since the epoch.
     pub now: u64,
@@ -82,8 +84,8 @@ pub struct Shape {
 /// Some requests of a load.
 #[derive(Debug)]
 pub struct Payloads {
-    /// Each a gRPC frame: flag, length, message.
-    pub frames: Vec<Bytes>,
+    /// Each as it is sent: for gRPC with the frame around it.
+    pub bodies: Vec<Bytes>,
     /// Bytes of all messages before compression.
     pub message_bytes: u64,
 }
@@ -115,30 +117,32 @@ impl Maker {
     /// When a message is too long for a frame (4 GiB).
     pub fn take(&mut self, count: usize) -> anyhow::Result<Payloads> {
         let count = count.min(self.shape.requests - self.made);
-        let mut payloads = Payloads { frames: Vec::with_capacity(count), message_bytes: 0 };
+        let mut payloads = Payloads { bodies: Vec::with_capacity(count), message_bytes: 0 };
         for _ in 0..count {
-            let message = self.message();
+            let message = self.message()?;
             payloads.message_bytes += message.len() as u64;
-            payloads.frames.push(frame(&message, self.shape.gzip)?);
+            payloads.bodies.push(body::packed(message, self.shape.protocol, self.shape.compression)?);
             self.made += 1;
         }
         Ok(payloads)
     }
 
-    fn message(&mut self) -> Vec<u8> {
+    fn message(&mut self) -> anyhow::Result<Vec<u8>> {
         const MINUTE: u64 = 60_000_000_000;
         let (random, records, now) = (&mut self.random, self.shape.records_per_request, self.shape.now);
         let made = self.made as u64;
         let start = now.saturating_sub(MINUTE) + made * (MINUTE / self.shape.requests.max(1) as u64);
+        let protocol = self.shape.protocol;
         match self.shape.signal {
-            Signal::Traces => traces::request(random, records, start).encode_to_vec(),
+            Signal::Traces => body::encoded(&traces::request(random, records, start), protocol),
             Signal::Tracegen => {
                 let traces = (records / tracegen::TRACE_SPANS) as u64;
                 let total = traces * self.shape.requests as u64;
-                tracegen::request(random, made * traces..(made + 1) * traces, total, now).encode_to_vec()
+                let request = tracegen::request(random, made * traces..(made + 1) * traces, total, now);
+                body::encoded(&request, protocol)
             }
-            Signal::Logs => logs::request(random, records, start).encode_to_vec(),
-            Signal::Metrics => metrics::request(random, records, start).encode_to_vec(),
+            Signal::Logs => body::encoded(&logs::request(random, records, start), protocol),
+            Signal::Metrics => body::encoded(&metrics::request(random, records, start), protocol),
         }
     }
 }
@@ -151,22 +155,6 @@ pub fn payloads(shape: &Shape) -> anyhow::Result<Payloads> {
     Maker::new(shape)?.take(shape.requests)
 }
 
-/// A gRPC message frame: 1 byte compressed flag, 4 bytes length (big endian), the message.
-/// Source: <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>.
-fn frame(message: &[u8], gzip: bool) -> anyhow::Result<Bytes> {
-    let mut frame = vec![u8::from(gzip), 0, 0, 0, 0];
-    if gzip {
-        // Level 1, as collectors and SDKs commonly send.
-        let mut encoder = GzEncoder::new(&mut frame, Compression::fast());
-        encoder.write_all(message).and_then(|()| encoder.finish().map(drop)).context("compress a request")?;
-    } else {
-        frame.extend_from_slice(message);
-    }
-    let length = u32::try_from(frame.len() - 5).context("a request is longer than 4 GiB")?;
-    frame[1..5].copy_from_slice(&length.to_be_bytes());
-    Ok(frame.into())
-}
-
 /// How many pods the records of a request come from.
 fn resources_of(records: usize) -> usize {
     records.div_ceil(RECORDS_PER_RESOURCE).clamp(1, resources::PODS)
@@ -175,13 +163,12 @@ fn resources_of(records: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
-    use std::io::Read;
 
-    use flate2::read::GzDecoder;
     use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
     use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
     use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
     use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+    use prost::Message as _;
 
     use super::*;
 
@@ -190,7 +177,8 @@ mod tests {
             signal,
             requests: 4,
             records_per_request,
-            gzip: false,
+            protocol: Protocol::Grpc,
+            compression: Compression::None,
             seed: 42,
             now: 1_700_000_000_000_000_000,
         }
@@ -198,8 +186,8 @@ mod tests {
 
     fn traces(shape: &Shape) -> Vec<ExportTraceServiceRequest> {
         let payloads = payloads(shape).expect("small requests");
-        let decode = |frame: &Bytes| ExportTraceServiceRequest::decode(&frame[5..]).expect("a request");
-        payloads.frames.iter().map(decode).collect()
+        let decode = |body: &Bytes| ExportTraceServiceRequest::decode(&body[5..]).expect("a request");
+        payloads.bodies.iter().map(decode).collect()
     }
 
     #[test]
@@ -238,9 +226,9 @@ mod tests {
 
     #[test]
     fn no_two_requests_are_equal_and_a_seed_repeats_them() {
-        let first = payloads(&shape(Signal::Traces, 10)).expect("small requests").frames;
+        let first = payloads(&shape(Signal::Traces, 10)).expect("small requests").bodies;
         assert_eq!(first.iter().collect::<HashSet<_>>().len(), 4);
-        assert_eq!(first, payloads(&shape(Signal::Traces, 10)).expect("small requests").frames);
+        assert_eq!(first, payloads(&shape(Signal::Traces, 10)).expect("small requests").bodies);
     }
 
     #[test]
@@ -248,10 +236,10 @@ mod tests {
         for signal in [Signal::Traces, Signal::Tracegen] {
             let shape = shape(signal, 10);
             let mut maker = Maker::new(&shape).expect("whole traces");
-            let mut parts = || maker.take(3).expect("small requests").frames;
+            let mut parts = || maker.take(3).expect("small requests").bodies;
             let (first, second) = (parts(), parts());
             assert_eq!((first.len(), second.len(), parts().len()), (3, 1, 0));
-            assert_eq!([first, second].concat(), payloads(&shape).expect("small requests").frames);
+            assert_eq!([first, second].concat(), payloads(&shape).expect("small requests").bodies);
         }
     }
 
@@ -263,12 +251,12 @@ mod tests {
     #[test]
     fn log_records_and_points_are_counted() {
         let logs = payloads(&shape(Signal::Logs, 100)).expect("small requests");
-        let request = ExportLogsServiceRequest::decode(&logs.frames[0][5..]).expect("a request");
+        let request = ExportLogsServiceRequest::decode(&logs.bodies[0][5..]).expect("a request");
         let scopes = request.resource_logs.iter().flat_map(|resource| &resource.scope_logs);
         assert_eq!(scopes.map(|scope| scope.log_records.len()).sum::<usize>(), 100);
 
         let metrics = payloads(&shape(Signal::Metrics, 100)).expect("small requests");
-        let request = ExportMetricsServiceRequest::decode(&metrics.frames[0][5..]).expect("a request");
+        let request = ExportMetricsServiceRequest::decode(&metrics.bodies[0][5..]).expect("a request");
         let scopes = request.resource_metrics.iter().flat_map(|resource| &resource.scope_metrics);
         let points = scopes.flat_map(|scope| &scope.metrics).map(|metric| match &metric.data {
             Some(Data::Sum(sum)) => sum.data_points.len(),
@@ -277,16 +265,5 @@ mod tests {
             other => panic!("{other:?}"),
         });
         assert_eq!(points.sum::<usize>(), 100);
-    }
-
-    #[test]
-    fn a_frame_tells_its_length_and_whether_it_is_compressed() {
-        assert_eq!(&frame(b"abc", false).expect("short")[..], b"\0\0\0\0\x03abc");
-        let gzip = frame(&[7; 1_000], true).expect("short");
-        assert_eq!((gzip[0], &gzip[1..4]), (1, &[0, 0, 0][..]));
-        assert_eq!(usize::from(gzip[4]), gzip.len() - 5);
-        let mut message = Vec::new();
-        GzDecoder::new(&gzip[5..]).read_to_end(&mut message).expect("gzip");
-        assert_eq!(message, [7; 1_000]);
     }
 }
