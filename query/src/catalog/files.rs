@@ -12,7 +12,7 @@ use datafusion::common::stats::Precision;
 use datafusion::common::{ColumnStatistics, ScalarValue, Statistics};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::parquet::{CachedParquetFileReaderFactory, ParquetRowSelection};
-use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, FileSource, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::error::Result;
@@ -25,6 +25,8 @@ use object_store::ObjectMeta;
 
 use super::columns::file_schema;
 use super::only_store::OnlyStore;
+use super::page_search::PageSearch;
+use super::searched::SearchedSource;
 
 /// How much of a file's end is read at once in search of its footer: holds the footer and page index of a
 /// file of a few row groups, so that most files need one read. Guess, not measured.
@@ -61,12 +63,14 @@ pub fn object_meta(file: &DataFile) -> ObjectMeta {
     meta
 }
 
-/// A scan of `files` with the columns `projection` of the query schema, in that order.
+/// A scan of `files` with the columns `projection` of the query schema, in that order. Each file is searched
+/// first, if there is a `search`.
 pub fn scan_files(
     table: Table,
     files: &[FileScan],
     projection: &[usize],
     filter_use: FilterUse,
+    search: Option<Arc<PageSearch>>,
     session: &dyn Session,
 ) -> Result<Arc<dyn ExecutionPlan>> {
     let date = Arc::new(Field::new(DATE_COLUMN, DataType::Date32, true));
@@ -82,7 +86,12 @@ pub fn scan_files(
         .with_metadata_size_hint(FOOTER_READ_BYTES)
         .with_pushdown_filters(filter_use == FilterUse::Decode)
         .with_reorder_filters(filter_use == FilterUse::Decode);
-    let config = FileScanConfigBuilder::new(OnlyStore::url(), Arc::new(source))
+    let source: Arc<dyn FileSource> = Arc::new(source);
+    let source = match search {
+        Some(search) => Arc::new(SearchedSource::new(source, search)),
+        None => source,
+    };
+    let config = FileScanConfigBuilder::new(OnlyStore::url(), source)
         .with_file_groups(file_groups(table, files, session.config().target_partitions()))
         .with_projection_indices(Some(projection.to_vec()))?
         .build();

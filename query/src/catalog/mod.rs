@@ -7,8 +7,9 @@
 
 mod tenant_table;
 mod attribute_runs;
-mod attribute_pages;
 mod files;
+mod searched;
+mod page_search;
 mod hot;
 mod derived;
 mod prune;

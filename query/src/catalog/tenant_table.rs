@@ -23,18 +23,18 @@ use datafusion::physical_plan::union::UnionExec;
 use meshlake_schema::Table;
 use meshlake_store::snapshot::{DataFile, HotBatch, Snapshot, TableSnapshot};
 
-use super::attribute_pages::choose_rows;
 use super::attribute_runs::{choose_runs, wanted_attributes};
-use super::columns::query_schema;
+use super::columns::{file_schema, query_schema};
 use super::derived::derive_traces;
 use super::files::{FilterUse, scan_files};
 use super::hot::{prune_hot, scan_hot};
+use super::page_search::{PageSearch, wanted_ids};
 use super::prune::{Bounds, Pruner};
 
 const TENANT_COLUMN: &str = "tenant";
 
-/// Columns whose equality selects a handful of rows out of a table.
-const ID_COLUMNS: [&str; 4] = ["trace_id", "span_id", "parent_span_id", "request_id"];
+/// Columns whose equality selects a handful of rows out of a table; those that bloom filters know first.
+const ID_COLUMNS: [&str; 4] = ["trace_id", "request_id", "span_id", "parent_span_id"];
 
 /// A table provider over one table of a [`Snapshot`].
 #[derive(Debug)]
@@ -76,6 +76,25 @@ impl TenantTable {
             .filter(|(_, wanted)| *wanted)
             .map(|(file, _)| file.clone())
             .collect())
+    }
+
+    /// What files are searched for when they are opened. Few rows have an id, and they are found before
+    /// attributes are decoded.
+    fn search(
+        &self,
+        filter_use: FilterUse,
+        filters: &[Expr],
+        session: &dyn Session,
+    ) -> Result<Option<Arc<PageSearch>>> {
+        let schema = Arc::clone(file_schema(self.table));
+        match filter_use {
+            FilterUse::Prune => PageSearch::for_attributes(&wanted_attributes(filters), schema, session),
+            // Rows sorted by an id are found by the bounds of pages.
+            FilterUse::Decode => wanted_ids(filters, &ID_COLUMNS)
+                .filter(|ids| self.table.sort_key().first() != Some(&ids.column()))
+                .map(|ids| PageSearch::for_ids(ids, schema, session))
+                .transpose(),
+        }
     }
 
     /// `tenant = <ours>`, over a plan whose column at `position` is the tenant.
@@ -123,15 +142,12 @@ impl TableProvider for TenantTable {
 
         let pruner = Pruner::new(self.table, filters, session)?;
         let filter_use = filter_use(filters)?;
-        let mut files = choose_runs(self.wanted_files(&pruner)?, filters, session).await?;
-        // Few rows have an id, and they are found before attributes are decoded.
-        if filter_use == FilterUse::Prune {
-            files = choose_rows(files, &wanted_attributes(filters), session).await?;
-        }
+        let files = choose_runs(self.wanted_files(&pruner)?, filters, session).await?;
+        let search = self.search(filter_use, filters, session)?;
         let hot = self.wanted_hot(&pruner, filters)?;
         let mut parts = Vec::with_capacity(2);
         if !files.is_empty() {
-            parts.push(scan_files(self.table, &files, &read, filter_use, session)?);
+            parts.push(scan_files(self.table, &files, &read, filter_use, search, session)?);
         }
         if !hot.is_empty() {
             let config = session.config();

@@ -1,6 +1,7 @@
 //! The engine over hand-made snapshots: rows seen once, tenants apart, hostile statements refused.
 
 mod attributes;
+mod ids;
 
 use arrow::array::RecordBatch;
 use arrow::util::pretty::pretty_format_batches;

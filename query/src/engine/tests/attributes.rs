@@ -56,7 +56,7 @@ async fn attribute_filters_change_no_answer() {
 /// 300 rows a file, of which every 50th has a value that no other has, one time in three under another key: the rows
 /// that the pages of values name are few, and the engine decides.
 #[tokio::test]
-async fn attribute_pages_change_no_answer() {
+async fn a_search_for_attributes_changes_no_answer() {
     let rows_of = |file: i64| -> Vec<Row> {
         let row = |i: i64| match (i % 50, i % 3) {
             (0, 0) => with_attributes(i, &[("other", "rare"), ("k", "common")]),

@@ -1,5 +1,7 @@
 //! Searches of whole files: the rows found are those that a look at every value finds.
 
+mod ids;
+
 use std::collections::BTreeSet;
 
 use arrow::array::{ArrayRef, Int64Array, MapBuilder, MapFieldNames, RecordBatch, StringBuilder};
@@ -9,16 +11,24 @@ use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::parquet::arrow::arrow_reader::RowSelector;
 use datafusion::parquet::basic::{Compression, Encoding, ZstdLevel};
 use datafusion::parquet::column::page::Page;
-use datafusion::parquet::file::metadata::{PageIndexPolicy, ParquetMetaDataReader};
+use datafusion::parquet::file::metadata::{ColumnChunkMetaData, PageIndexPolicy, ParquetMetaDataReader};
+use datafusion::parquet::file::page_index::offset_index::PageLocation;
 use datafusion::parquet::file::properties::{WriterProperties, WriterPropertiesBuilder, WriterVersion};
+use datafusion::parquet::file::serialized_reader::SerializedPageReader;
 use datafusion::parquet::schema::types::ColumnPath;
-use datafusion::prelude::SessionConfig;
+use meshlake_schema::Table;
 use meshlake_store::snapshot::DataFile;
 use object_store::ObjectStoreExt as _;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 
+use super::super::attribute_access::ATTRIBUTES_COLUMN;
+use super::super::columns::file_schema;
+use super::super::files::{FileScan, object_meta};
+use super::attributes::Search;
+use super::chunk::{CHUNK_BYTES_MAX, from_chunk_start, row_counts};
 use super::fixture::{Pages, Random};
+use super::page::{Column, LevelsMax};
 use super::*;
 
 /// The attributes of a row; none for a null map.
@@ -53,8 +63,8 @@ fn plain() -> WriterProperties {
     WriterProperties::builder().build()
 }
 
-/// A session over `files`, which are named by their number, with a worker each; and their whole scans.
-async fn stored(files: &[Vec<u8>], workers: usize) -> (SessionState, Vec<FileScan>) {
+/// A session over `files`, which are named by their number, and their whole scans.
+async fn stored(files: &[Vec<u8>]) -> (SessionState, Vec<FileScan>) {
     let store = Arc::new(InMemory::new());
     let mut scans = Vec::new();
     for (i, bytes) in files.iter().enumerate() {
@@ -73,8 +83,7 @@ async fn stored(files: &[Vec<u8>], workers: usize) -> (SessionState, Vec<FileSca
     let registry = Arc::new(OnlyStore::new(store));
     let runtime =
         RuntimeEnvBuilder::new().with_object_store_registry(registry).build_arc().expect("a runtime");
-    let config = SessionConfig::new().with_target_partitions(workers);
-    (SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).build(), scans)
+    (SessionStateBuilder::new().with_runtime_env(runtime).build(), scans)
 }
 
 pub fn conjuncts(wanted: &[&[(&str, &str)]]) -> Vec<Vec<Attribute>> {
@@ -82,10 +91,35 @@ pub fn conjuncts(wanted: &[&[(&str, &str)]]) -> Vec<Vec<Attribute>> {
     wanted.iter().map(|conjunct| conjunct.iter().map(owned).collect()).collect()
 }
 
+/// Of `scans` those that may have rows with the attributes, and which rows of them to read.
+async fn choose_rows(
+    scans: Vec<FileScan>,
+    conjuncts: &[Vec<Attribute>],
+    session: &SessionState,
+) -> Vec<FileScan> {
+    let schema = Arc::clone(file_schema(Table::Spans));
+    match PageSearch::for_attributes(conjuncts, schema, session).expect("a store") {
+        Some(search) => chosen_by(&search, scans).await,
+        None => scans,
+    }
+}
+
+async fn chosen_by(search: &Arc<PageSearch>, scans: Vec<FileScan>) -> Vec<FileScan> {
+    let mut chosen = Vec::new();
+    for scan in scans {
+        match search.choose(&object_meta(&scan.file), scan.rows.as_ref(), None).await {
+            Choice::AsAsked => chosen.push(scan),
+            Choice::Rows { rows, .. } => chosen.push(FileScan { file: scan.file, rows: Some(rows) }),
+            Choice::Nothing => {}
+        }
+    }
+    chosen
+}
+
 /// The rows that are left of each file: none for a file left out, "all" for one that is as it was.
 async fn chosen(files: &[Vec<u8>], wanted: &[&[(&str, &str)]]) -> Vec<String> {
-    let (session, scans) = stored(files, 1).await;
-    let chosen = choose_rows(scans, &conjuncts(wanted), &session).await.expect("a store");
+    let (session, scans) = stored(files).await;
+    let chosen = choose_rows(scans, &conjuncts(wanted), &session).await;
     let mut shown = vec!["none".to_owned(); files.len()];
     for scan in chosen {
         let file: usize = scan.file.path.as_ref().parse().expect("a number");
@@ -140,7 +174,7 @@ async fn rows_are_those_that_a_look_at_every_value_finds() {
         let wanted: Vec<Vec<Attribute>> = (0..1 + random.below(2))
             .map(|_| (0..1 + random.below(7)).map(|_| (key(&mut random), value(&mut random))).collect())
             .collect();
-        let (session, mut scans) = stored(&[bytes], 2).await;
+        let (session, mut scans) = stored(&[bytes]).await;
         let asked = any_ranges(&mut random, rows.len());
         if random.below(2) == 0 {
             let selection = RowSelection::from_consecutive_ranges(asked.clone().into_iter(), rows.len());
@@ -157,7 +191,7 @@ async fn rows_are_those_that_a_look_at_every_value_finds() {
         let want: Vec<usize> = (0..rows.len()).filter(is_wanted).collect();
         let gaps = want.windows(2).filter(|pair| pair[1] - pair[0] <= 17).flat_map(|pair| pair[0]..pair[1]);
         let want: BTreeSet<usize> = want.iter().copied().chain(gaps).collect();
-        let chosen = choose_rows(scans.clone(), &wanted, &session).await.expect("a store");
+        let chosen = choose_rows(scans.clone(), &wanted, &session).await;
         if want.len() > FREQUENT_ROWS_MIN {
             continue;
         }

@@ -10,13 +10,26 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use datafusion::parquet::basic::Type;
 use datafusion::parquet::column::page::{Page, PageReader};
 use datafusion::parquet::errors::Result;
+use datafusion::parquet::schema::types::SchemaDescriptor;
 
+use super::super::attribute_access::ATTRIBUTES_COLUMN;
 use super::hybrid::Match;
+use super::ids::asks;
 use super::levels::Levels;
 use super::page::{Column, DataPage, unexpected};
 use super::wanted::Wanted;
+
+/// The columns of keys and values among the leaves of a file, the two that a map has.
+pub fn leaves(schema: &SchemaDescriptor) -> Option<[usize; 2]> {
+    let is_attribute = |leaf: &usize| schema.column(*leaf).path().parts()[0] == ATTRIBUTES_COLUMN;
+    let leaves: Vec<usize> = (0..schema.num_columns()).filter(is_attribute).collect();
+    let leaves = <[usize; 2]>::try_from(leaves).ok()?;
+    let is_text = |leaf: usize| schema.column(leaf).physical_type() == Type::BYTE_ARRAY;
+    leaves.into_iter().all(is_text).then_some(leaves)
+}
 
 /// What to search in a row group, and when to give up.
 pub struct Search<'a> {
@@ -41,10 +54,13 @@ impl Search<'_> {
         mut values: Column<'_, P>,
         keys: Column<'_, Q>,
     ) -> Result<Option<Vec<usize>>> {
+        if !values.has_entries() || !keys.has_entries() {
+            return unexpected("not the columns of a map");
+        }
         let mut keys = Keys { column: keys, page: None };
         let mut found = Vec::new();
         while !self.is_over.load(Ordering::Relaxed) && found.len() <= self.found_max {
-            let Some((page, rows)) = values.next(|rows| self.asks(rows))? else {
+            let Some((page, rows)) = values.next(|rows| asks(self.asked, rows))? else {
                 if values.next_row != self.row_count {
                     // Rows that were not looked at would be missed.
                     return unexpected("rows are missing");
@@ -62,11 +78,6 @@ impl Search<'_> {
         Ok(None)
     }
 
-    fn asks(&self, rows: &Range<usize>) -> bool {
-        let after = self.asked.partition_point(|asked| asked.end <= rows.start);
-        self.asked.get(after).is_some_and(|asked| asked.start < rows.end)
-    }
-
     /// The entries of asked rows that the matches are, in ascending order.
     fn entries(&self, page: &DataPage<'_>, rows: &Range<usize>, matches: &[Match]) -> Result<Vec<Entry>> {
         if !page.begins_with_row()? {
@@ -82,7 +93,7 @@ impl Search<'_> {
                 if row >= rows.end {
                     return unexpected("more rows than the page has");
                 }
-                if self.asks(&(row..row + 1)) {
+                if asks(self.asked, &(row..row + 1)) {
                     entries.push(Entry { row, place, value: *number });
                 }
             }

@@ -34,16 +34,18 @@ impl<'a> Levels<'a> {
     /// For levels of more than 8 bits, which no column of ours comes near.
     pub fn new(stream: &'a [u8], level_max: i16, level: i16, count: usize) -> Result<Self> {
         let width = (u16::BITS - level_max.cast_unsigned().leading_zeros()) as usize;
+        // Levels that are all 0 are not written: they are one run.
+        let unwritten = if width == 0 { count } else { 0 };
         if width > 8 {
             return Err(ParquetError::General(format!("levels of {width} bits")));
         }
         Ok(Levels {
             runs: Runs::new(stream, width)?,
             level: u64::from(level.cast_unsigned()),
-            left: count,
-            run: Run::NONE,
-            count: 0,
-            equal: 0,
+            left: count - unwritten,
+            run: Run::Repeated { value: 0, count: unwritten },
+            count: unwritten,
+            equal: if level == 0 { unwritten } else { 0 },
             before: 0,
             equal_before: 0,
         })
@@ -229,6 +231,15 @@ mod tests {
                 assert_eq!(counted.ordinal_of(i).expect("a whole stream"), ordinal, "seed {seed}, {i}");
             }
         }
+    }
+
+    #[test]
+    fn levels_that_are_not_written_are_all_0() {
+        let levels = |level| Levels::new(&[], 0, level, 3).expect("no bits");
+        assert_eq!(positions(&mut levels(0)).expect("3 levels"), [0, 1, 2]);
+        assert_eq!(levels(0).equal_through(2).expect("3 levels"), 3);
+        assert!(levels(0).equal_through(3).is_err(), "there are 3");
+        assert_eq!(positions(&mut levels(1)).expect("3 levels"), Vec::<usize>::new());
     }
 
     #[test]

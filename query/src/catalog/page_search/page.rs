@@ -6,8 +6,8 @@
 //! Source: Apache Parquet format, README.md, "Data Pages", and Encodings.md, "Plain" and "Dictionary
 //! Encoding".
 //!
-//! Limits: one repetition level, as the entries of a map have it, and the encodings PLAIN and RLE_DICTIONARY.
-//! Anything else is an error.
+//! Limits: at most one repetition level, as the entries of a map have it, and the encodings PLAIN and
+//! RLE_DICTIONARY. Anything else is an error.
 
 use std::ops::Range;
 
@@ -20,7 +20,7 @@ use super::levels::Levels;
 use super::wanted::Texts;
 
 /// The greatest levels of a column: of a value that is not null, and of an entry behind the first one of its
-/// row.
+/// row. 0 when there are no levels, because no value is null or every row has one.
 #[derive(Debug, Clone, Copy)]
 pub struct LevelsMax {
     pub definition: i16,
@@ -42,18 +42,23 @@ pub struct Column<'a, P> {
 
 impl<'a, P: PageReader> Column<'a, P> {
     /// # Errors
-    /// When it is not a column of map entries.
+    /// When rows have entries of entries.
     pub fn new(
         texts: &'a Texts,
         pages: P,
         levels_max: LevelsMax,
         row_counts: Vec<Option<usize>>,
     ) -> Result<Self> {
-        if levels_max.repetition != 1 {
-            return unexpected("not a column of map entries");
+        if levels_max.repetition > 1 {
+            return unexpected("a column of entries of entries");
         }
         let row_counts = row_counts.into_iter();
         Ok(Column { texts, pages, levels_max, row_counts, dictionary: None, next_row: 0 })
+    }
+
+    /// Whether a row may have several values, as of a map, or is of one, null perhaps.
+    pub fn has_entries(&self) -> bool {
+        self.levels_max.repetition > 0
     }
 
     /// The next data page and its rows. Pages without rows that `is_asked` are passed over, where the file
@@ -144,8 +149,9 @@ impl<'a> DataPage<'a> {
                 if (*rep_level_encoding, *def_level_encoding) != (Encoding::RLE, Encoding::RLE) {
                     return unexpected("levels of another encoding");
                 }
-                // Levels have their length in front of them, as texts do.
-                (None, next_text(&mut rest)?, next_text(&mut rest)?)
+                // Levels have their length in front of them, as texts do, and are left out if all are 0.
+                let mut levels = |max| if max > 0 { next_text(&mut rest) } else { Ok(&[][..]) };
+                (None, levels(levels_max.repetition)?, levels(levels_max.definition)?)
             }
             Page::DataPageV2 { num_rows, rep_levels_byte_len, def_levels_byte_len, .. } => {
                 let repetition_levels = next_bytes(&mut rest, *rep_levels_byte_len)?;

@@ -55,7 +55,7 @@ pub struct Texts {
 }
 
 impl Texts {
-    fn new<'a>(texts: impl Iterator<Item = &'a str>) -> Self {
+    pub fn new<'a>(texts: impl Iterator<Item = &'a str>) -> Self {
         let mut sorted: Vec<Vec<u8>> = texts.map(|text| text.as_bytes().to_vec()).collect();
         sorted.sort_by(|a, b| (a.len(), a).cmp(&(b.len(), b)));
         sorted.dedup();
