@@ -173,6 +173,11 @@ pub fn wanted_attributes(filters: &[Expr]) -> Vec<Vec<(String, String)>> {
     wanted_entries(filters).map(|entries| entries.iter().map(owned).collect()).collect()
 }
 
+/// Whether `filter` asks for attributes in a way that is understood, and for nothing else.
+pub fn is_understood(filter: &Expr) -> bool {
+    alternatives(filter).is_some()
+}
+
 /// A key and a value that a row may have.
 type Entry<'a> = (&'a str, &'a str);
 

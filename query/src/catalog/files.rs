@@ -17,6 +17,7 @@ use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::error::Result;
 use datafusion::parquet::arrow::arrow_reader::RowSelection;
+use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::ExecutionPlan;
 use meshlake_schema::Table;
 use meshlake_schema::tables::DATE_COLUMN;
@@ -63,13 +64,15 @@ pub fn object_meta(file: &DataFile) -> ObjectMeta {
     meta
 }
 
-/// A scan of `files` with the columns `projection` of the query schema, in that order. Each file is searched
-/// first, if there is a `search`.
+/// A scan of `files` with the columns `projection` of the query schema, in that order: of the rows that pass
+/// `filter`, an expression over that schema. Each file is searched first, if there is a `search`, which must
+/// understand the filter as a whole.
 pub fn scan_files(
     table: Table,
     files: &[FileScan],
     projection: &[usize],
     filter_use: FilterUse,
+    filter: Option<Arc<dyn PhysicalExpr>>,
     search: Option<Arc<PageSearch>>,
     session: &dyn Session,
 ) -> Result<Arc<dyn ExecutionPlan>> {
@@ -86,13 +89,14 @@ pub fn scan_files(
         .with_metadata_size_hint(FOOTER_READ_BYTES)
         .with_pushdown_filters(filter_use == FilterUse::Decode)
         .with_reorder_filters(filter_use == FilterUse::Decode);
-    let source: Arc<dyn FileSource> = Arc::new(source);
-    let source = match search {
-        Some(search) => Arc::new(SearchedSource::new(source, search)),
-        None => source,
-    };
+    let mut source: Arc<dyn FileSource> = Arc::new(source);
+    let is_filtered = filter.is_some();
+    if is_filtered || search.is_some() {
+        source = Arc::new(SearchedSource::new(source, filter, search)?);
+    }
+    let files = file_groups(table, files, is_filtered, session.config().target_partitions());
     let config = FileScanConfigBuilder::new(OnlyStore::url(), source)
-        .with_file_groups(file_groups(table, files, session.config().target_partitions()))
+        .with_file_groups(files)
         .with_projection_indices(Some(projection.to_vec()))?
         .build();
     Ok(DataSourceExec::from_data_source(config))
@@ -100,7 +104,7 @@ pub fn scan_files(
 
 /// Deals the files out to at most `count` groups that are read in parallel, the largest files first and
 /// each to the group with the fewest bytes.
-fn file_groups(table: Table, files: &[FileScan], count: usize) -> Vec<FileGroup> {
+fn file_groups(table: Table, files: &[FileScan], is_filtered: bool, count: usize) -> Vec<FileGroup> {
     let mut by_size: Vec<&FileScan> = files.iter().collect();
     by_size.sort_by(|a, b| {
         b.file.size_bytes.cmp(&a.file.size_bytes).then_with(|| a.file.path.cmp(&b.file.path))
@@ -111,22 +115,24 @@ fn file_groups(table: Table, files: &[FileScan], count: usize) -> Vec<FileGroup>
         let smallest =
             groups.iter_mut().min_by_key(|(bytes, _)| *bytes).expect("there is at least one group");
         smallest.0 += scan.file.size_bytes;
-        smallest.1.push(partitioned_file(table, scan));
+        smallest.1.push(partitioned_file(table, scan, is_filtered));
     }
     groups.into_iter().map(|(_, files)| FileGroup::new(files)).collect()
 }
 
-fn partitioned_file(table: Table, scan: &FileScan) -> PartitionedFile {
+fn partitioned_file(table: Table, scan: &FileScan, is_filtered: bool) -> PartitionedFile {
     let mut partitioned = PartitionedFile::new(String::new(), scan.file.size_bytes);
     partitioned.object_meta = object_meta(&scan.file);
     let partitioned = partitioned.with_partition_values(vec![ScalarValue::Date32(Some(scan.file.date_days))]);
-    let statistics = file_statistics(table, &scan.file);
+    let mut statistics = file_statistics(table, &scan.file);
+    // They are of all rows, so for some of them they are bounds only.
+    if is_filtered || scan.rows.is_some() {
+        statistics = statistics.to_inexact();
+    }
+    let partitioned = partitioned.with_statistics(Arc::new(statistics));
     match &scan.rows {
-        None => partitioned.with_statistics(Arc::new(statistics)),
-        // The statistics are of all rows, so for some of them they are bounds only.
-        Some(rows) => partitioned
-            .with_statistics(Arc::new(statistics.to_inexact()))
-            .with_extension(ParquetRowSelection::new(rows.clone())),
+        None => partitioned,
+        Some(rows) => partitioned.with_extension(ParquetRowSelection::new(rows.clone())),
     }
 }
 
@@ -165,13 +171,13 @@ mod tests {
     #[test]
     fn groups_are_balanced_by_bytes() {
         let files = [file("a", 1), file("b", 6), file("c", 3), file("d", 2)];
-        let groups = file_groups(Table::Spans, &files, 2);
+        let groups = file_groups(Table::Spans, &files, false, 2);
         let bytes: Vec<u64> = groups.iter().map(|g| g.iter().map(|f| f.object_meta.size).sum()).collect();
         assert_eq!(bytes, [6, 6]); // 6 | 3 + 2 + 1
     }
 
     #[test]
     fn there_are_no_empty_groups() {
-        assert_eq!(file_groups(Table::Spans, &[file("a", 1)], 8).len(), 1);
+        assert_eq!(file_groups(Table::Spans, &[file("a", 1)], false, 8).len(), 1);
     }
 }

@@ -3,7 +3,8 @@
 //! Our own provider instead of a listing table or `deltalake`'s: it joins files and buffered batches so that
 //! each row is seen once, prunes files from the snapshot's own bounds without opening them, and filters on the
 //! tenant inside the scan, where no SQL text can reach it. The nodes it emits are all stock DataFusion nodes,
-//! so that a plan can later be shipped to another process.
+//! so that a plan can later be shipped to another process; a scan that is searched has a source of our own, which
+//! would have to be shipped as the filters that it was made of.
 
 mod tenant_table;
 mod attribute_runs;

@@ -11,8 +11,9 @@
 //! Attributes that many rows have are not worth a search: a query with a LIMIT finds enough of them at once.
 //! So the search ends for all files as soon as one shows that they are frequent.
 //!
-//! The engine filters the rows found again. So a search may find too many, but must not miss one: a file with
-//! pages of another kind, or a damaged one, is left as the filters left it, and the scan says what is wrong.
+//! The rows found are exactly those that the engine's own filter would leave, so what they were found by need not
+//! be read. A file with pages of another kind, or a damaged one, is left as it was, and the scan filters its rows
+//! or says what is wrong.
 
 mod attributes;
 mod ids;
@@ -58,10 +59,6 @@ const FREQUENT_ROWS_RATIO: usize = 64;
 /// Fewer rows than this say nothing about other files, and are read in a millisecond.
 const FREQUENT_ROWS_MIN: usize = 1_024;
 
-/// Rows between two selected ones that are read with them, because a skip costs about as much. Guess, not
-/// measured.
-const GAP_ROWS_MAX: usize = 16;
-
 /// What the files of one scan are searched for, and with what.
 #[derive(Debug)]
 pub struct PageSearch {
@@ -86,6 +83,8 @@ pub enum Choice {
     AsAsked,
     Rows {
         rows: RowSelection,
+        /// Whether they pass all filters on attributes, so that nobody need look again.
+        is_filtered: bool,
         /// Columns, by their places in the schema of files, that have one value in all of these rows.
         constants: Vec<(usize, ColumnStatistics)>,
     },
@@ -140,7 +139,8 @@ impl PageSearch {
         }
         match self.rows(file, asked, part).await {
             Ok(Found::Rows { rows: Some(rows), footer }) => {
-                Choice::Rows { rows, constants: self.constants(&footer) }
+                let is_filtered = matches!(&self.sought, Sought::Attributes(wanted) if wanted.is_whole);
+                Choice::Rows { rows, is_filtered, constants: self.constants(&footer) }
             }
             Ok(Found::Rows { rows: None, .. }) => Choice::Nothing,
             Ok(Found::TooMany) => {
@@ -198,12 +198,7 @@ impl PageSearch {
             }
             first_row += row_count;
         }
-        let gap_rows_max = match self.sought {
-            Sought::Attributes(_) => GAP_ROWS_MAX,
-            // The id is told as a constant, so it must be that of every row.
-            Sought::Ids(_) => 0,
-        };
-        Ok(Found::Rows { rows: selection(&found, row_count, gap_rows_max), footer })
+        Ok(Found::Rows { rows: selection(&found, row_count), footer })
     }
 
     /// Worth its time where few rows of all columns are read.
@@ -325,9 +320,9 @@ fn within(asked: &[Range<usize>], rows: Range<usize>) -> Vec<Range<usize>> {
     cut.filter(|cut| !cut.is_empty()).map(|cut| cut.start - rows.start..cut.end - rows.start).collect()
 }
 
-/// A selection of `rows`, which ascend, and of the rows in gaps between them that are not larger than so many.
-fn selection(rows: &[usize], row_count: usize, gap_rows_max: usize) -> Option<RowSelection> {
-    let near = rows.chunk_by(|row, next| next - row <= gap_rows_max + 1);
-    let ranges: Vec<Range<usize>> = near.map(|near| near[0]..near[near.len() - 1] + 1).collect();
+/// A selection of `rows`, which ascend.
+fn selection(rows: &[usize], row_count: usize) -> Option<RowSelection> {
+    let together = rows.chunk_by(|row, next| next - row == 1);
+    let ranges: Vec<Range<usize>> = together.map(|rows| rows[0]..rows[rows.len() - 1] + 1).collect();
     (!ranges.is_empty()).then(|| RowSelection::from_consecutive_ranges(ranges.into_iter(), row_count))
 }

@@ -2,7 +2,8 @@
 //!
 //! The tenant is filtered here, by a node of the physical plan below everything that SQL can say; a query that
 //! asks for another tenant finds no rows. Filters are taken as hints for pruning and are applied again
-//! by the engine, so pruning may be coarse but never wrong.
+//! by the engine, so pruning may be coarse but never wrong. Only those on attributes are applied here, because
+//! rows that were found by their attributes need not be read for them; see [`super::searched`].
 
 use std::sync::Arc;
 
@@ -10,9 +11,10 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::Result;
+use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, Operator, TableProviderFilterPushDown, TableType};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::{BinaryExpr, Column, Literal};
@@ -23,7 +25,8 @@ use datafusion::physical_plan::union::UnionExec;
 use meshlake_schema::Table;
 use meshlake_store::snapshot::{DataFile, HotBatch, Snapshot, TableSnapshot};
 
-use super::attribute_runs::{choose_runs, wanted_attributes};
+use super::attribute_access::ATTRIBUTES_COLUMN;
+use super::attribute_runs::{choose_runs, is_understood, wanted_attributes};
 use super::columns::{file_schema, query_schema};
 use super::derived::derive_traces;
 use super::files::{FilterUse, scan_files};
@@ -97,6 +100,28 @@ impl TenantTable {
         }
     }
 
+    /// A scan of the rows of `hot` that pass `filter`, which is on attributes, with the columns `read`.
+    fn filtered_hot(
+        &self,
+        hot: Vec<RecordBatch>,
+        read: &[usize],
+        filter: Option<Expr>,
+        session: &dyn Session,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let (partitions, batch_rows) = (session.config().target_partitions(), session.config().batch_size());
+        let Some(filter) = filter else { return scan_hot(self.table, hot, read, partitions, batch_rows) };
+        let schema = query_schema(self.table);
+        let attributes = schema.index_of(ATTRIBUTES_COLUMN)?;
+        let mut columns = read.to_vec();
+        if !read.contains(&attributes) {
+            columns.push(attributes);
+        }
+        let filter = physical(filter, &Arc::new(schema.project(&columns)?), session)?;
+        let scan = scan_hot(self.table, hot, &columns, partitions, batch_rows)?;
+        let passing = FilterExecBuilder::new(filter, scan);
+        Ok(Arc::new(passing.apply_projection(Some((0..read.len()).collect()))?.build()?))
+    }
+
     /// `tenant = <ours>`, over a plan whose column at `position` is the tenant.
     fn is_own(&self, position: usize) -> Arc<dyn PhysicalExpr> {
         let tenant = Literal::new(ScalarValue::Utf8View(Some(self.tenant.clone())));
@@ -119,10 +144,14 @@ impl TableProvider for TenantTable {
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
-        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
+        let pushed = |filter: &&Expr| {
+            let is_applied = is_understood(filter);
+            if is_applied { TableProviderFilterPushDown::Exact } else { TableProviderFilterPushDown::Inexact }
+        };
+        Ok(filters.iter().map(pushed).collect())
     }
 
-    /// A scan of all rows of the tenant that may pass `filters`. `limit` is left to the nodes above, because
+    /// A scan of all rows of the tenant that may pass `filters`, and do pass those on attributes. `limit` is left to the nodes above, because
     /// the tenant filter must come first.
     async fn scan(
         &self,
@@ -145,13 +174,14 @@ impl TableProvider for TenantTable {
         let files = choose_runs(self.wanted_files(&pruner)?, filters, session).await?;
         let search = self.search(filter_use, filters, session)?;
         let hot = self.wanted_hot(&pruner, filters)?;
+        let on_attributes = conjunction(filters.iter().filter(|filter| is_understood(filter)).cloned());
         let mut parts = Vec::with_capacity(2);
         if !files.is_empty() {
-            parts.push(scan_files(self.table, &files, &read, filter_use, search, session)?);
+            let filter = on_attributes.clone().map(|filter| physical(filter, schema, session)).transpose()?;
+            parts.push(scan_files(self.table, &files, &read, filter_use, filter, search, session)?);
         }
         if !hot.is_empty() {
-            let config = session.config();
-            parts.push(scan_hot(self.table, hot, &read, config.target_partitions(), config.batch_size())?);
+            parts.push(self.filtered_hot(hot, &read, on_attributes, session)?);
         }
         let all = match parts.len() {
             0 => return Ok(Arc::new(EmptyExec::new(Arc::new(schema.project(&asked)?)))),
@@ -163,6 +193,11 @@ impl TableProvider for TenantTable {
             .build()?;
         Ok(Arc::new(own))
     }
+}
+
+/// An expression over the columns of `schema`.
+fn physical(filter: Expr, schema: &SchemaRef, session: &dyn Session) -> Result<Arc<dyn PhysicalExpr>> {
+    session.create_physical_expr(filter, &DFSchema::try_from(Arc::clone(schema))?)
 }
 
 /// Decoding with filters pays off when one of them asks for an id.

@@ -93,3 +93,68 @@ fn only_value(statistics: &Statistics, data_type: &DataType) -> Option<ScalarVal
 fn only_bound<T: PartialEq>(values: &ValueStatistics<T>) -> Option<&T> {
     values.min_opt().filter(|min| values.max_opt() == Some(min))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray};
+    use arrow::datatypes::Field;
+    use datafusion::parquet::arrow::ArrowWriter;
+    use datafusion::parquet::file::properties::WriterProperties;
+
+    use super::super::tests::footer_of;
+    use super::*;
+
+    /// Two row groups of two rows; a column is known if it is the same in both.
+    #[test]
+    fn columns_of_one_value_are_told() {
+        let text = |values: [Option<&str>; 4]| Arc::new(StringArray::from(values.to_vec())) as ArrayRef;
+        let long = "x".repeat(65);
+        let columns: [(&str, ArrayRef); 9] = [
+            ("null", text([None; 4])),
+            ("same", text([Some("a"); 4])),
+            ("long", text([Some(long.as_str()); 4])),
+            ("null in one group", text([Some("a"), Some("a"), None, None])),
+            ("null in one row", text([Some("a"), Some("a"), Some("a"), None])),
+            ("one a group", text([Some("a"), Some("a"), Some("b"), Some("b")])),
+            ("number", Arc::new(Int64Array::from(vec![7; 4]))),
+            ("truth", Arc::new(BooleanArray::from(vec![true; 4]))),
+            // Bounds do not tell 0.0 from -0.0.
+            ("float", Arc::new(Float64Array::from(vec![0.0; 4]))),
+        ];
+        let fields = columns.iter().map(|(name, column)| match column.data_type() {
+            DataType::Utf8 => Field::new(*name, DataType::Utf8View, true),
+            data_type => Field::new(*name, data_type.clone(), true),
+        });
+        let schema = Schema::new(fields.collect::<Vec<_>>());
+        let columns = columns.map(|(name, column)| (name, column, true));
+        let batch = RecordBatch::try_from_iter_with_nullable(columns).expect("columns of one length");
+        let properties = WriterProperties::builder()
+            .set_max_row_group_row_count(Some(2))
+            .set_statistics_truncate_length(Some(64));
+        let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties.build()));
+        let writer = writer.as_mut().expect("plain types");
+        writer.write(&batch).expect("memory takes every row");
+        writer.finish().expect("memory takes every footer");
+        let footer = footer_of(writer.inner());
+        let told = constants(&footer, &schema).into_iter().map(|(place, column)| {
+            let value = column.min_value.get_value().map(ToString::to_string);
+            (schema.field(place).name().as_str(), value, column.null_count)
+        });
+        let told: Vec<_> = told.collect();
+        let of = |name, value: &str| (name, Some(value.to_owned()), Precision::Exact(0));
+        let want =
+            [("null", None, Precision::Exact(4)), of("same", "a"), of("number", "7"), of("truth", "true")];
+        assert_eq!(told, want);
+    }
+
+    #[test]
+    fn another_type_is_not_taken_for_it() {
+        let is_plain = |converted| [DataType::Utf8View, DataType::Int64].map(|own| is_plain(converted, &own));
+        assert_eq!(is_plain(ConvertedType::UTF8), [true, false]);
+        assert_eq!(is_plain(ConvertedType::NONE), [false, true]);
+        assert_eq!(is_plain(ConvertedType::TIMESTAMP_MICROS), [false, false]);
+        assert_eq!(is_plain(ConvertedType::DECIMAL), [false, false]);
+    }
+}

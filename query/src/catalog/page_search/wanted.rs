@@ -1,6 +1,6 @@
 //! The attributes that a query asks for, as texts with numbers, for a search that compares numbers.
 //!
-//! Limits: of more than 64 conjuncts the first ones are searched, and the rows found are more than need be.
+//! Limits: of more than 64 conjuncts the first ones are searched, and the rows found may be too many.
 
 /// Conjuncts that are told apart, a bit each.
 const CONJUNCTS_MAX: usize = 64;
@@ -15,12 +15,15 @@ pub struct Wanted {
     pub values: Texts,
     /// Numbers of value and key, ascending, with a bit for each conjunct that is content with the two.
     attributes: Vec<((u32, u32), u64)>,
-    /// The conjuncts that there are.
+    /// The conjuncts that are searched.
     pub conjuncts: u64,
+    /// Whether these are all.
+    pub is_whole: bool,
 }
 
 impl Wanted {
     pub fn new(conjuncts: &[Vec<Attribute>]) -> Self {
+        let is_whole = conjuncts.len() <= CONJUNCTS_MAX;
         let conjuncts = &conjuncts[..conjuncts.len().min(CONJUNCTS_MAX)];
         let keys = Texts::new(conjuncts.iter().flatten().map(|(key, _)| key.as_str()));
         let values = Texts::new(conjuncts.iter().flatten().map(|(_, value)| value.as_str()));
@@ -34,7 +37,7 @@ impl Wanted {
             }
         }
         attributes.sort_unstable();
-        Wanted { keys, values, attributes, conjuncts: all }
+        Wanted { keys, values, attributes, conjuncts: all, is_whole }
     }
 
     /// The conjuncts that are content with a value and a key, by their numbers.
@@ -114,6 +117,8 @@ mod tests {
         let conjunct = vec![("k".to_owned(), "v".to_owned())];
         assert_eq!(Wanted::new(&vec![conjunct.clone(); CONJUNCTS_MAX - 1]).conjuncts, u64::MAX >> 1);
         assert_eq!(Wanted::new(&vec![conjunct.clone(); CONJUNCTS_MAX]).conjuncts, u64::MAX);
-        assert_eq!(Wanted::new(&vec![conjunct; CONJUNCTS_MAX + 1]).conjuncts, u64::MAX);
+        assert!(Wanted::new(&vec![conjunct.clone(); CONJUNCTS_MAX]).is_whole);
+        let too_many = Wanted::new(&vec![conjunct; CONJUNCTS_MAX + 1]);
+        assert_eq!((too_many.conjuncts, too_many.is_whole), (u64::MAX, false));
     }
 }

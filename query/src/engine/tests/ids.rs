@@ -66,6 +66,9 @@ async fn a_search_for_ids_changes_no_answer() {
             );
             assert_eq!(one(&files, &sql).await, one(&hot, &sql).await, "{sql}");
         }
+        // All columns: most are the same in all rows of a file, and the id in all rows found.
+        let all = format!("SELECT * FROM {} WHERE trace_id = {} ORDER BY time", table.name(), trace(4));
+        assert_eq!(one(&files, &all).await, one(&hot, &all).await, "{all}");
         // 4 = i * i mod 97 for i = 2 and 95 mod 97: 10 + 9 below 900, less those that 7 divides.
         let of_4 = (0..900).filter(|i| i * i % 97 == 4 && i % 7 > 0).count().to_string();
         let sql = format!("SELECT count(*) FROM {} WHERE trace_id = {}", table.name(), trace(4));
