@@ -179,7 +179,10 @@ impl PageSearch {
         let mut found: Vec<usize> = Vec::new();
         let mut first_row = 0;
         for (group, row_count) in row_counts.into_iter().enumerate() {
-            let own = within(&asked, first_row..first_row + row_count);
+            let mut own = within(&asked, first_row..first_row + row_count);
+            if let Sought::Ids(ids) = &self.sought {
+                own = ids.within_bounds(&footer, group, own, row_count);
+            }
             if !own.is_empty()
                 && begins_in(footer.row_group(group), part)
                 && self.may_hold(file, &footer, group).await?

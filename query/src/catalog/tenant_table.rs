@@ -92,9 +92,7 @@ impl TenantTable {
         let schema = Arc::clone(file_schema(self.table));
         match filter_use {
             FilterUse::Prune => PageSearch::for_attributes(&wanted_attributes(filters), schema, session),
-            // Rows sorted by an id are found by the bounds of pages.
             FilterUse::Decode => wanted_ids(filters, &ID_COLUMNS)
-                .filter(|ids| self.table.sort_key().first() != Some(&ids.column()))
                 .map(|ids| PageSearch::for_ids(ids, schema, session))
                 .transpose(),
         }

@@ -15,6 +15,7 @@ use datafusion::parquet::bloom_filter::Sbbf;
 use datafusion::parquet::column::page::PageReader;
 use datafusion::parquet::errors;
 use datafusion::parquet::file::metadata::ParquetMetaData;
+use datafusion::parquet::file::page_index::column_index::ColumnIndexMetaData;
 use datafusion::parquet::schema::types::SchemaDescriptor;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 
@@ -48,6 +49,39 @@ impl Ids {
         let is_own = |leaf: &usize| schema.column(*leaf).path().parts() == [self.column.as_str()];
         let leaf = (0..schema.num_columns()).find(is_own)?;
         (schema.column(leaf).physical_type() == Type::BYTE_ARRAY).then_some(leaf)
+    }
+
+    /// What of `asked`, which are rows of a row group of `row_count` rows, lies in pages that may have one by
+    /// their bounds. These tell much where rows are sorted by the id, and nothing elsewhere.
+    pub fn within_bounds(
+        &self,
+        footer: &ParquetMetaData,
+        group: usize,
+        asked: Vec<Range<usize>>,
+        row_count: usize,
+    ) -> Vec<Range<usize>> {
+        let leaf = self.leaf(footer.file_metadata().schema_descr());
+        let bounds = leaf.and_then(|leaf| footer.column_index()?.get(group)?.get(leaf));
+        let pages = leaf.and_then(|leaf| footer.offset_index()?.get(group)?.get(leaf));
+        let (Some(ColumnIndexMetaData::BYTE_ARRAY(bounds)), Some(pages)) = (bounds, pages) else {
+            return asked;
+        };
+        let starts = pages.page_locations().iter().map(|page| usize::try_from(page.first_row_index));
+        let Ok(starts) = starts.collect::<Result<Vec<usize>, _>>() else { return asked };
+        if starts.len() != bounds.min_values_iter().count() {
+            return asked;
+        }
+        let ends = starts.iter().copied().skip(1).chain([row_count]);
+        let may_hold = |page: usize| match (bounds.min_value(page), bounds.max_value(page)) {
+            (Some(min), Some(max)) => self.ids.iter().any(|id| (min..=max).contains(&id.as_bytes())),
+            _ => true,
+        };
+        let pages = starts.iter().copied().zip(ends).enumerate().filter(|(page, _)| may_hold(*page));
+        let cut = |(_, (start, end)): (usize, (usize, usize))| {
+            let cut = asked.iter().map(move |asked| asked.start.max(start)..asked.end.min(end));
+            cut.filter(|cut| !cut.is_empty()).collect::<Vec<_>>()
+        };
+        pages.flat_map(cut).collect()
     }
 
     /// Whether a row group may have one, by its bloom filter.

@@ -54,7 +54,7 @@ pub struct Texts {
     /// By length, then bytes. A text's place is its number.
     sorted: Vec<Vec<u8>>,
     /// By [`print_of`]: whether a text has that print. Spares most comparisons.
-    has_print: [bool; 256],
+    has_print: Box<[bool; 256]>,
 }
 
 impl Texts {
@@ -62,7 +62,7 @@ impl Texts {
         let mut sorted: Vec<Vec<u8>> = texts.map(|text| text.as_bytes().to_vec()).collect();
         sorted.sort_by(|a, b| (a.len(), a).cmp(&(b.len(), b)));
         sorted.dedup();
-        let mut has_print = [false; 256];
+        let mut has_print = Box::new([false; 256]);
         for text in &sorted {
             has_print[usize::from(print_of(text))] = true;
         }
