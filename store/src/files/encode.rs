@@ -51,6 +51,12 @@ pub(super) const PAGE_ROWS_MAX: usize = 20_000;
 /// Higher levels gain under 1 %.
 pub(super) const ZSTD_LEVEL: i32 = 1;
 
+/// Bytes per data page of ids that are new in every row: some 4,000 of 16 digits, 1,820 of 32 and
+/// their lengths. A trace has its spans all
+/// over a file, and each costs a page. They compress as well as in pages of [`PAGE_ROWS_MAX`], 8.7 bytes a span
+/// instead of 8.9; parents' ids, which repeat, do not: 7.9 bytes instead of 4.5 (measured).
+const OWN_ID_PAGE_BYTES_MAX: usize = 64 << 10;
+
 const BLOOM_FALSE_POSITIVES: f64 = 0.01;
 
 /// Bytes of a text minimum or maximum in page indexes: long enough for names, short enough for bodies.
@@ -224,6 +230,9 @@ fn column_properties(
     }
     if matches!(column.kind, Kind::Text | Kind::Dictionary) && column.name != "trace_id" {
         builder = builder.set_column_encoding(path(), Encoding::DELTA_LENGTH_BYTE_ARRAY);
+    }
+    if is_own_id || column.name == "span_id" {
+        builder = builder.set_column_data_page_size_limit(path(), OWN_ID_PAGE_BYTES_MAX);
     }
     if LARGE_DICTIONARY.contains(&column.name) {
         builder = builder.set_column_dictionary_page_size_limit(path(), LARGE_DICTIONARY_BYTES_MAX);
