@@ -13,8 +13,9 @@ use meshlake_schema::{Table, TableBatch, UnixNanos};
 
 use crate::columns::attributes::AttributesColumn;
 use crate::columns::{DictionaryColumn, NumberColumn, TextColumn};
-use crate::decode::otlp::any_value::{AnyValue, KeyValue, ValueWriter, repeated};
+use crate::decode::otlp::any_value::{AnyValue, KeyValue, repeated};
 use crate::decode::otlp::resource::{OriginColumns, Resource, Scope};
+use crate::decode::otlp::value_writer::ValueWriter;
 use crate::decode::otlp::{SPAN_ID_BYTES, TRACE_ID_BYTES, push_id, push_non_empty};
 use crate::protobuf::wire::{Fields, WireError};
 use crate::tally::{Arrival, RejectReason, Tally};

@@ -11,12 +11,13 @@ pub mod traces;
 pub mod logs;
 pub mod metrics;
 mod resource;
+mod value_writer;
 mod any_value;
 #[cfg(test)]
 mod testing;
 
 use crate::columns::{DictionaryColumn, TextColumn};
-use any_value::ValueWriter;
+use value_writer::ValueWriter;
 
 const TRACE_ID_BYTES: usize = 16;
 const SPAN_ID_BYTES: usize = 8;

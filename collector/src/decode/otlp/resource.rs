@@ -11,7 +11,8 @@ use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::columns::{DictionaryColumn, NumberColumn};
-use crate::decode::otlp::any_value::{AnyValue, KeyValue, ValueWriter};
+use crate::decode::otlp::any_value::{AnyValue, KeyValue};
+use crate::decode::otlp::value_writer::ValueWriter;
 use crate::normalize::spans::ENVOY_SDK_NAME;
 use crate::protobuf::wire::{self, Fields, WireError};
 use crate::tally::Arrival;

@@ -20,8 +20,9 @@ pub use summaries::SummaryBuilder;
 
 use meshlake_schema::TableBatch;
 
-use crate::decode::otlp::any_value::{KeyValue, ValueWriter, repeated};
+use crate::decode::otlp::any_value::{KeyValue, repeated};
 use crate::decode::otlp::resource::{Resource, Scope, non_empty};
+use crate::decode::otlp::value_writer::ValueWriter;
 use crate::protobuf::wire::{Fields, WireError};
 use crate::tally::{Arrival, RejectReason, Tally};
 use numbers::NumberShape;

@@ -9,7 +9,8 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::decode::otlp::any_value::{AnyValue, KeyValue, ValueWriter};
+use crate::decode::otlp::any_value::{AnyValue, KeyValue};
+use crate::decode::otlp::value_writer::ValueWriter;
 use crate::protobuf::wire::WireError;
 
 /// Hashes the points of one metric after another; keeps the bytes that points share.

@@ -7,7 +7,8 @@ use meshlake_schema::Kind;
 use crate::columns::attributes::AttributesColumn;
 use crate::columns::rows::ListEnds;
 use crate::columns::{NumberColumn, TextColumn};
-use crate::decode::otlp::any_value::{KeyValue, ValueWriter};
+use crate::decode::otlp::any_value::KeyValue;
+use crate::decode::otlp::value_writer::ValueWriter;
 use crate::protobuf::wire::{Fields, WireError};
 
 /// The column `events`.

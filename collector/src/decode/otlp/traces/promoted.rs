@@ -15,7 +15,8 @@ use meshlake_schema::tables::{LEGACY_SPAN_KEYS, PROMOTED_SPAN_KEYS, PromotedType
 
 use crate::columns::attributes::AttributesColumn;
 use crate::columns::{DictionaryColumn, NumberColumn};
-use crate::decode::otlp::any_value::{AnyValue, KeyValue, ValueWriter};
+use crate::decode::otlp::any_value::{AnyValue, KeyValue};
+use crate::decode::otlp::value_writer::ValueWriter;
 use crate::normalize::spans::{PROXY_COMPONENT, SpanFacts};
 use crate::protobuf::wire::{self, WireError};
 
