@@ -73,6 +73,61 @@ impl RejectReason {
     }
 }
 
+/// What was changed about an accepted record on its way in, or is odd about it as it was sent. A closed list,
+/// which the reply's message names: nothing that was sent is lost without a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Warning {
+    /// A string was no UTF-8 and had bytes replaced by U+FFFD.
+    TextReplaced,
+    /// A trace or span id of a log record or exemplar was invalid and was left out.
+    IdDropped,
+    /// An exemplar had no value and was left out.
+    ExemplarDropped,
+}
+
+impl Warning {
+    pub const ALL: [Warning; 3] = [Warning::TextReplaced, Warning::IdDropped, Warning::ExemplarDropped];
+
+    /// What happened, behind how often it did.
+    pub const fn what(self) -> &'static str {
+        match self {
+            Warning::TextReplaced => "strings were not UTF-8 and had bytes replaced by U+FFFD",
+            Warning::IdDropped => "invalid trace or span ids were left out",
+            Warning::ExemplarDropped => "exemplars without a value were left out",
+        }
+    }
+}
+
+/// How often each [`Warning`] was given.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Warnings([u64; Warning::ALL.len()]);
+
+impl Warnings {
+    #[inline]
+    pub fn add(&mut self, warning: Warning, times: u64) {
+        self.0[warning as usize] += times;
+    }
+
+    pub fn count(&self, warning: Warning) -> u64 {
+        self.0[warning as usize]
+    }
+
+    /// Those that were given, and how often, in the order of [`Warning::ALL`].
+    pub fn given(&self) -> impl Iterator<Item = (Warning, u64)> + '_ {
+        Warning::ALL.into_iter().map(|warning| (warning, self.count(warning))).filter(|(_, times)| *times > 0)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.given().next().is_none()
+    }
+
+    pub fn merge(&mut self, other: &Warnings) {
+        for (warning, times) in other.given() {
+            self.add(warning, times);
+        }
+    }
+}
+
 /// What became of the records of one payload. Always `received == accepted + rejected_count()`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -84,12 +139,8 @@ pub struct Tally {
     pub rejected: Vec<(RejectReason, u64)>,
     /// Records of a request that was stored before and came again. They are in no other count.
     pub deduplicated: u64,
-    /// Strings of accepted records that were no UTF-8 and had bytes replaced by U+FFFD.
-    pub text_replaced: u64,
-    /// Trace and span ids of accepted logs and exemplars that were invalid and were left out.
-    pub ids_dropped: u64,
-    /// Exemplars without a value, left out of accepted points.
-    pub exemplars_dropped: u64,
+    /// What the sender should know of records that were accepted.
+    pub warnings: Warnings,
 }
 
 impl Tally {
@@ -106,11 +157,6 @@ impl Tally {
         self.rejected.iter().map(|(_, count)| count).sum()
     }
 
-    /// Whether accepted records were changed on the way in, which the sender should be told.
-    pub fn has_warnings(&self) -> bool {
-        self.text_replaced + self.ids_dropped + self.exemplars_dropped > 0
-    }
-
     /// Adds what became of another payload.
     pub fn merge(&mut self, other: &Tally) {
         self.received += other.received;
@@ -119,9 +165,7 @@ impl Tally {
             self.reject(*reason, *count);
         }
         self.deduplicated += other.deduplicated;
-        self.text_replaced += other.text_replaced;
-        self.ids_dropped += other.ids_dropped;
-        self.exemplars_dropped += other.exemplars_dropped;
+        self.warnings.merge(&other.warnings);
     }
 
     /// Counts one record that was read: a row, or a refusal.
@@ -149,6 +193,21 @@ mod tests {
         tally.merge(&other);
         assert_eq!((tally.received, tally.accepted, tally.rejected_count()), (4, 1, 3));
         assert_eq!(tally.rejected, [(RejectReason::NoValue, 2), (RejectReason::MissingTime, 1)]);
+    }
+
+    #[test]
+    fn warnings_are_kept_apart_and_merged() {
+        let (mut all, mut one) = (Warnings::default(), Warnings::default());
+        assert!(all.is_empty());
+        for (at, warning) in Warning::ALL.into_iter().enumerate() {
+            assert_eq!(warning as usize, at, "each has a place of its own");
+            all.add(warning, at as u64 + 1);
+        }
+        one.add(Warning::IdDropped, 5);
+        one.merge(&all);
+        let given: Vec<_> = one.given().map(|(_, times)| times).collect();
+        let want: Vec<_> = (1..=Warning::ALL.len() as u64).map(|at| if at == 2 { 7 } else { at }).collect();
+        assert_eq!(given, want);
     }
 
     #[test]

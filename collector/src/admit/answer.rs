@@ -91,7 +91,7 @@ pub fn export_json(signal: Signal, tally: &Tally) -> Vec<u8> {
 /// How many records were refused, and why; `None` when there is nothing to say.
 fn partial(signal: Signal, tally: &Tally) -> Option<(i64, String)> {
     let rejected = tally.rejected_count();
-    if rejected == 0 && !tally.has_warnings() {
+    if rejected == 0 && tally.warnings.is_empty() {
         return None;
     }
     let mut message = String::new();
@@ -102,14 +102,9 @@ fn partial(signal: Signal, tally: &Tally) -> Option<(i64, String)> {
             let _ = write!(message, " {}={count}", reason.name());
         }
     }
-    let warnings = [
-        ("strings were not UTF-8 and had bytes replaced by U+FFFD", tally.text_replaced),
-        ("invalid trace or span ids were left out", tally.ids_dropped),
-        ("exemplars without a value were left out", tally.exemplars_dropped),
-    ];
-    for (what, count) in warnings.into_iter().filter(|(_, count)| *count > 0) {
+    for (warning, times) in tally.warnings.given() {
         let separator = if message.is_empty() { "" } else { "; " };
-        let _ = write!(message, "{separator}{count} {what}");
+        let _ = write!(message, "{separator}{times} {}", warning.what());
     }
     Some((i64::try_from(rejected).unwrap_or(i64::MAX), rpc_status::cut(message)))
 }
@@ -117,7 +112,7 @@ fn partial(signal: Signal, tally: &Tally) -> Option<(i64, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tally::RejectReason;
+    use crate::tally::{RejectReason, Warning};
 
     fn rejected() -> Tally {
         let mut tally = Tally { received: 10, accepted: 7, ..Tally::default() };
@@ -155,7 +150,8 @@ mod tests {
 
     #[test]
     fn a_warning_rejects_nothing_and_says_what_was_changed() {
-        let tally = Tally { received: 1, accepted: 1, text_replaced: 2, ..Tally::default() };
+        let mut tally = Tally { received: 1, accepted: 1, ..Tally::default() };
+        tally.warnings.add(Warning::TextReplaced, 2);
         let (rejected, message) = partial(Signal::Logs, &tally).expect("a warning");
         assert_eq!(
             (rejected, message.as_str()),

@@ -21,7 +21,7 @@ use crate::normalize::requests::observation::{Layer, Observation};
 use crate::normalize::requests::proxy::ProxyIdentity;
 use crate::protobuf::wire::{Fields, WireError};
 use crate::request_rows::{RequestBuilder, RowAttributes};
-use crate::tally::{Arrival, Tally};
+use crate::tally::{Arrival, Tally, Warning};
 use entry::Entry;
 
 /// Who sends a stream, from any message of it; `None` when this one does not say.
@@ -63,7 +63,7 @@ pub fn decode_entries(
                 entry.read(value.bytes(1)?)?;
                 let (seen, replaced) = entry.finish(arrival);
                 if let Ok(seen) = &seen {
-                    tally.text_replaced += replaced;
+                    tally.warnings.add(Warning::TextReplaced, replaced);
                     push(seen, proxy, arrival, &mut attributes, out);
                 }
                 tally.count(seen.map(drop));

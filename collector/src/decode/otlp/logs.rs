@@ -39,7 +39,7 @@ struct LogRecord<'a> {
 /// Decodes the log records of one request into `out`, one row each, in the order sent.
 ///
 /// `time` is the record's time, else its observed time, else the ingest time; a record is refused only when
-/// that lies outside the accepted window. An invalid id becomes null and is counted in `ids_dropped`.
+/// that lies outside the accepted window. An invalid id becomes null, with a warning.
 ///
 /// # Errors
 /// A payload that was not validated; `out` may then hold part of a row.
@@ -59,7 +59,7 @@ pub fn decode_logs(payload: &[u8], arrival: &Arrival<'_>, out: &mut LogBuilder) 
                         record.read(value.bytes(2)?)?;
                         let accepted = record.accepted_time(arrival);
                         if let Ok(time) = accepted {
-                            tally.ids_dropped += out.push(&record, time, &mut writer)?;
+                            out.push(&record, time, &mut writer)?;
                         }
                         tally.count(accepted.map(drop));
                     }
@@ -71,7 +71,7 @@ pub fn decode_logs(payload: &[u8], arrival: &Arrival<'_>, out: &mut LogBuilder) 
             out.origin.fill(arrival, &resource, &scope, out.time.len());
         }
     }
-    tally.text_replaced = writer.take_text_replaced();
+    tally.warnings = writer.warnings();
     Ok(tally)
 }
 
@@ -180,13 +180,13 @@ impl LogBuilder {
         ]
     }
 
-    /// Pushes a record that was accepted with `time`; returns how many of its ids were invalid.
+    /// Pushes a record that was accepted with `time`.
     fn push(
         &mut self,
         record: &LogRecord<'_>,
         time: UnixNanos,
         writer: &mut ValueWriter,
-    ) -> Result<u64, WireError> {
+    ) -> Result<(), WireError> {
         self.time.push(time.micros());
         self.time_unix_nano.push_option(set(record.time_unix_nano));
         self.observed_time_unix_nano.push_option(set(record.observed_time_unix_nano));
@@ -194,8 +194,8 @@ impl LogBuilder {
         push_non_empty(&mut self.severity_text, record.severity_text, writer);
         self.push_body(record.body, writer)?;
         push_non_empty(&mut self.event_name, record.event_name, writer);
-        let dropped = push_id::<TRACE_ID_BYTES>(&mut self.trace_id, record.trace_id)
-            + push_id::<SPAN_ID_BYTES>(&mut self.span_id, record.span_id);
+        push_id::<TRACE_ID_BYTES>(&mut self.trace_id, record.trace_id, writer);
+        push_id::<SPAN_ID_BYTES>(&mut self.span_id, record.span_id, writer);
         self.flags.push(i64::from(record.flags));
         self.dropped_attributes.push(i64::from(record.dropped_attributes));
         for message in &record.attributes {
@@ -203,7 +203,7 @@ impl LogBuilder {
         }
         self.attributes.end_row();
         writer.end_row(&mut self.attribute_types);
-        Ok(dropped)
+        Ok(())
     }
 
     fn push_body(&mut self, body: Option<&[u8]>, writer: &mut ValueWriter) -> Result<(), WireError> {
@@ -249,6 +249,7 @@ mod tests {
     use crate::decode::otlp::testing::rebuild;
     use crate::decode::otlp::testing::row::Row;
     use crate::decode::otlp::testing::{NOW, any, array, arrival, entry, int, list, string};
+    use crate::tally::Warning;
 
     fn request(log_records: Vec<otlp::LogRecord>) -> ExportLogsServiceRequest {
         let scope_logs = vec![otlp::ScopeLogs { log_records, ..otlp::ScopeLogs::default() }];
@@ -344,7 +345,8 @@ mod tests {
             record(&[1; 16], &[1; 9]),
         ];
         let (batch, tally) = decode(&request(records).encode_to_vec());
-        assert_eq!((tally.accepted, tally.ids_dropped, tally.has_warnings()), (4, 4, true));
+        assert_eq!(tally.accepted, 4);
+        assert_eq!(tally.warnings.given().collect::<Vec<_>>(), [(Warning::IdDropped, 4)]);
         let ids = |row| [Row::of(&batch, row).text("trace_id"), Row::of(&batch, row).text("span_id")];
         assert_eq!(ids(0), [None, Some("01".repeat(8))]);
         assert_eq!(ids(1), [None, None]);
@@ -401,7 +403,7 @@ mod tests {
     fn access_logs_of_a_real_envoy_are_kept() {
         // Values as in logs-text.json and logs-structured.json beside the captures.
         let (batch, tally) = decode(include_bytes!("../../../../tests/data/otlp-envoy/logs-text.pb"));
-        assert_eq!((tally.received, tally.accepted, tally.has_warnings()), (8, 8, false));
+        assert_eq!((tally.received, tally.accepted, tally.warnings.is_empty()), (8, 8, true));
         let row = Row::of(&batch, 0);
         assert_eq!(row.text("service_name").as_deref(), Some("reviews.default"));
         assert_eq!(row.text("service_namespace").as_deref(), Some("default"));

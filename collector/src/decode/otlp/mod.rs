@@ -17,20 +17,20 @@ mod any_value;
 mod testing;
 
 use crate::columns::{DictionaryColumn, TextColumn};
+use crate::tally::Warning;
 use value_writer::ValueWriter;
 
 const TRACE_ID_BYTES: usize = 16;
 const SPAN_ID_BYTES: usize = 8;
 
 /// Pushes an id of `BYTES` bytes as hex. An absent id is null; so is an invalid one (of another length, or
-/// all zero), and counts as one dropped.
-fn push_id<const BYTES: usize>(column: &mut TextColumn, id: &[u8]) -> u64 {
+/// all zero), with a warning.
+fn push_id<const BYTES: usize>(column: &mut TextColumn, id: &[u8], writer: &mut ValueWriter) {
     if id.len() == BYTES && !is_zero(id) {
-        column.push_hex(id);
-        return 0;
+        return column.push_hex(id);
     }
     column.push_null();
-    u64::from(!id.is_empty())
+    writer.warn(Warning::IdDropped, u64::from(!id.is_empty()));
 }
 
 fn is_zero(id: &[u8]) -> bool {

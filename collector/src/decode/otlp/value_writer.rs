@@ -15,6 +15,7 @@ use crate::columns::{DictionaryColumn, TextColumn};
 use crate::decode::otlp::any_value::{AnyValue, KeyValue, repeated};
 use crate::protobuf::validate::VALUE_DEPTH_MAX;
 use crate::protobuf::wire::{self, WireError};
+use crate::tally::{Warning, Warnings};
 
 /// Levels of nesting that are written. It only guards the stack (guess, not measured: a level takes some 300
 /// bytes of it): a validated payload nests less.
@@ -30,7 +31,7 @@ pub struct ValueWriter {
     types: String,
     /// Types of the entries since the row began.
     row_types: String,
-    text_replaced: u64,
+    warnings: Warnings,
 }
 
 impl ValueWriter {
@@ -46,13 +47,15 @@ impl ValueWriter {
     ) -> Result<(), WireError> {
         if let AnyValue::String(text) = entry.value {
             self.row_types.push('s');
-            self.text_replaced += column.push_wire_entry(entry.key, text);
+            let replaced = column.push_wire_entry(entry.key, text);
+            self.warnings.add(Warning::TextReplaced, replaced);
             return Ok(());
         }
         self.begin();
         self.write_plain(entry.value)?;
         self.row_types.push_str(&self.types);
-        self.text_replaced += column.push_wire_key(entry.key, &self.text);
+        let replaced = column.push_wire_key(entry.key, &self.text);
+        self.warnings.add(Warning::TextReplaced, replaced);
         Ok(())
     }
 
@@ -106,26 +109,32 @@ impl ValueWriter {
     /// Pushes text as it lies on the wire, made text where it is none, and counts that.
     #[inline]
     pub fn push_text(&mut self, column: &mut TextColumn, bytes: &[u8]) {
-        self.text_replaced += u64::from(column.push_wire(bytes));
+        self.warnings.add(Warning::TextReplaced, u64::from(column.push_wire(bytes)));
     }
 
     /// Like [`push_text`](Self::push_text), for text that repeats.
     #[inline]
     pub fn push_repeating(&mut self, column: &mut DictionaryColumn, bytes: &[u8]) {
-        self.text_replaced += u64::from(column.push_wire(bytes));
+        self.warnings.add(Warning::TextReplaced, u64::from(column.push_wire(bytes)));
     }
 
     /// Proves that `bytes` are text, or makes them so and counts it.
     #[inline]
     pub fn utf8<'a>(&mut self, bytes: &'a [u8]) -> Cow<'a, str> {
         let text = wire::text(bytes);
-        self.text_replaced += u64::from(matches!(text, Cow::Owned(_)));
+        self.warnings.add(Warning::TextReplaced, u64::from(matches!(text, Cow::Owned(_))));
         text
     }
 
-    /// Strings replaced since the last call.
-    pub fn take_text_replaced(&mut self) -> u64 {
-        std::mem::take(&mut self.text_replaced)
+    /// What was warned of so far.
+    pub fn warnings(&self) -> Warnings {
+        self.warnings
+    }
+
+    /// Warns of what its caller did.
+    #[inline]
+    pub fn warn(&mut self, warning: Warning, times: u64) {
+        self.warnings.add(warning, times);
     }
 
     fn begin(&mut self) {

@@ -11,6 +11,7 @@ use crate::columns::{NumberColumn, TextColumn};
 use crate::decode::otlp::any_value::KeyValue;
 use crate::decode::otlp::{SPAN_ID_BYTES, TRACE_ID_BYTES, push_id};
 use crate::protobuf::wire::{Fields, WireError};
+use crate::tally::Warning;
 
 /// The column `exemplars`.
 #[derive(Debug, Default)]
@@ -62,14 +63,14 @@ impl ExemplarsColumn {
             }
         }
         let Some(number) = number else {
-            context.tally.exemplars_dropped += 1;
+            context.writer.warn(Warning::ExemplarDropped, 1);
             return Ok(());
         };
         self.time_unix_nano.push(time as i64);
         self.value.push(number.as_double());
         self.value_int.push_option(number.as_int());
-        context.tally.ids_dropped += push_id::<TRACE_ID_BYTES>(&mut self.trace_id, trace_id)
-            + push_id::<SPAN_ID_BYTES>(&mut self.span_id, span_id);
+        push_id::<TRACE_ID_BYTES>(&mut self.trace_id, trace_id, &mut context.writer);
+        push_id::<SPAN_ID_BYTES>(&mut self.span_id, span_id, &mut context.writer);
         for field in Fields::new(message) {
             if let (7, value) = field? {
                 context.writer.push_entry(&mut self.attributes, KeyValue::read(value.bytes(7)?)?)?;

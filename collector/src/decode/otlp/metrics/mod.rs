@@ -146,7 +146,7 @@ pub fn decode_metrics(
         }
     }
     let mut tally = context.tally;
-    tally.text_replaced = context.writer.take_text_replaced();
+    tally.warnings = context.writer.warnings();
     Ok(tally)
 }
 
@@ -279,6 +279,7 @@ mod tests {
     use crate::decode::otlp::testing::rebuild;
     use crate::decode::otlp::testing::row::Row;
     use crate::decode::otlp::testing::{NOW, arrival, entry, int, string};
+    use crate::tally::Warning;
 
     fn request(metrics: Vec<otlp::Metric>) -> ExportMetricsServiceRequest {
         let scope_metrics = vec![otlp::ScopeMetrics { metrics, ..otlp::ScopeMetrics::default() }];
@@ -444,7 +445,9 @@ mod tests {
         let exemplars = vec![exemplar(None, &[1; 16]), exemplar(value, &[1; 4]), exemplar(value, &[])];
         let point = otlp::NumberDataPoint { exemplars, ..number(OtlpNumber::AsInt(1)) };
         let (batches, tally) = decode(&request(vec![metric(gauge(vec![point]))]).encode_to_vec());
-        assert_eq!((tally.accepted, tally.exemplars_dropped, tally.ids_dropped), (1, 1, 1));
+        assert_eq!(tally.accepted, 1);
+        let want = [(Warning::IdDropped, 1), (Warning::ExemplarDropped, 1)];
+        assert_eq!(tally.warnings.given().collect::<Vec<_>>(), want);
         let kept = Row::of(&batches[0].1, 0).elements("exemplars");
         assert_eq!(kept.len(), 2);
         assert_eq!(
@@ -671,8 +674,8 @@ mod tests {
         let (batches, tally) =
             decode(include_bytes!("../../../../../tests/data/otlp-envoy/metrics-cumulative.pb"));
         assert_eq!(
-            (tally.received, tally.rejected.as_slice(), tally.has_warnings()),
-            (67 + 98 + 16, [].as_slice(), false)
+            (tally.received, tally.rejected.as_slice(), tally.warnings.is_empty()),
+            (67 + 98 + 16, [].as_slice(), true)
         );
         let counts: Vec<_> = batches.iter().map(|(table, batch)| (*table, batch.num_rows())).collect();
         assert_eq!(counts, [(Table::MetricPoints, 67 + 98), (Table::MetricHistograms, 16)]);

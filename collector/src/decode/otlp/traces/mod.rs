@@ -81,7 +81,7 @@ pub fn decode_traces(
             out.end_scope(arrival, &resource, &scope);
         }
     }
-    tally.text_replaced = writer.take_text_replaced();
+    tally.warnings = writer.warnings();
     Ok(tally)
 }
 
@@ -165,6 +165,7 @@ mod tests {
     use crate::decode::otlp::testing::rebuild::{self, sorted};
     use crate::decode::otlp::testing::row::Row;
     use crate::decode::otlp::testing::{NOW, any, arrival, entry, int, string};
+    use crate::tally::Warning;
 
     fn valid_span() -> otlp::Span {
         otlp::Span {
@@ -455,7 +456,7 @@ mod tests {
         payload[at] = 0xff;
         let (batch, tally) = decode(&payload);
         assert_eq!(Row::of(&batch, 0).text("name").as_deref(), Some("\u{fffd}z"));
-        assert_eq!((tally.text_replaced, tally.has_warnings()), (1, true));
+        assert_eq!(tally.warnings.given().collect::<Vec<_>>(), [(Warning::TextReplaced, 1)]);
     }
 
     #[test]
@@ -485,7 +486,7 @@ mod tests {
         ];
         for (payload, service, want) in captures {
             let (batch, tally) = decode(payload);
-            assert_eq!((tally.received, tally.accepted, tally.has_warnings()), (5, 5, false));
+            assert_eq!((tally.received, tally.accepted, tally.warnings.is_empty()), (5, 5, true));
             for (at, (status, outcome)) in want.into_iter().enumerate() {
                 let row = Row::of(&batch, at);
                 assert_eq!(row.text("service_name").as_deref(), Some(service));
