@@ -2,7 +2,7 @@
 //!
 //! The ready-made layers for HTTP and gRPC inflate first and look at the size later, or never. Here the
 //! output grows in steps that the byte budget has granted, and stops one byte above the limit, whatever the
-//! input claims. Limits: gzip (RFC 1952), several members allowed as gzip(1) writes them; zstd (RFC 8878),
+//! input claims; what zstd frames claim above the limit is taken at its word, without inflating. Limits: gzip (RFC 1952), several members allowed as gzip(1) writes them; zstd (RFC 8878),
 //! several frames allowed, no dictionaries, windows up to [`ZSTD_WINDOW_LOG_MAX`]; bytes after the last member
 //! or frame are refused.
 
@@ -10,6 +10,7 @@ use std::io::Read;
 
 use bytes::Bytes;
 use flate2::bufread::MultiGzDecoder;
+use zstd::zstd_safe::{find_frame_compressed_size, get_frame_content_size};
 
 use super::media::Encoding;
 use super::refusal::Refusal;
@@ -40,6 +41,9 @@ pub fn inflate(
         Encoding::Gzip => read_within(&mut MultiGzDecoder::new(&packed[..]), "gzip", limit_bytes, tickets),
         // To the decoder nothing is a stream of no frames, and a sender that says zstd means at least one.
         Encoding::Zstd if packed.is_empty() => return Err(Refusal::Undecodable("zstd: no frame".to_owned())),
+        Encoding::Zstd if declared_bytes(&packed) > limit_bytes as u64 => {
+            Err(Refusal::TooLarge { limit_bytes, when: "after inflating" })
+        }
         Encoding::Zstd => {
             let broken = |error| Refusal::Undecodable(format!("zstd: {error}"));
             let mut decoder = zstd::stream::read::Decoder::with_buffer(&packed[..]).map_err(broken)?;
@@ -48,6 +52,18 @@ pub fn inflate(
         }
     };
     inflated.map(Bytes::from)
+}
+
+/// How many bytes the frames of a zstd stream say that they hold, those that say it. The decoder holds each to its
+/// word. Frames are stepped over by the sizes of their blocks; after one that is broken the decoder will not get.
+fn declared_bytes(mut packed: &[u8]) -> u64 {
+    let mut declared = 0u64;
+    while let Ok(content_bytes) = get_frame_content_size(packed) {
+        declared = declared.saturating_add(content_bytes.unwrap_or(0));
+        let Ok(frame_bytes) = find_frame_compressed_size(packed) else { break };
+        packed = packed.get(frame_bytes..).unwrap_or_default();
+    }
+    declared
 }
 
 fn read_within(
@@ -124,7 +140,9 @@ mod tests {
             encoder.write_all(&[0; 1 << 16]).expect("writing to memory");
         }
         let gzip_bomb = encoder.finish().expect("writing to memory");
-        let zstd_bomb = zstd(&vec![0; 64 << 20]);
+        // Written as a stream, so that its frame does not say how much comes.
+        let zstd_bomb = zstd::stream::encode_all(std::io::repeat(0).take(64 << 20), 1).expect("in memory");
+        assert_eq!(declared_bytes(&zstd_bomb), 0);
         for (bomb, encoding) in [(gzip_bomb, Encoding::Gzip), (zstd_bomb, Encoding::Zstd)] {
             let budget = Budget::new(bomb.len() + LIMIT + 1);
             let mut tickets = budget.take(bomb.len()).expect("free");
@@ -153,6 +171,32 @@ mod tests {
         for exponent in [24, 31, 41] {
             let refused = run(&frame(exponent), Encoding::Zstd);
             assert!(matches!(refused, Err(Refusal::Undecodable(_))), "2^{exponent}: {refused:?}");
+        }
+    }
+
+    /// A frame of one segment with a content size of eight bytes (descriptor 0xe0), and one raw block.
+    fn frame_that_claims(content_bytes: u64, content: &[u8]) -> Vec<u8> {
+        let block = u32::try_from(content.len()).expect("small") << 3 | 1;
+        let (size, block) = (content_bytes.to_le_bytes(), block.to_le_bytes());
+        [&[0x28, 0xb5, 0x2f, 0xfd, 0xe0], size.as_slice(), &block[..3], content].concat()
+    }
+
+    #[test]
+    fn a_claimed_size_is_taken_at_its_word_and_held_to_it() {
+        let too_large = Err(Refusal::TooLarge { limit_bytes: LIMIT, when: "after inflating" });
+        let limit = LIMIT as u64;
+        assert_eq!(run(&frame_that_claims(3, b"abc"), Encoding::Zstd).as_deref(), Ok(b"abc".as_slice()));
+        for claim in [limit + 1, 1 << 62, u64::MAX - 2] {
+            assert_eq!(run(&frame_that_claims(claim, b"abc"), Encoding::Zstd), too_large, "{claim}");
+            let cut = &frame_that_claims(claim, b"abc")[..14];
+            assert_eq!(run(cut, Encoding::Zstd), too_large, "{claim}, of which nothing came");
+        }
+        // Together they are one byte more.
+        let two = [zstd(&vec![7; LIMIT]), frame_that_claims(1, b"a")].concat();
+        assert_eq!(run(&two, Encoding::Zstd), too_large);
+        for claim in [0, 2, 4, limit] {
+            let wrong = run(&frame_that_claims(claim, b"abc"), Encoding::Zstd);
+            assert!(matches!(wrong, Err(Refusal::Undecodable(_))), "{claim}: {wrong:?}");
         }
     }
 
