@@ -25,10 +25,6 @@ use super::tenant::TenantError;
 use crate::intake::{NotStored, OverBudget};
 use crate::protobuf::wire::WireError;
 
-/// How long a client waits when all memory is in use: requests in flight are answered within a few
-/// fsyncs, so one second is long enough to recover and short enough not to fill the client's queue.
-const OVERLOAD_DELAY: Duration = Duration::from_secs(1);
-
 /// Bounds of a delay that was measured, in whole seconds as Retry-After has them. Less than one cannot be said
 /// there; after 30 s of waiting clients drop what they hold (the OpenTelemetry SDKs after 64 s in all).
 const DELAY_MIN: Duration = Duration::from_secs(1);
@@ -153,10 +149,9 @@ impl Refusal {
     /// code alone says it.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Refusal::Overloaded(_) => Some(OVERLOAD_DELAY),
-            Refusal::OverQuota(delay) | Refusal::StoreFull(delay) => {
-                Some(Duration::from_secs(delay.as_secs_f64().ceil() as u64).clamp(DELAY_MIN, DELAY_MAX))
-            }
+            // What is in flight now has been answered by then, if nothing changes.
+            Refusal::Overloaded(over) => Some(whole_seconds(over.held)),
+            Refusal::OverQuota(delay) | Refusal::StoreFull(delay) => Some(whole_seconds(*delay)),
             Refusal::NotDurable(_) | Refusal::DiskFull => Some(DISK_DELAY),
             Refusal::Draining => Some(DRAIN_DELAY),
             Refusal::Panicked => Some(PANIC_DELAY),
@@ -250,7 +245,7 @@ impl Refusal {
 
 impl From<OverBudget> for Refusal {
     fn from(over: OverBudget) -> Self {
-        if over.is_share { Refusal::OverQuota(OVERLOAD_DELAY) } else { Refusal::Overloaded(over) }
+        if over.is_share { Refusal::OverQuota(over.held) } else { Refusal::Overloaded(over) }
     }
 }
 
@@ -269,6 +264,11 @@ impl From<NotStored> for Refusal {
             NotStored::Undecodable(why) => Refusal::Undecodable(why),
         }
     }
+}
+
+/// A delay that was measured, as it can be said.
+fn whole_seconds(delay: Duration) -> Duration {
+    Duration::from_secs(delay.as_secs_f64().ceil() as u64).clamp(DELAY_MIN, DELAY_MAX)
 }
 
 /// A gRPC message as a header value: everything outside printable ASCII, and `%`, is written as `%XX`.
@@ -294,7 +294,7 @@ mod tests {
     use super::*;
 
     fn over() -> OverBudget {
-        OverBudget { wanted: 2, free: 1, limit: 1, is_share: false }
+        OverBudget { wanted: 2, free: 1, limit: 1, is_share: false, held: Duration::ZERO }
     }
 
     /// Every row of the map in reliability.md that a refusal stands for: gRPC code, HTTP status, retry.
@@ -329,8 +329,18 @@ mod tests {
     #[test]
     fn a_measured_delay_is_whole_seconds_within_bounds() {
         for (measured_ms, want) in [(0, 1), (1_000, 1), (1_001, 2), (29_999, 30), (3_600_000, 30)] {
-            let delay = Refusal::StoreFull(Duration::from_millis(measured_ms)).retry_after();
-            assert_eq!(delay, Some(Duration::from_secs(want)), "{measured_ms} ms");
+            let measured = Duration::from_millis(measured_ms);
+            for refusal in [
+                Refusal::StoreFull(measured),
+                Refusal::from(OverBudget { held: measured, ..over() }),
+                Refusal::from(OverBudget { held: measured, is_share: true, ..over() }),
+            ] {
+                assert_eq!(
+                    refusal.retry_after(),
+                    Some(Duration::from_secs(want)),
+                    "{refusal}, {measured_ms} ms"
+                );
+            }
         }
     }
 

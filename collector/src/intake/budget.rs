@@ -2,12 +2,14 @@
 //!
 //! Every byte of a request is paid for before it is read or inflated, and given back when the request has
 //! been answered. Counting requests instead would let a few large ones take all memory, and a limit checked
-//! by a timer (as memory limiters usually work) notices only after the memory is gone. Limits: the budget
+//! by a timer (as memory limiters usually work) notices only after the memory is gone. How long bytes were held
+//! until their request was answered is measured on the way, and is what a refused sender is told to wait. Limits: the budget
 //! counts bytes on the wire and after inflating; the columns that a payload becomes are not counted, they
 //! are bounded by the size of a group.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -21,10 +23,16 @@ pub struct OverBudget {
     pub limit: usize,
     /// The budget is a tenant's share.
     pub is_share: bool,
+    /// How long bytes have lately been held until their request was answered; zero when none was yet.
+    pub held: Duration,
 }
 
 /// Of a budget, in bytes: the most that one call can take from the semaphore.
 const LIMIT_MAX: usize = u32::MAX as usize;
+
+/// Lately is while this part of the budget was given back last: few requests when they are large, many when they
+/// are small. A whole budget would take minutes to notice that a disk has become slow.
+const LATELY_PART: f64 = 1.0 / 8.0;
 
 /// The process's bytes in flight, or a tenant's share of them. Cheap to clone; all clones are one budget.
 #[derive(Debug, Clone)]
@@ -41,6 +49,8 @@ struct Shared {
     /// By how much the limit was lowered below what was in use: tickets that come back are not given out
     /// again until this is paid off.
     excess: AtomicUsize,
+    /// Seconds for which bytes of answered requests were held: the bits of a double, a mean that forgets.
+    held_seconds: AtomicU64,
 }
 
 /// Bytes that were taken out of the budget; dropping gives them back.
@@ -48,6 +58,7 @@ struct Shared {
 pub struct Tickets {
     budget: Budget,
     held: Option<OwnedSemaphorePermit>,
+    since: Instant,
     whole: Option<Box<Tickets>>,
 }
 
@@ -59,6 +70,7 @@ impl Budget {
             free: Arc::new(Semaphore::new(limit)),
             limit: AtomicUsize::new(limit),
             excess: AtomicUsize::new(0),
+            held_seconds: AtomicU64::new(0f64.to_bits()),
         };
         Budget { shared: Arc::new(shared), whole: None }
     }
@@ -89,8 +101,8 @@ impl Budget {
     pub fn take(&self, bytes: usize) -> Result<Tickets, OverBudget> {
         let free = &self.shared.free;
         let held = count(bytes).and_then(|count| Arc::clone(free).try_acquire_many_owned(count).ok());
-        let held = held.ok_or(self.over(bytes))?;
-        let mut tickets = Tickets { budget: self.clone(), held: Some(held), whole: None };
+        let held = held.ok_or_else(|| self.over(bytes))?;
+        let mut tickets = self.tickets(held);
         if let Some(whole) = &self.whole {
             tickets.whole = Some(Box::new(whole.take(bytes)?));
         }
@@ -109,8 +121,7 @@ impl Budget {
         }
         let count = count(bytes).ok_or(self.over(bytes))?;
         let held = Arc::clone(&self.shared.free).acquire_many_owned(count).await;
-        let held = held.expect("the semaphore is never closed");
-        let mut tickets = Tickets { budget: self.clone(), held: Some(held), whole: None };
+        let mut tickets = self.tickets(held.expect("the semaphore is never closed"));
         if let Some(whole) = &self.whole {
             tickets.whole = Some(Box::new(Box::pin(whole.take_when_free(bytes)).await?));
         }
@@ -135,7 +146,13 @@ impl Budget {
 
     fn over(&self, wanted: usize) -> OverBudget {
         let free = self.shared.free.available_permits();
-        OverBudget { wanted, free, limit: self.limit_bytes(), is_share: self.is_share() }
+        let held_seconds = f64::from_bits(self.shared.held_seconds.load(Ordering::Relaxed));
+        let held = Duration::from_secs_f64(held_seconds);
+        OverBudget { wanted, free, limit: self.limit_bytes(), is_share: self.is_share(), held }
+    }
+
+    fn tickets(&self, held: OwnedSemaphorePermit) -> Tickets {
+        Tickets { budget: self.clone(), held: Some(held), since: Instant::now(), whole: None }
     }
 }
 
@@ -145,6 +162,16 @@ impl Shared {
         let paid = |excess: usize| Some(excess - excess.min(bytes));
         let before = self.excess.fetch_update(Ordering::AcqRel, Ordering::Acquire, paid);
         before.unwrap_or_default().min(bytes)
+    }
+
+    /// Takes into the mean that `bytes` of an answered request were held for `time`. Of two at the same instant one
+    /// may be forgotten.
+    fn answered(&self, bytes: usize, time: Duration) {
+        let lately = self.limit.load(Ordering::Relaxed) as f64 * LATELY_PART;
+        let weight = (bytes as f64 / lately.max(1.0)).min(1.0);
+        let mean = f64::from_bits(self.held_seconds.load(Ordering::Relaxed));
+        let mean = mean + weight * (time.as_secs_f64() - mean);
+        self.held_seconds.store(mean.to_bits(), Ordering::Relaxed);
     }
 }
 
@@ -157,6 +184,16 @@ impl Tickets {
         let more = self.budget.take(bytes)?;
         self.merge(more);
         Ok(())
+    }
+
+    /// Gives the bytes back because their request has been answered, and notes how long that took. Bytes that are
+    /// only dropped, as those of a refused request, tell nothing of that.
+    pub fn answered(self) {
+        let mut tickets = Some(&self);
+        while let Some(part) = tickets {
+            part.budget.shared.answered(part.bytes(), part.since.elapsed());
+            tickets = part.whole.as_deref();
+        }
     }
 
     /// Bytes held.
@@ -198,16 +235,17 @@ mod tests {
     fn the_limit_can_be_taken_and_one_more_byte_cannot() {
         let budget = Budget::new(100);
         let all = budget.take(100).expect("all are free");
+        let held = Duration::ZERO;
         assert_eq!(
             budget.take(1).map(drop),
-            Err(OverBudget { wanted: 1, free: 0, limit: 100, is_share: false })
+            Err(OverBudget { wanted: 1, free: 0, limit: 100, is_share: false, held })
         );
         assert_eq!(budget.used_bytes(), 100);
         drop(all);
         assert_eq!(budget.used_bytes(), 0);
         assert_eq!(
             budget.take(101).map(drop),
-            Err(OverBudget { wanted: 101, free: 100, limit: 100, is_share: false })
+            Err(OverBudget { wanted: 101, free: 100, limit: 100, is_share: false, held })
         );
     }
 
@@ -220,6 +258,40 @@ mod tests {
         assert_eq!((tickets.bytes(), budget.used_bytes()), (100, 100));
         drop(tickets);
         assert_eq!(budget.used_bytes(), 0);
+    }
+
+    #[test]
+    fn how_long_bytes_were_held_lately_is_a_mean_by_bytes() {
+        let budget = Budget::new(800);
+        let held = || budget.over(1).held.as_secs_f64();
+        assert_eq!(held(), 0.0);
+        // Lately is 100 bytes: all of them at once replace what was before, half of them half of it.
+        budget.shared.answered(100, Duration::from_secs(4));
+        assert_eq!(held(), 4.0);
+        budget.shared.answered(50, Duration::from_secs(10));
+        assert_eq!(held(), 7.0);
+        budget.shared.answered(25, Duration::from_secs(3));
+        assert_eq!(held(), 6.0);
+        budget.shared.answered(800, Duration::from_secs(1));
+        assert_eq!(held(), 1.0);
+    }
+
+    #[test]
+    fn only_answered_requests_tell_how_long_bytes_are_held() {
+        let whole = Budget::new(100);
+        let share = whole.share(100);
+        let long_ago =
+            Instant::now().checked_sub(Duration::from_secs(9)).expect("the machine is up for longer");
+        let mut tickets = share.take(100).expect("free");
+        tickets.since = long_ago;
+        drop(tickets);
+        assert_eq!((whole.over(1).held, share.over(1).held), (Duration::ZERO, Duration::ZERO));
+        let mut tickets = share.take(100).expect("free");
+        tickets.since = long_ago;
+        tickets.answered();
+        assert!(share.over(1).held >= Duration::from_secs(9));
+        assert!(whole.over(1).held < Duration::from_secs(9), "its own tickets were taken just now");
+        assert_eq!((whole.used_bytes(), share.used_bytes()), (0, 0));
     }
 
     #[test]

@@ -269,7 +269,7 @@ impl Drop for Waiters {
 fn answer(payload: Payload, answer: super::Answer) {
     let Payload { tickets, reply, .. } = payload;
     // First, so that a sender who has its answer finds the room that it left.
-    drop(tickets);
+    tickets.answered();
     // A handler that was cancelled no longer listens; its rows are stored all the same.
     let _ = reply.send(answer);
 }

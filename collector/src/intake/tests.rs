@@ -16,7 +16,7 @@ use prost::Message as _;
 use tokio::sync::oneshot;
 
 use super::testing::{NOW, StillClock, TestLog, export_of, payload, spans};
-use super::{Answer, GROUP_BYTES_MAX, Intake, IntakeThread, NotStored, Payload};
+use super::{Answer, Budget, GROUP_BYTES_MAX, Intake, IntakeThread, NotStored, Payload};
 use crate::ledger::LedgerView;
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -183,6 +183,21 @@ fn a_request_without_records_is_answered_and_appends_nothing() {
     let running = start();
     assert_eq!(running.store(b""), Ok((0, 0)));
     assert!(running.log.groups().is_empty());
+    stop(running.thread);
+}
+
+#[test]
+fn an_answered_request_tells_how_long_its_bytes_were_held() {
+    let running = start();
+    let budget = Budget::new(1 << 20);
+    let held = || budget.take(2 << 20).map(drop).map_err(|over| over.held);
+    let bytes = spans(1, 0).encode_to_vec();
+    let (payload, answer) = payload("a", &bytes);
+    let tickets = budget.take(bytes.len()).expect("free");
+    assert_eq!(held(), Err(Duration::ZERO));
+    running.intake.submit(Payload { tickets, ..payload }).expect("the intake runs");
+    assert_eq!(counts(answer), Ok((1, 0)));
+    assert!(held() > Err(Duration::ZERO), "{:?}", held());
     stop(running.thread);
 }
 
