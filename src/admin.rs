@@ -92,6 +92,13 @@ fn collector_metrics(page: &mut Page, stats: &CollectorStats) {
             page.sample("meshlake_records_total", &labels, count);
         }
     }
+    page.family("meshlake_warnings_total", "counter", "What was cut, mended or odd in accepted records.");
+    for totals in &stats.records {
+        let (signal, source) = (("signal", totals.signal.name()), ("source", totals.source.name()));
+        for (warning, times) in totals.tally.warnings.given() {
+            page.sample("meshlake_warnings_total", &[signal, source, ("warning", warning.name())], times);
+        }
+    }
     page.single(
         "meshlake_wire_bytes_total",
         "counter",

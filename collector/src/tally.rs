@@ -83,10 +83,54 @@ pub enum Warning {
     IdDropped,
     /// An exemplar had no value and was left out.
     ExemplarDropped,
+    /// An attribute was left out because its key came again; the last one holds.
+    AttributeRepeated,
+    /// An attribute was left out because its record, event, link or exemplar has more than are kept.
+    AttributeDropped,
+    /// A key, a value or a body was cut because it is longer than is kept.
+    ValueCut,
+    /// A value was cut at the deepest level that is kept.
+    ValueTooDeep,
+    /// An event or link was left out because its span has more than are kept.
+    EventDropped,
+    LinkDropped,
+    /// A span ends before it starts, or so late that its duration is stored as the longest there is.
+    OddEnd,
+    /// A span has no name.
+    NoName,
 }
 
 impl Warning {
-    pub const ALL: [Warning; 3] = [Warning::TextReplaced, Warning::IdDropped, Warning::ExemplarDropped];
+    pub const ALL: [Warning; 11] = [
+        Warning::TextReplaced,
+        Warning::IdDropped,
+        Warning::ExemplarDropped,
+        Warning::AttributeRepeated,
+        Warning::AttributeDropped,
+        Warning::ValueCut,
+        Warning::ValueTooDeep,
+        Warning::EventDropped,
+        Warning::LinkDropped,
+        Warning::OddEnd,
+        Warning::NoName,
+    ];
+
+    /// The label in metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Warning::TextReplaced => "text_replaced",
+            Warning::IdDropped => "id_dropped",
+            Warning::ExemplarDropped => "exemplar_dropped",
+            Warning::AttributeRepeated => "attribute_repeated",
+            Warning::AttributeDropped => "attribute_dropped",
+            Warning::ValueCut => "value_cut",
+            Warning::ValueTooDeep => "value_too_deep",
+            Warning::EventDropped => "event_dropped",
+            Warning::LinkDropped => "link_dropped",
+            Warning::OddEnd => "odd_end",
+            Warning::NoName => "no_name",
+        }
+    }
 
     /// What happened, behind how often it did.
     pub const fn what(self) -> &'static str {
@@ -94,6 +138,14 @@ impl Warning {
             Warning::TextReplaced => "strings were not UTF-8 and had bytes replaced by U+FFFD",
             Warning::IdDropped => "invalid trace or span ids were left out",
             Warning::ExemplarDropped => "exemplars without a value were left out",
+            Warning::AttributeRepeated => "attributes were left out because their key came again",
+            Warning::AttributeDropped => "attributes beyond 128 of a record were left out",
+            Warning::ValueCut => "keys, values or bodies were too long and were cut",
+            Warning::ValueTooDeep => "values were cut below 32 levels",
+            Warning::EventDropped => "events beyond 1024 of a span were left out",
+            Warning::LinkDropped => "links beyond 1024 of a span were left out",
+            Warning::OddEnd => "spans end before they start or 292 years later",
+            Warning::NoName => "spans have no name",
         }
     }
 }

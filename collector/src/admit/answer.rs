@@ -149,6 +149,17 @@ mod tests {
     }
 
     #[test]
+    fn all_there_is_to_say_fits_in_a_message() {
+        let mut tally = rejected();
+        for warning in Warning::ALL {
+            tally.warnings.add(warning, 999_999);
+        }
+        let (_, message) = partial(Signal::Logs, &tally).expect("much to say");
+        assert!(message.ends_with("999999 spans have no name"), "{message}");
+        assert_eq!(message.matches("; ").count(), Warning::ALL.len());
+    }
+
+    #[test]
     fn a_warning_rejects_nothing_and_says_what_was_changed() {
         let mut tally = Tally { received: 1, accepted: 1, ..Tally::default() };
         tally.warnings.add(Warning::TextReplaced, 2);

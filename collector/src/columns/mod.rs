@@ -109,6 +109,18 @@ impl TextColumn {
         self.text.len()
     }
 
+    /// The text of a row; empty where that is null.
+    fn bytes_at(&self, row: usize) -> &[u8] {
+        &self.text[self.offsets[row] as usize..self.offsets[row + 1] as usize]
+    }
+
+    /// Drops all but the first `rows` rows. No row may be null.
+    fn truncate(&mut self, rows: usize) {
+        self.offsets.truncate(rows + 1);
+        self.text.truncate(self.offsets[rows] as usize);
+        self.validity = Validity::all_valid(rows);
+    }
+
     fn finish_strings(&mut self) -> StringArray {
         // Exact copies: the array lives in the buffer until the flush, the spare room stays here.
         let offsets = OffsetBuffer::new(ScalarBuffer::from(self.offsets.clone()));
@@ -258,8 +270,7 @@ impl DictionaryColumn {
 }
 
 fn value_at(values: &TextColumn, key: i32) -> &[u8] {
-    let at = key as usize;
-    &values.text[values.offsets[at] as usize..values.offsets[at + 1] as usize]
+    values.bytes_at(key as usize)
 }
 
 /// A column of numbers: `Kind::Int32`, `Int64`, `Float64`, `Timestamp`.

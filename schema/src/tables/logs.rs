@@ -31,7 +31,11 @@ pub(super) fn columns() -> Vec<Column> {
         nullable("trace_id", Kind::Text, "32 lower-case hex digits; null when absent or invalid."),
         nullable("span_id", Kind::Text, "16 lower-case hex digits; null when absent or invalid."),
         column("flags", Kind::Int64, "Log record flags, as sent."),
-        column("dropped_attributes_count", Kind::Int64, "Attributes that the sender dropped."),
+        column(
+            "dropped_attributes_count",
+            Kind::Int64,
+            "Attributes that the sender dropped, and those beyond 128.",
+        ),
     ];
     ARRIVAL
         .into_iter()

@@ -30,7 +30,7 @@ const POINT: [Column; 11] = [
     column(
         "series_id",
         Kind::Int64,
-        "xxh3-64 over metric name, resource id, scope name and the point's attributes sorted by key: equal ids mean the same series.",
+        "xxh3-64 over metric name, resource id, scope name and the point's attributes as sent, sorted by key: equal ids mean the same series.",
     ),
     column("flags", Kind::Int64, "Data point flags, as sent; bit 0 means that no value was recorded."),
     nullable("exemplars", Kind::Exemplars, "Exemplars in the order sent; null where the shape has none."),

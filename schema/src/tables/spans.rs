@@ -89,7 +89,7 @@ pub(super) fn columns() -> Vec<Column> {
         column(
             "duration_nano",
             Kind::Int64,
-            "End minus start in nanoseconds; negative when the sender's end lies before its start.",
+            "End minus start in nanoseconds, at most 2^63 - 1; negative when the sender's end lies before its start.",
         ),
         column("trace_id", Kind::Text, "32 lower-case hex digits."),
         column("span_id", Kind::Text, "16 lower-case hex digits."),
@@ -120,9 +120,13 @@ pub(super) fn columns() -> Vec<Column> {
             Kind::Boolean,
             "Whether the span counts as a call at its service: kind server or consumer.",
         ),
-        column("dropped_attributes_count", Kind::Int64, "Attributes that the sender dropped."),
-        column("dropped_events_count", Kind::Int64, "Events that the sender dropped."),
-        column("dropped_links_count", Kind::Int64, "Links that the sender dropped."),
+        column(
+            "dropped_attributes_count",
+            Kind::Int64,
+            "Attributes that the sender dropped, and those beyond 128.",
+        ),
+        column("dropped_events_count", Kind::Int64, "Events that the sender dropped, and those beyond 1024."),
+        column("dropped_links_count", Kind::Int64, "Links that the sender dropped, and those beyond 1024."),
         column("events", Kind::Events, "Events in the order sent."),
         column("links", Kind::Links, "Links in the order sent."),
     ];

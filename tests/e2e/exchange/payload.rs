@@ -112,14 +112,23 @@ fn numbered(times: usize, record: &str) -> String {
 fn good_record(signal: Signal, fields: &str) -> String {
     let comma = if fields.is_empty() { "" } else { "," };
     match signal {
-        Signal::Traces => format!(
-            r#"{{"traceId":"$trace","spanId":"$span","startTimeUnixNano":"$now","endTimeUnixNano":"$now"{comma}{fields}}}"#
-        ),
+        Signal::Traces => {
+            let name = if names_itself(fields) { "" } else { r#""name":"n","# };
+            format!(
+                r#"{{{name}"traceId":"$trace","spanId":"$span","startTimeUnixNano":"$now","endTimeUnixNano":"$now"{comma}{fields}}}"#
+            )
+        }
         Signal::Metrics => format!(
             r#"{{"name":"m","gauge":{{"dataPoints":[{{"timeUnixNano":"$now","asInt":"7"{comma}{fields}}}]}}}}"#
         ),
         Signal::Logs => format!(r#"{{"timeUnixNano":"$now","severityNumber":9{comma}{fields}}}"#),
     }
+}
+
+/// Whether JSON members have a name among them. A span without one is stored with a warning.
+fn names_itself(fields: &str) -> bool {
+    let members = serde_json::from_str::<serde_json::Value>(&format!("{{{fields}}}"));
+    members.is_ok_and(|members| members.get("name").is_some())
 }
 
 fn json_request(signal: Signal, mark: &Mark, records: &str) -> String {

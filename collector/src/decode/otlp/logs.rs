@@ -14,6 +14,7 @@ use meshlake_schema::{Table, TableBatch, UnixNanos};
 use crate::columns::attributes::AttributesColumn;
 use crate::columns::{DictionaryColumn, NumberColumn, TextColumn};
 use crate::decode::otlp::any_value::{AnyValue, KeyValue, repeated};
+use crate::decode::otlp::limits::BODY_BYTES_MAX;
 use crate::decode::otlp::resource::{OriginColumns, Resource, Scope};
 use crate::decode::otlp::value_writer::ValueWriter;
 use crate::decode::otlp::{SPAN_ID_BYTES, TRACE_ID_BYTES, push_id, push_non_empty};
@@ -197,12 +198,12 @@ impl LogBuilder {
         push_id::<TRACE_ID_BYTES>(&mut self.trace_id, record.trace_id, writer);
         push_id::<SPAN_ID_BYTES>(&mut self.span_id, record.span_id, writer);
         self.flags.push(i64::from(record.flags));
-        self.dropped_attributes.push(i64::from(record.dropped_attributes));
+        let mut left_out = 0;
         for message in &record.attributes {
-            writer.push_entry(&mut self.attributes, KeyValue::read(message)?)?;
+            left_out += writer.push_sent(&mut self.attributes, KeyValue::read(message)?)?;
         }
-        self.attributes.end_row();
-        writer.end_row(&mut self.attribute_types);
+        writer.end_row(&mut self.attributes, &mut self.attribute_types);
+        self.dropped_attributes.push(i64::from(record.dropped_attributes) + i64::from(left_out));
         Ok(())
     }
 
@@ -218,12 +219,12 @@ impl LogBuilder {
                 self.body.push_null();
                 self.body_type.push("n");
             }
-            AnyValue::String(text) => {
+            AnyValue::String(text) if text.len() <= BODY_BYTES_MAX => {
                 writer.push_text(&mut self.body, text);
                 self.body_type.push("s");
             }
             value => {
-                let (text, value_type) = writer.single(value)?;
+                let (text, value_type) = writer.body(value)?;
                 self.body.push(text);
                 self.body_type.push(value_type);
             }
@@ -245,6 +246,7 @@ mod tests {
     use prost::Message as _;
 
     use super::*;
+    use crate::decode::otlp::limits::ATTRIBUTES_MAX;
     use crate::decode::otlp::testing::random::Random;
     use crate::decode::otlp::testing::rebuild;
     use crate::decode::otlp::testing::row::Row;
@@ -368,6 +370,23 @@ mod tests {
         assert_eq!(body(Some(structured)), some("{\"b\":1,\"a\":\"Infinity\"}", "{id}"));
         let unset = opentelemetry_proto::tonic::common::v1::AnyValue { value: None };
         assert_eq!(body(Some(unset)), (None, Some("n".to_owned())));
+    }
+
+    #[test]
+    fn what_is_more_than_is_kept_is_cut_and_counted() {
+        let key = |at: usize| entry(&format!("{at}"), int(1));
+        let record = otlp::LogRecord {
+            body: Some(string(&"x".repeat(BODY_BYTES_MAX + 1))),
+            attributes: (0..ATTRIBUTES_MAX + 3).map(key).chain([key(0)]).collect(),
+            dropped_attributes_count: 7,
+            ..otlp::LogRecord::default()
+        };
+        let (batch, tally) = decode(&request(vec![record]).encode_to_vec());
+        let row = Row::of(&batch, 0);
+        assert_eq!((row.map().len(), row.int("dropped_attributes_count")), (ATTRIBUTES_MAX, Some(7 + 4)));
+        assert_eq!(row.text_or_empty("body").len(), BODY_BYTES_MAX);
+        let want = [(Warning::AttributeDropped, 4), (Warning::ValueCut, 1)];
+        assert_eq!(tally.warnings.given().collect::<Vec<_>>(), want);
     }
 
     #[test]

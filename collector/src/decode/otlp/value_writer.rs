@@ -4,24 +4,21 @@
 //! pass through one scratch text that is kept from row to row. The text form and the grammar of types are
 //! defined in `meshlake_schema::attributes`.
 //!
-//! Limits: keys that differ only in bytes that are no UTF-8 become equal keys of one object.
+//! What is kept of a key or value is said in `limits`. Limits: a list or map ends with the element that reaches the
+//! size of a value, so its text may be longer by one element; a key that comes twice inside a map stays twice.
 
 use std::borrow::Cow;
 
-use meshlake_schema::attributes::{push_bytes, push_double, push_int, push_json_string};
+use meshlake_schema::attributes::{Types, push_bytes, push_double, push_int, push_json_string};
 
 use crate::columns::attributes::AttributesColumn;
 use crate::columns::{DictionaryColumn, TextColumn};
 use crate::decode::otlp::any_value::{AnyValue, KeyValue, repeated};
-use crate::protobuf::validate::VALUE_DEPTH_MAX;
+use crate::decode::otlp::limits::{
+    ATTRIBUTES_MAX, BODY_BYTES_MAX, KEY_BYTES_MAX, LEVELS_MAX, VALUE_BYTES_MAX, cut_text,
+};
 use crate::protobuf::wire::{self, WireError};
 use crate::tally::{Warning, Warnings};
-
-/// Levels of nesting that are written. It only guards the stack (guess, not measured: a level takes some 300
-/// bytes of it): a validated payload nests less.
-const NESTING_MAX: usize = 64;
-
-const _: () = assert!(NESTING_MAX > VALUE_DEPTH_MAX, "what validation lets pass is written");
 
 /// Writes values as text, and beside it the types of all values of a row.
 #[derive(Debug, Default)]
@@ -32,10 +29,60 @@ pub struct ValueWriter {
     /// Types of the entries since the row began.
     row_types: String,
     warnings: Warnings,
+    /// What is kept of the value being written: bytes of a string in it, and where its text is long enough.
+    bytes_max: usize,
+    text_end: usize,
+    is_cut: bool,
+    is_too_deep: bool,
 }
 
 impl ValueWriter {
-    /// Adds an attribute to the row that is being built in `column`, its type to the row's types.
+    /// Adds an attribute as it is sent to the row that is being built in `column`: cut to what is kept, or not at
+    /// all when the row is full. Returns how many were left out, none or one.
+    ///
+    /// # Errors
+    /// A nested value that cannot be read.
+    #[inline]
+    pub fn push_sent(
+        &mut self,
+        column: &mut AttributesColumn,
+        entry: KeyValue<'_>,
+    ) -> Result<u32, WireError> {
+        if column.open_entries() >= ATTRIBUTES_MAX {
+            self.warn(Warning::AttributeDropped, 1);
+            return Ok(1);
+        }
+        let entry = self.bounded(entry);
+        self.push_entry(column, entry)?;
+        Ok(0)
+    }
+
+    /// An attribute as it is kept: key and value cut, with a warning. Lists and maps are cut when they are written.
+    #[inline]
+    pub fn bounded<'a>(&mut self, entry: KeyValue<'a>) -> KeyValue<'a> {
+        let value_bytes = match entry.value {
+            AnyValue::String(bytes) | AnyValue::Bytes(bytes) => bytes.len(),
+            _ => 0,
+        };
+        if entry.key.len() <= KEY_BYTES_MAX && value_bytes <= VALUE_BYTES_MAX {
+            return entry;
+        }
+        self.cut(entry)
+    }
+
+    #[cold]
+    fn cut<'a>(&mut self, entry: KeyValue<'a>) -> KeyValue<'a> {
+        self.warn(Warning::ValueCut, 1);
+        let value = match entry.value {
+            AnyValue::String(text) => AnyValue::String(cut_text(text, VALUE_BYTES_MAX)),
+            AnyValue::Bytes(bytes) => AnyValue::Bytes(&bytes[..bytes.len().min(VALUE_BYTES_MAX)]),
+            other => other,
+        };
+        KeyValue { key: cut_text(entry.key, KEY_BYTES_MAX), value }
+    }
+
+    /// Adds an attribute that is [`bounded`](Self::bounded) to the row that is being built in `column`, its type to
+    /// the row's types.
     ///
     /// # Errors
     /// A nested value that cannot be read.
@@ -52,33 +99,67 @@ impl ValueWriter {
             return Ok(());
         }
         self.begin();
+        self.bound(VALUE_BYTES_MAX);
         self.write_plain(entry.value)?;
+        self.warn_of_cuts();
         self.row_types.push_str(&self.types);
         let replaced = column.push_wire_key(entry.key, &self.text);
         self.warnings.add(Warning::TextReplaced, replaced);
         Ok(())
     }
 
-    /// Ends a row of attributes: pushes the types of its entries.
+    /// Ends a row of attributes and pushes the types of its entries. Of entries with one key the last stays.
     #[inline]
-    pub fn end_row(&mut self, types: &mut DictionaryColumn) {
+    pub fn end_row(&mut self, column: &mut AttributesColumn, types: &mut DictionaryColumn) {
+        self.end_entries(column);
         types.push(&self.row_types);
         self.row_types.clear();
     }
 
     /// Like [`end_row`](Self::end_row), for entries inside lists, whose types are plain text.
-    pub fn end_list_row(&mut self, types: &mut TextColumn) {
+    pub fn end_list_row(&mut self, column: &mut AttributesColumn, types: &mut TextColumn) {
+        self.end_entries(column);
         types.push(&self.row_types);
         self.row_types.clear();
     }
 
-    /// One value by itself: its text and its type.
+    #[inline]
+    fn end_entries(&mut self, column: &mut AttributesColumn) {
+        if column.may_repeat() {
+            self.keep_last_of_each(column);
+        }
+        column.end_row();
+    }
+
+    #[cold]
+    fn keep_last_of_each(&mut self, column: &mut AttributesColumn) {
+        let kept = column.keep_last_of_each();
+        self.warn(Warning::AttributeRepeated, kept.iter().filter(|kept| !**kept).count() as u64);
+        let types = Types::new(&self.row_types).zip(kept);
+        self.row_types = types.filter(|(_, kept)| *kept).map(|(entry, _)| entry).collect();
+    }
+
+    /// The value of an attribute by itself: its text and its type.
     ///
     /// # Errors
     /// A nested value that cannot be read.
     pub fn single(&mut self, value: AnyValue<'_>) -> Result<(&str, &str), WireError> {
+        self.single_within(value, VALUE_BYTES_MAX)
+    }
+
+    /// The body of a log record: its text and its type.
+    ///
+    /// # Errors
+    /// A nested value that cannot be read.
+    pub fn body(&mut self, value: AnyValue<'_>) -> Result<(&str, &str), WireError> {
+        self.single_within(value, BODY_BYTES_MAX)
+    }
+
+    fn single_within(&mut self, value: AnyValue<'_>, bytes_max: usize) -> Result<(&str, &str), WireError> {
         self.begin();
+        self.bound(bytes_max);
         self.write_plain(value)?;
+        self.warn_of_cuts();
         Ok((&self.text, &self.types))
     }
 
@@ -95,12 +176,15 @@ impl ValueWriter {
         let mut first = true;
         for (at, entry) in entries.iter().enumerate() {
             if entries.get(at + 1).is_some_and(|next| next.key == entry.key) {
+                self.warn(Warning::AttributeRepeated, 1);
                 continue;
             }
             if !std::mem::take(&mut first) {
                 self.text.push(',');
             }
+            self.bound(VALUE_BYTES_MAX);
             self.write_json_entry(*entry, 1)?;
+            self.warn_of_cuts();
         }
         self.text.push('}');
         Ok((&self.text, &self.types))
@@ -142,16 +226,41 @@ impl ValueWriter {
         self.types.clear();
     }
 
+    /// Bounds the value that is written from here on.
+    fn bound(&mut self, bytes_max: usize) {
+        (self.bytes_max, self.text_end) = (bytes_max, self.text.len() + bytes_max);
+        (self.is_cut, self.is_too_deep) = (false, false);
+    }
+
+    fn warn_of_cuts(&mut self) {
+        self.warn(Warning::ValueCut, u64::from(self.is_cut));
+        self.warn(Warning::ValueTooDeep, u64::from(self.is_too_deep));
+    }
+
+    fn cut_text<'a>(&mut self, text: &'a [u8], bytes_max: usize) -> Cow<'a, str> {
+        let kept = cut_text(text, bytes_max);
+        self.is_cut |= kept.len() < text.len();
+        self.utf8(kept)
+    }
+
+    /// Whether a list or map that is being written takes another element.
+    fn has_room(&mut self) -> bool {
+        let is_full = self.text.len() >= self.text_end;
+        self.is_cut |= is_full;
+        !is_full
+    }
+
     fn write_plain(&mut self, value: AnyValue<'_>) -> Result<(), WireError> {
         match value {
             AnyValue::String(bytes) => {
                 self.types.push('s');
-                let text = self.utf8(bytes);
+                let text = self.cut_text(bytes, self.bytes_max);
                 self.text.push_str(&text);
             }
             AnyValue::Bytes(bytes) => {
                 self.types.push('y');
-                push_bytes(&mut self.text, bytes);
+                self.is_cut |= bytes.len() > self.bytes_max;
+                push_bytes(&mut self.text, &bytes[..bytes.len().min(self.bytes_max)]);
             }
             AnyValue::Double(double) => {
                 self.types.push('d');
@@ -166,17 +275,13 @@ impl ValueWriter {
     }
 
     fn write_json(&mut self, value: AnyValue<'_>, depth: usize) -> Result<(), WireError> {
-        if depth > NESTING_MAX {
-            return Err(WireError::TooDeep(NESTING_MAX));
-        }
+        self.is_too_deep |= depth > LEVELS_MAX;
         match value {
-            AnyValue::Unset => {
-                self.types.push('n');
-                self.text.push_str("null");
-            }
+            _ if depth > LEVELS_MAX => self.write_null(),
+            AnyValue::Unset => self.write_null(),
             AnyValue::String(bytes) => {
                 self.types.push('s');
-                let text = self.utf8(bytes);
+                let text = self.cut_text(bytes, self.bytes_max);
                 push_json_string(&mut self.text, &text);
             }
             AnyValue::Bool(bool) => {
@@ -202,10 +307,18 @@ impl ValueWriter {
         Ok(())
     }
 
+    fn write_null(&mut self) {
+        self.types.push('n');
+        self.text.push_str("null");
+    }
+
     fn write_array(&mut self, message: &[u8], depth: usize) -> Result<(), WireError> {
         self.bracket('[');
         let mut first = true;
         for element in repeated(message, 1) {
+            if !self.has_room() {
+                break;
+            }
             if !std::mem::take(&mut first) {
                 self.text.push(',');
             }
@@ -219,6 +332,9 @@ impl ValueWriter {
         self.bracket('{');
         let mut first = true;
         for entry in repeated(message, 1) {
+            if !self.has_room() {
+                break;
+            }
             if !std::mem::take(&mut first) {
                 self.text.push(',');
             }
@@ -234,7 +350,7 @@ impl ValueWriter {
     }
 
     fn write_json_entry(&mut self, entry: KeyValue<'_>, depth: usize) -> Result<(), WireError> {
-        let key = self.utf8(entry.key);
+        let key = self.cut_text(entry.key, KEY_BYTES_MAX);
         push_json_string(&mut self.text, &key);
         self.text.push(':');
         self.write_json(entry.value, depth)

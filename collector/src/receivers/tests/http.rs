@@ -28,7 +28,7 @@ async fn post(to: SocketAddr, path: &str, headers: Headers<'_>, body: &[u8]) -> 
 
 fn span_json(trace_id: &str) -> String {
     format!(
-        r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{{"traceId":"{trace_id}","spanId":"0202020202020202","name":"a","startTimeUnixNano":"{}"}}]}}]}}]}}"#,
+        r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{{"traceId":"{trace_id}","spanId":"0202020202020202","name":"a","startTimeUnixNano":"{0}","endTimeUnixNano":"{0}"}}]}}]}}]}}"#,
         NOW.0
     )
 }

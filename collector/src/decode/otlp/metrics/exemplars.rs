@@ -73,11 +73,10 @@ impl ExemplarsColumn {
         push_id::<SPAN_ID_BYTES>(&mut self.span_id, span_id, &mut context.writer);
         for field in Fields::new(message) {
             if let (7, value) = field? {
-                context.writer.push_entry(&mut self.attributes, KeyValue::read(value.bytes(7)?)?)?;
+                context.writer.push_sent(&mut self.attributes, KeyValue::read(value.bytes(7)?)?)?;
             }
         }
-        self.attributes.end_row();
-        context.writer.end_list_row(&mut self.attribute_types);
+        context.writer.end_list_row(&mut self.attributes, &mut self.attribute_types);
         Ok(())
     }
 

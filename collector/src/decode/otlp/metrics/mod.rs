@@ -226,7 +226,7 @@ impl Metric {
                 (9, value) => data = Some((Shape::Histogram, value.bytes(9)?)),
                 (10, value) => data = Some((Shape::ExpHistogram, value.bytes(10)?)),
                 (11, value) => data = Some((Shape::Summary, value.bytes(11)?)),
-                (12, value) => metadata.push(KeyValue::read(value.bytes(12)?)?),
+                (12, value) => metadata.push(writer.bounded(KeyValue::read(value.bytes(12)?)?)),
                 _ => {}
             }
         }
@@ -275,6 +275,7 @@ mod tests {
     use prost::Message as _;
 
     use super::*;
+    use crate::decode::otlp::limits::{ATTRIBUTES_MAX, VALUE_BYTES_MAX};
     use crate::decode::otlp::testing::random::Random;
     use crate::decode::otlp::testing::rebuild;
     use crate::decode::otlp::testing::row::Row;
@@ -666,6 +667,26 @@ mod tests {
         for end in 0..payload.len() {
             let _ = decode_metrics(&payload[..end], &arrival(), &mut MetricBuilders::default());
         }
+    }
+
+    #[test]
+    fn series_that_differ_in_what_is_cut_stay_apart() {
+        let point = |attributes: Vec<_>| otlp::NumberDataPoint { attributes, ..number(OtlpNumber::AsInt(1)) };
+        let many = |last: i64| {
+            let attributes = (0..ATTRIBUTES_MAX).map(|at| entry(&format!("k{at}"), int(0)));
+            point(attributes.chain([entry("last", int(last))]).collect())
+        };
+        let long = |last: &str| point(vec![entry("k", string(&("x".repeat(VALUE_BYTES_MAX) + last)))]);
+        let points = vec![many(1), many(2), many(1), long("a"), long("b")];
+        let (batches, tally) = decode(&request(vec![metric(gauge(points))]).encode_to_vec());
+        let rows: Vec<_> = (0..5).map(|row| Row::of(&batches[0].1, row)).collect();
+        assert_eq!(rows[0].map(), rows[1].map());
+        assert_eq!(rows[3].map(), rows[4].map());
+        let ids: Vec<_> = rows.iter().map(|row| row.int("series_id")).collect();
+        assert_eq!(ids[0], ids[2]);
+        assert!(ids[0] != ids[1] && ids[3] != ids[4], "{ids:?}");
+        let want = [(Warning::AttributeDropped, 3), (Warning::ValueCut, 2)];
+        assert_eq!(tally.warnings.given().collect::<Vec<_>>(), want);
     }
 
     #[test]

@@ -166,11 +166,10 @@ impl PointColumns {
         self.start_time_unix_nano.push_option((start != 0).then_some(start as i64));
         self.flags.push(i64::from(point.flags));
         for entry in &point.attributes {
-            context.writer.push_entry(&mut self.attributes, *entry)?;
+            context.writer.push_sent(&mut self.attributes, *entry)?;
         }
-        self.attributes.end_row();
-        context.writer.end_row(&mut self.attribute_types);
-        self.series_id.push(context.series.series_id(&mut point.attributes, &mut context.writer)?);
+        context.writer.end_row(&mut self.attributes, &mut self.attribute_types);
+        self.series_id.push(context.series.series_id(&mut point.attributes)?);
         if has_exemplars {
             self.exemplars.push_row(&point.exemplars, context)
         } else {

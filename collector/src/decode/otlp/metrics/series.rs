@@ -5,7 +5,11 @@
 //! each text = its length (4 bytes) | its bytes; all numbers little endian
 //! ```
 //! xxh3-64 of that. Lengths stand before texts so that no two series join to the same bytes. Type and text
-//! of a value are those of `meshlake_schema::attributes`.
+//! of a value are those of `meshlake_schema::attributes`. Of entries with one key the last counts, as in the row. Else
+//! the attributes are those that were sent: where a point has more than are kept, or longer ones, its series must not
+//! become one with another that differs in what was cut.
+//!
+//! Limits: a list or map is hashed as it is kept.
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -17,6 +21,8 @@ use crate::protobuf::wire::WireError;
 #[derive(Debug, Default)]
 pub(super) struct SeriesHasher {
     bytes: Vec<u8>,
+    /// One of its own: what it has to mend or cut is counted where the attribute is stored.
+    writer: ValueWriter,
     scope_end: usize,
     metric_end: usize,
 }
@@ -26,14 +32,14 @@ impl SeriesHasher {
     pub(super) fn begin_scope(&mut self, resource_id: i64, scope_name: &str) {
         self.bytes.clear();
         self.bytes.extend_from_slice(&resource_id.to_le_bytes());
-        self.push_text(scope_name.as_bytes());
+        push_text(&mut self.bytes, scope_name.as_bytes());
         self.scope_end = self.bytes.len();
     }
 
     /// Starts a metric of the scope.
     pub(super) fn begin_metric(&mut self, name: &str) {
         self.bytes.truncate(self.scope_end);
-        self.push_text(name.as_bytes());
+        push_text(&mut self.bytes, name.as_bytes());
         self.metric_end = self.bytes.len();
     }
 
@@ -41,32 +47,32 @@ impl SeriesHasher {
     ///
     /// # Errors
     /// A nested value that cannot be read.
-    pub(super) fn series_id(
-        &mut self,
-        entries: &mut [KeyValue<'_>],
-        writer: &mut ValueWriter,
-    ) -> Result<i64, WireError> {
+    pub(super) fn series_id(&mut self, entries: &mut [KeyValue<'_>]) -> Result<i64, WireError> {
         self.bytes.truncate(self.metric_end);
+        // The sort is stable, so that the last of equal keys is the last one sent.
         entries.sort_by(|a, b| a.key.cmp(b.key));
-        for entry in entries {
-            self.push_text(entry.key);
-            if let AnyValue::String(text) = entry.value {
-                self.push_text(b"s");
-                self.push_text(text);
+        for (at, entry) in entries.iter().enumerate() {
+            if entries.get(at + 1).is_some_and(|next| next.key == entry.key) {
                 continue;
             }
-            let (text, value_type) = writer.single(entry.value)?;
-            self.push_text(value_type.as_bytes());
-            self.push_text(text.as_bytes());
+            push_text(&mut self.bytes, entry.key);
+            if let AnyValue::String(text) = entry.value {
+                push_text(&mut self.bytes, b"s");
+                push_text(&mut self.bytes, text);
+                continue;
+            }
+            let (text, value_type) = self.writer.single(entry.value)?;
+            push_text(&mut self.bytes, value_type.as_bytes());
+            push_text(&mut self.bytes, text.as_bytes());
         }
         Ok(xxh3_64(&self.bytes) as i64)
     }
+}
 
-    fn push_text(&mut self, text: &[u8]) {
-        let length = u32::try_from(text.len()).expect("a payload is far smaller than 4 GiB");
-        self.bytes.extend_from_slice(&length.to_le_bytes());
-        self.bytes.extend_from_slice(text);
-    }
+fn push_text(bytes: &mut Vec<u8>, text: &[u8]) {
+    let length = u32::try_from(text.len()).expect("a payload is far smaller than 4 GiB");
+    bytes.extend_from_slice(&length.to_le_bytes());
+    bytes.extend_from_slice(text);
 }
 
 #[cfg(test)]
@@ -79,7 +85,7 @@ mod tests {
         hasher.begin_metric(metric);
         let mut entries: Vec<_> =
             entries.iter().map(|(key, value)| KeyValue { key: key.as_bytes(), value: *value }).collect();
-        hasher.series_id(&mut entries, &mut ValueWriter::default()).expect("scalars always fit")
+        hasher.series_id(&mut entries).expect("scalars always fit")
     }
 
     #[test]
@@ -92,6 +98,13 @@ mod tests {
     fn the_order_of_attributes_is_no_part_of_a_series() {
         let (a, b) = (("a", AnyValue::String(b"1")), ("b", AnyValue::Bool(true)));
         assert_eq!(id(1, "s", "m", &[a, b]), id(1, "s", "m", &[b, a]));
+    }
+
+    #[test]
+    fn of_equal_keys_the_last_counts() {
+        let (a, b, c) = (("k", AnyValue::Int(1)), ("k", AnyValue::Int(2)), ("z", AnyValue::Int(3)));
+        assert_eq!(id(1, "s", "m", &[a, c, b]), id(1, "s", "m", &[b, c]));
+        assert_ne!(id(1, "s", "m", &[b, c, a]), id(1, "s", "m", &[b, c]));
     }
 
     #[test]

@@ -25,6 +25,12 @@ pub(in crate::decode) fn sorted(mut attributes: Vec<KeyValue>) -> Vec<KeyValue> 
     attributes
 }
 
+/// What is stored of attributes: of those with one key the last.
+pub(in crate::decode) fn last_of_each(attributes: &[KeyValue]) -> Vec<KeyValue> {
+    let again = |at: usize| attributes[at + 1..].iter().any(|later| later.key == attributes[at].key);
+    (0..attributes.len()).filter(|at| !again(*at)).map(|at| attributes[at].clone()).collect()
+}
+
 pub(in crate::decode) fn resource(row: &Row) -> (Resource, String) {
     let resource = Resource {
         attributes: sorted(row.object("resource", "resource_types")),

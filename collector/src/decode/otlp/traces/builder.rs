@@ -16,7 +16,7 @@ use crate::decode::otlp::resource::{OriginColumns, Resource, Scope};
 use crate::decode::otlp::value_writer::ValueWriter;
 use crate::normalize::spans::{SpanFacts, adjusted_count};
 use crate::protobuf::wire::WireError;
-use crate::tally::Arrival;
+use crate::tally::{Arrival, Warning};
 
 /// Rows of `spans` being built; keeps its memory from one batch to the next.
 #[derive(Debug, Default)]
@@ -127,8 +127,12 @@ impl SpanBuilder {
         let row = self.rows();
         self.time.push(start.micros());
         self.time_unix_nano.push(start.0);
-        // Wrapping: an end so far off that the difference does not fit can still be told from it.
-        self.duration_nano.push(span.end_unix_nano.wrapping_sub(span.start_unix_nano) as i64);
+        // In 128 bits any end less any start fits; the start was accepted and is no later than 2^63 - 1.
+        let duration = i128::from(span.end_unix_nano) - i128::from(start.0);
+        let stored = i64::try_from(duration).unwrap_or(i64::MAX);
+        self.duration_nano.push(stored);
+        writer.warn(Warning::OddEnd, u64::from(duration < 0 || duration != i128::from(stored)));
+        writer.warn(Warning::NoName, u64::from(span.name.is_empty()));
         self.trace_id.push_hex(span.trace_id);
         self.span_id.push_hex(span.span_id);
         match span.parent_span_id {
@@ -143,11 +147,10 @@ impl SpanBuilder {
         self.kind.push(span.kind);
         self.status_code.push(span.status_code);
         push_sparse(&mut self.status_message, row, &writer.utf8(span.status_message));
-        self.dropped_attributes.push(i64::from(span.dropped_attributes));
-        self.dropped_events.push(i64::from(span.dropped_events));
-        self.dropped_links.push(i64::from(span.dropped_links));
-        self.events.push_row(&span.events, writer)?;
-        self.links.push_row(&span.links, writer)?;
+        let left_out = self.events.push_row(&span.events, writer)?;
+        self.dropped_events.push(i64::from(span.dropped_events) + left_out);
+        let left_out = self.links.push_row(&span.links, writer)?;
+        self.dropped_links.push(i64::from(span.dropped_links) + left_out);
         self.push_attributes(row, span, resource, writer)
     }
 
@@ -164,9 +167,10 @@ impl SpanBuilder {
             from_envoy: resource.from_envoy,
             ..SpanFacts::default()
         };
-        self.promoted.push_row(row, &span.attributes, &mut self.attributes, writer, &mut facts)?;
-        self.attributes.end_row();
-        writer.end_row(&mut self.attribute_types);
+        let left_out =
+            self.promoted.push_row(row, &span.attributes, &mut self.attributes, writer, &mut facts)?;
+        writer.end_row(&mut self.attributes, &mut self.attribute_types);
+        self.dropped_attributes.push(i64::from(span.dropped_attributes) + left_out);
         self.is_proxy.push(facts.is_proxy());
         self.outcome.push(facts.outcome().name());
         self.counted.push(facts.counted());

@@ -45,7 +45,8 @@ struct Span<'a> {
 /// Decodes the spans of one request into `out`, one row each, in the order sent.
 ///
 /// Refused, and counted by reason: an invalid trace, span or parent id, a start of zero or outside the
-/// accepted window. An end before the start, an empty name, an unknown kind are kept as sent.
+/// accepted window. An end before the start and an empty name are kept as sent, with a warning; an unknown kind
+/// without one.
 ///
 /// # Errors
 /// A payload that was not validated; `out` may then hold part of a row.
@@ -161,8 +162,9 @@ mod tests {
     use prost::Message as _;
 
     use super::*;
+    use crate::decode::otlp::limits::{ATTRIBUTES_MAX, EVENTS_MAX, LINKS_MAX, VALUE_BYTES_MAX};
     use crate::decode::otlp::testing::random::Random;
-    use crate::decode::otlp::testing::rebuild::{self, sorted};
+    use crate::decode::otlp::testing::rebuild::{self, last_of_each, sorted};
     use crate::decode::otlp::testing::row::Row;
     use crate::decode::otlp::testing::{NOW, any, arrival, entry, int, string};
     use crate::tally::Warning;
@@ -334,6 +336,99 @@ mod tests {
     }
 
     #[test]
+    fn a_duration_is_the_longest_there_is_where_it_does_not_fit() {
+        let longest = i64::MAX as u64;
+        let cases = [
+            (NOW, 0, 0),
+            (NOW - 1, -1, 1),
+            (0, -(NOW as i64), 1),
+            (NOW + longest - 1, i64::MAX - 1, 0),
+            (NOW + longest, i64::MAX, 0),
+            (NOW + longest + 1, i64::MAX, 1),
+            (u64::MAX, i64::MAX, 1),
+        ];
+        for (end_time_unix_nano, duration, odd) in cases {
+            let span = otlp::Span { name: "n".into(), end_time_unix_nano, ..valid_span() };
+            let (batch, tally) = decode(&request(vec![span]).encode_to_vec());
+            assert_eq!(Row::of(&batch, 0).int("duration_nano"), Some(duration), "{end_time_unix_nano}");
+            assert_eq!(tally.warnings.count(Warning::OddEnd), odd, "{end_time_unix_nano}");
+        }
+    }
+
+    #[test]
+    fn a_span_without_a_name_is_warned_of() {
+        let spans = vec![valid_span(), otlp::Span { name: "n".into(), ..valid_span() }];
+        let (_, tally) = decode(&request(spans).encode_to_vec());
+        assert_eq!(tally.warnings.given().collect::<Vec<_>>(), [(Warning::NoName, 1)]);
+    }
+
+    #[test]
+    fn what_is_more_than_is_kept_is_counted_beside_what_the_sender_dropped() {
+        let attributes =
+            |count: usize| -> Vec<_> { (0..count).map(|at| entry(&format!("{at}"), int(1))).collect() };
+        let event = otlp::span::Event {
+            attributes: attributes(ATTRIBUTES_MAX + 2),
+            dropped_attributes_count: 20,
+            ..otlp::span::Event::default()
+        };
+        let link = otlp::span::Link {
+            attributes: attributes(ATTRIBUTES_MAX + 3),
+            dropped_attributes_count: 30,
+            ..otlp::span::Link::default()
+        };
+        let mut events = vec![event];
+        events.resize(EVENTS_MAX + 4, otlp::span::Event::default());
+        let mut links = vec![link];
+        links.resize(LINKS_MAX + 5, otlp::span::Link::default());
+        let row = |more: usize| {
+            let span = otlp::Span {
+                name: "n".into(),
+                attributes: attributes(ATTRIBUTES_MAX + more),
+                dropped_attributes_count: 10,
+                events: events[more..].to_vec(),
+                dropped_events_count: 40,
+                links: links[more..].to_vec(),
+                dropped_links_count: u32::MAX,
+                ..valid_span()
+            };
+            let (batch, tally) = decode(&request(vec![span]).encode_to_vec());
+            (Row::of(&batch, 0), tally.warnings.given().collect::<Vec<_>>())
+        };
+        let counts = |row: &Row| {
+            ["dropped_attributes_count", "dropped_events_count", "dropped_links_count"]
+                .map(|name| row.int(name))
+        };
+        let (full, warnings) = row(0);
+        assert_eq!((full.map().len(), full.elements("events").len()), (ATTRIBUTES_MAX, EVENTS_MAX));
+        assert_eq!(full.elements("links").len(), LINKS_MAX);
+        assert_eq!(counts(&full), [Some(10), Some(44), Some(i64::from(u32::MAX) + 5)]);
+        assert_eq!(full.elements("events")[0].int("dropped_attributes_count"), Some(22));
+        assert_eq!(full.elements("events")[0].map().len(), ATTRIBUTES_MAX);
+        assert_eq!(full.elements("links")[0].int("dropped_attributes_count"), Some(33));
+        let want =
+            [(Warning::AttributeDropped, 2 + 3), (Warning::EventDropped, 4), (Warning::LinkDropped, 5)];
+        assert_eq!(warnings, want);
+        let (more, warnings) = row(1);
+        assert_eq!(counts(&more), [Some(11), Some(43), Some(i64::from(u32::MAX) + 4)]);
+        assert_eq!(more.map().last().map(|(key, _)| key.as_str()), Some("127"), "the first ones are kept");
+        let want = [(Warning::AttributeDropped, 1), (Warning::EventDropped, 3), (Warning::LinkDropped, 4)];
+        assert_eq!(warnings, want);
+    }
+
+    #[test]
+    fn a_value_that_is_too_long_is_cut_in_its_column_too() {
+        let long = "é".repeat(VALUE_BYTES_MAX / 2 + 1);
+        let span = otlp::Span {
+            name: "n".into(),
+            attributes: vec![entry("url.full", string(&long)), entry("k", string(&long[2..]))],
+            ..valid_span()
+        };
+        let (batch, tally) = decode(&request(vec![span]).encode_to_vec());
+        assert_eq!(Row::of(&batch, 0).text("url_full").as_deref(), Some(&long[2..]));
+        assert_eq!(tally.warnings.given().collect::<Vec<_>>(), [(Warning::ValueCut, 1)]);
+    }
+
+    #[test]
     fn a_parent_of_zeros_is_no_parent() {
         let row = decode_span(otlp::Span { parent_span_id: vec![0; 8], ..valid_span() });
         assert_eq!(row.text("parent_span_id"), None);
@@ -373,6 +468,12 @@ mod tests {
             assert_eq!((tally.accepted, batch.num_rows()), (sent.len() as u64, sent.len()), "seed {seed}");
             for (at, ((resource, scope), span)) in sent.into_iter().enumerate() {
                 let row = Row::of(&batch, at);
+                let latest = span.start_time_unix_nano + i64::MAX as u64;
+                let span = otlp::Span {
+                    attributes: last_of_each(&span.attributes),
+                    end_time_unix_nano: span.end_time_unix_nano.min(latest),
+                    ..span
+                };
                 let want = format!("{:?}", (resource, scope, span));
                 let got = (rebuild::resource(&row), rebuild::scope(&row), rebuild::span(&row));
                 // Compared as text: NaN equals itself, and 0 does not equal -0.

@@ -8,8 +8,10 @@ use crate::columns::attributes::AttributesColumn;
 use crate::columns::rows::ListEnds;
 use crate::columns::{NumberColumn, TextColumn};
 use crate::decode::otlp::any_value::KeyValue;
+use crate::decode::otlp::limits::{EVENTS_MAX, LINKS_MAX};
 use crate::decode::otlp::value_writer::ValueWriter;
 use crate::protobuf::wire::{Fields, WireError};
+use crate::tally::Warning;
 
 /// The column `events`.
 #[derive(Debug, Default)]
@@ -23,35 +25,38 @@ pub(super) struct EventsColumn {
 }
 
 impl EventsColumn {
-    /// Pushes the events of one span, each a `Span.Event` message.
+    /// Pushes the events of one span, each a `Span.Event` message, as many as are kept; returns how many are not.
     ///
     /// # Errors
     /// Bytes that are no such message.
     #[inline]
-    pub(super) fn push_row(&mut self, events: &[&[u8]], writer: &mut ValueWriter) -> Result<(), WireError> {
-        for event in events {
+    pub(super) fn push_row(&mut self, events: &[&[u8]], writer: &mut ValueWriter) -> Result<i64, WireError> {
+        for event in events.iter().take(EVENTS_MAX) {
             self.push_event(event, writer)?;
         }
         self.rows.end_row(self.name.len());
-        Ok(())
+        let left_out = events.len().saturating_sub(EVENTS_MAX);
+        writer.warn(Warning::EventDropped, left_out as u64);
+        Ok(left_out as i64)
     }
 
     fn push_event(&mut self, message: &[u8], writer: &mut ValueWriter) -> Result<(), WireError> {
-        let (mut time, mut name, mut dropped) = (0, [].as_slice(), 0);
+        let (mut time, mut name, mut dropped, mut left_out) = (0, [].as_slice(), 0, 0);
         for field in Fields::new(message) {
             match field? {
                 (1, value) => time = value.fixed64(1)?,
                 (2, value) => name = value.bytes(2)?,
-                (3, value) => writer.push_entry(&mut self.attributes, KeyValue::read(value.bytes(3)?)?)?,
+                (3, value) => {
+                    left_out += writer.push_sent(&mut self.attributes, KeyValue::read(value.bytes(3)?)?)?;
+                }
                 (4, value) => dropped = value.varint(4)? as u32,
                 _ => {}
             }
         }
         self.time_unix_nano.push(time as i64);
         writer.push_text(&mut self.name, name);
-        self.attributes.end_row();
-        writer.end_list_row(&mut self.attribute_types);
-        self.dropped_attributes.push(i64::from(dropped));
+        writer.end_list_row(&mut self.attributes, &mut self.attribute_types);
+        self.dropped_attributes.push(i64::from(dropped) + i64::from(left_out));
         Ok(())
     }
 
@@ -90,28 +95,32 @@ pub(super) struct LinksColumn {
 }
 
 impl LinksColumn {
-    /// Pushes the links of one span, each a `Span.Link` message.
+    /// Pushes the links of one span, each a `Span.Link` message, as many as are kept; returns how many are not.
     ///
     /// # Errors
     /// Bytes that are no such message.
     #[inline]
-    pub(super) fn push_row(&mut self, links: &[&[u8]], writer: &mut ValueWriter) -> Result<(), WireError> {
-        for link in links {
+    pub(super) fn push_row(&mut self, links: &[&[u8]], writer: &mut ValueWriter) -> Result<i64, WireError> {
+        for link in links.iter().take(LINKS_MAX) {
             self.push_link(link, writer)?;
         }
         self.rows.end_row(self.trace_id.len());
-        Ok(())
+        let left_out = links.len().saturating_sub(LINKS_MAX);
+        writer.warn(Warning::LinkDropped, left_out as u64);
+        Ok(left_out as i64)
     }
 
     fn push_link(&mut self, message: &[u8], writer: &mut ValueWriter) -> Result<(), WireError> {
         let (mut trace_id, mut span_id, mut trace_state) = ([].as_slice(), [].as_slice(), [].as_slice());
-        let (mut dropped, mut flags) = (0, 0);
+        let (mut dropped, mut left_out, mut flags) = (0, 0, 0);
         for field in Fields::new(message) {
             match field? {
                 (1, value) => trace_id = value.bytes(1)?,
                 (2, value) => span_id = value.bytes(2)?,
                 (3, value) => trace_state = value.bytes(3)?,
-                (4, value) => writer.push_entry(&mut self.attributes, KeyValue::read(value.bytes(4)?)?)?,
+                (4, value) => {
+                    left_out += writer.push_sent(&mut self.attributes, KeyValue::read(value.bytes(4)?)?)?;
+                }
                 (5, value) => dropped = value.varint(5)? as u32,
                 (6, value) => flags = value.fixed32(6)?,
                 _ => {}
@@ -120,9 +129,8 @@ impl LinksColumn {
         self.trace_id.push_hex(trace_id);
         self.span_id.push_hex(span_id);
         writer.push_text(&mut self.trace_state, trace_state);
-        self.attributes.end_row();
-        writer.end_list_row(&mut self.attribute_types);
-        self.dropped_attributes.push(i64::from(dropped));
+        writer.end_list_row(&mut self.attributes, &mut self.attribute_types);
+        self.dropped_attributes.push(i64::from(dropped) + i64::from(left_out));
         self.flags.push(i64::from(flags));
         Ok(())
     }

@@ -16,17 +16,22 @@ use meshlake_schema::tables::{LEGACY_SPAN_KEYS, PROMOTED_SPAN_KEYS, PromotedType
 use crate::columns::attributes::AttributesColumn;
 use crate::columns::{DictionaryColumn, NumberColumn};
 use crate::decode::otlp::any_value::{AnyValue, KeyValue};
+use crate::decode::otlp::limits::ATTRIBUTES_MAX;
 use crate::decode::otlp::value_writer::ValueWriter;
 use crate::normalize::spans::{PROXY_COMPONENT, SpanFacts};
 use crate::protobuf::wire::{self, WireError};
+use crate::tally::Warning;
 
 /// What an attribute key means to us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Role {
     /// Today's key of a column, by its position in `PROMOTED_SPAN_KEYS`.
     Today(u8),
-    /// An older key of a column.
-    Older(u8),
+    /// An older key of a column, and which of all keys it is.
+    Older {
+        column: u8,
+        key: u8,
+    },
     Component,
     ResponseFlags,
 }
@@ -50,8 +55,8 @@ const KEYS: [(&str, Role); KEY_COUNT] = {
     }
     at = 0;
     while at < LEGACY_SPAN_KEYS.len() {
-        keys[2 + COLUMN_COUNT + at] =
-            (LEGACY_SPAN_KEYS[at].0, Role::Older(column_of(LEGACY_SPAN_KEYS[at].1)));
+        let (name, column) = LEGACY_SPAN_KEYS[at];
+        keys[2 + COLUMN_COUNT + at] = (name, Role::Older { column: column_of(column), key: at as u8 });
         at += 1;
     }
     keys
@@ -130,8 +135,9 @@ fn role(key: &[u8]) -> Option<Role> {
 struct Claim<'a> {
     /// Value of today's key, of the column's type, not in the map so far.
     today: Option<AnyValue<'a>>,
-    /// Value of the first older key that fits the column.
+    /// The last value of the first older key that fits the column, and that key.
     older: Option<AnyValue<'a>>,
+    older_key: u8,
     /// Some attribute that belongs to the column is in the map.
     in_map: bool,
 }
@@ -173,8 +179,8 @@ impl Default for PromotedColumns {
 }
 
 impl PromotedColumns {
-    /// Pushes the attributes of the span in row `row`: into their columns, and all others into `map`.
-    /// Fills in what the attributes tell about the call.
+    /// Pushes the attributes of the span in row `row`, as many as are kept: into their columns, and all others into
+    /// `map`. Fills in what the attributes tell about the call. Returns how many are not kept.
     ///
     /// # Errors
     /// An attribute that cannot be read.
@@ -185,31 +191,32 @@ impl PromotedColumns {
         map: &mut AttributesColumn,
         writer: &mut ValueWriter,
         facts: &mut SpanFacts,
-    ) -> Result<(), WireError> {
+    ) -> Result<i64, WireError> {
         let mut claims = [Claim::default(); COLUMN_COUNT];
         let mut claimed = 0u32;
-        for message in attributes {
-            let entry = KeyValue::read(message)?;
+        for message in attributes.iter().take(ATTRIBUTES_MAX) {
+            let entry = writer.bounded(KeyValue::read(message)?);
             match role(entry.key) {
                 None => {}
                 Some(Role::Today(column)) => {
                     claimed |= 1 << column;
                     let claim = &mut claims[usize::from(column)];
+                    // Of a key that comes again the last value holds; the map sees to those that are in it.
+                    let before = claim.today.take();
+                    writer.warn(Warning::AttributeRepeated, u64::from(before.is_some()));
                     if fits(entry.value, PROMOTED_SPAN_KEYS[usize::from(column)].2) {
-                        // Of several the last counts; those before it stay in the map.
-                        let Some(previous) = claim.today.replace(entry.value) else { continue };
-                        claim.in_map = true;
-                        writer.push_entry(map, KeyValue { value: previous, ..entry })?;
+                        claim.today = Some(entry.value);
                         continue;
                     }
                     claim.in_map = true;
                 }
-                Some(Role::Older(column)) => {
+                Some(Role::Older { column, key }) => {
                     claimed |= 1 << column;
                     let claim = &mut claims[usize::from(column)];
                     claim.in_map = true;
-                    if claim.older.is_none() {
+                    if claim.older.is_none() || claim.older_key == key {
                         claim.older = as_column(entry.value, PROMOTED_SPAN_KEYS[usize::from(column)].2);
+                        claim.older_key = key;
                     }
                 }
                 Some(Role::Component) => {
@@ -230,7 +237,9 @@ impl PromotedColumns {
         }
         facts.http_status = claims[HTTP_STATUS].int();
         facts.grpc_status = claims[GRPC_STATUS].int();
-        Ok(())
+        let left_out = attributes.len().saturating_sub(ATTRIBUTES_MAX);
+        writer.warn(Warning::AttributeDropped, left_out as u64);
+        Ok(left_out as i64)
     }
 
     fn settle(
@@ -311,6 +320,7 @@ mod tests {
     use prost::Message as _;
 
     use super::*;
+    use crate::columns::TextColumn;
     use crate::decode::otlp::testing::{any, entry, int, string};
 
     /// Pushes one span's attributes; returns the columns that are not null, as text, and the map's keys.
@@ -319,10 +329,9 @@ mod tests {
         let mut facts = SpanFacts::default();
         let messages: Vec<_> = attributes.iter().map(otlp::KeyValue::encode_to_vec).collect();
         let messages: Vec<_> = messages.iter().map(Vec::as_slice).collect();
-        columns
-            .push_row(0, &messages, &mut map, &mut ValueWriter::default(), &mut facts)
-            .expect("encoded above");
-        map.end_row();
+        let (mut writer, mut types) = (ValueWriter::default(), TextColumn::default());
+        columns.push_row(0, &messages, &mut map, &mut writer, &mut facts).expect("encoded above");
+        writer.end_list_row(&mut map, &mut types);
         let filled = columns.finish(1).zip(PROMOTED_SPAN_KEYS).filter(|(array, _)| array.is_valid(0));
         let filled = filled.map(|(array, (_, name, kind))| match kind {
             PromotedType::Int => (name, array.as_primitive::<Int64Type>().value(0).to_string()),
@@ -351,7 +360,9 @@ mod tests {
             assert_eq!(role(key.as_bytes()), Some(Role::Today(at as u8)), "{key}");
         }
         for (key, column) in LEGACY_SPAN_KEYS {
-            let Some(Role::Older(at)) = role(key.as_bytes()) else { panic!("{key} is not found") };
+            let Some(Role::Older { column: at, .. }) = role(key.as_bytes()) else {
+                panic!("{key} is not found")
+            };
             assert_eq!(PROMOTED_SPAN_KEYS[usize::from(at)].1, column);
         }
         for key in ["", "h", "http.methoD", "http.request.methods", "component ", "x.y"] {
@@ -407,11 +418,15 @@ mod tests {
     }
 
     #[test]
-    fn of_repeated_keys_the_last_counts_and_all_stay() {
-        let repeated = [entry("http.route", string("a")), entry("http.route", string("b"))];
-        check(&repeated, &[("http_route", "b")], &["http.route", "http.route"]);
-        let mixed = [entry("http.route", string("a")), entry("http.route", int(1))];
-        check(&mixed, &[("http_route", "a")], &["http.route", "http.route"]);
+    fn of_repeated_keys_the_last_holds() {
+        let (text, other, number) =
+            (entry("http.route", string("a")), entry("http.route", string("b")), entry("http.route", int(1)));
+        check(&[text.clone(), other.clone()], &[("http_route", "b")], &[]);
+        check(&[text.clone(), number.clone()], &[], &["http.route"]);
+        check(&[text, number.clone(), other], &[("http_route", "b")], &["http.route"]);
+        check(&[number.clone(), number], &[], &["http.route"]);
+        let older = [entry("http.method", string("GET")), entry("http.method", string("PUT"))];
+        check(&older, &[("http_request_method", "PUT")], &["http.method"]);
     }
 
     #[test]
