@@ -55,6 +55,9 @@ const ATTRIBUTES = {
 // The exporters lose these in JSON, which has no such numbers.
 const NOT_FINITE = { 'double.nan': NaN, 'doubles.not_finite': [Infinity, -Infinity] };
 
+// The exporters write these as integers, and only JSON can hold such: in protobuf other numbers come out.
+const BEYOND_INT64 = { 'double.max': Number.MAX_VALUE, 'doubles.beyond': [2 ** 63, -1e19, 2 ** 64, 1e300] };
+
 // What a log record may hold beside.
 const OF_LOGS = {
   'bytes': new Uint8Array([0, 255]),
@@ -69,6 +72,10 @@ function integer(value) {
   return Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
 }
 
+function isInt64(value) {
+  return Number.isInteger(value) && value >= -(2 ** 63) && value < 2 ** 63;
+}
+
 function nanos([seconds, nanoseconds]) {
   return BigInt(seconds) * 1_000_000_000n + BigInt(nanoseconds);
 }
@@ -80,7 +87,7 @@ function double(value) {
 function typed(value) {
   if (value === null || value === undefined) return null;
   if (typeof value === 'boolean') return { b: value };
-  if (typeof value === 'number') return Number.isInteger(value) ? { i: integer(value) } : { d: double(value) };
+  if (typeof value === 'number') return isInt64(value) ? { i: integer(value) } : { d: double(value) };
   if (typeof value === 'string') return { s: value };
   if (value instanceof Uint8Array) return { y: Buffer.from(value).toString('base64') };
   if (Array.isArray(value)) return { '[': value.map(typed) };
@@ -397,7 +404,7 @@ async function main() {
   if (what === 'spans') {
     await sendUntilToldToStop(recorded, resource);
   } else {
-    const values = protocol === 'http/json' ? ATTRIBUTES : { ...ATTRIBUTES, ...NOT_FINITE };
+    const values = { ...ATTRIBUTES, ...(protocol === 'http/json' ? BEYOND_INT64 : NOT_FINITE) };
     const inSpan = await sendSpans(recorded, resource, values);
     await sendLogs(recorded, resource, values, inSpan);
     for (const temporality of ['CUMULATIVE', 'DELTA']) await sendMetrics(recorded, resource, temporality);

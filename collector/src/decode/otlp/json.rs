@@ -7,7 +7,7 @@
 //! What is accepted (OTLP specification, "JSON Protobuf Encoding", and the ProtoJSON format it builds on):
 //! keys are lowerCamelCase, others are unknown and ignored at every level; trace and span ids are hex;
 //! enums are numbers only; 64-bit integers are numbers or decimal strings and never pass through a double;
-//! doubles may be `"NaN"`, `"Infinity"`, `"-Infinity"` or numeric strings; bytes are base64 in either
+//! a number beyond 64 bits under `intValue` is the double that it is; doubles may be `"NaN"`, `"Infinity"`, `"-Infinity"` or numeric strings; bytes are base64 in either
 //! alphabet, padded or not; `null` leaves a field unset. Of a key given twice the last one holds (a list
 //! given twice is joined); of two members of a oneof likewise.
 //!
@@ -22,6 +22,7 @@ use serde::Deserializer as _;
 use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use thiserror::Error;
 
+use crate::protobuf::messages::otlp::DOUBLE_VALUE;
 use crate::protobuf::messages::{Field, FieldType, Message, wire_type};
 use crate::protobuf::validate::VALUE_DEPTH_MAX;
 
@@ -196,14 +197,24 @@ impl Slot<'_> {
         self.field.repeated && self.place == Place::Member
     }
 
+    /// The field that takes the value. JavaScript has no integers, and its exporter writes every whole number as
+    /// `intValue`, the only field of OTLP of this type, 1e300 too. Refusing that would refuse all around it.
+    fn field_for(&self, json: &scalar::Json<'_>) -> &'static Field {
+        match self.field.field_type {
+            FieldType::Int64 if json.is_number_beyond_int64() => &DOUBLE_VALUE,
+            _ => self.field,
+        }
+    }
+
     fn scalar<E: serde::de::Error>(self, json: scalar::Json<'_>) -> Result<(), E> {
         if self.wants_list() || matches!(self.field.field_type, FieldType::Message(_)) {
             return Err(E::invalid_type(json.unexpected(), &self));
         }
+        let field = self.field_for(&json);
         if self.place != Place::Packed {
-            self.wire.tag(self.field, self.field.field_type.wire_type());
+            self.wire.tag(field, field.field_type.wire_type());
         }
-        scalar::write(self.wire, self.field.field_type, &json)
+        scalar::write(self.wire, field.field_type, &json)
             .map_err(|fault| E::custom(format_args!("{}: {fault}", self.field.json_name)))?;
         self.wire.check_size()
     }

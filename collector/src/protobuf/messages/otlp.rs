@@ -7,7 +7,7 @@ use super::FieldType::{
     Bool, Bytes, Double, Enum, Fixed32, Fixed64, HexId, Int32, Int64, Message as Of, Sfixed64, Sint32, Text,
     Uint32, Uint64,
 };
-use super::{Message, many, one};
+use super::{Field, Message, many, one};
 
 // opentelemetry/proto/collector/*/v1
 
@@ -22,6 +22,8 @@ pub static EXPORT_METRICS: Message =
 
 // opentelemetry/proto/common/v1 and resource/v1
 
+pub static DOUBLE_VALUE: Field = one(4, "doubleValue", Double);
+
 static ANY_VALUE: Message = Message::new(
     "AnyValue",
     true,
@@ -29,7 +31,7 @@ static ANY_VALUE: Message = Message::new(
         one(1, "stringValue", Text),
         one(2, "boolValue", Bool),
         one(3, "intValue", Int64),
-        one(4, "doubleValue", Double),
+        DOUBLE_VALUE,
         one(5, "arrayValue", Of(&ARRAY_VALUE)),
         one(6, "kvlistValue", Of(&KEY_VALUE_LIST)),
         one(7, "bytesValue", Bytes),

@@ -23,6 +23,17 @@ pub(super) enum Json<'a> {
 }
 
 impl Json<'_> {
+    /// A number, not text, that no signed 64-bit integer is. All doubles of that size are whole.
+    pub(super) fn is_number_beyond_int64(&self) -> bool {
+        /// 2^63, the first above the largest.
+        const BEYOND: f64 = 9_223_372_036_854_775_808.0;
+        match self {
+            Json::Integer(value) => i64::try_from(*value).is_err(),
+            Json::Double(value) => !(-BEYOND..BEYOND).contains(value),
+            Json::Bool(_) | Json::Text(_) => false,
+        }
+    }
+
     pub(super) fn unexpected(&self) -> Unexpected<'_> {
         match self {
             Json::Bool(value) => Unexpected::Bool(*value),

@@ -212,6 +212,30 @@ fn of_a_key_given_twice_the_last_holds() {
 }
 
 #[test]
+fn a_number_beyond_64_bits_is_the_double_that_it_is() {
+    let cases = [
+        // JSON.stringify of 2 ** 63, -(2 ** 63) - 2048, 1e20, 2 ** 64 and 1e300.
+        ("9223372036854775808", 9_223_372_036_854_775_808.0),
+        ("-9223372036854777856", -9_223_372_036_854_777_856.0),
+        ("100000000000000000000", 1e20),
+        ("18446744073709551616", 18_446_744_073_709_551_616.0),
+        ("1e+300", 1e300),
+        ("-1e300", -1e300),
+    ];
+    for (json, want) in cases {
+        assert_eq!(value(&format!(r#"{{"intValue":{json}}}"#)), Ok(Some(Any::DoubleValue(want))), "{json}");
+        let bad = value(&format!(r#"{{"intValue":"{json}"}}"#));
+        assert!(bad.is_err_and(|error| error.to_string().contains("intValue")), "as text: {json}");
+    }
+    for (json, want) in [("9223372036854775807", i64::MAX), ("-9223372036854775808", i64::MIN)] {
+        assert_eq!(value(&format!(r#"{{"intValue":{json}}}"#)), Ok(Some(Any::IntValue(want))));
+    }
+    for bad in ["1.5", "1e17", "true", "1e999"] {
+        assert!(value(&format!(r#"{{"intValue":{bad}}}"#)).is_err(), "{bad}");
+    }
+}
+
+#[test]
 fn depth_is_bounded_at_the_named_limit() {
     let nested = |levels: usize, open: &str, close: &str| {
         let depth = levels - 1;
