@@ -91,6 +91,8 @@ pub enum Warning {
     ValueCut,
     /// A value was cut at the deepest level that is kept.
     ValueTooDeep,
+    /// A time beside the record's own is beyond 2^63 - 1 ns, the year 2262, and is stored as that.
+    TimeLowered,
     /// An event or link was left out because its span has more than are kept.
     EventDropped,
     LinkDropped,
@@ -101,7 +103,7 @@ pub enum Warning {
 }
 
 impl Warning {
-    pub const ALL: [Warning; 11] = [
+    pub const ALL: [Warning; 12] = [
         Warning::TextReplaced,
         Warning::IdDropped,
         Warning::ExemplarDropped,
@@ -109,6 +111,7 @@ impl Warning {
         Warning::AttributeDropped,
         Warning::ValueCut,
         Warning::ValueTooDeep,
+        Warning::TimeLowered,
         Warning::EventDropped,
         Warning::LinkDropped,
         Warning::OddEnd,
@@ -125,6 +128,7 @@ impl Warning {
             Warning::AttributeDropped => "attribute_dropped",
             Warning::ValueCut => "value_cut",
             Warning::ValueTooDeep => "value_too_deep",
+            Warning::TimeLowered => "time_lowered",
             Warning::EventDropped => "event_dropped",
             Warning::LinkDropped => "link_dropped",
             Warning::OddEnd => "odd_end",
@@ -142,6 +146,7 @@ impl Warning {
             Warning::AttributeDropped => "attributes beyond 128 of a record were left out",
             Warning::ValueCut => "keys, values or bodies were too long and were cut",
             Warning::ValueTooDeep => "values were cut below 32 levels",
+            Warning::TimeLowered => "times beyond the year 2262 were lowered to it",
             Warning::EventDropped => "events beyond 1024 of a span were left out",
             Warning::LinkDropped => "links beyond 1024 of a span were left out",
             Warning::OddEnd => "spans end before they start or 292 years later",

@@ -189,6 +189,8 @@ impl LogBuilder {
         writer: &mut ValueWriter,
     ) -> Result<(), WireError> {
         self.time.push(time.micros());
+        // Null when the sender set none.
+        let mut set = |unix_nano| (unix_nano != 0).then(|| writer.time(unix_nano));
         self.time_unix_nano.push_option(set(record.time_unix_nano));
         self.observed_time_unix_nano.push_option(set(record.observed_time_unix_nano));
         self.severity_number.push(record.severity_number);
@@ -231,11 +233,6 @@ impl LogBuilder {
         }
         Ok(())
     }
-}
-
-/// A time as the columns hold it: null when the sender set none.
-fn set(unix_nano: u64) -> Option<i64> {
-    (unix_nano != 0).then_some(unix_nano as i64)
 }
 
 #[cfg(test)]

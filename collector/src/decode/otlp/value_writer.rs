@@ -215,6 +215,14 @@ impl ValueWriter {
         self.warnings
     }
 
+    /// A time as columns hold it: the latest there is where it is later.
+    #[inline]
+    pub fn time(&mut self, unix_nano: u64) -> i64 {
+        let time = i64::try_from(unix_nano);
+        self.warnings.add(Warning::TimeLowered, u64::from(time.is_err()));
+        time.unwrap_or(i64::MAX)
+    }
+
     /// Warns of what its caller did.
     #[inline]
     pub fn warn(&mut self, warning: Warning, times: u64) {

@@ -66,7 +66,7 @@ impl ExemplarsColumn {
             context.writer.warn(Warning::ExemplarDropped, 1);
             return Ok(());
         };
-        self.time_unix_nano.push(time as i64);
+        self.time_unix_nano.push(context.writer.time(time));
         self.value.push(number.as_double());
         self.value_int.push_option(number.as_int());
         push_id::<TRACE_ID_BYTES>(&mut self.trace_id, trace_id, &mut context.writer);

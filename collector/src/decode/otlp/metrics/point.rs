@@ -163,7 +163,7 @@ impl PointColumns {
         self.time.push(time.micros());
         self.time_unix_nano.push(time.0);
         let start = point.start_unix_nano;
-        self.start_time_unix_nano.push_option((start != 0).then_some(start as i64));
+        self.start_time_unix_nano.push_option((start != 0).then(|| context.writer.time(start)));
         self.flags.push(i64::from(point.flags));
         for entry in &point.attributes {
             context.writer.push_sent(&mut self.attributes, *entry)?;

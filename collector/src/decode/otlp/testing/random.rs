@@ -86,6 +86,11 @@ impl Random {
         NOW + self.next() % 1_000_000_000
     }
 
+    /// A time that columns can hold.
+    fn any_time(&mut self) -> u64 {
+        self.next() >> 1
+    }
+
     fn value(&mut self, depth: usize) -> AnyValue {
         match self.below(if depth < 4 { 9 } else { 7 }) {
             0 => AnyValue { value: None },
@@ -158,7 +163,7 @@ impl Random {
             attributes: self.span_attributes(),
             dropped_attributes_count: self.u32(),
             events: self.several(3, |random| Event {
-                time_unix_nano: random.next(),
+                time_unix_nano: random.any_time(),
                 name: random.text(),
                 attributes: random.attributes(),
                 dropped_attributes_count: random.u32(),
@@ -198,7 +203,7 @@ impl Random {
         let values = [exemplar::Value::AsDouble(self.double()), exemplar::Value::AsInt(self.int())];
         Exemplar {
             filtered_attributes: self.attributes(),
-            time_unix_nano: self.next(),
+            time_unix_nano: self.any_time(),
             span_id: self.id(8),
             trace_id: self.id(16),
             value: Some(self.one_of(&values)),
@@ -211,7 +216,7 @@ impl Random {
         let value = self.maybe(|random| random.one_of(&values));
         NumberDataPoint {
             attributes: self.attributes(),
-            start_time_unix_nano: self.next(),
+            start_time_unix_nano: self.any_time(),
             time_unix_nano: self.time(),
             exemplars: self.several(2, Random::exemplar),
             // Without a value the flag must say so.
@@ -230,7 +235,7 @@ impl Random {
         let count = counts.iter().sum();
         HistogramDataPoint {
             attributes: self.attributes(),
-            start_time_unix_nano: self.next(),
+            start_time_unix_nano: self.any_time(),
             time_unix_nano: self.time(),
             count,
             sum: self.maybe(Random::double).filter(|sum| count != 0 || *sum == 0.0),
@@ -256,7 +261,7 @@ impl Random {
         let count = zero_count + buckets.sum::<u64>();
         ExponentialHistogramDataPoint {
             attributes: self.attributes(),
-            start_time_unix_nano: self.next(),
+            start_time_unix_nano: self.any_time(),
             time_unix_nano: self.time(),
             count,
             sum: self.maybe(Random::double).filter(|sum| count != 0 || *sum == 0.0),
@@ -275,7 +280,7 @@ impl Random {
     pub(in crate::decode) fn summary(&mut self) -> SummaryDataPoint {
         SummaryDataPoint {
             attributes: self.attributes(),
-            start_time_unix_nano: self.next(),
+            start_time_unix_nano: self.any_time(),
             time_unix_nano: self.time(),
             count: self.next() >> 1,
             sum: self.plain_double(),

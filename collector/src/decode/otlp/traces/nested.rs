@@ -53,7 +53,7 @@ impl EventsColumn {
                 _ => {}
             }
         }
-        self.time_unix_nano.push(time as i64);
+        self.time_unix_nano.push(writer.time(time));
         writer.push_text(&mut self.name, name);
         writer.end_list_row(&mut self.attributes, &mut self.attribute_types);
         self.dropped_attributes.push(i64::from(dropped) + i64::from(left_out));

@@ -158,6 +158,18 @@ fn lists_and_maps_end_with_the_element_that_fills_them() {
 }
 
 #[test]
+fn a_time_that_no_column_can_hold_is_the_latest_there_is() {
+    let latest = i64::MAX as u64;
+    for (unix_nano, want, lowered) in
+        [(latest, i64::MAX, 0), (latest + 1, i64::MAX, 1), (u64::MAX, i64::MAX, 1)]
+    {
+        let mut writer = ValueWriter::default();
+        assert_eq!(writer.time(unix_nano), want);
+        assert_eq!(writer.warnings().count(Warning::TimeLowered), lowered);
+    }
+}
+
+#[test]
 fn a_body_may_be_longer_than_an_attribute() {
     for (bytes, kept) in [(BODY_BYTES_MAX, BODY_BYTES_MAX), (BODY_BYTES_MAX + 1, BODY_BYTES_MAX)] {
         let text = vec![b'x'; bytes];
