@@ -11,9 +11,10 @@
 use crate::protobuf::messages::{FieldType, Message, Step, wire_type};
 use crate::protobuf::wire::{Fields, Value, WireError, packed_fixed64, packed_varints};
 
-/// How deep attribute values may hold values: a plain value is level 1. Decoders keep fewer levels and warn of what
-/// is below; a payload with more than this is no telemetry, and most readers of protobuf would refuse it (prost and
-/// those of C++ and Java stop at 100 messages, which are 33 to 50 values). Reading JSON recurses once a level.
+/// How deep attribute values may hold values: a plain value is level 1. Decoders of OTLP keep fewer levels and warn of
+/// what is below; a payload with more than this is no telemetry, and most readers of protobuf would refuse it (prost and
+/// those of C++ and Java stop at 100 messages, which are 33 to 50 values). Reading JSON, and writing what a proxy's log
+/// entry holds, recurse once a level.
 pub const VALUE_DEPTH_MAX: usize = 100;
 
 /// Proves that `payload` is a well-formed `message`: every known field has its declared wire type, every

@@ -23,7 +23,7 @@ use serde_json::json;
 
 use super::*;
 use crate::protobuf::messages::envoy::STREAM_ACCESS_LOGS_MESSAGE;
-use crate::protobuf::validate::validate;
+use crate::protobuf::validate::{VALUE_DEPTH_MAX, validate};
 use crate::tally::RejectReason;
 
 const START_SECONDS: i64 = 1_795_417_200;

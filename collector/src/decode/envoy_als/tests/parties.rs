@@ -137,6 +137,26 @@ fn what_has_no_column_is_kept_in_the_attributes() {
 }
 
 #[test]
+fn metadata_is_written_as_deep_as_it_may_nest() {
+    let of_depth = |levels: usize| {
+        let plain = Value { kind: Some(value::Kind::BoolValue(true)) };
+        let list = |inner| Value { kind: Some(value::Kind::ListValue(ListValue { values: vec![inner] })) };
+        let deep = object(&[("deep", (1..levels).fold(plain, |inner, _| list(inner)))]);
+        let filter_metadata = HashMap::from([("x".to_owned(), deep)]);
+        let metadata = Some(core::Metadata { filter_metadata, ..Default::default() });
+        message(vec![http(log::AccessLogCommon { metadata, ..common() })])
+    };
+    let attributes = row(&of_depth(VALUE_DEPTH_MAX)).attributes();
+    let mut deepest = &attributes["metadata.x"]["deep"];
+    for _ in 1..VALUE_DEPTH_MAX {
+        deepest = &deepest[0];
+    }
+    assert_eq!(deepest, &json!(true));
+    let deeper = of_depth(VALUE_DEPTH_MAX + 1).encode_to_vec();
+    assert_eq!(validate(&deeper, &STREAM_ACCESS_LOGS_MESSAGE), Err(WireError::TooDeep(VALUE_DEPTH_MAX)));
+}
+
+#[test]
 fn tls_properties_name_both_ends() {
     let certificate = |uri: &str| {
         let san = log::tls_properties::certificate_properties::subject_alt_name::San::Uri(uri.into());
