@@ -13,7 +13,7 @@ use meshlake_schema::{Table, TableBatch, UnixNanos};
 
 use crate::columns::attributes::AttributesColumn;
 use crate::columns::{DictionaryColumn, NumberColumn, TextColumn};
-use crate::decode::otlp::any_value::{AnyValue, KeyValue, repeated};
+use crate::decode::otlp::any_value::{AnyValue, repeated};
 use crate::decode::otlp::limits::BODY_BYTES_MAX;
 use crate::decode::otlp::resource::{OriginColumns, Resource, Scope};
 use crate::decode::otlp::value_writer::ValueWriter;
@@ -202,7 +202,7 @@ impl LogBuilder {
         self.flags.push(i64::from(record.flags));
         let mut left_out = 0;
         for message in &record.attributes {
-            left_out += writer.push_sent(&mut self.attributes, KeyValue::read(message)?)?;
+            left_out += writer.push_sent(&mut self.attributes, message)?;
         }
         writer.end_row(&mut self.attributes, &mut self.attribute_types);
         self.dropped_attributes.push(i64::from(record.dropped_attributes) + i64::from(left_out));

@@ -53,7 +53,7 @@ impl Resource {
         let mut attributes = Vec::new();
         for field in Fields::new(message) {
             match field? {
-                (1, value) => attributes.push(writer.bounded(KeyValue::read(value.bytes(1)?)?)),
+                (1, value) => attributes.push(writer.read(value.bytes(1)?)?),
                 (2, value) => resource.dropped_attributes = value.varint(2)? as u32,
                 _ => {}
             }
@@ -111,7 +111,7 @@ impl Scope {
             match field? {
                 (1, value) => scope.name = non_empty(value.bytes(1)?, writer),
                 (2, value) => scope.version = non_empty(value.bytes(2)?, writer),
-                (3, value) => attributes.push(writer.bounded(KeyValue::read(value.bytes(3)?)?)),
+                (3, value) => attributes.push(writer.read(value.bytes(3)?)?),
                 (4, value) => scope.dropped_attributes = value.varint(4)? as u32,
                 _ => {}
             }

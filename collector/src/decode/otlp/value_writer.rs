@@ -37,28 +37,37 @@ pub struct ValueWriter {
 }
 
 impl ValueWriter {
-    /// Adds an attribute as it is sent to the row that is being built in `column`: cut to what is kept, or not at
-    /// all when the row is full. Returns how many were left out, none or one.
+    /// Adds an attribute, as its message lies in the payload, to the row that is being built in `column`: cut to what
+    /// is kept, or not at all when the row is full. Returns how many were left out, none or one.
     ///
     /// # Errors
-    /// A nested value that cannot be read.
+    /// Bytes that are no such message.
     #[inline]
-    pub fn push_sent(
-        &mut self,
-        column: &mut AttributesColumn,
-        entry: KeyValue<'_>,
-    ) -> Result<u32, WireError> {
+    pub fn push_sent(&mut self, column: &mut AttributesColumn, message: &[u8]) -> Result<u32, WireError> {
         if column.open_entries() >= ATTRIBUTES_MAX {
             self.warn(Warning::AttributeDropped, 1);
             return Ok(1);
         }
-        let entry = self.bounded(entry);
+        let entry = self.read(message)?;
         self.push_entry(column, entry)?;
         Ok(0)
     }
 
-    /// An attribute as it is kept: key and value cut, with a warning. Lists and maps are cut when they are written.
+    /// Reads an attribute as it is kept.
+    ///
+    /// # Errors
+    /// Bytes that are no such message.
     #[inline]
+    pub fn read<'a>(&mut self, message: &'a [u8]) -> Result<KeyValue<'a>, WireError> {
+        let entry = KeyValue::read(message)?;
+        // In a message as short as a key may be, nothing is too long; nearly all are.
+        if message.len() <= KEY_BYTES_MAX {
+            return Ok(entry);
+        }
+        Ok(self.bounded(entry))
+    }
+
+    /// An attribute as it is kept: key and value cut, with a warning. Lists and maps are cut when they are written.
     pub fn bounded<'a>(&mut self, entry: KeyValue<'a>) -> KeyValue<'a> {
         let value_bytes = match entry.value {
             AnyValue::String(bytes) | AnyValue::Bytes(bytes) => bytes.len(),
@@ -67,11 +76,6 @@ impl ValueWriter {
         if entry.key.len() <= KEY_BYTES_MAX && value_bytes <= VALUE_BYTES_MAX {
             return entry;
         }
-        self.cut(entry)
-    }
-
-    #[cold]
-    fn cut<'a>(&mut self, entry: KeyValue<'a>) -> KeyValue<'a> {
         self.warn(Warning::ValueCut, 1);
         let value = match entry.value {
             AnyValue::String(text) => AnyValue::String(cut_text(text, VALUE_BYTES_MAX)),

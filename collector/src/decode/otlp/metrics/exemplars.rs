@@ -8,7 +8,6 @@ use super::{Number, PointContext};
 use crate::columns::attributes::AttributesColumn;
 use crate::columns::rows::ListEnds;
 use crate::columns::{NumberColumn, TextColumn};
-use crate::decode::otlp::any_value::KeyValue;
 use crate::decode::otlp::{SPAN_ID_BYTES, TRACE_ID_BYTES, push_id};
 use crate::protobuf::wire::{Fields, WireError};
 use crate::tally::Warning;
@@ -73,7 +72,7 @@ impl ExemplarsColumn {
         push_id::<SPAN_ID_BYTES>(&mut self.span_id, span_id, &mut context.writer);
         for field in Fields::new(message) {
             if let (7, value) = field? {
-                context.writer.push_sent(&mut self.attributes, KeyValue::read(value.bytes(7)?)?)?;
+                context.writer.push_sent(&mut self.attributes, value.bytes(7)?)?;
             }
         }
         context.writer.end_list_row(&mut self.attributes, &mut self.attribute_types);

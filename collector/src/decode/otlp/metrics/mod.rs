@@ -20,7 +20,7 @@ pub use summaries::SummaryBuilder;
 
 use meshlake_schema::TableBatch;
 
-use crate::decode::otlp::any_value::{KeyValue, repeated};
+use crate::decode::otlp::any_value::repeated;
 use crate::decode::otlp::resource::{Resource, Scope, non_empty};
 use crate::decode::otlp::value_writer::ValueWriter;
 use crate::protobuf::wire::{Fields, WireError};
@@ -226,7 +226,7 @@ impl Metric {
                 (9, value) => data = Some((Shape::Histogram, value.bytes(9)?)),
                 (10, value) => data = Some((Shape::ExpHistogram, value.bytes(10)?)),
                 (11, value) => data = Some((Shape::Summary, value.bytes(11)?)),
-                (12, value) => metadata.push(writer.bounded(KeyValue::read(value.bytes(12)?)?)),
+                (12, value) => metadata.push(writer.read(value.bytes(12)?)?),
                 _ => {}
             }
         }

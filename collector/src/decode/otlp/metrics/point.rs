@@ -11,9 +11,10 @@ use super::{Metric, PointContext};
 use crate::columns::attributes::AttributesColumn;
 use crate::columns::{DictionaryColumn, NumberColumn};
 use crate::decode::otlp::any_value::KeyValue;
+use crate::decode::otlp::limits::ATTRIBUTES_MAX;
 use crate::decode::otlp::resource::{OriginColumns, Resource, Scope};
 use crate::protobuf::wire::{Value, WireError, packed_fixed64};
-use crate::tally::{Arrival, RejectReason};
+use crate::tally::{Arrival, RejectReason, Warning};
 
 /// The fields that points of every shape have, under whatever number.
 #[derive(Debug, Default)]
@@ -165,9 +166,12 @@ impl PointColumns {
         let start = point.start_unix_nano;
         self.start_time_unix_nano.push_option((start != 0).then(|| context.writer.time(start)));
         self.flags.push(i64::from(point.flags));
-        for entry in &point.attributes {
-            context.writer.push_sent(&mut self.attributes, *entry)?;
+        for entry in point.attributes.iter().take(ATTRIBUTES_MAX) {
+            let entry = context.writer.bounded(*entry);
+            context.writer.push_entry(&mut self.attributes, entry)?;
         }
+        let left_out = point.attributes.len().saturating_sub(ATTRIBUTES_MAX);
+        context.writer.warn(Warning::AttributeDropped, left_out as u64);
         context.writer.end_row(&mut self.attributes, &mut self.attribute_types);
         self.series_id.push(context.series.series_id(&mut point.attributes)?);
         if has_exemplars {

@@ -7,7 +7,6 @@ use meshlake_schema::Kind;
 use crate::columns::attributes::AttributesColumn;
 use crate::columns::rows::ListEnds;
 use crate::columns::{NumberColumn, TextColumn};
-use crate::decode::otlp::any_value::KeyValue;
 use crate::decode::otlp::limits::{EVENTS_MAX, LINKS_MAX};
 use crate::decode::otlp::value_writer::ValueWriter;
 use crate::protobuf::wire::{Fields, WireError};
@@ -47,7 +46,7 @@ impl EventsColumn {
                 (1, value) => time = value.fixed64(1)?,
                 (2, value) => name = value.bytes(2)?,
                 (3, value) => {
-                    left_out += writer.push_sent(&mut self.attributes, KeyValue::read(value.bytes(3)?)?)?;
+                    left_out += writer.push_sent(&mut self.attributes, value.bytes(3)?)?;
                 }
                 (4, value) => dropped = value.varint(4)? as u32,
                 _ => {}
@@ -119,7 +118,7 @@ impl LinksColumn {
                 (2, value) => span_id = value.bytes(2)?,
                 (3, value) => trace_state = value.bytes(3)?,
                 (4, value) => {
-                    left_out += writer.push_sent(&mut self.attributes, KeyValue::read(value.bytes(4)?)?)?;
+                    left_out += writer.push_sent(&mut self.attributes, value.bytes(4)?)?;
                 }
                 (5, value) => dropped = value.varint(5)? as u32,
                 (6, value) => flags = value.fixed32(6)?,

@@ -195,15 +195,16 @@ impl PromotedColumns {
         let mut claims = [Claim::default(); COLUMN_COUNT];
         let mut claimed = 0u32;
         for message in attributes.iter().take(ATTRIBUTES_MAX) {
-            let entry = writer.bounded(KeyValue::read(message)?);
+            let entry = writer.read(message)?;
             match role(entry.key) {
                 None => {}
                 Some(Role::Today(column)) => {
                     claimed |= 1 << column;
                     let claim = &mut claims[usize::from(column)];
                     // Of a key that comes again the last value holds; the map sees to those that are in it.
-                    let before = claim.today.take();
-                    writer.warn(Warning::AttributeRepeated, u64::from(before.is_some()));
+                    if claim.today.take().is_some() {
+                        writer.warn(Warning::AttributeRepeated, 1);
+                    }
                     if fits(entry.value, PROMOTED_SPAN_KEYS[usize::from(column)].2) {
                         claim.today = Some(entry.value);
                         continue;

@@ -108,22 +108,27 @@ fn values_below_the_deepest_level_are_null() {
 
 #[test]
 fn keys_and_values_are_cut_at_their_limits() {
-    let entry = |key_bytes: usize, value| (vec![b'k'; key_bytes], value);
+    let sent = |key_bytes: usize, value| (vec![b'k'; key_bytes], value);
     let text = vec![b'v'; VALUE_BYTES_MAX + 1];
     let cases = [
-        (entry(KEY_BYTES_MAX, AnyValue::Int(1)), None),
-        (entry(KEY_BYTES_MAX + 1, AnyValue::Int(1)), Some((KEY_BYTES_MAX, AnyValue::Int(1)))),
-        (entry(1, AnyValue::String(&text[1..])), None),
-        (entry(1, AnyValue::String(&text)), Some((1, AnyValue::String(&text[1..])))),
-        (entry(1, AnyValue::Bytes(&text[1..])), None),
-        (entry(1, AnyValue::Bytes(&text)), Some((1, AnyValue::Bytes(&text[1..])))),
-        (entry(1000, AnyValue::Bytes(&text)), Some((KEY_BYTES_MAX, AnyValue::Bytes(&text[1..])))),
+        (sent(KEY_BYTES_MAX, AnyValue::Int(1)), None),
+        (sent(KEY_BYTES_MAX + 1, AnyValue::Int(1)), Some((KEY_BYTES_MAX, AnyValue::Int(1)))),
+        (sent(1, AnyValue::String(&text[1..])), None),
+        (sent(1, AnyValue::String(&text)), Some((1, AnyValue::String(&text[1..])))),
+        (sent(1, AnyValue::Bytes(&text[1..])), None),
+        (sent(1, AnyValue::Bytes(&text)), Some((1, AnyValue::Bytes(&text[1..])))),
+        (sent(1000, AnyValue::Bytes(&text)), Some((KEY_BYTES_MAX, AnyValue::Bytes(&text[1..])))),
     ];
     for ((key, value), cut) in cases {
+        let any = match value {
+            AnyValue::String(text) => any(Otlp::StringValue(String::from_utf8_lossy(text).into_owned())),
+            AnyValue::Bytes(bytes) => any(Otlp::BytesValue(bytes.to_vec())),
+            _ => any(Otlp::IntValue(1)),
+        };
+        let message = entry(&String::from_utf8_lossy(&key), any).encode_to_vec();
         let mut writer = ValueWriter::default();
-        let bounded = writer.bounded(KeyValue { key: &key, value });
         let (key_bytes, want) = cut.unwrap_or((key.len(), value));
-        assert_eq!(bounded, KeyValue { key: &key[..key_bytes], value: want });
+        assert_eq!(writer.read(&message), Ok(KeyValue { key: &key[..key_bytes], value: want }));
         assert_eq!(writer.warnings().count(Warning::ValueCut), u64::from(cut.is_some()), "one an attribute");
     }
 }
@@ -193,8 +198,8 @@ fn of_a_key_that_comes_again_the_last_stays_with_its_type() {
         ("b", AnyValue::String(b"x")),
     ];
     for (key, value) in values {
-        let pushed = writer.push_sent(&mut column, KeyValue { key: key.as_bytes(), value });
-        assert_eq!(pushed, Ok(0));
+        let pushed = writer.push_entry(&mut column, KeyValue { key: key.as_bytes(), value });
+        assert_eq!(pushed, Ok(()));
     }
     writer.end_list_row(&mut column, &mut types);
     assert_eq!(types.finish().as_string::<i32>().value(0), "bds");
@@ -211,8 +216,8 @@ fn a_full_row_takes_no_more_attributes() {
     let keys: Vec<String> = (0..=ATTRIBUTES_MAX).map(|number| format!("key {number}")).collect();
     for row in 0..2 {
         for (at, key) in keys.iter().enumerate() {
-            let entry = KeyValue { key: key.as_bytes(), value: AnyValue::Unset };
-            let left_out = writer.push_sent(&mut column, entry);
+            let message = otlp::KeyValue { key: key.clone(), ..otlp::KeyValue::default() }.encode_to_vec();
+            let left_out = writer.push_sent(&mut column, &message);
             assert_eq!(left_out, Ok(u32::from(at == ATTRIBUTES_MAX)), "row {row}, {key}");
         }
         writer.end_list_row(&mut column, &mut types);
