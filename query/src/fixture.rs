@@ -237,6 +237,23 @@ impl SnapshotBuilder {
         self
     }
 
+    /// Adds a Parquet file as it is, of any time and one row or more.
+    pub async fn kept_file(mut self, table: Table, bytes: Vec<u8>) -> Self {
+        let files = &mut self.tables[usize::from(table.id())].files;
+        let path = Path::from(format!("tables/{}/{}.parquet", table.name(), files.len()));
+        Arc::make_mut(files).push(DataFile {
+            path: path.clone(),
+            size_bytes: bytes.len() as u64,
+            rows: 1,
+            date_days: 0,
+            time_min_micros: i64::MIN,
+            time_max_micros: i64::MAX,
+            is_in_traces: false,
+        });
+        self.store.put(&path, bytes.into()).await.expect("memory takes every file");
+        self
+    }
+
     /// Adds a file to the list that does not exist: a query that opens it fails.
     pub fn unreadable_file(mut self, table: Table, nanos: i64) -> Self {
         let micros = UnixNanos(nanos).micros();

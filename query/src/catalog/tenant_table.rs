@@ -149,8 +149,8 @@ impl TableProvider for TenantTable {
         Ok(filters.iter().map(pushed).collect())
     }
 
-    /// A scan of all rows of the tenant that may pass `filters`, and do pass those on attributes. `limit` is left to the nodes above, because
-    /// the tenant filter must come first.
+    /// A scan of all rows of the tenant that may pass `filters`, and do pass those on attributes. `limit` is left
+    /// to the nodes above, because the tenant filter must come first.
     async fn scan(
         &self,
         session: &dyn Session,

@@ -348,6 +348,21 @@ mod tests {
         assert_eq!(iso_time(-1), Some("1969-12-31T23:59:59.999999Z".into()));
     }
 
+    /// Ids that are new in every row have small pages; those that repeat need the large ones to compress.
+    #[test]
+    fn ids_that_are_new_in_every_row_have_small_pages() {
+        let page_bytes = |table: Table, column: &'static str| {
+            let schema = ArrowSchemaConverter::new().convert(table.schema()).expect("plain types");
+            let origin = Origin { collector_id: 1, lsn_first: 1, lsn_last: 1 };
+            let properties = properties(table, &schema, origin).expect("the sort key's columns exist");
+            properties.column_data_page_size_limit(&ColumnPath::from(column))
+        };
+        assert_eq!(page_bytes(Table::Spans, "span_id"), 65_536);
+        assert_eq!(page_bytes(Table::Traces, "trace_id"), 65_536);
+        assert_eq!(page_bytes(Table::Spans, "parent_span_id"), 1_048_576);
+        assert_eq!(page_bytes(Table::Spans, "trace_id"), 1_048_576);
+    }
+
     #[test]
     fn bloom_columns_exist() {
         for table in Table::ALL {

@@ -91,3 +91,41 @@ async fn a_searched_scan_is_pruned_and_ordered_as_any_other() {
         }
     }
 }
+
+/// Files that the first release wrote, in which row `n` is of the tenant `tenant n` and has the id `trace_id n` and
+/// attributes of keys `key 10 * n` and on.
+#[tokio::test]
+async fn old_files_are_searched_as_any_other() {
+    let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../tests/data/format-1/data/tables/spans/date=2026-11-23");
+    let mut builder = SnapshotBuilder::new();
+    for entry in std::fs::read_dir(&directory).expect("the directory is kept") {
+        let bytes = std::fs::read(entry.expect("the directory is kept").path()).expect("the file is kept");
+        builder = builder.kept_file(Table::Spans, bytes).await;
+    }
+    let engine = builder.engine();
+    let found = async |tenant: &str, filter: &str| {
+        let answer =
+            engine.sql(tenant, &format!("SELECT * FROM spans WHERE {filter}")).await.expect("a plan");
+        let batches: Vec<RecordBatch> = answer.stream.try_collect().await.expect("whole files");
+        let count: usize = batches.iter().map(RecordBatch::num_rows).sum();
+        (count, pretty_format_batches(&batches).expect("all types are printed").to_string())
+    };
+    let mut counts = [0; 2];
+    for n in 0..6 {
+        let tenant = format!("tenant {n}");
+        for (i, (column, value)) in [
+            ("trace_id".to_owned(), format!("trace_id {n}")),
+            (format!("attributes['key {}']", 10 * n), format!("value {}", 10 * n)),
+        ]
+        .iter()
+        .enumerate()
+        {
+            let ours = found(&tenant, &format!("{column} = '{value}'")).await;
+            assert_eq!(ours, found(&tenant, &format!("{column} || '' = '{value}'")).await, "{column}");
+            assert_eq!(found("another", &format!("{column} = '{value}'")).await.0, 0);
+            counts[i] += ours.0;
+        }
+    }
+    assert!(counts.iter().all(|count| *count > 0), "{counts:?}");
+}
