@@ -210,7 +210,7 @@ impl Server {
         let collector = Collector::start(&config.collector, listeners, store.writer(), clock.clone(), stored)
             .context("start the collector")?;
         let status = store.status();
-        collector.refuse_without(move || room_in(&status));
+        collector.refuse_without(move |bytes_to_come| room_in(&status, bytes_to_come));
 
         let engine = Engine::new(store.reader(), engine_config(config)?, clock)?;
         let ledger = collector.ledger().clone();
@@ -294,11 +294,11 @@ pub fn store_config(config: &Config) -> Result<StoreConfig> {
 }
 
 /// The disk first: while it is full, the buffer may be full for no other reason.
-fn room_in(status: &StoreStatus) -> Result<(), NoRoom> {
+fn room_in(status: &StoreStatus, bytes_to_come: usize) -> Result<(), NoRoom> {
     if !status.has_room() {
         return Err(NoRoom::Disk);
     }
-    if status.is_over_budget() {
+    if status.is_over_budget(bytes_to_come) {
         return Err(NoRoom::Buffer { flush_time: status.flush_time() });
     }
     Ok(())

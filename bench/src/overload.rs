@@ -7,11 +7,12 @@
 //! Limit: no more is offered than the generator can send. The page tells what was really offered.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use bytes::Bytes;
 use clap::Args;
 
@@ -63,7 +64,7 @@ struct Offered {
 /// Overloads a fresh server by each protocol and writes the page.
 ///
 /// # Errors
-/// When there are no control groups, the server cannot be started or stopped, or the kernel kills it.
+/// When there are no control groups, or the server cannot be started, asked or stopped.
 pub async fn page(
     place: &Place,
     args: &OverloadArgs,
@@ -76,7 +77,7 @@ pub async fn page(
         let shape = Shape { protocol: *protocol, ..shape.clone() };
         let (row, counted) = overload(place, args, sending, &shape).await?;
         rows.push(row);
-        answers.push_str(&format!("\n{}: {counted}\n", protocol.name()));
+        answers.push_str(&format!("\n{}: {counted}.\n", protocol.name()));
     }
     let columns = [
         "protocol",
@@ -89,14 +90,16 @@ pub async fn page(
         "failed",
         "acknowledged of admitted",
         "records/s",
+        "killed",
         "accepted by the ledger : acknowledged",
         "peak RSS MiB",
         "budgets MiB",
     ];
     Ok(format!(
         "# Overload\n\n\
-         The server is alone in a memory cgroup of {} MiB, where the kernel killed nothing, and has its defaults, but stores\n\
-         repeats. Admitted is what was not refused; the budgets are those of requests in flight and of rows not in files.\n\n\
+         The server is alone in a memory cgroup of {} MiB, at which the kernel kills it, and has its defaults, but stores\n\
+         repeats. Admitted is what was not refused: failures count, also of connections that were reset before the server read\n\
+         a request. The budgets are those of requests in flight and of rows not in files.\n\n\
          {}Load: {BODIES} requests of {} {}s in turn, {}; {} in flight at most, over {} connections of gRPC or one of HTTP/1.1\n\
          each.\n\n{}{answers}",
         args.memory_mib,
@@ -131,17 +134,10 @@ async fn overload(
     let sending = Sending { address, connections: args.shared, in_flight: args.senders };
     let time = Duration::from_secs(args.seconds);
     let offered = offer(&sending, shape, bodies, takes * args.factor, time).await?;
-    let kills = cgroup.kills()?;
-    if kills > 0 {
-        bail!("{}: the kernel has killed {kills} at {} MiB", shape.protocol.name(), args.memory_mib);
-    }
-    let metrics = server.metrics().await?;
-    let (accepted, _) = server.ledger(shape.signal.name()).await?;
-    let seconds = time.as_secs_f64();
+    let (kills, seconds) = (cgroup.kills()?, time.as_secs_f64());
     let requests = offered.acked + offered.refused + offered.failed;
     let of_admitted = offered.acked as f64 / (offered.acked + offered.failed).max(1) as f64;
-    let budgets = metrics.value("meshlake_in_flight_bytes_max") + metrics.value("meshlake_buffer_bytes_max");
-    let row = vec![
+    let mut row = vec![
         shape.protocol.name().to_owned(),
         args.seconds.to_string(),
         format!("{takes:.0}"),
@@ -152,20 +148,30 @@ async fn overload(
         offered.failed.to_string(),
         format!("{:.2} %", of_admitted * 100.0),
         format!("{:.0}", offered.records as f64 / seconds),
-        format!("{accepted} : {}", usual.accepted + offered.records),
-        format!("{:.0}", process::peak_memory(server.pid())? as f64 / MEBIBYTE),
-        format!("{:.0}", budgets / MEBIBYTE),
+        kills.to_string(),
     ];
-    let listed = |counts: Vec<String>| if counts.is_empty() { "none".to_owned() } else { counts.join(", ") };
-    // The usual load included.
-    let statuses = metrics.by_label("meshlake_requests_total", "status");
-    let counted = format!(
-        "answers as the server counts them: {}; failures as the senders saw them: {}.",
-        listed(statuses.iter().map(|(status, count)| format!("{status} {count}")).collect()),
-        listed(offered.reasons.iter().map(|(why, count)| format!("{count} {why}")).collect()),
-    );
+    let failures = format!("failures as the senders saw them: {}", listed(&offered.reasons));
+    if kills > 0 {
+        // Nobody is left to ask.
+        row.extend(["-"; 3].map(str::to_owned));
+        return Ok((row, failures));
+    }
+    let metrics = server.metrics().await?;
+    let (accepted, _) = server.ledger(shape.signal.name()).await?;
+    let budgets = metrics.value("meshlake_in_flight_bytes_max") + metrics.value("meshlake_buffer_bytes_max");
+    row.push(format!("{accepted} : {}", usual.accepted + offered.records));
+    row.push(format!("{:.0}", process::peak_memory(server.pid())? as f64 / MEBIBYTE));
+    row.push(format!("{:.0}", budgets / MEBIBYTE));
     server.stop().await?;
-    Ok((row, counted))
+    // The usual load included.
+    let mut statuses = metrics.by_label("meshlake_requests_total", "status");
+    statuses.insert("connections refused".to_owned(), metrics.value("meshlake_connections_refused_total"));
+    Ok((row, format!("answers as the server counts them: {}; {failures}", listed(&statuses))))
+}
+
+fn listed<N: Display>(counts: &BTreeMap<String, N>) -> String {
+    let counts: Vec<_> = counts.iter().map(|(what, count)| format!("{count} {what}")).collect();
+    if counts.is_empty() { "none".to_owned() } else { counts.join(", ") }
 }
 
 /// Sends the bodies in turn at a rate, whatever becomes of them, as far as senders are free.

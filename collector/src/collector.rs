@@ -129,9 +129,10 @@ impl Collector {
         receivers.connections_max.store(config.connections_max.into(), Ordering::Relaxed);
     }
 
-    /// Refuses requests, with a delay after which to come back, whenever `room` says that there is none. It
-    /// is asked once per request and must be quick. Only the first call counts.
-    pub fn refuse_without(&self, room: impl Fn() -> Result<(), NoRoom> + Send + Sync + 'static) {
+    /// Refuses requests, with a delay after which to come back, whenever `room` says that there is none beside the
+    /// bytes of requests in flight, which become rows. It is asked once per request and must be quick. Only the
+    /// first call counts.
+    pub fn refuse_without(&self, room: impl Fn(usize) -> Result<(), NoRoom> + Send + Sync + 'static) {
         let _ = self.receivers.room.set(Box::new(room));
     }
 

@@ -52,7 +52,7 @@ pub enum NoRoom {
 }
 
 /// Says whether the store wants no more rows for now.
-pub(crate) type Room = Box<dyn Fn() -> Result<(), NoRoom> + Send + Sync>;
+pub(crate) type Room = Box<dyn Fn(usize) -> Result<(), NoRoom> + Send + Sync>;
 
 /// What all receivers work with.
 pub(crate) struct Receivers {
@@ -142,7 +142,7 @@ impl Receivers {
     }
 
     fn check_room(&self) -> Result<(), Refusal> {
-        self.room.get().map_or(Ok(()), |room| room()).map_err(|full| match full {
+        self.room.get().map_or(Ok(()), |room| room(self.budget.used_bytes())).map_err(|full| match full {
             NoRoom::Buffer { flush_time } => Refusal::StoreFull(flush_time),
             NoRoom::Disk => Refusal::DiskFull,
         })

@@ -141,7 +141,7 @@ async fn a_store_without_room_is_unavailable_until_it_has_room() {
     let running = start().await;
     let room = Arc::new(Mutex::new(Ok(())));
     let asked = Arc::clone(&room);
-    running.collector.refuse_without(move || *asked.lock().expect("no panic"));
+    running.collector.refuse_without(move |_| *asked.lock().expect("no panic"));
     let flush_time = Duration::from_millis(4_100);
     for (full, name) in [(NoRoom::Buffer { flush_time }, "store_full"), (NoRoom::Disk, "disk_full")] {
         *room.lock().expect("no panic") = Err(full);
@@ -152,6 +152,33 @@ async fn a_store_without_room_is_unavailable_until_it_has_room() {
     }
     *room.lock().expect("no panic") = Ok(());
     assert_eq!(http(running.http, "identity", b"\x0a\0".to_vec()).await.status.as_u16(), 200);
+    running.stop().await;
+}
+
+/// Scenario: one request waits for the disk when the next one comes. Guarantee: the store is asked for room beside it.
+#[tokio::test]
+async fn what_is_in_flight_is_counted_as_rows_to_come() {
+    let running = start().await;
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&asked);
+    running.collector.refuse_without(move |bytes_to_come| {
+        seen.lock().expect("no panic").push(bytes_to_come);
+        Ok(())
+    });
+    running.log.disk.hold_syncs();
+    let message = spans(1, 0).encode_to_vec();
+    let first = tokio::spawn(http(running.http, "identity", message.clone()));
+    while running.collector.stats().in_flight_bytes < message.len() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let second = tokio::spawn(http(running.http, "identity", spans(2, 0).encode_to_vec()));
+    while asked.lock().expect("no panic").len() < 2 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    running.log.disk.release_syncs();
+    assert_eq!(first.await.expect("no panic").status.as_u16(), 200);
+    assert_eq!(second.await.expect("no panic").status.as_u16(), 200);
+    assert_eq!(*asked.lock().expect("no panic"), [0, message.len()]);
     running.stop().await;
 }
 
