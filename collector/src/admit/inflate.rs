@@ -2,9 +2,9 @@
 //!
 //! The ready-made layers for HTTP and gRPC inflate first and look at the size later, or never. Here the
 //! output grows in steps that the byte budget has granted, and stops one byte above the limit, whatever the
-//! input claims; what zstd frames claim above the limit is taken at its word, without inflating. Limits: gzip (RFC 1952), several members allowed as gzip(1) writes them; zstd (RFC 8878),
-//! several frames allowed, no dictionaries, windows up to [`ZSTD_WINDOW_LOG_MAX`]; bytes after the last member
-//! or frame are refused.
+//! input claims; what zstd frames claim above the limit is taken at its word, without inflating. Limits: gzip
+//! (RFC 1952), several members allowed as gzip(1) writes them; zstd (RFC 8878), several frames allowed, no
+//! dictionaries, windows up to [`ZSTD_WINDOW_LOG_MAX`]; bytes after the last member or frame are refused.
 
 use std::io::Read;
 
@@ -41,21 +41,26 @@ pub fn inflate(
         Encoding::Gzip => read_within(&mut MultiGzDecoder::new(&packed[..]), "gzip", limit_bytes, tickets),
         // To the decoder nothing is a stream of no frames, and a sender that says zstd means at least one.
         Encoding::Zstd if packed.is_empty() => return Err(Refusal::Undecodable("zstd: no frame".to_owned())),
-        Encoding::Zstd if declared_bytes(&packed) > limit_bytes as u64 => {
-            Err(Refusal::TooLarge { limit_bytes, when: "after inflating" })
-        }
         Encoding::Zstd => {
+            let declared = declared_bytes(&packed);
+            if declared > limit_bytes as u64 {
+                return Err(Refusal::TooLarge { limit_bytes, when: "after inflating" });
+            }
             let broken = |error| Refusal::Undecodable(format!("zstd: {error}"));
             let mut decoder = zstd::stream::read::Decoder::with_buffer(&packed[..]).map_err(broken)?;
             decoder.window_log_max(ZSTD_WINDOW_LOG_MAX).map_err(broken)?;
-            read_within(&mut decoder, "zstd", limit_bytes, tickets)
+            let inflated = read_within(&mut decoder, "zstd", limit_bytes, tickets);
+            // The decoder does not notice when the last block is empty.
+            if inflated.as_ref().is_ok_and(|inflated| (inflated.len() as u64) < declared) {
+                return Err(Refusal::Undecodable(format!("zstd: less than the {declared} bytes declared")));
+            }
+            inflated
         }
     };
     inflated.map(Bytes::from)
 }
 
-/// How many bytes the frames of a zstd stream say that they hold, those that say it. The decoder holds each to its
-/// word. Frames are stepped over by the sizes of their blocks; after one that is broken the decoder will not get.
+/// How many bytes the frames of a zstd stream say that they hold, those that say it. Frames are stepped over by the sizes of their blocks; after one that is broken the decoder will not get.
 fn declared_bytes(mut packed: &[u8]) -> u64 {
     let mut declared = 0u64;
     while let Ok(content_bytes) = get_frame_content_size(packed) {
@@ -196,6 +201,12 @@ mod tests {
         assert_eq!(run(&two, Encoding::Zstd), too_large);
         for claim in [0, 2, 4, limit] {
             let wrong = run(&frame_that_claims(claim, b"abc"), Encoding::Zstd);
+            assert!(matches!(wrong, Err(Refusal::Undecodable(_))), "{claim}: {wrong:?}");
+            // The same with an empty raw block behind it, which is the last.
+            let mut two_blocks = frame_that_claims(claim, b"abc");
+            two_blocks[13] &= !1;
+            two_blocks.extend_from_slice(&[1, 0, 0]);
+            let wrong = run(&two_blocks, Encoding::Zstd);
             assert!(matches!(wrong, Err(Refusal::Undecodable(_))), "{claim}: {wrong:?}");
         }
     }
