@@ -49,10 +49,11 @@ impl fmt::Debug for StoreStatus {
 
 impl StoreStatus {
     /// True when rows come faster than they become files: admission should refuse until a flush has made room.
-    /// `bytes_to_come` is what was admitted and is not buffered yet. Left out, rows of all that may be in flight would
-    /// come on top of a full buffer.
+    /// `bytes_to_come` is what was admitted and is not buffered yet; left out, rows of all that may be in flight would
+    /// come on top of a full buffer. One less than half full is flushed by itself in time, whatever comes.
     pub fn is_over_budget(&self, bytes_to_come: usize) -> bool {
-        self.flusher.buffer().bytes().saturating_add(bytes_to_come) > self.buffer_bytes_max
+        let bytes = self.flusher.buffer().bytes();
+        bytes > self.buffer_bytes_max / 2 && bytes.saturating_add(bytes_to_come) > self.buffer_bytes_max
     }
 
     /// How long a flush takes, in the mean since the start; zero before the first.
