@@ -104,11 +104,12 @@ async fn acked_requests_survive_a_failure_at_every_point() -> Result<()> {
     let first = &first;
     let run = |(round, point, action): (u64, Point, &'static str)| async move {
         let dir = tempfile::tempdir()?;
-        let armed = format!("{}={}*off->1*{action}", point.name, point.hit + round - 1);
+        let hits = point.hit + round;
+        let armed = format!("{}={}*off->1*{action}", point.name, hits - 1);
         let data = dir.path().join("data");
         let survived = match point.life {
-            Life::Second => survive(&data, point.life, &armed, action, first.copied_to(&data)?).await,
-            _ => survive(&data, point.life, &armed, action, Witness::default()).await,
+            Life::Second => survive(&data, point.life, &armed, hits, action, first.copied_to(&data)?).await,
+            _ => survive(&data, point.life, &armed, hits, action, Witness::default()).await,
         };
         survived.map_err(|error| {
             error.context(format!("FAILPOINTS='{armed}'; data and log are kept in {}", dir.keep().display()))
@@ -117,14 +118,22 @@ async fn acked_requests_survive_a_failure_at_every_point() -> Result<()> {
     stream::iter(cases).map(run).buffer_unordered(PARALLEL).try_collect::<Vec<()>>().await.map(drop)
 }
 
-async fn survive(data: &Path, life: Life, armed: &str, action: &str, mut witness: Witness) -> Result<()> {
+/// `hits` is how often the point is passed, the time that it acts included.
+async fn survive(
+    data: &Path,
+    life: Life,
+    armed: &str,
+    hits: u64,
+    action: &str,
+    mut witness: Witness,
+) -> Result<()> {
     let mut environment = vec![("MESHLAKE_STORE__FLUSH_AGE_MAX_SECONDS", "1"), ("FAILPOINTS", armed)];
     if life != Life::FullSegment {
         environment.extend(BUSY_STORE);
     }
     match Server::spawn(&["run"], data, &environment)?.ready().await {
-        Ok(server) if action == KILL => until_death(server, &mut witness).await?,
-        Ok(server) => until_killed(server, life, &mut witness).await?,
+        Ok(server) if action == KILL => until_death(server, hits, &mut witness).await?,
+        Ok(server) => until_killed(server, life, hits, &mut witness).await?,
         // What it does at its start may fail, and ends it in order.
         Err(_) if matches!(life, Life::FromTheStart | Life::Second) && action != DELAY => {}
         Err(error) => return Err(error.context("start with the point armed")),
@@ -145,7 +154,7 @@ impl FirstLife {
         let (data, mut witness) = (dir.path().join("data"), Witness::default());
         let server = Server::start_with(&["run"], &data, &BUSY_STORE).await?;
         let load = witness.begin(&server.addresses, Duration::ZERO);
-        reaches(&server, "meshlake_commits_total", COMMITS_FOR_A_MERGE).await?;
+        reaches(&server, "meshlake_commits_total", COMMITS_FOR_A_MERGE, 1).await?;
         load.expect_a_fault();
         server.kill().await?;
         witness.end(load).await?;
@@ -166,20 +175,22 @@ impl FirstLife {
     }
 }
 
-/// Loads a server until the armed point kills it.
-async fn until_death(server: Server, witness: &mut Witness) -> Result<()> {
+/// Loads a server until the armed point kills it. What a server comes to once in a while takes as many times as long.
+async fn until_death(server: Server, hits: u64, witness: &mut Witness) -> Result<()> {
     let load = witness.begin(&server.addresses, Duration::ZERO);
     load.expect_death();
-    ensure!(server.dies_within(TIMEOUT).await?, "the point was not reached");
+    let timeout = TIMEOUT * u32::try_from(hits)?;
+    ensure!(server.dies_within(timeout).await?, "the point was not reached");
     witness.end(load).await
 }
 
 /// Loads a server past the armed point, which must not stop it, and kills it.
-async fn until_killed(server: Server, life: Life, witness: &mut Witness) -> Result<()> {
+async fn until_killed(server: Server, life: Life, hits: u64, witness: &mut Witness) -> Result<()> {
     let load = witness.begin(&server.addresses, Duration::ZERO);
     tokio::time::sleep(LOAD).await;
     if life == Life::FullSegment {
-        reaches(&server, "meshlake_wal_written_bytes_total", SEGMENT_FULL_BYTES).await?;
+        let full_bytes = SEGMENT_FULL_BYTES * hits as f64;
+        reaches(&server, "meshlake_wal_written_bytes_total", full_bytes, hits).await?;
     }
     server.check_ready().await.context("after the failure")?;
     load.expect_a_fault();
@@ -189,11 +200,11 @@ async fn until_killed(server: Server, life: Life, witness: &mut Witness) -> Resu
     Ok(())
 }
 
-/// Waits until a number of `/metrics` is at least `want`.
-async fn reaches(server: &Server, metric: &str, want: f64) -> Result<()> {
-    let begun = Instant::now();
+/// Waits until a number of `/metrics` is at least `want`, for `times` as long as for anything.
+async fn reaches(server: &Server, metric: &str, want: f64, times: u64) -> Result<()> {
+    let (begun, timeout) = (Instant::now(), TIMEOUT * u32::try_from(times)?);
     while server.metric(metric).await? < want {
-        ensure!(begun.elapsed() < TIMEOUT, "{metric} does not reach {want}");
+        ensure!(begun.elapsed() < timeout, "{metric} does not reach {want}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     Ok(())
