@@ -15,6 +15,8 @@ use parquet::basic::{Encoding, PageType};
 use parquet::errors::{ParquetError, Result};
 use parquet::file::writer::SerializedRowGroupWriter;
 
+use super::hybrid::push_varint;
+
 /// Thrift's compact protocol: a field whose number is one more than the last, of type i32.
 const NEXT_FIELD_I32: u8 = 0x15;
 
@@ -197,12 +199,7 @@ pub(super) fn push_page(
 
 /// Zigzag, then seven bits a byte, the lowest first.
 fn push_i32(value: i32, out: &mut Vec<u8>) {
-    let mut rest = ((value << 1) ^ (value >> 31)).cast_unsigned();
-    while rest >= 0x80 {
-        out.push(rest as u8 | 0x80);
-        rest >>= 7;
-    }
-    out.push(rest as u8);
+    push_varint(((value << 1) ^ (value >> 31)).cast_unsigned() as usize, out);
 }
 
 #[cfg(test)]

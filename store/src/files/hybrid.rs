@@ -58,7 +58,8 @@ fn push_groups(values: &[u32], width: u32, out: &mut Vec<u8>) {
     out.resize(end, 0);
 }
 
-fn push_varint(mut value: usize, out: &mut Vec<u8>) {
+/// Seven bits a byte, the lowest first.
+pub(super) fn push_varint(mut value: usize, out: &mut Vec<u8>) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
         value >>= 7;
