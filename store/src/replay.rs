@@ -62,8 +62,10 @@ pub(crate) async fn replay(
         let flush_at = buffer_bytes_max / 2;
         let mut replay =
             Replay { flusher, buffer_bytes_max, flush_at, runtime, under_way: None, failure: None };
-        let mut recovery = recover(disk.as_ref(), &config, &mut |record| replay.take(record))?;
+        let recovery = recover(disk.as_ref(), &config, &mut |record| replay.take(record));
+        // Also when the log is refused: a flush is not left behind in the middle of a commit.
         replay.end_flush();
+        let mut recovery = recovery?;
         match replay.failure {
             Some(error) => Err(error),
             None => {

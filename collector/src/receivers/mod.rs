@@ -51,7 +51,7 @@ pub enum NoRoom {
     Disk,
 }
 
-/// Says whether the store wants no more rows for now.
+/// Says whether the store takes rows beside those of as many bytes that are on their way to it.
 pub(crate) type Room = Box<dyn Fn(usize) -> Result<(), NoRoom> + Send + Sync>;
 
 /// What all receivers work with.
