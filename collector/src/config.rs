@@ -41,8 +41,8 @@ pub struct CollectorConfig {
     pub otlp_grpc: String,
     /// Where OTLP/HTTP listens. Default 127.0.0.1:4318, OTLP's own port.
     pub otlp_http: String,
-    /// Bytes of requests that may be in memory at once, as sent plus inflated; above it senders are told
-    /// to come back. Default 256 MiB: half of the 512 MiB that a collector should need.
+    /// Bytes of requests that may be in memory at once: as sent, plus inflated, plus what rows take beyond that. Above it
+    /// senders are told to come back. Default 256 MiB: half of the 512 MiB that a collector should need.
     pub in_flight_bytes_max: u64,
     /// Bytes of one request, as sent and after inflating. Default 64 MiB, as OTLP 1.11 recommends, which is
     /// also the most.

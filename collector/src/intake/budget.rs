@@ -4,8 +4,8 @@
 //! been answered. Counting requests instead would let a few large ones take all memory, and a limit checked
 //! by a timer (as memory limiters usually work) notices only after the memory is gone. How long bytes were held
 //! until their request was answered is measured on the way, and is what a refused sender is told to wait. Limits: the budget
-//! counts bytes on the wire and after inflating; the columns that a payload becomes are not counted, they
-//! are bounded by the size of a group.
+//! counts bytes on the wire, after inflating, and what rows take beyond that; the columns themselves, once more as
+//! large, are bounded by the size of a group.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -181,7 +181,9 @@ impl Tickets {
     /// # Errors
     /// [`OverBudget`]; what was held before stays held.
     pub fn grow(&mut self, bytes: usize) -> Result<(), OverBudget> {
-        let more = self.budget.take(bytes)?;
+        // What is wanted is all of it together, so that what can never fit is known as that.
+        let more =
+            self.budget.take(bytes).map_err(|over| OverBudget { wanted: self.bytes() + bytes, ..over })?;
         self.merge(more);
         Ok(())
     }

@@ -178,10 +178,10 @@ impl Receivers {
         content: Content,
         unpacked: Unpacked,
     ) -> Result<oneshot::Receiver<Answer>, Refusal> {
-        let Unpacked { bytes, tickets } = unpacked;
+        let Unpacked { bytes, column_bytes, tickets } = unpacked;
         let hash = request_hash(&tenant, path, &bytes);
         let (reply, answer) = oneshot::channel();
-        self.intake.submit(Payload { tenant, source, content, bytes, hash, tickets, reply })?;
+        self.intake.submit(Payload { tenant, source, content, bytes, column_bytes, hash, tickets, reply })?;
         Ok(answer)
     }
 
