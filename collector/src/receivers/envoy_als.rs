@@ -49,8 +49,8 @@ pub(super) async fn receive(receivers: &Receivers, request: Request<Incoming>) -
     MediaType::check_grpc(request.headers())?;
     let tenant = tenant_of(request.headers())?;
     let encoding = Encoding::of_grpc(request.headers())?;
-    let limit_bytes = receivers.request_bytes_max();
-    let mut reader = FrameReader::new(request.into_body(), encoding, limit_bytes, Patience::Wait);
+    let mut reader =
+        FrameReader::new(request.into_body(), encoding, &receivers.request_bytes_max, Patience::Wait);
     let mut stream = Stream { receivers, tenant, proxy: None, unstored: VecDeque::new() };
     let mut stopping = receivers.stopping.clone();
     let result = loop {
@@ -76,7 +76,7 @@ pub(super) async fn receive(receivers: &Receivers, request: Request<Incoming>) -
 async fn next_message(
     receivers: &Receivers,
     tenant: &Arc<str>,
-    reader: &mut FrameReader<Incoming>,
+    reader: &mut FrameReader<'_, Incoming>,
 ) -> Result<Option<Message>, Refusal> {
     let budget = loop {
         match receivers.quotas.admit(tenant, Instant::now()) {

@@ -38,7 +38,8 @@ pub(super) async fn export(
     let wait_max = wait_max_of(request.headers());
     let budget = receivers.admit(&tenant)?;
     let limit_bytes = receivers.request_bytes_max();
-    let reader = FrameReader::new(request.into_body(), encoding, limit_bytes, Patience::None);
+    let reader =
+        FrameReader::new(request.into_body(), encoding, &receivers.request_bytes_max, Patience::None);
     let frame = reader.only(&budget).await?;
     receivers.quotas.charge(&tenant, frame.bytes.len());
     let packed = Packed {
