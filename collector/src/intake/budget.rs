@@ -214,6 +214,21 @@ impl Tickets {
         Ok(())
     }
 
+    /// Takes `bytes` more, waiting in line until they are free.
+    ///
+    /// What is held meanwhile stays held, so that those who wait here may hold all that they wait for: wait for a
+    /// limited time only.
+    ///
+    /// # Errors
+    /// As [`Budget::take_when_free`]; what was held before stays held.
+    ///
+    /// Cancel: nothing more is taken.
+    pub async fn grow_when_free(&mut self, bytes: usize) -> Result<(), OverBudget> {
+        let more = self.budget.take_when_free(bytes).await?;
+        self.merge(more);
+        Ok(())
+    }
+
     /// Gives the bytes back because their request has been answered, and notes how long that took. Bytes that are
     /// only dropped, as those of a refused request, tell nothing of that.
     pub fn answered(self) {
@@ -370,6 +385,22 @@ mod tests {
         drop(held);
         assert_eq!(waiting.await.map(|tickets| tickets.bytes()), Ok(5));
         assert!(budget.take_when_free(11).await.is_err(), "never free");
+    }
+
+    #[tokio::test]
+    async fn tickets_that_wait_to_grow_keep_what_they_hold() {
+        let whole = Budget::new(100);
+        let share = whole.share(50);
+        let held = whole.take(80).expect("free");
+        let mut tickets = share.take(20).expect("free");
+        let mut waiting = Box::pin(tickets.grow_when_free(30));
+        assert!(futures_now(&mut waiting).await.is_none(), "nothing is free");
+        drop(held);
+        assert_eq!(waiting.await, Ok(()));
+        assert_eq!((tickets.bytes(), share.used_bytes(), whole.used_bytes()), (50, 50, 50));
+        assert!(tickets.grow_when_free(51).await.is_err(), "never free");
+        drop(tickets);
+        assert_eq!((share.used_bytes(), whole.used_bytes()), (0, 0));
     }
 
     /// Scenario: 40 of 100 bytes are held and one waits for 80, for whom the other 60 are kept, when the limit becomes

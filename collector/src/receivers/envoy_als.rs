@@ -3,7 +3,8 @@
 //! The protocol has no acknowledgement: Envoy forgets what it has written to the socket, and drops what it
 //! cannot write once 16 KiB wait. So messages are read as fast as they come and stored in the background;
 //! only when [`UNSTORED_MESSAGES_MAX`] of a stream are not durable yet, or the byte budget is used up, is
-//! the stream not read on and HTTP/2 flow control makes Envoy wait. What a failing disk loses is counted
+//! the stream not read on and HTTP/2 flow control makes Envoy wait. A packed message waits likewise for the
+//! bytes that it inflates to, but no longer than [`UNPACK_WAIT_MAX`]. What a failing disk loses is counted
 //! and logged, nobody can be asked to send it again. A store without room ends the stream; Envoy opens it
 //! anew with its next flush, a second later.
 //!
@@ -14,21 +15,22 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::{Method, Request};
 use hyper::body::Incoming;
 use tokio::sync::oneshot;
 
 use super::{Receivers, settled, status_of, stopped};
+use crate::admit::body::BODY_TIME_MAX;
 use crate::admit::frame::{FrameReader, Message, Patience};
 use crate::admit::media::{Encoding, MediaType};
 use crate::admit::refusal::Refusal;
 use crate::admit::stats::RequestLabels;
 use crate::admit::tenant::tenant_of;
-use crate::admit::unpack::Packed;
+use crate::admit::unpack::{Packed, Unpacked};
 use crate::decode::envoy_als::decode_identifier;
-use crate::intake::{Answer, Content};
+use crate::intake::{Answer, Budget, Content};
 use crate::ledger::{Signal, Source};
 use crate::normalize::requests::proxy::ProxyIdentity;
 use crate::protobuf::messages::envoy::STREAM_ACCESS_LOGS_MESSAGE;
@@ -40,6 +42,11 @@ pub(super) const PATH: &str = "/envoy.service.accesslog.v3.AccessLogService/Stre
 /// How many messages of a stream may be on their way to the disk. Envoy sends a message of about 16 KiB at
 /// a time: 64 of them are 1 MiB, some 1,000 entries, many fdatasyncs ahead of what one worker logs.
 const UNSTORED_MESSAGES_MAX: usize = 64;
+
+/// How long a packed message, which is in memory, waits for the bytes that it inflates to. Many that wait so may
+/// hold all that they wait for; this ends it. As long as a body may take to arrive, which holds as much; an Envoy
+/// whose stream stands still for that long has dropped more than this message.
+const UNPACK_WAIT_MAX: Duration = BODY_TIME_MAX;
 
 /// Takes in one stream until its sender ends it.
 pub(super) async fn receive(receivers: &Receivers, request: Request<Incoming>) -> Result<(), Refusal> {
@@ -91,6 +98,42 @@ async fn next_message(
     Ok(message)
 }
 
+/// Unpacks a message. While the budget is used up it waits for what the message inflates to.
+///
+/// Unpacking refuses at once when it cannot grow, and its sender would not send the message again. So it takes from a
+/// budget of its own, as large as what has been paid for, and begins anew when more has been: as steps of inflating
+/// double, all tries together cost at most twice the last.
+async fn unpack(receivers: &Receivers, message: Message) -> Result<Unpacked, Refusal> {
+    let limit_bytes = receivers.request_bytes_max();
+    let mut stopping = receivers.stopping.clone();
+    let Message { bytes, encoding, tickets: mut paid } = message;
+    loop {
+        let packed = Packed {
+            bytes: bytes.clone(),
+            encoding,
+            media_type: MediaType::Protobuf,
+            message: &STREAM_ACCESS_LOGS_MESSAGE,
+            limit_bytes,
+            tickets: Budget::new(paid.bytes()).take(bytes.len())?,
+        };
+        // In a task of its own: when the peer leaves, unpacking goes on to its end, and so long it must be paid for.
+        let unpacking = tokio::spawn(async move { (packed.unpack().await, paid) });
+        let unpacked;
+        (unpacked, paid) = unpacking.await.map_err(|_panic| Refusal::Panicked)?;
+        match unpacked {
+            Err(Refusal::Overloaded(over)) => {
+                let growing = paid.grow_when_free(over.wanted - over.free);
+                let late = |_| Refusal::TimedOut("no memory to unpack a message came free in time");
+                tokio::select! {
+                    grown = tokio::time::timeout(UNPACK_WAIT_MAX, growing) => grown.map_err(late)??,
+                    () = stopped(&mut stopping) => return Err(Refusal::Draining),
+                }
+            }
+            unpacked => return Ok(Unpacked { bytes: unpacked?.bytes, tickets: paid }),
+        }
+    }
+}
+
 struct Stream<'a> {
     receivers: &'a Receivers,
     tenant: Arc<str>,
@@ -121,15 +164,7 @@ impl Stream<'_> {
     async fn submit(&mut self, message: Message) -> Result<oneshot::Receiver<Answer>, Refusal> {
         self.receivers.check_room()?;
         let wire_bytes = message.bytes.len();
-        let packed = Packed {
-            bytes: message.bytes,
-            encoding: message.encoding,
-            media_type: MediaType::Protobuf,
-            message: &STREAM_ACCESS_LOGS_MESSAGE,
-            limit_bytes: self.receivers.request_bytes_max(),
-            tickets: message.tickets,
-        };
-        let unpacked = packed.unpack().await?;
+        let unpacked = unpack(self.receivers, message).await?;
         self.receivers.stats.count_bytes(wire_bytes, unpacked.bytes.len());
         if let Some(proxy) = decode_identifier(&unpacked.bytes)? {
             self.proxy = Some(Arc::new(proxy));

@@ -22,13 +22,22 @@ use tokio::task::JoinHandle;
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
-use super::{Reply, frame, start};
+use super::{Headers, Reply, frame, gzip, start, start_with};
+use crate::CollectorConfig;
 use crate::intake::testing::NOW;
 
 const PATH: &str = "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs";
 
 /// A stream that stays open until its sender is dropped, and its answer.
 fn open(to: SocketAddr) -> (mpsc::UnboundedSender<Vec<u8>>, JoinHandle<Reply>) {
+    open_with(to, &[])
+}
+
+fn open_with(to: SocketAddr, headers: Headers<'_>) -> (mpsc::UnboundedSender<Vec<u8>>, JoinHandle<Reply>) {
+    let mut request = Request::post(format!("http://{to}{PATH}")).header("content-type", "application/grpc");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
     let (messages, queue) = mpsc::unbounded_channel::<Vec<u8>>();
     let frames = UnboundedReceiverStream::new(queue)
         .map(|bytes| Ok::<_, std::convert::Infallible>(Frame::data(Bytes::from(bytes))));
@@ -39,16 +48,18 @@ fn open(to: SocketAddr) -> (mpsc::UnboundedSender<Vec<u8>>, JoinHandle<Reply>) {
                 .await
                 .expect("HTTP/2");
         tokio::spawn(connection);
-        let request = Request::post(format!("http://{to}{PATH}"))
-            .header("content-type", "application/grpc")
-            .body(StreamBody::new(frames))
-            .expect("a request");
+        let request = request.body(StreamBody::new(frames)).expect("a request");
         Reply::read(sender.send_request(request).await.expect("an answer")).await
     });
     (messages, answer)
 }
 
+/// A frame that is not packed.
 fn message(entries: usize, identified: bool) -> Vec<u8> {
+    frame(0, &message_bytes(entries, identified))
+}
+
+fn message_bytes(entries: usize, identified: bool) -> Vec<u8> {
     let seconds = NOW.0 / 1_000_000_000;
     let entry = HttpAccessLogEntry {
         common_properties: Some(AccessLogCommon {
@@ -62,7 +73,7 @@ fn message(entries: usize, identified: bool) -> Vec<u8> {
         identifier: identified.then(|| Identifier { node: Some(node), log_name: "log".to_owned() }),
         log_entries: Some(LogEntries::HttpLogs(HttpAccessLogEntries { log_entry: vec![entry; entries] })),
     };
-    frame(0, &message.encode_to_vec())
+    message.encode_to_vec()
 }
 
 #[tokio::test]
@@ -146,6 +157,43 @@ async fn a_slow_disk_stops_the_stream_at_its_window() {
     drop(messages);
     answer.await.expect("no panic");
     assert_eq!(running.log.rows(Table::Requests).iter().sum::<usize>(), 201);
+    running.stop().await;
+}
+
+/// Scenario: there is memory for a packed message as sent and not for what it holds, because another message is on its
+/// way to the disk. Guarantee: it waits and is stored.
+#[tokio::test]
+async fn a_packed_message_waits_for_the_memory_to_inflate_it() {
+    let limit: usize = 256 << 10;
+    let config = CollectorConfig {
+        request_bytes_max: limit as u64,
+        in_flight_bytes_max: limit as u64,
+        ..CollectorConfig::default()
+    };
+    let running = start_with(config).await;
+    running.log.hold();
+    let (held, held_answer) = open(running.grpc);
+    // Field 15, which no decoder knows, fills all but 8 KiB of the limit.
+    let mut filling = message_bytes(1, true);
+    let padding = limit - (8 << 10) - filling.len();
+    prost::encoding::bytes::encode(15, &vec![0u8; padding], &mut filling);
+    held.send(frame(0, &filling)).expect("open");
+    running.wait_until_held().await;
+
+    let (messages, answer) = open_with(running.grpc, &[("grpc-encoding", "gzip")]);
+    // 6,000 entries of 14 bytes are two steps of inflating.
+    messages.send(frame(1, &gzip(&message_bytes(6_000, true)))).expect("open");
+    // The waiter is first in line and all that is free is kept for it.
+    while running.collector.stats().in_flight_bytes < limit && !answer.is_finished() {
+        tokio::task::yield_now().await;
+    }
+    assert!(!answer.is_finished(), "it waits");
+    running.log.release();
+    drop((held, messages));
+    assert_eq!(held_answer.await.expect("no panic").trailers.expect("trailers")["grpc-status"], "0");
+    assert_eq!(answer.await.expect("no panic").trailers.expect("trailers")["grpc-status"], "0");
+    assert_eq!(running.log.rows(Table::Requests), [1, 6_000]);
+    assert_eq!(running.collector.stats().in_flight_bytes, 0);
     running.stop().await;
 }
 
