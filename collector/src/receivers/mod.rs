@@ -86,7 +86,12 @@ impl Receivers {
     pub(crate) async fn answer_grpc(self: Arc<Self>, request: Request<Incoming>) -> Response<ReplyBody> {
         if request.uri().path() == envoy_als::PATH {
             let result = caught(envoy_als::receive(&self, request)).await;
-            // The messages of a stream are counted one by one.
+            // The messages of a stream are counted one by one, and so is what ends it. A refused Envoy opens its
+            // streams anew every second, which must not fill the log.
+            if let Err(refusal) = &result {
+                tracing::debug!(%refusal, "access log stream ended");
+                self.count(envoy_als::RECEIVER, Some(Signal::Requests), Err(refusal));
+            }
             return result.map_or_else(Refusal::into_grpc, |()| answer::grpc(&[]));
         }
         let signal = otlp_grpc::signal_of(request.uri().path());

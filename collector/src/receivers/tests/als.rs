@@ -1,6 +1,7 @@
 //! Envoy's access log stream: the identifier, the missing answers, the window, the end.
 
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::time::Duration;
 
 use ::http::Request;
 use bytes::Bytes;
@@ -16,7 +17,6 @@ use hyper::body::Frame;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use meshlake_schema::Table;
 use prost::Message as _;
-use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_stream::StreamExt as _;
@@ -34,6 +34,11 @@ fn open(to: SocketAddr) -> (mpsc::UnboundedSender<Vec<u8>>, JoinHandle<Reply>) {
 }
 
 fn open_with(to: SocketAddr, headers: Headers<'_>) -> (mpsc::UnboundedSender<Vec<u8>>, JoinHandle<Reply>) {
+    open_over(TcpStream::connect(to).expect("connect"), headers)
+}
+
+fn open_over(stream: TcpStream, headers: Headers<'_>) -> (mpsc::UnboundedSender<Vec<u8>>, JoinHandle<Reply>) {
+    let to = stream.peer_addr().expect("connected");
     let mut request = Request::post(format!("http://{to}{PATH}")).header("content-type", "application/grpc");
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -42,7 +47,8 @@ fn open_with(to: SocketAddr, headers: Headers<'_>) -> (mpsc::UnboundedSender<Vec
     let frames = UnboundedReceiverStream::new(queue)
         .map(|bytes| Ok::<_, std::convert::Infallible>(Frame::data(Bytes::from(bytes))));
     let answer = tokio::spawn(async move {
-        let stream = TcpStream::connect(to).await.expect("connect");
+        stream.set_nonblocking(true).expect("a socket");
+        let stream = tokio::net::TcpStream::from_std(stream).expect("a socket");
         let (mut sender, connection) =
             hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
                 .await
@@ -108,6 +114,54 @@ async fn broken_bytes_end_the_stream_and_keep_what_came_before() {
     messages.send(frame(0, b"\x0a")).expect("open");
     assert_eq!(answer.await.expect("no panic").header("grpc-status"), Some("3"));
     assert_eq!(running.log.rows(Table::Requests), [2]);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_refused_stream_is_counted_once_by_its_reason() {
+    let running = start().await;
+    let cases: [(Headers, Vec<u8>, &str); 5] = [
+        (&[("grpc-encoding", "br")], message(1, true), "unknown_encoding"),
+        (&[("x-scope-orgid", "a/b")], message(1, true), "bad_tenant"),
+        (&[], b"\0\xff\xff\xff\xff".to_vec(), "too_large"),
+        (&[], b"\x02\0\0\0\0".to_vec(), "broken_frame"),
+        (&[], message(1, false), "undecodable"),
+    ];
+    for (headers, sent, status) in cases {
+        let (messages, answer) = open_with(running.grpc, headers);
+        // What is refused by its headers may have ended already.
+        let _ = messages.send(sent);
+        answer.await.expect("no panic");
+        assert_eq!(running.counted(status), 1, "{status}");
+    }
+    running.stop().await;
+}
+
+/// Scenario: the peer is cut off while its message is at a disk that then fails. Guarantee: the loss is counted.
+#[tokio::test]
+async fn what_a_peer_that_has_gone_loses_is_counted() {
+    let running = start().await;
+    running.log.disk.hold_syncs();
+    running.log.disk.fail_syncs(0, 1);
+    let stream = TcpStream::connect(running.grpc).expect("connect");
+    let cut = stream.try_clone().expect("a socket");
+    let (messages, answer) = open_over(stream, &[]);
+    messages.send(message(1, true)).expect("open");
+    while running.collector.stats().requests.payload_bytes == 0 {
+        tokio::task::yield_now().await;
+    }
+    answer.abort();
+    cut.shutdown(Shutdown::Both).expect("connected");
+    while running.collector.stats().requests.connections_open > 0 {
+        tokio::task::yield_now().await;
+    }
+    running.log.disk.release_syncs();
+    let counting = async {
+        while running.counted("not_durable") == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), counting).await.expect("it is counted");
     running.stop().await;
 }
 
