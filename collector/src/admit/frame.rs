@@ -12,6 +12,7 @@
 //! Source: gRPC over HTTP/2, "Length-Prefixed-Message".
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use hyper::body::Body;
@@ -64,13 +65,13 @@ where
         FrameReader { chunks: Chunks::new(body), left: BytesMut::new(), encoding, limit_bytes, patience }
     }
 
-    /// The one message of a unary call.
+    /// The one message of a unary call, which may take `time_max`.
     ///
     /// # Errors
     /// Those of [`next`](Self::next); [`Refusal::BrokenFrame`] when there is none or a second one;
-    /// [`Refusal::TimedOut`] when the whole takes longer than [`BODY_TIME_MAX`].
-    pub async fn only(mut self, budget: &Budget) -> Result<Message, Refusal> {
-        within(BODY_TIME_MAX, async {
+    /// [`Refusal::TimedOut`] when the whole takes longer than `time_max`.
+    pub async fn only(mut self, budget: &Budget, time_max: Duration) -> Result<Message, Refusal> {
+        within(time_max, async {
             let message = self.next(budget).await?.ok_or(Refusal::BrokenFrame("no message"))?;
             if !self.left.is_empty() || self.chunks.next().await?.is_some() {
                 return Err(Refusal::BrokenFrame("more than one message in a unary call"));
@@ -205,7 +206,7 @@ mod tests {
             (b"\0\0\0\0\0x", "more than one message in a unary call"),
         ];
         for (bytes, want) in cases {
-            let result = reader(bytes, 4, Encoding::Identity).only(&Budget::new(1000)).await;
+            let result = reader(bytes, 4, Encoding::Identity).only(&Budget::new(1000), BODY_TIME_MAX).await;
             assert_eq!(result.map(|_| ()), Err(Refusal::BrokenFrame(want)), "{bytes:?}");
         }
     }
@@ -213,7 +214,7 @@ mod tests {
     #[tokio::test]
     async fn a_declared_length_is_refused_before_it_is_read() {
         let budget = Budget::new(50);
-        let result = |bytes: &'static [u8]| reader(bytes, 5, Encoding::Identity).only(&budget);
+        let result = |bytes: &'static [u8]| reader(bytes, 5, Encoding::Identity).only(&budget, BODY_TIME_MAX);
         assert_eq!(result(b"\0\xff\xff\xff\xff").await.map(|_| ()), Err(too_large(100)));
         assert_eq!(result(b"\0\0\0\0\x65").await.map(|_| ()), Err(too_large(100)), "101 of 100");
         assert!(matches!(result(b"\0\0\0\0\x64").await, Err(Refusal::Overloaded(_))), "100 of 50 free");

@@ -8,11 +8,13 @@ use ::http::Request;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::{Full, StreamBody};
+use hyper::body::Frame;
 use meshlake_schema::Table;
 use prost::Message as _;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
+use tokio_stream::StreamExt as _;
 
 use super::{Reply, frame, gzip, send_http1, send_http2, start, start_with, zstd};
 use crate::intake::testing::spans;
@@ -216,6 +218,35 @@ async fn a_disk_that_stalls_is_a_deadline_exceeded_and_decides_by_itself() {
     let stored = http(running.http, "identity", spans(1, 0).encode_to_vec()).await;
     assert_eq!(stored.status.as_u16(), 200);
     assert_eq!(running.log.rows(Table::Spans).iter().sum::<usize>(), 2);
+    running.stop().await;
+}
+
+/// Scenario: a sender that waits for 50 ms stalls in the middle of its message. Guarantee: it is answered in its
+/// time, not after the 30 s that a body may take, and the memory comes back.
+#[tokio::test]
+async fn a_body_that_stalls_is_a_deadline_exceeded_when_its_sender_stops_to_wait() {
+    let running = start().await;
+    let to = running.grpc;
+    let begun = Frame::data(Bytes::from_static(b"\0\0\0\0\x02\x0a"));
+    let stalled = tokio_stream::once(Ok::<_, std::convert::Infallible>(begun)).chain(tokio_stream::pending());
+    let stream = TcpStream::connect(to).await.expect("connect");
+    let (mut sender, connection) = hyper::client::conn::http2::handshake(
+        hyper_util::rt::TokioExecutor::new(),
+        hyper_util::rt::TokioIo::new(stream),
+    )
+    .await
+    .expect("HTTP/2");
+    tokio::spawn(connection);
+    let request = Request::post(format!("http://{to}{TRACES}"))
+        .header("content-type", "application/grpc")
+        .header("grpc-timeout", "50m")
+        .body(StreamBody::new(stalled))
+        .expect("a request");
+    let answer = tokio::time::timeout(Duration::from_secs(10), sender.send_request(request)).await;
+    let late = Reply::read(answer.expect("in time").expect("an answer")).await;
+    assert_eq!(late.header("grpc-status"), Some("4"));
+    assert_eq!((running.counted("timed_out"), running.collector.stats().in_flight_bytes), (1, 0));
+    drop(sender);
     running.stop().await;
 }
 
