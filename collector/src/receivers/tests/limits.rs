@@ -12,7 +12,7 @@ use http_body_util::{Full, StreamBody};
 use hyper::body::Frame;
 use meshlake_schema::Table;
 use prost::Message as _;
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_stream::StreamExt as _;
 
@@ -264,6 +264,28 @@ async fn a_connection_above_the_cap_is_closed() {
     assert_eq!(running.collector.stats().requests.connections_refused, 1);
     drop((first, second));
     running.stop().await;
+}
+
+/// Scenario: connections have said nothing, or a part of the preface. Guarantee: a stop waits for none of them.
+#[tokio::test]
+async fn a_stop_does_not_wait_for_the_rest_of_a_preface() {
+    let running = start().await;
+    let mut silent = Vec::new();
+    for to in [running.grpc, running.http] {
+        for said in [b"".as_slice(), b"P", b"PRI * HTTP/2.0\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r"] {
+            let mut stream = TcpStream::connect(to).await.expect("connect");
+            stream.write_all(said).await.expect("connected");
+            silent.push(stream);
+        }
+    }
+    while running.collector.stats().requests.connections_open < silent.len() as u64 {
+        tokio::task::yield_now().await;
+    }
+    running.stop().await;
+    for mut stream in silent {
+        // Closed; with a reset, when bytes were left unread.
+        assert!(stream.read_u8().await.is_err());
+    }
 }
 
 /// A stop waits for the request in flight, whose sender is still answered.
