@@ -11,6 +11,9 @@
 //!
 //! Source: gRPC over HTTP/2, "Length-Prefixed-Message".
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use hyper::body::Body;
 
@@ -42,32 +45,33 @@ pub enum Patience {
 
 /// The messages of one call.
 #[derive(Debug)]
-pub struct FrameReader<B> {
+pub struct FrameReader<'a, B> {
     chunks: Chunks<B>,
     /// Read and not yet used.
     left: BytesMut,
     encoding: Encoding,
-    limit_bytes: usize,
+    limit_bytes: &'a AtomicUsize,
     patience: Patience,
 }
 
-impl<B> FrameReader<B>
+impl<'a, B> FrameReader<'a, B>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: std::fmt::Display,
 {
-    /// `encoding` is the call's grpc-encoding, `limit_bytes` the longest message.
-    pub fn new(body: B, encoding: Encoding, limit_bytes: usize, patience: Patience) -> Self {
+    /// `encoding` is the call's grpc-encoding, `limit_bytes` the longest message; it is asked for each, because it may
+    /// change while a stream lives.
+    pub fn new(body: B, encoding: Encoding, limit_bytes: &'a AtomicUsize, patience: Patience) -> Self {
         FrameReader { chunks: Chunks::new(body), left: BytesMut::new(), encoding, limit_bytes, patience }
     }
 
-    /// The one message of a unary call.
+    /// The one message of a unary call, which may take `time_max`.
     ///
     /// # Errors
     /// Those of [`next`](Self::next); [`Refusal::BrokenFrame`] when there is none or a second one;
-    /// [`Refusal::TimedOut`] when the whole takes longer than [`BODY_TIME_MAX`].
-    pub async fn only(mut self, budget: &Budget) -> Result<Message, Refusal> {
-        within(BODY_TIME_MAX, async {
+    /// [`Refusal::TimedOut`] when the whole takes longer than `time_max`.
+    pub async fn only(mut self, budget: &Budget, time_max: Duration) -> Result<Message, Refusal> {
+        within(time_max, async {
             let message = self.next(budget).await?.ok_or(Refusal::BrokenFrame("no message"))?;
             if !self.left.is_empty() || self.chunks.next().await?.is_some() {
                 return Err(Refusal::BrokenFrame("more than one message in a unary call"));
@@ -81,9 +85,9 @@ where
     /// begin, and [`BODY_TIME_MAX`] from then on.
     ///
     /// # Errors
-    /// [`Refusal::BrokenFrame`], [`Refusal::TooLarge`], [`Refusal::Overloaded`] (only without patience),
-    /// [`Refusal::TimedOut`], [`Refusal::Undecodable`] when the stream is reset. After an error the place
-    /// in the stream is lost.
+    /// [`Refusal::BrokenFrame`], [`Refusal::TooLarge`], [`Refusal::Overloaded`] (with patience only when the
+    /// message is more than the whole budget), [`Refusal::TimedOut`], [`Refusal::Undecodable`] when the stream
+    /// is reset. After an error the place in the stream is lost.
     ///
     /// Cancel: the place in the stream may be lost; use it only to end the stream.
     pub async fn next(&mut self, budget: &Budget) -> Result<Option<Message>, Refusal> {
@@ -97,8 +101,9 @@ where
             (1, encoding) => encoding,
             _ => return Err(Refusal::BrokenFrame("flag is neither 0 nor 1")),
         };
-        if length > self.limit_bytes {
-            return Err(too_large(self.limit_bytes));
+        let limit_bytes = self.limit_bytes.load(Ordering::Relaxed);
+        if length > limit_bytes {
+            return Err(too_large(limit_bytes));
         }
         let tickets = match self.patience {
             Patience::None => budget.take(length)?,
@@ -163,9 +168,11 @@ mod tests {
         }
     }
 
-    fn reader(bytes: &[u8], piece_bytes: usize, encoding: Encoding) -> FrameReader<Pieces> {
+    static LIMIT_BYTES: AtomicUsize = AtomicUsize::new(100);
+
+    fn reader(bytes: &[u8], piece_bytes: usize, encoding: Encoding) -> FrameReader<'static, Pieces> {
         let pieces = bytes.chunks(piece_bytes).map(Bytes::copy_from_slice).collect();
-        FrameReader::new(Pieces(pieces), encoding, 100, Patience::None)
+        FrameReader::new(Pieces(pieces), encoding, &LIMIT_BYTES, Patience::None)
     }
 
     #[tokio::test]
@@ -199,7 +206,7 @@ mod tests {
             (b"\0\0\0\0\0x", "more than one message in a unary call"),
         ];
         for (bytes, want) in cases {
-            let result = reader(bytes, 4, Encoding::Identity).only(&Budget::new(1000)).await;
+            let result = reader(bytes, 4, Encoding::Identity).only(&Budget::new(1000), BODY_TIME_MAX).await;
             assert_eq!(result.map(|_| ()), Err(Refusal::BrokenFrame(want)), "{bytes:?}");
         }
     }
@@ -208,10 +215,22 @@ mod tests {
     async fn a_declared_length_is_refused_before_it_is_read() {
         let budget = Budget::new(150);
         let held = budget.take(100).expect("free");
-        let result = |bytes: &'static [u8]| reader(bytes, 5, Encoding::Identity).only(&budget);
+        let result = |bytes: &'static [u8]| reader(bytes, 5, Encoding::Identity).only(&budget, BODY_TIME_MAX);
         assert_eq!(result(b"\0\xff\xff\xff\xff").await.map(|_| ()), Err(too_large(100)));
         assert_eq!(result(b"\0\0\0\0\x65").await.map(|_| ()), Err(too_large(100)), "101 of 100");
         assert!(matches!(result(b"\0\0\0\0\x64").await, Err(Refusal::Overloaded(_))), "100 of 50 free");
         assert_eq!(budget.used_bytes(), held.bytes());
+    }
+
+    #[tokio::test]
+    async fn a_lower_limit_holds_from_the_next_message_on() {
+        let budget = Budget::new(1000);
+        let limit_bytes = AtomicUsize::new(3);
+        let pieces = [b"\0\0\0\0\x03abc".as_slice(), b"\0\0\0\0\x03abc"].map(Bytes::from_static);
+        let mut reader =
+            FrameReader::new(Pieces(pieces.into()), Encoding::Identity, &limit_bytes, Patience::Wait);
+        assert!(matches!(reader.next(&budget).await, Ok(Some(_))), "3 of 3");
+        limit_bytes.store(2, Ordering::Relaxed);
+        assert_eq!(reader.next(&budget).await.map(|_| ()), Err(too_large(2)), "3 of 2");
     }
 }

@@ -8,11 +8,13 @@ use ::http::Request;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::{Full, StreamBody};
+use hyper::body::Frame;
 use meshlake_schema::Table;
 use prost::Message as _;
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio_stream::StreamExt as _;
 
 use super::{Reply, frame, gzip, send_http1, send_http2, start, start_with, zstd};
 use crate::intake::testing::spans;
@@ -223,6 +225,35 @@ async fn a_disk_that_stalls_is_a_deadline_exceeded_and_decides_by_itself() {
     running.stop().await;
 }
 
+/// Scenario: a sender that waits for 50 ms stalls in the middle of its message. Guarantee: it is answered in its
+/// time, not after the 30 s that a body may take, and the memory comes back.
+#[tokio::test]
+async fn a_body_that_stalls_is_a_deadline_exceeded_when_its_sender_stops_to_wait() {
+    let running = start().await;
+    let to = running.grpc;
+    let begun = Frame::data(Bytes::from_static(b"\0\0\0\0\x02\x0a"));
+    let stalled = tokio_stream::once(Ok::<_, std::convert::Infallible>(begun)).chain(tokio_stream::pending());
+    let stream = TcpStream::connect(to).await.expect("connect");
+    let (mut sender, connection) = hyper::client::conn::http2::handshake(
+        hyper_util::rt::TokioExecutor::new(),
+        hyper_util::rt::TokioIo::new(stream),
+    )
+    .await
+    .expect("HTTP/2");
+    tokio::spawn(connection);
+    let request = Request::post(format!("http://{to}{TRACES}"))
+        .header("content-type", "application/grpc")
+        .header("grpc-timeout", "50m")
+        .body(StreamBody::new(stalled))
+        .expect("a request");
+    let answer = tokio::time::timeout(Duration::from_secs(10), sender.send_request(request)).await;
+    let late = Reply::read(answer.expect("in time").expect("an answer")).await;
+    assert_eq!(late.header("grpc-status"), Some("4"));
+    assert_eq!((running.counted("timed_out"), running.collector.stats().in_flight_bytes), (1, 0));
+    drop(sender);
+    running.stop().await;
+}
+
 #[tokio::test]
 async fn a_connection_above_the_cap_is_closed() {
     let running = start_with(CollectorConfig { connections_max: 1, ..small() }).await;
@@ -237,6 +268,28 @@ async fn a_connection_above_the_cap_is_closed() {
     assert_eq!(running.collector.stats().requests.connections_refused, 1);
     drop((first, second));
     running.stop().await;
+}
+
+/// Scenario: connections have said nothing, or a part of the preface. Guarantee: a stop waits for none of them.
+#[tokio::test]
+async fn a_stop_does_not_wait_for_the_rest_of_a_preface() {
+    let running = start().await;
+    let mut silent = Vec::new();
+    for to in [running.grpc, running.http] {
+        for said in [b"".as_slice(), b"P", b"PRI * HTTP/2.0\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r"] {
+            let mut stream = TcpStream::connect(to).await.expect("connect");
+            stream.write_all(said).await.expect("connected");
+            silent.push(stream);
+        }
+    }
+    while running.collector.stats().requests.connections_open < silent.len() as u64 {
+        tokio::task::yield_now().await;
+    }
+    running.stop().await;
+    for mut stream in silent {
+        // Closed; with a reset, when bytes were left unread.
+        assert!(stream.read_u8().await.is_err());
+    }
 }
 
 /// A stop waits for the request in flight, whose sender is still answered.
