@@ -226,6 +226,10 @@ impl Tickets {
     ///
     /// Cancel: nothing more is taken.
     pub async fn grow_when_free(&mut self, bytes: usize) -> Result<(), OverBudget> {
+        let wanted = self.bytes() + bytes;
+        if wanted > self.budget.limit_bytes() {
+            return Err(OverBudget { wanted, ..self.budget.over(bytes) });
+        }
         let more = self.budget.take_when_free(bytes).await?;
         self.merge(more);
         Ok(())
@@ -400,7 +404,7 @@ mod tests {
         drop(held);
         assert_eq!(waiting.await, Ok(()));
         assert_eq!((tickets.bytes(), share.used_bytes(), whole.used_bytes()), (50, 50, 50));
-        assert!(tickets.grow_when_free(51).await.is_err(), "never free");
+        assert!(tickets.grow_when_free(1).await.is_err(), "51 are never free");
         drop(tickets);
         assert_eq!((share.used_bytes(), whole.used_bytes()), (0, 0));
     }

@@ -107,35 +107,37 @@ async fn next_message(
 /// Unpacks a message. While the budget is used up it waits for what the message inflates to.
 ///
 /// Unpacking refuses at once when it cannot grow, and its sender would not send the message again. So it takes from a
-/// budget of its own, as large as what has been paid for, and begins anew when more has been: as steps of inflating
-/// double, all tries together cost at most twice the last.
+/// budget of its own, in which as much is free as has been paid for, and begins anew when more has been: as steps of
+/// inflating double, all tries together cost at most twice the last.
 async fn unpack(receivers: &Receivers, message: Message) -> Result<Unpacked, Refusal> {
     let limit_bytes = receivers.request_bytes_max();
     let mut stopping = receivers.stopping.clone();
     let Message { bytes, encoding, tickets: mut paid } = message;
     loop {
+        let own = Budget::new(usize::MAX);
+        let unpaid = own.take(own.limit_bytes() - paid.bytes())?;
         let packed = Packed {
             bytes: bytes.clone(),
             encoding,
             media_type: MediaType::Protobuf,
             message: &STREAM_ACCESS_LOGS_MESSAGE,
             limit_bytes,
-            tickets: Budget::new(paid.bytes()).take(bytes.len())?,
+            tickets: own.take(bytes.len())?,
         };
         // In a task of its own: when the peer leaves, unpacking goes on to its end, and so long it must be paid for.
-        let unpacking = tokio::spawn(async move { (packed.unpack().await, paid) });
+        let unpacking = tokio::spawn(async move { (packed.unpack().await, paid, unpaid) });
         let unpacked;
-        (unpacked, paid) = unpacking.await.map_err(|_panic| Refusal::Panicked)?;
+        (unpacked, paid, _) = unpacking.await.map_err(|_panic| Refusal::Panicked)?;
         match unpacked {
             Err(Refusal::Overloaded(over)) => {
-                let growing = paid.grow_when_free(over.wanted - over.free);
+                let growing = paid.grow_when_free(over.wanted.saturating_sub(paid.bytes()));
                 let late = |_| Refusal::TimedOut("no memory to unpack a message came free in time");
                 tokio::select! {
                     grown = tokio::time::timeout(UNPACK_WAIT_MAX, growing) => grown.map_err(late)??,
                     () = stopped(&mut stopping) => return Err(Refusal::Draining),
                 }
             }
-            unpacked => return Ok(Unpacked { bytes: unpacked?.bytes, tickets: paid }),
+            unpacked => return unpacked.map(|unpacked| Unpacked { tickets: paid, ..unpacked }),
         }
     }
 }

@@ -235,8 +235,10 @@ async fn a_packed_message_waits_for_the_memory_to_inflate_it() {
     running.wait_until_held().await;
 
     let (messages, answer) = open_with(running.grpc, &[("grpc-encoding", "gzip")]);
-    // 6,000 entries of 14 bytes are two steps of inflating.
-    messages.send(frame(1, &gzip(&message_bytes(6_000, true)))).expect("open");
+    // More than 64 KiB are two steps of inflating.
+    let mut large = message_bytes(100, true);
+    prost::encoding::bytes::encode(15, &vec![0u8; 80_000], &mut large);
+    messages.send(frame(1, &gzip(&large))).expect("open");
     // The waiter is first in line and all that is free is kept for it.
     while running.collector.stats().in_flight_bytes < limit && !answer.is_finished() {
         tokio::task::yield_now().await;
@@ -246,7 +248,7 @@ async fn a_packed_message_waits_for_the_memory_to_inflate_it() {
     drop((held, messages));
     assert_eq!(held_answer.await.expect("no panic").trailers.expect("trailers")["grpc-status"], "0");
     assert_eq!(answer.await.expect("no panic").trailers.expect("trailers")["grpc-status"], "0");
-    assert_eq!(running.log.rows(Table::Requests), [1, 6_000]);
+    assert_eq!(running.log.rows(Table::Requests), [1, 100]);
     assert_eq!(running.collector.stats().in_flight_bytes, 0);
     running.stop().await;
 }

@@ -339,3 +339,17 @@ async fn a_disk_that_hangs_does_not_hold_up_a_stop_beyond_its_deadline() {
     assert!(!first.await.expect("no panic"), "it was cut off, unanswered");
     log.release();
 }
+
+/// Scenario: a peer opens HTTP/2 and says nothing more, not even that it has seen the GOAWAY. Guarantee: it is cut off,
+/// and what is in the intake becomes durable in the time that is left.
+#[tokio::test]
+async fn a_peer_that_does_not_leave_takes_no_time_from_the_last_group() {
+    let running = start().await;
+    let mut silent = TcpStream::connect(running.grpc).await.expect("connect");
+    // The preface and an empty SETTINGS frame: RFC 9113, 3.4 and 6.5.
+    silent.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.expect("write");
+    let mut settings = [0; 9];
+    silent.read_exact(&mut settings).await.expect("SETTINGS");
+    let report = running.collector.stop(Duration::from_millis(500)).await;
+    assert_eq!((report.connections_ended, report.intake_drained), (false, true));
+}
