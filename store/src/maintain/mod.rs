@@ -19,7 +19,7 @@ mod vacuum;
 mod progress;
 mod background;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -258,10 +258,21 @@ impl Shared {
     }
 
     async fn retain(&self) -> Result<(), MaintainError> {
-        let Some(newest_days) = self.newest_days() else { return Ok(()) };
+        let dates = self.dates();
         for (table, days) in Table::ALL.into_iter().zip(self.config.retention_days) {
             let Some(days) = days else { continue };
-            let removed = retain::expired(&self.files(table), newest_days, days);
+            let files = self.files(table);
+            let newest_days = retain::newest_days(&dates, days);
+            let removed = newest_days.map(|newest| retain::expired(&files, newest, days)).unwrap_or_default();
+            if let Some(latest) = dates.last()
+                && retain::expired(&files, *latest, days).len() > removed.len()
+            {
+                tracing::warn!(
+                    table = table.name(),
+                    date_days = latest,
+                    "keep old rows: the newest date of rows stands alone, a clock may have been wrong"
+                );
+            }
             if removed.is_empty() {
                 continue;
             }
@@ -272,13 +283,14 @@ impl Shared {
         Ok(())
     }
 
-    /// The date of the newest row in files of any table whose times are those of telemetry, not in the
-    /// future; see `retain.rs`.
-    fn newest_days(&self) -> Option<i32> {
-        let tables = Table::ALL.into_iter().filter(|table| *table != Table::Ledger);
-        let newest = tables.filter_map(|table| self.files(table).iter().map(|file| file.date_days).max());
+    /// The dates of rows in files of all tables whose times are those of telemetry, none in the future; see
+    /// `retain.rs`.
+    fn dates(&self) -> BTreeSet<i32> {
         let today = self.clock.now().days();
-        newest.max().map(|days| days.min(today))
+        let tables = Table::ALL.into_iter().filter(|table| *table != Table::Ledger);
+        let dates =
+            tables.flat_map(|table| self.files(table).iter().map(|file| file.date_days).collect::<Vec<_>>());
+        dates.filter(|days| *days <= today).collect()
     }
 
     async fn vacuum(&self) -> Result<(), MaintainError> {

@@ -212,6 +212,27 @@ async fn a_clock_that_jumps_ahead_drops_nothing() {
     store.close().await;
 }
 
+/// Scenario: the clock of the host jumps a year ahead, rows come in that are stamped by it, and it is set right again.
+/// Guarantee: before that and after it, age is counted from the dates that are right.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_of_a_clock_that_jumped_ahead_drop_nothing() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let clock = TestClock::at(MIDNIGHT + DAY);
+    let store = open_at(dir.path(), &clock).await;
+    flush_each(&store, &[MIDNIGHT, MIDNIGHT + DAY]).await;
+    clock.set(MIDNIGHT + 365 * DAY);
+    flush_each(&store, &[MIDNIGHT + 365 * DAY]).await;
+    maintain(&store, Effort::Due).await;
+    assert_eq!(all_spans(&store).await.len(), 6);
+
+    clock.set(MIDNIGHT + 31 * DAY);
+    flush_each(&store, &[MIDNIGHT + 31 * DAY]).await;
+    maintain(&store, Effort::Due).await;
+    let kept = [1, 31, 365].map(|days| MIDNIGHT + days * DAY);
+    assert_eq!(all_spans(&store).await, kept.map(|time| [time, time + 1]).concat());
+    store.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_merge_whose_commit_fails_leaves_the_files_as_they_were() {
     let dir = tempfile::tempdir().expect("temporary directory");
