@@ -28,7 +28,7 @@ const NICENESS: i32 = 10;
 /// Why files were not merged. They are as they were.
 #[derive(Debug, Error)]
 pub enum CompactError {
-    /// The files cannot be read as ours: damage, or another program's.
+    /// The files cannot be read, or not as ours: missing, damaged, or another program's.
     #[error("merge files: {0}")]
     Files(String),
     /// The world's: trying again may help.
@@ -97,13 +97,11 @@ impl Job {
     }
 
     async fn open(&self, path: &Path) -> Result<Source, CompactError> {
-        let object = self.store.get(path).await.map_err(CompactError::store("open", path))?;
+        let failed = |error| CompactError::Files(format!("open {path}: {error}"));
+        let object = self.store.get(path).await.map_err(failed)?;
         match object.payload {
             GetResultPayload::File(file, _) => Ok(Source::File(file)),
-            GetResultPayload::Stream(_) => {
-                let bytes = object.bytes().await.map_err(CompactError::store("read", path))?;
-                Ok(Source::Bytes(bytes))
-            }
+            GetResultPayload::Stream(_) => Ok(Source::Bytes(object.bytes().await.map_err(failed)?)),
         }
     }
 

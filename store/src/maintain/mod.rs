@@ -10,7 +10,7 @@
 //! commit. Readers hold snapshots whose files stay for an hour after they left.
 //!
 //! One pass at a time over all tables, on one thread. Nothing is merged for which the disk has no room. Limits:
-//! files that cannot be merged (damage, another program's) are left alone until the process starts again.
+//! files that cannot be merged (missing, damaged, another program's) are left alone until the process starts again.
 
 mod plan;
 mod compact;
@@ -56,7 +56,7 @@ impl Default for MaintainConfig {
     }
 }
 
-/// Why a pass ended early. The tables are whole; the next pass goes on.
+/// Why a pass did not do all it should. The tables are whole; the next pass tries again.
 #[derive(Debug, Error)]
 pub enum MaintainError {
     #[error("table {table}: {cause}")]
@@ -119,12 +119,14 @@ impl Maintenance {
     /// cancel: what was committed stays; a merge under way is thrown away.
     ///
     /// # Errors
-    /// The first one. Trying again helps, unless the catalog says [`CatalogError::Unusable`].
+    /// The first one; what does not depend on it is done all the same. Trying again helps, unless the catalog says
+    /// [`CatalogError::Unusable`].
     pub async fn run(&self, effort: Effort) -> Result<(), MaintainError> {
         let _pass = self.shared.pass.lock().await;
-        self.shared.retain().await?;
-        self.shared.vacuum().await?;
-        self.shared.compact(effort).await
+        let mut outcome = self.shared.retain().await;
+        keep_first(&mut outcome, self.shared.vacuum().await);
+        keep_first(&mut outcome, self.shared.compact(effort).await);
+        outcome
     }
 
     /// What the pass that runs has done so far.
@@ -143,6 +145,16 @@ impl Maintenance {
     }
 }
 
+/// Keeps the first error of steps of which none needs another. The others are logged: the caller learns of one.
+fn keep_first(outcome: &mut Result<(), MaintainError>, step: Result<(), MaintainError>) {
+    let Err(error) = step else { return };
+    if outcome.is_ok() {
+        *outcome = Err(error);
+    } else {
+        tracing::error!(%error, "maintain tables");
+    }
+}
+
 impl Shared {
     fn now_micros(&self) -> i64 {
         self.clock.now().micros()
@@ -153,7 +165,8 @@ impl Shared {
         Arc::clone(&tables[usize::from(table.id())].files)
     }
 
-    /// Merges what is due in one round; or round by round, for what one has made the next may merge again.
+    /// Merges what is due in one round; or round by round, for what one has made the next may merge again. A merge that
+    /// fails does not end its round, but no other round follows, which would try the same for ever.
     async fn compact(&self, effort: Effort) -> Result<(), MaintainError> {
         loop {
             let mut jobs: Vec<(Table, Vec<DataFile>)> = Vec::new();
@@ -167,14 +180,15 @@ impl Shared {
                 return Ok(());
             }
             let _round = self.work.begin(&jobs);
+            let mut outcome = Ok(());
             for (table, files) in jobs {
                 if self.is_stopping.load(Ordering::Acquire) {
-                    return Ok(());
+                    return outcome;
                 }
-                self.merge(table, files).await?;
+                keep_first(&mut outcome, self.merge(table, files).await);
             }
-            if effort == Effort::Due {
-                return Ok(());
+            if effort == Effort::Due || outcome.is_err() {
+                return outcome;
             }
         }
     }
@@ -259,6 +273,7 @@ impl Shared {
 
     async fn retain(&self) -> Result<(), MaintainError> {
         let dates = self.dates();
+        let mut outcome = Ok(());
         for (table, days) in Table::ALL.into_iter().zip(self.config.retention_days) {
             let Some(days) = days else { continue };
             let files = self.files(table);
@@ -277,10 +292,12 @@ impl Shared {
                 continue;
             }
             let replacement = Replacement { removed, added: Vec::new(), cause: Cause::Expire };
-            self.flusher.replace(table, &replacement).await?;
-            self.work.count_expired(table, &replacement.removed);
+            match self.flusher.replace(table, &replacement).await {
+                Ok(_) => self.work.count_expired(table, &replacement.removed),
+                Err(error) => keep_first(&mut outcome, Err(error.into())),
+            }
         }
-        Ok(())
+        outcome
     }
 
     /// The dates of rows in files of all tables whose times are those of telemetry, none in the future; see
@@ -294,17 +311,23 @@ impl Shared {
     }
 
     async fn vacuum(&self) -> Result<(), MaintainError> {
+        let mut outcome = Ok(());
         for table in Table::ALL {
-            hit("before_vacuum").map_err(|error| CatalogError::Unreadable {
-                table: table.name(),
-                reason: error.to_string(),
-            })?;
-            let audit = self.flusher.audit(table).await?;
-            let vacuumed =
-                vacuum::vacuum(self.flusher.store().as_ref(), table, &audit, self.now_micros()).await;
-            let vacuumed = vacuumed.map_err(|cause| MaintainError::Vacuum { table: table.name(), cause })?;
-            self.work.count_vacuumed(table, vacuumed);
+            keep_first(&mut outcome, self.vacuum_table(table).await);
         }
+        outcome
+    }
+
+    async fn vacuum_table(&self, table: Table) -> Result<(), MaintainError> {
+        hit("before_vacuum").map_err(|error| CatalogError::Unreadable {
+            table: table.name(),
+            reason: error.to_string(),
+        })?;
+        let audit = self.flusher.audit(table).await?;
+        let vacuumed =
+            vacuum::vacuum(self.flusher.store().as_ref(), table, &audit, self.now_micros()).await;
+        let vacuumed = vacuumed.map_err(|cause| MaintainError::Vacuum { table: table.name(), cause })?;
+        self.work.count_vacuumed(table, vacuumed);
         Ok(())
     }
 }

@@ -242,6 +242,7 @@ async fn a_merge_whose_commit_fails_leaves_the_files_as_they_were() {
     let error = store.maintenance().run(Effort::All).await.expect_err("the commit fails");
     assert!(matches!(error, MaintainError::Catalog(_)), "{error}");
     assert_eq!((file_count(&store, Table::Spans), files_on_disk(dir.path())), (2, 2));
+    assert_eq!(file_count(&store, Table::Ledger), 1, "the other tables are merged all the same");
     maintain(&store, Effort::All).await;
     assert_eq!((file_count(&store, Table::Spans), all_spans(&store).await.len()), (1, 4));
     store.close().await;
@@ -274,19 +275,28 @@ async fn a_merge_of_unknown_outcome_keeps_every_row_once() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_damaged_file_is_left_alone_and_the_others_are_merged() {
+/// Two windows of two files each, of which `harm` gets the path of the first.
+async fn check_left_alone(harm: fn(&Path)) {
     let dir = tempfile::tempdir().expect("temporary directory");
     let store = open(dir.path()).await;
     flush_each(&store, &[MIDNIGHT, MIDNIGHT + 2]).await;
     flush_each(&store, &[MIDNIGHT + 20 * MINUTE, MIDNIGHT + 21 * MINUTE]).await;
     let snapshot = store.reader().snapshot().await.expect("in this process");
-    let damaged = &snapshot.table(Table::Spans).files[0].path;
-    fs::write(dir.path().join(damaged.as_ref()), "no longer Parquet").expect("write");
+    harm(&dir.path().join(snapshot.table(Table::Spans).files[0].path.as_ref()));
     maintain(&store, Effort::All).await;
-    assert_eq!(file_count(&store, Table::Spans), 3);
+    assert_eq!((file_count(&store, Table::Spans), file_count(&store, Table::Ledger)), (3, 2));
     assert_eq!(store.maintenance().stats().failures, 1);
     store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_file_is_left_alone_and_the_others_are_merged() {
+    check_left_alone(|file| fs::write(file, "no longer Parquet").expect("write")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_missing_file_is_left_alone_and_the_others_are_merged() {
+    check_left_alone(|file| fs::remove_file(file).expect("remove")).await;
 }
 
 /// Merges, flushes and readers at once: a snapshot always has what was acknowledged before it, once.
