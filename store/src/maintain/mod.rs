@@ -319,14 +319,10 @@ impl Shared {
     }
 
     async fn vacuum_table(&self, table: Table) -> Result<(), MaintainError> {
-        hit("before_vacuum").map_err(|error| CatalogError::Unreadable {
-            table: table.name(),
-            reason: error.to_string(),
-        })?;
-        let audit = self.flusher.audit(table).await?;
-        let vacuumed =
-            vacuum::vacuum(self.flusher.store().as_ref(), table, &audit, self.now_micros()).await;
-        let vacuumed = vacuumed.map_err(|cause| MaintainError::Vacuum { table: table.name(), cause })?;
+        hit("before_vacuum")
+            .map_err(|error| CatalogError::Unreadable { table: table.name(), reason: error.to_string() })?;
+        let (store, audit) = (self.flusher.store().as_ref(), self.flusher.audit(table));
+        let vacuumed = vacuum::vacuum(store, table, audit, self.now_micros()).await?;
         self.work.count_vacuumed(table, vacuumed);
         Ok(())
     }
