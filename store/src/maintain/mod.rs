@@ -193,11 +193,10 @@ impl Shared {
         }
     }
 
-    /// The files that a merge replaces stay for an hour, so it takes room before it gives any back; on a
-    /// disk that runs full it would take it from the rows that come.
+    /// On a disk that runs full a merge would take its room from the rows that come.
     fn drop_those_without_room(&self, jobs: &mut Vec<(Table, Vec<DataFile>)>) {
         let wanted = jobs.len();
-        jobs.retain(|(_, files)| self.space.has_room_for(files.iter().map(|file| file.size_bytes).sum()));
+        plan::keep_what_fits(jobs, |bytes| self.space.has_room_for(bytes));
         if jobs.len() < wanted {
             tracing::warn!(merges = wanted - jobs.len(), "leave files unmerged until the disk has more room");
         }

@@ -9,6 +9,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use meshlake_schema::Table;
 use object_store::path::Path;
 
 use crate::files::window::Place;
@@ -59,6 +60,20 @@ pub(super) fn merges(
     }
     merges.sort_by_key(|files| std::cmp::Reverse(files.len()));
     merges
+}
+
+/// Keeps the merges that the disk has room for, one after the other: the files that a merge replaces stay for an hour,
+/// so a round takes room for all of its merges before it gives any back.
+pub(super) fn keep_what_fits(jobs: &mut Vec<(Table, Vec<DataFile>)>, has_room_for: impl Fn(u64) -> bool) {
+    let mut taken_bytes: u64 = 0;
+    jobs.retain(|(_, files)| {
+        let bytes = taken_bytes + files.iter().map(|file| file.size_bytes).sum::<u64>();
+        let fits = has_room_for(bytes);
+        if fits {
+            taken_bytes = bytes;
+        }
+        fits
+    });
 }
 
 /// Groups of one window's files, which are sorted by size.
@@ -167,5 +182,19 @@ mod tests {
         let files = files(MIDNIGHT, &[1, 1]);
         let left_alone = HashSet::from([files[0].path.clone()]);
         assert!(merges(&files, &left_alone, OVER, Effort::All).is_empty());
+    }
+
+    #[test]
+    fn merges_of_a_round_need_room_for_all_of_them_together() {
+        let jobs = || [3, 3, 3, 2].map(|kib| (Table::Spans, files(MIDNIGHT, &[kib]))).to_vec();
+        let kept = |room_kib: u64| {
+            let mut jobs = jobs();
+            keep_what_fits(&mut jobs, |bytes| bytes <= room_kib << 10);
+            jobs.iter().map(|(_, files)| files[0].size_bytes >> 10).collect::<Vec<_>>()
+        };
+        assert_eq!(kept(11), [3, 3, 3, 2]);
+        assert_eq!(kept(10), [3, 3, 3]);
+        assert_eq!(kept(8), [3, 3, 2], "the third does not fit, a smaller one does");
+        assert_eq!(kept(1), [0; 0]);
     }
 }
