@@ -7,7 +7,7 @@
 //! A file never crosses a window of 15 minutes nor a date, so that a query over an hour opens four
 //! windows' files, compaction merges within a window, and retention drops whole dates. At most
 //! [`window::WINDOWS_MAX`] windows a flush get a file of their own; rows of the others share one file per
-//! date, tagged mixed.
+//! date, tagged mixed. So do the ledger's, once their date is over.
 //!
 //! Rows are never copied as a whole: a file is written column by column in slices, so beside the rows
 //! themselves a flush holds one slice of one column and the compressed file (some 45 bytes a span).
@@ -105,6 +105,16 @@ impl Files {
         };
         let pieces = window::split(&batches)?;
         Ok(Files { table, origin, batches, pieces: pieces.into_iter() })
+    }
+
+    /// Adds up the ledger's rows of one date into one file, whatever their windows.
+    ///
+    /// # Errors
+    /// As [`Files::plan`].
+    pub fn plan_added_up(batches: &[TableBatch], origin: Origin) -> Result<Self, FileError> {
+        let batches = vec![ledger::coalesce(batches)?];
+        let pieces: Vec<_> = window::whole(&batches)?.into_iter().collect();
+        Ok(Files { table: Table::Ledger, origin, batches, pieces: pieces.into_iter() })
     }
 
     /// Encodes the next file; none after the last. Rows of spans are taken to be in `traces` when the file is

@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 use crate::catalog::NewFile;
 use crate::files::merge::{Merge, Merged, Source, Step, read_rows};
 use crate::files::window::Place;
-use crate::files::{EncodedFile, FileError, Files, Origin, path};
+use crate::files::{EncodedFile, FileError, Files, path};
 use crate::snapshot::DataFile;
 
 /// Added to the thread's nice value: gets about a tenth of a core that something else wants too.
@@ -165,10 +165,10 @@ impl Job {
         }
     }
 
-    /// The ledger's way: all rows at once, added up, encoded as a flush does it.
+    /// The ledger's way: all rows at once, added up, in one file.
     async fn add_up(&self, sources: Vec<Source>) -> Result<Vec<NewFile>, CompactError> {
-        let (batches, origin): (_, Origin) = read_rows(self.table, sources)?;
-        let mut files = Files::plan(self.table, batches, origin)?;
+        let (batches, origin) = read_rows(self.table, sources)?;
+        let mut files = Files::plan_added_up(&batches, origin)?;
         let mut added = Vec::new();
         while let Some(EncodedFile { new, bytes }) = files.encode_next()? {
             let options = PutOptions::from(PutMode::Create);

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   plan: files of one window -> merge on a quiet thread -> put -> commit (remove + add, no row changes)
+//!         (of the ledger: of one date, once it is over)
 //!   retain: whole dates past their age                          -> commit (remove)
 //!   vacuum: files that no commit has named for an hour          -> delete
 //! ```
@@ -172,7 +173,7 @@ impl Shared {
             let mut jobs: Vec<(Table, Vec<DataFile>)> = Vec::new();
             for table in Table::ALL {
                 let left_alone = self.left_alone().clone();
-                let merges = plan::merges(&self.files(table), &left_alone, self.now_micros(), effort);
+                let merges = plan::merges(table, &self.files(table), &left_alone, self.now_micros(), effort);
                 jobs.extend(merges.into_iter().map(|files| (table, files)));
             }
             self.drop_those_without_room(&mut jobs);

@@ -39,21 +39,26 @@ pub enum Effort {
 
 /// Merges that can be made now, none of which shares a file with another; those of the most files first.
 pub(super) fn merges(
+    table: Table,
     files: &[DataFile],
     left_alone: &HashSet<Path>,
     now_micros: i64,
     effort: Effort,
 ) -> Vec<Vec<DataFile>> {
+    let is_over = |place: &Place| place.end_micros() + GRACE_MICROS <= now_micros;
     let mut places: BTreeMap<Place, Vec<&DataFile>> = BTreeMap::new();
     for file in files.iter().filter(|file| !left_alone.contains(&file.path)) {
-        places.entry(Place::of_times(file.time_min_micros, file.time_max_micros)).or_default().push(file);
+        let place = Place::of_times(file.time_min_micros, file.time_max_micros);
+        let date = place.whole_date();
+        let is_by_date = table == Table::Ledger && is_over(&date);
+        places.entry(if is_by_date { date } else { place }).or_default().push(file);
     }
     let mut merges: Vec<Vec<DataFile>> = Vec::new();
     for (place, mut files) in places {
         files.sort_by(|a, b| (a.size_bytes, &a.path).cmp(&(b.size_bytes, &b.path)));
         let files_min = match effort {
             Effort::All => 2,
-            Effort::Due if place.end_micros() + GRACE_MICROS <= now_micros => 2,
+            Effort::Due if is_over(&place) => 2,
             Effort::Due => FILES_MAX,
         };
         merges.extend(groups(&files, files_min, effort));
@@ -127,7 +132,11 @@ mod tests {
 
     /// The sizes in KiB of each merge.
     fn sizes(files: &[DataFile], now_micros: i64, effort: Effort) -> Vec<Vec<u64>> {
-        let merges = merges(files, &HashSet::new(), now_micros, effort);
+        sizes_of(Table::Spans, files, now_micros, effort)
+    }
+
+    fn sizes_of(table: Table, files: &[DataFile], now_micros: i64, effort: Effort) -> Vec<Vec<u64>> {
+        let merges = merges(table, files, &HashSet::new(), now_micros, effort);
         merges.iter().map(|files| files.iter().map(|file| file.size_bytes >> 10).collect()).collect()
     }
 
@@ -181,7 +190,17 @@ mod tests {
     fn a_file_to_be_left_alone_is() {
         let files = files(MIDNIGHT, &[1, 1]);
         let left_alone = HashSet::from([files[0].path.clone()]);
-        assert!(merges(&files, &left_alone, OVER, Effort::All).is_empty());
+        assert!(merges(Table::Spans, &files, &left_alone, OVER, Effort::All).is_empty());
+    }
+
+    #[test]
+    fn the_ledger_is_merged_by_date_five_minutes_after_its_end() {
+        let mut all = files(MIDNIGHT, &[1, 1]);
+        all.extend(files(MIDNIGHT + WINDOW_MICROS, &[2]));
+        let over = MIDNIGHT + 96 * WINDOW_MICROS + GRACE_MICROS;
+        assert_eq!(sizes_of(Table::Ledger, &all, over - 1, Effort::Due), [[1, 1]]);
+        assert_eq!(sizes_of(Table::Ledger, &all, over, Effort::Due), [[1, 1, 2]]);
+        assert_eq!(sizes_of(Table::Spans, &all, over, Effort::Due), [[1, 1]]);
     }
 
     #[test]

@@ -65,7 +65,7 @@ fn files_on_disk(dir: &Path) -> usize {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn merging_leaves_one_file_per_window_and_every_row() {
     let dir = tempfile::tempdir().expect("temporary directory");
-    let store = open(dir.path()).await;
+    let store = open_at(dir.path(), &TestClock::at(MIDNIGHT)).await;
     let times = [0, 1, 2, 16, 17].map(|minute| MIDNIGHT + minute * MINUTE);
     for time in times {
         let batches = Table::received().map(|table| rows(table, &[time, time + 1])).collect();
@@ -118,6 +118,28 @@ async fn merged_ledger_rows_keep_their_sums() {
     flush_each(&store, &[MIDNIGHT, MIDNIGHT + 1, MIDNIGHT + 2]).await;
     maintain(&store, Effort::All).await;
     assert_eq!((file_count(&store, Table::Ledger), ledger_total(&store).await), (1, 6));
+    store.close().await;
+}
+
+/// A date has 96 windows, and the ledger is kept for ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_ledger_of_a_date_that_is_over_becomes_one_file() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let clock = TestClock::at(MIDNIGHT);
+    let store = open_at(dir.path(), &clock).await;
+    let windows: Vec<i64> = (0..96).map(|window| MIDNIGHT + window * 15 * MINUTE).collect();
+    let changes: Vec<(i64, i64)> = windows.iter().map(|time| (*time, 1)).collect();
+    // A flush writes 64 windows to files of their own and the rest to one.
+    append(&store, vec![ledger_rows(&changes)]).await.expect("durable");
+    store.flush_all().await.expect("flush");
+    maintain(&store, Effort::All).await;
+    assert_eq!((file_count(&store, Table::Ledger), ledger_total(&store).await), (65, 96));
+
+    clock.set(MIDNIGHT + DAY + 5 * MINUTE);
+    maintain(&store, Effort::All).await;
+    assert_eq!((file_count(&store, Table::Ledger), ledger_total(&store).await), (1, 96));
+    let snapshot = store.reader().snapshot().await.expect("in this process");
+    assert_eq!(times_of(&snapshot, Table::Ledger).await, windows, "a row a window, as before");
     store.close().await;
 }
 
@@ -278,7 +300,7 @@ async fn a_merge_of_unknown_outcome_keeps_every_row_once() {
 /// Two windows of two files each, of which `harm` gets the path of the first.
 async fn check_left_alone(harm: fn(&Path)) {
     let dir = tempfile::tempdir().expect("temporary directory");
-    let store = open(dir.path()).await;
+    let store = open_at(dir.path(), &TestClock::at(MIDNIGHT)).await;
     flush_each(&store, &[MIDNIGHT, MIDNIGHT + 2]).await;
     flush_each(&store, &[MIDNIGHT + 20 * MINUTE, MIDNIGHT + 21 * MINUTE]).await;
     let snapshot = store.reader().snapshot().await.expect("in this process");
