@@ -50,7 +50,8 @@ impl fmt::Debug for StoreStatus {
 impl StoreStatus {
     /// True when rows come faster than they become files: admission should refuse until a flush has made room.
     /// `bytes_to_come` is what was admitted and is not buffered yet; left out, rows of all that may be in flight would
-    /// come on top of a full buffer. One less than half full is flushed by itself in time, whatever comes.
+    /// come on top of a full buffer. Both together may be a third more than the buffer alone: the full buffer and, by
+    /// default, 64 MiB on their way, or no row yet and all that may be in flight.
     pub fn is_over_budget(&self, bytes_to_come: usize) -> bool {
         is_over_budget(self.flusher.buffer().bytes(), bytes_to_come, self.buffer_bytes_max)
     }
@@ -92,7 +93,7 @@ impl StoreStatus {
 }
 
 fn is_over_budget(bytes: usize, bytes_to_come: usize, bytes_max: usize) -> bool {
-    bytes > bytes_max / 2 && bytes.saturating_add(bytes_to_come) > bytes_max
+    bytes > bytes_max || bytes.saturating_add(bytes_to_come) > bytes_max.saturating_add(bytes_max / 3)
 }
 
 #[cfg(test)]
@@ -100,17 +101,19 @@ mod tests {
     use super::is_over_budget;
 
     #[test]
-    fn what_is_to_come_counts_once_the_buffer_is_half_full() {
+    fn what_is_to_come_counts_above_a_third_of_the_buffer() {
         let cases = [
-            (50, usize::MAX, false),
-            (51, 49, false),
-            (51, 50, true),
-            (51, usize::MAX, true),
-            (100, 0, false),
-            (101, 0, true),
+            (0, 120, false),
+            (0, 121, true),
+            (60, 60, false),
+            (60, 61, true),
+            (90, 30, false),
+            (90, 31, true),
+            (91, 0, true),
+            (1, usize::MAX, true),
         ];
         for (bytes, to_come, want) in cases {
-            assert_eq!(is_over_budget(bytes, to_come, 100), want, "{bytes} and {to_come} of 100");
+            assert_eq!(is_over_budget(bytes, to_come, 90), want, "{bytes} and {to_come} of 90");
         }
     }
 }
