@@ -25,7 +25,7 @@ use tokio::sync::oneshot;
 
 use super::{Receivers, settled, stopped};
 use crate::admit::body::BODY_TIME_MAX;
-use crate::admit::frame::{FrameReader, Message, Patience};
+use crate::admit::frame::{FrameReader, Message};
 use crate::admit::media::{Encoding, MediaType};
 use crate::admit::refusal::Refusal;
 use crate::admit::tenant::tenant_of;
@@ -61,8 +61,7 @@ pub(super) async fn receive(receivers: &Arc<Receivers>, request: Request<Incomin
     MediaType::check_grpc(request.headers())?;
     let tenant = tenant_of(request.headers())?;
     let encoding = Encoding::of_grpc(request.headers())?;
-    let mut reader =
-        FrameReader::new(request.into_body(), encoding, &receivers.request_bytes_max, Patience::Wait);
+    let mut reader = FrameReader::new(request.into_body(), encoding, &receivers.request_bytes_max);
     let unstored = Unstored { receivers: Arc::clone(receivers), tenant, answers: VecDeque::new() };
     let mut stream = Stream { proxy: None, unstored };
     let mut stopping = receivers.stopping.clone();

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::{Read, Receivers, message_of};
 use crate::admit::body::BODY_TIME_MAX;
 use crate::admit::deadline::{answer_by, time_left};
-use crate::admit::frame::{FrameReader, Patience};
+use crate::admit::frame::FrameReader;
 use crate::admit::media::{Encoding, MediaType};
 use crate::admit::refusal::Refusal;
 use crate::admit::tenant::tenant_of;
@@ -41,9 +41,14 @@ pub(super) async fn export(
     let answer_by = answer_by(request.headers(), came);
     let budget = receivers.admit(&tenant)?;
     let limit_bytes = receivers.request_bytes_max();
-    let reader =
-        FrameReader::new(request.into_body(), encoding, &receivers.request_bytes_max, Patience::None);
-    let frame = reader.only(&budget, time_left(answer_by, came, BODY_TIME_MAX)).await?;
+    let reader = FrameReader::new(request.into_body(), encoding, &receivers.request_bytes_max);
+    // Hundreds may have been admitted before the first told its length: room is asked for again beside what is in
+    // flight by now.
+    let take = |bytes| {
+        receivers.check_room()?;
+        Ok(budget.take(bytes)?)
+    };
+    let frame = reader.only(take, time_left(answer_by, came, BODY_TIME_MAX)).await?;
     receivers.quotas.charge(&tenant, frame.bytes.len());
     let packed = Packed {
         bytes: frame.bytes,

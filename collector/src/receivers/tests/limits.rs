@@ -188,6 +188,24 @@ async fn what_is_in_flight_is_counted_as_rows_to_come() {
     running.stop().await;
 }
 
+/// Scenario: there is room when a call over gRPC begins and none when its length is known, because others have told theirs
+/// meanwhile. Guarantee: it is refused before it is read.
+#[tokio::test]
+async fn room_is_asked_for_again_when_the_length_is_known() {
+    let running = start().await;
+    let asked = Arc::new(Mutex::new(0));
+    let times = Arc::clone(&asked);
+    running.collector.refuse_without(move |_| {
+        let mut times = times.lock().expect("no panic");
+        *times += 1;
+        if *times == 1 { Ok(()) } else { Err(NoRoom::Disk) }
+    });
+    let refused = grpc(running.grpc, 0, &spans(1, 0).encode_to_vec()).await;
+    assert_eq!(refused.header("grpc-status"), Some("14"));
+    assert_eq!((running.counted("disk_full"), *asked.lock().expect("no panic")), (1, 2));
+    running.stop().await;
+}
+
 #[tokio::test]
 async fn a_disk_that_fills_up_is_unavailable_and_passes() {
     let running = start().await;
