@@ -45,7 +45,7 @@ pub struct OverloadArgs {
     /// The most memory that the server may use, MiB: above it the kernel kills it.
     #[arg(long, default_value_t = 1_024)]
     memory_mib: u64,
-    /// Requests in flight at most. More than fill its budget of 256 MiB, or nothing is refused.
+    /// Requests in flight at most. More than fill its budget of 192 MiB, or nothing is refused.
     #[arg(long, default_value_t = 512)]
     senders: usize,
     /// Connections that they share, where the protocol lets them; a server allows 100 on one.
@@ -96,13 +96,13 @@ pub async fn page(
         "acknowledged of admitted",
         "accepted by the ledger : acknowledged",
         "peak RSS MiB",
-        "budgets MiB",
+        "budget MiB",
     ];
     Ok(format!(
         "# Overload\n\n\
          The server is alone in a memory cgroup of {} MiB, at which the kernel kills it, and has its defaults, but stores\n\
          repeats. Admitted is what it stored, by its ledger, and what it failed at without having refused it; acknowledged is\n\
-         what the senders heard of. The budgets are those of requests in flight and of rows not in files.\n\n\
+         what the senders heard of. The budget is that of rows not in files and of requests on their way there.\n\n\
          {}Load: {BODIES} requests of {} {}s in turn, {}; {} in flight at most, over {} connections of gRPC or one of HTTP/1.1\n\
          each.\n\n{}{answers}",
         args.memory_mib,
@@ -165,11 +165,11 @@ async fn overload(
         statuses.iter().filter(|(status, _)| !ANSWERED.contains(&status.as_str())).map(|(_, n)| n).sum();
     let acked = usual.accepted + offered.records;
     let admitted = accepted as f64 + failed * shape.records_per_request as f64;
-    let budgets = metrics.value("meshlake_in_flight_bytes_max") + metrics.value("meshlake_buffer_bytes_max");
+    let budget = metrics.value("meshlake_buffer_bytes_max");
     row.push(format!("{:.2} %", acked as f64 * 100.0 / admitted));
     row.push(format!("{accepted} : {acked}"));
     row.push(format!("{:.0}", process::peak_memory(server.pid())? as f64 / MEBIBYTE));
-    row.push(format!("{:.0}", budgets / MEBIBYTE));
+    row.push(format!("{:.0}", budget / MEBIBYTE));
     server.stop().await?;
     statuses.insert("connections refused".to_owned(), metrics.value("meshlake_connections_refused_total"));
     Ok((row, format!("answers as the server counts them: {}; {failures}", listed(&statuses))))

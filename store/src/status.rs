@@ -50,10 +50,9 @@ impl fmt::Debug for StoreStatus {
 impl StoreStatus {
     /// True when rows come faster than they become files: admission should refuse until a flush has made room.
     /// `bytes_to_come` is what was admitted and is not buffered yet; left out, rows of all that may be in flight would
-    /// come on top of a full buffer. Both together may be a third more than the buffer alone: the full buffer and, by
-    /// default, 64 MiB on their way, or no row yet and all that may be in flight.
+    /// come on top of a full buffer.
     pub fn is_over_budget(&self, bytes_to_come: usize) -> bool {
-        is_over_budget(self.flusher.buffer().bytes(), bytes_to_come, self.buffer_bytes_max)
+        self.flusher.buffer().bytes().saturating_add(bytes_to_come) > self.buffer_bytes_max
     }
 
     /// How long a flush takes, in the mean since the start; zero before the first.
@@ -88,32 +87,6 @@ impl StoreStatus {
             flush: self.flusher.stats(),
             space: self.space.stats(),
             tables: Table::ALL.into_iter().zip(counts).map(table).collect(),
-        }
-    }
-}
-
-fn is_over_budget(bytes: usize, bytes_to_come: usize, bytes_max: usize) -> bool {
-    bytes > bytes_max || bytes.saturating_add(bytes_to_come) > bytes_max.saturating_add(bytes_max / 3)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_over_budget;
-
-    #[test]
-    fn what_is_to_come_counts_above_a_third_of_the_buffer() {
-        let cases = [
-            (0, 120, false),
-            (0, 121, true),
-            (60, 60, false),
-            (60, 61, true),
-            (90, 30, false),
-            (90, 31, true),
-            (91, 0, true),
-            (1, usize::MAX, true),
-        ];
-        for (bytes, to_come, want) in cases {
-            assert_eq!(is_over_budget(bytes, to_come, 90), want, "{bytes} and {to_come} of 90");
         }
     }
 }
