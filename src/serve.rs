@@ -30,9 +30,15 @@ use crate::telemetry;
 /// Answers that are being computed may finish for this long when the process stops.
 const QUERY_STOP_DEADLINE: Duration = Duration::from_secs(2);
 
-/// Exports in flight may finish for this long; with the query side's share, a stop stays below the 10 s
-/// that orchestrators commonly grant before SIGKILL.
+/// Exports in flight may finish for this long.
 const COLLECTOR_STOP_DEADLINE: Duration = Duration::from_secs(5);
+
+/// A whole stop stays below the 10 s that orchestrators commonly grant before SIGKILL. What queries and exports leave
+/// of it is the store's, for a group at the disk and flushes that run.
+const STOP_DEADLINE: Duration = Duration::from_secs(9);
+
+const _: () =
+    assert!(QUERY_STOP_DEADLINE.as_secs() + COLLECTOR_STOP_DEADLINE.as_secs() < STOP_DEADLINE.as_secs());
 
 /// DataFusion plans recursively; its threads get the stack of a main thread instead of tokio's 2 MiB.
 const QUERY_STACK_BYTES: usize = 8 * 1024 * 1024;
@@ -273,9 +279,25 @@ impl Server {
             );
         }
         tracing::info!(elapsed_ms = started.elapsed().as_millis(), "stopped the collector");
-        self.store.close().await;
-        tracing::info!(elapsed_ms = started.elapsed().as_millis(), "closed the store");
+        if ends_within(STOP_DEADLINE.saturating_sub(started.elapsed()), self.store.close()).await {
+            tracing::info!(elapsed_ms = started.elapsed().as_millis(), "closed the store");
+        } else {
+            tracing::warn!(
+                "the store did not close in time, the disk may be stuck; all that was acknowledged is in the log"
+            );
+        }
     }
+}
+
+/// Whether `closing` ends within `time`. If not it is left undropped: the lock on the data directory, which it holds,
+/// then lasts until the process has ended, and with it the threads that may still write.
+async fn ends_within(time: Duration, closing: impl Future<Output = ()>) -> bool {
+    let mut closing = Box::pin(closing);
+    let has_ended = tokio::time::timeout(time, closing.as_mut()).await.is_ok();
+    if !has_ended {
+        std::mem::forget(closing);
+    }
+    has_ended
 }
 
 /// How the store is run, also by `meshlake maintain`.
@@ -362,5 +384,24 @@ impl Signals {
             _ = self.terminate.recv() => Signal::Stop("SIGTERM"),
             _ = self.interrupt.recv() => Signal::Stop("SIGINT"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As on a disk whose fdatasync does not come back.
+    #[tokio::test]
+    async fn a_close_that_does_not_end_is_left_with_what_it_holds() {
+        let lock = Arc::new(());
+        let held = Arc::clone(&lock);
+        let stuck = async move {
+            std::future::pending::<()>().await;
+            drop(held);
+        };
+        assert!(!ends_within(Duration::ZERO, stuck).await);
+        assert_eq!(Arc::strong_count(&lock), 2, "the lock is held on");
+        assert!(ends_within(Duration::ZERO, async {}).await);
     }
 }

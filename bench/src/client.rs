@@ -4,6 +4,7 @@
 //! measured: encoding during the run would be measured too. gRPC goes over HTTP/2, the rest over HTTP/1.1, as
 //! SDKs and collectors send it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
@@ -16,6 +17,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse
 use prost::Message as _;
 use serde_json::Value;
 use tokio::net::TcpStream;
+use tokio::sync::Mutex;
 use tokio::task::AbortHandle;
 
 use crate::payload::{Compression, Protocol, Shape};
@@ -46,11 +48,13 @@ pub struct Connection {
 
 #[derive(Debug)]
 enum Sender {
-    /// Calls run side by side.
-    Http2(http2::SendRequest<Full<Bytes>>),
+    /// Calls run side by side. Opened anew by the next call when it was closed, as every client of gRPC does.
+    Http2(Arc<Mutex<Http2>>),
     /// One call at a time. `None` before the first, and after a refusal, which ends a connection.
     Http1(Option<Http1>),
 }
+
+type Http2 = http2::SendRequest<Full<Bytes>>;
 
 /// Closed when dropped, without the rest of a body that was refused, as Go's client does.
 #[derive(Debug)]
@@ -72,15 +76,7 @@ impl Connection {
     /// When nothing listens at the address (`host:port`), or it does not speak HTTP/2.
     pub async fn open(address: &str, shape: &Shape) -> anyhow::Result<Self> {
         let sender = match shape.protocol {
-            Protocol::Grpc => {
-                let stream = TokioIo::new(connect(address).await?);
-                let (sender, connection) = http2::handshake(TokioExecutor::new(), stream)
-                    .await
-                    .with_context(|| format!("open HTTP/2 to {address}"))?;
-                // Its end is seen by the calls on it.
-                tokio::spawn(connection);
-                Sender::Http2(sender)
-            }
+            Protocol::Grpc => Sender::Http2(Arc::new(Mutex::new(open_http2(address).await?))),
             Protocol::HttpProtobuf | Protocol::HttpJson => Sender::Http1(None),
         };
         Ok(Connection {
@@ -95,7 +91,7 @@ impl Connection {
     /// For calls at the same time: the same connection of HTTP/2, or another one of HTTP/1.1.
     pub fn shared(&self) -> Self {
         let sender = match &self.sender {
-            Sender::Http2(sender) => Sender::Http2(sender.clone()),
+            Sender::Http2(open) => Sender::Http2(Arc::clone(open)),
             Sender::Http1(_) => Sender::Http1(None),
         };
         Connection { address: self.address.clone(), sender, ..*self }
@@ -119,7 +115,14 @@ impl Connection {
     async fn answer(&mut self, body: Bytes) -> anyhow::Result<Answer> {
         let request = self.request(body)?;
         let response = match &mut self.sender {
-            Sender::Http2(sender) => {
+            Sender::Http2(open) => {
+                let mut sender = {
+                    let mut open = open.lock().await;
+                    if open.is_closed() {
+                        *open = open_http2(&self.address).await?;
+                    }
+                    open.clone()
+                };
                 sender.ready().await.context("wait for the connection")?;
                 sender.send_request(request).await
             }
@@ -163,6 +166,16 @@ async fn connect(address: &str) -> anyhow::Result<TcpStream> {
     let stream = TcpStream::connect(address).await.with_context(|| format!("connect to {address}"))?;
     stream.set_nodelay(true).context("set TCP_NODELAY")?;
     Ok(stream)
+}
+
+async fn open_http2(address: &str) -> anyhow::Result<Http2> {
+    let stream = TokioIo::new(connect(address).await?);
+    let (sender, connection) = http2::handshake(TokioExecutor::new(), stream)
+        .await
+        .with_context(|| format!("open HTTP/2 to {address}"))?;
+    // Its end is seen by the calls on it.
+    tokio::spawn(connection);
+    Ok(sender)
 }
 
 async fn open_http1(address: &str) -> anyhow::Result<Http1> {

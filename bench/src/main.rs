@@ -43,7 +43,7 @@ use size::SizeArgs;
 
 /// The allocator of meshlake, because `decode` measures its code here.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Load generator and benchmarks of meshlake.
 #[derive(Debug, Parser)]

@@ -28,6 +28,9 @@ use crate::server::{Place, Server};
 const BODIES: usize = 200;
 const START_TIME_MAX: Duration = Duration::from_secs(30);
 
+/// Statuses of requests that were stored, or refused because there was no room.
+const ANSWERED: [&str; 6] = ["ok", "partial", "repeat", "overloaded", "store_full", "over_quota"];
+
 /// How much, and for how long.
 #[derive(Debug, Clone, Args)]
 pub struct OverloadArgs {
@@ -42,7 +45,7 @@ pub struct OverloadArgs {
     /// The most memory that the server may use, MiB: above it the kernel kills it.
     #[arg(long, default_value_t = 1_024)]
     memory_mib: u64,
-    /// Requests in flight at most. More than fill its budget of 256 MiB, or nothing is refused.
+    /// Requests in flight at most. More than fill its budget of 192 MiB, or nothing is refused.
     #[arg(long, default_value_t = 512)]
     senders: usize,
     /// Connections that they share, where the protocol lets them; a server allows 100 on one.
@@ -88,18 +91,18 @@ pub async fn page(
         "acknowledged",
         "refused",
         "failed",
-        "acknowledged of admitted",
         "records/s",
         "killed",
+        "acknowledged of admitted",
         "accepted by the ledger : acknowledged",
         "peak RSS MiB",
-        "budgets MiB",
+        "budget MiB",
     ];
     Ok(format!(
         "# Overload\n\n\
          The server is alone in a memory cgroup of {} MiB, at which the kernel kills it, and has its defaults, but stores\n\
-         repeats. Admitted is what was not refused: failures count, also of connections that were reset before the server read\n\
-         a request. The budgets are those of requests in flight and of rows not in files.\n\n\
+         repeats. Admitted is what it stored, by its ledger, and what it failed at without having refused it; acknowledged is\n\
+         what the senders heard of. The budget is that of rows not in files and of requests on their way there.\n\n\
          {}Load: {BODIES} requests of {} {}s in turn, {}; {} in flight at most, over {} connections of gRPC or one of HTTP/1.1\n\
          each.\n\n{}{answers}",
         args.memory_mib,
@@ -136,7 +139,6 @@ async fn overload(
     let offered = offer(&sending, shape, bodies, takes * args.factor, time).await?;
     let (kills, seconds) = (cgroup.kills()?, time.as_secs_f64());
     let requests = offered.acked + offered.refused + offered.failed;
-    let of_admitted = offered.acked as f64 / (offered.acked + offered.failed).max(1) as f64;
     let mut row = vec![
         shape.protocol.name().to_owned(),
         args.seconds.to_string(),
@@ -146,25 +148,29 @@ async fn overload(
         offered.acked.to_string(),
         offered.refused.to_string(),
         offered.failed.to_string(),
-        format!("{:.2} %", of_admitted * 100.0),
         format!("{:.0}", offered.records as f64 / seconds),
         kills.to_string(),
     ];
     let failures = format!("failures as the senders saw them: {}", listed(&offered.reasons));
     if kills > 0 {
         // Nobody is left to ask.
-        row.extend(["-"; 3].map(str::to_owned));
+        row.extend(["-"; 4].map(str::to_owned));
         return Ok((row, failures));
     }
     let metrics = server.metrics().await?;
     let (accepted, _) = server.ledger(shape.signal.name()).await?;
-    let budgets = metrics.value("meshlake_in_flight_bytes_max") + metrics.value("meshlake_buffer_bytes_max");
-    row.push(format!("{accepted} : {}", usual.accepted + offered.records));
-    row.push(format!("{:.0}", process::peak_memory(server.pid())? as f64 / MEBIBYTE));
-    row.push(format!("{:.0}", budgets / MEBIBYTE));
-    server.stop().await?;
     // The usual load included.
     let mut statuses = metrics.by_label("meshlake_requests_total", "status");
+    let failed: f64 =
+        statuses.iter().filter(|(status, _)| !ANSWERED.contains(&status.as_str())).map(|(_, n)| n).sum();
+    let acked = usual.accepted + offered.records;
+    let admitted = accepted as f64 + failed * shape.records_per_request as f64;
+    let budget = metrics.value("meshlake_buffer_bytes_max");
+    row.push(format!("{:.2} %", acked as f64 * 100.0 / admitted));
+    row.push(format!("{accepted} : {acked}"));
+    row.push(format!("{:.0}", process::peak_memory(server.pid())? as f64 / MEBIBYTE));
+    row.push(format!("{:.0}", budget / MEBIBYTE));
+    server.stop().await?;
     statuses.insert("connections refused".to_owned(), metrics.value("meshlake_connections_refused_total"));
     Ok((row, format!("answers as the server counts them: {}; {failures}", listed(&statuses))))
 }

@@ -41,8 +41,9 @@ pub struct CollectorConfig {
     pub otlp_grpc: String,
     /// Where OTLP/HTTP listens. Default 127.0.0.1:4318, OTLP's own port.
     pub otlp_http: String,
-    /// Bytes of requests that may be in memory at once, as sent plus inflated; above it senders are told
-    /// to come back. Default 256 MiB: half of the 512 MiB that a collector should need.
+    /// Bytes of requests that may be in memory at once: as sent, plus inflated, plus what rows take beyond that. Above it
+    /// senders are told to come back. Default 192 MiB: as much as the store buffers by default, where it becomes rows, and
+    /// enough for the largest request however it is packed.
     pub in_flight_bytes_max: u64,
     /// Bytes of one request, as sent and after inflating. Default 64 MiB, as OTLP 1.11 recommends, which is
     /// also the most.
@@ -68,7 +69,7 @@ impl Default for CollectorConfig {
         CollectorConfig {
             otlp_grpc: "127.0.0.1:4317".to_owned(),
             otlp_http: "127.0.0.1:4318".to_owned(),
-            in_flight_bytes_max: 256 << 20,
+            in_flight_bytes_max: 192 << 20,
             request_bytes_max: REQUEST_BYTES_LIMIT,
             tenant_bytes_per_second_max: 0,
             tenant_in_flight_bytes_max: 0,

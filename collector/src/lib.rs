@@ -22,6 +22,7 @@ pub mod decode;
 mod request_rows;
 pub mod normalize;
 mod columns;
+mod limits;
 pub mod protobuf;
 pub mod tally;
 

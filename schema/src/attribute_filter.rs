@@ -19,8 +19,7 @@
 
 use std::hash::{BuildHasherDefault, Hasher};
 
-use arrow::array::{Array, AsArray, MapArray};
-use arrow::datatypes::DataType;
+use arrow::array::{Array, AsArray, MapArray, StringArray};
 use hashbrown::HashSet;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -240,38 +239,31 @@ fn bits(hash: u64) -> [u32; 8] {
 
 /// Keys and values of a map column, as text.
 struct Entries<'a> {
-    map: &'a MapArray,
-    /// Whether text lies in views, as compaction reads it.
-    is_view: bool,
+    keys: &'a StringArray,
+    values: &'a StringArray,
+    /// Of each row's first entry, and one behind the last.
+    offsets: &'a [i32],
 }
 
 impl<'a> Entries<'a> {
     fn new(map: &'a MapArray) -> Option<Self> {
-        match (map.keys().data_type(), map.values().data_type()) {
-            (DataType::Utf8, DataType::Utf8) => Some(Entries { map, is_view: false }),
-            (DataType::Utf8View, DataType::Utf8View) => Some(Entries { map, is_view: true }),
-            _ => None,
-        }
+        let (keys, values) = (map.keys().as_string_opt()?, map.values().as_string_opt()?);
+        Some(Entries { keys, values, offsets: map.value_offsets() })
     }
 
     /// The entries of the rows `row..end`; a null value is none, because nothing equals it.
     fn of_rows(&self, row: usize, end: usize) -> impl Iterator<Item = (&'a str, &'a str)> {
-        let (map, is_view) = (self.map, self.is_view);
-        let offsets = map.value_offsets();
-        let range = offsets[row] as usize..offsets[end] as usize;
-        let text = move |column: &'a dyn Array, i: usize| match is_view {
-            true => column.as_string_view().value(i),
-            false => column.as_string::<i32>().value(i),
-        };
-        let (keys, values) = (map.keys().as_ref(), map.values().as_ref());
-        range.filter(move |i| values.is_valid(*i)).map(move |i| (text(keys, i), text(values, i)))
+        let (keys, values) = (self.keys, self.values);
+        let range = self.offsets[row] as usize..self.offsets[end] as usize;
+        range.filter(move |i| values.is_valid(*i)).map(move |i| (keys.value(i), values.value(i)))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{MapBuilder, NullArray, StringBuilder, StringViewBuilder};
+    use arrow::array::{MapBuilder, NullArray, StringBuilder};
     use arrow::compute::cast;
+    use arrow::datatypes::DataType;
 
     use super::*;
 
@@ -319,18 +311,6 @@ mod tests {
         // 1 % of 65,536 is 655; the formula leaves out that blocks are not filled evenly.
         assert!((300..1_000).contains(&false_positives), "{false_positives} of {RUN_ROWS}");
         assert_eq!(filter, filter_of(&[&all]));
-    }
-
-    #[test]
-    fn text_in_views_makes_the_same_filter() {
-        let plain = map(3, |row| vec![("key".to_owned(), format!("a value of more than 12 bytes {row}"))]);
-        let mut views = MapBuilder::new(None, StringViewBuilder::new(), StringViewBuilder::new());
-        for row in 0..3 {
-            views.keys().append_value("key");
-            views.values().append_value(format!("a value of more than 12 bytes {row}"));
-            views.append(true).expect("keys and values are of one length");
-        }
-        assert_eq!(filter_of(&[&views.finish()]), filter_of(&[&plain]));
     }
 
     #[test]

@@ -179,6 +179,17 @@ impl Buffer {
         self.lock().tables[usize::from(table.id())].hot.is_empty()
     }
 
+    /// Every record up to here has been published.
+    pub fn last_lsn(&self) -> Lsn {
+        self.lock().last_lsn
+    }
+
+    /// Whether `table` buffers rows of records up to `lsn`.
+    pub fn holds_rows_up_to(&self, table: Table, lsn: Lsn) -> bool {
+        let state = self.lock();
+        state.tables[usize::from(table.id())].hot.first().is_some_and(|hot| hot.lsn_first <= lsn)
+    }
+
     /// Rows and files of each table: (rows buffered, files).
     pub fn counts(&self) -> [(u64, u64); TABLES] {
         let state = self.lock();

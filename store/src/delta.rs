@@ -341,10 +341,7 @@ fn data_file(table: Table, view: &LogicalFileView) -> Option<DataFile> {
     let date = view.partition_values_map().remove(DATE_COLUMN)??;
     let date_days = Date32Type::parse(&date)?;
     let stats: serde_json::Value = serde_json::from_str(&view.stats()?).ok()?;
-    let time = |bounds: &str| {
-        let nanos = string_to_timestamp_nanos(stats[bounds]["time"].as_str()?).ok()?;
-        Some(nanos.div_euclid(1_000))
-    };
+    let time = |bounds: &str| stats[bounds]["time"].as_str();
     // A file without bounds (another writer's) may hold any time of its date.
     let midnight = i64::from(date_days) * MICROS_PER_DAY;
     Some(DataFile {
@@ -352,10 +349,23 @@ fn data_file(table: Table, view: &LogicalFileView) -> Option<DataFile> {
         size_bytes: u64::try_from(view.size()).ok()?,
         rows: stats["numRecords"].as_u64()?,
         date_days,
-        time_min_micros: time("minValues").unwrap_or(midnight),
-        time_max_micros: time("maxValues").unwrap_or(midnight + MICROS_PER_DAY - 1),
+        time_min_micros: time("minValues").and_then(micros).unwrap_or(midnight),
+        time_max_micros: time("maxValues").and_then(latest_micros).unwrap_or(midnight + MICROS_PER_DAY - 1),
         is_in_traces: table == Table::Spans && is_in_traces(view),
     })
+}
+
+fn micros(iso: &str) -> Option<i64> {
+    Some(string_to_timestamp_nanos(iso).ok()?.div_euclid(1_000))
+}
+
+/// The latest time that a maximum in statistics may stand for. Other writers cut times to milliseconds, maxima too
+/// (Delta protocol, Per-file Statistics); ours write all six digits.
+fn latest_micros(iso: &str) -> Option<i64> {
+    let fraction = iso.split_once('.').map_or("", |(_, fraction)| fraction);
+    let digits = fraction.bytes().take_while(u8::is_ascii_digit).count();
+    let cut_off = if digits <= 3 { 999 } else { 0 };
+    Some(micros(iso)? + cut_off)
 }
 
 #[cfg(test)]

@@ -38,6 +38,8 @@ mod catalog;
 mod data_dir;
 mod durable_fs;
 mod space;
+#[cfg(test)]
+mod test_rows;
 pub mod writer;
 pub mod wal;
 pub mod disk;
@@ -45,8 +47,6 @@ mod fail_point;
 mod priority;
 pub mod snapshot;
 pub mod group;
-#[cfg(test)]
-mod test_rows;
 #[cfg(test)]
 mod test_size;
 

@@ -22,7 +22,8 @@ pub struct DataFile {
     pub rows: u64,
     /// The partition: days since 1970-01-01 of every row's `time`.
     pub date_days: i32,
-    /// Bounds of `time`, microseconds since the epoch, both inclusive.
+    /// Bounds of `time`, microseconds since the epoch, both inclusive; of a file of another writer perhaps up to a
+    /// millisecond too wide, or its whole date.
     pub time_min_micros: i64,
     pub time_max_micros: i64,
     /// Of a file of `spans`: every row of it is counted in `traces`. False for files from before that table

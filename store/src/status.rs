@@ -50,9 +50,9 @@ impl fmt::Debug for StoreStatus {
 impl StoreStatus {
     /// True when rows come faster than they become files: admission should refuse until a flush has made room.
     /// `bytes_to_come` is what was admitted and is not buffered yet; left out, rows of all that may be in flight would
-    /// come on top of a full buffer. One less than half full is flushed by itself in time, whatever comes.
+    /// come on top of a full buffer.
     pub fn is_over_budget(&self, bytes_to_come: usize) -> bool {
-        is_over_budget(self.flusher.buffer().bytes(), bytes_to_come, self.buffer_bytes_max)
+        self.flusher.buffer().bytes().saturating_add(bytes_to_come) > self.buffer_bytes_max
     }
 
     /// How long a flush takes, in the mean since the start; zero before the first.
@@ -87,30 +87,6 @@ impl StoreStatus {
             flush: self.flusher.stats(),
             space: self.space.stats(),
             tables: Table::ALL.into_iter().zip(counts).map(table).collect(),
-        }
-    }
-}
-
-fn is_over_budget(bytes: usize, bytes_to_come: usize, bytes_max: usize) -> bool {
-    bytes > bytes_max / 2 && bytes.saturating_add(bytes_to_come) > bytes_max
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_over_budget;
-
-    #[test]
-    fn what_is_to_come_counts_once_the_buffer_is_half_full() {
-        let cases = [
-            (50, usize::MAX, false),
-            (51, 49, false),
-            (51, 50, true),
-            (51, usize::MAX, true),
-            (100, 0, false),
-            (101, 0, true),
-        ];
-        for (bytes, to_come, want) in cases {
-            assert_eq!(is_over_budget(bytes, to_come, 100), want, "{bytes} and {to_come} of 100");
         }
     }
 }

@@ -257,7 +257,10 @@ impl Store {
     }
 
     /// Stops: groups handed over are made durable, flushes that run are ended, the lock is released. What
-    /// is buffered stays in the log and comes back at the next start.
+    /// is buffered stays in the log and comes back at the next start. Takes as long as the disk does.
+    ///
+    /// cancel: nothing is lost, but the lock is released while a thread may still write; a process that ends anyway
+    /// does better to leak the future.
     pub async fn close(self) {
         let thread = self.thread;
         if let Err(error) = spawn_blocking(move || thread.stop()).await {

@@ -4,12 +4,14 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, DictionaryArray, Float64Array, Int32Array, Int64Array, ListArray, MapArray,
-    RecordBatch, StringArray, StructArray, TimestampMicrosecondArray, new_empty_array,
+    ArrayRef, BooleanArray, DictionaryArray, Float64Array, Int32Array, Int64Array, MapArray, RecordBatch,
+    StringArray, StructArray, TimestampMicrosecondArray,
 };
 use arrow::buffer::OffsetBuffer;
-use arrow::datatypes::{DataType, Int32Type};
+use arrow::datatypes::{DataType, Field, Int32Type};
 use meshlake_schema::{Column, Kind, Table, TableBatch};
+
+use crate::wal::fixture;
 
 /// 2026-11-23T00:00:00Z in microseconds: day 20,780 (`date -d 2026-11-23 +%s` / 86,400).
 pub(crate) const MIDNIGHT: i64 = 20_780 * 86_400 * 1_000_000;
@@ -73,7 +75,10 @@ fn column_of(column: &Column, times: &[i64]) -> ArrayRef {
         | Kind::Events
         | Kind::Links
         | Kind::Exemplars
-        | Kind::Quantiles => empty_lists(&column.kind.hot_type(), count),
+        | Kind::Quantiles => {
+            let field = Field::new(column.name, column.kind.hot_type(), column.nullable);
+            fixture::column(&Arc::new(field), count, 0)
+        }
     }
 }
 
@@ -86,10 +91,4 @@ fn attributes(data_type: &DataType, count: usize) -> ArrayRef {
     let entries = StructArray::new(fields.clone(), vec![keys, values], None);
     let offsets = OffsetBuffer::from_lengths(std::iter::repeat_n(1, count));
     Arc::new(MapArray::new(Arc::clone(entry), offsets, entries, None, *sorted))
-}
-
-fn empty_lists(data_type: &DataType, count: usize) -> ArrayRef {
-    let DataType::List(element) = data_type else { panic!("a list kind is a list") };
-    let values = new_empty_array(element.data_type());
-    Arc::new(ListArray::new(Arc::clone(element), OffsetBuffer::new_zeroed(count), values, None))
 }

@@ -9,8 +9,10 @@
 //! whole queue: groups grow while they wait, they do not line up. A condition variable and one slot
 //! do it; a channel could not tell "idle" without a race.
 //!
-//! Order after the sync: `publish` (rows become visible), then `done` (the sender is told), then `on_idle`.
+//! Order after the sync: `publish` (rows become visible), then `done` (the sender is told), then `on_idle`. A panic on
+//! the way, a bug, closes the writer: whoever waits learns it from a `done` that is dropped or from `on_idle`.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -59,7 +61,7 @@ pub struct WriterStats {
     /// Time of each fdatasync, in nanoseconds: count, sum, percentiles, maximum.
     pub fdatasync: LatencyHistogram,
     pub wal: WalStats,
-    /// The log has given up after repeated disk errors; only a restart helps.
+    /// The log has given up after repeated disk errors, or its thread after a panic; only a restart helps.
     pub is_failed: bool,
     /// How long the group that is at the disk now has been there; zero when none is. It grows while a
     /// write or an fdatasync does not come back.
@@ -158,7 +160,7 @@ impl WriterThread {
     pub fn stop(self) {
         self.writer.shared.close();
         if let Err(panic) = self.thread.join() {
-            std::panic::resume_unwind(panic);
+            resume_unwind(panic);
         }
     }
 }
@@ -183,6 +185,24 @@ impl Shared {
         self.lock().is_closed = true;
         self.changed.notify_all();
     }
+
+    /// After a panic of the thread: nobody may wait for it, and everybody is told that it is gone.
+    fn give_up(&self) {
+        let mut state = self.lock();
+        state.is_closed = true;
+        state.is_busy = false;
+        state.at_disk_since = None;
+        state.stats.is_failed = true;
+        // Its sender learns it from the dropped `done`.
+        let waiting = state.waiting.take();
+        let on_idle = state.on_idle.clone();
+        drop(state);
+        drop(waiting);
+        self.changed.notify_all();
+        if let Some(on_idle) = on_idle {
+            on_idle();
+        }
+    }
 }
 
 /// What the thread owns.
@@ -194,11 +214,17 @@ struct WriterLoop {
 
 impl WriterLoop {
     fn run(mut self) {
-        // Whatever ends the thread, nobody may wait for it for ever.
-        let _closer = CloseOnDrop(Arc::clone(&self.shared));
-        while let Some(job) = self.next_job() {
-            self.work(job);
-            self.rest();
+        let shared = Arc::clone(&self.shared);
+        let work = || {
+            while let Some(job) = self.next_job() {
+                self.work(job);
+                self.rest();
+            }
+        };
+        // Nothing of `self` is used after a panic.
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(work)) {
+            shared.give_up();
+            resume_unwind(panic);
         }
     }
 
@@ -260,17 +286,6 @@ impl WriterLoop {
         if let Some(on_idle) = on_idle {
             on_idle();
         }
-    }
-}
-
-struct CloseOnDrop(Arc<Shared>);
-
-impl Drop for CloseOnDrop {
-    fn drop(&mut self) {
-        self.0.close();
-        // A group that still waits is dropped, and its sender learns it from the dropped `done`.
-        let job = self.0.lock().waiting.take();
-        drop(job);
     }
 }
 
@@ -414,6 +429,31 @@ mod tests {
         writer.append(group_of(1, 1), done).expect("append");
         assert_eq!(events.iter().take(2).collect::<Vec<_>>(), ["full", "done"]);
         thread.stop();
+    }
+
+    /// Scenario: a bug panics on the log's thread while one group is on its way and another waits. Guarantee: whoever
+    /// waits for an answer or for an idle log gets it, and the log counts as failed.
+    #[test]
+    fn nobody_waits_for_a_thread_that_has_panicked() {
+        let (gate, gate_rx) = mpsc::channel::<()>();
+        let publish: Publish = Box::new(move |_, _| {
+            gate_rx.recv().expect("the test opens the gate");
+            panic!("as a test wants");
+        });
+        let (writer, thread) = Writer::start(wal(&SimDisk::default()), publish).expect("start");
+        let (idle_tx, idle) = mpsc::channel();
+        writer.on_idle(Box::new(move || idle_tx.send(()).expect("the test listens")));
+        let ((first_done, first), (second_done, second)) = (reply(), reply());
+        writer.append(group_of(1, 1), first_done).expect("append");
+        writer.append(group_of(1, 2), second_done).expect("append");
+        gate.send(()).expect("the thread waits");
+        assert_eq!((first.recv(), second.recv()), (Err(mpsc::RecvError), Err(mpsc::RecvError)));
+        assert_eq!(idle.recv_timeout(Duration::from_secs(10)), Ok(()));
+        assert!(writer.is_idle());
+        let stats = writer.stats();
+        assert_eq!((stats.is_failed, stats.at_disk), (true, Duration::ZERO));
+        assert_eq!(writer.append(group_of(1, 3), reply().0), Err(AppendError::Closed));
+        assert!(catch_unwind(AssertUnwindSafe(|| thread.stop())).is_err(), "the panic is passed on");
     }
 
     /// Whoever asks while an fdatasync does not come back is answered, and sees how long it has been.

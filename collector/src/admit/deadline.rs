@@ -1,4 +1,4 @@
-//! Reads how long a gRPC client waits for its answer.
+//! Reads until when a gRPC client waits for its answer.
 //!
 //! A client that has given up sends its rows again, so an answer that comes too late is worth less than one
 //! that says so: DEADLINE_EXCEEDED in time keeps the stream and tells the cause. OTLP over HTTP has no such
@@ -9,14 +9,25 @@
 use std::time::Duration;
 
 use http::HeaderMap;
+use tokio::time::Instant;
 
 const TIMEOUT_HEADER: &str = "grpc-timeout";
 
 /// The grammar's most digits.
 const DIGITS_MAX: usize = 8;
 
-/// How long the sender of a request waits; `None` when it does not say.
-pub fn wait_max_of(headers: &HeaderMap) -> Option<Duration> {
+/// When the sender of a request, whose headers came at `came`, stops to wait; `None` when it does not say. All that
+/// is done for the request shares this time: reading its body, unpacking it, the disk.
+pub fn answer_by(headers: &HeaderMap, came: Instant) -> Option<Instant> {
+    came.checked_add(wait_max_of(headers)?)
+}
+
+/// How long a step may take from `now` on: `time_max`, or what is left until `answer_by` where that is less.
+pub fn time_left(answer_by: Option<Instant>, now: Instant, time_max: Duration) -> Duration {
+    answer_by.map_or(time_max, |answer_by| answer_by.saturating_duration_since(now).min(time_max))
+}
+
+fn wait_max_of(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(TIMEOUT_HEADER)?.to_str().ok()?;
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     if digits.is_empty() || digits.len() > DIGITS_MAX || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -65,5 +76,22 @@ mod tests {
             assert_eq!(wait_max_of(&headers), want, "{text:?}");
         }
         assert_eq!(wait_max_of(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn a_step_gets_what_the_steps_before_have_left() {
+        let headers = HeaderMap::from_iter([(
+            http::HeaderName::from_static(TIMEOUT_HEADER),
+            HeaderValue::from_static("10S"),
+        )]);
+        let came = Instant::now();
+        let seconds = Duration::from_secs;
+        let answer_by = answer_by(&headers, came);
+        let cases = [(0, 20, 10), (0, 5, 5), (9, 20, 1), (10, 20, 0), (11, 20, 0)];
+        for (passed, time_max, want) in cases {
+            let left = time_left(answer_by, came + seconds(passed), seconds(time_max));
+            assert_eq!(left, seconds(want), "{passed} s of 10 s have passed, at most {time_max} s");
+        }
+        assert_eq!(time_left(None, came, seconds(20)), seconds(20), "nothing was said");
     }
 }

@@ -11,6 +11,9 @@
 //!
 //! Source: gRPC over HTTP/2, "Length-Prefixed-Message".
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use hyper::body::Body;
 
@@ -31,44 +34,49 @@ pub struct Message {
     pub tickets: Tickets,
 }
 
-/// What happens when the byte budget is used up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Patience {
-    /// The request is refused; its sender knows how to come back.
-    None,
-    /// The stream is not read on; HTTP/2 flow control makes its sender wait.
-    Wait,
+/// What a message's prefix says of it.
+struct Announced {
+    encoding: Encoding,
+    bytes: usize,
 }
 
 /// The messages of one call.
 #[derive(Debug)]
-pub struct FrameReader<B> {
+pub struct FrameReader<'a, B> {
     chunks: Chunks<B>,
     /// Read and not yet used.
     left: BytesMut,
     encoding: Encoding,
-    limit_bytes: usize,
-    patience: Patience,
+    limit_bytes: &'a AtomicUsize,
 }
 
-impl<B> FrameReader<B>
+impl<'a, B> FrameReader<'a, B>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: std::fmt::Display,
 {
-    /// `encoding` is the call's grpc-encoding, `limit_bytes` the longest message.
-    pub fn new(body: B, encoding: Encoding, limit_bytes: usize, patience: Patience) -> Self {
-        FrameReader { chunks: Chunks::new(body), left: BytesMut::new(), encoding, limit_bytes, patience }
+    /// `encoding` is the call's grpc-encoding, `limit_bytes` the longest message; it is asked for each, because it may
+    /// change while a stream lives.
+    pub fn new(body: B, encoding: Encoding, limit_bytes: &'a AtomicUsize) -> Self {
+        FrameReader { chunks: Chunks::new(body), left: BytesMut::new(), encoding, limit_bytes }
     }
 
-    /// The one message of a unary call.
+    /// The one message of a unary call, which may take `time_max`. `take` gives tickets for its length before it is
+    /// read, or refuses it: its sender knows how to come back.
     ///
     /// # Errors
-    /// Those of [`next`](Self::next); [`Refusal::BrokenFrame`] when there is none or a second one;
-    /// [`Refusal::TimedOut`] when the whole takes longer than [`BODY_TIME_MAX`].
-    pub async fn only(mut self, budget: &Budget) -> Result<Message, Refusal> {
-        within(BODY_TIME_MAX, async {
-            let message = self.next(budget).await?.ok_or(Refusal::BrokenFrame("no message"))?;
+    /// That of `take`; [`Refusal::BrokenFrame`], also when there is no message or a second one; [`Refusal::TooLarge`];
+    /// [`Refusal::TimedOut`] when the whole takes longer than `time_max`; [`Refusal::Undecodable`] when the stream is
+    /// reset.
+    pub async fn only(
+        mut self,
+        take: impl FnOnce(usize) -> Result<Tickets, Refusal>,
+        time_max: Duration,
+    ) -> Result<Message, Refusal> {
+        within(time_max, async {
+            let announced = self.begin().await?.ok_or(Refusal::BrokenFrame("no message"))?;
+            let tickets = take(announced.bytes)?;
+            let message = self.read(announced, tickets).await?;
             if !self.left.is_empty() || self.chunks.next().await?.is_some() {
                 return Err(Refusal::BrokenFrame("more than one message in a unary call"));
             }
@@ -77,16 +85,25 @@ where
         .await
     }
 
-    /// The next message; `None` at the end of the stream. Waits as long as it takes for a message to
-    /// begin, and [`BODY_TIME_MAX`] from then on.
+    /// The next message; `None` at the end of the stream. Waits as long as it takes for a message to begin, and
+    /// [`BODY_TIME_MAX`] from then on. When the budget is used up, the stream is not read on; HTTP/2 flow control makes
+    /// its sender wait.
     ///
     /// # Errors
-    /// [`Refusal::BrokenFrame`], [`Refusal::TooLarge`], [`Refusal::Overloaded`] (only without patience),
-    /// [`Refusal::TimedOut`], [`Refusal::Undecodable`] when the stream is reset. After an error the place
-    /// in the stream is lost.
+    /// [`Refusal::BrokenFrame`], [`Refusal::TooLarge`] (also for more than the whole budget), [`Refusal::TimedOut`],
+    /// [`Refusal::Undecodable`] when the stream is reset. After an error the place in the stream is lost.
     ///
     /// Cancel: the place in the stream may be lost; use it only to end the stream.
     pub async fn next(&mut self, budget: &Budget) -> Result<Option<Message>, Refusal> {
+        let Some(announced) = self.begin().await? else {
+            return Ok(None);
+        };
+        let tickets = budget.take_when_free(announced.bytes).await?;
+        self.read(announced, tickets).await.map(Some)
+    }
+
+    /// Reads the prefix of the next message.
+    async fn begin(&mut self) -> Result<Option<Announced>, Refusal> {
         if self.left.is_empty() && !self.read_more().await? {
             return Ok(None);
         }
@@ -97,15 +114,17 @@ where
             (1, encoding) => encoding,
             _ => return Err(Refusal::BrokenFrame("flag is neither 0 nor 1")),
         };
-        if length > self.limit_bytes {
-            return Err(too_large(self.limit_bytes));
+        let limit_bytes = self.limit_bytes.load(Ordering::Relaxed);
+        if length > limit_bytes {
+            return Err(too_large(limit_bytes));
         }
-        let tickets = match self.patience {
-            Patience::None => budget.take(length)?,
-            Patience::Wait => budget.take_when_free(length).await?,
-        };
-        let bytes = within(BODY_TIME_MAX, self.message(length)).await?;
-        Ok(Some(Message { bytes, encoding, tickets }))
+        Ok(Some(Announced { encoding, bytes: length }))
+    }
+
+    /// Reads the message that was announced.
+    async fn read(&mut self, announced: Announced, tickets: Tickets) -> Result<Message, Refusal> {
+        let bytes = within(BODY_TIME_MAX, self.message(announced.bytes)).await?;
+        Ok(Message { bytes, encoding: announced.encoding, tickets })
     }
 
     async fn prefix(&mut self) -> Result<(u8, usize), Refusal> {
@@ -163,9 +182,11 @@ mod tests {
         }
     }
 
-    fn reader(bytes: &[u8], piece_bytes: usize, encoding: Encoding) -> FrameReader<Pieces> {
+    static LIMIT_BYTES: AtomicUsize = AtomicUsize::new(100);
+
+    fn reader(bytes: &[u8], piece_bytes: usize, encoding: Encoding) -> FrameReader<'static, Pieces> {
         let pieces = bytes.chunks(piece_bytes).map(Bytes::copy_from_slice).collect();
-        FrameReader::new(Pieces(pieces), encoding, 100, Patience::None)
+        FrameReader::new(Pieces(pieces), encoding, &LIMIT_BYTES)
     }
 
     #[tokio::test]
@@ -199,18 +220,32 @@ mod tests {
             (b"\0\0\0\0\0x", "more than one message in a unary call"),
         ];
         for (bytes, want) in cases {
-            let result = reader(bytes, 4, Encoding::Identity).only(&Budget::new(1000)).await;
+            let take = |bytes| Ok(Budget::new(1000).take(bytes)?);
+            let result = reader(bytes, 4, Encoding::Identity).only(take, BODY_TIME_MAX).await;
             assert_eq!(result.map(|_| ()), Err(Refusal::BrokenFrame(want)), "{bytes:?}");
         }
     }
 
     #[tokio::test]
     async fn a_declared_length_is_refused_before_it_is_read() {
-        let budget = Budget::new(50);
-        let result = |bytes: &'static [u8]| reader(bytes, 5, Encoding::Identity).only(&budget);
+        let budget = Budget::new(150);
+        let held = budget.take(100).expect("free");
+        let take = |bytes| Ok(budget.take(bytes)?);
+        let result = |bytes: &'static [u8]| reader(bytes, 5, Encoding::Identity).only(take, BODY_TIME_MAX);
         assert_eq!(result(b"\0\xff\xff\xff\xff").await.map(|_| ()), Err(too_large(100)));
         assert_eq!(result(b"\0\0\0\0\x65").await.map(|_| ()), Err(too_large(100)), "101 of 100");
         assert!(matches!(result(b"\0\0\0\0\x64").await, Err(Refusal::Overloaded(_))), "100 of 50 free");
-        assert_eq!(budget.used_bytes(), 0);
+        assert_eq!(budget.used_bytes(), held.bytes());
+    }
+
+    #[tokio::test]
+    async fn a_lower_limit_holds_from_the_next_message_on() {
+        let budget = Budget::new(1000);
+        let limit_bytes = AtomicUsize::new(3);
+        let pieces = [b"\0\0\0\0\x03abc".as_slice(), b"\0\0\0\0\x03abc"].map(Bytes::from_static);
+        let mut reader = FrameReader::new(Pieces(pieces.into()), Encoding::Identity, &limit_bytes);
+        assert!(matches!(reader.next(&budget).await, Ok(Some(_))), "3 of 3");
+        limit_bytes.store(2, Ordering::Relaxed);
+        assert_eq!(reader.next(&budget).await.map(|_| ()), Err(too_large(2)), "3 of 2");
     }
 }

@@ -242,7 +242,9 @@ mod tests {
     #[test]
     fn an_empty_budget_refuses_before_inflating() {
         for (packed, encoding) in [(gzip(&[0; 100]), Encoding::Gzip), (zstd(&[0; 100]), Encoding::Zstd)] {
-            let mut tickets = Budget::new(packed.len()).take(packed.len()).expect("free");
+            let budget = Budget::new(LIMIT);
+            let _others = budget.take(LIMIT - packed.len()).expect("free");
+            let mut tickets = budget.take(packed.len()).expect("free");
             let refused = inflate(packed.into(), encoding, LIMIT, &mut tickets);
             assert!(matches!(refused, Err(Refusal::Overloaded(_))));
         }

@@ -59,7 +59,8 @@ pub enum Refusal {
     /// The sender's fault.
     #[error(transparent)]
     Tenant(#[from] TenantError),
-    /// More bytes than a request may have, as sent or after inflating. The sender's fault.
+    /// More bytes than a request may have: as sent, after inflating, in columns, or in memory altogether. The sender's
+    /// fault.
     #[error("request is larger than {limit_bytes} bytes {when}")]
     TooLarge { limit_bytes: usize, when: &'static str },
     /// No such path or method. The sender's fault.
@@ -245,7 +246,14 @@ impl Refusal {
 
 impl From<OverBudget> for Refusal {
     fn from(over: OverBudget) -> Self {
-        if over.is_share { Refusal::OverQuota(over.held) } else { Refusal::Overloaded(over) }
+        match over {
+            // All of it would not be enough, now or later.
+            OverBudget { wanted, limit, .. } if wanted > limit => {
+                Refusal::TooLarge { limit_bytes: limit, when: "in memory" }
+            }
+            OverBudget { is_share: true, held, .. } => Refusal::OverQuota(held),
+            over => Refusal::Overloaded(over),
+        }
     }
 }
 
@@ -294,10 +302,10 @@ mod tests {
     use super::*;
 
     fn over() -> OverBudget {
-        OverBudget { wanted: 2, free: 1, limit: 1, is_share: false, held: Duration::ZERO }
+        OverBudget { wanted: 2, free: 1, limit: 2, is_share: false, held: Duration::ZERO }
     }
 
-    /// Every row of the map in reliability.md that a refusal stands for: gRPC code, HTTP status, retry.
+    /// Every refusal: gRPC code, HTTP status, retry.
     #[test]
     fn the_map_is_the_law() {
         let disk = || AppendError::Disk("no space".to_owned());
@@ -341,6 +349,15 @@ mod tests {
                     "{refusal}, {measured_ms} ms"
                 );
             }
+        }
+    }
+
+    /// 3 of 2 bytes are never free: to come back would be useless, whoever's budget it is.
+    #[test]
+    fn what_can_never_fit_is_too_large() {
+        for is_share in [false, true] {
+            let refusal = Refusal::from(OverBudget { wanted: 3, is_share, ..over() });
+            assert_eq!(refusal, Refusal::TooLarge { limit_bytes: 2, when: "in memory" });
         }
     }
 

@@ -32,7 +32,7 @@ pub struct Stats {
 /// A reading of [`Stats`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StatsReading {
-    /// Requests answered; for access log streams, messages taken in.
+    /// Requests answered; of access log streams, messages stored or lost, and what ended a stream.
     pub requests: Vec<(RequestLabels, u64)>,
     /// Bytes, as sent, of the requests and messages that could be unpacked.
     pub wire_bytes: u64,

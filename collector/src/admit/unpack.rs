@@ -18,8 +18,13 @@ use crate::protobuf::validate::validate;
 /// longest that a task may keep its thread.
 const INLINE_BYTES_MAX: usize = 4 << 20;
 
-/// Bodies that are packed, or JSON, cost some ten times as much per byte on the wire.
-const INLINE_COSTLY_BYTES_MAX: usize = 128 << 10;
+/// Bodies that are packed, or JSON, cost some ten times as much per byte on the wire, and at worst, inflating to a
+/// thousand times their size, a hundred times more.
+const INLINE_COSTLY_BYTES_MAX: usize = 16 << 10;
+
+/// The most bytes that one request may take in columns beside its text. Rows of nothing but defaults, two bytes each on
+/// the wire, would be 10 GB for the largest request; this is reached where its records have less than 100 to 200 bytes.
+const COLUMN_BYTES_MAX: usize = 128 << 20;
 
 /// A body as it was read.
 pub struct Packed {
@@ -33,10 +38,12 @@ pub struct Packed {
     pub tickets: Tickets,
 }
 
-/// Valid wire bytes, and the tickets that pay for them.
+/// Valid wire bytes, and the tickets that pay for them and for what their rows take beyond that.
 #[derive(Debug)]
 pub struct Unpacked {
     pub bytes: Bytes,
+    /// What the rows take in columns beside their text.
+    pub column_bytes: usize,
     pub tickets: Tickets,
 }
 
@@ -66,17 +73,23 @@ impl Packed {
     fn unpack_here(mut self) -> Result<Unpacked, Refusal> {
         let mut bytes = inflate(self.bytes, self.encoding, self.limit_bytes, &mut self.tickets)?;
         if self.media_type == MediaType::Json {
+            // Nearly always more than comes out.
+            self.tickets.grow(bytes.len())?;
             let wire = transcode(&bytes, self.message).map_err(|error| match error {
                 JsonError::TooLarge => {
                     Refusal::TooLarge { limit_bytes: self.limit_bytes, when: "as protobuf" }
                 }
                 error => Refusal::Undecodable(error.to_string()),
             })?;
-            self.tickets.grow(wire.len())?;
+            self.tickets.grow(wire.len().saturating_sub(bytes.len()))?;
             bytes = wire.into();
         }
-        validate(&bytes, self.message)?;
-        Ok(Unpacked { bytes, tickets: self.tickets })
+        let column_bytes = validate(&bytes, self.message)?;
+        if column_bytes > COLUMN_BYTES_MAX {
+            return Err(Refusal::TooLarge { limit_bytes: COLUMN_BYTES_MAX, when: "in columns" });
+        }
+        self.tickets.grow(column_bytes.saturating_sub(bytes.len()))?;
+        Ok(Unpacked { bytes, column_bytes, tickets: self.tickets })
     }
 }
 
@@ -96,7 +109,7 @@ pub fn request_hash(tenant: &str, path: &str, payload: &[u8]) -> u128 {
 mod tests {
     use super::*;
     use crate::intake::Budget;
-    use crate::protobuf::messages::otlp::EXPORT_TRACES;
+    use crate::protobuf::messages::otlp::{EXPORT_LOGS, EXPORT_TRACES};
 
     fn packed(bytes: &[u8], media_type: MediaType) -> Packed {
         Packed {
@@ -139,6 +152,34 @@ mod tests {
         );
         let cut = &bytes[..bytes.len() - 1];
         assert!(packed(cut, MediaType::Protobuf).unpack().await.is_err());
+    }
+
+    /// LogRecords of nothing, two bytes each, are 180 in columns: 745,654 of them are within the limit, one more is not.
+    #[tokio::test]
+    async fn rows_are_paid_for_and_bounded() {
+        let logs = |records: usize| {
+            let counted = |tag: u8, inner: Vec<u8>| {
+                let mut message = vec![tag];
+                let mut length = inner.len();
+                while length >= 0x80 {
+                    message.push(length as u8 | 0x80);
+                    length >>= 7;
+                }
+                message.push(length as u8);
+                [message, inner].concat()
+            };
+            counted(0x0a, counted(0x12, b"\x12\0".repeat(records)))
+        };
+        let unpacked = |bytes: Vec<u8>| {
+            let packed = Packed { message: &EXPORT_LOGS, ..packed(&bytes, MediaType::Protobuf) };
+            packed.unpack()
+        };
+        let three = unpacked(logs(3)).await.expect("valid");
+        assert_eq!((three.bytes.len(), three.column_bytes, three.tickets.bytes()), (10, 540, 540));
+        let most = unpacked(logs(COLUMN_BYTES_MAX / 180)).await.map(|unpacked| unpacked.column_bytes);
+        assert_eq!(most, Ok(745_654 * 180));
+        let refused = unpacked(logs(COLUMN_BYTES_MAX / 180 + 1)).await.map(drop);
+        assert_eq!(refused, Err(Refusal::TooLarge { limit_bytes: 128 << 20, when: "in columns" }));
     }
 
     #[test]

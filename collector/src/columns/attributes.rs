@@ -125,13 +125,9 @@ impl AttributesColumn {
     }
 
     /// Entries held, over all rows.
+    #[cfg(test)]
     pub fn entry_count(&self) -> usize {
         self.keys.len()
-    }
-
-    /// Bytes of text held.
-    pub fn text_bytes(&self) -> usize {
-        self.keys.text_bytes() + self.values.text_bytes()
     }
 
     /// Takes all rows as an array and leaves the column empty.

@@ -104,11 +104,6 @@ impl TextColumn {
         self.len() == 0
     }
 
-    /// Bytes of text held.
-    pub fn text_bytes(&self) -> usize {
-        self.text.len()
-    }
-
     /// The text of a row; empty where that is null.
     fn bytes_at(&self, row: usize) -> &[u8] {
         &self.text[self.offsets[row] as usize..self.offsets[row + 1] as usize]
@@ -212,10 +207,20 @@ impl DictionaryColumn {
 
     /// Pushes one text, or null, for `rows` rows at once.
     pub fn push_run(&mut self, text: Option<&str>, rows: usize) {
-        let Some(text) = text else {
+        let key = self.key(text);
+        self.push_key_run(key, rows);
+    }
+
+    /// What stands for a text, or null, until the column is finished.
+    pub fn key(&mut self, text: Option<&str>) -> Option<i32> {
+        text.map(|text| self.intern(text))
+    }
+
+    /// Pushes what a [`key`](Self::key) stands for, for `rows` rows at once.
+    pub fn push_key_run(&mut self, key: Option<i32>, rows: usize) {
+        let Some(key) = key else {
             return self.push_nulls(rows);
         };
-        let key = self.intern(text);
         self.keys.resize(self.keys.len() + rows, key);
         if let Some(validity) = &mut self.validity {
             validity.push_n(true, rows);
@@ -246,11 +251,6 @@ impl DictionaryColumn {
 
     pub fn len(&self) -> usize {
         self.keys.len()
-    }
-
-    /// Bytes of text held: each text once.
-    pub fn text_bytes(&self) -> usize {
-        self.values.text_bytes()
     }
 
     /// Takes all rows as an array and leaves the column, and its dictionary, empty.

@@ -131,11 +131,6 @@ impl<T: ArrowPrimitiveType> NumberListColumn<T> {
         self.rows.end_row(self.values.len());
     }
 
-    /// Numbers held, over all rows.
-    pub fn number_count(&self) -> usize {
-        self.values.len()
-    }
-
     /// Takes all rows as an array and leaves the column empty.
     pub fn finish(&mut self) -> ArrayRef {
         let values = PrimitiveArray::<T>::new(ScalarBuffer::from(self.values.clone()), None);

@@ -4,15 +4,16 @@
 //! been answered. Counting requests instead would let a few large ones take all memory, and a limit checked
 //! by a timer (as memory limiters usually work) notices only after the memory is gone. How long bytes were held
 //! until their request was answered is measured on the way, and is what a refused sender is told to wait. Limits: the budget
-//! counts bytes on the wire and after inflating; the columns that a payload becomes are not counted, they
-//! are bounded by the size of a group.
+//! counts bytes on the wire, after inflating, and what rows take beyond that; the columns themselves, once more as
+//! large, are bounded by the size of a group.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use thiserror::Error;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 /// No more bytes can be taken now; they come back as soon as requests in flight are answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -49,6 +50,8 @@ struct Shared {
     /// By how much the limit was lowered below what was in use: tickets that come back are not given out
     /// again until this is paid off.
     excess: AtomicUsize,
+    /// Tells those who wait that the limit is another one.
+    limit_changed: Notify,
     /// Seconds for which bytes of answered requests were held: the bits of a double, a mean that forgets.
     held_seconds: AtomicU64,
 }
@@ -70,6 +73,7 @@ impl Budget {
             free: Arc::new(Semaphore::new(limit)),
             limit: AtomicUsize::new(limit),
             excess: AtomicUsize::new(0),
+            limit_changed: Notify::new(),
             held_seconds: AtomicU64::new(0f64.to_bits()),
         };
         Budget { shared: Arc::new(shared), whole: None }
@@ -81,7 +85,7 @@ impl Budget {
     }
 
     /// Changes the limit. When more than the new one is in flight, nothing is given out until enough of it
-    /// has come back.
+    /// has come back. Who waits for more than the new one is refused.
     pub fn set_limit(&self, limit: usize) {
         let limit = limit.min(LIMIT_MAX);
         let before = self.shared.limit.swap(limit, Ordering::AcqRel);
@@ -92,6 +96,7 @@ impl Budget {
             let paid = self.shared.pay_off(limit - before);
             self.shared.free.add_permits(limit - before - paid);
         }
+        self.shared.limit_changed.notify_waiters();
     }
 
     /// Takes `bytes` at once.
@@ -99,6 +104,7 @@ impl Budget {
     /// # Errors
     /// [`OverBudget`] when fewer are free; trying again later can help unless `bytes` exceeds the limit.
     pub fn take(&self, bytes: usize) -> Result<Tickets, OverBudget> {
+        self.shared.forget_excess();
         let free = &self.shared.free;
         let held = count(bytes).and_then(|count| Arc::clone(free).try_acquire_many_owned(count).ok());
         let held = held.ok_or_else(|| self.over(bytes))?;
@@ -112,15 +118,25 @@ impl Budget {
     /// Takes `bytes`, waiting in line until they are free.
     ///
     /// # Errors
-    /// [`OverBudget`] when `bytes` is more than the whole budget: waiting would never end.
+    /// [`OverBudget`] when `bytes` is more than the whole budget, or becomes more while waiting: that would never end,
+    /// and nobody else would get what comes back meanwhile, which is kept for the first in line.
     ///
     /// Cancel: nothing is taken.
     pub async fn take_when_free(&self, bytes: usize) -> Result<Tickets, OverBudget> {
-        if bytes > self.limit_bytes() {
-            return Err(self.over(bytes));
-        }
+        self.shared.forget_excess();
         let count = count(bytes).ok_or(self.over(bytes))?;
-        let held = Arc::clone(&self.shared.free).acquire_many_owned(count).await;
+        let mut taking = pin!(Arc::clone(&self.shared.free).acquire_many_owned(count));
+        let held = loop {
+            // Listening begins before the look, so that no change falls between them.
+            let limit_changed = self.shared.limit_changed.notified();
+            if bytes > self.limit_bytes() {
+                return Err(self.over(bytes));
+            }
+            tokio::select! {
+                held = taking.as_mut() => break held,
+                () = limit_changed => {}
+            }
+        };
         let mut tickets = self.tickets(held.expect("the semaphore is never closed"));
         if let Some(whole) = &self.whole {
             tickets.whole = Some(Box::new(Box::pin(whole.take_when_free(bytes)).await?));
@@ -164,6 +180,18 @@ impl Shared {
         before.unwrap_or_default().min(bytes)
     }
 
+    /// Takes free bytes off the excess: those which were kept for a waiter that gave up come back past
+    /// [`Tickets`].
+    fn forget_excess(&self) {
+        let excess = self.excess.load(Ordering::Acquire);
+        if excess > 0 {
+            let forgotten = self.free.forget_permits(excess);
+            // Tickets that came back meanwhile may have paid already.
+            let paid = self.pay_off(forgotten);
+            self.free.add_permits(forgotten - paid);
+        }
+    }
+
     /// Takes into the mean that `bytes` of an answered request were held for `time`. Of two at the same instant one
     /// may be forgotten.
     fn answered(&self, bytes: usize, time: Duration) {
@@ -181,7 +209,28 @@ impl Tickets {
     /// # Errors
     /// [`OverBudget`]; what was held before stays held.
     pub fn grow(&mut self, bytes: usize) -> Result<(), OverBudget> {
-        let more = self.budget.take(bytes)?;
+        // What is wanted is all of it together, so that what can never fit is known as that.
+        let more =
+            self.budget.take(bytes).map_err(|over| OverBudget { wanted: self.bytes() + bytes, ..over })?;
+        self.merge(more);
+        Ok(())
+    }
+
+    /// Takes `bytes` more, waiting in line until they are free.
+    ///
+    /// What is held meanwhile stays held, so that those who wait here may hold all that they wait for: wait for a
+    /// limited time only.
+    ///
+    /// # Errors
+    /// As [`Budget::take_when_free`]; what was held before stays held.
+    ///
+    /// Cancel: nothing more is taken.
+    pub async fn grow_when_free(&mut self, bytes: usize) -> Result<(), OverBudget> {
+        let wanted = self.bytes() + bytes;
+        if wanted > self.budget.limit_bytes() {
+            return Err(OverBudget { wanted, ..self.budget.over(bytes) });
+        }
+        let more = self.budget.take_when_free(bytes).await?;
         self.merge(more);
         Ok(())
     }
@@ -342,6 +391,57 @@ mod tests {
         drop(held);
         assert_eq!(waiting.await.map(|tickets| tickets.bytes()), Ok(5));
         assert!(budget.take_when_free(11).await.is_err(), "never free");
+    }
+
+    #[tokio::test]
+    async fn tickets_that_wait_to_grow_keep_what_they_hold() {
+        let whole = Budget::new(100);
+        let share = whole.share(50);
+        let held = whole.take(80).expect("free");
+        let mut tickets = share.take(20).expect("free");
+        let mut waiting = Box::pin(tickets.grow_when_free(30));
+        assert!(futures_now(&mut waiting).await.is_none(), "nothing is free");
+        drop(held);
+        assert_eq!(waiting.await, Ok(()));
+        assert_eq!((tickets.bytes(), share.used_bytes(), whole.used_bytes()), (50, 50, 50));
+        assert!(tickets.grow_when_free(1).await.is_err(), "51 are never free");
+        drop(tickets);
+        assert_eq!((share.used_bytes(), whole.used_bytes()), (0, 0));
+    }
+
+    /// Scenario: 40 of 100 bytes are held and one waits for 80, for whom the other 60 are kept, when the limit becomes
+    /// 50. Guarantee: the waiter is refused, and the 10 that are left are given out, no more.
+    #[tokio::test]
+    async fn a_waiter_for_more_than_a_lower_limit_is_refused() {
+        let budget = Budget::new(100);
+        let held = budget.take(40).expect("free");
+        let mut waiting = Box::pin(budget.take_when_free(80));
+        assert!(futures_now(&mut waiting).await.is_none(), "60 are free");
+        assert!(budget.take(1).is_err(), "what is free is kept for the waiter");
+        budget.set_limit(50);
+        let refused = futures_now(&mut waiting).await.expect("it would wait for ever");
+        assert_eq!(refused.map(drop).map_err(|over| (over.wanted, over.limit)), Err((80, 50)));
+        drop(waiting);
+        assert!(budget.take(11).is_err(), "40 of 50 are held");
+        let rest = budget.take(10).expect("free");
+        assert_eq!(budget.used_bytes(), 50);
+        drop((held, rest));
+        assert_eq!(budget.used_bytes(), 0);
+        assert!(budget.take(51).is_err());
+        assert_eq!(budget.take(50).map(|tickets| tickets.bytes()), Ok(50));
+    }
+
+    /// A limit that still fits leaves the waiter its place.
+    #[tokio::test]
+    async fn a_waiter_for_less_than_a_lower_limit_waits_on() {
+        let budget = Budget::new(100);
+        let held = budget.take(100).expect("free");
+        let mut waiting = Box::pin(budget.take_when_free(50));
+        assert!(futures_now(&mut waiting).await.is_none(), "nothing is free");
+        budget.set_limit(50);
+        assert!(futures_now(&mut waiting).await.is_none(), "100 of 50 are held");
+        drop(held);
+        assert_eq!(waiting.await.map(|tickets| tickets.bytes()), Ok(50));
     }
 
     /// Polls once.

@@ -13,12 +13,12 @@ use meshlake_schema::{Table, TableBatch, UnixNanos};
 use meshlake_store::group::{AppendError, Group, RequestEntry};
 
 use super::recent::Claim;
-use super::{Accepted, Content, Payload, origin_of};
+use super::{Accepted, Content, GROUP_BYTES_MAX, Payload, origin_of};
 use crate::decode::envoy_als::decode_entries;
 use crate::decode::otlp::logs::{LogBuilder, decode_logs};
 use crate::decode::otlp::metrics::{MetricBuilders, decode_metrics};
 use crate::decode::otlp::traces::{SpanBuilder, decode_traces};
-use crate::ledger::{Changes, LedgerView};
+use crate::ledger::{Changes, LedgerView, Source};
 use crate::request_rows::RequestBuilder;
 use crate::tally::{Arrival, Tally};
 
@@ -98,7 +98,7 @@ impl OpenGroup {
         self.members.is_empty()
     }
 
-    /// Bytes of the payloads in it.
+    /// Bytes of the payloads in it, or of their rows where those are more.
     pub(super) fn payload_bytes(&self) -> usize {
         self.payload_bytes
     }
@@ -114,7 +114,7 @@ impl OpenGroup {
         match self.decode(&payload, accepted) {
             Ok(tally) if tally.received == 0 => answer(payload, Ok(tally)),
             Ok(tally) => {
-                self.payload_bytes += payload.bytes.len();
+                self.payload_bytes += payload.memory_bytes();
                 self.members.push(Member { payload, accepted, tally, kind: Kind::Records(claim) });
             }
             Err(why) => {
@@ -143,6 +143,10 @@ impl OpenGroup {
         for member in &mut members {
             member.payload.bytes = Bytes::new();
         }
+        // Builders keep their memory for the next group, but not that of a payload far larger than groups are.
+        if self.payload_bytes > GROUP_BYTES_MAX {
+            self.builders = Builders::default();
+        }
         self.payload_bytes = 0;
         let changes = std::mem::replace(&mut self.changes, Changes::new(self.ledger.clone()));
         ClosedGroup { group, waiters: Waiters { members, changes: Some(changes) } }
@@ -156,14 +160,19 @@ impl OpenGroup {
     fn decode(&mut self, payload: &Payload, accepted: Accepted) -> Result<Tally, String> {
         let before = self.builders.rows();
         let tally = self.builders.decode(payload, accepted)?;
+        if tally.received == 0 {
+            return Ok(tally);
+        }
         self.changes.add(&origin_of(payload), &tally);
+        // Access logs are not acknowledged, so nobody sends them again.
+        if payload.source == Source::EnvoyAls {
+            return Ok(tally);
+        }
         let rows = DECODED.into_iter().zip(before.into_iter().zip(self.builders.rows()));
         let rows = rows.filter(|(_, (before, after))| before != after).map(|(table, (before, after))| {
             (table, u32::try_from(after - before).expect("a group has fewer rows than 2^31"))
         });
-        if tally.received > 0 {
-            self.requests.push(RequestEntry { hash: payload.hash, rows: rows.collect() });
-        }
+        self.requests.push(RequestEntry { hash: payload.hash, rows: rows.collect() });
         Ok(tally)
     }
 
@@ -186,7 +195,7 @@ impl OpenGroup {
             drop(failed);
             refuse(members.remove(at).payload, why);
         }
-        self.payload_bytes = members.iter().map(|member| member.payload.bytes.len()).sum();
+        self.payload_bytes = members.iter().map(|member| member.payload.memory_bytes()).sum();
         self.members = members;
     }
 }

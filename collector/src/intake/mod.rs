@@ -51,10 +51,10 @@ pub const GROUP_BYTES_TARGET: usize = 1 << 20;
 /// An open group is not kept from an idle WAL for longer than this; about one fdatasync of a good disk.
 pub const GROUP_AGE_MAX: Duration = Duration::from_millis(5);
 
-/// The most payload bytes in a group, one payload excepted, which may be larger. A busy disk finds three groups
-/// in memory (at the disk, waiting, open), each as columns and the first also as its frame, so this bounds what
-/// they hold beside the buffer. Column offsets are 32 bits: a payload of 64 MiB grows at most sixfold as
-/// text (a control character is six bytes of JSON).
+/// The most payload bytes in a group, as sent or as rows, one payload excepted, which may be larger. A busy disk finds
+/// three groups in memory (at the disk, waiting, open), each as columns and the first also as its frame, so this bounds
+/// what they hold beside the buffer. Column offsets are 32 bits: a payload of 64 MiB grows at most sixfold as text (a
+/// control character is six bytes of JSON).
 pub const GROUP_BYTES_MAX: usize = 4 << 20;
 
 const _: () = assert!(GROUP_BYTES_TARGET <= GROUP_BYTES_MAX);
@@ -93,11 +93,20 @@ pub struct Payload {
     pub content: Content,
     /// Protobuf wire bytes.
     pub bytes: Bytes,
+    /// What its rows take in columns beside their text, as validating it has counted.
+    pub column_bytes: usize,
     /// xxh3-128 of tenant, path and body, by which it is known when it comes again.
     pub hash: u128,
     /// Held until the answer is known.
     pub tickets: Tickets,
     pub reply: oneshot::Sender<Answer>,
+}
+
+impl Payload {
+    /// What it takes in memory, roughly, as bytes or as rows: short records are larger as rows.
+    fn memory_bytes(&self) -> usize {
+        self.bytes.len().max(self.column_bytes)
+    }
 }
 
 /// What became of a payload. The sender of an answer is dropped without one only by a bug.
@@ -250,7 +259,7 @@ impl Worker {
     }
 
     fn take(&mut self, payload: Payload) {
-        if !self.group.is_empty() && self.group.payload_bytes() + payload.bytes.len() > GROUP_BYTES_MAX {
+        if !self.group.is_empty() && self.group.payload_bytes() + payload.memory_bytes() > GROUP_BYTES_MAX {
             self.append_group();
         }
         let accepted = self.window.now();

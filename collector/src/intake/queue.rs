@@ -98,6 +98,7 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::mpsc;
 
     use super::super::testing;
     use super::*;
@@ -121,12 +122,22 @@ mod tests {
         assert!(queue.is_empty());
     }
 
+    /// The WAL becomes idle only after a look has found it busy.
     #[test]
     fn a_busy_wal_is_waited_for() {
         let queue = Queue::default();
         let idle = AtomicBool::new(false);
+        let (looked, look) = mpsc::channel();
         std::thread::scope(|scope| {
-            let next = scope.spawn(|| queue.next(true, || idle.load(Ordering::SeqCst)));
+            let (queue, idle) = (&queue, &idle);
+            let next = scope.spawn(move || {
+                queue.next(true, || {
+                    let is_idle = idle.load(Ordering::SeqCst);
+                    looked.send(is_idle).expect("the test listens");
+                    is_idle
+                })
+            });
+            assert_eq!(look.recv(), Ok(false), "the WAL is looked at");
             idle.store(true, Ordering::SeqCst);
             queue.wake();
             assert!(matches!(next.join().expect("no panic"), Next::WalIdle));

@@ -87,12 +87,15 @@ impl Recent {
         Seen::Never(Box::new(payload), Claim { recent: self.clone(), hash, stored: None })
     }
 
-    /// Remembers requests that were stored by an earlier process, oldest first.
+    /// Remembers requests that were stored by an earlier process, oldest first. Of those alike, one that came after the
+    /// window of the one before was stored as well, and is the one to remember.
     pub(super) fn restore(&self, requests: Vec<StoredRequest>) {
         let mut memory = self.lock();
         for request in requests {
+            let seconds = u64::from(request.seconds);
+            memory.stored.forget_before(seconds.saturating_sub(self.window.as_secs()));
             if memory.stored.records_of(request.hash).is_none() {
-                memory.stored.insert(request.hash, request.rows, request.seconds.into());
+                memory.stored.insert(request.hash, request.rows, seconds);
             }
         }
     }
@@ -262,6 +265,18 @@ mod tests {
         recent.restore(vec![request(2, 1000), request(9, 1001)]);
         assert!(matches!(look(&recent, 7, at(1600)), Seen::Stored(_, 2)));
         assert!(matches!(look(&recent, 7, at(1601)), Seen::Never(..)));
+    }
+
+    /// Scenario: the same bytes were stored at 1000 s and, beyond the window, at 1700 s; then the process restarts.
+    /// Guarantee: a retry at 1750 s is known by the second time.
+    #[test]
+    fn a_request_stored_again_after_the_window_is_restored_as_of_then() {
+        let (recent, _) = recent();
+        let request = |rows, seconds| StoredRequest { hash: 7, rows, seconds };
+        recent.restore(vec![request(2, 1000), request(9, 1700)]);
+        assert!(matches!(look(&recent, 7, at(1750)), Seen::Stored(_, 9)));
+        assert!(matches!(look(&recent, 7, at(2300)), Seen::Stored(_, 9)), "1700 + 600");
+        assert!(matches!(look(&recent, 7, at(2301)), Seen::Never(..)));
     }
 
     /// The maximum, and one more: the oldest is forgotten, numbers wrap around on the way.

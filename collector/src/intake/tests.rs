@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 
 use super::testing::{NOW, StillClock, TestLog, export_of, payload, spans};
 use super::{Answer, Budget, GROUP_BYTES_MAX, Intake, IntakeThread, NotStored, Payload};
-use crate::ledger::LedgerView;
+use crate::ledger::{LedgerView, Source};
 
 const DAY: Duration = Duration::from_secs(86_400);
 const WINDOW: Duration = Duration::from_secs(600);
@@ -133,6 +133,26 @@ fn a_group_is_closed_before_it_outgrows_its_maximum() {
     stop(running.thread);
 }
 
+/// Requests of short records are larger as rows: three of half the maximum and one byte are two groups, and the third.
+#[test]
+fn what_rows_take_counts_for_the_maximum() {
+    let running = start();
+    running.log.hold();
+    let first = running.submit(&spans(1, 0).encode_to_vec());
+    running.log.wait_until_held();
+    let others = [(); 3].map(|()| {
+        let (payload, answer) = payload("a", &spans(2, 0).encode_to_vec());
+        let payload = Payload { column_bytes: GROUP_BYTES_MAX / 2 + 1, ..payload };
+        running.intake.submit(payload).expect("the intake runs");
+        answer
+    });
+    running.log.release();
+    assert_eq!(counts(first), Ok((1, 0)));
+    assert_eq!(others.map(counts), [Ok((2, 0)), Ok((2, 0)), Ok((2, 0))]);
+    assert_eq!(running.log.rows(Table::Spans), [1, 2, 2, 2]);
+    stop(running.thread);
+}
+
 /// A payload that passed validation and cannot be decoded is a bug; it must cost nobody else a row. Here it
 /// breaks off after a whole span, so the shared columns do hold rows of it when decoding fails.
 #[test]
@@ -181,8 +201,15 @@ fn refused_records_are_in_the_ledger_even_without_rows() {
 #[test]
 fn a_request_without_records_is_answered_and_appends_nothing() {
     let running = start();
-    assert_eq!(running.store(b""), Ok((0, 0)));
+    for tenant in ["a", "b", "c"] {
+        let (payload, answer) = payload(tenant, b"");
+        running.intake.submit(payload).expect("the intake runs");
+        assert_eq!(counts(answer), Ok((0, 0)));
+    }
     assert!(running.log.groups().is_empty());
+    // Nor do they leave anything for the next group: received and accepted of the one tenant with a span.
+    assert_eq!(running.store(&spans(1, 0).encode_to_vec()), Ok((1, 0)));
+    assert_eq!(running.log.rows(Table::Ledger), [2]);
     stop(running.thread);
 }
 
@@ -304,6 +331,21 @@ fn a_request_that_was_rejected_whole_is_not_remembered() {
     let bytes = spans(0, 2).encode_to_vec();
     assert_eq!(counts(running.submit_as(7, &bytes)), Ok((0, 2)));
     assert_eq!(counts(running.submit_as(7, &bytes)), Ok((0, 2)));
+    stop(running.thread);
+}
+
+/// A message of an access log stream is not sent again, so the log does not keep its hash.
+#[test]
+fn only_what_may_come_again_is_remembered_in_the_log() {
+    let running = start();
+    let (otlp, answer) = payload("a", &spans(1, 0).encode_to_vec());
+    running.intake.submit(otlp).expect("the intake runs");
+    assert_eq!(counts(answer), Ok((1, 0)));
+    let (access_log, answer) = payload("a", &spans(1, 0).encode_to_vec());
+    running.intake.submit(Payload { source: Source::EnvoyAls, ..access_log }).expect("the intake runs");
+    assert_eq!(counts(answer), Ok((1, 0)));
+    let remembered: Vec<_> = running.log.groups().iter().map(|group| group.requests.len()).collect();
+    assert_eq!(remembered, [1, 0]);
     stop(running.thread);
 }
 

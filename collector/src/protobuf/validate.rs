@@ -18,18 +18,20 @@ use crate::protobuf::wire::{Fields, Value, WireError, packed_fixed64, packed_var
 pub const VALUE_DEPTH_MAX: usize = 100;
 
 /// Proves that `payload` is a well-formed `message`: every known field has its declared wire type, every
-/// length stays inside its message, and values nest at most [`VALUE_DEPTH_MAX`] deep.
+/// length stays inside its message, and values nest at most [`VALUE_DEPTH_MAX`] deep. Returns how many bytes its rows
+/// take in columns beside their text: a row of nothing but defaults is two bytes here and some hundred there.
 ///
 /// # Errors
 /// The first [`WireError`]; the payload's sender is at fault and trying again cannot help.
-pub fn validate(payload: &[u8], message: &'static Message) -> Result<(), WireError> {
+pub fn validate(payload: &[u8], message: &'static Message) -> Result<usize, WireError> {
     let mut walk = Walk { rest: payload, message, values: 0 };
+    let mut column_bytes = 0;
     let mut around: Vec<Walk<'_>> = Vec::with_capacity(AROUND_USUAL);
     loop {
         let [tag, after_tag @ ..] = walk.rest else {
             match around.pop() {
                 Some(outer) => walk = outer,
-                None => return Ok(()),
+                None => return Ok(column_bytes),
             }
             continue;
         };
@@ -39,15 +41,19 @@ pub fn validate(payload: &[u8], message: &'static Message) -> Result<(), WireErr
                 let (inner, rest) = counted(after_tag)?;
                 walk.rest = rest;
                 if let FieldType::Message(message) = walk.message.fields[usize::from(index)].field_type {
+                    column_bytes += message.column_bytes;
                     enter(&mut walk, &mut around, message, inner)?;
                 }
             }
-            Step::Varint => (_, walk.rest) = varint(after_tag)?,
+            Step::Varint => {
+                (_, walk.rest) = varint(after_tag)?;
+                column_bytes += NUMBER_BYTES;
+            }
             Step::Fixed64 => walk.rest = after_tag.get(8..).ok_or(WireError::Truncated)?,
             Step::Fixed32 => walk.rest = after_tag.get(4..).ok_or(WireError::Truncated)?,
             Step::PackedVarints => {
                 let (numbers, rest) = counted(after_tag)?;
-                check_packed_varints(numbers)?;
+                column_bytes += NUMBER_BYTES * check_packed_varints(numbers)?;
                 walk.rest = rest;
             }
             Step::PackedFixed64 => {
@@ -57,12 +63,16 @@ pub fn validate(payload: &[u8], message: &'static Message) -> Result<(), WireErr
             }
             Step::Other => {
                 if let Some((message, inner)) = other(&mut walk)? {
+                    column_bytes += message.column_bytes;
                     enter(&mut walk, &mut around, message, inner)?;
                 }
             }
         }
     }
 }
+
+/// A number in a column. Counts of buckets are one byte on the wire.
+const NUMBER_BYTES: usize = size_of::<i64>();
 
 /// Messages that are open at once in an attribute of an event of a span: request, resource, scope, span,
 /// event, key-value, value. More make the stack grow once.
@@ -145,7 +155,7 @@ fn other<'a>(walk: &mut Walk<'a>) -> Result<Option<(&'static Message, &'a [u8])>
         (_, Value::Bytes(bytes)) if field.repeated && scalar.wire_type() != wire_type::LENGTH => {
             match scalar.wire_type() {
                 wire_type::FIXED64 => drop(packed_fixed64(bytes)?),
-                _ => check_packed_varints(bytes)?,
+                _ => _ = check_packed_varints(bytes)?,
             }
         }
         (_, value) => match scalar.wire_type() {
@@ -158,8 +168,9 @@ fn other<'a>(walk: &mut Walk<'a>) -> Result<Option<(&'static Message, &'a [u8])>
     Ok(None)
 }
 
-fn check_packed_varints(bytes: &[u8]) -> Result<(), WireError> {
-    packed_varints(bytes).try_for_each(|number| number.map(drop))
+/// How many there are.
+fn check_packed_varints(bytes: &[u8]) -> Result<usize, WireError> {
+    packed_varints(bytes).try_fold(0, |count, number| number.map(|_| count + 1))
 }
 
 #[cfg(test)]
@@ -178,6 +189,10 @@ mod tests {
     use super::*;
     use crate::protobuf::messages::envoy::STREAM_ACCESS_LOGS_MESSAGE;
     use crate::protobuf::messages::otlp::{EXPORT_LOGS, EXPORT_METRICS, EXPORT_TRACES};
+
+    fn validated(payload: &[u8], message: &'static Message) -> Result<(), WireError> {
+        validate(payload, message).map(|_| ())
+    }
 
     fn traces(value: AnyValue) -> Vec<u8> {
         let attributes = vec![KeyValue { key: "k".into(), value: Some(value), ..KeyValue::default() }];
@@ -233,18 +248,18 @@ mod tests {
 
     #[test]
     fn well_formed_payloads_pass() {
-        assert_eq!(validate(&traces(nested(3, true)), &EXPORT_TRACES), Ok(()));
-        assert_eq!(validate(&metrics(), &EXPORT_METRICS), Ok(()));
-        assert_eq!(validate(b"", &EXPORT_LOGS), Ok(()), "an empty request is a message");
+        assert_eq!(validated(&traces(nested(3, true)), &EXPORT_TRACES), Ok(()));
+        assert_eq!(validated(&metrics(), &EXPORT_METRICS), Ok(()));
+        assert_eq!(validated(b"", &EXPORT_LOGS), Ok(()), "an empty request is a message");
     }
 
     #[test]
     fn depth_is_bounded_at_the_named_limit() {
         for array in [true, false] {
             let at_limit = traces(nested(VALUE_DEPTH_MAX, array));
-            assert_eq!(validate(&at_limit, &EXPORT_TRACES), Ok(()));
+            assert_eq!(validated(&at_limit, &EXPORT_TRACES), Ok(()));
             let above = traces(nested(VALUE_DEPTH_MAX + 1, array));
-            assert_eq!(validate(&above, &EXPORT_TRACES), Err(WireError::TooDeep(VALUE_DEPTH_MAX)));
+            assert_eq!(validated(&above, &EXPORT_TRACES), Err(WireError::TooDeep(VALUE_DEPTH_MAX)));
         }
     }
 
@@ -256,7 +271,7 @@ mod tests {
         for end in 0..payload.len() {
             let cut = &payload[..end];
             let want = ExportTraceServiceRequest::decode(cut).is_ok();
-            assert_eq!(validate(cut, &EXPORT_TRACES).is_ok(), want, "cut at {end}");
+            assert_eq!(validated(cut, &EXPORT_TRACES).is_ok(), want, "cut at {end}");
         }
         let payload = metrics();
         for end in 0..payload.len() {
@@ -278,7 +293,7 @@ mod tests {
                     changed[at] = with;
                     let prost_reads = ExportTraceServiceRequest::decode(changed.as_slice()).is_ok();
                     if prost_reads {
-                        assert_eq!(validate(&changed, &EXPORT_TRACES), Ok(()), "{with:#x} at {at}");
+                        assert_eq!(validated(&changed, &EXPORT_TRACES), Ok(()), "{with:#x} at {at}");
                     }
                 }
             }
@@ -289,19 +304,19 @@ mod tests {
     fn wrong_wire_types_of_known_fields_are_refused() {
         // Field 1 of the request as a varint; as fixed32; AccessLogCommon field 33 (an enum) as text.
         let field = |field, found| WireError::FieldType { field, found };
-        assert_eq!(validate(b"\x08\x01", &EXPORT_TRACES), Err(field(1, "varint")));
-        assert_eq!(validate(b"\x0d\0\0\0\0", &EXPORT_TRACES), Err(field(1, "fixed32")));
+        assert_eq!(validated(b"\x08\x01", &EXPORT_TRACES), Err(field(1, "varint")));
+        assert_eq!(validated(b"\x0d\0\0\0\0", &EXPORT_TRACES), Err(field(1, "fixed32")));
         let entry = b"\x12\x07\x0a\x05\x0a\x03\x8a\x02\x00";
-        assert_eq!(validate(entry, &STREAM_ACCESS_LOGS_MESSAGE), Err(field(33, "length-delimited")));
+        assert_eq!(validated(entry, &STREAM_ACCESS_LOGS_MESSAGE), Err(field(33, "length-delimited")));
     }
 
     #[test]
     fn unknown_fields_and_groups_are_skipped() {
         // Field 100 as varint, field 9 as fixed64, field 8 as text, an empty group 3, then nothing.
         let payload = b"\xa0\x06\x01\x49\0\0\0\0\0\0\0\0\x42\x02hi\x1b\x1c";
-        assert_eq!(validate(payload, &EXPORT_TRACES), Ok(()));
-        assert_eq!(validate(b"\x1b", &EXPORT_TRACES), Err(WireError::Truncated), "a group without its end");
-        assert_eq!(validate(b"\x06\x00", &EXPORT_TRACES), Err(WireError::FieldNumber));
+        assert_eq!(validated(payload, &EXPORT_TRACES), Ok(()));
+        assert_eq!(validated(b"\x1b", &EXPORT_TRACES), Err(WireError::Truncated), "a group without its end");
+        assert_eq!(validated(b"\x06\x00", &EXPORT_TRACES), Err(WireError::FieldNumber));
     }
 
     #[test]
@@ -315,7 +330,25 @@ mod tests {
         let wrapped = |point: &[u8]| {
             [0x0a, 0x4a, 0x12, 0x12, 0x0a].iter().fold(point.to_vec(), |inner, tag| wrap(*tag, &inner))
         };
-        assert_eq!(validate(&wrapped(&point), &EXPORT_METRICS), Ok(()));
+        assert_eq!(validated(&wrapped(&point), &EXPORT_METRICS), Ok(()));
         assert_eq!(validate(&wrapped(b"\x32\x07\0\0\0\0\0\0\0"), &EXPORT_METRICS), Err(WireError::Truncated));
+    }
+
+    /// A LogRecord of nothing, 2 bytes in a scope in a resource; two empty events of a span of nothing; buckets with the
+    /// counts 1 and 2, packed and not.
+    #[test]
+    fn what_rows_take_in_columns_is_counted() {
+        let log = b"\x0a\x06\x12\x04\x12\x00\x12\x00";
+        assert_eq!(validate(log, &EXPORT_LOGS), Ok(2 * 180));
+        let span = b"\x0a\x08\x12\x06\x12\x04\x5a\x00\x5a\x00";
+        assert_eq!(validate(span, &EXPORT_TRACES), Ok(320 + 2 * 32));
+        let buckets = |inner: &[u8]| {
+            [0x42, 0x0a, 0x52, 0x12, 0x12, 0x0a]
+                .iter()
+                .fold(inner.to_vec(), |inner, tag| [&[*tag, inner.len() as u8], inner.as_slice()].concat())
+        };
+        for counts in [b"\x12\x02\x01\x02".as_slice(), b"\x10\x01\x10\x02"] {
+            assert_eq!(validate(&buckets(counts), &EXPORT_METRICS), Ok(242 + 2 * 8));
+        }
     }
 }

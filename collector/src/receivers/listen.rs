@@ -8,6 +8,7 @@
 //! window in memory, which the byte budget does not see.
 
 use std::convert::Infallible;
+use std::io::Cursor;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -29,6 +31,10 @@ const STREAMS_PER_CONNECTION_MAX: u32 = 100;
 
 /// Bytes of a request's headers. OTLP needs a few hundred; 16 KiB is the default of hyper's HTTP/2.
 const HEADER_BYTES_MAX: u32 = 16 << 10;
+
+/// Bytes of an HTTP/2 frame. A request of a thousand spans is some 13 of them, each read at once, instead of 50
+/// of the 16 KiB that are the default; senders that always use those (Go's) lose nothing.
+const FRAME_BYTES_MAX: u32 = 64 << 10;
 
 /// Bytes that an HTTP/1.1 connection reads ahead; headers must fit in it.
 const READ_AHEAD_BYTES_MAX: usize = 64 << 10;
@@ -43,12 +49,16 @@ const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(60);
 /// How long that sign may take.
 const KEEP_ALIVE_TIME_MAX: Duration = Duration::from_secs(20);
 
-/// How long a new connection may say nothing, and an HTTP/1.1 connection take for a request's headers.
-/// HTTP/2 clients begin to talk at once, HTTP/1.1 clients that keep a spare connection open it anew.
+/// How long a new connection may take to say that it speaks HTTP/2 or does not, and an HTTP/1.1 connection for a
+/// request's headers. HTTP/2 clients begin to talk at once, HTTP/1.1 clients that keep a spare connection open it
+/// anew.
 const HEADER_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// How long accepting pauses after an error such as "too many open files", which would repeat at once.
 const ACCEPT_ERROR_PAUSE: Duration = Duration::from_millis(100);
+
+/// What an HTTP/2 connection begins with. Source: RFC 9113, 3.4.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Which protocols a port speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,17 +102,22 @@ pub(crate) async fn serve(
 }
 
 /// Serves one connection.
-async fn connection(stream: TcpStream, port: Port, open: Open, mut stopping: watch::Receiver<bool>) {
+///
+/// What it says first is read here and given to hyper again: hyper waits for the rest of a preface without a limit of
+/// time, and also when asked to stop.
+async fn connection(mut stream: TcpStream, port: Port, open: Open, mut stopping: watch::Receiver<bool>) {
     // Answers are small and must not wait for more bytes to share a packet with. If the socket has gone
     // already, serving it finds out.
     let _ = stream.set_nodelay(true);
-    let spoke = tokio::select! {
-        spoke = tokio::time::timeout(HEADER_TIME_MAX, stream.readable()) => matches!(spoke, Ok(Ok(()))),
-        () = stopped(&mut stopping) => false,
+    let opening = tokio::select! {
+        opening = opening_of(&mut stream, HEADER_TIME_MAX) => opening,
+        () = stopped(&mut stopping) => None,
     };
-    if !spoke {
+    let Some(opening) = opening else {
         return;
-    }
+    };
+    let (read, write) = stream.into_split();
+    let stream = tokio::io::join(Cursor::new(opening).chain(read), write);
     let builder = builder(port);
     let service = service_fn(|request| answer(port, Arc::clone(&open.receivers), request));
     let mut serving = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
@@ -117,6 +132,24 @@ async fn connection(stream: TcpStream, port: Port, open: Open, mut stopping: wat
         // The peer's doing: resets, garbage instead of HTTP, keep-alive time-outs.
         tracing::debug!(error, "connection ended");
     }
+}
+
+/// What a connection says first: the preface, or the first bytes that are not it. `None` when neither came within
+/// `time_max` or before the connection's end.
+async fn opening_of(stream: &mut (impl AsyncRead + Unpin), time_max: Duration) -> Option<Vec<u8>> {
+    let mut bytes = [0; PREFACE.len()];
+    let mut length = 0;
+    let reading = async {
+        while length < PREFACE.len() && PREFACE.starts_with(&bytes[..length]) {
+            match stream.read(&mut bytes[length..]).await {
+                Ok(0) | Err(_) => return false,
+                Ok(read) => length += read,
+            }
+        }
+        true
+    };
+    let is_whole = tokio::time::timeout(time_max, reading).await.unwrap_or(false);
+    is_whole.then(|| bytes[..length].to_vec())
 }
 
 async fn answer(
@@ -141,6 +174,7 @@ fn builder(port: Port) -> auto::Builder<TokioExecutor> {
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
+        .max_frame_size(FRAME_BYTES_MAX)
         .max_header_list_size(HEADER_BYTES_MAX)
         .max_pending_accept_reset_streams(RESET_STREAMS_MAX)
         .keep_alive_interval(KEEP_ALIVE_INTERVAL)
@@ -168,5 +202,52 @@ impl Open {
 impl Drop for Open {
     fn drop(&mut self) {
         self.receivers.stats.connection_closed();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt as _;
+
+    use super::*;
+
+    /// Longer than any test takes.
+    const LONG: Duration = Duration::from_secs(60);
+
+    /// What opens a connection on which `said` has come, when no time is given for more.
+    async fn check(said: &[u8], want: Option<&[u8]>) {
+        let (mut client, mut server) = tokio::io::duplex(said.len() + 1);
+        client.write_all(said).await.expect("room");
+        let opening = opening_of(&mut server, Duration::ZERO).await;
+        assert_eq!(opening.as_deref(), want, "{:?}", String::from_utf8_lossy(said));
+    }
+
+    #[tokio::test]
+    async fn only_a_whole_preface_or_something_else_opens_a_connection_in_time() {
+        for length in 0..PREFACE.len() {
+            check(&PREFACE[..length], None).await;
+        }
+        check(PREFACE, Some(PREFACE)).await;
+        check(&[PREFACE, b"more"].concat(), Some(PREFACE)).await;
+        // As much is read at once as there is, up to the length of the preface.
+        check(b"POST /v1/traces HTTP/1.1\r\n\r\n", Some(b"POST /v1/traces HTTP/1.1")).await;
+        check(b"PRI * HTTP/1", Some(b"PRI * HTTP/1")).await;
+        check(b"\r\n", Some(b"\r\n")).await;
+    }
+
+    #[tokio::test]
+    async fn pieces_are_put_together() {
+        let (mut client, mut server) = tokio::io::duplex(1);
+        let writing = tokio::spawn(async move { client.write_all(PREFACE).await });
+        assert_eq!(opening_of(&mut server, LONG).await.as_deref(), Some(PREFACE));
+        assert!(writing.await.is_ok_and(|written| written.is_ok()));
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_ends_inside_the_preface_says_nothing() {
+        let (mut client, mut server) = tokio::io::duplex(PREFACE.len());
+        client.write_all(&PREFACE[..23]).await.expect("room");
+        drop(client);
+        assert_eq!(opening_of(&mut server, LONG).await, None);
     }
 }

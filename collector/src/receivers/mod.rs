@@ -24,6 +24,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::admit::ReplyBody;
 use crate::admit::answer;
+use crate::admit::deadline::time_left;
 use crate::admit::media::MediaType;
 use crate::admit::quota::Quotas;
 use crate::admit::refusal::Refusal;
@@ -77,8 +78,8 @@ struct Read {
     path: &'static str,
     tenant: Arc<str>,
     packed: Packed,
-    /// How long its sender waits for the answer; `None` when it does not say.
-    wait_max: Option<Duration>,
+    /// When its sender stops to wait for the answer; `None` when it does not say.
+    answer_by: Option<tokio::time::Instant>,
 }
 
 impl Receivers {
@@ -86,7 +87,12 @@ impl Receivers {
     pub(crate) async fn answer_grpc(self: Arc<Self>, request: Request<Incoming>) -> Response<ReplyBody> {
         if request.uri().path() == envoy_als::PATH {
             let result = caught(envoy_als::receive(&self, request)).await;
-            // The messages of a stream are counted one by one.
+            // The messages of a stream are counted one by one, and so is what ends it. A refused Envoy opens its
+            // streams anew every second, which must not fill the log.
+            if let Err(refusal) = &result {
+                tracing::debug!(%refusal, "access log stream ended");
+                self.count(envoy_als::RECEIVER, Some(Signal::Requests), Err(refusal));
+            }
             return result.map_or_else(Refusal::into_grpc, |()| answer::grpc(&[]));
         }
         let signal = otlp_grpc::signal_of(request.uri().path());
@@ -152,7 +158,7 @@ impl Receivers {
     ///
     /// Cancel: once handed over it becomes durable all the same.
     async fn store(&self, read: Read) -> Result<Tally, Refusal> {
-        let Read { signal, source, path, tenant, packed, wait_max } = read;
+        let Read { signal, source, path, tenant, packed, answer_by } = read;
         let wire_bytes = packed.bytes.len();
         let unpacked = packed.unpack().await?;
         self.stats.count_bytes(wire_bytes, unpacked.bytes.len());
@@ -163,7 +169,8 @@ impl Receivers {
             Signal::Requests => return Err(Refusal::UnknownPath(path.to_owned())),
         };
         let answer = self.submit(source, path, tenant, content, unpacked)?;
-        match tokio::time::timeout(ack_time_max(wait_max), answer).await {
+        let ack_time_max = time_left(answer_by, tokio::time::Instant::now(), ACK_TIME_MAX);
+        match tokio::time::timeout(ack_time_max, answer).await {
             Ok(answer) => settled(answer),
             Err(_) => Err(Refusal::TimedOut("the disk did not answer in time")),
         }
@@ -178,10 +185,10 @@ impl Receivers {
         content: Content,
         unpacked: Unpacked,
     ) -> Result<oneshot::Receiver<Answer>, Refusal> {
-        let Unpacked { bytes, tickets } = unpacked;
+        let Unpacked { bytes, column_bytes, tickets } = unpacked;
         let hash = request_hash(&tenant, path, &bytes);
         let (reply, answer) = oneshot::channel();
-        self.intake.submit(Payload { tenant, source, content, bytes, hash, tickets, reply })?;
+        self.intake.submit(Payload { tenant, source, content, bytes, column_bytes, hash, tickets, reply })?;
         Ok(answer)
     }
 
@@ -189,11 +196,6 @@ impl Receivers {
         let signal = signal.map_or(UNKNOWN, Signal::name);
         self.stats.count_request(RequestLabels { receiver, signal, status: status_of(result) });
     }
-}
-
-/// How long to wait for a fdatasync on behalf of a sender that waits for `wait_max`.
-fn ack_time_max(wait_max: Option<Duration>) -> Duration {
-    wait_max.map_or(ACK_TIME_MAX, |wait_max| wait_max.min(ACK_TIME_MAX))
 }
 
 /// Returns when the process is told to stop, or when whoever could tell it is gone.
@@ -242,13 +244,6 @@ async fn caught<T>(handling: impl Future<Output = Result<T, Refusal>>) -> Result
 #[cfg(test)]
 mod own_tests {
     use super::*;
-
-    #[test]
-    fn nobody_waits_longer_than_the_longest_or_than_they_said() {
-        assert_eq!(ack_time_max(None), ACK_TIME_MAX);
-        assert_eq!(ack_time_max(Some(Duration::from_millis(50))), Duration::from_millis(50));
-        assert_eq!(ack_time_max(Some(Duration::from_secs(3600))), ACK_TIME_MAX);
-    }
 
     #[tokio::test]
     async fn a_panic_is_an_answer() {

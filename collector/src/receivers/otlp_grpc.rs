@@ -4,10 +4,12 @@
 
 use http::{Method, Request};
 use hyper::body::Incoming;
+use tokio::time::Instant;
 
 use super::{Read, Receivers, message_of};
-use crate::admit::deadline::wait_max_of;
-use crate::admit::frame::{FrameReader, Patience};
+use crate::admit::body::BODY_TIME_MAX;
+use crate::admit::deadline::{answer_by, time_left};
+use crate::admit::frame::FrameReader;
 use crate::admit::media::{Encoding, MediaType};
 use crate::admit::refusal::Refusal;
 use crate::admit::tenant::tenant_of;
@@ -26,6 +28,7 @@ pub(super) async fn export(
     signal: Option<Signal>,
     request: Request<Incoming>,
 ) -> Result<Tally, Refusal> {
+    let came = Instant::now();
     if request.method() != Method::POST {
         return Err(Refusal::WrongVerb(request.method().to_string()));
     }
@@ -35,11 +38,17 @@ pub(super) async fn export(
     let message = message_of(signal).ok_or_else(unknown)?;
     let tenant = tenant_of(request.headers())?;
     let encoding = Encoding::of_grpc(request.headers())?;
-    let wait_max = wait_max_of(request.headers());
+    let answer_by = answer_by(request.headers(), came);
     let budget = receivers.admit(&tenant)?;
     let limit_bytes = receivers.request_bytes_max();
-    let reader = FrameReader::new(request.into_body(), encoding, limit_bytes, Patience::None);
-    let frame = reader.only(&budget).await?;
+    let reader = FrameReader::new(request.into_body(), encoding, &receivers.request_bytes_max);
+    // Hundreds may have been admitted before the first told its length: room is asked for again beside what is in
+    // flight by now.
+    let take = |bytes| {
+        receivers.check_room()?;
+        Ok(budget.take(bytes)?)
+    };
+    let frame = reader.only(take, time_left(answer_by, came, BODY_TIME_MAX)).await?;
     receivers.quotas.charge(&tenant, frame.bytes.len());
     let packed = Packed {
         bytes: frame.bytes,
@@ -50,7 +59,7 @@ pub(super) async fn export(
         tickets: frame.tickets,
     };
     let path = path_of(signal);
-    receivers.store(Read { signal, source: Source::OtlpGrpc, path, tenant, packed, wait_max }).await
+    receivers.store(Read { signal, source: Source::OtlpGrpc, path, tenant, packed, answer_by }).await
 }
 
 /// The method of `signal`; access logs have none in OTLP.

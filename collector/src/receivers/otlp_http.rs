@@ -70,7 +70,7 @@ async fn read_parts(
         MediaType::Json => Source::OtlpHttpJson,
     };
     let packed = Packed { bytes, encoding, media_type, message, limit_bytes, tickets };
-    Ok(Read { signal, source, path: path_of(signal), tenant, packed, wait_max: None })
+    Ok(Read { signal, source, path: path_of(signal), tenant, packed, answer_by: None })
 }
 
 /// Reads the rest of a body and throws it away, within bounds.

@@ -141,8 +141,9 @@ fn file_statistics(table: Table, file: &DataFile) -> Statistics {
     let mut statistics = Statistics::new_unknown(schema);
     statistics.num_rows = usize::try_from(file.rows).map_or(Precision::Absent, Precision::Exact);
     if let Ok(time) = schema.index_of("time") {
+        // Those of other writers' files are bounds only.
         let bound =
-            |micros| Precision::Exact(ScalarValue::TimestampMicrosecond(Some(micros), Some("UTC".into())));
+            |micros| Precision::Inexact(ScalarValue::TimestampMicrosecond(Some(micros), Some("UTC".into())));
         statistics.column_statistics[time] = ColumnStatistics::new_unknown()
             .with_null_count(Precision::Exact(0))
             .with_min_value(bound(file.time_min_micros))

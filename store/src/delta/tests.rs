@@ -122,6 +122,31 @@ async fn a_long_log_is_shortened_and_says_the_same() {
     assert_eq!(*files, *committed.files);
 }
 
+/// A row at .123456 is within the bounds of its file, whoever wrote the statistics.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_maximum_that_is_cut_to_milliseconds_is_taken_for_the_end_of_its_millisecond() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let store = store(&dir);
+    let cases = [
+        (".123456Z", (123_456, 123_456)),
+        (".123Z", (123_000, 123_999)),
+        (".5+00:00", (500_000, 500_999)),
+        ("Z", (0, 999)),
+    ];
+    for (after, (text, want)) in (0..).zip(cases) {
+        let mut flushed = flushed(after, after + 1, &format!("{after}"));
+        flushed.files[0].stats = format!(
+            r#"{{"numRecords":1,"minValues":{{"time":"2026-11-23T00:00:00{text}"}},"maxValues":{{"time":"2026-11-23T00:00:00{text}"}}}}"#
+        );
+        catalog(&store).commit(Table::Spans, &flushed).await.expect("commit");
+        let loaded = catalog(&store).load(Table::Spans).await.expect("load");
+        let file = loaded.files.iter().find(|file| file.path == flushed.files[0].file.path);
+        let file = file.expect("the file is committed");
+        let bounds = (file.time_min_micros - MIDNIGHT, file.time_max_micros - MIDNIGHT);
+        assert_eq!(bounds, want, "{text}");
+    }
+}
+
 /// Makes the table by hand with these columns and this protocol.
 async fn make_table(store: &Arc<dyn ObjectStore>, columns: Vec<StructField>, writer_version: i32) {
     let schema = StructType::try_new(columns).expect("unique names");

@@ -81,6 +81,11 @@ impl Pages {
         row_group.append_column(&Bytes::from(written.bytes), close)
     }
 
+    /// Bytes of all that are here.
+    pub fn bytes(&self) -> usize {
+        self.lock().iter().flatten().map(Bytes::len).sum()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Vec<Vec<Bytes>>> {
         // A panic in between leaves a list of pages, and the file is given up.
         self.columns.lock().unwrap_or_else(PoisonError::into_inner)

@@ -333,9 +333,10 @@ fn bounds(chunks: &[&Statistics], is_time: bool) -> Option<(Value, Value)> {
     }
 }
 
+/// With all six digits, which tell that nothing is cut off.
 fn iso_time(micros: i64) -> Option<Value> {
     let datetime = timestamp_us_to_datetime(micros)?;
-    Some(format!("{}T{}Z", datetime.date(), datetime.time()).into())
+    Some(format!("{}T{}Z", datetime.date(), datetime.time().format("%H:%M:%S%.6f")).into())
 }
 
 #[cfg(test)]
@@ -344,7 +345,7 @@ mod tests {
 
     #[test]
     fn times_are_iso_with_micros() {
-        assert_eq!(iso_time(0), Some("1970-01-01T00:00:00Z".into()));
+        assert_eq!(iso_time(0), Some("1970-01-01T00:00:00.000000Z".into()));
         assert_eq!(iso_time(-1), Some("1969-12-31T23:59:59.999999Z".into()));
     }
 

@@ -7,7 +7,7 @@
 //! A file never crosses a window of 15 minutes nor a date, so that a query over an hour opens four
 //! windows' files, compaction merges within a window, and retention drops whole dates. At most
 //! [`window::WINDOWS_MAX`] windows a flush get a file of their own; rows of the others share one file per
-//! date, tagged mixed.
+//! date, tagged mixed. So do the ledger's, once their date is over.
 //!
 //! Rows are never copied as a whole: a file is written column by column in slices, so beside the rows
 //! themselves a flush holds one slice of one column and the compressed file (some 45 bytes a span).
@@ -107,6 +107,16 @@ impl Files {
         Ok(Files { table, origin, batches, pieces: pieces.into_iter() })
     }
 
+    /// Adds up the ledger's rows of one date into one file, whatever their windows.
+    ///
+    /// # Errors
+    /// As [`Files::plan`].
+    pub fn plan_added_up(batches: &[TableBatch], origin: Origin) -> Result<Self, FileError> {
+        let batches = vec![ledger::coalesce(batches)?];
+        let pieces: Vec<_> = window::whole(&batches)?.into_iter().collect();
+        Ok(Files { table: Table::Ledger, origin, batches, pieces: pieces.into_iter() })
+    }
+
     /// Encodes the next file; none after the last. Rows of spans are taken to be in `traces` when the file is
     /// committed. Takes about a second per million rows: run it where
     /// blocking is allowed.
@@ -149,10 +159,11 @@ mod bit_flips;
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use arrow::array::{Array as _, AsArray as _, RecordBatch};
+    use arrow::array::{Array as _, AsArray as _, RecordBatch, StringArray};
     use arrow::compute::{cast, concat_batches};
     use arrow::datatypes::{DataType, TimestampMicrosecondType};
     use arrow::row::{RowConverter, SortField};
+    use arrow::util::display::{ArrayFormatter, FormatOptions};
     use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
     use super::*;
@@ -176,27 +187,24 @@ pub(crate) mod tests {
         concat_batches(&batches[0].schema(), &batches).expect("one schema")
     }
 
-    /// Every row as bytes that compare equal exactly when the rows are equal; dictionaries as plain text.
+    /// Every row as bytes that compare equal exactly when the rows are equal; dictionaries, lists and maps as plain
+    /// text.
     pub(crate) fn row_bytes(rows: &RecordBatch) -> Vec<Vec<u8>> {
         let columns: Vec<_> = rows
             .columns()
             .iter()
             .map(|column| match column.data_type() {
                 DataType::Dictionary(_, values) => cast(column, values).expect("dictionary to text"),
-                // RowConverter has no maps: a list of the same entries says as much.
-                DataType::Map(entry, _) => {
-                    let map = column.as_map();
-                    let entries = std::sync::Arc::new(map.entries().clone());
-                    std::sync::Arc::new(arrow::array::ListArray::new(
-                        entry.clone(),
-                        map.offsets().clone(),
-                        entries,
-                        map.nulls().cloned(),
-                    ))
+                // RowConverter has no maps, also not in lists: their text says as much.
+                DataType::Map(_, _) | DataType::List(_) => {
+                    let options = FormatOptions::new().with_null("null");
+                    let texts =
+                        ArrayFormatter::try_new(column, &options).expect("a column that can be shown");
+                    let texts = (0..rows.num_rows()).map(|row| texts.value(row).to_string());
+                    std::sync::Arc::new(texts.map(Some).collect::<StringArray>())
                 }
                 _ => column.clone(),
             })
-            .filter(|column| !format!("{:?}", column.data_type()).contains("Map"))
             .collect();
         let fields = columns.iter().map(|c| SortField::new(c.data_type().clone())).collect();
         let converter = RowConverter::new(fields).expect("sortable columns");

@@ -26,16 +26,23 @@ pub(super) struct RowGroups {
     columns: Vec<ArrowColumnWriter>,
     /// Rows of the group that is open.
     rows: usize,
-    rows_max: usize,
+    max: GroupMax,
+}
+
+/// When a group ends: it has so many rows, or it takes so many bytes of memory, pages and encoders.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct GroupMax {
+    pub rows: usize,
+    pub bytes: usize,
 }
 
 impl RowGroups {
-    /// Groups have `rows_max` rows, but for the last.
+    /// Groups are as large as `max` allows, to a batch where bytes end them, but for the last.
     pub fn new(
         schema: &SchemaRef,
         parquet_schema: &SchemaDescriptor,
         properties: WriterProperties,
-        rows_max: usize,
+        max: GroupMax,
     ) -> Result<Self> {
         let root = parquet_schema.root_schema_ptr();
         let writer = SerializedFileWriter::new(Vec::new(), root, Arc::new(properties))?;
@@ -43,16 +50,16 @@ impl RowGroups {
         let factory = ArrowRowGroupWriterFactory::new(&writer, Arc::clone(schema))
             .with_page_store_factory(Arc::new(pages.clone()));
         let (schema, columns) = (Arc::clone(schema), Vec::new());
-        Ok(RowGroups { schema, writer, factory, pages, columns, rows: 0, rows_max })
+        Ok(RowGroups { schema, writer, factory, pages, columns, rows: 0, max })
     }
 
     pub fn write(&mut self, rows: &RecordBatch) -> Result<()> {
         let mut written = 0;
         while written < rows.num_rows() {
-            let count = (rows.num_rows() - written).min(self.rows_max - self.rows);
+            let count = (rows.num_rows() - written).min(self.max.rows - self.rows);
             self.write_within_group(&rows.slice(written, count))?;
             written += count;
-            if self.rows == self.rows_max {
+            if self.rows == self.max.rows || self.group_bytes() >= self.max.bytes {
                 self.end_group()?;
             }
         }
@@ -101,10 +108,18 @@ impl RowGroups {
         Ok(())
     }
 
+    /// What the group that is open takes in memory.
+    fn group_bytes(&self) -> usize {
+        self.pages.bytes() + self.columns.iter().map(ArrowColumnWriter::memory_size).sum::<usize>()
+    }
+
     fn end_group(&mut self) -> Result<()> {
         if self.rows == 0 {
             return Ok(());
         }
+        // Growing to this by doubling would take as much again.
+        let group_bytes = self.group_bytes();
+        self.writer.inner_mut().reserve_exact(group_bytes);
         let mut group = self.writer.next_row_group()?;
         for (index, column) in self.columns.drain(..).enumerate() {
             self.pages.append(index, column.close()?, &mut group)?;
@@ -134,7 +149,8 @@ mod tests {
         let schema = all.rows().schema();
         let parquet_schema = ArrowSchemaConverter::new().convert(&schema).expect("a schema");
         let properties = WriterProperties::builder().build();
-        let mut file = RowGroups::new(&schema, &parquet_schema, properties, 4).expect("a writer");
+        let max = GroupMax { rows: 4, bytes: usize::MAX };
+        let mut file = RowGroups::new(&schema, &parquet_schema, properties, max).expect("a writer");
         for (start, count) in [(0, 3), (3, 1), (4, 0), (4, 9), (13, 12)] {
             file.write(&all.rows().slice(start, count)).expect("written");
         }
@@ -148,5 +164,31 @@ mod tests {
         let read: Vec<_> = reader.build().expect("reader").map(|batch| batch.expect("rows")).collect();
         let read = concat_batches(&read[0].schema(), &read).expect("one schema");
         assert_eq!(read.column_by_name("time"), all.rows().column_by_name("time"));
+    }
+
+    /// Of three batches the first is within the bytes, and the second is the first that is not.
+    #[test]
+    fn a_group_ends_with_the_batch_that_reaches_the_bytes() {
+        let times: Vec<i64> = (0..300).map(|i| MIDNIGHT + i).collect();
+        let all = rows(Table::Spans, &times);
+        let schema = all.rows().schema();
+        let parquet_schema = ArrowSchemaConverter::new().convert(&schema).expect("a schema");
+        let bytes_after = |batches: usize| {
+            let max = GroupMax { rows: usize::MAX, bytes: usize::MAX };
+            let properties = WriterProperties::builder().build();
+            let mut file = RowGroups::new(&schema, &parquet_schema, properties, max).expect("a writer");
+            file.write(&all.rows().slice(0, 100 * batches)).expect("written");
+            file.group_bytes()
+        };
+        let max = GroupMax { rows: usize::MAX, bytes: bytes_after(1) + 1 };
+        assert!(bytes_after(2) >= max.bytes, "more rows take more");
+        let properties = WriterProperties::builder().build();
+        let mut file = RowGroups::new(&schema, &parquet_schema, properties, max).expect("a writer");
+        for batch in 0..3 {
+            file.write(&all.rows().slice(100 * batch, 100)).expect("written");
+        }
+        let metadata = file.finish().expect("finished");
+        let groups: Vec<i64> = metadata.row_groups().iter().map(RowGroupMetaData::num_rows).collect();
+        assert_eq!(groups, [200, 100]);
     }
 }

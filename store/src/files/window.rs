@@ -49,6 +49,11 @@ impl Place {
         }
     }
 
+    /// The date without the window.
+    pub fn whole_date(self) -> Place {
+        Place { window_minutes: None, ..self }
+    }
+
     pub fn is_mixed(&self) -> bool {
         self.window_minutes.is_none()
     }
@@ -97,7 +102,26 @@ pub(super) fn split(batches: &[TableBatch]) -> Result<Vec<Piece>, FileError> {
             start = end;
         }
     }
-    merge_stragglers(windows)?.into_iter().map(|(place, rows)| piece(batches, place, rows)).collect()
+    let places = merge_stragglers(windows)?.into_iter();
+    Ok(places.map(|(place, rows)| piece(batches, place, rows)).collect())
+}
+
+/// One piece of all rows, which are of one date; none of no rows.
+///
+/// # Errors
+/// As [`split`].
+pub(super) fn whole(batches: &[TableBatch]) -> Result<Option<Piece>, FileError> {
+    let mut rows: Vec<RowIndex> = Vec::new();
+    for (batch_index, batch) in batches.iter().enumerate() {
+        let batch_index = index(batch_index)?;
+        rows.extend((0..index(batch.row_count())?).map(|row| (batch_index, row)));
+    }
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let (time_min_micros, time_max_micros) = bounds(batches, &rows);
+    let place = Place::of_times(time_min_micros, time_max_micros);
+    Ok(Some(Piece { place, rows, time_min_micros, time_max_micros }))
 }
 
 /// The `time` column, microseconds.
@@ -131,13 +155,16 @@ fn merge_stragglers(
     Ok(places)
 }
 
-fn piece(batches: &[TableBatch], place: Place, rows: Vec<RowIndex>) -> Result<Piece, FileError> {
+fn piece(batches: &[TableBatch], place: Place, rows: Vec<RowIndex>) -> Piece {
+    let (time_min_micros, time_max_micros) = bounds(batches, &rows);
+    Piece { place, rows, time_min_micros, time_max_micros }
+}
+
+/// The earliest and the latest time of `rows`.
+fn bounds(batches: &[TableBatch], rows: &[RowIndex]) -> (i64, i64) {
     let times: Vec<&[i64]> = batches.iter().map(times).collect();
-    let bounds = rows
-        .iter()
-        .map(|(batch, row)| times[*batch as usize][*row as usize])
-        .fold((i64::MAX, i64::MIN), |(min, max), time| (min.min(time), max.max(time)));
-    Ok(Piece { place, rows, time_min_micros: bounds.0, time_max_micros: bounds.1 })
+    let times = rows.iter().map(|(batch, row)| times[*batch as usize][*row as usize]);
+    times.fold((i64::MAX, i64::MIN), |(min, max), time| (min.min(time), max.max(time)))
 }
 
 fn index(value: usize) -> Result<u32, FileError> {

@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 use crate::catalog::NewFile;
 use crate::files::merge::{Merge, Merged, Source, Step, read_rows};
 use crate::files::window::Place;
-use crate::files::{EncodedFile, FileError, Files, Origin, path};
+use crate::files::{EncodedFile, FileError, Files, path};
 use crate::snapshot::DataFile;
 
 /// Added to the thread's nice value: gets about a tenth of a core that something else wants too.
@@ -28,7 +28,7 @@ const NICENESS: i32 = 10;
 /// Why files were not merged. They are as they were.
 #[derive(Debug, Error)]
 pub enum CompactError {
-    /// The files cannot be read as ours: damage, or another program's.
+    /// The files cannot be read, or not as ours: missing, damaged, or another program's.
     #[error("merge files: {0}")]
     Files(String),
     /// The world's: trying again may help.
@@ -97,13 +97,11 @@ impl Job {
     }
 
     async fn open(&self, path: &Path) -> Result<Source, CompactError> {
-        let object = self.store.get(path).await.map_err(CompactError::store("open", path))?;
+        let failed = |error| CompactError::Files(format!("open {path}: {error}"));
+        let object = self.store.get(path).await.map_err(failed)?;
         match object.payload {
             GetResultPayload::File(file, _) => Ok(Source::File(file)),
-            GetResultPayload::Stream(_) => {
-                let bytes = object.bytes().await.map_err(CompactError::store("read", path))?;
-                Ok(Source::Bytes(bytes))
-            }
+            GetResultPayload::Stream(_) => Ok(Source::Bytes(object.bytes().await.map_err(failed)?)),
         }
     }
 
@@ -167,10 +165,10 @@ impl Job {
         }
     }
 
-    /// The ledger's way: all rows at once, added up, encoded as a flush does it.
+    /// The ledger's way: all rows at once, added up, in one file.
     async fn add_up(&self, sources: Vec<Source>) -> Result<Vec<NewFile>, CompactError> {
-        let (batches, origin): (_, Origin) = read_rows(self.table, sources)?;
-        let mut files = Files::plan(self.table, batches, origin)?;
+        let (batches, origin) = read_rows(self.table, sources)?;
+        let mut files = Files::plan_added_up(&batches, origin)?;
         let mut added = Vec::new();
         while let Some(EncodedFile { new, bytes }) = files.encode_next()? {
             let options = PutOptions::from(PutMode::Create);

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   plan: files of one window -> merge on a quiet thread -> put -> commit (remove + add, no row changes)
+//!         (of the ledger: of one date, once it is over)
 //!   retain: whole dates past their age                          -> commit (remove)
 //!   vacuum: files that no commit has named for an hour          -> delete
 //! ```
@@ -10,7 +11,7 @@
 //! commit. Readers hold snapshots whose files stay for an hour after they left.
 //!
 //! One pass at a time over all tables, on one thread. Nothing is merged for which the disk has no room. Limits:
-//! files that cannot be merged (damage, another program's) are left alone until the process starts again.
+//! files that cannot be merged (missing, damaged, another program's) are left alone until the process starts again.
 
 mod plan;
 mod compact;
@@ -19,7 +20,7 @@ mod vacuum;
 mod progress;
 mod background;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -56,7 +57,7 @@ impl Default for MaintainConfig {
     }
 }
 
-/// Why a pass ended early. The tables are whole; the next pass goes on.
+/// Why a pass did not do all it should. The tables are whole; the next pass tries again.
 #[derive(Debug, Error)]
 pub enum MaintainError {
     #[error("table {table}: {cause}")]
@@ -119,12 +120,14 @@ impl Maintenance {
     /// cancel: what was committed stays; a merge under way is thrown away.
     ///
     /// # Errors
-    /// The first one. Trying again helps, unless the catalog says [`CatalogError::Unusable`].
+    /// The first one; what does not depend on it is done all the same. Trying again helps, unless the catalog says
+    /// [`CatalogError::Unusable`].
     pub async fn run(&self, effort: Effort) -> Result<(), MaintainError> {
         let _pass = self.shared.pass.lock().await;
-        self.shared.retain().await?;
-        self.shared.vacuum().await?;
-        self.shared.compact(effort).await
+        let mut outcome = self.shared.retain().await;
+        keep_first(&mut outcome, self.shared.vacuum().await);
+        keep_first(&mut outcome, self.shared.compact(effort).await);
+        outcome
     }
 
     /// What the pass that runs has done so far.
@@ -143,6 +146,16 @@ impl Maintenance {
     }
 }
 
+/// Keeps the first error of steps of which none needs another. The others are logged: the caller learns of one.
+fn keep_first(outcome: &mut Result<(), MaintainError>, step: Result<(), MaintainError>) {
+    let Err(error) = step else { return };
+    if outcome.is_ok() {
+        *outcome = Err(error);
+    } else {
+        tracing::error!(%error, "maintain tables");
+    }
+}
+
 impl Shared {
     fn now_micros(&self) -> i64 {
         self.clock.now().micros()
@@ -153,13 +166,14 @@ impl Shared {
         Arc::clone(&tables[usize::from(table.id())].files)
     }
 
-    /// Merges what is due in one round; or round by round, for what one has made the next may merge again.
+    /// Merges what is due in one round; or round by round, for what one has made the next may merge again. A merge that
+    /// fails does not end its round, but no other round follows, which would try the same for ever.
     async fn compact(&self, effort: Effort) -> Result<(), MaintainError> {
         loop {
             let mut jobs: Vec<(Table, Vec<DataFile>)> = Vec::new();
             for table in Table::ALL {
                 let left_alone = self.left_alone().clone();
-                let merges = plan::merges(&self.files(table), &left_alone, self.now_micros(), effort);
+                let merges = plan::merges(table, &self.files(table), &left_alone, self.now_micros(), effort);
                 jobs.extend(merges.into_iter().map(|files| (table, files)));
             }
             self.drop_those_without_room(&mut jobs);
@@ -167,23 +181,23 @@ impl Shared {
                 return Ok(());
             }
             let _round = self.work.begin(&jobs);
+            let mut outcome = Ok(());
             for (table, files) in jobs {
                 if self.is_stopping.load(Ordering::Acquire) {
-                    return Ok(());
+                    return outcome;
                 }
-                self.merge(table, files).await?;
+                keep_first(&mut outcome, self.merge(table, files).await);
             }
-            if effort == Effort::Due {
-                return Ok(());
+            if effort == Effort::Due || outcome.is_err() {
+                return outcome;
             }
         }
     }
 
-    /// The files that a merge replaces stay for an hour, so it takes room before it gives any back; on a
-    /// disk that runs full it would take it from the rows that come.
+    /// On a disk that runs full a merge would take its room from the rows that come.
     fn drop_those_without_room(&self, jobs: &mut Vec<(Table, Vec<DataFile>)>) {
         let wanted = jobs.len();
-        jobs.retain(|(_, files)| self.space.has_room_for(files.iter().map(|file| file.size_bytes).sum()));
+        plan::keep_what_fits(jobs, |bytes| self.space.has_room_for(bytes));
         if jobs.len() < wanted {
             tracing::warn!(merges = wanted - jobs.len(), "leave files unmerged until the disk has more room");
         }
@@ -258,41 +272,58 @@ impl Shared {
     }
 
     async fn retain(&self) -> Result<(), MaintainError> {
-        let Some(newest_days) = self.newest_days() else { return Ok(()) };
+        let dates = self.dates();
+        let mut outcome = Ok(());
         for (table, days) in Table::ALL.into_iter().zip(self.config.retention_days) {
             let Some(days) = days else { continue };
-            let removed = retain::expired(&self.files(table), newest_days, days);
+            let files = self.files(table);
+            let newest_days = retain::newest_days(&dates, days);
+            let removed = newest_days.map(|newest| retain::expired(&files, newest, days)).unwrap_or_default();
+            if let Some(latest) = dates.last()
+                && retain::expired(&files, *latest, days).len() > removed.len()
+            {
+                tracing::warn!(
+                    table = table.name(),
+                    date_days = latest,
+                    "keep old rows: the newest date of rows stands alone, a clock may have been wrong"
+                );
+            }
             if removed.is_empty() {
                 continue;
             }
             let replacement = Replacement { removed, added: Vec::new(), cause: Cause::Expire };
-            self.flusher.replace(table, &replacement).await?;
-            self.work.count_expired(table, &replacement.removed);
+            match self.flusher.replace(table, &replacement).await {
+                Ok(_) => self.work.count_expired(table, &replacement.removed),
+                Err(error) => keep_first(&mut outcome, Err(error.into())),
+            }
         }
-        Ok(())
+        outcome
     }
 
-    /// The date of the newest row in files of any table whose times are those of telemetry, not in the
-    /// future; see `retain.rs`.
-    fn newest_days(&self) -> Option<i32> {
-        let tables = Table::ALL.into_iter().filter(|table| *table != Table::Ledger);
-        let newest = tables.filter_map(|table| self.files(table).iter().map(|file| file.date_days).max());
+    /// The dates of rows in files of all tables whose times are those of telemetry, none in the future; see
+    /// `retain.rs`.
+    fn dates(&self) -> BTreeSet<i32> {
         let today = self.clock.now().days();
-        newest.max().map(|days| days.min(today))
+        let tables = Table::ALL.into_iter().filter(|table| *table != Table::Ledger);
+        let dates =
+            tables.flat_map(|table| self.files(table).iter().map(|file| file.date_days).collect::<Vec<_>>());
+        dates.filter(|days| *days <= today).collect()
     }
 
     async fn vacuum(&self) -> Result<(), MaintainError> {
+        let mut outcome = Ok(());
         for table in Table::ALL {
-            hit("before_vacuum").map_err(|error| CatalogError::Unreadable {
-                table: table.name(),
-                reason: error.to_string(),
-            })?;
-            let audit = self.flusher.audit(table).await?;
-            let vacuumed =
-                vacuum::vacuum(self.flusher.store().as_ref(), table, &audit, self.now_micros()).await;
-            let vacuumed = vacuumed.map_err(|cause| MaintainError::Vacuum { table: table.name(), cause })?;
-            self.work.count_vacuumed(table, vacuumed);
+            keep_first(&mut outcome, self.vacuum_table(table).await);
         }
+        outcome
+    }
+
+    async fn vacuum_table(&self, table: Table) -> Result<(), MaintainError> {
+        hit("before_vacuum")
+            .map_err(|error| CatalogError::Unreadable { table: table.name(), reason: error.to_string() })?;
+        let (store, audit) = (self.flusher.store().as_ref(), self.flusher.audit(table));
+        let vacuumed = vacuum::vacuum(store, table, audit, self.now_micros()).await?;
+        self.work.count_vacuumed(table, vacuumed);
         Ok(())
     }
 }

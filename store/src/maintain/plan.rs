@@ -9,6 +9,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use meshlake_schema::Table;
 use object_store::path::Path;
 
 use crate::files::window::Place;
@@ -38,27 +39,46 @@ pub enum Effort {
 
 /// Merges that can be made now, none of which shares a file with another; those of the most files first.
 pub(super) fn merges(
+    table: Table,
     files: &[DataFile],
     left_alone: &HashSet<Path>,
     now_micros: i64,
     effort: Effort,
 ) -> Vec<Vec<DataFile>> {
+    let is_over = |place: &Place| place.end_micros() + GRACE_MICROS <= now_micros;
     let mut places: BTreeMap<Place, Vec<&DataFile>> = BTreeMap::new();
     for file in files.iter().filter(|file| !left_alone.contains(&file.path)) {
-        places.entry(Place::of_times(file.time_min_micros, file.time_max_micros)).or_default().push(file);
+        let place = Place::of_times(file.time_min_micros, file.time_max_micros);
+        let date = place.whole_date();
+        let is_by_date = table == Table::Ledger && is_over(&date);
+        places.entry(if is_by_date { date } else { place }).or_default().push(file);
     }
     let mut merges: Vec<Vec<DataFile>> = Vec::new();
     for (place, mut files) in places {
         files.sort_by(|a, b| (a.size_bytes, &a.path).cmp(&(b.size_bytes, &b.path)));
         let files_min = match effort {
             Effort::All => 2,
-            Effort::Due if place.end_micros() + GRACE_MICROS <= now_micros => 2,
+            Effort::Due if is_over(&place) => 2,
             Effort::Due => FILES_MAX,
         };
         merges.extend(groups(&files, files_min, effort));
     }
     merges.sort_by_key(|files| std::cmp::Reverse(files.len()));
     merges
+}
+
+/// Keeps the merges that the disk has room for, one after the other: the files that a merge replaces stay for an hour,
+/// so a round takes room for all of its merges before it gives any back.
+pub(super) fn keep_what_fits(jobs: &mut Vec<(Table, Vec<DataFile>)>, has_room_for: impl Fn(u64) -> bool) {
+    let mut taken_bytes: u64 = 0;
+    jobs.retain(|(_, files)| {
+        let bytes = taken_bytes + files.iter().map(|file| file.size_bytes).sum::<u64>();
+        let fits = has_room_for(bytes);
+        if fits {
+            taken_bytes = bytes;
+        }
+        fits
+    });
 }
 
 /// Groups of one window's files, which are sorted by size.
@@ -112,7 +132,11 @@ mod tests {
 
     /// The sizes in KiB of each merge.
     fn sizes(files: &[DataFile], now_micros: i64, effort: Effort) -> Vec<Vec<u64>> {
-        let merges = merges(files, &HashSet::new(), now_micros, effort);
+        sizes_of(Table::Spans, files, now_micros, effort)
+    }
+
+    fn sizes_of(table: Table, files: &[DataFile], now_micros: i64, effort: Effort) -> Vec<Vec<u64>> {
+        let merges = merges(table, files, &HashSet::new(), now_micros, effort);
         merges.iter().map(|files| files.iter().map(|file| file.size_bytes >> 10).collect()).collect()
     }
 
@@ -166,6 +190,30 @@ mod tests {
     fn a_file_to_be_left_alone_is() {
         let files = files(MIDNIGHT, &[1, 1]);
         let left_alone = HashSet::from([files[0].path.clone()]);
-        assert!(merges(&files, &left_alone, OVER, Effort::All).is_empty());
+        assert!(merges(Table::Spans, &files, &left_alone, OVER, Effort::All).is_empty());
+    }
+
+    #[test]
+    fn the_ledger_is_merged_by_date_five_minutes_after_its_end() {
+        let mut all = files(MIDNIGHT, &[1, 1]);
+        all.extend(files(MIDNIGHT + WINDOW_MICROS, &[2]));
+        let over = MIDNIGHT + 96 * WINDOW_MICROS + GRACE_MICROS;
+        assert_eq!(sizes_of(Table::Ledger, &all, over - 1, Effort::Due), [[1, 1]]);
+        assert_eq!(sizes_of(Table::Ledger, &all, over, Effort::Due), [[1, 1, 2]]);
+        assert_eq!(sizes_of(Table::Spans, &all, over, Effort::Due), [[1, 1]]);
+    }
+
+    #[test]
+    fn merges_of_a_round_need_room_for_all_of_them_together() {
+        let jobs = || [3, 3, 3, 2].map(|kib| (Table::Spans, files(MIDNIGHT, &[kib]))).to_vec();
+        let kept = |room_kib: u64| {
+            let mut jobs = jobs();
+            keep_what_fits(&mut jobs, |bytes| bytes <= room_kib << 10);
+            jobs.iter().map(|(_, files)| files[0].size_bytes >> 10).collect::<Vec<_>>()
+        };
+        assert_eq!(kept(11), [3, 3, 3, 2]);
+        assert_eq!(kept(10), [3, 3, 3]);
+        assert_eq!(kept(8), [3, 3, 2], "the third does not fit, a smaller one does");
+        assert_eq!(kept(1), [0; 0]);
     }
 }

@@ -4,10 +4,23 @@
 //! not from the clock: a clock that jumps ahead by years would delete everything, and nothing brings it back.
 //! (Prometheus counts its retention from its newest block in the same way.) So a store that receives nothing
 //! keeps what it has.
+//!
+//! Rows that are stamped while the clock is wrong would do the same, so a date counts only when another date of rows
+//! lies before it, no further than the table keeps rows. After a pause of that length or more, therefore, the older
+//! dates go on the second date of the new rows. Limit: rows of two such dates in a row, both wrong, are believed.
+
+use std::collections::BTreeSet;
 
 use crate::snapshot::DataFile;
 
-/// The files whose date is more than `days` before the date `newest_days` (days since 1970-01-01).
+/// The newest of `dates` (days since 1970-01-01) that has another within the `days` before it, one day at least;
+/// none when every date stands alone.
+pub(super) fn newest_days(dates: &BTreeSet<i32>, days: u32) -> Option<i32> {
+    let mut pairs = dates.iter().zip(dates.iter().skip(1)).rev();
+    pairs.find(|(before, date)| date.abs_diff(**before) <= days.max(1)).map(|(_, date)| *date)
+}
+
+/// The files whose date is more than `days` before the date `newest_days`.
 pub(super) fn expired(files: &[DataFile], newest_days: i32, days: u32) -> Vec<DataFile> {
     let first_kept = i64::from(newest_days) - i64::from(days);
     files.iter().filter(|file| i64::from(file.date_days) < first_kept).cloned().collect()
@@ -38,5 +51,18 @@ mod tests {
         assert_eq!(dates(&expired(&files, 100, 30)), [69]);
         assert_eq!(dates(&expired(&files, 100, 0)), [69, 70, 71]);
         assert_eq!(dates(&expired(&files, i32::MIN, u32::MAX)), [0; 0]);
+    }
+
+    #[test]
+    fn a_date_counts_when_another_is_near_before_it() {
+        let newest = |dates: &[i32], days| newest_days(&dates.iter().copied().collect(), days);
+        assert_eq!(newest(&[69, 70, 100], 30), Some(100), "70 is 30 days before");
+        assert_eq!(newest(&[68, 69, 100], 30), Some(69), "100 stands alone");
+        assert_eq!(newest(&[68, 69, 100, 200], 30), Some(69), "so does 200");
+        assert_eq!(newest(&[69, 100], 30), None);
+        assert_eq!(newest(&[100], 30), None);
+        assert_eq!(newest(&[], 30), None);
+        assert_eq!(newest(&[98, 99, 100], 0), Some(100), "one day at least");
+        assert_eq!(newest(&[i32::MIN, i32::MAX], u32::MAX), Some(i32::MAX));
     }
 }

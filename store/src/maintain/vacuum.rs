@@ -1,8 +1,11 @@
 //! Deletes files that no commit names any more, or never did.
 //!
-//! A snapshot taken before a file left may still read it, and a file is put before its commit names it; both
-//! take less than [`KEPT_FOR`]. Since when a file is of no use comes from the log, where it has left; a file
-//! that the log does not know was left behind by a crash (or left the log long ago), and its own time counts.
+//! A snapshot taken before a file left may still read it, which takes less than [`KEPT_FOR`]. Since when a file is of
+//! no use comes from the log, where it has left; a file that the log does not know was left behind by a crash (or left
+//! the log long ago), and its own time counts.
+//!
+//! A file is put before its commit names it. So the directory is listed first and the log is read second, with no flush
+//! or merge in between: what was there then and has no name was left behind, whatever clocks say.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -12,7 +15,8 @@ use meshlake_schema::Table;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _};
 
-use crate::catalog::Audit;
+use super::MaintainError;
+use crate::catalog::{Audit, CatalogError};
 use crate::data_dir::table_path;
 
 /// An hour: longer than any query may run and than any flush takes between its files and its commit.
@@ -28,16 +32,21 @@ pub(super) struct Vacuumed {
     pub bytes: u64,
 }
 
-/// Deletes what `audit` says is of no use for [`KEPT_FOR`] at `now_micros`.
+/// Lists the table, waits for `audit`, and deletes what it says is of no use for [`KEPT_FOR`] at `now_micros`. The
+/// audit must not answer while a file is between its put and its commit.
 ///
 /// # Errors
-/// When the table cannot be listed; a file that cannot be deleted is logged and left for the next time.
+/// When the table cannot be listed or audited; a file that cannot be deleted is logged and left for the next time.
 pub(super) async fn vacuum(
     store: &dyn ObjectStore,
     table: Table,
-    audit: &Audit,
+    audit: impl Future<Output = Result<Audit, CatalogError>>,
     now_micros: i64,
-) -> object_store::Result<Vacuumed> {
+) -> Result<Vacuumed, MaintainError> {
+    let listed = store.list(Some(&table_path(table))).try_collect().await;
+    let objects: Vec<ObjectMeta> =
+        listed.map_err(|cause| MaintainError::Vacuum { table: table.name(), cause })?;
+    let audit = audit.await?;
     let in_use: HashSet<&Path> = audit.committed.files.iter().map(|file| &file.path).collect();
     let kept_micros = i64::try_from(KEPT_FOR.as_micros()).expect("an hour");
     let is_useless = |object: &ObjectMeta| {
@@ -47,7 +56,6 @@ pub(super) async fn vacuum(
             && !in_use.contains(&object.location)
             && since.saturating_add(kept_micros) <= now_micros
     };
-    let objects: Vec<ObjectMeta> = store.list(Some(&table_path(table))).try_collect().await?;
     let deleted = stream::iter(objects.into_iter().filter(is_useless)).map(|object| async move {
         let deleted = store.delete(&object.location).await;
         if let Err(error) = &deleted {
@@ -66,4 +74,27 @@ fn is_data_file(table: Table, path: &Path) -> bool {
     let parts: Vec<_> = parts.collect();
     let is_in_partition = parts.first().is_some_and(|part| part.as_ref().starts_with("date="));
     is_in_partition && parts.len() == 2 && parts[1].as_ref().ends_with(".parquet")
+}
+
+#[cfg(test)]
+mod tests {
+    use object_store::memory::InMemory;
+
+    use super::*;
+
+    /// Scenario: a flush puts a file and commits it after the log was read, and the clocks say that this was long ago.
+    #[tokio::test]
+    async fn a_file_that_comes_while_the_log_is_read_is_not_deleted() {
+        let store = InMemory::new();
+        let path = |name| table_path(Table::Spans).join("date=2026-11-23").join(name);
+        store.put(&path("orphan.parquet"), "".into()).await.expect("put");
+        let audit = async {
+            store.put(&path("new.parquet"), "".into()).await.expect("put");
+            Ok(Audit::default())
+        };
+        let vacuumed = vacuum(&store, Table::Spans, audit, i64::MAX).await.expect("the table is listed");
+        assert_eq!(vacuumed.files, 1);
+        store.head(&path("orphan.parquet")).await.expect_err("deleted");
+        store.head(&path("new.parquet")).await.expect("kept");
+    }
 }

@@ -7,7 +7,7 @@
 //! requests it held is written down first; see `requests.rs`.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::disk::Disk;
@@ -163,16 +163,29 @@ impl Shared {
         // From here on the name is gone: whatever the syncs say, a second try would not find it.
         let mut state = lock(&self.state);
         state.sealed.pop_front();
-        state.spares.extend(spare);
         state.stats.bytes = state.stats.bytes.saturating_sub(segment.size_bytes);
         state.stats.segments = state.stats.segments.saturating_sub(1);
         drop(state);
-        hit("after_cut").map_err(WalError::io("sync the cut of", &path))?;
+        let synced = self.sync_cut(segment, &path);
+        if let Some(spare) = spare {
+            // Written again before that, it would be a segment of other LSNs under its old name after a power cut.
+            match &synced {
+                Ok(()) => lock(&self.state).spares.push(spare),
+                // Best effort: one that stays behind is a spare again at the next start.
+                Err(_) => drop(disk.remove(&spare)),
+            }
+        }
+        synced
+    }
+
+    /// Makes it durable that the segment at `path` has lost that name.
+    fn sync_cut(&self, segment: &SealedSegment, path: &Path) -> Result<(), WalError> {
+        hit("after_cut").map_err(WalError::io("sync the cut of", path))?;
         if segment.fate == Fate::Quarantine {
             let dir = &self.layout.quarantine;
-            disk.sync_dir(dir).map_err(WalError::io("sync", dir))?;
+            self.disk.sync_dir(dir).map_err(WalError::io("sync", dir))?;
         }
-        disk.sync_dir(&self.layout.live).map_err(WalError::io("sync", &self.layout.live))
+        self.disk.sync_dir(&self.layout.live).map_err(WalError::io("sync", &self.layout.live))
     }
 
     /// Writes down the requests of a segment, durably, and removes files that nobody needs any more.
@@ -229,8 +242,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
     use crate::disk::sim::SimDisk;
 
@@ -275,6 +286,19 @@ mod tests {
         let (disk, cutter) = log(&[Fate::Recycle; 4]);
         cutter.cut(40).expect("cut");
         assert_eq!(names(&disk), ["0/001.spare", "0/011.spare"]);
+    }
+
+    /// Scenario: the directory cannot be synced after the rename, so that a power cut may bring the old name back. Had
+    /// the file been written again by then, the log would not be read any more.
+    #[test]
+    fn a_segment_whose_cut_is_not_durable_is_no_spare() {
+        let (disk, cutter) = log(&[Fate::Recycle; 2]);
+        disk.fail_dir_syncs(0, 1);
+        cutter.cut(10).expect_err("the sync is told to fail");
+        assert_eq!(cutter.shared.take_spare(), None);
+        assert_eq!(names(&disk), ["0/011.seg"]);
+        cutter.cut(20).expect("cut");
+        assert_eq!(cutter.shared.take_spare(), Some(cutter.shared.layout.spare(11)));
     }
 
     #[test]

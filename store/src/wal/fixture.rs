@@ -28,7 +28,8 @@ pub fn group_of(rows: usize, seed: usize) -> Group {
     Group { batches: vec![batch_of(Table::Ledger, rows, seed)], requests: vec![request] }
 }
 
-fn column(field: &FieldRef, rows: usize, seed: usize) -> ArrayRef {
+/// One column of any type; lists and maps have none, one or two entries.
+pub fn column(field: &FieldRef, rows: usize, seed: usize) -> ArrayRef {
     let is_null = |row: usize| field.is_nullable() && (row + seed).is_multiple_of(3);
     let number = |row: usize| (!is_null(row)).then_some((row * 31 + seed) as i64);
     let text = |row: usize| number(row).map(|n| format!("value {}", n % 4));

@@ -129,17 +129,17 @@ pub fn recover(
     for first_lsn in segments {
         files.push(SegmentFile::open(disk, config, &layout, first_lsn)?);
     }
+    // The process may have died between write and sync. What is read then comes from the kernel's memory, and
+    // counts as durable as soon as it is handed out: a flush beside the replay may commit one table's rows of a
+    // record. Earlier segments were synced before a later one was made.
+    if let Some(last) = files.last() {
+        open(disk, &last.path)?.sync_data().map_err(WalError::io("sync", &last.path))?;
+    }
     let mut reader = LogReader::new(disk, &files, recovery, replay);
     for index in 0..files.len() {
         reader.read_segment(index)?;
     }
-    let recovery = reader.finish();
-    // The process may have died between write and sync. What was read then came from the kernel's memory;
-    // from here on it counts as durable. Earlier segments were synced before a later one was made.
-    if let Some(last) = files.last() {
-        open(disk, &last.path)?.sync_data().map_err(WalError::io("sync", &last.path))?;
-    }
-    Ok(recovery)
+    Ok(reader.finish())
 }
 
 /// First LSNs of the segments, rising. Spares are checked: one without a header is none.

@@ -26,10 +26,11 @@ const LARGEST_BYTES: usize = 64 << 20;
 pub const GREEDY_TENANT: &str = "greedy";
 
 /// Three such messages are all that a tenant may have, four are all that there may be; so one tenant cannot take
-/// everything, and requests of several sizes still fit beside it.
-pub const ENVIRONMENT: [(&str, &str); 2] = [
+/// everything, and requests of several sizes still fit beside it. The buffer has room for more than all of that.
+pub const ENVIRONMENT: [(&str, &str); 3] = [
     ("MESHLAKE_COLLECTOR__IN_FLIGHT_BYTES_MAX", "268435456"),
     ("MESHLAKE_COLLECTOR__TENANT_IN_FLIGHT_BYTES_MAX", "201326592"),
+    ("MESHLAKE_STORE__BUFFER_BYTES_MAX", "536870912"),
 ];
 
 const POLL_INTERVAL: Duration = Duration::from_millis(10);

@@ -65,6 +65,7 @@ pub fn decode_entries(
                 if let Ok(seen) = &seen {
                     tally.warnings.add(Warning::TextReplaced, replaced);
                     push(seen, proxy, arrival, &mut attributes, out);
+                    tally.warnings.merge(attributes.warnings());
                 }
                 tally.count(seen.map(drop));
             }

@@ -115,7 +115,7 @@ fn arrival() -> Arrival<'static> {
 
 fn decode(message: &service::StreamAccessLogsMessage) -> (Tally, Option<TableBatch>) {
     let bytes = message.encode_to_vec();
-    assert_eq!(validate(&bytes, &STREAM_ACCESS_LOGS_MESSAGE), Ok(()));
+    assert!(validate(&bytes, &STREAM_ACCESS_LOGS_MESSAGE).is_ok());
     let head = service::StreamAccessLogsMessage { identifier: Some(identifier()), log_entries: None };
     let proxy = decode_identifier(&head.encode_to_vec()).expect("valid").expect("has an identifier");
     let mut builder = RequestBuilder::default();

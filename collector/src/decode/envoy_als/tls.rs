@@ -1,7 +1,8 @@
 //! `TLSProperties` of the connection towards the caller.
 //!
 //! Source: envoy/data/accesslog/v3/accesslog.proto. A SPIFFE identity is a URI among the subject
-//! alternative names; certificates of a mesh hold exactly one, so the first counts.
+//! alternative names; certificates of a mesh hold exactly one, so the first counts. Other URIs and the DNS names are
+//! one attribute each, their names separated by commas.
 
 use std::borrow::Cow;
 
@@ -46,7 +47,7 @@ fn version(number: u64) -> &'static str {
     }
 }
 
-/// Reads `CertificateProperties`: the first URI of the subject alternative names.
+/// Reads `CertificateProperties`: the first URI of the subject alternative names. The rest goes to the attributes.
 fn read_certificate<'a>(
     message: &'a [u8],
     prefix: &str,
@@ -54,14 +55,15 @@ fn read_certificate<'a>(
     attributes: &mut RowAttributes,
 ) -> Result<Cow<'a, str>, WireError> {
     let mut principal: Cow<'a, str> = Cow::default();
+    let (mut uris, mut names) = (String::new(), String::new());
     for field in Fields::new(message) {
         match field? {
             (1, value) => {
                 for san in Fields::new(value.bytes(1)?) {
                     match san? {
                         (1, uri) if principal.is_empty() => principal = texts.read(uri.bytes(1)?),
-                        (1, uri) => push_known(attributes, prefix, "uri", &texts.read(uri.bytes(1)?)),
-                        (2, dns) => push_known(attributes, prefix, "dns", &texts.read(dns.bytes(2)?)),
+                        (1, uri) => push_listed(&mut uris, &texts.read(uri.bytes(1)?)),
+                        (2, dns) => push_listed(&mut names, &texts.read(dns.bytes(2)?)),
                         _ => {}
                     }
                 }
@@ -71,7 +73,16 @@ fn read_certificate<'a>(
             _ => {}
         }
     }
+    push_known(attributes, prefix, "uri", &uris);
+    push_known(attributes, prefix, "dns", &names);
     Ok(principal)
+}
+
+fn push_listed(list: &mut String, name: &str) {
+    if !list.is_empty() && !name.is_empty() {
+        list.push(',');
+    }
+    list.push_str(name);
 }
 
 fn push_known(attributes: &mut RowAttributes, prefix: &str, name: &str, value: &str) {

@@ -14,10 +14,10 @@ use meshlake_schema::{Table, TableBatch, UnixNanos};
 use crate::columns::attributes::AttributesColumn;
 use crate::columns::{DictionaryColumn, NumberColumn, TextColumn};
 use crate::decode::otlp::any_value::{AnyValue, repeated};
-use crate::decode::otlp::limits::BODY_BYTES_MAX;
 use crate::decode::otlp::resource::{OriginColumns, Resource, Scope};
 use crate::decode::otlp::value_writer::ValueWriter;
 use crate::decode::otlp::{SPAN_ID_BYTES, TRACE_ID_BYTES, push_id, push_non_empty};
+use crate::limits::BODY_BYTES_MAX;
 use crate::protobuf::wire::{Fields, WireError};
 use crate::tally::{Arrival, RejectReason, Tally};
 
@@ -51,6 +51,7 @@ pub fn decode_logs(payload: &[u8], arrival: &Arrival<'_>, out: &mut LogBuilder) 
     for resource_logs in repeated(payload, 1) {
         let resource_logs = resource_logs?;
         let resource = Resource::read(resource_logs, &mut writer)?;
+        out.origin.begin_resource();
         for scope_logs in repeated(resource_logs, 2) {
             let (mut scope, mut schema_url) = ([].as_slice(), [].as_slice());
             for field in Fields::new(scope_logs?) {
@@ -133,20 +134,6 @@ impl LogBuilder {
     /// Rows since the last batch.
     pub fn rows(&self) -> usize {
         self.time.len()
-    }
-
-    /// Bytes that the rows hold, roughly: exact for text, an average for the rest.
-    pub fn bytes(&self) -> usize {
-        /// 15 numbers and offsets of 4 or 8 bytes, 17 columns of resource and scope.
-        const ROW_BYTES: usize = 180;
-        /// Offsets of one attribute.
-        const ENTRY_BYTES: usize = 8;
-        let ids = self.trace_id.text_bytes() + self.span_id.text_bytes();
-        let names =
-            self.severity_text.text_bytes() + self.event_name.text_bytes() + self.body_type.text_bytes();
-        let attributes = self.attributes.text_bytes() + ENTRY_BYTES * self.attributes.entry_count();
-        let rest = self.origin.text_bytes() + ROW_BYTES * self.rows();
-        self.body.text_bytes() + ids + names + attributes + rest
     }
 
     /// Takes all rows as a batch; `None` when there are none.
@@ -243,11 +230,11 @@ mod tests {
     use prost::Message as _;
 
     use super::*;
-    use crate::decode::otlp::limits::ATTRIBUTES_MAX;
     use crate::decode::otlp::testing::random::Random;
     use crate::decode::otlp::testing::rebuild;
     use crate::decode::otlp::testing::row::Row;
     use crate::decode::otlp::testing::{NOW, any, array, arrival, entry, int, list, string};
+    use crate::limits::ATTRIBUTES_MAX;
     use crate::tally::Warning;
 
     fn request(log_records: Vec<otlp::LogRecord>) -> ExportLogsServiceRequest {

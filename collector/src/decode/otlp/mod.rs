@@ -13,7 +13,6 @@ pub mod metrics;
 mod resource;
 mod value_writer;
 mod any_value;
-mod limits;
 #[cfg(test)]
 mod testing;
 
@@ -48,14 +47,22 @@ fn push_non_empty(column: &mut DictionaryColumn, text: &[u8], writer: &mut Value
 
 #[cfg(test)]
 mod tests {
+    use meshlake_schema::TableBatch;
     use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
     use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
     use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-    use opentelemetry_proto::tonic::logs::v1::{ResourceLogs, ScopeLogs};
+    use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
+    use opentelemetry_proto::tonic::metrics::v1::exponential_histogram_data_point::Buckets;
     use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+    use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value;
+    use opentelemetry_proto::tonic::metrics::v1::summary_data_point::ValueAtQuantile;
     use opentelemetry_proto::tonic::metrics::v1::{ExponentialHistogram, Gauge, Histogram, Summary};
+    use opentelemetry_proto::tonic::metrics::v1::{
+        ExponentialHistogramDataPoint, HistogramDataPoint, NumberDataPoint, SummaryDataPoint,
+    };
     use opentelemetry_proto::tonic::metrics::v1::{Metric, ResourceMetrics, ScopeMetrics};
-    use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans};
+    use opentelemetry_proto::tonic::trace::v1::span::Event;
+    use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
     use prost::Message as _;
 
     use super::testing::random::Random;
@@ -154,5 +161,83 @@ mod tests {
         });
         let rows = points.finish().iter().map(|batch| batch.row_count() as u64).sum::<u64>();
         assert_eq!(rows, accepted);
+    }
+
+    /// What validation counts for rows is what the columns then take: at least half of it, and at most that and three
+    /// times the bytes sent, since ids become hex digits.
+    #[test]
+    fn what_rows_take_in_columns_is_as_counted() {
+        const RECORDS: usize = 2_000;
+        let arrival = testing::arrival();
+        let time = u64::try_from(arrival.ingest_time.0).expect("after 1970");
+        let compare = |message, payload: &[u8], batches: Vec<TableBatch>| {
+            let counted = validate(payload, message).expect("valid");
+            let rows: usize = batches.iter().map(TableBatch::row_count).sum();
+            let taken: usize = batches.iter().map(TableBatch::memory_bytes).sum();
+            assert_eq!(rows, RECORDS);
+            assert!(
+                taken >= counted / 2 && taken <= counted + 3 * payload.len(),
+                "{counted} counted, {taken} taken"
+            );
+        };
+
+        let events = vec![Event::default(); 100];
+        for (events, name) in [(vec![], "span"), (events, "events")] {
+            let span = Span {
+                trace_id: vec![1; 16],
+                span_id: vec![2; 8],
+                start_time_unix_nano: time,
+                end_time_unix_nano: time,
+                events,
+                ..Span::default()
+            };
+            let scope_spans = vec![ScopeSpans { spans: vec![span; RECORDS], ..ScopeSpans::default() }];
+            let resource_spans = vec![ResourceSpans { scope_spans, ..ResourceSpans::default() }];
+            let payload = ExportTraceServiceRequest { resource_spans }.encode_to_vec();
+            let mut spans = traces::SpanBuilder::default();
+            traces::decode_traces(&payload, &arrival, &mut spans).expect(name);
+            compare(&EXPORT_TRACES, &payload, Vec::from_iter(spans.finish()));
+        }
+
+        let log_records = vec![LogRecord::default(); RECORDS];
+        let scope_logs = vec![ScopeLogs { log_records, ..ScopeLogs::default() }];
+        let resource_logs = vec![ResourceLogs { scope_logs, ..ResourceLogs::default() }];
+        let payload = ExportLogsServiceRequest { resource_logs }.encode_to_vec();
+        let mut records = logs::LogBuilder::default();
+        logs::decode_logs(&payload, &arrival, &mut records).expect("valid");
+        compare(&EXPORT_LOGS, &payload, Vec::from_iter(records.finish()));
+
+        let number =
+            NumberDataPoint { time_unix_nano: time, value: Some(Value::AsInt(1)), ..Default::default() };
+        let histogram = HistogramDataPoint { time_unix_nano: time, ..Default::default() };
+        let buckets = Buckets { offset: 0, bucket_counts: vec![0; 500] };
+        let exponential = ExponentialHistogramDataPoint {
+            time_unix_nano: time,
+            positive: Some(buckets),
+            ..Default::default()
+        };
+        let summary = SummaryDataPoint {
+            time_unix_nano: time,
+            quantile_values: vec![ValueAtQuantile::default(); 50],
+            ..Default::default()
+        };
+        let shapes = [
+            Data::Gauge(Gauge { data_points: vec![number; RECORDS] }),
+            Data::Histogram(Histogram { data_points: vec![histogram; RECORDS], aggregation_temporality: 2 }),
+            Data::ExponentialHistogram(ExponentialHistogram {
+                data_points: vec![exponential; RECORDS],
+                aggregation_temporality: 2,
+            }),
+            Data::Summary(Summary { data_points: vec![summary; RECORDS] }),
+        ];
+        for data in shapes {
+            let metrics = vec![Metric { data: Some(data), ..Metric::default() }];
+            let scope_metrics = vec![ScopeMetrics { metrics, ..ScopeMetrics::default() }];
+            let resource_metrics = vec![ResourceMetrics { scope_metrics, ..ResourceMetrics::default() }];
+            let payload = ExportMetricsServiceRequest { resource_metrics }.encode_to_vec();
+            let mut points = metrics::MetricBuilders::default();
+            metrics::decode_metrics(&payload, &arrival, &mut points).expect("valid");
+            compare(&EXPORT_METRICS, &payload, points.finish());
+        }
     }
 }

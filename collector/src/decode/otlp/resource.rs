@@ -65,6 +65,19 @@ impl Resource {
         Ok(resource)
     }
 
+    /// Those of the columns, in their order.
+    fn texts(&self) -> [Option<&str>; RESOURCE_TEXTS] {
+        [
+            self.service_name.as_deref(),
+            self.service_namespace.as_deref(),
+            self.service_version.as_deref(),
+            self.service_instance_id.as_deref(),
+            Some(self.json.as_str()),
+            Some(self.types.as_str()),
+            Some(self.schema_url.as_str()).filter(|url| !url.is_empty()),
+        ]
+    }
+
     fn name_service(&mut self, attributes: &[KeyValue<'_>]) {
         // Of equal keys the last counts, as in the JSON.
         let string = |key: &str| {
@@ -136,6 +149,9 @@ pub struct OriginColumns {
     ingest_time: NumberColumn<TimestampMicrosecondType>,
     /// In the order of the tables, from `service_name` to `scope_schema_url`, the two numbers apart.
     texts: [DictionaryColumn; 12],
+    /// Of the texts of the resource that is being read, once it has rows. Kept from scope to scope: each may be as
+    /// large as a request, and a request may have a million scopes.
+    resource_keys: Option<[Option<i32>; RESOURCE_TEXTS]>,
     resource_id: NumberColumn<Int64Type>,
     resource_dropped_attributes: NumberColumn<Int64Type>,
     scope_dropped_attributes: NumberColumn<Int64Type>,
@@ -144,8 +160,17 @@ pub struct OriginColumns {
 /// How many of [`OriginColumns::texts`] come before `resource_id`.
 const TEXTS_BEFORE_ID: usize = 6;
 
+/// How many of them are the resource's, the first.
+const RESOURCE_TEXTS: usize = 7;
+
 impl OriginColumns {
-    /// Pushes rows that have all of this in common, until there are `rows_total`.
+    /// Begins another resource.
+    pub fn begin_resource(&mut self) {
+        self.resource_keys = None;
+    }
+
+    /// Pushes rows that have all of this in common, until there are `rows_total`. The resource is the one that was
+    /// begun last.
     pub fn fill(&mut self, arrival: &Arrival<'_>, resource: &Resource, scope: &Scope, rows_total: usize) {
         let rows = rows_total - self.tenant.len();
         if rows == 0 {
@@ -153,32 +178,27 @@ impl OriginColumns {
         }
         self.tenant.push_run(Some(arrival.tenant), rows);
         self.ingest_time.push_run(arrival.ingest_time.micros(), rows);
-        let schema_url = Some(resource.schema_url.as_str()).filter(|url| !url.is_empty());
+        let (of_resource, of_scope) = self.texts.split_at_mut(RESOURCE_TEXTS);
+        let keys = self.resource_keys.get_or_insert_with(|| {
+            let mut texts = resource.texts().into_iter();
+            std::array::from_fn(|at| of_resource[at].key(texts.next().flatten()))
+        });
+        for (column, key) in of_resource.iter_mut().zip(keys) {
+            column.push_key_run(*key, rows);
+        }
         let texts = [
-            resource.service_name.as_deref(),
-            resource.service_namespace.as_deref(),
-            resource.service_version.as_deref(),
-            resource.service_instance_id.as_deref(),
-            Some(resource.json.as_str()),
-            Some(resource.types.as_str()),
-            schema_url,
             scope.name.as_deref(),
             scope.version.as_deref(),
             scope.attributes.as_ref().map(|(json, _)| json.as_str()),
             scope.attributes.as_ref().map(|(_, types)| types.as_str()),
             scope.schema_url.as_deref(),
         ];
-        for (column, text) in self.texts.iter_mut().zip(texts) {
+        for (column, text) in of_scope.iter_mut().zip(texts) {
             column.push_run(text, rows);
         }
         self.resource_id.push_run(resource.id, rows);
         self.resource_dropped_attributes.push_run(i64::from(resource.dropped_attributes), rows);
         self.scope_dropped_attributes.push_run(i64::from(scope.dropped_attributes), rows);
-    }
-
-    /// Bytes of text held.
-    pub fn text_bytes(&self) -> usize {
-        self.texts.iter().map(DictionaryColumn::text_bytes).sum::<usize>() + self.tenant.text_bytes()
     }
 
     /// Takes `tenant` and `ingest_time`, the first columns of every table.
@@ -188,6 +208,7 @@ impl OriginColumns {
 
     /// Takes the columns from `service_name` to `scope_dropped_attributes_count`, in the order of the tables.
     pub fn finish_origin(&mut self) -> Vec<ArrayRef> {
+        self.resource_keys = None;
         let mut texts = self.texts.iter_mut().map(DictionaryColumn::finish);
         let mut columns: Vec<_> = texts.by_ref().take(TEXTS_BEFORE_ID).collect();
         columns.push(self.resource_id.finish());

@@ -11,6 +11,13 @@ use std::borrow::Cow;
 
 use super::hosts::workload_of_pod;
 
+/// Bytes of each text that is known of a proxy, longer ones are cut: they are in every row that it sends. Names of
+/// Kubernetes have at most 253; Istio's node ids are three of those.
+const IDENTITY_BYTES_MAX: usize = 1 << 10;
+
+/// Addresses that are known of a proxy. Pods have one for each family, hosts of gateways a few more.
+const ADDRESSES_MAX: usize = 32;
+
 /// A workload as metadata describes it. Empty text means that nothing was said.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WorkloadFacts<'a> {
@@ -83,6 +90,11 @@ impl<'a> WorkloadFacts<'a> {
 /// The first text that is not empty.
 pub(super) fn first_known<const N: usize>(texts: [&str; N]) -> &str {
     texts.into_iter().find(|text| !text.is_empty()).unwrap_or_default()
+}
+
+/// What is kept of a text that every row of a proxy has.
+fn kept(text: &str) -> String {
+    text[..text.floor_char_boundary(IDENTITY_BYTES_MAX)].to_owned()
 }
 
 /// An Istio node id: `<type>~<ip>~<pod>.<namespace>~<namespace>.svc.<domain>`.
@@ -168,14 +180,14 @@ impl ProxyIdentity {
         let addresses = facts.addresses.split(',').filter(|address| !address.is_empty());
         ProxyIdentity {
             kind,
-            node_id: node_id.to_owned(),
-            service: service.to_owned(),
-            workload: facts.workload().to_owned(),
-            namespace: facts.namespace.clone().into_owned(),
-            version: facts.version().to_owned(),
-            cluster: facts.cluster.clone().into_owned(),
-            instance: first_known([&facts.instance, node_id]).to_owned(),
-            addresses: addresses.map(str::to_owned).collect(),
+            node_id: kept(node_id),
+            service: kept(service),
+            workload: kept(facts.workload()),
+            namespace: kept(&facts.namespace),
+            version: kept(facts.version()),
+            cluster: kept(&facts.cluster),
+            instance: kept(first_known([&facts.instance, node_id])),
+            addresses: addresses.take(ADDRESSES_MAX).map(kept).collect(),
             attributes: Vec::new(),
         }
     }
@@ -184,7 +196,7 @@ impl ProxyIdentity {
     #[must_use]
     pub fn with_attribute(mut self, key: &'static str, value: &str) -> Self {
         if !value.is_empty() {
-            self.attributes.push((key, value.to_owned()));
+            self.attributes.push((key, kept(value)));
         }
         self
     }
@@ -232,6 +244,18 @@ mod tests {
         facts.set_label("version", "v9".into());
         let proxy = ProxyIdentity::new(SIDECAR, "cluster.default", facts);
         assert_eq!((proxy.service.as_str(), proxy.version.as_str()), ("canonical", "v9"));
+    }
+
+    #[test]
+    fn what_every_row_repeats_is_bounded() {
+        let long = "é".repeat(IDENTITY_BYTES_MAX);
+        let addresses: Vec<_> = (0..=ADDRESSES_MAX).map(|number| format!("10.0.0.{number}")).collect();
+        let facts = WorkloadFacts { addresses: addresses.join(",").into(), ..WorkloadFacts::default() };
+        let proxy = ProxyIdentity::new(&long, &long, facts).with_attribute("log_name", &long);
+        for text in [&proxy.node_id, &proxy.service, &proxy.instance, &proxy.attributes[0].1] {
+            assert_eq!(text.len(), IDENTITY_BYTES_MAX);
+        }
+        assert_eq!(proxy.addresses, addresses[..ADDRESSES_MAX]);
     }
 
     #[test]

@@ -51,13 +51,15 @@ static HTTP_ENTRY: Message = Message::new(
         one(3, "request", Of(&HTTP_REQUEST)),
         one(4, "response", Of(&HTTP_RESPONSE)),
     ],
-);
+)
+.with_columns(340);
 
 static TCP_ENTRY: Message = Message::new(
     "TCPAccessLogEntry",
     false,
     &[one(1, "commonProperties", Of(&COMMON)), one(2, "connectionProperties", Of(&CONNECTION))],
-);
+)
+.with_columns(340);
 
 static CONNECTION: Message = Message::new(
     "ConnectionProperties",

@@ -20,6 +20,9 @@ pub struct Message {
     pub fields: &'static [Field],
     /// Whether values of this type may hold values of this type, so that depth must be bounded.
     pub nests: bool,
+    /// Bytes that its numbers, offsets and keys take in columns, whatever it says; 0 for what is no row or element of
+    /// a list in a row.
+    pub column_bytes: usize,
     /// What to do at a field, by the one byte that its tag is when its number is below 16.
     steps: [Step; 128],
 }
@@ -97,7 +100,11 @@ impl FieldType {
 
 impl Message {
     const fn new(name: &'static str, nests: bool, fields: &'static [Field]) -> Message {
-        Message { name, fields, nests, steps: steps_of(fields) }
+        Message { name, fields, nests, column_bytes: 0, steps: steps_of(fields) }
+    }
+
+    const fn with_columns(self, column_bytes: usize) -> Message {
+        Message { column_bytes, ..self }
     }
 
     pub(crate) fn field(&self, number: u32) -> Option<&'static Field> {

@@ -116,7 +116,8 @@ static SPAN: Message = Message::new(
         one(15, "status", Of(&STATUS)),
         one(16, "flags", Fixed32),
     ],
-);
+)
+.with_columns(320);
 
 static EVENT: Message = Message::new(
     "Event",
@@ -127,7 +128,8 @@ static EVENT: Message = Message::new(
         many(3, "attributes", Of(&KEY_VALUE)),
         one(4, "droppedAttributesCount", Uint32),
     ],
-);
+)
+.with_columns(32);
 
 static LINK: Message = Message::new(
     "Link",
@@ -140,7 +142,8 @@ static LINK: Message = Message::new(
         one(5, "droppedAttributesCount", Uint32),
         one(6, "flags", Fixed32),
     ],
-);
+)
+.with_columns(36);
 
 static STATUS: Message = Message::new("Status", false, &[one(2, "message", Text), one(3, "code", Enum)]);
 
@@ -174,7 +177,8 @@ static LOG_RECORD: Message = Message::new(
         one(11, "observedTimeUnixNano", Fixed64),
         one(12, "eventName", Text),
     ],
-);
+)
+.with_columns(180);
 
 // opentelemetry/proto/metrics/v1
 
@@ -248,7 +252,8 @@ static NUMBER_DATA_POINT: Message = Message::new(
         many(7, "attributes", Of(&KEY_VALUE)),
         one(8, "flags", Uint32),
     ],
-);
+)
+.with_columns(196);
 
 static HISTOGRAM_DATA_POINT: Message = Message::new(
     "HistogramDataPoint",
@@ -266,7 +271,8 @@ static HISTOGRAM_DATA_POINT: Message = Message::new(
         one(11, "min", Double),
         one(12, "max", Double),
     ],
-);
+)
+.with_columns(214);
 
 static EXPONENTIAL_HISTOGRAM_DATA_POINT: Message = Message::new(
     "ExponentialHistogramDataPoint",
@@ -287,7 +293,8 @@ static EXPONENTIAL_HISTOGRAM_DATA_POINT: Message = Message::new(
         one(13, "max", Double),
         one(14, "zeroThreshold", Double),
     ],
-);
+)
+.with_columns(242);
 
 static BUCKETS: Message =
     Message::new("Buckets", false, &[one(1, "offset", Sint32), many(2, "bucketCounts", Uint64)]);
@@ -304,10 +311,12 @@ static SUMMARY_DATA_POINT: Message = Message::new(
         many(7, "attributes", Of(&KEY_VALUE)),
         one(8, "flags", Uint32),
     ],
-);
+)
+.with_columns(190);
 
 static VALUE_AT_QUANTILE: Message =
-    Message::new("ValueAtQuantile", false, &[one(1, "quantile", Double), one(2, "value", Double)]);
+    Message::new("ValueAtQuantile", false, &[one(1, "quantile", Double), one(2, "value", Double)])
+        .with_columns(16);
 
 static EXEMPLAR: Message = Message::new(
     "Exemplar",
@@ -320,4 +329,5 @@ static EXEMPLAR: Message = Message::new(
         one(6, "asInt", Sfixed64),
         many(7, "filteredAttributes", Of(&KEY_VALUE)),
     ],
-);
+)
+.with_columns(40);

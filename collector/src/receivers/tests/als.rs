@@ -1,6 +1,7 @@
 //! Envoy's access log stream: the identifier, the missing answers, the window, the end.
 
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::time::Duration;
 
 use ::http::Request;
 use bytes::Bytes;
@@ -16,39 +17,55 @@ use hyper::body::Frame;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use meshlake_schema::Table;
 use prost::Message as _;
-use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
-use super::{Reply, frame, start};
+use super::{Headers, Reply, frame, gzip, start, start_with};
+use crate::CollectorConfig;
 use crate::intake::testing::NOW;
 
 const PATH: &str = "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs";
 
 /// A stream that stays open until its sender is dropped, and its answer.
 fn open(to: SocketAddr) -> (mpsc::UnboundedSender<Vec<u8>>, JoinHandle<Reply>) {
+    open_with(to, &[])
+}
+
+fn open_with(to: SocketAddr, headers: Headers<'_>) -> (mpsc::UnboundedSender<Vec<u8>>, JoinHandle<Reply>) {
+    open_over(TcpStream::connect(to).expect("connect"), headers)
+}
+
+fn open_over(stream: TcpStream, headers: Headers<'_>) -> (mpsc::UnboundedSender<Vec<u8>>, JoinHandle<Reply>) {
+    let to = stream.peer_addr().expect("connected");
+    let mut request = Request::post(format!("http://{to}{PATH}")).header("content-type", "application/grpc");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
     let (messages, queue) = mpsc::unbounded_channel::<Vec<u8>>();
     let frames = UnboundedReceiverStream::new(queue)
         .map(|bytes| Ok::<_, std::convert::Infallible>(Frame::data(Bytes::from(bytes))));
     let answer = tokio::spawn(async move {
-        let stream = TcpStream::connect(to).await.expect("connect");
+        stream.set_nonblocking(true).expect("a socket");
+        let stream = tokio::net::TcpStream::from_std(stream).expect("a socket");
         let (mut sender, connection) =
             hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
                 .await
                 .expect("HTTP/2");
         tokio::spawn(connection);
-        let request = Request::post(format!("http://{to}{PATH}"))
-            .header("content-type", "application/grpc")
-            .body(StreamBody::new(frames))
-            .expect("a request");
+        let request = request.body(StreamBody::new(frames)).expect("a request");
         Reply::read(sender.send_request(request).await.expect("an answer")).await
     });
     (messages, answer)
 }
 
+/// A frame that is not packed.
 fn message(entries: usize, identified: bool) -> Vec<u8> {
+    frame(0, &message_bytes(entries, identified))
+}
+
+fn message_bytes(entries: usize, identified: bool) -> Vec<u8> {
     let seconds = NOW.0 / 1_000_000_000;
     let entry = HttpAccessLogEntry {
         common_properties: Some(AccessLogCommon {
@@ -62,7 +79,7 @@ fn message(entries: usize, identified: bool) -> Vec<u8> {
         identifier: identified.then(|| Identifier { node: Some(node), log_name: "log".to_owned() }),
         log_entries: Some(LogEntries::HttpLogs(HttpAccessLogEntries { log_entry: vec![entry; entries] })),
     };
-    frame(0, &message.encode_to_vec())
+    message.encode_to_vec()
 }
 
 #[tokio::test]
@@ -97,6 +114,54 @@ async fn broken_bytes_end_the_stream_and_keep_what_came_before() {
     messages.send(frame(0, b"\x0a")).expect("open");
     assert_eq!(answer.await.expect("no panic").header("grpc-status"), Some("3"));
     assert_eq!(running.log.rows(Table::Requests), [2]);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_refused_stream_is_counted_once_by_its_reason() {
+    let running = start().await;
+    let cases: [(Headers, Vec<u8>, &str); 5] = [
+        (&[("grpc-encoding", "br")], message(1, true), "unknown_encoding"),
+        (&[("x-scope-orgid", "a/b")], message(1, true), "bad_tenant"),
+        (&[], b"\0\xff\xff\xff\xff".to_vec(), "too_large"),
+        (&[], b"\x02\0\0\0\0".to_vec(), "broken_frame"),
+        (&[], message(1, false), "undecodable"),
+    ];
+    for (headers, sent, status) in cases {
+        let (messages, answer) = open_with(running.grpc, headers);
+        // What is refused by its headers may have ended already.
+        let _ = messages.send(sent);
+        answer.await.expect("no panic");
+        assert_eq!(running.counted(status), 1, "{status}");
+    }
+    running.stop().await;
+}
+
+/// Scenario: the peer is cut off while its message is at a disk that then fails. Guarantee: the loss is counted.
+#[tokio::test]
+async fn what_a_peer_that_has_gone_loses_is_counted() {
+    let running = start().await;
+    running.log.disk.hold_syncs();
+    running.log.disk.fail_syncs(0, 1);
+    let stream = TcpStream::connect(running.grpc).expect("connect");
+    let cut = stream.try_clone().expect("a socket");
+    let (messages, answer) = open_over(stream, &[]);
+    messages.send(message(1, true)).expect("open");
+    while running.collector.stats().requests.payload_bytes == 0 {
+        tokio::task::yield_now().await;
+    }
+    answer.abort();
+    cut.shutdown(Shutdown::Both).expect("connected");
+    while running.collector.stats().requests.connections_open > 0 {
+        tokio::task::yield_now().await;
+    }
+    running.log.disk.release_syncs();
+    let counting = async {
+        while running.counted("not_durable") == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), counting).await.expect("it is counted");
     running.stop().await;
 }
 
@@ -146,6 +211,45 @@ async fn a_slow_disk_stops_the_stream_at_its_window() {
     drop(messages);
     answer.await.expect("no panic");
     assert_eq!(running.log.rows(Table::Requests).iter().sum::<usize>(), 201);
+    running.stop().await;
+}
+
+/// Scenario: there is memory for a packed message as sent and not for what it holds, because another message is on its
+/// way to the disk. Guarantee: it waits and is stored.
+#[tokio::test]
+async fn a_packed_message_waits_for_the_memory_to_inflate_it() {
+    let limit: usize = 256 << 10;
+    let config = CollectorConfig {
+        request_bytes_max: limit as u64,
+        in_flight_bytes_max: limit as u64,
+        ..CollectorConfig::default()
+    };
+    let running = start_with(config).await;
+    running.log.hold();
+    let (held, held_answer) = open(running.grpc);
+    // Field 15, which no decoder knows, fills all but 8 KiB of the limit.
+    let mut filling = message_bytes(1, true);
+    let padding = limit - (8 << 10) - filling.len();
+    prost::encoding::bytes::encode(15, &vec![0u8; padding], &mut filling);
+    held.send(frame(0, &filling)).expect("open");
+    running.wait_until_held().await;
+
+    let (messages, answer) = open_with(running.grpc, &[("grpc-encoding", "gzip")]);
+    // More than 64 KiB are two steps of inflating.
+    let mut large = message_bytes(100, true);
+    prost::encoding::bytes::encode(15, &vec![0u8; 80_000], &mut large);
+    messages.send(frame(1, &gzip(&large))).expect("open");
+    // The waiter is first in line and all that is free is kept for it.
+    while running.collector.stats().in_flight_bytes < limit && !answer.is_finished() {
+        tokio::task::yield_now().await;
+    }
+    assert!(!answer.is_finished(), "it waits");
+    running.log.release();
+    drop((held, messages));
+    assert_eq!(held_answer.await.expect("no panic").trailers.expect("trailers")["grpc-status"], "0");
+    assert_eq!(answer.await.expect("no panic").trailers.expect("trailers")["grpc-status"], "0");
+    assert_eq!(running.log.rows(Table::Requests), [1, 100]);
+    assert_eq!(running.collector.stats().in_flight_bytes, 0);
     running.stop().await;
 }
 

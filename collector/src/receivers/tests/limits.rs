@@ -8,14 +8,18 @@ use ::http::Request;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::{Full, StreamBody};
+use hyper::body::Frame;
 use meshlake_schema::Table;
 use prost::Message as _;
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio_stream::StreamExt as _;
 
 use super::{Reply, frame, gzip, send_http1, send_http2, start, start_with, zstd};
 use crate::intake::testing::spans;
+use crate::protobuf::messages::otlp::EXPORT_TRACES;
+use crate::protobuf::validate::validate;
 use crate::{CollectorConfig, NoRoom};
 
 const TRACES: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
@@ -167,8 +171,10 @@ async fn what_is_in_flight_is_counted_as_rows_to_come() {
     });
     running.log.disk.hold_syncs();
     let message = spans(1, 0).encode_to_vec();
+    let column_bytes = validate(&message, &EXPORT_TRACES).expect("valid");
+    assert!(column_bytes > message.len(), "a short span");
     let first = tokio::spawn(http(running.http, "identity", message.clone()));
-    while running.collector.stats().in_flight_bytes < message.len() {
+    while running.collector.stats().in_flight_bytes < column_bytes {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     let second = tokio::spawn(http(running.http, "identity", spans(2, 0).encode_to_vec()));
@@ -178,7 +184,25 @@ async fn what_is_in_flight_is_counted_as_rows_to_come() {
     running.log.disk.release_syncs();
     assert_eq!(first.await.expect("no panic").status.as_u16(), 200);
     assert_eq!(second.await.expect("no panic").status.as_u16(), 200);
-    assert_eq!(*asked.lock().expect("no panic"), [0, message.len()]);
+    assert_eq!(*asked.lock().expect("no panic"), [0, column_bytes]);
+    running.stop().await;
+}
+
+/// Scenario: there is room when a call over gRPC begins and none when its length is known, because others have told theirs
+/// meanwhile. Guarantee: it is refused before it is read.
+#[tokio::test]
+async fn room_is_asked_for_again_when_the_length_is_known() {
+    let running = start().await;
+    let asked = Arc::new(Mutex::new(0));
+    let times = Arc::clone(&asked);
+    running.collector.refuse_without(move |_| {
+        let mut times = times.lock().expect("no panic");
+        *times += 1;
+        if *times == 1 { Ok(()) } else { Err(NoRoom::Disk) }
+    });
+    let refused = grpc(running.grpc, 0, &spans(1, 0).encode_to_vec()).await;
+    assert_eq!(refused.header("grpc-status"), Some("14"));
+    assert_eq!((running.counted("disk_full"), *asked.lock().expect("no panic")), (1, 2));
     running.stop().await;
 }
 
@@ -219,6 +243,35 @@ async fn a_disk_that_stalls_is_a_deadline_exceeded_and_decides_by_itself() {
     running.stop().await;
 }
 
+/// Scenario: a sender that waits for 50 ms stalls in the middle of its message. Guarantee: it is answered in its
+/// time, not after the 30 s that a body may take, and the memory comes back.
+#[tokio::test]
+async fn a_body_that_stalls_is_a_deadline_exceeded_when_its_sender_stops_to_wait() {
+    let running = start().await;
+    let to = running.grpc;
+    let begun = Frame::data(Bytes::from_static(b"\0\0\0\0\x02\x0a"));
+    let stalled = tokio_stream::once(Ok::<_, std::convert::Infallible>(begun)).chain(tokio_stream::pending());
+    let stream = TcpStream::connect(to).await.expect("connect");
+    let (mut sender, connection) = hyper::client::conn::http2::handshake(
+        hyper_util::rt::TokioExecutor::new(),
+        hyper_util::rt::TokioIo::new(stream),
+    )
+    .await
+    .expect("HTTP/2");
+    tokio::spawn(connection);
+    let request = Request::post(format!("http://{to}{TRACES}"))
+        .header("content-type", "application/grpc")
+        .header("grpc-timeout", "50m")
+        .body(StreamBody::new(stalled))
+        .expect("a request");
+    let answer = tokio::time::timeout(Duration::from_secs(10), sender.send_request(request)).await;
+    let late = Reply::read(answer.expect("in time").expect("an answer")).await;
+    assert_eq!(late.header("grpc-status"), Some("4"));
+    assert_eq!((running.counted("timed_out"), running.collector.stats().in_flight_bytes), (1, 0));
+    drop(sender);
+    running.stop().await;
+}
+
 #[tokio::test]
 async fn a_connection_above_the_cap_is_closed() {
     let running = start_with(CollectorConfig { connections_max: 1, ..small() }).await;
@@ -233,6 +286,28 @@ async fn a_connection_above_the_cap_is_closed() {
     assert_eq!(running.collector.stats().requests.connections_refused, 1);
     drop((first, second));
     running.stop().await;
+}
+
+/// Scenario: connections have said nothing, or a part of the preface. Guarantee: a stop waits for none of them.
+#[tokio::test]
+async fn a_stop_does_not_wait_for_the_rest_of_a_preface() {
+    let running = start().await;
+    let mut silent = Vec::new();
+    for to in [running.grpc, running.http] {
+        for said in [b"".as_slice(), b"P", b"PRI * HTTP/2.0\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r"] {
+            let mut stream = TcpStream::connect(to).await.expect("connect");
+            stream.write_all(said).await.expect("connected");
+            silent.push(stream);
+        }
+    }
+    while running.collector.stats().requests.connections_open < silent.len() as u64 {
+        tokio::task::yield_now().await;
+    }
+    running.stop().await;
+    for mut stream in silent {
+        // Closed; with a reset, when bytes were left unread.
+        assert!(stream.read_u8().await.is_err());
+    }
 }
 
 /// A stop waits for the request in flight, whose sender is still answered.
@@ -281,4 +356,18 @@ async fn a_disk_that_hangs_does_not_hold_up_a_stop_beyond_its_deadline() {
     assert!(!report.connections_ended && !report.intake_drained, "{report:?}");
     assert!(!first.await.expect("no panic"), "it was cut off, unanswered");
     log.release();
+}
+
+/// Scenario: a peer opens HTTP/2 and says nothing more, not even that it has seen the GOAWAY. Guarantee: it is cut off,
+/// and what is in the intake becomes durable in the time that is left.
+#[tokio::test]
+async fn a_peer_that_does_not_leave_takes_no_time_from_the_last_group() {
+    let running = start().await;
+    let mut silent = TcpStream::connect(running.grpc).await.expect("connect");
+    // The preface and an empty SETTINGS frame: RFC 9113, 3.4 and 6.5.
+    silent.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.expect("write");
+    let mut settings = [0; 9];
+    silent.read_exact(&mut settings).await.expect("SETTINGS");
+    let report = running.collector.stop(Duration::from_millis(500)).await;
+    assert_eq!((report.connections_ended, report.intake_drained), (false, true));
 }

@@ -65,7 +65,7 @@ fn files_on_disk(dir: &Path) -> usize {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn merging_leaves_one_file_per_window_and_every_row() {
     let dir = tempfile::tempdir().expect("temporary directory");
-    let store = open(dir.path()).await;
+    let store = open_at(dir.path(), &TestClock::at(MIDNIGHT)).await;
     let times = [0, 1, 2, 16, 17].map(|minute| MIDNIGHT + minute * MINUTE);
     for time in times {
         let batches = Table::received().map(|table| rows(table, &[time, time + 1])).collect();
@@ -118,6 +118,28 @@ async fn merged_ledger_rows_keep_their_sums() {
     flush_each(&store, &[MIDNIGHT, MIDNIGHT + 1, MIDNIGHT + 2]).await;
     maintain(&store, Effort::All).await;
     assert_eq!((file_count(&store, Table::Ledger), ledger_total(&store).await), (1, 6));
+    store.close().await;
+}
+
+/// A date has 96 windows, and the ledger is kept for ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_ledger_of_a_date_that_is_over_becomes_one_file() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let clock = TestClock::at(MIDNIGHT);
+    let store = open_at(dir.path(), &clock).await;
+    let windows: Vec<i64> = (0..96).map(|window| MIDNIGHT + window * 15 * MINUTE).collect();
+    let changes: Vec<(i64, i64)> = windows.iter().map(|time| (*time, 1)).collect();
+    // A flush writes 64 windows to files of their own and the rest to one.
+    append(&store, vec![ledger_rows(&changes)]).await.expect("durable");
+    store.flush_all().await.expect("flush");
+    maintain(&store, Effort::All).await;
+    assert_eq!((file_count(&store, Table::Ledger), ledger_total(&store).await), (65, 96));
+
+    clock.set(MIDNIGHT + DAY + 5 * MINUTE);
+    maintain(&store, Effort::All).await;
+    assert_eq!((file_count(&store, Table::Ledger), ledger_total(&store).await), (1, 96));
+    let snapshot = store.reader().snapshot().await.expect("in this process");
+    assert_eq!(times_of(&snapshot, Table::Ledger).await, windows, "a row a window, as before");
     store.close().await;
 }
 
@@ -212,6 +234,27 @@ async fn a_clock_that_jumps_ahead_drops_nothing() {
     store.close().await;
 }
 
+/// Scenario: the clock of the host jumps a year ahead, rows come in that are stamped by it, and it is set right again.
+/// Guarantee: before that and after it, age is counted from the dates that are right.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_of_a_clock_that_jumped_ahead_drop_nothing() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let clock = TestClock::at(MIDNIGHT + DAY);
+    let store = open_at(dir.path(), &clock).await;
+    flush_each(&store, &[MIDNIGHT, MIDNIGHT + DAY]).await;
+    clock.set(MIDNIGHT + 365 * DAY);
+    flush_each(&store, &[MIDNIGHT + 365 * DAY]).await;
+    maintain(&store, Effort::Due).await;
+    assert_eq!(all_spans(&store).await.len(), 6);
+
+    clock.set(MIDNIGHT + 31 * DAY);
+    flush_each(&store, &[MIDNIGHT + 31 * DAY]).await;
+    maintain(&store, Effort::Due).await;
+    let kept = [1, 31, 365].map(|days| MIDNIGHT + days * DAY);
+    assert_eq!(all_spans(&store).await, kept.map(|time| [time, time + 1]).concat());
+    store.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_merge_whose_commit_fails_leaves_the_files_as_they_were() {
     let dir = tempfile::tempdir().expect("temporary directory");
@@ -221,6 +264,7 @@ async fn a_merge_whose_commit_fails_leaves_the_files_as_they_were() {
     let error = store.maintenance().run(Effort::All).await.expect_err("the commit fails");
     assert!(matches!(error, MaintainError::Catalog(_)), "{error}");
     assert_eq!((file_count(&store, Table::Spans), files_on_disk(dir.path())), (2, 2));
+    assert_eq!(file_count(&store, Table::Ledger), 1, "the other tables are merged all the same");
     maintain(&store, Effort::All).await;
     assert_eq!((file_count(&store, Table::Spans), all_spans(&store).await.len()), (1, 4));
     store.close().await;
@@ -253,19 +297,28 @@ async fn a_merge_of_unknown_outcome_keeps_every_row_once() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_damaged_file_is_left_alone_and_the_others_are_merged() {
+/// Two windows of two files each, of which `harm` gets the path of the first.
+async fn check_left_alone(harm: fn(&Path)) {
     let dir = tempfile::tempdir().expect("temporary directory");
-    let store = open(dir.path()).await;
+    let store = open_at(dir.path(), &TestClock::at(MIDNIGHT)).await;
     flush_each(&store, &[MIDNIGHT, MIDNIGHT + 2]).await;
     flush_each(&store, &[MIDNIGHT + 20 * MINUTE, MIDNIGHT + 21 * MINUTE]).await;
     let snapshot = store.reader().snapshot().await.expect("in this process");
-    let damaged = &snapshot.table(Table::Spans).files[0].path;
-    fs::write(dir.path().join(damaged.as_ref()), "no longer Parquet").expect("write");
+    harm(&dir.path().join(snapshot.table(Table::Spans).files[0].path.as_ref()));
     maintain(&store, Effort::All).await;
-    assert_eq!(file_count(&store, Table::Spans), 3);
+    assert_eq!((file_count(&store, Table::Spans), file_count(&store, Table::Ledger)), (3, 2));
     assert_eq!(store.maintenance().stats().failures, 1);
     store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_file_is_left_alone_and_the_others_are_merged() {
+    check_left_alone(|file| fs::write(file, "no longer Parquet").expect("write")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_missing_file_is_left_alone_and_the_others_are_merged() {
+    check_left_alone(|file| fs::remove_file(file).expect("remove")).await;
 }
 
 /// Merges, flushes and readers at once: a snapshot always has what was acknowledged before it, once.

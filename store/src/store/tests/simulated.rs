@@ -144,10 +144,7 @@ impl Machine {
         if self.coin.below(4) != 0 {
             return;
         }
-        // A commit of unknown outcome takes one flush to find out and one for the rest.
-        for _ in 0..2 {
-            runtime.block_on(store.recovery.flusher.flush_all()).expect("the disk is sound");
-        }
+        runtime.block_on(store.recovery.flusher.flush_all()).expect("the disk is sound");
         self.check(&store);
         assert_eq!(store.recovery.flusher.buffer().bytes(), 0, "everything is in files");
     }

@@ -135,14 +135,7 @@ fn a_page_that_cannot_be_read_is_damage_of_the_records_on_it() {
     assert!(recovery.unreadable_bytes >= 4096);
     let on_page = |extent: &Range<usize>| (extent.start as u64) < page + 4096 && extent.end as u64 > page;
     let whole = log.extents(1, 6).iter().filter(|extent| !on_page(extent)).count();
-    assert_eq!(
-        replayed.len(),
-        whole,
-        "DBG {:?} {:?} {page} {:?}",
-        log.extents(1, 5),
-        replayed.iter().map(|r| r.lsn).collect::<Vec<_>>(),
-        recovery
-    );
+    assert_eq!(replayed.len(), whole, "page at {page}: {recovery:?}");
 }
 
 /// Restarted twice: reported at the first start only, kept until it is cut, then moved aside.

@@ -79,15 +79,6 @@ impl ExemplarsColumn {
         Ok(())
     }
 
-    /// Bytes held by all exemplars so far, roughly.
-    pub(super) fn bytes(&self) -> usize {
-        /// Offsets and numbers of one exemplar.
-        const EXEMPLAR_BYTES: usize = 40;
-        let ids = self.trace_id.text_bytes() + self.span_id.text_bytes();
-        let attributes = self.attributes.text_bytes() + self.attribute_types.text_bytes();
-        ids + attributes + EXEMPLAR_BYTES * self.trace_id.len()
-    }
-
     /// Takes all rows as an array and leaves the column empty.
     pub(super) fn finish(&mut self) -> ArrayRef {
         let fields = vec![

@@ -130,14 +130,6 @@ impl ExpHistogramBuilder {
         self.columns.rows()
     }
 
-    /// Bytes that the rows hold, roughly: exact for text and buckets, an average for the rest.
-    pub fn bytes(&self) -> usize {
-        /// Temporality, count, sum, min, max, scale, zero count and threshold, two offsets, two list offsets.
-        const OWN_BYTES: usize = 72;
-        let numbers = self.positive.counts.number_count() + self.negative.counts.number_count();
-        self.columns.bytes() + OWN_BYTES * self.rows() + size_of::<i64>() * numbers
-    }
-
     /// Takes all rows as a batch; `None` when there are none.
     pub fn finish(&mut self) -> Option<TableBatch> {
         let (temporality, distribution) = (&mut self.temporality, &mut self.distribution);

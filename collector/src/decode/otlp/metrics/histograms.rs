@@ -85,14 +85,6 @@ impl HistogramBuilder {
         self.columns.rows()
     }
 
-    /// Bytes that the rows hold, roughly: exact for text and buckets, an average for the rest.
-    pub fn bytes(&self) -> usize {
-        /// Temporality, count, sum, min, max, two offsets.
-        const OWN_BYTES: usize = 44;
-        let numbers = self.bounds.number_count() + self.bucket_counts.number_count();
-        self.columns.bytes() + OWN_BYTES * self.rows() + size_of::<f64>() * numbers
-    }
-
     /// Takes all rows as a batch; `None` when there are none.
     pub fn finish(&mut self) -> Option<TableBatch> {
         let (temporality, distribution) = (&mut self.temporality, &mut self.distribution);

@@ -43,11 +43,6 @@ impl MetricBuilders {
         self.points.rows() + self.histograms.rows() + self.exp_histograms.rows() + self.summaries.rows()
     }
 
-    /// Bytes that the rows hold, roughly.
-    pub fn bytes(&self) -> usize {
-        self.points.bytes() + self.histograms.bytes() + self.exp_histograms.bytes() + self.summaries.bytes()
-    }
-
     /// Takes all rows, one batch for each table that has any.
     pub fn finish(&mut self) -> Vec<TableBatch> {
         let batches = [
@@ -57,6 +52,13 @@ impl MetricBuilders {
             self.summaries.finish(),
         ];
         batches.into_iter().flatten().collect()
+    }
+
+    fn begin_resource(&mut self) {
+        self.points.columns.begin_resource();
+        self.histograms.columns.begin_resource();
+        self.exp_histograms.columns.begin_resource();
+        self.summaries.columns.begin_resource();
     }
 
     fn end_metric(&mut self, metric: &Metric) {
@@ -135,6 +137,7 @@ pub fn decode_metrics(
     for resource_metrics in repeated(payload, 1) {
         let resource_metrics = resource_metrics?;
         let resource = Resource::read(resource_metrics, &mut context.writer)?;
+        out.begin_resource();
         for scope_metrics in repeated(resource_metrics, 2) {
             let scope_metrics = scope_metrics?;
             let scope = read_scope(scope_metrics, &mut context.writer)?;
@@ -275,11 +278,11 @@ mod tests {
     use prost::Message as _;
 
     use super::*;
-    use crate::decode::otlp::limits::{ATTRIBUTES_MAX, VALUE_BYTES_MAX};
     use crate::decode::otlp::testing::random::Random;
     use crate::decode::otlp::testing::rebuild;
     use crate::decode::otlp::testing::row::Row;
     use crate::decode::otlp::testing::{NOW, arrival, entry, int, string};
+    use crate::limits::{ATTRIBUTES_MAX, VALUE_BYTES_MAX};
     use crate::tally::Warning;
 
     fn request(metrics: Vec<otlp::Metric>) -> ExportMetricsServiceRequest {

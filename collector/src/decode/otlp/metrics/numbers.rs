@@ -69,13 +69,6 @@ impl PointBuilder {
         self.columns.rows()
     }
 
-    /// Bytes that the rows hold, roughly: exact for text, an average for the rest.
-    pub fn bytes(&self) -> usize {
-        /// Type, temporality, monotonicity, two values.
-        const OWN_BYTES: usize = 26;
-        self.columns.bytes() + OWN_BYTES * self.rows()
-    }
-
     /// Takes all rows as a batch; `None` when there are none.
     pub fn finish(&mut self) -> Option<TableBatch> {
         let (metric_type, temporality) = (&mut self.metric_type, &mut self.temporality);

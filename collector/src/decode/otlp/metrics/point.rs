@@ -11,8 +11,8 @@ use super::{Metric, PointContext};
 use crate::columns::attributes::AttributesColumn;
 use crate::columns::{DictionaryColumn, NumberColumn};
 use crate::decode::otlp::any_value::KeyValue;
-use crate::decode::otlp::limits::ATTRIBUTES_MAX;
 use crate::decode::otlp::resource::{OriginColumns, Resource, Scope};
+use crate::limits::ATTRIBUTES_MAX;
 use crate::protobuf::wire::{Value, WireError, packed_fixed64};
 use crate::tally::{Arrival, RejectReason, Warning};
 
@@ -138,18 +138,6 @@ impl PointColumns {
         self.time.len()
     }
 
-    /// Bytes that the rows hold in these columns, roughly.
-    pub(super) fn bytes(&self) -> usize {
-        /// 13 numbers and offsets of 4 or 8 bytes, 17 columns of resource and scope.
-        const ROW_BYTES: usize = 170;
-        /// Offsets of one attribute.
-        const ENTRY_BYTES: usize = 8;
-        let attributes = self.attributes.text_bytes() + ENTRY_BYTES * self.attributes.entry_count();
-        let metrics: usize = self.metric.iter().map(DictionaryColumn::text_bytes).sum();
-        let rest = self.origin.text_bytes() + ROW_BYTES * self.rows();
-        attributes + metrics + self.exemplars.bytes() + rest
-    }
-
     /// Pushes a point that was accepted with `time`; exemplars are null where `has_exemplars` is false.
     ///
     /// # Errors
@@ -180,6 +168,11 @@ impl PointColumns {
             self.exemplars.push_null_row();
             Ok(())
         }
+    }
+
+    /// Begins another resource.
+    pub(super) fn begin_resource(&mut self) {
+        self.origin.begin_resource();
     }
 
     /// Pushes what the points since the last metric have in common.

@@ -11,20 +11,27 @@
 //!
 //! Limits: a list or map is hashed as it is kept.
 
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use crate::decode::otlp::any_value::{AnyValue, KeyValue};
 use crate::decode::otlp::value_writer::ValueWriter;
 use crate::protobuf::wire::WireError;
 
-/// Hashes the points of one metric after another; keeps the bytes that points share.
-#[derive(Debug, Default)]
+/// What points share is hashed once where it is longer than this: a name may be as large as a request. Where it is
+/// shorter, hashing it anew is faster than to go on with a copy of a half-finished hash.
+const PREFIX_BYTES_MAX: usize = 1 << 10;
+
+/// Hashes the points of one metric after another; keeps the bytes that points share, or their hash.
+#[derive(Default)]
 pub(super) struct SeriesHasher {
     bytes: Vec<u8>,
     /// One of its own: what it has to mend or cut is counted where the attribute is stored.
     writer: ValueWriter,
     scope_end: usize,
     metric_end: usize,
+    /// The hash up to `scope_end` and `metric_end`, where that is far.
+    scope: Option<Xxh3>,
+    metric: Option<Xxh3>,
 }
 
 impl SeriesHasher {
@@ -33,6 +40,7 @@ impl SeriesHasher {
         self.bytes.clear();
         self.bytes.extend_from_slice(&resource_id.to_le_bytes());
         push_text(&mut self.bytes, scope_name.as_bytes());
+        self.scope = hash_if_long(&self.bytes);
         self.scope_end = self.bytes.len();
     }
 
@@ -40,6 +48,10 @@ impl SeriesHasher {
     pub(super) fn begin_metric(&mut self, name: &str) {
         self.bytes.truncate(self.scope_end);
         push_text(&mut self.bytes, name.as_bytes());
+        self.metric = match &self.scope {
+            Some(scope) => Some(hash_on(scope, &self.bytes[self.scope_end..])),
+            None => hash_if_long(&self.bytes),
+        };
         self.metric_end = self.bytes.len();
     }
 
@@ -65,8 +77,23 @@ impl SeriesHasher {
             push_text(&mut self.bytes, value_type.as_bytes());
             push_text(&mut self.bytes, text.as_bytes());
         }
-        Ok(xxh3_64(&self.bytes) as i64)
+        let hash = match &self.metric {
+            None => xxh3_64(&self.bytes),
+            Some(metric) => hash_on(metric, &self.bytes[self.metric_end..]).digest(),
+        };
+        Ok(hash as i64)
     }
+}
+
+fn hash_if_long(bytes: &[u8]) -> Option<Xxh3> {
+    (bytes.len() > PREFIX_BYTES_MAX).then(|| hash_on(&Xxh3::new(), bytes))
+}
+
+/// The hash of what was hashed `before` and then of `bytes`.
+fn hash_on(before: &Xxh3, bytes: &[u8]) -> Xxh3 {
+    let mut hash = before.clone();
+    hash.update(bytes);
+    hash
 }
 
 fn push_text(bytes: &mut Vec<u8>, text: &[u8]) {
@@ -92,6 +119,29 @@ mod tests {
     fn the_hashed_bytes_are_those_documented() {
         let bytes = b"\x05\0\0\0\0\0\0\0\x01\0\0\0s\x01\0\0\0m\x01\0\0\0k\x01\0\0\0i\x02\0\0\0-7";
         assert_eq!(id(5, "s", "m", &[("k", AnyValue::Int(-7))]), xxh3_64(bytes) as i64);
+    }
+
+    /// The id does not depend on how the hash was reached.
+    #[test]
+    fn long_names_are_hashed_once_to_the_same_id() {
+        let text = |text: &str| [&(text.len() as u32).to_le_bytes(), text.as_bytes()].concat();
+        let lengths = [0, 1, PREFIX_BYTES_MAX - 8, PREFIX_BYTES_MAX, 3 * PREFIX_BYTES_MAX];
+        for (scope, metric) in lengths.iter().flat_map(|scope| lengths.map(|metric| (*scope, metric))) {
+            let (scope, metric) = ("s".repeat(scope), "m".repeat(metric));
+            let bytes =
+                [5_i64.to_le_bytes().to_vec(), text(&scope), text(&metric), text("k"), text("s"), text("v")];
+            let want = xxh3_64(&bytes.concat()) as i64;
+            let mut hasher = SeriesHasher::default();
+            hasher.begin_scope(5, &scope);
+            for name in [&metric, "another", &metric] {
+                hasher.begin_metric(name);
+                for _ in 0..2 {
+                    let mut entries = [KeyValue { key: b"k", value: AnyValue::String(b"v") }];
+                    let id = hasher.series_id(&mut entries).expect("scalars always fit");
+                    assert_eq!(id == want, *name == metric, "{} and {}", scope.len(), name.len());
+                }
+            }
+        }
     }
 
     #[test]

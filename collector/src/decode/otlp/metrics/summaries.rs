@@ -79,14 +79,6 @@ impl SummaryBuilder {
         self.columns.rows()
     }
 
-    /// Bytes that the rows hold, roughly: exact for text and quantiles, an average for the rest.
-    pub fn bytes(&self) -> usize {
-        /// Count, sum, list offset.
-        const OWN_BYTES: usize = 20;
-        let numbers = self.quantile.len() + self.at_quantile.len();
-        self.columns.bytes() + OWN_BYTES * self.rows() + size_of::<f64>() * numbers
-    }
-
     /// Takes all rows as a batch; `None` when there are none.
     pub fn finish(&mut self) -> Option<TableBatch> {
         let (count, sum, rows) = (&mut self.count, &mut self.sum, &mut self.quantile_rows);

@@ -54,22 +54,6 @@ impl SpanBuilder {
         self.time.len()
     }
 
-    /// Bytes that the rows hold, roughly: exact for text, an average for the rest.
-    pub fn bytes(&self) -> usize {
-        /// 22 numbers and offsets of 4 or 8 bytes, 17 columns of resource and scope, a third of the 25
-        /// promoted columns.
-        const ROW_BYTES: usize = 320;
-        /// Offsets of one attribute.
-        const ENTRY_BYTES: usize = 8;
-        let ids = self.trace_id.text_bytes() + self.span_id.text_bytes() + self.parent_span_id.text_bytes();
-        let repeating =
-            self.name.text_bytes() + self.trace_state.text_bytes() + self.status_message.text_bytes();
-        let attributes = self.attributes.text_bytes() + ENTRY_BYTES * self.attributes.entry_count();
-        let nested = self.events.bytes() + self.links.bytes();
-        let rest = self.origin.text_bytes() + self.promoted.text_bytes() + ROW_BYTES * self.rows();
-        ids + repeating + attributes + nested + rest
-    }
-
     /// Takes all rows as a batch; `None` when there are none.
     pub fn finish(&mut self) -> Option<TableBatch> {
         let rows = self.rows();
@@ -175,6 +159,11 @@ impl SpanBuilder {
         self.outcome.push(facts.outcome().name());
         self.counted.push(facts.counted());
         Ok(())
+    }
+
+    /// Begins another resource.
+    pub(super) fn begin_resource(&mut self) {
+        self.origin.begin_resource();
     }
 
     /// Pushes what the spans since the last scope have in common.

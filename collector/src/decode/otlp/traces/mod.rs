@@ -61,6 +61,7 @@ pub fn decode_traces(
     for resource_spans in repeated(payload, 1) {
         let resource_spans = resource_spans?;
         let resource = Resource::read(resource_spans, &mut writer)?;
+        out.begin_resource();
         for scope_spans in repeated(resource_spans, 2) {
             let (mut scope, mut schema_url) = ([].as_slice(), [].as_slice());
             for field in Fields::new(scope_spans?) {
@@ -162,11 +163,11 @@ mod tests {
     use prost::Message as _;
 
     use super::*;
-    use crate::decode::otlp::limits::{ATTRIBUTES_MAX, EVENTS_MAX, LINKS_MAX, VALUE_BYTES_MAX};
     use crate::decode::otlp::testing::random::Random;
     use crate::decode::otlp::testing::rebuild::{self, last_of_each, sorted};
     use crate::decode::otlp::testing::row::Row;
     use crate::decode::otlp::testing::{NOW, any, arrival, entry, int, string};
+    use crate::limits::{ATTRIBUTES_MAX, EVENTS_MAX, LINKS_MAX, VALUE_BYTES_MAX};
     use crate::tally::Warning;
 
     fn valid_span() -> otlp::Span {

@@ -7,8 +7,8 @@ use meshlake_schema::Kind;
 use crate::columns::attributes::AttributesColumn;
 use crate::columns::rows::ListEnds;
 use crate::columns::{NumberColumn, TextColumn};
-use crate::decode::otlp::limits::{EVENTS_MAX, LINKS_MAX};
 use crate::decode::otlp::value_writer::ValueWriter;
+use crate::limits::{EVENTS_MAX, LINKS_MAX};
 use crate::protobuf::wire::{Fields, WireError};
 use crate::tally::Warning;
 
@@ -57,14 +57,6 @@ impl EventsColumn {
         writer.end_list_row(&mut self.attributes, &mut self.attribute_types);
         self.dropped_attributes.push(i64::from(dropped) + i64::from(left_out));
         Ok(())
-    }
-
-    /// Bytes held by all events so far, roughly.
-    pub(super) fn bytes(&self) -> usize {
-        /// Offsets and numbers of one event.
-        const EVENT_BYTES: usize = 32;
-        let text = self.name.text_bytes() + self.attributes.text_bytes() + self.attribute_types.text_bytes();
-        text + EVENT_BYTES * self.name.len()
     }
 
     /// Takes all rows as an array and leaves the column empty.
@@ -132,15 +124,6 @@ impl LinksColumn {
         self.dropped_attributes.push(i64::from(dropped) + i64::from(left_out));
         self.flags.push(i64::from(flags));
         Ok(())
-    }
-
-    /// Bytes held by all links so far, roughly.
-    pub(super) fn bytes(&self) -> usize {
-        /// Offsets and numbers of one link.
-        const LINK_BYTES: usize = 36;
-        let ids = self.trace_id.text_bytes() + self.span_id.text_bytes() + self.trace_state.text_bytes();
-        let attributes = self.attributes.text_bytes() + self.attribute_types.text_bytes();
-        ids + attributes + LINK_BYTES * self.trace_id.len()
     }
 
     /// Takes all rows as an array and leaves the column empty.

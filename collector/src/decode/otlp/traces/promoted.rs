@@ -16,8 +16,8 @@ use meshlake_schema::tables::{LEGACY_SPAN_KEYS, PROMOTED_SPAN_KEYS, PromotedType
 use crate::columns::attributes::AttributesColumn;
 use crate::columns::{DictionaryColumn, NumberColumn};
 use crate::decode::otlp::any_value::{AnyValue, KeyValue};
-use crate::decode::otlp::limits::ATTRIBUTES_MAX;
 use crate::decode::otlp::value_writer::ValueWriter;
+use crate::limits::ATTRIBUTES_MAX;
 use crate::normalize::spans::{PROXY_COMPONENT, SpanFacts};
 use crate::protobuf::wire::{self, WireError};
 use crate::tally::Warning;
@@ -266,15 +266,6 @@ impl PromotedColumns {
             _ => {}
         }
         Ok(())
-    }
-
-    /// Bytes of text held.
-    pub(super) fn text_bytes(&self) -> usize {
-        let texts = self.columns.iter().map(|column| match column {
-            PromotedColumn::Text(texts) => texts.text_bytes(),
-            PromotedColumn::Int(_) => 0,
-        });
-        texts.sum()
     }
 
     /// Takes the columns, each with `rows` rows.
