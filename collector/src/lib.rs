@@ -20,6 +20,7 @@ mod intake;
 mod ledger;
 pub mod decode;
 mod request_rows;
+mod row_attributes;
 pub mod normalize;
 mod columns;
 mod limits;

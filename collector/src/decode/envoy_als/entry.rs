@@ -16,7 +16,7 @@ use super::tls::read_tls;
 use super::{peer, values};
 use crate::normalize::requests::observation::{Layer, Observation};
 use crate::protobuf::wire::{Fields, Value, WireError};
-use crate::request_rows::RowAttributes;
+use crate::row_attributes::RowAttributes;
 use crate::tally::{Arrival, RejectReason};
 
 /// An entry while it is read.

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use super::fields::{Texts, map_entry, wrapped_u32};
 use crate::normalize::requests::observation::{Observation, TraceContext};
 use crate::protobuf::wire::{Fields, WireError};
-use crate::request_rows::RowAttributes;
+use crate::row_attributes::RowAttributes;
 
 /// What is known only when both messages have been read.
 #[derive(Debug, Default)]

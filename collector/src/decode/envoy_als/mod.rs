@@ -20,7 +20,8 @@ use crate::normalize::requests::judge;
 use crate::normalize::requests::observation::{Layer, Observation};
 use crate::normalize::requests::proxy::ProxyIdentity;
 use crate::protobuf::wire::{Fields, WireError};
-use crate::request_rows::{RequestBuilder, RowAttributes};
+use crate::request_rows::RequestBuilder;
+use crate::row_attributes::RowAttributes;
 use crate::tally::{Arrival, Tally, Warning};
 use entry::Entry;
 

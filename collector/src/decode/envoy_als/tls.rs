@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use super::fields::{Texts, wrapped_u32};
 use crate::normalize::requests::observation::Observation;
 use crate::protobuf::wire::{Fields, WireError};
-use crate::request_rows::RowAttributes;
+use crate::row_attributes::RowAttributes;
 
 /// Reads version, server name and identities into the observation, the rest into the attributes.
 pub(super) fn read_tls<'a>(
