@@ -28,7 +28,7 @@ const NICENESS: i32 = 10;
 /// Why files were not merged. They are as they were.
 #[derive(Debug, Error)]
 pub enum CompactError {
-    /// The files cannot be read, or not as ours: missing, damaged, or another program's.
+    /// The files cannot be read as ours: missing, damaged, or another program's.
     #[error("merge files: {0}")]
     Files(String),
     /// The world's: trying again may help.
@@ -97,7 +97,11 @@ impl Job {
     }
 
     async fn open(&self, path: &Path) -> Result<Source, CompactError> {
-        let failed = |error| CompactError::Files(format!("open {path}: {error}"));
+        // A file that is gone stays gone; whatever else is wrong may pass, as too many open files do.
+        let failed = |cause| match cause {
+            object_store::Error::NotFound { .. } => CompactError::Files(format!("open {path}: {cause}")),
+            _ => CompactError::store("open", path)(cause),
+        };
         let object = self.store.get(path).await.map_err(failed)?;
         match object.payload {
             GetResultPayload::File(file, _) => Ok(Source::File(file)),
