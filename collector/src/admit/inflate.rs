@@ -60,7 +60,8 @@ pub fn inflate(
     inflated.map(Bytes::from)
 }
 
-/// How many bytes the frames of a zstd stream say that they hold, those that say it. Frames are stepped over by the sizes of their blocks; after one that is broken the decoder will not get.
+/// How many bytes the frames of a zstd stream say that they hold, those that say it. Frames are stepped over by the
+/// sizes of their blocks; behind one that is broken the decoder does not get.
 fn declared_bytes(mut packed: &[u8]) -> u64 {
     let mut declared = 0u64;
     while let Ok(content_bytes) = get_frame_content_size(packed) {

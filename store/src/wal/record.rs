@@ -68,6 +68,10 @@ pub struct Place<'a> {
     pub rows_before: &'a RowCounts,
 }
 
+/// Memory that is kept from one record to the next. Groups have some 4 MiB; one of a single request of the largest size
+/// has hundreds, and is rare.
+const KEPT_BYTES_MAX: usize = 16 << 20;
+
 /// A record in the making: room for the header, then the payload.
 #[derive(Debug, Default)]
 pub struct RecordBuffer {
@@ -83,6 +87,7 @@ impl RecordBuffer {
     /// [`EncodeError`]: a group that no record can hold; trying again cannot help.
     pub fn encode(&mut self, group: &Group, stored: &mut StoredTables) -> Result<(), EncodeError> {
         self.bytes.clear();
+        self.bytes.shrink_to(KEPT_BYTES_MAX);
         self.bytes.resize(RECORD_HEADER_BYTES, 0);
         self.entry_count = 0;
         for batch in &group.batches {
@@ -267,6 +272,15 @@ mod tests {
             RequestEntry { hash: 7 << 70, rows: vec![(Table::Logs, u32::MAX)] },
         ];
         Group { batches: Table::ALL.map(|table| batch_of(table, 4, 11)).to_vec(), requests }
+    }
+
+    #[test]
+    fn the_memory_of_a_far_larger_record_is_not_kept() {
+        for (held, kept) in [(KEPT_BYTES_MAX, KEPT_BYTES_MAX), (2 * KEPT_BYTES_MAX, KEPT_BYTES_MAX)] {
+            let mut record = RecordBuffer { bytes: Vec::with_capacity(held), entry_count: 0 };
+            record.encode(&Group::default(), &mut StoredTables::default()).expect("a record of no rows");
+            assert_eq!(record.bytes.capacity(), kept, "{held}");
+        }
     }
 
     #[test]
