@@ -1,7 +1,7 @@
 //! Crashes at the steps of a flush: each row is there once, after a restart and in the process that goes on.
 //!
 //! A crash is a copy of the data directory: what a process that dies leaves behind is what is on disk.
-//! (What a power cut may take of it is the business of the tests of `wal/` and `durable_fs.rs`.)
+//! (What a power cut may take of it is the business of the tests of `wal/` and `durable_fs/`.)
 
 use std::sync::Mutex;
 
