@@ -39,11 +39,7 @@ pub const RULES: [CrateRule; 10] = [
         &["query/engine", "query/calls", "query/promql", "query/traceql", "schema"],
         &["axum*", "tonic*", "datafusion*", "deltalake*"],
     ),
-    rule(
-        "query/faces",
-        &["query", "listen", "schema"],
-        &["datafusion*", "object_store", "parquet", "deltalake*"],
-    ),
+    rule("query/faces", &["query", "listen", "schema"], &["datafusion*", "object_store", "deltalake*"]),
 ];
 
 const fn rule(

@@ -24,14 +24,21 @@ pub fn upward_imports(module: &[String], code: &str, lists: &Lists) -> Vec<Strin
         .collect()
 }
 
-/// `above` is the directory that the crate's root stands in, for a crate that is as a whole a list of siblings.
+/// `above` is the directory that the crate's root stands in, for a crate that is as a whole a list of siblings: its
+/// folders are, and its files what they share.
 pub fn sibling_imports(above: &str, module: &[String], code: &str, lists: &Lists) -> Vec<String> {
     let forks = forks(module, code, lists).into_iter();
-    let apart = forks.filter(|fork| {
-        let directory = fork.parent.last().map(String::as_str);
-        let directory = directory.or_else(|| above.strip_suffix("/src")?.rsplit('/').next());
-        directory.is_some_and(|name| SIBLINGS_APART.contains(&name))
-            && !FOR_ALL_SIBLINGS.contains(&fork.other.as_str())
+    let root = above.strip_suffix("/src").and_then(|path| path.rsplit('/').next());
+    let apart = forks.filter(|fork| match (fork.parent.last(), root) {
+        (Some(parent), _) => {
+            SIBLINGS_APART.contains(&parent.as_str()) && !FOR_ALL_SIBLINGS.contains(&fork.other.as_str())
+        }
+        (None, Some(root)) => {
+            let is_folder =
+                |name: &str| lists.get(&vec![name.to_owned()]).is_some_and(|list| !list.is_empty());
+            SIBLINGS_APART.contains(&root) && is_folder(&fork.other)
+        }
+        (None, None) => false,
     });
     apart.map(|fork| format!("imports {}, a sibling of {}", fork.other, fork.own)).collect()
 }
@@ -61,8 +68,10 @@ fn an_upward_import_is_found_in_every_list() {
 #[test]
 fn a_sibling_import_is_found() {
     let lists = Lists::from([
-        (Vec::new(), list("receivers native ui")),
+        (Vec::new(), list("receivers native ui tenant")),
         (vec!["receivers".to_owned()], list("otlp syslog unacknowledged")),
+        (vec!["ui".to_owned()], list("page")),
+        (vec!["tenant".to_owned()], list("")),
     ]);
     let check = |above: &str, file: &str, code: &str, want: &[&str]| {
         assert_eq!(sibling_imports(above, &module_of(file), code, &lists), want, "{file}: {code}");
@@ -73,5 +82,6 @@ fn a_sibling_import_is_found() {
     check("collector/src", "receivers/syslog.rs", "use super::unacknowledged::Intake;", &[]);
     check("collector/src", "receivers/otlp.rs", "use super::Route;", &[]);
     check("query/faces/src", "native/mod.rs", "use crate::ui::page;", &["imports ui, a sibling of native"]);
+    check("query/faces/src", "native/mod.rs", "use crate::tenant::Tenant;", &[]);
     check("query/src", "native/mod.rs", "use crate::ui::page;", &[]);
 }

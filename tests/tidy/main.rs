@@ -20,9 +20,9 @@ use modules::Lists;
 /// Files that are being put in order while these rules come in; the list ends empty and goes.
 const BEING_MENDED: [&str; 11] = [
     "query/Cargo.toml",
-    "query/src/catalog/page_search/levels.rs",
-    "query/src/catalog/page_search/mod.rs",
-    "query/src/catalog/page_search/page.rs",
+    "query/engine/src/catalog/page_search/levels.rs",
+    "query/engine/src/catalog/page_search/mod.rs",
+    "query/engine/src/catalog/page_search/page.rs",
     "collector/src/admit/media.rs",
     "collector/src/admit/refusal.rs",
     "collector/src/intake/group.rs",
