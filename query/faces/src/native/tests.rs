@@ -1,5 +1,7 @@
 //! Requests in, answers out, over hand-made snapshots.
 
+use std::sync::Arc;
+
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{Request as HttpRequest, StatusCode};
 use meshlake_schema::{SystemClock, Table};
@@ -7,8 +9,10 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use super::*;
+use crate::{Endpoints, HEADERS};
 use meshlake_fixture::{Cell, Row, SnapshotBuilder, row};
-use meshlake_query::EngineConfig;
+use meshlake_query::ledger::InFlight;
+use meshlake_query::{Engine, EngineConfig};
 
 const SECOND: i64 = 1_000_000_000;
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
@@ -18,7 +22,8 @@ fn api(snapshot: SnapshotBuilder, in_flight: Vec<InFlight>) -> Router {
     let config = EngineConfig { parallelism: 1, rows_max: 10, ..EngineConfig::default() };
     let engine =
         Engine::new(snapshot.reader(), config, Arc::new(SystemClock)).expect("no directory is named");
-    router(FaceState::new(engine, Arc::new(move || in_flight.clone())))
+    let in_flight = Arc::new(move || in_flight.clone());
+    crate::router(FaceState { engine, in_flight, endpoints: Endpoints::default() })
 }
 
 async fn send(api: Router, request: HttpRequest<Body>) -> (StatusCode, axum::http::HeaderMap, Bytes) {
@@ -126,7 +131,7 @@ async fn bad_requests_have_a_code_and_a_message() {
     let (status, answer) = get_json(api(spans(1), vec![]), "/api/v1/sql").await;
     assert_eq!((status, &answer["error"]["code"]), (405, &json!("method_not_allowed")));
 
-    let bodies = [("application/json", "{", 400), ("application/json", "{}", 400), ("text/plain", "{}", 415)];
+    let bodies = [("application/json", "{", 400), ("text/plain", "{}", 400), ("image/png", "SELECT 1", 415)];
     for (content_type, body, want) in bodies {
         let request = HttpRequest::post("/api/v1/sql").header("content-type", content_type);
         let request = request.body(Body::from(body)).expect("the request is whole");
@@ -136,8 +141,39 @@ async fn bad_requests_have_a_code_and_a_message() {
     }
 }
 
+/// As `curl -d` and `curl --data-binary @file` send it.
+#[tokio::test]
+async fn sql_is_taken_from_a_form_that_is_none() {
+    for body in [r#"{"sql": "SELECT count(*) FROM spans"}"#, "SELECT count(*)\nFROM spans -- all\n"] {
+        let request =
+            HttpRequest::post("/api/v1/sql").header("content-type", "application/x-www-form-urlencoded");
+        let request = request.body(Body::from(body)).expect("the request is whole");
+        let (status, _, answer) = send(api(spans(3), vec![]), request).await;
+        let answer: Value = serde_json::from_slice(&answer).expect("the answer is JSON");
+        assert_eq!((status.as_u16(), &answer["rows"]), (200, &json!([[3]])), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_another_origin_cannot_make_us_work() {
+    let statuses = async |origin: &'static str| {
+        let post = HttpRequest::post("/api/v1/sql").header("host", "mesh:7070").header("origin", origin);
+        let post = post.body(Body::from("SELECT 1")).expect("the request is whole");
+        let get = HttpRequest::get("/api/v1/services").header("host", "mesh:7070").header("origin", origin);
+        let get = get.body(Body::empty()).expect("the request is whole");
+        let post = send(api(spans(1), vec![]), post).await;
+        (post.0.as_u16(), send(api(spans(1), vec![]), get).await.0.as_u16())
+    };
+    assert_eq!(statuses("http://mesh:7070").await, (200, 200));
+    assert_eq!(statuses("http://evil.example").await, (403, 200), "GET changes nothing and is not readable");
+}
+
 #[tokio::test]
 async fn every_answer_carries_the_security_headers() {
+    // Features named with the origins that have them, none; a bare list is ignored by browsers.
+    let (_, policy) = HEADERS.into_iter().find(|(name, _)| name == "permissions-policy").expect("it is set");
+    let policy = policy.to_str().expect("it is ASCII");
+    assert!(policy.split(", ").all(|feature| feature.len() > 3 && feature.ends_with("=()")), "{policy}");
     for path in ["/api/v1/services", "/nowhere"] {
         let request = HttpRequest::get(path).body(Body::empty()).expect("the path is a URI");
         let (_, headers, _) = send(api(spans(1), vec![]), request).await;
