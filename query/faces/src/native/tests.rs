@@ -276,13 +276,18 @@ async fn services_are_those_that_spoke() {
     };
     let cart = row(3 * SECOND, [("service_name", "cart".into()), ("service_namespace", "shop".into())]);
     let calls = [call(1, "server", true), call(5, "server", false), call(2, "client", true)];
-    let snapshot = SnapshotBuilder::new().hot(Table::Spans, 1, &[cart]).hot(Table::Requests, 1, &calls);
+    let nameless = row(6 * SECOND, []);
+    let empty = row(4 * SECOND, [("service_name", "".into()), ("service_namespace", "".into())]);
+    let spans = [cart, nameless, empty];
+    let snapshot = SnapshotBuilder::new().hot(Table::Spans, 1, &spans).hot(Table::Requests, 1, &calls);
     let (status, answer) = get_json(api(snapshot, vec![]), "/api/v1/services?from=0&to=10").await;
     let want = json!({
         "from": "1970-01-01T00:00:00Z", "to": "1970-01-01T00:00:10Z",
         "services": [
             {"service": "cart", "namespace": "shop", "first_seen": "1970-01-01T00:00:01Z",
              "last_seen": "1970-01-01T00:00:05Z", "spans": 1, "requests": 1},
+            {"service": "unknown_service", "namespace": null, "first_seen": "1970-01-01T00:00:04Z",
+             "last_seen": "1970-01-01T00:00:06Z", "spans": 2, "requests": 0},
             {"service": "web", "namespace": null, "first_seen": "1970-01-01T00:00:02Z",
              "last_seen": "1970-01-01T00:00:02Z", "spans": 0, "requests": 1},
         ],
