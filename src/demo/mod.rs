@@ -13,6 +13,7 @@ mod spans;
 mod sidecars;
 mod access_log;
 mod proxy_identity;
+mod envoy_messages;
 mod pace;
 mod truth;
 mod model;

@@ -52,6 +52,13 @@ pub struct FaceState {
     pub endpoints: Endpoints,
 }
 
+impl FaceState {
+    /// State of faces whose page shows the default addresses.
+    pub fn new(engine: Engine, in_flight: InFlightSource) -> Self {
+        FaceState { engine, in_flight, endpoints: Endpoints::default() }
+    }
+}
+
 /// Every path that the query side answers over HTTP.
 pub fn router(state: FaceState) -> Router {
     Router::new()

@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{Request as HttpRequest, StatusCode};
+use meshlake_fixture::{Cell, Row, SnapshotBuilder, row};
+use meshlake_query::ledger::InFlight;
+use meshlake_query::{Engine, EngineConfig};
 use meshlake_schema::{SystemClock, Table};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use super::*;
-use crate::{Endpoints, HEADERS};
-use meshlake_fixture::{Cell, Row, SnapshotBuilder, row};
-use meshlake_query::ledger::InFlight;
-use meshlake_query::{Engine, EngineConfig};
+use crate::{FaceState, HEADERS, router};
 
 const SECOND: i64 = 1_000_000_000;
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
@@ -22,8 +22,7 @@ fn api(snapshot: SnapshotBuilder, in_flight: Vec<InFlight>) -> Router {
     let config = EngineConfig { parallelism: 1, rows_max: 10, ..EngineConfig::default() };
     let engine =
         Engine::new(snapshot.reader(), config, Arc::new(SystemClock)).expect("no directory is named");
-    let in_flight = Arc::new(move || in_flight.clone());
-    crate::router(FaceState { engine, in_flight, endpoints: Endpoints::default() })
+    router(FaceState::new(engine, Arc::new(move || in_flight.clone())))
 }
 
 async fn send(api: Router, request: HttpRequest<Body>) -> (StatusCode, axum::http::HeaderMap, Bytes) {
