@@ -68,7 +68,7 @@ pub async fn run(
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<Truth> {
     let DemoOptions { seed, requests_per_second, requests, ref truth } = *options;
-    let mut pace = Pace::new(requests_per_second, requests)?;
+    let mut pace = Pace::new(requests_per_second, requests);
     let channel = connect(endpoint).await?;
     let mut mesh = LiveMesh::start(seed, &channel)?;
     tracing::info!(seed, requests_per_second, endpoint, "start demo mesh");
