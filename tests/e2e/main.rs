@@ -2,6 +2,7 @@
 
 mod command_line;
 mod conformance;
+mod docs;
 mod demo;
 mod disk_full;
 mod maintain;
