@@ -1,5 +1,6 @@
-//! The words and shapes that every other crate shares: tables and their columns, proven batches,
-//! time, how attribute values are written as text, what counts as an error, the latency histogram.
+//! The words and shapes that every other crate shares: tables and their columns, proven batches and how their
+//! rows are read, time, how attribute values are written as text, what counts as an error, the latency
+//! histogram.
 //!
 //! Pure by rule: no I/O, no async, no engine. Whatever two crates must agree on to the last bit
 //! (an outcome, a bucket index, a column's type) is computed here, once, so that a rollup written
@@ -8,6 +9,7 @@
 //! Modules are listed in the order data meets them; imports point only down the list.
 
 pub mod traces;
+pub mod rows;
 pub mod batch;
 pub mod tables;
 pub mod attributes;
