@@ -1,5 +1,5 @@
 //! The words and shapes that every other crate shares: tables and their columns, proven batches and how their
-//! rows are read, time, how attribute values are written as text, what counts as an error, the latency
+//! rows are read, filters, time, how attribute values are written as text, what counts as an error, the latency
 //! histogram.
 //!
 //! Pure by rule: no I/O, no async, no engine. Whatever two crates must agree on to the last bit
@@ -10,6 +10,7 @@
 
 pub mod traces;
 pub mod rows;
+pub mod filter;
 pub mod batch;
 pub mod tables;
 pub mod attributes;
@@ -17,9 +18,12 @@ pub mod attribute_filter;
 pub mod outcome;
 pub mod response_flags;
 pub mod histogram;
+pub mod budget;
 pub mod time;
 
 pub use batch::{BatchError, TableBatch};
+pub use budget::{Budget, Spent};
+pub use filter::Filter;
 pub use histogram::LatencyHistogram;
 pub use outcome::Outcome;
 pub use response_flags::{FaultClass, ResponseFlags};
