@@ -28,4 +28,4 @@ pub use histogram::LatencyHistogram;
 pub use outcome::Outcome;
 pub use response_flags::{FaultClass, ResponseFlags};
 pub use tables::{Column, Kind, Table};
-pub use time::{Clock, SystemClock, UnixNanos};
+pub use time::{Clock, SystemClock, TimeRange, UnixNanos};
