@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use meshlake_schema::{Table, TableBatch};
+use meshlake_schema::{PerTable, Table, TableBatch};
 use object_store::ObjectStore;
 use object_store::path::Path;
 use thiserror::Error;
@@ -52,18 +52,17 @@ pub struct TableSnapshot {
 /// All tables at one instant.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
-    tables: [TableSnapshot; Table::ALL.len()],
+    tables: PerTable<TableSnapshot>,
     object_store: Arc<dyn ObjectStore>,
 }
 
 impl Snapshot {
-    /// `tables` in the order of [`Table::ALL`].
-    pub fn new(tables: [TableSnapshot; Table::ALL.len()], object_store: Arc<dyn ObjectStore>) -> Self {
-        Snapshot { tables, object_store }
+    pub fn new(tables: impl Into<PerTable<TableSnapshot>>, object_store: Arc<dyn ObjectStore>) -> Self {
+        Snapshot { tables: tables.into(), object_store }
     }
 
     pub fn table(&self, table: Table) -> &TableSnapshot {
-        &self.tables[usize::from(table.id())]
+        &self.tables[table]
     }
 
     /// Where the files lie.

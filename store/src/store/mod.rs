@@ -20,7 +20,7 @@ use thiserror::Error;
 use tokio::task::{JoinError, spawn_blocking};
 
 use crate::buffer::Buffer;
-use crate::catalog::{Catalog, CatalogError};
+use crate::catalog::{Catalog, CatalogError, Committed};
 use crate::data_dir::{DataDir, DataDirError};
 use crate::delta::DeltaCatalog;
 use crate::disk::{Disk, StdDisk};
@@ -306,8 +306,8 @@ impl Parts {
         // All to their end, also when one fails: the library's engine panics when its work is dropped.
         let committed = join_all(Table::ALL.map(|table| catalog.load(table))).await;
         let committed = committed.into_iter().collect::<Result<Vec<_>, _>>()?;
-        let committed = committed.try_into().expect("one answer per table");
-        let buffer = Arc::new(Buffer::new(committed));
+        let committed: [Committed; Table::ALL.len()] = committed.try_into().expect("one answer per table");
+        let buffer = Arc::new(Buffer::new(committed.into()));
         let cutter: Arc<OnceLock<WalCutter>> = Arc::default();
         let on_flushed = Box::new({
             let cutter = Arc::clone(&cutter);
