@@ -19,7 +19,8 @@ use meshlake_schema::attribute_filter::{AttributeFilterBuilder, FOOTER_KEY, foot
 use meshlake_schema::tables::DATE_COLUMN;
 use meshlake_schema::{Kind, Table, TableBatch, UnixNanos, traces};
 use meshlake_store::group::Lsn;
-use meshlake_store::snapshot::{DataFile, HotBatch, ReadError, Reader, Snapshot, TableSnapshot};
+use meshlake_store::snapshot::{DataFile, HotBatch, ReadError, Snapshot, TableSnapshot};
+use meshlake_store::{Follow, FollowStream, Reader, Status};
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
@@ -302,5 +303,13 @@ struct Fixed(Snapshot);
 impl Reader for Fixed {
     async fn snapshot(&self) -> Result<Snapshot, ReadError> {
         Ok(self.0.clone())
+    }
+
+    async fn follow(&self, _: Follow) -> Result<FollowStream, ReadError> {
+        Err(ReadError("a fixed snapshot is not written to".to_owned()))
+    }
+
+    async fn status(&self) -> Result<Status, ReadError> {
+        Err(ReadError("a fixed snapshot has no collector".to_owned()))
     }
 }

@@ -28,12 +28,11 @@ use crate::durable_fs::DurableFs;
 use crate::flush::{FlushError, Flusher};
 use crate::group::{Lsn, StoredRequest};
 use crate::maintain::{Background, MaintainConfig, Maintenance};
-use crate::reader::LocalReader;
+use crate::reader::{LocalReader, Reader};
 use crate::replay::{Recovered, ReplayError, ReplayedLog, replay};
 use crate::schedule::{Schedule, Wakes};
-use crate::snapshot::Reader;
 use crate::space::{Space, SpaceConfig, SpaceThread};
-use crate::status::{StoreStats, StoreStatus};
+use crate::status::{AskIntake, StoreStats, StoreStatus};
 use crate::wal::{Wal, WalConfig, WalCutter, WalError};
 use crate::writer::{Publish, Writer, WriterThread};
 
@@ -206,10 +205,19 @@ impl Store {
         self.writer.clone()
     }
 
-    /// Where snapshots come from.
+    /// What the query side may ask, without a receiving side.
     pub fn reader(&self) -> Arc<dyn Reader> {
+        Arc::new(self.local_reader(None))
+    }
+
+    /// What the query side may ask; `intake` answers for the receiving side.
+    pub fn reader_with(&self, intake: AskIntake) -> Arc<dyn Reader> {
+        Arc::new(self.local_reader(Some(intake)))
+    }
+
+    fn local_reader(&self, intake: Option<AskIntake>) -> LocalReader {
         let buffer = Arc::clone(self.flusher.buffer());
-        Arc::new(LocalReader { buffer, store: Arc::clone(&self.store) })
+        LocalReader::new(buffer, Arc::clone(&self.store), self.status(), intake)
     }
 
     /// How the store is doing, for admission and metrics.
