@@ -186,7 +186,7 @@ impl Receivers {
         unpacked: Unpacked,
     ) -> Result<oneshot::Receiver<Answer>, Refusal> {
         let Unpacked { bytes, column_bytes, tickets } = unpacked;
-        let hash = request_hash(&tenant, path, &bytes);
+        let hash = content.tells_when(&bytes).then(|| request_hash(&tenant, path, &bytes));
         let (reply, answer) = oneshot::channel();
         self.intake.submit(Payload { tenant, source, content, bytes, column_bytes, hash, tickets, reply })?;
         Ok(answer)
