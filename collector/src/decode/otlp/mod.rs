@@ -13,6 +13,7 @@ pub mod metrics;
 mod resource;
 mod value_writer;
 mod any_value;
+mod decimal;
 #[cfg(test)]
 mod testing;
 

@@ -96,6 +96,14 @@ impl FieldType {
             _ => wire_type::VARINT,
         }
     }
+
+    /// Whether a value is a number, enums included.
+    pub(crate) const fn is_number(self) -> bool {
+        !matches!(
+            self,
+            FieldType::Message(_) | FieldType::Text | FieldType::Bytes | FieldType::HexId | FieldType::Bool
+        )
+    }
 }
 
 impl Message {

@@ -6,10 +6,11 @@
 //!
 //! What is accepted (OTLP specification, "JSON Protobuf Encoding", and the ProtoJSON format it builds on):
 //! keys are lowerCamelCase, others are unknown and ignored at every level; trace and span ids are hex;
-//! enums are numbers only; 64-bit integers are numbers or decimal strings and never pass through a double;
-//! a number beyond 64 bits under `intValue` is the double that it is; doubles may be `"NaN"`, `"Infinity"`, `"-Infinity"` or numeric strings; bytes are base64 in either
-//! alphabet, padded or not; `null` leaves a field unset. Of a key given twice the last one holds (a list
-//! given twice is joined); of two members of a oneof likewise.
+//! enums are numbers only; integers are numbers or strings, with a fraction of zeros or an exponent where their sender
+//! likes (`scalar`); a number beyond 64 bits under `intValue` is the double that it is; doubles may be `"NaN"`,
+//! `"Infinity"`, `"-Infinity"` or numeric strings; bytes are base64 in either alphabet, padded or not; `null` leaves a
+//! field unset. Of a key given twice the last one holds (a list given twice is joined); of two members of a oneof
+//! likewise.
 //!
 //! Limits: values nest at most [`VALUE_DEPTH_MAX`] deep, the result has at most [`WIRE_BYTES_MAX`] bytes,
 //! `null` inside a list is refused.
@@ -18,8 +19,9 @@ mod scalar;
 
 use std::fmt;
 
-use serde::Deserializer as _;
-use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor};
+use serde::{Deserialize as _, Deserializer as _};
+use serde_json::value::RawValue;
 use thiserror::Error;
 
 use crate::protobuf::messages::otlp::DOUBLE_VALUE;
@@ -188,11 +190,32 @@ impl<'de> DeserializeSeed<'de> for Slot<'_> {
     type Value = ();
 
     fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
+        let is_number = self.field.field_type.is_number() || matches!(self.field.field_type, FieldType::Bool);
+        if !is_number || self.wants_list() {
+            return deserializer.deserialize_any(self);
+        }
+        // As text: a number that has passed through a double is another one, and the sender must be shown his own.
+        self.raw(<&RawValue>::deserialize(deserializer)?.get())
     }
 }
 
 impl Slot<'_> {
+    /// Reads one whole JSON value.
+    fn raw<E: serde::de::Error>(self, json: &str) -> Result<(), E> {
+        match json.as_bytes() {
+            [b'n', ..] => self.visit_unit(),
+            [b't' | b'f', ..] => self.scalar(scalar::Json::Bool(json == "true")),
+            [b'{', ..] => Err(E::invalid_type(Unexpected::Map, &self)),
+            [b'[', ..] => Err(E::invalid_type(Unexpected::Seq, &self)),
+            [b'"', inner @ .., b'"'] if inner.contains(&b'\\') => {
+                let text: String = serde_json::from_str(json).map_err(E::custom)?;
+                self.scalar(scalar::Json::Text(&text))
+            }
+            [b'"', .., b'"'] => self.scalar(scalar::Json::Text(&json[1..json.len() - 1])),
+            _ => self.scalar(scalar::Json::Number(json)),
+        }
+    }
+
     fn wants_list(&self) -> bool {
         self.field.repeated && self.place == Place::Member
     }
@@ -231,7 +254,7 @@ impl<'de> Visitor<'de> for Slot<'_> {
     fn visit_unit<E: serde::de::Error>(self) -> Result<(), E> {
         match self.place {
             Place::Member => Ok(()),
-            _ => Err(E::invalid_type(serde::de::Unexpected::Unit, &self)),
+            _ => Err(E::invalid_type(Unexpected::Unit, &self)),
         }
     }
 
@@ -239,16 +262,18 @@ impl<'de> Visitor<'de> for Slot<'_> {
         self.scalar(scalar::Json::Bool(value))
     }
 
-    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<(), E> {
-        self.scalar(scalar::Json::Integer(value.into()))
+    // Numbers come here only where none is wanted.
+
+    fn visit_u64<E: serde::de::Error>(self, _: u64) -> Result<(), E> {
+        Err(E::invalid_type(Unexpected::Other("a number"), &self))
     }
 
-    fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<(), E> {
-        self.scalar(scalar::Json::Integer(value.into()))
+    fn visit_i64<E: serde::de::Error>(self, _: i64) -> Result<(), E> {
+        Err(E::invalid_type(Unexpected::Other("a number"), &self))
     }
 
-    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<(), E> {
-        self.scalar(scalar::Json::Double(value))
+    fn visit_f64<E: serde::de::Error>(self, _: f64) -> Result<(), E> {
+        Err(E::invalid_type(Unexpected::Other("a number"), &self))
     }
 
     fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<(), E> {
@@ -257,10 +282,10 @@ impl<'de> Visitor<'de> for Slot<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<(), A::Error> {
         let FieldType::Message(message) = self.field.field_type else {
-            return Err(A::Error::invalid_type(serde::de::Unexpected::Map, &self));
+            return Err(A::Error::invalid_type(Unexpected::Map, &self));
         };
         if self.wants_list() {
-            return Err(A::Error::invalid_type(serde::de::Unexpected::Map, &self));
+            return Err(A::Error::invalid_type(Unexpected::Map, &self));
         }
         let values = self.values + usize::from(message.nests);
         if values > VALUE_DEPTH_MAX {
@@ -275,7 +300,7 @@ impl<'de> Visitor<'de> for Slot<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
         if !self.wants_list() {
-            return Err(A::Error::invalid_type(serde::de::Unexpected::Seq, &self));
+            return Err(A::Error::invalid_type(Unexpected::Seq, &self));
         }
         let packed = self.field.field_type.wire_type() != wire_type::LENGTH;
         let start = packed.then(|| self.wire.open(self.field));
