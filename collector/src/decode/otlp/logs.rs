@@ -45,7 +45,7 @@ struct LogRecord<'a> {
 /// # Errors
 /// A payload that was not validated; `out` may then hold part of a row.
 pub fn decode_logs(payload: &[u8], arrival: &Arrival<'_>, out: &mut LogBuilder) -> Result<Tally, WireError> {
-    let mut tally = Tally::default();
+    let mut tally = Tally::of(arrival);
     let mut record = LogRecord::default();
     let mut writer = ValueWriter::default();
     for resource_logs in repeated(payload, 1) {

@@ -123,6 +123,16 @@ impl Message {
         self.fields.iter().find(|field| field.json_name == name)
     }
 
+    /// Whether messages of this type are no records but hold them, directly or not. Values hold none.
+    pub(crate) fn is_above_records(&self) -> bool {
+        let holds = |message: &Message| message.column_bytes > 0 || message.is_above_records();
+        self.column_bytes == 0
+            && self.fields.iter().any(|field| match field.field_type {
+                FieldType::Message(message) => !message.nests && holds(message),
+                _ => false,
+            })
+    }
+
     /// The step for a tag of one byte, which must be below 128.
     #[inline]
     pub(crate) fn step(&self, tag: u8) -> Step {

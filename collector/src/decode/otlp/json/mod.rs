@@ -24,6 +24,7 @@ use serde::{Deserialize as _, Deserializer as _};
 use serde_json::value::RawValue;
 use thiserror::Error;
 
+use crate::decode::otlp::unknown::UnknownField;
 use crate::protobuf::messages::otlp::DOUBLE_VALUE;
 use crate::protobuf::messages::{Field, FieldType, Message, wire_type};
 use crate::protobuf::validate::VALUE_DEPTH_MAX;
@@ -54,15 +55,25 @@ pub enum JsonError {
 /// # Errors
 /// [`JsonError`], with the place of the first fault.
 pub fn transcode(json: &[u8], message: &'static Message) -> Result<Vec<u8>, JsonError> {
+    read(json, message).map(|wire| wire.bytes)
+}
+
+/// The first name above the records of `message` that is none of its fields', such as one in snake_case. To be asked
+/// for where no records were found.
+pub fn first_unknown(json: &[u8], message: &'static Message) -> Option<UnknownField> {
+    read(json, message).ok()?.unknown
+}
+
+fn read(json: &[u8], message: &'static Message) -> Result<Wire, JsonError> {
     let text = std::str::from_utf8(json).map_err(|error| JsonError::NotUtf8(error.valid_up_to()))?;
     let mut deserializer = serde_json::Deserializer::from_str(text);
     // Depth is bounded below, per value; the library's own limit of 128 brackets would refuse less.
     deserializer.disable_recursion_limit();
-    let mut wire = Wire { bytes: Vec::with_capacity(json.len() / 2), too_large: false };
+    let mut wire = Wire { bytes: Vec::with_capacity(json.len() / 2), too_large: false, unknown: None };
     let body = Body { wire: &mut wire, message, values: 0 };
     let read = deserializer.deserialize_any(body).and_then(|()| deserializer.end());
     match read {
-        Ok(()) => Ok(wire.bytes),
+        Ok(()) => Ok(wire),
         Err(_) if wire.too_large => Err(JsonError::TooLarge),
         Err(error) => Err(JsonError::Malformed(error.to_string())),
     }
@@ -72,6 +83,8 @@ pub fn transcode(json: &[u8], message: &'static Message) -> Result<Vec<u8>, Json
 struct Wire {
     bytes: Vec<u8>,
     too_large: bool,
+    /// The first name that was none of a field's, where records or what holds them could have been.
+    unknown: Option<UnknownField>,
 }
 
 impl Wire {
@@ -129,7 +142,9 @@ impl<'de> Visitor<'de> for Body<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
-        while let Some(field) = entries.next_key_seed(Key(self.message))? {
+        loop {
+            let key = Key { message: self.message, unknown: &mut self.wire.unknown };
+            let Some(field) = entries.next_key_seed(key)? else { return Ok(()) };
             match field {
                 Some(field) => entries.next_value_seed(Slot {
                     wire: &mut *self.wire,
@@ -140,14 +155,16 @@ impl<'de> Visitor<'de> for Body<'_> {
                 None => drop(entries.next_value::<IgnoredAny>()?),
             }
         }
-        Ok(())
     }
 }
 
 /// Reads a key: the field of that name, or `None` for an unknown one.
-struct Key(&'static Message);
+struct Key<'w> {
+    message: &'static Message,
+    unknown: &'w mut Option<UnknownField>,
+}
 
-impl<'de> DeserializeSeed<'de> for Key {
+impl<'de> DeserializeSeed<'de> for Key<'_> {
     type Value = Option<&'static Field>;
 
     fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
@@ -155,7 +172,7 @@ impl<'de> DeserializeSeed<'de> for Key {
     }
 }
 
-impl Visitor<'_> for Key {
+impl Visitor<'_> for Key<'_> {
     type Value = Option<&'static Field>;
 
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -163,7 +180,11 @@ impl Visitor<'_> for Key {
     }
 
     fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(self.0.field_by_json_name(name))
+        let field = self.message.field_by_json_name(name);
+        if field.is_none() && self.unknown.is_none() && self.message.is_above_records() {
+            *self.unknown = Some(UnknownField::by_name(name, self.message));
+        }
+        Ok(field)
     }
 }
 

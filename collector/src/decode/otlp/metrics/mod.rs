@@ -133,7 +133,7 @@ pub fn decode_metrics(
     out: &mut MetricBuilders,
 ) -> Result<Tally, WireError> {
     let (series, writer) = (SeriesHasher::default(), ValueWriter::default());
-    let mut context = PointContext { arrival, series, writer, tally: Tally::default() };
+    let mut context = PointContext { arrival, series, writer, tally: Tally::of(arrival) };
     for resource_metrics in repeated(payload, 1) {
         let resource_metrics = resource_metrics?;
         let resource = Resource::read(resource_metrics, &mut context.writer)?;

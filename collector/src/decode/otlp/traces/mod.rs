@@ -55,7 +55,7 @@ pub fn decode_traces(
     arrival: &Arrival<'_>,
     out: &mut SpanBuilder,
 ) -> Result<Tally, WireError> {
-    let mut tally = Tally::default();
+    let mut tally = Tally::of(arrival);
     let mut span = Span::default();
     let mut writer = ValueWriter::default();
     for resource_spans in repeated(payload, 1) {
