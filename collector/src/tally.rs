@@ -121,12 +121,14 @@ pub enum Warning {
     LinkDropped,
     /// A span ends before it starts, or so late that its duration is stored as the longest there is.
     OddEnd,
+    /// A span does not say when it ended.
+    NoEnd,
     /// A span has no name.
     NoName,
 }
 
 impl Warning {
-    pub const ALL: [Warning; 12] = [
+    pub const ALL: [Warning; 13] = [
         Warning::TextReplaced,
         Warning::IdDropped,
         Warning::ExemplarDropped,
@@ -138,6 +140,7 @@ impl Warning {
         Warning::EventDropped,
         Warning::LinkDropped,
         Warning::OddEnd,
+        Warning::NoEnd,
         Warning::NoName,
     ];
 
@@ -155,6 +158,7 @@ impl Warning {
             Warning::EventDropped => "event_dropped",
             Warning::LinkDropped => "link_dropped",
             Warning::OddEnd => "odd_end",
+            Warning::NoEnd => "no_end",
             Warning::NoName => "no_name",
         }
     }
@@ -173,6 +177,7 @@ impl Warning {
             Warning::EventDropped => "events beyond 1024 of a span were left out",
             Warning::LinkDropped => "links beyond 1024 of a span were left out",
             Warning::OddEnd => "spans end before they start or 292 years later",
+            Warning::NoEnd => "spans have no end and are stored with a duration of 0",
             Warning::NoName => "spans have no name",
         }
     }

@@ -89,7 +89,7 @@ pub(super) fn columns() -> Vec<Column> {
         column(
             "duration_nano",
             Kind::Int64,
-            "End minus start in nanoseconds, at most 2^63 - 1; negative when the sender's end lies before its start.",
+            "End minus start in nanoseconds, at most 2^63 - 1; negative when the sender's end lies before its start, 0 when it sent no end.",
         ),
         column("trace_id", Kind::Text, "32 lower-case hex digits."),
         column("span_id", Kind::Text, "16 lower-case hex digits."),

@@ -95,7 +95,8 @@ impl<'a, 's> Entry<'a, 's> {
     /// The observation, or why its row is refused, and how many of its texts were no UTF-8.
     pub(super) fn finish(self, arrival: &Arrival<'_>) -> (Result<Observation<'a>, RejectReason>, u64) {
         let replaced = self.texts.replaced;
-        let Some(start) = self.start_nanos else {
+        // A time of zero is one that was not set.
+        let Some(start) = self.start_nanos.filter(|nanos| *nanos != 0) else {
             return (Err(RejectReason::MissingTime), replaced);
         };
         // A time before 1970 is a negative number here and outside of every window.
