@@ -1,6 +1,6 @@
 //! Random OTLP messages from a seed: all fields, all types of value, the odd corners more often than chance.
 
-use meshlake_schema::tables::{LEGACY_SPAN_KEYS, PROMOTED_SPAN_KEYS};
+use meshlake_schema::tables::{OTHER_SPAN_KEYS, PROMOTED_SPAN_KEYS};
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
@@ -118,7 +118,7 @@ impl Random {
     /// Attributes among which today's and older keys of columns are frequent, and may repeat.
     fn span_attributes(&mut self) -> Vec<KeyValue> {
         let today = PROMOTED_SPAN_KEYS.map(|(key, ..)| key);
-        let older = LEGACY_SPAN_KEYS.map(|(key, _)| key);
+        let older = OTHER_SPAN_KEYS.map(|(key, _)| key);
         let keys = [today.as_slice(), older.as_slice(), &["component", "response_flags"]].concat();
         let mut attributes = self.attributes();
         attributes.extend(self.several(12, |random| {

@@ -7,6 +7,7 @@
 
 mod builder;
 mod promoted;
+mod keys;
 mod nested;
 
 pub use builder::SpanBuilder;
@@ -536,7 +537,9 @@ mod tests {
             entry("service.instance.id", string("i-1")),
         ];
         check([own.as_slice(), &kubernetes].concat(), [Some("cart"), Some("shop"), Some("i-1")]);
-        check(vec![entry("service.name", int(1))], [None, None, None]);
+        check(vec![entry("service.name", int(1))], [Some("1"), None, None]);
+        let empty = [entry("service.name", string("")), entry("service.namespace", string(""))];
+        check([empty.as_slice(), &kubernetes].concat(), [None, Some("ns"), Some("pod-1")]);
     }
 
     #[test]
