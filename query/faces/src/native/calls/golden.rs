@@ -10,6 +10,7 @@ use crate::FaceState;
 use crate::native::{ApiError, Tenant, TimeRange};
 use meshlake_query::calls::load;
 use meshlake_query::golden::{GoldenBy, GoldenRow, Subject, golden};
+use meshlake_schema::UnixNanos;
 
 #[derive(Deserialize)]
 struct Given {
