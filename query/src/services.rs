@@ -11,8 +11,6 @@ use futures::TryStreamExt;
 use meshlake_engine::{Engine, QueryError};
 use meshlake_schema::UnixNanos;
 
-use crate::time_text::rfc3339;
-
 const NANOS_PER_MICRO: i64 = 1_000;
 
 /// The start of the newest row that can tell of a call.
@@ -63,7 +61,7 @@ pub async fn newest(engine: &Engine, tenant: &str) -> Result<Option<UnixNanos>, 
 }
 
 fn services_sql(from: UnixNanos, to: UnixNanos) -> String {
-    let (from, to) = (rfc3339(from), rfc3339(to));
+    let (from, to) = (from.to_rfc3339(), to.to_rfc3339());
     let unknown = meshlake_calls::span_rows::UNKNOWN_SERVICE;
     let in_range = format!("time >= TIMESTAMP '{from}' AND time < TIMESTAMP '{to}'");
     format!(
