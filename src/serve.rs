@@ -34,7 +34,7 @@ const QUERY_STOP_DEADLINE: Duration = Duration::from_secs(2);
 const COLLECTOR_STOP_DEADLINE: Duration = Duration::from_secs(5);
 
 /// A whole stop stays below the 10 s that orchestrators commonly grant before SIGKILL. What queries and exports leave
-/// of it is the store's, for a group at the disk and flushes that run.
+/// of it is the store's, for a group at the disk and a flush of what is buffered.
 const STOP_DEADLINE: Duration = Duration::from_secs(9);
 
 const _: () =
@@ -262,7 +262,7 @@ impl Server {
         }
     }
 
-    /// Reverse order: answers end, then receivers, then the store, whose WAL then holds all that was acked.
+    /// Reverse order: answers end, then receivers, then the store, which puts into files what it buffers.
     async fn stop(self) {
         self.accepting.store(false, Ordering::Release);
         let started = Instant::now();
@@ -279,25 +279,9 @@ impl Server {
             );
         }
         tracing::info!(elapsed_ms = started.elapsed().as_millis(), "stopped the collector");
-        if ends_within(STOP_DEADLINE.saturating_sub(started.elapsed()), self.store.close()).await {
-            tracing::info!(elapsed_ms = started.elapsed().as_millis(), "closed the store");
-        } else {
-            tracing::warn!(
-                "the store did not close in time, the disk may be stuck; all that was acknowledged is in the log"
-            );
-        }
+        let stopped = self.store.stop(STOP_DEADLINE.saturating_sub(started.elapsed())).await;
+        tracing::info!(elapsed_ms = started.elapsed().as_millis(), ?stopped, "stopped the store");
     }
-}
-
-/// Whether `closing` ends within `time`. If not it is left undropped: the lock on the data directory, which it holds,
-/// then lasts until the process has ended, and with it the threads that may still write.
-async fn ends_within(time: Duration, closing: impl Future<Output = ()>) -> bool {
-    let mut closing = Box::pin(closing);
-    let has_ended = tokio::time::timeout(time, closing.as_mut()).await.is_ok();
-    if !has_ended {
-        std::mem::forget(closing);
-    }
-    has_ended
 }
 
 /// How the store is run, also by `meshlake maintain`.
@@ -384,24 +368,5 @@ impl Signals {
             _ = self.terminate.recv() => Signal::Stop("SIGTERM"),
             _ = self.interrupt.recv() => Signal::Stop("SIGINT"),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// As on a disk whose fdatasync does not come back.
-    #[tokio::test]
-    async fn a_close_that_does_not_end_is_left_with_what_it_holds() {
-        let lock = Arc::new(());
-        let held = Arc::clone(&lock);
-        let stuck = async move {
-            std::future::pending::<()>().await;
-            drop(held);
-        };
-        assert!(!ends_within(Duration::ZERO, stuck).await);
-        assert_eq!(Arc::strong_count(&lock), 2, "the lock is held on");
-        assert!(ends_within(Duration::ZERO, async {}).await);
     }
 }
