@@ -10,7 +10,6 @@ use futures::TryStreamExt;
 use meshlake_engine::{Engine, QueryError};
 use meshlake_schema::UnixNanos;
 
-use crate::time_text::rfc3339;
 
 const NANOS_PER_MICRO: i64 = 1_000;
 
@@ -62,7 +61,7 @@ pub async fn newest(engine: &Engine, tenant: &str) -> Result<Option<UnixNanos>, 
 }
 
 fn services_sql(from: UnixNanos, to: UnixNanos) -> String {
-    let (from, to) = (rfc3339(from), rfc3339(to));
+    let (from, to) = (from.to_rfc3339(), to.to_rfc3339());
     let in_range = format!("time >= TIMESTAMP '{from}' AND time < TIMESTAMP '{to}'");
     format!(
         "SELECT service, namespace, min(first_seen) AS first_seen, max(last_seen) AS last_seen,

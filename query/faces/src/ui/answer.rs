@@ -12,7 +12,6 @@ use meshlake_query::calls::{LoadError, load};
 use meshlake_query::graph::{Graph, graph};
 use meshlake_query::ledger::{Account, accounts};
 use meshlake_query::services::newest;
-use meshlake_query::time_text::rfc3339;
 use meshlake_query::{By, Fault, Grain, Question, Range, Source};
 use meshlake_schema::UnixNanos;
 use serde::Deserialize;
@@ -73,7 +72,7 @@ async fn page(
         refresh_seconds,
         from: range.from(),
         to: range.to(),
-        range_text: (rfc3339(range.from()), rfc3339(range.to())),
+        range_text: (range.from().to_rfc3339(), range.to().to_rfc3339()),
         tenant,
         graph,
         ledger,

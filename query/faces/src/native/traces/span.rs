@@ -10,7 +10,6 @@ use meshlake_schema::attributes::map_to_json;
 use meshlake_schema::tables::{LEGACY_SPAN_KEYS, PROMOTED_SPAN_KEYS, PromotedType};
 use serde_json::{Map, Value, json};
 
-use super::super::rfc3339;
 
 const NANOS_PER_MILLI: f64 = 1_000_000.0;
 
@@ -32,7 +31,7 @@ fn span_to_json(span: &Fields) -> Value {
         "namespace": span.text("service_namespace"),
         "version": span.text("service_version"),
         "instance": span.text("service_instance_id"),
-        "time": rfc3339(UnixNanos(start)),
+        "time": UnixNanos(start).to_rfc3339(),
         // A string: JavaScript would round it.
         "time_unix_nano": start.to_string(),
         "duration_ms": duration as f64 / NANOS_PER_MILLI,
@@ -52,7 +51,7 @@ fn span_to_json(span: &Fields) -> Value {
         },
         "events": elements(span, "events", |event| json!({
             "name": event.text("name"),
-            "time": event.int("time_unix_nano").map(|at| rfc3339(UnixNanos(at))),
+            "time": event.int("time_unix_nano").map(|at| UnixNanos(at).to_rfc3339()),
             "attributes": event.attributes(),
         })),
         "links": elements(span, "links", |link| json!({
