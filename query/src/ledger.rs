@@ -62,8 +62,7 @@ pub async fn accounts(
     in_flight: impl FnOnce() -> Vec<InFlight>,
 ) -> Result<Vec<Account>, QueryError> {
     let query = engine.begin(tenant).await?;
-    let totals = query.sql(TOTALS_SQL).await?.stream;
-    let totals: Vec<RecordBatch> = totals.try_collect().await.map_err(QueryError::from)?;
+    let totals: Vec<RecordBatch> = query.sql(TOTALS_SQL).await?.try_collect().await?;
     let in_flight = in_flight();
 
     let mut accounts = Accounts::new();

@@ -18,7 +18,7 @@ mod columns;
 mod attribute_access;
 mod only_store;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use datafusion::catalog::memory::{MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider};
 use datafusion::catalog::{CatalogProvider, CatalogProviderList, SchemaProvider};
@@ -26,7 +26,9 @@ use datafusion::error::Result;
 use meshlake_schema::Table;
 use meshlake_store::snapshot::Snapshot;
 
-pub use attribute_access::AttributeAccess;
+use crate::plan_guard::AllowList;
+
+pub use attribute_access::{AttributeAccess, attribute};
 pub use attribute_runs::AttributeFilterCache;
 pub use only_store::OnlyStore;
 pub use tenant_table::TenantTable;
@@ -35,6 +37,21 @@ pub use tenant_table::TenantTable;
 pub const CATALOG: &str = "meshlake";
 /// The one schema of [`CATALOG`].
 pub const SCHEMA: &str = "public";
+
+/// Tables of `information_schema` that may be read; the others tell of settings and functions.
+const INFORMATION_TABLES: [&str; 2] = ["tables", "columns"];
+
+/// What statements may read of this catalogue.
+pub fn allowed() -> &'static AllowList {
+    static ALLOWED: LazyLock<AllowList> = LazyLock::new(|| AllowList {
+        default_schema: SCHEMA,
+        tables: vec![
+            (SCHEMA, Table::ALL.map(Table::name).to_vec()),
+            ("information_schema", INFORMATION_TABLES.to_vec()),
+        ],
+    });
+    &ALLOWED
+}
 
 /// Every table of `snapshot` as `tenant` may see it, and nothing else.
 ///

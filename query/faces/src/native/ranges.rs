@@ -7,7 +7,6 @@ use axum::http::request::Parts;
 use meshlake_schema::UnixNanos;
 use serde::Deserialize;
 
-
 use super::ApiError;
 use crate::FaceState;
 

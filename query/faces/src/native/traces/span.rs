@@ -10,7 +10,6 @@ use meshlake_schema::attributes::map_to_json;
 use meshlake_schema::tables::{LEGACY_SPAN_KEYS, PROMOTED_SPAN_KEYS, PromotedType};
 use serde_json::{Map, Value, json};
 
-
 const NANOS_PER_MILLI: f64 = 1_000_000.0;
 
 /// Every row of the batch, in order.
