@@ -24,6 +24,9 @@ struct Given {
 pub struct GoldenJson {
     from: String,
     to: String,
+    /// The part of the range that rates are over; see `meshlake_calls::range`.
+    observed_from: String,
+    observed_to: String,
     /// Seconds; null when the range is one bucket.
     step: Option<u64>,
     by: &'static str,
@@ -92,6 +95,8 @@ pub async fn answer(
     Ok(Json(GoldenJson {
         from: range.from().to_rfc3339(),
         to: range.to().to_rfc3339(),
+        observed_from: picture.range.observed_from().to_rfc3339(),
+        observed_to: picture.range.observed_to().to_rfc3339(),
         step: range.step().map(|step| step.as_secs()),
         by: by.name(),
         source: source_name(source),

@@ -30,6 +30,9 @@ struct Given {
 pub struct GraphJson {
     from: String,
     to: String,
+    /// The part of the range that rates are over; see `meshlake_calls::range`.
+    observed_from: String,
+    observed_to: String,
     by: &'static str,
     source: &'static str,
     nodes: Vec<NodeJson>,
@@ -92,6 +95,8 @@ pub async fn answer(
     Ok(Json(GraphJson {
         from: range.from().to_rfc3339(),
         to: range.to().to_rfc3339(),
+        observed_from: picture.range.observed_from().to_rfc3339(),
+        observed_to: picture.range.observed_to().to_rfc3339(),
         by: BY.iter().find(|(_, known)| *known == by).map_or("service", |(name, _)| name),
         source: source_name(source),
         nodes: graph.nodes.iter().map(node_json).collect(),
