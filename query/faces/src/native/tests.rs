@@ -130,7 +130,7 @@ async fn bad_requests_have_a_code_and_a_message() {
     let (status, answer) = get_json(api(spans(1), vec![]), "/api/v1/sql").await;
     assert_eq!((status, &answer["error"]["code"]), (405, &json!("method_not_allowed")));
 
-    let bodies = [("application/json", "{", 400), ("application/json", "{}", 400), ("text/plain", "{}", 415)];
+    let bodies = [("application/json", "{", 400), ("text/plain", "{}", 400), ("image/png", "SELECT 1", 415)];
     for (content_type, body, want) in bodies {
         let request = HttpRequest::post("/api/v1/sql").header("content-type", content_type);
         let request = request.body(Body::from(body)).expect("the request is whole");
@@ -140,8 +140,39 @@ async fn bad_requests_have_a_code_and_a_message() {
     }
 }
 
+/// As `curl -d` and `curl --data-binary @file` send it.
+#[tokio::test]
+async fn sql_is_taken_from_a_form_that_is_none() {
+    for body in [r#"{"sql": "SELECT count(*) FROM spans"}"#, "SELECT count(*)\nFROM spans -- all\n"] {
+        let request =
+            HttpRequest::post("/api/v1/sql").header("content-type", "application/x-www-form-urlencoded");
+        let request = request.body(Body::from(body)).expect("the request is whole");
+        let (status, _, answer) = send(api(spans(3), vec![]), request).await;
+        let answer: Value = serde_json::from_slice(&answer).expect("the answer is JSON");
+        assert_eq!((status.as_u16(), &answer["rows"]), (200, &json!([[3]])), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_another_origin_cannot_make_us_work() {
+    let statuses = async |origin: &'static str| {
+        let post = HttpRequest::post("/api/v1/sql").header("host", "mesh:7070").header("origin", origin);
+        let post = post.body(Body::from("SELECT 1")).expect("the request is whole");
+        let get = HttpRequest::get("/api/v1/services").header("host", "mesh:7070").header("origin", origin);
+        let get = get.body(Body::empty()).expect("the request is whole");
+        let post = send(api(spans(1), vec![]), post).await;
+        (post.0.as_u16(), send(api(spans(1), vec![]), get).await.0.as_u16())
+    };
+    assert_eq!(statuses("http://mesh:7070").await, (200, 200));
+    assert_eq!(statuses("http://evil.example").await, (403, 200), "GET changes nothing and is not readable");
+}
+
 #[tokio::test]
 async fn every_answer_carries_the_security_headers() {
+    // Features named with the origins that have them, none; a bare list is ignored by browsers.
+    let (_, policy) = HEADERS.into_iter().find(|(name, _)| name == "permissions-policy").expect("it is set");
+    let policy = policy.to_str().expect("it is ASCII");
+    assert!(policy.split(", ").all(|feature| feature.len() > 3 && feature.ends_with("=()")), "{policy}");
     for path in ["/api/v1/services", "/nowhere"] {
         let request = HttpRequest::get(path).body(Body::empty()).expect("the path is a URI");
         let (_, headers, _) = send(api(spans(1), vec![]), request).await;
@@ -244,13 +275,18 @@ async fn services_are_those_that_spoke() {
     };
     let cart = row(3 * SECOND, [("service_name", "cart".into()), ("service_namespace", "shop".into())]);
     let calls = [call(1, "server", true), call(5, "server", false), call(2, "client", true)];
-    let snapshot = SnapshotBuilder::new().hot(Table::Spans, 1, &[cart]).hot(Table::Requests, 1, &calls);
+    let nameless = row(6 * SECOND, []);
+    let empty = row(4 * SECOND, [("service_name", "".into()), ("service_namespace", "".into())]);
+    let spans = [cart, nameless, empty];
+    let snapshot = SnapshotBuilder::new().hot(Table::Spans, 1, &spans).hot(Table::Requests, 1, &calls);
     let (status, answer) = get_json(api(snapshot, vec![]), "/api/v1/services?from=0&to=10").await;
     let want = json!({
         "from": "1970-01-01T00:00:00Z", "to": "1970-01-01T00:00:10Z",
         "services": [
             {"service": "cart", "namespace": "shop", "first_seen": "1970-01-01T00:00:01Z",
              "last_seen": "1970-01-01T00:00:05Z", "spans": 1, "requests": 1},
+            {"service": "unknown_service", "namespace": null, "first_seen": "1970-01-01T00:00:04Z",
+             "last_seen": "1970-01-01T00:00:06Z", "spans": 2, "requests": 0},
             {"service": "web", "namespace": null, "first_seen": "1970-01-01T00:00:02Z",
              "last_seen": "1970-01-01T00:00:02Z", "spans": 0, "requests": 1},
         ],
