@@ -16,7 +16,6 @@ use meshlake_engine::{Query, QueryError, Scan};
 use meshlake_schema::filter::{Place, Test, Value};
 use meshlake_schema::time::WINDOW_MICROS;
 use meshlake_schema::{Filter, Table, UnixNanos};
-use meshlake_store::snapshot::Snapshot;
 
 /// Spans that one answer holds. A trace of more is an instrumentation loop; Tempo's default is about the same
 /// (5 MB a trace).
@@ -43,7 +42,7 @@ pub async fn trace(query: &Query, trace_id: &str) -> Result<Trace, QueryError> {
     let of_trace = Filter::equals("trace_id", Value::Text(trace_id.to_owned()));
     let mut filter = of_trace.clone();
     if let Some(parts) = parts(query, of_trace).await? {
-        let ranges = parts.into_iter().chain(uncounted(query.snapshot()));
+        let ranges = parts.into_iter().chain(uncounted(query));
         filter = filter.and(starts_in_any(&joined(ranges.collect())));
     }
     let (order, limit) = (["time_unix_nano", "span_id"], Some(SPANS_MAX + 1));
@@ -85,9 +84,9 @@ async fn parts(query: &Query, of_trace: Filter) -> Result<Option<Vec<Range>>, Qu
 
 /// When spans in files that `traces` does not count started. It is retained by whole dates, as they are, but
 /// perhaps for fewer.
-fn uncounted(snapshot: &Snapshot) -> impl Iterator<Item = Range> {
-    let oldest_counted = snapshot.table(Table::Traces).files.iter().map(|file| file.date_days).min();
-    let spans = snapshot.table(Table::Spans).files.iter();
+fn uncounted(query: &Query) -> impl Iterator<Item = Range> {
+    let oldest_counted = query.files(Table::Traces).iter().map(|file| file.date_days).min();
+    let spans = query.files(Table::Spans).iter();
     spans
         .filter(move |file| !file.is_in_traces || oldest_counted.is_none_or(|oldest| file.date_days < oldest))
         .map(|file| Range { first: file.time_min_micros, last: file.time_max_micros })

@@ -8,6 +8,7 @@
 //!
 //! Modules are listed in the order data meets them; imports point only down the list.
 
+pub mod derived;
 pub mod traces;
 pub mod rows;
 pub mod filter;
@@ -23,9 +24,10 @@ pub mod time;
 
 pub use batch::{BatchError, TableBatch};
 pub use budget::{Budget, Spent};
+pub use derived::{DeriveError, Derived};
 pub use filter::Filter;
 pub use histogram::LatencyHistogram;
 pub use outcome::Outcome;
 pub use response_flags::{FaultClass, ResponseFlags};
-pub use tables::{Column, Kind, Table};
+pub use tables::{Column, Kind, PerTable, Table};
 pub use time::{Clock, SystemClock, TimeRange, UnixNanos};

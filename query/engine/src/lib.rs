@@ -31,9 +31,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use meshlake_schema::Clock;
-use meshlake_store::snapshot::Reader;
+use meshlake_store::{Reader, Status};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
+
+pub use meshlake_store::snapshot::{DataFile, Unflushed};
 
 pub use answer::RowStream;
 pub use config::EngineConfig;
@@ -86,6 +88,14 @@ impl Engine {
 
     pub fn config(&self) -> &EngineConfig {
         &self.shared.config
+    }
+
+    /// How the collector is doing, with what is on its way to the log. Of every tenant.
+    ///
+    /// # Errors
+    /// [`QueryError::Snapshot`] when it cannot be asked now; trying again can help.
+    pub async fn status(&self) -> Result<Status, QueryError> {
+        Ok(self.shared.reader.status().await?)
     }
 
     /// Takes one snapshot for `tenant`; everything acknowledged before this call is in it. All scans of the

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{SQLOptions, SessionContext};
-use meshlake_schema::{Budget, Spent};
-use meshlake_store::snapshot::Snapshot;
+use meshlake_schema::{Budget, Spent, Table};
+use meshlake_store::snapshot::{DataFile, Snapshot, Unflushed};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
@@ -25,7 +25,7 @@ use crate::{plan_guard, text_guard};
 /// its streams are dropped.
 pub struct Query {
     session: SessionContext,
-    snapshot: Snapshot,
+    snapshot: Arc<Snapshot>,
     tenant: String,
     caps: Caps,
     place: Arc<OwnedSemaphorePermit>,
@@ -46,13 +46,23 @@ impl Query {
             rows_max: config.rows_max,
             bytes_max: config.answer_bytes_max,
         };
+        let snapshot = Arc::new(snapshot);
         let session = template.session(&snapshot, tenant)?;
         Ok(Query { session, snapshot, tenant: tenant.to_owned(), caps, place: Arc::new(place) })
     }
 
-    /// The snapshot that all answers of this query come from. It holds every tenant's rows.
-    pub fn snapshot(&self) -> &Snapshot {
-        &self.snapshot
+    /// The files of `table`, of every tenant, in no order: what rows of the snapshot are in them and when, so that a
+    /// look-up can leave out times. Rows come by [`Query::scan`].
+    pub fn files(&self, table: Table) -> &[DataFile] {
+        self.snapshot.files(table)
+    }
+
+    /// What of the tenant's accepted records is durable and not in files, of one signal and source or several times.
+    ///
+    /// # Errors
+    /// [`QueryError::Snapshot`], for a bug of ours.
+    pub fn unflushed(&self) -> Result<Vec<Unflushed>, QueryError> {
+        Ok(self.snapshot.unflushed(&self.tenant)?)
     }
 
     pub fn tenant(&self) -> &str {

@@ -12,7 +12,6 @@ mod files;
 mod searched;
 mod page_search;
 mod hot;
-mod derived;
 mod prune;
 mod columns;
 mod attribute_access;
@@ -57,10 +56,10 @@ pub fn allowed() -> &'static AllowList {
 ///
 /// # Errors
 /// None in practice: registering into a fresh in-memory schema cannot clash.
-pub fn tenant_catalogs(snapshot: &Snapshot, tenant: &str) -> Result<Arc<dyn CatalogProviderList>> {
+pub fn tenant_catalogs(snapshot: &Arc<Snapshot>, tenant: &str) -> Result<Arc<dyn CatalogProviderList>> {
     let schema = Arc::new(MemorySchemaProvider::new());
     for table in Table::ALL {
-        let provider = TenantTable::new(table, snapshot, tenant);
+        let provider = TenantTable::new(table, Arc::clone(snapshot), tenant);
         schema.register_table(table.name().to_owned(), Arc::new(provider))?;
     }
     let catalog = Arc::new(MemoryCatalogProvider::new());
