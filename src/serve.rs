@@ -13,10 +13,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use meshlake_collector::{Collector, Listeners, NoRoom};
 use meshlake_faces::{Endpoints, FaceState};
-use meshlake_query::ledger::InFlight;
 use meshlake_query::{Engine, EngineConfig};
 use meshlake_schema::{Clock, SystemClock};
-use meshlake_store::{Store, StoreConfig, StoreStatus, give_way_to_flushes};
+use meshlake_store::{InFlight, IntakeStatus, Store, StoreConfig, StoreStatus, give_way_to_flushes};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal as UnixSignal, SignalKind, signal};
 use tokio::sync::watch;
@@ -218,12 +217,15 @@ impl Server {
         let status = store.status();
         collector.refuse_without(move |bytes_to_come| room_in(&status, bytes_to_come));
 
-        let engine = Engine::new(store.reader(), engine_config(config)?, clock)?;
         let ledger = collector.ledger().clone();
-        let in_flight = move || -> Vec<InFlight> { ledger.in_flight().iter().map(in_flight_row).collect() };
+        let intake = move || IntakeStatus {
+            in_flight: ledger.in_flight().iter().map(in_flight_row).collect(),
+            ..IntakeStatus::default()
+        };
+        let engine = Engine::new(store.reader_with(Arc::new(intake)), engine_config(config)?, clock)?;
         let endpoints =
             Endpoints { otlp_grpc: addresses.otlp_grpc.clone(), otlp_http: addresses.otlp_http.clone() };
-        let state = FaceState { engine, in_flight: Arc::new(in_flight), endpoints };
+        let state = FaceState { engine, endpoints };
         let (query_stop, mut stopped) = watch::channel(false);
         let query = query.spawn(async move {
             let listener = tokio::net::TcpListener::from_std(sockets.query)?;
@@ -319,7 +321,7 @@ fn engine_config(config: &Config) -> Result<EngineConfig> {
     })
 }
 
-/// The query crate knows nothing of the collector, so its row is made here.
+/// The store knows nothing of the collector, so what it says of itself is put in the store's words here.
 fn in_flight_row(row: &meshlake_collector::InFlight) -> InFlight {
     InFlight {
         tenant: row.tenant.to_string(),
