@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::harness::{Answer, QUANTILES, Told};
-use crate::oracle::{Figures, Label, Truth};
+use crate::oracle::{ANY, Figures, Label, Truth};
 
 /// OTel's exponential histogram of scale 5 has buckets that are 2^(1/32) wide: half of that, 1.09 %, is how
 /// far a quantile may be off.
@@ -19,6 +19,31 @@ pub fn differences(truth: &Truth, answer: &Answer) -> Vec<String> {
     let mut found = compared("node", nodes.collect(), &answer.nodes, false);
     found.extend(compared("edge", edges.collect(), &answer.edges, true));
     found
+}
+
+/// The same for what each version, or each instance, of a service received.
+pub fn parts_differ(truth: &Truth, grouping: &str, got: &BTreeMap<(String, String), f64>) -> Vec<String> {
+    let mut wanted: BTreeMap<(String, String), f64> = BTreeMap::new();
+    // Only who reports its calls has parts: the rest have one without a name.
+    let is_compared = |figures: &Figures| {
+        !figures.parts.is_empty()
+            && figures
+                .parts
+                .keys()
+                .all(|(version, instance)| (if grouping == "version" { version } else { instance }) != ANY)
+    };
+    for (label, figures) in truth.nodes.iter().filter(|(_, figures)| is_compared(figures)) {
+        for ((version, instance), requests) in &figures.parts {
+            let part = if grouping == "version" { version } else { instance };
+            *wanted.entry((named(label), part.clone())).or_default() += *requests as f64;
+        }
+    }
+    let reports = |label: &str| wanted.keys().any(|(known, _)| known == label);
+    let got: BTreeMap<_, _> = got.iter().filter(|((label, _), _)| reports(label)).collect();
+    if got.len() == wanted.len() && got.iter().all(|(part, requests)| wanted.get(*part) == Some(requests)) {
+        return Vec::new();
+    }
+    vec![format!("by {grouping}: {got:?}, want {wanted:?}")]
 }
 
 pub fn named(label: &Label) -> String {

@@ -74,8 +74,37 @@ pub fn table(rows: &Rows) -> Answer {
     answer
 }
 
-/// What every service received, summed up from groups of another kind.
+/// Calls, errors, client errors and aborted ones of every node and edge, summed up from groups of another kind.
 pub fn grouped(rows: &Rows, grouping: &str) -> BTreeMap<String, [f64; 4]> {
+    let picture = picture_by(rows, grouping);
+    let label = |node: usize| label(&picture.nodes[node]);
+    let nodes = picture.node_cells.iter().map(|cell| (label(cell.node), &cell.measure));
+    let edges = picture
+        .edge_cells
+        .iter()
+        .map(|cell| (format!("{} -> {}", label(cell.source), label(cell.target)), &cell.measure));
+    let mut sums: BTreeMap<String, [f64; 4]> = BTreeMap::new();
+    for (label, measure) in nodes.chain(edges) {
+        let figures = [measure.requests, measure.errors, measure.client_errors, measure.aborted];
+        sums.entry(label).or_default().iter_mut().zip(figures).for_each(|(sum, figure)| *sum += figure);
+    }
+    sums
+}
+
+/// What every service received by version or by instance.
+pub fn parts(rows: &Rows, grouping: &str) -> BTreeMap<(String, String), f64> {
+    let picture = picture_by(rows, grouping);
+    let mut parts = BTreeMap::new();
+    for cell in &picture.node_cells {
+        let node = &picture.nodes[cell.node];
+        let part = if grouping == "version" { &node.version } else { &cell.detail };
+        let key = (label(node), part.clone().unwrap_or_default());
+        *parts.entry(key).or_default() += cell.measure.requests;
+    }
+    parts
+}
+
+fn picture_by(rows: &Rows, grouping: &str) -> Picture {
     let (by, grain) = match grouping {
         "operation" => (By::Service, Grain::Operation),
         "instance" => (By::Service, Grain::Instance),
@@ -83,16 +112,7 @@ pub fn grouped(rows: &Rows, grouping: &str) -> BTreeMap<String, [f64; 4]> {
         "workload" => (By::Workload, Grain::Node),
         _ => (By::Service, Grain::Node),
     };
-    let picture = picture(rows, by, grain);
-    let mut sums: BTreeMap<String, [f64; 4]> = BTreeMap::new();
-    for cell in &picture.node_cells {
-        let node = &picture.nodes[cell.node];
-        let measure = &cell.measure;
-        let sum = sums.entry(label_of_service(node)).or_default();
-        let figures = [measure.requests, measure.errors, measure.client_errors, measure.aborted];
-        sum.iter_mut().zip(figures).for_each(|(sum, figure)| *sum += figure);
-    }
-    sums
+    picture(rows, by, grain)
 }
 
 fn picture(rows: &Rows, by: By, grain: Grain) -> Picture {
@@ -115,18 +135,15 @@ fn told(figures: &Figures, retries: f64, refused: f64) -> Told {
     }
 }
 
-/// `kind namespace/name`, and for what only one service knows under its name, whose it is.
+/// `kind namespace/name`, the same for all versions of a service, and for what only one service knows under
+/// its name, whose it is. In a story a workload is called like its service.
 fn label(node: &NodeIdentity) -> String {
     let owned = node.kind == NodeKind::Client || node.id.contains('@');
+    let whole = node.version.as_ref().and_then(|version| node.id.strip_suffix(&format!(":{version}")));
     let name = match (&node.namespace, owned) {
-        (_, true) => node.id.clone(),
+        (_, true) => whole.unwrap_or(&node.id).to_owned(),
         (Some(namespace), _) => format!("{namespace}/{}", node.name),
         (None, _) => node.name.clone(),
     };
     format!("{} {name}", node.kind.name())
-}
-
-/// The same for all versions and workloads: in a story a workload is called like its service.
-fn label_of_service(node: &NodeIdentity) -> String {
-    label(&NodeIdentity { version: None, ..node.clone() })
 }

@@ -91,6 +91,9 @@ fn complaints(story: &Story, features: Features) -> Vec<String> {
             found.push(format!("by {grouping} the sums are {sums:?}, by service {by_service:?}"));
         }
     }
+    for grouping in ["version", "instance"] {
+        found.extend(compare::parts_differ(&truth, grouping, &harness::parts(&cut, grouping)));
+    }
     found
 }
 

@@ -62,6 +62,10 @@ pub struct Service {
     pub sidecar: Sidecar,
     pub identity: Identity,
     pub is_gateway: bool,
+    /// It speaks TCP of its own; no SDK knows.
+    pub is_tcp: bool,
+    /// It has no proxy beside it: its node's tunnels what leaves, and a waypoint stands before it.
+    pub is_ambient: bool,
     pub instances: Vec<Instance>,
 }
 
@@ -73,14 +77,31 @@ impl Service {
         }
     }
 
-    /// Whether it reports by itself that it was called.
+    /// Whether anything beside its callers tells that it was called.
     pub fn reports(&self) -> bool {
-        self.sdk != Sdk::Silent || self.sidecar.rows || self.sidecar.spans
+        self.logs_received() || self.spans_received()
     }
 
-    /// Whether spans tell of it.
-    pub fn has_spans(&self) -> bool {
+    /// Whether spans tell of calls that it received.
+    pub fn spans_received(&self) -> bool {
         self.sdk != Sdk::Silent || self.sidecar.spans
+    }
+
+    /// Whether spans tell of calls that it made: a waypoint sees only what comes.
+    pub fn spans_made(&self) -> bool {
+        self.sdk != Sdk::Silent || self.proxy_makes_spans()
+    }
+
+    pub fn proxy_makes_spans(&self) -> bool {
+        self.sidecar.spans && !self.is_ambient
+    }
+
+    pub fn logs_received(&self) -> bool {
+        self.sidecar.rows
+    }
+
+    pub fn logs_made(&self) -> bool {
+        self.sidecar.rows && !self.is_ambient
     }
 }
 
@@ -137,6 +158,14 @@ impl Mesh {
         if features.has(Feature::Silent) {
             mesh.services.push(silent(mesh.services.len()));
         }
+        if features.has(Feature::Connections) {
+            mesh.services.push(mail(mesh.services.len(), features, random));
+        }
+        if features.has(Feature::Waypoints) {
+            for name in ["maps", "rates", "tiles"] {
+                mesh.services.push(ambient(mesh.services.len(), name, features, random));
+            }
+        }
         if features.has(Feature::Stores) {
             mesh.stores = stores();
         }
@@ -159,11 +188,20 @@ impl Mesh {
     /// so that an SDK behind it would see a call from nowhere.
     pub fn may_call(&self, caller: usize, callee: usize) -> bool {
         let (from, to) = (&self.services[caller], &self.services[callee]);
-        let silent = !to.reports();
-        match (from.sidecar.rows, from.has_spans()) {
-            (true, true) => silent || to.sidecar.rows || to.has_spans(),
-            (true, false) => silent || (to.sidecar.rows && !to.has_spans()),
-            (false, true) => silent || !to.sidecar.rows,
+        let (logs, spans) = (from.logs_made(), from.spans_made());
+        if !to.reports() {
+            return logs || spans;
+        }
+        if to.is_tcp {
+            return logs;
+        }
+        if to.is_ambient {
+            return from.is_ambient && (spans || !to.spans_received());
+        }
+        match (logs, spans) {
+            (true, true) => true,
+            (true, false) => to.logs_received() && !to.spans_received(),
+            (false, true) => !to.logs_received(),
             (false, false) => false,
         }
     }
@@ -198,6 +236,8 @@ fn service(number: usize, name: &str, features: Features, random: &mut Random) -
         sidecar,
         identity,
         is_gateway: false,
+        is_tcp: false,
+        is_ambient: false,
         instances: instances(number, name, features, random),
     }
 }
@@ -225,6 +265,8 @@ fn gateway(number: usize, features: Features, random: &mut Random) -> Service {
         sidecar: Sidecar { rows, spans: true },
         identity: Identity::Metadata,
         is_gateway: true,
+        is_tcp: false,
+        is_ambient: false,
         instances: instances(number, "ingress", features, random),
     }
 }
@@ -245,7 +287,42 @@ fn silent(number: usize) -> Service {
         sidecar: Sidecar::default(),
         identity: Identity::Address,
         is_gateway: false,
+        is_tcp: false,
+        is_ambient: false,
         instances: vec![instance],
+    }
+}
+
+/// A service that only connections go to.
+fn mail(number: usize, features: Features, random: &mut Random) -> Service {
+    let identity = if features.has(Feature::Plaintext) { Identity::Address } else { Identity::Metadata };
+    Service {
+        sdk: Sdk::Silent,
+        sidecar: Sidecar { rows: true, spans: false },
+        namespace: Some("shop".to_owned()),
+        host: "smtp".to_owned(),
+        account: "smtp".to_owned(),
+        identity,
+        is_tcp: true,
+        ..service(number, "smtp", Features::NONE, random)
+    }
+}
+
+/// A service without a sidecar: the waypoint before it knows who calls, for the tunnel says so.
+fn ambient(number: usize, name: &str, features: Features, random: &mut Random) -> Service {
+    let sidecar = random.pick(&[
+        Sidecar { rows: true, spans: false },
+        Sidecar { rows: false, spans: true },
+        Sidecar { rows: true, spans: true },
+    ]);
+    Service {
+        sdk: random.pick(&[Sdk::Full, Sdk::Silent]),
+        sidecar,
+        namespace: Some("shop".to_owned()),
+        identity: Identity::Metadata,
+        is_ambient: true,
+        instances: instances(number, name, features, random),
+        ..service(number, name, Features::NONE, random)
     }
 }
 

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::mesh::{Mesh, Nanos, SECOND, Sdk, Service};
-use crate::story::{Call, Place, Story, Target, Trace, Tried, Try, Verdict};
+use crate::story::{Batch, Call, Place, Root, Story, Taken, Target, Trace, Tried, Try, Verdict};
 
 /// The range asked for: one window of ten minutes, the unit in which evidence is chosen.
 pub const FROM: Nanos = 1_700_000_400 * SECOND;
@@ -15,6 +15,9 @@ pub const TO: Nanos = FROM + 600 * SECOND;
 
 /// Where one looks for what a proxy adds to the time of a call.
 pub const PROXY_TIME: Nanos = 200_000;
+
+/// Stands for versions or instances that may be told apart or not.
+pub const ANY: &str = "*";
 
 /// Spans are taken where they exceed access logs by 5 % and at least this many.
 const EXCESS_MIN: i64 = 20;
@@ -49,6 +52,8 @@ pub struct Figures {
     refused_errors: i64,
     /// Durations with their weights.
     pub durations: Vec<(Nanos, i64)>,
+    /// Calls by version and instance of the receiver.
+    pub parts: BTreeMap<(String, String), i64>,
     /// Some durations are not known.
     pub is_untimed: bool,
 }
@@ -88,6 +93,9 @@ impl Figures {
         self.refused += other.refused;
         self.refused_errors += other.refused_errors;
         self.durations.extend(&other.durations);
+        for (part, requests) in &other.parts {
+            *self.parts.entry(part.clone()).or_default() += requests;
+        }
         self.is_untimed |= other.is_untimed;
     }
 
@@ -120,6 +128,9 @@ pub fn truth(story: &Story) -> Truth {
             if (FROM..TO).contains(&call.start) {
                 books.call(call, trace);
             }
+        }
+        if let Root::Batch(batch) = &trace.root {
+            books.batch(batch, story);
         }
     }
     books.chosen()
@@ -157,7 +168,7 @@ impl Books<'_> {
     /// A try that a proxy hid is no error of the edge: the last one decides.
     fn by_spans(&mut self, call: &Call, weight: i64) {
         let caller = call.caller.map(|place| self.service(place));
-        let made = caller.filter(|caller| caller.has_spans());
+        let made = caller.filter(|caller| caller.spans_made());
         let outcome = made_outcome(call.verdict);
         let Some(callee) = self.callee(call) else {
             if made.is_some() {
@@ -166,8 +177,8 @@ impl Books<'_> {
             }
             return;
         };
-        let seen = callee.has_spans();
-        if made.is_none() && !seen {
+        let seen = callee.spans_received();
+        if (made.is_none() && !seen) || callee.is_tcp {
             return;
         }
         let seen_as = Seen { by_application: callee.sdk == Sdk::Full, is_grpc: call.is_grpc };
@@ -213,24 +224,33 @@ impl Books<'_> {
             (Sdk::Internal | Sdk::Made, false) => (made_outcome(call.verdict), None),
             (Sdk::Silent, false) => return,
         };
-        let label = self.label(tried.at.service);
-        self.by_spans.nodes.entry(label).or_default().add(outcome, duration, weight);
+        let (version, instance) = part(service, tried.at);
+        // Which pod a proxy stands in is in the id of its node, which a reader may read or not.
+        let instance = if service.sdk == Sdk::Silent { ANY.to_owned() } else { instance };
+        // A waypoint's span knows the service behind it and no more.
+        let version = if service.sdk == Sdk::Silent && service.is_ambient { ANY.to_owned() } else { version };
+        let (label, part) = (self.label(tried.at.service), (version, instance));
+        let figures = self.by_spans.nodes.entry(label).or_default();
+        figures.add(outcome, duration, weight);
+        *figures.parts.entry(part).or_default() += weight;
     }
 
     fn by_rows(&mut self, call: &Call) {
         let caller = call.caller.map(|place| self.service(place));
-        let made = caller.filter(|caller| caller.sidecar.rows);
+        let made = caller.filter(|caller| caller.logs_made());
         let by_proxy = Seen { by_application: false, is_grpc: call.is_grpc };
-        let callee_writes = self.callee(call).is_some_and(|callee| callee.sidecar.rows);
+        let is_tcp = self.callee(call).is_some_and(|callee| callee.is_tcp);
+        let callee_writes = self.callee(call).is_some_and(|callee| callee.logs_received());
         if made.is_some() {
             let target = match call.tries.last() {
                 Some(last) => self.label(last.at.service),
                 None => far_end(self.mesh, call.target),
             };
             let edge = (self.source(call), target);
-            let duration = proxied(call, caller);
+            // How long a connection lives is no latency.
+            let duration = (!is_tcp).then(|| proxied(call, caller));
             let figures = self.by_rows.edges.entry(edge).or_default();
-            figures.add(made_outcome(call.verdict), Some(duration), 1);
+            figures.add(made_outcome(call.verdict), duration, 1);
             figures.retries += (call.tries.len() as i64 - 1).max(0);
             if call.refusal.is_some() {
                 figures.refused += 1;
@@ -245,16 +265,18 @@ impl Books<'_> {
             for tried in &call.tries {
                 let label = self.label(tried.at.service);
                 let outcome = received_outcome(tried.verdict, by_proxy);
-                let duration = Some(tried.duration + PROXY_TIME);
-                self.by_rows.nodes.entry(label).or_default().add(outcome, duration, 1);
+                let duration = (!is_tcp).then_some(tried.duration + PROXY_TIME);
+                let part = part(self.service(tried.at), tried.at);
+                let figures = self.by_rows.nodes.entry(label).or_default();
+                figures.add(outcome, duration, 1);
+                *figures.parts.entry(part).or_default() += 1;
             }
         }
     }
 
     /// With a queue's name, or a broker's, the queue is between the two; with neither the two are direct.
     fn message(&mut self, call: &Call, queue: usize, weight: i64) {
-        let held = &self.mesh.queues[queue];
-        let has_node = held.name.is_some() || held.broker.is_some();
+        let has_node = !is_direct(self.mesh, queue);
         let (source, outcome) = (self.source(call), made_outcome(call.verdict));
         if has_node {
             let edge = (source.clone(), far_end(self.mesh, call.target));
@@ -273,6 +295,40 @@ impl Books<'_> {
             edge.add(outcome, Some(duration), weight);
             let messages = self.by_spans.messages.entry(label).or_default();
             messages.add(heard, Some(delivery.duration), weight);
+            let part = part(&self.mesh.services[delivery.at.service], delivery.at);
+            *messages.parts.entry(part).or_default() += weight;
+        }
+    }
+
+    /// With a queue's name, links add no edge: the queue delivered, once for each time it was processed.
+    /// Without one, each message is an edge from its producer, and the node counts deliveries.
+    fn batch(&mut self, batch: &Batch, story: &Story) {
+        let target = Target::Queue(batch.queue);
+        let queue = far_end(self.mesh, target);
+        let sent: Vec<&Call> = batch.messages.iter().map(|number| story.sent(*number)).collect();
+        let seen_as = Seen { by_application: true, is_grpc: false };
+        for (at, delivery) in batch.tries.iter().enumerate() {
+            let label = self.label(delivery.at.service);
+            let heard = received_outcome(delivery.verdict, seen_as);
+            let messages = match batch.taken {
+                Taken::Together => &sent[..],
+                Taken::OneByOne { .. } => &sent[at..=at],
+            };
+            if !is_direct(self.mesh, batch.queue) {
+                let edge = (queue.clone(), label.clone());
+                let figures = self.by_spans.edges.entry(edge).or_default();
+                figures.add(heard, Some(delivery.duration), 1);
+            } else {
+                for call in messages {
+                    let edge = (self.source(call), label.clone());
+                    let outcome = either(made_outcome(call.verdict), heard);
+                    self.by_spans.edges.entry(edge).or_default().add(outcome, Some(call.duration), 1);
+                }
+            }
+            let figures = self.by_spans.messages.entry(label).or_default();
+            figures.add(heard, Some(delivery.duration), 1);
+            let part = part(&self.mesh.services[delivery.at.service], delivery.at);
+            *figures.parts.entry(part).or_default() += 1;
         }
     }
 
@@ -340,6 +396,16 @@ impl Books<'_> {
             }
         }
     }
+}
+
+fn part(service: &Service, at: Place) -> (String, String) {
+    let instance = &service.instances[at.instance];
+    (instance.version.clone(), instance.name.clone())
+}
+
+/// Whether nothing is known of a queue, so that its messages go from producer to consumer.
+pub fn is_direct(mesh: &Mesh, queue: usize) -> bool {
+    mesh.queues[queue].name.is_none() && mesh.queues[queue].broker.is_none()
 }
 
 /// Access logs where there are any, unless spans tell of far more.

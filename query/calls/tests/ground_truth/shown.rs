@@ -32,6 +32,11 @@ pub fn told(story: &Story) -> String {
                 text += &format!("  {} by itself\n", place(*at, &story.mesh));
                 calls.iter().for_each(|called| call(called, &story.mesh, 2, &mut text));
             }
+            Root::Batch(batch) => {
+                let queue = &story.mesh.queues[batch.queue];
+                text += &format!("  messages {:?} of {queue:?} {:?}\n", batch.messages, batch.taken);
+                batch.tries.iter().for_each(|it| reception(it, "taken", &story.mesh, 2, &mut text));
+            }
         }
     }
     text

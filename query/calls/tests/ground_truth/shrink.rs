@@ -1,18 +1,37 @@
 //! Makes a story that fails smaller, as long as it still fails: a failure of three rows explains itself.
 
-use crate::story::{Call, Made, Received, Root, Story, Target, Trace, Tried, Try, Verdict};
+use crate::story::{Batch, Call, Made, Received, Root, Story, Taken, Target, Trace, Tried, Try, Verdict};
 use crate::telemetry::spans::GAP;
 
 /// The smallest story found for which `fails` holds; `story` is one.
 pub fn shrunk(story: &Story, fails: impl Fn(&Story) -> bool) -> Story {
     let mut smallest = story.clone();
     loop {
-        let smaller = candidates(&smallest).into_iter().find(|candidate| fails(candidate));
+        let candidates = candidates(&smallest).into_iter().map(whole);
+        let smaller = candidates.into_iter().find(|candidate| fails(candidate));
         match smaller {
             Some(smaller) => smallest = smaller,
             None => return smallest,
         }
     }
+}
+
+/// Takes from batches the messages that were left out.
+fn whole(mut story: Story) -> Story {
+    let sent: Vec<u64> = story.traces.iter().flat_map(Trace::calls).map(|call| call.number).collect();
+    for trace in &mut story.traces {
+        let Root::Batch(batch) = &mut trace.root else { continue };
+        for at in (0..batch.messages.len()).rev() {
+            if !sent.contains(&batch.messages[at]) {
+                batch.messages.remove(at);
+                if batch.taken != Taken::Together {
+                    batch.tries.remove(at);
+                }
+            }
+        }
+    }
+    story.traces.retain(|trace| !matches!(&trace.root, Root::Batch(batch) if batch.messages.is_empty()));
+    story
 }
 
 /// Stories that lack a little of `story`, the boldest first.
@@ -49,6 +68,9 @@ fn smaller_traces(trace: &Trace) -> Vec<Trace> {
             .into_iter()
             .map(|calls| with_root(Root::Job { at: *at, start: *start, duration: *duration, calls }))
             .collect(),
+        Root::Batch(batch) => {
+            smaller_batches(batch).into_iter().map(|batch| with_root(Root::Batch(batch))).collect()
+        }
     };
     // What a service did while it served, it may as well have done by itself.
     let receptions = trace.calls().into_iter().flat_map(Call::receptions);
@@ -59,6 +81,26 @@ fn smaller_traces(trace: &Trace) -> Vec<Trace> {
     }));
     if trace.weight != 1 {
         smaller.push(Trace { weight: 1, ..trace.clone() });
+    }
+    smaller
+}
+
+fn smaller_batches(batch: &Batch) -> Vec<Batch> {
+    let mut smaller = Vec::new();
+    for at in 0..batch.messages.len() {
+        let mut without = batch.clone();
+        without.messages.remove(at);
+        if batch.taken != Taken::Together {
+            without.tries.remove(at);
+        }
+        smaller.push(without);
+    }
+    for at in 0..batch.tries.len() {
+        for tried in smaller_tries(&batch.tries[at]) {
+            let mut changed = batch.clone();
+            changed.tries[at] = tried;
+            smaller.push(changed);
+        }
     }
     smaller
 }

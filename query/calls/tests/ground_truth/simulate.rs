@@ -4,7 +4,9 @@ use crate::features::{Feature, Features};
 use crate::mesh::{MILLI, Mesh, Nanos, SECOND, Sdk};
 use crate::oracle::{FROM, TO};
 use crate::random::Random;
-use crate::story::{Call, Made, Place, Received, Refusal, Root, Story, Target, Trace, Tried, Try, Verdict};
+use crate::story::{
+    Batch, Call, Made, Place, Received, Refusal, Root, Story, Taken, Target, Trace, Tried, Try, Verdict,
+};
 use crate::telemetry::spans::GAP;
 
 /// Calls inside calls inside calls.
@@ -19,7 +21,8 @@ pub fn story(seed: u64, allowed: Features) -> (Story, Features) {
     let mesh = Mesh::drawn(features, &mut random);
     let mut drawer = Drawer { mesh: &mesh, features, random, number: 0 };
     let traces = (0..2 + drawer.random.below(TRACES_MAX)).filter_map(|number| drawer.trace(number as u64));
-    let traces = traces.collect();
+    let mut traces: Vec<Trace> = traces.collect();
+    drawer.batches(&mut traces);
     (Story { seed, mesh, traces }, features)
 }
 
@@ -50,6 +53,52 @@ impl Drawer<'_> {
         Some(Trace { number, weight: weight as u32, is_kept, root })
     }
 
+    /// Consumers that take what traces so far have sent, each message once. Traces that stand for several
+    /// would have to be kept together for a count to be known, so that these features exclude one another.
+    fn batches(&mut self, traces: &mut Vec<Trace>) {
+        if !self.has(Feature::Batches) || self.has(Feature::Sampling) {
+            return;
+        }
+        for queue in 0..self.mesh.queues.len() {
+            let sent = traces.iter().flat_map(Trace::calls);
+            let sent =
+                sent.filter(|call| call.target == Target::Queue(queue) && (FROM..TO).contains(&call.start));
+            let messages: Vec<u64> = sent.map(|call| call.number).collect();
+            let consumers: Vec<usize> =
+                (0..self.mesh.services.len()).filter(|at| self.mesh.services[*at].sdk == Sdk::Full).collect();
+            if messages.is_empty() || consumers.is_empty() {
+                continue;
+            }
+            let place = {
+                let to = self.random.pick(&consumers);
+                self.place(to)
+            };
+            let taken = match self.random.below(3) {
+                0 => Taken::OneByOne { by_client: true },
+                1 => Taken::OneByOne { by_client: false },
+                _ => Taken::Together,
+            };
+            let count = if taken == Taken::Together { 1 } else { messages.len() };
+            let start = TO - 30 * SECOND;
+            let tries = (0..count as i64).map(|at| self.taken(place, start + at * SECOND)).collect();
+            let root = Root::Batch(Batch { queue, messages, taken, tries });
+            traces.push(Trace { number: 1_000 + queue as u64, weight: 1, is_kept: true, root });
+        }
+    }
+
+    fn taken(&mut self, at: Place, start: Nanos) -> Try {
+        let duration = self.random.between(60, 900) * MILLI;
+        Try {
+            number: self.number(),
+            at,
+            start,
+            duration,
+            verdict: self.verdict(&[Verdict::Failed]),
+            received: Received::default(),
+            calls: self.calls(at, start, duration, DEPTH_MAX - 1, 0),
+        }
+    }
+
     /// A moment inside the range, or well outside: farther from its ends than clocks differ.
     fn start(&mut self) -> Nanos {
         let fraction = self.random.between(0, 999_999_999);
@@ -78,7 +127,7 @@ impl Drawer<'_> {
     fn entry(&mut self, start: Nanos, duration: Nanos) -> Option<Root> {
         let can_tell = |at: &usize| {
             let service = &self.mesh.services[*at];
-            service.sdk == Sdk::Full || service.sidecar.rows || service.sidecar.spans
+            !service.is_tcp && (service.sdk == Sdk::Full || service.sidecar.rows || service.sidecar.spans)
         };
         let candidates: Vec<usize> = (0..self.mesh.services.len()).filter(can_tell).collect();
         let service = (!candidates.is_empty()).then(|| self.random.pick(&candidates))?;
@@ -174,9 +223,12 @@ impl Drawer<'_> {
         depth: usize,
     ) -> Option<Call> {
         let callee = &self.mesh.services[service];
+        if callee.is_tcp {
+            return self.connection(caller?, service, start, duration);
+        }
         let is_grpc = self.has(Feature::Grpc) && self.random.percent(40);
         let from = caller.map(|place| &self.mesh.services[place.service]);
-        let has_rows = callee.sidecar.rows || from.is_some_and(|from| from.sidecar.rows);
+        let has_rows = callee.logs_received() || from.is_some_and(|from| from.logs_made());
         let mut verdicts = vec![Verdict::Failed, Verdict::NotFound];
         if is_grpc {
             verdicts.extend([Verdict::GrpcUnavailable, Verdict::GrpcExhausted]);
@@ -228,11 +280,27 @@ impl Drawer<'_> {
         Some(call)
     }
 
+    fn connection(&mut self, caller: Place, service: usize, start: Nanos, duration: Nanos) -> Option<Call> {
+        let at = self.place(service);
+        let mut call = self.plain(caller, Target::Service(service), start, duration);
+        call.verdict = Verdict::Ok;
+        call.tries.push(Try {
+            number: self.number(),
+            at,
+            start: start + GAP,
+            duration: duration - 2 * GAP,
+            verdict: Verdict::Ok,
+            received: Received::default(),
+            calls: Vec::new(),
+        });
+        Some(call)
+    }
+
     fn is_refused(&mut self, call: &Call) -> bool {
         let Some(caller) = call.caller.map(|place| &self.mesh.services[place.service]) else { return false };
         let Target::Service(callee) = call.target else { return false };
         let callee = &self.mesh.services[callee];
-        let can_be = caller.sidecar.rows && !caller.is_gateway && callee.host == callee.name;
+        let can_be = caller.logs_made() && !caller.is_gateway && callee.host == callee.name;
         can_be && self.has(Feature::Refusals) && self.random.percent(15)
     }
 
@@ -240,12 +308,11 @@ impl Drawer<'_> {
     fn tries(&mut self, caller: Place, service: usize, has_rows: bool) -> (usize, Tried) {
         let is_full = self.mesh.services[caller.service].sdk == Sdk::Full;
         let count = 2 + self.random.below(2);
-        let callee_has_spans = self.mesh.services[service].has_spans();
+        let callee = &self.mesh.services[service];
         if self.has(Feature::Resends) && is_full && !has_rows && self.random.percent(25) {
             return (count, self.random.pick(&[Tried::UnderOperation, Tried::Resent]));
         }
-        let can_hide = !self.mesh.services[caller.service].is_gateway
-            && (callee_has_spans || self.mesh.services[service].sidecar.rows);
+        let can_hide = !self.mesh.services[caller.service].is_gateway && !callee.is_ambient;
         if self.has(Feature::HiddenRetries) && can_hide && self.random.percent(25) {
             return (count, Tried::Hidden);
         }
@@ -281,7 +348,7 @@ impl Drawer<'_> {
             };
             if is_passed_on {
                 self.pass_on(&mut tried, depth);
-            } else if callee.sdk != Sdk::Silent || callee.sidecar.spans || callee.sidecar.rows {
+            } else if callee.reports() {
                 let least = usize::from(callee.sdk == Sdk::Made);
                 tried.calls = self.calls(place, start, duration.min(slice - 3 * GAP), depth, least);
             }
@@ -394,7 +461,8 @@ impl Drawer<'_> {
             .collect();
         let held = &self.mesh.queues[queue];
         let is_direct = held.name.is_none() && held.broker.is_none();
-        let least = usize::from(is_direct);
+        // A message through no queue that nobody takes goes nowhere; where there are batches, one will.
+        let least = usize::from(is_direct && (!self.has(Feature::Batches) || self.has(Feature::Sampling)));
         let count = if consumers.is_empty() { 0 } else { least + self.random.below(3) };
         if count < least {
             return None;

@@ -28,6 +28,28 @@ pub enum Root {
     Entry(Call),
     /// A service does something by itself.
     Job { at: Place, start: Nanos, duration: Nanos, calls: Vec<Call> },
+    /// A service takes messages that other traces have sent.
+    Batch(Batch),
+}
+
+#[derive(Debug, Clone)]
+pub struct Batch {
+    pub queue: usize,
+    /// The numbers of the calls that sent them.
+    pub messages: Vec<u64>,
+    pub taken: Taken,
+    /// What the consumer did: one try for all, or one for each message.
+    pub tries: Vec<Try>,
+}
+
+/// How a consumer's SDK records a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// One process span with a link to each message.
+    Together,
+    /// One process span for each, inside a CONSUMER receive span, or a CLIENT one as the conventions have it
+    /// since 1.24.
+    OneByOne { by_client: bool },
 }
 
 /// An instance of a service.
@@ -138,12 +160,27 @@ pub struct Received {
     pub pushed: bool,
 }
 
+impl Story {
+    /// The call that sent a message.
+    pub fn sent(&self, number: u64) -> &Call {
+        let mut calls = self.traces.iter().flat_map(Trace::calls);
+        calls.find(|call| call.number == number).expect("what was taken was sent")
+    }
+
+    /// The trace in which a call was made.
+    pub fn trace_of(&self, number: u64) -> &Trace {
+        let has_it = |trace: &&Trace| trace.calls().iter().any(|call| call.number == number);
+        self.traces.iter().find(has_it).expect("what was taken was sent")
+    }
+}
+
 impl Trace {
     /// Every call of the trace, callers before what they set off.
     pub fn calls(&self) -> Vec<&Call> {
         let mut pending: Vec<&Call> = match &self.root {
             Root::Entry(call) => vec![call],
             Root::Job { calls, .. } => calls.iter().rev().collect(),
+            Root::Batch(batch) => batch.tries.iter().flat_map(|tried| &tried.calls).rev().collect(),
         };
         let mut calls = Vec::new();
         while let Some(call) = pending.pop() {

@@ -20,6 +20,10 @@ pub fn requests(story: &Story, shares_request_ids: bool) -> Vec<Row> {
         match &trace.root {
             Root::Entry(call) => logger.call(call, None),
             Root::Job { calls, .. } => calls.iter().for_each(|call| logger.call(call, None)),
+            Root::Batch(batch) => {
+                let calls = batch.tries.iter().flat_map(|tried| &tried.calls);
+                calls.for_each(|call| logger.call(call, None));
+            }
         }
         rows.extend(logger.rows);
     }
@@ -45,13 +49,16 @@ impl<'a> Logger<'a> {
         if let Some(caller) = call.caller {
             let service = self.service(caller);
             let is_proxied = matches!(call.target, Target::Service(_) | Target::Host(_));
-            if service.sidecar.rows && is_proxied {
+            if service.logs_made() && is_proxied {
                 self.made(call, caller, passing);
+            }
+            if service.is_ambient && matches!(call.target, Target::Service(_)) {
+                self.tunnelled(call, caller);
             }
         }
         for (at, tried) in call.tries.iter().enumerate() {
             let service = self.service(tried.at);
-            if !service.sidecar.rows || matches!(call.target, Target::Queue(_)) {
+            if !service.logs_received() || matches!(call.target, Target::Queue(_)) {
                 tried.calls.iter().for_each(|inner| self.call(inner, None));
             } else if service.is_gateway {
                 let passing = Passing { call, tried };
@@ -91,7 +98,7 @@ impl<'a> Logger<'a> {
         row.int("attempts", if call.refusal.is_some() { 0 } else { call.tries.len().max(1) as i64 });
         own(&mut row, "source", service, instance);
         self.called(&mut row, call);
-        let (first, last) = (connection(call, 0), connection(call, call.tries.len().saturating_sub(1)));
+        let (first, last) = (self.port(call, 0), self.port(call, call.tries.len().saturating_sub(1)));
         if call.refusal.is_none() {
             row.text("upstream_local_address", format!("{}:{last}", instance.address));
         }
@@ -104,6 +111,9 @@ impl<'a> Logger<'a> {
             None => row.text("downstream_remote_address", format!("127.0.0.1:{first}")),
         }
         row.text("proxy_id", instance.name.clone());
+        if self.is_tcp(call) {
+            connection_only(&mut row);
+        }
         self.rows.push(row);
     }
 
@@ -123,7 +133,7 @@ impl<'a> Logger<'a> {
                 let instance = &callee.instances[last.at.instance];
                 row.text("destination_address", instance.address.clone());
                 row.text("upstream_host", format!("{}:80", instance.address));
-                if callee.identity == Identity::Metadata && callee.sidecar.rows {
+                if callee.identity == Identity::Metadata && callee.logs_received() {
                     row.text("destination_workload", callee.name.clone());
                     row.text("destination_version", instance.version.clone());
                     row.text("destination_instance", instance.name.clone());
@@ -152,12 +162,13 @@ impl<'a> Logger<'a> {
         row.int("attempts", 1);
         own(&mut row, "destination", service, instance);
         row.text("authority", service.host.clone());
-        row.text("upstream_cluster", "inbound|80||");
+        let at_waypoint = format!("inbound-vip|80|http|{}", service.full_host());
+        row.text("upstream_cluster", if service.is_ambient { &*at_waypoint } else { "inbound|80||" });
         row.text("upstream_host", format!("{}:80", instance.address));
         row.text("downstream_local_address", format!("{}:80", instance.address));
         let remote = match call.caller {
-            Some(place) => format!("{}:{}", self.instance(place).address, connection(call, at)),
-            None => format!("192.0.2.9:{}", connection(call, at)),
+            Some(place) => format!("{}:{}", self.instance(place).address, self.port(call, at)),
+            None => format!("192.0.2.9:{}", self.port(call, at)),
         };
         row.text("downstream_remote_address", remote.clone());
         row.text("downstream_direct_remote_address", remote.clone());
@@ -168,14 +179,37 @@ impl<'a> Logger<'a> {
         if let Some(place) = call.caller {
             self.caller(&mut row, place, service.identity);
         }
-        row.text("proxy_id", instance.name.clone());
+        row.text("proxy_id", if service.is_ambient { "waypoint-1" } else { &*instance.name });
+        if service.is_tcp {
+            connection_only(&mut row);
+        }
+        self.rows.push(row);
+    }
+
+    /// The connection under a request through a waypoint: it is there for bytes, and no further call.
+    fn tunnelled(&mut self, call: &Call, caller: Place) {
+        let Target::Service(callee) = call.target else { return };
+        if !self.story.mesh.services[callee].logs_received() {
+            return;
+        }
+        let (service, instance) = (self.service(caller), self.instance(caller));
+        let mut row = Row::at(Table::Requests, call.start - GAP, call.duration + 2 * GAP, instance);
+        row.text("observer", "client");
+        self.ids(&mut row, call, None);
+        row.text("outcome", "ok");
+        row.int("attempts", 1);
+        own(&mut row, "source", service, instance);
+        self.called(&mut row, call);
+        row.text("upstream_local_address", format!("{}:{}", instance.address, self.port(call, 7)));
+        connection_only(&mut row);
+        row.text("proxy_id", "ztunnel");
         self.rows.push(row);
     }
 
     /// Who called, as far as the callee's proxy knows.
     fn caller(&self, row: &mut Row, place: Place, identity: Identity) {
         let caller = self.service(place);
-        if !caller.sidecar.rows || identity == Identity::Address {
+        if !(caller.logs_made() || caller.is_ambient) || identity == Identity::Address {
             return;
         }
         let namespace = caller.namespace.clone().unwrap_or_default();
@@ -226,9 +260,21 @@ impl<'a> Logger<'a> {
     fn caller_address(&self, call: &Call, tried: &Try) -> String {
         let at = call.tries.iter().position(|other| other.number == tried.number).unwrap_or(0);
         match call.caller {
-            Some(place) => format!("{}:{}", self.instance(place).address, connection(call, at)),
-            None => format!("192.0.2.9:{}", connection(call, at)),
+            Some(place) => format!("{}:{}", self.instance(place).address, self.port(call, at)),
+            None => format!("192.0.2.9:{}", self.port(call, at)),
         }
+    }
+
+    /// The port that a try came from; each try has a connection of its own. There are few ports for plain
+    /// connections, so that several hosts have the same one at the same time.
+    fn port(&self, call: &Call, at: usize) -> u64 {
+        let port =
+            if self.is_tcp(call) { call.number % 3 } else { 10 + (call.number * 8 + at as u64) % 50_000 };
+        10_000 + port
+    }
+
+    fn is_tcp(&self, call: &Call) -> bool {
+        matches!(call.target, Target::Service(callee) if self.story.mesh.services[callee].is_tcp)
     }
 
     fn service(&self, place: Place) -> &'a Service {
@@ -241,9 +287,14 @@ impl<'a> Logger<'a> {
     }
 }
 
-/// The port that a try came from; each try has a connection of its own.
-fn connection(call: &Call, at: usize) -> u64 {
-    10_000 + (call.number * 8 + at as u64) % 50_000
+/// Leaves of a row what is known of a connection.
+fn connection_only(row: &mut Row) {
+    for column in ["method", "path", "authority", "request_id", "response_code", "trace_id"] {
+        row.values.remove(column);
+    }
+    row.text("layer", "l4");
+    row.text("protocol", "TCP");
+    row.text("source_format", "envoy_als_tcp");
 }
 
 fn own(row: &mut Row, end: &'static str, service: &Service, instance: &Instance) {

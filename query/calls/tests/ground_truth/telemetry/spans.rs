@@ -10,7 +10,7 @@ use super::{Row, Value};
 use crate::mesh::{MILLI, Mesh, Nanos, Sdk, Service};
 use crate::oracle::{PROXY_TIME, Seen, made_outcome, received_outcome};
 use crate::random::mixed;
-use crate::story::{Call, Place, Root, Story, Target, Trace, Tried, Try, Verdict};
+use crate::story::{Batch, Call, Place, Root, Story, Taken, Target, Trace, Tried, Try, Verdict};
 
 /// Between a made span's start and the received one's, and between their ends.
 pub const GAP: Nanos = MILLI;
@@ -78,6 +78,7 @@ impl Said {
 }
 
 struct Teller<'a> {
+    story: &'a Story,
     mesh: &'a Mesh,
     trace: &'a Trace,
     trace_id: u128,
@@ -86,7 +87,7 @@ struct Teller<'a> {
 
 impl<'a> Teller<'a> {
     fn new(story: &'a Story, trace: &'a Trace) -> Self {
-        Teller { mesh: &story.mesh, trace, trace_id: trace_id(story, trace), rows: Vec::new() }
+        Teller { story, mesh: &story.mesh, trace, trace_id: trace_id(story, trace), rows: Vec::new() }
     }
 
     fn told(mut self, root: &Root) -> Vec<Row> {
@@ -97,8 +98,44 @@ impl<'a> Teller<'a> {
                 let id = self.application(*at, self.trace.number, Part::Root, 0, said);
                 calls.iter().for_each(|call| self.call(call, id));
             }
+            Root::Batch(batch) => self.batch(batch),
         }
         self.rows
+    }
+
+    fn batch(&mut self, batch: &Batch) {
+        let sent = batch.messages.iter().map(|number| {
+            let trace = self.story.trace_of(*number);
+            (trace_id(self.story, trace), span_id(*number, Part::Request(0)))
+        });
+        let sent: Vec<(u128, u64)> = sent.collect();
+        let parent = match (batch.taken, batch.tries.first()) {
+            (Taken::OneByOne { by_client }, Some(first)) => {
+                let kind = if by_client { CLIENT } else { CONSUMER };
+                let whole = batch.tries.iter().map(|tried| tried.duration).sum();
+                let mut said = Said::new(kind, "receive", first.start - GAP, whole);
+                said.tags = message_tags(self.mesh, batch.queue, "receive");
+                self.application(first.at, first.number, Part::Receive, 0, said)
+            }
+            _ => 0,
+        };
+        for (at, tried) in batch.tries.iter().enumerate() {
+            let links = match batch.taken {
+                Taken::Together => &sent[..],
+                Taken::OneByOne { .. } => &sent[at..=at],
+            };
+            let seen = Seen { by_application: true, is_grpc: false };
+            let said = Said {
+                outcome: received_outcome(tried.verdict, seen).name(),
+                tags: message_tags(self.mesh, batch.queue, "process"),
+                ..Said::new(CONSUMER, "process", tried.start, tried.duration)
+            };
+            let id = self.application(tried.at, tried.number, Part::Received(0), parent, said);
+            let links = links.to_vec();
+            let row = self.rows.last_mut().expect("the span was just told");
+            row.values.insert("links", Value::Links(links));
+            tried.calls.iter().for_each(|call| self.call(call, id));
+        }
     }
 
     fn call(&mut self, call: &Call, parent: u64) {
@@ -118,8 +155,11 @@ impl<'a> Teller<'a> {
     /// The spans of the caller's side. Returns what the receiver of each try has as its parent.
     fn made(&mut self, call: &Call, caller: Place, parent: u64) -> Vec<u64> {
         let service = &self.mesh.services[caller.service];
+        if matches!(call.target, Target::Service(callee) if self.mesh.services[callee].is_tcp) {
+            return Vec::new();
+        }
         if service.sdk == Sdk::Silent {
-            return match service.sidecar.spans {
+            return match service.proxy_makes_spans() {
                 true => vec![self.made_by_proxy(call, caller, parent, 0, (call.start, call.duration))],
                 false => vec![0],
             };
@@ -174,7 +214,7 @@ impl<'a> Teller<'a> {
                 self.application(caller, call.number, part, id, said);
             }
         }
-        if service.sidecar.spans && matches!(call.target, Target::Service(_) | Target::Host(_)) {
+        if service.proxy_makes_spans() && matches!(call.target, Target::Service(_) | Target::Host(_)) {
             let time = (start + PROXY_TIME / 2, duration - PROXY_TIME);
             return self.made_by_proxy(call, caller, id, at as u8, time);
         }
@@ -217,7 +257,10 @@ impl<'a> Teller<'a> {
                 tags: status_tags(call, tried.verdict, false, true),
                 ..Said::new(SERVER, "ingress", start, duration)
             };
-            if !service.is_gateway {
+            if service.is_ambient {
+                let host = service.full_host();
+                said.tags.push(("upstream_cluster", format!("inbound-vip|80|http|{host}")));
+            } else if !service.is_gateway {
                 said.tags.push(("upstream_cluster", "inbound|80||".to_owned()));
             }
             context = self.proxy(tried.at, tried.number, Part::ProxyReceived, context, said);
@@ -300,19 +343,18 @@ impl<'a> Teller<'a> {
         let service = &self.mesh.services[at.service];
         let instance = &service.instances[at.instance];
         let namespace = service.namespace.clone().unwrap_or_default();
-        let kind = if service.is_gateway { "router" } else { "sidecar" };
-        let Service { name, .. } = service;
+        // A waypoint says who it is itself; whom it stands before is in the name of the cluster.
+        let (kind, name, pod, version) = match (service.is_ambient, service.is_gateway) {
+            (true, _) => ("waypoint", "waypoint", "waypoint-1", ""),
+            (_, true) => ("router", &*service.name, &*instance.name, &*instance.version),
+            _ => ("sidecar", &*service.name, &*instance.name, &*instance.version),
+        };
+        let node = format!("{kind}~{}~{pod}.{namespace}~{namespace}.svc.cluster.local", instance.address);
         said.tags.extend([
             ("component", "proxy".to_owned()),
-            (
-                "node_id",
-                format!(
-                    "{kind}~{}~{}.{namespace}~{namespace}.svc.cluster.local",
-                    instance.address, instance.name
-                ),
-            ),
-            ("istio.canonical_service", name.clone()),
-            ("istio.canonical_revision", instance.version.clone()),
+            ("node_id", node),
+            ("istio.canonical_service", name.to_owned()),
+            ("istio.canonical_revision", version.to_owned()),
             ("istio.namespace", namespace.clone()),
         ]);
         let id = span_id(number, part);
@@ -361,7 +403,7 @@ impl<'a> Teller<'a> {
             Target::Queue(_) => return Vec::new(),
         };
         // A callee that answers by spans of its own need not be named at all.
-        let answers = call.tries.iter().any(|tried| self.mesh.services[tried.at.service].has_spans());
+        let answers = call.tries.iter().any(|tried| self.mesh.services[tried.at.service].sdk == Sdk::Full);
         let url = match port {
             80 | 443 => format!("{scheme}://{host}/path?x=1"),
             port => format!("{scheme}://{host}:{port}/path?x=1"),
@@ -424,11 +466,8 @@ pub fn name(call: &Call, mesh: &Mesh) -> String {
 fn message_tags(mesh: &Mesh, queue: usize, operation: &str) -> Vec<(&'static str, String)> {
     let queue = &mesh.queues[queue];
     let mut tags = vec![("messaging.operation.type", operation.to_owned())];
-    match (&queue.name, &queue.broker) {
-        // With neither, nothing says that it is a message but the kind of the span.
-        (None, None) => return Vec::new(),
-        (Some(name), _) => tags.push(("messaging.destination.name", name.clone())),
-        (None, Some(_)) => {}
+    if let Some(name) = &queue.name {
+        tags.push(("messaging.destination.name", name.clone()));
     }
     tags.push(("messaging.system", queue.system.to_owned()));
     if let Some(broker) = &queue.broker {
