@@ -25,6 +25,9 @@ struct Given {
 pub struct GoldenJson {
     from: String,
     to: String,
+    /// The part of the range that rates are over; see `meshlake_calls::range`.
+    observed_from: String,
+    observed_to: String,
     /// Seconds; null when the range is one bucket.
     step: Option<u64>,
     by: &'static str,
@@ -93,6 +96,8 @@ pub async fn answer(
     Ok(Json(GoldenJson {
         from: rfc3339(range.from()),
         to: rfc3339(range.to()),
+        observed_from: rfc3339(picture.range.observed_from()),
+        observed_to: rfc3339(picture.range.observed_to()),
         step: range.step().map(|step| step.as_secs()),
         by: by.name(),
         source: source_name(source),

@@ -31,6 +31,9 @@ struct Given {
 pub struct GraphJson {
     from: String,
     to: String,
+    /// The part of the range that rates are over; see `meshlake_calls::range`.
+    observed_from: String,
+    observed_to: String,
     by: &'static str,
     source: &'static str,
     nodes: Vec<NodeJson>,
@@ -93,6 +96,8 @@ pub async fn answer(
     Ok(Json(GraphJson {
         from: rfc3339(range.from()),
         to: rfc3339(range.to()),
+        observed_from: rfc3339(picture.range.observed_from()),
+        observed_to: rfc3339(picture.range.observed_to()),
         by: BY.iter().find(|(_, known)| *known == by).map_or("service", |(name, _)| name),
         source: source_name(source),
         nodes: graph.nodes.iter().map(node_json).collect(),

@@ -5,12 +5,11 @@
 
 use arrow::array::{Array, AsArray, RecordBatch, StructArray};
 use arrow::datatypes::{DataType, Float64Type, Int32Type, Int64Type};
+use meshlake_query::time_text::rfc3339;
 use meshlake_schema::UnixNanos;
 use meshlake_schema::attributes::map_to_json;
 use meshlake_schema::tables::{LEGACY_SPAN_KEYS, PROMOTED_SPAN_KEYS, PromotedType};
 use serde_json::{Map, Value, json};
-
-use super::super::rfc3339;
 
 const NANOS_PER_MILLI: f64 = 1_000_000.0;
 
