@@ -28,7 +28,7 @@ impl Clock for Now {
 fn api(snapshot: SnapshotBuilder) -> Router {
     let config = EngineConfig { parallelism: 1, ..EngineConfig::default() };
     let engine = Engine::new(snapshot.reader(), config, Arc::new(Now)).expect("no directory is named");
-    router(FaceState::new(engine, Arc::new(Vec::new)))
+    router(FaceState::new(engine))
 }
 
 async fn get(snapshot: SnapshotBuilder, path: &str, tenant: &str) -> (u16, HeaderMap, String) {
