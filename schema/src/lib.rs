@@ -16,6 +16,8 @@ pub mod outcome;
 pub mod response_flags;
 pub mod histogram;
 pub mod time;
+pub mod tenant;
+pub mod metrics;
 
 pub use batch::{BatchError, TableBatch};
 pub use histogram::LatencyHistogram;
