@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use meshlake_collector::{Collector, Listeners, NoRoom};
-use meshlake_query::api::{ApiState, InFlight};
-use meshlake_query::page::Endpoints;
+use meshlake_faces::{Endpoints, FaceState};
+use meshlake_query::ledger::InFlight;
 use meshlake_query::{Engine, EngineConfig};
 use meshlake_schema::{Clock, SystemClock};
 use meshlake_store::{Store, StoreConfig, StoreStatus, give_way_to_flushes};
@@ -223,12 +223,12 @@ impl Server {
         let in_flight = move || -> Vec<InFlight> { ledger.in_flight().iter().map(in_flight_row).collect() };
         let endpoints =
             Endpoints { otlp_grpc: addresses.otlp_grpc.clone(), otlp_http: addresses.otlp_http.clone() };
-        let state = ApiState { engine, in_flight: Arc::new(in_flight), endpoints };
+        let state = FaceState { engine, in_flight: Arc::new(in_flight), endpoints };
         let (query_stop, mut stopped) = watch::channel(false);
         let query = query.spawn(async move {
             let listener = tokio::net::TcpListener::from_std(sockets.query)?;
             let until = async move { stopped.wait_for(|stop| *stop).await.map(drop).unwrap_or_default() };
-            axum::serve(listener, meshlake_query::api::router(state)).with_graceful_shutdown(until).await
+            axum::serve(listener, meshlake_faces::router(state)).with_graceful_shutdown(until).await
         });
 
         let accepting = Arc::new(AtomicBool::new(true));

@@ -16,7 +16,7 @@ use meshlake_schema::time::WINDOW_MICROS;
 use meshlake_schema::{Table, UnixNanos};
 use meshlake_store::snapshot::Snapshot;
 
-use crate::engine::{Query, QueryError};
+use meshlake_engine::{Query, QueryError};
 
 /// Spans that one answer holds. A trace of more is an instrumentation loop; Tempo's default is about the same
 /// (5 MB a trace).
@@ -128,8 +128,8 @@ mod tests {
     use meshlake_schema::SystemClock;
 
     use super::*;
-    use crate::engine::{Engine, EngineConfig};
-    use crate::fixture::{Row, SnapshotBuilder, row};
+    use meshlake_engine::{Engine, EngineConfig};
+    use meshlake_fixture::{Row, SnapshotBuilder, row};
 
     const SECOND: i64 = 1_000_000_000;
     const DAY: i64 = 86_400 * SECOND;

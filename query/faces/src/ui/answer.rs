@@ -1,0 +1,109 @@
+//! `GET /`: the page for people, with its stylesheet and icon.
+//!
+//! The page never fails as a whole: what could not be answered is said on it, for a person with an error
+//! page in front of them has no way to find out more. Its status still tells machines.
+
+use std::time::Duration;
+
+use axum::extract::{Query as Parameters, State};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use meshlake_query::calls::{LoadError, load};
+use meshlake_query::graph::{Graph, graph};
+use meshlake_query::ledger::{Account, accounts};
+use meshlake_query::services::newest;
+use meshlake_query::time_text::rfc3339;
+use meshlake_query::{By, Fault, Grain, Question, Range, Source};
+use meshlake_schema::UnixNanos;
+use serde::Deserialize;
+
+use super::diagnosis::{Diagnosis, Heard};
+use super::{ICON, Page, REFRESH_SECONDS, STYLE, Window};
+use crate::FaceState;
+use crate::tenant::{NOT_A_TENANT, tenant_of};
+
+#[derive(Deserialize)]
+struct Given {
+    range: Option<String>,
+    refresh: Option<u64>,
+}
+
+/// Answers the page. Parameters that make no sense are those of the plain page.
+pub async fn answer(State(state): State<FaceState>, headers: HeaderMap, uri: Uri) -> Response {
+    let Some(tenant) = tenant_of(&headers) else {
+        return (StatusCode::BAD_REQUEST, format!("{NOT_A_TENANT}\n")).into_response();
+    };
+    let given = Parameters::<Given>::try_from_uri(&uri).ok().map(|Parameters(given)| given);
+    let window = given.as_ref().and_then(|given| given.range.as_deref());
+    let window = Window::ALL.into_iter().find(|known| Some(known.name()) == window).unwrap_or_default();
+    let refresh = given.and_then(|given| given.refresh).filter(|seconds| REFRESH_SECONDS.contains(seconds));
+    let (page, status) = page(&state, tenant, window, refresh).await;
+    (status, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], page.render()).into_response()
+}
+
+/// The stylesheet of the page.
+pub async fn style() -> Response {
+    ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], STYLE).into_response()
+}
+
+/// The icon of the page.
+pub async fn icon() -> Response {
+    ([(header::CONTENT_TYPE, "image/svg+xml")], ICON).into_response()
+}
+
+async fn page(
+    state: &FaceState,
+    tenant: String,
+    window: Window,
+    refresh_seconds: Option<u64>,
+) -> (Page, StatusCode) {
+    let now = state.engine.clock().now();
+    let from = now.minus(Duration::from_secs(window.minutes() * 60));
+    let range = Range::new(from, now, None).expect("a window has minutes");
+    let found = gather(state, &tenant, range, now).await;
+    let (graph, ledger, diagnosis, status) = match found {
+        Ok((graph, ledger, diagnosis)) => (graph, ledger, diagnosis, StatusCode::OK),
+        Err(error) => {
+            let (diagnosis, status) = (Diagnosis::Failed(error.told()), status_of(error.fault()));
+            (Graph::default(), Vec::new(), diagnosis, status)
+        }
+    };
+    let page = Page {
+        window,
+        refresh_seconds,
+        from: range.from(),
+        to: range.to(),
+        range_text: (rfc3339(range.from()), rfc3339(range.to())),
+        tenant,
+        graph,
+        ledger,
+        diagnosis,
+        endpoints: state.endpoints.clone(),
+    };
+    (page, status)
+}
+
+async fn gather(
+    state: &FaceState,
+    tenant: &str,
+    range: Range,
+    now: UnixNanos,
+) -> Result<(Graph, Vec<Account>, Diagnosis), LoadError> {
+    let question = Question { range, by: By::Service, grain: Grain::Node, source: Source::Auto };
+    let graph = graph(&load(&state.engine, tenant, question).await?, None);
+    let ledger = accounts(&state.engine, tenant, || (state.in_flight)()).await?;
+    if !graph.nodes.is_empty() {
+        return Ok((graph, ledger, Diagnosis::Fine));
+    }
+    let newest = newest(&state.engine, tenant).await?;
+    let diagnosis = Diagnosis::of_empty(&ledger, Heard { now, newest });
+    Ok((graph, ledger, diagnosis))
+}
+
+fn status_of(fault: Fault) -> StatusCode {
+    match fault {
+        Fault::Asker => StatusCode::BAD_REQUEST,
+        Fault::Busy => StatusCode::SERVICE_UNAVAILABLE,
+        Fault::Ours => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}

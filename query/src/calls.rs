@@ -1,0 +1,77 @@
+//! Reads the rows of a range and folds them into a picture.
+
+use std::time::Duration;
+
+use datafusion::logical_expr::col;
+use futures::StreamExt;
+use meshlake_calls::{Fold, Picture, Question, Source, TooManyCells, requests, span_rows};
+use meshlake_engine::{Engine, Fault, QueryError};
+use meshlake_schema::Table;
+use thiserror::Error;
+
+/// How far outside the range spans are read as possible parents and children of those inside. A call lasts
+/// seconds, so its two spans start within this of each other; a parent that started earlier is not seen,
+/// and its child counts at its node but on no edge.
+pub const MARGIN: Duration = Duration::from_secs(60);
+
+/// Why there is no picture.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum LoadError {
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    #[error(transparent)]
+    TooManyCells(#[from] TooManyCells),
+}
+
+impl LoadError {
+    pub fn fault(&self) -> Fault {
+        match self {
+            LoadError::Query(error) => error.fault(),
+            LoadError::TooManyCells(_) => Fault::Asker,
+        }
+    }
+
+    /// See [`QueryError::told`].
+    pub fn told(&self) -> String {
+        match self {
+            LoadError::Query(error) => error.told(),
+            LoadError::TooManyCells(error) => error.to_string(),
+        }
+    }
+}
+
+/// The picture of a tenant's calls, from one snapshot of both tables.
+///
+/// # Errors
+/// [`LoadError::Query`] from the engine, [`LoadError::TooManyCells`] when the question is too wide. Cancel:
+/// dropping the future stops the reading; a fold that has started runs to its end on its own thread.
+pub async fn load(engine: &Engine, tenant: &str, question: Question) -> Result<Picture, LoadError> {
+    let Question { range, source, .. } = question;
+    let query = engine.begin(tenant).await?;
+    let mut fold = Fold::new(question);
+    if source != Source::Spans {
+        let columns = requests::COLUMNS;
+        let mut rows = query.scan(Table::Requests, columns, range.from(), range.to(), None).await?;
+        while let Some(batch) = rows.next().await {
+            fold.add_requests(&batch.map_err(QueryError::from)?);
+        }
+    }
+    if source != Source::Requests {
+        let (from, to) = (range.from().minus(MARGIN), range.to().plus(MARGIN));
+        // Attributes are most of a span's bytes and only proxies' are read: files without proxies' spans are
+        // left out of the second scan by their statistics.
+        let scans = [
+            (span_rows::COLUMNS, col("is_proxy").is_not_true()),
+            (span_rows::PROXY_COLUMNS, col("is_proxy").is_true()),
+        ];
+        for (columns, filter) in scans {
+            let mut rows = query.scan(Table::Spans, columns, from, to, Some(filter)).await?;
+            while let Some(batch) = rows.next().await {
+                fold.add_spans(&batch.map_err(QueryError::from)?);
+            }
+        }
+    }
+    // Pairing sorts up to two million spans: too long for a thread that other queries wait for.
+    let finished = tokio::task::spawn_blocking(move || fold.finish()).await;
+    Ok(finished.map_err(|error| QueryError::Internal(format!("pair spans: {error}")))??)
+}
