@@ -39,19 +39,28 @@ const READ_AHEAD_BYTES_MAX: usize = 64 << 10;
 /// ended; the default of h2.
 const RESET_STREAMS_MAX: usize = 20;
 
-/// A silent HTTP/2 connection is asked for a sign of life after this long.
-const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(60);
-
-/// How long that sign may take.
-const KEEP_ALIVE_TIME_MAX: Duration = Duration::from_secs(20);
-
-/// How long a new connection may take to say that it speaks HTTP/2 or does not, and an HTTP/1.1 connection for a
-/// request's headers, the first and every later one. HTTP/2 clients begin to talk at once, HTTP/1.1 clients that keep
-/// a spare connection open it anew.
-const HEADER_TIME_MAX: Duration = Duration::from_secs(60);
+/// What holds on every port.
+pub(crate) const TIME_LIMITS: TimeLimits = TimeLimits {
+    header: Duration::from_secs(60),
+    keep_alive_interval: Duration::from_secs(60),
+    keep_alive: Duration::from_secs(20),
+};
 
 /// What an HTTP/2 connection begins with. Source: RFC 9113, 3.4.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// How long a peer may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TimeLimits {
+    /// For a new connection to say that it speaks HTTP/2 or does not, and for an HTTP/1.1 connection to send a
+    /// request's headers, the first and every later one. HTTP/2 clients begin to talk at once, HTTP/1.1 clients that
+    /// keep a spare connection open it anew.
+    pub header: Duration,
+    /// A silent HTTP/2 connection is asked for a sign of life after this long.
+    pub keep_alive_interval: Duration,
+    /// For that sign.
+    pub keep_alive: Duration,
+}
 
 /// Who sends a request, and how it is told to hurry.
 #[derive(Debug, Clone)]
@@ -70,7 +79,7 @@ pub struct Caller {
 /// time, and also when asked to stop.
 ///
 /// Cancel: the connection is dropped, with the answers that are under way.
-pub(crate) async fn serve<H, F, B>(connection: Connection, handler: &H)
+pub(crate) async fn serve<H, F, B>(connection: Connection, handler: &H, limits: TimeLimits)
 where
     H: Fn(Request<Incoming>, Caller) -> F,
     F: Future<Output = Response<B>> + Send + 'static,
@@ -80,7 +89,7 @@ where
 {
     let Connection { mut stream, peer, role, mut stopping, .. } = connection;
     let opening = tokio::select! {
-        opening = opening_of(&mut stream, HEADER_TIME_MAX) => opening,
+        opening = opening_of(&mut stream, limits.header) => opening,
         () = stopping.wait() => None,
     };
     let Some(opening) = opening else {
@@ -93,7 +102,7 @@ where
         let answer = handler(request, Caller { principal, peer, stopping: told.clone() });
         async { Ok::<_, Infallible>(answer.await) }
     });
-    let builder = builder();
+    let builder = builder(limits);
     let mut serving = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
     let ended = tokio::select! {
         ended = serving.as_mut() => ended,
@@ -126,12 +135,12 @@ async fn opening_of(stream: &mut (impl AsyncRead + Unpin), time_max: Duration) -
     is_whole.then(|| bytes[..length].to_vec())
 }
 
-fn builder() -> auto::Builder<TokioExecutor> {
+fn builder(limits: TimeLimits) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIME_MAX)
+        .header_read_timeout(limits.header)
         .max_buf_size(READ_AHEAD_BYTES_MAX);
     builder
         .http2()
@@ -140,8 +149,8 @@ fn builder() -> auto::Builder<TokioExecutor> {
         .max_frame_size(FRAME_BYTES_MAX)
         .max_header_list_size(HEADER_BYTES_MAX)
         .max_pending_accept_reset_streams(RESET_STREAMS_MAX)
-        .keep_alive_interval(KEEP_ALIVE_INTERVAL)
-        .keep_alive_timeout(KEEP_ALIVE_TIME_MAX);
+        .keep_alive_interval(limits.keep_alive_interval)
+        .keep_alive_timeout(limits.keep_alive);
     builder
 }
 

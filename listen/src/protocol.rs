@@ -13,7 +13,7 @@ use hyper::body::{Body, Incoming};
 use tower_service::Service;
 
 use crate::connection::Connection;
-use crate::http::{self as calls, Caller};
+use crate::http::{self as calls, Caller, TIME_LIMITS, TimeLimits};
 
 type Serving = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -42,9 +42,21 @@ impl Protocol {
         B::Data: Send,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
+        Protocol::http_within(TIME_LIMITS, handler)
+    }
+
+    /// HTTP within other limits than those of every port.
+    pub(crate) fn http_within<H, F, B>(limits: TimeLimits, handler: H) -> Protocol
+    where
+        H: Fn(Request<Incoming>, Caller) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = Response<B>> + Send + 'static,
+        B: Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
         Protocol::raw(move |connection| {
             let handler = handler.clone();
-            async move { calls::serve(connection, &handler).await }
+            async move { calls::serve(connection, &handler, limits).await }
         })
     }
 

@@ -21,7 +21,7 @@ use crate::connection::Connection;
 use crate::principal::Role;
 use crate::protocol::Protocol;
 use crate::stopping::Stopping;
-use crate::stream::{Stream, Wrap};
+use crate::stream::{Stream, Wrap, Wrapping};
 
 /// How long accepting pauses after an error such as "too many open files", which would repeat at once.
 const ACCEPT_ERROR_PAUSE: Duration = Duration::from_millis(100);
@@ -227,17 +227,21 @@ async fn connection(
         Some((WrapStart::WhenAsked, wrap)) => (stream, Some(wrap)),
         Some((WrapStart::AtOnce, wrap)) => {
             let wrapped = tokio::select! {
-                wrapped = timeout(WRAP_TIME_MAX, wrap.wrap(stream)) => wrapped,
+                wrapped = within(WRAP_TIME_MAX, wrap.wrap(stream)) => wrapped,
                 () = stopping.wait() => return,
             };
             match wrapped {
-                Ok(Ok(stream)) => (stream, None),
-                Ok(Err(error)) => return tracing::debug!(%error, %peer, "a connection could not be wrapped"),
-                Err(_) => return tracing::debug!(%peer, "a connection was not wrapped in time"),
+                Ok(stream) => (stream, None),
+                Err(error) => return tracing::debug!(%error, %peer, "a connection could not be wrapped"),
             }
         }
     };
     protocol.serve(Connection { stream, peer, role: door.role, stopping, wrap }).await;
+}
+
+/// What `wrapping` comes to, unless it takes longer than `time_max`.
+async fn within(time_max: Duration, wrapping: Wrapping<'_>) -> io::Result<Stream> {
+    timeout(time_max, wrapping).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
 /// A connection that counts as open while this lives.

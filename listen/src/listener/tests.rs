@@ -1,7 +1,6 @@
 //! Listeners through real sockets, and HTTP's time limits over pipes whose clock stands until nobody has work.
 
 use std::convert::Infallible;
-use std::sync::Mutex;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -13,7 +12,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use tower_service::Service;
 
 use super::*;
-use crate::http::Caller;
+use crate::http::{Caller, TIME_LIMITS, TimeLimits};
 use crate::principal::Principal;
 use crate::stream::Wrapping;
 
@@ -212,28 +211,13 @@ async fn a_protocol_can_ask_for_the_wrap_in_the_middle() {
     }
 }
 
-/// A peer that says nothing in the handshake.
-struct Stuck(Mutex<Vec<Stream>>);
-
-impl Wrap for Stuck {
-    fn wrap(&self, stream: Stream) -> Wrapping<'_> {
-        self.0.lock().expect("no panic").push(stream);
-        Box::pin(std::future::pending())
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_wrap_that_does_not_end_gives_its_place_back() {
-    let wrap: Option<(WrapStart, Arc<dyn Wrap>)> =
-        Some((WrapStart::AtOnce, Arc::new(Stuck(Mutex::default()))));
-    let running = start(Door { wrap, ..door(9) }, echo());
-    let _client = TcpStream::connect(running.address).await.expect("connect");
-    let begun = Instant::now();
-    while running.stats.counts.accepted.load(Ordering::Relaxed) == 0 || running.stats.open() > 0 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-        assert!(begun.elapsed() < 2 * WRAP_TIME_MAX, "it is not ended");
-    }
-    assert!(begun.elapsed() >= WRAP_TIME_MAX);
+/// A peer that says nothing in the handshake has no time without end.
+#[tokio::test]
+async fn a_wrap_that_does_not_end_is_an_error() {
+    let stuck = within(Duration::ZERO, Box::pin(std::future::pending())).await;
+    assert_eq!(stuck.map(drop).map_err(|error| error.kind()), Err(io::ErrorKind::TimedOut));
+    let wrapped = within(Duration::ZERO, Box::pin(async { Ok(Stream::new(duplex(1).0)) })).await;
+    assert!(wrapped.is_ok());
 }
 
 #[tokio::test]
@@ -264,31 +248,47 @@ fn over_a_pipe(protocol: &Protocol) -> (DuplexStream, JoinHandle<()>) {
     (client, tokio::spawn(protocol.serve(connection)))
 }
 
-/// Half of a head, a preface that stops, a spare connection behind an answer: each is ended after a minute.
-#[tokio::test(start_paused = true)]
-async fn a_connection_that_says_no_more_is_ended_after_a_minute() {
-    let request = "GET / HTTP/1.1\r\nhost: x\r\n\r\n";
-    for said in ["", "GET / HT", "PRI * HTTP/2.0\r\n", request] {
-        let begun = Instant::now();
-        let (mut client, serving) = over_a_pipe(&whoami());
-        client.write_all(said.as_bytes()).await.expect("room");
-        serving.await.expect("no panic");
-        let took = begun.elapsed();
-        // The opening and the head each have a minute; nobody has both twice.
-        assert!(took >= LONG && took <= 2 * LONG, "{said:?}: {took:?}");
-        let mut answer = String::new();
-        client.read_to_string(&mut answer).await.expect("text");
-        assert_eq!(answer.contains("200 OK"), said == request, "{said:?}: {answer}");
+/// What a minute is on a port.
+const SHORT: Duration = Duration::from_millis(40);
+
+const SHORT_LIMITS: TimeLimits =
+    TimeLimits { header: SHORT, keep_alive_interval: SHORT, keep_alive: Duration::from_millis(20) };
+
+/// Ends a connection on which `said` was said and nothing more; what was answered.
+async fn silent_after(said: &[u8]) -> String {
+    let protocol = Protocol::http_within(SHORT_LIMITS, async |_: Request<Incoming>, caller: Caller| {
+        told(&caller.principal)
+    });
+    let begun = Instant::now();
+    let (mut client, serving) = over_a_pipe(&protocol);
+    client.write_all(said).await.expect("room");
+    timeout(LONG, serving).await.expect("it is ended").expect("no panic");
+    assert!(begun.elapsed() >= SHORT, "{:?}", String::from_utf8_lossy(said));
+    let mut answer = Vec::new();
+    client.read_to_end(&mut answer).await.expect("a pipe");
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// Nothing, half of a head, a preface that stops: nobody answers, the connection is ended. A spare connection behind an
+/// answer is ended as well.
+#[tokio::test]
+async fn a_connection_that_says_no_more_is_ended() {
+    for said in ["", "GET / HT", "PRI * HTTP/2.0\r\n"] {
+        assert!(!silent_after(said.as_bytes()).await.contains("200 OK"), "{said:?}");
     }
+    assert!(silent_after(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.contains("200 OK"));
 }
 
 /// The preface and an empty SETTINGS frame (RFC 9113, 3.4 and 6.5), and no answer to a ping.
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_silent_http2_connection_is_ended_when_it_gives_no_sign_of_life() {
-    let begun = Instant::now();
-    let (mut client, serving) = over_a_pipe(&whoami());
-    client.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.expect("room");
-    serving.await.expect("no panic");
-    // A minute of silence and 20 s for the sign of life.
-    assert_eq!(begun.elapsed().as_secs(), 80);
+    silent_after(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await;
+}
+
+#[test]
+fn the_limits_of_every_port_are_those_that_are_documented() {
+    let seconds = Duration::from_secs;
+    let TimeLimits { header, keep_alive_interval, keep_alive } = TIME_LIMITS;
+    assert_eq!((header, keep_alive_interval, keep_alive), (seconds(60), seconds(60), seconds(20)));
+    assert_eq!(WRAP_TIME_MAX, seconds(5));
 }
