@@ -171,7 +171,10 @@ async fn overload(
     row.push(format!("{:.0}", process::peak_memory(server.pid())? as f64 / MEBIBYTE));
     row.push(format!("{:.0}", budget / MEBIBYTE));
     server.stop().await?;
-    statuses.insert("connections refused".to_owned(), metrics.value("meshlake_connections_refused_total"));
+    statuses.insert(
+        "connections refused".to_owned(),
+        metrics.by_label("meshlake_connections_refused_total", "listener").values().sum(),
+    );
     Ok((row, format!("answers as the server counts them: {}; {failures}", listed(&statuses))))
 }
 

@@ -2,9 +2,9 @@
 //!
 //! Only what two users need differently is here; every other bound is a constant beside its code.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
+use meshlake_listen::check_address;
 use meshlake_store::wal::requests::AGE_MAX_SECONDS;
 use serde::{Deserialize, Serialize};
 
@@ -36,7 +36,8 @@ pub const LIVE_KEYS: [&str; 5] = [
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CollectorConfig {
-    /// Where OTLP/gRPC and Envoy's access log service listen; `address:port`, port 0 takes a free one.
+    /// Where OTLP/gRPC and Envoy's access log service listen; `host:port`, port 0 takes a free one, no host every
+    /// address of the machine.
     /// Default 127.0.0.1:4317, OTLP's own port; loopback because there is no authentication.
     pub otlp_grpc: String,
     /// Where OTLP/HTTP listens. Default 127.0.0.1:4318, OTLP's own port.
@@ -85,8 +86,9 @@ impl CollectorConfig {
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
         for (key, address) in [("otlp_grpc", &self.otlp_grpc), ("otlp_http", &self.otlp_http)] {
-            if address.parse::<SocketAddr>().is_err() {
-                problems.push(format!("collector.{key}: {address:?} is not an address and port"));
+            if let Err(error) = check_address(address) {
+                problems
+                    .push(format!("collector.{key}: {address:?} is not an address to listen on: {error}"));
             }
         }
         let numbers = [

@@ -14,67 +14,16 @@ use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use meshlake_schema::{Table, TableBatch, UnixNanos};
 
 use crate::columns::{DictionaryColumn, NumberColumn};
+use crate::signal::Signal;
 use crate::tally::Tally;
-
-/// What kind of telemetry records are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Signal {
-    Traces,
-    Logs,
-    Metrics,
-    /// Calls that a proxy observed and logged.
-    Requests,
-}
-
-impl Signal {
-    /// The name in the ledger and in metrics.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Signal::Traces => "traces",
-            Signal::Logs => "logs",
-            Signal::Metrics => "metrics",
-            Signal::Requests => "requests",
-        }
-    }
-
-    /// What one record is called, in the plural.
-    pub const fn record_name(self) -> &'static str {
-        match self {
-            Signal::Traces => "spans",
-            Signal::Logs => "log records",
-            Signal::Metrics => "data points",
-            Signal::Requests => "requests",
-        }
-    }
-}
-
-/// How records came in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Source {
-    OtlpGrpc,
-    OtlpHttpProtobuf,
-    OtlpHttpJson,
-    EnvoyAls,
-}
-
-impl Source {
-    /// The name in the ledger and in metrics.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Source::OtlpGrpc => "otlp_grpc",
-            Source::OtlpHttpProtobuf => "otlp_http_protobuf",
-            Source::OtlpHttpJson => "otlp_http_json",
-            Source::EnvoyAls => "envoy_als",
-        }
-    }
-}
 
 /// Whose records, of what kind, over which way: the key of every count.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Origin {
     pub tenant: Arc<str>,
     pub signal: Signal,
-    pub source: Source,
+    /// How they came in: the source of their format.
+    pub source: &'static str,
 }
 
 /// Records that were accepted and are not durable yet.
@@ -82,7 +31,7 @@ pub struct Origin {
 pub struct InFlight {
     pub tenant: Arc<str>,
     pub signal: Signal,
-    pub source: Source,
+    pub source: &'static str,
     pub records: u64,
 }
 
@@ -90,7 +39,7 @@ pub struct InFlight {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordTotals {
     pub signal: Signal,
-    pub source: Source,
+    pub source: &'static str,
     pub tally: Tally,
 }
 
@@ -103,7 +52,7 @@ pub struct LedgerView {
 #[derive(Debug, Default)]
 struct Counts {
     in_flight: BTreeMap<Origin, u64>,
-    totals: BTreeMap<(Signal, Source), Tally>,
+    totals: BTreeMap<(Signal, &'static str), Tally>,
 }
 
 impl LedgerView {
@@ -124,11 +73,7 @@ impl LedgerView {
         let counts = self.lock();
         let totals = counts.totals.iter();
         totals
-            .map(|((signal, source), tally)| RecordTotals {
-                signal: *signal,
-                source: *source,
-                tally: tally.clone(),
-            })
+            .map(|((signal, source), tally)| RecordTotals { signal: *signal, source, tally: tally.clone() })
             .collect()
     }
 
@@ -214,7 +159,7 @@ impl Rows {
         self.tenant.push(&origin.tenant);
         self.time.push(time.micros());
         self.signal.push(origin.signal.name());
-        self.source.push(origin.source.name());
+        self.source.push(origin.source);
         self.event.push(event);
         self.reason.push_option(reason);
         self.records.push(i64::try_from(records).expect("a group has fewer records than 2^63"));
@@ -248,7 +193,7 @@ mod tests {
     use crate::tally::RejectReason;
 
     fn origin(tenant: &str) -> Origin {
-        Origin { tenant: Arc::from(tenant), signal: Signal::Traces, source: Source::OtlpGrpc }
+        Origin { tenant: Arc::from(tenant), signal: Signal::Traces, source: "otlp_grpc" }
     }
 
     fn tally(accepted: u64, rejected: u64) -> Tally {

@@ -26,9 +26,11 @@ mod columns;
 mod limits;
 pub mod protobuf;
 pub mod tally;
+pub mod signal;
 
 pub use admit::stats::{RequestLabels, StatsReading};
-pub use collector::{Collector, CollectorStats, Listeners, StatsHandle, StopReport};
+pub use collector::{Collector, CollectorStats, StatsHandle};
 pub use config::{CollectorConfig, LIVE_KEYS};
-pub use ledger::{InFlight, LedgerView, RecordTotals, Signal, Source};
-pub use receivers::NoRoom;
+pub use ledger::{InFlight, LedgerView, RecordTotals};
+pub use receivers::{NoRoom, Ports};
+pub use signal::Signal;

@@ -1,12 +1,10 @@
 //! `/healthz`, `/readyz`, `/metrics` and `/maintain` of this process.
 //!
 //! They have a listener of their own, so that they answer while the others are overloaded, and so that
-//! metrics are not shown to whoever may send data. Prometheus text exposition format 0.0.4, written by hand:
-//! the numbers are kept by the parts themselves, a registry would only hold them twice.
+//! metrics are not shown to whoever may send data.
 
 mod maintain;
 
-use std::fmt::{Display, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -16,18 +14,28 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use meshlake_collector::{CollectorStats, StatsHandle};
+use meshlake_listen::ListenerStats;
+use meshlake_schema::metrics::{MEDIA_TYPE, Page};
 use meshlake_store::{MaintainStats, Maintenance, SpaceStats, StoreStats, StoreStatus};
 
 pub use maintain::MaintainStatus;
 
+/// Says whether the process takes exports, to probes of every kind alike.
+#[derive(Clone)]
+pub struct Readiness {
+    /// False from the moment the process is told to stop.
+    accepting: Arc<AtomicBool>,
+    store: StoreStatus,
+}
+
 /// What the handlers read.
 #[derive(Clone)]
 pub struct AdminState {
-    /// False from the moment the process is told to stop.
-    pub accepting: Arc<AtomicBool>,
+    pub readiness: Readiness,
     pub store: StoreStatus,
     pub maintenance: Maintenance,
     pub collector: StatsHandle,
+    pub listeners: Vec<ListenerStats>,
 }
 
 pub fn router(state: AdminState) -> Router {
@@ -39,19 +47,33 @@ pub fn router(state: AdminState) -> Router {
         .with_state(state)
 }
 
+impl Readiness {
+    pub fn new(accepting: Arc<AtomicBool>, store: StoreStatus) -> Readiness {
+        Readiness { accepting, store }
+    }
+
+    /// # Errors
+    /// Why no exports are taken.
+    pub fn check(&self) -> Result<(), String> {
+        if !self.accepting.load(Ordering::Acquire) {
+            return Err("stopping".to_owned());
+        }
+        if !self.store.is_ready() {
+            return Err("the write-ahead log has given up after disk errors".to_owned());
+        }
+        match self.store.space() {
+            space if space.has_room => Ok(()),
+            SpaceStats { free_bytes, free_bytes_resume, .. } => Err(format!(
+                "the disk is full: {free_bytes} bytes are free, rows are taken again at {free_bytes_resume}"
+            )),
+        }
+    }
+}
+
 async fn ready(State(state): State<AdminState>) -> (StatusCode, String) {
-    let not_ready = |why: &str| (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n"));
-    if !state.accepting.load(Ordering::Acquire) {
-        return not_ready("stopping");
-    }
-    if !state.store.is_ready() {
-        return not_ready("the write-ahead log has given up after disk errors");
-    }
-    match state.store.space() {
-        space if space.has_room => (StatusCode::OK, "ready\n".to_owned()),
-        SpaceStats { free_bytes, free_bytes_resume, .. } => not_ready(&format!(
-            "the disk is full: {free_bytes} bytes are free, rows are taken again at {free_bytes_resume}"
-        )),
+    match state.readiness.check() {
+        Ok(()) => (StatusCode::OK, "ready\n".to_owned()),
+        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
     }
 }
 
@@ -62,7 +84,8 @@ async fn metrics(State(state): State<AdminState>) -> Response {
     store_metrics(&mut page, &store);
     space_metrics(&mut page, &store.space);
     maintain_metrics(&mut page, &state.maintenance);
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], page.text).into_response()
+    meshlake_listen::metrics(&state.listeners, &mut page);
+    ([(header::CONTENT_TYPE, MEDIA_TYPE)], page.into_text()).into_response()
 }
 
 fn collector_metrics(page: &mut Page, stats: &CollectorStats) {
@@ -77,7 +100,7 @@ fn collector_metrics(page: &mut Page, stats: &CollectorStats) {
         "Records by what became of them; the ledger has them for ever.",
     );
     for totals in &stats.records {
-        let (signal, source) = (("signal", totals.signal.name()), ("source", totals.source.name()));
+        let (signal, source) = (("signal", totals.signal.name()), ("source", totals.source));
         let tally = &totals.tally;
         let events = [
             ("received", tally.received),
@@ -94,7 +117,7 @@ fn collector_metrics(page: &mut Page, stats: &CollectorStats) {
     }
     page.family("meshlake_warnings_total", "counter", "What was cut, mended or odd in accepted records.");
     for totals in &stats.records {
-        let (signal, source) = (("signal", totals.signal.name()), ("source", totals.source.name()));
+        let (signal, source) = (("signal", totals.signal.name()), ("source", totals.source));
         for (warning, times) in totals.tally.warnings.given() {
             page.sample("meshlake_warnings_total", &[signal, source, ("warning", warning.name())], times);
         }
@@ -111,14 +134,6 @@ fn collector_metrics(page: &mut Page, stats: &CollectorStats) {
         "Bytes of requests, inflated.",
         stats.requests.payload_bytes,
     );
-    page.single(
-        "meshlake_connections",
-        "gauge",
-        "Open connections of receivers.",
-        stats.requests.connections_open,
-    );
-    let refused = stats.requests.connections_refused;
-    page.single("meshlake_connections_refused_total", "counter", "Connections over the limit.", refused);
     page.single("meshlake_in_flight_bytes", "gauge", "Bytes of requests in memory.", stats.in_flight_bytes);
     page.single("meshlake_in_flight_bytes_max", "gauge", "Their budget.", stats.in_flight_bytes_max);
 }
@@ -234,50 +249,4 @@ fn space_metrics(page: &mut Page, space: &SpaceStats) {
         "Bytes of the reserve file, 0 while given up.",
         reserve,
     );
-}
-
-/// The text that is being written. Label values come from closed lists, so they need no escaping.
-#[derive(Debug, Default)]
-struct Page {
-    text: String,
-}
-
-impl Page {
-    fn family(&mut self, name: &str, kind: &str, help: &str) {
-        self.line(format_args!("# HELP {name} {help}\n# TYPE {name} {kind}"));
-    }
-
-    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
-        let labels: Vec<String> = labels.iter().map(|(key, text)| format!("{key}=\"{text}\"")).collect();
-        match labels.is_empty() {
-            true => self.line(format_args!("{name} {value}")),
-            false => self.line(format_args!("{name}{{{}}} {value}", labels.join(","))),
-        }
-    }
-
-    fn single(&mut self, name: &str, kind: &str, help: &str, value: impl Display) {
-        self.family(name, kind, help);
-        self.sample(name, &[], value);
-    }
-
-    fn line(&mut self, line: std::fmt::Arguments<'_>) {
-        writeln!(self.text, "{line}").expect("writing to a String cannot fail");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn samples_follow_the_text_format() {
-        let mut page = Page::default();
-        page.single("a_total", "counter", "Things.", 3);
-        page.sample("b", &[("x", "1"), ("y", "z")], 0.5);
-        // Prometheus, "Exposition formats", text-based format.
-        assert_eq!(
-            page.text,
-            "# HELP a_total Things.\n# TYPE a_total counter\na_total 3\nb{x=\"1\",y=\"z\"} 0.5\n"
-        );
-    }
 }

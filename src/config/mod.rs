@@ -9,10 +9,10 @@ mod maintain;
 mod overlay;
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use meshlake_collector::LIVE_KEYS;
+use meshlake_listen::check_address;
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
@@ -208,8 +208,8 @@ impl Config {
         problems.extend(self.collector.problems());
         problems.extend(self.maintain.problems());
         for (key, address) in [("query.http", &self.query.http), ("admin.http", &self.admin.http)] {
-            if address.parse::<SocketAddr>().is_err() {
-                problems.push(format!("{key}: {address:?} is not an address and port"));
+            if let Err(error) = check_address(address) {
+                problems.push(format!("{key}: {address:?} is not an address to listen on: {error}"));
             }
         }
         let sizes = [

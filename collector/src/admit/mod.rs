@@ -4,13 +4,13 @@
 //! limit, inflating under a cap, validation of every byte. What fails leaves nothing behind and is answered by
 //! the one status map of `refusal`. Limits: no authentication.
 
-pub mod unpack;
-pub mod inflate;
+pub mod headers;
+pub mod deadline;
+pub mod quota;
 pub mod frame;
 pub mod body;
-pub mod tenant;
-pub mod quota;
-pub mod deadline;
+pub mod unpack;
+pub mod inflate;
 pub mod answer;
 pub mod refusal;
 pub mod media;

@@ -13,15 +13,15 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use bytes::Bytes;
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Empty, Full};
+use meshlake_schema::tenant::TenantError;
 use meshlake_store::group::AppendError;
 use thiserror::Error;
 
 use super::ReplyBody;
 use super::media::{ACCEPTED_ENCODINGS, MediaType};
 use super::rpc_status::{self, Detail};
-use super::tenant::TenantError;
 use crate::intake::{NotStored, OverBudget};
 use crate::protobuf::wire::WireError;
 
@@ -71,7 +71,10 @@ pub enum Refusal {
     WrongVerb(String),
     /// The sender's fault.
     #[error("content type {found:?} is not supported, use {expected}")]
-    WrongMediaType { found: String, expected: &'static str },
+    WrongMediaType { found: String, expected: String },
+    /// What is sent belongs to another port. The sender's fault.
+    #[error("this port takes {here}; {sent} is taken on port {port}")]
+    WrongPort { here: &'static str, sent: &'static str, port: u16 },
     /// The sender's fault.
     #[error("content coding {0:?} is not supported, use {ACCEPTED_ENCODINGS}")]
     UnknownEncoding(String),
@@ -113,6 +116,7 @@ impl Refusal {
             Refusal::UnknownPath(_)
             | Refusal::WrongVerb(_)
             | Refusal::WrongMediaType { .. }
+            | Refusal::WrongPort { .. }
             | Refusal::UnknownEncoding(_) => GrpcCode::Unimplemented,
             Refusal::BrokenFrame(_) => GrpcCode::Internal,
             Refusal::OverQuota(_)
@@ -131,6 +135,7 @@ impl Refusal {
             Refusal::Undecodable(_) | Refusal::Tenant(_) | Refusal::BrokenFrame(_) => StatusCode::BAD_REQUEST,
             Refusal::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Refusal::UnknownPath(_) => StatusCode::NOT_FOUND,
+            Refusal::WrongPort { .. } => StatusCode::MISDIRECTED_REQUEST,
             Refusal::WrongVerb(_) => StatusCode::METHOD_NOT_ALLOWED,
             Refusal::WrongMediaType { .. } | Refusal::UnknownEncoding(_) => {
                 StatusCode::UNSUPPORTED_MEDIA_TYPE
@@ -169,6 +174,7 @@ impl Refusal {
             Refusal::UnknownPath(_) => "unknown_path",
             Refusal::WrongVerb(_) => "wrong_verb",
             Refusal::WrongMediaType { .. } => "wrong_media_type",
+            Refusal::WrongPort { .. } => "wrong_port",
             Refusal::UnknownEncoding(_) => "unknown_encoding",
             Refusal::BrokenFrame(_) => "broken_frame",
             Refusal::OverQuota(_) => "over_quota",
@@ -188,11 +194,18 @@ impl Refusal {
         if matches!(self, Refusal::WrongVerb(_) | Refusal::WrongMediaType { .. }) {
             return self.into_http(MediaType::Json);
         }
+        let mut response = Response::new(Empty::new().boxed());
+        *response.headers_mut() = self.into_grpc_trailers();
+        let content_type = HeaderValue::from_static("application/grpc");
+        response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+        response
+    }
+
+    /// What ends a stream of messages over gRPC.
+    pub fn into_grpc_trailers(self) -> HeaderMap {
         let code = self.grpc_code() as i32;
         let message = rpc_status::cut(self.to_string());
-        let mut response = Response::new(Empty::new().boxed());
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        let mut headers = HeaderMap::new();
         headers.insert("grpc-status", HeaderValue::from(code));
         headers.insert("grpc-message", percent_encoded(&message));
         if let Some(detail) = self.detail() {
@@ -204,7 +217,7 @@ impl Refusal {
         if matches!(self, Refusal::UnknownEncoding(_)) {
             headers.insert("grpc-accept-encoding", HeaderValue::from_static(ACCEPTED_ENCODINGS));
         }
-        response
+        headers
     }
 
     /// The answer over HTTP: a `google.rpc.Status` in the media type of the request.
@@ -315,8 +328,9 @@ mod tests {
             (Refusal::TooLarge { limit_bytes: 1, when: "as sent" }, 8, 413, false),
             (Refusal::UnknownPath("/x".to_owned()), 12, 404, false),
             (Refusal::WrongVerb("GET".to_owned()), 12, 405, false),
-            (Refusal::WrongMediaType { found: String::new(), expected: "" }, 12, 415, false),
+            (Refusal::WrongMediaType { found: String::new(), expected: String::new() }, 12, 415, false),
             (Refusal::UnknownEncoding("br".to_owned()), 12, 415, false),
+            (Refusal::WrongPort { here: "", sent: "", port: 1 }, 12, 421, false),
             (Refusal::BrokenFrame("flag"), 13, 400, false),
             (Refusal::Overloaded(over()), 14, 503, true),
             (Refusal::OverQuota(Duration::ZERO), 14, 429, true),

@@ -25,8 +25,6 @@ pub struct Stats {
     requests: Mutex<BTreeMap<RequestLabels, u64>>,
     wire_bytes: AtomicU64,
     payload_bytes: AtomicU64,
-    connections_open: AtomicU64,
-    connections_refused: AtomicU64,
 }
 
 /// A reading of [`Stats`].
@@ -38,9 +36,6 @@ pub struct StatsReading {
     pub wire_bytes: u64,
     /// The same after inflating and after JSON was rewritten as protobuf.
     pub payload_bytes: u64,
-    pub connections_open: u64,
-    /// Connections closed at once because too many were open.
-    pub connections_refused: u64,
 }
 
 impl Stats {
@@ -53,28 +48,12 @@ impl Stats {
         self.payload_bytes.fetch_add(payload as u64, Ordering::Relaxed);
     }
 
-    /// Counts a connection as open, or as refused when `most` are open already.
-    pub fn open_connection(&self, most: u64) -> bool {
-        let one_more = |open: u64| (open < most).then_some(open + 1);
-        let opened = self.connections_open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
-        if opened.is_err() {
-            self.connections_refused.fetch_add(1, Ordering::Relaxed);
-        }
-        opened.is_ok()
-    }
-
-    pub fn connection_closed(&self) {
-        self.connections_open.fetch_sub(1, Ordering::Relaxed);
-    }
-
     pub fn read(&self) -> StatsReading {
         let requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
         StatsReading {
             requests: requests.iter().map(|(labels, count)| (*labels, *count)).collect(),
             wire_bytes: self.wire_bytes.load(Ordering::Relaxed),
             payload_bytes: self.payload_bytes.load(Ordering::Relaxed),
-            connections_open: self.connections_open.load(Ordering::Relaxed),
-            connections_refused: self.connections_refused.load(Ordering::Relaxed),
         }
     }
 }
@@ -82,15 +61,6 @@ impl Stats {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn one_connection_more_than_the_most_is_refused() {
-        let stats = Stats::default();
-        assert!(stats.open_connection(2) && stats.open_connection(2) && !stats.open_connection(2));
-        stats.connection_closed();
-        assert!(stats.open_connection(2));
-        assert_eq!((stats.read().connections_open, stats.read().connections_refused), (2, 1));
-    }
 
     #[test]
     fn requests_are_counted_by_labels() {

@@ -9,29 +9,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use bytes::Bytes;
-use meshlake_schema::{Table, TableBatch, UnixNanos};
+use meshlake_schema::UnixNanos;
 use meshlake_store::group::{AppendError, Group, RequestEntry};
 
 use super::recent::Claim;
-use super::{Accepted, Content, GROUP_BYTES_MAX, Payload, origin_of};
-use crate::decode::envoy_als::decode_entries;
-use crate::decode::otlp::logs::{LogBuilder, decode_logs};
-use crate::decode::otlp::metrics::{MetricBuilders, decode_metrics};
-use crate::decode::otlp::traces::{SpanBuilder, decode_traces};
-use crate::ledger::{Changes, LedgerView, Source};
-use crate::request_rows::RequestBuilder;
+use super::{Accepted, GROUP_BYTES_MAX, Payload, origin_of};
+use crate::decode::{Builders, DECODED};
+use crate::ledger::{Changes, LedgerView};
 use crate::tally::{Arrival, Tally};
-
-/// The tables that telemetry is decoded into; the ledger is counted beside them.
-const DECODED: [Table; 7] = [
-    Table::Spans,
-    Table::Logs,
-    Table::MetricPoints,
-    Table::MetricHistograms,
-    Table::MetricExpHistograms,
-    Table::MetricSummaries,
-    Table::Requests,
-];
 
 /// Requests that share a record of the WAL, not yet handed to it.
 #[derive(Debug)]
@@ -71,14 +56,6 @@ enum Kind {
     Records(Option<Claim>),
     /// A line in the ledger: its records are stored already.
     Repeat,
-}
-
-#[derive(Debug, Default)]
-struct Builders {
-    spans: SpanBuilder,
-    logs: LogBuilder,
-    metrics: MetricBuilders,
-    requests: RequestBuilder,
 }
 
 impl OpenGroup {
@@ -159,13 +136,12 @@ impl OpenGroup {
 
     fn decode(&mut self, payload: &Payload, accepted: Accepted) -> Result<Tally, String> {
         let before = self.builders.rows();
-        let tally = self.builders.decode(payload, accepted)?;
+        let tally = decode_into(&mut self.builders, payload, accepted)?;
         if tally.received == 0 {
             return Ok(tally);
         }
         self.changes.add(&origin_of(payload), &tally);
-        // Access logs are not acknowledged, so nobody sends them again.
-        if payload.source == Source::EnvoyAls {
+        if !payload.format.resends {
             return Ok(tally);
         }
         let rows = DECODED.into_iter().zip(before.into_iter().zip(self.builders.rows()));
@@ -200,52 +176,6 @@ impl OpenGroup {
     }
 }
 
-impl Builders {
-    fn decode(&mut self, payload: &Payload, accepted: Accepted) -> Result<Tally, String> {
-        let Accepted { ingest_time, earliest, latest } = accepted;
-        let arrival = Arrival { tenant: &payload.tenant, ingest_time, earliest, latest };
-        let bytes = &payload.bytes;
-        let decoded = catch_unwind(AssertUnwindSafe(|| match &payload.content {
-            Content::Traces => decode_traces(bytes, &arrival, &mut self.spans),
-            Content::Logs => decode_logs(bytes, &arrival, &mut self.logs),
-            Content::Metrics => decode_metrics(bytes, &arrival, &mut self.metrics),
-            Content::AccessLog(proxy) => decode_entries(bytes, proxy, &arrival, &mut self.requests),
-        }));
-        match decoded {
-            Ok(result) => result.map_err(|error| error.to_string()),
-            Err(_) => Err("decoding panicked".to_owned()),
-        }
-    }
-
-    /// Rows per table, in the order of [`DECODED`].
-    fn rows(&self) -> [usize; DECODED.len()] {
-        let metrics = &self.metrics;
-        [
-            self.spans.rows(),
-            self.logs.rows(),
-            metrics.points.rows(),
-            metrics.histograms.rows(),
-            metrics.exp_histograms.rows(),
-            metrics.summaries.rows(),
-            self.requests.rows(),
-        ]
-    }
-
-    fn finish(&mut self) -> Vec<TableBatch> {
-        let metrics = &mut self.metrics;
-        let batches = [
-            self.spans.finish(),
-            self.logs.finish(),
-            metrics.points.finish(),
-            metrics.histograms.finish(),
-            metrics.exp_histograms.finish(),
-            metrics.summaries.finish(),
-            self.requests.finish(),
-        ];
-        batches.into_iter().flatten().collect()
-    }
-}
-
 impl Waiters {
     /// Tells every waiter what became of its request, and gives the bytes back to the budget.
     pub(super) fn answer(mut self, result: &Result<(), AppendError>) {
@@ -275,6 +205,18 @@ impl Drop for Waiters {
     }
 }
 
+/// Pushes the rows of `payload`. After an error the builders may hold part of a row.
+fn decode_into(out: &mut Builders, payload: &Payload, accepted: Accepted) -> Result<Tally, String> {
+    let Accepted { ingest_time, earliest, latest } = accepted;
+    let arrival = Arrival { tenant: &payload.tenant, ingest_time, earliest, latest };
+    let decode = payload.format.decode;
+    let decoding = || decode(&payload.bytes, payload.proxy.as_deref(), &arrival, out);
+    match catch_unwind(AssertUnwindSafe(decoding)) {
+        Ok(result) => result.map_err(|error| error.to_string()),
+        Err(_) => Err("decoding panicked".to_owned()),
+    }
+}
+
 fn answer(payload: Payload, answer: super::Answer) {
     let Payload { tickets, reply, .. } = payload;
     // First, so that a sender who has its answer finds the room that it left.
@@ -286,7 +228,8 @@ fn answer(payload: Payload, answer: super::Answer) {
 fn refuse(payload: Payload, why: String) {
     tracing::error!(
         tenant = &*payload.tenant,
-        source = payload.source.name(),
+        format = payload.format.name,
+        source = payload.format.source,
         bytes = payload.bytes.len(),
         why,
         "bug: a validated payload could not be decoded"

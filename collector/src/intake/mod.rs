@@ -37,7 +37,8 @@ use tokio::sync::oneshot;
 
 pub use budget::{Budget, OverBudget, Tickets};
 
-use crate::ledger::{LedgerView, Origin, Signal, Source};
+use crate::decode::Format;
+use crate::ledger::{LedgerView, Origin};
 use crate::normalize::requests::proxy::ProxyIdentity;
 use crate::tally::Tally;
 use group::{ClosedGroup, OpenGroup};
@@ -64,34 +65,14 @@ const _: () = assert!(6 * (GROUP_BYTES_MAX + (64 << 20)) < i32::MAX as usize);
 /// Prometheus an hour. Clocks of whole machines are wrong by time zones at most.
 pub const FUTURE_MAX: Duration = Duration::from_secs(3600);
 
-/// What a payload's bytes are. All have been validated against their message.
-#[derive(Debug, Clone)]
-pub enum Content {
-    Traces,
-    Logs,
-    Metrics,
-    /// One message of an access log stream, and the proxy that the stream comes from.
-    AccessLog(Arc<ProxyIdentity>),
-}
-
-impl Content {
-    fn signal(&self) -> Signal {
-        match self {
-            Content::Traces => Signal::Traces,
-            Content::Logs => Signal::Logs,
-            Content::Metrics => Signal::Metrics,
-            Content::AccessLog(_) => Signal::Requests,
-        }
-    }
-}
-
 /// One request on its way to the WAL.
 #[derive(Debug)]
 pub struct Payload {
     pub tenant: Arc<str>,
-    pub source: Source,
-    pub content: Content,
-    /// Protobuf wire bytes.
+    pub format: &'static Format,
+    /// Whose observations they are, where the transport says it once for many payloads.
+    pub proxy: Option<Arc<ProxyIdentity>>,
+    /// As the format's `unpack` gave them.
     pub bytes: Bytes,
     /// What its rows take in columns beside their text, as validating it has counted.
     pub column_bytes: usize,
@@ -263,8 +244,7 @@ impl Worker {
             self.append_group();
         }
         let accepted = self.window.now();
-        // Access logs are not acknowledged, so nobody sends them again.
-        let recent = self.recent.as_ref().filter(|_| payload.source != Source::EnvoyAls);
+        let recent = self.recent.as_ref().filter(|_| payload.format.resends);
         let Some(recent) = recent else {
             return self.group.add(payload, None, accepted);
         };
@@ -293,5 +273,6 @@ impl Worker {
 }
 
 fn origin_of(payload: &Payload) -> Origin {
-    Origin { tenant: Arc::clone(&payload.tenant), signal: payload.content.signal(), source: payload.source }
+    let Format { signal, source, .. } = *payload.format;
+    Origin { tenant: Arc::clone(&payload.tenant), signal, source }
 }

@@ -17,10 +17,24 @@ use tokio::sync::oneshot;
 
 use super::testing::{NOW, StillClock, TestLog, export_of, payload, spans};
 use super::{Answer, Budget, GROUP_BYTES_MAX, Intake, IntakeThread, NotStored, Payload};
-use crate::ledger::{LedgerView, Source};
+use crate::decode::Format;
+use crate::decode::otlp::formats::OVER_GRPC;
+use crate::ledger::LedgerView;
+use crate::signal::Signal;
 
 const DAY: Duration = Duration::from_secs(86_400);
 const WINDOW: Duration = Duration::from_secs(600);
+
+/// Spans whose sender forgets them.
+static SENT_ONCE: Format = Format {
+    name: "sent_once",
+    signal: Signal::Traces,
+    source: "sent_once",
+    resends: false,
+    rewrites: false,
+    unpack: OVER_GRPC.traces.unpack,
+    decode: OVER_GRPC.traces.decode,
+};
 
 struct Running {
     log: TestLog,
@@ -342,7 +356,7 @@ fn only_what_may_come_again_is_remembered_in_the_log() {
     running.intake.submit(otlp).expect("the intake runs");
     assert_eq!(counts(answer), Ok((1, 0)));
     let (access_log, answer) = payload("a", &spans(1, 0).encode_to_vec());
-    running.intake.submit(Payload { source: Source::EnvoyAls, ..access_log }).expect("the intake runs");
+    running.intake.submit(Payload { format: &SENT_ONCE, ..access_log }).expect("the intake runs");
     assert_eq!(counts(answer), Ok((1, 0)));
     let remembered: Vec<_> = running.log.groups().iter().map(|group| group.requests.len()).collect();
     assert_eq!(remembered, [1, 0]);

@@ -1,47 +1,90 @@
-//! The protocols: one file each, and what they share: where they send what they read, and how answers leave.
+//! The protocols: one file each, the table of their routes, and what they share: where they send what they read, and
+//! how answers leave.
 //!
 //! A receiver finds out what a request is and hands its bytes on; it knows no columns. Everything that
 //! chooses a status is in `admit`. A panic while a request is handled is caught here, so that it costs one
 //! answer and not a connection with its hundred other requests.
 
-pub mod listen;
 mod otlp_grpc;
 mod otlp_http;
 mod envoy_als;
+mod posted;
+mod unacknowledged;
 #[cfg(test)]
 mod tests;
 
 use std::panic::AssertUnwindSafe;
-use std::pin::pin;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use http::{HeaderValue, Request, Response, Version, header};
+use http::{HeaderValue, Method, Request, Response, Version, header};
 use hyper::body::Incoming;
-use tokio::sync::{oneshot, watch};
+use meshlake_listen::Caller;
+use tokio::sync::oneshot;
 
 use crate::admit::ReplyBody;
-use crate::admit::answer;
 use crate::admit::deadline::time_left;
+use crate::admit::headers::{check_grpc, is_grpc, media_type_of};
 use crate::admit::media::MediaType;
 use crate::admit::quota::Quotas;
 use crate::admit::refusal::Refusal;
 use crate::admit::stats::{RequestLabels, Stats};
 use crate::admit::unpack::{Packed, Unpacked, request_hash};
-use crate::intake::{Answer, Budget, Content, Intake, Payload};
-use crate::ledger::{Signal, Source};
-use crate::protobuf::messages::Message;
-use crate::protobuf::messages::otlp::{EXPORT_LOGS, EXPORT_METRICS, EXPORT_TRACES};
+use crate::decode::Format;
+use crate::intake::{Answer, Budget, Intake, Payload};
+use crate::normalize::requests::proxy::ProxyIdentity;
+use crate::signal::Signal;
 use crate::tally::Tally;
+use posted::{linger, read_posted, refuse_unread};
+use unacknowledged::Unacknowledged;
 
-/// How long a request waits for its fdatasync, unless its sender wants to know sooner. A disk that takes
+/// Everything that can be sent, by port and path. A protocol is a line here.
+static ROUTES: [&[Route]; 3] = [&otlp_grpc::ROUTES, &otlp_http::ROUTES, &envoy_als::ROUTES];
+
+/// How long an export waits for its fdatasync, unless its sender wants to know sooner. A disk that takes
 /// longer is broken or hopelessly behind, and twice the time-out of the OpenTelemetry SDKs (10 s) has
 /// passed. The rows may still become durable: a group at the disk cannot be called back.
 const ACK_TIME_MAX: Duration = Duration::from_secs(20);
 
 const UNKNOWN: &str = "unknown";
+
+/// Which protocols a port is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Port {
+    /// gRPC over HTTP/2.
+    Grpc,
+    /// OTLP over HTTP.
+    Http,
+}
+
+/// The ports by their numbers, for those who come to the wrong one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ports {
+    pub grpc: u16,
+    pub http: u16,
+}
+
+/// Where something is sent to, and what takes it.
+struct Route {
+    port: Port,
+    path: &'static str,
+    /// What is sent here, by how it is written; nothing where no telemetry is.
+    formats: &'static [(MediaType, &'static Format)],
+    receive: fn(Call) -> Answering,
+}
+
+type Answering = Pin<Box<dyn Future<Output = Response<ReplyBody>> + Send>>;
+
+/// One request on its route.
+struct Call {
+    receivers: Arc<Receivers>,
+    route: &'static Route,
+    request: Request<Incoming>,
+    caller: Caller,
+}
 
 /// What the store has no room in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,21 +103,16 @@ pub(crate) struct Receivers {
     pub(crate) intake: Intake,
     pub(crate) budget: Budget,
     pub(crate) quotas: Quotas,
-    /// The most bytes of a request, as sent and after inflating.
+    /// The most bytes of an export, as sent and after inflating.
     pub(crate) request_bytes_max: AtomicUsize,
-    /// The most connections over all ports.
-    pub(crate) connections_max: AtomicU64,
     pub(crate) stats: Arc<Stats>,
+    pub(crate) ports: Ports,
     /// Set once, by whoever started the store; nothing is refused before.
     pub(crate) room: OnceLock<Room>,
-    /// Becomes true when the process stops; streams end then.
-    pub(crate) stopping: watch::Receiver<bool>,
 }
 
-/// A whole request that was read and not yet unpacked.
+/// A whole export that was read and not yet unpacked.
 struct Read {
-    signal: Signal,
-    source: Source,
     path: &'static str,
     tenant: Arc<str>,
     packed: Packed,
@@ -82,59 +120,72 @@ struct Read {
     answer_by: Option<tokio::time::Instant>,
 }
 
+fn all_routes() -> impl Iterator<Item = &'static Route> {
+    ROUTES.into_iter().flatten()
+}
+
+impl Route {
+    fn of(port: Port, path: &str) -> Option<&'static Route> {
+        all_routes().find(|route| route.port == port && route.path == path)
+    }
+
+    /// What is sent here when it is written as `media_type`.
+    fn format_of(&self, media_type: MediaType) -> Option<&'static Format> {
+        self.formats.iter().find(|(written, _)| *written == media_type).map(|(_, format)| *format)
+    }
+
+    fn signal(&self) -> Option<Signal> {
+        self.formats.first().map(|(_, format)| format.signal)
+    }
+}
+
 impl Receivers {
     /// Answers a request that came in on the gRPC port.
-    pub(crate) async fn answer_grpc(self: Arc<Self>, request: Request<Incoming>) -> Response<ReplyBody> {
-        if request.uri().path() == envoy_als::PATH {
-            let result = caught(envoy_als::receive(&self, request)).await;
-            // The messages of a stream are counted one by one, and so is what ends it. A refused Envoy opens its
-            // streams anew every second, which must not fill the log.
-            if let Err(refusal) = &result {
-                tracing::debug!(%refusal, "access log stream ended");
-                self.count(envoy_als::RECEIVER, Some(Signal::Requests), Err(refusal));
-            }
-            return result.map_or_else(Refusal::into_grpc, |()| answer::grpc(&[]));
+    pub(crate) async fn answer_grpc(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        caller: Caller,
+    ) -> Response<ReplyBody> {
+        if request.version() <= Version::HTTP_11 {
+            let refusal = Refusal::WrongPort { here: "gRPC", sent: "OTLP over HTTP", port: self.ports.http };
+            self.count(otlp_grpc::RECEIVER, None, Err(&refusal));
+            let media_type = media_type_of(request.headers()).unwrap_or(MediaType::Json);
+            tokio::spawn(linger(request.into_body()));
+            return closing(refusal.into_http(media_type));
         }
-        let signal = otlp_grpc::signal_of(request.uri().path());
-        let result = caught(otlp_grpc::export(&self, signal, request)).await;
-        self.count("otlp_grpc", signal, result.as_ref());
-        match (result, signal) {
-            (Ok(tally), Some(signal)) => answer::grpc(&answer::export_protobuf(signal, &tally)),
-            (Ok(_), None) => Refusal::Panicked.into_grpc(),
-            (Err(refusal), _) => refusal.into_grpc(),
+        if let Some(route) = Route::of(Port::Grpc, request.uri().path()) {
+            return (route.receive)(Call { receivers: self, route, request, caller }).await;
         }
+        let checked = check_grpc_head(&self, &request);
+        let unknown = || Refusal::UnknownPath(request.uri().path().to_owned());
+        let refusal = checked.err().unwrap_or_else(unknown);
+        self.count(otlp_grpc::RECEIVER, None, Err(&refusal));
+        refusal.into_grpc()
     }
 
     /// Answers a request that came in on the HTTP port.
-    pub(crate) async fn answer_http(self: Arc<Self>, request: Request<Incoming>) -> Response<ReplyBody> {
-        let signal = otlp_http::signal_of(request.uri().path());
-        // Even "no such path" is answered in the type of the request, where that is one that we speak.
-        let media_type = MediaType::of(request.headers()).unwrap_or(MediaType::Json);
-        let is_http1 = request.version() <= Version::HTTP_11;
-        let read = caught(otlp_http::read(&self, signal, request)).await;
-        let closes = is_http1 && read.is_err();
-        let result = match read {
-            Ok(read) => caught(self.store(read)).await,
-            Err(refusal) => Err(refusal),
-        };
-        self.count("otlp_http", signal, result.as_ref());
-        let mut response = match (result, signal, media_type) {
-            (Ok(tally), Some(signal), MediaType::Protobuf) => {
-                answer::http(answer::export_protobuf(signal, &tally), media_type)
-            }
-            (Ok(tally), Some(signal), MediaType::Json) => {
-                answer::http(answer::export_json(signal, &tally), media_type)
-            }
-            (Ok(_), None, _) => Refusal::Panicked.into_http(media_type),
-            (Err(refusal), ..) => refusal.into_http(media_type),
-        };
-        if closes {
-            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    pub(crate) async fn answer_http(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        caller: Caller,
+    ) -> Response<ReplyBody> {
+        if request.version() == Version::HTTP_2 && is_grpc(request.headers()) {
+            let port = self.ports.grpc;
+            let refusal = Refusal::WrongPort { here: "OTLP over HTTP", sent: "gRPC", port };
+            self.count(otlp_http::RECEIVER, None, Err(&refusal));
+            return refusal.into_grpc();
         }
-        response
+        match Route::of(Port::Http, request.uri().path()) {
+            Some(route) => (route.receive)(Call { receivers: self, route, request, caller }).await,
+            None => {
+                let refusal = Refusal::UnknownPath(request.uri().path().to_owned());
+                self.count(otlp_http::RECEIVER, None, Err(&refusal));
+                refuse_unread(request, refusal)
+            }
+        }
     }
 
-    /// What a request of `tenant` takes its bytes from; asked before a body is read.
+    /// What an export of `tenant` takes its bytes from; asked before a body is read.
     ///
     /// # Errors
     /// A refusal while the store has no room, or the tenant is over its quota.
@@ -154,21 +205,15 @@ impl Receivers {
         })
     }
 
-    /// Unpacks a request, hands it to the intake and waits until it is durable.
+    /// Unpacks an export, hands it to the intake and waits until it is durable.
     ///
     /// Cancel: once handed over it becomes durable all the same.
     async fn store(&self, read: Read) -> Result<Tally, Refusal> {
-        let Read { signal, source, path, tenant, packed, answer_by } = read;
-        let wire_bytes = packed.bytes.len();
+        let Read { path, tenant, packed, answer_by } = read;
+        let (format, wire_bytes) = (packed.format, packed.bytes.len());
         let unpacked = packed.unpack().await?;
         self.stats.count_bytes(wire_bytes, unpacked.bytes.len());
-        let content = match signal {
-            Signal::Traces => Content::Traces,
-            Signal::Logs => Content::Logs,
-            Signal::Metrics => Content::Metrics,
-            Signal::Requests => return Err(Refusal::UnknownPath(path.to_owned())),
-        };
-        let answer = self.submit(source, path, tenant, content, unpacked)?;
+        let answer = self.submit(format, path, tenant, None, unpacked)?;
         let ack_time_max = time_left(answer_by, tokio::time::Instant::now(), ACK_TIME_MAX);
         match tokio::time::timeout(ack_time_max, answer).await {
             Ok(answer) => settled(answer),
@@ -179,16 +224,16 @@ impl Receivers {
     /// Hands valid bytes to the intake; the answer comes when they are durable.
     fn submit(
         &self,
-        source: Source,
+        format: &'static Format,
         path: &str,
         tenant: Arc<str>,
-        content: Content,
+        proxy: Option<Arc<ProxyIdentity>>,
         unpacked: Unpacked,
     ) -> Result<oneshot::Receiver<Answer>, Refusal> {
         let Unpacked { bytes, column_bytes, tickets } = unpacked;
         let hash = request_hash(&tenant, path, &bytes);
         let (reply, answer) = oneshot::channel();
-        self.intake.submit(Payload { tenant, source, content, bytes, column_bytes, hash, tickets, reply })?;
+        self.intake.submit(Payload { tenant, format, proxy, bytes, column_bytes, hash, tickets, reply })?;
         Ok(answer)
     }
 
@@ -198,19 +243,18 @@ impl Receivers {
     }
 }
 
-/// Returns when the process is told to stop, or when whoever could tell it is gone.
-async fn stopped(stopping: &mut watch::Receiver<bool>) {
-    let _ = stopping.wait_for(|stopping| *stopping).await;
+/// Checks what every gRPC call has to say before it is looked at further.
+fn check_grpc_head(receivers: &Receivers, request: &Request<Incoming>) -> Result<(), Refusal> {
+    if request.method() != Method::POST {
+        return Err(Refusal::WrongVerb(request.method().to_string()));
+    }
+    check_grpc(request.headers(), receivers.ports.http)
 }
 
-/// The protobuf message that an export of `signal` carries over OTLP.
-fn message_of(signal: Signal) -> Option<&'static Message> {
-    match signal {
-        Signal::Traces => Some(&EXPORT_TRACES),
-        Signal::Logs => Some(&EXPORT_LOGS),
-        Signal::Metrics => Some(&EXPORT_METRICS),
-        Signal::Requests => None,
-    }
+/// An answer behind which the connection ends.
+fn closing(mut response: Response<ReplyBody>) -> Response<ReplyBody> {
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
 }
 
 /// What the intake answered; no answer at all means that the group was lost to a bug.
@@ -256,5 +300,43 @@ mod own_tests {
         };
         assert_eq!(caught(panics).await, Err(Refusal::Panicked));
         assert_eq!(caught(async { Ok(1) }).await, Ok(1));
+    }
+
+    /// Paths are compared as they stand, each on its own port.
+    #[test]
+    fn routes_are_known_by_their_exact_path() {
+        let service = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+        let cases = [
+            (Port::Grpc, service, Some(Signal::Traces)),
+            (Port::Grpc, "/opentelemetry.proto.collector.logs.v1.LogsService/Export", Some(Signal::Logs)),
+            (
+                Port::Grpc,
+                "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+                Some(Signal::Metrics),
+            ),
+            (
+                Port::Grpc,
+                "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs",
+                Some(Signal::Requests),
+            ),
+            (Port::Http, "/v1/traces", Some(Signal::Traces)),
+            (Port::Http, "/v1/logs", Some(Signal::Logs)),
+            (Port::Http, "/v1/metrics", Some(Signal::Metrics)),
+            (Port::Http, service, None),
+            (Port::Grpc, "/v1/traces", None),
+        ];
+        for (port, path, want) in cases {
+            assert_eq!(Route::of(port, path).and_then(Route::signal), want, "{path}");
+        }
+        let near = ["", "/", &service[1..], &format!("/{service}"), &format!("{service}/"), "/x.Y/Z"];
+        for path in near.into_iter().chain([
+            "//v1/traces",
+            "/v1/traces/",
+            "/v1/%74races",
+            "/v1/../v1/traces",
+            "/v1/profiles",
+        ]) {
+            assert!(Route::of(Port::Grpc, path).or(Route::of(Port::Http, path)).is_none(), "{path}");
+        }
     }
 }

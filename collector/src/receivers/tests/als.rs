@@ -152,7 +152,7 @@ async fn what_a_peer_that_has_gone_loses_is_counted() {
     }
     answer.abort();
     cut.shutdown(Shutdown::Both).expect("connected");
-    while running.collector.stats().requests.connections_open > 0 {
+    while running.connections_open() > 0 {
         tokio::task::yield_now().await;
     }
     running.log.disk.release_syncs();
