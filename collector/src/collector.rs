@@ -88,6 +88,7 @@ impl Collector {
             stats: Arc::new(Stats::default()),
             ports,
             room: OnceLock::new(),
+            fitness: OnceLock::new(),
         });
         let connections = Cap::new(config.connections_max.into());
         Ok(Collector { receivers, ledger, connections, intake: thread })
@@ -125,6 +126,11 @@ impl Collector {
     /// first call counts.
     pub fn refuse_without(&self, room: impl Fn(usize) -> Result<(), NoRoom> + Send + Sync + 'static) {
         let _ = self.receivers.room.set(Box::new(room));
+    }
+
+    /// Tells health checks that nothing is taken while `is_fit` says so; it must be quick. Only the first call counts.
+    pub fn unfit_without(&self, is_fit: impl Fn() -> bool + Send + Sync + 'static) {
+        let _ = self.receivers.fitness.set(Box::new(is_fit));
     }
 
     /// What was done since start.

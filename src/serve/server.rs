@@ -81,6 +81,8 @@ impl Server {
             .context("start the collector")?;
         let status = store.status();
         collector.refuse_without(move |bytes_to_come| room_in(&status, bytes_to_come));
+        let ready = readiness.clone();
+        collector.unfit_without(move || ready.check().is_ok());
 
         let engine = Engine::new(store.reader(), engine_config(config)?, clock)?;
         let ledger = collector.ledger().clone();

@@ -44,6 +44,7 @@ const PANIC_DELAY: Duration = Duration::from_secs(10);
 pub enum GrpcCode {
     InvalidArgument = 3,
     DeadlineExceeded = 4,
+    NotFound = 5,
     ResourceExhausted = 8,
     Unimplemented = 12,
     Internal = 13,
@@ -75,6 +76,9 @@ pub enum Refusal {
     /// What is sent belongs to another port. The sender's fault.
     #[error("this port takes {here}; {sent} is taken on port {port}")]
     WrongPort { here: &'static str, sent: &'static str, port: u16 },
+    /// A service that health is asked of and that is not here. The caller's fault.
+    #[error("no such service: {0}")]
+    UnknownService(String),
     /// The sender's fault.
     #[error("content coding {0:?} is not supported, use {ACCEPTED_ENCODINGS}")]
     UnknownEncoding(String),
@@ -118,6 +122,7 @@ impl Refusal {
             | Refusal::WrongMediaType { .. }
             | Refusal::WrongPort { .. }
             | Refusal::UnknownEncoding(_) => GrpcCode::Unimplemented,
+            Refusal::UnknownService(_) => GrpcCode::NotFound,
             Refusal::BrokenFrame(_) => GrpcCode::Internal,
             Refusal::OverQuota(_)
             | Refusal::Overloaded(_)
@@ -134,7 +139,7 @@ impl Refusal {
         match self {
             Refusal::Undecodable(_) | Refusal::Tenant(_) | Refusal::BrokenFrame(_) => StatusCode::BAD_REQUEST,
             Refusal::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Refusal::UnknownPath(_) => StatusCode::NOT_FOUND,
+            Refusal::UnknownPath(_) | Refusal::UnknownService(_) => StatusCode::NOT_FOUND,
             Refusal::WrongPort { .. } => StatusCode::MISDIRECTED_REQUEST,
             Refusal::WrongVerb(_) => StatusCode::METHOD_NOT_ALLOWED,
             Refusal::WrongMediaType { .. } | Refusal::UnknownEncoding(_) => {
@@ -175,6 +180,7 @@ impl Refusal {
             Refusal::WrongVerb(_) => "wrong_verb",
             Refusal::WrongMediaType { .. } => "wrong_media_type",
             Refusal::WrongPort { .. } => "wrong_port",
+            Refusal::UnknownService(_) => "unknown_service",
             Refusal::UnknownEncoding(_) => "unknown_encoding",
             Refusal::BrokenFrame(_) => "broken_frame",
             Refusal::OverQuota(_) => "over_quota",
@@ -331,6 +337,7 @@ mod tests {
             (Refusal::WrongMediaType { found: String::new(), expected: String::new() }, 12, 415, false),
             (Refusal::UnknownEncoding("br".to_owned()), 12, 415, false),
             (Refusal::WrongPort { here: "", sent: "", port: 1 }, 12, 421, false),
+            (Refusal::UnknownService("x".to_owned()), 5, 404, false),
             (Refusal::BrokenFrame("flag"), 13, 400, false),
             (Refusal::Overloaded(over()), 14, 503, true),
             (Refusal::OverQuota(Duration::ZERO), 14, 429, true),

@@ -8,6 +8,7 @@
 mod otlp_grpc;
 mod otlp_http;
 mod envoy_als;
+mod health;
 mod posted;
 mod unacknowledged;
 #[cfg(test)]
@@ -42,7 +43,7 @@ use posted::{linger, read_posted, refuse_unread};
 use unacknowledged::Unacknowledged;
 
 /// Everything that can be sent, by port and path. A protocol is a line here.
-static ROUTES: [&[Route]; 3] = [&otlp_grpc::ROUTES, &otlp_http::ROUTES, &envoy_als::ROUTES];
+static ROUTES: [&[Route]; 4] = [&otlp_grpc::ROUTES, &otlp_http::ROUTES, &envoy_als::ROUTES, &health::ROUTES];
 
 /// How long an export waits for its fdatasync, unless its sender wants to know sooner. A disk that takes
 /// longer is broken or hopelessly behind, and twice the time-out of the OpenTelemetry SDKs (10 s) has
@@ -98,6 +99,9 @@ pub enum NoRoom {
 /// Says whether the store takes rows beside those of as many bytes that are on their way to it.
 pub(crate) type Room = Box<dyn Fn(usize) -> Result<(), NoRoom> + Send + Sync>;
 
+/// Says whether the process is fit to take exports at all.
+pub(crate) type Fitness = Box<dyn Fn() -> bool + Send + Sync>;
+
 /// What all receivers work with.
 pub(crate) struct Receivers {
     pub(crate) intake: Intake,
@@ -109,6 +113,8 @@ pub(crate) struct Receivers {
     pub(crate) ports: Ports,
     /// Set once, by whoever started the store; nothing is refused before.
     pub(crate) room: OnceLock<Room>,
+    /// Set once; the process counts as fit before.
+    pub(crate) fitness: OnceLock<Fitness>,
 }
 
 /// A whole export that was read and not yet unpacked.
@@ -183,6 +189,11 @@ impl Receivers {
                 refuse_unread(request, refusal)
             }
         }
+    }
+
+    /// Whether exports are taken: what health checks are told.
+    fn is_fit(&self) -> bool {
+        self.fitness.get().is_none_or(|is_fit| is_fit())
     }
 
     /// What an export of `tenant` takes its bytes from; asked before a body is read.

@@ -8,6 +8,7 @@ mod http;
 mod als;
 mod limits;
 mod store;
+mod health;
 mod ports;
 
 use std::net::SocketAddr;
