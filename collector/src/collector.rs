@@ -12,6 +12,7 @@ use meshlake_listen::{Cap, Door, Protocol, Role};
 use meshlake_schema::Clock;
 use meshlake_store::{StoredRequest, Writer};
 
+use crate::admit::cors::Origins;
 use crate::admit::quota::Quotas;
 use crate::admit::stats::{Stats, StatsReading};
 use crate::config::CollectorConfig;
@@ -86,6 +87,7 @@ impl Collector {
             budget,
             request_bytes_max: AtomicUsize::new(bytes(config.request_bytes_max)),
             stats: Arc::new(Stats::default()),
+            origins: Origins::new(&config.cors_origins),
             ports,
             room: OnceLock::new(),
             fitness: OnceLock::new(),

@@ -8,6 +8,7 @@ use meshlake_listen::check_address;
 use meshlake_store::wal::requests::AGE_MAX_SECONDS;
 use serde::{Deserialize, Serialize};
 
+use crate::admit::cors::is_origin;
 use crate::admit::quota::TenantLimits;
 
 /// The largest budget that can be counted; see `intake::Budget`.
@@ -42,6 +43,9 @@ pub struct CollectorConfig {
     pub otlp_grpc: String,
     /// Where OTLP/HTTP listens. Default 127.0.0.1:4318, OTLP's own port.
     pub otlp_http: String,
+    /// Origins of web pages, as `https://shop.example`, whose browsers may send over OTLP/HTTP; `*` is every page, without
+    /// its credentials. Default none: what a browser sends for a page that nobody named is refused.
+    pub cors_origins: Vec<String>,
     /// Bytes of requests that may be in memory at once: as sent, plus inflated, plus what rows take beyond that. Above it
     /// senders are told to come back. Default 192 MiB: as much as the store buffers by default, where it becomes rows, and
     /// enough for the largest request however it is packed.
@@ -70,6 +74,7 @@ impl Default for CollectorConfig {
         CollectorConfig {
             otlp_grpc: "127.0.0.1:4317".to_owned(),
             otlp_http: "127.0.0.1:4318".to_owned(),
+            cors_origins: Vec::new(),
             in_flight_bytes_max: 192 << 20,
             request_bytes_max: REQUEST_BYTES_LIMIT,
             tenant_bytes_per_second_max: 0,
@@ -90,6 +95,12 @@ impl CollectorConfig {
                 problems
                     .push(format!("collector.{key}: {address:?} is not an address to listen on: {error}"));
             }
+        }
+        for origin in self.cors_origins.iter().filter(|origin| !is_origin(origin)) {
+            problems.push(format!(
+                "collector.cors_origins: {origin:?} is not an origin as browsers send it, like https://shop.example \
+                 or http://localhost:8080, and not *"
+            ));
         }
         let numbers = [
             ("in_flight_bytes_max", self.in_flight_bytes_max, self.request_bytes_max, IN_FLIGHT_BYTES_LIMIT),
@@ -144,6 +155,7 @@ mod tests {
     fn every_wrong_value_is_named_at_once() {
         let config = CollectorConfig {
             otlp_grpc: "nowhere".to_owned(),
+            cors_origins: vec!["https://shop.example/".to_owned()],
             in_flight_bytes_max: 10,
             request_bytes_max: (64 << 20) + 1,
             tenant_in_flight_bytes_max: 64 << 20,
@@ -156,6 +168,7 @@ mod tests {
             config.problems().iter().filter_map(|line| Some(line.split_once(':')?.0.to_owned())).collect();
         let want = [
             "otlp_grpc",
+            "cors_origins",
             "in_flight_bytes_max",
             "request_bytes_max",
             "connections_max",

@@ -5,6 +5,7 @@
 //! the one status map of `refusal`. Limits: no authentication.
 
 pub mod headers;
+pub mod cors;
 pub mod deadline;
 pub mod quota;
 pub mod frame;

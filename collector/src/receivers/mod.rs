@@ -27,6 +27,7 @@ use meshlake_listen::Caller;
 use tokio::sync::oneshot;
 
 use crate::admit::ReplyBody;
+use crate::admit::cors::Origins;
 use crate::admit::deadline::time_left;
 use crate::admit::headers::{check_grpc, is_grpc, media_type_of};
 use crate::admit::media::MediaType;
@@ -110,6 +111,7 @@ pub(crate) struct Receivers {
     /// The most bytes of an export, as sent and after inflating.
     pub(crate) request_bytes_max: AtomicUsize,
     pub(crate) stats: Arc<Stats>,
+    pub(crate) origins: Origins,
     pub(crate) ports: Ports,
     /// Set once, by whoever started the store; nothing is refused before.
     pub(crate) room: OnceLock<Room>,
@@ -181,14 +183,23 @@ impl Receivers {
             self.count(otlp_http::RECEIVER, None, Err(&refusal));
             return refusal.into_grpc();
         }
-        match Route::of(Port::Http, request.uri().path()) {
-            Some(route) => (route.receive)(Call { receivers: self, route, request, caller }).await,
-            None => {
+        let allowed = self.origins.allow(request.headers());
+        let route = Route::of(Port::Http, request.uri().path());
+        let mut response = match (route, &allowed) {
+            (Some(route), allowed) => match allowed.as_ref().and_then(|page| page.preflight(&request)) {
+                Some(response) => return response,
+                None => (route.receive)(Call { receivers: self, route, request, caller }).await,
+            },
+            (None, _) => {
                 let refusal = Refusal::UnknownPath(request.uri().path().to_owned());
                 self.count(otlp_http::RECEIVER, None, Err(&refusal));
                 refuse_unread(request, refusal)
             }
+        };
+        if let Some(page) = allowed {
+            page.mark(response.headers_mut());
         }
+        response
     }
 
     /// Whether exports are taken: what health checks are told.

@@ -9,6 +9,7 @@ mod als;
 mod limits;
 mod store;
 mod health;
+mod cors;
 mod ports;
 
 use std::net::SocketAddr;
