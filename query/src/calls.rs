@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use datafusion::logical_expr::col;
 use futures::StreamExt;
-use meshlake_calls::{Fold, Picture, Question, Source, TooManyCells, requests, span_rows};
-use meshlake_engine::{Engine, Fault, QueryError};
-use meshlake_schema::Table;
+use meshlake_calls::range::GRID;
+use meshlake_calls::{Fold, Picture, Question, Range, Source, TooManyCells, requests, span_rows};
+use meshlake_engine::{Engine, Fault, Query, QueryError};
+use meshlake_schema::{Table, UnixNanos};
 use thiserror::Error;
 
 /// How far outside the range spans are read as possible parents and children of those inside. A call lasts
@@ -47,6 +48,7 @@ impl LoadError {
 /// dropping the future stops the reading; a fold that has started runs to its end on its own thread.
 pub async fn load(engine: &Engine, tenant: &str, question: Question) -> Result<Picture, LoadError> {
     let Question { range, source, .. } = question;
+    let now = engine.clock().now();
     let query = engine.begin(tenant).await?;
     let mut fold = Fold::new(question);
     if source != Source::Spans {
@@ -71,7 +73,29 @@ pub async fn load(engine: &Engine, tenant: &str, question: Question) -> Result<P
             }
         }
     }
+    let first_row = match fold.first_row() {
+        Some(first) if first >= range.from().plus(GRID) && !has_older_rows(&query, range, source).await? => {
+            first
+        }
+        // Older rows, a first row as near to the start as makes no difference, or none to be counted at all.
+        _ => range.from(),
+    };
     // Pairing sorts up to two million spans: too long for a thread that other queries wait for.
     let finished = tokio::task::spawn_blocking(move || fold.finish()).await;
-    Ok(finished.map_err(|error| QueryError::Internal(format!("pair spans: {error}")))??)
+    let picture = finished.map_err(|error| QueryError::Internal(format!("pair spans: {error}")))??;
+    Ok(Picture { range: range.observed(first_row, now), ..picture })
+}
+
+/// Whether a row of the tables that are read starts before the range. The first one ends the look-up.
+async fn has_older_rows(query: &Query, range: Range, source: Source) -> Result<bool, QueryError> {
+    let tables = [(Table::Requests, Source::Spans), (Table::Spans, Source::Requests)];
+    for (table, _) in tables.into_iter().filter(|(_, without)| source != *without) {
+        let mut rows = query.scan(table, &["time_unix_nano"], UnixNanos(0), range.from(), None).await?;
+        while let Some(batch) = rows.next().await {
+            if batch.map_err(QueryError::from)?.num_rows() > 0 {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
 }

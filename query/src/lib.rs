@@ -12,7 +12,6 @@ pub mod calls;
 pub mod trace;
 pub mod services;
 pub mod ledger;
-pub mod time_text;
 
 pub use meshlake_calls::{
     By, EdgeCell, Evidence, Figures, Grain, NodeCell, NodeIdentity, NodeKind, Picture, Question, Range,

@@ -2,15 +2,14 @@
 //!
 //! A service is heard of when it sent a span or its own proxy logged a request: the callee's proxy for
 //! server-side rows, the caller's for client-side and gateway rows. Services that others only name
-//! (a database without telemetry) are nodes of the graph, not services here.
+//! (a database without telemetry) are nodes of the graph, not services here. An empty name is none: spans
+//! without one are of `unknown_service`, as in the graph.
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use futures::TryStreamExt;
 use meshlake_engine::{Engine, QueryError};
 use meshlake_schema::UnixNanos;
-
-use crate::time_text::rfc3339;
 
 const NANOS_PER_MICRO: i64 = 1_000;
 
@@ -62,18 +61,21 @@ pub async fn newest(engine: &Engine, tenant: &str) -> Result<Option<UnixNanos>, 
 }
 
 fn services_sql(from: UnixNanos, to: UnixNanos) -> String {
-    let (from, to) = (rfc3339(from), rfc3339(to));
+    let (from, to) = (from.to_rfc3339(), to.to_rfc3339());
+    let unknown = meshlake_calls::span_rows::UNKNOWN_SERVICE;
     let in_range = format!("time >= TIMESTAMP '{from}' AND time < TIMESTAMP '{to}'");
     format!(
-        "SELECT service, namespace, min(first_seen) AS first_seen, max(last_seen) AS last_seen,
+        "SELECT arrow_cast(service, 'Utf8View') AS service, arrow_cast(namespace, 'Utf8View') AS namespace,
+                min(first_seen) AS first_seen, max(last_seen) AS last_seen,
                 CAST(sum(spans) AS BIGINT) AS spans, CAST(sum(requests) AS BIGINT) AS requests
          FROM (
-            SELECT service_name AS service, service_namespace AS namespace, min(time) AS first_seen,
+            SELECT coalesce(nullif(service_name, ''), '{unknown}') AS service,
+                   nullif(service_namespace, '') AS namespace, min(time) AS first_seen,
                    max(time) AS last_seen, count(*) AS spans, 0 AS requests
             FROM spans WHERE {in_range} GROUP BY 1, 2
             UNION ALL
-            SELECT CASE WHEN observer = 'server' THEN destination_service ELSE source_service END,
-                   CASE WHEN observer = 'server' THEN destination_namespace ELSE source_namespace END,
+            SELECT nullif(CASE WHEN observer = 'server' THEN destination_service ELSE source_service END, ''),
+                   nullif(CASE WHEN observer = 'server' THEN destination_namespace ELSE source_namespace END, ''),
                    min(time), max(time), 0, sum(CASE WHEN counted THEN 1 ELSE 0 END)
             FROM requests WHERE {in_range} GROUP BY 1, 2
          )

@@ -24,8 +24,9 @@
 
 mod store;
 pub mod inspect;
-mod status;
 mod reader;
+mod status;
+mod follow;
 mod schedule;
 pub mod maintain;
 mod replay;
@@ -53,13 +54,15 @@ mod test_size;
 pub use catalog::CatalogError;
 pub use data_dir::DataDirError;
 pub use flush::{FlushError, FlushStats};
+pub use follow::{Follow, FollowStream, Followed};
 pub use group::{AppendError, Group, Lsn, RequestEntry, StoredRequest};
 pub use maintain::{Effort, MaintainConfig, MaintainError, MaintainStats, Maintenance, Progress};
 pub use priority::give_way_to_flushes;
+pub use reader::Reader;
 pub use replay::{Recovered, ReplayError};
-pub use snapshot::{DataFile, HotBatch, ReadError, Reader, Snapshot, TableSnapshot};
+pub use snapshot::{DataFile, HotBatch, HotScan, HotStream, ReadError, Snapshot, TableSnapshot, Unflushed};
 pub use space::SpaceStats;
-pub use status::{StoreStats, StoreStatus, TableStats};
+pub use status::{AskIntake, InFlight, IntakeStatus, Refusals, Status, StoreStats, StoreStatus, TableStats};
 pub use store::{Store, StoreConfig, StoreError};
 pub use wal::{Damage, Torn};
 pub use writer::{Writer, WriterStats};

@@ -42,6 +42,8 @@ pub struct Unpacked {
     pub bytes: Bytes,
     /// What the rows take in columns beside their text.
     pub column_bytes: usize,
+    /// Where it has no records: what it holds in their place.
+    pub found_instead: Option<String>,
     pub tickets: Tickets,
 }
 
@@ -79,7 +81,8 @@ impl Packed {
             Unreadable::TooLarge => Refusal::TooLarge { limit_bytes: self.limit_bytes, when: "as protobuf" },
             Unreadable::Undecodable(why) => Refusal::Undecodable(why),
         };
-        let Valid { bytes, column_bytes } = (self.format.unpack)(inflated).map_err(unreadable)?;
+        let Valid { bytes, column_bytes, found_instead } =
+            (self.format.unpack)(inflated).map_err(unreadable)?;
         if self.format.rewrites {
             self.tickets.grow(bytes.len().saturating_sub(inflated_bytes))?;
         }
@@ -87,7 +90,7 @@ impl Packed {
             return Err(Refusal::TooLarge { limit_bytes: COLUMN_BYTES_MAX, when: "in columns" });
         }
         self.tickets.grow(column_bytes.saturating_sub(bytes.len()))?;
-        Ok(Unpacked { bytes, column_bytes, tickets: self.tickets })
+        Ok(Unpacked { bytes, column_bytes, found_instead, tickets: self.tickets })
     }
 }
 

@@ -38,8 +38,9 @@ pub struct Format {
     pub signal: Signal,
     /// How they come in, in the ledger and in metrics.
     pub source: &'static str,
-    /// Whether a sender sends the same bytes again when it hears no answer; they are then stored once.
-    pub resends: bool,
+    /// Whether the same bytes again are the same export, sent again by a sender that heard no answer; they are then
+    /// stored once. They are not where no record says when it was: two events of a sender without a clock look alike.
+    pub resends: fn(&[u8]) -> bool,
     /// Whether unpacking makes other bytes, about as many, instead of looking at those that came.
     pub rewrites: bool,
     /// Proves that bytes, already inflated, can be decoded.
@@ -55,8 +56,10 @@ pub type Decode = fn(&[u8], Option<&ProxyIdentity>, &Arrival<'_>, &mut Builders)
 #[derive(Debug, PartialEq, Eq)]
 pub struct Valid {
     pub bytes: Bytes,
-    /// What the rows take in columns beside their text.
+    /// What the rows take in columns beside their text; every record takes some.
     pub column_bytes: usize,
+    /// Where there are no records: what there is in their place, for a sender who should know.
+    pub found_instead: Option<String>,
 }
 
 /// Why bytes cannot be decoded. Always the sender's fault; trying again cannot help.
@@ -81,7 +84,7 @@ impl From<WireError> for Unreadable {
 /// They are not.
 pub fn valid_protobuf(bytes: Bytes, message: &'static Message) -> Result<Valid, Unreadable> {
     let column_bytes = validate(&bytes, message)?;
-    Ok(Valid { bytes, column_bytes })
+    Ok(Valid { bytes, column_bytes, found_instead: None })
 }
 
 /// The tables that telemetry is decoded into; the ledger is counted beside them.

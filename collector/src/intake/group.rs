@@ -141,14 +141,12 @@ impl OpenGroup {
             return Ok(tally);
         }
         self.changes.add(&origin_of(payload), &tally);
-        if !payload.format.resends {
-            return Ok(tally);
-        }
+        let Some(hash) = payload.hash else { return Ok(tally) };
         let rows = DECODED.into_iter().zip(before.into_iter().zip(self.builders.rows()));
         let rows = rows.filter(|(_, (before, after))| before != after).map(|(table, (before, after))| {
             (table, u32::try_from(after - before).expect("a group has fewer rows than 2^31"))
         });
-        self.requests.push(RequestEntry { hash: payload.hash, rows: rows.collect() });
+        self.requests.push(RequestEntry { hash, rows: rows.collect() });
         Ok(tally)
     }
 

@@ -76,8 +76,8 @@ pub struct Payload {
     pub bytes: Bytes,
     /// What its rows take in columns beside their text, as validating it has counted.
     pub column_bytes: usize,
-    /// xxh3-128 of tenant, path and body, by which it is known when it comes again.
-    pub hash: u128,
+    /// xxh3-128 of tenant, path and body, by which it is known when it comes again; `None` where that cannot be told.
+    pub hash: Option<u128>,
     /// Held until the answer is known.
     pub tickets: Tickets,
     pub reply: oneshot::Sender<Answer>,
@@ -244,11 +244,10 @@ impl Worker {
             self.append_group();
         }
         let accepted = self.window.now();
-        let recent = self.recent.as_ref().filter(|_| payload.format.resends);
-        let Some(recent) = recent else {
+        let (Some(recent), Some(hash)) = (&self.recent, payload.hash) else {
             return self.group.add(payload, None, accepted);
         };
-        match recent.look(payload, accepted.ingest_time) {
+        match recent.look(payload, hash, accepted.ingest_time) {
             Seen::Never(payload, claim) => self.group.add(*payload, Some(claim), accepted),
             Seen::InFlight => {}
             Seen::Stored(payload, records) => self.group.add_repeat(*payload, records, accepted),

@@ -233,12 +233,14 @@ impl Receivers {
     async fn store(&self, read: Read) -> Result<Tally, Refusal> {
         let Read { path, tenant, packed, answer_by } = read;
         let (format, wire_bytes) = (packed.format, packed.bytes.len());
-        let unpacked = packed.unpack().await?;
+        let mut unpacked = packed.unpack().await?;
         self.stats.count_bytes(wire_bytes, unpacked.bytes.len());
+        let found_instead = unpacked.found_instead.take();
         let answer = self.submit(format, path, tenant, None, unpacked)?;
         let ack_time_max = time_left(answer_by, tokio::time::Instant::now(), ACK_TIME_MAX);
         match tokio::time::timeout(ack_time_max, answer).await {
-            Ok(answer) => settled(answer),
+            Ok(answer) => settled(answer)
+                .map(|tally| Tally { found_instead: found_instead.filter(|_| tally.received == 0), ..tally }),
             Err(_) => Err(Refusal::TimedOut("the disk did not answer in time")),
         }
     }
@@ -252,8 +254,8 @@ impl Receivers {
         proxy: Option<Arc<ProxyIdentity>>,
         unpacked: Unpacked,
     ) -> Result<oneshot::Receiver<Answer>, Refusal> {
-        let Unpacked { bytes, column_bytes, tickets } = unpacked;
-        let hash = request_hash(&tenant, path, &bytes);
+        let Unpacked { bytes, column_bytes, tickets, .. } = unpacked;
+        let hash = (format.resends)(&bytes).then(|| request_hash(&tenant, path, &bytes));
         let (reply, answer) = oneshot::channel();
         self.intake.submit(Payload { tenant, format, proxy, bytes, column_bytes, hash, tickets, reply })?;
         Ok(answer)

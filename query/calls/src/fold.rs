@@ -1,6 +1,9 @@
 //! Takes batches of rows in any order and ends in a picture of the calls.
 
-use arrow::array::RecordBatch;
+use arrow::array::{AsArray, RecordBatch};
+use arrow::compute::min;
+use arrow::datatypes::Int64Type;
+use meshlake_schema::UnixNanos;
 use thiserror::Error;
 
 use crate::cells::{Book, CELLS_MAX, DETAILS_MAX, Grain};
@@ -33,22 +36,38 @@ pub struct Fold {
     book: Book,
     requests: RequestRows,
     spans: HeldSpans,
+    first_row: Option<i64>,
 }
 
 impl Fold {
     pub fn new(question: Question) -> Fold {
         let book = Book::new(question.range, question.grain);
-        Fold { question, book, requests: RequestRows::default(), spans: HeldSpans::default() }
+        let (requests, spans) = (RequestRows::default(), HeldSpans::default());
+        Fold { question, book, requests, spans, first_row: None }
     }
 
     /// Adds rows of `requests`; those outside the range are ignored.
     pub fn add_requests(&mut self, batch: &RecordBatch) {
+        self.see(batch);
         self.requests.add(batch, &mut self.book);
     }
 
     /// Adds rows of `spans`. Rows outside the range are kept as possible parents and children, not counted.
     pub fn add_spans(&mut self, batch: &RecordBatch) {
+        self.see(batch);
         self.spans.add(batch, &mut self.book);
+    }
+
+    /// The start of the earliest row so far, whether it is counted or not.
+    pub fn first_row(&self) -> Option<UnixNanos> {
+        self.first_row.map(UnixNanos)
+    }
+
+    fn see(&mut self, batch: &RecordBatch) {
+        let starts =
+            batch.column_by_name("time_unix_nano").and_then(|column| column.as_primitive_opt::<Int64Type>());
+        let first = starts.and_then(|starts| min(starts));
+        self.first_row = self.first_row.into_iter().chain(first).min();
     }
 
     /// Pairs, joins and groups.

@@ -3,6 +3,10 @@
 //! Ends are widened to 10 s because rollups hold 10 s buckets, and an answer must not depend on whether a
 //! part of it came from a rollup or from rows. Buckets are counted from the start of the range, so every
 //! bucket but the last has the full width. Limits: [`BUCKETS_MAX`] buckets.
+//!
+//! A rate is what was counted over the seconds in which it could be seen, the *observed* part of the range: from
+//! the first row, if it lies in the range and none is older, and to now. Over the whole range, a mesh that was
+//! connected a minute ago would show a fifteenth of its load.
 
 use std::time::Duration;
 
@@ -14,6 +18,8 @@ pub const GRID: Duration = Duration::from_secs(10);
 
 /// Most buckets in an answer: a day of minutes fits, and a row per bucket and service stays readable JSON.
 pub const BUCKETS_MAX: usize = 1_440;
+
+const NANOS_PER_SECOND: i64 = 1_000_000_000;
 
 /// Why a range cannot be answered; all of them are the asker's fault.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -32,6 +38,8 @@ pub struct Range {
     from: UnixNanos,
     to: UnixNanos,
     step: Option<Duration>,
+    observed_from: UnixNanos,
+    observed_to: UnixNanos,
 }
 
 impl Range {
@@ -49,7 +57,8 @@ impl Range {
         if from >= to {
             return Err(RangeError::Empty);
         }
-        let range = Range { from: UnixNanos(floor), to: UnixNanos(ceil), step };
+        let (from, to) = (UnixNanos(floor), UnixNanos(ceil));
+        let range = Range { from, to, step, observed_from: from, observed_to: to };
         if let Some(step) = step {
             if step.is_zero() || !step.as_nanos().is_multiple_of(GRID.as_nanos()) {
                 return Err(RangeError::Step(step));
@@ -74,6 +83,26 @@ impl Range {
         self.step
     }
 
+    /// The same range, observed from `first_row`, if that is later than its start, and to `now`; on whole seconds.
+    #[must_use]
+    pub fn observed(self, first_row: UnixNanos, now: UnixNanos) -> Range {
+        let second = NANOS_PER_SECOND;
+        let floored = UnixNanos(first_row.0.div_euclid(second) * second);
+        let raised = UnixNanos(now.0.saturating_add(second - 1).div_euclid(second) * second);
+        let observed_from = floored.clamp(self.from, self.to);
+        Range { observed_from, observed_to: raised.clamp(observed_from, self.to), ..self }
+    }
+
+    /// Where the observed part of the range starts; see the module.
+    pub fn observed_from(&self) -> UnixNanos {
+        self.observed_from
+    }
+
+    /// Where it ends.
+    pub fn observed_to(&self) -> UnixNanos {
+        self.observed_to
+    }
+
     /// The bucket that `time` falls into, or `None` outside the range.
     pub fn bucket_of(&self, time: i64) -> Option<u16> {
         if time < self.from.0 || time >= self.to.0 {
@@ -89,10 +118,13 @@ impl Range {
         self.step.map_or(self.from, |step| self.from.plus(step * u32::from(bucket)))
     }
 
-    /// How many seconds of the range a bucket covers; the last one may be cut by the end of the range.
+    /// For how many seconds a bucket was observed: what its counts are divided by to be rates. At least 10 s, so that
+    /// the first call of all is not a flood.
     pub fn bucket_seconds(&self, bucket: u16) -> f64 {
-        let end = self.step.map_or(self.to, |step| self.bucket_start(bucket).plus(step)).min(self.to);
-        (end.0 - self.bucket_start(bucket).0) as f64 / 1e9
+        let start = self.bucket_start(bucket);
+        let end = self.step.map_or(self.to, |step| start.plus(step));
+        let observed = end.min(self.observed_to).0 - start.max(self.observed_from).0;
+        observed.max(GRID.as_nanos() as i64) as f64 / NANOS_PER_SECOND as f64
     }
 
     fn nanos(&self) -> u64 {
@@ -106,7 +138,7 @@ const _: () = assert!(BUCKETS_MAX < u16::MAX as usize);
 mod tests {
     use super::*;
 
-    const SECOND: i64 = 1_000_000_000;
+    const SECOND: i64 = NANOS_PER_SECOND;
 
     fn range(from: i64, to: i64, step: Option<u64>) -> Result<Range, RangeError> {
         Range::new(UnixNanos(from * SECOND), UnixNanos(to * SECOND), step.map(Duration::from_secs))
@@ -130,6 +162,30 @@ mod tests {
         assert_eq!(starts, [0, 30, 60]);
         assert_eq!([0, 1, 2].map(|b| range.bucket_seconds(b)), [30.0, 30.0, 10.0]);
         assert_eq!(range.bucket_of(69 * SECOND), Some(2));
+    }
+
+    #[test]
+    fn a_bucket_counts_for_as_long_as_it_was_observed() {
+        let at = |millis: i64| UnixNanos(millis * 1_000_000);
+        // The first row 12.9 s into a minute of three buckets, asked 51.2 s into it: 12 s and 52 s.
+        let range = range(0, 60, Some(20)).expect("not empty").observed(at(12_900), at(51_200));
+        assert_eq!((range.observed_from(), range.observed_to()), (at(12_000), at(52_000)));
+        // 8 s of the first bucket are too few to divide by.
+        assert_eq!([0, 1, 2].map(|bucket| range.bucket_seconds(bucket)), [10.0, 20.0, 12.0]);
+    }
+
+    #[test]
+    fn what_is_observed_stays_within_the_range() {
+        let observed = |first: i64, now: i64| {
+            let range = range(100, 200, None).expect("not empty");
+            let range = range.observed(UnixNanos(first * SECOND), UnixNanos(now * SECOND));
+            (range.observed_from().seconds(), range.observed_to().seconds(), range.bucket_seconds(0))
+        };
+        assert_eq!(observed(0, 1_000), (100, 200, 100.0), "older rows, a range that is over");
+        assert_eq!(observed(140, 1_000), (140, 200, 60.0));
+        assert_eq!(observed(140, 150), (140, 150, 10.0));
+        assert_eq!(observed(150, 120), (150, 150, 10.0), "rows that are ahead of the clock");
+        assert_eq!(observed(300, 300), (200, 200, 10.0));
     }
 
     #[test]

@@ -43,8 +43,8 @@ pub const PROXY_COLUMNS: &[&str] = &[
 /// Columns that the fold reads of all other spans: the same without the last, `attributes`.
 pub const COLUMNS: &[&str] = PROXY_COLUMNS.split_at(PROXY_COLUMNS.len() - 1).0;
 
-/// What a span without `service.name` is called. Source: OpenTelemetry resource semantic conventions.
-const UNKNOWN_SERVICE: &str = "unknown_service";
+/// What a span without `service.name`, or with an empty one, is called. Source: OpenTelemetry resource semantic conventions.
+pub const UNKNOWN_SERVICE: &str = "unknown_service";
 
 /// OTLP's SpanKind, as far as pairing tells kinds apart: unspecified is internal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -29,7 +29,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::Expr;
 use meshlake_schema::{Clock, Table, UnixNanos};
-use meshlake_store::snapshot::Reader;
+use meshlake_store::Reader;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 

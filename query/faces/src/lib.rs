@@ -2,14 +2,15 @@
 //! computes, and none imports another. Here is what they share: what they answer from, who asks, and the headers
 //! that every answer over HTTP carries.
 //!
-//! GET never changes anything, there is no CORS, and POST takes only `application/json`, so a page of another origin
-//! can neither read nor trigger an answer. Limits: requests are not authenticated; the tenant is what the header
+//! GET never changes anything, there is no CORS, and POST is refused to pages of other origins, so that they can
+//! neither read nor trigger an answer. Limits: requests are not authenticated; the tenant is what the header
 //! says, so the port belongs behind a proxy that sets it.
 //!
 //! Modules are listed in the order data meets them; imports point only down the list.
 
 mod native;
 mod ui;
+mod origin;
 mod tenant;
 
 use std::sync::Arc;
@@ -49,6 +50,13 @@ pub struct FaceState {
     pub in_flight: InFlightSource,
     /// Where senders reach the collector; the page tells people.
     pub endpoints: Endpoints,
+}
+
+impl FaceState {
+    /// State of faces whose page shows the default addresses.
+    pub fn new(engine: Engine, in_flight: InFlightSource) -> Self {
+        FaceState { engine, in_flight, endpoints: Endpoints::default() }
+    }
 }
 
 /// Every path that the query side answers over HTTP.
@@ -92,7 +100,10 @@ const HEADERS: [(HeaderName, HeaderValue); 7] = [
     (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
     (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
     (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
-    (HeaderName::from_static("permissions-policy"), HeaderValue::from_static("()")),
+    (
+        HeaderName::from_static("permissions-policy"),
+        HeaderValue::from_static("camera=(), geolocation=(), microphone=()"),
+    ),
     (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
 ];
 

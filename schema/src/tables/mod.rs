@@ -13,17 +13,18 @@ mod requests;
 mod spans;
 mod traces;
 
+use std::ops::{Index, IndexMut};
 use std::sync::{Arc, LazyLock};
 
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 
-pub use spans::{LEGACY_SPAN_KEYS, PROMOTED_SPAN_KEYS, PromotedType};
+pub use spans::{OTHER_SPAN_KEYS, PROMOTED_SPAN_KEYS, PromotedType};
 pub use traces::{SERVICE_NAME_BYTES_MAX, SERVICES_MAX};
 
 /// The partition column of every open table: the UTC day of `time`.
 pub const DATE_COLUMN: &str = "date";
 
-/// Every table that is stored: received ones, and those derived from them ([`Table::source`]).
+/// Every table that is stored: received ones, and those derived from them ([`Table::origin`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Table {
     Spans,
@@ -52,140 +53,186 @@ impl Table {
         Table::Traces,
     ];
 
-    /// The number that stands for the table in WAL records. On disk for ever: never reuse one.
+    /// Where the table stands in [`Table::ALL`], for arrays with a place per table. Never stored: it changes
+    /// with every table that is added before others.
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// As [`Table::index`], for callers that are still to be moved to it.
     pub const fn id(self) -> u16 {
-        match self {
-            Table::Spans => 0,
-            Table::Logs => 1,
-            Table::MetricPoints => 2,
-            Table::MetricHistograms => 3,
-            Table::MetricExpHistograms => 4,
-            Table::MetricSummaries => 5,
-            Table::Requests => 6,
-            Table::Ledger => 7,
-            Table::Traces => 8,
+        self as u16
+    }
+
+    /// The number that stands for the table in WAL records; none for a table whose rows are never logged.
+    pub const fn log_id(self) -> Option<u16> {
+        match self.declared().origin {
+            Origin::Received { log_id } => Some(log_id),
+            Origin::AtFlush { .. } => None,
         }
     }
 
-    pub fn from_id(id: u16) -> Option<Table> {
-        Table::ALL.into_iter().find(|table| table.id() == id)
+    pub fn from_log_id(id: u16) -> Option<Table> {
+        Table::ALL.into_iter().find(|table| table.log_id() == Some(id))
     }
 
     /// The name in SQL, in the data directory and in the Delta log.
     pub const fn name(self) -> &'static str {
-        match self {
-            Table::Spans => "spans",
-            Table::Logs => "logs",
-            Table::MetricPoints => "metric_points",
-            Table::MetricHistograms => "metric_histograms",
-            Table::MetricExpHistograms => "metric_exp_histograms",
-            Table::MetricSummaries => "metric_summaries",
-            Table::Requests => "requests",
-            Table::Ledger => "ledger",
-            Table::Traces => "traces",
-        }
+        self.declared().name
     }
 
     /// One sentence for people: what a row is.
     pub const fn doc(self) -> &'static str {
-        match self {
-            Table::Spans => "One row per span received over OTLP.",
-            Table::Logs => "One row per log record received over OTLP.",
-            Table::MetricPoints => "One row per gauge or sum data point.",
-            Table::MetricHistograms => "One row per explicit-bucket histogram data point.",
-            Table::MetricExpHistograms => "One row per exponential histogram data point.",
-            Table::MetricSummaries => "One row per summary data point.",
-            Table::Requests => "One row per call that a proxy observed and logged.",
-            Table::Ledger => "One row per change of what was received, accepted, rejected or deduplicated.",
-            Table::Traces => {
-                "One row per part of a trace: its spans of one 15-minute window. Group by trace_id."
-            }
-        }
+        self.declared().doc
     }
 
-    /// The table that this one's rows are computed from; none for a table whose rows are received.
-    ///
-    /// Derived rows are never in the WAL nor buffered: a flush of the source commits them first.
+    /// How rows come into the table.
+    pub const fn origin(self) -> Origin {
+        self.declared().origin
+    }
+
+    /// The table that this one's rows are computed from at a flush; none for any other.
     pub const fn source(self) -> Option<Table> {
-        match self {
-            Table::Traces => Some(Table::Spans),
-            Table::Spans
-            | Table::Logs
-            | Table::MetricPoints
-            | Table::MetricHistograms
-            | Table::MetricExpHistograms
-            | Table::MetricSummaries
-            | Table::Requests
-            | Table::Ledger => None,
+        match self.declared().origin {
+            Origin::AtFlush { source } => Some(source),
+            Origin::Received { .. } => None,
         }
     }
 
-    /// The tables whose rows are computed from this one's.
+    /// The tables whose rows are computed from this one's at a flush.
     pub fn derived(self) -> impl Iterator<Item = Table> {
         Table::ALL.into_iter().filter(move |table| table.source() == Some(self))
     }
 
-    /// The tables whose rows are received.
+    /// The tables whose rows are received: those that are logged and buffered.
     pub fn received() -> impl Iterator<Item = Table> {
-        Table::ALL.into_iter().filter(|table| table.source().is_none())
+        Table::ALL.into_iter().filter(|table| table.log_id().is_some())
     }
 
     /// The columns in their order, documented.
     pub fn columns(self) -> &'static [Column] {
-        static COLUMNS: LazyLock<[Vec<Column>; Table::ALL.len()]> = LazyLock::new(|| {
-            [
-                spans::columns(),
-                logs::columns(),
-                metrics::point_columns(),
-                metrics::histogram_columns(),
-                metrics::exp_histogram_columns(),
-                metrics::summary_columns(),
-                requests::columns(),
-                ledger::columns(),
-                traces::columns(),
-            ]
-        });
-        &COLUMNS[usize::from(self.id())]
+        static COLUMNS: LazyLock<PerTable<Vec<Column>>> =
+            LazyLock::new(|| PerTable::of(|table| (table.declared().columns)()));
+        &COLUMNS[self]
     }
 
     /// The columns that order a file: rows that are read together lie together. The first names
     /// what is asked for (service, metric, trace), the last is always `time`.
     pub const fn sort_key(self) -> &'static [&'static str] {
-        match self {
-            Table::Spans => &["service_name", "name", "time"],
-            Table::Logs => &["service_name", "time"],
-            Table::MetricPoints
-            | Table::MetricHistograms
-            | Table::MetricExpHistograms
-            | Table::MetricSummaries => &["metric_name", "series_id", "time"],
-            Table::Requests => &["destination_service", "route", "time"],
-            Table::Ledger => &["tenant", "signal", "time"],
-            Table::Traces => &["trace_id", "time"],
-        }
+        self.declared().sort_key
     }
 
     /// The schema of batches in memory and in the WAL.
     pub fn schema(self) -> &'static SchemaRef {
-        static SCHEMAS: LazyLock<[SchemaRef; Table::ALL.len()]> = LazyLock::new(|| {
-            Table::ALL.map(|table| {
+        static SCHEMAS: LazyLock<PerTable<SchemaRef>> = LazyLock::new(|| {
+            PerTable::of(|table| {
                 let fields: Vec<Field> = table.columns().iter().map(Column::hot_field).collect();
                 Arc::new(Schema::new(fields))
             })
         });
-        &SCHEMAS[usize::from(self.id())]
+        &SCHEMAS[self]
     }
 
     /// The schema that other readers see: plain strings, and the partition column `date` at the end.
     pub fn open_schema(self) -> &'static SchemaRef {
-        static SCHEMAS: LazyLock<[SchemaRef; Table::ALL.len()]> = LazyLock::new(|| {
-            Table::ALL.map(|table| {
+        static SCHEMAS: LazyLock<PerTable<SchemaRef>> = LazyLock::new(|| {
+            PerTable::of(|table| {
                 let date = Field::new(DATE_COLUMN, DataType::Date32, true);
                 let fields: Vec<Field> =
                     table.columns().iter().map(Column::open_field).chain([date]).collect();
                 Arc::new(Schema::new(fields))
             })
         });
-        &SCHEMAS[usize::from(self.id())]
+        &SCHEMAS[self]
+    }
+
+    const fn declared(self) -> &'static Declared {
+        &DECLARED[self.index()]
+    }
+}
+
+/// How rows come into a table. A table that maintenance settles, window by window, will be a third kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// A sender's, or the ledger's of what senders sent: logged, buffered, flushed.
+    Received {
+        /// The number of the table in WAL records. On disk for ever: never reuse one, nor 8, which was once
+        /// set aside for `traces`.
+        log_id: u16,
+    },
+    /// Computed from the rows of another table when those are flushed; see [`crate::derived`]. Never logged nor
+    /// buffered: a flush of the source commits them first.
+    AtFlush { source: Table },
+}
+
+/// What a table is, in its own file.
+struct Declared {
+    table: Table,
+    name: &'static str,
+    doc: &'static str,
+    origin: Origin,
+    sort_key: &'static [&'static str],
+    columns: fn() -> Vec<Column>,
+}
+
+/// In the order of [`Table::ALL`].
+static DECLARED: [Declared; Table::ALL.len()] = [
+    spans::SPANS,
+    logs::LOGS,
+    metrics::POINTS,
+    metrics::HISTOGRAMS,
+    metrics::EXP_HISTOGRAMS,
+    metrics::SUMMARIES,
+    requests::REQUESTS,
+    ledger::LEDGER,
+    traces::TRACES,
+];
+
+const _: () = {
+    let mut at = 0;
+    while at < DECLARED.len() {
+        assert!(DECLARED[at].table.index() == at && Table::ALL[at].index() == at, "both are in one order");
+        at += 1;
+    }
+};
+
+/// One value per table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PerTable<T>([T; Table::ALL.len()]);
+
+impl<T> PerTable<T> {
+    pub fn of(value: impl FnMut(Table) -> T) -> Self {
+        PerTable(Table::ALL.map(value))
+    }
+
+    pub fn map<U>(self, change: impl FnMut(T) -> U) -> PerTable<U> {
+        PerTable(self.0.map(change))
+    }
+
+    /// Each table with its value, in the order of [`Table::ALL`].
+    pub fn iter(&self) -> impl Iterator<Item = (Table, &T)> {
+        Table::ALL.into_iter().zip(&self.0)
+    }
+}
+
+impl<T> From<[T; Table::ALL.len()]> for PerTable<T> {
+    /// Values in the order of [`Table::ALL`].
+    fn from(values: [T; Table::ALL.len()]) -> Self {
+        PerTable(values)
+    }
+}
+
+impl<T> Index<Table> for PerTable<T> {
+    type Output = T;
+
+    fn index(&self, table: Table) -> &T {
+        &self.0[table.index()]
+    }
+}
+
+impl<T> IndexMut<Table> for PerTable<T> {
+    fn index_mut(&mut self, table: Table) -> &mut T {
+        &mut self.0[table.index()]
     }
 }
 
@@ -336,7 +383,7 @@ const RESOURCE_AND_SCOPE: [Column; 14] = [
     nullable(
         "service_name",
         Kind::Dictionary,
-        "Resource attribute service.name; null when absent or not a string.",
+        "Resource attribute service.name; null when absent, empty or no plain value.",
     ),
     nullable(
         "service_namespace",
@@ -404,11 +451,21 @@ mod tests {
     fn ids_and_names_are_unique_and_come_back() {
         let names: HashSet<_> = Table::ALL.iter().map(|t| t.name()).collect();
         assert_eq!(names.len(), Table::ALL.len());
-        for (position, table) in Table::ALL.into_iter().enumerate() {
-            assert_eq!(usize::from(table.id()), position, "columns() and schema() index by id");
-            assert_eq!(Table::from_id(table.id()), Some(table));
+        let ids: HashSet<_> = Table::received().map(Table::log_id).collect();
+        assert_eq!(ids.len(), Table::received().count());
+        for table in Table::received() {
+            assert_eq!(table.log_id().and_then(Table::from_log_id), Some(table));
         }
-        assert_eq!(Table::from_id(99), None);
+        assert_eq!((Table::from_log_id(8), Table::from_log_id(99)), (None, None));
+    }
+
+    #[test]
+    fn a_derived_table_is_not_logged_and_its_source_is() {
+        for table in Table::ALL {
+            assert_eq!(table.log_id().is_none(), table.source().is_some(), "{}", table.name());
+            assert!(table.source().is_none_or(|source| source.log_id().is_some()), "{}", table.name());
+        }
+        assert_eq!(Table::Spans.derived().collect::<Vec<_>>(), [Table::Traces]);
     }
 
     #[test]

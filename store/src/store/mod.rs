@@ -20,7 +20,7 @@ use thiserror::Error;
 use tokio::task::{JoinError, spawn_blocking};
 
 use crate::buffer::Buffer;
-use crate::catalog::{Catalog, CatalogError};
+use crate::catalog::{Catalog, CatalogError, Committed};
 use crate::data_dir::{DataDir, DataDirError};
 use crate::delta::DeltaCatalog;
 use crate::disk::{Disk, StdDisk};
@@ -28,12 +28,11 @@ use crate::durable_fs::DurableFs;
 use crate::flush::{FlushError, Flusher};
 use crate::group::{Lsn, StoredRequest};
 use crate::maintain::{Background, MaintainConfig, Maintenance};
-use crate::reader::LocalReader;
+use crate::reader::{LocalReader, Reader};
 use crate::replay::{Recovered, ReplayError, ReplayedLog, replay};
 use crate::schedule::{Schedule, Wakes};
-use crate::snapshot::Reader;
 use crate::space::{Space, SpaceConfig, SpaceThread};
-use crate::status::{StoreStats, StoreStatus};
+use crate::status::{AskIntake, StoreStats, StoreStatus};
 use crate::wal::{Wal, WalConfig, WalCutter, WalError};
 use crate::writer::{Publish, Writer, WriterThread};
 
@@ -206,10 +205,19 @@ impl Store {
         self.writer.clone()
     }
 
-    /// Where snapshots come from.
+    /// What the query side may ask, without a receiving side.
     pub fn reader(&self) -> Arc<dyn Reader> {
+        Arc::new(self.local_reader(None))
+    }
+
+    /// What the query side may ask; `intake` answers for the receiving side.
+    pub fn reader_with(&self, intake: AskIntake) -> Arc<dyn Reader> {
+        Arc::new(self.local_reader(Some(intake)))
+    }
+
+    fn local_reader(&self, intake: Option<AskIntake>) -> LocalReader {
         let buffer = Arc::clone(self.flusher.buffer());
-        Arc::new(LocalReader { buffer, store: Arc::clone(&self.store) })
+        LocalReader::new(buffer, Arc::clone(&self.store), self.status(), intake)
     }
 
     /// How the store is doing, for admission and metrics.
@@ -306,8 +314,8 @@ impl Parts {
         // All to their end, also when one fails: the library's engine panics when its work is dropped.
         let committed = join_all(Table::ALL.map(|table| catalog.load(table))).await;
         let committed = committed.into_iter().collect::<Result<Vec<_>, _>>()?;
-        let committed = committed.try_into().expect("one answer per table");
-        let buffer = Arc::new(Buffer::new(committed));
+        let committed: [Committed; Table::ALL.len()] = committed.try_into().expect("one answer per table");
+        let buffer = Arc::new(Buffer::new(committed.into()));
         let cutter: Arc<OnceLock<WalCutter>> = Arc::default();
         let on_flushed = Box::new({
             let cutter = Arc::clone(&cutter);

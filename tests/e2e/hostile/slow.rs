@@ -12,8 +12,9 @@ use tokio::net::TcpStream;
 use super::check_takes_requests;
 use crate::exchange::case::Case;
 use crate::exchange::judge::StatusMap;
+use crate::exchange::mark::Mark;
 use crate::exchange::overload::{Stalled, wait_for_metric};
-use crate::exchange::payload::{self, Mark};
+use crate::exchange::payload;
 use crate::exchange::signal::{Signal, Transport};
 use crate::harness::Server;
 

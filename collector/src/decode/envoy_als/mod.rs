@@ -34,7 +34,7 @@ pub static FORMAT: Format = Format {
     name: "envoy_als",
     signal: Signal::Requests,
     source: "envoy_als",
-    resends: false,
+    resends: |_| false,
     rewrites: false,
     unpack: |bytes| valid_protobuf(bytes, &STREAM_ACCESS_LOGS_MESSAGE),
     decode: |bytes, proxy, arrival, out| match proxy {
@@ -70,7 +70,7 @@ pub fn decode_entries(
     arrival: &Arrival<'_>,
     out: &mut RequestBuilder,
 ) -> Result<Tally, WireError> {
-    let mut tally = Tally::default();
+    let mut tally = Tally::of(arrival);
     let mut attributes = RowAttributes::default();
     for field in Fields::new(message) {
         let (layer, entries) = match field? {

@@ -97,7 +97,7 @@ async fn a_searched_scan_is_pruned_and_ordered_as_any_other() {
 #[tokio::test]
 async fn old_files_are_searched_as_any_other() {
     let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../tests/data/format-1/data/tables/spans/date=2026-11-23");
+        .join("../../tests/data/format-1/data/tables/spans/date=2026-11-23");
     let mut builder = SnapshotBuilder::new();
     for entry in std::fs::read_dir(&directory).expect("the directory is kept") {
         let bytes = std::fs::read(entry.expect("the directory is kept").path()).expect("the file is kept");

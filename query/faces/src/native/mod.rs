@@ -10,9 +10,13 @@ mod ranges;
 mod error;
 
 use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 
 use crate::FaceState;
+use crate::origin::is_of_another_page;
 use error::ApiError;
 use ranges::TimeRange;
 use tenant::Tenant;
@@ -26,6 +30,15 @@ pub fn router() -> Router<FaceState> {
         .route("/traces/{trace_id}", get(traces::answer))
         .route("/services", get(services::answer))
         .route("/ledger", get(ledger::answer))
+        .layer(middleware::from_fn(refuse_other_pages))
+}
+
+/// GET changes nothing and its answers cannot be read by others; a POST makes us work.
+async fn refuse_other_pages(request: Request, next: Next) -> Response {
+    if !request.method().is_safe() && is_of_another_page(request.headers(), request.uri()) {
+        return ApiError::forbidden("a page of another origin may not ask").into_response();
+    }
+    next.run(request).await
 }
 
 /// Answers paths that nobody knows.

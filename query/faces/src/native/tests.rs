@@ -1,14 +1,18 @@
 //! Requests in, answers out, over hand-made snapshots.
 
+use std::sync::Arc;
+
+use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{Request as HttpRequest, StatusCode};
+use meshlake_fixture::{Cell, Row, SnapshotBuilder, row};
+use meshlake_query::ledger::InFlight;
+use meshlake_query::{Engine, EngineConfig};
 use meshlake_schema::{SystemClock, Table};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use super::*;
-use meshlake_fixture::{Cell, Row, SnapshotBuilder, row};
-use meshlake_query::EngineConfig;
+use crate::{FaceState, HEADERS, router};
 
 const SECOND: i64 = 1_000_000_000;
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";

@@ -12,7 +12,6 @@ use meshlake_query::calls::{LoadError, load};
 use meshlake_query::graph::{Graph, graph};
 use meshlake_query::ledger::{Account, accounts};
 use meshlake_query::services::newest;
-use meshlake_query::time_text::rfc3339;
 use meshlake_query::{By, Fault, Grain, Question, Range, Source};
 use meshlake_schema::UnixNanos;
 use serde::Deserialize;
@@ -61,26 +60,36 @@ async fn page(
     let from = now.minus(Duration::from_secs(window.minutes() * 60));
     let range = Range::new(from, now, None).expect("a window has minutes");
     let found = gather(state, &tenant, range, now).await;
-    let (graph, ledger, diagnosis, status) = match found {
-        Ok((graph, ledger, diagnosis)) => (graph, ledger, diagnosis, StatusCode::OK),
+    let (gathered, status) = match found {
+        Ok(gathered) => (gathered, StatusCode::OK),
         Err(error) => {
-            let (diagnosis, status) = (Diagnosis::Failed(error.told()), status_of(error.fault()));
-            (Graph::default(), Vec::new(), diagnosis, status)
+            let diagnosis = Diagnosis::Failed(error.told());
+            let nothing = Gathered { graph: Graph::default(), range, ledger: Vec::new(), diagnosis };
+            (nothing, status_of(error.fault()))
         }
     };
+    let observed_from = gathered.range.observed_from();
     let page = Page {
         window,
         refresh_seconds,
-        from: range.from(),
-        to: range.to(),
-        range_text: (rfc3339(range.from()), rfc3339(range.to())),
+        range_text: (range.from().to_rfc3339(), range.to().to_rfc3339()),
+        data_since: (observed_from > range.from()).then(|| observed_from.to_rfc3339()),
         tenant,
-        graph,
-        ledger,
-        diagnosis,
+        graph: gathered.graph,
+        ledger: gathered.ledger,
+        diagnosis: gathered.diagnosis,
         endpoints: state.endpoints.clone(),
     };
     (page, status)
+}
+
+/// What the page shows of the mesh.
+struct Gathered {
+    graph: Graph,
+    /// With its observed part.
+    range: Range,
+    ledger: Vec<Account>,
+    diagnosis: Diagnosis,
 }
 
 async fn gather(
@@ -88,16 +97,17 @@ async fn gather(
     tenant: &str,
     range: Range,
     now: UnixNanos,
-) -> Result<(Graph, Vec<Account>, Diagnosis), LoadError> {
+) -> Result<Gathered, LoadError> {
     let question = Question { range, by: By::Service, grain: Grain::Node, source: Source::Auto };
-    let graph = graph(&load(&state.engine, tenant, question).await?, None);
+    let picture = load(&state.engine, tenant, question).await?;
+    let (graph, range) = (graph(&picture, None), picture.range);
     let ledger = accounts(&state.engine, tenant, || (state.in_flight)()).await?;
     if !graph.nodes.is_empty() {
-        return Ok((graph, ledger, Diagnosis::Fine));
+        return Ok(Gathered { graph, range, ledger, diagnosis: Diagnosis::Fine });
     }
     let newest = newest(&state.engine, tenant).await?;
     let diagnosis = Diagnosis::of_empty(&ledger, Heard { now, newest });
-    Ok((graph, ledger, diagnosis))
+    Ok(Gathered { graph, range, ledger, diagnosis })
 }
 
 fn status_of(fault: Fault) -> StatusCode {

@@ -16,12 +16,10 @@ mod html;
 
 use std::fmt::Write as _;
 
-use meshlake_schema::UnixNanos;
-
 use axum::Router;
 use axum::routing::get;
 use meshlake_query::NodeKind;
-use meshlake_query::graph::Graph;
+use meshlake_query::graph::{Graph, GraphEdge};
 use meshlake_query::ledger::Account;
 
 use crate::{Endpoints, FaceState};
@@ -81,10 +79,10 @@ pub struct Page {
     pub window: Window,
     /// Loads itself again after so many seconds.
     pub refresh_seconds: Option<u64>,
-    pub from: UnixNanos,
-    pub to: UnixNanos,
-    /// `from` and `to` as text.
+    /// From and to.
     pub range_text: (String, String),
+    /// When data began, if that was within the range: rates are from there.
+    pub data_since: Option<String>,
     pub tenant: String,
     pub graph: Graph,
     /// What became of all that was received, ever.
@@ -145,13 +143,12 @@ impl Page {
         let (from, to) = &self.range_text;
         put(
             out,
-            format_args!(
-                "</nav><p class=range><time>{}</time> to <time>{}</time><span class=hint> tenant {}</span></p></header>",
-                Text(from),
-                Text(to),
-                Text(&self.tenant)
-            ),
+            format_args!("</nav><p class=range><time>{}</time> to <time>{}</time>", Text(from), Text(to)),
         );
+        if let Some(since) = &self.data_since {
+            put(out, format_args!("<span class=hint> data since <time>{}</time></span>", Text(since)));
+        }
+        put(out, format_args!("<span class=hint> tenant {}</span></p></header>", Text(&self.tenant)));
     }
 
     fn link(&self, out: &mut String, window: Window, refresh: Option<u64>, text: &str, is_current: bool) {
@@ -168,21 +165,17 @@ impl Page {
             return;
         }
         let services = self.graph.nodes.iter().filter(|node| node.identity.kind == NodeKind::Service).count();
-        let seconds = (self.to.0 - self.from.0) as f64 / 1e9;
-        let calls: f64 = self.graph.edges.iter().map(|edge| edge.figures.requests).sum();
-        let errors: f64 = self.graph.edges.iter().map(|edge| edge.figures.errors).sum();
+        let edges = &self.graph.edges;
+        let calls: f64 = edges.iter().map(|edge| edge.figures.requests).sum();
+        let errors: f64 = edges.iter().map(|edge| edge.figures.errors).sum();
         let ratio = if calls > 0.0 { errors / calls } else { 0.0 };
-        let entered: f64 = self
-            .graph
-            .edges
-            .iter()
-            .filter(|edge| self.graph.nodes[edge.source].identity.kind == NodeKind::Client)
-            .map(|edge| edge.figures.requests)
-            .sum();
+        let is_outside = |edge: &&GraphEdge| self.graph.nodes[edge.source].identity.kind == NodeKind::Client;
+        let rate: f64 = edges.iter().map(|edge| edge.figures.rate).sum();
+        let entered: f64 = edges.iter().filter(is_outside).map(|edge| edge.figures.rate).sum();
         let tiles = [
             ("services", services.to_string(), ""),
-            ("calls between nodes", format::rate(calls / seconds), ""),
-            ("calls from outside", format::rate(entered / seconds), ""),
+            ("calls between nodes", format::rate(rate), ""),
+            ("calls from outside", format::rate(entered), ""),
             ("errors of all calls", format::percent(ratio), severity(ratio)),
         ];
         out.push_str("<dl class=tiles>");

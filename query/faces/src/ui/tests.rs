@@ -3,18 +3,14 @@
 use meshlake_query::graph::{Graph, GraphEdge, GraphNode};
 use meshlake_query::measure::Protocol;
 use meshlake_query::{Evidence, Figures, NodeIdentity, NodeKind};
-use meshlake_schema::UnixNanos;
 
 use super::*;
 use crate::Endpoints;
 
-/// The range of all pages here: one minute.
-const FROM: UnixNanos = UnixNanos(1_000_000_000_000);
-const TO: UnixNanos = UnixNanos(1_060_000_000_000);
-
 /// An edge of a mesh: caller and callee as `namespace/name`, calls, errors, milliseconds.
 type Calls<'a> = (&'a str, &'a str, u32, u32, f64);
 
+/// In a minute.
 fn figures(calls: u32, errors: u32, millis: f64) -> Figures {
     let (requests, errors) = (f64::from(calls), f64::from(errors));
     let latency = (calls > 0).then_some(millis);
@@ -88,9 +84,8 @@ fn page(edges: &[Calls<'_>]) -> Page {
     Page {
         window: Window::FifteenMinutes,
         refresh_seconds: None,
-        from: FROM,
-        to: TO,
         range_text: ("1970-01-01T00:16:40Z".to_owned(), "1970-01-01T00:17:40Z".to_owned()),
+        data_since: None,
         tenant: "default".to_owned(),
         graph: graph(edges),
         ledger: Vec::new(),

@@ -10,7 +10,6 @@ use crate::FaceState;
 use crate::native::{ApiError, Tenant, TimeRange};
 use meshlake_query::calls::load;
 use meshlake_query::graph::{Focus, Graph, GraphEdge, GraphNode, graph};
-use meshlake_query::time_text::rfc3339;
 use meshlake_query::{By, Evidence, Grain, Question};
 
 /// How far from the focus a node may be when nothing is said: its callers and callees.
@@ -31,6 +30,9 @@ struct Given {
 pub struct GraphJson {
     from: String,
     to: String,
+    /// The part of the range that rates are over; see `meshlake_calls::range`.
+    observed_from: String,
+    observed_to: String,
     by: &'static str,
     source: &'static str,
     nodes: Vec<NodeJson>,
@@ -91,8 +93,10 @@ pub async fn answer(
     let focus = focus.map(|node| Focus { node, depth: given.depth.unwrap_or(DEPTH_DEFAULT) });
     let graph = graph(&picture, focus);
     Ok(Json(GraphJson {
-        from: rfc3339(range.from()),
-        to: rfc3339(range.to()),
+        from: range.from().to_rfc3339(),
+        to: range.to().to_rfc3339(),
+        observed_from: picture.range.observed_from().to_rfc3339(),
+        observed_to: picture.range.observed_to().to_rfc3339(),
         by: BY.iter().find(|(_, known)| *known == by).map_or("service", |(name, _)| name),
         source: source_name(source),
         nodes: graph.nodes.iter().map(node_json).collect(),

@@ -9,7 +9,7 @@ use meshlake_schema::{Clock, Table, UnixNanos};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use crate::{FaceState, router};
+use crate::{Endpoints, FaceState, router};
 use meshlake_fixture::{Cell, Row, SnapshotBuilder, row};
 use meshlake_query::{Engine, EngineConfig};
 
@@ -28,7 +28,7 @@ impl Clock for Now {
 fn api(snapshot: SnapshotBuilder) -> Router {
     let config = EngineConfig { parallelism: 1, ..EngineConfig::default() };
     let engine = Engine::new(snapshot.reader(), config, Arc::new(Now)).expect("no directory is named");
-    router(FaceState::new(engine, Arc::new(Vec::new)))
+    router(FaceState { engine, in_flight: Arc::new(Vec::new), endpoints: Endpoints::default() })
 }
 
 async fn get(snapshot: SnapshotBuilder, path: &str, tenant: &str) -> (u16, HeaderMap, String) {
@@ -82,6 +82,7 @@ async fn golden_metrics_of_files_and_buffer_are_counted_once() {
     let (status, answer) = get_json(calls().await, "/api/v1/golden?from=1000&to=1020").await;
     let want = json!({
         "from": "1970-01-01T00:16:40Z", "to": "1970-01-01T00:17:00Z", "step": null, "by": "service",
+        "observed_from": "1970-01-01T00:16:40Z", "observed_to": "1970-01-01T00:17:00Z",
         "source": "auto", "warnings": [],
         "rows": [{
             "id": "shop/cart", "service": "cart", "namespace": "shop", "kind": "service", "source": "requests",
@@ -106,6 +107,23 @@ async fn a_step_cuts_the_range_into_rows() {
         .collect();
     let want = [json!(["1970-01-01T00:16:40Z", 2, 0.2, 1]), json!(["1970-01-01T00:16:50Z", 1, 0.1, 0])];
     assert_eq!((status, &answer["step"], rows.as_slice()), (200, &json!(10), want.as_slice()));
+}
+
+/// 3 calls in the 20 s since the first row of all; with an older row, in the 15 minutes asked for.
+#[tokio::test]
+async fn rates_are_over_the_time_since_there_is_data() {
+    let older = async || calls().await.hot(Table::Spans, 10, &[row(60 * SECOND, [])]);
+    let cases = [
+        (calls().await, calls().await, "1970-01-01T00:16:40Z", 3.0 / 20.0, "0.15/s", true),
+        (older().await, older().await, "1970-01-01T00:02:00Z", 3.0 / 900.0, "0.2/min", false),
+    ];
+    for (for_api, for_page, since, rate, shown, is_said) in cases {
+        let (_, answer) = get_json(for_api, "/api/v1/golden?from=120&to=1020&by=edge").await;
+        assert_eq!((&answer["observed_from"], &answer["rows"][0]["rate"]), (&json!(since), &json!(rate)));
+        let (_, _, page) = get(for_page, "/?range=15m", "default").await;
+        assert!(page.contains(&format!("<dt>calls between nodes</dt><dd>{shown}</dd>")), "{shown}: {page}");
+        assert_eq!(page.contains("data since <time>1970-01-01T00:16:40Z</time>"), is_said, "{page}");
+    }
 }
 
 #[tokio::test]

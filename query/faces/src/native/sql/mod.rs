@@ -4,11 +4,13 @@
 //! {"sql": "SELECT ..."}  ->  {"columns":[{"name","type"}],"rows":[[...]]}         application/json (default)
 //!                            text/csv | application/vnd.apache.arrow.stream | application/vnd.apache.parquet
 //! ```
+//! The body may also be the statement itself (`statement.rs`).
 //! The answer is streamed, never held whole. The first part is held back, so that a query that fails early
 //! still gets its status; one that fails later breaks the connection off, which every client notices. Past
 //! the row cap, JSON ends properly with `"truncated": true`; the other formats have no place for it and
 //! break off.
 
+mod statement;
 mod format;
 mod json;
 mod csv;
@@ -17,20 +19,19 @@ mod parquet;
 mod encoder;
 mod cells;
 
-use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::extract::rejection::JsonRejection;
+use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use futures::{Stream, StreamExt, stream};
-use serde::Deserialize;
 
 use super::{ApiError, Tenant};
 use crate::FaceState;
 use encoder::Encoder;
 use format::Format;
 use meshlake_query::{QueryError, SqlAnswer};
+use statement::statement_of;
 
 /// How much of the answer is held back until its status is sent: enough that most answers fail with a
 /// status or not at all, little enough that the first rows come at once.
@@ -39,22 +40,17 @@ const HELD_BYTES: usize = 64 * 1024;
 /// Rows encoded into one chunk; buffered batches can be far larger than DataFusion's own.
 const CHUNK_ROWS: usize = 8_192;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SqlRequest {
-    sql: String,
-}
-
 /// Answers one statement in the format that `Accept` asks for.
 pub async fn answer(
     State(state): State<FaceState>,
     Tenant(tenant): Tenant,
     headers: HeaderMap,
-    request: Result<Json<SqlRequest>, JsonRejection>,
+    body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
-    let Json(request) = request.map_err(|error| ApiError::refused_body(error.status(), error.body_text()))?;
+    let body = body.map_err(|error| ApiError::refused_body(error.status(), error.body_text()))?;
+    let statement = statement_of(&headers, &body)?;
     let format = Format::accepted(&headers)?;
-    let answer = state.engine.sql(&tenant, &request.sql).await?;
+    let answer = state.engine.sql(&tenant, &statement).await?;
     let mut chunks = Box::pin(encoded(answer, format)?.fuse());
     let (mut held, mut held_bytes) = (Vec::new(), 0);
     while held_bytes < HELD_BYTES {
