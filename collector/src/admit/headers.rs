@@ -12,23 +12,32 @@ use http::{HeaderMap, HeaderName, header};
 use super::media::{Encoding, MediaType};
 use super::refusal::Refusal;
 
-const HTTP_MEDIA_TYPES: &str = "application/x-protobuf or application/json";
+/// The one of `known` that a request's content type names.
+///
+/// # Errors
+/// [`Refusal::WrongMediaType`] when it is missing, another one, or text in a charset other than UTF-8.
+pub fn written_as<T: Copy>(headers: &HeaderMap, known: &[(&'static str, T)]) -> Result<T, Refusal> {
+    let found = text_of(headers, &header::CONTENT_TYPE);
+    let (essence, parameters) = found.split_once(';').unwrap_or((&found, ""));
+    let named = known.iter().find(|(name, _)| essence.trim().eq_ignore_ascii_case(name));
+    if let Some((name, chosen)) = named
+        && (*name == MediaType::Protobuf.name() || is_utf8(parameters))
+    {
+        return Ok(*chosen);
+    }
+    let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
+    Err(Refusal::WrongMediaType { found, expected: names.join(" or ") })
+}
 
 /// The media type of an OTLP/HTTP request.
 ///
 /// # Errors
-/// [`Refusal::WrongMediaType`] when it is missing, another one, or JSON in a charset other than UTF-8.
+/// As [`written_as`].
 pub fn media_type_of(headers: &HeaderMap) -> Result<MediaType, Refusal> {
-    let found = text_of(headers, &header::CONTENT_TYPE);
-    let (essence, parameters) = found.split_once(';').unwrap_or((&found, ""));
-    let essence = essence.trim();
-    if essence.eq_ignore_ascii_case(MediaType::Protobuf.name()) {
-        return Ok(MediaType::Protobuf);
-    }
-    if essence.eq_ignore_ascii_case(MediaType::Json.name()) && is_utf8(parameters) {
-        return Ok(MediaType::Json);
-    }
-    Err(Refusal::WrongMediaType { found, expected: HTTP_MEDIA_TYPES.to_owned() })
+    written_as(
+        headers,
+        &[MediaType::Protobuf, MediaType::Json].map(|media_type| (media_type.name(), media_type)),
+    )
 }
 
 /// Whether a request is gRPC with protobuf messages, and not grpc-web or gRPC of another kind.

@@ -15,7 +15,7 @@ pub enum MediaType {
 }
 
 impl MediaType {
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             MediaType::Protobuf => "application/x-protobuf",
             MediaType::Json => "application/json",

@@ -14,9 +14,9 @@
 //! ```
 //! Limits: one thread decodes for the whole process.
 
-mod queue;
-mod recent;
 mod group;
+mod recent;
+mod queue;
 mod budget;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -19,7 +19,6 @@ use crate::admit::ReplyBody;
 use crate::admit::answer;
 use crate::admit::frame::{FrameReader, Message};
 use crate::admit::headers::grpc_encoding_of;
-use crate::admit::media::MediaType;
 use crate::admit::refusal::Refusal;
 use crate::decode::envoy_als::{FORMAT, decode_identifier};
 use crate::normalize::requests::proxy::ProxyIdentity;
@@ -30,7 +29,7 @@ const RECEIVER: &str = "envoy_als";
 pub(super) static ROUTES: [Route; 1] = [Route {
     port: Port::Grpc,
     path: "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs",
-    formats: &[(MediaType::Protobuf, &FORMAT)],
+    formats: &[("application/grpc", &FORMAT)],
     receive: |call| Box::pin(receive(call)),
 }];
 

@@ -73,8 +73,8 @@ pub struct Ports {
 struct Route {
     port: Port,
     path: &'static str,
-    /// What is sent here, by how it is written; nothing where no telemetry is.
-    formats: &'static [(MediaType, &'static Format)],
+    /// What is sent here, by its content type; nothing where no telemetry is.
+    formats: &'static [(&'static str, &'static Format)],
     receive: fn(Call) -> Answering,
 }
 
@@ -135,11 +135,6 @@ fn all_routes() -> impl Iterator<Item = &'static Route> {
 impl Route {
     fn of(port: Port, path: &str) -> Option<&'static Route> {
         all_routes().find(|route| route.port == port && route.path == path)
-    }
-
-    /// What is sent here when it is written as `media_type`.
-    fn format_of(&self, media_type: MediaType) -> Option<&'static Format> {
-        self.formats.iter().find(|(written, _)| *written == media_type).map(|(_, format)| *format)
     }
 
     fn signal(&self) -> Option<Signal> {

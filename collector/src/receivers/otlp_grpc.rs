@@ -12,7 +12,6 @@ use crate::admit::body::BODY_TIME_MAX;
 use crate::admit::deadline::{answer_by, time_left};
 use crate::admit::frame::FrameReader;
 use crate::admit::headers::grpc_encoding_of;
-use crate::admit::media::MediaType;
 use crate::admit::refusal::Refusal;
 use crate::admit::unpack::Packed;
 use crate::decode::Format;
@@ -26,26 +25,26 @@ pub(super) static ROUTES: [Route; 3] = [
     Route {
         port: Port::Grpc,
         path: "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
-        formats: &[(MediaType::Protobuf, &OVER_GRPC.traces)],
+        formats: &[("application/grpc", &OVER_GRPC.traces)],
         receive: |call| Box::pin(receive(call)),
     },
     Route {
         port: Port::Grpc,
         path: "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
-        formats: &[(MediaType::Protobuf, &OVER_GRPC.logs)],
+        formats: &[("application/grpc", &OVER_GRPC.logs)],
         receive: |call| Box::pin(receive(call)),
     },
     Route {
         port: Port::Grpc,
         path: "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
-        formats: &[(MediaType::Protobuf, &OVER_GRPC.metrics)],
+        formats: &[("application/grpc", &OVER_GRPC.metrics)],
         receive: |call| Box::pin(receive(call)),
     },
 ];
 
 async fn receive(call: Call) -> Response<ReplyBody> {
     let (receivers, route) = (call.receivers.clone(), call.route);
-    let Some(format) = route.format_of(MediaType::Protobuf) else {
+    let [(_, format)] = route.formats else {
         return Refusal::Panicked.into_grpc();
     };
     let result = caught(export(call, format)).await;

@@ -17,29 +17,26 @@ use crate::decode::otlp::formats::{JSON_OVER_HTTP, PROTOBUF_OVER_HTTP};
 /// The receiver's name in metrics.
 pub(super) const RECEIVER: &str = "otlp_http";
 
+const PROTOBUF: &str = MediaType::Protobuf.name();
+const JSON: &str = MediaType::Json.name();
+
 pub(super) static ROUTES: [Route; 3] = [
     Route {
         port: Port::Http,
         path: "/v1/traces",
-        formats: &[
-            (MediaType::Protobuf, &PROTOBUF_OVER_HTTP.traces),
-            (MediaType::Json, &JSON_OVER_HTTP.traces),
-        ],
+        formats: &[(PROTOBUF, &PROTOBUF_OVER_HTTP.traces), (JSON, &JSON_OVER_HTTP.traces)],
         receive: |call| Box::pin(receive(call)),
     },
     Route {
         port: Port::Http,
         path: "/v1/logs",
-        formats: &[(MediaType::Protobuf, &PROTOBUF_OVER_HTTP.logs), (MediaType::Json, &JSON_OVER_HTTP.logs)],
+        formats: &[(PROTOBUF, &PROTOBUF_OVER_HTTP.logs), (JSON, &JSON_OVER_HTTP.logs)],
         receive: |call| Box::pin(receive(call)),
     },
     Route {
         port: Port::Http,
         path: "/v1/metrics",
-        formats: &[
-            (MediaType::Protobuf, &PROTOBUF_OVER_HTTP.metrics),
-            (MediaType::Json, &JSON_OVER_HTTP.metrics),
-        ],
+        formats: &[(PROTOBUF, &PROTOBUF_OVER_HTTP.metrics), (JSON, &JSON_OVER_HTTP.metrics)],
         receive: |call| Box::pin(receive(call)),
     },
 ];

@@ -15,7 +15,7 @@ use meshlake_listen::Caller;
 use super::{Call, Read, Receivers, Route, closing};
 use crate::admit::ReplyBody;
 use crate::admit::body::{Chunks, read_body};
-use crate::admit::headers::{http_encoding_of, media_type_of};
+use crate::admit::headers::{http_encoding_of, media_type_of, written_as};
 use crate::admit::media::MediaType;
 use crate::admit::refusal::Refusal;
 use crate::admit::unpack::Packed;
@@ -49,9 +49,7 @@ async fn read_parts(
     if head.method != Method::POST {
         return Err(Refusal::WrongVerb(head.method.to_string()));
     }
-    let media_type = media_type_of(&head.headers)?;
-    let unknown = || Refusal::UnknownPath(route.path.to_owned());
-    let format = route.format_of(media_type).ok_or_else(unknown)?;
+    let format = written_as(&head.headers, route.formats)?;
     let encoding = http_encoding_of(&head.headers)?;
     let tenant = caller.principal?.tenant.shared();
     let budget = receivers.admit(&tenant)?;
