@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use meshlake_listen::{Cap, Door, Protocol, Role};
 use meshlake_schema::Clock;
+use meshlake_schema::metrics::Page;
 use meshlake_store::{StoredRequest, Writer};
 
 use crate::admit::cors::Origins;
@@ -49,6 +50,13 @@ pub struct StatsHandle {
 }
 
 impl StatsHandle {
+    /// Writes what the collector has done, each part its own.
+    pub fn metrics(&self, page: &mut Page) {
+        self.stats.metrics(page);
+        self.ledger.metrics(page);
+        self.budget.metrics(page);
+    }
+
     pub fn read(&self) -> CollectorStats {
         CollectorStats {
             requests: self.stats.read(),

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+use meshlake_schema::metrics::Page;
 use meshlake_schema::{Table, TableBatch, UnixNanos};
 
 use crate::columns::{DictionaryColumn, NumberColumn};
@@ -75,6 +76,36 @@ impl LedgerView {
         totals
             .map(|((signal, source), tally)| RecordTotals { signal: *signal, source, tally: tally.clone() })
             .collect()
+    }
+
+    /// Writes what became of records since start, and what was odd about them.
+    pub fn metrics(&self, page: &mut Page) {
+        let totals = self.totals();
+        let name = "meshlake_records_total";
+        page.family(name, "counter", "Records by what became of them; the ledger has them for ever.");
+        for RecordTotals { signal, source, tally } in &totals {
+            let of = [("signal", signal.name()), ("source", source)];
+            let events = [
+                ("received", tally.received),
+                ("accepted", tally.accepted),
+                ("deduplicated", tally.deduplicated),
+            ];
+            for (event, count) in events {
+                page.sample(name, &[of[0], of[1], ("event", event)], count);
+            }
+            for (reason, count) in &tally.rejected {
+                let labels = [of[0], of[1], ("event", "rejected"), ("reason", reason.name())];
+                page.sample(name, &labels, count);
+            }
+        }
+        let name = "meshlake_warnings_total";
+        page.family(name, "counter", "What was cut, mended or odd in accepted records.");
+        for RecordTotals { signal, source, tally } in &totals {
+            for (warning, times) in tally.warnings.given() {
+                let labels = [("signal", signal.name()), ("source", source), ("warning", warning.name())];
+                page.sample(name, &labels, times);
+            }
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Counts> {

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use meshlake_schema::metrics::Page;
+
 /// Requests with the same labels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RequestLabels {
@@ -46,6 +48,18 @@ impl Stats {
     pub fn count_bytes(&self, wire: usize, payload: usize) {
         self.wire_bytes.fetch_add(wire as u64, Ordering::Relaxed);
         self.payload_bytes.fetch_add(payload as u64, Ordering::Relaxed);
+    }
+
+    /// Writes what was answered, and its bytes.
+    pub fn metrics(&self, page: &mut Page) {
+        let StatsReading { requests, wire_bytes, payload_bytes } = self.read();
+        let name = "meshlake_requests_total";
+        page.family(name, "counter", "Requests answered, by receiver, signal and status.");
+        for (RequestLabels { receiver, signal, status }, count) in requests {
+            page.sample(name, &[("receiver", receiver), ("signal", signal), ("status", status)], count);
+        }
+        page.single("meshlake_wire_bytes_total", "counter", "Bytes of requests as sent.", wire_bytes);
+        page.single("meshlake_payload_bytes_total", "counter", "Bytes of requests, inflated.", payload_bytes);
     }
 
     pub fn read(&self) -> StatsReading {

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use meshlake_schema::metrics::Page;
 use thiserror::Error;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
@@ -153,6 +154,12 @@ impl Budget {
     /// The most bytes that may be in flight.
     pub fn limit_bytes(&self) -> usize {
         self.shared.limit.load(Ordering::Acquire)
+    }
+
+    /// Writes how much is taken, and of how much.
+    pub fn metrics(&self, page: &mut Page) {
+        page.single("meshlake_in_flight_bytes", "gauge", "Bytes of requests in memory.", self.used_bytes());
+        page.single("meshlake_in_flight_bytes_max", "gauge", "Their budget.", self.limit_bytes());
     }
 
     /// Whether this is a tenant's share.
