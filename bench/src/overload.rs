@@ -160,7 +160,7 @@ async fn overload(
     let metrics = server.metrics().await?;
     let (accepted, _) = server.ledger(shape.signal.name()).await?;
     // The usual load included.
-    let mut statuses = metrics.by_label("meshlake_requests_total", "status");
+    let mut statuses = metrics.by_label("meshlake_exports_total", "status");
     let failed: f64 =
         statuses.iter().filter(|(status, _)| !ANSWERED.contains(&status.as_str())).map(|(_, n)| n).sum();
     let acked = usual.accepted + offered.records;

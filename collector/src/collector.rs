@@ -34,7 +34,7 @@ pub struct Collector {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CollectorStats {
     /// Exports and bytes.
-    pub requests: StatsReading,
+    pub exports: StatsReading,
     /// Records that became durable or were refused.
     pub records: Vec<RecordTotals>,
     pub in_flight_bytes: usize,
@@ -59,7 +59,7 @@ impl StatsHandle {
 
     pub fn read(&self) -> CollectorStats {
         CollectorStats {
-            requests: self.stats.read(),
+            exports: self.stats.read(),
             records: self.ledger.totals(),
             in_flight_bytes: self.budget.used_bytes(),
             in_flight_bytes_max: self.budget.limit_bytes(),
@@ -93,7 +93,7 @@ impl Collector {
             intake,
             quotas: Quotas::new(budget.clone(), config.tenant_limits()),
             budget,
-            request_bytes_max: AtomicUsize::new(bytes(config.request_bytes_max)),
+            export_bytes_max: AtomicUsize::new(bytes(config.export_bytes_max)),
             stats: Arc::new(Stats::default()),
             origins: Origins::new(&config.cors_origins),
             ports,
@@ -121,18 +121,18 @@ impl Collector {
         Protocol::http(move |request, caller| Arc::clone(&receivers).answer_http(request, caller))
     }
 
-    /// Takes the limits of `config` from now on: bytes in flight, of a request, of a tenant, and connections. What
+    /// Takes the limits of `config` from now on: bytes in flight, of an export, of a tenant, and connections. What
     /// is over a lower limit already is let be until it ends; the other keys take a restart.
     pub fn set_limits(&self, config: &CollectorConfig) {
         let receivers = &self.receivers;
         receivers.budget.set_limit(bytes(config.in_flight_bytes_max));
         receivers.quotas.set_limits(config.tenant_limits());
-        receivers.request_bytes_max.store(bytes(config.request_bytes_max), Ordering::Relaxed);
+        receivers.export_bytes_max.store(bytes(config.export_bytes_max), Ordering::Relaxed);
         self.connections.set(config.connections_max.into());
     }
 
-    /// Refuses requests, with a delay after which to come back, whenever `room` says that there is none beside the
-    /// bytes of requests in flight, which become rows. It is asked once per request and must be quick. Only the
+    /// Refuses exports, with a delay after which to come back, whenever `room` says that there is none beside the
+    /// bytes of exports in flight, which become rows. It is asked once per export and must be quick. Only the
     /// first call counts.
     pub fn refuse_without(&self, room: impl Fn(usize) -> Result<(), NoRoom> + Send + Sync + 'static) {
         let _ = self.receivers.room.set(Box::new(room));

@@ -2,8 +2,8 @@
 //!
 //! A counter kept beside the data would drift from it with the first crash; a row in the same WAL record
 //! cannot. What is decoded and not yet durable has no row, so it is kept in memory and shown as in flight:
-//! accepted = durable + in flight. Limits: whole requests that were refused have no records that anybody
-//! could count, they are requests in `admit::stats`.
+//! accepted = durable + in flight. Limits: whole exports that were refused have no records that anybody
+//! could count, they are exports in `admit::stats`.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;

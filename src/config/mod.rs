@@ -296,7 +296,7 @@ mod tests {
     fn limits_of_the_collector_change_without_a_restart() {
         let old = Config::default();
         let mut new = old.clone();
-        new.collector.request_bytes_max = 1000;
+        new.collector.export_bytes_max = 1000;
         new.collector.tenant_bytes_per_second_max = 1;
         assert_eq!(old.keys_to_restart_for(&new), Vec::<String>::new());
         new.collector.otlp_grpc = "127.0.0.1:1".to_owned();

@@ -1,7 +1,7 @@
-//! What an accepted OTLP request is answered: nothing when all was stored as sent, else a partial success.
+//! What an accepted OTLP export is answered: nothing when all was stored as sent, else a partial success.
 //!
 //! The counts are exact and the message names every reason, because a client may not send a partially
-//! accepted request again: this text is all that its owner will ever see of the loss. The list of reasons
+//! accepted export again: this text is all that its owner will ever see of the loss. The list of reasons
 //! is closed, which keeps the message short however many records were refused.
 //!
 //! Source: OTLP 1.11 "Partial Success"; proto3 JSON (64-bit numbers are strings).

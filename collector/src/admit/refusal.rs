@@ -1,7 +1,7 @@
-//! The one status map: why a request is refused, and what that is over gRPC and over HTTP.
+//! The one status map: why an export is refused, and what that is over gRPC and over HTTP.
 //!
 //! Codes decide what a client does: a wrong one makes it drop good data (INTERNAL for a full disk) or send
-//! bad data for ever (OUT_OF_RANGE for a request that will never fit). So no other file names a code. The
+//! bad data for ever (OUT_OF_RANGE for an export that will never fit). So no other file names a code. The
 //! rule behind the table: causes that pass are UNAVAILABLE / 503 with a delay, causes that stay are never
 //! retryable, and RESOURCE_EXHAUSTED never carries `RetryInfo` because here it means "too large".
 //!
@@ -36,7 +36,7 @@ const DISK_DELAY: Duration = Duration::from_secs(5);
 /// How long a client waits when this process is stopping: about the time that a restart takes.
 const DRAIN_DELAY: Duration = Duration::from_secs(2);
 
-/// How long a client waits after a bug was hit, so that a request which hits it every time costs little.
+/// How long a client waits after a bug was hit, so that an export which hits it every time costs little.
 const PANIC_DELAY: Duration = Duration::from_secs(10);
 
 /// Codes of google.rpc.Code that a refusal can have.
@@ -51,7 +51,7 @@ pub enum GrpcCode {
     Unavailable = 14,
 }
 
-/// Why a request as a whole is refused.
+/// Why an export as a whole is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Refusal {
     /// The bytes are not what they claim to be. The sender's fault.
@@ -60,9 +60,9 @@ pub enum Refusal {
     /// The sender's fault.
     #[error(transparent)]
     Tenant(#[from] TenantError),
-    /// More bytes than a request may have: as sent, after inflating, in columns, or in memory altogether. The sender's
+    /// More bytes than an export may have: as sent, after inflating, in columns, or in memory altogether. The sender's
     /// fault.
-    #[error("request is larger than {limit_bytes} bytes {when}")]
+    #[error("the export is larger than {limit_bytes} bytes {when}")]
     TooLarge { limit_bytes: usize, when: &'static str },
     /// No such path or method. The sender's fault.
     #[error("no such path: {0}")]
@@ -156,7 +156,7 @@ impl Refusal {
         }
     }
 
-    /// How long to wait before sending the same request again; `None` where that is useless, or where the
+    /// How long to wait before sending the same export again; `None` where that is useless, or where the
     /// code alone says it.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {

@@ -1,7 +1,7 @@
 //! From the bytes of a body to a payload that is safe to decode: inflated, rewritten where its format asks for it,
 //! valid throughout.
 //!
-//! All of it is computation on one request, so it runs in the handler's task and not in the one thread that
+//! All of it is computation on one export, so it runs in the handler's task and not in the one thread that
 //! decodes for everybody; what would hold up the task's other connections runs on the blocking pool.
 
 use bytes::Bytes;
@@ -21,8 +21,8 @@ const INLINE_BYTES_MAX: usize = 4 << 20;
 /// thousand times their size, a hundred times more.
 const INLINE_COSTLY_BYTES_MAX: usize = 16 << 10;
 
-/// The most bytes that one request may take in columns beside its text. Rows of nothing but defaults, two bytes each on
-/// the wire, would be 10 GB for the largest request; this is reached where its records have less than 100 to 200 bytes.
+/// The most bytes that one export may take in columns beside its text. Rows of nothing but defaults, two bytes each on
+/// the wire, would be 10 GB for the largest export; this is reached where its records have less than 100 to 200 bytes.
 const COLUMN_BYTES_MAX: usize = 128 << 20;
 
 /// A body as it was read.
@@ -64,7 +64,7 @@ impl Packed {
         match tokio::task::spawn_blocking(|| self.unpack_here()).await {
             Ok(unpacked) => unpacked,
             Err(error) => {
-                tracing::error!(%error, "bug: unpacking a request panicked");
+                tracing::error!(%error, "bug: unpacking an export panicked");
                 Err(Refusal::Panicked)
             }
         }
@@ -94,9 +94,9 @@ impl Packed {
     }
 }
 
-/// What tells a request from every other: 128 bits over tenant, path and payload, for recognising a retry.
+/// What tells an export from every other: 128 bits over tenant, path and payload, for recognising a retry.
 /// A zero byte, which neither tenant nor path can hold, ends each of them.
-pub fn request_hash(tenant: &str, path: &str, payload: &[u8]) -> u128 {
+pub fn export_hash(tenant: &str, path: &str, payload: &[u8]) -> u128 {
     let mut hash = Xxh3::new();
     for text in [tenant, path] {
         hash.update(text.as_bytes());
@@ -180,10 +180,10 @@ mod tests {
     #[test]
     fn the_hash_tells_tenant_path_and_body_apart() {
         let hashes = [("a", "b", "c"), ("ab", "", "c"), ("a", "bc", ""), ("a", "b", "d"), ("x", "b", "c")]
-            .map(|(tenant, path, body)| request_hash(tenant, path, body.as_bytes()));
+            .map(|(tenant, path, body)| export_hash(tenant, path, body.as_bytes()));
         for (at, hash) in hashes.iter().enumerate() {
             assert!(!hashes[..at].contains(hash));
         }
-        assert_eq!(request_hash("a", "b", b"c"), hashes[0]);
+        assert_eq!(export_hash("a", "b", b"c"), hashes[0]);
     }
 }

@@ -1,4 +1,4 @@
-//! The group of requests that is being built: column builders, and who waits for them.
+//! The group of exports that is being built: column builders, and who waits for them.
 //!
 //! Builders cannot roll back, so a payload is validated before it comes here and decoding it cannot fail.
 //! Should it fail all the same (a bug), the builders may hold part of a row: they are thrown away and the
@@ -18,7 +18,7 @@ use crate::decode::{Builders, DECODED};
 use crate::ledger::{Changes, LedgerView};
 use crate::tally::{Arrival, Tally};
 
-/// Requests that share a record of the WAL, not yet handed to it.
+/// Exports that share a record of the WAL, not yet handed to it.
 #[derive(Debug)]
 pub(super) struct OpenGroup {
     ledger: LedgerView,
@@ -35,7 +35,7 @@ pub(super) struct ClosedGroup {
     pub(super) waiters: Waiters,
 }
 
-/// The requests of a closed group. Dropped unanswered, they are told that the store is closed.
+/// The exports of a closed group. Dropped unanswered, they are told that the store is closed.
 pub(super) struct Waiters {
     members: Vec<Member>,
     changes: Option<Changes>,
@@ -80,7 +80,7 @@ impl OpenGroup {
         self.payload_bytes
     }
 
-    /// Whether its first request came more than `age` before `now`, or the clock has stepped back since.
+    /// Whether its first export came more than `age` before `now`, or the clock has stepped back since.
     pub(super) fn is_older_than(&self, age: Duration, now: UnixNanos) -> bool {
         let opened = self.members.first().map(|member| member.accepted.ingest_time);
         opened.is_some_and(|opened| now >= opened.plus(age) || now < opened)
@@ -101,7 +101,7 @@ impl OpenGroup {
         }
     }
 
-    /// Counts `payload` as a repeat of a request that was stored with `records` records.
+    /// Counts `payload` as a repeat of an export that was stored with `records` records.
     pub(super) fn add_repeat(&mut self, payload: Payload, records: u32, accepted: Accepted) {
         let tally = Tally { deduplicated: records.into(), ..Tally::default() };
         self.changes.add(&origin_of(&payload), &tally);
@@ -175,7 +175,7 @@ impl OpenGroup {
 }
 
 impl Waiters {
-    /// Tells every waiter what became of its request, and gives the bytes back to the budget.
+    /// Tells every waiter what became of its export, and gives the bytes back to the budget.
     pub(super) fn answer(mut self, result: &Result<(), AppendError>) {
         self.tell(result);
     }

@@ -1,12 +1,12 @@
 //! One thread turns payloads into groups and groups into WAL records.
 //!
-//! All requests that arrive while the disk is busy share one set of column builders, one write and one
-//! fdatasync; the cost of a tiny request is its rows. The thread alone owns the builders, so there is no
+//! All exports that arrive while the disk is busy share one set of column builders, one write and one
+//! fdatasync; the cost of a tiny export is its rows. The thread alone owns the builders, so there is no
 //! lock around them, and it outlives every handler: a handler that is cancelled only stops listening.
 //!
 //! When a group is closed:
 //! ```text
-//! WAL idle, nothing queued                            at once: a lone request waits for nobody
+//! WAL idle, nothing queued                            at once: a lone export waits for nobody
 //! WAL idle, group >= GROUP_BYTES_TARGET or older
 //!           than GROUP_AGE_MAX                        at once
 //! WAL idle, otherwise                                 after the payloads that are queued
@@ -65,7 +65,7 @@ const _: () = assert!(6 * (GROUP_BYTES_MAX + (64 << 20)) < i32::MAX as usize);
 /// Prometheus an hour. Clocks of whole machines are wrong by time zones at most.
 pub const FUTURE_MAX: Duration = Duration::from_secs(3600);
 
-/// One request on its way to the WAL.
+/// One export on its way to the WAL.
 #[derive(Debug)]
 pub struct Payload {
     pub tenant: Arc<str>,
@@ -122,7 +122,7 @@ pub struct IntakeThread {
 }
 
 impl Intake {
-    /// Starts the thread. Records older than `retention` are refused; an OTLP request that comes again within
+    /// Starts the thread. Records older than `retention` are refused; an OTLP export that comes again within
     /// `retry_window` is not stored again, unless that is zero.
     ///
     /// # Errors
@@ -155,7 +155,7 @@ impl Intake {
         Ok((Intake { queue: Arc::clone(&queue), recent }, IntakeThread { queue, ended }))
     }
 
-    /// Remembers requests that an earlier process stored, oldest first.
+    /// Remembers exports that an earlier process stored, oldest first.
     pub fn remember(&self, requests: Vec<StoredRequest>) {
         if let Some(recent) = &self.recent {
             recent.restore(requests);
@@ -258,7 +258,7 @@ impl Worker {
     fn append_group(&mut self) {
         let closed = catch_unwind(AssertUnwindSafe(|| self.group.close(self.window.clock.now())));
         let Ok(ClosedGroup { group, waiters }) = closed else {
-            tracing::error!("bug: a group of requests could not be closed and was dropped, unanswered");
+            tracing::error!("bug: a group of exports could not be closed and was dropped, unanswered");
             self.group.reset();
             return;
         };
@@ -266,7 +266,7 @@ impl Worker {
         if let Err(error) =
             self.writer.append(group, Box::new(move |result| waiters.answer(&result.map(drop))))
         {
-            tracing::error!(%error, "append a group of requests");
+            tracing::error!(%error, "append a group of exports");
         }
     }
 }

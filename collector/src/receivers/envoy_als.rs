@@ -55,7 +55,7 @@ async fn take_in(call: Call) -> Result<(), Refusal> {
     check_grpc_head(&receivers, &request)?;
     let tenant = caller.principal?.tenant.shared();
     let encoding = grpc_encoding_of(request.headers())?;
-    let mut reader = FrameReader::new(request.into_body(), encoding, &receivers.request_bytes_max);
+    let mut reader = FrameReader::new(request.into_body(), encoding, &receivers.export_bytes_max);
     let mut stopping = caller.stopping;
     let messages =
         Unacknowledged::new(Arc::clone(&receivers), tenant, RECEIVER, route.path, &FORMAT, stopping.clone());

@@ -2,7 +2,7 @@
 //! how answers leave.
 //!
 //! A receiver finds out what a request is and hands its bytes on; it knows no columns. Everything that
-//! chooses a status is in `admit`. A panic while a request is handled is caught here, so that it costs one
+//! chooses a status is in `admit`. A panic while an export is handled is caught here, so that it costs one
 //! answer and not a connection with its hundred other requests.
 
 mod otlp_grpc;
@@ -33,8 +33,8 @@ use crate::admit::headers::{check_grpc, is_grpc, media_type_of};
 use crate::admit::media::MediaType;
 use crate::admit::quota::Quotas;
 use crate::admit::refusal::Refusal;
-use crate::admit::stats::{RequestLabels, Stats};
-use crate::admit::unpack::{Packed, Unpacked, request_hash};
+use crate::admit::stats::{ExportLabels, Stats};
+use crate::admit::unpack::{Packed, Unpacked, export_hash};
 use crate::decode::Format;
 use crate::intake::{Answer, Budget, Intake, Payload};
 use crate::normalize::requests::proxy::ProxyIdentity;
@@ -109,7 +109,7 @@ pub(crate) struct Receivers {
     pub(crate) budget: Budget,
     pub(crate) quotas: Quotas,
     /// The most bytes of an export, as sent and after inflating.
-    pub(crate) request_bytes_max: AtomicUsize,
+    pub(crate) export_bytes_max: AtomicUsize,
     pub(crate) stats: Arc<Stats>,
     pub(crate) origins: Origins,
     pub(crate) ports: Ports,
@@ -211,8 +211,8 @@ impl Receivers {
         self.quotas.admit(tenant, Instant::now())
     }
 
-    fn request_bytes_max(&self) -> usize {
-        self.request_bytes_max.load(Ordering::Relaxed)
+    fn export_bytes_max(&self) -> usize {
+        self.export_bytes_max.load(Ordering::Relaxed)
     }
 
     fn check_room(&self) -> Result<(), Refusal> {
@@ -250,7 +250,7 @@ impl Receivers {
         unpacked: Unpacked,
     ) -> Result<oneshot::Receiver<Answer>, Refusal> {
         let Unpacked { bytes, column_bytes, tickets, .. } = unpacked;
-        let hash = (format.resends)(&bytes).then(|| request_hash(&tenant, path, &bytes));
+        let hash = (format.resends)(&bytes).then(|| export_hash(&tenant, path, &bytes));
         let (reply, answer) = oneshot::channel();
         self.intake.submit(Payload { tenant, format, proxy, bytes, column_bytes, hash, tickets, reply })?;
         Ok(answer)
@@ -258,7 +258,7 @@ impl Receivers {
 
     fn count(&self, receiver: &'static str, signal: Option<Signal>, result: Result<&Tally, &Refusal>) {
         let signal = signal.map_or(UNKNOWN, Signal::name);
-        self.stats.count_request(RequestLabels { receiver, signal, status: status_of(result) });
+        self.stats.count_export(ExportLabels { receiver, signal, status: status_of(result) });
     }
 }
 

@@ -64,8 +64,8 @@ async fn export(call: Call, format: &'static Format) -> Result<Tally, Refusal> {
     let encoding = grpc_encoding_of(request.headers())?;
     let answer_by = answer_by(request.headers(), came);
     let budget = receivers.admit(&tenant)?;
-    let limit_bytes = receivers.request_bytes_max();
-    let reader = FrameReader::new(request.into_body(), encoding, &receivers.request_bytes_max);
+    let limit_bytes = receivers.export_bytes_max();
+    let reader = FrameReader::new(request.into_body(), encoding, &receivers.export_bytes_max);
     // Hundreds may have been admitted before the first told its length: room is asked for again beside what is in
     // flight by now.
     let take = |bytes| {

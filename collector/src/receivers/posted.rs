@@ -53,7 +53,7 @@ async fn read_parts(
     let encoding = http_encoding_of(&head.headers)?;
     let tenant = caller.principal?.tenant.shared();
     let budget = receivers.admit(&tenant)?;
-    let limit_bytes = receivers.request_bytes_max();
+    let limit_bytes = receivers.export_bytes_max();
     let (bytes, tickets) = read_body(body, limit_bytes, &budget).await?;
     receivers.quotas.charge(&tenant, bytes.len());
     let packed = Packed { bytes, encoding, format, limit_bytes, tickets };

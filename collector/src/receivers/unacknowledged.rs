@@ -100,7 +100,7 @@ impl Unacknowledged {
         let Origin { receivers, tenant, .. } = &self.origin;
         receivers.quotas.charge(tenant, message.bytes.len());
         receivers.check_room()?;
-        let limit_bytes = receivers.request_bytes_max();
+        let limit_bytes = receivers.export_bytes_max();
         let mut stopping = self.stopping.clone();
         let Message { bytes, encoding, tickets: mut paid } = message;
         loop {

@@ -31,7 +31,7 @@ const LIMIT: usize = 1 << 20;
 fn small() -> CollectorConfig {
     let bytes = LIMIT as u64;
     CollectorConfig {
-        request_bytes_max: bytes,
+        export_bytes_max: bytes,
         in_flight_bytes_max: 4 * bytes,
         retry_window_seconds: 0,
         ..CollectorConfig::default()
@@ -66,7 +66,7 @@ fn export_of(bytes: usize) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_request_of_the_limit_fits_and_one_byte_more_does_not() {
+async fn an_export_of_the_limit_fits_and_one_byte_more_does_not() {
     let running = start_with(small()).await;
     let (fits, too_large) = (export_of(LIMIT), export_of(LIMIT + 1));
     assert_eq!(grpc(running.grpc, 0, &fits).await.trailers.expect("trailers")["grpc-status"], "0");
@@ -101,7 +101,7 @@ async fn a_bomb_is_too_large() {
     running.stop().await;
 }
 
-/// Requests that wait for the disk hold the whole budget: the next one is told to come back, and finds room
+/// Exports that wait for the disk hold the whole budget: the next one is told to come back, and finds room
 /// when they have been answered.
 #[tokio::test]
 async fn a_used_up_budget_is_unavailable_with_a_delay() {
@@ -162,7 +162,7 @@ async fn a_store_without_room_is_unavailable_until_it_has_room() {
     running.stop().await;
 }
 
-/// Scenario: one request waits for the disk when the next one comes. Guarantee: the store is asked for room beside it.
+/// Scenario: one export waits for the disk when the next one comes. Guarantee: the store is asked for room beside it.
 #[tokio::test]
 async fn what_is_in_flight_is_counted_as_rows_to_come() {
     let running = start().await;
@@ -313,7 +313,7 @@ async fn a_stop_does_not_wait_for_the_rest_of_a_preface() {
     }
 }
 
-/// A stop waits for the request in flight, whose sender is still answered.
+/// A stop waits for the export in flight, whose sender is still answered.
 #[tokio::test]
 async fn a_stop_answers_what_is_in_flight() {
     let running = start().await;

@@ -112,11 +112,11 @@ impl Running {
         tokio::task::spawn_blocking(move || log.wait_until_held()).await.expect("no panic");
     }
 
-    /// How many requests ended with `status`.
+    /// How many exports ended with `status`.
     fn counted(&self, status: &str) -> u64 {
         let stats = self.collector.stats();
-        let requests = stats.requests.requests.iter();
-        requests.filter(|(labels, _)| labels.status == status).map(|(_, count)| count).sum()
+        let exports = stats.exports.exports.iter();
+        exports.filter(|(labels, _)| labels.status == status).map(|(_, count)| count).sum()
     }
 }
 

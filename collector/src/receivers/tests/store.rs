@@ -48,7 +48,7 @@ async fn send(address: SocketAddr) -> Option<i64> {
     reply.partial_success.map(|partial| partial.rejected_spans)
 }
 
-/// Scenario: one span of two is good; the process ends; the request is sent again. Guarantee: what the answer says
+/// Scenario: one span of two is good; the process ends; the export is sent again. Guarantee: what the answer says
 /// is in the next snapshot, the ledger with it, and still there after a restart; the repeat adds a line to the
 /// ledger and nothing else.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
