@@ -14,7 +14,7 @@ use meshlake_listen::{Cap, Door, Protocol, Role, Served};
 use meshlake_query::Engine;
 use meshlake_query::ledger::InFlight;
 use meshlake_schema::{Clock, SystemClock};
-use meshlake_store::{Store, StoreStatus};
+use meshlake_store::{Stopped, Store, StoreStatus};
 use tokio::runtime::Handle;
 
 use super::listening::{Port, Sockets};
@@ -136,8 +136,8 @@ impl Server {
         }
     }
 
-    /// Reverse order: answers end, then receivers, then the store, whose WAL then holds all that was acked. The admin
-    /// port, which tells how it goes, is the last.
+    /// Reverse order: answers end, then receivers, then the store, which puts into files what it buffers. The admin port,
+    /// which tells how it goes, is the last.
     pub async fn stop(self) {
         let Server { store, collector, mut ports, accepting } = self;
         accepting.store(false, Ordering::Release);
@@ -146,7 +146,7 @@ impl Server {
         stop_ports(&mut ports, &[Port::OtlpHttp, Port::OtlpGrpc], EXPORTS_STOP_TIME_MAX, began).await;
         tell("collector", collector.stop(INTAKE_STOP_TIME_MAX).await, began);
         let time_left = STOP_TIME_MAX.saturating_sub(began.elapsed());
-        tell("store", ends_within(time_left, store.close()).await, began);
+        tell("store", store.stop(time_left).await == Stopped::Flushed, began);
         stop_ports(&mut ports, &[Port::Admin], Duration::ZERO, began).await;
     }
 }
@@ -184,17 +184,6 @@ fn door(role: Role, connections_max: u64) -> Door {
     Door { role, cap: Cap::new(connections_max), wrap: None }
 }
 
-/// Whether `closing` ends within `time`. If not it is left undropped: the lock on the data directory, which it holds,
-/// then lasts until the process has ended, and with it the threads that may still write.
-async fn ends_within(time: Duration, closing: impl Future<Output = ()>) -> bool {
-    let mut closing = Box::pin(closing);
-    let has_ended = tokio::time::timeout(time, closing.as_mut()).await.is_ok();
-    if !has_ended {
-        std::mem::forget(closing);
-    }
-    has_ended
-}
-
 /// The disk first: while it is full, the buffer may be full for no other reason.
 fn room_in(status: &StoreStatus, bytes_to_come: usize) -> Result<(), NoRoom> {
     if !status.has_room() {
@@ -213,24 +202,5 @@ fn in_flight_row(row: &meshlake_collector::InFlight) -> InFlight {
         signal: row.signal.name().to_owned(),
         source: row.source.name().to_owned(),
         records: row.records,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// As on a disk whose fdatasync does not come back.
-    #[tokio::test]
-    async fn a_close_that_does_not_end_is_left_with_what_it_holds() {
-        let lock = Arc::new(());
-        let held = Arc::clone(&lock);
-        let stuck = async move {
-            std::future::pending::<()>().await;
-            drop(held);
-        };
-        assert!(!ends_within(Duration::ZERO, stuck).await);
-        assert_eq!(Arc::strong_count(&lock), 2, "the lock is held on");
-        assert!(ends_within(Duration::ZERO, async {}).await);
     }
 }
