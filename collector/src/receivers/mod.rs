@@ -43,8 +43,14 @@ use crate::tally::Tally;
 use posted::{linger, read_posted, refuse_unread};
 use unacknowledged::Unacknowledged;
 
-/// Everything that can be sent, by port and path. A protocol is a line here.
-static ROUTES: [&[Route]; 4] = [&otlp_grpc::ROUTES, &otlp_http::ROUTES, &envoy_als::ROUTES, &health::ROUTES];
+/// Everything that can be sent, by port and path.
+static ROUTES: &[&[Route]] = &[
+    // A protocol is a line here.
+    &otlp_grpc::ROUTES,
+    &otlp_http::ROUTES,
+    &envoy_als::ROUTES,
+    &health::ROUTES,
+];
 
 /// How long an export waits for its fdatasync, unless its sender wants to know sooner. A disk that takes
 /// longer is broken or hopelessly behind, and twice the time-out of the OpenTelemetry SDKs (10 s) has
@@ -129,7 +135,7 @@ struct Read {
 }
 
 fn all_routes() -> impl Iterator<Item = &'static Route> {
-    ROUTES.into_iter().flatten()
+    ROUTES.iter().copied().flatten()
 }
 
 impl Route {
