@@ -58,11 +58,12 @@ pub fn telling_port(port: u16) -> u16 {
     if PORTS_OF_HTTP.contains(&port) { 0 } else { port }
 }
 
-/// The host in an Istio cluster name, `direction|port|subset|host`.
+/// Host and port in an Istio cluster name, `direction|port|subset|host`.
 /// Source: istio pilot/pkg/model/service.go, `BuildSubsetKey`.
-pub fn cluster_host(cluster: &str) -> Option<&str> {
-    let host = cluster.trim_end_matches(';').splitn(4, '|').nth(3)?;
-    (!host.is_empty()).then_some(host)
+pub fn cluster_host(cluster: &str) -> Option<HostPort<'_>> {
+    let mut parts = cluster.trim_end_matches(';').splitn(4, '|');
+    let (_, port, _, host) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    (!host.is_empty()).then_some(HostPort { host, port: port.parse().unwrap_or(0) })
 }
 
 /// A plain cluster's name, which an operator gave it, mostly after the service behind it; `None` for names
@@ -159,13 +160,14 @@ mod tests {
     #[test]
     fn clusters_name_their_host_or_themselves() {
         for (cluster, host, plain) in [
-            ("outbound|80|v1|b.ns.svc.cluster.local;", Some("b.ns.svc.cluster.local"), None),
+            ("outbound|80|v1|b.ns.svc.cluster.local;", Some(("b.ns.svc.cluster.local", 80)), None),
             ("inbound|9080||", None, None),
             ("images", None, Some("images")),
             ("PassthroughCluster", None, None),
             ("InboundPassthroughClusterIpv4", None, None),
         ] {
-            assert_eq!((cluster_host(cluster), plain_cluster(cluster)), (host, plain), "{cluster}");
+            let told = cluster_host(cluster).map(|at| (at.host, at.port));
+            assert_eq!((told, plain_cluster(cluster)), (host, plain), "{cluster}");
         }
     }
 }

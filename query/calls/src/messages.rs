@@ -69,10 +69,9 @@ impl Messages {
             self.follow(delivery, book);
         }
         let unheard = self.producers.into_values().flatten().filter(|producer| !producer.is_counted);
-        for producer in unheard {
-            let target = if producer.named == PartyId::NOBODY { PartyId::UNKNOWN } else { producer.named };
+        for producer in unheard.filter(|producer| producer.named != PartyId::NOBODY) {
             let halves = Halves { is_made: true, expected: 1, ..Halves::default() };
-            book.add_edge(Entry::Messages, (producer.party, target), &producer.call, &halves);
+            book.add_edge(Entry::Messages, (producer.party, producer.named), &producer.call, &halves);
         }
     }
 

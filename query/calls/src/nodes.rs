@@ -53,7 +53,7 @@ impl NodeKind {
             NodeKind::Service
         } else if has(Marks::DATABASE) {
             NodeKind::Database
-        } else if has(Marks::OUTSIDE) && service.namespace.is_none() {
+        } else if has(Marks::OUTSIDE) && !has(Marks::MESH) && service.namespace.is_none() {
             NodeKind::External
         } else {
             NodeKind::Service

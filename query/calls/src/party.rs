@@ -103,6 +103,8 @@ impl Marks {
     pub const OUTSIDE: Marks = Marks(32);
     /// It spoke for itself by its own SDK, not only by a proxy beside it.
     pub const APPLICATION: Marks = Marks(64);
+    /// A proxy of the mesh knows it as a service.
+    pub const MESH: Marks = Marks(128);
 
     pub fn has(self, marks: Marks) -> bool {
         self.0 & marks.0 == marks.0

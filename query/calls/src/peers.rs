@@ -111,8 +111,11 @@ fn host<'a>(evidence: &PeerEvidence<'a>) -> Option<(HostPort<'a>, Strength)> {
     if let Some(service) = evidence.peer_service {
         return named(host_port(service), evidence.server_port);
     }
-    if let Some(cluster) = evidence.upstream_cluster.and_then(|c| cluster_host(c).or(plain_cluster(c))) {
-        return named(HostPort { host: cluster, port: 0 }, 0);
+    if let Some(cluster) = evidence.upstream_cluster {
+        let plain = || plain_cluster(cluster).map(|host| HostPort { host, port: 0 });
+        if let Some(at) = cluster_host(cluster).or_else(plain) {
+            return named(at, 0);
+        }
     }
     if let Some(asked) = evidence.url.and_then(host_of_url) {
         return named(asked, 0);

@@ -370,7 +370,7 @@ impl<'a> RequestRows<'a> {
         let callee = match columns.destination.name(row) {
             Some(name) => {
                 let is_host = name.namespace.is_none() && name.name.contains(['.', ':']);
-                let marks = if is_host { Marks::OUTSIDE } else { Marks::NONE };
+                let marks = if is_host { Marks::OUTSIDE } else { Marks::MESH };
                 let port = if is_host { telling_port(port) } else { 0 };
                 book.intern(&PartyName { port, is_scoped: is_local(name.name), ..name }, marks)
             }

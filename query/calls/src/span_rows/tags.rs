@@ -49,8 +49,9 @@ impl<'a> ProxyTags<'a> {
     where
         'a: 'b,
     {
-        if let Some(host) = self.upstream_cluster.and_then(cluster_host).filter(|_| self.is_waypoint) {
-            let (name, namespace) = kubernetes(host).map_or((host, None), |(name, ns)| (name, Some(ns)));
+        if let Some(at) = self.upstream_cluster.and_then(cluster_host).filter(|_| self.is_waypoint) {
+            let (name, namespace) =
+                kubernetes(at.host).map_or((at.host, None), |(name, ns)| (name, Some(ns)));
             return PartyName { name, namespace, ..PartyName::default() };
         }
         PartyName {

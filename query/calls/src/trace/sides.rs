@@ -94,7 +94,8 @@ impl Sides {
     /// The links of the message that a side received.
     pub fn links<'a>(&self, side: &Side, shard: &'a Shard, spans: &[Span]) -> &'a [Link] {
         let receive = if side.is_implied { NONE } else { self.receives[side.top as usize] };
-        let tellers = [side.told_by, side.top, receive].into_iter().filter(|at| *at != NONE);
+        let took_in = if receive == NONE { NONE } else { self.told_by[receive as usize] };
+        let tellers = [side.told_by, side.top, took_in, receive].into_iter().filter(|at| *at != NONE);
         let mut links = tellers.map(|at| shard.links_of(&spans[at as usize]));
         links.find(|links| !links.is_empty()).unwrap_or(&[])
     }
@@ -137,7 +138,8 @@ impl Sides {
             if top != NONE {
                 let outer = &spans[top as usize];
                 let consumes = span.role == Role::Consumed && !span.flags.has(Flags::RECEIVE);
-                if consumes && outer.flags.has(Flags::RECEIVE) {
+                let told_by = &spans[self.told_by[top as usize] as usize];
+                if consumes && told_by.flags.has(Flags::RECEIVE) {
                     receive = top;
                     self.is_replaced[top as usize] = true;
                 } else {
@@ -206,7 +208,8 @@ impl Sides {
         let told_by = self.told_by[top as usize];
         let (outer, span) = (&spans[top as usize], &spans[told_by as usize]);
         let receive = self.receives[top as usize];
-        let tellers = [told_by, top, receive].into_iter().filter(|at| *at != NONE);
+        let took_in = if receive == NONE { NONE } else { self.told_by[receive as usize] };
+        let tellers = [told_by, top, took_in, receive].into_iter().filter(|at| *at != NONE);
         let mut queues = tellers.map(|at| queue_of(&spans[at as usize], parties));
         Side {
             caller: self.caller(top, spans, tree),

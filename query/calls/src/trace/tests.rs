@@ -595,8 +595,8 @@ mod messages {
         // With a queue's name links add no edge.
         check(
             &[sent(1, A), Span { queue: "orders", ..taken }],
-            &["default/a -> unknown@default/a 1/0", "orders -> default/c 1/0"],
-            &["default/c 1/0", "unknown@default/a 1/0"],
+            &["orders -> default/c 1/0"],
+            &["default/c 1/0"],
         );
     }
 
@@ -626,6 +626,10 @@ mod messages {
             &["default/b 2/0"],
         );
         check(&[message(1, 0, "receive")], &["q -> default/b 1/0"], &["default/b 1/0"]);
+        // A proxy in front of the receive span changes nothing.
+        let proxy = Span { is_proxy: true, ..span(9, 0, SERVER, B) };
+        let failed = Span { outcome: "error", ..message(2, 1, "process") };
+        check(&[proxy, message(1, 9, "receive"), failed], &["q -> default/b 1/1"], &["default/b 1/1"]);
         let polled = Span { kind: CLIENT, ..message(1, 0, "receive") };
         check(&[polled], &["q -> default/b 1/0"], &["default/b 1/0"]);
     }

@@ -115,10 +115,9 @@ impl<'a> Teller<'a, '_> {
         if self.counting.messages.is_wanted(link) {
             let (party, named) = (draft.party, draft.named);
             self.counting.messages.sent(link, Producer { party, call, queue, named, is_counted });
-        } else if !is_counted {
-            let target = if draft.named == PartyId::NOBODY { PartyId::UNKNOWN } else { draft.named };
+        } else if !is_counted && draft.named != PartyId::NOBODY {
             let halves = Halves { is_made: true, expected: 1, ..Halves::default() };
-            self.counting.book.add_edge(Entry::Messages, (draft.party, target), &call, &halves);
+            self.counting.book.add_edge(Entry::Messages, (draft.party, draft.named), &call, &halves);
         }
     }
 
