@@ -146,8 +146,9 @@ impl Sides {
                     let tells =
                         queue_of(span, parties) != PartyId::NOBODY || !shard.links_of(span).is_empty();
                     let is_message = span.role == Role::Consumed && tells;
-                    apart =
-                        is_message && outer.role == Role::Received && !self.is_delivered(top, spans, tree);
+                    // Behind a proxy it is what the proxy received, not something taken on the way.
+                    let is_request = outer.role == Role::Received && !told_by.is_proxy();
+                    apart = is_message && is_request && !self.is_delivered(top, spans, tree);
                 }
             }
             let is_top = top == NONE || receive != NONE || apart;

@@ -5,8 +5,12 @@ use crate::random::Random;
 /// One thing that a story may have in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Feature {
-    /// Calls fail: by HTTP status, by gRPC status, by the status of the span.
+    /// Calls fail, by HTTP or gRPC status.
     Errors,
+    /// Calls that fail for the callee's span alone, which says ERROR without a code.
+    SpanStatus,
+    /// Far ends written as URLs.
+    Urls,
     /// gRPC calls.
     Grpc,
     /// INTERNAL spans between the received and the made ones.
@@ -80,8 +84,10 @@ pub enum Feature {
 }
 
 impl Feature {
-    pub const ALL: [Feature; 36] = [
+    pub const ALL: [Feature; 38] = [
         Feature::Errors,
+        Feature::SpanStatus,
+        Feature::Urls,
         Feature::Grpc,
         Feature::Internal,
         Feature::Layers,

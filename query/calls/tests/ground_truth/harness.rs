@@ -19,8 +19,17 @@ pub struct Told {
     pub aborted: f64,
     pub retries: f64,
     pub refused: f64,
+    /// Of edges: how far both ends agree.
+    pub completeness: Option<f64>,
     /// Milliseconds of the shares in [`QUANTILES`], then the longest.
     pub quantiles: Vec<Option<f64>>,
+}
+
+impl Told {
+    /// What a table and a graph both tell.
+    pub fn figures(&self) -> Told {
+        Told { completeness: None, ..self.clone() }
+    }
 }
 
 pub const QUANTILES: [f64; 4] = [0.5, 0.9, 0.95, 0.99];
@@ -30,7 +39,6 @@ pub const QUANTILES: [f64; 4] = [0.5, 0.9, 0.95, 0.99];
 pub struct Answer {
     pub nodes: Vec<(String, Told)>,
     pub edges: Vec<(String, Told)>,
-    pub warnings: Vec<String>,
 }
 
 /// Ways in which the same calls may be grouped; the sums are to be the same.
@@ -50,15 +58,16 @@ pub fn answer(rows: &Rows) -> Answer {
     let nodes = graph.nodes.iter().map(|node| (self::label(&node.identity), told(&node.figures, 0.0, 0.0)));
     let edges = graph.edges.iter().map(|edge| {
         let ends = format!("{} -> {}", label(edge.source), label(edge.target));
-        (ends, told(&edge.figures, edge.retries, edge.refused))
+        let told = told(&edge.figures, edge.retries, edge.refused);
+        (ends, Told { completeness: edge.completeness, ..told })
     });
-    Answer { nodes: nodes.collect(), edges: edges.collect(), warnings: graph.warnings.clone() }
+    Answer { nodes: nodes.collect(), edges: edges.collect() }
 }
 
 /// The table of golden metrics by service and by edge, in the same words as the graph.
 pub fn table(rows: &Rows) -> Answer {
     let picture = picture(rows, By::Service, Grain::Node);
-    let mut answer = Answer { warnings: picture.warnings.clone(), ..Answer::default() };
+    let mut answer = Answer::default();
     for by in [GoldenBy::Service, GoldenBy::Edge] {
         for row in golden(&picture, by, None) {
             match row.subject {
@@ -131,6 +140,7 @@ fn told(figures: &Figures, retries: f64, refused: f64) -> Told {
         aborted: figures.aborted,
         retries,
         refused,
+        completeness: None,
         quantiles: vec![figures.p50_ms, figures.p90_ms, figures.p95_ms, figures.p99_ms, figures.max_ms],
     }
 }

@@ -10,6 +10,9 @@ pub type Nanos = i64;
 pub const MILLI: Nanos = 1_000_000;
 pub const SECOND: Nanos = 1_000 * MILLI;
 
+/// What lies between a call as an application sees it and as the proxy beside it does.
+pub const PROXY_TIME: Nanos = 200_000;
+
 /// What the application's own SDK records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sdk {

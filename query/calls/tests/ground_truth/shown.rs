@@ -1,7 +1,8 @@
 //! A story and its rows as text that can be read.
 
 use crate::mesh::{MILLI, Mesh};
-use crate::oracle::{FROM, far_end};
+use crate::oracle::FROM;
+use crate::oracle::names::far_end;
 use crate::story::{Call, Place, Root, Story, Try};
 use crate::telemetry::{Row, Value};
 

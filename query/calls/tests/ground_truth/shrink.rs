@@ -1,6 +1,8 @@
 //! Makes a story that fails smaller, as long as it still fails: a failure of three rows explains itself.
 
-use crate::story::{Batch, Call, Made, Received, Root, Story, Taken, Target, Trace, Tried, Try, Verdict};
+use crate::story::{
+    Batch, Call, Made, Received, Root, Spelling, Story, Taken, Target, Trace, Tried, Try, Verdict,
+};
 use crate::telemetry::spans::GAP;
 
 /// The smallest story found for which `fails` holds; `story` is one.
@@ -133,7 +135,7 @@ fn smaller_calls(call: &Call) -> Vec<Call> {
         Made { internals: 0, ..made },
         Made { operation: false, ..made },
         Made { connecting: false, ..made },
-        Made { spelling: 0, ..made },
+        Made { spelling: Spelling::ServerAddress, ..made },
     ];
     for made in simpler.into_iter().filter(|simpler| *simpler != made) {
         push(Call { made, ..call.clone() });

@@ -99,8 +99,37 @@ pub struct Made {
     pub operation: bool,
     /// The name look-up and the connecting inside the request.
     pub connecting: bool,
-    /// Which names its attributes have.
-    pub spelling: u8,
+    pub spelling: Spelling,
+}
+
+/// How an SDK writes the far end of a call: SDKs of all ages are about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Spelling {
+    #[default]
+    ServerAddress,
+    NetPeerName,
+    UrlFull,
+    HttpUrl,
+    PeerService,
+    PeerAddress,
+    Nothing,
+}
+
+impl Spelling {
+    pub const ALL: [Spelling; 7] = [
+        Spelling::ServerAddress,
+        Spelling::NetPeerName,
+        Spelling::UrlFull,
+        Spelling::HttpUrl,
+        Spelling::PeerService,
+        Spelling::PeerAddress,
+        Spelling::Nothing,
+    ];
+
+    /// Whether the made span by itself says which service it called.
+    pub fn names_callee(self) -> bool {
+        !matches!(self, Spelling::PeerAddress | Spelling::Nothing)
+    }
 }
 
 /// How tries after the first are made.

@@ -5,10 +5,11 @@
 
 use meshlake_schema::{ResponseFlags, Table};
 
-use super::spans::{GAP, trace_id};
+use super::ids::trace_id;
+use super::spans::GAP;
 use super::{Row, Value};
-use crate::mesh::{Identity, Instance, Mesh, Nanos, Service};
-use crate::oracle::{PROXY_TIME, Seen, made_outcome, proxied, received_outcome};
+use crate::mesh::{Identity, Instance, Mesh, Nanos, PROXY_TIME, Service};
+use crate::oracle::names::{Seen, made_outcome, proxied, received_outcome};
 use crate::random::mixed;
 use crate::story::{Call, Place, Refusal, Root, Story, Target, Trace, Try, Verdict};
 

@@ -2,6 +2,8 @@
 
 pub mod access_logs;
 pub mod spans;
+pub mod tags;
+pub mod ids;
 
 use std::collections::BTreeMap;
 
@@ -24,14 +26,23 @@ pub enum Value {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
     pub table: Table,
+    /// Of a span: what is gone when it is lost.
+    pub span: Option<Span>,
     pub values: BTreeMap<&'static str, Value>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    pub id: u64,
+    /// The call or try that nothing else tells of in the same way; none for spans that say nothing of calls.
+    pub tells_of: Option<u64>,
 }
 
 impl Row {
     /// A row of something that begins at `start` by the clock of `instance`.
     fn at(table: Table, start: Nanos, duration: Nanos, instance: &Instance) -> Row {
         let start = start + instance.skew;
-        let mut row = Row { table, values: BTreeMap::new() };
+        let mut row = Row { table, span: None, values: BTreeMap::new() };
         row.text("tenant", "default");
         row.int("time", start.div_euclid(1_000));
         row.int("time_unix_nano", start);

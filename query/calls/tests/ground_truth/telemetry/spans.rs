@@ -1,16 +1,16 @@
 //! Spans, as the SDKs of OpenTelemetry and the tracer of Envoy make them.
 //!
-//! Sources: OpenTelemetry semantic conventions for HTTP, RPC, databases and messaging, today's names and those
-//! before 1.20; what Istio's sidecars add, istio pilot/pkg/networking/core/tracing.go; Zipkin's B3, "shared spans".
+//! Sources: OpenTelemetry's specification of span kinds; what Istio's sidecars add,
+//! istio pilot/pkg/networking/core/tracing.go; Zipkin's B3, "shared spans".
 
 use meshlake_schema::Table;
-use meshlake_schema::tables::{LEGACY_SPAN_KEYS, PROMOTED_SPAN_KEYS, PromotedType};
 
+use super::ids::{Part, span_id, trace_id};
+use super::tags::{self, Tags};
 use super::{Row, Value};
-use crate::mesh::{MILLI, Mesh, Nanos, Sdk, Service};
-use crate::oracle::{PROXY_TIME, Seen, made_outcome, received_outcome};
-use crate::random::mixed;
-use crate::story::{Batch, Call, Place, Root, Story, Taken, Target, Trace, Tried, Try, Verdict};
+use crate::mesh::{MILLI, Mesh, Nanos, PROXY_TIME, Sdk};
+use crate::oracle::names::{Seen, made_outcome, received_outcome};
+use crate::story::{Batch, Call, Place, Root, Story, Taken, Target, Trace, Tried, Try};
 
 /// Between a made span's start and the received one's, and between their ends.
 pub const GAP: Nanos = MILLI;
@@ -27,40 +27,6 @@ pub fn spans(story: &Story) -> Vec<Row> {
     kept.flat_map(|trace| Teller::new(story, trace).told(&trace.root)).collect()
 }
 
-/// Which span of a call, or of a try; part of its id.
-#[derive(Debug, Clone, Copy)]
-enum Part {
-    Root,
-    Internal(u8),
-    Operation,
-    Request(u8),
-    Lookup,
-    Connect,
-    ProxyMade(u8),
-    ProxyReceived,
-    Received(u8),
-    Between,
-    Receive,
-}
-
-impl Part {
-    fn number(self) -> u64 {
-        match self {
-            Part::Root => 0,
-            Part::Operation => 1,
-            Part::Lookup => 2,
-            Part::Connect => 3,
-            Part::ProxyReceived => 4,
-            Part::Between => 5,
-            Part::Receive => 6,
-            Part::Internal(at) => 16 + u64::from(at),
-            Part::Request(at) => 32 + u64::from(at),
-            Part::ProxyMade(at) => 48 + u64::from(at),
-            Part::Received(at) => 64 + u64::from(at),
-        }
-    }
-}
-
 /// What is said of one span beside where it stands.
 struct Said {
     kind: i64,
@@ -68,7 +34,7 @@ struct Said {
     start: Nanos,
     duration: Nanos,
     outcome: &'static str,
-    tags: Vec<(&'static str, String)>,
+    tags: Tags,
 }
 
 impl Said {
@@ -114,7 +80,7 @@ impl<'a> Teller<'a> {
                 let kind = if by_client { CLIENT } else { CONSUMER };
                 let whole = batch.tries.iter().map(|tried| tried.duration).sum();
                 let mut said = Said::new(kind, "receive", first.start - GAP, whole);
-                said.tags = message_tags(self.mesh, batch.queue, "receive");
+                said.tags = tags::of_message(self.mesh, batch.queue, "receive");
                 self.application(first.at, first.number, Part::Receive, 0, said)
             }
             _ => 0,
@@ -127,7 +93,7 @@ impl<'a> Teller<'a> {
             let seen = Seen { by_application: true, is_grpc: false };
             let said = Said {
                 outcome: received_outcome(tried.verdict, seen).name(),
-                tags: message_tags(self.mesh, batch.queue, "process"),
+                tags: tags::of_message(self.mesh, batch.queue, "process"),
                 ..Said::new(CONSUMER, "process", tried.start, tried.duration)
             };
             let id = self.application(tried.at, tried.number, Part::Received(0), parent, said);
@@ -200,7 +166,7 @@ impl<'a> Teller<'a> {
         let less = if is_inside { 2 * PROXY_TIME / 100 } else { 0 };
         let mut said = Said {
             outcome: made_outcome(verdict).name(),
-            tags: self.made_tags(call, verdict),
+            tags: tags::made(self.mesh, call, verdict),
             ..Said::new(made_kind(call), &name(call, self.mesh), start + less, duration - 2 * less)
         };
         if call.tried == Tried::Resent && at > 0 {
@@ -210,7 +176,7 @@ impl<'a> Teller<'a> {
         if call.made.connecting && at == 0 {
             for (part, name) in [(Part::Lookup, "dns.lookup"), (Part::Connect, "tcp.connect")] {
                 let mut said = Said::new(CLIENT, name, start + less, duration / 10);
-                said.tags.push(("net.peer.ip", self.address(call)));
+                said.tags.push(("net.peer.ip", tags::address(self.mesh, call)));
                 self.application(caller, call.number, part, id, said);
             }
         }
@@ -236,7 +202,7 @@ impl<'a> Teller<'a> {
         };
         let mut said =
             Said { outcome: made_outcome(verdict).name(), ..Said::new(CLIENT, "egress", start, duration) };
-        said.tags = status_tags(call, verdict, true, true);
+        said.tags = tags::of_status(call, verdict, true, true);
         let (host, port) = match call.target {
             Target::Service(service) => (self.mesh.services[service].full_host(), 80),
             Target::Host(host) => (self.mesh.hosts[host].name.clone(), self.mesh.hosts[host].port),
@@ -254,7 +220,7 @@ impl<'a> Teller<'a> {
             let (start, duration) = (tried.start - PROXY_TIME / 2, tried.duration + PROXY_TIME);
             let mut said = Said {
                 outcome: received_outcome(tried.verdict, seen).name(),
-                tags: status_tags(call, tried.verdict, false, true),
+                tags: tags::of_status(call, tried.verdict, false, true),
                 ..Said::new(SERVER, "ingress", start, duration)
             };
             if service.is_ambient {
@@ -283,14 +249,14 @@ impl<'a> Teller<'a> {
         let is_message = matches!(call.target, Target::Queue(_));
         let kind = if is_message && !tried.received.pushed { CONSUMER } else { SERVER };
         let tags = match call.target {
-            Target::Queue(queue) if !tried.received.pushed => message_tags(self.mesh, queue, "process"),
-            _ => status_tags(call, tried.verdict, false, false),
+            Target::Queue(queue) if !tried.received.pushed => tags::of_message(self.mesh, queue, "process"),
+            _ => tags::of_status(call, tried.verdict, false, false),
         };
         let mut context = parent;
         if tried.received.receive {
             let mut said = Said::new(kind, "receive", tried.start - 4 * PROXY_TIME, tried.duration + GAP);
             if let Target::Queue(queue) = call.target {
-                said.tags = message_tags(self.mesh, queue, "receive");
+                said.tags = tags::of_message(self.mesh, queue, "receive");
             }
             context = self.application(tried.at, tried.number, Part::Receive, context, said);
         }
@@ -328,6 +294,9 @@ impl<'a> Teller<'a> {
         let service = &self.mesh.services[at.service];
         let id = span_id(number, part);
         let mut row = self.span(at, id, parent, said);
+        // Without what lies above or inside a made span, its call is known all the same.
+        let is_needless = matches!(part, Part::Root | Part::Internal(_) | Part::Lookup | Part::Connect);
+        row.span = Some(super::Span { id, tells_of: (!is_needless).then_some(number) });
         row.text("service_name", service.name.clone());
         if let Some(namespace) = &service.namespace {
             row.text("service_namespace", namespace.clone());
@@ -359,6 +328,7 @@ impl<'a> Teller<'a> {
         ]);
         let id = span_id(number, part);
         let mut row = self.span(at, id, parent, said);
+        row.span = Some(super::Span { id, tells_of: Some(number) });
         row.text("service_name", format!("{name}.{namespace}"));
         row.values.insert("is_proxy", Value::Bool(true));
         self.rows.push(row);
@@ -380,70 +350,9 @@ impl<'a> Teller<'a> {
         row.text("resource", "{}");
         row.values.insert("adjusted_count", Value::Float(f64::from(self.trace.weight)));
         row.values.insert("counted", Value::Bool([SERVER, CONSUMER].contains(&said.kind)));
-        promote(&mut row, said.tags);
+        tags::promote(&mut row, said.tags);
         row
     }
-
-    fn made_tags(&self, call: &Call, verdict: Verdict) -> Vec<(&'static str, String)> {
-        let mut tags = match call.target {
-            Target::Queue(queue) => return message_tags(self.mesh, queue, "send"),
-            Target::Store(_) => Vec::new(),
-            Target::Service(_) | Target::Host(_) => status_tags(call, verdict, true, false),
-        };
-        tags.extend(self.far_end_tags(call));
-        tags
-    }
-
-    /// The far end, in one of the ways in which SDKs of all ages write it.
-    fn far_end_tags(&self, call: &Call) -> Vec<(&'static str, String)> {
-        let (host, port, scheme) = match call.target {
-            Target::Service(service) => (self.mesh.services[service].full_host(), 80, "http"),
-            Target::Host(host) => (self.mesh.hosts[host].name.clone(), self.mesh.hosts[host].port, "https"),
-            Target::Store(store) => return self.store_tags(call, store),
-            Target::Queue(_) => return Vec::new(),
-        };
-        // A callee that answers by spans of its own need not be named at all.
-        let answers = call.tries.iter().any(|tried| self.mesh.services[tried.at.service].sdk == Sdk::Full);
-        let url = match port {
-            80 | 443 => format!("{scheme}://{host}/path?x=1"),
-            port => format!("{scheme}://{host}:{port}/path?x=1"),
-        };
-        match call.made.spelling % if answers { 7 } else { 4 } {
-            0 => vec![("server.address", host), ("server.port", port.to_string())],
-            1 => vec![("net.peer.name", host), ("net.peer.port", port.to_string())],
-            2 => vec![("url.full", url)],
-            3 => vec![("http.url", url)],
-            4 => vec![("peer.service", host)],
-            5 => vec![("network.peer.address", self.address(call))],
-            _ => Vec::new(),
-        }
-    }
-
-    fn store_tags(&self, call: &Call, store: usize) -> Vec<(&'static str, String)> {
-        let store = &self.mesh.stores[store];
-        let (system, address, port) =
-            (store.system.to_owned(), store.address.clone(), store.port.to_string());
-        match call.made.spelling % 2 {
-            0 => vec![("db.system.name", system), ("server.address", address), ("server.port", port)],
-            _ => vec![("db.system", system), ("net.peer.name", address), ("net.peer.port", port)],
-        }
-    }
-
-    /// An address that the far end has, whatever it is.
-    fn address(&self, call: &Call) -> String {
-        match call.tries.first() {
-            Some(tried) => self.mesh.services[tried.at.service].instances[tried.at.instance].address.clone(),
-            None => "10.99.0.1".to_owned(),
-        }
-    }
-}
-
-pub fn trace_id(story: &Story, trace: &Trace) -> u128 {
-    u128::from(mixed(story.seed)) << 64 | u128::from(mixed(trace.number + 1))
-}
-
-fn span_id(number: u64, part: Part) -> u64 {
-    mixed(number << 8 | part.number()).max(1)
 }
 
 fn made_kind(call: &Call) -> i64 {
@@ -461,77 +370,6 @@ pub fn name(call: &Call, mesh: &Mesh) -> String {
         Target::Service(_) | Target::Host(_) if call.is_grpc => "shop.Api/Do".to_owned(),
         Target::Service(_) | Target::Host(_) => "GET /path".to_owned(),
     }
-}
-
-fn message_tags(mesh: &Mesh, queue: usize, operation: &str) -> Vec<(&'static str, String)> {
-    let queue = &mesh.queues[queue];
-    let mut tags = vec![("messaging.operation.type", operation.to_owned())];
-    if let Some(name) = &queue.name {
-        tags.push(("messaging.destination.name", name.clone()));
-    }
-    tags.push(("messaging.system", queue.system.to_owned()));
-    if let Some(broker) = &queue.broker {
-        tags.push(("server.address", broker.clone()));
-    }
-    tags
-}
-
-/// The protocol's status, as far as this side heard of one.
-fn status_tags(call: &Call, verdict: Verdict, is_made: bool, by_proxy: bool) -> Vec<(&'static str, String)> {
-    let mut tags = Vec::new();
-    let is_grpc = call.is_grpc;
-    if is_grpc {
-        tags.push(("rpc.system", "grpc".to_owned()));
-    } else {
-        tags.push((if by_proxy { "http.method" } else { "http.request.method" }, "GET".to_owned()));
-    }
-    let (http, grpc) = match (verdict, is_made) {
-        (Verdict::Ok, _) => (Some(200), Some(0)),
-        (Verdict::Threw, _) => (None, None),
-        (Verdict::NotFound, _) => (Some(404), Some(5)),
-        (Verdict::Failed, _) => (Some(500), Some(13)),
-        (Verdict::GrpcUnavailable, _) => (Some(503), Some(14)),
-        (Verdict::GrpcExhausted, _) => (Some(429), Some(8)),
-        (Verdict::TimedOut, true) => (None, Some(4)),
-        (Verdict::TimedOut, false) => (Some(if by_proxy { 0 } else { 499 }), Some(1)),
-    };
-    if verdict == Verdict::TimedOut && by_proxy {
-        tags.push(("response_flags", if is_made { "UT" } else { "DC" }.to_owned()));
-    }
-    if let Some(code) = http.filter(|_| !is_grpc) {
-        tags.push((
-            if by_proxy { "http.status_code" } else { "http.response.status_code" },
-            code.to_string(),
-        ));
-    }
-    if let Some(code) = grpc.filter(|_| is_grpc) {
-        tags.push((if by_proxy { "grpc.status_code" } else { "rpc.grpc.status_code" }, code.to_string()));
-    }
-    tags
-}
-
-/// Fills the columns that attributes are promoted to, and keeps the rest, as ingest does: the name of today
-/// leaves the attributes, an older one stays.
-fn promote(row: &mut Row, tags: Vec<(&'static str, String)>) {
-    let mut kept = Vec::new();
-    for (key, value) in tags {
-        let today = PROMOTED_SPAN_KEYS.iter().find(|(name, ..)| *name == key).map(|(_, column, _)| *column);
-        let older = LEGACY_SPAN_KEYS.iter().find(|(name, _)| *name == key).map(|(_, column)| *column);
-        let Some(column) = today.or(older) else {
-            kept.push((key.to_owned(), value));
-            continue;
-        };
-        let is_int = PROMOTED_SPAN_KEYS.iter().any(|(_, c, kind)| *c == column && *kind == PromotedType::Int);
-        if is_int {
-            row.int(column, value.parse().expect("codes and ports are numbers"));
-        } else {
-            row.text(column, value.clone());
-        }
-        if today.is_none() {
-            kept.push((key.to_owned(), value));
-        }
-    }
-    row.values.insert("attributes", Value::Attributes(kept));
 }
 
 const _: () = assert!(GAP > 2 * PROXY_TIME, "what a proxy saw lies between what the two applications saw");

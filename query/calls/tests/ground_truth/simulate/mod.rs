@@ -1,11 +1,13 @@
 //! Draws a story from a seed: what happens in the mesh, with the features that are on.
 
+mod messages;
+
 use crate::features::{Feature, Features};
 use crate::mesh::{MILLI, Mesh, Nanos, SECOND, Sdk};
 use crate::oracle::{FROM, TO};
 use crate::random::Random;
 use crate::story::{
-    Batch, Call, Made, Place, Received, Refusal, Root, Story, Taken, Target, Trace, Tried, Try, Verdict,
+    Call, Made, Place, Received, Refusal, Root, Spelling, Story, Target, Trace, Tried, Try, Verdict,
 };
 use crate::telemetry::spans::GAP;
 
@@ -26,7 +28,7 @@ pub fn story(seed: u64, allowed: Features) -> (Story, Features) {
     (Story { seed, mesh, traces }, features)
 }
 
-struct Drawer<'a> {
+pub struct Drawer<'a> {
     mesh: &'a Mesh,
     features: Features,
     random: Random,
@@ -51,52 +53,6 @@ impl Drawer<'_> {
         let is_job = self.random.percent(20);
         let root = if is_job { self.job(start, duration) } else { self.entry(start, duration) }?;
         Some(Trace { number, weight: weight as u32, is_kept, root })
-    }
-
-    /// Consumers that take what traces so far have sent, each message once. Traces that stand for several
-    /// would have to be kept together for a count to be known, so that these features exclude one another.
-    fn batches(&mut self, traces: &mut Vec<Trace>) {
-        if !self.has(Feature::Batches) || self.has(Feature::Sampling) {
-            return;
-        }
-        for queue in 0..self.mesh.queues.len() {
-            let sent = traces.iter().flat_map(Trace::calls);
-            let sent =
-                sent.filter(|call| call.target == Target::Queue(queue) && (FROM..TO).contains(&call.start));
-            let messages: Vec<u64> = sent.map(|call| call.number).collect();
-            let consumers: Vec<usize> =
-                (0..self.mesh.services.len()).filter(|at| self.mesh.services[*at].sdk == Sdk::Full).collect();
-            if messages.is_empty() || consumers.is_empty() {
-                continue;
-            }
-            let place = {
-                let to = self.random.pick(&consumers);
-                self.place(to)
-            };
-            let taken = match self.random.below(3) {
-                0 => Taken::OneByOne { by_client: true },
-                1 => Taken::OneByOne { by_client: false },
-                _ => Taken::Together,
-            };
-            let count = if taken == Taken::Together { 1 } else { messages.len() };
-            let start = TO - 30 * SECOND;
-            let tries = (0..count as i64).map(|at| self.taken(place, start + at * SECOND)).collect();
-            let root = Root::Batch(Batch { queue, messages, taken, tries });
-            traces.push(Trace { number: 1_000 + queue as u64, weight: 1, is_kept: true, root });
-        }
-    }
-
-    fn taken(&mut self, at: Place, start: Nanos) -> Try {
-        let duration = self.random.between(60, 900) * MILLI;
-        Try {
-            number: self.number(),
-            at,
-            start,
-            duration,
-            verdict: self.verdict(&[Verdict::Failed]),
-            received: Received::default(),
-            calls: self.calls(at, start, duration, DEPTH_MAX - 1, 0),
-        }
     }
 
     /// A moment inside the range, or well outside: farther from its ends than clocks differ.
@@ -206,8 +162,14 @@ impl Drawer<'_> {
             internals: if self.has(Feature::Internal) && is_full { self.random.below(3) as u8 } else { 0 },
             operation: layered && self.random.percent(30),
             connecting: layered && self.random.percent(30),
-            spelling: self.random.below(28) as u8,
+            spelling: self.spelling(),
         }
+    }
+
+    fn spelling(&mut self) -> Spelling {
+        let spelling = self.random.pick(&Spelling::ALL);
+        let is_url = matches!(spelling, Spelling::UrlFull | Spelling::HttpUrl);
+        if is_url && !self.has(Feature::Urls) { Spelling::ServerAddress } else { spelling }
     }
 
     fn verdict(&mut self, of: &[Verdict]) -> Verdict {
@@ -233,7 +195,7 @@ impl Drawer<'_> {
         if is_grpc {
             verdicts.extend([Verdict::GrpcUnavailable, Verdict::GrpcExhausted]);
         }
-        if !has_rows && callee.sdk == Sdk::Full {
+        if self.has(Feature::SpanStatus) && !has_rows && callee.sdk == Sdk::Full {
             verdicts.push(Verdict::Threw);
         }
         let mut verdict = self.verdict(&verdicts);
@@ -372,6 +334,7 @@ impl Drawer<'_> {
         let gateway = tried.at.service;
         let to: Vec<usize> = (0..self.mesh.services.len())
             .filter(|to| *to != gateway && self.mesh.may_call(gateway, *to))
+            .filter(|to| !self.mesh.services[*to].is_tcp)
             .filter(|to| self.mesh.services[*to].host == self.mesh.services[*to].name)
             .collect();
         if to.is_empty() {
@@ -443,54 +406,5 @@ impl Drawer<'_> {
             calls: self.calls(place, start, duration, depth, 0),
         };
         call.mirrors.push(tried);
-    }
-
-    fn message(
-        &mut self,
-        caller: Place,
-        queue: usize,
-        start: Nanos,
-        duration: Nanos,
-        depth: usize,
-    ) -> Option<Call> {
-        let mut call = self.plain(caller, Target::Queue(queue), start, duration);
-        call.made.connecting = false;
-        call.made.operation = false;
-        let consumers: Vec<usize> = (0..self.mesh.services.len())
-            .filter(|at| *at != caller.service && self.mesh.services[*at].sdk == Sdk::Full)
-            .collect();
-        let held = &self.mesh.queues[queue];
-        let is_direct = held.name.is_none() && held.broker.is_none();
-        // A message through no queue that nobody takes goes nowhere; where there are batches, one will.
-        let least = usize::from(is_direct && (!self.has(Feature::Batches) || self.has(Feature::Sampling)));
-        let count = if consumers.is_empty() { 0 } else { least + self.random.below(3) };
-        if count < least {
-            return None;
-        }
-        for _ in 0..count {
-            let place = {
-                let to = self.random.pick(&consumers);
-                self.place(to)
-            };
-            let start = call.start + call.duration + self.random.between(0, 5_000) * MILLI;
-            let duration = self.random.between(60, 900) * MILLI;
-            let is_pushed = held.name.is_some() && self.has(Feature::Push) && self.random.percent(30);
-            let received = Received {
-                receive: !is_pushed && self.random.percent(30),
-                pushed: is_pushed,
-                ..self.frames(place)
-            };
-            let delivery = Try {
-                number: self.number(),
-                at: place,
-                start,
-                duration,
-                verdict: self.verdict(&[Verdict::Failed]),
-                received,
-                calls: self.calls(place, start, duration, depth, 0),
-            };
-            call.tries.push(delivery);
-        }
-        Some(call)
     }
 }

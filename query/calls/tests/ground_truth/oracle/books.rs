@@ -1,140 +1,19 @@
-//! The right answer: counts what happened, by the rules of what counts, and never looks at a row.
+//! Enters each call where it counts, once for what spans tell and once for what access logs tell.
 //!
-//! Two sums are kept of everything, for calls are known from spans or from access logs: spans tell of the
-//! traces that were kept, each of which stands for several; access logs tell of every call. Which of the two
-//! an answer is to take is decided at the end.
+//! Spans tell of the traces that were kept, each of which stands for several; access logs tell of every call.
+//! Which of the two sums an answer takes is decided at the end, as for an answer: by node and by edge.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::mesh::{Mesh, Nanos, SECOND, Sdk, Service};
-use crate::story::{Batch, Call, Place, Root, Story, Taken, Target, Trace, Tried, Try, Verdict};
-
-/// The range asked for: one window of ten minutes, the unit in which evidence is chosen.
-pub const FROM: Nanos = 1_700_000_400 * SECOND;
-pub const TO: Nanos = FROM + 600 * SECOND;
-
-/// Where one looks for what a proxy adds to the time of a call.
-pub const PROXY_TIME: Nanos = 200_000;
-
-/// Stands for versions or instances that may be told apart or not.
-pub const ANY: &str = "*";
+use super::figures::{ANY, Figures, Label, Outcome, Truth};
+use super::names::{
+    Seen, either, far_end, is_direct, made_outcome, proxied, received_outcome, service_label,
+};
+use crate::mesh::{Mesh, PROXY_TIME, Sdk, Service};
+use crate::story::{Batch, Call, Place, Story, Taken, Target, Trace, Tried, Try};
 
 /// Spans are taken where they exceed access logs by 5 % and at least this many.
 const EXCESS_MIN: i64 = 20;
-
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Label {
-    pub kind: &'static str,
-    /// `namespace/name`, `name`, or `client@namespace/name`.
-    pub name: String,
-    /// What keeps two nodes of one name apart.
-    pub apart: String,
-}
-
-/// What became of a call, in the words of an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    Ok,
-    ClientError,
-    Aborted,
-    Error,
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Figures {
-    pub requests: i64,
-    pub errors: i64,
-    pub client_errors: i64,
-    pub aborted: i64,
-    pub retries: i64,
-    pub refused: i64,
-    /// Of those refused, the errors; the rest are client errors.
-    refused_errors: i64,
-    /// Durations with their weights.
-    pub durations: Vec<(Nanos, i64)>,
-    /// Calls by version and instance of the receiver.
-    pub parts: BTreeMap<(String, String), i64>,
-    /// Some durations are not known.
-    pub is_untimed: bool,
-}
-
-impl Outcome {
-    pub fn name(self) -> &'static str {
-        match self {
-            Outcome::Ok => "ok",
-            Outcome::ClientError => "client_error",
-            Outcome::Aborted => "aborted",
-            Outcome::Error => "error",
-        }
-    }
-}
-
-impl Figures {
-    fn add(&mut self, outcome: Outcome, duration: Option<Nanos>, weight: i64) {
-        self.requests += weight;
-        match outcome {
-            Outcome::Ok => {}
-            Outcome::ClientError => self.client_errors += weight,
-            Outcome::Aborted => self.aborted += weight,
-            Outcome::Error => self.errors += weight,
-        }
-        match duration {
-            Some(duration) => self.durations.push((duration, weight)),
-            None => self.is_untimed = true,
-        }
-    }
-
-    fn merge(&mut self, other: &Figures) {
-        self.requests += other.requests;
-        self.errors += other.errors;
-        self.client_errors += other.client_errors;
-        self.aborted += other.aborted;
-        self.retries += other.retries;
-        self.refused += other.refused;
-        self.refused_errors += other.refused_errors;
-        self.durations.extend(&other.durations);
-        for (part, requests) in &other.parts {
-            *self.parts.entry(part.clone()).or_default() += requests;
-        }
-        self.is_untimed |= other.is_untimed;
-    }
-
-    /// The duration of nearest rank: the least that at least the share `q` of all calls does not exceed.
-    pub fn quantile(&self, q: f64) -> Option<Nanos> {
-        let mut durations = self.durations.clone();
-        durations.sort_unstable();
-        let total: i64 = durations.iter().map(|(_, weight)| weight).sum();
-        let rank = (q * total as f64).ceil().max(1.0) as i64;
-        let mut seen = 0;
-        let reaches = durations.iter().find(|(_, weight)| {
-            seen += weight;
-            seen >= rank
-        });
-        reaches.map(|(duration, _)| *duration)
-    }
-}
-
-/// Nodes that received nothing are there with empty figures.
-#[derive(Debug, Clone, Default)]
-pub struct Truth {
-    pub nodes: BTreeMap<Label, Figures>,
-    pub edges: BTreeMap<(Label, Label), Figures>,
-}
-
-pub fn truth(story: &Story) -> Truth {
-    let mut books = Books { mesh: &story.mesh, by_spans: Book::default(), by_rows: Book::default() };
-    for trace in &story.traces {
-        for call in trace.calls() {
-            if (FROM..TO).contains(&call.start) {
-                books.call(call, trace);
-            }
-        }
-        if let Root::Batch(batch) = &trace.root {
-            books.batch(batch, story);
-        }
-    }
-    books.chosen()
-}
 
 #[derive(Default)]
 struct Book {
@@ -144,14 +23,20 @@ struct Book {
     messages: BTreeMap<Label, Figures>,
 }
 
-struct Books<'a> {
+/// Both sums of everything.
+pub struct Books<'a> {
     mesh: &'a Mesh,
     by_spans: Book,
     by_rows: Book,
+    batched: BTreeSet<Label>,
 }
 
-impl Books<'_> {
-    fn call(&mut self, call: &Call, trace: &Trace) {
+impl<'a> Books<'a> {
+    pub fn of(mesh: &'a Mesh) -> Self {
+        Books { mesh, by_spans: Book::default(), by_rows: Book::default(), batched: BTreeSet::new() }
+    }
+
+    pub fn call(&mut self, call: &Call, trace: &Trace) {
         if let Target::Queue(queue) = call.target {
             if trace.is_kept {
                 self.message(call, queue, i64::from(trace.weight));
@@ -185,6 +70,8 @@ impl Books<'_> {
         let received =
             |tried: &Try| if seen { received_outcome(tried.verdict, seen_as) } else { Outcome::Ok };
         if let Some(last) = call.tries.last() {
+            let is_thin = matches!(callee.sdk, Sdk::Internal | Sdk::Made);
+            let is_two_sided = made.is_some() && seen && !is_thin;
             let proxied = if callee.sdk == Sdk::Full { 0 } else { PROXY_TIME };
             let (outcome, duration) = match made {
                 Some(_) => (either(outcome, received(last)), call.duration),
@@ -192,6 +79,7 @@ impl Books<'_> {
             };
             let edge = (self.source(call), self.label(last.at.service));
             let figures = self.by_spans.edges.entry(edge).or_default();
+            figures.sent(is_two_sided);
             figures.add(outcome, Some(duration), weight);
             // Tries that nobody's span tells of are known to access logs at best.
             if seen || call.tried != Tried::Hidden {
@@ -250,6 +138,9 @@ impl Books<'_> {
             // How long a connection lives is no latency.
             let duration = (!is_tcp).then(|| proxied(call, caller));
             let figures = self.by_rows.edges.entry(edge).or_default();
+            if call.refusal.is_none() {
+                figures.sent(callee_writes);
+            }
             figures.add(made_outcome(call.verdict), duration, 1);
             figures.retries += (call.tries.len() as i64 - 1).max(0);
             if call.refusal.is_some() {
@@ -259,6 +150,7 @@ impl Books<'_> {
         } else if let Some(last) = call.tries.last().filter(|_| callee_writes) {
             let edge = (self.source(call), self.label(last.at.service));
             let figures = self.by_rows.edges.entry(edge).or_default();
+            figures.sent(false);
             figures.add(received_outcome(last.verdict, by_proxy), Some(last.duration + PROXY_TIME), 1);
         }
         if callee_writes {
@@ -302,7 +194,7 @@ impl Books<'_> {
 
     /// With a queue's name, links add no edge: the queue delivered, once for each time it was processed.
     /// Without one, each message is an edge from its producer, and the node counts deliveries.
-    fn batch(&mut self, batch: &Batch, story: &Story) {
+    pub fn batch(&mut self, batch: &Batch, story: &Story) {
         let target = Target::Queue(batch.queue);
         let queue = far_end(self.mesh, target);
         let sent: Vec<&Call> = batch.messages.iter().map(|number| story.sent(*number)).collect();
@@ -319,6 +211,7 @@ impl Books<'_> {
                 let figures = self.by_spans.edges.entry(edge).or_default();
                 figures.add(heard, Some(delivery.duration), 1);
             } else {
+                self.batched.insert(label.clone());
                 for call in messages {
                     let edge = (self.source(call), label.clone());
                     let outcome = either(made_outcome(call.verdict), heard);
@@ -332,14 +225,18 @@ impl Books<'_> {
         }
     }
 
-    fn chosen(self) -> Truth {
-        let mut truth = Truth::default();
+    pub fn chosen(self) -> Truth {
+        let mut truth = Truth { batched: self.batched, ..Truth::default() };
+        let marked = |figures: &Figures, spans: Option<&Figures>| Figures {
+            is_by_spans: spans.is_some_and(|spans| std::ptr::eq(figures, spans)),
+            ..figures.clone()
+        };
         let pairs: BTreeSet<&(Label, Label)> =
             self.by_spans.edges.keys().chain(self.by_rows.edges.keys()).collect();
         for edge in pairs {
             let (rows, spans) = (self.by_rows.edges.get(edge), self.by_spans.edges.get(edge));
             if let Some(figures) = better(rows, spans) {
-                truth.edges.insert(edge.clone(), figures.clone());
+                truth.edges.insert(edge.clone(), marked(figures, spans));
             }
         }
         let received: BTreeSet<&Label> = [&self.by_spans.nodes, &self.by_rows.nodes, &self.by_spans.messages]
@@ -348,9 +245,10 @@ impl Books<'_> {
             .collect();
         for label in &received {
             let (rows, spans) = (self.by_rows.nodes.get(label), self.by_spans.nodes.get(label));
-            let mut figures = better(rows, spans).cloned().unwrap_or_default();
+            let mut figures = better(rows, spans).map(|it| marked(it, spans)).unwrap_or_default();
             if let Some(messages) = self.by_spans.messages.get(label) {
                 figures.merge(messages);
+                figures.is_by_spans = true;
             }
             truth.nodes.insert((*label).clone(), figures);
         }
@@ -371,11 +269,11 @@ impl Books<'_> {
         truth
     }
 
-    fn service(&self, place: Place) -> &Service {
+    fn service(&self, place: Place) -> &'a Service {
         &self.mesh.services[place.service]
     }
 
-    fn callee(&self, call: &Call) -> Option<&Service> {
+    fn callee(&self, call: &Call) -> Option<&'a Service> {
         match call.target {
             Target::Service(service) => Some(&self.mesh.services[service]),
             Target::Store(_) | Target::Host(_) | Target::Queue(_) => None,
@@ -403,11 +301,6 @@ fn part(service: &Service, at: Place) -> (String, String) {
     (instance.version.clone(), instance.name.clone())
 }
 
-/// Whether nothing is known of a queue, so that its messages go from producer to consumer.
-pub fn is_direct(mesh: &Mesh, queue: usize) -> bool {
-    mesh.queues[queue].name.is_none() && mesh.queues[queue].broker.is_none()
-}
-
 /// Access logs where there are any, unless spans tell of far more.
 fn better<'a>(rows: Option<&'a Figures>, spans: Option<&'a Figures>) -> Option<&'a Figures> {
     match (rows, spans) {
@@ -417,77 +310,5 @@ fn better<'a>(rows: Option<&'a Figures>, spans: Option<&'a Figures>) -> Option<&
             Some(if is_far_more { spans } else { rows })
         }
         (rows, spans) => rows.or(spans),
-    }
-}
-
-/// How long the caller's proxy saw the call take: less than the application, where that is seen too. A
-/// gateway has one row for what it received and what it made of it, and that begins with the former.
-pub fn proxied(call: &Call, caller: Option<&Service>) -> Nanos {
-    match caller {
-        Some(caller) if caller.is_gateway => call.duration + PROXY_TIME,
-        Some(caller) if caller.sdk != Sdk::Silent => call.duration - PROXY_TIME,
-        _ => call.duration,
-    }
-}
-
-pub fn service_label(service: &Service) -> Label {
-    let name = match &service.namespace {
-        Some(namespace) => format!("{namespace}/{}", service.name),
-        None => service.name.clone(),
-    };
-    Label { kind: if service.is_gateway { "gateway" } else { "service" }, name, apart: String::new() }
-}
-
-pub fn far_end(mesh: &Mesh, target: Target) -> Label {
-    match target {
-        Target::Service(service) => service_label(&mesh.services[service]),
-        Target::Store(store) => {
-            let store = &mesh.stores[store];
-            let name = match &store.namespace {
-                Some(namespace) => format!("{namespace}/{}", store.name),
-                None => store.name.clone(),
-            };
-            Label { kind: "database", name, apart: format!("{}:{}", store.system, store.port) }
-        }
-        Target::Host(host) => {
-            let host = &mesh.hosts[host];
-            Label { kind: "external", name: host.name.clone(), apart: host.port.to_string() }
-        }
-        Target::Queue(queue) => {
-            let queue = &mesh.queues[queue];
-            let name = queue.name.as_ref().or(queue.broker.as_ref()).cloned().unwrap_or_default();
-            Label { kind: "messaging", name, apart: queue.system.to_owned() }
-        }
-    }
-}
-
-fn either(made: Outcome, received: Outcome) -> Outcome {
-    if received == Outcome::Error { Outcome::Error } else { made }
-}
-
-/// What the caller hears: an answer that never came is a time-out, an error of the call.
-pub fn made_outcome(verdict: Verdict) -> Outcome {
-    match verdict {
-        Verdict::Ok | Verdict::Threw => Outcome::Ok,
-        Verdict::NotFound | Verdict::GrpcExhausted => Outcome::ClientError,
-        Verdict::Failed | Verdict::GrpcUnavailable | Verdict::TimedOut => Outcome::Error,
-    }
-}
-
-/// Who tells of a received call.
-#[derive(Debug, Clone, Copy)]
-pub struct Seen {
-    pub by_application: bool,
-    pub is_grpc: bool,
-}
-
-/// What the callee knows of a caller that is gone: a proxy, and gRPC, know that it is gone; a web server
-/// writes 499, which is one of the 4xx.
-pub fn received_outcome(verdict: Verdict, seen: Seen) -> Outcome {
-    match verdict {
-        Verdict::TimedOut if seen.by_application && !seen.is_grpc => Outcome::ClientError,
-        Verdict::TimedOut => Outcome::Aborted,
-        Verdict::Threw => Outcome::Error,
-        other => made_outcome(other),
     }
 }
