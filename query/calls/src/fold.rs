@@ -155,7 +155,7 @@ impl Fold {
     fn see(&mut self, batch: &RecordBatch) {
         let starts =
             batch.column_by_name("time_unix_nano").and_then(|column| column.as_primitive_opt::<Int64Type>());
-        let first = starts.and_then(|starts| min(starts));
+        let first = starts.and_then(min);
         self.first_row = self.first_row.into_iter().chain(first).min();
     }
 

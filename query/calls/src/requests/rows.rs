@@ -273,7 +273,7 @@ impl<'a> RequestRows<'a> {
             proxy: hash(proxy),
             ..seen
         };
-        let source = self.party(0, row, &|columns| Some(columns.source.name(row)?), marks, book);
+        let source = self.party(0, row, &|columns| columns.source.name(row), marks, book);
         let destination = self.callee(row, seen.port, upstream, book);
         let detail = self.detail(row, Side::Made, book);
         Seen { source: source.unwrap_or(PartyId::NOBODY), destination, detail, ..made }

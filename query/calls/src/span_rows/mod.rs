@@ -214,7 +214,7 @@ impl<'a> SpanRows<'a> {
             weight: 0,
             party: self.party(row, &tags, is_proxy, book),
             peer,
-            detail: self.detail(row, role, book),
+            detail: self.detail(row, role, &tags, book),
             links: LinksAt::default(),
             role,
             protocol: self.protocol(row, &said),
@@ -313,12 +313,15 @@ impl<'a> SpanRows<'a> {
         }
     }
 
-    fn detail(&mut self, row: usize, role: Role, book: &mut Book) -> DetailId {
+    fn detail(&mut self, row: usize, role: Role, tags: &ProxyTags<'a>, book: &mut Book) -> DetailId {
         let text = match book.grain {
             Grain::Node => return DetailId::NONE,
             Grain::Operation => &self.columns.name,
             Grain::Instance => &self.columns.instance,
         };
+        if book.grain == Grain::Instance && text.code(row) == 0 {
+            return book.detail(tags.instance.filter(|_| !tags.is_waypoint()));
+        }
         let is_internal = role == Role::Internal;
         *self.details.entry(mixed_pair(text.code(row), u64::from(is_internal))).or_insert_with(|| {
             if is_internal { book.internal_detail(text.get(row)) } else { book.detail(text.get(row)) }

@@ -15,6 +15,8 @@ pub struct ProxyTags<'a> {
     service: Option<&'a str>,
     namespace: Option<&'a str>,
     pub version: Option<&'a str>,
+    /// The pod, where the proxy's node id tells it.
+    pub instance: Option<&'a str>,
     pub is_gateway: bool,
     is_waypoint: bool,
     /// One side stopped waiting.
@@ -32,6 +34,8 @@ impl<'a> ProxyTags<'a> {
             service: tag("istio.canonical_service"),
             namespace: tag("istio.namespace"),
             version: tag("istio.canonical_revision"),
+            // `<type>~<address>~<pod>.<namespace>~<domain>`
+            instance: node.split('~').nth(2).and_then(|pod| pod.rsplit_once('.')).map(|(pod, _)| pod),
             is_gateway: node.starts_with("router~"),
             is_waypoint: node.starts_with("waypoint~")
                 || upstream_cluster.is_some_and(|cluster| cluster.starts_with("inbound-vip|")),
