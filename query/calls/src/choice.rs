@@ -6,7 +6,7 @@
 //! received sides of a service   rows of requests its own proxy received, else received spans, else connections,
 //!                               else the calls on the edges into it, without what was refused on the way
 //! an edge                       rows of requests of either side, else spans, else connections
-//! from callers unknown          as the service they called: whom its proxy knows by name spans may not
+//! from callers unknown          without rows: as the service they called, whose proxy may know their names
 //! messages                      spans: proxies do not see messages
 //! ```
 //! The choice is made for ten minutes of the clock and not for the range asked for, so that the answers of two
@@ -135,6 +135,11 @@ impl Choices {
 
     pub fn edge(&self, source: ServiceId, target: ServiceId, window: u16) -> Choice {
         self.edges.get(&(source, target, window)).map_or(Choice::EdgesIn, Totals::choice)
+    }
+
+    /// Whether rows of proxies tell of the edge.
+    pub fn edge_has_rows(&self, source: ServiceId, target: ServiceId, window: u16) -> bool {
+        self.edges.get(&(source, target, window)).is_some_and(|totals| totals.rows > 0)
     }
 
     /// Services counted from spans though their proxies told of some of the calls, sorted by service.

@@ -252,15 +252,16 @@ impl Drawing<'_> {
         }
     }
 
-    /// A call from nobody known is one that its callee saw: it is counted from what the callee is.
+    /// Callers that nobody names in spans may be named by the callee's proxy: where it writes rows, and none for an
+    /// unknown caller, spans of one are calls of somebody known.
     fn choice_of_edge(&self, source: ServiceId, target: ServiceId, window: u16) -> Choice {
-        if self.services.service(source).marks.has(Marks::CALLER) {
-            let node = self.choices.node(target, window);
-            if node != Choice::EdgesIn {
-                return node;
-            }
+        let edge = self.choices.edge(source, target, window);
+        let is_caller = self.services.service(source).marks.has(Marks::CALLER);
+        match self.choices.node(target, window) {
+            Choice::EdgesIn => edge,
+            node if is_caller && !self.choices.edge_has_rows(source, target, window) => node,
+            _ => edge,
         }
-        self.choices.edge(source, target, window)
     }
 
     fn add_to_node(&mut self, cell: &Placed<'_>) {

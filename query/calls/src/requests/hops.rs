@@ -11,6 +11,8 @@
 //! never takes the row of another. Clocks may differ by a minute. Limit: of rows with one request id and
 //! one caller, the [`LOOKED_AT_MAX`] nearest in time are looked at, for a sender may give all its requests one id.
 
+use std::cmp::Reverse;
+
 use super::seen::{SKEW_MAX, Seen, Side};
 use crate::hashing::{NumberMap, mixed_pair};
 use crate::services::Services;
@@ -170,8 +172,9 @@ impl Joining<'_> {
         }
     }
 
-    /// Of client rows that it can be, the latest begun around a server row; one that has tries left before one
-    /// that has none, and one around it before one that only lies near.
+    /// Of client rows that it can be, the latest begun around a server row; one that asked for the same host before
+    /// one for which only the port agrees, one that has tries left before one that has none, and one around it before
+    /// one that only lies near.
     fn around(&self, made: &[u32], received: &Seen, is_hop: impl Fn(&Seen) -> bool) -> u32 {
         let near = near(made, self.rows, received.start);
         let candidates = near.iter().copied().filter(|at| {
@@ -183,8 +186,10 @@ impl Joining<'_> {
         });
         let best = candidates.min_by_key(|at| {
             let made = &self.rows[*at as usize];
-            let has_tries_left = self.sides[*at as usize] < made.attempts.max(1);
-            (!has_tries_left, distance(made, received), std::cmp::Reverse(made.start), *at)
+            let tries = if made.is_refused { made.attempts } else { made.attempts.max(1) };
+            let has_tries_left = self.sides[*at as usize] < tries;
+            let other_host = made.authority != received.authority;
+            (other_host, !has_tries_left, distance(made, received), Reverse(made.start), *at)
         });
         best.unwrap_or(NONE)
     }

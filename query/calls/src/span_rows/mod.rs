@@ -60,7 +60,7 @@ pub const PROXY_COLUMNS: &[&str] = &[
 pub const COLUMNS: &[&str] = PROXY_COLUMNS.split_at(PROXY_COLUMNS.len() - 1).0;
 
 /// What a span without `service.name` is called. Source: OpenTelemetry resource semantic conventions.
-const UNKNOWN_SERVICE: &str = "unknown_service";
+pub const UNKNOWN_SERVICE: &str = "unknown_service";
 
 /// How often an HTTP request had been sent before. Source: OpenTelemetry semantic conventions for HTTP.
 const RESEND_COUNT: &str = "http.request.resend_count";

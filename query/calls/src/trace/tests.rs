@@ -96,6 +96,12 @@ mod pairing {
             &["default/a -> default/a 1/0", "default/a -> default/b 1/0"],
             &["default/a 1/0", "default/b 1/0"],
         );
+        let lookup = Span { name: "dns.lookup", peer_address: "10.0.0.1", ..span(2, 1, CLIENT, A) };
+        check(
+            &[span(1, 0, CLIENT, A), span(1, 0, SERVER, A), lookup],
+            &["default/a -> default/a 1/0"],
+            &["default/a 1/0"],
+        );
     }
 
     #[test]

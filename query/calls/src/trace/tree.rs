@@ -1,12 +1,13 @@
 //! The spans of one trace as trees: who is whose parent, and an order in which parents come first.
 //!
 //! Span ids are not unique. The two halves of a call may share one (Zipkin): the parent of the received half is then
-//! the made half, and a child of that id belongs to the half of its own service, else to the received one. Parents
+//! the made half, and a child of that id belongs to the half of its own service, else to the received one, unless it
+//! only connects. Parents
 //! may form circles; each is cut at its earliest span, whose parent counts as lost. Everything here is linear in the
 //! number of spans but for the sorting and the looking up of ids, however deep or wide the trace.
 
 use crate::services::{ServiceId, Services};
-use crate::spans::{Role, Span};
+use crate::spans::{Flags, Role, Span};
 
 /// No span.
 pub const NONE: u32 = u32::MAX;
@@ -95,7 +96,16 @@ impl Tree {
         if span.parent == 0 {
             return NONE;
         }
-        self.group_of(span.parent).map_or(NONE, |group| self.pick(spans, group, at))
+        match self.group_of(span.parent) {
+            // Looking up and connecting are the caller's work, of whichever service the halves are.
+            Some(Group { made, .. }) if span.flags.has(Flags::CONNECTING) && self.is_own(made, at) => made,
+            Some(group) => self.pick(spans, group, at),
+            None => NONE,
+        }
+    }
+
+    fn is_own(&self, parent: u32, child: u32) -> bool {
+        parent != NONE && parent != child && self.services[parent as usize] == self.services[child as usize]
     }
 
     /// The one of several spans with one id that is the parent of `child`.
