@@ -99,7 +99,7 @@ async fn gather(
     now: UnixNanos,
 ) -> Result<Gathered, LoadError> {
     let question = Question { range, by: By::Service, grain: Grain::Node, source: Source::Auto };
-    let picture = load(&state.engine, tenant, question).await?;
+    let picture = load(&state.engine, tenant, question, None).await?;
     let (graph, range) = (graph(&picture, None), picture.range);
     let ledger = accounts(&state.engine, tenant).await?;
     if !graph.nodes.is_empty() {
