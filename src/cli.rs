@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+/// Requests a second that one process could make at all; a larger number is a typing error.
+const RATE_MAX: f64 = 100_000.0;
+
 /// Telemetry for service meshes: OTLP and access logs in; SQL, golden metrics and the service graph out.
 #[derive(Debug, Parser)]
 #[command(name = "meshlake", version, about)]
@@ -46,7 +49,7 @@ pub struct DemoArgs {
     #[arg(long)]
     pub seed: Option<u64>,
     /// Requests per second that enter the mesh.
-    #[arg(long, default_value_t = 50.0)]
+    #[arg(long, default_value_t = 50.0, value_parser = rate)]
     pub rate: f64,
     /// Stop the mesh (not the server) after this many requests.
     #[arg(long)]
@@ -63,7 +66,7 @@ pub struct DemoArgs {
 pub struct SqlArgs {
     /// The statement, e.g. "SELECT count(*) FROM spans".
     pub statement: String,
-    /// Address of the query service.
+    /// Address of the query service, host:port.
     #[arg(long, default_value = "127.0.0.1:7070")]
     pub address: String,
     /// Tenant to ask for.
@@ -81,4 +84,24 @@ pub struct InspectArgs {
     /// Show every window of every table, not only the newest.
     #[arg(long)]
     pub windows: bool,
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    let rate: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    let is_possible = rate > 0.0 && rate <= RATE_MAX;
+    if is_possible { Ok(rate) } else { Err(format!("must be above 0 and at most {RATE_MAX}")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_that_make_no_sense_are_refused() {
+        assert_eq!(rate("0.5"), Ok(0.5));
+        assert_eq!(rate("100000"), Ok(RATE_MAX));
+        for text in ["0", "-1", "NaN", "inf", "100000.1", "fast"] {
+            assert!(rate(text).is_err(), "{text}");
+        }
+    }
 }

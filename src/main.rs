@@ -11,7 +11,6 @@ mod admin;
 mod telemetry;
 mod config;
 mod cli;
-mod rfc3339;
 
 use std::process::ExitCode;
 
@@ -72,5 +71,5 @@ fn load(args: &ServeArgs) -> Result<Config, ConfigProblems> {
     let data_dir = args.data_dir.as_ref().map(|dir| dir.to_string_lossy().into_owned());
     let flags: Vec<(&[&str], String)> =
         data_dir.map(|dir| (["store", "data_dir"].as_slice(), dir)).into_iter().collect();
-    config::load(args.config.as_deref(), std::env::vars(), &flags)
+    config::load(args.config.as_deref(), std::env::vars_os(), &flags)
 }

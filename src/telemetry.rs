@@ -15,7 +15,7 @@ use tracing_subscriber::{EnvFilter, Layer as _};
 use crate::config::TelemetrySection;
 
 /// Only our own spans are exported; those of the HTTP stack would drown them.
-const EXPORTED: &str = "off,meshlake=info,meshlake_store=info,meshlake_collector=info,meshlake_query=info";
+const EXPORTED: &str = "off,meshlake=info,meshlake_store=info,meshlake_collector=info,meshlake_query=info,meshlake_engine=info,meshlake_faces=info";
 
 /// Ends the export of traces when it is stopped.
 #[derive(Debug)]

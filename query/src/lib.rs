@@ -1,20 +1,21 @@
-//! Answers go out: SQL, golden metrics, the service graph, traces, services and the ledger, over one snapshot.
+//! Answers go out: golden metrics, the service graph, traces, services and the ledger, over one snapshot.
 //!
-//! A request enters at `api`, is computed by one of the modules below it, and reads rows through the
-//! [`engine`], which alone knows DataFusion's session and its limits; the `catalog` turns a snapshot into
-//! tables. Nothing here writes: the crate sees the store only as a `Reader`.
+//! ```text
+//! face -> an answer of this crate -> Engine (rows of one snapshot, one tenant) -> a fold of `meshlake_calls`
+//! ```
+//! A function here takes what is asked and returns structs: how they look on a wire is the business of the faces,
+//! and two faces that show the same thing call the same function. Nothing here writes.
 //!
 //! Modules are listed in the order data meets them; imports point only down the list.
 
-pub mod api;
-pub mod page;
-pub mod golden;
-pub mod graph;
 pub mod calls;
 pub mod trace;
-pub mod engine;
-mod catalog;
-#[cfg(test)]
-mod fixture;
+pub mod services;
+pub mod ledger;
 
-pub use engine::{Engine, EngineConfig, Query, QueryError, SqlAnswer};
+pub use meshlake_calls::{
+    By, EdgeCell, Evidence, Figures, Grain, NodeCell, NodeIdentity, NodeKind, Picture, Question, Range,
+    RangeError, Source, golden, graph, measure,
+};
+pub use meshlake_engine::{Bound, Engine, EngineConfig, Fault, Prepared, Query, QueryError, RowStream};
+pub use meshlake_schema::filter::Value;

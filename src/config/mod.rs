@@ -1,22 +1,33 @@
 //! The configuration: defaults < file < environment < flags, checked as a whole before anything starts.
 //!
 //! Every key has a default that works on a laptop without a file. Each key has an environment form:
-//! `MESHLAKE_` + section + `__` + key, in capitals (`MESHLAKE_COLLECTOR__OTLP_GRPC`). Variables without
-//! `__` are none of ours (Kubernetes injects `MESHLAKE_SERVICE_HOST` and the like into every pod).
-//! Limits: sections do not nest; lists are not used.
+//! `MESHLAKE_` + sections and key, in capitals, joined by `__` (`MESHLAKE_COLLECTOR__OTLP_GRPC`). Variables
+//! without `__` are none of ours (Kubernetes injects `MESHLAKE_SERVICE_HOST` and the like into every pod), unless
+//! one is exactly a key with too few underscores.
 
-mod maintain;
 mod overlay;
+mod paths;
+mod maintain;
 
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fmt;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use meshlake_collector::LIVE_KEYS;
+use meshlake_listen::check_address;
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
 pub use maintain::MaintainSection;
+use overlay::Overlay;
+use paths::{differences, key_paths};
+
+/// What the names of our variables start with.
+const VARIABLE_START: &str = "MESHLAKE_";
+
+/// Joins sections and key in the name of a variable; keys have single underscores of their own.
+const JOINED_BY: &str = "__";
 
 /// All of it. Field docs are the reference; `deploy/meshlake.toml` shows every key with its default.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -138,38 +149,29 @@ impl std::error::Error for ConfigProblems {}
 /// are none, sizes of zero.
 pub fn load(
     file: Option<&Path>,
-    environment: impl Iterator<Item = (String, String)>,
+    environment: impl Iterator<Item = (OsString, OsString)>,
     flags: &[(&[&str], String)],
 ) -> Result<Config, ConfigProblems> {
-    let mut problems = Vec::new();
-    let mut table = Table::try_from(Config::default()).expect("the defaults are plain tables and scalars");
+    let [shape, defaults] = [Config::with_every_key(), Config::default()].map(as_table);
+    let mut overlay = Overlay::new(shape, defaults);
     if let Some(path) = file {
         match read_file(path) {
-            Ok(given) => overlay::overlay(&mut table, given, &path.display().to_string(), &mut problems),
-            Err(problem) => problems.push(problem),
+            Ok(given) => overlay.lay(given, &path.display().to_string()),
+            Err(problem) => overlay.add_problem(problem),
         }
     }
-    let mut variables: Vec<_> =
-        environment.filter_map(|(name, text)| Some((key_path(&name)?, name, text))).collect();
-    variables.sort();
-    for (path, name, text) in &variables {
-        let path: Vec<&str> = path.iter().map(String::as_str).collect();
-        overlay::overlay_text(&mut table, &path, text, name, &mut problems);
-    }
+    lay_environment(&mut overlay, environment);
     for (path, text) in flags {
         let flag = format!("--{}", path.last().unwrap_or(&"").replace('_', "-"));
-        overlay::overlay_text(&mut table, path, text, &flag, &mut problems);
+        overlay.lay_text(path, text, &flag);
     }
-    match table.try_into::<Config>() {
-        Ok(config) => {
-            config.check(&mut problems);
-            if problems.is_empty() { Ok(config) } else { Err(ConfigProblems(problems)) }
-        }
-        Err(error) => {
-            problems.push(error.message().to_owned());
-            Err(ConfigProblems(problems))
-        }
-    }
+    let (config, mut problems) = overlay.finish::<Config>();
+    config.check(&mut problems);
+    if problems.is_empty() { Ok(config) } else { Err(ConfigProblems(problems)) }
+}
+
+fn as_table(config: Config) -> Table {
+    Table::try_from(config).expect("sections, lists and scalars")
 }
 
 fn read_file(path: &Path) -> Result<Table, String> {
@@ -177,30 +179,49 @@ fn read_file(path: &Path) -> Result<Table, String> {
     text.parse::<Table>().map_err(|error| format!("{}: {}", path.display(), error.to_string().trim()))
 }
 
-/// `MESHLAKE_COLLECTOR__OTLP_GRPC` -> `collector`, `otlp_grpc`.
-fn key_path(variable: &str) -> Option<Vec<String>> {
-    let path: Vec<String> = variable.strip_prefix("MESHLAKE_")?.split("__").map(str::to_lowercase).collect();
-    (path.len() > 1).then_some(path)
+/// In order of their names, so that problems are.
+fn lay_environment(overlay: &mut Overlay, environment: impl Iterator<Item = (OsString, OsString)>) {
+    let ours = environment.filter_map(|(name, text)| {
+        let name = name.into_string().ok()?;
+        let keys = name.strip_prefix(VARIABLE_START)?.to_lowercase();
+        Some((name, keys, text))
+    });
+    let mut ours: Vec<_> = ours.collect();
+    ours.sort();
+    let all = as_table(Config::with_every_key());
+    for (name, keys, text) in ours {
+        let path: Vec<&str> = keys.split(JOINED_BY).collect();
+        if let [key] = path.as_slice() {
+            let is_meant = |path: &&Vec<String>| path.len() > 1 && path.join("_") == *key;
+            if let Some(path) = key_paths(&all).iter().find(is_meant) {
+                let variable = format!("{VARIABLE_START}{}", path.join(JOINED_BY).to_uppercase());
+                overlay.add_problem(format!("{name}: no key is meant by this, did you mean {variable}?"));
+            }
+            continue;
+        }
+        match text.to_str() {
+            Some(text) => overlay.lay_text(&path, text, &name),
+            None => overlay.add_problem(format!("{name}: {text:?} is not UTF-8")),
+        }
+    }
 }
 
 impl Config {
+    /// The defaults with each optional key set and each list with one element: what keys there are and of which
+    /// type. An empty list takes text.
+    fn with_every_key() -> Config {
+        // No key is optional today, and no list takes anything but text.
+        Config::default()
+    }
+
     /// The keys, as `section.key`, in which `new` differs and that take a restart to change.
     pub fn keys_to_restart_for(&self, new: &Config) -> Vec<String> {
-        let tables = [self, new].map(|config| Table::try_from(config).unwrap_or_default());
-        let [old, new] = tables;
-        let mut keys = Vec::new();
-        for (section, values) in &new {
-            let section_of =
-                |table: &Table| table.get(section).and_then(|section| section.as_table().cloned());
-            let old = section_of(&old).unwrap_or_default();
-            for (key, value) in values.as_table().into_iter().flatten() {
-                let is_live = section == "collector" && LIVE_KEYS.contains(&key.as_str());
-                if !is_live && old.get(key) != Some(value) {
-                    keys.push(format!("{section}.{key}"));
-                }
-            }
-        }
-        keys
+        let [old, new] = [self, new].map(|config| as_table(config.clone()));
+        // The other way round are those that are no longer set.
+        let changed = differences(&old, &new).into_iter().chain(differences(&new, &old));
+        let is_live = |path: &[String]| matches!(path, [section, key] if section == "collector" && LIVE_KEYS.contains(&key.as_str()));
+        let keys = changed.filter(|(path, _)| !is_live(path)).map(|(path, _)| path.join("."));
+        keys.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// Problems that types cannot tell.
@@ -208,8 +229,8 @@ impl Config {
         problems.extend(self.collector.problems());
         problems.extend(self.maintain.problems());
         for (key, address) in [("query.http", &self.query.http), ("admin.http", &self.admin.http)] {
-            if address.parse::<SocketAddr>().is_err() {
-                problems.push(format!("{key}: {address:?} is not an address and port"));
+            if let Err(error) = check_address(address) {
+                problems.push(format!("{key}: {address:?} is not an address to listen on: {error}"));
             }
         }
         let sizes = [
@@ -240,7 +261,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let path = dir.path().join("meshlake.toml");
         std::fs::write(&path, file).expect("write the file");
-        let environment = environment.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
+        let environment = environment.iter().map(|(name, text)| ((*name).into(), (*text).into()));
         load(Some(&path), environment, &[]).map_err(|problems| problems.to_string())
     }
 
@@ -256,7 +277,7 @@ mod tests {
         let config = load_text("[admin]\nhttp = \"127.0.0.1:1\"", &[("MESHLAKE_ADMIN__HTTP", "127.0.0.1:2")]);
         assert_eq!(config.expect("valid").admin.http, "127.0.0.1:2");
         let flags: [(&[&str], String); 1] = [(&["store", "data_dir"], "/d".to_owned())];
-        let environment = [("MESHLAKE_STORE__DATA_DIR".to_owned(), "/e".to_owned())];
+        let environment = [("MESHLAKE_STORE__DATA_DIR".into(), "/e".into())];
         let config = load(None, environment.into_iter(), &flags).expect("valid");
         assert_eq!(config.store.data_dir, PathBuf::from("/d"));
     }
@@ -275,7 +296,7 @@ mod tests {
     fn limits_of_the_collector_change_without_a_restart() {
         let old = Config::default();
         let mut new = old.clone();
-        new.collector.request_bytes_max = 1000;
+        new.collector.export_bytes_max = 1000;
         new.collector.tenant_bytes_per_second_max = 1;
         assert_eq!(old.keys_to_restart_for(&new), Vec::<String>::new());
         new.collector.otlp_grpc = "127.0.0.1:1".to_owned();
@@ -290,6 +311,26 @@ mod tests {
         let foreign =
             [("MESHLAKE_SERVICE_HOST", "10.0.0.1"), ("MESHLAKE_PORT", "tcp://10.0.0.1:80"), ("PATH", "/bin")];
         assert!(load_text("", &foreign).is_ok());
+    }
+
+    #[test]
+    fn a_variable_with_too_few_underscores_is_a_mistake() {
+        let problems = load_text("", &[("MESHLAKE_QUERY_HTTP", ":7070")]).expect_err("not valid");
+        assert!(
+            problems.contains("MESHLAKE_QUERY_HTTP: ") && problems.contains("MESHLAKE_QUERY__HTTP?"),
+            "{problems}"
+        );
+    }
+
+    #[test]
+    fn a_variable_that_is_no_text_is_a_problem() {
+        use std::os::unix::ffi::OsStringExt as _;
+        let variable = |name: &str| (OsString::from(name), OsString::from_vec(vec![0xff]));
+        let load =
+            |name: &str| load(None, std::iter::once(variable(name)), &[]).map_err(|told| told.to_string());
+        assert!(load("LANG").is_ok());
+        let problems = load("MESHLAKE_QUERY__HTTP").expect_err("not valid");
+        assert!(problems.contains(r#"MESHLAKE_QUERY__HTTP: "\xFF" is not UTF-8"#), "{problems}");
     }
 
     #[test]

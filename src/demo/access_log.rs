@@ -7,19 +7,11 @@
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
-use envoy_types::pb::envoy::config::core::v3::socket_address::PortSpecifier;
-use envoy_types::pb::envoy::config::core::v3::{Address, RequestMethod, SocketAddress, address};
-use envoy_types::pb::envoy::data::accesslog::v3::http_access_log_entry::HttpVersion;
-use envoy_types::pb::envoy::data::accesslog::v3::tls_properties::certificate_properties::{
-    SubjectAltName, subject_alt_name::San,
+use super::envoy_messages::{
+    AccessLogCommon, AccessLogType, Address, Any, CertificateProperties, Duration, HttpAccessLogEntry,
+    HttpRequestProperties, HttpResponseProperties, HttpVersion, RequestMethod, ResponseFlags, SocketAddress,
+    SubjectAltName, Timestamp, TlsProperties, TlsVersion, UInt32Value,
 };
-use envoy_types::pb::envoy::data::accesslog::v3::tls_properties::{CertificateProperties, TlsVersion};
-use envoy_types::pb::envoy::data::accesslog::v3::{
-    AccessLogCommon, AccessLogType, HttpAccessLogEntry, HttpRequestProperties, HttpResponseProperties,
-    ResponseFlags, TlsProperties,
-};
-use envoy_types::pb::google::protobuf::{Any, Duration, Timestamp, UInt32Value};
-
 use super::mesh::{EXTERNAL, EXTERNAL_ADDRESS, EXTERNAL_PORT, Instance, InstanceId, Mesh, PUBLIC_HOST};
 use super::model::{Attempt, Call, Callee, Flag, Observation, Visit};
 use super::proxy_identity;
@@ -160,14 +152,12 @@ impl Teller<'_> {
             request_headers: self.traceparent(call),
             request_body_bytes: seen.request_bytes,
             request_headers_bytes: 380 + call.operation.path.len() as u64,
-            ..HttpRequestProperties::default()
         };
         let response = HttpResponseProperties {
             response_code: seen.status.map(|status| UInt32Value { value: status.into() }),
             response_code_details: seen.details.to_owned(),
             response_body_bytes: seen.response_bytes,
             response_headers_bytes: if seen.status.is_some() { 196 } else { 0 },
-            ..HttpResponseProperties::default()
         };
         HttpAccessLogEntry {
             common_properties: Some(common),
@@ -203,22 +193,17 @@ fn tls(caller: &Instance, server: &Instance, callee: Callee) -> TlsProperties {
         Callee::Database | Callee::Queue | Callee::External => "",
     };
     TlsProperties {
-        tls_version: TlsVersion::TlSv13.into(),
+        tls_version: TlsVersion::Tls13.into(),
         tls_cipher_suite: Some(UInt32Value { value: TLS_CIPHER_SUITE }),
         tls_sni_hostname: format!("outbound_.{}_.{subset}_.{}", server.port, server.host()),
         local_certificate_properties: Some(certificate(server)),
         peer_certificate_properties: Some(certificate(caller)),
-        ..TlsProperties::default()
     }
 }
 
 fn certificate(owner: &Instance) -> CertificateProperties {
-    let san = SubjectAltName { san: Some(San::Uri(owner.principal())) };
-    CertificateProperties {
-        subject_alt_name: vec![san],
-        issuer: "O=cluster.local".to_owned(),
-        ..Default::default()
-    }
+    let san = SubjectAltName { uri: owner.principal() };
+    CertificateProperties { subject_alt_name: vec![san], issuer: "O=cluster.local".to_owned() }
 }
 
 fn peer_state(key: &str, peer: Option<&Instance>) -> HashMap<String, Any> {
@@ -240,7 +225,7 @@ fn method(name: &str) -> RequestMethod {
     match name {
         "GET" => RequestMethod::Get,
         "POST" => RequestMethod::Post,
-        _ => RequestMethod::MethodUnspecified,
+        _ => RequestMethod::Unspecified,
     }
 }
 
@@ -249,9 +234,7 @@ fn parsed(address: &str) -> Ipv4Addr {
 }
 
 fn socket(ip: Ipv4Addr, port: u16) -> Address {
-    let port_specifier = Some(PortSpecifier::PortValue(port.into()));
-    let socket = SocketAddress { address: ip.to_string(), port_specifier, ..SocketAddress::default() };
-    Address { address: Some(address::Address::SocketAddress(socket)) }
+    Address { socket_address: Some(SocketAddress { address: ip.to_string(), port_value: port.into() }) }
 }
 
 fn timestamp(start: i64, offset: u64) -> Timestamp {
@@ -268,11 +251,10 @@ fn duration(nanos: u64) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use envoy_types::pb::google::protobuf::Struct;
-    use envoy_types::pb::google::protobuf::value::Kind;
     use prost::Message;
 
     use super::*;
+    use crate::demo::envoy_messages::{Kind, Struct};
     use crate::demo::mesh::{PRODUCTPAGE, REVIEWS};
     use crate::demo::model::{AppSpan, Operation};
 
@@ -332,13 +314,8 @@ mod tests {
     }
 
     fn address(address: &Option<Address>) -> String {
-        let Some(Address { address: Some(address::Address::SocketAddress(socket)) }) = address else {
-            return "-".to_owned();
-        };
-        let Some(PortSpecifier::PortValue(port)) = socket.port_specifier else {
-            return socket.address.clone();
-        };
-        format!("{}:{port}", socket.address)
+        let socket = address.as_ref().and_then(|address| address.socket_address.as_ref());
+        socket.map_or("-".to_owned(), |socket| format!("{}:{}", socket.address, socket.port_value))
     }
 
     #[test]
@@ -370,7 +347,7 @@ mod tests {
         assert_eq!(tls.tls_sni_hostname, "outbound_.9080_.v1_.reviews.default.svc.cluster.local");
         let peer = tls.peer_certificate_properties.as_ref().expect("the caller's certificate");
         let uri = "spiffe://cluster.local/ns/default/sa/bookinfo-productpage".to_owned();
-        assert_eq!(peer.subject_alt_name[0].san, Some(San::Uri(uri)));
+        assert_eq!(peer.subject_alt_name[0].uri, uri);
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod spans;
 mod sidecars;
 mod access_log;
 mod proxy_identity;
+mod envoy_messages;
 mod pace;
 mod truth;
 mod model;
@@ -67,7 +68,7 @@ pub async fn run(
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<Truth> {
     let DemoOptions { seed, requests_per_second, requests, ref truth } = *options;
-    let mut pace = Pace::new(requests_per_second, requests)?;
+    let mut pace = Pace::new(requests_per_second, requests);
     let channel = connect(endpoint).await?;
     let mut mesh = LiveMesh::start(seed, &channel)?;
     tracing::info!(seed, requests_per_second, endpoint, "start demo mesh");

@@ -5,12 +5,9 @@
 
 use std::collections::HashMap;
 
-use envoy_types::pb::envoy::config::core::v3::{Locality, Node};
-use envoy_types::pb::envoy::service::accesslog::v3::stream_access_logs_message::Identifier;
-use envoy_types::pb::google::protobuf::value::Kind;
-use envoy_types::pb::google::protobuf::{Any, Struct, Value};
 use prost::Message;
 
+use super::envoy_messages::{Any, Identifier, Kind, Locality, Node, Struct, Value};
 use super::mesh::Instance;
 
 const LOG_NAME: &str = "http_envoy_accesslog";
@@ -26,13 +23,8 @@ pub fn identifier(instance: &Instance) -> Identifier {
         id: format!("{node_type}~{}~{}.{namespace}~{namespace}.svc.cluster.local", instance.ip, instance.pod),
         cluster: format!("{}.{namespace}", instance.service),
         metadata: Some(metadata(instance)),
-        locality: Some(Locality {
-            region: REGION.to_owned(),
-            zone: ZONE.to_owned(),
-            sub_zone: String::new(),
-        }),
+        locality: Some(Locality { region: REGION.to_owned(), zone: ZONE.to_owned() }),
         user_agent_name: "envoy".to_owned(),
-        ..Node::default()
     };
     Identifier { node: Some(node), log_name: LOG_NAME.to_owned() }
 }

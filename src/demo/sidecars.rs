@@ -9,18 +9,20 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use envoy_types::pb::envoy::data::accesslog::v3::HttpAccessLogEntry;
-use envoy_types::pb::envoy::service::accesslog::v3::StreamAccessLogsMessage;
-use envoy_types::pb::envoy::service::accesslog::v3::access_log_service_client::AccessLogServiceClient;
-use envoy_types::pb::envoy::service::accesslog::v3::stream_access_logs_message::{
-    HttpAccessLogEntries, Identifier, LogEntries,
-};
+use http::uri::PathAndQuery;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::client::Grpc;
 use tonic::transport::Channel;
+use tonic::{Request, Status};
+use tonic_prost::ProstCodec;
 
 use super::access_log;
+use super::envoy_messages::{
+    HttpAccessLogEntries, HttpAccessLogEntry, Identifier, STREAM_ACCESS_LOGS, StreamAccessLogsMessage,
+    StreamAccessLogsResponse,
+};
 use super::mesh::{Instance, Mesh};
 use super::model::Visit;
 use super::proxy_identity;
@@ -93,7 +95,7 @@ struct Proxy {
 
 struct Stream {
     messages: mpsc::Sender<StreamAccessLogsMessage>,
-    call: JoinHandle<Result<(), tonic::Status>>,
+    call: JoinHandle<Result<(), Status>>,
 }
 
 impl Proxy {
@@ -109,7 +111,7 @@ impl Proxy {
             let opens = self.stream.is_none();
             let message = StreamAccessLogsMessage {
                 identifier: opens.then(|| self.identifier.clone()),
-                log_entries: Some(LogEntries::HttpLogs(HttpAccessLogEntries { log_entry })),
+                http_logs: Some(HttpAccessLogEntries { log_entry }),
             };
             let stream = self.stream.get_or_insert_with(|| Stream::open(self.channel.clone()));
             let sent = tokio::time::timeout(STALL_MAX, stream.messages.send(message)).await;
@@ -144,9 +146,13 @@ impl Proxy {
 impl Stream {
     fn open(channel: Channel) -> Self {
         let (messages, waiting) = mpsc::channel(QUEUED_MESSAGES_MAX);
-        let mut client = AccessLogServiceClient::new(channel);
         let call = tokio::spawn(async move {
-            client.stream_access_logs(ReceiverStream::new(waiting)).await.map(|_response| ())
+            let mut client = Grpc::new(channel);
+            client.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
+            let codec = ProstCodec::<StreamAccessLogsMessage, StreamAccessLogsResponse>::default();
+            let path = PathAndQuery::from_static(STREAM_ACCESS_LOGS);
+            let messages = Request::new(ReceiverStream::new(waiting));
+            client.client_streaming(messages, path, codec).await.map(|_response| ())
         });
         Stream { messages, call }
     }

@@ -3,7 +3,10 @@
 //! Sources: opentelemetry/proto/trace/v1/trace.proto for the fields, the OpenTelemetry semantic
 //! conventions for attribute names.
 
-use super::{ARRIVAL, ATTRIBUTES, Column, Kind, RESOURCE_AND_SCOPE, SCOPE_DROPPED, column, nullable};
+use super::{
+    ARRIVAL, ATTRIBUTES, Column, Declared, Kind, Origin, RESOURCE_AND_SCOPE, SCOPE_DROPPED, Table, column,
+    nullable,
+};
 
 /// The OTLP type that an attribute must have to move into its column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,7 +120,16 @@ pub const OTHER_SPAN_KEYS: [(&str, &str); 49] = [
     ("messaging.operation", "messaging_operation_type"),
 ];
 
-pub(super) fn columns() -> Vec<Column> {
+pub(super) const SPANS: Declared = Declared {
+    table: Table::Spans,
+    name: "spans",
+    doc: "One row per span received over OTLP.",
+    origin: Origin::Received { log_id: 0 },
+    sort_key: &["service_name", "name", "time"],
+    columns,
+};
+
+fn columns() -> Vec<Column> {
     let own = [
         column("time", Kind::Timestamp, "Start of the span."),
         column("time_unix_nano", Kind::Int64, "Start of the span in nanoseconds since the epoch, as sent."),

@@ -8,12 +8,13 @@
 pub mod run;
 pub mod judge;
 pub mod reply;
-pub mod send;
 pub mod overload;
+pub mod send;
 pub mod payload;
+pub mod case;
 pub mod recipe;
 pub mod zstd;
-pub mod case;
+pub mod mark;
 pub mod signal;
 
 use std::path::PathBuf;

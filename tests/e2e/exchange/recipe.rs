@@ -11,7 +11,7 @@ use flate2::write::GzEncoder;
 use prost::encoding::encode_varint;
 use serde::Deserialize;
 
-use super::payload::Mark;
+use super::mark::Mark;
 use super::signal::Transport;
 use super::zstd;
 

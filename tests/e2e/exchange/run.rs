@@ -16,8 +16,9 @@ use serde_json::Value;
 
 use super::case::{Case, During, of};
 use super::judge::StatusMap;
+use super::mark::Mark;
 use super::overload::{Stalled, wait_for_metric};
-use super::payload::{self, Mark};
+use super::payload;
 use super::send::{Connection, Reply};
 use super::signal::{Signal, Transport};
 use crate::harness::Server;

@@ -12,7 +12,8 @@ use prost::Message as _;
 
 use crate::exchange::case::Case;
 use crate::exchange::judge::StatusMap;
-use crate::exchange::payload::{self, Mark};
+use crate::exchange::mark::Mark;
+use crate::exchange::payload;
 use crate::exchange::run::request;
 use crate::exchange::send::Connection;
 use crate::exchange::signal::{Signal, Transport};

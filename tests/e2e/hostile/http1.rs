@@ -11,7 +11,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::exchange::cases_dir;
-use crate::exchange::payload::{self, Mark};
+use crate::exchange::mark::Mark;
+use crate::exchange::payload;
 use crate::exchange::recipe::{Ingredients, Part};
 use crate::exchange::signal::{Signal, Transport};
 use crate::harness::Server;

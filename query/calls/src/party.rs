@@ -1,0 +1,264 @@
+//! The two ends of a call as rows name them, each distinct name held once.
+//!
+//! A row repeats up to eight strings about its ends; holding a number instead keeps a held span at a
+//! fixed size and makes the key of a cell cheap to hash. Names are found by a 64-bit hash of their parts
+//! alone: at [`PARTIES_MAX`] names the chance of any collision is about 1e-9.
+//!
+//! A party is not yet a node: the same service is named with and without its namespace by different rows.
+//! `services.rs` brings them together once all rows have been seen.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hash, RandomState};
+
+/// Most distinct ends of calls that are told apart while rows are read; what lies beyond is summed under one
+/// name and the answer says so. A party takes about 200 bytes: 40 MB. Guess, not measured.
+pub const PARTIES_MAX: usize = 200_000;
+
+/// The name that stands for everything beyond a bound.
+pub const OTHER: &str = "(other)";
+
+/// Tells the parties that no row names from those of the same name.
+const BUILT_IN: &str = "(built in)";
+
+/// Holds each distinct value once and numbers it.
+#[derive(Debug)]
+pub struct Interner<T> {
+    numbers: HashMap<u64, u32>,
+    values: Vec<T>,
+    hasher: RandomState,
+    max: usize,
+}
+
+impl<T> Interner<T> {
+    pub fn new(max: usize) -> Self {
+        Interner { numbers: HashMap::new(), values: Vec::new(), hasher: RandomState::new(), max }
+    }
+
+    /// The number of the value that `key` identifies, which `make` builds when it is new; `None` when it is
+    /// new and the bound is reached.
+    pub fn intern(&mut self, key: impl Hash, make: impl FnOnce() -> T) -> Option<u32> {
+        let hash = self.hasher.hash_one(key);
+        if let Some(number) = self.numbers.get(&hash) {
+            return Some(*number);
+        }
+        if self.values.len() >= self.max {
+            return None;
+        }
+        let number = u32::try_from(self.values.len()).expect("every bound in use fits u32");
+        self.numbers.insert(hash, number);
+        self.values.push(make());
+        Some(number)
+    }
+
+    /// The number of the value that `key` identifies, if it is held.
+    pub fn known(&self, key: impl Hash) -> Option<u32> {
+        self.numbers.get(&self.hasher.hash_one(key)).copied()
+    }
+
+    pub fn value(&self, number: u32) -> &T {
+        &self.values[number as usize]
+    }
+
+    fn value_mut(&mut self, number: u32) -> &mut T {
+        &mut self.values[number as usize]
+    }
+
+    pub fn values(&self) -> &[T] {
+        &self.values
+    }
+}
+
+/// Number of a party in [`Parties`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PartyId(u32);
+
+impl PartyId {
+    /// No known party: the call counts at its other end and is on no edge.
+    pub const NOBODY: PartyId = PartyId(0);
+    /// Callers that nothing identifies; as a node they belong to the callee, never one node for all.
+    pub const CALLERS: PartyId = PartyId(1);
+    /// A callee that nothing identifies; as a node it belongs to the caller.
+    pub const UNKNOWN: PartyId = PartyId(2);
+    const OTHER: PartyId = PartyId(3);
+
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// What is known about a party beside its name. A set, because evidence adds up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Marks(u8);
+
+impl Marks {
+    pub const NONE: Marks = Marks(0);
+    /// It spoke for itself: its own spans, or rows of its own proxy.
+    pub const OBSERVED: Marks = Marks(1);
+    pub const GATEWAY: Marks = Marks(2);
+    pub const DATABASE: Marks = Marks(4);
+    pub const MESSAGING: Marks = Marks(8);
+    /// Callers that nothing identifies.
+    pub const CALLER: Marks = Marks(16);
+    /// Not a service of the mesh: an address or a host that only its callers know.
+    pub const OUTSIDE: Marks = Marks(32);
+    /// It spoke for itself by its own SDK, not only by a proxy beside it.
+    pub const APPLICATION: Marks = Marks(64);
+    /// A proxy of the mesh knows it as a service.
+    pub const MESH: Marks = Marks(128);
+
+    pub fn has(self, marks: Marks) -> bool {
+        self.0 & marks.0 == marks.0
+    }
+
+    pub fn bits(self) -> u8 {
+        self.0
+    }
+
+    #[must_use]
+    pub fn with(self, marks: Marks) -> Marks {
+        Marks(self.0 | marks.0)
+    }
+}
+
+/// What kind of name it is: the same word means another thing as another kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Naming {
+    /// A service, or a host that may be one.
+    #[default]
+    Host,
+    /// The host of a data store.
+    StoreHost,
+    /// A database inside a data store whose host is not known, or the product.
+    Store,
+    /// A queue, or the broker that stands for it.
+    Queue,
+}
+
+/// One end of a call as a row names it. Two parties are the same if all of these are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct PartyName<'a> {
+    pub naming: Naming,
+    pub name: &'a str,
+    pub namespace: Option<&'a str>,
+    pub workload: Option<&'a str>,
+    pub version: Option<&'a str>,
+    /// 0 where it is not known.
+    pub port: u16,
+    /// The name means this only to those who use it, as `localhost` does.
+    pub is_scoped: bool,
+}
+
+/// A party that is held.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Party {
+    pub naming: Naming,
+    pub name: String,
+    pub namespace: Option<String>,
+    pub workload: Option<String>,
+    pub version: Option<String>,
+    pub port: u16,
+    pub is_scoped: bool,
+    pub marks: Marks,
+}
+
+/// All parties of one answer.
+#[derive(Debug)]
+pub struct Parties {
+    interner: Interner<Party>,
+    overflowed: bool,
+}
+
+impl Default for Parties {
+    fn default() -> Self {
+        let mut interner = Interner::new(PARTIES_MAX);
+        // In the order of the constants of `PartyId`. The key must differ from that of a real party.
+        for (name, marks, is_scoped) in [
+            ("", Marks::NONE, false),
+            ("client", Marks::CALLER, true),
+            ("unknown", Marks::OUTSIDE, true),
+            (OTHER, Marks::OUTSIDE, false),
+        ] {
+            interner.intern((BUILT_IN, name), || Party {
+                name: name.to_owned(),
+                marks,
+                is_scoped,
+                ..Party::default()
+            });
+        }
+        Parties { interner, overflowed: false }
+    }
+}
+
+impl Parties {
+    /// The number of this party. Beyond [`PARTIES_MAX`] that of [`OTHER`].
+    pub fn intern(&mut self, party: &PartyName<'_>, marks: Marks) -> PartyId {
+        let owned = |text: Option<&str>| text.map(str::to_owned);
+        let number = self.interner.intern(party, || Party {
+            naming: party.naming,
+            name: party.name.to_owned(),
+            namespace: owned(party.namespace),
+            workload: owned(party.workload),
+            version: owned(party.version),
+            port: party.port,
+            is_scoped: party.is_scoped,
+            marks: Marks::NONE,
+        });
+        self.overflowed |= number.is_none();
+        let id = number.map_or(PartyId::OTHER, PartyId);
+        let held = self.interner.value_mut(id.0);
+        held.marks = held.marks.with(marks);
+        id
+    }
+
+    pub fn len(&self) -> usize {
+        self.interner.values().len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub fn party(&self, id: PartyId) -> &Party {
+        self.interner.value(id.0)
+    }
+
+    /// Every party with its number, in the order of first appearance.
+    pub fn iter(&self) -> impl Iterator<Item = (PartyId, &Party)> {
+        let ids = (0u32..).map(PartyId);
+        ids.zip(self.interner.values())
+    }
+
+    /// Whether some parties were summed under [`OTHER`].
+    pub fn overflowed(&self) -> bool {
+        self.overflowed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_names_are_one_party_and_marks_add_up() {
+        let mut parties = Parties::default();
+        let reviews = PartyName { name: "reviews", namespace: Some("default"), ..PartyName::default() };
+        let first = parties.intern(&reviews, Marks::OBSERVED);
+        let again = parties.intern(&reviews, Marks::GATEWAY);
+        let other = parties.intern(&PartyName { namespace: None, ..reviews }, Marks::NONE);
+        assert_eq!(first, again);
+        assert_ne!(first, other);
+        assert!(parties.party(first).marks.has(Marks::OBSERVED.with(Marks::GATEWAY)));
+    }
+
+    #[test]
+    fn beyond_the_bound_everything_is_other() {
+        let mut parties = Parties::default();
+        // Four places are taken from the start.
+        let ids: Vec<_> = (0..PARTIES_MAX - 3)
+            .map(|i| parties.intern(&PartyName { name: &i.to_string(), ..PartyName::default() }, Marks::NONE))
+            .collect();
+        assert!(parties.overflowed());
+        assert_eq!(parties.party(ids[PARTIES_MAX - 5]).name, (PARTIES_MAX - 5).to_string());
+        assert_eq!(parties.party(ids[PARTIES_MAX - 4]).name, OTHER);
+    }
+}

@@ -1,0 +1,149 @@
+//! What is held of a span until its whole trace is there: a record of fixed size, names as numbers.
+//!
+//! A span can only be counted once its ancestors are seen, and those may arrive minutes later or lie in another
+//! file; so the pass over the rows only keeps what pairing needs, 88 bytes a span, in shards by a hash of its trace.
+
+use meshlake_schema::Outcome;
+
+use crate::cells::DetailId;
+use crate::hashing::mixed_pair;
+use crate::held::Weighed;
+use crate::measure::Protocol;
+use crate::party::PartyId;
+
+/// What a span stands for. In this order where one of several has to be chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// A call was received.
+    Received,
+    /// A message was received.
+    Consumed,
+    /// A call was made.
+    Made,
+    /// A message was sent.
+    Produced,
+    /// Neither.
+    Internal,
+}
+
+impl Role {
+    pub fn is_received(self) -> bool {
+        matches!(self, Role::Received | Role::Consumed)
+    }
+
+    pub fn is_made(self) -> bool {
+        matches!(self, Role::Made | Role::Produced)
+    }
+}
+
+/// Facts about a span that are either true or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Flags(u16);
+
+impl Flags {
+    pub const NONE: Flags = Flags(0);
+    /// A proxy made it.
+    pub const PROXY: Flags = Flags(1);
+    /// A gateway made it, a party of its own.
+    pub const GATEWAY: Flags = Flags(2);
+    /// It only looked up a name or connected.
+    pub const CONNECTING: Flags = Flags(4);
+    /// It ended so that trying again makes sense.
+    pub const FAILED: Flags = Flags(8);
+    /// It ended because somebody stopped waiting.
+    pub const CANCELLED: Flags = Flags(16);
+    /// It took messages in, which others work on.
+    pub const RECEIVE: Flags = Flags(32);
+    /// Its far end has a name, not only an address.
+    pub const NAMED: Flags = Flags(64);
+
+    pub fn has(self, flags: Flags) -> bool {
+        self.0 & flags.0 == flags.0
+    }
+
+    #[must_use]
+    pub fn with_if(self, flags: Flags, holds: bool) -> Flags {
+        if holds { Flags(self.0 | flags.0) } else { self }
+    }
+}
+
+/// One span, as far as pairing needs it.
+#[derive(Debug, Clone, Copy)]
+pub struct Span {
+    pub trace: u128,
+    pub id: u64,
+    /// 0 for a root: a span id of zeros is invalid by the W3C trace context.
+    pub parent: u64,
+    pub start: i64,
+    pub duration: i64,
+    /// Thousandths of a call.
+    pub weight: u64,
+    pub party: PartyId,
+    /// The far end in the span's own words; nobody where it does not tell.
+    pub peer: PartyId,
+    pub detail: DetailId,
+    pub links: LinksAt,
+    pub role: Role,
+    pub protocol: Protocol,
+    pub outcome: Outcome,
+    pub flags: Flags,
+    /// How often the call had been sent before.
+    pub resends: u8,
+}
+
+impl Span {
+    pub fn end(&self) -> i64 {
+        self.start.saturating_add(self.duration.max(0))
+    }
+
+    pub fn is_proxy(&self) -> bool {
+        self.flags.has(Flags::PROXY)
+    }
+}
+
+/// Where a span's links are held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LinksAt(u32);
+
+/// What a link points to: trace and span.
+pub type Link = (u128, u64);
+
+/// The spans of the traces of one shard.
+#[derive(Debug, Default)]
+pub struct Shard {
+    pub spans: Vec<Span>,
+    links: Vec<Vec<Link>>,
+    link_bytes: usize,
+}
+
+impl Shard {
+    pub fn add(&mut self, mut span: Span, links: Vec<Link>) {
+        if !links.is_empty() {
+            self.link_bytes += size_of::<Vec<Link>>() + links.capacity() * size_of::<Link>();
+            self.links.push(links);
+            let place = u32::try_from(self.links.len()).expect("memory ends before 2^32 spans");
+            span.links = LinksAt(place);
+        }
+        self.spans.push(span);
+    }
+
+    pub fn links_of(&self, span: &Span) -> &[Link] {
+        match span.links {
+            LinksAt(0) => &[],
+            LinksAt(place) => &self.links[place as usize - 1],
+        }
+    }
+}
+
+impl Weighed for Shard {
+    fn bytes(&self) -> usize {
+        self.spans.capacity() * size_of::<Span>() + self.link_bytes
+    }
+}
+
+/// The hash that brings the spans of a trace together.
+pub fn hash_of(trace: u128) -> u64 {
+    mixed_pair(trace as u64, (trace >> 64) as u64)
+}
+
+const _: () = assert!(size_of::<Span>() <= 96, "the doc above says how much memory is held");

@@ -1,0 +1,186 @@
+//! Scans the tenant's rows of a table that the collector buffers.
+//!
+//! Rows come as the buffer holds them, shared and dictionary-encoded; the casts to what queries see are a
+//! projection above them, so only the columns and batches that a query reaches are ever converted, one batch
+//! at a time. Limits: all of them are taken while the scan is planned, as pointers within one process; batches are
+//! pruned here, by a predicate that understands more than the range that a snapshot could be asked for.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, RecordBatch, TimestampMicrosecondArray};
+use arrow::compute::{max, min};
+use arrow::datatypes::DataType;
+use datafusion::common::internal_err;
+use datafusion::datasource::memory::MemorySourceConfig;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::{Expr, Operator};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::{CastExpr, Column};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
+use futures::TryStreamExt;
+use meshlake_schema::filter::Value;
+use meshlake_schema::tables::DATE_COLUMN;
+use meshlake_schema::{Filter, Table, TimeRange};
+use meshlake_store::snapshot::{HotScan, Snapshot};
+
+use super::columns::{hot_schema, query_schema};
+use super::prune::{Bounds, Pruner};
+use crate::error::QueryError;
+
+const TIME_COLUMN: &str = "time";
+
+/// The rows of `tenant` in memory that the query may want, with what `columns` of the query schema are made of.
+pub async fn wanted_hot(
+    table: Table,
+    snapshot: &Snapshot,
+    tenant: &str,
+    columns: &[usize],
+    filters: &[Expr],
+    pruner: &Pruner,
+) -> Result<Vec<RecordBatch>> {
+    let names = columns.iter().map(|&column| source_of(query_schema(table).field(column).name()));
+    let mut names: Vec<String> = names.chain([TIME_COLUMN]).map(str::to_owned).collect();
+    names.sort_unstable();
+    names.dedup();
+    let filter = Some(asked(filters));
+    let scan = HotScan { table, columns: names, tenant: tenant.to_owned(), range: TimeRange::ALL, filter };
+    let rows = async { snapshot.hot(&scan)?.try_collect().await };
+    let batches: Vec<RecordBatch> =
+        rows.await.map_err(|error| DataFusionError::from(QueryError::from(error)))?;
+    if !pruner.is_selective() {
+        return Ok(batches);
+    }
+    let wanted = pruner.keep(batches.iter().map(bounds_of).collect())?;
+    Ok(batches.into_iter().zip(wanted).filter(|(_, wanted)| *wanted).map(|(rows, _)| rows).collect())
+}
+
+/// The column in memory that a column of the query schema is made of.
+fn source_of(column: &str) -> &str {
+    if column == DATE_COLUMN { TIME_COLUMN } else { column }
+}
+
+/// What the filters say of texts that a column must equal: all that the rows of a derived table are chosen by
+/// before they are computed.
+fn asked(filters: &[Expr]) -> Filter {
+    Filter::And(filters.iter().filter_map(text_asked).collect())
+}
+
+fn text_asked(filter: &Expr) -> Option<Filter> {
+    let Expr::BinaryExpr(binary) = filter else { return None };
+    let column = binary.left.try_as_col().or_else(|| binary.right.try_as_col())?;
+    let text = text_of(&binary.left).or_else(|| text_of(&binary.right))?;
+    (binary.op == Operator::Eq).then(|| Filter::equals(&column.name, Value::Text(text.to_owned())))
+}
+
+fn text_of(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Literal(value, _) => value.try_as_str().flatten(),
+        _ => None,
+    }
+}
+
+/// A scan of `batches`, which came for `columns` of the query schema, with those columns in that order.
+pub fn scan_hot(
+    table: Table,
+    batches: Vec<RecordBatch>,
+    columns: &[usize],
+    partitions: usize,
+    batch_rows: usize,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let (seen, stored) = (query_schema(table), hot_schema(table));
+    let Some(first) = batches.first() else { return internal_err!("there are no batches") };
+    let came = first.schema();
+    let came = came.fields().iter().map(|field| stored.index_of(field.name()));
+    let stored = Arc::new(stored.project(&came.collect::<Result<Vec<_>, _>>()?)?);
+    let sources: Vec<usize> = columns
+        .iter()
+        .map(|&column| stored.index_of(source_of(seen.field(column).name())))
+        .collect::<Result<_, _>>()?;
+    let batches = batches.into_iter().map(|batch| batch.with_schema(Arc::clone(&stored)));
+    let groups = deal(&batches.collect::<Result<Vec<_>, _>>()?, partitions, batch_rows);
+    let memory = MemorySourceConfig::try_new_exec(&groups, Arc::clone(&stored), Some(sources.clone()))?;
+    let columns = columns.iter().zip(&sources).enumerate().map(|(position, (&column, &source))| {
+        let field = seen.field(column);
+        let input: Arc<dyn PhysicalExpr> = Arc::new(Column::new(stored.field(source).name(), position));
+        let expr = if stored.field(source).data_type() == field.data_type() {
+            input
+        } else {
+            Arc::new(CastExpr::new(input, field.data_type().clone(), None))
+        };
+        ProjectionExpr { expr, alias: field.name().clone() }
+    });
+    Ok(Arc::new(ProjectionExec::try_new(columns.collect::<Vec<_>>(), memory)?))
+}
+
+/// Cuts the batches into parts of at most `batch_rows` (flushes are rare, so one batch can hold 100,000) and
+/// deals the parts out to at most `count` partitions, each to the one with the fewest rows.
+fn deal(batches: &[RecordBatch], count: usize, batch_rows: usize) -> Vec<Vec<RecordBatch>> {
+    let step = batch_rows.max(1);
+    let parts = batches.iter().flat_map(|batch| {
+        let starts = (0..batch.num_rows()).step_by(step);
+        starts.map(move |start| batch.slice(start, step.min(batch.num_rows() - start)))
+    });
+    let parts: Vec<RecordBatch> = parts.collect();
+    let mut groups: Vec<(usize, Vec<RecordBatch>)> =
+        vec![(0, Vec::new()); count.clamp(1, parts.len().max(1))];
+    for part in parts {
+        let smallest = groups.iter_mut().min_by_key(|(rows, _)| *rows).expect("there is at least one group");
+        smallest.0 += part.num_rows();
+        smallest.1.push(part);
+    }
+    groups.into_iter().map(|(_, parts)| parts).collect()
+}
+
+/// The bounds of one batch; the widest there are if `time` cannot be read.
+fn bounds_of(rows: &RecordBatch) -> Bounds {
+    let time =
+        rows.column_by_name(TIME_COLUMN).filter(|time| matches!(time.data_type(), DataType::Timestamp(..)));
+    let time = time.and_then(|time| time.as_any().downcast_ref::<TimestampMicrosecondArray>());
+    Bounds {
+        rows: rows.num_rows() as u64,
+        time_min_micros: time.and_then(min).unwrap_or(i64::MIN),
+        time_max_micros: time.and_then(max).unwrap_or(i64::MAX),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::common::ScalarValue;
+    use datafusion::logical_expr::{col, lit};
+    use meshlake_fixture::{batch, row};
+
+    use super::*;
+
+    #[test]
+    fn texts_that_every_row_must_have_are_asked_for() {
+        let by_id = |text: &str| Filter::equals("trace_id", Value::Text(text.to_owned()));
+        let view = lit(ScalarValue::Utf8View(Some("a".to_owned())));
+        let cases = [
+            (col("trace_id").eq(lit("a")), vec![by_id("a")]),
+            (view.eq(col("trace_id")), vec![by_id("a")]),
+            (col("trace_id").not_eq(lit("a")), vec![]),
+            (col("span_count").eq(lit(1)), vec![]),
+            (col("trace_id").eq(lit("a")).or(col("trace_id").eq(lit("b"))), vec![]),
+        ];
+        for (filter, want) in cases {
+            assert_eq!(asked(&[col("span_count").gt(lit(0)), filter]), Filter::And(want));
+        }
+    }
+
+    #[test]
+    fn parts_are_cut_to_size_and_dealt_evenly() {
+        let rows: Vec<_> = (0..10).map(|nanos| row(nanos, [])).collect();
+        let dealt = deal(&[batch(Table::Ledger, &rows).into_rows()], 2, 4);
+        let sizes: Vec<Vec<usize>> =
+            dealt.iter().map(|group| group.iter().map(RecordBatch::num_rows).collect()).collect();
+        assert_eq!(sizes, [vec![4, 2], vec![4]]); // 10 = 4 + 4 + 2, the last to the first of equals
+    }
+
+    #[test]
+    fn bounds_are_those_of_the_rows() {
+        let rows = [row(5_000, []), row(2_000, []), row(9_999, [])];
+        let bounds = bounds_of(batch(Table::Spans, &rows).rows());
+        assert_eq!(bounds, Bounds { rows: 3, time_min_micros: 2, time_max_micros: 9 });
+    }
+}

@@ -1,0 +1,190 @@
+//! Why a query has no answer, by whose fault.
+
+use std::time::Duration;
+
+use datafusion::arrow::error::ArrowError;
+use datafusion::error::DataFusionError;
+use meshlake_store::snapshot::ReadError;
+use thiserror::Error;
+
+/// Why a query has no answer, or its stream ended early.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum QueryError {
+    /// The sender's fault: the statement does not parse, does not fit the tables, or fails on its data.
+    #[error("{0}")]
+    Invalid(String),
+    /// The sender's fault: the statement is not one that may be asked here.
+    #[error("{0}")]
+    Refused(String),
+    /// The answer outgrew the row cap; the rows up to the cap came before this error.
+    #[error("the answer has more than {0} rows: add a LIMIT or aggregate")]
+    TooManyRows(usize),
+    /// The answer outgrew the byte cap.
+    #[error("the answer is larger than {0} bytes: select fewer columns or add a LIMIT")]
+    TooManyBytes(usize),
+    /// The query took too long; a narrower time range may help.
+    #[error("the query took longer than {} s", .0.as_secs())]
+    TimedOut(Duration),
+    /// The query needs more memory or spill space than there is; a narrower one may help.
+    #[error("the query needs more memory than it may use: {0}")]
+    Memory(String),
+    /// Too many queries are waiting; trying again later helps.
+    #[error("too many queries are waiting")]
+    Busy,
+    /// The store has no snapshot to give; trying again may help.
+    #[error(transparent)]
+    Snapshot(#[from] ReadError),
+    /// The disk or object store failed under a scan; trying again may help.
+    #[error("read stored data: {0}")]
+    Storage(String),
+    /// Ours: a bug.
+    #[error("internal error: {0}")]
+    Internal(String),
+}
+
+/// Whose fault it is that there is no answer, which decides what a face says and whether asking again can help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Of whoever asked: the same question fails again.
+    Asker,
+    /// Nobody's: there is too much to do now, or the question is too large for what is free. Later it may pass.
+    Busy,
+    /// Ours: a bug.
+    Ours,
+}
+
+impl QueryError {
+    pub fn fault(&self) -> Fault {
+        match self {
+            QueryError::Invalid(_)
+            | QueryError::Refused(_)
+            | QueryError::TooManyRows(_)
+            | QueryError::TooManyBytes(_) => Fault::Asker,
+            QueryError::TimedOut(_)
+            | QueryError::Memory(_)
+            | QueryError::Busy
+            | QueryError::Snapshot(_)
+            | QueryError::Storage(_) => Fault::Busy,
+            QueryError::Internal(_) => Fault::Ours,
+        }
+    }
+
+    /// What may be told to whoever asked: of the disk and of bugs nothing that names a path or an address. The
+    /// whole of it belongs into the log.
+    pub fn told(&self) -> String {
+        match self {
+            QueryError::Snapshot(_) => "the store has no snapshot to give".to_owned(),
+            QueryError::Storage(_) => "stored data could not be read".to_owned(),
+            QueryError::Internal(_) => "the server failed; its log says more".to_owned(),
+            told => told.to_string(),
+        }
+    }
+}
+
+impl From<DataFusionError> for QueryError {
+    fn from(error: DataFusionError) -> Self {
+        classify(&error)
+    }
+}
+
+impl From<QueryError> for DataFusionError {
+    fn from(error: QueryError) -> Self {
+        DataFusionError::External(Box::new(error))
+    }
+}
+
+/// How DataFusion's disk manager words its limit; it has no kind of its own and comes as an I/O error.
+const SPILL_LIMIT_WORDS: &str = "used disk space during the spilling process";
+
+/// Strips what DataFusion wraps around an error and says whose fault the rest is.
+fn classify(error: &DataFusionError) -> QueryError {
+    match error {
+        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => classify(inner),
+        DataFusionError::Shared(inner) => classify(inner),
+        DataFusionError::Collection(errors) => {
+            errors.first().map_or_else(|| QueryError::Internal("no error given".to_owned()), classify)
+        }
+        DataFusionError::External(inner) => match inner.downcast_ref::<QueryError>() {
+            Some(error) => error.clone(),
+            None => inner
+                .downcast_ref::<DataFusionError>()
+                .map_or_else(|| QueryError::Internal(inner.to_string()), classify),
+        },
+        DataFusionError::ResourcesExhausted(message) => QueryError::Memory(message.clone()),
+        DataFusionError::ArrowError(inner, _) => classify_arrow(inner),
+        DataFusionError::IoError(inner) => failed_io(inner.to_string()),
+        DataFusionError::ObjectStore(inner) => failed_io(inner.to_string()),
+        DataFusionError::ParquetError(inner) => failed_io(inner.to_string()),
+        DataFusionError::SQL(parser, _) => QueryError::Invalid(format!("SQL does not parse: {parser}")),
+        DataFusionError::Plan(message)
+        | DataFusionError::NotImplemented(message)
+        | DataFusionError::Execution(message)
+        | DataFusionError::Configuration(message) => QueryError::Invalid(message.clone()),
+        DataFusionError::SchemaError(schema, _) => QueryError::Invalid(schema.to_string()),
+        DataFusionError::Internal(message) => QueryError::Internal(message.clone()),
+        other => QueryError::Internal(other.to_string()),
+    }
+}
+
+/// Arrow's errors while a query runs come from its expressions on its data (a cast, a division by zero),
+/// except those of reading.
+fn classify_arrow(error: &ArrowError) -> QueryError {
+    match error {
+        ArrowError::ExternalError(inner) => match inner.downcast_ref::<DataFusionError>() {
+            Some(inner) => classify(inner),
+            None => QueryError::Internal(inner.to_string()),
+        },
+        ArrowError::IoError(message, _)
+        | ArrowError::ParquetError(message)
+        | ArrowError::IpcError(message) => failed_io(message.clone()),
+        other => QueryError::Invalid(other.to_string()),
+    }
+}
+
+fn failed_io(message: String) -> QueryError {
+    if message.contains(SPILL_LIMIT_WORDS) {
+        QueryError::Memory("the space for spilled data is used up".to_owned())
+    } else {
+        QueryError::Storage(message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fault_is_found_under_wrappers() {
+        let timed_out = QueryError::TimedOut(Duration::from_secs(1));
+        let wrapped = DataFusionError::Context(
+            "while".to_owned(),
+            Box::new(DataFusionError::ArrowError(
+                Box::new(ArrowError::ExternalError(Box::new(DataFusionError::from(timed_out.clone())))),
+                None,
+            )),
+        );
+        assert_eq!(QueryError::from(wrapped), timed_out);
+    }
+
+    #[test]
+    fn details_of_the_disk_and_of_bugs_are_not_told() {
+        let path = "/var/lib/meshlake/tables/spans".to_owned();
+        for error in [QueryError::Storage(path.clone()), QueryError::Internal(path)] {
+            assert!(!error.told().contains("/var"), "{}", error.told());
+        }
+        let told = QueryError::Invalid("no column x".to_owned());
+        assert_eq!((told.fault(), told.told()), (Fault::Asker, "no column x".to_owned()));
+    }
+
+    #[test]
+    fn a_division_by_zero_is_the_senders_fault() {
+        let error = DataFusionError::ArrowError(Box::new(ArrowError::DivideByZero), None);
+        assert!(matches!(QueryError::from(error), QueryError::Invalid(_)));
+    }
+
+    #[test]
+    fn a_disk_error_is_not_the_senders_fault() {
+        let error = DataFusionError::IoError(std::io::Error::other("broken"));
+        assert_eq!(QueryError::from(error), QueryError::Storage("broken".to_owned()));
+    }
+}

@@ -1,0 +1,158 @@
+//! Runs queries over snapshots within fixed limits of time, memory, disk and size; the only crate that names DataFusion.
+//!
+//! ```text
+//! sql text -> text_guard -> plan (own thread, big stack) -> plan_guard -> optimise -> stream with deadline and caps
+//! Scan     -> plan ----------------------------------- plan_guard -> optimise -> stream with deadline
+//! ```
+//! DataFusion aborts the process on deep statements, counts only some of its memory, and ships functions that
+//! turn ten bytes of SQL into gigabytes; so nothing reaches it unseen, and each query has a session of its own
+//! that knows only one tenant's tables. Limits: memory that operators do not report (arrays and strings made
+//! by nested `array_concat` or `||`, say) is bounded only by the caps on the text; the answer for a process
+//! that must survive even that is to run queries in a process of their own.
+//!
+//! Modules are listed in the order data meets them; imports point only down the list.
+
+mod query;
+mod scan;
+mod prepared;
+mod session;
+mod catalog;
+mod capped;
+mod text_guard;
+mod plan_guard;
+mod planning;
+mod answer;
+mod budget;
+mod values;
+mod config;
+mod error;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use meshlake_schema::Clock;
+use meshlake_store::{Reader, Status};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+pub use meshlake_store::snapshot::{DataFile, Unflushed};
+
+pub use answer::RowStream;
+pub use config::EngineConfig;
+pub use error::{Fault, QueryError};
+pub use prepared::{Bound, Prepared};
+pub use query::Query;
+pub use scan::Scan;
+
+use session::SessionTemplate;
+
+/// How many queries may wait for a place before the next is refused. A waiting query holds a connection and
+/// little else; more than this would mostly time out in the queue.
+const WAITING_MAX: usize = 32;
+
+/// The query engine; clones share one memory pool, one cache of file footers and one queue.
+#[derive(Clone)]
+pub struct Engine {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    reader: Arc<dyn Reader>,
+    config: EngineConfig,
+    clock: Arc<dyn Clock>,
+    template: SessionTemplate,
+    places: Arc<Semaphore>,
+    waiting: AtomicUsize,
+}
+
+impl Engine {
+    /// An engine that answers from what `reader` sees.
+    ///
+    /// # Errors
+    /// [`QueryError::Internal`] if the spill directory cannot be made.
+    pub fn new(
+        reader: Arc<dyn Reader>,
+        config: EngineConfig,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Engine, QueryError> {
+        let template = SessionTemplate::new(&config)?;
+        let places = Arc::new(Semaphore::new(config.concurrent_queries_max.max(1)));
+        let waiting = AtomicUsize::new(0);
+        Ok(Engine { shared: Arc::new(Shared { reader, config, clock, template, places, waiting }) })
+    }
+
+    /// The clock that ranges like "the last 15 minutes" are counted from.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.shared.clock
+    }
+
+    pub fn config(&self) -> &EngineConfig {
+        &self.shared.config
+    }
+
+    /// How the collector is doing, with what is on its way to the log. Of every tenant.
+    ///
+    /// # Errors
+    /// [`QueryError::Snapshot`] when it cannot be asked now; trying again can help.
+    pub async fn status(&self) -> Result<Status, QueryError> {
+        Ok(self.shared.reader.status().await?)
+    }
+
+    /// Takes one snapshot for `tenant`; everything acknowledged before this call is in it. All scans of the
+    /// returned query see that snapshot, and share its deadline and its place among the concurrent queries.
+    ///
+    /// # Errors
+    /// [`QueryError::Busy`] when too many wait already, [`QueryError::TimedOut`] when no place came free in
+    /// time, [`QueryError::Snapshot`]; trying again can help with each.
+    pub async fn begin(&self, tenant: &str) -> Result<Query, QueryError> {
+        let shared = &self.shared;
+        let timeout = shared.config.timeout();
+        let deadline = Instant::now() + timeout;
+        let begin = async {
+            let place = self.place().await?;
+            let snapshot = shared.reader.snapshot().await?;
+            Query::new(&shared.template, snapshot, tenant, &shared.config, deadline, place)
+        };
+        tokio::time::timeout_at(deadline, begin).await.map_err(|_| QueryError::TimedOut(timeout))?
+    }
+
+    /// Answers one read-only statement. See [`Query::sql`].
+    ///
+    /// # Errors
+    /// Those of [`Engine::begin`] and [`Query::sql`].
+    pub async fn sql(&self, tenant: &str, sql: &str) -> Result<RowStream, QueryError> {
+        text_guard::check(sql)?;
+        self.begin(tenant).await?.sql(sql).await
+    }
+
+    /// A place among the running queries, waited for in turn.
+    async fn place(&self) -> Result<OwnedSemaphorePermit, QueryError> {
+        let shared = &self.shared;
+        if let Ok(place) = Arc::clone(&shared.places).try_acquire_owned() {
+            return Ok(place);
+        }
+        let _waiting = Waiting::enter(&shared.waiting)?;
+        let place = Arc::clone(&shared.places).acquire_owned().await;
+        place.map_err(|_| QueryError::Internal("the queue of queries is closed".to_owned()))
+    }
+}
+
+/// One query in the queue; leaves it when dropped, also by a client that has gone.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn enter(waiting: &'a AtomicUsize) -> Result<Self, QueryError> {
+        let before = waiting.fetch_add(1, Ordering::Relaxed);
+        let entered = Waiting(waiting);
+        if before >= WAITING_MAX { Err(QueryError::Busy) } else { Ok(entered) }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests;

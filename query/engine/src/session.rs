@@ -1,0 +1,111 @@
+//! DataFusion sessions without anything that writes, reaches outside, or makes much of little.
+//!
+//! Everything that does not depend on the query is built once; a session is a copy of that with one
+//! snapshot's tables and one object store. No setting can be changed by SQL, because SET is refused.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use datafusion::execution::SessionStateDefaults;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::prelude::{SessionConfig, SessionContext};
+use meshlake_store::snapshot::Snapshot;
+
+use crate::catalog::{self, AttributeAccess, AttributeFilterCache, CATALOG, OnlyStore, SCHEMA};
+
+use crate::capped::capped;
+use crate::config::EngineConfig;
+use crate::error::QueryError;
+use crate::text_guard::NESTING_MAX;
+
+/// Functions taken out: the first group makes arrays of any length from a few bytes without asking the memory
+/// pool, the second tells of files and of the build. Strings have `capped`.
+const REMOVED_FUNCTIONS: [&str; 9] = [
+    "array_repeat",
+    "array_resize",
+    "range",
+    "generate_series",
+    "input_file_name",
+    "file_row_index",
+    "version",
+    "arrow_metadata",
+    "with_metadata",
+];
+
+/// How many of the largest consumers a memory error names.
+const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::new(5).expect("5 is not zero");
+
+/// What sessions have in common.
+pub struct SessionTemplate {
+    state: SessionState,
+    runtime: Arc<RuntimeEnv>,
+}
+
+impl SessionTemplate {
+    /// # Errors
+    /// [`QueryError::Internal`] if the spill directory cannot be made.
+    pub fn new(config: &EngineConfig) -> Result<Self, QueryError> {
+        let runtime = runtime(config)?;
+        let mut scalar_functions = SessionStateDefaults::default_scalar_functions();
+        scalar_functions.retain(|function| !REMOVED_FUNCTIONS.contains(&function.name()));
+        let scalar_functions = scalar_functions.into_iter().map(capped).collect();
+        let mut expr_planners = SessionStateDefaults::default_expr_planners();
+        expr_planners.insert(0, Arc::new(AttributeAccess));
+        // No table factories, file formats or table functions: nothing to CREATE, COPY to or call in FROM.
+        let state = SessionStateBuilder::new()
+            .with_config(session_config(config))
+            .with_runtime_env(Arc::clone(&runtime))
+            .with_expr_planners(expr_planners)
+            .with_scalar_functions(scalar_functions)
+            .with_higher_order_functions(SessionStateDefaults::default_higher_order_functions())
+            .with_aggregate_functions(SessionStateDefaults::default_aggregate_functions())
+            .with_window_functions(SessionStateDefaults::default_window_functions())
+            .build();
+        Ok(SessionTemplate { state, runtime })
+    }
+
+    /// A session that sees `snapshot` as `tenant` may.
+    pub fn session(&self, snapshot: &Arc<Snapshot>, tenant: &str) -> Result<SessionContext, QueryError> {
+        let store = OnlyStore::new(Arc::clone(snapshot.object_store()));
+        let runtime = RuntimeEnvBuilder::from_runtime_env(&self.runtime)
+            .with_object_store_registry(Arc::new(store))
+            .build_arc()?;
+        let state = SessionStateBuilder::new_from_existing(self.state.clone())
+            .with_runtime_env(runtime)
+            .with_catalog_list(catalog::tenant_catalogs(snapshot, tenant)?)
+            .build();
+        Ok(SessionContext::new_with_state(state))
+    }
+}
+
+fn session_config(config: &EngineConfig) -> SessionConfig {
+    SessionConfig::new()
+        .with_default_catalog_and_schema(CATALOG, SCHEMA)
+        .with_create_default_catalog_and_schema(false)
+        .with_information_schema(true)
+        .with_extension(Arc::new(AttributeFilterCache::default()))
+        .with_target_partitions(config.parallelism.max(1))
+        .set_bool("datafusion.execution.enable_recursive_ctes", false)
+        .set_usize("datafusion.sql_parser.recursion_limit", NESTING_MAX)
+}
+
+fn runtime(config: &EngineConfig) -> Result<Arc<RuntimeEnv>, QueryError> {
+    let spill = match &config.spill_dir {
+        Some(dir) => DiskManagerMode::Directories(vec![dir.clone()]),
+        None => DiskManagerMode::OsTmpDirectory,
+    };
+    let pool = TrackConsumersPool::new(FairSpillPool::new(config.memory_bytes_max), NAMED_CONSUMERS);
+    let runtime = RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(pool))
+        .with_disk_manager_builder(
+            DiskManagerBuilder::default()
+                .with_mode(spill)
+                .with_max_temp_directory_size(config.spill_bytes_max),
+        )
+        .with_metadata_cache_limit(config.footer_cache_bytes_max)
+        .build_arc()?;
+    Ok(runtime)
+}

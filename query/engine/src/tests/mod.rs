@@ -1,0 +1,391 @@
+//! The engine over hand-made snapshots: rows seen once, tenants apart, hostile statements refused.
+
+mod attributes;
+mod ids;
+mod prepared;
+mod scans;
+
+use arrow::util::pretty::pretty_format_batches;
+use futures::TryStreamExt;
+use meshlake_schema::{SystemClock, Table};
+
+use super::*;
+use meshlake_fixture::{Cell, Row, SnapshotBuilder, row};
+
+const SECOND: i64 = 1_000_000_000;
+const DAY: i64 = 86_400 * SECOND;
+
+fn span(seconds: i64, name: &str) -> Row {
+    row(seconds * SECOND, [("name", name.into()), ("trace_id", "0af7651916cd43dd8448eb211c80319c".into())])
+}
+
+fn of_tenant(tenant: &str, mut row: Row) -> Row {
+    row.insert("tenant", tenant.into());
+    row
+}
+
+trait Engines {
+    fn engine(self) -> Engine;
+    fn engine_with(self, config: EngineConfig) -> Engine;
+}
+
+impl Engines for SnapshotBuilder {
+    fn engine(self) -> Engine {
+        self.engine_with(EngineConfig {
+            parallelism: 2,
+            concurrent_queries_max: 4,
+            ..EngineConfig::default()
+        })
+    }
+
+    fn engine_with(self, config: EngineConfig) -> Engine {
+        let engine = Engine::new(self.reader(), config, Arc::new(SystemClock));
+        engine.expect("the configuration names no directory")
+    }
+}
+
+/// The cells of the answer, row by row, as text.
+async fn rows(engine: &Engine, sql: &str) -> Result<Vec<Vec<String>>, QueryError> {
+    let answer = engine.sql("default", sql).await?;
+    text_rows(answer).await
+}
+
+/// The cells of the rows, row by row, as text.
+async fn text_rows(answer: RowStream) -> Result<Vec<Vec<String>>, QueryError> {
+    let batches: Vec<_> = answer.try_collect().await?;
+    let table = pretty_format_batches(&batches).map_err(|error| QueryError::Internal(error.to_string()))?;
+    let table = table.to_string();
+    let lines = table.lines().skip(3).filter(|line| line.starts_with('|'));
+    Ok(lines
+        .map(|line| line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect())
+        .collect())
+}
+
+async fn one(engine: &Engine, sql: &str) -> String {
+    match rows(engine, sql).await {
+        Ok(rows) => rows.into_iter().map(|row| row.join(",")).collect::<Vec<_>>().join(";"),
+        Err(error) => format!("{error:?}"),
+    }
+}
+
+/// Two spans in files of two days, two in the buffer; one more of each kind of another tenant.
+async fn mixed() -> Engine {
+    let late = |name| row(DAY + 5 * SECOND, [("name", Cell::from(name))]);
+    SnapshotBuilder::new()
+        .file(Table::Spans, &[span(1, "a"), of_tenant("other", span(2, "x"))], &[])
+        .await
+        .file(Table::Spans, &[late("b")], &[])
+        .await
+        .hot(Table::Spans, 7, &[span(3, "c"), of_tenant("other", span(4, "y"))])
+        .hot(Table::Spans, 8, &[late("d")])
+        .engine()
+}
+
+#[tokio::test]
+async fn each_row_of_files_and_buffer_is_seen_once() {
+    let engine = mixed().await;
+    assert_eq!(one(&engine, "SELECT name FROM spans ORDER BY name").await, "a;b;c;d");
+    assert_eq!(one(&engine, "SELECT count(*) FROM spans").await, "4");
+    assert_eq!(one(&engine, "SELECT count(*) FROM logs").await, "0");
+}
+
+#[tokio::test]
+async fn no_sql_reaches_another_tenant() {
+    let engine = mixed().await;
+    for sql in [
+        "SELECT count(*) FROM spans WHERE tenant = 'other'",
+        "SELECT count(*) FROM spans WHERE tenant <> 'default' OR true AND name = 'x'",
+        "SELECT count(*) FROM spans WHERE name IN ('x', 'y')",
+        "SELECT count(*) FROM (SELECT * FROM spans) s WHERE s.tenant LIKE 'o%'",
+        "SELECT count(*) FROM spans WHERE trace_id = '0af7651916cd43dd8448eb211c80319c' AND tenant = 'other'",
+    ] {
+        assert_eq!(one(&engine, sql).await, "0", "{sql}");
+    }
+    assert_eq!(one(&engine, "SELECT DISTINCT tenant FROM spans").await, "default");
+}
+
+#[tokio::test]
+async fn the_date_exists_for_files_and_buffer_alike() {
+    let engine = mixed().await;
+    let sql = "SELECT date, count(*) FROM spans GROUP BY date ORDER BY date";
+    assert_eq!(one(&engine, sql).await, "1970-01-01,2;1970-01-02,2");
+    assert_eq!(one(&engine, "SELECT name FROM spans WHERE date = '1970-01-02' ORDER BY name").await, "b;d");
+}
+
+#[tokio::test]
+async fn an_id_is_found_in_files_and_buffer() {
+    let engine = mixed().await;
+    let sql = "SELECT name FROM spans WHERE trace_id = '0af7651916cd43dd8448eb211c80319c' ORDER BY name";
+    assert_eq!(one(&engine, sql).await, "a;c");
+    assert_eq!(one(&engine, "SELECT name FROM spans WHERE trace_id = 'no such'").await, "");
+}
+
+/// A file that cannot be read proves by its silence that it was never opened.
+#[tokio::test]
+async fn files_outside_the_time_range_are_not_opened() {
+    let engine = SnapshotBuilder::new()
+        .unreadable_file(Table::Spans, DAY)
+        .hot(Table::Spans, 1, &[span(1, "a")])
+        .engine();
+    for sql in [
+        "SELECT name FROM spans WHERE time < '1970-01-01T00:00:10Z'",
+        "SELECT name FROM spans WHERE date = '1970-01-01'",
+        "SELECT name FROM spans WHERE time_unix_nano BETWEEN 0 AND 86000000000000",
+        "SELECT name FROM spans WHERE time < to_timestamp(10) AND name <> 'b'",
+    ] {
+        assert_eq!(one(&engine, sql).await, "a", "{sql}");
+    }
+    let opened = rows(&engine, "SELECT name FROM spans").await;
+    assert!(matches!(opened, Err(QueryError::Storage(_))), "{opened:?}");
+    let error = rows(&engine, "SELECT name FROM spans WHERE time < now()").await;
+    assert!(matches!(error, Err(QueryError::Storage(_))), "now() is after 1970: {error:?}");
+}
+
+#[tokio::test]
+async fn a_file_without_a_column_reads_as_null() {
+    let engine = SnapshotBuilder::new()
+        .file(Table::Spans, &[span(1, "a")], &["http_route", "adjusted_count"])
+        .await
+        .hot(Table::Spans, 1, &[row(2 * SECOND, [("name", "b".into()), ("http_route", "/x".into())])])
+        .engine();
+    let sql = "SELECT name, http_route, adjusted_count FROM spans ORDER BY name";
+    assert_eq!(one(&engine, sql).await, "a,,;b,/x,0.0");
+}
+
+#[tokio::test]
+async fn every_column_of_every_table_reads_from_files_and_buffer() {
+    for table in Table::ALL {
+        let engine = SnapshotBuilder::new()
+            .file(table, &[span(1, "a")], &[])
+            .await
+            .hot(table.source().unwrap_or(table), 1, &[span(2, "b")])
+            .engine();
+        let answer = rows(&engine, &format!("SELECT * FROM {}", table.name())).await;
+        let widths = answer.map(|rows| rows.iter().map(Vec::len).collect::<Vec<_>>());
+        let columns = table.open_schema().fields().len();
+        assert_eq!(widths, Ok(vec![columns, columns]), "{}", table.name());
+    }
+}
+
+/// Two spans of a trace in files and one in the buffer; two of another in the buffer, whose derived rows are
+/// in files already, as between the two commits of a flush.
+#[tokio::test]
+async fn traces_count_each_span_of_files_and_buffer_once() {
+    let of = |trace_id: &str, seconds| row(seconds * SECOND, [("trace_id", trace_id.into())]);
+    let spans = [of("b", 4), of("b", 5)];
+    let derived = meshlake_schema::traces::derive(&[meshlake_fixture::batch(Table::Spans, &spans)]);
+    let engine = SnapshotBuilder::new()
+        .traced_file(&[of("a", 1), of("a", 2), of_tenant("other", of("a", 2))])
+        .await
+        .put(&derived.expect("few spans"), &[])
+        .await
+        .hot(Table::Spans, 7, &spans)
+        .hot(Table::Spans, 8, &[of("a", 3), of_tenant("other", of("c", 3))])
+        .watermark(Table::Spans, 6)
+        .watermark(Table::Traces, 7)
+        .engine();
+    let sql = "SELECT trace_id, CAST(sum(span_count) AS BIGINT), min(time_unix_nano), max(end_unix_nano) \
+               FROM traces GROUP BY trace_id ORDER BY trace_id";
+    assert_eq!(one(&engine, sql).await, "a,3,1000000000,3000000000;b,2,4000000000,5000000000");
+    let sql = "SELECT CAST(sum(span_count) AS BIGINT) FROM traces WHERE trace_id = 'a'";
+    assert_eq!(one(&engine, sql).await, "3");
+    assert_eq!(
+        one(&engine, "SELECT count(*) FROM traces WHERE tenant = 'other' OR trace_id = 'c'").await,
+        "0"
+    );
+}
+
+#[tokio::test]
+async fn the_services_of_a_trace_are_a_list() {
+    let of = |service: &str| row(SECOND, [("trace_id", "a".into()), ("service_name", service.into())]);
+    let engine = SnapshotBuilder::new()
+        .traced_file(&[of("shop"), of("cart")])
+        .await
+        .hot(Table::Spans, 1, &[of("auth")])
+        .engine();
+    let sql = "SELECT services FROM traces WHERE array_has(services, 'cart')";
+    assert_eq!(one(&engine, sql).await, "[cart, shop]");
+    let sql = "SELECT DISTINCT unnest(services) AS service FROM traces ORDER BY service";
+    assert_eq!(one(&engine, sql).await, "auth;cart;shop");
+}
+
+#[tokio::test]
+async fn attributes_answer_whether_promoted_or_not() {
+    let attributes = Cell::from([("k", "v")].as_slice());
+    let spans = [row(
+        SECOND,
+        [
+            ("http_route", "/cart".into()),
+            ("http_response_status_code", 503_i64.into()),
+            ("attributes", attributes),
+        ],
+    )];
+    let sql = "SELECT s.attributes['k'], attributes['http.route'], attributes['http.response.status_code'], \
+               attributes['none'] FROM spans s";
+    let hot = SnapshotBuilder::new().hot(Table::Spans, 1, &spans).engine();
+    assert_eq!(one(&hot, sql).await, "v,/cart,503,");
+    let file = SnapshotBuilder::new().file(Table::Spans, &spans, &[]).await.engine();
+    assert_eq!(one(&file, sql).await, "v,/cart,503,");
+    assert_eq!(one(&file, "SELECT count(*) FROM spans WHERE attributes['http.route'] = '/cart'").await, "1");
+}
+
+#[tokio::test]
+async fn tables_can_be_listed_and_described() {
+    let engine = mixed().await;
+    let tables = one(&engine, "SHOW TABLES").await;
+    assert!(tables.contains("meshlake,public,spans,BASE TABLE"), "{tables}");
+    assert!(one(&engine, "DESCRIBE requests").await.contains("upstream_host"));
+    assert!(one(&engine, "SHOW COLUMNS FROM ledger").await.contains("records"));
+    assert!(one(&engine, "EXPLAIN SELECT count(*) FROM spans").await.contains("physical_plan"));
+}
+
+#[tokio::test]
+async fn statements_that_are_not_reads_are_refused() {
+    let engine = mixed().await;
+    for sql in [
+        "CREATE EXTERNAL TABLE t STORED AS PARQUET LOCATION '/etc'",
+        "CREATE TABLE t AS SELECT 1",
+        "CREATE VIEW v AS SELECT 1",
+        "COPY (SELECT 1) TO '/tmp/meshlake-x.csv'",
+        "COPY spans TO 'file:///tmp/meshlake-x.parquet'",
+        "INSERT INTO spans SELECT * FROM spans",
+        "DELETE FROM spans",
+        "UPDATE spans SET name = 'x'",
+        "DROP TABLE spans",
+        "SELECT 1; DROP TABLE spans",
+        "EXPLAIN ANALYZE SELECT 1",
+        "EXPLAIN ANALYZE INSERT INTO spans SELECT * FROM spans",
+        "EXPLAIN COPY spans TO '/tmp/meshlake-x.csv'",
+        "PREPARE p AS SELECT 1",
+        "SET datafusion.runtime.memory_limit = '1T'",
+        "RESET datafusion.runtime.memory_limit",
+        "SHOW ALL",
+        "SELECT * FROM information_schema.df_settings",
+        "SELECT * FROM information_schema.routines",
+        "WITH RECURSIVE t AS (SELECT 1 n UNION ALL SELECT n + 1 FROM t) SELECT * FROM t",
+        "BEGIN",
+    ] {
+        let answer = rows(&engine, sql).await;
+        let refused = matches!(answer, Err(QueryError::Refused(_) | QueryError::Invalid(_)));
+        assert!(refused, "{sql}: {answer:?}");
+    }
+    assert!(!std::path::Path::new("/tmp/meshlake-x.csv").exists());
+}
+
+#[tokio::test]
+async fn nothing_outside_the_tables_can_be_named() {
+    let engine = mixed().await;
+    for sql in [
+        "SELECT * FROM '/etc/passwd'",
+        "SELECT * FROM 'file:///etc/passwd'",
+        "SELECT * FROM 's3://other/x.parquet'",
+        "SELECT * FROM 'http://169.254.169.254/x.csv'",
+        "SELECT * FROM read_csv('/etc/passwd')",
+        "SELECT * FROM generate_series(1, 1000000000000)",
+        "SELECT array_repeat(1, 1000000000000)",
+        "SELECT list_repeat(1, 1000000000000)",
+        "SELECT range(1, 1000000000000)",
+        "SELECT input_file_name()",
+        "SELECT version()",
+    ] {
+        let answer = rows(&engine, sql).await;
+        assert!(matches!(answer, Err(QueryError::Invalid(_))), "{sql}: {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn functions_that_make_much_of_little_are_refused_before_they_do() {
+    let engine = mixed().await;
+    let long = "x".repeat(20_000);
+    for sql in [
+        "SELECT repeat('x', 2000000000)".to_owned(),
+        "SELECT repeat(name, 2000000000) FROM spans".to_owned(),
+        "SELECT lpad('x', 2147483647)".to_owned(),
+        "SELECT rpad(name, 2147483647, 'y') FROM spans".to_owned(),
+        format!("SELECT replace('{long}', 'x', '{long}')"),
+        format!("SELECT regexp_replace('{long}', '.', '{long}', 'g')"),
+        "SELECT concat(a, a, a, a, a, a, a, a, a) FROM (SELECT repeat('x', 8000000) a)".to_owned(),
+    ] {
+        let answer = rows(&engine, &sql).await.map(|rows| rows.len());
+        assert!(matches!(answer, Err(QueryError::Refused(_))), "{}: {answer:?}", &sql[..40]);
+    }
+    let sql = "SELECT repeat('ab', 2), lpad('7', 3, '0'), replace('a-b', '-', '+'), \
+               regexp_replace('/cart/17', '[0-9]+', ':id'), concat('a', NULL, 1), concat_ws(',', 'a', 'b')";
+    assert_eq!(one(&engine, sql).await, "abab,007,a+b,/cart/:id,a1,a,b");
+}
+
+#[tokio::test]
+async fn chains_and_towers_end_in_a_clear_error_and_never_in_an_abort() {
+    let engine = mixed().await;
+    let ctes: String = (0..20).map(|i| format!("t{i} AS (SELECT 1 a), ")).collect();
+    for sql in [
+        format!("SELECT 1{}", "+1".repeat(2_000)),
+        format!("SELECT count(*) FROM spans WHERE {}", vec!["kind = 0"; 2_000].join(" OR ")),
+        format!("SELECT count(*) FROM spans WHERE name = {}", vec!["name"; 240].join(" || ")),
+        format!("SELECT {}1{}", "(".repeat(100_000), ")".repeat(100_000)),
+        format!("WITH {ctes} t AS (SELECT 1) SELECT {}", vec!["1"; 100_000].join(",")),
+        format!("SELECT * FROM {}", vec!["spans"; 40].join(" CROSS JOIN ")),
+        format!("SELECT 1 {}", " UNION ALL SELECT 1".repeat(10_000)),
+        format!("SELECT {}", "CASE WHEN true THEN ".repeat(2_000)),
+    ] {
+        let answer = rows(&engine, &sql).await;
+        let refused = matches!(answer, Err(QueryError::Refused(_) | QueryError::Invalid(_)));
+        assert!(refused, "{}...: {answer:?}", &sql[..60]);
+    }
+    // A chain near the deepest that is let through runs.
+    let sql = format!("SELECT count(*) FROM spans WHERE kind + {} > -1", vec!["kind"; 90].join(" + "));
+    assert_eq!(one(&engine, &sql).await, "4");
+}
+
+#[tokio::test]
+async fn the_row_cap_ends_the_answer() {
+    let config = EngineConfig { rows_max: 3, parallelism: 1, ..EngineConfig::default() };
+    let spans: Vec<Row> = (0..5).map(|second| span(second, "a")).collect();
+    let engine = SnapshotBuilder::new().hot(Table::Spans, 1, &spans).engine_with(config);
+    assert_eq!(rows(&engine, "SELECT name FROM spans").await, Err(QueryError::TooManyRows(3)));
+    assert_eq!(rows(&engine, "SELECT name FROM spans LIMIT 3").await.map(|rows| rows.len()), Ok(3));
+}
+
+#[tokio::test]
+async fn memory_is_bounded() {
+    let config = EngineConfig {
+        memory_bytes_max: 1_000,
+        spill_bytes_max: 0,
+        parallelism: 1,
+        ..EngineConfig::default()
+    };
+    let spans: Vec<Row> = (0..2_000).map(|second| span(second, &format!("operation {second}"))).collect();
+    let engine = SnapshotBuilder::new().hot(Table::Spans, 1, &spans).engine_with(config);
+    let answer = rows(&engine, "SELECT name, count(*) FROM spans GROUP BY name ORDER BY name").await;
+    assert!(matches!(answer, Err(QueryError::Memory(_))), "{answer:?}");
+}
+
+#[tokio::test]
+async fn errors_carry_the_parsers_and_planners_words() {
+    let engine = mixed().await;
+    let error = rows(&engine, "SELEC 1").await.expect_err("no such keyword").to_string();
+    assert!(error.contains("SQL does not parse") && error.contains("SELEC"), "{error}");
+    let error = rows(&engine, "SELECT nme FROM spans").await.expect_err("no such column").to_string();
+    assert!(error.contains("nme"), "{error}");
+    let error = rows(&engine, "SELECT 1 / (kind - kind) FROM spans").await.expect_err("division by zero");
+    assert!(matches!(error, QueryError::Invalid(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_full_queue_refuses_the_next() {
+    let waiting = AtomicUsize::new(0);
+    let entered: Vec<_> = (0..WAITING_MAX).map(|_| Waiting::enter(&waiting)).collect();
+    assert!(entered.iter().all(Result::is_ok));
+    assert_eq!(Waiting::enter(&waiting).err(), Some(QueryError::Busy));
+    drop(entered);
+    assert_eq!(waiting.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn a_query_that_gets_no_place_times_out() {
+    let config = EngineConfig { concurrent_queries_max: 1, timeout_seconds: 0, ..EngineConfig::default() };
+    let engine = SnapshotBuilder::new().engine_with(config);
+    let _running = engine.begin("default").await.expect("the first place is free");
+    let second = engine.begin("default").await.map(|_| ());
+    assert_eq!(second, Err(QueryError::TimedOut(std::time::Duration::ZERO)));
+}

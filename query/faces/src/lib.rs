@@ -1,0 +1,108 @@
+//! The faces: one folder an API that people or programs ask. A face renders what `meshlake_query` answers; it never
+//! computes, and none imports another. Here is what they share: what they answer from, who asks, and the headers
+//! that every answer over HTTP carries.
+//!
+//! GET never changes anything, there is no CORS, and POST is refused to pages of other origins, so that they can
+//! neither read nor trigger an answer. Limits: requests are not authenticated; the tenant is what the header
+//! says, so the port belongs behind a proxy that sets it.
+//!
+//! Modules are listed in the order data meets them; imports point only down the list.
+
+mod native;
+mod ui;
+mod origin;
+mod tenant;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::header::{self, HeaderName, HeaderValue};
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use meshlake_query::Engine;
+use tracing::Instrument as _;
+
+/// Where the collector listens, as people must type it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoints {
+    /// `host:port` of OTLP/gRPC and Envoy's access log service.
+    pub otlp_grpc: String,
+    /// `host:port` of OTLP/HTTP.
+    pub otlp_http: String,
+}
+
+impl Default for Endpoints {
+    fn default() -> Self {
+        Endpoints { otlp_grpc: "127.0.0.1:4317".to_owned(), otlp_http: "127.0.0.1:4318".to_owned() }
+    }
+}
+
+/// What every face answers from.
+#[derive(Clone)]
+pub struct FaceState {
+    pub engine: Engine,
+    /// Where senders reach the collector; the page tells people.
+    pub endpoints: Endpoints,
+}
+
+impl FaceState {
+    /// State of faces whose page shows the default addresses.
+    pub fn new(engine: Engine) -> Self {
+        FaceState { engine, endpoints: Endpoints::default() }
+    }
+}
+
+/// Every path that the query side answers over HTTP.
+pub fn router(state: FaceState) -> Router {
+    Router::new()
+        .merge(ui::router())
+        .nest("/api/v1", native::router())
+        .fallback(native::no_such_path)
+        .method_not_allowed_fallback(native::no_such_method)
+        .layer(middleware::from_fn(with_headers))
+        .layer(middleware::from_fn(traced))
+        .with_state(state)
+}
+
+/// One span per request, until its head is answered: part of our own traces, named by the semantic
+/// conventions for HTTP server spans. The path is an attribute and not the name, because it holds trace ids.
+async fn traced(request: Request, next: Next) -> Response {
+    let span = tracing::info_span!(
+        "request",
+        otel.name = %request.method(),
+        otel.kind = "server",
+        http.request.method = %request.method(),
+        url.path = request.uri().path(),
+        http.response.status_code = tracing::field::Empty,
+    );
+    let response = next.run(request).instrument(span.clone()).await;
+    span.record("http.response.status_code", i64::from(response.status().as_u16()));
+    response
+}
+
+/// Set on every answer that does not set it itself. Source: OWASP secure headers; the page has no script.
+const HEADERS: [(HeaderName, HeaderValue); 7] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(
+            "default-src 'none'; style-src 'self'; img-src 'self' data:; frame-ancestors 'none'; \
+             base-uri 'none'; form-action 'self'",
+        ),
+    ),
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
+    (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
+    (
+        HeaderName::from_static("permissions-policy"),
+        HeaderValue::from_static("camera=(), geolocation=(), microphone=()"),
+    ),
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+];
+
+async fn with_headers(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    for (name, value) in HEADERS {
+        response.headers_mut().entry(name).or_insert(value);
+    }
+    response
+}

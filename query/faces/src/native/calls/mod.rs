@@ -1,0 +1,174 @@
+//! What the answers about calls have in common: parameters, figures, errors.
+//!
+//! Counts are JSON numbers without a fraction when they are whole, which they are unless spans were sampled.
+
+pub mod golden;
+pub mod graph;
+
+use std::time::Duration;
+
+use axum::extract::Query;
+use axum::http::Uri;
+use serde::de::DeserializeOwned;
+use serde::{Serialize, Serializer};
+
+use super::{ApiError, TimeRange};
+use meshlake_query::calls::LoadError;
+use meshlake_query::{Figures, Range, Source};
+
+/// Whole numbers up to this are exact in JSON readers that hold doubles: 2^53.
+const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
+
+impl From<LoadError> for ApiError {
+    fn from(error: LoadError) -> Self {
+        match error {
+            LoadError::Query(error) => error.into(),
+            LoadError::TooManyCells(error) => ApiError::bad_request(error.to_string()),
+        }
+    }
+}
+
+/// A number as JSON: an integer when it is whole.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Number(f64);
+
+impl Serialize for Number {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.0.fract() == 0.0 && self.0.abs() <= WHOLE_MAX {
+            serializer.serialize_i64(self.0 as i64)
+        } else {
+            serializer.serialize_f64(self.0)
+        }
+    }
+}
+
+/// [`Figures`] as every answer names them.
+#[derive(Debug, Serialize)]
+struct FiguresJson {
+    requests: Number,
+    rate: Number,
+    errors: Number,
+    error_ratio: Number,
+    client_errors: Number,
+    aborted: Number,
+    p50_ms: Option<Number>,
+    p90_ms: Option<Number>,
+    p95_ms: Option<Number>,
+    p99_ms: Option<Number>,
+    max_ms: Option<Number>,
+    bytes_in: Option<Number>,
+    bytes_out: Option<Number>,
+    concurrency: Number,
+}
+
+impl From<&Figures> for FiguresJson {
+    fn from(figures: &Figures) -> Self {
+        FiguresJson {
+            requests: Number(figures.requests),
+            rate: Number(figures.rate),
+            errors: Number(figures.errors),
+            error_ratio: Number(figures.error_ratio),
+            client_errors: Number(figures.client_errors),
+            aborted: Number(figures.aborted),
+            p50_ms: figures.p50_ms.map(Number),
+            p90_ms: figures.p90_ms.map(Number),
+            p95_ms: figures.p95_ms.map(Number),
+            p99_ms: figures.p99_ms.map(Number),
+            max_ms: figures.max_ms.map(Number),
+            bytes_in: figures.bytes_in.map(Number),
+            bytes_out: figures.bytes_out.map(Number),
+            concurrency: Number(figures.concurrency),
+        }
+    }
+}
+
+/// The query parameters of a request.
+fn parameters<T: DeserializeOwned>(uri: &Uri) -> Result<T, ApiError> {
+    let Query(given) =
+        Query::<T>::try_from_uri(uri).map_err(|error| ApiError::bad_request(error.body_text()))?;
+    Ok(given)
+}
+
+/// One of several words; none is the first.
+fn one_of<T: Copy>(name: &str, given: Option<&str>, words: &[(&str, T)]) -> Result<T, ApiError> {
+    let Some(given) = given.filter(|given| !given.is_empty()) else { return Ok(words[0].1) };
+    let found = words.iter().find(|(word, _)| *word == given);
+    found.map(|(_, value)| *value).ok_or_else(|| {
+        let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        ApiError::bad_request(format!("{name}={given} is not one of {}", known.join(", ")))
+    })
+}
+
+const SOURCES: [(&str, Source); 3] =
+    [("auto", Source::Auto), ("requests", Source::Requests), ("spans", Source::Spans)];
+
+fn source(given: Option<&str>) -> Result<Source, ApiError> {
+    one_of("source", given, &SOURCES)
+}
+
+fn source_name(source: Source) -> &'static str {
+    SOURCES.iter().find(|(_, known)| *known == source).map_or("auto", |(name, _)| name)
+}
+
+/// The range on the grid, cut by `step`.
+fn range(range: TimeRange, step: Option<&str>) -> Result<Range, ApiError> {
+    let step = step.filter(|step| !step.is_empty()).map(duration).transpose()?;
+    Range::new(range.from, range.to, step).map_err(|error| ApiError::bad_request(error.to_string()))
+}
+
+/// A duration as a number of seconds, or with one of the units s, m, h, d.
+fn duration(text: &str) -> Result<Duration, ApiError> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit_seconds = match &text[digits.len()..] {
+        "" | "s" => Some(1),
+        "m" => Some(60),
+        "h" => Some(3_600),
+        "d" => Some(86_400),
+        _ => None,
+    };
+    let seconds = digits.parse::<u64>().ok().zip(unit_seconds).and_then(|(n, unit)| n.checked_mul(unit));
+    seconds.map(Duration::from_secs).ok_or_else(|| {
+        ApiError::bad_request(format!("step={text} is not a number of seconds, or 30s, 5m, 1h, 1d"))
+    })
+}
+
+#[cfg(test)]
+mod tests;
+
+#[cfg(test)]
+mod parameter_tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn whole_numbers_have_no_fraction() {
+        for (number, want) in [(3.0, "3"), (0.5, "0.5"), (-0.0, "0"), (WHOLE_MAX + 2.0, "9007199254740994.0")]
+        {
+            assert_eq!(json!(Number(number)).to_string(), want);
+        }
+    }
+
+    #[test]
+    fn steps_are_seconds_or_have_a_unit() {
+        for (text, want) in [
+            ("30", Some(30)),
+            ("30s", Some(30)),
+            ("5m", Some(300)),
+            ("1h", Some(3_600)),
+            ("1d", Some(86_400)),
+        ] {
+            assert_eq!(duration(text).ok().map(|step| step.as_secs()), want, "{text}");
+        }
+        for text in ["", "m", "5x", "-5", "1.5m", "99999999999999999999", "18446744073709551615d"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_word_is_answered_with_the_right_ones() {
+        let error = source(Some("logs")).expect_err("there is no such source");
+        assert_eq!(error.message, "source=logs is not one of auto, requests, spans");
+        assert_eq!(source(None), Ok(Source::Auto));
+    }
+}
