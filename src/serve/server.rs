@@ -200,7 +200,7 @@ fn in_flight_row(row: &meshlake_collector::InFlight) -> InFlight {
     InFlight {
         tenant: row.tenant.to_string(),
         signal: row.signal.name().to_owned(),
-        source: row.source.name().to_owned(),
+        source: row.source.to_owned(),
         records: row.records,
     }
 }
