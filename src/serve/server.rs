@@ -12,9 +12,8 @@ use meshlake_collector::{Collector, NoRoom, Ports};
 use meshlake_faces::{Endpoints, FaceState};
 use meshlake_listen::{Cap, Door, Protocol, Role, Served};
 use meshlake_query::Engine;
-use meshlake_query::ledger::InFlight;
 use meshlake_schema::{Clock, SystemClock};
-use meshlake_store::{Stopped, Store, StoreStatus};
+use meshlake_store::{InFlight, IntakeStatus, Stopped, Store, StoreStatus};
 use tokio::runtime::Handle;
 
 use super::listening::{Port, Sockets};
@@ -84,11 +83,14 @@ impl Server {
         let ready = readiness.clone();
         collector.unfit_without(move || ready.check().is_ok());
 
-        let engine = Engine::new(store.reader(), engine_config(config)?, clock)?;
         let ledger = collector.ledger().clone();
-        let in_flight = move || -> Vec<InFlight> { ledger.in_flight().iter().map(in_flight_row).collect() };
+        let intake = move || IntakeStatus {
+            in_flight: ledger.in_flight().iter().map(in_flight_row).collect(),
+            ..IntakeStatus::default()
+        };
+        let engine = Engine::new(store.reader_with(Arc::new(intake)), engine_config(config)?, clock)?;
         let endpoints = Endpoints { otlp_grpc: grpc.to_string(), otlp_http: http.to_string() };
-        let faces = FaceState { engine, in_flight: Arc::new(in_flight), endpoints };
+        let faces = FaceState { engine, endpoints };
         let admin = AdminState {
             readiness,
             store: store.status(),
@@ -195,7 +197,7 @@ fn room_in(status: &StoreStatus, bytes_to_come: usize) -> Result<(), NoRoom> {
     Ok(())
 }
 
-/// The query crate knows nothing of the collector, so its row is made here.
+/// The store knows nothing of the collector, so what it says of itself is put in the store's words here.
 fn in_flight_row(row: &meshlake_collector::InFlight) -> InFlight {
     InFlight {
         tenant: row.tenant.to_string(),

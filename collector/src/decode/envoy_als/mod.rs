@@ -17,8 +17,8 @@ mod values;
 mod fields;
 
 use crate::decode::{Format, valid_protobuf};
+use crate::normalize::requests::facts::{Layer, RequestFacts};
 use crate::normalize::requests::judge;
-use crate::normalize::requests::observation::{Layer, Observation};
 use crate::normalize::requests::proxy::{ProxyIdentity, WorkloadFacts};
 use crate::protobuf::messages::envoy::STREAM_ACCESS_LOGS_MESSAGE;
 use crate::protobuf::wire::{Fields, WireError};
@@ -97,7 +97,7 @@ pub fn decode_entries(
 }
 
 fn push(
-    seen: &Observation<'_>,
+    seen: &RequestFacts<'_>,
     proxy: &ProxyIdentity,
     arrival: &Arrival<'_>,
     attributes: &mut RowAttributes,
