@@ -163,7 +163,7 @@ mod tests {
         for line in page.lines() {
             match line.strip_prefix("# TYPE ") {
                 Some(declared) => {
-                    (family, families) = (declared.split(' ').next().expect("a name"), families + 1)
+                    (family, families) = (declared.split(' ').next().expect("a name"), families + 1);
                 }
                 None if line.starts_with('#') => {}
                 None => assert!(line.starts_with(family), "{line} below {family}"),
