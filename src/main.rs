@@ -11,7 +11,6 @@ mod admin;
 mod telemetry;
 mod config;
 mod cli;
-mod rfc3339;
 
 use std::process::ExitCode;
 

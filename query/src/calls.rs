@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use datafusion::logical_expr::col;
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt};
 use meshlake_calls::range::GRID;
 use meshlake_calls::{Fold, Picture, Question, Range, Source, TooManyCells, requests, span_rows};
-use meshlake_engine::{Engine, Fault, Query, QueryError};
-use meshlake_schema::{Table, UnixNanos};
+use meshlake_engine::{Engine, Fault, Query, QueryError, Scan};
+use meshlake_schema::filter::Value;
+use meshlake_schema::{Filter, Table, TimeRange, UnixNanos};
 use thiserror::Error;
 
 /// How far outside the range spans are read as possible parents and children of those inside. A call lasts
@@ -52,24 +52,23 @@ pub async fn load(engine: &Engine, tenant: &str, question: Question) -> Result<P
     let query = engine.begin(tenant).await?;
     let mut fold = Fold::new(question);
     if source != Source::Spans {
-        let columns = requests::COLUMNS;
-        let mut rows = query.scan(Table::Requests, columns, range.from(), range.to(), None).await?;
+        let (columns, range) = (Some(requests::COLUMNS), TimeRange { from: range.from(), to: range.to() });
+        let mut rows = query.scan(&Scan { columns, range, ..Scan::of(Table::Requests) }).await?;
         while let Some(batch) = rows.next().await {
-            fold.add_requests(&batch.map_err(QueryError::from)?);
+            fold.add_requests(&batch?);
         }
     }
     if source != Source::Requests {
-        let (from, to) = (range.from().minus(MARGIN), range.to().plus(MARGIN));
+        let range = TimeRange { from: range.from().minus(MARGIN), to: range.to().plus(MARGIN) };
+        let is_proxy = Filter::equals("is_proxy", Value::Boolean(true));
         // Attributes are most of a span's bytes and only proxies' are read: files without proxies' spans are
         // left out of the second scan by their statistics.
-        let scans = [
-            (span_rows::COLUMNS, col("is_proxy").is_not_true()),
-            (span_rows::PROXY_COLUMNS, col("is_proxy").is_true()),
-        ];
+        let scans = [(span_rows::COLUMNS, is_proxy.clone().negated()), (span_rows::PROXY_COLUMNS, is_proxy)];
         for (columns, filter) in scans {
-            let mut rows = query.scan(Table::Spans, columns, from, to, Some(filter)).await?;
+            let columns = Some(columns);
+            let mut rows = query.scan(&Scan { columns, filter, range, ..Scan::of(Table::Spans) }).await?;
             while let Some(batch) = rows.next().await {
-                fold.add_spans(&batch.map_err(QueryError::from)?);
+                fold.add_spans(&batch?);
             }
         }
     }
@@ -89,12 +88,12 @@ pub async fn load(engine: &Engine, tenant: &str, question: Question) -> Result<P
 /// Whether a row of the tables that are read starts before the range. The first one ends the look-up.
 async fn has_older_rows(query: &Query, range: Range, source: Source) -> Result<bool, QueryError> {
     let tables = [(Table::Requests, Source::Spans), (Table::Spans, Source::Requests)];
+    let range = TimeRange { from: UnixNanos(0), to: range.from() };
     for (table, _) in tables.into_iter().filter(|(_, without)| source != *without) {
-        let mut rows = query.scan(table, &["time_unix_nano"], UnixNanos(0), range.from(), None).await?;
-        while let Some(batch) = rows.next().await {
-            if batch.map_err(QueryError::from)?.num_rows() > 0 {
-                return Ok(true);
-            }
+        let columns = Some(["time_unix_nano"].as_slice());
+        let scan = Scan { columns, range, limit: Some(1), ..Scan::of(table) };
+        if query.scan(&scan).await?.try_next().await?.is_some_and(|batch| batch.num_rows() > 0) {
+            return Ok(true);
         }
     }
     Ok(false)

@@ -11,8 +11,6 @@ use futures::TryStreamExt;
 use meshlake_engine::{Engine, QueryError};
 use meshlake_schema::UnixNanos;
 
-use crate::time_text::rfc3339;
-
 const NANOS_PER_MICRO: i64 = 1_000;
 
 /// The start of the newest row that can tell of a call.
@@ -44,7 +42,7 @@ pub async fn services(
     to: UnixNanos,
 ) -> Result<Vec<Service>, QueryError> {
     let found = engine.sql(tenant, &services_sql(from, to)).await?;
-    let batches: Vec<RecordBatch> = found.stream.try_collect().await.map_err(QueryError::from)?;
+    let batches: Vec<RecordBatch> = found.try_collect().await?;
     Ok(batches.iter().flat_map(services_of).collect())
 }
 
@@ -54,7 +52,7 @@ pub async fn services(
 /// Those of [`Engine::sql`].
 pub async fn newest(engine: &Engine, tenant: &str) -> Result<Option<UnixNanos>, QueryError> {
     let found = engine.sql(tenant, NEWEST_SQL).await?;
-    let batches: Vec<RecordBatch> = found.stream.try_collect().await.map_err(QueryError::from)?;
+    let batches: Vec<RecordBatch> = found.try_collect().await?;
     let newest = batches.first().and_then(|batch| {
         let times = batch.column(0).as_primitive::<TimestampMicrosecondType>();
         times.is_valid(0).then(|| of_micros(times.value(0)))
@@ -63,7 +61,7 @@ pub async fn newest(engine: &Engine, tenant: &str) -> Result<Option<UnixNanos>, 
 }
 
 fn services_sql(from: UnixNanos, to: UnixNanos) -> String {
-    let (from, to) = (rfc3339(from), rfc3339(to));
+    let (from, to) = (from.to_rfc3339(), to.to_rfc3339());
     let unknown = meshlake_calls::span_rows::UNKNOWN_SERVICE;
     let in_range = format!("time >= TIMESTAMP '{from}' AND time < TIMESTAMP '{to}'");
     format!(

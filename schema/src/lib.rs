@@ -1,5 +1,6 @@
-//! The words and shapes that every other crate shares: tables and their columns, proven batches,
-//! time, how attribute values are written as text, what counts as an error, the latency histogram.
+//! The words and shapes that every other crate shares: tables and their columns, proven batches and how their
+//! rows are read, filters, time, how attribute values are written as text, what counts as an error, the latency
+//! histogram.
 //!
 //! Pure by rule: no I/O, no async, no engine. Whatever two crates must agree on to the last bit
 //! (an outcome, a bucket index, a column's type) is computed here, once, so that a rollup written
@@ -7,7 +8,10 @@
 //!
 //! Modules are listed in the order data meets them; imports point only down the list.
 
+pub mod derived;
 pub mod traces;
+pub mod rows;
+pub mod filter;
 pub mod batch;
 pub mod tables;
 pub mod attributes;
@@ -15,11 +19,15 @@ pub mod attribute_filter;
 pub mod outcome;
 pub mod response_flags;
 pub mod histogram;
+pub mod budget;
 pub mod time;
 
 pub use batch::{BatchError, TableBatch};
+pub use budget::{Budget, Spent};
+pub use derived::{DeriveError, Derived};
+pub use filter::Filter;
 pub use histogram::LatencyHistogram;
 pub use outcome::Outcome;
 pub use response_flags::{FaultClass, ResponseFlags};
-pub use tables::{Column, Kind, Table};
-pub use time::{Clock, SystemClock, UnixNanos};
+pub use tables::{Column, Kind, PerTable, Table};
+pub use time::{Clock, SystemClock, TimeRange, UnixNanos};

@@ -10,11 +10,11 @@
 
 use std::collections::BTreeMap;
 
+use meshlake_schema::UnixNanos;
 use serde::Serialize;
 
 use super::mesh::{DATABASE, EXTERNAL, Instance, Mesh, QUEUE};
 use super::model::{AppSpan, Attempt, Call, Callee, Fate, Observation, Visit};
-use crate::rfc3339;
 
 /// Name of the callers that nothing identifies. Their node belongs to the one they call, `client@callee`,
 /// because one node for all unknown callers would join what has nothing to do with each other.
@@ -219,10 +219,15 @@ impl Ledger {
             }
         }
         services.sort_by(|a: &NodeTruth, b| a.id.cmp(&b.id));
-        let from = rfc3339::text(self.first.unwrap_or_default().div_euclid(NANOS_PER_SECOND));
-        let to = rfc3339::text(self.last.unwrap_or_default().div_euclid(NANOS_PER_SECOND) + 1);
+        let second = |nanos: i64| nanos.div_euclid(NANOS_PER_SECOND);
+        let from = time_text(second(self.first.unwrap_or_default()));
+        let to = time_text(second(self.last.unwrap_or_default()) + 1);
         Truth { seed, from, to, sent, services, versions, edges }
     }
+}
+
+fn time_text(unix_seconds: i64) -> String {
+    UnixNanos::from_seconds(unix_seconds).to_rfc3339()
 }
 
 impl Observers {
@@ -463,8 +468,8 @@ mod tests {
     fn the_range_holds_every_start() {
         // 100 visits, 20 ms apart: the last one begins 1.98 s in, and its calls a little later.
         let truth = truth_of(3, 100);
-        assert_eq!(truth.from, rfc3339::text(1_700_000_000));
-        let ends: Vec<_> = (2..=6).map(|second| rfc3339::text(1_700_000_000 + second)).collect();
+        assert_eq!(truth.from, time_text(1_700_000_000));
+        let ends: Vec<_> = (2..=6).map(|second| time_text(1_700_000_000 + second)).collect();
         assert!(ends.contains(&truth.to), "{}", truth.to);
     }
 

@@ -5,8 +5,7 @@ use meshlake_store::inspect::{
 };
 use serde_json::{Value, json};
 
-use super::header_word;
-use crate::rfc3339;
+use super::{header_word, time_text};
 
 /// One object with everything that was found; times in RFC 3339, whole seconds.
 pub(super) fn of(inspection: &Inspection) -> Value {
@@ -86,8 +85,8 @@ fn table_json(table: &TableInspection) -> Value {
         "watermarks": watermarks.collect::<Vec<_>>(),
         "files": sum_json(table.files),
         "mixed": sum_json(table.mixed),
-        "time_from": table.time_micros.map(|(from, _)| time(from)),
-        "time_to": table.time_micros.map(|(_, to)| time(to)),
+        "time_from": table.time_micros.map(|(from, _)| time_text(from)),
+        "time_to": table.time_micros.map(|(_, to)| time_text(to)),
         "windows": windows.collect::<Vec<_>>(),
         "removed": {"files": table.removed.files, "bytes": table.removed.bytes},
         "orphaned": {"files": table.orphaned.files, "bytes": table.orphaned.bytes},
@@ -100,8 +99,4 @@ fn table_json(table: &TableInspection) -> Value {
 
 fn sum_json(sum: FileSum) -> Value {
     json!({"files": sum.files, "bytes": sum.bytes, "rows": sum.rows})
-}
-
-fn time(micros: i64) -> String {
-    rfc3339::text(micros.div_euclid(1_000_000))
 }

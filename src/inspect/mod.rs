@@ -10,6 +10,7 @@ mod text;
 use std::io::{self, Write as _};
 
 use anyhow::{Context as _, Result};
+use meshlake_schema::UnixNanos;
 use meshlake_store::inspect::{HeaderState, inspect};
 
 use crate::cli::InspectArgs;
@@ -44,4 +45,9 @@ fn header_word(header: HeaderState) -> &'static str {
         HeaderState::OneCopy => "one copy",
         HeaderState::Lost => "lost",
     }
+}
+
+/// RFC 3339, whole seconds.
+fn time_text(micros: i64) -> String {
+    UnixNanos::from_seconds(micros.div_euclid(1_000_000)).to_rfc3339()
 }

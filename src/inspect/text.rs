@@ -4,8 +4,7 @@ use std::io::{self, Write};
 
 use meshlake_store::inspect::{FileSum, Inspection, TableInspection, WalInspection};
 
-use super::header_word;
-use crate::rfc3339;
+use super::{header_word, time_text};
 
 /// Prints `inspection`; of each table's windows only the newest `windows_max`.
 pub(super) fn print(out: &mut dyn Write, inspection: &Inspection, windows_max: usize) -> io::Result<()> {
@@ -84,8 +83,7 @@ fn tables_text(out: &mut dyn Write, tables: &[TableInspection]) -> io::Result<()
             rows: files.rows + sum.rows,
         };
         log_bytes += table.log_bytes;
-        let time =
-            |micros: Option<i64>| or_dash(micros.map(|micros| rfc3339::text(micros.div_euclid(1_000_000))));
+        let time = |micros: Option<i64>| or_dash(micros.map(time_text));
         rows.push(columns([
             table.table.name(),
             &or_dash(table.version),

@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use meshlake_schema::{Table, TableBatch};
+use meshlake_schema::{PerTable, Table, TableBatch};
 use object_store::{ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload};
 use thiserror::Error;
 use tokio::sync::{Mutex, Semaphore};
@@ -84,7 +84,7 @@ pub(crate) struct Flusher {
     store: Arc<dyn ObjectStore>,
     collector_id: u128,
     on_flushed: Arc<OnFlushed>,
-    turns: [Mutex<()>; Table::ALL.len()],
+    turns: PerTable<Mutex<()>>,
     encodings: Semaphore,
     encoding_thread: EncodingThread,
     counters: Counters,
@@ -116,7 +116,7 @@ impl Flusher {
             store,
             collector_id,
             on_flushed: Arc::new(on_flushed),
-            turns: std::array::from_fn(|_| Mutex::new(())),
+            turns: PerTable::default(),
             encodings: Semaphore::new(ENCODINGS_MAX),
             encoding_thread: EncodingThread::start()?,
             counters: Counters::default(),
@@ -133,7 +133,7 @@ impl Flusher {
     /// cancel: rows stay where they are, files may stay unnamed; the commit may have happened, which the
     /// next flush finds out.
     pub async fn flush(&self, table: Table) -> Result<bool, FlushError> {
-        let _turn = self.turns[usize::from(table.id())].lock().await;
+        let _turn = self.turns[table].lock().await;
         let Some(prefix) = self.buffer.take_prefix(table) else { return Ok(false) };
         let begun = Instant::now();
         // Also when this future is dropped: the rows then wait for the next flush.
@@ -164,7 +164,7 @@ impl Flusher {
     /// cancel: the commit may have happened; then readers see the older files, which still lie there, until
     /// the table's next commit.
     pub async fn replace(&self, table: Table, replacement: &Replacement) -> Result<Committed, CatalogError> {
-        let _turn = self.turns[usize::from(table.id())].lock().await;
+        let _turn = self.turns[table].lock().await;
         let committed = self.catalog.replace(table, replacement).await?;
         self.buffer.swap(table, committed.clone());
         Ok(committed)
@@ -173,7 +173,7 @@ impl Flusher {
     /// What the log of `table` says is in use and what has left; readers see it from then on. Not while a
     /// flush of the table runs, so that no file is between its put and its commit.
     pub async fn audit(&self, table: Table) -> Result<Audit, CatalogError> {
-        let _turn = self.turns[usize::from(table.id())].lock().await;
+        let _turn = self.turns[table].lock().await;
         let audit = self.catalog.audit(table).await?;
         self.buffer.swap(table, audit.committed.clone());
         Ok(audit)
@@ -186,7 +186,7 @@ impl Flusher {
     /// Commits what the tables derived from `source` do not have of `prefix` yet.
     async fn flush_derived(&self, source: Table, prefix: &Prefix) -> Result<(), FlushError> {
         for table in source.derived() {
-            let _turn = self.turns[usize::from(table.id())].lock().await;
+            let _turn = self.turns[table].lock().await;
             // More than once only after a commit of unknown outcome that did happen, with less than this.
             while self.buffer.watermark(table) < prefix.through {
                 let after = self.buffer.watermark(table);
@@ -200,14 +200,28 @@ impl Flusher {
         Ok(())
     }
 
-    /// Puts everything that is buffered now into files, the ledger last.
+    /// Puts everything that is buffered now into files, the ledger last. A table that cannot be flushed keeps no
+    /// other from its files.
+    ///
+    /// # Errors
+    /// The first table's; those after it are logged.
     pub async fn flush_all(&self) -> Result<(), FlushError> {
         let through = self.buffer.last_lsn();
         let others = Table::received().filter(|table| *table != Table::Ledger);
+        let mut outcome = Ok(());
         for table in others.chain([Table::Ledger]) {
-            // More than once only after a commit of unknown outcome that did happen, with less than this.
-            while self.flush(table).await? && self.buffer.holds_rows_up_to(table, through) {}
+            match self.flush_through(table, through).await {
+                Ok(()) => {}
+                Err(error) if outcome.is_ok() => outcome = Err(error),
+                Err(error) => tracing::error!(table = table.name(), %error, "flush table"),
+            }
         }
+        outcome
+    }
+
+    async fn flush_through(&self, table: Table, through: Lsn) -> Result<(), FlushError> {
+        // More than once only after a commit of unknown outcome that did happen, with less than this.
+        while self.flush(table).await? && self.buffer.holds_rows_up_to(table, through) {}
         Ok(())
     }
 

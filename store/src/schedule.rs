@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use meshlake_schema::Table;
+use meshlake_schema::{PerTable, Table};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -28,20 +28,20 @@ const BACKOFF_MAX: Duration = Duration::from_secs(30);
 /// How each table's task is woken by the thread that publishes rows.
 #[derive(Debug, Default)]
 pub(crate) struct Wakes {
-    rows_came: [Notify; Table::ALL.len()],
+    rows_came: PerTable<Notify>,
     /// Set when the table is to be flushed whatever its age.
-    is_due: [AtomicBool; Table::ALL.len()],
+    is_due: PerTable<AtomicBool>,
 }
 
 impl Wakes {
     /// Rows of `table` came where there were none.
     pub fn rows_came(&self, table: Table) {
-        self.rows_came[usize::from(table.id())].notify_one();
+        self.rows_came[table].notify_one();
     }
 
     /// The buffer needs room: flush `table` now.
     pub fn flush_now(&self, table: Table) {
-        self.is_due[usize::from(table.id())].store(true, Ordering::Release);
+        self.is_due[table].store(true, Ordering::Release);
         self.rows_came(table);
     }
 }
@@ -119,13 +119,13 @@ impl TableTask {
     }
 
     fn is_due(&self, deadline: Instant) -> bool {
-        let asked = self.wakes.is_due[usize::from(self.table.id())].swap(false, Ordering::AcqRel);
+        let asked = self.wakes.is_due[self.table].swap(false, Ordering::AcqRel);
         asked || Instant::now() >= deadline
     }
 
     /// Waits for a wake or until `time`; true when the store stops first.
     async fn stops_before(&mut self, time: Option<Instant>) -> bool {
-        let woken = self.wakes.rows_came[usize::from(self.table.id())].notified();
+        let woken = self.wakes.rows_came[self.table].notified();
         let at_time = async {
             match time {
                 Some(time) => sleep_until(time).await,

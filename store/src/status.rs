@@ -7,6 +7,8 @@ use std::time::Duration;
 use meshlake_schema::Table;
 
 use crate::flush::{FlushStats, Flusher};
+use crate::group::Lsn;
+use crate::snapshot::{DataFile, TableSnapshot};
 use crate::space::{Space, SpaceStats};
 use crate::writer::{Writer, WriterStats};
 
@@ -35,9 +37,68 @@ pub struct StoreStats {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TableStats {
     pub table: Table,
+    /// Of records above `watermark`. Zero for a derived table.
     pub buffered_rows: u64,
+    /// The last record whose rows are in files.
+    pub watermark: Lsn,
     pub files: u64,
+    pub file_bytes: u64,
+    pub file_rows: u64,
 }
+
+impl TableStats {
+    fn of(table: Table, snapshot: &TableSnapshot) -> Self {
+        let sum = |value: fn(&DataFile) -> u64| snapshot.files.iter().map(value).sum();
+        TableStats {
+            table,
+            buffered_rows: snapshot.hot.iter().map(|hot| hot.batch.row_count() as u64).sum(),
+            watermark: snapshot.watermark,
+            files: snapshot.files.len() as u64,
+            file_bytes: sum(|file| file.size_bytes),
+            file_rows: sum(|file| file.rows),
+        }
+    }
+}
+
+/// All that may be asked of a collector beside its rows.
+#[derive(Debug, Clone)]
+pub struct Status {
+    pub store: StoreStats,
+    /// None from a store that no collector writes to.
+    pub intake: Option<IntakeStatus>,
+}
+
+/// What only the receiving side of a collector knows of itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct IntakeStatus {
+    /// Accepted records that are not durable yet.
+    pub in_flight: Vec<InFlight>,
+    /// Exports that were answered with something else than success, since the start.
+    pub refusals: Vec<Refusals>,
+    /// The configuration in use: each key and its value, without secrets.
+    pub settings: Vec<(String, String)>,
+}
+
+/// Records of one tenant, signal and source on their way to the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InFlight {
+    pub tenant: String,
+    pub signal: String,
+    pub source: String,
+    pub records: u64,
+}
+
+/// Exports to one receiver that ended alike.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusals {
+    pub receiver: String,
+    pub signal: String,
+    pub status: String,
+    pub exports: u64,
+}
+
+/// Asks the receiving side, which the store does not know; wired where both are started.
+pub type AskIntake = Arc<dyn Fn() -> IntakeStatus + Send + Sync>;
 
 impl fmt::Debug for StoreStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -78,15 +139,14 @@ impl StoreStatus {
     }
 
     pub fn stats(&self) -> StoreStats {
-        let counts = self.flusher.buffer().counts();
-        let table = |(table, (buffered_rows, files))| TableStats { table, buffered_rows, files };
+        let tables = self.flusher.buffer().snapshot();
         StoreStats {
             buffer_bytes: self.flusher.buffer().bytes(),
             buffer_bytes_max: self.buffer_bytes_max,
             wal: self.writer.stats(),
             flush: self.flusher.stats(),
             space: self.space.stats(),
-            tables: Table::ALL.into_iter().zip(counts).map(table).collect(),
+            tables: tables.iter().map(|(table, snapshot)| TableStats::of(table, snapshot)).collect(),
         }
     }
 }

@@ -5,9 +5,18 @@
 //! others and never past their watermarks, hence: a change in a file counts flushed records, a change in
 //! the buffer counts flushed records exactly if its LSN is within its table's watermark.
 
-use super::{Column, Kind, column, nullable};
+use super::{Column, Declared, Kind, Origin, Table, column, nullable};
 
-pub(super) fn columns() -> Vec<Column> {
+pub(super) const LEDGER: Declared = Declared {
+    table: Table::Ledger,
+    name: "ledger",
+    doc: "One row per change of what was received, accepted, rejected or deduplicated.",
+    origin: Origin::Received { log_id: 7 },
+    sort_key: &["tenant", "signal", "time"],
+    columns,
+};
+
+fn columns() -> Vec<Column> {
     vec![
         column("tenant", Kind::Dictionary, "Whose records were counted."),
         column("time", Kind::Timestamp, "When they were counted, by the collector's clock."),

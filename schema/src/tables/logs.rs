@@ -1,8 +1,20 @@
 //! Columns of `logs`. Source: opentelemetry/proto/logs/v1/logs.proto, `LogRecord`.
 
-use super::{ARRIVAL, ATTRIBUTES, Column, Kind, RESOURCE_AND_SCOPE, SCOPE_DROPPED, column, nullable};
+use super::{
+    ARRIVAL, ATTRIBUTES, Column, Declared, Kind, Origin, RESOURCE_AND_SCOPE, SCOPE_DROPPED, Table, column,
+    nullable,
+};
 
-pub(super) fn columns() -> Vec<Column> {
+pub(super) const LOGS: Declared = Declared {
+    table: Table::Logs,
+    name: "logs",
+    doc: "One row per log record received over OTLP.",
+    origin: Origin::Received { log_id: 1 },
+    sort_key: &["service_name", "time"],
+    columns,
+};
+
+fn columns() -> Vec<Column> {
     let own = [
         column(
             "time",

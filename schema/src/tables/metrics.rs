@@ -3,7 +3,48 @@
 //!
 //! Source: opentelemetry/proto/metrics/v1/metrics.proto.
 
-use super::{ARRIVAL, ATTRIBUTES, Column, Kind, RESOURCE_AND_SCOPE, SCOPE_DROPPED, column, nullable};
+use super::{
+    ARRIVAL, ATTRIBUTES, Column, Declared, Kind, Origin, RESOURCE_AND_SCOPE, SCOPE_DROPPED, Table, column,
+    nullable,
+};
+
+const SORT_KEY: &[&str] = &["metric_name", "series_id", "time"];
+
+pub(super) const POINTS: Declared = Declared {
+    table: Table::MetricPoints,
+    name: "metric_points",
+    doc: "One row per gauge or sum data point.",
+    origin: Origin::Received { log_id: 2 },
+    sort_key: SORT_KEY,
+    columns: point_columns,
+};
+
+pub(super) const HISTOGRAMS: Declared = Declared {
+    table: Table::MetricHistograms,
+    name: "metric_histograms",
+    doc: "One row per explicit-bucket histogram data point.",
+    origin: Origin::Received { log_id: 3 },
+    sort_key: SORT_KEY,
+    columns: histogram_columns,
+};
+
+pub(super) const EXP_HISTOGRAMS: Declared = Declared {
+    table: Table::MetricExpHistograms,
+    name: "metric_exp_histograms",
+    doc: "One row per exponential histogram data point.",
+    origin: Origin::Received { log_id: 4 },
+    sort_key: SORT_KEY,
+    columns: exp_histogram_columns,
+};
+
+pub(super) const SUMMARIES: Declared = Declared {
+    table: Table::MetricSummaries,
+    name: "metric_summaries",
+    doc: "One row per summary data point.",
+    origin: Origin::Received { log_id: 5 },
+    sort_key: SORT_KEY,
+    columns: summary_columns,
+};
 
 /// What every data point has, whatever its shape.
 const POINT: [Column; 11] = [
@@ -32,7 +73,11 @@ const POINT: [Column; 11] = [
         Kind::Int64,
         "xxh3-64 over metric name, resource id, scope name and the point's attributes as sent, sorted by key: equal ids mean the same series.",
     ),
-    column("flags", Kind::Int64, "Data point flags, as sent; bit 0 means that no value was recorded."),
+    column(
+        "flags",
+        Kind::Int64,
+        "Data point flags; bit 0 means that no value was recorded, and is set for Prometheus' stale marker too.",
+    ),
     nullable("exemplars", Kind::Exemplars, "Exemplars in the order sent; null where the shape has none."),
 ];
 
@@ -45,8 +90,8 @@ const TEMPORALITY: Column = nullable(
 
 /// Columns that all histogram shapes share.
 const DISTRIBUTION: [Column; 4] = [
-    column("count", Kind::Int64, "Number of values in the population."),
-    nullable("sum", Kind::Float64, "Sum of the values; null when not sent."),
+    column("count", Kind::Int64, "Number of values in the population; 0 when no value was recorded."),
+    nullable("sum", Kind::Float64, "Sum of the values; null when not sent or no value was recorded."),
     nullable("min", Kind::Float64, "Smallest value; null when not sent."),
     nullable("max", Kind::Float64, "Largest value; null when not sent."),
 ];
@@ -63,7 +108,7 @@ fn table(own: &[Column]) -> Vec<Column> {
         .collect()
 }
 
-pub(super) fn point_columns() -> Vec<Column> {
+fn point_columns() -> Vec<Column> {
     table(&[
         column("metric_type", Kind::Dictionary, "gauge or sum."),
         TEMPORALITY,
@@ -73,7 +118,7 @@ pub(super) fn point_columns() -> Vec<Column> {
     ])
 }
 
-pub(super) fn histogram_columns() -> Vec<Column> {
+fn histogram_columns() -> Vec<Column> {
     let own = [
         column("explicit_bounds", Kind::Float64List, "Upper bounds of the buckets but the last, ascending."),
         column("bucket_counts", Kind::Int64List, "Values per bucket; one more than bounds, or empty."),
@@ -81,7 +126,7 @@ pub(super) fn histogram_columns() -> Vec<Column> {
     table(&[&[TEMPORALITY], DISTRIBUTION.as_slice(), &own].concat())
 }
 
-pub(super) fn exp_histogram_columns() -> Vec<Column> {
+fn exp_histogram_columns() -> Vec<Column> {
     let own = [
         column("scale", Kind::Int32, "Bucket bounds are powers of 2^(2^-scale)."),
         column("zero_count", Kind::Int64, "Values whose magnitude is at most zero_threshold."),
@@ -94,10 +139,10 @@ pub(super) fn exp_histogram_columns() -> Vec<Column> {
     table(&[&[TEMPORALITY], DISTRIBUTION.as_slice(), &own].concat())
 }
 
-pub(super) fn summary_columns() -> Vec<Column> {
+fn summary_columns() -> Vec<Column> {
     table(&[
-        column("count", Kind::Int64, "Number of values in the population."),
-        column("sum", Kind::Float64, "Sum of the values."),
+        column("count", Kind::Int64, "Number of values in the population; 0 when no value was recorded."),
+        column("sum", Kind::Float64, "Sum of the values; 0 when no value was recorded."),
         column("quantiles", Kind::Quantiles, "Quantile values in the order sent."),
     ])
 }

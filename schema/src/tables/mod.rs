@@ -12,18 +12,24 @@ mod metrics;
 mod requests;
 mod spans;
 mod traces;
+mod kinds;
+mod per_table;
 
 use std::sync::{Arc, LazyLock};
 
-use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
-pub use spans::{LEGACY_SPAN_KEYS, PROMOTED_SPAN_KEYS, PromotedType};
+use kinds::{column, nullable};
+
+pub use kinds::{Column, Kind, event_fields, exemplar_fields, link_fields, quantile_fields};
+pub use per_table::PerTable;
+pub use spans::{OTHER_SPAN_KEYS, PROMOTED_SPAN_KEYS, PromotedType};
 pub use traces::{SERVICE_NAME_BYTES_MAX, SERVICES_MAX};
 
 /// The partition column of every open table: the UTC day of `time`.
 pub const DATE_COLUMN: &str = "date";
 
-/// Every table that is stored: received ones, and those derived from them ([`Table::source`]).
+/// Every table that is stored: received ones, and those derived from them ([`Table::origin`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Table {
     Spans,
@@ -52,278 +58,148 @@ impl Table {
         Table::Traces,
     ];
 
-    /// The number that stands for the table in WAL records. On disk for ever: never reuse one.
+    /// Where the table stands in [`Table::ALL`], for arrays with a place per table. Never stored: it changes
+    /// with every table that is added before others.
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// As [`Table::index`], for callers that are still to be moved to it.
     pub const fn id(self) -> u16 {
-        match self {
-            Table::Spans => 0,
-            Table::Logs => 1,
-            Table::MetricPoints => 2,
-            Table::MetricHistograms => 3,
-            Table::MetricExpHistograms => 4,
-            Table::MetricSummaries => 5,
-            Table::Requests => 6,
-            Table::Ledger => 7,
-            Table::Traces => 8,
+        self as u16
+    }
+
+    /// The number that stands for the table in WAL records; none for a table whose rows are never logged.
+    pub const fn log_id(self) -> Option<u16> {
+        match self.declared().origin {
+            Origin::Received { log_id } => Some(log_id),
+            Origin::AtFlush { .. } => None,
         }
     }
 
-    pub fn from_id(id: u16) -> Option<Table> {
-        Table::ALL.into_iter().find(|table| table.id() == id)
+    pub fn from_log_id(id: u16) -> Option<Table> {
+        Table::ALL.into_iter().find(|table| table.log_id() == Some(id))
     }
 
     /// The name in SQL, in the data directory and in the Delta log.
     pub const fn name(self) -> &'static str {
-        match self {
-            Table::Spans => "spans",
-            Table::Logs => "logs",
-            Table::MetricPoints => "metric_points",
-            Table::MetricHistograms => "metric_histograms",
-            Table::MetricExpHistograms => "metric_exp_histograms",
-            Table::MetricSummaries => "metric_summaries",
-            Table::Requests => "requests",
-            Table::Ledger => "ledger",
-            Table::Traces => "traces",
-        }
+        self.declared().name
     }
 
     /// One sentence for people: what a row is.
     pub const fn doc(self) -> &'static str {
-        match self {
-            Table::Spans => "One row per span received over OTLP.",
-            Table::Logs => "One row per log record received over OTLP.",
-            Table::MetricPoints => "One row per gauge or sum data point.",
-            Table::MetricHistograms => "One row per explicit-bucket histogram data point.",
-            Table::MetricExpHistograms => "One row per exponential histogram data point.",
-            Table::MetricSummaries => "One row per summary data point.",
-            Table::Requests => "One row per call that a proxy observed and logged.",
-            Table::Ledger => "One row per change of what was received, accepted, rejected or deduplicated.",
-            Table::Traces => {
-                "One row per part of a trace: its spans of one 15-minute window. Group by trace_id."
-            }
-        }
+        self.declared().doc
     }
 
-    /// The table that this one's rows are computed from; none for a table whose rows are received.
-    ///
-    /// Derived rows are never in the WAL nor buffered: a flush of the source commits them first.
+    /// How rows come into the table.
+    pub const fn origin(self) -> Origin {
+        self.declared().origin
+    }
+
+    /// The table that this one's rows are computed from at a flush; none for any other.
     pub const fn source(self) -> Option<Table> {
-        match self {
-            Table::Traces => Some(Table::Spans),
-            Table::Spans
-            | Table::Logs
-            | Table::MetricPoints
-            | Table::MetricHistograms
-            | Table::MetricExpHistograms
-            | Table::MetricSummaries
-            | Table::Requests
-            | Table::Ledger => None,
+        match self.declared().origin {
+            Origin::AtFlush { source } => Some(source),
+            Origin::Received { .. } => None,
         }
     }
 
-    /// The tables whose rows are computed from this one's.
+    /// The tables whose rows are computed from this one's at a flush.
     pub fn derived(self) -> impl Iterator<Item = Table> {
         Table::ALL.into_iter().filter(move |table| table.source() == Some(self))
     }
 
-    /// The tables whose rows are received.
+    /// The tables whose rows are received: those that are logged and buffered.
     pub fn received() -> impl Iterator<Item = Table> {
-        Table::ALL.into_iter().filter(|table| table.source().is_none())
+        Table::ALL.into_iter().filter(|table| table.log_id().is_some())
     }
 
     /// The columns in their order, documented.
     pub fn columns(self) -> &'static [Column] {
-        static COLUMNS: LazyLock<[Vec<Column>; Table::ALL.len()]> = LazyLock::new(|| {
-            [
-                spans::columns(),
-                logs::columns(),
-                metrics::point_columns(),
-                metrics::histogram_columns(),
-                metrics::exp_histogram_columns(),
-                metrics::summary_columns(),
-                requests::columns(),
-                ledger::columns(),
-                traces::columns(),
-            ]
-        });
-        &COLUMNS[usize::from(self.id())]
+        static COLUMNS: LazyLock<PerTable<Vec<Column>>> =
+            LazyLock::new(|| PerTable::of(|table| (table.declared().columns)()));
+        &COLUMNS[self]
     }
 
     /// The columns that order a file: rows that are read together lie together. The first names
     /// what is asked for (service, metric, trace), the last is always `time`.
     pub const fn sort_key(self) -> &'static [&'static str] {
-        match self {
-            Table::Spans => &["service_name", "name", "time"],
-            Table::Logs => &["service_name", "time"],
-            Table::MetricPoints
-            | Table::MetricHistograms
-            | Table::MetricExpHistograms
-            | Table::MetricSummaries => &["metric_name", "series_id", "time"],
-            Table::Requests => &["destination_service", "route", "time"],
-            Table::Ledger => &["tenant", "signal", "time"],
-            Table::Traces => &["trace_id", "time"],
-        }
+        self.declared().sort_key
     }
 
     /// The schema of batches in memory and in the WAL.
     pub fn schema(self) -> &'static SchemaRef {
-        static SCHEMAS: LazyLock<[SchemaRef; Table::ALL.len()]> = LazyLock::new(|| {
-            Table::ALL.map(|table| {
+        static SCHEMAS: LazyLock<PerTable<SchemaRef>> = LazyLock::new(|| {
+            PerTable::of(|table| {
                 let fields: Vec<Field> = table.columns().iter().map(Column::hot_field).collect();
                 Arc::new(Schema::new(fields))
             })
         });
-        &SCHEMAS[usize::from(self.id())]
+        &SCHEMAS[self]
     }
 
     /// The schema that other readers see: plain strings, and the partition column `date` at the end.
     pub fn open_schema(self) -> &'static SchemaRef {
-        static SCHEMAS: LazyLock<[SchemaRef; Table::ALL.len()]> = LazyLock::new(|| {
-            Table::ALL.map(|table| {
+        static SCHEMAS: LazyLock<PerTable<SchemaRef>> = LazyLock::new(|| {
+            PerTable::of(|table| {
                 let date = Field::new(DATE_COLUMN, DataType::Date32, true);
                 let fields: Vec<Field> =
                     table.columns().iter().map(Column::open_field).chain([date]).collect();
                 Arc::new(Schema::new(fields))
             })
         });
-        &SCHEMAS[usize::from(self.id())]
+        &SCHEMAS[self]
+    }
+
+    const fn declared(self) -> &'static Declared {
+        &DECLARED[self.index()]
     }
 }
 
-/// One column: its name, its kind, whether it may be null, and what it means.
-#[derive(Debug, Clone, Copy)]
-pub struct Column {
-    pub name: &'static str,
-    pub kind: Kind,
-    pub nullable: bool,
-    /// Meaning, unit, origin; when null.
-    pub doc: &'static str,
-}
-
-/// What a column can hold. Nested kinds have fixed shapes so that files of all tables agree.
+/// How rows come into a table. A table that maintenance settles, window by window, will be a third kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// A string that rarely repeats: ids, paths, bodies.
-    Text,
-    /// A string that repeats: a dictionary in memory, plain text in the open schema.
-    Dictionary,
-    Int32,
-    Int64,
-    Float64,
-    Boolean,
-    /// Microseconds since the epoch, UTC.
-    Timestamp,
-    /// Attribute keys and values as text; see `attributes.rs` for how values are written.
-    Attributes,
-    /// Distinct strings, sorted.
-    TextList,
-    Int64List,
-    Float64List,
-    Events,
-    Links,
-    Exemplars,
-    Quantiles,
+pub enum Origin {
+    /// A sender's, or the ledger's of what senders sent: logged, buffered, flushed.
+    Received {
+        /// The number of the table in WAL records. On disk for ever: never reuse one, nor 8, which was once
+        /// set aside for `traces`.
+        log_id: u16,
+    },
+    /// Computed from the rows of another table when those are flushed; see [`crate::derived`]. Never logged nor
+    /// buffered: a flush of the source commits them first.
+    AtFlush { source: Table },
 }
 
-impl Column {
-    fn hot_field(&self) -> Field {
-        Field::new(self.name, self.kind.hot_type(), self.nullable)
+/// What a table is, in its own file.
+struct Declared {
+    table: Table,
+    name: &'static str,
+    doc: &'static str,
+    origin: Origin,
+    sort_key: &'static [&'static str],
+    columns: fn() -> Vec<Column>,
+}
+
+/// In the order of [`Table::ALL`].
+static DECLARED: [Declared; Table::ALL.len()] = [
+    spans::SPANS,
+    logs::LOGS,
+    metrics::POINTS,
+    metrics::HISTOGRAMS,
+    metrics::EXP_HISTOGRAMS,
+    metrics::SUMMARIES,
+    requests::REQUESTS,
+    ledger::LEDGER,
+    traces::TRACES,
+];
+
+const _: () = {
+    let mut at = 0;
+    while at < DECLARED.len() {
+        assert!(DECLARED[at].table.index() == at && Table::ALL[at].index() == at, "both are in one order");
+        at += 1;
     }
-
-    fn open_field(&self) -> Field {
-        let kind = if self.kind == Kind::Dictionary { Kind::Text } else { self.kind };
-        Field::new(self.name, kind.hot_type(), self.nullable)
-    }
-}
-
-impl Kind {
-    /// The Arrow type in memory. Field names inside lists and maps are those that Parquet and Delta
-    /// prescribe (`element`; `key_value` with `key` and `value`), so that no reader has to rename.
-    pub fn hot_type(self) -> DataType {
-        match self {
-            Kind::Text => DataType::Utf8,
-            Kind::Dictionary => DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)),
-            Kind::Int32 => DataType::Int32,
-            Kind::Int64 => DataType::Int64,
-            Kind::Float64 => DataType::Float64,
-            Kind::Boolean => DataType::Boolean,
-            Kind::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
-            Kind::Attributes => attributes_type(),
-            Kind::TextList => list_of(DataType::Utf8),
-            Kind::Int64List => list_of(DataType::Int64),
-            Kind::Float64List => list_of(DataType::Float64),
-            Kind::Events => list_of(DataType::Struct(event_fields())),
-            Kind::Links => list_of(DataType::Struct(link_fields())),
-            Kind::Exemplars => list_of(DataType::Struct(exemplar_fields())),
-            Kind::Quantiles => list_of(DataType::Struct(quantile_fields())),
-        }
-    }
-}
-
-fn attributes_type() -> DataType {
-    let entry = DataType::Struct(Fields::from(vec![
-        Field::new("key", DataType::Utf8, false),
-        Field::new("value", DataType::Utf8, true),
-    ]));
-    DataType::Map(Arc::new(Field::new("key_value", entry, false)), false)
-}
-
-fn list_of(element: DataType) -> DataType {
-    DataType::List(Arc::new(Field::new("element", element, false)))
-}
-
-/// Fields of one span event, in order. Source: opentelemetry/proto/trace/v1/trace.proto, `Span.Event`.
-pub fn event_fields() -> Fields {
-    Fields::from(vec![
-        Field::new("time_unix_nano", DataType::Int64, false),
-        Field::new("name", DataType::Utf8, false),
-        Field::new("attributes", attributes_type(), false),
-        Field::new("attribute_types", DataType::Utf8, false),
-        Field::new("dropped_attributes_count", DataType::Int64, false),
-    ])
-}
-
-/// Fields of one span link, in order. Source: trace.proto, `Span.Link`.
-pub fn link_fields() -> Fields {
-    Fields::from(vec![
-        Field::new("trace_id", DataType::Utf8, false),
-        Field::new("span_id", DataType::Utf8, false),
-        Field::new("trace_state", DataType::Utf8, false),
-        Field::new("attributes", attributes_type(), false),
-        Field::new("attribute_types", DataType::Utf8, false),
-        Field::new("dropped_attributes_count", DataType::Int64, false),
-        Field::new("flags", DataType::Int64, false),
-    ])
-}
-
-/// Fields of one exemplar, in order. Source: metrics.proto, `Exemplar`. `value_int` is set exactly when
-/// the value was sent as an integer; `value` holds it as a double in either case.
-pub fn exemplar_fields() -> Fields {
-    Fields::from(vec![
-        Field::new("time_unix_nano", DataType::Int64, false),
-        Field::new("value", DataType::Float64, true),
-        Field::new("value_int", DataType::Int64, true),
-        Field::new("trace_id", DataType::Utf8, true),
-        Field::new("span_id", DataType::Utf8, true),
-        Field::new("attributes", attributes_type(), false),
-        Field::new("attribute_types", DataType::Utf8, false),
-    ])
-}
-
-/// Fields of one summary quantile, in order. Source: metrics.proto, `SummaryDataPoint.ValueAtQuantile`.
-pub fn quantile_fields() -> Fields {
-    Fields::from(vec![
-        Field::new("quantile", DataType::Float64, false),
-        Field::new("value", DataType::Float64, false),
-    ])
-}
-
-const fn column(name: &'static str, kind: Kind, doc: &'static str) -> Column {
-    Column { name, kind, nullable: false, doc }
-}
-
-const fn nullable(name: &'static str, kind: Kind, doc: &'static str) -> Column {
-    Column { name, kind, nullable: true, doc }
-}
+};
 
 /// Columns that say whose row it is and when it came; the same in every table.
 const ARRIVAL: [Column; 2] = [
@@ -336,7 +212,7 @@ const RESOURCE_AND_SCOPE: [Column; 14] = [
     nullable(
         "service_name",
         Kind::Dictionary,
-        "Resource attribute service.name; null when absent or not a string.",
+        "Resource attribute service.name; null when absent, empty or no plain value.",
     ),
     nullable(
         "service_namespace",
@@ -404,11 +280,21 @@ mod tests {
     fn ids_and_names_are_unique_and_come_back() {
         let names: HashSet<_> = Table::ALL.iter().map(|t| t.name()).collect();
         assert_eq!(names.len(), Table::ALL.len());
-        for (position, table) in Table::ALL.into_iter().enumerate() {
-            assert_eq!(usize::from(table.id()), position, "columns() and schema() index by id");
-            assert_eq!(Table::from_id(table.id()), Some(table));
+        let ids: HashSet<_> = Table::received().map(Table::log_id).collect();
+        assert_eq!(ids.len(), Table::received().count());
+        for table in Table::received() {
+            assert_eq!(table.log_id().and_then(Table::from_log_id), Some(table));
         }
-        assert_eq!(Table::from_id(99), None);
+        assert_eq!((Table::from_log_id(8), Table::from_log_id(99)), (None, None));
+    }
+
+    #[test]
+    fn a_derived_table_is_not_logged_and_its_source_is() {
+        for table in Table::ALL {
+            assert_eq!(table.log_id().is_none(), table.source().is_some(), "{}", table.name());
+            assert!(table.source().is_none_or(|source| source.log_id().is_some()), "{}", table.name());
+        }
+        assert_eq!(Table::Spans.derived().collect::<Vec<_>>(), [Table::Traces]);
     }
 
     #[test]

@@ -4,9 +4,18 @@
 //! Istio's. A gateway's row has the gateway as its source and the upstream as its destination; who called
 //! the gateway from outside is in `downstream_*` and `forwarded_for`.
 
-use super::{ARRIVAL, ATTRIBUTES, Column, Kind, column, nullable};
+use super::{ARRIVAL, ATTRIBUTES, Column, Declared, Kind, Origin, Table, column, nullable};
 
-pub(super) fn columns() -> Vec<Column> {
+pub(super) const REQUESTS: Declared = Declared {
+    table: Table::Requests,
+    name: "requests",
+    doc: "One row per call that a proxy observed and logged.",
+    origin: Origin::Received { log_id: 6 },
+    sort_key: &["destination_service", "route", "time"],
+    columns,
+};
+
+fn columns() -> Vec<Column> {
     ARRIVAL.iter().chain(CALL).chain(PEERS).chain(CONNECTION).chain(&ATTRIBUTES).copied().collect()
 }
 

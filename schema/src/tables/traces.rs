@@ -5,7 +5,7 @@
 //! those of the trace, and the root is where `root_time_unix_nano` is not null. Parts end at windows because
 //! then a part lies in the same window and date as its spans, and is retained exactly as long as they are.
 
-use super::{ARRIVAL, Column, Kind, column, nullable};
+use super::{ARRIVAL, Column, Declared, Kind, Origin, Table, column, nullable};
 
 /// Services that a row lists, the first by name. A trace of more is a mesh-wide broadcast or a reused id; a
 /// row stays under 16 KiB whatever was sent. Guess, not measured.
@@ -16,7 +16,16 @@ pub const SERVICES_MAX: usize = 64;
 /// for a full host name.
 pub const SERVICE_NAME_BYTES_MAX: usize = 256;
 
-pub(super) fn columns() -> Vec<Column> {
+pub(super) const TRACES: Declared = Declared {
+    table: Table::Traces,
+    name: "traces",
+    doc: "One row per part of a trace: its spans of one 15-minute window. Group by trace_id.",
+    origin: Origin::AtFlush { source: Table::Spans },
+    sort_key: &["trace_id", "time"],
+    columns,
+};
+
+fn columns() -> Vec<Column> {
     let own = [
         column("time", Kind::Timestamp, "Earliest start of a span."),
         column("time_unix_nano", Kind::Int64, "Earliest start of a span, nanoseconds since the epoch."),

@@ -211,4 +211,4 @@ fn list(lists: &ListArray, row: usize) -> Range<usize> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -57,6 +57,11 @@ fn batch(spans: &[Span]) -> TableBatch {
     TableBatch::try_new(Table::Spans, rows).expect("columns are the table's")
 }
 
+/// One span of each trace id.
+pub(crate) fn spans(trace_ids: &[&str]) -> TableBatch {
+    batch(&trace_ids.iter().map(|id| span(id, 1, 1, "a")).collect::<Vec<_>>())
+}
+
 fn values(column: &Column, spans: &[Span]) -> ArrayRef {
     let integers = |value: fn(&Span) -> i64| -> ArrayRef {
         Arc::new(Int64Array::from_iter_values(spans.iter().map(value)))

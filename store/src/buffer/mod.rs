@@ -13,24 +13,25 @@ mod table;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use meshlake_schema::{Table, TableBatch};
+use meshlake_schema::{PerTable, Table, TableBatch};
+use tokio::sync::watch;
 
 use crate::catalog::Committed;
 use crate::group::Lsn;
 use crate::snapshot::{HotBatch, TableSnapshot};
 use table::TableState;
 
-const TABLES: usize = Table::ALL.len();
-
 /// The state shared by the writer (publishes), the flush (swaps) and the readers (copy).
 #[derive(Debug)]
 pub(crate) struct Buffer {
     state: Mutex<State>,
+    /// The last record published, for those who wait for the next.
+    published: watch::Sender<Lsn>,
 }
 
 #[derive(Debug)]
 struct State {
-    tables: [TableState; TABLES],
+    tables: PerTable<TableState>,
     /// Every record up to it is in `tables` or in files. At replay this is the last one replayed, however
     /// far some table's watermark is ahead: the records between are still to come for the other tables.
     last_lsn: Lsn,
@@ -46,16 +47,27 @@ pub(crate) struct Prefix {
     pub batches: Vec<HotBatch>,
 }
 
+/// What a follower of a table sees next.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// Rows of the next records that have some, up to the last LSN of the batch.
+    Rows(HotBatch),
+    /// Records up to this one are in files; rows of them may be there that were not followed.
+    InFiles { through: Lsn },
+    /// There is no other row up to here.
+    Wait { through: Lsn },
+}
+
 impl Buffer {
-    /// Starts from what is committed, in the order of [`Table::ALL`], before anything is replayed.
-    pub fn new(committed: [Committed; TABLES]) -> Self {
+    /// Starts from what is committed, before anything is replayed.
+    pub fn new(committed: PerTable<Committed>) -> Self {
         let tables = committed.map(|Committed { files, watermark }| TableState {
             files,
             watermark,
             seal: watermark,
             ..TableState::default()
         });
-        Buffer { state: Mutex::new(State { tables, last_lsn: 0 }) }
+        Buffer { state: Mutex::new(State { tables, last_lsn: 0 }), published: watch::Sender::new(0) }
     }
 
     /// Makes a durable group visible; says which tables were empty before. At replay, rows that are in
@@ -66,12 +78,12 @@ impl Buffer {
     pub fn publish(&self, lsn: Lsn, batches: Vec<TableBatch>) -> Vec<Table> {
         let mut begun = Vec::new();
         let mut state = self.lock();
-        let every_seal = state.tables.iter().map(|table| table.seal).max().unwrap_or_default();
+        let every_seal = state.tables.iter().map(|(_, table)| table.seal).max().unwrap_or_default();
         for batch in batches.into_iter().filter(|batch| batch.row_count() > 0) {
             let name = batch.table();
-            assert!(name.source().is_none(), "{} is derived, its rows are never logged", name.name());
+            assert!(name.log_id().is_some(), "rows of {} are never logged", name.name());
             let derived = state.derived_watermark(name, lsn);
-            let table = &mut state.tables[usize::from(name.id())];
+            let table = &mut state.tables[name];
             if lsn > table.watermark {
                 if table.hot.is_empty() {
                     begun.push(name);
@@ -82,14 +94,16 @@ impl Buffer {
             }
         }
         state.last_lsn = state.last_lsn.max(lsn);
+        drop(state);
+        self.published.send_replace(lsn);
         begun
     }
 
-    /// The tables at one instant, in the order of [`Table::ALL`].
-    pub fn snapshot(&self) -> [TableSnapshot; TABLES] {
+    /// The tables at one instant.
+    pub fn snapshot(&self) -> PerTable<TableSnapshot> {
         let state = self.lock();
-        std::array::from_fn(|i| {
-            let table = &state.tables[i];
+        PerTable::of(|table| {
+            let table = &state.tables[table];
             TableSnapshot {
                 files: Arc::clone(&table.files),
                 hot: Arc::clone(&table.hot),
@@ -109,7 +123,7 @@ impl Buffer {
             Table::Ledger => state.ledger_bound(),
             _ => state.last_lsn,
         };
-        let table = &mut state.tables[usize::from(table.id())];
+        let table = &mut state.tables[table];
         // Sealed even when there is nothing to take: a ledger batch joined across `through` later could
         // not be flushed as far as this call promises.
         table.seal = through.max(table.seal);
@@ -121,14 +135,14 @@ impl Buffer {
         // batch stays whole, so its rows are not to be promised.
         let next = table.hot.get(count).map_or(Lsn::MAX, |hot| hot.lsn_first);
         let through = through.min(next - 1);
-        table.flushing_bytes = table.hot_bytes[..count].iter().sum();
+        table.flushing_bytes = table.parts[..count].iter().map(|part| part.bytes).sum();
         Some(Prefix { after: table.watermark, through, batches: table.hot[..count].to_vec() })
     }
 
     /// Ends a flush: what is committed replaces the batches that it holds.
     pub fn swap(&self, table: Table, committed: Committed) {
         let mut state = self.lock();
-        let table = &mut state.tables[usize::from(table.id())];
+        let table = &mut state.tables[table];
         assert!(committed.watermark >= table.watermark, "a watermark never falls");
         let flushed = table.hot.partition_point(|hot| hot.lsn_last <= committed.watermark);
         assert!(
@@ -139,32 +153,32 @@ impl Buffer {
         table.watermark = committed.watermark;
         table.seal = table.seal.max(committed.watermark);
         table.flushing_bytes = 0;
-        table.hot_bytes.drain(..flushed);
+        table.parts.drain(..flushed);
         table.hot = Arc::new(table.hot[flushed..].to_vec());
     }
 
     /// Ends a flush's claim: its batches, if not swapped out next, count as waiting again.
     pub fn give_back(&self, table: Table) {
-        self.lock().tables[usize::from(table.id())].flushing_bytes = 0;
+        self.lock().tables[table].flushing_bytes = 0;
     }
 
     /// Up to here every record is in files, in every table: the log may forget it.
     pub fn flushed_through(&self) -> Lsn {
         let state = self.lock();
-        let lowest = state.tables.iter().map(|table| table.flushed_through(state.last_lsn)).min();
+        let lowest = state.tables.iter().map(|(_, table)| table.flushed_through(state.last_lsn)).min();
         lowest.unwrap_or(state.last_lsn)
     }
 
     /// Bytes of all batches, those being flushed included.
     pub fn bytes(&self) -> usize {
-        self.lock().tables.iter().map(TableState::bytes).sum()
+        self.lock().tables.iter().map(|(_, table)| table.bytes()).sum()
     }
 
     /// Bytes that no flush has begun to take, and the table with most of them.
     pub fn waiting(&self) -> (usize, Table) {
         let state = self.lock();
         let waiting = |table: &Table| {
-            let table = &state.tables[usize::from(table.id())];
+            let table = &state.tables[*table];
             table.bytes() - table.flushing_bytes
         };
         let largest = Table::received().max_by_key(waiting).unwrap_or(Table::Spans);
@@ -172,11 +186,11 @@ impl Buffer {
     }
 
     pub fn watermark(&self, table: Table) -> Lsn {
-        self.lock().tables[usize::from(table.id())].watermark
+        self.lock().tables[table].watermark
     }
 
     pub fn is_empty(&self, table: Table) -> bool {
-        self.lock().tables[usize::from(table.id())].hot.is_empty()
+        self.lock().tables[table].hot.is_empty()
     }
 
     /// Every record up to here has been published.
@@ -187,24 +201,29 @@ impl Buffer {
     /// Whether `table` buffers rows of records up to `lsn`.
     pub fn holds_rows_up_to(&self, table: Table, lsn: Lsn) -> bool {
         let state = self.lock();
-        state.tables[usize::from(table.id())].hot.first().is_some_and(|hot| hot.lsn_first <= lsn)
+        state.tables[table].hot.first().is_some_and(|hot| hot.lsn_first <= lsn)
     }
 
-    /// Rows and files of each table: (rows buffered, files).
-    pub fn counts(&self) -> [(u64, u64); TABLES] {
+    /// What comes next for who has seen every row of `table` up to `after`.
+    pub fn step(&self, table: Table, after: Lsn) -> Step {
         let state = self.lock();
-        std::array::from_fn(|i| {
-            let table = &state.tables[i];
-            let rows = table.hot.iter().map(|hot| hot.batch.row_count() as u64).sum();
-            (rows, table.files.len() as u64)
-        })
+        let table = &state.tables[table];
+        if table.watermark > after {
+            return Step::InFiles { through: table.watermark };
+        }
+        table.next_after(after).map_or(Step::Wait { through: state.last_lsn }, Step::Rows)
+    }
+
+    /// Told of each record that is published, after it was.
+    pub fn published(&self) -> watch::Receiver<Lsn> {
+        self.published.subscribe()
     }
 
     /// Ends the replay: every record that there is, up to `last_lsn` at most, has been published. Returns
     /// the highest LSN that the log or any table knows of.
     pub fn end_replay(&self, last_lsn: Lsn) -> Lsn {
         let mut state = self.lock();
-        let highest = state.tables.iter().map(|table| table.watermark).max().unwrap_or_default();
+        let highest = state.tables.iter().map(|(_, table)| table.watermark).max().unwrap_or_default();
         state.last_lsn = state.last_lsn.max(last_lsn).max(highest);
         state.last_lsn
     }
@@ -221,13 +240,13 @@ impl State {
     /// before it and one from after it are never joined, so that each is derived from whole or not at all.
     /// After a crash between the two commits of a flush it is above the table's own watermark.
     fn derived_watermark(&self, table: Table, lsn: Lsn) -> Lsn {
-        let watermarks = table.derived().map(|derived| self.tables[usize::from(derived.id())].watermark);
+        let watermarks = table.derived().map(|derived| self.tables[derived].watermark);
         watermarks.filter(|watermark| *watermark < lsn).max().unwrap_or_default()
     }
 
     fn ledger_bound(&self) -> Lsn {
         let raw = Table::received().filter(|table| *table != Table::Ledger);
-        let flushed = raw.map(|table| self.tables[usize::from(table.id())].flushed_through(self.last_lsn));
+        let flushed = raw.map(|table| self.tables[table].flushed_through(self.last_lsn));
         flushed.min().unwrap_or(self.last_lsn)
     }
 }
@@ -241,7 +260,7 @@ mod tests {
     use crate::test_rows::{ledger_rows, rows, span_rows};
 
     fn empty() -> Buffer {
-        Buffer::new(std::array::from_fn(|_| Committed::default()))
+        Buffer::new(PerTable::default())
     }
 
     fn at(watermark: Lsn) -> Committed {
@@ -250,7 +269,7 @@ mod tests {
 
     fn hot(buffer: &Buffer, table: Table) -> Vec<(Lsn, Lsn, usize)> {
         let tables = buffer.snapshot();
-        let hot = &tables[usize::from(table.id())].hot;
+        let hot = &tables[table].hot;
         hot.iter().map(|hot| (hot.lsn_first, hot.lsn_last, hot.batch.row_count())).collect()
     }
 
@@ -286,7 +305,7 @@ mod tests {
             buffer.publish(lsn, vec![span_rows(&[100 - lsn as i64])]);
         }
         let tables = buffer.snapshot();
-        let joined = &tables[usize::from(Table::Spans.id())].hot[0].batch;
+        let joined = &tables[Table::Spans].hot[0].batch;
         let times = joined.rows().column_by_name("time").expect("a column");
         let want: Vec<i64> = (1..=16).map(|lsn| 100 - lsn).collect();
         assert_eq!(times.as_primitive::<TimestampMicrosecondType>().values(), &want);
@@ -317,8 +336,7 @@ mod tests {
     /// After a crash between the two commits of a flush: derived rows are in files up to 20, spans up to 0.
     #[test]
     fn batches_are_not_joined_across_a_derived_watermark() {
-        let derived = usize::from(Table::Traces.id());
-        let buffer = Buffer::new(std::array::from_fn(|i| at(if i == derived { 20 } else { 0 })));
+        let buffer = Buffer::new(PerTable::of(|table| at(if table == Table::Traces { 20 } else { 0 })));
         for lsn in 1..=40 {
             buffer.publish(lsn, vec![span_rows(&[1])]);
         }
@@ -388,8 +406,7 @@ mod tests {
 
     #[test]
     fn replay_leaves_out_rows_that_are_in_files() {
-        let buffer =
-            Buffer::new(std::array::from_fn(|i| at(if i == usize::from(Table::Spans.id()) { 2 } else { 0 })));
+        let buffer = Buffer::new(PerTable::of(|table| at(if table == Table::Spans { 2 } else { 0 })));
         for lsn in 1..=3 {
             buffer.publish(lsn, vec![span_rows(&[1]), ledger_rows(&[(0, 1)])]);
         }
@@ -401,8 +418,7 @@ mod tests {
     /// replay must not claim the records that are still to come.
     #[test]
     fn a_flush_at_replay_claims_only_what_was_replayed() {
-        let buffer =
-            Buffer::new(std::array::from_fn(|i| at(if i == usize::from(Table::Spans.id()) { 9 } else { 0 })));
+        let buffer = Buffer::new(PerTable::of(|table| at(if table == Table::Spans { 9 } else { 0 })));
         for lsn in 1..=4 {
             buffer.publish(lsn, vec![span_rows(&[1]), ledger_rows(&[(0, 1)])]);
         }

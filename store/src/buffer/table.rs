@@ -27,6 +27,14 @@ const JOIN_COUNT_MIN: usize = 4;
 const CLASS_FACTOR: usize = 16;
 const EARLY_CLASSES: u32 = 2;
 
+/// What is known of one batch.
+#[derive(Debug)]
+pub(super) struct Part {
+    pub bytes: usize,
+    /// The records that the rows came in, and how many rows of each, in order.
+    records: Vec<(Lsn, usize)>,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct TableState {
     pub files: Arc<Vec<DataFile>>,
@@ -34,8 +42,8 @@ pub(super) struct TableState {
     pub watermark: Lsn,
     /// In LSN order, ranges disjoint, all above `watermark`.
     pub hot: Arc<Vec<HotBatch>>,
-    /// Bytes of each batch of `hot`.
-    pub hot_bytes: Vec<usize>,
+    /// What is known of each batch of `hot`.
+    pub parts: Vec<Part>,
     /// What a flush has begun to take, or `watermark`: batches are never joined across it.
     pub seal: Lsn,
     /// Bytes up to `seal`: on their way to a file already.
@@ -49,14 +57,29 @@ impl TableState {
     }
 
     pub fn bytes(&self) -> usize {
-        self.hot_bytes.iter().sum()
+        self.parts.iter().map(|part| part.bytes).sum()
+    }
+
+    /// The first rows of records above `after`, at most a batch of them; nothing is copied.
+    pub fn next_after(&self, after: Lsn) -> Option<HotBatch> {
+        let place = self.hot.partition_point(|hot| hot.lsn_last <= after);
+        let (hot, part) = (self.hot.get(place)?, &self.parts[place]);
+        if hot.lsn_first > after {
+            return Some(hot.clone());
+        }
+        let seen: usize =
+            part.records.iter().take_while(|(lsn, _)| *lsn <= after).map(|(_, rows)| rows).sum();
+        let rows = hot.batch.rows().slice(seen, hot.batch.row_count() - seen);
+        let batch = TableBatch::try_new(hot.batch.table(), rows).expect("a slice has the same columns");
+        Some(HotBatch { lsn_first: after + 1, lsn_last: hot.lsn_last, batch })
     }
 
     /// Adds a batch and joins small ones whose LSNs are all above `joined_after`.
     pub fn push(&mut self, batch: HotBatch, joined_after: Lsn) {
         let last = self.hot.last().map_or(self.watermark, |hot| hot.lsn_last);
         assert!(batch.lsn_first > last, "LSN {} is published after {last}", batch.lsn_first);
-        self.hot_bytes.push(batch_bytes(batch.batch.rows()));
+        let records = vec![(batch.lsn_last, batch.batch.row_count())];
+        self.parts.push(Part { bytes: batch_bytes(batch.batch.rows()), records });
         Arc::make_mut(&mut self.hot).push(batch);
         while let Some(count) = self.join_due(joined_after) {
             if !self.join_tail(count) {
@@ -85,8 +108,8 @@ impl TableState {
     fn join_tail(&mut self, count: usize) -> bool {
         let start = self.hot.len() - count;
         let Some(joined) = join(&self.hot[start..]) else { return false };
-        self.hot_bytes.truncate(start);
-        self.hot_bytes.push(batch_bytes(joined.batch.rows()));
+        let records = self.parts.drain(start..).flat_map(|part| part.records).collect();
+        self.parts.push(Part { bytes: batch_bytes(joined.batch.rows()), records });
         let hot = Arc::make_mut(&mut self.hot);
         hot.truncate(start);
         hot.push(joined);

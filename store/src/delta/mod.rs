@@ -28,7 +28,7 @@ use deltalake_core::protocol::checkpoints;
 use deltalake_core::{DeltaTable, DeltaTableError};
 use futures::TryStreamExt as _;
 use meshlake_schema::tables::DATE_COLUMN;
-use meshlake_schema::{Clock, Table};
+use meshlake_schema::{Clock, PerTable, Table};
 use object_store::ObjectStore;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
@@ -60,7 +60,7 @@ pub(crate) struct DeltaCatalog {
     collector_id: u128,
     clock: Arc<dyn Clock>,
     /// None until loaded, and again while an outcome is not known.
-    tables: [Mutex<Option<Loaded>>; Table::ALL.len()],
+    tables: PerTable<Mutex<Option<Loaded>>>,
 }
 
 #[derive(Debug)]
@@ -74,8 +74,7 @@ struct Loaded {
 impl DeltaCatalog {
     /// `store` has the tables below `tables/`; its put-if-absent must be atomic and durable.
     pub fn new(store: Arc<dyn ObjectStore>, collector_id: u128, clock: Arc<dyn Clock>) -> Self {
-        let tables = std::array::from_fn(|_| Mutex::new(None));
-        DeltaCatalog { store, collector_id, clock, tables }
+        DeltaCatalog { store, collector_id, clock, tables: PerTable::default() }
     }
 
     /// `<collector id>/<shard>`, and for a derived table `/<source>`; there is one shard.
@@ -85,7 +84,7 @@ impl DeltaCatalog {
     }
 
     fn slot(&self, table: Table) -> &Mutex<Option<Loaded>> {
-        &self.tables[usize::from(table.id())]
+        &self.tables[table]
     }
 
     fn log_store(&self, table: Table) -> LogStoreRef {

@@ -24,11 +24,11 @@ mod gather;
 mod dictionary;
 mod checksums;
 mod hybrid;
+mod pages;
 
 use arrow::error::ArrowError;
 use bytes::Bytes;
-use meshlake_schema::traces::{self, TracesError};
-use meshlake_schema::{Table, TableBatch};
+use meshlake_schema::{DeriveError, Table, TableBatch, derived};
 use object_store::path::Path;
 use parquet::errors::ParquetError;
 use thiserror::Error;
@@ -73,7 +73,7 @@ pub(crate) enum FileError {
     #[error("sort or gather rows: {0}")]
     Arrow(#[from] ArrowError),
     #[error("derive rows: {0}")]
-    Traces(#[from] TracesError),
+    Derive(#[from] DeriveError),
     #[error("encode Parquet: {0}")]
     Parquet(#[from] ParquetError),
     #[error("name a file: {0}")]
@@ -98,9 +98,9 @@ impl Files {
     /// # Errors
     /// [`FileError::Rows`] when the batches have more than 2^32 rows.
     pub fn plan(table: Table, batches: Vec<TableBatch>, origin: Origin) -> Result<Self, FileError> {
-        let batches = match table {
-            Table::Ledger => vec![ledger::coalesce(&batches)?],
-            Table::Traces if is_of(Table::Spans, &batches) => vec![traces::derive(&batches)?],
+        let batches = match derived::of(table) {
+            Some(derived) if is_of(derived.source(), &batches) => vec![derived.derive(&batches)?],
+            None if table == Table::Ledger => vec![ledger::coalesce(&batches)?],
             _ => batches,
         };
         let pieces = window::split(&batches)?;

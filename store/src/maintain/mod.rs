@@ -16,8 +16,8 @@
 mod plan;
 mod compact;
 mod retain;
-mod vacuum;
 mod progress;
+mod vacuum;
 mod background;
 
 use std::collections::{BTreeSet, HashSet};
@@ -163,7 +163,7 @@ impl Shared {
 
     fn files(&self, table: Table) -> Arc<Vec<DataFile>> {
         let tables = self.flusher.buffer().snapshot();
-        Arc::clone(&tables[usize::from(table.id())].files)
+        Arc::clone(&tables[table].files)
     }
 
     /// Merges what is due in one round; or round by round, for what one has made the next may merge again. A merge that

@@ -21,10 +21,11 @@ use arrow::error::ArrowError;
 use arrow::ipc::MetadataVersion;
 use arrow::ipc::reader::StreamDecoder;
 use arrow::ipc::writer::{IpcWriteOptions, StreamEncoder};
-use meshlake_schema::{BatchError, Table, TableBatch};
+use meshlake_schema::{BatchError, PerTable, Table, TableBatch};
 use thiserror::Error;
 
-use crate::wal::format::{ALIGNMENT, u32_at};
+use crate::wal::format::ALIGNMENT;
+use crate::wal::little_endian::u32_at;
 
 /// Continuation marker and length of zero, with which a stream ends.
 const END_OF_STREAM_BYTES: usize = 8;
@@ -55,8 +56,8 @@ pub struct SchemaMessage {
 
 /// The message of today's columns of `table`.
 pub fn schema_message(table: Table) -> &'static SchemaMessage {
-    static MESSAGES: LazyLock<[SchemaMessage; Table::ALL.len()]> = LazyLock::new(|| {
-        Table::ALL.map(|table| {
+    static MESSAGES: LazyLock<PerTable<SchemaMessage>> = LazyLock::new(|| {
+        PerTable::of(|table| {
             let stream = encoder(table.schema())
                 .and_then(StreamEncoder::finish)
                 .expect("every type of our tables has an IPC form");
@@ -65,7 +66,7 @@ pub fn schema_message(table: Table) -> &'static SchemaMessage {
             SchemaMessage { id: crc32c::crc32c(&bytes), bytes }
         })
     });
-    &MESSAGES[usize::from(table.id())]
+    &MESSAGES[table]
 }
 
 fn encoder(schema: &SchemaRef) -> Result<StreamEncoder, ArrowError> {

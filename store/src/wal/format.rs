@@ -65,6 +65,7 @@ use meshlake_schema::Table;
 use thiserror::Error;
 
 use crate::group::Lsn;
+use crate::wal::little_endian::{put_u32, put_u64, u16_at, u32_at, u64_at};
 
 /// Bytes of one copy of the segment header: one page, so that a write of it touches whole sectors.
 pub const SEGMENT_HEADER_BYTES: usize = 4096;
@@ -76,10 +77,18 @@ pub const RECORD_HEADER_BYTES: usize = 176;
 
 pub const ENTRY_HEADER_BYTES: usize = 16;
 
-/// Row counts are kept per table id; twice the tables there are, so that tables can be added without a new
-/// format version.
+/// Row counts are kept per table that is logged, by its number; twice as many as there are, so that tables can be
+/// added without a new format version.
 pub const TABLE_SLOTS: usize = 16;
-const _: () = assert!(Table::ALL.len() <= TABLE_SLOTS);
+const _: () = {
+    let mut at = 0;
+    while at < Table::ALL.len() {
+        if let Some(id) = Table::ALL[at].log_id() {
+            assert!((id as usize) < TABLE_SLOTS, "a table that is logged has a slot");
+        }
+        at += 1;
+    }
+};
 
 /// Every part of a record starts at a multiple of this: the widest Arrow value in any table.
 pub const ALIGNMENT: usize = 8;
@@ -99,7 +108,7 @@ pub const RECORD_MAGIC: [u8; 4] = *b"MLR1";
 const VOIDS_START: usize = 192;
 const VOID_BYTES: usize = 24;
 
-/// Rows per table, by table id.
+/// Rows per table, by [`log_id`].
 pub type RowCounts = [u64; TABLE_SLOTS];
 
 /// Why bytes are not what they should be. Never the sender's fault: damage, or a newer version's file.
@@ -293,6 +302,14 @@ impl RecordHeader {
     }
 }
 
+/// The number that stands for `table` in records.
+///
+/// # Panics
+/// For a table whose rows are never logged.
+pub fn log_id(table: Table) -> u16 {
+    table.log_id().expect("only rows of received tables come to the log")
+}
+
 /// What an entry holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EntryKind {
@@ -305,8 +322,8 @@ impl EntryKind {
     /// The entry's header for `length` bytes of contents.
     pub fn encode(self, length: usize) -> [u8; ENTRY_HEADER_BYTES] {
         let (kind, table, schema_id) = match self {
-            EntryKind::Schema { table, schema_id } => (1u16, table.id(), schema_id),
-            EntryKind::Batch { table, schema_id } => (2, table.id(), schema_id),
+            EntryKind::Schema { table, schema_id } => (1u16, log_id(table), schema_id),
+            EntryKind::Batch { table, schema_id } => (2, log_id(table), schema_id),
             EntryKind::Requests => (3, 0, 0),
         };
         let mut bytes = [0; ENTRY_HEADER_BYTES];
@@ -326,7 +343,7 @@ impl EntryKind {
         let header = bytes.get(..ENTRY_HEADER_BYTES).ok_or(FormatError::Truncated("an entry header"))?;
         let (kind, table_id) = (u16_at(header, 0), u16_at(header, 2));
         let (schema_id, length) = (u32_at(header, 4), u64_at(header, 8));
-        let table = Table::from_id(table_id).ok_or(FormatError::Table(table_id));
+        let table = Table::from_log_id(table_id).ok_or(FormatError::Table(table_id));
         let kind = match kind {
             1 => EntryKind::Schema { table: table?, schema_id },
             2 => EntryKind::Batch { table: table?, schema_id },
@@ -341,40 +358,8 @@ impl EntryKind {
     }
 }
 
-pub fn u16_at(bytes: &[u8], at: usize) -> u16 {
-    u16::from_le_bytes(array_at(bytes, at))
-}
-
-pub fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    u32::from_le_bytes(array_at(bytes, at))
-}
-
-pub fn u64_at(bytes: &[u8], at: usize) -> u64 {
-    u64::from_le_bytes(array_at(bytes, at))
-}
-
-pub fn u128_at(bytes: &[u8], at: usize) -> u128 {
-    u128::from_le_bytes(array_at(bytes, at))
-}
-
-/// # Panics
-/// When `bytes` ends before; callers slice to the size of the part first.
-fn array_at<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
-    let mut array = [0; N];
-    array.copy_from_slice(&bytes[at..at + N]);
-    array
-}
-
 fn row_counts_at(bytes: &[u8], at: usize) -> RowCounts {
     std::array::from_fn(|slot| u64_at(bytes, at + slot * 8))
-}
-
-fn put_u32(bytes: &mut [u8], at: usize, value: u32) {
-    bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
-}
-
-fn put_u64(bytes: &mut [u8], at: usize, value: u64) {
-    bytes[at..at + 8].copy_from_slice(&value.to_le_bytes());
 }
 
 fn put_row_counts(bytes: &mut [u8], at: usize, rows: &RowCounts) {

@@ -13,7 +13,7 @@ use meshlake_schema::Table;
 
 use crate::disk::{Disk, DiskFile};
 use crate::group::Lsn;
-use crate::wal::format::{RECORDS_START, RowCounts, SEGMENT_HEADER_BYTES, SegmentHeader, VoidReason};
+use crate::wal::format::{RECORDS_START, RowCounts, SEGMENT_HEADER_BYTES, SegmentHeader, VoidReason, log_id};
 use crate::wal::record::row_counts;
 use crate::wal::recover::{Damage, Recovery, Torn, recover};
 use crate::wal::segment::{FileKind, Layout, WalConfig, WalError, file_kind, segment_name};
@@ -221,7 +221,7 @@ fn segment(file: &dyn DiskFile, first_lsn: Lsn, size_bytes: u64, tally: Tally) -
         (Some(header), None) | (None, Some(header)) => (HeaderState::OneCopy, Some(header.epoch)),
         (None, None) => (HeaderState::Lost, None),
     };
-    let rows = Table::ALL.into_iter().map(|table| (table, tally.rows[usize::from(table.id())]));
+    let rows = Table::received().map(|table| (table, tally.rows[usize::from(log_id(table))]));
     SegmentInspection {
         name: segment_name(first_lsn),
         size_bytes,

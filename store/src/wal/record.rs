@@ -14,8 +14,9 @@ use crate::group::{Group, Lsn, RequestEntry};
 use crate::wal::batch::{BatchBytesError, decode_batch, encode_batch, is_schema_message, schema_message};
 use crate::wal::format::{
     ALIGNMENT, ENTRY_HEADER_BYTES, EntryKind, FormatError, PAYLOAD_BYTES_MAX, RECORD_HEADER_BYTES,
-    RecordHeader, RowCounts, TABLE_SLOTS, u16_at, u32_at, u128_at,
+    RecordHeader, RowCounts, TABLE_SLOTS, log_id,
 };
+use crate::wal::little_endian::{u16_at, u32_at, u128_at};
 
 const REQUEST_BYTES: usize = 24;
 const REQUEST_TABLE_BYTES: usize = 8;
@@ -51,7 +52,7 @@ const _: () = assert!(TABLE_SLOTS <= u16::BITS as usize);
 impl StoredTables {
     /// Adds `table`; true when it was not there.
     fn insert(&mut self, table: Table) -> bool {
-        let bit = 1 << table.id();
+        let bit = 1 << log_id(table);
         let is_new = self.0 & bit == 0;
         self.0 |= bit;
         is_new
@@ -151,7 +152,7 @@ fn encode_requests(requests: &[RequestEntry], out: &mut Vec<u8>) {
         out.extend_from_slice(&(request.rows.len() as u32).to_le_bytes());
         out.extend_from_slice(&[0; 4]);
         for (table, rows) in &request.rows {
-            out.extend_from_slice(&table.id().to_le_bytes());
+            out.extend_from_slice(&log_id(*table).to_le_bytes());
             out.extend_from_slice(&[0; 2]);
             out.extend_from_slice(&rows.to_le_bytes());
         }
@@ -168,7 +169,7 @@ fn decode_requests(mut bytes: &[u8]) -> Result<Vec<RequestEntry>, FormatError> {
             rest.split_at_checked(table_bytes).ok_or(FormatError::Truncated("a request entry"))?;
         let rows = tables.chunks_exact(REQUEST_TABLE_BYTES).map(|entry| {
             let id = u16_at(entry, 0);
-            Ok((Table::from_id(id).ok_or(FormatError::Table(id))?, u32_at(entry, 4)))
+            Ok((Table::from_log_id(id).ok_or(FormatError::Table(id))?, u32_at(entry, 4)))
         });
         requests.push(RequestEntry { hash: u128_at(head, 0), rows: rows.collect::<Result<_, _>>()? });
         bytes = rest;
@@ -243,7 +244,7 @@ impl StoredSchemas {
 pub fn row_counts(batches: &[TableBatch]) -> RowCounts {
     let mut rows = RowCounts::default();
     for batch in batches {
-        rows[usize::from(batch.table().id())] += batch.row_count() as u64;
+        rows[usize::from(log_id(batch.table()))] += batch.row_count() as u64;
     }
     rows
 }
@@ -265,13 +266,13 @@ mod tests {
     }
 
     fn whole_group() -> Group {
-        let rows = Table::ALL.map(|table| (table, 4)).to_vec();
+        let rows: Vec<_> = Table::received().map(|table| (table, 4)).collect();
         let requests = vec![
             RequestEntry { hash: u128::MAX - 5, rows },
             RequestEntry { hash: 0, rows: Vec::new() },
             RequestEntry { hash: 7 << 70, rows: vec![(Table::Logs, u32::MAX)] },
         ];
-        Group { batches: Table::ALL.map(|table| batch_of(table, 4, 11)).to_vec(), requests }
+        Group { batches: Table::received().map(|table| batch_of(table, 4, 11)).collect(), requests }
     }
 
     #[test]

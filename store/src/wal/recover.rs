@@ -22,7 +22,7 @@ use meshlake_schema::{Table, TableBatch};
 use crate::disk::Disk;
 use crate::group::{Lsn, RequestEntry, StoredRequest};
 use crate::wal::cut::{Fate, SealedSegment};
-use crate::wal::format::{FormatError, RowCounts, SegmentHeader, Void, VoidReason, checksum_seed};
+use crate::wal::format::{FormatError, RowCounts, SegmentHeader, Void, VoidReason, checksum_seed, log_id};
 use crate::wal::record::{DecodeError, StoredSchemas, row_counts};
 use crate::wal::requests::Remembered;
 use crate::wal::scan::{ScannedRecord, SegmentScan};
@@ -380,8 +380,8 @@ impl<'a> LogReader<'a> {
 /// Rows that came in between two counts, by table, tables without left out.
 fn rows_between(before: &RowCounts, after: &RowCounts) -> Vec<(Table, u64)> {
     let lost = |table: Table| {
-        let slot = usize::from(table.id());
+        let slot = usize::from(log_id(table));
         (table, after[slot].saturating_sub(before[slot]))
     };
-    Table::ALL.into_iter().map(lost).filter(|(_, rows)| *rows > 0).collect()
+    Table::received().map(lost).filter(|(_, rows)| *rows > 0).collect()
 }

@@ -4,7 +4,6 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use meshlake_query::services::{Service, services};
-use meshlake_query::time_text::rfc3339;
 use serde_json::{Value, json};
 
 use super::{ApiError, Tenant, TimeRange};
@@ -18,7 +17,7 @@ pub async fn answer(
 ) -> Result<Response, ApiError> {
     let services = services(&state.engine, &tenant, range.from, range.to).await?;
     let services: Vec<Value> = services.iter().map(row).collect();
-    let (from, to) = (rfc3339(range.from), rfc3339(range.to));
+    let (from, to) = (range.from.to_rfc3339(), range.to.to_rfc3339());
     Ok(Json(json!({"from": from, "to": to, "services": services})).into_response())
 }
 
@@ -26,8 +25,8 @@ fn row(service: &Service) -> Value {
     json!({
         "service": service.service,
         "namespace": service.namespace,
-        "first_seen": rfc3339(service.first_seen),
-        "last_seen": rfc3339(service.last_seen),
+        "first_seen": service.first_seen.to_rfc3339(),
+        "last_seen": service.last_seen.to_rfc3339(),
         "spans": service.spans,
         "requests": service.requests,
     })

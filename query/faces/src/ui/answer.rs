@@ -12,7 +12,6 @@ use meshlake_query::calls::{LoadError, load};
 use meshlake_query::graph::{Graph, graph};
 use meshlake_query::ledger::{Account, accounts};
 use meshlake_query::services::newest;
-use meshlake_query::time_text::rfc3339;
 use meshlake_query::{By, Fault, Grain, Question, Range, Source};
 use meshlake_schema::UnixNanos;
 use serde::Deserialize;
@@ -73,8 +72,8 @@ async fn page(
     let page = Page {
         window,
         refresh_seconds,
-        range_text: (rfc3339(range.from()), rfc3339(range.to())),
-        data_since: (observed_from > range.from()).then(|| rfc3339(observed_from)),
+        range_text: (range.from().to_rfc3339(), range.to().to_rfc3339()),
+        data_since: (observed_from > range.from()).then(|| observed_from.to_rfc3339()),
         tenant,
         graph: gathered.graph,
         ledger: gathered.ledger,
@@ -102,7 +101,7 @@ async fn gather(
     let question = Question { range, by: By::Service, grain: Grain::Node, source: Source::Auto };
     let picture = load(&state.engine, tenant, question).await?;
     let (graph, range) = (graph(&picture, None), picture.range);
-    let ledger = accounts(&state.engine, tenant, || (state.in_flight)()).await?;
+    let ledger = accounts(&state.engine, tenant).await?;
     if !graph.nodes.is_empty() {
         return Ok(Gathered { graph, range, ledger, diagnosis: Diagnosis::Fine });
     }

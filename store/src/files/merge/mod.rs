@@ -24,7 +24,7 @@ use arrow::compute::cast;
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use meshlake_schema::attribute_filter::AttributeFilterBuilder;
-use meshlake_schema::{Table, TableBatch};
+use meshlake_schema::{Table, TableBatch, derived};
 use parquet::arrow::ArrowSchemaConverter;
 
 use super::row_groups::{GroupMax, RowGroups};
@@ -49,7 +49,7 @@ pub(crate) struct Merge {
     /// Of tables that have attributes.
     filter: Option<AttributeFilterBuilder>,
     rows_done: u64,
-    /// Of `traces` only: the other tables' rows stay as they are.
+    /// Of a derived table only: the other tables' rows stay as they are.
     parts: Option<Parts>,
 }
 
@@ -110,7 +110,7 @@ impl Merge {
         let max = GroupMax { rows: encode::ROW_GROUP_ROWS_MAX, bytes: GROUP_BYTES_MAX };
         let writer = RowGroups::new(rows.schema(), &parquet_schema, properties, max)?;
         let filter = encode::has_attributes(table).then(AttributeFilterBuilder::default);
-        let parts = (table == Table::Traces).then(Parts::default);
+        let parts = derived::of(table).map(Parts::of);
         Ok(Merge { table, rows, writer, filter, rows_done: 0, parts })
     }
 

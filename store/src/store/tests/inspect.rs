@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::golden::{copy_dir, golden};
 use super::*;
 use crate::inspect::{FileSum, FindingKind, InspectError, Inspection, Watermark, inspect};
-use crate::wal::format::{RECORD_HEADER_BYTES, RECORDS_START, u64_at};
+use crate::wal::format::{RECORD_HEADER_BYTES, RECORDS_START};
+use crate::wal::little_endian::u64_at;
 
 const WINDOW: i64 = 15 * 60 * 1_000_000;
 
@@ -62,7 +63,7 @@ async fn a_directory_is_told_as_it_was_made_and_not_changed() {
     assert_eq!(segment.size_bytes, 1 << 20);
     assert_eq!(segment.used_bytes, records(&before)[3].1 as u64);
 
-    let spans = &inspection.tables[usize::from(Table::Spans.id())];
+    let spans = &inspection.tables[Table::Spans.index()];
     assert_eq!(spans.watermarks, [Watermark { app_id: app_id.clone(), lsn: 1 }]);
     // Version 0 makes the table, 1 adds the files.
     assert_eq!((spans.version, spans.files.files, spans.files.rows), (Some(1), 2, 3));
@@ -72,9 +73,9 @@ async fn a_directory_is_told_as_it_was_made_and_not_changed() {
         spans.windows.iter().map(|w| (w.date.as_str(), w.window.as_str(), w.sum.rows)).collect();
     assert_eq!(windows, [("2026-11-23", "0000", 2), ("2026-11-23", "0015", 1)]);
     assert_eq!(spans.time_micros, Some((MIDNIGHT, MIDNIGHT + WINDOW)));
-    let traces = &inspection.tables[usize::from(Table::Traces.id())];
+    let traces = &inspection.tables[Table::Traces.index()];
     assert_eq!(traces.watermarks, [Watermark { app_id: format!("{app_id}/spans"), lsn: 1 }]);
-    let logs = &inspection.tables[usize::from(Table::Logs.id())];
+    let logs = &inspection.tables[Table::Logs.index()];
     assert_eq!((logs.version, logs.files), (Some(0), FileSum::default()));
 }
 
@@ -146,7 +147,7 @@ async fn a_directory_and_a_log_that_differ_are_told() {
     fs::remove_file(&files[0]).expect("remove");
     fs::write(&files[2], b"short").expect("write");
     let inspection = look(dir.path()).await;
-    let table = &inspection.tables[usize::from(Table::Spans.id())];
+    let table = &inspection.tables[Table::Spans.index()];
     assert_eq!(table.orphaned, FileSum { files: 1, bytes: 7, rows: 0 });
     let missing = files[0].strip_prefix(dir.path()).expect("below").display().to_string();
     let short = files[2].strip_prefix(dir.path()).expect("below").display().to_string();
@@ -165,7 +166,7 @@ async fn watermarks_are_found_in_a_checkpoint_alone() {
         fs::remove_file(log.join(format!("{version:020}.json"))).expect("remove");
     }
     let inspection = look(dir.path()).await;
-    let spans = &inspection.tables[usize::from(Table::Spans.id())];
+    let spans = &inspection.tables[Table::Spans.index()];
     let app_id = format!("{:032x}/0", inspection.collector_id);
     assert_eq!((spans.version, &spans.watermarks[..]), (Some(2), &[Watermark { app_id, lsn: 2 }][..]));
 }

@@ -3,7 +3,7 @@
 //! Sources: OpenTelemetry semantic conventions for HTTP, RPC, databases and messaging, today's names and those
 //! before 1.20; Envoy's tracer, read from its payloads.
 
-use meshlake_schema::tables::{LEGACY_SPAN_KEYS, PROMOTED_SPAN_KEYS, PromotedType};
+use meshlake_schema::tables::{OTHER_SPAN_KEYS, PROMOTED_SPAN_KEYS, PromotedType};
 
 use super::{Row, Value};
 use crate::mesh::{Mesh, Sdk};
@@ -135,7 +135,7 @@ pub fn promote(row: &mut Row, tags: Tags) {
     let mut kept = Vec::new();
     for (key, value) in tags {
         let today = PROMOTED_SPAN_KEYS.iter().find(|(name, ..)| *name == key).map(|(_, column, _)| *column);
-        let older = LEGACY_SPAN_KEYS.iter().find(|(name, _)| *name == key).map(|(_, column)| *column);
+        let older = OTHER_SPAN_KEYS.iter().find(|(name, _)| *name == key).map(|(_, column)| *column);
         let Some(column) = today.or(older) else {
             kept.push((key.to_owned(), value));
             continue;

@@ -10,7 +10,7 @@ use crate::FaceState;
 use crate::native::{ApiError, Tenant, TimeRange};
 use meshlake_query::calls::load;
 use meshlake_query::golden::{GoldenBy, GoldenRow, Subject, golden};
-use meshlake_query::time_text::rfc3339;
+use meshlake_schema::UnixNanos;
 
 #[derive(Deserialize)]
 struct Given {
@@ -94,10 +94,10 @@ pub async fn answer(
     let service = given.service.as_deref().filter(|service| !service.is_empty());
     let rows = golden(&picture, by, service).into_iter().map(|row| row_json(row, by)).collect();
     Ok(Json(GoldenJson {
-        from: rfc3339(range.from()),
-        to: rfc3339(range.to()),
-        observed_from: rfc3339(picture.range.observed_from()),
-        observed_to: rfc3339(picture.range.observed_to()),
+        from: range.from().to_rfc3339(),
+        to: range.to().to_rfc3339(),
+        observed_from: picture.range.observed_from().to_rfc3339(),
+        observed_to: picture.range.observed_to().to_rfc3339(),
         step: range.step().map(|step| step.as_secs()),
         by: by.name(),
         source: source_name(source),
@@ -120,7 +120,7 @@ fn row_json(row: GoldenRow, by: GoldenBy) -> RowJson {
         },
     };
     RowJson {
-        time: row.time.map(rfc3339),
+        time: row.time.map(UnixNanos::to_rfc3339),
         subject,
         figures: FiguresJson::from(&row.figures),
         source: row.evidence.name(),

@@ -10,7 +10,6 @@ use crate::FaceState;
 use crate::native::{ApiError, Tenant, TimeRange};
 use meshlake_query::calls::load;
 use meshlake_query::graph::{Focus, Graph, GraphEdge, GraphNode, graph};
-use meshlake_query::time_text::rfc3339;
 use meshlake_query::{By, Evidence, Grain, Question};
 
 /// How far from the focus a node may be when nothing is said: its callers and callees.
@@ -94,10 +93,10 @@ pub async fn answer(
     let focus = focus.map(|node| Focus { node, depth: given.depth.unwrap_or(DEPTH_DEFAULT) });
     let graph = graph(&picture, focus);
     Ok(Json(GraphJson {
-        from: rfc3339(range.from()),
-        to: rfc3339(range.to()),
-        observed_from: rfc3339(picture.range.observed_from()),
-        observed_to: rfc3339(picture.range.observed_to()),
+        from: range.from().to_rfc3339(),
+        to: range.to().to_rfc3339(),
+        observed_from: picture.range.observed_from().to_rfc3339(),
+        observed_to: picture.range.observed_to().to_rfc3339(),
         by: BY.iter().find(|(_, known)| *known == by).map_or("service", |(name, _)| name),
         source: source_name(source),
         nodes: graph.nodes.iter().map(node_json).collect(),

@@ -5,10 +5,9 @@
 
 use arrow::array::{Array, AsArray, RecordBatch, StructArray};
 use arrow::datatypes::{DataType, Float64Type, Int32Type, Int64Type};
-use meshlake_query::time_text::rfc3339;
 use meshlake_schema::UnixNanos;
 use meshlake_schema::attributes::map_to_json;
-use meshlake_schema::tables::{LEGACY_SPAN_KEYS, PROMOTED_SPAN_KEYS, PromotedType};
+use meshlake_schema::tables::{OTHER_SPAN_KEYS, PROMOTED_SPAN_KEYS, PromotedType};
 use serde_json::{Map, Value, json};
 
 const NANOS_PER_MILLI: f64 = 1_000_000.0;
@@ -31,7 +30,7 @@ fn span_to_json(span: &Fields) -> Value {
         "namespace": span.text("service_namespace"),
         "version": span.text("service_version"),
         "instance": span.text("service_instance_id"),
-        "time": rfc3339(UnixNanos(start)),
+        "time": UnixNanos(start).to_rfc3339(),
         // A string: JavaScript would round it.
         "time_unix_nano": start.to_string(),
         "duration_ms": duration as f64 / NANOS_PER_MILLI,
@@ -51,7 +50,7 @@ fn span_to_json(span: &Fields) -> Value {
         },
         "events": elements(span, "events", |event| json!({
             "name": event.text("name"),
-            "time": event.int("time_unix_nano").map(|at| rfc3339(UnixNanos(at))),
+            "time": event.int("time_unix_nano").map(|at| UnixNanos(at).to_rfc3339()),
             "attributes": event.attributes(),
         })),
         "links": elements(span, "links", |link| json!({
@@ -96,9 +95,9 @@ fn attributes_as_sent(span: &Fields) -> Map<String, Value> {
             PromotedType::String => span.text(column).map(Value::from),
             PromotedType::Int => span.int(column).map(Value::from),
         };
-        let mut legacy = LEGACY_SPAN_KEYS.iter().filter(|(_, filled)| *filled == column);
+        let mut other = OTHER_SPAN_KEYS.iter().filter(|(_, filled)| *filled == column);
         let still_in_map =
-            attributes.contains_key(key) || legacy.any(|(key, _)| attributes.contains_key(*key));
+            attributes.contains_key(key) || other.any(|(key, _)| attributes.contains_key(*key));
         if let (Some(value), false) = (value, still_in_map) {
             attributes.insert(key.to_owned(), value);
         }

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use meshlake_schema::Table;
+use meshlake_schema::{PerTable, Table};
 use object_store::path::Path;
 use object_store::{Error, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions};
 use serde_json::{Value, json};
@@ -21,20 +21,20 @@ use crate::snapshot::DataFile;
 pub(super) struct SimCatalog {
     fs: SimFs,
     /// Entries and what they say; `None` while an outcome is not known.
-    tables: [Mutex<Option<(u64, Committed)>>; Table::ALL.len()],
+    tables: PerTable<Mutex<Option<(u64, Committed)>>>,
 }
 
 impl SimCatalog {
     pub fn new(fs: SimFs) -> Self {
-        SimCatalog { fs, tables: std::array::from_fn(|_| Mutex::new(None)) }
+        SimCatalog { fs, tables: PerTable::default() }
     }
 
     fn take(&self, table: Table) -> Option<(u64, Committed)> {
-        self.tables[usize::from(table.id())].lock().expect("no panic").take()
+        self.tables[table].lock().expect("no panic").take()
     }
 
     fn keep(&self, table: Table, entries: u64, committed: Committed) -> Committed {
-        *self.tables[usize::from(table.id())].lock().expect("no panic") = Some((entries, committed.clone()));
+        *self.tables[table].lock().expect("no panic") = Some((entries, committed.clone()));
         committed
     }
 

@@ -1,5 +1,7 @@
 //! OTLP/JSON in, and what an independent protobuf decoder (prost) reads from the result.
 
+mod numbers;
+
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -80,23 +82,6 @@ fn snake_case_is_unknown() {
 }
 
 #[test]
-fn integers_of_64_bits_are_exact_as_text_and_as_number() {
-    for (json, want) in [
-        (r#""1544712660000000001""#, 1_544_712_660_000_000_001),
-        ("1544712660000000001", 1_544_712_660_000_000_001),
-        ("18446744073709551615", u64::MAX),
-        (r#""0""#, 0),
-        ("1e3", 1000),
-        ("2.0", 2),
-    ] {
-        let span = span(&format!(r#"{{"startTimeUnixNano":{json}}}"#));
-        assert_eq!(span.map(|span| span.start_time_unix_nano), Ok(want), "{json}");
-    }
-    assert_eq!(value(r#"{"intValue":"-9223372036854775808"}"#), Ok(Some(Any::IntValue(i64::MIN))));
-    assert_eq!(value(r#"{"intValue":9007199254740993}"#), Ok(Some(Any::IntValue(9_007_199_254_740_993))));
-}
-
-#[test]
 fn null_is_unset() {
     let span =
         span(r#"{"name":null,"traceId":null,"attributes":null,"status":null,"kind":null,"flags":null}"#);
@@ -151,37 +136,6 @@ fn base64_may_be_of_either_alphabet_and_padding() {
 }
 
 #[test]
-fn integers_out_of_range_or_with_a_fraction_are_refused() {
-    let cases = [
-        ("startTimeUnixNano", "-1"),
-        ("startTimeUnixNano", r#""-1""#),
-        ("startTimeUnixNano", "18446744073709551616"),
-        ("startTimeUnixNano", r#""18446744073709551616""#),
-        ("startTimeUnixNano", "1.5"),
-        ("startTimeUnixNano", r#""1.5""#),
-        ("startTimeUnixNano", r#""""#),
-        ("startTimeUnixNano", r#""+1""#),
-        ("startTimeUnixNano", "1e30"),
-        ("droppedAttributesCount", "4294967296"),
-        ("droppedAttributesCount", "-1"),
-        ("flags", "4294967296"),
-        ("name", "1"),
-        ("name", "{}"),
-        ("attributes", "{}"),
-        ("attributes", "\"x\""),
-        ("status", "[]"),
-        ("status", "1"),
-        ("kind", "[1]"),
-    ];
-    for (field, bad) in cases {
-        let error = span(&format!(r#"{{"{field}":{bad}}}"#)).expect_err(bad).to_string();
-        assert!(error.contains(field) && error.contains("column"), "{field} {bad}: {error}");
-    }
-    assert!(value(r#"{"intValue":"9223372036854775808"}"#).is_err());
-    assert!(value(r#"{"boolValue":"true"}"#).is_err());
-}
-
-#[test]
 fn text_that_is_not_one_json_object_is_refused() {
     let cases: [&[u8]; 12] = [
         b"",
@@ -209,30 +163,6 @@ fn of_a_key_given_twice_the_last_holds() {
     assert_eq!(span(r#"{"name":"a","name":"b"}"#).map(|span| span.name), Ok("b".to_owned()));
     assert_eq!(value(r#"{"stringValue":"a","intValue":"1"}"#), Ok(Some(Any::IntValue(1))));
     assert_eq!(value(r#"{"intValue":"1","stringValue":"a"}"#), Ok(Some(Any::StringValue("a".into()))));
-}
-
-#[test]
-fn a_number_beyond_64_bits_is_the_double_that_it_is() {
-    let cases = [
-        // JSON.stringify of 2 ** 63, -(2 ** 63) - 2048, 1e20, 2 ** 64 and 1e300.
-        ("9223372036854775808", 9_223_372_036_854_775_808.0),
-        ("-9223372036854777856", -9_223_372_036_854_777_856.0),
-        ("100000000000000000000", 1e20),
-        ("18446744073709551616", 18_446_744_073_709_551_616.0),
-        ("1e+300", 1e300),
-        ("-1e300", -1e300),
-    ];
-    for (json, want) in cases {
-        assert_eq!(value(&format!(r#"{{"intValue":{json}}}"#)), Ok(Some(Any::DoubleValue(want))), "{json}");
-        let bad = value(&format!(r#"{{"intValue":"{json}"}}"#));
-        assert!(bad.is_err_and(|error| error.to_string().contains("intValue")), "as text: {json}");
-    }
-    for (json, want) in [("9223372036854775807", i64::MAX), ("-9223372036854775808", i64::MIN)] {
-        assert_eq!(value(&format!(r#"{{"intValue":{json}}}"#)), Ok(Some(Any::IntValue(want))));
-    }
-    for bad in ["1.5", "1e17", "true", "1e999"] {
-        assert!(value(&format!(r#"{{"intValue":{bad}}}"#)).is_err(), "{bad}");
-    }
 }
 
 #[test]
@@ -299,17 +229,17 @@ fn metric_points_are_written_by_their_types() {
 /// `opentelemetry-proto`, are the same messages.
 #[test]
 fn the_protocols_own_examples_are_read_as_by_another_program() {
-    let traces = include_str!("../../../../../tests/data/otlp-json/trace.json");
+    let traces = include_str!("../../../../../../tests/data/otlp-json/trace.json");
     let wire = transcode(traces.as_bytes(), &EXPORT_TRACES).expect("valid");
     let want: ExportTraceServiceRequest = serde_json::from_str(traces).expect("valid");
     assert_eq!(ExportTraceServiceRequest::decode(wire.as_slice()), Ok(want));
 
-    let logs = include_str!("../../../../../tests/data/otlp-json/logs.json");
+    let logs = include_str!("../../../../../../tests/data/otlp-json/logs.json");
     let wire = transcode(logs.as_bytes(), &EXPORT_LOGS).expect("valid");
     let want: ExportLogsServiceRequest = serde_json::from_str(logs).expect("valid");
     assert_eq!(ExportLogsServiceRequest::decode(wire.as_slice()), Ok(want));
 
-    let metrics = include_str!("../../../../../tests/data/otlp-json/metrics.json");
+    let metrics = include_str!("../../../../../../tests/data/otlp-json/metrics.json");
     let wire = transcode(metrics.as_bytes(), &EXPORT_METRICS).expect("valid");
     let want: ExportMetricsServiceRequest = serde_json::from_str(metrics).expect("valid");
     assert_eq!(ExportMetricsServiceRequest::decode(wire.as_slice()), Ok(want));
@@ -318,7 +248,7 @@ fn the_protocols_own_examples_are_read_as_by_another_program() {
 /// Every prefix of a payload and every change of one byte gives a result, not a panic.
 #[test]
 fn no_bytes_make_it_panic() {
-    let json = include_str!("../../../../../tests/data/otlp-json/trace.json").as_bytes();
+    let json = include_str!("../../../../../../tests/data/otlp-json/trace.json").as_bytes();
     for end in 0..json.len() {
         assert!(transcode(&json[..end], &EXPORT_TRACES).is_err(), "cut at {end}");
     }

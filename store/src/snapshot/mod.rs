@@ -1,0 +1,111 @@
+//! A consistent view over everything that is durable: files and buffered rows, each row exactly once.
+//!
+//! A snapshot is what can be told to another process: per table the files, the watermark up to which they hold
+//! every row, and the way to ask for the rows above it, by [`Snapshot::hot`]. Files are read by whoever reads,
+//! from the object store; buffered rows are handed out by the collector, for one tenant at a time.
+//!
+//! ```text
+//!   rows with LSN <= watermark   in files: Snapshot::files, read from Snapshot::object_store
+//!   rows with LSN  > watermark   buffered: Snapshot::hot
+//! ```
+//! Both halves are of one instant over all tables: a flush moves rows from one to the other in one step, so a
+//! reader that takes both from one snapshot sees each row once, and one that mixes two snapshots may miss rows
+//! or see them twice. A snapshot never changes; it keeps the buffered batches of its instant in memory, so hold
+//! it for a query, not for ever.
+
+mod hot;
+mod own;
+mod unflushed;
+
+use std::sync::Arc;
+
+use meshlake_schema::{PerTable, Table, TableBatch};
+use object_store::ObjectStore;
+use object_store::path::Path;
+use thiserror::Error;
+
+use crate::group::Lsn;
+
+pub use hot::{HotScan, HotStream};
+pub(crate) use own::Own;
+pub use unflushed::Unflushed;
+
+/// One Parquet file of a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataFile {
+    /// Where it lies in [`Snapshot::object_store`].
+    pub path: Path,
+    pub size_bytes: u64,
+    pub rows: u64,
+    /// The partition: days since 1970-01-01 of every row's `time`.
+    pub date_days: i32,
+    /// Bounds of `time`, microseconds since the epoch, both inclusive; of a file of another writer perhaps up to a
+    /// millisecond too wide, or its whole date.
+    pub time_min_micros: i64,
+    pub time_max_micros: i64,
+    /// Of a file of `spans`: every row of it is counted in `traces`. False for files from before that table
+    /// was there, and for files of other writers.
+    pub is_in_traces: bool,
+}
+
+/// Rows that are durable in the WAL and not yet in a file.
+#[derive(Debug, Clone)]
+pub struct HotBatch {
+    /// The records that the rows came in, both inclusive.
+    pub lsn_first: Lsn,
+    pub lsn_last: Lsn,
+    pub batch: TableBatch,
+}
+
+/// One table's part of a snapshot: rows of `files` have LSNs up to `watermark`, rows of `hot` above it.
+#[derive(Debug, Clone, Default)]
+pub struct TableSnapshot {
+    pub files: Arc<Vec<DataFile>>,
+    /// In LSN order. Of every tenant; a derived table has none of its own.
+    pub hot: Arc<Vec<HotBatch>>,
+    pub watermark: Lsn,
+}
+
+/// All tables at one instant.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    tables: PerTable<TableSnapshot>,
+    object_store: Arc<dyn ObjectStore>,
+}
+
+impl Snapshot {
+    pub fn new(tables: impl Into<PerTable<TableSnapshot>>, object_store: Arc<dyn ObjectStore>) -> Self {
+        Snapshot { tables: tables.into(), object_store }
+    }
+
+    /// A table with every tenant's buffered rows, which no other process could be told of. To be replaced by
+    /// [`Snapshot::files`], [`Snapshot::watermark`] and [`Snapshot::hot`].
+    pub fn table(&self, table: Table) -> &TableSnapshot {
+        &self.tables[table]
+    }
+
+    /// The files of `table`, of every tenant, in the order in which they were committed: exactly the rows with
+    /// LSNs up to [`Snapshot::watermark`], and what other writers may have added. They stay readable for an hour
+    /// after they left the table.
+    pub fn files(&self, table: Table) -> &Arc<Vec<DataFile>> {
+        &self.tables[table].files
+    }
+
+    /// The last record whose rows of `table` are in [`Snapshot::files`]; 0 when there are none.
+    pub fn watermark(&self, table: Table) -> Lsn {
+        self.tables[table].watermark
+    }
+
+    /// Where the files lie.
+    pub fn object_store(&self) -> &Arc<dyn ObjectStore> {
+        &self.object_store
+    }
+}
+
+/// Why something could not be read. Trying again may help, unless what was asked for is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("read what the collector holds: {0}")]
+pub struct ReadError(pub String);
+
+#[cfg(test)]
+mod tests;
