@@ -95,7 +95,7 @@ pub fn grouped(rows: &Rows, grouping: &str) -> BTreeMap<String, [f64; 4]> {
         .map(|cell| (format!("{} -> {}", label(cell.source), label(cell.target)), &cell.measure));
     let mut sums: BTreeMap<String, [f64; 4]> = BTreeMap::new();
     for (label, measure) in nodes.chain(edges) {
-        let figures = [measure.requests, measure.errors, measure.client_errors, measure.aborted];
+        let figures = [measure.requests(), measure.errors(), measure.client_errors(), measure.aborted()];
         sums.entry(label).or_default().iter_mut().zip(figures).for_each(|(sum, figure)| *sum += figure);
     }
     sums
@@ -109,7 +109,7 @@ pub fn parts(rows: &Rows, grouping: &str) -> BTreeMap<(String, String), f64> {
         let node = &picture.nodes[cell.node];
         let part = if grouping == "version" { &node.version } else { &cell.detail };
         let key = (label(node), part.clone().unwrap_or_default());
-        *parts.entry(key).or_default() += cell.measure.requests;
+        *parts.entry(key).or_default() += cell.measure.requests();
     }
     parts
 }
