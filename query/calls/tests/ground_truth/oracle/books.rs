@@ -261,15 +261,6 @@ impl<'a> Books<'a> {
         let pairs: BTreeSet<&(Label, Label)> = edges.into_iter().flat_map(BTreeMap::keys).collect();
         for edge in pairs {
             let (rows, spans) = (self.by_rows.edges.get(edge), self.by_spans.edges.get(edge));
-            // Callers that nothing identifies are what is left of a node, so that its evidence is theirs.
-            let (node, by_node) = (self.by_rows.nodes.get(&edge.1), self.by_spans.nodes.get(&edge.1));
-            let (rows, spans) = match (better(node, by_node), edge.0.kind) {
-                (Some(chosen), "client") if by_node.is_some_and(|it| std::ptr::eq(it, chosen)) => {
-                    (None, spans)
-                }
-                (Some(_), "client") => (rows, None),
-                _ => (rows, spans),
-            };
             let mut figures = better(rows, spans).map(|it| marked(it, spans)).unwrap_or_default();
             if let Some(messages) = self.by_spans.message_edges.get(edge) {
                 figures.merge(messages);
