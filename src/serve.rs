@@ -13,10 +13,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use meshlake_collector::{Collector, Listeners, NoRoom};
 use meshlake_faces::{Endpoints, FaceState};
-use meshlake_query::ledger::InFlight;
 use meshlake_query::{Engine, EngineConfig};
 use meshlake_schema::{Clock, SystemClock};
-use meshlake_store::{Store, StoreConfig, StoreStatus, give_way_to_flushes};
+use meshlake_store::{InFlight, IntakeStatus, Store, StoreConfig, StoreStatus, give_way_to_flushes};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal as UnixSignal, SignalKind, signal};
 use tokio::sync::watch;
@@ -34,7 +33,7 @@ const QUERY_STOP_DEADLINE: Duration = Duration::from_secs(2);
 const COLLECTOR_STOP_DEADLINE: Duration = Duration::from_secs(5);
 
 /// A whole stop stays below the 10 s that orchestrators commonly grant before SIGKILL. What queries and exports leave
-/// of it is the store's, for a group at the disk and flushes that run.
+/// of it is the store's, for a group at the disk and a flush of what is buffered.
 const STOP_DEADLINE: Duration = Duration::from_secs(9);
 
 const _: () =
@@ -218,12 +217,15 @@ impl Server {
         let status = store.status();
         collector.refuse_without(move |bytes_to_come| room_in(&status, bytes_to_come));
 
-        let engine = Engine::new(store.reader(), engine_config(config)?, clock)?;
         let ledger = collector.ledger().clone();
-        let in_flight = move || -> Vec<InFlight> { ledger.in_flight().iter().map(in_flight_row).collect() };
+        let intake = move || IntakeStatus {
+            in_flight: ledger.in_flight().iter().map(in_flight_row).collect(),
+            ..IntakeStatus::default()
+        };
+        let engine = Engine::new(store.reader_with(Arc::new(intake)), engine_config(config)?, clock)?;
         let endpoints =
             Endpoints { otlp_grpc: addresses.otlp_grpc.clone(), otlp_http: addresses.otlp_http.clone() };
-        let state = FaceState { engine, in_flight: Arc::new(in_flight), endpoints };
+        let state = FaceState { engine, endpoints };
         let (query_stop, mut stopped) = watch::channel(false);
         let query = query.spawn(async move {
             let listener = tokio::net::TcpListener::from_std(sockets.query)?;
@@ -262,7 +264,7 @@ impl Server {
         }
     }
 
-    /// Reverse order: answers end, then receivers, then the store, whose WAL then holds all that was acked.
+    /// Reverse order: answers end, then receivers, then the store, which puts into files what it buffers.
     async fn stop(self) {
         self.accepting.store(false, Ordering::Release);
         let started = Instant::now();
@@ -279,25 +281,9 @@ impl Server {
             );
         }
         tracing::info!(elapsed_ms = started.elapsed().as_millis(), "stopped the collector");
-        if ends_within(STOP_DEADLINE.saturating_sub(started.elapsed()), self.store.close()).await {
-            tracing::info!(elapsed_ms = started.elapsed().as_millis(), "closed the store");
-        } else {
-            tracing::warn!(
-                "the store did not close in time, the disk may be stuck; all that was acknowledged is in the log"
-            );
-        }
+        let stopped = self.store.stop(STOP_DEADLINE.saturating_sub(started.elapsed())).await;
+        tracing::info!(elapsed_ms = started.elapsed().as_millis(), ?stopped, "stopped the store");
     }
-}
-
-/// Whether `closing` ends within `time`. If not it is left undropped: the lock on the data directory, which it holds,
-/// then lasts until the process has ended, and with it the threads that may still write.
-async fn ends_within(time: Duration, closing: impl Future<Output = ()>) -> bool {
-    let mut closing = Box::pin(closing);
-    let has_ended = tokio::time::timeout(time, closing.as_mut()).await.is_ok();
-    if !has_ended {
-        std::mem::forget(closing);
-    }
-    has_ended
 }
 
 /// How the store is run, also by `meshlake maintain`.
@@ -335,7 +321,7 @@ fn engine_config(config: &Config) -> Result<EngineConfig> {
     })
 }
 
-/// The query crate knows nothing of the collector, so its row is made here.
+/// The store knows nothing of the collector, so what it says of itself is put in the store's words here.
 fn in_flight_row(row: &meshlake_collector::InFlight) -> InFlight {
     InFlight {
         tenant: row.tenant.to_string(),
@@ -384,24 +370,5 @@ impl Signals {
             _ = self.terminate.recv() => Signal::Stop("SIGTERM"),
             _ = self.interrupt.recv() => Signal::Stop("SIGINT"),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// As on a disk whose fdatasync does not come back.
-    #[tokio::test]
-    async fn a_close_that_does_not_end_is_left_with_what_it_holds() {
-        let lock = Arc::new(());
-        let held = Arc::clone(&lock);
-        let stuck = async move {
-            std::future::pending::<()>().await;
-            drop(held);
-        };
-        assert!(!ends_within(Duration::ZERO, stuck).await);
-        assert_eq!(Arc::strong_count(&lock), 2, "the lock is held on");
-        assert!(ends_within(Duration::ZERO, async {}).await);
     }
 }

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use datafusion::logical_expr::col;
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt};
 use meshlake_calls::range::GRID;
 use meshlake_calls::{Fold, FoldError, Picture, Question, Range, Source, requests, span_rows};
-use meshlake_engine::{Engine, Fault, Query, QueryError};
-use meshlake_schema::{Table, UnixNanos};
+use meshlake_engine::{Engine, Fault, Query, QueryError, Scan};
+use meshlake_schema::filter::Value;
+use meshlake_schema::{Filter, Table, TimeRange, UnixNanos};
 use thiserror::Error;
 
 /// How far outside the range rows are read that may belong to calls inside. A call lasts seconds, so its two sides
@@ -42,7 +42,7 @@ impl LoadError {
 
     fn of(error: FoldError, query: &Query) -> LoadError {
         match error {
-            FoldError::OutOfTime => QueryError::TimedOut(query.timeout()).into(),
+            FoldError::Spent(spent) => query.stopped(spent).into(),
             FoldError::TooManyCells => LoadError::TooManyCells(error),
         }
     }
@@ -52,7 +52,7 @@ impl LoadError {
 /// `only`, by id or by name; without it, of all.
 ///
 /// # Errors
-/// [`LoadError::Query`] from the engine, also when the time of the query is over; [`LoadError::TooManyCells`] when the
+/// [`LoadError::Query`] from the engine, also when its time or memory is spent; [`LoadError::TooManyCells`] when the
 /// question is too wide. Cancel: dropping the future stops the reading; a pass that has ended reading runs to its end
 /// on its own thread, at most until the deadline.
 pub async fn load(
@@ -64,7 +64,7 @@ pub async fn load(
     let Question { range, source, .. } = question;
     let now = engine.clock().now();
     let query = engine.begin(tenant).await?;
-    let mut fold = Fold::new(question).only(only).until(query.deadline());
+    let mut fold = Fold::new(question).only(only).within(query.budget());
     loop {
         feed(&query, range, source, &mut fold).await?;
         // Sorting and walking millions of rows takes too long for a thread that other queries wait for.
@@ -97,22 +97,22 @@ async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> 
 
 /// Feeds every row that may belong to a call of the range.
 async fn feed(query: &Query, range: Range, source: Source, fold: &mut Fold) -> Result<(), QueryError> {
-    let (from, to) = (range.from().minus(MARGIN), range.to().plus(MARGIN));
+    let range = TimeRange { from: range.from().minus(MARGIN), to: range.to().plus(MARGIN) };
     if source != Source::Spans {
-        let mut rows = query.scan(Table::Requests, requests::rows::COLUMNS, from, to, None).await?;
+        let columns = Some(requests::rows::COLUMNS);
+        let mut rows = query.scan(&Scan { columns, range, ..Scan::of(Table::Requests) }).await?;
         while let Some(batch) = rows.next().await {
             fold.add_requests(&batch?);
         }
     }
     if source != Source::Requests {
+        let is_proxy = Filter::equals("is_proxy", Value::Boolean(true));
         // Attributes are most of a span's bytes and only proxies' are read: files without proxies' spans are
         // left out of the second scan by their statistics.
-        let scans = [
-            (span_rows::COLUMNS, col("is_proxy").is_not_true()),
-            (span_rows::PROXY_COLUMNS, col("is_proxy").is_true()),
-        ];
+        let scans = [(span_rows::COLUMNS, is_proxy.clone().negated()), (span_rows::PROXY_COLUMNS, is_proxy)];
         for (columns, filter) in scans {
-            let mut rows = query.scan(Table::Spans, columns, from, to, Some(filter)).await?;
+            let columns = Some(columns);
+            let mut rows = query.scan(&Scan { columns, filter, range, ..Scan::of(Table::Spans) }).await?;
             while let Some(batch) = rows.next().await {
                 fold.add_spans(&batch?);
             }
@@ -124,12 +124,12 @@ async fn feed(query: &Query, range: Range, source: Source, fold: &mut Fold) -> R
 /// Whether a row of the tables that are read starts before the range. The first one ends the look-up.
 async fn has_older_rows(query: &Query, range: Range, source: Source) -> Result<bool, QueryError> {
     let tables = [(Table::Requests, Source::Spans), (Table::Spans, Source::Requests)];
+    let range = TimeRange { from: UnixNanos(0), to: range.from() };
     for (table, _) in tables.into_iter().filter(|(_, without)| source != *without) {
-        let mut rows = query.scan(table, &["time_unix_nano"], UnixNanos(0), range.from(), None).await?;
-        while let Some(batch) = rows.next().await {
-            if batch.map_err(QueryError::from)?.num_rows() > 0 {
-                return Ok(true);
-            }
+        let columns = Some(["time_unix_nano"].as_slice());
+        let scan = Scan { columns, range, limit: Some(1), ..Scan::of(table) };
+        if query.scan(&scan).await?.try_next().await?.is_some_and(|batch| batch.num_rows() > 0) {
+            return Ok(true);
         }
     }
     Ok(false)

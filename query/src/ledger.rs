@@ -15,12 +15,9 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
 use futures::TryStreamExt;
 use meshlake_engine::{Engine, QueryError};
-use meshlake_schema::Table;
-use meshlake_store::group::Lsn;
-use meshlake_store::snapshot::Snapshot;
 
-const TOTALS_SQL: &str = "SELECT tenant, signal, source, event, reason, CAST(sum(records) AS BIGINT) \
-                          FROM ledger GROUP BY 1, 2, 3, 4, 5";
+const TOTALS_SQL: &str = "SELECT signal, source, event, reason, CAST(sum(records) AS BIGINT) FROM ledger \
+                          GROUP BY 1, 2, 3, 4";
 
 /// What became of the records of one signal from one source; the names are those of the ledger's events.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -39,40 +36,26 @@ pub struct Account {
     pub flushed: u64,
 }
 
-/// Records that were accepted and are not durable yet, as the collector counts them in memory.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InFlight {
-    pub tenant: String,
-    /// traces, logs, metrics or requests.
-    pub signal: String,
-    pub source: String,
-    pub records: u64,
-}
-
 /// (signal, source); the tenant is the one that asks.
 type Accounts = BTreeMap<(String, String), Account>;
 
-/// One account per signal and source of the tenant, sorted by them. `in_flight` is asked after the snapshot is taken.
+/// One account per signal and source of the tenant, sorted by them.
 ///
 /// # Errors
-/// Those of [`Engine::begin`] and [`meshlake_engine::Query::sql`].
-pub async fn accounts(
-    engine: &Engine,
-    tenant: &str,
-    in_flight: impl FnOnce() -> Vec<InFlight>,
-) -> Result<Vec<Account>, QueryError> {
+/// Those of [`Engine::begin`], [`meshlake_engine::Query::sql`] and [`Engine::status`].
+pub async fn accounts(engine: &Engine, tenant: &str) -> Result<Vec<Account>, QueryError> {
     let query = engine.begin(tenant).await?;
-    let totals = query.sql(TOTALS_SQL).await?.stream;
-    let totals: Vec<RecordBatch> = totals.try_collect().await.map_err(QueryError::from)?;
-    let in_flight = in_flight();
+    let totals: Vec<RecordBatch> = query.sql(TOTALS_SQL).await?.try_collect().await?;
+    // After the snapshot: see above.
+    let in_flight = engine.status().await?.intake.unwrap_or_default().in_flight;
 
     let mut accounts = Accounts::new();
     for batch in &totals {
         add_totals(&mut accounts, tenant, batch)?;
     }
-    for (signal, source, records) in unflushed(query.snapshot(), tenant)? {
-        let account = account(&mut accounts, tenant, &signal, &source);
-        account.flushed = account.flushed.saturating_sub(records);
+    for waiting in query.unflushed()? {
+        let account = account(&mut accounts, tenant, &waiting.signal, &waiting.source);
+        account.flushed = account.flushed.saturating_sub(waiting.records);
     }
     for waiting in in_flight.into_iter().filter(|waiting| waiting.tenant == tenant) {
         let account = account(&mut accounts, tenant, &waiting.signal, &waiting.source);
@@ -110,43 +93,8 @@ fn add_totals(accounts: &mut Accounts, tenant: &str, batch: &RecordBatch) -> Res
     Ok(())
 }
 
-/// Durable accepted records of the tenant that are not in files yet, by signal and source.
-fn unflushed(snapshot: &Snapshot, tenant: &str) -> Result<Vec<(String, String, u64)>, QueryError> {
-    let mut records = Vec::new();
-    for hot in snapshot.table(Table::Ledger).hot.iter() {
-        for row in events(hot.batch.rows())? {
-            let waiting = hot.lsn_last > flushed_up_to(snapshot, &row.signal);
-            if waiting && row.tenant == tenant && row.event == "accepted" {
-                records.push((row.signal, row.source, row.records));
-            }
-        }
-    }
-    Ok(records)
-}
-
-/// The LSN up to which all records of a signal are in files: a table with nothing buffered holds none back.
-fn flushed_up_to(snapshot: &Snapshot, signal: &str) -> Lsn {
-    let tables: &[Table] = match signal {
-        "traces" => &[Table::Spans],
-        // Access logs that came as log records become requests.
-        "logs" => &[Table::Logs, Table::Requests],
-        "metrics" => &[
-            Table::MetricPoints,
-            Table::MetricHistograms,
-            Table::MetricExpHistograms,
-            Table::MetricSummaries,
-        ],
-        "requests" => &[Table::Requests],
-        _ => &Table::ALL,
-    };
-    let buffered = tables.iter().flat_map(|table| snapshot.table(*table).hot.iter());
-    let first = buffered.filter(|hot| hot.batch.row_count() > 0).map(|hot| hot.lsn_first).min();
-    first.map_or(Lsn::MAX, |first| first.saturating_sub(1))
-}
-
-/// One row of the ledger, or a sum of such rows.
+/// A sum of rows of the ledger.
 struct Event {
-    tenant: String,
     signal: String,
     source: String,
     event: String,
@@ -154,7 +102,7 @@ struct Event {
     records: u64,
 }
 
-/// The rows of a batch with the columns tenant, signal, source, event, reason in any string form, and the
+/// The rows of a batch with the columns signal, source, event, reason in any string form, and the
 /// records last.
 fn events(batch: &RecordBatch) -> Result<Vec<Event>, QueryError> {
     let internal = |what: &str| QueryError::Internal(format!("the ledger has no column {what}"));
@@ -162,7 +110,7 @@ fn events(batch: &RecordBatch) -> Result<Vec<Event>, QueryError> {
         let column = batch.column_by_name(name).ok_or_else(|| internal(name))?;
         cast(column, &DataType::Utf8View).map_err(|error| QueryError::Internal(error.to_string()))
     };
-    let columns = ["tenant", "signal", "source", "event", "reason"];
+    let columns = ["signal", "source", "event", "reason"];
     let columns = columns.into_iter().map(texts).collect::<Result<Vec<_>, _>>()?;
     let records = batch.columns().last().and_then(|column| column.as_primitive_opt::<Int64Type>());
     let records = records.ok_or_else(|| internal("records"))?;
@@ -171,11 +119,10 @@ fn events(batch: &RecordBatch) -> Result<Vec<Event>, QueryError> {
         if column.is_valid(row) { column.value(row).to_owned() } else { String::new() }
     };
     let rows = (0..batch.num_rows()).map(|row| Event {
-        tenant: text(0, row),
-        signal: text(1, row),
-        source: text(2, row),
-        event: text(3, row),
-        reason: text(4, row),
+        signal: text(0, row),
+        source: text(1, row),
+        event: text(2, row),
+        reason: text(3, row),
         records: u64::try_from(records.value(row)).unwrap_or_default(),
     });
     Ok(rows.collect())

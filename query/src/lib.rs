@@ -17,4 +17,5 @@ pub use meshlake_calls::{
     By, EdgeCell, Evidence, Figures, Grain, NodeCell, NodeIdentity, NodeKind, Picture, Question, Range,
     RangeError, Source, golden, graph, measure,
 };
-pub use meshlake_engine::{Engine, EngineConfig, Fault, Query, QueryError, SqlAnswer};
+pub use meshlake_engine::{Bound, Engine, EngineConfig, Fault, Prepared, Query, QueryError, RowStream};
+pub use meshlake_schema::filter::Value;

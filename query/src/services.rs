@@ -42,7 +42,7 @@ pub async fn services(
     to: UnixNanos,
 ) -> Result<Vec<Service>, QueryError> {
     let found = engine.sql(tenant, &services_sql(from, to)).await?;
-    let batches: Vec<RecordBatch> = found.stream.try_collect().await.map_err(QueryError::from)?;
+    let batches: Vec<RecordBatch> = found.try_collect().await?;
     Ok(batches.iter().flat_map(services_of).collect())
 }
 
@@ -52,7 +52,7 @@ pub async fn services(
 /// Those of [`Engine::sql`].
 pub async fn newest(engine: &Engine, tenant: &str) -> Result<Option<UnixNanos>, QueryError> {
     let found = engine.sql(tenant, NEWEST_SQL).await?;
-    let batches: Vec<RecordBatch> = found.stream.try_collect().await.map_err(QueryError::from)?;
+    let batches: Vec<RecordBatch> = found.try_collect().await?;
     let newest = batches.first().and_then(|batch| {
         let times = batch.column(0).as_primitive::<TimestampMicrosecondType>();
         times.is_valid(0).then(|| of_micros(times.value(0)))

@@ -7,16 +7,15 @@
 //! a trace that it does not know is looked for everywhere. Limits: spans are held in memory, at most
 //! [`SPANS_MAX`] of them, the earliest first.
 
+use std::ops::Bound;
+
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
-use datafusion::common::ScalarValue;
-use datafusion::logical_expr::{Expr, col, lit};
 use futures::TryStreamExt;
+use meshlake_engine::{Query, QueryError, Scan};
+use meshlake_schema::filter::{Place, Test, Value};
 use meshlake_schema::time::WINDOW_MICROS;
-use meshlake_schema::{Table, UnixNanos};
-use meshlake_store::snapshot::Snapshot;
-
-use meshlake_engine::{Query, QueryError};
+use meshlake_schema::{Filter, Table, UnixNanos};
 
 /// Spans that one answer holds. A trace of more is an instrumentation loop; Tempo's default is about the same
 /// (5 MB a trace).
@@ -38,17 +37,17 @@ pub struct Trace {
 /// The spans with that trace id, an empty trace if there are none.
 ///
 /// # Errors
-/// Those of [`Query::stream`].
+/// Those of [`Query::scan`].
 pub async fn trace(query: &Query, trace_id: &str) -> Result<Trace, QueryError> {
-    let by_start = vec![col("time_unix_nano").sort(true, false), col("span_id").sort(true, false)];
-    let mut is_wanted = col("trace_id").eq(lit(trace_id));
-    if let Some(parts) = parts(query, trace_id).await? {
-        let ranges = parts.into_iter().chain(uncounted(query.snapshot()));
-        is_wanted = is_wanted.and(starts_in_any(&joined(ranges.collect())));
+    let of_trace = Filter::equals("trace_id", Value::Text(trace_id.to_owned()));
+    let mut filter = of_trace.clone();
+    if let Some(parts) = parts(query, of_trace).await? {
+        let ranges = parts.into_iter().chain(uncounted(query));
+        filter = filter.and(starts_in_any(&joined(ranges.collect())));
     }
-    let spans =
-        query.table(Table::Spans).await?.filter(is_wanted)?.sort(by_start)?.limit(0, Some(SPANS_MAX + 1))?;
-    let mut spans: Vec<RecordBatch> = query.stream(spans).await?.try_collect().await?;
+    let (order, limit) = (["time_unix_nano", "span_id"], Some(SPANS_MAX + 1));
+    let scan = Scan { filter, order: &order, limit, ..Scan::of(Table::Spans) };
+    let mut spans: Vec<RecordBatch> = query.scan(&scan).await?.try_collect().await?;
     let found: usize = spans.iter().map(RecordBatch::num_rows).sum();
     let is_truncated = found > SPANS_MAX;
     if is_truncated && let Some(last) = spans.last_mut() {
@@ -64,14 +63,11 @@ struct Range {
     last: i64,
 }
 
-/// When the spans that `traces` counts for this trace started; none when it cannot tell.
-async fn parts(query: &Query, trace_id: &str) -> Result<Option<Vec<Range>>, QueryError> {
-    let rows = query
-        .table(Table::Traces)
-        .await?
-        .filter(col("trace_id").eq(lit(trace_id)))?
-        .select(vec![col("time"), col("last_start_unix_nano")])?;
-    let rows: Vec<RecordBatch> = query.stream(rows).await?.try_collect().await?;
+/// When the spans that `traces` counts for the trace of that filter started; none when it cannot tell.
+async fn parts(query: &Query, of_trace: Filter) -> Result<Option<Vec<Range>>, QueryError> {
+    let columns = Some(["time", "last_start_unix_nano"].as_slice());
+    let scan = Scan { columns, filter: of_trace, ..Scan::of(Table::Traces) };
+    let rows: Vec<RecordBatch> = query.scan(&scan).await?.try_collect().await?;
     let mut ranges = Vec::new();
     for batch in &rows {
         let first = batch.column(0).as_primitive::<TimestampMicrosecondType>();
@@ -88,9 +84,9 @@ async fn parts(query: &Query, trace_id: &str) -> Result<Option<Vec<Range>>, Quer
 
 /// When spans in files that `traces` does not count started. It is retained by whole dates, as they are, but
 /// perhaps for fewer.
-fn uncounted(snapshot: &Snapshot) -> impl Iterator<Item = Range> {
-    let oldest_counted = snapshot.table(Table::Traces).files.iter().map(|file| file.date_days).min();
-    let spans = snapshot.table(Table::Spans).files.iter();
+fn uncounted(query: &Query) -> impl Iterator<Item = Range> {
+    let oldest_counted = query.files(Table::Traces).iter().map(|file| file.date_days).min();
+    let spans = query.files(Table::Spans).iter();
     spans
         .filter(move |file| !file.is_in_traces || oldest_counted.is_none_or(|oldest| file.date_days < oldest))
         .map(|file| Range { first: file.time_min_micros, last: file.time_max_micros })
@@ -115,10 +111,12 @@ fn joined(mut ranges: Vec<Range>) -> Vec<Range> {
     joined
 }
 
-fn starts_in_any(ranges: &[Range]) -> Expr {
-    let at = |micros| lit(ScalarValue::TimestampMicrosecond(Some(micros), Some("UTC".into())));
-    let within = |range: &Range| col("time").gt_eq(at(range.first)).and(col("time").lt_eq(at(range.last)));
-    ranges.iter().map(within).reduce(Expr::or).unwrap_or_else(|| lit(false))
+fn starts_in_any(ranges: &[Range]) -> Filter {
+    let at = |micros| Bound::Included(Value::Time(UnixNanos::from_micros(micros)));
+    let within = |range: &Range| {
+        Filter::Is(Place::Column("time".to_owned()), Test::IsWithin(at(range.first), at(range.last)))
+    };
+    Filter::Or(ranges.iter().map(within).collect())
 }
 
 #[cfg(test)]

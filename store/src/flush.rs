@@ -200,14 +200,28 @@ impl Flusher {
         Ok(())
     }
 
-    /// Puts everything that is buffered now into files, the ledger last.
+    /// Puts everything that is buffered now into files, the ledger last. A table that cannot be flushed keeps no
+    /// other from its files.
+    ///
+    /// # Errors
+    /// The first table's; those after it are logged.
     pub async fn flush_all(&self) -> Result<(), FlushError> {
         let through = self.buffer.last_lsn();
         let others = Table::received().filter(|table| *table != Table::Ledger);
+        let mut outcome = Ok(());
         for table in others.chain([Table::Ledger]) {
-            // More than once only after a commit of unknown outcome that did happen, with less than this.
-            while self.flush(table).await? && self.buffer.holds_rows_up_to(table, through) {}
+            match self.flush_through(table, through).await {
+                Ok(()) => {}
+                Err(error) if outcome.is_ok() => outcome = Err(error),
+                Err(error) => tracing::error!(table = table.name(), %error, "flush table"),
+            }
         }
+        outcome
+    }
+
+    async fn flush_through(&self, table: Table, through: Lsn) -> Result<(), FlushError> {
+        // More than once only after a commit of unknown outcome that did happen, with less than this.
+        while self.flush(table).await? && self.buffer.holds_rows_up_to(table, through) {}
         Ok(())
     }
 

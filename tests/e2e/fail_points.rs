@@ -20,6 +20,9 @@ const PARALLEL: usize = 6;
 /// How long a server that does not die is loaded: dozens of flushes.
 const LOAD: Duration = Duration::from_millis(1_500);
 
+/// Pause of a sender per record before a stop: the load stays below what makes a flush due.
+const STOP_PACE: Duration = Duration::from_millis(4);
+
 /// By then a server comes to whatever point it is to come to; a slow machine needs a tenth of it.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -37,7 +40,7 @@ const ALL: &[&str] = &[KILL, "return(error)", DELAY];
 /// After an fdatasync nothing is left that could fail before the sender is told.
 const NO_ERROR: &[&str] = &[KILL, DELAY];
 
-/// Full segments are what this test costs.
+/// Full segments are what this test costs, and a stop that is late is no other than one that is not.
 const NO_DELAY: &[&str] = &[KILL, "return(error)"];
 
 /// What brings a server to a point.
@@ -51,6 +54,8 @@ enum Life {
     Second,
     /// Load until a segment is full.
     FullSegment,
+    /// Load without a flush, then a stop in order, which flushes everything.
+    Stop,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -66,7 +71,7 @@ const fn point(name: &'static str, hit: u64, life: Life, actions: &'static [&'st
     Point { name, hit, life, actions }
 }
 
-const POINTS: [Point; 22] = [
+const POINTS: [Point; 26] = [
     point("before_wal_write", 20, Life::Busy, ALL),
     point("before_wal_sync", 20, Life::Busy, ALL),
     point("after_wal_sync", 20, Life::Busy, ALL),
@@ -91,6 +96,10 @@ const POINTS: [Point; 22] = [
     point("before_merge_swap", 1, Life::Second, ALL),
     point("after_merge_swap", 1, Life::Second, ALL),
     point("before_vacuum", 1, Life::Second, ALL),
+    point("before_parquet_put", 2, Life::Stop, NO_DELAY),
+    point("after_parquet_put", 2, Life::Stop, NO_DELAY),
+    point("before_commit", 2, Life::Stop, NO_DELAY),
+    point("after_commit", 2, Life::Stop, NO_DELAY),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -127,11 +136,13 @@ async fn survive(
     action: &str,
     mut witness: Witness,
 ) -> Result<()> {
-    let mut environment = vec![("MESHLAKE_STORE__FLUSH_AGE_MAX_SECONDS", "1"), ("FAILPOINTS", armed)];
-    if life != Life::FullSegment {
+    let flush_age = if life == Life::Stop { "3600" } else { "1" };
+    let mut environment = vec![("MESHLAKE_STORE__FLUSH_AGE_MAX_SECONDS", flush_age), ("FAILPOINTS", armed)];
+    if !matches!(life, Life::FullSegment | Life::Stop) {
         environment.extend(BUSY_STORE);
     }
     match Server::spawn(&["run"], data, &environment)?.ready().await {
+        Ok(server) if life == Life::Stop => until_stopped(server, action, &mut witness).await?,
         Ok(server) if action == KILL => until_death(server, hits, &mut witness).await?,
         Ok(server) => until_killed(server, life, hits, &mut witness).await?,
         // What it does at its start may fail, and ends it in order.
@@ -197,6 +208,20 @@ async fn until_killed(server: Server, life: Life, hits: u64, witness: &mut Witne
     server.kill().await?;
     witness.end(load).await?;
     ensure!(witness.requests_acked > 0, "nothing was acknowledged beside the failure");
+    Ok(())
+}
+
+/// Loads a server, then stops it: it dies at the armed point, or ends in order with rows in its log.
+async fn until_stopped(server: Server, action: &str, witness: &mut Witness) -> Result<()> {
+    let load = witness.begin(&server.addresses, STOP_PACE);
+    tokio::time::sleep(LOAD).await;
+    load.stop();
+    witness.end(load).await?;
+    let commits = server.metric("meshlake_commits_total").await?;
+    ensure!(commits == 0.0, "{commits} commits before the stop");
+    let want = if action == KILL { None } else { Some(0) };
+    let code = server.terminate().await?;
+    ensure!(code == want, "the stop ends with {code:?}, not {want:?}");
     Ok(())
 }
 

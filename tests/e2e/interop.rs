@@ -1,5 +1,5 @@
-//! The tables are open: Polars, `deltalake` and DuckDB read the same rows as our own SQL, after a flush and
-//! after merging.
+//! The tables are open: Polars, `deltalake` and DuckDB read the same rows as our own SQL, after a flush, after
+//! merging and after a clean stop.
 //!
 //! They are the packages from PyPI, run by `read_tables.py`. DuckDB's own Delta extension is downloaded at run
 //! time, so it reads the files that `deltalake` lists. Without the packages this test says so and how to get
@@ -76,6 +76,49 @@ async fn other_readers_see_the_rows_that_our_sql_sees() -> Result<()> {
     let files_merged = check(&python, &server, &data, start).await?;
     ensure!(files_merged < files_flushed, "{files_merged} files after merging, {files_flushed} before");
     Ok(())
+}
+
+/// Flushes by age are an hour away, so what is in files was put there by the stop.
+#[tokio::test(flavor = "multi_thread")]
+async fn other_readers_see_every_row_after_a_clean_stop() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let data = dir.path().join("data");
+    let environment =
+        [("MESHLAKE_STORE__FLUSH_AGE_MAX_SECONDS", "3600"), ("MESHLAKE_MAINTAIN__ENABLED", "false")];
+    let server = Server::start_with(&["run"], &data, &environment).await?;
+    let start = now_nanos() / SECOND * SECOND - 7_200 * SECOND;
+    for part in 0..2 {
+        send(&server, start, part).await?;
+    }
+    let in_memory = server.metric("meshlake_commits_total").await?;
+    ensure!(in_memory == 0.0, "{in_memory} commits before the stop");
+    ensure!(server.terminate().await? == Some(0), "the stop fails");
+    let in_files = rows_in_files(&data).await?;
+    let (rows, points) = (2 * ROWS, 2 * POINTS);
+    let want = [("spans", rows), ("logs", rows), ("requests", rows)];
+    for (table, want) in want.into_iter().chain([("metric_points", points), ("metric_histograms", points)]) {
+        ensure!(in_files[table] == want, "{table}: {in_files}");
+    }
+    // Every span is a trace of its own.
+    ensure!(in_files["traces"] == rows && in_files["ledger"].as_u64() > Some(0), "{in_files}");
+    let Some(python) = python()? else { return Ok(()) };
+    check_sent(&read_tables(&python, &data.join("tables"), start / 1_000).await?)?;
+    let server = Server::start_with(&["run"], &data, &environment).await?;
+    check(&python, &server, &data, start).await?;
+    Ok(())
+}
+
+/// Rows in files by table, as `meshlake inspect` counts them.
+async fn rows_in_files(data: &Path) -> Result<Value> {
+    let output = Command::new(BINARY).args(["inspect", "--json", "--data-dir"]).arg(data).output().await?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let inspection: Value = serde_json::from_slice(&output.stdout)?;
+    let tables = inspection["tables"].as_array().context("tables")?;
+    let rows = tables.iter().map(|table| {
+        let name = table["table"].as_str().context("a name")?;
+        Ok((name.to_owned(), table["files"]["rows"].clone()))
+    });
+    Ok(Value::Object(rows.collect::<Result<_>>()?))
 }
 
 /// The first format version, whose log entries are gone but for a checkpoint: the schema, the files and

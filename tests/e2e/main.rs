@@ -3,6 +3,7 @@
 mod calls;
 mod command_line;
 mod conformance;
+mod docs;
 mod demo;
 mod disk_full;
 mod maintain;

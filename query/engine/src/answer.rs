@@ -3,30 +3,47 @@
 //! The deadline covers the whole stream and not only planning, because a query does its work while it is
 //! read. Dropping the stream stops the query: DataFusion ends the tasks of a stream that is dropped.
 
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use futures::StreamExt;
-use futures::stream;
+use futures::stream::{self, BoxStream};
+use futures::{Stream, StreamExt};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use crate::error::QueryError;
 
-/// The answer to one SQL statement. The stream ends early with a [`QueryError`] inside
-/// `DataFusionError::External`; `QueryError::from` finds it again.
-pub struct SqlAnswer {
-    pub schema: SchemaRef,
-    pub stream: SendableRecordBatchStream,
+/// Rows as they are found, in batches of one schema. The first error is the last item. Cancel: dropping the
+/// stream stops the query and frees its place.
+pub struct RowStream {
+    schema: SchemaRef,
+    batches: BoxStream<'static, Result<RecordBatch, QueryError>>,
 }
 
-impl std::fmt::Debug for SqlAnswer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SqlAnswer").field("schema", &self.schema).finish_non_exhaustive()
+impl RowStream {
+    /// The columns of every batch, known before the first.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+}
+
+impl Stream for RowStream {
+    type Item = Result<RecordBatch, QueryError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.batches.poll_next_unpin(context)
+    }
+}
+
+impl fmt::Debug for RowStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RowStream").field("schema", &self.schema).finish_non_exhaustive()
     }
 }
 
@@ -46,22 +63,18 @@ struct Bounded {
     rows: usize,
     bytes: usize,
     ended: bool,
-    _place: std::sync::Arc<OwnedSemaphorePermit>,
+    _place: Arc<OwnedSemaphorePermit>,
 }
 
 /// `inner` with `caps` applied; holds `place` until it is dropped.
-pub fn bounded(
-    inner: SendableRecordBatchStream,
-    caps: Caps,
-    place: std::sync::Arc<OwnedSemaphorePermit>,
-) -> SendableRecordBatchStream {
+pub fn bounded(inner: SendableRecordBatchStream, caps: Caps, place: Arc<OwnedSemaphorePermit>) -> RowStream {
     let schema = inner.schema();
     let bounded = Bounded { inner, caps, rows: 0, bytes: 0, ended: false, _place: place };
     let batches = stream::unfold(bounded, |mut bounded| async move {
         let batch = bounded.next().await?;
-        Some((batch.map_err(DataFusionError::from), bounded))
+        Some((batch, bounded))
     });
-    Box::pin(RecordBatchStreamAdapter::new(schema, batches.fuse()))
+    RowStream { schema, batches: batches.boxed() }
 }
 
 impl Bounded {
@@ -106,10 +119,10 @@ fn memory_bytes(batch: &RecordBatch) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use arrow::array::Int64Array;
     use arrow::datatypes::{DataType, Field, Schema};
+    use datafusion::error::DataFusionError;
+    use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
     use tokio::sync::Semaphore;
 
     use super::*;
@@ -143,7 +156,7 @@ mod tests {
         while let Some(next) = bounded.next().await {
             match next {
                 Ok(batch) => rows += batch.num_rows(),
-                Err(error) => return (rows, Some(error.into())),
+                Err(error) => return (rows, Some(error)),
             }
         }
         (rows, None)

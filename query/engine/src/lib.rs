@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! sql text -> text_guard -> plan (own thread, big stack) -> plan_guard -> optimise -> stream with deadline and caps
-//! scan     -> plan ----------------------------------------------------> stream with deadline
+//! Scan     -> plan ----------------------------------- plan_guard -> optimise -> stream with deadline
 //! ```
 //! DataFusion aborts the process on deep statements, counts only some of its memory, and ships functions that
 //! turn ten bytes of SQL into gigabytes; so nothing reaches it unseen, and each query has a session of its own
@@ -13,6 +13,8 @@
 //! Modules are listed in the order data meets them; imports point only down the list.
 
 mod query;
+mod scan;
+mod prepared;
 mod session;
 mod catalog;
 mod capped;
@@ -20,23 +22,27 @@ mod text_guard;
 mod plan_guard;
 mod planning;
 mod answer;
+mod budget;
+mod values;
 mod config;
 mod error;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use datafusion::execution::SendableRecordBatchStream;
-use datafusion::logical_expr::Expr;
-use meshlake_schema::{Clock, Table, UnixNanos};
-use meshlake_store::Reader;
+use meshlake_schema::Clock;
+use meshlake_store::{Reader, Status};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-pub use answer::SqlAnswer;
+pub use meshlake_store::snapshot::{DataFile, Unflushed};
+
+pub use answer::RowStream;
 pub use config::EngineConfig;
 pub use error::{Fault, QueryError};
+pub use prepared::{Bound, Prepared};
 pub use query::Query;
+pub use scan::Scan;
 
 use session::SessionTemplate;
 
@@ -84,6 +90,14 @@ impl Engine {
         &self.shared.config
     }
 
+    /// How the collector is doing, with what is on its way to the log. Of every tenant.
+    ///
+    /// # Errors
+    /// [`QueryError::Snapshot`] when it cannot be asked now; trying again can help.
+    pub async fn status(&self) -> Result<Status, QueryError> {
+        Ok(self.shared.reader.status().await?)
+    }
+
     /// Takes one snapshot for `tenant`; everything acknowledged before this call is in it. All scans of the
     /// returned query see that snapshot, and share its deadline and its place among the concurrent queries.
     ///
@@ -106,26 +120,9 @@ impl Engine {
     ///
     /// # Errors
     /// Those of [`Engine::begin`] and [`Query::sql`].
-    pub async fn sql(&self, tenant: &str, sql: &str) -> Result<SqlAnswer, QueryError> {
+    pub async fn sql(&self, tenant: &str, sql: &str) -> Result<RowStream, QueryError> {
         text_guard::check(sql)?;
         self.begin(tenant).await?.sql(sql).await
-    }
-
-    /// Rows of one table by start time. See [`Query::scan`]; use [`Engine::begin`] to read several tables of
-    /// one snapshot.
-    ///
-    /// # Errors
-    /// Those of [`Engine::begin`] and [`Query::scan`].
-    pub async fn scan(
-        &self,
-        tenant: &str,
-        table: Table,
-        columns: &[&str],
-        from: UnixNanos,
-        to: UnixNanos,
-        filter: Option<Expr>,
-    ) -> Result<SendableRecordBatchStream, QueryError> {
-        self.begin(tenant).await?.scan(table, columns, from, to, filter).await
     }
 
     /// A place among the running queries, waited for in turn.

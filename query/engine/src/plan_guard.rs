@@ -2,12 +2,11 @@
 //!
 //! An allow-list, because DataFusion's own read-only option is a deny-list of four kinds and lets ANALYZE,
 //! recursive queries and extensions pass. Depth is bounded because plans and expressions are executed
-//! recursively on ordinary 2 MiB stacks.
+//! recursively on ordinary 2 MiB stacks. Which tables exist is the catalogue's to say: each has a list of its own.
 
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, LogicalPlan, TableScan};
-use meshlake_schema::Table;
 
 use crate::error::QueryError;
 
@@ -24,22 +23,36 @@ const VALUES_ROWS_MAX: usize = 1_000;
 /// that without optimisation.
 const EXPRESSION_DEPTH_MAX: usize = 100;
 
-/// Tables of `information_schema` that may be read; the others tell of settings and functions.
-const INFORMATION_TABLES: [&str; 2] = ["tables", "columns"];
-
 const ONLY_READS: &str = "read-only: only SELECT, EXPLAIN, DESCRIBE and SHOW TABLES are allowed";
 
-/// Checks `plan`, its subqueries and all their expressions.
+/// The tables that may be read through one catalogue.
+#[derive(Debug)]
+pub struct AllowList {
+    /// Where names without a schema are looked for.
+    pub default_schema: &'static str,
+    /// Schemas with their tables.
+    pub tables: Vec<(&'static str, Vec<&'static str>)>,
+}
+
+impl AllowList {
+    fn allows(&self, schema: Option<&str>, table: &str) -> bool {
+        let schema = schema.unwrap_or(self.default_schema);
+        let known = self.tables.iter().find(|(known, _)| *known == schema);
+        known.is_some_and(|(_, tables)| tables.contains(&table))
+    }
+}
+
+/// Checks `plan`, its subqueries and all their expressions; it may read what `allowed` lists.
 ///
 /// # Errors
 /// [`QueryError::Refused`] with the reason.
-pub fn check(plan: &LogicalPlan) -> Result<(), QueryError> {
+pub fn check(plan: &LogicalPlan, allowed: &AllowList) -> Result<(), QueryError> {
     let (mut nodes, mut scans) = (0, 0);
     let mut refusal = None;
     plan.apply_with_subqueries(|node| {
         nodes += 1;
         scans += usize::from(matches!(node, LogicalPlan::TableScan(_)));
-        refusal = check_node(node)?.or_else(|| too_many(nodes, NODES_MAX, "steps"));
+        refusal = check_node(node, allowed)?.or_else(|| too_many(nodes, NODES_MAX, "steps"));
         refusal = refusal.take().or_else(|| too_many(scans, SCANS_MAX, "tables"));
         Ok(if refusal.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
     })?;
@@ -51,7 +64,7 @@ fn too_many(count: usize, max: usize, what: &str) -> Option<String> {
 }
 
 /// The reason to refuse this node, if there is one.
-fn check_node(node: &LogicalPlan) -> Result<Option<String>> {
+fn check_node(node: &LogicalPlan, allowed: &AllowList) -> Result<Option<String>> {
     let refusal = match node {
         LogicalPlan::Projection(_)
         | LogicalPlan::Filter(_)
@@ -68,7 +81,7 @@ fn check_node(node: &LogicalPlan) -> Result<Option<String>> {
         | LogicalPlan::Unnest(_)
         | LogicalPlan::Explain(_)
         | LogicalPlan::DescribeTable(_) => None,
-        LogicalPlan::TableScan(scan) => check_scan(scan),
+        LogicalPlan::TableScan(scan) => check_scan(scan, allowed),
         LogicalPlan::Values(values) => too_many(values.values.len(), VALUES_ROWS_MAX, "rows of VALUES"),
         LogicalPlan::RecursiveQuery(_) => Some("recursive queries are not allowed".to_owned()),
         LogicalPlan::Analyze(_) => Some("EXPLAIN ANALYZE is not allowed".to_owned()),
@@ -90,14 +103,11 @@ fn check_node(node: &LogicalPlan) -> Result<Option<String>> {
     Ok(too_many(deepest, EXPRESSION_DEPTH_MAX, "levels in one expression"))
 }
 
-/// Only our tables and two of `information_schema` exist as far as a statement is concerned.
-fn check_scan(scan: &TableScan) -> Option<String> {
+/// Only the tables of the list exist as far as a statement is concerned.
+fn check_scan(scan: &TableScan, allowed: &AllowList) -> Option<String> {
     let name = scan.table_name.table();
-    let allowed = match scan.table_name.schema() {
-        Some("information_schema") => INFORMATION_TABLES.contains(&name),
-        _ => Table::ALL.iter().any(|table| table.name() == name),
-    };
-    (!allowed).then(|| format!("table {name} cannot be read"))
+    let is_allowed = allowed.allows(scan.table_name.schema(), name);
+    (!is_allowed).then(|| format!("table {name} cannot be read"))
 }
 
 fn depth_of(expr: &Expr) -> Result<usize> {
@@ -115,4 +125,57 @@ fn depth_of(expr: &Expr) -> Result<usize> {
         level = next;
     }
     Ok(deepest)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::datatypes::Schema;
+    use datafusion::logical_expr::builder::LogicalTableSource;
+    use datafusion::logical_expr::{LogicalPlanBuilder, exists};
+
+    use super::*;
+
+    fn scan(table: &str) -> LogicalPlanBuilder {
+        let source = LogicalTableSource::new(Arc::new(Schema::empty()));
+        LogicalPlanBuilder::scan(table, Arc::new(source), None).expect("a table without columns")
+    }
+
+    fn refusal(plan: &LogicalPlan, allowed: &AllowList) -> Option<String> {
+        check(plan, allowed).err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_plan_of_one_catalogue_is_refused_in_another() {
+        let rows = AllowList {
+            default_schema: "public",
+            tables: vec![("public", vec!["spans"]), ("information_schema", vec!["tables"])],
+        };
+        let metadata =
+            AllowList { default_schema: "pg_catalog", tables: vec![("pg_catalog", vec!["pg_class"])] };
+        let cases = [
+            ("spans", true, false),
+            ("public.spans", true, false),
+            ("information_schema.tables", true, false),
+            ("pg_class", false, true),
+            ("pg_catalog.pg_class", false, true),
+            // A name is allowed where its schema lists it, not wherever some schema does.
+            ("public.tables", false, false),
+            ("information_schema.spans", false, false),
+        ];
+        for (table, in_rows, in_metadata) in cases {
+            let plan = scan(table).build().expect("a scan");
+            let allowed = [&rows, &metadata].map(|list| refusal(&plan, list).is_none());
+            assert_eq!(allowed, [in_rows, in_metadata], "{table}");
+        }
+    }
+
+    #[test]
+    fn subqueries_are_held_against_the_list_too() {
+        let list = AllowList { default_schema: "public", tables: vec![("public", vec!["spans"])] };
+        let hidden = exists(Arc::new(scan("pg_class").build().expect("a scan")));
+        let plan = scan("spans").filter(hidden).and_then(LogicalPlanBuilder::build).expect("a filter");
+        assert_eq!(refusal(&plan, &list).as_deref(), Some("table pg_class cannot be read"));
+    }
 }

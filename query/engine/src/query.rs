@@ -1,23 +1,23 @@
 //! One query: one snapshot of all tables, one tenant, one deadline.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use datafusion::common::ScalarValue;
-use datafusion::dataframe::DataFrame;
-use datafusion::execution::SendableRecordBatchStream;
-use datafusion::logical_expr::{Expr, LogicalPlan, col, lit};
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{SQLOptions, SessionContext};
-use meshlake_schema::{Table, UnixNanos};
-use meshlake_store::snapshot::Snapshot;
+use meshlake_schema::{Budget, Spent, Table};
+use meshlake_store::snapshot::{DataFile, Snapshot, Unflushed};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
-use crate::answer::{Caps, SqlAnswer, bounded};
+use crate::answer::{Caps, RowStream, bounded};
+use crate::budget::QueryBudget;
+use crate::catalog;
 use crate::config::EngineConfig;
 use crate::error::QueryError;
 use crate::planning::on_big_stack;
+use crate::prepared::{Bound, Prepared, describe};
+use crate::scan::Scan;
 use crate::session::SessionTemplate;
 use crate::{plan_guard, text_guard};
 
@@ -25,7 +25,7 @@ use crate::{plan_guard, text_guard};
 /// its streams are dropped.
 pub struct Query {
     session: SessionContext,
-    snapshot: Snapshot,
+    snapshot: Arc<Snapshot>,
     tenant: String,
     caps: Caps,
     place: Arc<OwnedSemaphorePermit>,
@@ -46,89 +46,98 @@ impl Query {
             rows_max: config.rows_max,
             bytes_max: config.answer_bytes_max,
         };
+        let snapshot = Arc::new(snapshot);
         let session = template.session(&snapshot, tenant)?;
         Ok(Query { session, snapshot, tenant: tenant.to_owned(), caps, place: Arc::new(place) })
     }
 
-    /// The snapshot that all answers of this query come from. It holds every tenant's rows.
-    pub fn snapshot(&self) -> &Snapshot {
-        &self.snapshot
+    /// The files of `table`, of every tenant, in no order: what rows of the snapshot are in them and when, so that a
+    /// look-up can leave out times. Rows come by [`Query::scan`].
+    pub fn files(&self, table: Table) -> &[DataFile] {
+        self.snapshot.files(table)
+    }
+
+    /// What of the tenant's accepted records is durable and not in files, of one signal and source or several times.
+    ///
+    /// # Errors
+    /// [`QueryError::Snapshot`], for a bug of ours.
+    pub fn unflushed(&self) -> Result<Vec<Unflushed>, QueryError> {
+        Ok(self.snapshot.unflushed(&self.tenant)?)
     }
 
     pub fn tenant(&self) -> &str {
         &self.tenant
     }
 
-    /// When the time of the query is over, for work on its rows that is not a stream.
-    pub fn deadline(&self) -> std::time::Instant {
-        self.caps.deadline.into_std()
+    /// What work on rows of this query may take: memory of the engine's pool, time until the query's deadline.
+    pub fn budget(&self) -> Arc<dyn Budget> {
+        let runtime = self.session.runtime_env();
+        Arc::new(QueryBudget::new(&runtime.memory_pool, self.caps.deadline))
     }
 
-    /// How long the whole query may take.
-    pub fn timeout(&self) -> Duration {
-        self.caps.timeout
+    /// Why there is no answer, when such work had to stop.
+    pub fn stopped(&self, spent: Spent) -> QueryError {
+        match spent {
+            Spent::Bytes { .. } => QueryError::Memory(spent.to_string()),
+            Spent::Time => QueryError::TimedOut(self.caps.timeout),
+        }
     }
 
-    /// Answers one read-only statement: SELECT, EXPLAIN, DESCRIBE or SHOW TABLES.
+    /// Answers one read-only statement without parameters: SELECT, EXPLAIN, DESCRIBE or SHOW TABLES.
     ///
     /// At most `rows_max` rows and `answer_bytes_max` bytes come; more end the stream with an error.
     ///
     /// # Errors
     /// [`QueryError::Invalid`] with the parser's or planner's message, [`QueryError::Refused`] for what may
     /// not be asked, [`QueryError::TimedOut`]. The stream can end with any variant.
-    pub async fn sql(&self, sql: &str) -> Result<SqlAnswer, QueryError> {
+    pub async fn sql(&self, sql: &str) -> Result<RowStream, QueryError> {
+        self.run(Bound::plain(sql)).await
+    }
+
+    /// Checks one read-only statement and says what its parameters are and what it will answer with. It can be run
+    /// by this and by every other query.
+    ///
+    /// # Errors
+    /// Those of [`Query::sql`].
+    pub async fn prepare(&self, sql: &str) -> Result<Prepared, QueryError> {
         text_guard::check(sql)?;
-        let (session, sql, rows_max) = (self.session.clone(), sql.to_owned(), self.caps.rows_max);
-        let plan = self.plan(async move { plan_sql(&session, &sql, rows_max).await }).await?;
-        let stream = self.run(plan, self.caps)?;
-        Ok(SqlAnswer { schema: stream.schema(), stream })
+        let (session, sql) = (self.session.clone(), sql.to_owned());
+        self.plan(async move {
+            let plan = logical_plan(&session, &sql).await?;
+            describe(&sql, plan, &session.state())
+        })
+        .await
     }
 
-    /// The rows of `table` whose `time` lies in `[from, to)`, those columns in that order, in no order of
-    /// rows. Strings are `Utf8View`. Trusted: no cap on rows, only the deadline; the caller bounds
-    /// what it keeps.
-    ///
-    /// `from` and `to` are rounded down to whole microseconds, the unit of `time`, so that ranges
-    /// that touch never share a row. `filter` may use any column; equality with a trace, span or request id
-    /// uses the bloom filters of files.
+    /// Answers a prepared statement, within the bounds of [`Query::sql`].
     ///
     /// # Errors
-    /// [`QueryError::TimedOut`]; [`QueryError::Invalid`] for a column that is not there.
-    pub async fn scan(
-        &self,
-        table: Table,
-        columns: &[&str],
-        from: UnixNanos,
-        to: UnixNanos,
-        filter: Option<Expr>,
-    ) -> Result<SendableRecordBatchStream, QueryError> {
-        let in_range = col("time").gt_eq(time_literal(from)).and(col("time").lt(time_literal(to)));
-        let rows = self.table(table).await?.filter(filter.into_iter().fold(in_range, Expr::and))?;
-        let rows = rows.select(columns.iter().map(|column| col(*column)).collect::<Vec<_>>())?;
-        self.stream(rows).await
+    /// Those of [`Query::sql`].
+    pub async fn run(&self, statement: Bound) -> Result<RowStream, QueryError> {
+        text_guard::check(statement.sql())?;
+        let (session, rows_max) = (self.session.clone(), self.caps.rows_max);
+        let plan = self.plan(async move { physical_plan(&session, statement, rows_max).await }).await?;
+        self.execute(plan, self.caps)
     }
 
-    /// All rows of `table` that the tenant has, as a DataFusion frame to build on; run it with
-    /// [`Query::stream`].
+    /// The rows that `scan` asks for. Strings are `Utf8View`. Trusted: no cap on rows, only the deadline; the caller
+    /// bounds what it keeps.
     ///
     /// # Errors
-    /// None that a caller can cause: every table is registered.
-    pub async fn table(&self, table: Table) -> Result<DataFrame, QueryError> {
-        Ok(self.session.table(table.name()).await?)
-    }
-
-    /// Runs a frame made from [`Query::table`]. Trusted like [`Query::scan`].
-    ///
-    /// # Errors
-    /// [`QueryError::TimedOut`]; [`QueryError::Invalid`] when the frame does not fit its tables.
-    pub async fn stream(&self, frame: DataFrame) -> Result<SendableRecordBatchStream, QueryError> {
+    /// [`QueryError::TimedOut`]; [`QueryError::Refused`] for a filter that is too deep; [`QueryError::Internal`] for
+    /// a scan that does not fit its table.
+    pub async fn scan(&self, scan: &Scan<'_>) -> Result<RowStream, QueryError> {
+        scan.check()?;
+        let frame = scan.frame(self.session.table(scan.table.name()).await?)?;
+        plan_guard::check(frame.logical_plan(), catalog::allowed())?;
         let plan = self.plan(async move { Ok(frame.create_physical_plan().await?) }).await?;
-        self.run(plan, Caps { rows_max: usize::MAX, bytes_max: usize::MAX, ..self.caps })
+        self.execute(plan, Caps { rows_max: usize::MAX, bytes_max: usize::MAX, ..self.caps })
     }
 
-    async fn plan<F>(&self, planning: F) -> Result<Arc<dyn ExecutionPlan>, QueryError>
+    async fn plan<T, F>(&self, planning: F) -> Result<T, QueryError>
     where
-        F: Future<Output = Result<Arc<dyn ExecutionPlan>, QueryError>> + Send + 'static,
+        T: Send + 'static,
+        F: Future<Output = Result<T, QueryError>> + Send + 'static,
     {
         let place = Arc::clone(&self.place);
         // The place stays taken until the planner has ended, also when the client is gone by then.
@@ -141,29 +150,32 @@ impl Query {
         timed.map_err(|_| QueryError::TimedOut(self.caps.timeout))?
     }
 
-    fn run(&self, plan: Arc<dyn ExecutionPlan>, caps: Caps) -> Result<SendableRecordBatchStream, QueryError> {
+    fn execute(&self, plan: Arc<dyn ExecutionPlan>, caps: Caps) -> Result<RowStream, QueryError> {
         let stream = execute_stream(plan, self.session.task_ctx())?;
         Ok(bounded(stream, caps, Arc::clone(&self.place)))
     }
 }
 
-fn time_literal(at: UnixNanos) -> Expr {
-    lit(ScalarValue::TimestampMicrosecond(Some(at.micros()), Some("UTC".into())))
-}
-
-async fn plan_sql(
-    session: &SessionContext,
-    sql: &str,
-    rows_max: usize,
-) -> Result<Arc<dyn ExecutionPlan>, QueryError> {
+/// The plan of `sql` as it was written, if it may be asked.
+async fn logical_plan(session: &SessionContext, sql: &str) -> Result<LogicalPlan, QueryError> {
     let plan = session.state().create_logical_plan(sql).await?;
     // The allow-list first: its messages are for people. DataFusion's own check stays as a second lock.
-    plan_guard::check(&plan)?;
+    plan_guard::check(&plan, catalog::allowed())?;
     SQLOptions::new()
         .with_allow_ddl(false)
         .with_allow_dml(false)
         .with_allow_statements(false)
         .verify_plan(&plan)?;
+    Ok(plan)
+}
+
+async fn physical_plan(
+    session: &SessionContext,
+    statement: Bound,
+    rows_max: usize,
+) -> Result<Arc<dyn ExecutionPlan>, QueryError> {
+    let plan = logical_plan(session, statement.sql()).await?;
+    let plan = statement.fill(plan)?;
     let describes = matches!(plan, LogicalPlan::Explain(_) | LogicalPlan::DescribeTable(_));
     let frame = session.execute_logical_plan(plan).await?;
     // One row over the cap is enough to know that there are more, and lets a sort keep only that many.

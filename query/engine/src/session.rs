@@ -68,7 +68,7 @@ impl SessionTemplate {
     }
 
     /// A session that sees `snapshot` as `tenant` may.
-    pub fn session(&self, snapshot: &Snapshot, tenant: &str) -> Result<SessionContext, QueryError> {
+    pub fn session(&self, snapshot: &Arc<Snapshot>, tenant: &str) -> Result<SessionContext, QueryError> {
         let store = OnlyStore::new(Arc::clone(snapshot.object_store()));
         let runtime = RuntimeEnvBuilder::from_runtime_env(&self.runtime)
             .with_object_store_registry(Arc::new(store))

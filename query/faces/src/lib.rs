@@ -13,19 +13,13 @@ mod ui;
 mod origin;
 mod tenant;
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::extract::Request;
 use axum::http::header::{self, HeaderName, HeaderValue};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use meshlake_query::Engine;
-use meshlake_query::ledger::InFlight;
 use tracing::Instrument as _;
-
-/// Asks the collector what is in flight.
-pub type InFlightSource = Arc<dyn Fn() -> Vec<InFlight> + Send + Sync>;
 
 /// Where the collector listens, as people must type it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,16 +40,14 @@ impl Default for Endpoints {
 #[derive(Clone)]
 pub struct FaceState {
     pub engine: Engine,
-    /// Answers nothing where the query side runs without a collector.
-    pub in_flight: InFlightSource,
     /// Where senders reach the collector; the page tells people.
     pub endpoints: Endpoints,
 }
 
 impl FaceState {
     /// State of faces whose page shows the default addresses.
-    pub fn new(engine: Engine, in_flight: InFlightSource) -> Self {
-        FaceState { engine, in_flight, endpoints: Endpoints::default() }
+    pub fn new(engine: Engine) -> Self {
+        FaceState { engine, endpoints: Endpoints::default() }
     }
 }
 

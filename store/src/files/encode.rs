@@ -29,8 +29,8 @@ use std::sync::Arc;
 use arrow::temporal_conversions::timestamp_us_to_datetime;
 
 use super::checksums::Pages;
-use super::{FileError, Origin, RowIndex};
-use super::{dictionary, gather};
+use super::pages::{INDEX_TEXT_BYTES_MAX, PAGE_ROWS_MAX, ZSTD_LEVEL};
+use super::{FileError, Origin, RowIndex, dictionary, gather};
 
 /// Fewer, larger row groups share dictionaries: 1M rows take 8 to 16 % less than 128k (measured).
 pub(super) const ROW_GROUP_ROWS_MAX: usize = 1_048_576;
@@ -45,12 +45,6 @@ const LARGE_DICTIONARY_BYTES_MAX: usize = 8 << 20;
 /// Columns whose values repeat, but are too many for the usual dictionary of 1 MiB.
 const LARGE_DICTIONARY: [&str; 3] = ["trace_id", "client_address", "network_peer_address"];
 
-/// Rows per data page: the unit that a lookup by id must decode.
-pub(super) const PAGE_ROWS_MAX: usize = 20_000;
-
-/// Higher levels gain under 1 %.
-pub(super) const ZSTD_LEVEL: i32 = 1;
-
 /// Bytes per data page of ids that are new in every row: some 4,000 of 16 digits, 1,820 of 32 and their lengths. A
 /// trace has its spans all over a file, and each costs a page. They compress as well as in pages of
 /// [`PAGE_ROWS_MAX`]; parents' ids, which repeat, do not: 7.9 bytes instead of 4.5 (measured without
@@ -58,9 +52,6 @@ pub(super) const ZSTD_LEVEL: i32 = 1;
 const OWN_ID_PAGE_BYTES_MAX: usize = 64 << 10;
 
 const BLOOM_FALSE_POSITIVES: f64 = 0.01;
-
-/// Bytes of a text minimum or maximum in page indexes: long enough for names, short enough for bodies.
-pub(super) const INDEX_TEXT_BYTES_MAX: usize = 64;
 
 /// Columns whose values hardly ever repeat: a dictionary only adds to them (2 bytes a span on span ids).
 const NO_DICTIONARY: [&str; 10] = [

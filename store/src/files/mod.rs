@@ -24,6 +24,7 @@ mod gather;
 mod dictionary;
 mod checksums;
 mod hybrid;
+mod pages;
 
 use arrow::error::ArrowError;
 use bytes::Bytes;

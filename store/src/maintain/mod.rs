@@ -16,8 +16,8 @@
 mod plan;
 mod compact;
 mod retain;
-mod vacuum;
 mod progress;
+mod vacuum;
 mod background;
 
 use std::collections::{BTreeSet, HashSet};

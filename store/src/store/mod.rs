@@ -8,33 +8,37 @@
 //! Limits: one process per data directory; to be opened inside a multi-thread tokio runtime. Replay holds
 //! no more than the buffer's budget, flushing as it goes.
 
+mod recover;
+
 use std::fmt;
+use std::mem::ManuallyDrop;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::join_all;
-use meshlake_schema::{Clock, Table};
+use meshlake_schema::Clock;
 use object_store::ObjectStore;
 use thiserror::Error;
 use tokio::task::{JoinError, spawn_blocking};
+use tokio::time::timeout;
 
 use crate::buffer::Buffer;
-use crate::catalog::{Catalog, CatalogError, Committed};
+use crate::catalog::{Catalog, CatalogError};
 use crate::data_dir::{DataDir, DataDirError};
 use crate::delta::DeltaCatalog;
 use crate::disk::{Disk, StdDisk};
 use crate::durable_fs::DurableFs;
 use crate::flush::{FlushError, Flusher};
-use crate::group::{Lsn, StoredRequest};
+use crate::group::StoredRequest;
 use crate::maintain::{Background, MaintainConfig, Maintenance};
 use crate::reader::{LocalReader, Reader};
-use crate::replay::{Recovered, ReplayError, ReplayedLog, replay};
+use crate::replay::{Recovered, ReplayError};
 use crate::schedule::{Schedule, Wakes};
 use crate::space::{Space, SpaceConfig, SpaceThread};
 use crate::status::{AskIntake, StoreStats, StoreStatus};
-use crate::wal::{Wal, WalConfig, WalCutter, WalError};
+use crate::wal::{WalConfig, WalError};
 use crate::writer::{Publish, Writer, WriterThread};
+use recover::{Parts, Recovery};
 
 /// How a store is run. The defaults work on a laptop.
 #[derive(Debug, Clone)]
@@ -91,6 +95,15 @@ pub enum StoreError {
     Thread(std::io::Error),
     #[error("open the write-ahead log: {0}")]
     Worker(#[from] JoinError),
+}
+
+/// What became of the rows that a store buffered when it was stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stopped {
+    /// All of them are in files.
+    Flushed,
+    /// Some of them are in the log alone.
+    InLog,
 }
 
 /// A running store.
@@ -264,12 +277,42 @@ impl Store {
         self.flusher.flush_all().await
     }
 
+    /// Stops within `time`: groups handed over are made durable, flushes that run are ended, what is buffered is
+    /// put into files and committed, and the log is cut. So other readers see every row of a store that was
+    /// stopped. What does not become a file in time stays in the log and comes back at the next start.
+    ///
+    /// When time is up, work goes on until the process ends, and so does the lock on the data directory.
+    ///
+    /// cancel: as when time is up.
+    pub async fn stop(self, time: Duration) -> Stopped {
+        // A task of its own, because a flush that is dropped in the middle of a commit panics in the library.
+        let stopping = tokio::spawn(async move {
+            let flusher = Arc::clone(&self.flusher);
+            // Dropped undone, it is left locked: a thread may still write.
+            let data_dir = ManuallyDrop::new(self.end().await);
+            let flushed = flusher.flush_all().await;
+            drop(ManuallyDrop::into_inner(data_dir));
+            flushed
+        });
+        match timeout(time, stopping).await {
+            Ok(Ok(Ok(()))) => return Stopped::Flushed,
+            Ok(Ok(Err(error))) => tracing::warn!(%error, "leave rows in the log at the stop"),
+            Ok(Err(error)) => tracing::error!(%error, "stop the store"),
+            Err(_) => tracing::warn!(?time, "leave rows in the log: the store did not stop in time"),
+        }
+        Stopped::InLog
+    }
+
     /// Stops: groups handed over are made durable, flushes that run are ended, the lock is released. What
     /// is buffered stays in the log and comes back at the next start. Takes as long as the disk does.
     ///
-    /// cancel: nothing is lost, but the lock is released while a thread may still write; a process that ends anyway
-    /// does better to leak the future.
+    /// cancel: nothing is lost, but the lock is released while a thread may still write.
     pub async fn close(self) {
+        drop(self.end().await);
+    }
+
+    /// Ends all threads and tasks; what holds the lock is left.
+    async fn end(self) -> DataDir {
         let thread = self.thread;
         if let Err(error) = spawn_blocking(move || thread.stop()).await {
             tracing::error!(%error, "stop the write-ahead log");
@@ -282,55 +325,7 @@ impl Store {
         if let Err(error) = spawn_blocking(move || space_thread.stop()).await {
             tracing::error!(%error, "stop the watch on the disk's room");
         }
-        drop(self.data_dir);
-    }
-}
-
-/// What the store is made of; the tests put simulated parts in.
-struct Parts {
-    disk: Arc<dyn Disk>,
-    /// Settled: nothing in it is half made.
-    store: Arc<dyn ObjectStore>,
-    catalog: Arc<dyn Catalog>,
-    collector_id: u128,
-    wal_config: WalConfig,
-    /// The replay flushes when this is near.
-    buffer_bytes_max: usize,
-}
-
-/// What a recovered store goes on with.
-struct Recovery {
-    wal: Wal,
-    flusher: Arc<Flusher>,
-    recovered: Recovered,
-    requests: Vec<StoredRequest>,
-    first_lsn: Lsn,
-}
-
-impl Parts {
-    /// Reads the tables, then replays the log above them, then opens the log above both.
-    async fn recover(self) -> Result<Recovery, StoreError> {
-        let Parts { disk, store, catalog, collector_id, wal_config, buffer_bytes_max } = self;
-        // All to their end, also when one fails: the library's engine panics when its work is dropped.
-        let committed = join_all(Table::ALL.map(|table| catalog.load(table))).await;
-        let committed = committed.into_iter().collect::<Result<Vec<_>, _>>()?;
-        let committed: [Committed; Table::ALL.len()] = committed.try_into().expect("one answer per table");
-        let buffer = Arc::new(Buffer::new(committed.into()));
-        let cutter: Arc<OnceLock<WalCutter>> = Arc::default();
-        let on_flushed = Box::new({
-            let cutter = Arc::clone(&cutter);
-            move |lsn| cut(&cutter, lsn)
-        });
-        let flusher = Flusher::start(Arc::clone(&buffer), catalog, store, collector_id, on_flushed);
-        let flusher = Arc::new(flusher.map_err(StoreError::Thread)?);
-        let log =
-            replay(Arc::clone(&flusher), buffer_bytes_max, Arc::clone(&disk), wal_config.clone()).await?;
-        let ReplayedLog { recovery, recovered, requests } = log;
-        let first_lsn = buffer.end_replay(recovery.last_lsn) + 1;
-        let wal = spawn_blocking(move || Wal::open(disk, wal_config, recovery, first_lsn)).await??;
-        cutter.get_or_init(|| wal.cutter());
-        flusher.cut().await;
-        Ok(Recovery { wal, flusher, recovered, requests, first_lsn })
+        self.data_dir
     }
 }
 
@@ -344,13 +339,6 @@ fn open_tables(data_dir: &DataDir, disk: Arc<dyn Disk>) -> Result<Arc<dyn Object
         tracing::info!(files = removed, "remove files that were never finished");
     }
     Ok(Arc::new(store))
-}
-
-fn cut(cutter: &OnceLock<WalCutter>, lsn: Lsn) {
-    // None while the log is still being replayed.
-    if let Some(Err(error)) = cutter.get().map(|cutter| cutter.cut(lsn)) {
-        tracing::warn!(%error, "cut write-ahead log");
-    }
 }
 
 /// What the log's thread does with a group that has become durable.

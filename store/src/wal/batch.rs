@@ -24,7 +24,8 @@ use arrow::ipc::writer::{IpcWriteOptions, StreamEncoder};
 use meshlake_schema::{BatchError, PerTable, Table, TableBatch};
 use thiserror::Error;
 
-use crate::wal::format::{ALIGNMENT, u32_at};
+use crate::wal::format::ALIGNMENT;
+use crate::wal::little_endian::u32_at;
 
 /// Continuation marker and length of zero, with which a stream ends.
 const END_OF_STREAM_BYTES: usize = 8;

@@ -65,6 +65,7 @@ use meshlake_schema::Table;
 use thiserror::Error;
 
 use crate::group::Lsn;
+use crate::wal::little_endian::{put_u32, put_u64, u16_at, u32_at, u64_at};
 
 /// Bytes of one copy of the segment header: one page, so that a write of it touches whole sectors.
 pub const SEGMENT_HEADER_BYTES: usize = 4096;
@@ -357,40 +358,8 @@ impl EntryKind {
     }
 }
 
-pub fn u16_at(bytes: &[u8], at: usize) -> u16 {
-    u16::from_le_bytes(array_at(bytes, at))
-}
-
-pub fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    u32::from_le_bytes(array_at(bytes, at))
-}
-
-pub fn u64_at(bytes: &[u8], at: usize) -> u64 {
-    u64::from_le_bytes(array_at(bytes, at))
-}
-
-pub fn u128_at(bytes: &[u8], at: usize) -> u128 {
-    u128::from_le_bytes(array_at(bytes, at))
-}
-
-/// # Panics
-/// When `bytes` ends before; callers slice to the size of the part first.
-fn array_at<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
-    let mut array = [0; N];
-    array.copy_from_slice(&bytes[at..at + N]);
-    array
-}
-
 fn row_counts_at(bytes: &[u8], at: usize) -> RowCounts {
     std::array::from_fn(|slot| u64_at(bytes, at + slot * 8))
-}
-
-fn put_u32(bytes: &mut [u8], at: usize, value: u32) {
-    bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
-}
-
-fn put_u64(bytes: &mut [u8], at: usize, value: u64) {
-    bytes[at..at + 8].copy_from_slice(&value.to_le_bytes());
 }
 
 fn put_row_counts(bytes: &mut [u8], at: usize, rows: &RowCounts) {

@@ -28,6 +28,7 @@ pub mod segment;
 pub mod record;
 pub mod batch;
 pub mod format;
+pub mod little_endian;
 #[cfg(test)]
 pub mod fixture;
 

@@ -14,8 +14,9 @@ use crate::group::{Group, Lsn, RequestEntry};
 use crate::wal::batch::{BatchBytesError, decode_batch, encode_batch, is_schema_message, schema_message};
 use crate::wal::format::{
     ALIGNMENT, ENTRY_HEADER_BYTES, EntryKind, FormatError, PAYLOAD_BYTES_MAX, RECORD_HEADER_BYTES,
-    RecordHeader, RowCounts, TABLE_SLOTS, log_id, u16_at, u32_at, u128_at,
+    RecordHeader, RowCounts, TABLE_SLOTS, log_id,
 };
+use crate::wal::little_endian::{u16_at, u32_at, u128_at};
 
 const REQUEST_BYTES: usize = 24;
 const REQUEST_TABLE_BYTES: usize = 8;

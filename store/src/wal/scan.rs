@@ -11,7 +11,8 @@ use arrow::buffer::{Buffer, MutableBuffer};
 
 use crate::disk::DiskFile;
 use crate::group::Lsn;
-use crate::wal::format::{ALIGNMENT, RECORD_HEADER_BYTES, RECORD_MAGIC, RECORDS_START, RecordHeader, u32_at};
+use crate::wal::format::{ALIGNMENT, RECORD_HEADER_BYTES, RECORD_MAGIC, RECORDS_START, RecordHeader};
+use crate::wal::little_endian::u32_at;
 
 /// How much of the file is looked through at once, bytes. Large enough that a scan is not made of system
 /// calls, small beside a segment.

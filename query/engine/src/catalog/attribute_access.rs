@@ -10,7 +10,8 @@ use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::error::Result;
 use datafusion::functions::expr_fn::{coalesce, get_field};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawFieldAccessExpr};
-use datafusion::logical_expr::{Expr, GetFieldAccess, cast};
+use datafusion::logical_expr::{Expr, GetFieldAccess, cast, col};
+use meshlake_schema::Table;
 use meshlake_schema::tables::PROMOTED_SPAN_KEYS;
 
 pub const ATTRIBUTES_COLUMN: &str = "attributes";
@@ -36,16 +37,34 @@ impl ExprPlanner for AttributeAccess {
         let (Some(column), GetFieldAccess::NamedStructField { name }) = (promoted, &expr.field_access) else {
             return Ok(PlannerResult::Original(expr));
         };
-        let in_map = get_field(expr.expr.clone(), name.clone());
-        let in_column = cast(Expr::Column(column), DataType::Utf8);
-        Ok(PlannerResult::Planned(coalesce(vec![in_map, in_column])))
+        Ok(PlannerResult::Planned(wherever(&expr.expr, name, column)))
     }
+}
+
+/// The text of the attribute `key` of a row of `table`, which has attributes; null without it.
+pub fn attribute(table: Table, key: &str) -> Expr {
+    let map = col(ATTRIBUTES_COLUMN);
+    let promoted = column_of(key).filter(|name| table.columns().iter().any(|column| column.name == *name));
+    match promoted {
+        Some(name) => wherever(&map, &ScalarValue::from(key), Column::from_name(name)),
+        None => get_field(map, key),
+    }
+}
+
+/// `key` of `map`, or else what is in `column`.
+fn wherever(map: &Expr, key: &ScalarValue, column: Column) -> Expr {
+    let in_map = get_field(map.clone(), key.clone());
+    coalesce(vec![in_map, cast(Expr::Column(column), DataType::Utf8)])
+}
+
+/// The name of the column that `key` is promoted to.
+fn column_of(key: &str) -> Option<&'static str> {
+    PROMOTED_SPAN_KEYS.iter().find(|(promoted, ..)| *promoted == key).map(|(_, name, _)| *name)
 }
 
 /// The column that the key was promoted to, if the relation of `map` has it.
 fn promoted_column(map: &Column, key: &ScalarValue, schema: &DFSchema) -> Option<Column> {
     let key = key.try_as_str().flatten()?;
-    let (_, name, _) = PROMOTED_SPAN_KEYS.iter().find(|(promoted, ..)| *promoted == key)?;
-    let column = Column::new(map.relation.clone(), *name);
+    let column = Column::new(map.relation.clone(), column_of(key)?);
     schema.has_column(&column).then_some(column)
 }

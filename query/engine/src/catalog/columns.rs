@@ -7,32 +7,32 @@
 use std::sync::{Arc, LazyLock};
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use meshlake_schema::Table;
 use meshlake_schema::tables::DATE_COLUMN;
+use meshlake_schema::{PerTable, Table};
 
 /// What a query sees of `table`: its open schema, top-level strings as `Utf8View`, `date` last.
 pub fn query_schema(table: Table) -> &'static SchemaRef {
-    static SCHEMAS: LazyLock<[SchemaRef; Table::ALL.len()]> =
-        LazyLock::new(|| Table::ALL.map(|table| nullable(table.open_schema(), view_type)));
-    &SCHEMAS[usize::from(table.id())]
+    static SCHEMAS: LazyLock<PerTable<SchemaRef>> =
+        LazyLock::new(|| PerTable::of(|table| nullable(table.open_schema(), view_type)));
+    &SCHEMAS[table]
 }
 
 /// What lies in a Parquet file of `table`: [`query_schema`] without the partition column.
 pub fn file_schema(table: Table) -> &'static SchemaRef {
-    static SCHEMAS: LazyLock<[SchemaRef; Table::ALL.len()]> = LazyLock::new(|| {
-        Table::ALL.map(|table| {
+    static SCHEMAS: LazyLock<PerTable<SchemaRef>> = LazyLock::new(|| {
+        PerTable::of(|table| {
             let fields = query_schema(table).fields().iter().filter(|field| field.name() != DATE_COLUMN);
             Arc::new(Schema::new(fields.cloned().collect::<Vec<_>>()))
         })
     });
-    &SCHEMAS[usize::from(table.id())]
+    &SCHEMAS[table]
 }
 
 /// The hot schema of `table` with every column nullable, so that both halves of a scan agree.
 pub fn hot_schema(table: Table) -> &'static SchemaRef {
-    static SCHEMAS: LazyLock<[SchemaRef; Table::ALL.len()]> =
-        LazyLock::new(|| Table::ALL.map(|table| nullable(table.schema(), DataType::clone)));
-    &SCHEMAS[usize::from(table.id())]
+    static SCHEMAS: LazyLock<PerTable<SchemaRef>> =
+        LazyLock::new(|| PerTable::of(|table| nullable(table.schema(), DataType::clone)));
+    &SCHEMAS[table]
 }
 
 fn nullable(schema: &Schema, type_of: impl Fn(&DataType) -> DataType) -> SchemaRef {

@@ -1,62 +1,106 @@
-//! Scans a table's buffered batches.
+//! Scans the tenant's rows of a table that the collector buffers.
 //!
-//! Batches stay as the buffer holds them, shared and dictionary-encoded; the casts to what queries see are a
+//! Rows come as the buffer holds them, shared and dictionary-encoded; the casts to what queries see are a
 //! projection above them, so only the columns and batches that a query reaches are ever converted, one batch
-//! at a time.
+//! at a time. Limits: all of them are taken while the scan is planned, as pointers within one process; batches are
+//! pruned here, by a predicate that understands more than the range that a snapshot could be asked for.
 
 use std::sync::Arc;
 
 use arrow::array::{Array, RecordBatch, TimestampMicrosecondArray};
 use arrow::compute::{max, min};
 use arrow::datatypes::DataType;
+use datafusion::common::internal_err;
 use datafusion::datasource::memory::MemorySourceConfig;
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::{Expr, Operator};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::{CastExpr, Column};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
-use meshlake_schema::Table;
+use futures::TryStreamExt;
+use meshlake_schema::filter::Value;
 use meshlake_schema::tables::DATE_COLUMN;
-use meshlake_store::snapshot::HotBatch;
+use meshlake_schema::{Filter, Table, TimeRange};
+use meshlake_store::snapshot::{HotScan, Snapshot};
 
 use super::columns::{hot_schema, query_schema};
 use super::prune::{Bounds, Pruner};
+use crate::error::QueryError;
 
-/// The batches that may hold rows the query wants.
-pub fn prune_hot(hot: &[HotBatch], pruner: &Pruner) -> Result<Vec<RecordBatch>> {
-    let rows = || hot.iter().map(|hot| hot.batch.rows());
-    let wanted = if pruner.is_selective() {
-        pruner.keep(rows().map(bounds_of).collect())?
-    } else {
-        vec![true; hot.len()]
-    };
-    Ok(rows()
-        .zip(wanted)
-        .filter(|(rows, wanted)| *wanted && rows.num_rows() > 0)
-        .map(|(rows, _)| rows.clone())
-        .collect())
+const TIME_COLUMN: &str = "time";
+
+/// The rows of `tenant` in memory that the query may want, with what `columns` of the query schema are made of.
+pub async fn wanted_hot(
+    table: Table,
+    snapshot: &Snapshot,
+    tenant: &str,
+    columns: &[usize],
+    filters: &[Expr],
+    pruner: &Pruner,
+) -> Result<Vec<RecordBatch>> {
+    let names = columns.iter().map(|&column| source_of(query_schema(table).field(column).name()));
+    let mut names: Vec<String> = names.chain([TIME_COLUMN]).map(str::to_owned).collect();
+    names.sort_unstable();
+    names.dedup();
+    let filter = Some(asked(filters));
+    let scan = HotScan { table, columns: names, tenant: tenant.to_owned(), range: TimeRange::ALL, filter };
+    let rows = async { snapshot.hot(&scan)?.try_collect().await };
+    let batches: Vec<RecordBatch> =
+        rows.await.map_err(|error| DataFusionError::from(QueryError::from(error)))?;
+    if !pruner.is_selective() {
+        return Ok(batches);
+    }
+    let wanted = pruner.keep(batches.iter().map(bounds_of).collect())?;
+    Ok(batches.into_iter().zip(wanted).filter(|(_, wanted)| *wanted).map(|(rows, _)| rows).collect())
 }
 
-/// A scan of `batches` (in the hot schema) with the columns `projection` of the query schema, in that order.
+/// The column in memory that a column of the query schema is made of.
+fn source_of(column: &str) -> &str {
+    if column == DATE_COLUMN { TIME_COLUMN } else { column }
+}
+
+/// What the filters say of texts that a column must equal: all that the rows of a derived table are chosen by
+/// before they are computed.
+fn asked(filters: &[Expr]) -> Filter {
+    Filter::And(filters.iter().filter_map(text_asked).collect())
+}
+
+fn text_asked(filter: &Expr) -> Option<Filter> {
+    let Expr::BinaryExpr(binary) = filter else { return None };
+    let column = binary.left.try_as_col().or_else(|| binary.right.try_as_col())?;
+    let text = text_of(&binary.left).or_else(|| text_of(&binary.right))?;
+    (binary.op == Operator::Eq).then(|| Filter::equals(&column.name, Value::Text(text.to_owned())))
+}
+
+fn text_of(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Literal(value, _) => value.try_as_str().flatten(),
+        _ => None,
+    }
+}
+
+/// A scan of `batches`, which came for `columns` of the query schema, with those columns in that order.
 pub fn scan_hot(
     table: Table,
     batches: Vec<RecordBatch>,
-    projection: &[usize],
+    columns: &[usize],
     partitions: usize,
     batch_rows: usize,
 ) -> Result<Arc<dyn ExecutionPlan>> {
     let (seen, stored) = (query_schema(table), hot_schema(table));
-    let sources: Vec<usize> = projection
+    let Some(first) = batches.first() else { return internal_err!("there are no batches") };
+    let came = first.schema();
+    let came = came.fields().iter().map(|field| stored.index_of(field.name()));
+    let stored = Arc::new(stored.project(&came.collect::<Result<Vec<_>, _>>()?)?);
+    let sources: Vec<usize> = columns
         .iter()
-        .map(|&column| match seen.field(column).name().as_str() {
-            DATE_COLUMN => stored.index_of("time"),
-            name => stored.index_of(name),
-        })
+        .map(|&column| stored.index_of(source_of(seen.field(column).name())))
         .collect::<Result<_, _>>()?;
-    let batches = batches.into_iter().map(|batch| batch.with_schema(Arc::clone(stored)));
+    let batches = batches.into_iter().map(|batch| batch.with_schema(Arc::clone(&stored)));
     let groups = deal(&batches.collect::<Result<Vec<_>, _>>()?, partitions, batch_rows);
-    let memory = MemorySourceConfig::try_new_exec(&groups, Arc::clone(stored), Some(sources.clone()))?;
-    let columns = projection.iter().zip(&sources).enumerate().map(|(position, (&column, &source))| {
+    let memory = MemorySourceConfig::try_new_exec(&groups, Arc::clone(&stored), Some(sources.clone()))?;
+    let columns = columns.iter().zip(&sources).enumerate().map(|(position, (&column, &source))| {
         let field = seen.field(column);
         let input: Arc<dyn PhysicalExpr> = Arc::new(Column::new(stored.field(source).name(), position));
         let expr = if stored.field(source).data_type() == field.data_type() {
@@ -90,7 +134,8 @@ fn deal(batches: &[RecordBatch], count: usize, batch_rows: usize) -> Vec<Vec<Rec
 
 /// The bounds of one batch; the widest there are if `time` cannot be read.
 fn bounds_of(rows: &RecordBatch) -> Bounds {
-    let time = rows.column_by_name("time").filter(|time| matches!(time.data_type(), DataType::Timestamp(..)));
+    let time =
+        rows.column_by_name(TIME_COLUMN).filter(|time| matches!(time.data_type(), DataType::Timestamp(..)));
     let time = time.and_then(|time| time.as_any().downcast_ref::<TimestampMicrosecondArray>());
     Bounds {
         rows: rows.num_rows() as u64,
@@ -101,8 +146,27 @@ fn bounds_of(rows: &RecordBatch) -> Bounds {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use datafusion::common::ScalarValue;
+    use datafusion::logical_expr::{col, lit};
     use meshlake_fixture::{batch, row};
+
+    use super::*;
+
+    #[test]
+    fn texts_that_every_row_must_have_are_asked_for() {
+        let by_id = |text: &str| Filter::equals("trace_id", Value::Text(text.to_owned()));
+        let view = lit(ScalarValue::Utf8View(Some("a".to_owned())));
+        let cases = [
+            (col("trace_id").eq(lit("a")), vec![by_id("a")]),
+            (view.eq(col("trace_id")), vec![by_id("a")]),
+            (col("trace_id").not_eq(lit("a")), vec![]),
+            (col("span_count").eq(lit(1)), vec![]),
+            (col("trace_id").eq(lit("a")).or(col("trace_id").eq(lit("b"))), vec![]),
+        ];
+        for (filter, want) in cases {
+            assert_eq!(asked(&[col("span_count").gt(lit(0)), filter]), Filter::And(want));
+        }
+    }
 
     #[test]
     fn parts_are_cut_to_size_and_dealt_evenly() {

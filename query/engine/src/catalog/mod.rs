@@ -12,13 +12,12 @@ mod files;
 mod searched;
 mod page_search;
 mod hot;
-mod derived;
 mod prune;
 mod columns;
 mod attribute_access;
 mod only_store;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use datafusion::catalog::memory::{MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider};
 use datafusion::catalog::{CatalogProvider, CatalogProviderList, SchemaProvider};
@@ -26,7 +25,9 @@ use datafusion::error::Result;
 use meshlake_schema::Table;
 use meshlake_store::snapshot::Snapshot;
 
-pub use attribute_access::AttributeAccess;
+use crate::plan_guard::AllowList;
+
+pub use attribute_access::{AttributeAccess, attribute};
 pub use attribute_runs::AttributeFilterCache;
 pub use only_store::OnlyStore;
 pub use tenant_table::TenantTable;
@@ -36,14 +37,29 @@ pub const CATALOG: &str = "meshlake";
 /// The one schema of [`CATALOG`].
 pub const SCHEMA: &str = "public";
 
+/// Tables of `information_schema` that may be read; the others tell of settings and functions.
+const INFORMATION_TABLES: [&str; 2] = ["tables", "columns"];
+
+/// What statements may read of this catalogue.
+pub fn allowed() -> &'static AllowList {
+    static ALLOWED: LazyLock<AllowList> = LazyLock::new(|| AllowList {
+        default_schema: SCHEMA,
+        tables: vec![
+            (SCHEMA, Table::ALL.map(Table::name).to_vec()),
+            ("information_schema", INFORMATION_TABLES.to_vec()),
+        ],
+    });
+    &ALLOWED
+}
+
 /// Every table of `snapshot` as `tenant` may see it, and nothing else.
 ///
 /// # Errors
 /// None in practice: registering into a fresh in-memory schema cannot clash.
-pub fn tenant_catalogs(snapshot: &Snapshot, tenant: &str) -> Result<Arc<dyn CatalogProviderList>> {
+pub fn tenant_catalogs(snapshot: &Arc<Snapshot>, tenant: &str) -> Result<Arc<dyn CatalogProviderList>> {
     let schema = Arc::new(MemorySchemaProvider::new());
     for table in Table::ALL {
-        let provider = TenantTable::new(table, snapshot, tenant);
+        let provider = TenantTable::new(table, Arc::clone(snapshot), tenant);
         schema.register_table(table.name().to_owned(), Arc::new(provider))?;
     }
     let catalog = Arc::new(MemoryCatalogProvider::new());

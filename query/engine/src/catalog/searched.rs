@@ -286,7 +286,7 @@ mod tests {
         let schema = Arc::clone(file_schema(Table::Spans));
         let search = PageSearch::for_attributes(&wanted, schema, &session).expect("a store");
         let files: Vec<FileScan> =
-            snapshot.table(Table::Spans).files.iter().cloned().map(FileScan::whole).collect();
+            snapshot.files(Table::Spans).iter().cloned().map(FileScan::whole).collect();
         let scan = scan_files(Table::Spans, &files, &[0], FilterUse::Prune, None, search, &session);
         let mut rows = execute_stream(scan.expect("a plan"), session.task_ctx()).expect("a stream");
         let footers = session.runtime_env().cache_manager.get_file_metadata_cache();

@@ -1,13 +1,12 @@
 //! One table of a snapshot as one tenant sees it: files and buffered batches, each row once.
 //!
-//! The tenant is filtered here, by a node of the physical plan below everything that SQL can say; a query that
-//! asks for another tenant finds no rows. Filters are taken as hints for pruning and are applied again
+//! Of the buffer no row of another tenant comes. Those of files are filtered here, by a node of the physical plan
+//! below everything that SQL can say; a query that asks for another tenant finds no rows. Filters are taken as hints for pruning and are applied again
 //! by the engine, so pruning may be coarse but never wrong. Only those on attributes are applied here, because
 //! rows that were found by their attributes need not be read for them; see [`super::searched`].
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
@@ -23,14 +22,13 @@ use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::filter::FilterExecBuilder;
 use datafusion::physical_plan::union::UnionExec;
 use meshlake_schema::Table;
-use meshlake_store::snapshot::{DataFile, HotBatch, Snapshot, TableSnapshot};
+use meshlake_store::snapshot::{DataFile, Snapshot};
 
 use super::attribute_access::ATTRIBUTES_COLUMN;
 use super::attribute_runs::{choose_runs, is_understood, wanted_attributes};
 use super::columns::{file_schema, query_schema};
-use super::derived::derive_traces;
 use super::files::{FilterUse, scan_files};
-use super::hot::{prune_hot, scan_hot};
+use super::hot::{scan_hot, wanted_hot};
 use super::page_search::{PageSearch, wanted_ids};
 use super::prune::{Bounds, Pruner};
 
@@ -43,42 +41,25 @@ const ID_COLUMNS: [&str; 4] = ["trace_id", "request_id", "span_id", "parent_span
 #[derive(Debug)]
 pub struct TenantTable {
     table: Table,
-    snapshot: TableSnapshot,
-    /// Of a derived table: what its source buffers.
-    source: Option<Arc<Vec<HotBatch>>>,
+    snapshot: Arc<Snapshot>,
     tenant: String,
 }
 
 impl TenantTable {
-    pub fn new(table: Table, snapshot: &Snapshot, tenant: &str) -> Self {
-        let source = table.source().map(|source| Arc::clone(&snapshot.table(source).hot));
-        TenantTable { table, snapshot: snapshot.table(table).clone(), source, tenant: tenant.to_owned() }
-    }
-
-    /// The rows in memory that the query may want.
-    fn wanted_hot(&self, pruner: &Pruner, filters: &[Expr]) -> Result<Vec<RecordBatch>> {
-        match &self.source {
-            Some(spans) => derive_traces(spans, self.snapshot.watermark, filters),
-            None => prune_hot(&self.snapshot.hot, pruner),
-        }
+    pub fn new(table: Table, snapshot: Arc<Snapshot>, tenant: &str) -> Self {
+        TenantTable { table, snapshot, tenant: tenant.to_owned() }
     }
 
     /// The files that may hold rows the query wants.
     fn wanted_files(&self, pruner: &Pruner) -> Result<Vec<DataFile>> {
-        let bounds = self.snapshot.files.iter().map(|file| Bounds {
+        let files = self.snapshot.files(self.table);
+        let bounds = files.iter().map(|file| Bounds {
             rows: file.rows,
             time_min_micros: file.time_min_micros,
             time_max_micros: file.time_max_micros,
         });
         let wanted = pruner.keep(bounds.collect())?;
-        Ok(self
-            .snapshot
-            .files
-            .iter()
-            .zip(wanted)
-            .filter(|(_, wanted)| *wanted)
-            .map(|(file, _)| file.clone())
-            .collect())
+        Ok(files.iter().zip(wanted).filter(|(_, wanted)| *wanted).map(|(file, _)| file.clone()).collect())
     }
 
     /// What files are searched for when they are opened. Few rows have an id, and they are found before
@@ -98,26 +79,32 @@ impl TenantTable {
         }
     }
 
-    /// A scan of the rows of `hot` that pass `filter`, which is on attributes, with the columns `read`.
-    fn filtered_hot(
+    /// A scan of the rows in memory that may pass `filters` and do pass `on_attributes`, which is on attributes, with
+    /// the columns `read`; none when there are no rows.
+    async fn scan_of_hot(
         &self,
-        hot: Vec<RecordBatch>,
         read: &[usize],
-        filter: Option<Expr>,
+        filters: &[Expr],
+        on_attributes: Option<Expr>,
+        pruner: &Pruner,
         session: &dyn Session,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        let (partitions, batch_rows) = (session.config().target_partitions(), session.config().batch_size());
-        let Some(filter) = filter else { return scan_hot(self.table, hot, read, partitions, batch_rows) };
+    ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
         let schema = query_schema(self.table);
-        let attributes = schema.index_of(ATTRIBUTES_COLUMN)?;
         let mut columns = read.to_vec();
-        if !read.contains(&attributes) {
-            columns.push(attributes);
+        if on_attributes.is_some() {
+            let attributes = schema.index_of(ATTRIBUTES_COLUMN)?;
+            columns.extend((!read.contains(&attributes)).then_some(attributes));
         }
-        let filter = physical(filter, &Arc::new(schema.project(&columns)?), session)?;
+        let hot = wanted_hot(self.table, &self.snapshot, &self.tenant, &columns, filters, pruner).await?;
+        if hot.is_empty() {
+            return Ok(None);
+        }
+        let (partitions, batch_rows) = (session.config().target_partitions(), session.config().batch_size());
         let scan = scan_hot(self.table, hot, &columns, partitions, batch_rows)?;
+        let Some(filter) = on_attributes else { return Ok(Some(scan)) };
+        let filter = physical(filter, &Arc::new(schema.project(&columns)?), session)?;
         let passing = FilterExecBuilder::new(filter, scan);
-        Ok(Arc::new(passing.apply_projection(Some((0..read.len()).collect()))?.build()?))
+        Ok(Some(Arc::new(passing.apply_projection(Some((0..read.len()).collect()))?.build()?)))
     }
 
     /// `tenant = <ours>`, over a plan whose column at `position` is the tenant.
@@ -171,16 +158,13 @@ impl TableProvider for TenantTable {
         let filter_use = filter_use(filters)?;
         let files = choose_runs(self.wanted_files(&pruner)?, filters, session).await?;
         let search = self.search(filter_use, filters, session)?;
-        let hot = self.wanted_hot(&pruner, filters)?;
         let on_attributes = conjunction(filters.iter().filter(|filter| is_understood(filter)).cloned());
         let mut parts = Vec::with_capacity(2);
         if !files.is_empty() {
             let filter = on_attributes.clone().map(|filter| physical(filter, schema, session)).transpose()?;
             parts.push(scan_files(self.table, &files, &read, filter_use, filter, search, session)?);
         }
-        if !hot.is_empty() {
-            parts.push(self.filtered_hot(hot, &read, on_attributes, session)?);
-        }
+        parts.extend(self.scan_of_hot(&read, filters, on_attributes, &pruner, session).await?);
         let all = match parts.len() {
             0 => return Ok(Arc::new(EmptyExec::new(Arc::new(schema.project(&asked)?)))),
             1 => parts.swap_remove(0),

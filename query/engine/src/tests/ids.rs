@@ -1,5 +1,7 @@
 //! Look-ups by id: the search of pages changes no answer, and neither does the place of a row.
 
+use arrow::array::RecordBatch;
+
 use super::*;
 
 /// 900 rows in three files, and the same in memory: ids that many rows have, few, one or none, some rows
@@ -107,7 +109,7 @@ async fn old_files_are_searched_as_any_other() {
     let found = async |tenant: &str, filter: &str| {
         let answer =
             engine.sql(tenant, &format!("SELECT * FROM spans WHERE {filter}")).await.expect("a plan");
-        let batches: Vec<RecordBatch> = answer.stream.try_collect().await.expect("whole files");
+        let batches: Vec<RecordBatch> = answer.try_collect().await.expect("whole files");
         let count: usize = batches.iter().map(RecordBatch::num_rows).sum();
         (count, pretty_format_batches(&batches).expect("all types are printed").to_string())
     };

@@ -11,7 +11,7 @@ use crate::FaceState;
 
 /// Answers `{"rows":[...]}`, one row per signal and source, sorted by them.
 pub async fn answer(State(state): State<FaceState>, Tenant(tenant): Tenant) -> Result<Response, ApiError> {
-    let accounts = accounts(&state.engine, &tenant, || (state.in_flight)()).await?;
+    let accounts = accounts(&state.engine, &tenant).await?;
     let rows: Vec<Value> = accounts.iter().map(row).collect();
     Ok(Json(json!({"rows": rows})).into_response())
 }

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{Request as HttpRequest, StatusCode};
-use meshlake_fixture::{Cell, Row, SnapshotBuilder, row};
-use meshlake_query::ledger::InFlight;
+use meshlake_fixture::{Cell, InFlight, Row, SnapshotBuilder, row};
 use meshlake_query::{Engine, EngineConfig};
 use meshlake_schema::{SystemClock, Table};
 use serde_json::{Value, json};
@@ -18,11 +17,11 @@ const SECOND: i64 = 1_000_000_000;
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const BODY_BYTES_MAX: usize = 1 << 20;
 
-fn api(snapshot: SnapshotBuilder, in_flight: Vec<InFlight>) -> Router {
+fn api(snapshot: SnapshotBuilder) -> Router {
     let config = EngineConfig { parallelism: 1, rows_max: 10, ..EngineConfig::default() };
     let engine =
         Engine::new(snapshot.reader(), config, Arc::new(SystemClock)).expect("no directory is named");
-    router(FaceState::new(engine, Arc::new(move || in_flight.clone())))
+    router(FaceState::new(engine))
 }
 
 async fn send(api: Router, request: HttpRequest<Body>) -> (StatusCode, axum::http::HeaderMap, Bytes) {
@@ -59,7 +58,7 @@ fn spans(count: i64) -> SnapshotBuilder {
 #[tokio::test]
 async fn sql_answers_columns_and_rows() {
     let sql = "SELECT name, kind, time, time_unix_nano, attributes, parent_span_id FROM spans";
-    let (status, answer) = sql_json(api(spans(1), vec![]), sql).await;
+    let (status, answer) = sql_json(api(spans(1)), sql).await;
     let want = json!({
         "columns": [
             {"name": "name", "type": "string"}, {"name": "kind", "type": "int32"},
@@ -73,14 +72,13 @@ async fn sql_answers_columns_and_rows() {
 
 #[tokio::test]
 async fn an_answer_past_the_cap_says_so() {
-    let (status, answer) = sql_json(api(spans(11), vec![]), "SELECT name FROM spans").await;
+    let (status, answer) = sql_json(api(spans(11)), "SELECT name FROM spans").await;
     assert_eq!((status, &answer["truncated"]), (200, &json!(true)));
     assert_eq!(answer["rows"].as_array().map(Vec::len), Some(10));
-    let (_, whole) = sql_json(api(spans(10), vec![]), "SELECT name FROM spans").await;
+    let (_, whole) = sql_json(api(spans(10)), "SELECT name FROM spans").await;
     assert_eq!(whole["truncated"], Value::Null);
     // CSV has no place to say it.
-    let (status, _, body) =
-        send(api(spans(11), vec![]), sql_request("SELECT name FROM spans", "text/csv")).await;
+    let (status, _, body) = send(api(spans(11)), sql_request("SELECT name FROM spans", "text/csv")).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
     assert!(body.starts_with(b"{\"error\":"), "{body:?}");
 }
@@ -88,18 +86,17 @@ async fn an_answer_past_the_cap_says_so() {
 #[tokio::test]
 async fn sql_answers_csv_arrow_and_parquet() {
     let sql = "SELECT name, kind FROM spans";
-    let (_, headers, csv) = send(api(spans(2), vec![]), sql_request(sql, "text/csv")).await;
+    let (_, headers, csv) = send(api(spans(2)), sql_request(sql, "text/csv")).await;
     assert_eq!(headers["content-type"], "text/csv; charset=utf-8; header=present");
     assert_eq!(csv, "name,kind\na,0\na,0\n");
 
-    let (_, _, stream) =
-        send(api(spans(2), vec![]), sql_request(sql, "application/vnd.apache.arrow.stream")).await;
+    let (_, _, stream) = send(api(spans(2)), sql_request(sql, "application/vnd.apache.arrow.stream")).await;
     let reader = arrow::ipc::reader::StreamReader::try_new(std::io::Cursor::new(stream), None);
     let rows =
         reader.expect("the stream has a schema").map(|batch| batch.expect("each batch is whole").num_rows());
     assert_eq!(rows.sum::<usize>(), 2);
 
-    let (_, _, file) = send(api(spans(2), vec![]), sql_request(sql, "application/vnd.apache.parquet")).await;
+    let (_, _, file) = send(api(spans(2)), sql_request(sql, "application/vnd.apache.parquet")).await;
     let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReader::try_new(file, 100);
     let rows =
         reader.expect("the file has a footer").map(|batch| batch.expect("each batch is whole").num_rows());
@@ -109,42 +106,76 @@ async fn sql_answers_csv_arrow_and_parquet() {
 #[tokio::test]
 async fn an_answer_without_rows_is_whole() {
     let sql = "SELECT name FROM logs_none";
-    assert_eq!(sql_json(api(spans(0), vec![]), sql).await.0, 400);
-    let (status, answer) = sql_json(api(spans(0), vec![]), "SELECT event_name FROM logs").await;
+    assert_eq!(sql_json(api(spans(0)), sql).await.0, 400);
+    let (status, answer) = sql_json(api(spans(0)), "SELECT event_name FROM logs").await;
     let want = json!({"columns": [{"name": "event_name", "type": "string"}], "rows": []});
     assert_eq!((status, answer), (200, want));
     let parquet = sql_request("SELECT event_name FROM logs", "application/vnd.apache.parquet");
-    let (_, _, file) = send(api(spans(0), vec![]), parquet).await;
+    let (_, _, file) = send(api(spans(0)), parquet).await;
     assert!(file.starts_with(b"PAR1") && file.ends_with(b"PAR1"));
 }
 
 #[tokio::test]
 async fn bad_requests_have_a_code_and_a_message() {
-    let (status, answer) = sql_json(api(spans(1), vec![]), "SELEC 1").await;
+    let (status, answer) = sql_json(api(spans(1)), "SELEC 1").await;
     assert_eq!((status, &answer["error"]["code"]), (400, &json!("invalid_query")));
     assert!(answer["error"]["message"].as_str().is_some_and(|text| text.contains("SELEC")), "{answer}");
-    let (status, answer) = sql_json(api(spans(1), vec![]), "DROP TABLE spans").await;
+    let (status, answer) = sql_json(api(spans(1)), "DROP TABLE spans").await;
     assert_eq!((status, &answer["error"]["code"]), (400, &json!("refused_query")));
 
-    assert_eq!(get_json(api(spans(1), vec![]), "/api/v1/nothing").await.0, 404);
-    let (status, answer) = get_json(api(spans(1), vec![]), "/api/v1/sql").await;
+    assert_eq!(get_json(api(spans(1)), "/api/v1/nothing").await.0, 404);
+    let (status, answer) = get_json(api(spans(1)), "/v1/traces").await;
+    let message = "telemetry is not taken here but at http://127.0.0.1:4318/v1/traces";
+    assert_eq!((status, &answer["error"]["message"]), (404, &json!(message)));
+    let (status, answer) = get_json(api(spans(1)), "/api/v1/sql").await;
     assert_eq!((status, &answer["error"]["code"]), (405, &json!("method_not_allowed")));
 
-    let bodies = [("application/json", "{", 400), ("application/json", "{}", 400), ("text/plain", "{}", 415)];
+    let bodies = [("application/json", "{", 400), ("text/plain", "{}", 400), ("image/png", "SELECT 1", 415)];
     for (content_type, body, want) in bodies {
         let request = HttpRequest::post("/api/v1/sql").header("content-type", content_type);
         let request = request.body(Body::from(body)).expect("the request is whole");
-        let (status, _, body) = send(api(spans(1), vec![]), request).await;
+        let (status, _, body) = send(api(spans(1)), request).await;
         assert_eq!(status.as_u16(), want, "{body:?}");
         assert!(body.starts_with(b"{\"error\":"), "{body:?}");
     }
 }
 
+/// As `curl -d` and `curl --data-binary @file` send it.
+#[tokio::test]
+async fn sql_is_taken_from_a_form_that_is_none() {
+    for body in [r#"{"sql": "SELECT count(*) FROM spans"}"#, "SELECT count(*)\nFROM spans -- all\n"] {
+        let request =
+            HttpRequest::post("/api/v1/sql").header("content-type", "application/x-www-form-urlencoded");
+        let request = request.body(Body::from(body)).expect("the request is whole");
+        let (status, _, answer) = send(api(spans(3)), request).await;
+        let answer: Value = serde_json::from_slice(&answer).expect("the answer is JSON");
+        assert_eq!((status.as_u16(), &answer["rows"]), (200, &json!([[3]])), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_another_origin_cannot_make_us_work() {
+    let statuses = async |origin: &'static str| {
+        let post = HttpRequest::post("/api/v1/sql").header("host", "mesh:7070").header("origin", origin);
+        let post = post.body(Body::from("SELECT 1")).expect("the request is whole");
+        let get = HttpRequest::get("/api/v1/services").header("host", "mesh:7070").header("origin", origin);
+        let get = get.body(Body::empty()).expect("the request is whole");
+        let post = send(api(spans(1)), post).await;
+        (post.0.as_u16(), send(api(spans(1)), get).await.0.as_u16())
+    };
+    assert_eq!(statuses("http://mesh:7070").await, (200, 200));
+    assert_eq!(statuses("http://evil.example").await, (403, 200), "GET changes nothing and is not readable");
+}
+
 #[tokio::test]
 async fn every_answer_carries_the_security_headers() {
+    // Features named with the origins that have them, none; a bare list is ignored by browsers.
+    let (_, policy) = HEADERS.into_iter().find(|(name, _)| name == "permissions-policy").expect("it is set");
+    let policy = policy.to_str().expect("it is ASCII");
+    assert!(policy.split(", ").all(|feature| feature.len() > 3 && feature.ends_with("=()")), "{policy}");
     for path in ["/api/v1/services", "/nowhere"] {
         let request = HttpRequest::get(path).body(Body::empty()).expect("the path is a URI");
-        let (_, headers, _) = send(api(spans(1), vec![]), request).await;
+        let (_, headers, _) = send(api(spans(1)), request).await;
         for (name, value) in HEADERS {
             assert_eq!(headers.get(&name), Some(&value), "{path}");
         }
@@ -156,7 +187,7 @@ async fn every_answer_carries_the_security_headers() {
 async fn tenants_are_names() {
     let ask = |tenant: Vec<u8>| {
         let request = HttpRequest::get("/api/v1/services").header("x-scope-orgid", tenant);
-        send(api(spans(1), vec![]), request.body(Body::empty()).expect("the header is visible"))
+        send(api(spans(1)), request.body(Body::empty()).expect("the header is visible"))
     };
     for good in ["team-a", "a!b_c.d*'()", &"x".repeat(150)] {
         assert_eq!(ask(good.into()).await.0, 200, "{good}");
@@ -167,7 +198,7 @@ async fn tenants_are_names() {
     let twice =
         HttpRequest::get("/api/v1/services").header("x-scope-orgid", "a").header("x-scope-orgid", "a");
     let twice = twice.body(Body::empty()).expect("the headers are visible");
-    assert_eq!(send(api(spans(1), vec![]), twice).await.0, 400);
+    assert_eq!(send(api(spans(1)), twice).await.0, 400);
 }
 
 fn traced() -> SnapshotBuilder {
@@ -204,7 +235,7 @@ fn traced() -> SnapshotBuilder {
 
 #[tokio::test]
 async fn a_trace_is_its_spans_by_start_with_attributes_as_sent() {
-    let (status, trace) = get_json(api(traced(), vec![]), &format!("/api/v1/traces/{TRACE}")).await;
+    let (status, trace) = get_json(api(traced()), &format!("/api/v1/traces/{TRACE}")).await;
     assert_eq!((status, &trace["trace_id"]), (200, &json!(TRACE)));
     let names: Vec<_> = trace["spans"].as_array().into_iter().flatten().map(|span| &span["name"]).collect();
     assert_eq!(names, ["first", "GET /cart"]);
@@ -224,8 +255,8 @@ async fn a_trace_is_its_spans_by_start_with_attributes_as_sent() {
 #[tokio::test]
 async fn an_absent_trace_is_404_and_a_bad_id_400() {
     let absent = format!("/api/v1/traces/{}", "a".repeat(32));
-    assert_eq!(get_json(api(traced(), vec![]), &absent).await.0, 404);
-    assert_eq!(get_json(api(traced(), vec![]), "/api/v1/traces/xyz").await.0, 400);
+    assert_eq!(get_json(api(traced()), &absent).await.0, 404);
+    assert_eq!(get_json(api(traced()), "/api/v1/traces/xyz").await.0, 400);
 }
 
 #[tokio::test]
@@ -244,13 +275,18 @@ async fn services_are_those_that_spoke() {
     };
     let cart = row(3 * SECOND, [("service_name", "cart".into()), ("service_namespace", "shop".into())]);
     let calls = [call(1, "server", true), call(5, "server", false), call(2, "client", true)];
-    let snapshot = SnapshotBuilder::new().hot(Table::Spans, 1, &[cart]).hot(Table::Requests, 1, &calls);
-    let (status, answer) = get_json(api(snapshot, vec![]), "/api/v1/services?from=0&to=10").await;
+    let nameless = row(6 * SECOND, []);
+    let empty = row(4 * SECOND, [("service_name", "".into()), ("service_namespace", "".into())]);
+    let spans = [cart, nameless, empty];
+    let snapshot = SnapshotBuilder::new().hot(Table::Spans, 1, &spans).hot(Table::Requests, 1, &calls);
+    let (status, answer) = get_json(api(snapshot), "/api/v1/services?from=0&to=10").await;
     let want = json!({
         "from": "1970-01-01T00:00:00Z", "to": "1970-01-01T00:00:10Z",
         "services": [
             {"service": "cart", "namespace": "shop", "first_seen": "1970-01-01T00:00:01Z",
              "last_seen": "1970-01-01T00:00:05Z", "spans": 1, "requests": 1},
+            {"service": "unknown_service", "namespace": null, "first_seen": "1970-01-01T00:00:04Z",
+             "last_seen": "1970-01-01T00:00:06Z", "spans": 2, "requests": 0},
             {"service": "web", "namespace": null, "first_seen": "1970-01-01T00:00:02Z",
              "last_seen": "1970-01-01T00:00:02Z", "spans": 0, "requests": 1},
         ],
@@ -261,7 +297,7 @@ async fn services_are_those_that_spoke() {
 #[tokio::test]
 async fn the_services_range_is_checked() {
     for path in ["/api/v1/services?from=5&to=5", "/api/v1/services?from=yesterday"] {
-        assert_eq!(get_json(api(spans(1), vec![]), path).await.0, 400, "{path}");
+        assert_eq!(get_json(api(spans(1)), path).await.0, 400, "{path}");
     }
 }
 
@@ -296,8 +332,8 @@ async fn the_ledger_balances() {
         source: "otlp_grpc".to_owned(),
         records,
     };
-    let in_flight = vec![waiting("default", 3), waiting("other", 100)];
-    let (status, answer) = get_json(api(snapshot, in_flight), "/api/v1/ledger").await;
+    let snapshot = snapshot.in_flight([waiting("default", 3), waiting("other", 100)]);
+    let (status, answer) = get_json(api(snapshot), "/api/v1/ledger").await;
     let want = json!({"rows": [{
         "tenant": "default", "signal": "traces", "source": "otlp_grpc",
         "received": 19, "accepted": 17, "rejected": {"late": 2}, "durable": 14, "in_flight": 3,

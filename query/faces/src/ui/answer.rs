@@ -101,7 +101,7 @@ async fn gather(
     let question = Question { range, by: By::Service, grain: Grain::Node, source: Source::Auto };
     let picture = load(&state.engine, tenant, question, None).await?;
     let (graph, range) = (graph(&picture, None), picture.range);
-    let ledger = accounts(&state.engine, tenant, || (state.in_flight)()).await?;
+    let ledger = accounts(&state.engine, tenant).await?;
     if !graph.nodes.is_empty() {
         return Ok(Gathered { graph, range, ledger, diagnosis: Diagnosis::Fine });
     }

@@ -33,8 +33,8 @@ use parquet::file::writer::SerializedRowGroupWriter;
 use parquet::schema::types::ColumnDescPtr;
 
 use super::checksums::push_page;
-use super::encode::{INDEX_TEXT_BYTES_MAX, PAGE_ROWS_MAX, ZSTD_LEVEL};
 use super::hybrid;
+use super::pages::{INDEX_TEXT_BYTES_MAX, PAGE_ROWS_MAX, ZSTD_LEVEL};
 
 /// A key without a value.
 pub(super) const NULL: u32 = u32::MAX;

@@ -56,6 +56,8 @@ pub(super) enum Failure {
     Before,
     AfterUnknown,
     BeforeUnknown,
+    /// It does not come back.
+    Hangs,
 }
 
 impl Failing {
@@ -68,6 +70,7 @@ impl Failing {
         let (table, reason) = (table.name(), "injected".to_owned());
         match failure {
             None => commit.await,
+            Some(Failure::Hangs) => std::future::pending().await,
             Some(Failure::Before) => Err(CatalogError::NotCommitted { table, reason }),
             Some(Failure::BeforeUnknown) => Err(CatalogError::Unknown { table, reason }),
             Some(Failure::AfterUnknown) => {

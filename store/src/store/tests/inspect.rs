@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::golden::{copy_dir, golden};
 use super::*;
 use crate::inspect::{FileSum, FindingKind, InspectError, Inspection, Watermark, inspect};
-use crate::wal::format::{RECORD_HEADER_BYTES, RECORDS_START, u64_at};
+use crate::wal::format::{RECORD_HEADER_BYTES, RECORDS_START};
+use crate::wal::little_endian::u64_at;
 
 const WINDOW: i64 = 15 * 60 * 1_000_000;
 

@@ -19,7 +19,8 @@ use crate::disk::sim::SimDisk;
 use crate::group::{Group, Lsn, RequestEntry};
 use crate::wal::append::Wal;
 use crate::wal::fixture::{batch_of, group_of};
-use crate::wal::format::{RECORD_HEADER_BYTES, RECORDS_START, SegmentHeader, u64_at};
+use crate::wal::format::{RECORD_HEADER_BYTES, RECORDS_START, SegmentHeader};
+use crate::wal::little_endian::u64_at;
 use crate::wal::recover::{Recovery, Replayed, recover};
 use crate::wal::segment::{Layout, WalConfig, WalError};
 

@@ -9,7 +9,7 @@ use meshlake_schema::{Clock, Table, UnixNanos};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use crate::{Endpoints, FaceState, router};
+use crate::{FaceState, router};
 use meshlake_fixture::{Cell, Row, SnapshotBuilder, row};
 use meshlake_query::{Engine, EngineConfig};
 
@@ -28,7 +28,7 @@ impl Clock for Now {
 fn api(snapshot: SnapshotBuilder) -> Router {
     let config = EngineConfig { parallelism: 1, ..EngineConfig::default() };
     let engine = Engine::new(snapshot.reader(), config, Arc::new(Now)).expect("no directory is named");
-    router(FaceState { engine, in_flight: Arc::new(Vec::new), endpoints: Endpoints::default() })
+    router(FaceState::new(engine))
 }
 
 async fn get(snapshot: SnapshotBuilder, path: &str, tenant: &str) -> (u16, HeaderMap, String) {

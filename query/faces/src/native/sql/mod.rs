@@ -30,7 +30,7 @@ use super::{ApiError, Tenant};
 use crate::FaceState;
 use encoder::Encoder;
 use format::Format;
-use meshlake_query::{QueryError, SqlAnswer};
+use meshlake_query::{QueryError, RowStream};
 use statement::statement_of;
 
 /// How much of the answer is held back until its status is sent: enough that most answers fail with a
@@ -69,16 +69,16 @@ pub async fn answer(
 
 /// What is left to send.
 struct Encoding {
-    answer: SqlAnswer,
+    answer: RowStream,
     /// None once the end was written or an error was told.
     encoder: Option<Box<dyn Encoder>>,
 }
 
 fn encoded(
-    answer: SqlAnswer,
+    answer: RowStream,
     format: Format,
 ) -> Result<impl Stream<Item = Result<Bytes, QueryError>> + Send, QueryError> {
-    let encoder = Some(format.encoder(&answer.schema)?);
+    let encoder = Some(format.encoder(answer.schema())?);
     let encoding = Encoding { answer, encoder };
     Ok(stream::unfold(encoding, |mut encoding| async move {
         let chunk = encoding.next_chunk().await?;
@@ -89,12 +89,10 @@ fn encoded(
 impl Encoding {
     async fn next_chunk(&mut self) -> Option<Result<Vec<u8>, QueryError>> {
         let mut encoder = self.encoder.take()?;
-        let chunk = match self.answer.stream.next().await {
+        let chunk = match self.answer.next().await {
             None => return Some(encoder.end(None)),
-            Some(Err(error)) => match QueryError::from(error) {
-                QueryError::TooManyRows(rows_max) => return Some(encoder.end(Some(rows_max))),
-                other => return Some(Err(other)),
-            },
+            Some(Err(QueryError::TooManyRows(rows_max))) => return Some(encoder.end(Some(rows_max))),
+            Some(Err(error)) => return Some(Err(error)),
             Some(Ok(batch)) => {
                 let starts = (0..batch.num_rows()).step_by(CHUNK_ROWS);
                 let slices = starts.map(|start| batch.slice(start, CHUNK_ROWS.min(batch.num_rows() - start)));

@@ -118,6 +118,8 @@ struct Machine {
     decoded: HashMap<String, (Vec<u8>, Vec<i64>)>,
     /// A directory's sync has failed: then a cut may leave a gap in the log that looks like damage.
     may_look_damaged: bool,
+    /// The last process has ended in order, with every row in files.
+    is_flushed: bool,
 }
 
 impl Machine {
@@ -130,6 +132,7 @@ impl Machine {
             last_lsn: 0,
             decoded: HashMap::new(),
             may_look_damaged: false,
+            is_flushed: false,
         }
     }
 
@@ -139,6 +142,7 @@ impl Machine {
             self.crash();
         }
         let Ok(store) = self.open(runtime) else { panic!("the disk is sound and the store does not open") };
+        self.check_stop(&store);
         self.check(&store);
         // Files are what a seed costs.
         if self.coin.below(4) != 0 {
@@ -153,6 +157,7 @@ impl Machine {
     fn live(&mut self, runtime: &Runtime) {
         self.disk.power_off_after(self.coin.below(60));
         let Ok(mut store) = self.open(runtime) else { return };
+        self.check_stop(&store);
         if self.disk.is_on() {
             self.check(&store);
         }
@@ -161,6 +166,25 @@ impl Machine {
             if !self.disk.is_on() {
                 return;
             }
+        }
+        if self.coin.below(3) == 0 {
+            self.stop(runtime, &store);
+        }
+    }
+
+    /// The process is told to stop. If it says that all rows are in files, the next one finds none in the log,
+    /// also when the power goes right after.
+    fn stop(&mut self, runtime: &Runtime, store: &Running) {
+        let flushed = runtime.block_on(store.recovery.flusher.flush_all());
+        self.is_flushed = flushed.is_ok() && self.disk.is_on();
+        if self.is_flushed {
+            assert_eq!(store.recovery.flusher.buffer().bytes(), 0, "the stop has flushed everything");
+        }
+    }
+
+    fn check_stop(&mut self, store: &Running) {
+        if std::mem::take(&mut self.is_flushed) {
+            assert_eq!(store.recovery.flusher.buffer().bytes(), 0, "rows are replayed after a clean stop");
         }
     }
 
