@@ -5,9 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::Evidence;
 use super::figures::{ANY, Figures, Label, Outcome, Truth};
 use super::names::{
-    Seen, either, far_end, is_direct, made_outcome, proxied, received_outcome, service_label,
+    Seen, either, far_end, is_direct, made_duration, made_outcome, proxied, received_outcome, service_label,
 };
 use crate::mesh::{Mesh, PROXY_TIME, Sdk, Service};
 use crate::story::{Batch, Call, Place, Story, Taken, Target, Trace, Tried, Try};
@@ -69,7 +70,9 @@ impl<'a> Books<'a> {
         let seen_as = Seen { by_application: callee.sdk == Sdk::Full, is_grpc: call.is_grpc };
         let received =
             |tried: &Try| if seen { received_outcome(tried.verdict, seen_as) } else { Outcome::Ok };
-        if let Some(last) = call.tries.last() {
+        if call.tried == Tried::Separate {
+            self.separate(call, weight);
+        } else if let Some(last) = call.tries.last() {
             let is_thin = matches!(callee.sdk, Sdk::Internal | Sdk::Made);
             let is_two_sided = made.is_some() && seen && !is_thin;
             let proxied = if callee.sdk == Sdk::Full { 0 } else { PROXY_TIME };
@@ -97,6 +100,18 @@ impl<'a> Books<'a> {
         }
         for tried in call.receptions() {
             self.received_by_spans(tried, call, weight);
+        }
+    }
+
+    /// Requests inside one operation that are no attempts of one another are a call each; the operation is none.
+    fn separate(&mut self, call: &Call, weight: i64) {
+        let seen = Seen { by_application: true, is_grpc: call.is_grpc };
+        for tried in &call.tries {
+            let edge = (self.source(call), self.label(tried.at.service));
+            let outcome = either(made_outcome(tried.verdict), received_outcome(tried.verdict, seen));
+            let figures = self.by_spans.edges.entry(edge).or_default();
+            figures.sent(false);
+            figures.add(outcome, Some(made_duration(tried)), weight);
         }
     }
 
@@ -128,7 +143,7 @@ impl<'a> Books<'a> {
         let made = caller.filter(|caller| caller.logs_made());
         let by_proxy = Seen { by_application: false, is_grpc: call.is_grpc };
         let is_tcp = self.callee(call).is_some_and(|callee| callee.is_tcp);
-        let callee_writes = self.callee(call).is_some_and(|callee| callee.logs_received());
+        let callee_writes = self.callee(call).is_some_and(Service::logs_received);
         if made.is_some() {
             let target = match call.tries.last() {
                 Some(last) => self.label(last.at.service),
@@ -225,7 +240,12 @@ impl<'a> Books<'a> {
         }
     }
 
-    pub fn chosen(self) -> Truth {
+    pub fn chosen(mut self, evidence: Evidence) -> Truth {
+        match evidence {
+            Evidence::Best => {}
+            Evidence::Spans => self.by_rows = Book::default(),
+            Evidence::AccessLogs => self.by_spans = Book::default(),
+        }
         let mut truth = Truth { batched: self.batched, ..Truth::default() };
         let marked = |figures: &Figures, spans: Option<&Figures>| Figures {
             is_by_spans: spans.is_some_and(|spans| std::ptr::eq(figures, spans)),

@@ -6,9 +6,8 @@
 use meshlake_schema::{ResponseFlags, Table};
 
 use super::ids::trace_id;
-use super::spans::GAP;
 use super::{Row, Value};
-use crate::mesh::{Identity, Instance, Mesh, Nanos, PROXY_TIME, Service};
+use crate::mesh::{GAP, Identity, Instance, Mesh, PROXY_TIME, Service};
 use crate::oracle::names::{Seen, made_outcome, proxied, received_outcome};
 use crate::random::mixed;
 use crate::story::{Call, Place, Refusal, Root, Story, Target, Trace, Try, Verdict};
@@ -93,10 +92,15 @@ impl<'a> Logger<'a> {
             let flags = match refusal {
                 Refusal::NoHealthyUpstream => "UH",
                 Refusal::RateLimited => "RL",
+                Refusal::ConnectionFailed => "UF",
             };
             flagged(&mut row, flags);
         }
-        row.int("attempts", if call.refusal.is_some() { 0 } else { call.tries.len().max(1) as i64 });
+        let attempts = match call.refusal {
+            Some(Refusal::NoHealthyUpstream | Refusal::RateLimited) => 0,
+            Some(Refusal::ConnectionFailed) | None => call.tries.len().max(1),
+        };
+        row.int("attempts", attempts as i64);
         own(&mut row, "source", service, instance);
         self.called(&mut row, call);
         let (first, last) = (self.port(call, 0), self.port(call, call.tries.len().saturating_sub(1)));
@@ -357,6 +361,3 @@ fn flagged(row: &mut Row, flags: &'static str) {
     row.int("response_flags", ResponseFlags::from_short_names(flags).0.cast_signed());
     row.text("response_flags_text", flags);
 }
-
-/// No row lies outside of what the application saw, or an edge's latency would be another's.
-const _: () = assert!(PROXY_TIME < GAP as Nanos);
