@@ -42,7 +42,7 @@ impl LoadError {
 
     fn of(error: FoldError, query: &Query) -> LoadError {
         match error {
-            FoldError::OutOfTime => QueryError::TimedOut(query.timeout()).into(),
+            FoldError::Spent(spent) => query.stopped(spent).into(),
             FoldError::TooManyCells => LoadError::TooManyCells(error),
         }
     }
@@ -52,7 +52,7 @@ impl LoadError {
 /// `only`, by id or by name; without it, of all.
 ///
 /// # Errors
-/// [`LoadError::Query`] from the engine, also when the time of the query is over; [`LoadError::TooManyCells`] when the
+/// [`LoadError::Query`] from the engine, also when its time or memory is spent; [`LoadError::TooManyCells`] when the
 /// question is too wide. Cancel: dropping the future stops the reading; a pass that has ended reading runs to its end
 /// on its own thread, at most until the deadline.
 pub async fn load(
@@ -64,7 +64,7 @@ pub async fn load(
     let Question { range, source, .. } = question;
     let now = engine.clock().now();
     let query = engine.begin(tenant).await?;
-    let mut fold = Fold::new(question).only(only).until(query.deadline());
+    let mut fold = Fold::new(question).only(only).within(query.budget());
     loop {
         feed(&query, range, source, &mut fold).await?;
         // Sorting and walking millions of rows takes too long for a thread that other queries wait for.
@@ -97,10 +97,10 @@ async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> 
 
 /// Feeds every row that may belong to a call of the range.
 async fn feed(query: &Query, range: Range, source: Source, fold: &mut Fold) -> Result<(), QueryError> {
-    let within = TimeRange { from: range.from().minus(MARGIN), to: range.to().plus(MARGIN) };
+    let range = TimeRange { from: range.from().minus(MARGIN), to: range.to().plus(MARGIN) };
     if source != Source::Spans {
         let columns = Some(requests::rows::COLUMNS);
-        let mut rows = query.scan(&Scan { columns, range: within, ..Scan::of(Table::Requests) }).await?;
+        let mut rows = query.scan(&Scan { columns, range, ..Scan::of(Table::Requests) }).await?;
         while let Some(batch) = rows.next().await {
             fold.add_requests(&batch?);
         }
@@ -112,8 +112,7 @@ async fn feed(query: &Query, range: Range, source: Source, fold: &mut Fold) -> R
         let scans = [(span_rows::COLUMNS, is_proxy.clone().negated()), (span_rows::PROXY_COLUMNS, is_proxy)];
         for (columns, filter) in scans {
             let columns = Some(columns);
-            let scan = Scan { columns, filter, range: within, ..Scan::of(Table::Spans) };
-            let mut rows = query.scan(&scan).await?;
+            let mut rows = query.scan(&Scan { columns, filter, range, ..Scan::of(Table::Spans) }).await?;
             while let Some(batch) = rows.next().await {
                 fold.add_spans(&batch?);
             }

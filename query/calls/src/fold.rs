@@ -8,12 +8,12 @@
 //! the requests and the rows are fed again for the rest; each is counted whole, in one pass, so that no bound
 //! leaves a call off its edge.
 
-use std::time::Instant;
+use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::min;
 use arrow::datatypes::Int64Type;
-use meshlake_schema::UnixNanos;
+use meshlake_schema::{Budget, Spent, UnixNanos};
 use thiserror::Error;
 
 use crate::aliases::Aliases;
@@ -58,16 +58,16 @@ pub enum FoldError {
         "the answer needs more than {CELLS_MAX} cells: shorten the range, widen `step` or group by service"
     )]
     TooManyCells,
-    /// A shorter range helps.
-    #[error("the time for the answer is over")]
-    OutOfTime,
+    /// A shorter range helps, or asking again when less is going on.
+    #[error(transparent)]
+    Spent(#[from] Spent),
 }
 
 /// Rows so far.
 pub struct Fold {
     question: Question,
     only: Option<String>,
-    deadline: Option<Instant>,
+    budget: Option<Arc<dyn Budget>>,
     book: Book,
     requests: Held<Vec<Seen>>,
     spans: Held<Shard>,
@@ -92,7 +92,7 @@ impl Fold {
         Fold {
             question,
             only: None,
-            deadline: None,
+            budget: None,
             book,
             requests: Held::with_budget(bytes_max / 2),
             spans: Held::with_budget(bytes_max / 2),
@@ -114,10 +114,12 @@ impl Fold {
         self
     }
 
-    /// Gives up when this is over.
+    /// Takes the memory for rows from `budget`, before any are added, and ends when its time is up.
     #[must_use]
-    pub fn until(mut self, deadline: Instant) -> Fold {
-        self.deadline = Some(deadline);
+    pub fn within(mut self, budget: Arc<dyn Budget>) -> Fold {
+        self.requests.take_from(Arc::clone(&budget));
+        self.spans.take_from(Arc::clone(&budget));
+        self.budget = Some(budget);
         self
     }
 
@@ -164,6 +166,8 @@ impl Fold {
     /// # Errors
     /// [`FoldError`].
     pub fn end_pass(&mut self) -> Result<bool, FoldError> {
+        self.requests.spent()?;
+        self.spans.spent()?;
         let services = self.services.get_or_insert_with(|| Services::resolve(&self.book.parties));
         while let Some(shard) = self.requests.take() {
             let mut counting = requests::Counting {
@@ -173,7 +177,7 @@ impl Fold {
                 connections: &mut self.connections,
             };
             requests::count(shard, &mut self.leftovers, &mut counting);
-            in_time(self.deadline)?;
+            in_time(self.budget.as_ref())?;
         }
         while let Some(shard) = self.spans.take() {
             let mut counting = Counting {
@@ -184,7 +188,7 @@ impl Fold {
                 tally: &mut self.tally,
             };
             self.walk.count(shard, &mut counting);
-            in_time(self.deadline)?;
+            in_time(self.budget.as_ref())?;
         }
         if self.book.cells_overflowed() {
             return Err(FoldError::TooManyCells);
@@ -213,7 +217,7 @@ impl Fold {
         self.leftovers.finish(&mut counting);
         self.messages.finish(&mut self.book);
         self.connections.finish(&mut services, &self.aliases, &mut self.book);
-        in_time(self.deadline)?;
+        in_time(self.budget.as_ref())?;
         if self.book.cells_overflowed() {
             return Err(FoldError::TooManyCells);
         }
@@ -231,16 +235,15 @@ impl Fold {
     }
 }
 
-fn in_time(deadline: Option<Instant>) -> Result<(), FoldError> {
-    if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-        return Err(FoldError::OutOfTime);
-    }
-    Ok(())
+fn in_time(budget: Option<&Arc<dyn Budget>>) -> Result<(), Spent> {
+    budget.map_or(Ok(()), |budget| budget.check_time())
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
+
+    use meshlake_schema::budget::Allowance;
 
     use super::*;
     use crate::fixture::{self, CALL, CLIENT, Request, SERVED, SERVER, SPAN, Span, edges, nodes};
@@ -293,11 +296,38 @@ mod tests {
 
     #[test]
     fn a_fold_ends_when_its_time_is_over() {
-        let mut fold = Fold::new(question()).until(Instant::now());
-        fold.add_requests(&fixture::requests(&[SERVED]));
-        assert_eq!(fold.finish().err(), Some(FoldError::OutOfTime));
-        let mut fold = Fold::new(question()).until(Instant::now() + Duration::from_secs(3_600));
-        fold.add_requests(&fixture::requests(&[SERVED]));
-        assert!(fold.finish().is_ok());
+        let ended = |time| {
+            let budget = Arc::new(Allowance::new(1 << 20, Some(Duration::from_secs(time))));
+            let mut fold = Fold::new(question()).within(budget);
+            fold.add_requests(&fixture::requests(&[SERVED]));
+            fold.finish().err()
+        };
+        assert_eq!(ended(0), Some(FoldError::Spent(Spent::Time)));
+        assert_eq!(ended(3_600), None);
+    }
+
+    /// The memory that is granted for rows is given back, and where even a part of them finds none the fold says so.
+    #[test]
+    fn a_fold_takes_its_memory_from_the_budget() {
+        let spans: Vec<Span> = (1..=2_000).map(|trace| Span { trace, ..SPAN }).collect();
+        let spans = fixture::spans(&spans);
+        let fold = |bytes_max| {
+            let budget = Arc::new(Allowance::new(bytes_max, None));
+            let mut fold = Fold::new(question()).within(Arc::clone(&budget) as Arc<dyn Budget>);
+            loop {
+                fold.add_spans(&spans);
+                match fold.end_pass() {
+                    Ok(true) => {}
+                    Ok(false) => break,
+                    Err(error) => return (Err(error), budget.grow(bytes_max).is_ok()),
+                }
+            }
+            let picture = fold.finish().expect("a few cells");
+            (Ok(nodes(&picture)), budget.grow(bytes_max).is_ok())
+        };
+        let whole = Ok(vec!["default/a 2000/0".to_owned()]);
+        assert_eq!(fold(64 << 20), (whole.clone(), true));
+        assert_eq!(fold(200_000), (whole, true), "in several passes");
+        assert!(matches!(fold(1_000).0, Err(FoldError::Spent(Spent::Bytes { .. }))));
     }
 }

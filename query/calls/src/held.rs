@@ -2,7 +2,15 @@
 //!
 //! Rows lie in shards. When they take more than the budget, the later half of the shards that are held is let go
 //! of, and the rows are fed once more for those: nothing is ever left out, a large question only takes more passes.
-//! Limit: the budget may be exceeded by one shard, for what belongs together has to be whole.
+//! What belongs together has to be whole: where even one shard finds no memory, there is no answer. Without a budget
+//! that is shared with others, one shard may take more than the bound.
+
+use std::sync::Arc;
+
+use meshlake_schema::{Budget, Spent};
+
+/// Memory is asked for in steps of this, so that the budget is not asked for every row.
+const STEP_BYTES: usize = 1 << 16;
 
 /// Shards: fine enough that letting go of one frees a little, coarse enough that each is walked in the cache.
 pub const SHARDS: usize = 256;
@@ -21,12 +29,29 @@ pub struct Held<S> {
     end: usize,
     bytes_max: usize,
     bytes: usize,
+    budget: Option<Arc<dyn Budget>>,
+    granted: usize,
+    spent: Option<Spent>,
 }
 
 impl<S: Weighed> Held<S> {
     pub fn with_budget(bytes_max: usize) -> Held<S> {
         let shards = (0..SHARDS).map(|_| S::default()).collect();
-        Held { shards, first: 0, end: SHARDS, bytes_max, bytes: 0 }
+        let (budget, granted, spent) = (None, 0, None);
+        Held { shards, first: 0, end: SHARDS, bytes_max, bytes: 0, budget, granted, spent }
+    }
+
+    /// Asks `budget` for memory from now on.
+    pub fn take_from(&mut self, budget: Arc<dyn Budget>) {
+        self.budget = Some(budget);
+    }
+
+    /// Whether memory was refused for what cannot be let go of.
+    ///
+    /// # Errors
+    /// [`Spent::Bytes`].
+    pub fn spent(&self) -> Result<(), Spent> {
+        self.spent.map_or(Ok(()), Err)
     }
 
     /// Adds to the shard of `hash`, if this pass holds it; others are for later.
@@ -42,6 +67,31 @@ impl<S: Weighed> Held<S> {
         if self.bytes > self.bytes_max {
             self.let_go();
         }
+        while let Err(spent) = self.ask() {
+            if self.end - self.first == 1 {
+                self.spent = Some(spent);
+                return;
+            }
+            self.let_go();
+        }
+    }
+
+    /// Has what is held granted.
+    fn ask(&mut self) -> Result<(), Spent> {
+        let Some(budget) = &self.budget else { return Ok(()) };
+        if self.bytes > self.granted {
+            let more = (self.bytes - self.granted).next_multiple_of(STEP_BYTES);
+            budget.grow(more)?;
+            self.granted += more;
+        }
+        Ok(())
+    }
+
+    fn give_back(&mut self) {
+        if let Some(budget) = &self.budget {
+            budget.shrink(self.granted);
+        }
+        self.granted = 0;
     }
 
     /// Takes one of the shards held; `None` when the pass has none left.
@@ -59,6 +109,7 @@ impl<S: Weighed> Held<S> {
         let has_more = self.end < SHARDS;
         self.end = SHARDS;
         self.bytes = 0;
+        self.give_back();
         has_more
     }
 
@@ -70,6 +121,15 @@ impl<S: Weighed> Held<S> {
         }
         self.end = self.first + kept;
         self.bytes = self.shards[self.first..self.end].iter().map(Weighed::bytes).sum();
+        self.give_back();
+    }
+}
+
+impl<S> Drop for Held<S> {
+    fn drop(&mut self) {
+        if let Some(budget) = &self.budget {
+            budget.shrink(self.granted);
+        }
     }
 }
 

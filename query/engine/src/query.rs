@@ -1,7 +1,6 @@
 //! One query: one snapshot of all tables, one tenant, one deadline.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
@@ -68,16 +67,6 @@ impl Query {
 
     pub fn tenant(&self) -> &str {
         &self.tenant
-    }
-
-    /// When the time of the query is over, for work on its rows that is not a stream.
-    pub fn deadline(&self) -> std::time::Instant {
-        self.caps.deadline.into_std()
-    }
-
-    /// How long the whole query may take.
-    pub fn timeout(&self) -> Duration {
-        self.caps.timeout
     }
 
     /// What work on rows of this query may take: memory of the engine's pool, time until the query's deadline.
