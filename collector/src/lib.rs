@@ -22,6 +22,7 @@ pub mod decode;
 mod request_rows;
 mod row_attributes;
 pub mod normalize;
+pub mod address;
 mod columns;
 mod limits;
 pub mod protobuf;

@@ -8,9 +8,10 @@ use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
 use meshlake_schema::{FaultClass, Table, TableBatch};
 
+use crate::address::Address;
 use crate::columns::attributes::AttributesColumn;
 use crate::columns::{BooleanColumn, DictionaryColumn, NumberColumn, TextColumn};
-use crate::normalize::requests::observation::{Address, Observation};
+use crate::normalize::requests::observation::Observation;
 use crate::normalize::requests::{IdentitySource, Peer, Verdict};
 use crate::row_attributes::RowAttributes;
 use crate::tally::Arrival;

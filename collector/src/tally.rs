@@ -3,6 +3,10 @@
 //!
 //! Every format shares it, so that the ledger, `/metrics` and replies speak of one closed list of reasons.
 
+use std::fmt;
+
+use arrow::datatypes::TimestampSecondType;
+use arrow::temporal_conversions::as_datetime;
 use meshlake_schema::UnixNanos;
 
 /// What is the same for every record of one payload.
@@ -29,6 +33,25 @@ impl Arrival<'_> {
             Ok(time) if self.earliest <= time && time <= self.latest => Ok(time),
             _ => Err(RejectReason::TimeOutOfRange),
         }
+    }
+}
+
+/// The times that records may have, both ends included, as a sender is told of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    earliest: UnixNanos,
+    latest: UnixNanos,
+}
+
+impl fmt::Display for Window {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Whole seconds of 64-bit nanoseconds are within what a calendar can show.
+        let shown = |time: UnixNanos| as_datetime::<TimestampSecondType>(time.seconds()).unwrap_or_default();
+        let (earliest, latest) = (shown(self.earliest), shown(self.latest));
+        write!(
+            out,
+            "taken are times from {earliest:?}Z, which collector.retention_days sets, to {latest:?}Z, an hour ahead"
+        )
     }
 }
 
@@ -98,12 +121,14 @@ pub enum Warning {
     LinkDropped,
     /// A span ends before it starts, or so late that its duration is stored as the longest there is.
     OddEnd,
+    /// A span does not say when it ended.
+    NoEnd,
     /// A span has no name.
     NoName,
 }
 
 impl Warning {
-    pub const ALL: [Warning; 12] = [
+    pub const ALL: [Warning; 13] = [
         Warning::TextReplaced,
         Warning::IdDropped,
         Warning::ExemplarDropped,
@@ -115,6 +140,7 @@ impl Warning {
         Warning::EventDropped,
         Warning::LinkDropped,
         Warning::OddEnd,
+        Warning::NoEnd,
         Warning::NoName,
     ];
 
@@ -132,6 +158,7 @@ impl Warning {
             Warning::EventDropped => "event_dropped",
             Warning::LinkDropped => "link_dropped",
             Warning::OddEnd => "odd_end",
+            Warning::NoEnd => "no_end",
             Warning::NoName => "no_name",
         }
     }
@@ -150,6 +177,7 @@ impl Warning {
             Warning::EventDropped => "events beyond 1024 of a span were left out",
             Warning::LinkDropped => "links beyond 1024 of a span were left out",
             Warning::OddEnd => "spans end before they start or 292 years later",
+            Warning::NoEnd => "spans have no end and are stored with a duration of 0",
             Warning::NoName => "spans have no name",
         }
     }
@@ -198,9 +226,19 @@ pub struct Tally {
     pub deduplicated: u64,
     /// What the sender should know of records that were accepted.
     pub warnings: Warnings,
+    /// The times that records could have; told where one was refused for its own.
+    pub window: Option<Window>,
+    /// What an export holds in which no records were found, for its sender.
+    pub found_instead: Option<String>,
 }
 
 impl Tally {
+    /// Nothing yet of a payload that came in by `arrival`.
+    pub fn of(arrival: &Arrival<'_>) -> Self {
+        let window = Window { earliest: arrival.earliest, latest: arrival.latest };
+        Tally { window: Some(window), ..Tally::default() }
+    }
+
     /// Counts `records` as refused for `reason`; they are counted as received elsewhere.
     pub fn reject(&mut self, reason: RejectReason, records: u64) {
         match self.rejected.iter_mut().find(|(known, _)| *known == reason) {
@@ -223,6 +261,10 @@ impl Tally {
         }
         self.deduplicated += other.deduplicated;
         self.warnings.merge(&other.warnings);
+        self.window = self.window.or(other.window);
+        if self.found_instead.is_none() {
+            self.found_instead.clone_from(&other.found_instead);
+        }
     }
 
     /// Counts one record that was read: a row, or a refusal.
@@ -265,6 +307,17 @@ mod tests {
         let given: Vec<_> = one.given().map(|(_, times)| times).collect();
         let want: Vec<_> = (1..=Warning::ALL.len() as u64).map(|at| if at == 2 { 7 } else { at }).collect();
         assert_eq!(given, want);
+    }
+
+    #[test]
+    fn the_window_is_told_in_utc_and_by_its_key() {
+        // date -u -d @1795901115 is 2026-11-28T21:25:15, 30 days before and an hour later.
+        let (earliest, latest) = (UnixNanos(1_793_309_115_999_999_999), UnixNanos(1_795_904_715_000_000_000));
+        let arrival = Arrival { tenant: "default", ingest_time: UnixNanos(0), earliest, latest };
+        let told = Tally::of(&arrival).window.expect("known").to_string();
+        let want = "taken are times from 2026-10-29T21:25:15Z, which collector.retention_days sets, \
+                    to 2026-11-28T22:25:15Z, an hour ahead";
+        assert_eq!(told, want);
     }
 
     #[test]

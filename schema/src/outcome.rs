@@ -7,15 +7,19 @@
 //! | gRPC status 2, 4, 12, 13, 14, 15 | error |
 //! | gRPC status 1 | aborted |
 //! | any other gRPC status but 0 | client_error |
+//! | Dubbo status 20 | ok |
+//! | Dubbo status 40, 90 | client_error |
+//! | any other Dubbo status | error |
 //! | HTTP status >= 500 | error |
 //! | HTTP status 400..=499 | client_error |
 //! | an HTTP call that ended without a status | aborted |
-//! | span status ERROR: on the server side; on the client side only without an HTTP or gRPC status | error |
+//! | span status ERROR: on the server side; on the client side only without an HTTP, gRPC or Dubbo status | error |
 //! | anything else | ok |
 //!
 //! Sources: the gRPC codes that are the server's fault are those of the OpenTelemetry semantic
 //! conventions for RPC server spans; a 4xx is no server error by the conventions for HTTP server spans
-//! (Envoy marks CLIENT spans of 4xx as ERROR, so a client span's status yields to its code).
+//! (Envoy marks CLIENT spans of 4xx as ERROR, so a client span's status yields to its code). Dubbo's codes are those of
+//! its `Response`: BAD_REQUEST is 40, CLIENT_ERROR 90.
 
 use crate::response_flags::{FaultClass, ResponseFlags, Verdict};
 
@@ -45,6 +49,8 @@ pub struct Evidence {
     /// HTTP status. `Some(0)` means that the observer says that no response was sent.
     pub http_status: Option<i64>,
     pub grpc_status: Option<i64>,
+    /// Status of Dubbo's own protocol.
+    pub dubbo_status: Option<i64>,
     pub flags: ResponseFlags,
     /// Status ERROR of a span.
     pub span_error: bool,
@@ -63,9 +69,12 @@ pub fn outcome(evidence: &Evidence) -> Outcome {
         }
     }
     let by_grpc = evidence.grpc_status.filter(|code| *code != 0).map(grpc_outcome);
-    let by_code = by_grpc.or_else(|| evidence.http_status.map(http_outcome));
-    let span_error_counts = evidence.span_error
-        && (!evidence.client_side || (evidence.http_status.is_none() && evidence.grpc_status.is_none()));
+    let by_code = by_grpc
+        .or_else(|| evidence.dubbo_status.map(dubbo_outcome))
+        .or_else(|| evidence.http_status.map(http_outcome));
+    let codes = [evidence.http_status, evidence.grpc_status, evidence.dubbo_status];
+    let span_error_counts =
+        evidence.span_error && (!evidence.client_side || codes.iter().all(Option::is_none));
     match by_code {
         None | Some(Outcome::Ok) if span_error_counts => Outcome::Error,
         Some(outcome) => outcome,
@@ -84,6 +93,14 @@ fn grpc_outcome(code: i64) -> Outcome {
         1 => Outcome::Aborted,
         2 | 4 | 12 | 13 | 14 | 15 => Outcome::Error,
         _ => Outcome::ClientError,
+    }
+}
+
+fn dubbo_outcome(status: i64) -> Outcome {
+    match status {
+        20 => Outcome::Ok,
+        40 | 90 => Outcome::ClientError,
+        _ => Outcome::Error,
     }
 }
 
@@ -144,6 +161,22 @@ mod tests {
             };
             assert_eq!(outcome(&evidence), want, "grpc status {code}");
         }
+    }
+
+    #[test]
+    fn codes_of_dubbo_are_errors_but_for_the_clients() {
+        for code in [20, 25, 30, 31, 35, 40, 50, 60, 70, 80, 90, 100] {
+            let evidence = Evidence { dubbo_status: Some(code), ..Evidence::default() };
+            let want = match code {
+                20 => Outcome::Ok,
+                40 | 90 => Outcome::ClientError,
+                _ => Outcome::Error,
+            };
+            assert_eq!(outcome(&evidence), want, "Dubbo status {code}");
+        }
+        let client = Evidence { client_side: true, span_error: true, ..Evidence::default() };
+        assert_eq!(outcome(&Evidence { dubbo_status: Some(40), ..client }), Outcome::ClientError);
+        assert_eq!(outcome(&Evidence { dubbo_status: Some(20), ..client }), Outcome::Ok);
     }
 
     #[test]

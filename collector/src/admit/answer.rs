@@ -25,7 +25,7 @@ use super::ReplyBody;
 use super::media::MediaType;
 use super::rpc_status;
 use crate::ledger::Signal;
-use crate::tally::Tally;
+use crate::tally::{RejectReason, Tally};
 
 /// The gRPC answer that carries `message`.
 pub fn grpc(message: &[u8]) -> Response<ReplyBody> {
@@ -91,15 +91,21 @@ pub fn export_json(signal: Signal, tally: &Tally) -> Vec<u8> {
 /// How many records were refused, and why; `None` when there is nothing to say.
 fn partial(signal: Signal, tally: &Tally) -> Option<(i64, String)> {
     let rejected = tally.rejected_count();
-    if rejected == 0 && tally.warnings.is_empty() {
+    if rejected == 0 && tally.warnings.is_empty() && tally.found_instead.is_none() {
         return None;
     }
-    let mut message = String::new();
+    let (mut message, unit) = (String::new(), signal.record_name());
+    if let Some(instead) = &tally.found_instead {
+        let _ = write!(message, "no {unit} were found: {instead}");
+    }
     if rejected > 0 {
-        let unit = signal.record_name();
         let _ = write!(message, "{rejected} of {} {unit} rejected:", tally.received);
         for (reason, count) in &tally.rejected {
             let _ = write!(message, " {}={count}", reason.name());
+        }
+        let is_of_time = |(reason, _): &(RejectReason, u64)| *reason == RejectReason::TimeOutOfRange;
+        if let (Some(window), true) = (tally.window, tally.rejected.iter().any(is_of_time)) {
+            let _ = write!(message, " ({window})");
         }
     }
     for (warning, times) in tally.warnings.given() {
@@ -112,7 +118,9 @@ fn partial(signal: Signal, tally: &Tally) -> Option<(i64, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tally::{RejectReason, Warning};
+    use meshlake_schema::UnixNanos;
+
+    use crate::tally::{Arrival, Warning};
 
     fn rejected() -> Tally {
         let mut tally = Tally { received: 10, accepted: 7, ..Tally::default() };
@@ -142,6 +150,33 @@ mod tests {
     }
 
     #[test]
+    fn a_refused_time_is_told_the_window_and_others_are_not() {
+        let (earliest, latest) = (UnixNanos(0), UnixNanos(1_000_000_000));
+        let arrival = Arrival { tenant: "t", ingest_time: UnixNanos(0), earliest, latest };
+        let message = |reason| {
+            let mut tally = Tally { received: 1, ..Tally::of(&arrival) };
+            tally.reject(reason, 1);
+            partial(Signal::Logs, &tally).expect("a rejection").1
+        };
+        let told = message(RejectReason::TimeOutOfRange);
+        let start =
+            "1 of 1 log records rejected: time_out_of_range=1 (taken are times from 1970-01-01T00:00:00Z,";
+        assert!(told.starts_with(start), "{told}");
+        assert!(told.contains("collector.retention_days") && told.contains("1970-01-01T00:00:01Z"), "{told}");
+        assert_eq!(message(RejectReason::MissingTime), "1 of 1 log records rejected: missing_time=1");
+    }
+
+    #[test]
+    fn an_export_without_records_is_told_what_it_holds_instead() {
+        let instead = Some("field 1000 is no field of ResourceSpans".to_owned());
+        let tally = Tally { found_instead: instead, ..Tally::default() };
+        let want = "no spans were found: field 1000 is no field of ResourceSpans";
+        assert_eq!(partial(Signal::Traces, &tally), Some((0, want.to_owned())));
+        let json = format!(r#"{{"partialSuccess":{{"errorMessage":"{want}","rejectedSpans":"0"}}}}"#);
+        assert_eq!(String::from_utf8_lossy(&export_json(Signal::Traces, &tally)), json);
+    }
+
+    #[test]
     fn each_signal_has_its_own_count() {
         let json = |signal| String::from_utf8_lossy(&export_json(signal, &rejected())).into_owned();
         assert!(json(Signal::Logs).contains(r#""rejectedLogRecords":"3""#));
@@ -150,7 +185,9 @@ mod tests {
 
     #[test]
     fn all_there_is_to_say_fits_in_a_message() {
-        let mut tally = rejected();
+        let arrival =
+            Arrival { tenant: "t", ingest_time: UnixNanos(0), earliest: UnixNanos(0), latest: UnixNanos(0) };
+        let mut tally = Tally { window: Tally::of(&arrival).window, ..rejected() };
         for warning in Warning::ALL {
             tally.warnings.add(warning, 999_999);
         }

@@ -9,7 +9,8 @@ use xxhash_rust::xxh3::Xxh3;
 use super::inflate::inflate;
 use super::media::{Encoding, MediaType};
 use super::refusal::Refusal;
-use crate::decode::otlp::json::{JsonError, transcode};
+use crate::decode::otlp::json::{self, JsonError, transcode};
+use crate::decode::otlp::unknown;
 use crate::intake::Tickets;
 use crate::protobuf::messages::Message;
 use crate::protobuf::validate::validate;
@@ -44,6 +45,8 @@ pub struct Unpacked {
     pub bytes: Bytes,
     /// What the rows take in columns beside their text.
     pub column_bytes: usize,
+    /// Where it has no records: the first field in their place that is not known.
+    pub unknown: Option<unknown::UnknownField>,
     pub tickets: Tickets,
 }
 
@@ -72,10 +75,11 @@ impl Packed {
 
     fn unpack_here(mut self) -> Result<Unpacked, Refusal> {
         let mut bytes = inflate(self.bytes, self.encoding, self.limit_bytes, &mut self.tickets)?;
-        if self.media_type == MediaType::Json {
+        let json = (self.media_type == MediaType::Json).then(|| bytes.clone());
+        if let Some(json) = &json {
             // Nearly always more than comes out.
             self.tickets.grow(bytes.len())?;
-            let wire = transcode(&bytes, self.message).map_err(|error| match error {
+            let wire = transcode(json, self.message).map_err(|error| match error {
                 JsonError::TooLarge => {
                     Refusal::TooLarge { limit_bytes: self.limit_bytes, when: "as protobuf" }
                 }
@@ -89,7 +93,13 @@ impl Packed {
             return Err(Refusal::TooLarge { limit_bytes: COLUMN_BYTES_MAX, when: "in columns" });
         }
         self.tickets.grow(column_bytes.saturating_sub(bytes.len()))?;
-        Ok(Unpacked { bytes, column_bytes, tickets: self.tickets })
+        // Every record takes some.
+        let unknown = match json {
+            _ if column_bytes > 0 => None,
+            Some(json) => json::first_unknown(&json, self.message),
+            None => unknown::first_unknown(&bytes, self.message),
+        };
+        Ok(Unpacked { bytes, column_bytes, unknown, tickets: self.tickets })
     }
 }
 

@@ -18,7 +18,7 @@ use crate::decode::envoy_als::decode_entries;
 use crate::decode::otlp::logs::{LogBuilder, decode_logs};
 use crate::decode::otlp::metrics::{MetricBuilders, decode_metrics};
 use crate::decode::otlp::traces::{SpanBuilder, decode_traces};
-use crate::ledger::{Changes, LedgerView, Source};
+use crate::ledger::{Changes, LedgerView};
 use crate::request_rows::RequestBuilder;
 use crate::tally::{Arrival, Tally};
 
@@ -164,15 +164,12 @@ impl OpenGroup {
             return Ok(tally);
         }
         self.changes.add(&origin_of(payload), &tally);
-        // Access logs are not acknowledged, so nobody sends them again.
-        if payload.source == Source::EnvoyAls {
-            return Ok(tally);
-        }
+        let Some(hash) = payload.hash else { return Ok(tally) };
         let rows = DECODED.into_iter().zip(before.into_iter().zip(self.builders.rows()));
         let rows = rows.filter(|(_, (before, after))| before != after).map(|(table, (before, after))| {
             (table, u32::try_from(after - before).expect("a group has fewer rows than 2^31"))
         });
-        self.requests.push(RequestEntry { hash: payload.hash, rows: rows.collect() });
+        self.requests.push(RequestEntry { hash, rows: rows.collect() });
         Ok(tally)
     }
 

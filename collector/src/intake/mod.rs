@@ -37,6 +37,7 @@ use tokio::sync::oneshot;
 
 pub use budget::{Budget, OverBudget, Tickets};
 
+use crate::decode::otlp::logs::has_times;
 use crate::ledger::{LedgerView, Origin, Signal, Source};
 use crate::normalize::requests::proxy::ProxyIdentity;
 use crate::tally::Tally;
@@ -83,6 +84,17 @@ impl Content {
             Content::AccessLog(_) => Signal::Requests,
         }
     }
+
+    /// Whether the same bytes again are the same request again. They are not where no record says when it was: two
+    /// events of a sender without a clock look alike. Nor are access logs, which are not acknowledged, so that nobody
+    /// sends them again. A span or data point without a time is refused.
+    pub fn tells_when(&self, bytes: &[u8]) -> bool {
+        match self {
+            Content::Traces | Content::Metrics => true,
+            Content::Logs => has_times(bytes).unwrap_or(true),
+            Content::AccessLog(_) => false,
+        }
+    }
 }
 
 /// One request on its way to the WAL.
@@ -95,8 +107,8 @@ pub struct Payload {
     pub bytes: Bytes,
     /// What its rows take in columns beside their text, as validating it has counted.
     pub column_bytes: usize,
-    /// xxh3-128 of tenant, path and body, by which it is known when it comes again.
-    pub hash: u128,
+    /// xxh3-128 of tenant, path and body, by which it is known when it comes again; `None` where that cannot be told.
+    pub hash: Option<u128>,
     /// Held until the answer is known.
     pub tickets: Tickets,
     pub reply: oneshot::Sender<Answer>,
@@ -263,12 +275,10 @@ impl Worker {
             self.append_group();
         }
         let accepted = self.window.now();
-        // Access logs are not acknowledged, so nobody sends them again.
-        let recent = self.recent.as_ref().filter(|_| payload.source != Source::EnvoyAls);
-        let Some(recent) = recent else {
+        let (Some(recent), Some(hash)) = (&self.recent, payload.hash) else {
             return self.group.add(payload, None, accepted);
         };
-        match recent.look(payload, accepted.ingest_time) {
+        match recent.look(payload, hash, accepted.ingest_time) {
             Seen::Never(payload, claim) => self.group.add(*payload, Some(claim), accepted),
             Seen::InFlight => {}
             Seen::Stored(payload, records) => self.group.add_repeat(*payload, records, accepted),

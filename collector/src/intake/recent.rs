@@ -3,7 +3,8 @@
 //! An acknowledgement can be lost on its way: a connection breaks, a client gives up a moment too early, the
 //! process is killed between the fdatasync and the answer. The client then sends the same bytes again, and
 //! OTLP gives it no name to send along, so the bytes themselves are the name: 128 bits over tenant, path and
-//! body. Two requests that are alike to the last bit, times and ids included, are one request sent twice.
+//! body. Two requests that are alike to the last bit, times and ids included, are one request sent twice. One whose
+//! records carry no time has no such name (`Content::tells_when`) and is never a repeat.
 //!
 //! A request may come again while the first one is still on its way to the disk. It waits for the fate of the
 //! first: is that stored, it is a repeat; is it not, it is as good as new and goes back into the queue.
@@ -70,9 +71,8 @@ impl Recent {
         Recent { memory: Arc::default(), queue, window }
     }
 
-    /// Whether a request like `payload` was seen within the window before `now`.
-    pub(super) fn look(&self, payload: Payload, now: UnixNanos) -> Seen {
-        let hash = payload.hash;
+    /// Whether a request like `payload`, whose hash is `hash`, was seen within the window before `now`.
+    pub(super) fn look(&self, payload: Payload, hash: u128, now: UnixNanos) -> Seen {
         let mut memory = self.lock();
         memory.stored.forget_before(seconds(now).saturating_sub(self.window.as_secs()));
         if let Some(records) = memory.stored.records_of(hash) {
@@ -220,7 +220,7 @@ mod tests {
 
     fn look(recent: &Recent, hash: u128, now: UnixNanos) -> Seen {
         let (payload, _answer) = testing::payload("a", b"");
-        recent.look(Payload { hash, ..payload }, now)
+        recent.look(payload, hash, now)
     }
 
     #[test]
@@ -245,7 +245,7 @@ mod tests {
         let Next::Payload(payload) = queue.next(false, || true) else {
             panic!("it came back, queue closed or not")
         };
-        assert!(matches!(recent.look(*payload, at(2)), Seen::Never(..)));
+        assert!(matches!(recent.look(*payload, 7, at(2)), Seen::Never(..)));
     }
 
     #[test]
@@ -255,7 +255,7 @@ mod tests {
         assert!(matches!(look(&recent, 7, at(1)), Seen::InFlight));
         claim.stored(3, at(0));
         let Next::Payload(payload) = queue.next(false, || true) else { panic!("it came back") };
-        assert!(matches!(recent.look(*payload, at(2)), Seen::Stored(_, 3)));
+        assert!(matches!(recent.look(*payload, 7, at(2)), Seen::Stored(_, 3)));
     }
 
     #[test]

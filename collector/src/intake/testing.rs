@@ -40,7 +40,7 @@ pub(crate) fn payload(tenant: &str, bytes: &[u8]) -> (Payload, oneshot::Receiver
         content: Content::Traces,
         bytes: Bytes::copy_from_slice(bytes),
         column_bytes: 0,
-        hash: NEXT_HASH.fetch_add(1, Ordering::Relaxed).into(),
+        hash: Some(NEXT_HASH.fetch_add(1, Ordering::Relaxed).into()),
         tickets: Budget::new(1 << 30).take(bytes.len()).expect("free"),
         reply,
     };

@@ -12,12 +12,15 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
 use meshlake_schema::Table;
 use meshlake_store::{AppendError, StoredRequest};
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use prost::Message as _;
 use tokio::sync::oneshot;
 
 use super::testing::{NOW, StillClock, TestLog, export_of, payload, spans};
-use super::{Answer, Budget, GROUP_BYTES_MAX, Intake, IntakeThread, NotStored, Payload};
-use crate::ledger::{LedgerView, Source};
+use super::{Answer, Budget, Content, GROUP_BYTES_MAX, Intake, IntakeThread, NotStored, Payload};
+use crate::ledger::LedgerView;
+use crate::normalize::requests::proxy::{ProxyIdentity, WorkloadFacts};
 
 const DAY: Duration = Duration::from_secs(86_400);
 const WINDOW: Duration = Duration::from_secs(600);
@@ -53,7 +56,7 @@ impl Running {
     /// Submits under a hash of the test's choice.
     fn submit_as(&self, hash: u128, bytes: &[u8]) -> oneshot::Receiver<Answer> {
         let (payload, answer) = payload("a", bytes);
-        self.intake.submit(Payload { hash, ..payload }).expect("the intake runs");
+        self.intake.submit(Payload { hash: Some(hash), ..payload }).expect("the intake runs");
         answer
     }
 
@@ -334,19 +337,38 @@ fn a_request_that_was_rejected_whole_is_not_remembered() {
     stop(running.thread);
 }
 
-/// A message of an access log stream is not sent again, so the log does not keep its hash.
+/// Scenario: a sender without a clock exports two events that look alike. Guarantee: both are stored, and neither
+/// process nor log remembers them.
 #[test]
-fn only_what_may_come_again_is_remembered_in_the_log() {
+fn what_cannot_be_told_from_a_repeat_is_stored_each_time() {
     let running = start();
-    let (otlp, answer) = payload("a", &spans(1, 0).encode_to_vec());
-    running.intake.submit(otlp).expect("the intake runs");
-    assert_eq!(counts(answer), Ok((1, 0)));
-    let (access_log, answer) = payload("a", &spans(1, 0).encode_to_vec());
-    running.intake.submit(Payload { source: Source::EnvoyAls, ..access_log }).expect("the intake runs");
-    assert_eq!(counts(answer), Ok((1, 0)));
+    let known = payload("a", &spans(1, 0).encode_to_vec());
+    let mut exports = vec![known];
+    for _ in 0..2 {
+        let (export, answer) = payload("a", &spans(1, 0).encode_to_vec());
+        exports.push((Payload { hash: None, ..export }, answer));
+    }
+    for (export, answer) in exports {
+        running.intake.submit(export).expect("the intake runs");
+        assert_eq!(counts(answer), Ok((1, 0)));
+    }
     let remembered: Vec<_> = running.log.groups().iter().map(|group| group.requests.len()).collect();
-    assert_eq!(remembered, [1, 0]);
+    assert_eq!(remembered, [1, 0, 0]);
     stop(running.thread);
+}
+
+#[test]
+fn a_request_is_known_again_where_its_records_say_when_they_were() {
+    let logs = |time_unix_nano| {
+        let log_records = vec![LogRecord { time_unix_nano, ..LogRecord::default() }];
+        let scope_logs = vec![ScopeLogs { log_records, ..ScopeLogs::default() }];
+        let resource_logs = vec![ResourceLogs { scope_logs, ..ResourceLogs::default() }];
+        ExportLogsServiceRequest { resource_logs }.encode_to_vec()
+    };
+    assert!(Content::Traces.tells_when(b"") && Content::Metrics.tells_when(b""));
+    assert!(Content::Logs.tells_when(&logs(1)) && !Content::Logs.tells_when(&logs(0)));
+    let proxy = ProxyIdentity::new("", "", WorkloadFacts::default());
+    assert!(!Content::AccessLog(Arc::new(proxy)).tells_when(b""));
 }
 
 #[test]

@@ -5,4 +5,5 @@
 //! log stream, by a text log or by a span is judged by the same code.
 
 pub mod spans;
+pub mod rpc_status;
 pub mod requests;

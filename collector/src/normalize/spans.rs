@@ -41,9 +41,10 @@ pub struct SpanFacts {
     pub component_proxy: bool,
     /// The attribute `response_flags`, where the span has one.
     pub response_flags: ResponseFlags,
-    /// HTTP status from today's attribute or an older one. `Some(0)`: no response was sent.
+    /// `Some(0)` of a proxy: no response was sent.
     pub http_status: Option<i64>,
     pub grpc_status: Option<i64>,
+    pub dubbo_status: Option<i64>,
 }
 
 impl SpanFacts {
@@ -58,11 +59,12 @@ impl SpanFacts {
     }
 
     /// What became of the call. Response flags are believed of proxies only: elsewhere the attribute of
-    /// that name may mean anything.
+    /// that name may mean anything. So is an HTTP status of 0, which others than proxies send for none.
     pub fn outcome(&self) -> Outcome {
         outcome(&Evidence {
-            http_status: self.http_status,
+            http_status: self.http_status.filter(|status| *status != 0 || self.is_proxy()),
             grpc_status: self.grpc_status,
+            dubbo_status: self.dubbo_status,
             flags: if self.is_proxy() { self.response_flags } else { ResponseFlags::default() },
             span_error: self.status_code == STATUS_ERROR,
             client_side: matches!(self.kind, KIND_CLIENT | KIND_PRODUCER),
@@ -141,6 +143,15 @@ mod tests {
         assert_eq!(application.outcome(), Outcome::Ok);
         assert_eq!(SpanFacts { component_proxy: true, ..application }.outcome(), Outcome::Error);
         assert_eq!(SpanFacts { from_envoy: true, ..application }.outcome(), Outcome::Error);
+    }
+
+    #[test]
+    fn a_status_of_zero_is_none_but_for_proxies() {
+        // What browsers' instrumentation sends for a call that got no answer.
+        let failed = SpanFacts { kind: 3, status_code: 2, http_status: Some(0), ..SpanFacts::default() };
+        assert_eq!(failed.outcome(), Outcome::Error);
+        assert_eq!(SpanFacts { status_code: 0, ..failed }.outcome(), Outcome::Ok);
+        assert_eq!(SpanFacts { component_proxy: true, ..failed }.outcome(), Outcome::Aborted);
     }
 
     #[test]

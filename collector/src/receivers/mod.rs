@@ -160,7 +160,7 @@ impl Receivers {
     async fn store(&self, read: Read) -> Result<Tally, Refusal> {
         let Read { signal, source, path, tenant, packed, answer_by } = read;
         let wire_bytes = packed.bytes.len();
-        let unpacked = packed.unpack().await?;
+        let mut unpacked = packed.unpack().await?;
         self.stats.count_bytes(wire_bytes, unpacked.bytes.len());
         let content = match signal {
             Signal::Traces => Content::Traces,
@@ -168,10 +168,14 @@ impl Receivers {
             Signal::Metrics => Content::Metrics,
             Signal::Requests => return Err(Refusal::UnknownPath(path.to_owned())),
         };
+        let unknown = unpacked.unknown.take();
         let answer = self.submit(source, path, tenant, content, unpacked)?;
         let ack_time_max = time_left(answer_by, tokio::time::Instant::now(), ACK_TIME_MAX);
         match tokio::time::timeout(ack_time_max, answer).await {
-            Ok(answer) => settled(answer),
+            Ok(answer) => settled(answer).map(|tally| Tally {
+                found_instead: unknown.filter(|_| tally.received == 0).map(|field| field.to_string()),
+                ..tally
+            }),
             Err(_) => Err(Refusal::TimedOut("the disk did not answer in time")),
         }
     }
@@ -185,8 +189,8 @@ impl Receivers {
         content: Content,
         unpacked: Unpacked,
     ) -> Result<oneshot::Receiver<Answer>, Refusal> {
-        let Unpacked { bytes, column_bytes, tickets } = unpacked;
-        let hash = request_hash(&tenant, path, &bytes);
+        let Unpacked { bytes, column_bytes, tickets, .. } = unpacked;
+        let hash = content.tells_when(&bytes).then(|| request_hash(&tenant, path, &bytes));
         let (reply, answer) = oneshot::channel();
         self.intake.submit(Payload { tenant, source, content, bytes, column_bytes, hash, tickets, reply })?;
         Ok(answer)

@@ -73,7 +73,11 @@ const POINT: [Column; 11] = [
         Kind::Int64,
         "xxh3-64 over metric name, resource id, scope name and the point's attributes as sent, sorted by key: equal ids mean the same series.",
     ),
-    column("flags", Kind::Int64, "Data point flags, as sent; bit 0 means that no value was recorded."),
+    column(
+        "flags",
+        Kind::Int64,
+        "Data point flags; bit 0 means that no value was recorded, and is set for Prometheus' stale marker too.",
+    ),
     nullable("exemplars", Kind::Exemplars, "Exemplars in the order sent; null where the shape has none."),
 ];
 
@@ -86,8 +90,8 @@ const TEMPORALITY: Column = nullable(
 
 /// Columns that all histogram shapes share.
 const DISTRIBUTION: [Column; 4] = [
-    column("count", Kind::Int64, "Number of values in the population."),
-    nullable("sum", Kind::Float64, "Sum of the values; null when not sent."),
+    column("count", Kind::Int64, "Number of values in the population; 0 when no value was recorded."),
+    nullable("sum", Kind::Float64, "Sum of the values; null when not sent or no value was recorded."),
     nullable("min", Kind::Float64, "Smallest value; null when not sent."),
     nullable("max", Kind::Float64, "Largest value; null when not sent."),
 ];
@@ -137,8 +141,8 @@ fn exp_histogram_columns() -> Vec<Column> {
 
 fn summary_columns() -> Vec<Column> {
     table(&[
-        column("count", Kind::Int64, "Number of values in the population."),
-        column("sum", Kind::Float64, "Sum of the values."),
+        column("count", Kind::Int64, "Number of values in the population; 0 when no value was recorded."),
+        column("sum", Kind::Float64, "Sum of the values; 0 when no value was recorded."),
         column("quantiles", Kind::Quantiles, "Quantile values in the order sent."),
     ])
 }

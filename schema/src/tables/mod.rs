@@ -23,7 +23,7 @@ use kinds::{column, nullable};
 
 pub use kinds::{Column, Kind, event_fields, exemplar_fields, link_fields, quantile_fields};
 pub use per_table::PerTable;
-pub use spans::{LEGACY_SPAN_KEYS, PROMOTED_SPAN_KEYS, PromotedType};
+pub use spans::{OTHER_SPAN_KEYS, PROMOTED_SPAN_KEYS, PromotedType};
 pub use traces::{SERVICE_NAME_BYTES_MAX, SERVICES_MAX};
 
 /// The partition column of every open table: the UTC day of `time`.
@@ -212,7 +212,7 @@ const RESOURCE_AND_SCOPE: [Column; 14] = [
     nullable(
         "service_name",
         Kind::Dictionary,
-        "Resource attribute service.name; null when absent or not a string.",
+        "Resource attribute service.name; null when absent, empty or no plain value.",
     ),
     nullable(
         "service_namespace",

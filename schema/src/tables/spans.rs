@@ -1,7 +1,7 @@
 //! Columns of `spans`, and which attributes have a column of their own.
 //!
 //! Sources: opentelemetry/proto/trace/v1/trace.proto for the fields, the OpenTelemetry semantic
-//! conventions 1.37 for attribute names and their pre-1.21 forms.
+//! conventions for attribute names.
 
 use super::{
     ARRIVAL, ATTRIBUTES, Column, Declared, Kind, Origin, RESOURCE_AND_SCOPE, SCOPE_DROPPED, Table, column,
@@ -53,15 +53,25 @@ pub const PROMOTED_SPAN_KEYS: [(&str, &str, PromotedType); 30] = [
     ("thread.name", "thread_name", PromotedType::String),
 ];
 
-/// Older names, and Envoy's, that also fill a column but stay in the map: (key, column).
+/// All other spellings of these keys, older, newer and proxies' own: (key, column). They fill the column and stay in
+/// the map.
 ///
-/// A string is parsed where the column holds an integer (Envoy sends every tag as a string); a value that
-/// does not parse fills nothing. When both the key of today and an older one are present, today's fills the
-/// column and both stay in the map, so that the original attributes can always be told from the row.
-pub const LEGACY_SPAN_KEYS: [(&str, &str); 24] = [
+/// One rule for all of them, and for a column's own key under another type, as proxies send every value as a string: a
+/// string, an integer, a double or a bool fills the column if it reads as the column's type without loss, and stays in
+/// the map as it was sent, so that the original attributes can always be told from the row. Of several, the column's own
+/// key fills it before any other, then the one that comes first here. An empty string and `-`, which proxies write for
+/// nothing, fill nothing.
+///
+/// `rpc.status_code` and `rpc.response.status_code` hold the codes of every framework, by number or name; they fill the
+/// column where the code is gRPC's.
+///
+/// Sources: the OpenTelemetry semantic conventions from 1.0 to 1.45 with their migration guides; OpenTracing's
+/// semantic conventions; go-grpc-middleware (`grpc.code`); Envoy's tracer, read from its payloads.
+pub const OTHER_SPAN_KEYS: [(&str, &str); 49] = [
     ("http.method", "http_request_method"),
     ("http.status_code", "http_response_status_code"),
     ("http.target", "url_path"),
+    ("http.path", "url_path"),
     ("http.url", "url_full"),
     ("http.scheme", "url_scheme"),
     ("http.request_content_length", "http_request_body_size"),
@@ -71,17 +81,41 @@ pub const LEGACY_SPAN_KEYS: [(&str, &str); 24] = [
     ("http.user_agent", "user_agent_original"),
     ("user_agent", "user_agent_original"),
     ("net.peer.name", "server_address"),
+    ("net.host.name", "server_address"),
+    ("peer.hostname", "server_address"),
+    ("http.host", "server_address"),
     ("net.peer.port", "server_port"),
+    ("net.host.port", "server_port"),
+    ("http.client_ip", "client_address"),
     ("net.sock.peer.addr", "network_peer_address"),
     ("net.peer.ip", "network_peer_address"),
-    ("net.sock.peer.port", "network_peer_port"),
     ("peer.address", "network_peer_address"),
+    ("peer.ipv4", "network_peer_address"),
+    ("peer.ipv6", "network_peer_address"),
+    ("net.sock.peer.port", "network_peer_port"),
+    ("peer.port", "network_peer_port"),
+    ("http.flavor", "network_protocol_version"),
+    ("net.protocol.version", "network_protocol_version"),
+    ("service.peer.name", "peer_service"),
+    ("rpc.system.name", "rpc_system"),
+    ("rpc.status_code", "rpc_grpc_status_code"),
+    ("rpc.response.status_code", "rpc_grpc_status_code"),
+    ("rpc.connect_rpc.error_code", "rpc_grpc_status_code"),
     ("grpc.status_code", "rpc_grpc_status_code"),
+    ("grpc.code", "rpc_grpc_status_code"),
     ("db.system", "db_system_name"),
+    ("db.type", "db_system_name"),
     ("db.name", "db_namespace"),
+    ("db.instance", "db_namespace"),
+    ("db.redis.database_index", "db_namespace"),
+    ("db.cassandra.keyspace", "db_namespace"),
     ("db.operation", "db_operation_name"),
     ("db.sql.table", "db_collection_name"),
+    ("db.mongodb.collection", "db_collection_name"),
+    ("db.cassandra.table", "db_collection_name"),
+    ("db.cosmosdb.container", "db_collection_name"),
     ("messaging.destination", "messaging_destination_name"),
+    ("message_bus.destination", "messaging_destination_name"),
     ("messaging.operation", "messaging_operation_type"),
 ];
 
@@ -101,7 +135,7 @@ fn columns() -> Vec<Column> {
         column(
             "duration_nano",
             Kind::Int64,
-            "End minus start in nanoseconds, at most 2^63 - 1; negative when the sender's end lies before its start.",
+            "End minus start in nanoseconds, at most 2^63 - 1; negative when the sender's end lies before its start, 0 when it sent no end.",
         ),
         column("trace_id", Kind::Text, "32 lower-case hex digits."),
         column("span_id", Kind::Text, "16 lower-case hex digits."),
@@ -167,11 +201,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn promoted_columns_are_named_after_their_keys_and_legacy_keys_fill_them() {
+    fn promoted_columns_are_named_after_their_keys_and_other_spellings_fill_them() {
         for (key, column, _) in PROMOTED_SPAN_KEYS {
             assert_eq!(key.replace('.', "_"), column);
         }
-        for (key, column) in LEGACY_SPAN_KEYS {
+        for (at, (key, column)) in OTHER_SPAN_KEYS.into_iter().enumerate() {
+            assert!(OTHER_SPAN_KEYS[..at].iter().all(|(other, _)| *other != key), "{key} comes twice");
             assert!(PROMOTED_SPAN_KEYS.iter().any(|(_, c, _)| *c == column), "{key} fills no column");
             assert!(PROMOTED_SPAN_KEYS.iter().all(|(k, ..)| *k != key), "{key} is promoted itself");
         }

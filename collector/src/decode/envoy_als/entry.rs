@@ -3,13 +3,14 @@
 //! What has a column goes to the observation, everything else to the attributes, so nothing is lost: byte
 //! counts and time offsets as one object each (`bytes`, `offsets_nano`), headers and trailers under
 //! `request_header.`, `response_header.`, `response_trailer.`, custom tags under their own names, dynamic
-//! metadata under `metadata.`, filter state that names no peer under `filter_state.`.
+//! metadata under `metadata.`, filter state that names no peer under `filter_state.`, listeners inside Envoy under
+//! `internal_address.` and the column of the address that stands for them.
 //!
 //! Source: envoy/data/accesslog/v3/accesslog.proto.
 
 use meshlake_schema::{ResponseFlags, UnixNanos};
 
-use super::fields::{Texts, address, map_entry, nanos};
+use super::fields::{SentAddress, Texts, address, map_entry, nanos};
 use super::http::Http;
 use super::peer::{PeerKey, peer_key};
 use super::tls::read_tls;
@@ -95,7 +96,8 @@ impl<'a, 's> Entry<'a, 's> {
     /// The observation, or why its row is refused, and how many of its texts were no UTF-8.
     pub(super) fn finish(self, arrival: &Arrival<'_>) -> (Result<Observation<'a>, RejectReason>, u64) {
         let replaced = self.texts.replaced;
-        let Some(start) = self.start_nanos else {
+        // A time of zero is one that was not set.
+        let Some(start) = self.start_nanos.filter(|nanos| *nanos != 0) else {
             return (Err(RejectReason::MissingTime), replaced);
         };
         // A time before 1970 is a negative number here and outside of every window.
@@ -191,13 +193,17 @@ impl<'a, 's> Entry<'a, 's> {
     }
 
     fn read_address(&mut self, number: u32, message: &'a [u8]) -> Result<(), WireError> {
-        let address = address(message, &mut self.texts)?;
-        match number {
-            2 => self.seen.downstream_remote = address,
-            3 => self.seen.downstream_local = address,
-            13 => self.seen.upstream_host = address,
-            14 => self.seen.upstream_local = address,
-            _ => self.seen.downstream_direct_remote = address,
+        let SentAddress { address, internal } = address(message, &mut self.texts)?;
+        let (slot, column) = match number {
+            2 => (&mut self.seen.downstream_remote, "downstream_remote_address"),
+            3 => (&mut self.seen.downstream_local, "downstream_local_address"),
+            13 => (&mut self.seen.upstream_host, "upstream_host"),
+            14 => (&mut self.seen.upstream_local, "upstream_local_address"),
+            _ => (&mut self.seen.downstream_direct_remote, "downstream_direct_remote_address"),
+        };
+        *slot = address;
+        if let Some(internal) = internal {
+            self.attributes.push_text("internal_address.", column, &internal);
         }
         Ok(())
     }

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use crate::normalize::requests::observation::Address;
+use crate::address::Address;
 use crate::protobuf::wire::{Fields, WireError, text};
 
 /// Reads text and counts how often bytes had to be replaced because they were no UTF-8.
@@ -60,24 +60,34 @@ pub(super) fn map_entry(message: &[u8]) -> Result<(&[u8], &[u8]), WireError> {
     Ok((key, entry_value))
 }
 
+/// An `Address` as it was sent.
+pub(super) struct SentAddress<'a> {
+    pub address: Address<'a>,
+    /// The listener inside Envoy that it is, as Envoy writes it.
+    pub internal: Option<String>,
+}
+
 /// Reads an `Address`: an IP and port, a Unix socket's path, or a listener inside Envoy.
-pub(super) fn address<'a>(message: &'a [u8], texts: &mut Texts) -> Result<Address<'a>, WireError> {
-    let mut address = Address::default();
+pub(super) fn address<'a>(message: &'a [u8], texts: &mut Texts) -> Result<SentAddress<'a>, WireError> {
+    let mut sent = SentAddress { address: Address::default(), internal: None };
     for field in Fields::new(message) {
-        match field? {
-            (1, value) => address = socket_address(value.bytes(1)?, texts)?,
+        sent = match field? {
+            (1, value) => SentAddress { address: socket_address(value.bytes(1)?, texts)?, internal: None },
             (2, value) => {
-                address = Address { host: texts.read(first_text(value.bytes(2)?)?), port: None };
+                let host = texts.read(first_text(value.bytes(2)?)?);
+                SentAddress { address: Address { host, port: None }, internal: None }
             }
             (3, value) => {
-                let (listener, endpoint) = map_entry(value.bytes(3)?)?;
-                let (listener, endpoint) = (texts.read(listener), texts.read(endpoint));
-                address = Address { host: format!("envoy://{listener}/{endpoint}").into(), port: None };
+                let (listener, id) = map_entry(value.bytes(3)?)?;
+                let internal = Some(format!("envoy://{}/{}", texts.read(listener), texts.read(id)));
+                // An id that is no UTF-8 is no address.
+                let id = std::str::from_utf8(id).unwrap_or_default();
+                SentAddress { address: Address::inside(id), internal }
             }
-            _ => {}
-        }
+            _ => sent,
+        };
     }
-    Ok(address)
+    Ok(sent)
 }
 
 /// The text of field 1, of messages whose other fields do not matter.

@@ -49,7 +49,7 @@ pub fn decode_entries(
     arrival: &Arrival<'_>,
     out: &mut RequestBuilder,
 ) -> Result<Tally, WireError> {
-    let mut tally = Tally::default();
+    let mut tally = Tally::of(arrival);
     let mut attributes = RowAttributes::default();
     for field in Fields::new(message) {
         let (layer, entries) = match field? {

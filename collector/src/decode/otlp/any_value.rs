@@ -6,7 +6,11 @@
 //! Source: opentelemetry/proto/common/v1/common.proto. Limits: `string_value_strindex` and `key_strindex` belong
 //! to profiles and read as no value and as an empty key.
 
-use crate::protobuf::wire::{Fields, WireError};
+use std::borrow::Cow;
+
+use meshlake_schema::attributes::push_double;
+
+use crate::protobuf::wire::{self, Fields, WireError};
 
 /// A value as it lies in the payload; nested values are read when they are written.
 ///
@@ -51,6 +55,22 @@ impl<'a> AnyValue<'a> {
             };
         }
         Ok(read)
+    }
+
+    /// A string, number or bool as text; `None` for any other value, and for those that say nothing: an empty string, a
+    /// double that is no number.
+    pub fn plain_text(&self) -> Option<Cow<'a, str>> {
+        match *self {
+            AnyValue::String(bytes) => (!bytes.is_empty()).then(|| wire::text(bytes)),
+            AnyValue::Bool(bool) => Some(if bool { "true" } else { "false" }.into()),
+            AnyValue::Int(int) => Some(int.to_string().into()),
+            AnyValue::Double(double) if double.is_finite() => {
+                let mut text = String::new();
+                push_double(&mut text, double);
+                Some(text.into())
+            }
+            _ => None,
+        }
     }
 }
 

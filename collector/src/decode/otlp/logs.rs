@@ -18,7 +18,7 @@ use crate::decode::otlp::resource::{OriginColumns, Resource, Scope};
 use crate::decode::otlp::value_writer::ValueWriter;
 use crate::decode::otlp::{SPAN_ID_BYTES, TRACE_ID_BYTES, push_id, push_non_empty};
 use crate::limits::BODY_BYTES_MAX;
-use crate::protobuf::wire::{Fields, WireError};
+use crate::protobuf::wire::{Fields, Value, WireError};
 use crate::tally::{Arrival, RejectReason, Tally};
 
 /// A `LogRecord` message as it lies in the payload.
@@ -45,7 +45,7 @@ struct LogRecord<'a> {
 /// # Errors
 /// A payload that was not validated; `out` may then hold part of a row.
 pub fn decode_logs(payload: &[u8], arrival: &Arrival<'_>, out: &mut LogBuilder) -> Result<Tally, WireError> {
-    let mut tally = Tally::default();
+    let mut tally = Tally::of(arrival);
     let mut record = LogRecord::default();
     let mut writer = ValueWriter::default();
     for resource_logs in repeated(payload, 1) {
@@ -77,6 +77,31 @@ pub fn decode_logs(payload: &[u8], arrival: &Arrival<'_>, out: &mut LogBuilder) 
     Ok(tally)
 }
 
+/// Whether some record of a validated payload says when it was, be it only when it was observed. Where none does, two
+/// exports of the same bytes may well be two events, and nothing tells a retry from them.
+///
+/// # Errors
+/// A payload that was not validated.
+pub fn has_times(payload: &[u8]) -> Result<bool, WireError> {
+    for resource_logs in repeated(payload, 1) {
+        for scope_logs in repeated(resource_logs?, 2) {
+            for record in repeated(scope_logs?, 2) {
+                for field in Fields::new(record?) {
+                    let (TIME | OBSERVED_TIME, value) = field? else { continue };
+                    if value != Value::Fixed64(0) {
+                        return Ok(true);
+                    }
+                }
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// Fields of `LogRecord`.
+const TIME: u32 = 1;
+const OBSERVED_TIME: u32 = 11;
+
 impl<'a> LogRecord<'a> {
     /// Notes the fields of a message; whatever was noted before is forgotten.
     fn read(&mut self, message: &'a [u8]) -> Result<(), WireError> {
@@ -84,7 +109,7 @@ impl<'a> LogRecord<'a> {
         *self = LogRecord { attributes: std::mem::take(&mut self.attributes), ..LogRecord::default() };
         for field in Fields::new(message) {
             match field? {
-                (1, value) => self.time_unix_nano = value.fixed64(1)?,
+                (TIME, value) => self.time_unix_nano = value.fixed64(TIME)?,
                 (2, value) => self.severity_number = value.varint(2)? as i32,
                 (3, value) => self.severity_text = value.bytes(3)?,
                 (5, value) => self.body = Some(value.bytes(5)?),
@@ -93,7 +118,9 @@ impl<'a> LogRecord<'a> {
                 (8, value) => self.flags = value.fixed32(8)?,
                 (9, value) => self.trace_id = value.bytes(9)?,
                 (10, value) => self.span_id = value.bytes(10)?,
-                (11, value) => self.observed_time_unix_nano = value.fixed64(11)?,
+                (OBSERVED_TIME, value) => {
+                    self.observed_time_unix_nano = value.fixed64(OBSERVED_TIME)?;
+                }
                 (12, value) => self.event_name = value.bytes(12)?,
                 _ => {}
             }
@@ -225,7 +252,7 @@ impl LogBuilder {
 #[cfg(test)]
 mod tests {
     use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
-    use opentelemetry_proto::tonic::common::v1::any_value::Value;
+    use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
     use opentelemetry_proto::tonic::logs::v1 as otlp;
     use prost::Message as _;
 
@@ -304,6 +331,28 @@ mod tests {
     }
 
     #[test]
+    fn one_time_of_any_kind_tells_exports_apart() {
+        let record = |time_unix_nano, observed_time_unix_nano| otlp::LogRecord {
+            time_unix_nano,
+            observed_time_unix_nano,
+            trace_id: vec![1; 16],
+            body: Some(string("job started")),
+            ..otlp::LogRecord::default()
+        };
+        let has_times = |records| has_times(&request(records).encode_to_vec()).expect("well-formed");
+        assert!(!has_times(vec![]));
+        assert!(!has_times(vec![record(0, 0), record(0, 0)]));
+        assert!(has_times(vec![record(0, 0), record(NOW, 0)]));
+        assert!(has_times(vec![record(0, NOW)]));
+        // A time of zero that stands on the wire, which encoders may write out.
+        let record = [b"\x09".as_slice(), &[0; 8], b"\x59", &[0; 8]].concat();
+        let payload = [0x12, 0x12, 0x0a].into_iter().fold(record, |inner, tag| {
+            [&[tag, u8::try_from(inner.len()).expect("short")], inner.as_slice()].concat()
+        });
+        assert_eq!(super::has_times(&payload), Ok(false));
+    }
+
+    #[test]
     fn only_a_time_outside_the_window_is_refused() {
         let record = |time_unix_nano, observed_time_unix_nano| otlp::LogRecord {
             time_unix_nano,
@@ -347,10 +396,10 @@ mod tests {
         };
         let some = |text: &str, body_type: &str| (Some(text.to_owned()), Some(body_type.to_owned()));
         assert_eq!(body(None), (None, None));
-        assert_eq!(body(Some(any(Value::IntValue(-3)))), some("-3", "i"));
-        assert_eq!(body(Some(any(Value::BytesValue(vec![1, 2])))), some("AQI=", "y"));
+        assert_eq!(body(Some(any(Any::IntValue(-3)))), some("-3", "i"));
+        assert_eq!(body(Some(any(Any::BytesValue(vec![1, 2])))), some("AQI=", "y"));
         assert_eq!(body(Some(string(""))), some("", "s"));
-        let structured = list(vec![entry("b", int(1)), entry("a", any(Value::DoubleValue(f64::INFINITY)))]);
+        let structured = list(vec![entry("b", int(1)), entry("a", any(Any::DoubleValue(f64::INFINITY)))]);
         assert_eq!(body(Some(structured)), some("{\"b\":1,\"a\":\"Infinity\"}", "{id}"));
         let unset = opentelemetry_proto::tonic::common::v1::AnyValue { value: None };
         assert_eq!(body(Some(unset)), (None, Some("n".to_owned())));

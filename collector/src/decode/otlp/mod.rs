@@ -10,9 +10,11 @@ pub mod json;
 pub mod traces;
 pub mod logs;
 pub mod metrics;
+pub mod unknown;
 mod resource;
 mod value_writer;
 mod any_value;
+mod decimal;
 #[cfg(test)]
 mod testing;
 

@@ -6,15 +6,17 @@
 //! Sources: opentelemetry/proto/resource/v1/resource.proto, common/v1/common.proto
 //! (`InstrumentationScope`); the fall-backs of service columns are documented with the columns.
 
+use std::borrow::Cow;
+
 use arrow::array::ArrayRef;
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::columns::{DictionaryColumn, NumberColumn};
-use crate::decode::otlp::any_value::{AnyValue, KeyValue};
+use crate::decode::otlp::any_value::KeyValue;
 use crate::decode::otlp::value_writer::ValueWriter;
 use crate::normalize::spans::ENVOY_SDK_NAME;
-use crate::protobuf::wire::{self, Fields, WireError};
+use crate::protobuf::wire::{Fields, WireError};
 use crate::tally::Arrival;
 
 /// A resource as the columns hold it.
@@ -79,19 +81,16 @@ impl Resource {
     }
 
     fn name_service(&mut self, attributes: &[KeyValue<'_>]) {
-        // Of equal keys the last counts, as in the JSON.
-        let string = |key: &str| {
+        // Of equal keys the last counts, as in the JSON. A version that was written without quotes is a number.
+        let text = |key: &str| {
             let found = attributes.iter().rev().find(|entry| entry.key == key.as_bytes())?;
-            match found.value {
-                AnyValue::String(bytes) => Some(wire::text(bytes).into_owned()),
-                _ => None,
-            }
+            found.value.plain_text().map(Cow::into_owned)
         };
-        self.service_name = string("service.name");
-        self.service_namespace = string("service.namespace").or_else(|| string("k8s.namespace.name"));
-        self.service_version = string("service.version");
-        self.service_instance_id = string("service.instance.id").or_else(|| string("k8s.pod.name"));
-        self.from_envoy = string("telemetry.sdk.name").as_deref() == Some(ENVOY_SDK_NAME);
+        self.service_name = text("service.name");
+        self.service_namespace = text("service.namespace").or_else(|| text("k8s.namespace.name"));
+        self.service_version = text("service.version");
+        self.service_instance_id = text("service.instance.id").or_else(|| text("k8s.pod.name"));
+        self.from_envoy = text("telemetry.sdk.name").as_deref() == Some(ENVOY_SDK_NAME);
     }
 }
 

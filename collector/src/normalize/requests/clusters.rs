@@ -4,11 +4,12 @@
 //! outbound|8080|v1|reviews.default.svc.cluster.local     towards a service; the subset may be empty
 //! inbound|8080||                                         towards the proxy's own application
 //! inbound|9080|http|reviews.default.svc.cluster.local    the same before Istio 1.6; port name for subset
-//! inbound-vip|80|http|reviews.default.svc.cluster.local  at a waypoint
+//! inbound-vip|80|http|reviews.default.svc.cluster.local  at a waypoint; the protocol stands for the subset,
+//! inbound-vip|80|http/v1|reviews.default.svc.cluster...  and before it where there is one
 //! outbound_.8080_.v1_.reviews.default.svc.cluster.local  the same as TLS server name
 //! ```
 //! Sources: Istio `pilot/pkg/model/service.go` (`BuildSubsetKey`, `BuildDNSSrvSubsetKey`) and the cluster
-//! names of `pilot/pkg/networking`. The stats form of a name ends in `;`, which is no part of it.
+//! names of `pilot/pkg/networking` (`buildWaypointInboundVIP`). The stats form of a name ends in `;`, which is no part of it.
 
 /// Where a cluster leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +38,7 @@ pub(super) enum Cluster<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Target<'a> {
     pub host: &'a str,
+    /// Names a version, but under `inbound` a port.
     pub subset: &'a str,
 }
 
@@ -81,7 +83,10 @@ pub(super) fn parse(name: &str, is_istio: bool) -> Cluster<'_> {
     match direction {
         "outbound" => Cluster::Outbound(target),
         "inbound" => Cluster::Inbound(target),
-        "inbound-vip" => Cluster::InboundVip(target),
+        "inbound-vip" => {
+            let subset = subset.split_once('/').map_or("", |(_protocol, subset)| subset);
+            Cluster::InboundVip(Target { host, subset })
+        }
         _ => Cluster::Named(name),
     }
 }
@@ -109,7 +114,12 @@ mod tests {
             ("outbound|443||*.example.com", Cluster::Outbound(to("*.example.com", ""))),
             ("inbound|8080||", Cluster::Inbound(to("", ""))),
             ("inbound|9080|http|reviews.default.svc.cluster.local", Cluster::Inbound(to(HOST, "http"))),
-            ("inbound-vip|80|http|reviews.default.svc.cluster.local;", Cluster::InboundVip(to(HOST, "http"))),
+            ("inbound-vip|80|http|reviews.default.svc.cluster.local;", Cluster::InboundVip(to(HOST, ""))),
+            ("inbound-vip|80|tcp|reviews.default.svc.cluster.local", Cluster::InboundVip(to(HOST, ""))),
+            ("inbound-vip|80|http/v1|reviews.default.svc.cluster.local", Cluster::InboundVip(to(HOST, "v1"))),
+            ("inbound-vip|80|tcp/v2|reviews.default.svc.cluster.local;", Cluster::InboundVip(to(HOST, "v2"))),
+            ("inbound-vip|80|http/|reviews.default.svc.cluster.local", Cluster::InboundVip(to(HOST, ""))),
+            ("inbound-vip|80||reviews.default.svc.cluster.local", Cluster::InboundVip(to(HOST, ""))),
             ("PassthroughCluster", Cluster::Passthrough),
             ("PassthroughCluster;", Cluster::Passthrough),
             ("BlackHoleCluster", Cluster::BlackHole),

@@ -6,10 +6,11 @@
 //! account of its certificate, else its address. A certificate's namespace outranks every claim.
 
 use super::clusters::{Cluster, Target, parse_server_name};
-use super::hosts::{Named, host_of, is_address, is_kubernetes, service_asked_for, service_of, spiffe};
-use super::observation::{Address, Observation};
+use super::hosts::{Named, host_of, is_kubernetes, service_asked_for, service_of, spiffe};
+use super::observation::Observation;
 use super::peer::{IdentitySource, Peer};
 use super::proxy::{ProxyIdentity, ProxyKind, WorkloadFacts, first_known};
+use crate::address::{Address, is_ip};
 
 /// The proxy's own application.
 pub(super) fn own<'a>(proxy: &'a ProxyIdentity, addresses: [&'a Address<'_>; 2]) -> Peer<'a> {
@@ -23,7 +24,7 @@ pub(super) fn own<'a>(proxy: &'a ProxyIdentity, addresses: [&'a Address<'_>; 2])
         cluster: &proxy.cluster,
         principal: "",
         instance: &proxy.instance,
-        address: first_known([proxy_address, &first.host, &second.host]),
+        address: first_known([proxy_address, first.ip(), second.ip()]),
     }
 }
 
@@ -58,7 +59,7 @@ pub(super) fn caller<'a>(
     let certificate = spiffe(&seen.caller_principal);
     let mut peer = facts.map(peer_of).unwrap_or_default();
     peer.principal = first_known([&seen.caller_principal, peer.principal]);
-    let remote = [&*seen.downstream_direct_remote.host, &seen.downstream_remote.host, peer.address];
+    let remote = [seen.downstream_direct_remote.ip(), seen.downstream_remote.ip(), peer.address];
     peer.address = first_known(remote);
     if let Some((namespace, account)) = certificate {
         peer.namespace = namespace;
@@ -80,10 +81,10 @@ pub(super) fn callee<'a>(
 ) -> (Peer<'a>, Option<IdentitySource>) {
     let facts = seen.upstream_peer.as_ref();
     let mut peer = facts.map(peer_of).unwrap_or_default();
-    peer.address = first_known([&seen.upstream_host.host, peer.address]);
+    peer.address = first_known([seen.upstream_host.ip(), peer.address]);
     let (named, named_by) = match cluster {
         Cluster::Outbound(target) | Cluster::InboundVip(target) => {
-            peer.version = first_known([peer.version, subset_of(cluster, target)]);
+            peer.version = first_known([peer.version, target.subset]);
             (Some(service_of(target.host)), IdentitySource::ClusterName)
         }
         Cluster::Named(name) => (Some(service_of(name)), IdentitySource::ClusterName),
@@ -107,11 +108,6 @@ pub(super) fn callee<'a>(
     (peer, evidence)
 }
 
-/// A subset names a version but at a waypoint, where the slot holds the port's name.
-fn subset_of<'a>(cluster: Cluster<'a>, target: Target<'a>) -> &'a str {
-    if matches!(cluster, Cluster::Outbound(_)) { target.subset } else { "" }
-}
-
 /// The callee by the host that the caller asked for.
 fn asked_for<'a>(
     seen: &'a Observation<'_>,
@@ -127,13 +123,13 @@ fn asked_for<'a>(
             is_kubernetes(host) || cluster == Cluster::Passthrough
         }
     };
-    if !host.is_empty() && !is_address(host) {
+    if !host.is_empty() && !is_ip(host) {
         let by = if authority.is_empty() { IdentitySource::ServerName } else { IdentitySource::Authority };
         let own_namespace = if proxy.is_istio() { proxy.namespace.as_str() } else { "" };
         return (trusted.then(|| service_asked_for(host, own_namespace)), by);
     }
     // An address that was asked for, or gone to, is all that names the other end.
-    let address = first_known([&seen.upstream_host.host, host, &seen.downstream_local.host]);
+    let address = first_known([seen.upstream_host.ip(), host, seen.downstream_local.ip()]);
     let named = (trusted && cluster != Cluster::Absent && !address.is_empty())
         .then_some(Named { service: address, namespace: "" });
     (named, IdentitySource::Address)

@@ -3,7 +3,7 @@
 //! Only names that Kubernetes itself would resolve are split into service and namespace; guessing at others
 //! (`a.b` may be service and namespace or a public host) would make two nodes of one or one of two.
 
-use std::net::IpAddr;
+use crate::address::is_ip;
 
 /// A service's name and its namespace; the namespace is empty when the host does not tell it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +32,7 @@ fn kubernetes_service(host: &str) -> Option<Named<'_>> {
 /// outside Kubernetes: a bare name, or one with the caller's own namespace, means a service there (the
 /// search path of a pod's `resolv.conf` begins with it).
 pub(super) fn service_asked_for<'a>(host: &'a str, namespace: &'a str) -> Named<'a> {
-    if namespace.is_empty() || is_address(host) {
+    if namespace.is_empty() || is_ip(host) {
         return service_of(host);
     }
     match host.split_once('.') {
@@ -45,11 +45,6 @@ pub(super) fn service_asked_for<'a>(host: &'a str, namespace: &'a str) -> Named<
 /// Whether Kubernetes' own domain is in the host.
 pub(super) fn is_kubernetes(host: &str) -> bool {
     kubernetes_service(host).is_some()
-}
-
-/// Whether the host is an IP address.
-pub(super) fn is_address(host: &str) -> bool {
-    host.parse::<IpAddr>().is_ok()
 }
 
 /// The host of an authority (`host`, `host:port`, `[v6]:port`, a bare v6 address).

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use meshlake_schema::{ResponseFlags, UnixNanos};
 
 use super::proxy::WorkloadFacts;
+use crate::address::Address;
 
 /// What was reported about one call or connection.
 #[derive(Debug, Clone, Default)]
@@ -127,31 +128,6 @@ pub struct TraceContext {
     pub span_id: [u8; 8],
 }
 
-/// One end of a connection.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Address<'a> {
-    /// An IP address; a path for a Unix socket; `envoy://listener/endpoint` inside Envoy.
-    pub host: Cow<'a, str>,
-    pub port: Option<u16>,
-}
-
-impl Address<'_> {
-    pub fn is_known(&self) -> bool {
-        !self.host.is_empty()
-    }
-
-    /// Writes it as Envoy does: `1.2.3.4:80`, `[::1]:80`, `/run/app.sock`.
-    pub fn write(&self, out: &mut String) {
-        use std::fmt::Write as _;
-        let written = match self.port {
-            Some(port) if self.host.contains(':') => write!(out, "[{}]:{port}", self.host),
-            Some(port) => write!(out, "{}:{port}", self.host),
-            None => write!(out, "{}", self.host),
-        };
-        written.expect("writing to a String cannot fail");
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -165,19 +141,5 @@ mod tests {
             assert_eq!(LogType { number, intermediate: false }.name().is_none(), number == 0);
         }
         assert!(!LogType { number: 99, intermediate: false }.ends_call());
-    }
-
-    #[test]
-    fn addresses_are_written_as_envoy_does() {
-        let cases = [
-            ("10.0.0.1", Some(80), "10.0.0.1:80"),
-            ("::1", Some(80), "[::1]:80"),
-            ("/run/app.sock", None, "/run/app.sock"),
-        ];
-        for (host, port, want) in cases {
-            let mut text = String::new();
-            Address { host: host.into(), port }.write(&mut text);
-            assert_eq!(text, want);
-        }
     }
 }

@@ -96,6 +96,14 @@ impl FieldType {
             _ => wire_type::VARINT,
         }
     }
+
+    /// Whether a value is a number, enums included.
+    pub(crate) const fn is_number(self) -> bool {
+        !matches!(
+            self,
+            FieldType::Message(_) | FieldType::Text | FieldType::Bytes | FieldType::HexId | FieldType::Bool
+        )
+    }
 }
 
 impl Message {
@@ -113,6 +121,16 @@ impl Message {
 
     pub(crate) fn field_by_json_name(&self, name: &str) -> Option<&'static Field> {
         self.fields.iter().find(|field| field.json_name == name)
+    }
+
+    /// Whether messages of this type are no records but hold them, directly or not. Values hold none.
+    pub(crate) fn is_above_records(&self) -> bool {
+        let holds = |message: &Message| message.column_bytes > 0 || message.is_above_records();
+        self.column_bytes == 0
+            && self.fields.iter().any(|field| match field.field_type {
+                FieldType::Message(message) => !message.nests && holds(message),
+                _ => false,
+            })
     }
 
     /// The step for a tag of one byte, which must be below 128.

@@ -6,6 +6,7 @@ use ::http::{Method, Request};
 use bytes::Bytes;
 use http_body_util::Full;
 use meshlake_schema::Table;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use prost::Message as _;
 
 use super::{Headers, Reply, gzip, send_http1, send_http2, start, zstd};
@@ -71,6 +72,37 @@ async fn rejected_spans_are_counted_in_the_answer() {
     let json = post(running.http, "/v1/traces", &[("content-type", JSON)], span_json("").as_bytes()).await;
     let want = r#"{"partialSuccess":{"errorMessage":"1 of 1 spans rejected: invalid_trace_id=1","rejectedSpans":"1"}}"#;
     assert_eq!((json.status.as_u16(), String::from_utf8_lossy(&json.body).as_ref()), (200, want));
+    running.stop().await;
+}
+
+/// Scenario: an export in snake_case, one in an old field number of OTLP, and one of nothing. Guarantee: all are
+/// successes, and those whose records are not seen say why.
+#[tokio::test]
+async fn an_export_whose_records_are_not_seen_is_told_so() {
+    let running = start().await;
+    let snake_case = br#"{"resource_spans":[{"scope_spans":[{"spans":[{"name":"n"}]}]}]}"#;
+    let reply = post(running.http, "/v1/traces", &[("content-type", JSON)], snake_case).await;
+    let answer: serde_json::Value = serde_json::from_slice(&reply.body).expect("JSON");
+    let partial = &answer["partialSuccess"];
+    assert_eq!((reply.status.as_u16(), partial["rejectedSpans"].as_str()), (200, Some("0")));
+    let want = r#"no spans were found: "resource_spans" is no field of ExportTraceServiceRequest, whose fields are "resourceSpans""#;
+    assert_eq!(partial["errorMessage"].as_str(), Some(want));
+
+    // ResourceSpans with field 1000, instrumentation_library_spans up to OTLP 0.18.
+    let old = b"\x0a\x03\xc2\x3e\x00";
+    let reply = post(running.http, "/v1/traces", &[("content-type", PROTOBUF)], old).await;
+    let answer = ExportTraceServiceResponse::decode(reply.body).expect("a response");
+    let partial = answer.partial_success.expect("a warning");
+    let want = "no spans were found: field 1000 is no field of ResourceSpans";
+    assert_eq!((partial.rejected_spans, partial.error_message.as_str()), (0, want));
+
+    for nothing in
+        [b"{}".as_slice(), br#"{"resourceSpans":[{"scopeSpans":[{"spans":[],"scope":{"new":1}}]}]}"#]
+    {
+        let reply = post(running.http, "/v1/traces", &[("content-type", JSON)], nothing).await;
+        assert_eq!((reply.status.as_u16(), &reply.body[..]), (200, b"{}".as_slice()));
+    }
+    assert!(running.log.groups().is_empty(), "nothing was stored");
     running.stop().await;
 }
 

@@ -179,6 +179,7 @@ fn rows_without_or_outside_their_time_are_refused_and_leave_nothing() {
     };
     let entries = vec![
         http(log::AccessLogCommon { start_time: None, ..common() }),
+        at(0),
         at(START_SECONDS - 100),
         at(START_SECONDS - 101),
         at(START_SECONDS + 101),
@@ -187,8 +188,8 @@ fn rows_without_or_outside_their_time_are_refused_and_leave_nothing() {
         log::HttpAccessLogEntry::default(),
     ];
     let (tally, batch) = decode(&message(entries));
-    assert_eq!((tally.received, tally.accepted), (7, 1));
-    assert_eq!(tally.rejected, [(RejectReason::MissingTime, 2), (RejectReason::TimeOutOfRange, 4)]);
+    assert_eq!((tally.received, tally.accepted), (8, 1));
+    assert_eq!(tally.rejected, [(RejectReason::MissingTime, 3), (RejectReason::TimeOutOfRange, 4)]);
     assert_eq!(batch.map(|batch| batch.row_count()), Some(1));
 }
 

@@ -56,6 +56,14 @@ fn socket(host: &str, port: u32) -> Option<core::Address> {
     Some(core::Address { address: Some(core::address::Address::SocketAddress(socket)) })
 }
 
+/// A listener inside Envoy, and the id of the endpoint behind it.
+fn internal(listener: &str, endpoint_id: &str) -> Option<core::Address> {
+    let name = core::envoy_internal_address::AddressNameSpecifier::ServerListenerName(listener.into());
+    let address =
+        core::EnvoyInternalAddress { endpoint_id: endpoint_id.into(), address_name_specifier: Some(name) };
+    Some(core::Address { address: Some(core::address::Address::EnvoyInternalAddress(address)) })
+}
+
 fn common() -> log::AccessLogCommon {
     log::AccessLogCommon {
         start_time: Some(Timestamp { seconds: START_SECONDS, nanos: 123_456_000 }),
@@ -114,9 +122,16 @@ fn arrival() -> Arrival<'static> {
 }
 
 fn decode(message: &service::StreamAccessLogsMessage) -> (Tally, Option<TableBatch>) {
+    decode_of(identifier(), message)
+}
+
+fn decode_of(
+    identifier: service::stream_access_logs_message::Identifier,
+    message: &service::StreamAccessLogsMessage,
+) -> (Tally, Option<TableBatch>) {
     let bytes = message.encode_to_vec();
     assert!(validate(&bytes, &STREAM_ACCESS_LOGS_MESSAGE).is_ok());
-    let head = service::StreamAccessLogsMessage { identifier: Some(identifier()), log_entries: None };
+    let head = service::StreamAccessLogsMessage { identifier: Some(identifier), log_entries: None };
     let proxy = decode_identifier(&head.encode_to_vec()).expect("valid").expect("has an identifier");
     let mut builder = RequestBuilder::default();
     let tally = decode_entries(&bytes, &proxy, &arrival(), &mut builder).expect("validated");

@@ -200,18 +200,89 @@ fn tls_properties_name_both_ends() {
 #[test]
 fn sockets_of_every_kind_are_addresses() {
     let pipe = core::Pipe { path: "/run/app.sock".into(), mode: 7 };
-    let listener = core::envoy_internal_address::AddressNameSpecifier::ServerListenerName("inner".into());
-    let internal =
-        core::EnvoyInternalAddress { endpoint_id: "e".into(), address_name_specifier: Some(listener) };
     let common = log::AccessLogCommon {
         downstream_remote_address: Some(core::Address { address: Some(core::address::Address::Pipe(pipe)) }),
-        upstream_remote_address: Some(core::Address {
-            address: Some(core::address::Address::EnvoyInternalAddress(internal)),
-        }),
+        upstream_cluster: "inbound|8080||".into(),
+        upstream_remote_address: socket("fd00::9", 8080),
+        upstream_local_address: internal("inner", "e"),
         ..common()
     };
     let row = row(&message(vec![http(common)]));
     assert_eq!(row.text("downstream_remote_address").as_deref(), Some("/run/app.sock"));
-    assert_eq!(row.text("upstream_host").as_deref(), Some("envoy://inner/e"));
+    assert_eq!(row.text("source_address"), None, "a path is no address of a caller");
+    assert_eq!(row.text("upstream_host").as_deref(), Some("[fd00::9]:8080"));
     assert_eq!(row.text("upstream_local_address"), None);
+    assert_eq!(row.attributes()["internal_address.upstream_local_address"], json!("envoy://inner/e"));
+}
+
+/// What a waypoint of Istio's ambient mode reports: callers and callees behind listeners inside Envoy, whose endpoint is
+/// the pod's address upstream and empty downstream.
+#[test]
+fn a_waypoint_s_internal_addresses_are_the_pod_s_or_nothing() {
+    let cases = [
+        ("10.40.2.7:9080", Some("10.40.2.7"), Some("10.40.2.7:9080")),
+        ("[fd00::7]:9080", Some("fd00::7"), Some("[fd00::7]:9080")),
+        ("cart.shop.svc.cluster.local:9080", None, None),
+        ("", None, None),
+    ];
+    for (endpoint_id, address, host) in cases {
+        let nothing = || internal("internal_client_address", "");
+        let entry = log::AccessLogCommon {
+            downstream_remote_address: nothing(),
+            downstream_direct_remote_address: nothing(),
+            downstream_local_address: nothing(),
+            upstream_local_address: nothing(),
+            upstream_remote_address: internal("connect_originate", endpoint_id),
+            upstream_cluster: "inbound-vip|9080|http/v2|cart.shop.svc.cluster.local".into(),
+            ..common()
+        };
+        let node = core::Node {
+            id: "waypoint~10.40.3.3~wp-6d5f8c9b7d-x2v4q.shop~shop.svc.cluster.local".into(),
+            ..Default::default()
+        };
+        let waypoint =
+            service::stream_access_logs_message::Identifier { node: Some(node), ..Default::default() };
+        let row = Row(decode_of(waypoint, &message(vec![http(entry)])).1.expect("one row"));
+        assert_eq!(row.text("destination_address").as_deref(), address, "{endpoint_id}");
+        assert_eq!(row.text("upstream_host").as_deref(), host, "{endpoint_id}");
+        for (column, want) in [
+            ("observer", Some("server")),
+            ("destination_service", Some("cart")),
+            ("destination_namespace", Some("shop")),
+            ("destination_version", Some("v2")),
+            ("source_address", None),
+            ("source_service", None),
+            ("downstream_remote_address", None),
+            ("downstream_direct_remote_address", None),
+            ("downstream_local_address", None),
+            ("upstream_local_address", None),
+        ] {
+            assert_eq!(row.text(column).as_deref(), want, "{column} of {endpoint_id}");
+        }
+        let kept = format!("envoy://connect_originate/{endpoint_id}");
+        assert_eq!(row.attributes()["internal_address.upstream_host"], json!(kept));
+        let kept = "envoy://internal_client_address/";
+        assert_eq!(row.attributes()["internal_address.downstream_local_address"], json!(kept));
+    }
+}
+
+/// Nowhere is an internal address a name: not where the host that was asked for is unknown, nor through a tunnel.
+#[test]
+fn internal_addresses_name_nobody() {
+    let entry = |cluster: &str, endpoint_id: &str| log::AccessLogCommon {
+        upstream_cluster: cluster.into(),
+        upstream_remote_address: internal("connect_originate", endpoint_id),
+        downstream_local_address: internal("main_internal", ""),
+        ..common()
+    };
+    for cluster in ["PassthroughCluster", "BlackHoleCluster", "encap", "connect_originate", ""] {
+        let row = row(&message(vec![http(entry(cluster, ""))]));
+        assert_eq!(row.text("destination_service"), None, "{cluster}");
+        assert_eq!(row.text("destination_address"), None, "{cluster}");
+    }
+    let named = row(&message(vec![http(entry("PassthroughCluster", "10.40.2.7:9080"))]));
+    assert_eq!(named.text("destination_service").as_deref(), Some("10.40.2.7"));
+    let tunnel = row(&message(vec![http(entry("connect_originate", "10.40.2.7:9080"))]));
+    assert_eq!(tunnel.text("destination_address").as_deref(), Some("10.40.2.7"));
+    assert!(!tunnel.flag("counted"));
 }

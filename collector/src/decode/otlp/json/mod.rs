@@ -6,10 +6,11 @@
 //!
 //! What is accepted (OTLP specification, "JSON Protobuf Encoding", and the ProtoJSON format it builds on):
 //! keys are lowerCamelCase, others are unknown and ignored at every level; trace and span ids are hex;
-//! enums are numbers only; 64-bit integers are numbers or decimal strings and never pass through a double;
-//! a number beyond 64 bits under `intValue` is the double that it is; doubles may be `"NaN"`, `"Infinity"`, `"-Infinity"` or numeric strings; bytes are base64 in either
-//! alphabet, padded or not; `null` leaves a field unset. Of a key given twice the last one holds (a list
-//! given twice is joined); of two members of a oneof likewise.
+//! enums are numbers only; integers are numbers or strings, with a fraction of zeros or an exponent where their sender
+//! likes (`scalar`); a number beyond 64 bits under `intValue` is the double that it is; doubles may be `"NaN"`,
+//! `"Infinity"`, `"-Infinity"` or numeric strings; bytes are base64 in either alphabet, padded or not; `null` leaves a
+//! field unset. Of a key given twice the last one holds (a list given twice is joined); of two members of a oneof
+//! likewise.
 //!
 //! Limits: values nest at most [`VALUE_DEPTH_MAX`] deep, the result has at most [`WIRE_BYTES_MAX`] bytes,
 //! `null` inside a list is refused.
@@ -18,10 +19,12 @@ mod scalar;
 
 use std::fmt;
 
-use serde::Deserializer as _;
-use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor};
+use serde::{Deserialize as _, Deserializer as _};
+use serde_json::value::RawValue;
 use thiserror::Error;
 
+use crate::decode::otlp::unknown::UnknownField;
 use crate::protobuf::messages::otlp::DOUBLE_VALUE;
 use crate::protobuf::messages::{Field, FieldType, Message, wire_type};
 use crate::protobuf::validate::VALUE_DEPTH_MAX;
@@ -52,15 +55,25 @@ pub enum JsonError {
 /// # Errors
 /// [`JsonError`], with the place of the first fault.
 pub fn transcode(json: &[u8], message: &'static Message) -> Result<Vec<u8>, JsonError> {
+    read(json, message).map(|wire| wire.bytes)
+}
+
+/// The first name above the records of `message` that is none of its fields', such as one in snake_case. To be asked
+/// for where no records were found.
+pub fn first_unknown(json: &[u8], message: &'static Message) -> Option<UnknownField> {
+    read(json, message).ok()?.unknown
+}
+
+fn read(json: &[u8], message: &'static Message) -> Result<Wire, JsonError> {
     let text = std::str::from_utf8(json).map_err(|error| JsonError::NotUtf8(error.valid_up_to()))?;
     let mut deserializer = serde_json::Deserializer::from_str(text);
     // Depth is bounded below, per value; the library's own limit of 128 brackets would refuse less.
     deserializer.disable_recursion_limit();
-    let mut wire = Wire { bytes: Vec::with_capacity(json.len() / 2), too_large: false };
+    let mut wire = Wire { bytes: Vec::with_capacity(json.len() / 2), too_large: false, unknown: None };
     let body = Body { wire: &mut wire, message, values: 0 };
     let read = deserializer.deserialize_any(body).and_then(|()| deserializer.end());
     match read {
-        Ok(()) => Ok(wire.bytes),
+        Ok(()) => Ok(wire),
         Err(_) if wire.too_large => Err(JsonError::TooLarge),
         Err(error) => Err(JsonError::Malformed(error.to_string())),
     }
@@ -70,6 +83,8 @@ pub fn transcode(json: &[u8], message: &'static Message) -> Result<Vec<u8>, Json
 struct Wire {
     bytes: Vec<u8>,
     too_large: bool,
+    /// The first name that was none of a field's, where records or what holds them could have been.
+    unknown: Option<UnknownField>,
 }
 
 impl Wire {
@@ -127,7 +142,9 @@ impl<'de> Visitor<'de> for Body<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
-        while let Some(field) = entries.next_key_seed(Key(self.message))? {
+        loop {
+            let key = Key { message: self.message, unknown: &mut self.wire.unknown };
+            let Some(field) = entries.next_key_seed(key)? else { return Ok(()) };
             match field {
                 Some(field) => entries.next_value_seed(Slot {
                     wire: &mut *self.wire,
@@ -138,14 +155,16 @@ impl<'de> Visitor<'de> for Body<'_> {
                 None => drop(entries.next_value::<IgnoredAny>()?),
             }
         }
-        Ok(())
     }
 }
 
 /// Reads a key: the field of that name, or `None` for an unknown one.
-struct Key(&'static Message);
+struct Key<'w> {
+    message: &'static Message,
+    unknown: &'w mut Option<UnknownField>,
+}
 
-impl<'de> DeserializeSeed<'de> for Key {
+impl<'de> DeserializeSeed<'de> for Key<'_> {
     type Value = Option<&'static Field>;
 
     fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
@@ -153,7 +172,7 @@ impl<'de> DeserializeSeed<'de> for Key {
     }
 }
 
-impl Visitor<'_> for Key {
+impl Visitor<'_> for Key<'_> {
     type Value = Option<&'static Field>;
 
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -161,7 +180,11 @@ impl Visitor<'_> for Key {
     }
 
     fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(self.0.field_by_json_name(name))
+        let field = self.message.field_by_json_name(name);
+        if field.is_none() && self.unknown.is_none() && self.message.is_above_records() {
+            *self.unknown = Some(UnknownField::by_name(name, self.message));
+        }
+        Ok(field)
     }
 }
 
@@ -188,11 +211,32 @@ impl<'de> DeserializeSeed<'de> for Slot<'_> {
     type Value = ();
 
     fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
+        let is_number = self.field.field_type.is_number() || matches!(self.field.field_type, FieldType::Bool);
+        if !is_number || self.wants_list() {
+            return deserializer.deserialize_any(self);
+        }
+        // As text: a number that has passed through a double is another one, and the sender must be shown his own.
+        self.raw(<&RawValue>::deserialize(deserializer)?.get())
     }
 }
 
 impl Slot<'_> {
+    /// Reads one whole JSON value.
+    fn raw<E: serde::de::Error>(self, json: &str) -> Result<(), E> {
+        match json.as_bytes() {
+            [b'n', ..] => self.visit_unit(),
+            [b't' | b'f', ..] => self.scalar(scalar::Json::Bool(json == "true")),
+            [b'{', ..] => Err(E::invalid_type(Unexpected::Map, &self)),
+            [b'[', ..] => Err(E::invalid_type(Unexpected::Seq, &self)),
+            [b'"', inner @ .., b'"'] if inner.contains(&b'\\') => {
+                let text: String = serde_json::from_str(json).map_err(E::custom)?;
+                self.scalar(scalar::Json::Text(&text))
+            }
+            [b'"', .., b'"'] => self.scalar(scalar::Json::Text(&json[1..json.len() - 1])),
+            _ => self.scalar(scalar::Json::Number(json)),
+        }
+    }
+
     fn wants_list(&self) -> bool {
         self.field.repeated && self.place == Place::Member
     }
@@ -231,7 +275,7 @@ impl<'de> Visitor<'de> for Slot<'_> {
     fn visit_unit<E: serde::de::Error>(self) -> Result<(), E> {
         match self.place {
             Place::Member => Ok(()),
-            _ => Err(E::invalid_type(serde::de::Unexpected::Unit, &self)),
+            _ => Err(E::invalid_type(Unexpected::Unit, &self)),
         }
     }
 
@@ -239,16 +283,18 @@ impl<'de> Visitor<'de> for Slot<'_> {
         self.scalar(scalar::Json::Bool(value))
     }
 
-    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<(), E> {
-        self.scalar(scalar::Json::Integer(value.into()))
+    // Numbers come here only where none is wanted.
+
+    fn visit_u64<E: serde::de::Error>(self, _: u64) -> Result<(), E> {
+        Err(E::invalid_type(Unexpected::Other("a number"), &self))
     }
 
-    fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<(), E> {
-        self.scalar(scalar::Json::Integer(value.into()))
+    fn visit_i64<E: serde::de::Error>(self, _: i64) -> Result<(), E> {
+        Err(E::invalid_type(Unexpected::Other("a number"), &self))
     }
 
-    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<(), E> {
-        self.scalar(scalar::Json::Double(value))
+    fn visit_f64<E: serde::de::Error>(self, _: f64) -> Result<(), E> {
+        Err(E::invalid_type(Unexpected::Other("a number"), &self))
     }
 
     fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<(), E> {
@@ -257,10 +303,10 @@ impl<'de> Visitor<'de> for Slot<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<(), A::Error> {
         let FieldType::Message(message) = self.field.field_type else {
-            return Err(A::Error::invalid_type(serde::de::Unexpected::Map, &self));
+            return Err(A::Error::invalid_type(Unexpected::Map, &self));
         };
         if self.wants_list() {
-            return Err(A::Error::invalid_type(serde::de::Unexpected::Map, &self));
+            return Err(A::Error::invalid_type(Unexpected::Map, &self));
         }
         let values = self.values + usize::from(message.nests);
         if values > VALUE_DEPTH_MAX {
@@ -275,7 +321,7 @@ impl<'de> Visitor<'de> for Slot<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
         if !self.wants_list() {
-            return Err(A::Error::invalid_type(serde::de::Unexpected::Seq, &self));
+            return Err(A::Error::invalid_type(Unexpected::Seq, &self));
         }
         let packed = self.field.field_type.wire_type() != wire_type::LENGTH;
         let start = packed.then(|| self.wire.open(self.field));

@@ -1,7 +1,8 @@
 //! One JSON scalar as one protobuf scalar: ranges, ids, base64.
 //!
 //! Integers are compared in 128 bits, where every source and target fits, so that each range is one
-//! comparison. Source: ProtoJSON (protobuf.dev, "ProtoJSON Format") with OTLP's exceptions for ids and enums.
+//! comparison. A number is taken as the text that was sent, in errors too: printed from a double it would be another
+//! one. Source: ProtoJSON (protobuf.dev, "ProtoJSON Format") with OTLP's exceptions for ids and enums.
 
 use std::fmt;
 
@@ -11,25 +12,26 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::de::Unexpected;
 
 use super::Wire;
+use crate::decode::otlp::decimal::{EXACT_DOUBLE_MAX, NotInteger, integer_of};
 use crate::protobuf::messages::FieldType;
 
 /// A scalar as it stands in JSON.
 #[derive(Clone, Copy)]
 pub(super) enum Json<'a> {
     Bool(bool),
-    Integer(i128),
-    Double(f64),
+    /// Not in quotes; by the grammar of JSON.
+    Number(&'a str),
     Text(&'a str),
 }
 
 impl Json<'_> {
-    /// A number, not text, that no signed 64-bit integer is. All doubles of that size are whole.
+    /// A number, not text, that no signed 64-bit integer is.
     pub(super) fn is_number_beyond_int64(&self) -> bool {
-        /// 2^63, the first above the largest.
-        const BEYOND: f64 = 9_223_372_036_854_775_808.0;
         match self {
-            Json::Integer(value) => i64::try_from(*value).is_err(),
-            Json::Double(value) => !(-BEYOND..BEYOND).contains(value),
+            Json::Number(number) => match integer_of_number(number) {
+                Ok(value) => i64::try_from(value).is_err(),
+                Err(why) => why == NotInteger::TooLarge,
+            },
             Json::Bool(_) | Json::Text(_) => false,
         }
     }
@@ -37,8 +39,7 @@ impl Json<'_> {
     pub(super) fn unexpected(&self) -> Unexpected<'_> {
         match self {
             Json::Bool(value) => Unexpected::Bool(*value),
-            Json::Integer(_) => Unexpected::Other("integer"),
-            Json::Double(value) => Unexpected::Float(*value),
+            Json::Number(_) => Unexpected::Other("a number"),
             Json::Text(value) => Unexpected::Str(shortened(value)),
         }
     }
@@ -50,9 +51,9 @@ pub(super) fn expected(field_type: FieldType) -> &'static str {
         FieldType::Message(_) => "an object",
         FieldType::Text => "a string",
         FieldType::Bytes => "base64 text",
-        FieldType::HexId => "hex digits",
-        FieldType::Bool => "true or false",
-        FieldType::Enum => "an enum number (names are not allowed)",
+        FieldType::HexId => "hex digits, two for each byte",
+        FieldType::Bool => "a bool without quotes",
+        FieldType::Enum => "an enum number without quotes (names are not allowed)",
         FieldType::Int32 | FieldType::Sint32 => "a signed 32-bit integer",
         FieldType::Uint32 | FieldType::Fixed32 => "an unsigned 32-bit integer",
         FieldType::Int64 | FieldType::Sfixed64 => "a signed 64-bit integer",
@@ -61,25 +62,67 @@ pub(super) fn expected(field_type: FieldType) -> &'static str {
     }
 }
 
+/// Why a scalar does not fit its field.
+#[derive(Clone, Copy)]
+enum Unfit {
+    Other,
+    HasFraction,
+    OutOfRange,
+}
+
+impl From<NotInteger> for Unfit {
+    fn from(why: NotInteger) -> Self {
+        match why {
+            NotInteger::NotNumber => Unfit::Other,
+            NotInteger::HasFraction => Unfit::HasFraction,
+            NotInteger::TooLarge => Unfit::OutOfRange,
+        }
+    }
+}
+
 /// Writes the value without its tag.
 ///
 /// # Errors
 /// What was wrong, as text for the sender.
 pub(super) fn write(wire: &mut Wire, field_type: FieldType, json: &Json<'_>) -> Result<(), String> {
-    let fault = || format!("{} is not {}", Shown(json), expected(field_type));
+    write_value(wire, field_type, json).map_err(|why| {
+        let (shown, wanted) = (Shown(json), expected(field_type));
+        match (why, json) {
+            (Unfit::HasFraction, _) => format!("{shown} has a fraction where {wanted} is wanted"),
+            (Unfit::OutOfRange, _) => format!("{shown} is out of the range of {}", range(field_type)),
+            // "+1" and " 1" are numbers to people.
+            (Unfit::Other, Json::Text(_)) if field_type.is_number() => {
+                format!("{shown} is not {wanted} in the form of ProtoJSON")
+            }
+            (Unfit::Other, _) => format!("{shown} is not {wanted}"),
+        }
+    })
+}
+
+/// The numbers that a field of that type can hold.
+fn range(field_type: FieldType) -> &'static str {
+    match field_type {
+        FieldType::Enum => "a signed 32-bit integer",
+        FieldType::Double => "a 64-bit double",
+        other => expected(other),
+    }
+}
+
+fn write_value(wire: &mut Wire, field_type: FieldType, json: &Json<'_>) -> Result<(), Unfit> {
     match (field_type, json) {
         (FieldType::Text, Json::Text(text)) => wire.counted(text.as_bytes()),
-        (FieldType::Bytes, Json::Text(text)) => wire.counted(&from_base64(text).ok_or_else(fault)?),
-        (FieldType::HexId, Json::Text(text)) => write_hex(wire, text).ok_or_else(fault)?,
+        (FieldType::Bytes, Json::Text(text)) => wire.counted(&from_base64(text).ok_or(Unfit::Other)?),
+        (FieldType::HexId, Json::Text(text)) => write_hex(wire, text).ok_or(Unfit::Other)?,
         (FieldType::Bool, Json::Bool(value)) => wire.varint(u64::from(*value)),
-        (FieldType::Double, json) => {
-            let value = double_of(json).ok_or_else(fault)?;
-            wire.bytes.extend_from_slice(&value.to_le_bytes());
+        (FieldType::Double, json) => wire.bytes.extend_from_slice(&double_of(json)?.to_le_bytes()),
+        (FieldType::Enum, Json::Text(_)) | (_, Json::Bool(_)) => return Err(Unfit::Other),
+        (_, Json::Number(number)) if field_type.is_number() => {
+            write_integer(wire, field_type, integer_of_number(number)?).ok_or(Unfit::OutOfRange)?;
         }
-        (FieldType::Enum, Json::Text(_)) => return Err(fault()),
-        (_, json) => {
-            write_integer(wire, field_type, integer_of(json).ok_or_else(fault)?).ok_or_else(fault)?;
+        (_, Json::Text(text)) if field_type.is_number() => {
+            write_integer(wire, field_type, integer_of(text)?).ok_or(Unfit::OutOfRange)?;
         }
+        (_, Json::Number(_) | Json::Text(_)) => return Err(Unfit::Other),
     }
     Ok(())
 }
@@ -103,38 +146,42 @@ fn write_integer(wire: &mut Wire, field_type: FieldType, value: i128) -> Option<
     Some(())
 }
 
-/// Doubles hold integers exactly up to here; a larger one in JSON was rounded before it came.
-const EXACT_DOUBLE_MAX: f64 = 9_007_199_254_740_992.0;
-
-fn integer_of(json: &Json<'_>) -> Option<i128> {
-    match json {
-        Json::Integer(value) => Some(*value),
-        Json::Double(value) if value.fract() == 0.0 && value.abs() <= EXACT_DOUBLE_MAX => {
-            Some(*value as i128)
-        }
-        Json::Text(text) => {
-            let digits = text.strip_prefix('-').unwrap_or(text);
-            let decimal = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-            decimal.then(|| text.parse().ok()).flatten()
-        }
-        _ => None,
+/// The integer that a number without quotes is.
+fn integer_of_number(number: &str) -> Result<i128, NotInteger> {
+    match as_printed_double(number) {
+        Some(double) => Ok(double as i128),
+        None => integer_of(number),
     }
 }
 
-fn double_of(json: &Json<'_>) -> Option<f64> {
-    match json {
-        Json::Integer(value) => Some(*value as f64),
-        Json::Double(value) => Some(*value),
-        Json::Text("NaN") => Some(f64::NAN),
-        Json::Text("Infinity") => Some(f64::INFINITY),
-        Json::Text("-Infinity") => Some(f64::NEG_INFINITY),
-        Json::Text(text) => {
-            let numeric =
-                text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E'));
-            numeric.then(|| text.parse().ok()).flatten().filter(|value: &f64| value.is_finite())
-        }
-        Json::Bool(_) => None,
+/// A double that was printed, as JSON's numbers in most languages are: beyond 2^53, with a fraction or an exponent, in
+/// no more digits than it takes to read the same double back (`json.dumps(time.time() * 1e9)` of Python). Its sender
+/// had that double, not the decimal that its digits happen to be. Google's parsers of C++ and Python read it so too.
+fn as_printed_double(number: &str) -> Option<f64> {
+    if !number.contains(['.', 'e', 'E']) {
+        return None;
     }
+    let double = number.parse().ok().filter(|double: &f64| double.is_finite())?;
+    let significant = |text: &str| -> String {
+        let mantissa = text.split(['e', 'E']).next().unwrap_or(text);
+        let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
+        digits.trim_matches('0').to_owned()
+    };
+    let shortest = format!("{double:e}");
+    (double.abs() > EXACT_DOUBLE_MAX && significant(number) == significant(&shortest)).then_some(double)
+}
+
+fn double_of(json: &Json<'_>) -> Result<f64, Unfit> {
+    let text = match json {
+        Json::Text("NaN") => return Ok(f64::NAN),
+        Json::Text("Infinity") => return Ok(f64::INFINITY),
+        Json::Text("-Infinity") => return Ok(f64::NEG_INFINITY),
+        Json::Number(text) | Json::Text(text) => text,
+        Json::Bool(_) => return Err(Unfit::Other),
+    };
+    let numeric = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E'));
+    let double: f64 = numeric.then(|| text.parse().ok()).flatten().ok_or(Unfit::Other)?;
+    if double.is_finite() { Ok(double) } else { Err(Unfit::OutOfRange) }
 }
 
 fn write_hex(wire: &mut Wire, text: &str) -> Option<()> {
@@ -165,8 +212,7 @@ impl fmt::Display for Shown<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Json::Bool(value) => write!(out, "{value}"),
-            Json::Integer(value) => write!(out, "{value}"),
-            Json::Double(value) => write!(out, "{value}"),
+            Json::Number(number) => out.write_str(shortened(number)),
             Json::Text(value) => write!(out, "{:?}", shortened(value)),
         }
     }

@@ -57,12 +57,16 @@ struct ExpHistogramPoint<'a> {
 }
 
 impl<'a> ExpHistogramPoint<'a> {
-    fn read(&mut self, message: &'a [u8]) -> Result<(), WireError> {
-        self.head.clear();
+    fn clear_value(&mut self) {
         self.distribution = Distribution::default();
         (self.scale, self.zero_count, self.zero_threshold) = (0, 0, 0.0);
         self.positive.clear();
         self.negative.clear();
+    }
+
+    fn read(&mut self, message: &'a [u8]) -> Result<(), WireError> {
+        self.head.clear();
+        self.clear_value();
         for field in Fields::new(message) {
             match field? {
                 (1, value) => self.head.attributes.push(KeyValue::read(value.bytes(1)?)?),
@@ -87,7 +91,10 @@ impl<'a> ExpHistogramPoint<'a> {
 
     /// The time of a point that may be stored: its buckets and the zero count must add up to its count.
     /// Source: metrics.proto, `ExponentialHistogramDataPoint.count`.
-    fn accepted_time(&self, arrival: &Arrival<'_>) -> Result<UnixNanos, RejectReason> {
+    fn accepted_time(&mut self, arrival: &Arrival<'_>) -> Result<UnixNanos, RejectReason> {
+        if self.head.no_recorded_value(self.distribution.sum) {
+            self.clear_value();
+        }
         self.distribution.check()?;
         let zero_count = self.zero_count as i64;
         let counts = self.positive.counts.iter().chain(&self.negative.counts).chain([&zero_count]);

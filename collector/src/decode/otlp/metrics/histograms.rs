@@ -47,7 +47,12 @@ impl<'a> HistogramPoint<'a> {
         Ok(())
     }
 
-    fn accepted_time(&self, arrival: &Arrival<'_>) -> Result<UnixNanos, RejectReason> {
+    fn accepted_time(&mut self, arrival: &Arrival<'_>) -> Result<UnixNanos, RejectReason> {
+        if self.head.no_recorded_value(self.distribution.sum) {
+            self.distribution = Distribution::default();
+            self.bounds.clear();
+            self.bucket_counts.clear();
+        }
         self.distribution.check()?;
         if !self.buckets_agree() {
             return Err(RejectReason::BadHistogramBuckets);

@@ -121,9 +121,9 @@ struct PointContext<'a> {
 
 /// Decodes the data points of one request into `out`, one row each, in the order sent.
 ///
-/// Refused, and counted by reason: a time of zero or outside the accepted window; a number without a value
-/// (unless flag bit 0 says that none was recorded); a histogram whose buckets contradict themselves; a sum
-/// or histogram of unspecified temporality. An exemplar without a value is left out of its point.
+/// Refused, and counted by reason: a time of zero or outside the accepted window; a number without a value; a histogram
+/// whose buckets contradict themselves; a sum or histogram of unspecified temporality. A point that says that none was
+/// recorded is stored without a value, whatever stands in its place. An exemplar without a value is left out of its point.
 ///
 /// # Errors
 /// A payload that was not validated; `out` may then hold part of a row.
@@ -133,7 +133,7 @@ pub fn decode_metrics(
     out: &mut MetricBuilders,
 ) -> Result<Tally, WireError> {
     let (series, writer) = (SeriesHasher::default(), ValueWriter::default());
-    let mut context = PointContext { arrival, series, writer, tally: Tally::default() };
+    let mut context = PointContext { arrival, series, writer, tally: Tally::of(arrival) };
     for resource_metrics in repeated(payload, 1) {
         let resource_metrics = resource_metrics?;
         let resource = Resource::read(resource_metrics, &mut context.writer)?;
@@ -435,6 +435,97 @@ mod tests {
         let stale = otlp::NumberDataPoint { value: None, flags: 1, ..number(OtlpNumber::AsInt(0)) };
         let row = &rows(Table::MetricPoints, metric(gauge(vec![stale])))[0];
         assert_eq!((row.double("value"), row.int("value_int"), row.int("flags")), (None, None, Some(1)));
+    }
+
+    /// Points as the collector's Prometheus receiver and others send them for a series that stopped: with what is left
+    /// of a value, which would be refused or counted if it were one. Each is a row without a value that keeps its flags.
+    #[test]
+    fn what_stands_in_place_of_a_value_that_was_not_recorded_means_nothing() {
+        const STALE: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
+        let numbers = [
+            otlp::NumberDataPoint { flags: 1, ..number(OtlpNumber::AsDouble(1.5)) },
+            otlp::NumberDataPoint { flags: 3, ..number(OtlpNumber::AsInt(7)) },
+            number(OtlpNumber::AsDouble(STALE)),
+            otlp::NumberDataPoint { flags: 2, ..number(OtlpNumber::AsDouble(STALE)) },
+        ];
+        for (point, flags) in numbers.into_iter().zip([1, 3, 1, 3]) {
+            for data in [gauge(vec![point.clone()]), sum(vec![point.clone()], 2)] {
+                let row = &rows(Table::MetricPoints, metric(data))[0];
+                assert_eq!((row.double("value"), row.int("value_int")), (None, None), "{point:?}");
+                assert_eq!(row.int("flags"), Some(flags), "{point:?}");
+            }
+        }
+
+        let flagged = |point| otlp::HistogramDataPoint { flags: 1, ..point };
+        let histograms = vec![
+            flagged(buckets(&[1.0], &[0, 0], 0, Some(f64::NAN))),
+            flagged(buckets(&[1.0], &[], 0, None)),
+            flagged(buckets(&[2.0, 1.0], &[7], u64::MAX, Some(1.0))),
+            buckets(&[1.0], &[0, 0], 0, Some(STALE)),
+        ];
+        for row in rows(Table::MetricHistograms, metric(histogram(histograms))) {
+            assert_eq!((row.count("count"), row.int("flags")), (0, Some(1)));
+            assert_eq!([row.double("sum"), row.double("min"), row.double("max")], [None; 3]);
+            assert!(row.counts("bucket_counts").is_empty() && row.doubles("explicit_bounds").is_empty());
+        }
+
+        let exponential = otlp::ExponentialHistogramDataPoint {
+            time_unix_nano: NOW,
+            count: 3,
+            sum: Some(f64::NAN),
+            min: Some(1.0),
+            scale: 5,
+            zero_count: u64::MAX,
+            zero_threshold: f64::NAN,
+            positive: Some(Buckets { offset: 1, bucket_counts: vec![1] }),
+            flags: 1,
+            ..otlp::ExponentialHistogramDataPoint::default()
+        };
+        let stale = otlp::ExponentialHistogramDataPoint { sum: Some(STALE), flags: 0, ..exponential.clone() };
+        for row in rows(Table::MetricExpHistograms, metric(exp_histogram(vec![exponential, stale]))) {
+            assert_eq!((row.count("count"), row.count("zero_count"), row.int("flags")), (0, 0, Some(1)));
+            assert_eq!((row.double("sum"), row.double("min"), row.int32("scale")), (None, None, Some(0)));
+            assert_eq!((row.double("zero_threshold"), row.int32("positive_offset")), (Some(0.0), Some(0)));
+            assert!(row.counts("positive_bucket_counts").is_empty());
+        }
+
+        let quantile = otlp::summary_data_point::ValueAtQuantile { quantile: 0.5, value: f64::NAN };
+        let summary = otlp::SummaryDataPoint {
+            time_unix_nano: NOW,
+            count: u64::MAX,
+            sum: f64::NAN,
+            quantile_values: vec![quantile],
+            flags: 1,
+            ..otlp::SummaryDataPoint::default()
+        };
+        let stale = otlp::SummaryDataPoint { sum: STALE, flags: 0, ..summary.clone() };
+        let data_points = vec![summary, stale];
+        for row in rows(Table::MetricSummaries, metric(Data::Summary(otlp::Summary { data_points }))) {
+            assert_eq!((row.count("count"), row.double("sum"), row.int("flags")), (0, Some(0.0), Some(1)));
+            assert!(row.elements("quantiles").is_empty());
+        }
+    }
+
+    #[test]
+    fn a_value_that_is_not_a_number_is_one_unless_it_is_the_stale_marker() {
+        for bits in [f64::NAN.to_bits(), 0x7ff8_0000_0000_0002, 0x7ff0_0000_0000_0001, 0xfff0_0000_0000_0002]
+        {
+            let point = number(OtlpNumber::AsDouble(f64::from_bits(bits)));
+            let row = &rows(Table::MetricPoints, metric(gauge(vec![point])))[0];
+            assert_eq!(row.double("value").map(f64::to_bits), Some(bits), "{bits:x}");
+            assert_eq!(row.int("flags"), Some(0));
+        }
+    }
+
+    #[test]
+    fn a_point_without_a_recorded_value_still_has_a_time() {
+        let at = |time_unix_nano| otlp::NumberDataPoint {
+            time_unix_nano,
+            flags: 1,
+            ..number(OtlpNumber::AsInt(1))
+        };
+        let want = [(RejectReason::MissingTime, 1), (RejectReason::TimeOutOfRange, 1)];
+        assert_eq!(refused(gauge(vec![at(0), at(1), at(NOW)])), want);
     }
 
     #[test]

@@ -44,8 +44,10 @@ impl<'a> NumberPoint<'a> {
         Ok(())
     }
 
-    fn accepted_time(&self, arrival: &Arrival<'_>) -> Result<UnixNanos, RejectReason> {
-        if self.number.is_none() && !self.head.no_recorded_value() {
+    fn accepted_time(&mut self, arrival: &Arrival<'_>) -> Result<UnixNanos, RejectReason> {
+        if self.head.no_recorded_value(self.number.map(Number::as_double)) {
+            self.number = None;
+        } else if self.number.is_none() {
             return Err(RejectReason::NoValue);
         }
         self.head.accepted_time(arrival)

@@ -16,6 +16,12 @@ use crate::limits::ATTRIBUTES_MAX;
 use crate::protobuf::wire::{Value, WireError, packed_fixed64};
 use crate::tally::{Arrival, RejectReason, Warning};
 
+/// Source: metrics.proto, `DataPointFlags`.
+const NO_RECORDED_VALUE: u32 = 1;
+
+/// The NaN with which Prometheus ends a series. Source: Prometheus `model/value/value.go`, `StaleNaN`.
+const STALE_MARKER: u64 = 0x7ff0_0000_0000_0002;
+
 /// The fields that points of every shape have, under whatever number.
 #[derive(Debug, Default)]
 pub(super) struct PointHead<'a> {
@@ -46,9 +52,14 @@ impl PointHead<'_> {
         }
     }
 
-    /// Bit 0 of the flags: the series has stopped, or nothing was measured.
-    pub(super) fn no_recorded_value(&self) -> bool {
-        self.flags & 1 != 0
+    /// Whether the series has stopped or nothing was measured, so that whatever stands in the fields of the value means
+    /// nothing: bit 0 of the flags says so, and so does Prometheus' stale marker in `main`, the field that every point
+    /// of the shape has. The bit is then set, so that a reader finds it in one place.
+    pub(super) fn no_recorded_value(&mut self, main: Option<f64>) -> bool {
+        if main.is_some_and(|value| value.to_bits() == STALE_MARKER) {
+            self.flags |= NO_RECORDED_VALUE;
+        }
+        self.flags & NO_RECORDED_VALUE != 0
     }
 }
 

@@ -23,10 +23,14 @@ struct SummaryPoint<'a> {
 }
 
 impl<'a> SummaryPoint<'a> {
-    fn read(&mut self, message: &'a [u8]) -> Result<(), WireError> {
-        self.head.clear();
+    fn clear_value(&mut self) {
         (self.count, self.sum) = (0, 0.0);
         self.quantiles.clear();
+    }
+
+    fn read(&mut self, message: &'a [u8]) -> Result<(), WireError> {
+        self.head.clear();
+        self.clear_value();
         for field in Fields::new(message) {
             match field? {
                 (2, value) => self.head.start_unix_nano = value.fixed64(2)?,
@@ -42,7 +46,10 @@ impl<'a> SummaryPoint<'a> {
         Ok(())
     }
 
-    fn accepted_time(&self, arrival: &Arrival<'_>) -> Result<UnixNanos, RejectReason> {
+    fn accepted_time(&mut self, arrival: &Arrival<'_>) -> Result<UnixNanos, RejectReason> {
+        if self.head.no_recorded_value(Some(self.sum)) {
+            self.clear_value();
+        }
         if i64::try_from(self.count).is_err() {
             return Err(RejectReason::CountOutOfRange);
         }

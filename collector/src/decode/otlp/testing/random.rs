@@ -1,6 +1,6 @@
 //! Random OTLP messages from a seed: all fields, all types of value, the odd corners more often than chance.
 
-use meshlake_schema::tables::{LEGACY_SPAN_KEYS, PROMOTED_SPAN_KEYS};
+use meshlake_schema::tables::{OTHER_SPAN_KEYS, PROMOTED_SPAN_KEYS};
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
@@ -118,7 +118,7 @@ impl Random {
     /// Attributes among which today's and older keys of columns are frequent, and may repeat.
     fn span_attributes(&mut self) -> Vec<KeyValue> {
         let today = PROMOTED_SPAN_KEYS.map(|(key, ..)| key);
-        let older = LEGACY_SPAN_KEYS.map(|(key, _)| key);
+        let older = OTHER_SPAN_KEYS.map(|(key, _)| key);
         let keys = [today.as_slice(), older.as_slice(), &["component", "response_flags"]].concat();
         let mut attributes = self.attributes();
         attributes.extend(self.several(12, |random| {
@@ -210,6 +210,11 @@ impl Random {
         }
     }
 
+    /// Flags of a data point that has a value.
+    fn flags(&mut self) -> u32 {
+        self.u32() & !1
+    }
+
     pub(in crate::decode) fn number(&mut self) -> NumberDataPoint {
         let values =
             [number_data_point::Value::AsDouble(self.double()), number_data_point::Value::AsInt(self.int())];
@@ -219,8 +224,8 @@ impl Random {
             start_time_unix_nano: self.any_time(),
             time_unix_nano: self.time(),
             exemplars: self.several(2, Random::exemplar),
-            // Without a value the flag must say so.
-            flags: self.u32() | u32::from(value.is_none()),
+            // The flag says whether there is a value.
+            flags: self.flags() | u32::from(value.is_none()),
             value,
         }
     }
@@ -242,7 +247,7 @@ impl Random {
             bucket_counts: if no_buckets { vec![] } else { counts },
             explicit_bounds: if no_buckets { vec![] } else { bounds },
             exemplars: self.several(2, Random::exemplar),
-            flags: self.u32(),
+            flags: self.flags(),
             min: self.maybe(Random::double),
             max: self.maybe(Random::double),
         }
@@ -269,7 +274,7 @@ impl Random {
             zero_count,
             positive,
             negative,
-            flags: self.u32(),
+            flags: self.flags(),
             exemplars: self.several(2, Random::exemplar),
             min: self.maybe(Random::double),
             max: self.maybe(Random::double),
@@ -288,7 +293,7 @@ impl Random {
                 quantile: random.plain_double(),
                 value: random.plain_double(),
             }),
-            flags: self.u32(),
+            flags: self.flags(),
         }
     }
 }

@@ -3,7 +3,7 @@
 //! What the wire can say in two ways comes back in one: attributes sorted by key (their order has no
 //! meaning), no message where it would be empty, no buckets where there are none.
 
-use meshlake_schema::tables::{LEGACY_SPAN_KEYS, PROMOTED_SPAN_KEYS, PromotedType};
+use meshlake_schema::tables::{OTHER_SPAN_KEYS, PROMOTED_SPAN_KEYS, PromotedType};
 use opentelemetry_proto::tonic::common::v1::{InstrumentationScope, KeyValue};
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::metrics::v1::exponential_histogram_data_point::Buckets;
@@ -55,7 +55,7 @@ fn span_attributes(row: &Row) -> Vec<KeyValue> {
     let mut attributes = row.attributes();
     let in_map: Vec<_> = attributes.iter().map(|attribute| attribute.key.clone()).collect();
     for (key, column, kind) in PROMOTED_SPAN_KEYS {
-        let older = LEGACY_SPAN_KEYS.iter().filter(|(_, of)| *of == column).map(|(older, _)| *older);
+        let older = OTHER_SPAN_KEYS.iter().filter(|(_, of)| *of == column).map(|(older, _)| *older);
         if older.chain([key]).any(|belonging| in_map.iter().any(|k| k == belonging)) {
             continue;
         }

@@ -111,11 +111,16 @@ impl SpanBuilder {
         let row = self.rows();
         self.time.push(start.micros());
         self.time_unix_nano.push(start.0);
-        // In 128 bits any end less any start fits; the start was accepted and is no later than 2^63 - 1.
-        let duration = i128::from(span.end_unix_nano) - i128::from(start.0);
+        // In 128 bits any end less any start fits; the start was accepted and is no later than 2^63 - 1. An end of 0 is
+        // none: a span that is still running, or was never ended.
+        let duration = match span.end_unix_nano {
+            0 => 0,
+            end => i128::from(end) - i128::from(start.0),
+        };
         let stored = i64::try_from(duration).unwrap_or(i64::MAX);
         self.duration_nano.push(stored);
         writer.warn(Warning::OddEnd, u64::from(duration < 0 || duration != i128::from(stored)));
+        writer.warn(Warning::NoEnd, u64::from(span.end_unix_nano == 0));
         writer.warn(Warning::NoName, u64::from(span.name.is_empty()));
         self.trace_id.push_hex(span.trace_id);
         self.span_id.push_hex(span.span_id);

@@ -7,6 +7,7 @@
 
 mod builder;
 mod promoted;
+mod keys;
 mod nested;
 
 pub use builder::SpanBuilder;
@@ -45,8 +46,8 @@ struct Span<'a> {
 /// Decodes the spans of one request into `out`, one row each, in the order sent.
 ///
 /// Refused, and counted by reason: an invalid trace, span or parent id, a start of zero or outside the
-/// accepted window. An end before the start and an empty name are kept as sent, with a warning; an unknown kind
-/// without one.
+/// accepted window. An end before the start and an empty name are kept as sent, with a warning; without an end the
+/// duration is 0, with a warning; an unknown kind is kept without one.
 ///
 /// # Errors
 /// A payload that was not validated; `out` may then hold part of a row.
@@ -55,7 +56,7 @@ pub fn decode_traces(
     arrival: &Arrival<'_>,
     out: &mut SpanBuilder,
 ) -> Result<Tally, WireError> {
-    let mut tally = Tally::default();
+    let mut tally = Tally::of(arrival);
     let mut span = Span::default();
     let mut writer = ValueWriter::default();
     for resource_spans in repeated(payload, 1) {
@@ -250,7 +251,7 @@ mod tests {
             assert_eq!(row.text(column), None, "{column}");
         }
         assert_eq!(row.text("resource").as_deref(), Some("{}"));
-        assert_eq!(row.int("duration_nano"), Some(-(NOW as i64)), "an end of zero lies before the start");
+        assert_eq!(row.int("duration_nano"), Some(0), "an end of zero is none");
         assert_eq!(row.double("adjusted_count"), Some(1.0));
         assert_eq!(row.text("outcome").as_deref(), Some("ok"));
         assert_eq!((row.elements("events").len(), row.elements("links").len()), (0, 0));
@@ -342,7 +343,8 @@ mod tests {
         let cases = [
             (NOW, 0, 0),
             (NOW - 1, -1, 1),
-            (0, -(NOW as i64), 1),
+            (1, 1 - NOW as i64, 1),
+            (0, 0, 0),
             (NOW + longest - 1, i64::MAX - 1, 0),
             (NOW + longest, i64::MAX, 0),
             (NOW + longest + 1, i64::MAX, 1),
@@ -353,6 +355,8 @@ mod tests {
             let (batch, tally) = decode(&request(vec![span]).encode_to_vec());
             assert_eq!(Row::of(&batch, 0).int("duration_nano"), Some(duration), "{end_time_unix_nano}");
             assert_eq!(tally.warnings.count(Warning::OddEnd), odd, "{end_time_unix_nano}");
+            let has_no_end = u64::from(end_time_unix_nano == 0);
+            assert_eq!(tally.warnings.count(Warning::NoEnd), has_no_end, "{end_time_unix_nano}");
         }
     }
 
@@ -470,9 +474,13 @@ mod tests {
             for (at, ((resource, scope), span)) in sent.into_iter().enumerate() {
                 let row = Row::of(&batch, at);
                 let latest = span.start_time_unix_nano + i64::MAX as u64;
+                let end = match span.end_time_unix_nano {
+                    0 => span.start_time_unix_nano,
+                    end => end.min(latest),
+                };
                 let span = otlp::Span {
                     attributes: last_of_each(&span.attributes),
-                    end_time_unix_nano: span.end_time_unix_nano.min(latest),
+                    end_time_unix_nano: end,
                     ..span
                 };
                 let want = format!("{:?}", (resource, scope, span));
@@ -529,7 +537,9 @@ mod tests {
             entry("service.instance.id", string("i-1")),
         ];
         check([own.as_slice(), &kubernetes].concat(), [Some("cart"), Some("shop"), Some("i-1")]);
-        check(vec![entry("service.name", int(1))], [None, None, None]);
+        check(vec![entry("service.name", int(1))], [Some("1"), None, None]);
+        let empty = [entry("service.name", string("")), entry("service.namespace", string(""))];
+        check([empty.as_slice(), &kubernetes].concat(), [None, Some("ns"), Some("pod-1")]);
     }
 
     #[test]

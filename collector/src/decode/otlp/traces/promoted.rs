@@ -1,151 +1,56 @@
-//! Span attributes with a column of their own: which they are, and the columns.
+//! Span attributes with a column of their own: how they get there.
 //!
-//! A key is looked up in a table made at compile time from the key lists of `meshlake_schema::tables`: four
-//! bytes of the key are hashed so that no two listed keys collide, then one comparison decides. Most spans
-//! fill a third of the columns, so a column is pushed only where there is a value, and padded later.
+//! Most spans fill a third of the columns, so a column is pushed only where there is a value, and padded later.
 //!
-//! The rule for what leaves the map stands with the lists: a value is moved out of the map only when no other
-//! attribute of the span belongs to the same column. So a reader who finds no such attribute in the map
-//! knows that the column was the attribute.
+//! The rule for what leaves the map stands with the key lists in `meshlake_schema::tables`: a value is moved out of the
+//! map only when no other attribute of the span belongs to the same column. So a reader who finds no such attribute in
+//! the map knows that the column was the attribute.
+
+use std::borrow::Cow;
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::Int64Type;
 use meshlake_schema::ResponseFlags;
-use meshlake_schema::tables::{LEGACY_SPAN_KEYS, PROMOTED_SPAN_KEYS, PromotedType};
+use meshlake_schema::tables::{PROMOTED_SPAN_KEYS, PromotedType};
 
+use super::keys::{COLUMN_COUNT, GRPC_STATUS, HTTP_STATUS, READINGS, RPC_SYSTEM, Reading, Role, role};
+use crate::address::{Address, is_internal};
 use crate::columns::attributes::AttributesColumn;
 use crate::columns::{DictionaryColumn, NumberColumn};
 use crate::decode::otlp::any_value::{AnyValue, KeyValue};
+use crate::decode::otlp::decimal::{EXACT_DOUBLE_MAX, integer_of};
 use crate::decode::otlp::value_writer::ValueWriter;
 use crate::limits::ATTRIBUTES_MAX;
+use crate::normalize::rpc_status::{RpcStatus, SentStatus, grpc_code, rpc_status};
 use crate::normalize::spans::{PROXY_COMPONENT, SpanFacts};
 use crate::protobuf::wire::{self, WireError};
 use crate::tally::Warning;
 
-/// What an attribute key means to us.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Role {
-    /// Today's key of a column, by its position in `PROMOTED_SPAN_KEYS`.
-    Today(u8),
-    /// An older key of a column, and which of all keys it is.
-    Older {
-        column: u8,
-        key: u8,
-    },
-    Component,
-    ResponseFlags,
-}
-
-const COLUMN_COUNT: usize = PROMOTED_SPAN_KEYS.len();
-const KEY_COUNT: usize = COLUMN_COUNT + LEGACY_SPAN_KEYS.len() + 2;
-
-/// One bit per column must fit the set of columns that a span fills.
-const _: () = assert!(COLUMN_COUNT <= u32::BITS as usize);
-
-/// Twelve slots a key: a seed without collisions is found within a few tries.
-const SLOT_BITS: u32 = 9;
-
-const KEYS: [(&str, Role); KEY_COUNT] = {
-    let mut keys = [("component", Role::Component); KEY_COUNT];
-    keys[1] = ("response_flags", Role::ResponseFlags);
-    let mut at = 0;
-    while at < COLUMN_COUNT {
-        keys[2 + at] = (PROMOTED_SPAN_KEYS[at].0, Role::Today(at as u8));
-        at += 1;
-    }
-    at = 0;
-    while at < LEGACY_SPAN_KEYS.len() {
-        let (name, column) = LEGACY_SPAN_KEYS[at];
-        keys[2 + COLUMN_COUNT + at] = (name, Role::Older { column: column_of(column), key: at as u8 });
-        at += 1;
-    }
-    keys
-};
-
-/// The multiplier under which all of `KEYS` fall into slots of their own.
-const SEED: u32 = {
-    let mut seed = 0x9E37_79B1u32;
-    while !separates(seed) {
-        seed = seed.wrapping_add(0x3C6E_F362);
-    }
-    seed
-};
-
-/// Position in `KEYS` plus one by slot; 0 is an empty slot.
-const SLOTS: [u8; 1 << SLOT_BITS] = {
-    let mut slots = [0; 1 << SLOT_BITS];
-    let mut at = 0;
-    while at < KEY_COUNT {
-        slots[slot(KEYS[at].0.as_bytes(), SEED)] = at as u8 + 1;
-        at += 1;
-    }
-    slots
-};
-
-const fn column_of(name: &str) -> u8 {
-    let mut at = 0;
-    while !same(PROMOTED_SPAN_KEYS[at].1.as_bytes(), name.as_bytes()) {
-        at += 1;
-    }
-    at as u8
-}
-
-const fn same(a: &[u8], b: &[u8]) -> bool {
-    let mut at = 0;
-    while at < a.len() && at < b.len() && a[at] == b[at] {
-        at += 1;
-    }
-    at == a.len() && at == b.len()
-}
-
-const fn separates(seed: u32) -> bool {
-    let mut taken = [false; 1 << SLOT_BITS];
-    let mut at = 0;
-    while at < KEY_COUNT {
-        let slot = slot(KEYS[at].0.as_bytes(), seed);
-        if taken[slot] {
-            return false;
-        }
-        taken[slot] = true;
-        at += 1;
-    }
-    true
-}
-
-/// Length, first, last and quarter byte tell all listed keys apart. `key` must not be empty.
-#[inline]
-const fn slot(key: &[u8], seed: u32) -> usize {
-    let length = key.len();
-    let features = u32::from_le_bytes([length as u8, key[0], key[length - 1], key[length / 4]]);
-    (features.wrapping_mul(seed) >> (u32::BITS - SLOT_BITS)) as usize
-}
-
-#[inline]
-fn role(key: &[u8]) -> Option<Role> {
-    if key.is_empty() {
-        return None;
-    }
-    let at = usize::from(SLOTS[slot(key, SEED)]).checked_sub(1)?;
-    let (known, role) = KEYS[at];
-    (known.as_bytes() == key).then_some(role)
-}
-
 /// What the attributes of one span say about one column.
 #[derive(Debug, Clone, Copy, Default)]
 struct Claim<'a> {
-    /// Value of today's key, of the column's type, not in the map so far.
-    today: Option<AnyValue<'a>>,
-    /// The last value of the first older key that fits the column, and that key.
-    older: Option<AnyValue<'a>>,
-    older_key: u8,
+    /// Value of the column's own key, of its type, not in the map so far.
+    own: Option<AnyValue<'a>>,
+    /// What another spelling or type reads as, the best so far, and its rank.
+    read: Option<AnyValue<'a>>,
+    rank: u8,
     /// Some attribute that belongs to the column is in the map.
     in_map: bool,
 }
 
 impl<'a> Claim<'a> {
+    /// Takes what an attribute in the map reads as, or that it cannot be read. Of one key the last holds.
+    fn offer(&mut self, rank: u8, read: Option<AnyValue<'a>>) {
+        self.in_map = true;
+        let is_better = read.is_some() && (self.read.is_none() || rank < self.rank);
+        if is_better || rank == self.rank {
+            (self.read, self.rank) = (read, rank);
+        }
+    }
+
     /// What the column holds in the span's row.
     fn value(&self) -> Option<AnyValue<'a>> {
-        self.today.or(self.older)
+        self.own.or(self.read)
     }
 
     fn int(&self) -> Option<i64> {
@@ -194,32 +99,29 @@ impl PromotedColumns {
     ) -> Result<i64, WireError> {
         let mut claims = [Claim::default(); COLUMN_COUNT];
         let mut claimed = 0u32;
+        let mut sent_status = Claim::default();
         for message in attributes.iter().take(ATTRIBUTES_MAX) {
             let entry = writer.read(message)?;
             match role(entry.key) {
                 None => {}
-                Some(Role::Today(column)) => {
+                Some(Role::Own(column)) => {
                     claimed |= 1 << column;
                     let claim = &mut claims[usize::from(column)];
                     // Of a key that comes again the last value holds; the map sees to those that are in it.
-                    if claim.today.take().is_some() {
+                    if claim.own.take().is_some() {
                         writer.warn(Warning::AttributeRepeated, 1);
                     }
-                    if fits(entry.value, PROMOTED_SPAN_KEYS[usize::from(column)].2) {
-                        claim.today = Some(entry.value);
+                    if fits(entry.value, usize::from(column)) {
+                        claim.own = Some(entry.value);
                         continue;
                     }
-                    claim.in_map = true;
+                    claim.offer(0, read(entry.value, READINGS[usize::from(column)]));
                 }
-                Some(Role::Older { column, key }) => {
+                Some(Role::Other { column, rank }) => {
                     claimed |= 1 << column;
-                    let claim = &mut claims[usize::from(column)];
-                    claim.in_map = true;
-                    if claim.older.is_none() || claim.older_key == key {
-                        claim.older = as_column(entry.value, PROMOTED_SPAN_KEYS[usize::from(column)].2);
-                        claim.older_key = key;
-                    }
+                    claims[usize::from(column)].offer(rank, read(entry.value, READINGS[usize::from(column)]));
                 }
+                Some(Role::RpcStatus { rank }) => sent_status.offer(rank, Some(entry.value)),
                 Some(Role::Component) => {
                     facts.component_proxy = entry.value == AnyValue::String(PROXY_COMPONENT.as_bytes());
                 }
@@ -231,13 +133,17 @@ impl PromotedColumns {
             }
             writer.push_entry(map, entry)?;
         }
+        if sent_status.in_map {
+            claimed |= 1 << GRPC_STATUS;
+            take_rpc_status(&sent_status, &mut claims, facts);
+        }
+        facts.http_status = claims[HTTP_STATUS].int();
+        facts.grpc_status = claims[GRPC_STATUS].int();
         while claimed != 0 {
             let column = claimed.trailing_zeros() as usize;
             claimed &= claimed - 1;
             self.settle(row, column, claims[column], map, writer)?;
         }
-        facts.http_status = claims[HTTP_STATUS].int();
-        facts.grpc_status = claims[GRPC_STATUS].int();
         let left_out = attributes.len().saturating_sub(ATTRIBUTES_MAX);
         writer.warn(Warning::AttributeDropped, left_out as u64);
         Ok(left_out as i64)
@@ -251,13 +157,19 @@ impl PromotedColumns {
         map: &mut AttributesColumn,
         writer: &mut ValueWriter,
     ) -> Result<(), WireError> {
-        if let (Some(value), true) = (claim.today, claim.in_map) {
+        if let (Some(value), true) = (claim.own, claim.in_map) {
             writer.push_entry(map, KeyValue { key: PROMOTED_SPAN_KEYS[column].0.as_bytes(), value })?;
         }
         match (&mut self.columns[column], claim.value()) {
             (PromotedColumn::Text(texts), Some(AnyValue::String(bytes))) => {
                 texts.pad_nulls(row);
                 writer.push_repeating(texts, bytes);
+            }
+            (PromotedColumn::Text(texts), Some(value)) => {
+                if let Some(text) = value.plain_text() {
+                    texts.pad_nulls(row);
+                    texts.push(&text);
+                }
             }
             (PromotedColumn::Int(ints), Some(AnyValue::Int(int))) => {
                 ints.pad_nulls(row);
@@ -283,23 +195,67 @@ impl PromotedColumns {
     }
 }
 
-const HTTP_STATUS: usize = column_of("http_response_status_code") as usize;
-const GRPC_STATUS: usize = column_of("rpc_grpc_status_code") as usize;
-
-fn fits(value: AnyValue<'_>, kind: PromotedType) -> bool {
-    matches!(
-        (value, kind),
-        (AnyValue::String(_), PromotedType::String) | (AnyValue::Int(_), PromotedType::Int)
-    )
+/// Takes a status that every framework has to the column, or to the facts, that its framework's codes go to.
+fn take_rpc_status<'a>(status: &Claim<'a>, claims: &mut [Claim<'a>; COLUMN_COUNT], facts: &mut SpanFacts) {
+    let system = match claims[RPC_SYSTEM].value() {
+        Some(AnyValue::String(name)) => Some(wire::text(name)),
+        _ => None,
+    };
+    let code = match status.read {
+        Some(AnyValue::String(name)) if read(AnyValue::String(name), Reading::Int).is_none() => {
+            rpc_status(system.as_deref(), SentStatus::Name(&wire::text(name)))
+        }
+        value => match value.and_then(|value| read(value, Reading::Int)) {
+            Some(AnyValue::Int(number)) => rpc_status(system.as_deref(), SentStatus::Number(number)),
+            _ => None,
+        },
+    };
+    let grpc = match code {
+        Some(RpcStatus::Grpc(code)) => Some(AnyValue::Int(code)),
+        Some(RpcStatus::Dubbo(code)) => {
+            facts.dubbo_status = Some(code);
+            None
+        }
+        None => None,
+    };
+    claims[GRPC_STATUS].offer(status.rank, grpc);
 }
 
-/// The value of an older key as its column holds it; `None` where it does not fit.
-fn as_column(value: AnyValue<'_>, kind: PromotedType) -> Option<AnyValue<'_>> {
-    match (value, kind) {
-        (AnyValue::String(bytes), PromotedType::Int) => {
-            std::str::from_utf8(bytes).ok()?.parse().ok().map(AnyValue::Int)
+/// Whether a value of a column's own key moves to the column as it is.
+fn fits(value: AnyValue<'_>, column: usize) -> bool {
+    match (value, PROMOTED_SPAN_KEYS[column].2) {
+        (AnyValue::String(text), PromotedType::String) => {
+            READINGS[column] != Reading::Address || !is_internal(text)
         }
-        _ => fits(value, kind).then_some(value),
+        (value, PromotedType::Int) => matches!(value, AnyValue::Int(_)),
+        _ => false,
+    }
+}
+
+/// What the column holds of a value that does not move there; `None` where it cannot be read without loss, or says
+/// nothing. Of a column of text it may be any plain value, whose text is the column's.
+fn read(value: AnyValue<'_>, reading: Reading) -> Option<AnyValue<'_>> {
+    match (value, reading) {
+        (AnyValue::String(b"" | b"-"), _) => None,
+        (AnyValue::String(text), Reading::Address) => {
+            match Address::parse(std::str::from_utf8(text).ok()?).host {
+                Cow::Borrowed(host) if !host.is_empty() => Some(AnyValue::String(host.as_bytes())),
+                _ => None,
+            }
+        }
+        (_, Reading::Address) => None,
+        (value, Reading::Text) => value.plain_text().map(|_| value),
+        (AnyValue::Int(int), Reading::Int | Reading::GrpcStatus) => Some(AnyValue::Int(int)),
+        (AnyValue::Double(double), Reading::Int | Reading::GrpcStatus) => (double.fract() == 0.0
+            && double.abs() <= EXACT_DOUBLE_MAX)
+            .then_some(AnyValue::Int(double as i64)),
+        (AnyValue::String(text), Reading::Int | Reading::GrpcStatus) => {
+            let text = std::str::from_utf8(text).ok()?;
+            let int = integer_of(text).ok().and_then(|int| i64::try_from(int).ok());
+            let by_name = || grpc_code(SentStatus::Name(text)).filter(|_| reading == Reading::GrpcStatus);
+            int.or_else(by_name).map(AnyValue::Int)
+        }
+        (_, Reading::Int | Reading::GrpcStatus) => None,
     }
 }
 
@@ -307,13 +263,13 @@ fn as_column(value: AnyValue<'_>, kind: PromotedType) -> Option<AnyValue<'_>> {
 mod tests {
     use arrow::array::{Array as _, AsArray as _, StringArray};
     use arrow::datatypes::Int32Type;
-    use meshlake_schema::tables::{Column, Kind};
+    use meshlake_schema::tables::OTHER_SPAN_KEYS;
     use opentelemetry_proto::tonic::common::v1 as otlp;
     use prost::Message as _;
 
     use super::*;
     use crate::columns::TextColumn;
-    use crate::decode::otlp::testing::{any, entry, int, string};
+    use crate::decode::otlp::testing::{any, array, entry, int, string};
 
     /// Pushes one span's attributes; returns the columns that are not null, as text, and the map's keys.
     fn push(attributes: &[otlp::KeyValue]) -> (Vec<(&'static str, String)>, Vec<String>, SpanFacts) {
@@ -347,44 +303,50 @@ mod tests {
     }
 
     #[test]
-    fn every_key_is_found_and_nothing_else() {
-        for (at, (key, ..)) in PROMOTED_SPAN_KEYS.into_iter().enumerate() {
-            assert_eq!(role(key.as_bytes()), Some(Role::Today(at as u8)), "{key}");
-        }
-        for (key, column) in LEGACY_SPAN_KEYS {
-            let Some(Role::Older { column: at, .. }) = role(key.as_bytes()) else {
-                panic!("{key} is not found")
-            };
-            assert_eq!(PROMOTED_SPAN_KEYS[usize::from(at)].1, column);
-        }
-        for key in ["", "h", "http.methoD", "http.request.methods", "component ", "x.y"] {
-            assert_eq!(role(key.as_bytes()), None, "{key}");
-        }
-    }
-
-    #[test]
-    fn the_columns_are_those_of_the_table() {
-        let columns = meshlake_schema::Table::Spans.columns();
-        let kind =
-            |name: &str| columns.iter().find(|column| column.name == name).map(|Column { kind, .. }| *kind);
-        for (_, name, promoted) in PROMOTED_SPAN_KEYS {
-            let want = if promoted == PromotedType::Int { Kind::Int64 } else { Kind::Dictionary };
-            assert_eq!(kind(name), Some(want), "{name}");
-        }
-    }
-
-    #[test]
     fn todays_key_moves_out_of_the_map() {
         check(&[entry("http.route", string("/r"))], &[("http_route", "/r")], &[]);
         check(&[entry("server.port", int(80))], &[("server_port", "80")], &[]);
         check(&[entry("http.route", string(""))], &[("http_route", "")], &[]);
     }
 
+    /// As proxies send them, and instrumentation that is loose about types.
     #[test]
-    fn another_type_stays_in_the_map() {
-        check(&[entry("http.route", int(1))], &[], &["http.route"]);
-        check(&[entry("server.port", string("80"))], &[], &["server.port"]);
-        check(&[entry("server.port", otlp::AnyValue { value: None })], &[], &["server.port"]);
+    fn another_type_fills_the_column_where_it_reads_without_loss_and_stays() {
+        let double = |value| any(otlp::any_value::Value::DoubleValue(value));
+        let bool = |value| any(otlp::any_value::Value::BoolValue(value));
+        let cases = [
+            ("server.port", string("80"), Some("80")),
+            ("server.port", string("80.0"), Some("80")),
+            ("server.port", string("8e1"), Some("80")),
+            ("server.port", double(80.0), Some("80")),
+            ("server.port", double(-9_007_199_254_740_992.0), Some("-9007199254740992")),
+            ("server.port", string("-9223372036854775808"), Some("-9223372036854775808")),
+            ("server.port", string("9223372036854775808"), None),
+            ("server.port", double(9_007_199_254_740_994.0), None),
+            ("server.port", double(80.5), None),
+            ("server.port", double(f64::NAN), None),
+            ("server.port", double(f64::INFINITY), None),
+            ("server.port", string("80.5"), None),
+            ("server.port", string(" 80"), None),
+            ("server.port", string("http"), None),
+            ("server.port", string(""), None),
+            ("server.port", string("-"), None),
+            ("server.port", bool(true), None),
+            ("http.route", int(1), Some("1")),
+            ("error.type", int(500), Some("500")),
+            ("network.protocol.version", double(1.1), Some("1.1")),
+            ("http.route", bool(true), Some("true")),
+            ("http.route", double(f64::NAN), None),
+            ("http.route", any(otlp::any_value::Value::BytesValue(vec![1])), None),
+            ("http.route", array(vec![string("/r")]), None),
+            ("http.route", otlp::AnyValue { value: None }, None),
+            ("server.port", otlp::AnyValue { value: None }, None),
+        ];
+        for (key, value, want) in cases {
+            let column = key.replace('.', "_");
+            let want: Vec<_> = want.into_iter().map(|want| (column.as_str(), want)).collect();
+            check(&[entry(key, value)], &want, &[key]);
+        }
     }
 
     #[test]
@@ -396,6 +358,88 @@ mod tests {
         check(&status(string("5xx")), &[], &["http.status_code"]);
         check(&status(any(otlp::any_value::Value::BoolValue(true))), &[], &["http.status_code"]);
         check(&[entry("net.peer.ip", int(1))], &[], &["net.peer.ip"]);
+    }
+
+    #[test]
+    fn every_other_spelling_fills_its_column_and_stays() {
+        for (key, column) in OTHER_SPAN_KEYS {
+            let (value, want) = match column {
+                "rpc_grpc_status_code" => (string("UNAVAILABLE"), "14"),
+                "network_peer_address" | "client_address" => (string("10.0.0.1"), "10.0.0.1"),
+                _ => (string("7"), "7"),
+            };
+            check(&[entry(key, value)], &[(column, want)], &[key]);
+        }
+    }
+
+    #[test]
+    fn addresses_lose_their_port_and_listeners_inside_envoy_are_no_names() {
+        let cases = [
+            ("peer.address", "10.0.0.1:8080", Some("10.0.0.1")),
+            ("peer.address", "[fd00::1]:8080", Some("fd00::1")),
+            ("peer.address", "127.0.0.1", Some("127.0.0.1")),
+            ("peer.address", "/run/app.sock", Some("/run/app.sock")),
+            ("peer.address", "envoy://connect_originate/10.40.2.7:9080", Some("10.40.2.7")),
+            ("peer.address", "envoy://internal_client_address/", None),
+            ("net.sock.peer.addr", "envoy://connect_originate/[fd00::7]:9080", Some("fd00::7")),
+            ("network.peer.address", "envoy://connect_originate/10.40.2.7:9080", Some("10.40.2.7")),
+            ("network.peer.address", "envoy://internal_client_address/", None),
+            ("server.address", "envoy://main_internal/", None),
+            ("client.address", "envoy://connect_originate/10.40.2.7:9080", Some("10.40.2.7")),
+            ("http.host", "reviews:9080", Some("reviews")),
+            ("http.client_ip", "203.0.113.9", Some("203.0.113.9")),
+        ];
+        for (key, text, want) in cases {
+            let column = OTHER_SPAN_KEYS.iter().find(|(other, _)| *other == key);
+            let column = column.map_or(key.replace('.', "_"), |(_, column)| (*column).to_owned());
+            let want: Vec<_> = want.into_iter().map(|want| (column.as_str(), want)).collect();
+            check(&[entry(key, string(text))], &want, &[key]);
+        }
+        // Not an internal one: as sent, and out of the map.
+        check(
+            &[entry("network.peer.address", string("10.0.0.1:80"))],
+            &[("network_peer_address", "10.0.0.1:80")],
+            &[],
+        );
+    }
+
+    #[test]
+    fn the_status_of_a_call_is_read_by_number_and_by_name() {
+        let status = |system: Option<(&str, &str)>, key: &str, value: otlp::AnyValue| {
+            let system = system.map(|(key, name)| entry(key, string(name)));
+            // The framework may come behind its code.
+            let attributes: Vec<_> = [entry(key, value)].into_iter().chain(system).collect();
+            let (_, keys, facts) = push(&attributes);
+            assert!(keys.iter().any(|kept| kept == key), "{key} stays");
+            (facts.grpc_status, facts.dubbo_status)
+        };
+        let name = "rpc.system.name";
+        let cases = [
+            (Some((name, "grpc")), "rpc.response.status_code", string("NOT_FOUND"), (Some(5), None)),
+            (Some((name, "grpc")), "rpc.response.status_code", string("5"), (Some(5), None)),
+            (Some((name, "grpc")), "rpc.response.status_code", int(5), (Some(5), None)),
+            (Some((name, "grpc")), "rpc.status_code", string("NOT_FOUND"), (Some(5), None)),
+            (Some(("rpc.system", "grpc")), "rpc.response.status_code", string("OK"), (Some(0), None)),
+            (None, "rpc.response.status_code", string("UNAVAILABLE"), (Some(14), None)),
+            (None, "rpc.response.status_code", string("-32602"), (None, None)),
+            (Some((name, "jsonrpc")), "rpc.response.status_code", string("5"), (None, None)),
+            (Some((name, "dubbo")), "rpc.response.status_code", string("SERVER_ERROR"), (None, Some(80))),
+            (Some((name, "dubbo")), "rpc.response.status_code", string("20"), (None, Some(20))),
+            (Some((name, "dubbo")), "rpc.response.status_code", string("DEADLINE_EXCEEDED"), (Some(4), None)),
+            (None, "rpc.grpc.status_code", string("14"), (Some(14), None)),
+            (None, "rpc.grpc.status_code", string("Unavailable"), (Some(14), None)),
+            (None, "grpc.code", string("Unavailable"), (Some(14), None)),
+            (None, "grpc.status_code", string("14"), (Some(14), None)),
+            (None, "rpc.connect_rpc.error_code", string("not_found"), (Some(5), None)),
+            (None, "rpc.grpc.status_code", string("NO_SUCH_CODE"), (None, None)),
+        ];
+        for (system, key, value, want) in cases {
+            assert_eq!(status(system, key, value.clone()), want, "{system:?} {key} {value:?}");
+        }
+        let both =
+            [entry("rpc.grpc.status_code", int(14)), entry("rpc.response.status_code", string("NOT_FOUND"))];
+        let keys = ["rpc.response.status_code", "rpc.grpc.status_code"];
+        check(&both, &[("rpc_grpc_status_code", "14")], &keys);
     }
 
     #[test]
@@ -414,22 +458,29 @@ mod tests {
         let (text, other, number) =
             (entry("http.route", string("a")), entry("http.route", string("b")), entry("http.route", int(1)));
         check(&[text.clone(), other.clone()], &[("http_route", "b")], &[]);
-        check(&[text.clone(), number.clone()], &[], &["http.route"]);
+        check(&[text.clone(), number.clone()], &[("http_route", "1")], &["http.route"]);
         check(&[text, number.clone(), other], &[("http_route", "b")], &["http.route"]);
-        check(&[number.clone(), number], &[], &["http.route"]);
+        check(&[number.clone(), number], &[("http_route", "1")], &["http.route"]);
         let older = [entry("http.method", string("GET")), entry("http.method", string("PUT"))];
         check(&older, &[("http_request_method", "PUT")], &["http.method"]);
     }
 
     #[test]
-    fn the_first_of_several_older_keys_that_fits_counts() {
+    fn of_several_spellings_the_first_of_the_list_that_can_be_read_counts() {
         let addresses = [
-            entry("peer.address", int(1)),
-            entry("net.peer.ip", string("10.0.0.1")),
-            entry("net.sock.peer.addr", string("10.0.0.2")),
+            entry("peer.address", string("10.0.0.3")),
+            entry("net.peer.ip", string("10.0.0.2")),
+            entry("net.sock.peer.addr", int(1)),
+            entry("peer.ipv4", string("10.0.0.4")),
         ];
-        let keys = ["peer.address", "net.peer.ip", "net.sock.peer.addr"];
-        check(&addresses, &[("network_peer_address", "10.0.0.1")], &keys);
+        let keys = ["peer.address", "net.peer.ip", "net.sock.peer.addr", "peer.ipv4"];
+        check(&addresses, &[("network_peer_address", "10.0.0.2")], &keys);
+        let unfit_last = [entry("http.target", string("/a")), entry("http.target", string("-"))];
+        check(&unfit_last, &[], &["http.target"]);
+        let own =
+            [entry("http.status_code", string("503")), entry("http.response.status_code", string("200"))];
+        let keys = ["http.status_code", "http.response.status_code"];
+        check(&own, &[("http_response_status_code", "200")], &keys);
     }
 
     #[test]

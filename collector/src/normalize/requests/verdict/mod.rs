@@ -75,6 +75,7 @@ pub fn judge<'a>(seen: &'a Observation<'_>, proxy: &'a ProxyIdentity) -> Verdict
     let evidence = Evidence {
         http_status: seen.response_code.map(i64::from).or(no_response),
         grpc_status: seen.grpc_status.map(i64::from),
+        dubbo_status: None,
         flags,
         span_error: false,
         client_side: observer != Observer::Server,

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use super::*;
-use crate::normalize::requests::observation::{Address, LogType};
+use crate::address::Address;
+use crate::normalize::requests::observation::LogType;
 use crate::normalize::requests::proxy::WorkloadFacts;
 
 const REVIEWS: &str = "outbound|9080|v1|reviews.default.svc.cluster.local";

@@ -7,7 +7,7 @@ use arrow::array::{Array, AsArray, RecordBatch, StructArray};
 use arrow::datatypes::{DataType, Float64Type, Int32Type, Int64Type};
 use meshlake_schema::UnixNanos;
 use meshlake_schema::attributes::map_to_json;
-use meshlake_schema::tables::{LEGACY_SPAN_KEYS, PROMOTED_SPAN_KEYS, PromotedType};
+use meshlake_schema::tables::{OTHER_SPAN_KEYS, PROMOTED_SPAN_KEYS, PromotedType};
 use serde_json::{Map, Value, json};
 
 const NANOS_PER_MILLI: f64 = 1_000_000.0;
@@ -95,9 +95,9 @@ fn attributes_as_sent(span: &Fields) -> Map<String, Value> {
             PromotedType::String => span.text(column).map(Value::from),
             PromotedType::Int => span.int(column).map(Value::from),
         };
-        let mut legacy = LEGACY_SPAN_KEYS.iter().filter(|(_, filled)| *filled == column);
+        let mut other = OTHER_SPAN_KEYS.iter().filter(|(_, filled)| *filled == column);
         let still_in_map =
-            attributes.contains_key(key) || legacy.any(|(key, _)| attributes.contains_key(*key));
+            attributes.contains_key(key) || other.any(|(key, _)| attributes.contains_key(*key));
         if let (Some(value), false) = (value, still_in_map) {
             attributes.insert(key.to_owned(), value);
         }

@@ -1,0 +1,172 @@
+//! One end of a connection, as proxies report it: an IP address with its port, a Unix socket, or a listener inside
+//! Envoy.
+//!
+//! In ambient mode Envoy hands calls from one of its listeners to another, and what it reports for such a hop is
+//! `envoy://connect_originate/10.40.2.7:9080` or `envoy://internal_client_address/`: a listener's name and an id, which
+//! Istio makes the address of the pod that is meant, or leaves empty. Taken for an address or a name it would make nodes
+//! of Envoy's inside. So it is read here, before anything else sees it, to the IP inside or to nothing.
+//!
+//! Sources: Envoy `source/common/network/address_impl.cc` (`EnvoyInternalInstance`), envoy/config/core/v3/address.proto;
+//! Istio `pilot/pkg/networking/util` (`BuildInternalEndpoint`). Limits: a zone of IP version 6 is part of no address.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+/// How the text of an address begins that is a listener inside Envoy.
+const INTERNAL: &str = "envoy://";
+
+/// One end of a connection.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Address<'a> {
+    /// An IP address, a host, or a path for a Unix socket; empty when unknown.
+    pub host: Cow<'a, str>,
+    pub port: Option<u16>,
+}
+
+impl<'a> Address<'a> {
+    /// Reads an address as text: `1.2.3.4:80`, `[::1]:80`, `::1`, `reviews:9080`, `/run/app.sock`, `envoy://listener/id`.
+    /// What is none of these is a host as a whole; `-`, which proxies write for nothing, is unknown.
+    pub fn parse(text: &'a str) -> Self {
+        match text.strip_prefix(INTERNAL) {
+            Some(internal) => {
+                internal.split_once('/').map_or_else(Address::default, |(_, id)| Self::inside(id))
+            }
+            None if text == "-" => Address::default(),
+            None => Self::split(text),
+        }
+    }
+
+    /// The address inside the endpoint id of a listener inside Envoy; unknown where the id is anything else.
+    pub fn inside(endpoint_id: &'a str) -> Self {
+        let address = Self::split(endpoint_id);
+        if address.ip().is_empty() { Address::default() } else { address }
+    }
+
+    fn split(text: &'a str) -> Self {
+        let whole = || Address { host: text.into(), port: None };
+        if let Some(rest) = text.strip_prefix('[') {
+            // Without its bracket or port it is broken, or a name of some other kind.
+            let Some((host, port)) = rest.split_once(']') else { return whole() };
+            let port = match port.strip_prefix(':') {
+                None if port.is_empty() => None,
+                port => match port.and_then(|port| port.parse().ok()) {
+                    None => return whole(),
+                    port => port,
+                },
+            };
+            return Address { host: host.into(), port };
+        }
+        match text.split_once(':') {
+            // A second colon is of IP version 6, or of a URL.
+            Some((host, port)) if !host.is_empty() && !host.starts_with(['/', '@']) => match port.parse() {
+                Ok(port) => Address { host: host.into(), port: Some(port) },
+                Err(_) => whole(),
+            },
+            _ => whole(),
+        }
+    }
+
+    pub fn is_known(&self) -> bool {
+        !self.host.is_empty()
+    }
+
+    /// The host where it is an IP address, else nothing: paths and names are no addresses.
+    pub fn ip(&self) -> &str {
+        if is_ip(&self.host) { &self.host } else { "" }
+    }
+
+    /// Writes it as Envoy does: `1.2.3.4:80`, `[::1]:80`, `/run/app.sock`.
+    pub fn write(&self, out: &mut String) {
+        use std::fmt::Write as _;
+        let written = match self.port {
+            Some(port) if self.host.contains(':') => write!(out, "[{}]:{port}", self.host),
+            Some(port) => write!(out, "{}:{port}", self.host),
+            None => write!(out, "{}", self.host),
+        };
+        written.expect("writing to a String cannot fail");
+    }
+}
+
+/// Whether text is that of a listener inside Envoy.
+pub fn is_internal(text: &[u8]) -> bool {
+    text.starts_with(INTERNAL.as_bytes())
+}
+
+/// Whether a host is an IP address.
+pub fn is_ip(host: &str) -> bool {
+    host.parse::<IpAddr>().is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_in_every_form() {
+        let cases = [
+            ("10.0.0.1:80", "10.0.0.1", Some(80)),
+            ("10.0.0.1", "10.0.0.1", None),
+            ("[fd00::7]:9080", "fd00::7", Some(9080)),
+            ("[::1]", "::1", None),
+            ("fd00::7", "fd00::7", None),
+            ("::1", "::1", None),
+            ("reviews.default.svc:9080", "reviews.default.svc", Some(9080)),
+            ("reviews", "reviews", None),
+            ("/run/app.sock", "/run/app.sock", None),
+            ("@/run/app:80", "@/run/app:80", None),
+            ("", "", None),
+            ("-", "", None),
+            // No port, so no address with one.
+            ("reviews:http", "reviews:http", None),
+            ("10.0.0.1:65536", "10.0.0.1:65536", None),
+            ("[::1", "[::1", None),
+            ("[::1]x", "[::1]x", None),
+            ("[::1]:", "[::1]:", None),
+            (":80", ":80", None),
+            ("nacos://127.0.0.1:8848/a::gray", "nacos://127.0.0.1:8848/a::gray", None),
+        ];
+        for (text, host, port) in cases {
+            assert_eq!(Address::parse(text), Address { host: host.into(), port }, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_internal_address_is_the_ip_inside_or_nothing() {
+        let cases = [
+            ("envoy://connect_originate/10.40.2.7:9080", "10.40.2.7", Some(9080)),
+            ("envoy://inner_connect_originate/[fd00::7]:9080", "fd00::7", Some(9080)),
+            ("envoy://connect_originate/10.40.2.7", "10.40.2.7", None),
+            ("envoy://connect_originate/fd00::7", "fd00::7", None),
+            ("envoy://internal_client_address/", "", None),
+            ("envoy://internal_client_address", "", None),
+            ("envoy://main_internal/main_internal", "", None),
+            ("envoy://connect_originate/reviews.default.svc.cluster.local:9080", "", None),
+            ("envoy://connect_originate//run/app.sock", "", None),
+            ("envoy:///10.40.2.7:9080", "10.40.2.7", Some(9080)),
+            ("envoy://", "", None),
+        ];
+        for (text, host, port) in cases {
+            assert!(is_internal(text.as_bytes()));
+            assert_eq!(Address::parse(text), Address { host: host.into(), port }, "{text}");
+        }
+        assert!(!is_internal(b"10.40.2.7") && !is_internal(b"envoy:/") && !is_internal(b""));
+    }
+
+    #[test]
+    fn only_an_ip_address_is_an_address() {
+        let cases =
+            [("10.0.0.1:80", "10.0.0.1"), ("[::1]:80", "::1"), ("/run/app.sock", ""), ("reviews:80", "")];
+        for (text, want) in cases {
+            assert_eq!(Address::parse(text).ip(), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_written_as_envoy_does() {
+        for text in ["10.0.0.1:80", "[::1]:80", "/run/app.sock", "::1"] {
+            let mut written = String::new();
+            Address::parse(text).write(&mut written);
+            assert_eq!(written, text);
+        }
+    }
+}
