@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Bytes;
 use hyper_util::client::legacy::Client;
@@ -36,6 +36,9 @@ pub async fn run(config: &Config) -> Result<()> {
 }
 
 async fn run_or_ask(config: &Config) -> Result<()> {
+    let data_dir = &config.store.data_dir;
+    // Opening would make one, and say that nothing had to be merged where a name was misspelt.
+    ensure!(data_dir.exists(), "there is no data directory {}", data_dir.display());
     let mut store_config = serve::store_config(config)?;
     store_config.maintain.is_automatic = false;
     match Store::open(store_config, Arc::new(SystemClock)).await {
@@ -73,7 +76,7 @@ async fn by_hand(store: Store) -> Result<()> {
 }
 
 async fn ask(admin: &str) -> Result<()> {
-    let url = format!("http://{admin}/maintain");
+    let url = format!("http://{}/maintain", reachable(admin));
     let bar = bar();
     let shown = async {
         loop {
@@ -90,6 +93,12 @@ async fn ask(admin: &str) -> Result<()> {
     bar.finish_and_clear();
     println!("{}", done?.summary());
     Ok(())
+}
+
+/// `:7071` listens on every address of the machine, the loopback one among them.
+fn reachable(listening: &str) -> String {
+    let host = if listening.starts_with(':') { "127.0.0.1" } else { "" };
+    format!("{host}{listening}")
 }
 
 async fn request(method: &str, url: &str) -> Result<MaintainStatus> {
@@ -117,4 +126,15 @@ fn show(bar: &ProgressBar, status: &MaintainStatus) {
     bar.set_message(status.table.as_ref().map_or_else(String::new, |table| format!("merge {table}")));
     bar.set_length(status.rows_total);
     bar.set_position(status.rows_done);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_without_a_host_is_reached_on_loopback() {
+        assert_eq!(reachable(":7071"), "127.0.0.1:7071");
+        assert_eq!(reachable("localhost:7071"), "localhost:7071");
+    }
 }

@@ -97,8 +97,20 @@ async fn inspect_shows_a_directory_in_use_as_text_and_as_json() -> Result<()> {
 
     assert_eq!(server.number("SELECT count(*) FROM spans").await?, 7);
     assert_eq!(server.terminate().await?, Some(0));
-    let (code, out, said) = meshlake(&["inspect", "--data-dir", "/nonexistent"]).await?;
-    assert_eq!((code, out.as_str()), (Some(1), ""));
-    assert_eq!(said, "meshlake: there is no data directory /nonexistent\n");
+    Ok(())
+}
+
+/// What only works on a directory that is there does not make one where its name was misspelt.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_that_is_not_there_is_not_made() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let missing = dir.path().join("missing");
+    let shown = missing.to_str().context("the temporary path is UTF-8")?;
+    for command in ["inspect", "maintain"] {
+        let (code, out, said) = meshlake(&[command, "--data-dir", shown]).await?;
+        assert_eq!((code, out.as_str()), (Some(1), ""), "{command}");
+        assert_eq!(said, format!("meshlake: there is no data directory {shown}\n"));
+        assert!(!missing.exists(), "{command}");
+    }
     Ok(())
 }

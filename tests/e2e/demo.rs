@@ -4,6 +4,7 @@
 //! bound of the scale-5 histogram is 1.083 %).
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -14,13 +15,13 @@ use crate::harness::Server;
 const RELATIVE_ERROR: f64 = 0.011;
 const TIMEOUT: Duration = Duration::from_secs(120);
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_api_tells_the_truth_about_the_demo_mesh() -> Result<()> {
-    let dir = tempfile::tempdir()?;
-    let truth_file = dir.path().join("truth.json");
+/// A server on `data_dir` after a mesh of so many visits, and what was really sent.
+pub async fn finished(data_dir: &Path, visits: u32) -> Result<(Server, Value)> {
+    let truth_file = data_dir.with_extension("truth.json");
     let truth_path = truth_file.to_str().context("the temporary path is UTF-8")?;
-    let arguments = ["demo", "--seed", "7", "--rate", "200", "--requests", "600", "--truth", truth_path];
-    let server = Server::start_with(&arguments, &dir.path().join("data"), &[]).await?;
+    let visits = visits.to_string();
+    let arguments = ["demo", "--seed", "7", "--rate", "200", "--requests", &visits, "--truth", truth_path];
+    let server = Server::start_with(&arguments, data_dir, &[]).await?;
     let written = async {
         loop {
             if let Some(truth) =
@@ -31,8 +32,14 @@ async fn the_api_tells_the_truth_about_the_demo_mesh() -> Result<()> {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
-    let truth: Value =
-        tokio::time::timeout(TIMEOUT, written).await.context("the mesh did not end in time")?;
+    let truth = tokio::time::timeout(TIMEOUT, written).await.context("the mesh did not end in time")?;
+    Ok((server, truth))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_api_tells_the_truth_about_the_demo_mesh() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (server, truth) = finished(&dir.path().join("data"), 600).await?;
     let range = format!("from={}&to={}", text(&truth["from"])?, text(&truth["to"])?);
 
     let golden = server.get(&format!("/api/v1/golden?by=service&{range}")).await?;

@@ -1,7 +1,9 @@
 //! The binary as a black box: real sockets, real files, real programs.
 
+mod calls;
 mod command_line;
 mod conformance;
+mod docs;
 mod demo;
 mod disk_full;
 mod maintain;

@@ -16,8 +16,8 @@ mod flat_node;
 mod values;
 mod fields;
 
+use crate::normalize::requests::facts::{Layer, RequestFacts};
 use crate::normalize::requests::judge;
-use crate::normalize::requests::observation::{Layer, Observation};
 use crate::normalize::requests::proxy::ProxyIdentity;
 use crate::protobuf::wire::{Fields, WireError};
 use crate::request_rows::RequestBuilder;
@@ -76,7 +76,7 @@ pub fn decode_entries(
 }
 
 fn push(
-    seen: &Observation<'_>,
+    seen: &RequestFacts<'_>,
     proxy: &ProxyIdentity,
     arrival: &Arrival<'_>,
     attributes: &mut RowAttributes,

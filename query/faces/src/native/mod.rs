@@ -10,7 +10,8 @@ mod ranges;
 mod error;
 
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{Request, State};
+use axum::http::Uri;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
@@ -20,6 +21,9 @@ use crate::origin::is_of_another_page;
 use error::ApiError;
 use ranges::TimeRange;
 use tenant::Tenant;
+
+/// What the paths of OTLP/HTTP start with.
+const COLLECTOR_PATHS: &str = "/v1/";
 
 /// The paths below `/api/v1`.
 pub fn router() -> Router<FaceState> {
@@ -41,8 +45,13 @@ async fn refuse_other_pages(request: Request, next: Next) -> Response {
     next.run(request).await
 }
 
-/// Answers paths that nobody knows.
-pub async fn no_such_path() -> ApiError {
+/// Answers paths that nobody knows. Who sends telemetry here took the wrong one of our ports.
+pub async fn no_such_path(State(state): State<FaceState>, uri: Uri) -> ApiError {
+    let path = uri.path();
+    if path.starts_with(COLLECTOR_PATHS) {
+        let collector = &state.endpoints.otlp_http;
+        return ApiError::not_found(format!("telemetry is not taken here but at http://{collector}{path}"));
+    }
     ApiError::not_found("there is nothing at this path")
 }
 

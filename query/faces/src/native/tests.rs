@@ -124,6 +124,9 @@ async fn bad_requests_have_a_code_and_a_message() {
     assert_eq!((status, &answer["error"]["code"]), (400, &json!("refused_query")));
 
     assert_eq!(get_json(api(spans(1)), "/api/v1/nothing").await.0, 404);
+    let (status, answer) = get_json(api(spans(1)), "/v1/traces").await;
+    let message = "telemetry is not taken here but at http://127.0.0.1:4318/v1/traces";
+    assert_eq!((status, &answer["error"]["message"]), (404, &json!(message)));
     let (status, answer) = get_json(api(spans(1)), "/api/v1/sql").await;
     assert_eq!((status, &answer["error"]["code"]), (405, &json!("method_not_allowed")));
 

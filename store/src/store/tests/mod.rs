@@ -4,6 +4,7 @@
 //! Rows are told apart by their time, so "each row once" is a comparison of lists.
 
 mod fixture;
+mod reader;
 mod stop;
 mod crash;
 mod maintain;

@@ -10,6 +10,7 @@ use crate::FaceState;
 use crate::native::{ApiError, Tenant, TimeRange};
 use meshlake_query::calls::load;
 use meshlake_query::golden::{GoldenBy, GoldenRow, Subject, golden};
+use meshlake_schema::UnixNanos;
 
 #[derive(Deserialize)]
 struct Given {
@@ -119,7 +120,7 @@ fn row_json(row: GoldenRow, by: GoldenBy) -> RowJson {
         },
     };
     RowJson {
-        time: row.time.map(|time| time.to_rfc3339()),
+        time: row.time.map(UnixNanos::to_rfc3339),
         subject,
         figures: FiguresJson::from(&row.figures),
         source: row.evidence.name(),

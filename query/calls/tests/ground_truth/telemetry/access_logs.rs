@@ -1,0 +1,362 @@
+//! Rows of `requests`, as the proxies of callers, callees and gateways log them.
+//!
+//! Source: what Istio's sidecars send over ALS, read from their payloads: the caller's proxy has one row for
+//! all tries of a call and knows the connection of the last; the callee's has one row each.
+
+use meshlake_schema::{ResponseFlags, Table};
+
+use super::ids::trace_id;
+use super::spans::GAP;
+use super::{Row, Value};
+use crate::mesh::{Identity, Instance, Mesh, Nanos, PROXY_TIME, Service};
+use crate::oracle::names::{Seen, made_outcome, proxied, received_outcome};
+use crate::random::mixed;
+use crate::story::{Call, Place, Refusal, Root, Story, Target, Trace, Try, Verdict};
+
+/// The rows of all traces: proxies do not sample.
+pub fn requests(story: &Story, shares_request_ids: bool) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for trace in &story.traces {
+        let mut logger = Logger { story, trace, shares_request_ids, rows: Vec::new() };
+        match &trace.root {
+            Root::Entry(call) => logger.call(call, None),
+            Root::Job { calls, .. } => calls.iter().for_each(|call| logger.call(call, None)),
+            Root::Batch(batch) => {
+                let calls = batch.tries.iter().flat_map(|tried| &tried.calls);
+                calls.for_each(|call| logger.call(call, None));
+            }
+        }
+        rows.extend(logger.rows);
+    }
+    rows
+}
+
+/// A call that a gateway received, of which its row tells together with the call it made.
+#[derive(Clone, Copy)]
+struct Passing<'a> {
+    call: &'a Call,
+    tried: &'a Try,
+}
+
+struct Logger<'a> {
+    story: &'a Story,
+    trace: &'a Trace,
+    shares_request_ids: bool,
+    rows: Vec<Row>,
+}
+
+impl<'a> Logger<'a> {
+    fn call(&mut self, call: &'a Call, passing: Option<Passing<'a>>) {
+        if let Some(caller) = call.caller {
+            let service = self.service(caller);
+            let is_proxied = matches!(call.target, Target::Service(_) | Target::Host(_));
+            if service.logs_made() && is_proxied {
+                self.made(call, caller, passing);
+            }
+            if service.is_ambient && matches!(call.target, Target::Service(_)) {
+                self.tunnelled(call, caller);
+            }
+        }
+        for (at, tried) in call.tries.iter().enumerate() {
+            let service = self.service(tried.at);
+            if !service.logs_received() || matches!(call.target, Target::Queue(_)) {
+                tried.calls.iter().for_each(|inner| self.call(inner, None));
+            } else if service.is_gateway {
+                let passing = Passing { call, tried };
+                tried.calls.iter().for_each(|inner| self.call(inner, Some(passing)));
+            } else {
+                self.received(call, tried, at);
+                tried.calls.iter().for_each(|inner| self.call(inner, None));
+            }
+        }
+        for mirror in &call.mirrors {
+            mirror.calls.iter().for_each(|inner| self.call(inner, None));
+        }
+    }
+
+    fn made(&mut self, call: &Call, caller: Place, passing: Option<Passing<'_>>) {
+        let service = self.service(caller);
+        let instance = &service.instances[caller.instance];
+        let whole = proxied(call, Some(service));
+        let mut row = match passing {
+            // A gateway's row begins and ends with the call that it received.
+            Some(Passing { tried, .. }) => {
+                let (start, whole) = (tried.start - PROXY_TIME / 2, tried.duration + PROXY_TIME);
+                Row::at(Table::Requests, start, whole, instance)
+            }
+            None => Row::at(Table::Requests, call.start + (call.duration - whole) / 2, whole, instance),
+        };
+        row.text("observer", if passing.is_some() { "gateway" } else { "client" });
+        self.ids(&mut row, call, passing.map(|passing| passing.call));
+        answer(&mut row, call, call.verdict, made_outcome(call.verdict).name(), true);
+        if let Some(refusal) = call.refusal {
+            let flags = match refusal {
+                Refusal::NoHealthyUpstream => "UH",
+                Refusal::RateLimited => "RL",
+            };
+            flagged(&mut row, flags);
+        }
+        row.int("attempts", if call.refusal.is_some() { 0 } else { call.tries.len().max(1) as i64 });
+        own(&mut row, "source", service, instance);
+        self.called(&mut row, call);
+        let (first, last) = (self.port(call, 0), self.port(call, call.tries.len().saturating_sub(1)));
+        if call.refusal.is_none() {
+            row.text("upstream_local_address", format!("{}:{last}", instance.address));
+        }
+        match passing {
+            Some(Passing { call: outer, tried }) => {
+                row.text("downstream_remote_address", self.caller_address(outer, tried));
+                row.text("downstream_direct_remote_address", self.caller_address(outer, tried));
+                row.text("downstream_local_address", format!("{}:80", instance.address));
+            }
+            None => row.text("downstream_remote_address", format!("127.0.0.1:{first}")),
+        }
+        row.text("proxy_id", instance.name.clone());
+        if self.is_tcp(call) {
+            connection_only(&mut row);
+        }
+        self.rows.push(row);
+    }
+
+    /// Whom the caller's proxy called, by the host it was asked for and, if the two know one another, by
+    /// what the callee's proxy said.
+    fn called(&self, row: &mut Row, call: &Call) {
+        match call.target {
+            Target::Service(number) => {
+                let callee = &self.story.mesh.services[number];
+                row.text("destination_service", callee.host.clone());
+                if let Some(namespace) = &callee.namespace {
+                    row.text("destination_namespace", namespace.clone());
+                }
+                row.text("authority", callee.host.clone());
+                row.text("upstream_cluster", format!("outbound|80||{}", callee.full_host()));
+                let Some(last) = call.tries.last() else { return };
+                let instance = &callee.instances[last.at.instance];
+                row.text("destination_address", instance.address.clone());
+                row.text("upstream_host", format!("{}:80", instance.address));
+                if callee.identity == Identity::Metadata && callee.logs_received() {
+                    row.text("destination_workload", callee.name.clone());
+                    row.text("destination_version", instance.version.clone());
+                    row.text("destination_instance", instance.name.clone());
+                }
+            }
+            Target::Host(number) => {
+                let host = &self.story.mesh.hosts[number];
+                row.text("destination_service", host.name.clone());
+                row.text("authority", format!("{}:{}", host.name, host.port));
+                row.text("upstream_cluster", "PassthroughCluster");
+                row.text("upstream_host", format!("198.51.100.7:{}", host.port));
+            }
+            Target::Store(_) | Target::Queue(_) => {}
+        }
+    }
+
+    fn received(&mut self, call: &Call, tried: &Try, at: usize) {
+        let service = self.service(tried.at);
+        let instance = &service.instances[tried.at.instance];
+        let (start, duration) = (tried.start - PROXY_TIME / 2, tried.duration + PROXY_TIME);
+        let mut row = Row::at(Table::Requests, start, duration, instance);
+        row.text("observer", "server");
+        self.ids(&mut row, call, None);
+        let seen = Seen { by_application: false, is_grpc: call.is_grpc };
+        answer(&mut row, call, tried.verdict, received_outcome(tried.verdict, seen).name(), false);
+        row.int("attempts", 1);
+        own(&mut row, "destination", service, instance);
+        row.text("authority", service.host.clone());
+        let at_waypoint = format!("inbound-vip|80|http|{}", service.full_host());
+        row.text("upstream_cluster", if service.is_ambient { &*at_waypoint } else { "inbound|80||" });
+        row.text("upstream_host", format!("{}:80", instance.address));
+        row.text("downstream_local_address", format!("{}:80", instance.address));
+        let remote = match call.caller {
+            Some(place) => format!("{}:{}", self.instance(place).address, self.port(call, at)),
+            None => format!("192.0.2.9:{}", self.port(call, at)),
+        };
+        row.text("downstream_remote_address", remote.clone());
+        row.text("downstream_direct_remote_address", remote.clone());
+        row.text(
+            "source_address",
+            remote.rsplit_once(':').map_or(String::new(), |(host, _)| host.to_owned()),
+        );
+        if let Some(place) = call.caller {
+            self.caller(&mut row, place, service.identity);
+        }
+        row.text("proxy_id", if service.is_ambient { "waypoint-1" } else { &*instance.name });
+        if service.is_tcp {
+            connection_only(&mut row);
+        }
+        self.rows.push(row);
+    }
+
+    /// The connection under a request through a waypoint: it is there for bytes, and no further call.
+    fn tunnelled(&mut self, call: &Call, caller: Place) {
+        let Target::Service(callee) = call.target else { return };
+        if !self.story.mesh.services[callee].logs_received() {
+            return;
+        }
+        let (service, instance) = (self.service(caller), self.instance(caller));
+        let mut row = Row::at(Table::Requests, call.start - GAP, call.duration + 2 * GAP, instance);
+        row.text("observer", "client");
+        self.ids(&mut row, call, None);
+        row.text("outcome", "ok");
+        row.int("attempts", 1);
+        own(&mut row, "source", service, instance);
+        self.called(&mut row, call);
+        row.text("upstream_local_address", format!("{}:{}", instance.address, self.port(call, 7)));
+        connection_only(&mut row);
+        row.text("proxy_id", "ztunnel");
+        self.rows.push(row);
+    }
+
+    /// Who called, as far as the callee's proxy knows.
+    fn caller(&self, row: &mut Row, place: Place, identity: Identity) {
+        let caller = self.service(place);
+        if !(caller.logs_made() || caller.is_ambient) || identity == Identity::Address {
+            return;
+        }
+        let namespace = caller.namespace.clone().unwrap_or_default();
+        row.text("source_principal", format!("spiffe://cluster.local/ns/{namespace}/sa/{}", caller.account));
+        row.text("source_namespace", namespace);
+        match identity {
+            Identity::Metadata => {
+                let instance = self.instance(place);
+                row.text("source_service", caller.name.clone());
+                row.text("source_workload", caller.name.clone());
+                row.text("source_version", instance.version.clone());
+                row.text("source_instance", instance.name.clone());
+            }
+            _ => {
+                row.text("source_service", caller.account.clone());
+                row.text("identity_source", "certificate");
+            }
+        }
+    }
+
+    fn ids(&self, row: &mut Row, call: &Call, outer: Option<&Call>) {
+        // A gateway passes on the id of the request that it received.
+        let of = outer.unwrap_or(call).number;
+        let number = if self.shares_request_ids { mixed(self.trace.number) } else { self.request_number(of) };
+        row.text("request_id", format!("req-{number:016x}"));
+        row.text("stream_id", format!("stream-{}-{}", call.number, self.rows.len()));
+        row.text("trace_id", format!("{:032x}", trace_id(self.story, self.trace)));
+        row.values.insert("counted", Value::Bool(true));
+        row.text("layer", "l7");
+        row.text("method", "GET");
+        row.text("path", "/path?x=1");
+        row.text("source_format", "envoy_als_http");
+        row.int("request_bytes", 100);
+        row.int("response_bytes", 1_000);
+    }
+
+    /// What a gateway received and what it made of it have one id.
+    fn request_number(&self, call: u64) -> u64 {
+        let calls = self.trace.calls();
+        let passing = calls.iter().find(|outer| {
+            let mut inside =
+                outer.tries.iter().filter(|t| self.service(t.at).is_gateway).flat_map(|t| &t.calls);
+            inside.any(|inner| inner.number == call)
+        });
+        mixed(passing.map_or(call, |outer| outer.number))
+    }
+
+    fn caller_address(&self, call: &Call, tried: &Try) -> String {
+        let at = call.tries.iter().position(|other| other.number == tried.number).unwrap_or(0);
+        match call.caller {
+            Some(place) => format!("{}:{}", self.instance(place).address, self.port(call, at)),
+            None => format!("192.0.2.9:{}", self.port(call, at)),
+        }
+    }
+
+    /// The port that a try came from; each try has a connection of its own. There are few ports for plain
+    /// connections, so that several hosts have the same one at the same time.
+    fn port(&self, call: &Call, at: usize) -> u64 {
+        let port =
+            if self.is_tcp(call) { call.number % 3 } else { 10 + (call.number * 8 + at as u64) % 50_000 };
+        10_000 + port
+    }
+
+    fn is_tcp(&self, call: &Call) -> bool {
+        matches!(call.target, Target::Service(callee) if self.story.mesh.services[callee].is_tcp)
+    }
+
+    fn service(&self, place: Place) -> &'a Service {
+        let mesh: &'a Mesh = &self.story.mesh;
+        &mesh.services[place.service]
+    }
+
+    fn instance(&self, place: Place) -> &'a Instance {
+        &self.service(place).instances[place.instance]
+    }
+}
+
+/// Leaves of a row what is known of a connection.
+fn connection_only(row: &mut Row) {
+    for column in ["method", "path", "authority", "request_id", "response_code", "trace_id"] {
+        row.values.remove(column);
+    }
+    row.text("layer", "l4");
+    row.text("protocol", "TCP");
+    row.text("source_format", "envoy_als_tcp");
+}
+
+fn own(row: &mut Row, end: &'static str, service: &Service, instance: &Instance) {
+    let namespace = service.namespace.clone().unwrap_or_default();
+    let columns = match end {
+        "source" => SOURCE,
+        _ => DESTINATION,
+    };
+    let values =
+        [&service.name, &namespace, &service.name, &instance.version, &instance.name, &instance.address];
+    for (column, value) in columns.into_iter().zip(values) {
+        row.text(column, value.clone());
+    }
+}
+
+const SOURCE: [&str; 6] = [
+    "source_service",
+    "source_namespace",
+    "source_workload",
+    "source_version",
+    "source_instance",
+    "source_address",
+];
+const DESTINATION: [&str; 6] = [
+    "destination_service",
+    "destination_namespace",
+    "destination_workload",
+    "destination_version",
+    "destination_instance",
+    "destination_address",
+];
+
+fn answer(row: &mut Row, call: &Call, verdict: Verdict, outcome: &'static str, is_made: bool) {
+    let (http, grpc) = match verdict {
+        Verdict::Ok | Verdict::Threw => (200, 0),
+        Verdict::NotFound => (404, 5),
+        Verdict::Failed => (500, 13),
+        Verdict::GrpcUnavailable => (503, 14),
+        Verdict::GrpcExhausted => (429, 8),
+        Verdict::TimedOut => (504, 4),
+    };
+    match (verdict, is_made) {
+        (Verdict::TimedOut, true) => flagged(row, "UT"),
+        (Verdict::TimedOut, false) => flagged(row, "DC"),
+        _ => {}
+    }
+    let has_answer = verdict != Verdict::TimedOut || is_made;
+    if has_answer {
+        row.int("response_code", if call.is_grpc { 200 } else { http });
+        if call.is_grpc {
+            row.int("grpc_status", grpc);
+        }
+    }
+    row.text("outcome", outcome);
+    row.text("protocol", if call.is_grpc { "HTTP/2" } else { "HTTP/1.1" });
+}
+
+fn flagged(row: &mut Row, flags: &'static str) {
+    row.int("response_flags", ResponseFlags::from_short_names(flags).0.cast_signed());
+    row.text("response_flags_text", flags);
+}
+
+/// No row lies outside of what the application saw, or an edge's latency would be another's.
+const _: () = assert!(PROXY_TIME < GAP as Nanos);
