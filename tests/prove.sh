@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the long form of every proof that the store keeps its promises, and adds a line for each to
+# Runs the long form of every proof that the store keeps its promises and that calls are counted right, and adds a line for each to
 # bench/results/proofs.md:
 #   tests/prove.sh [PERCENT [NAME...]]     PERCENT of each count, 100 by default; all proofs, or those named
 # The whole takes many hours. Needs what `cargo test` needs; as root, with loop mounts and e2fsprogs, for power-cuts
@@ -19,6 +19,7 @@ eio-on-fdatasync | MESHLAKE_TEST_SYNC_FAILURES     |    1000 | sync_failures
 bit-flips        | MESHLAKE_TEST_BIT_FLIPS         |  100000 | bit_flips
 commits          | MESHLAKE_TEST_COMMITS           |   10000 | many_commits::
 readers-seconds  | MESHLAKE_TEST_READERS_SECONDS   |    3600 | readers::
+calls            | MESHLAKE_TEST_SEEDS             |  100000 | what_is_told_is_what_happened
 '
 
 percent="${1:-100}"

@@ -1,4 +1,4 @@
-//! The builder of `requests`: one column each, pushed together from an observation and its verdict.
+//! The builder of `requests`: one column each, pushed together from the facts of a request and its verdict.
 //!
 //! It takes no wire types, so every access log format ends here.
 
@@ -11,7 +11,7 @@ use meshlake_schema::{FaultClass, Table, TableBatch};
 use crate::address::Address;
 use crate::columns::attributes::AttributesColumn;
 use crate::columns::{BooleanColumn, DictionaryColumn, NumberColumn, TextColumn};
-use crate::normalize::requests::observation::Observation;
+use crate::normalize::requests::facts::RequestFacts;
 use crate::normalize::requests::{IdentitySource, Peer, Verdict};
 use crate::row_attributes::RowAttributes;
 use crate::tally::Arrival;
@@ -186,7 +186,7 @@ impl RequestBuilder {
     pub fn push(
         &mut self,
         arrival: &Arrival<'_>,
-        seen: &Observation<'_>,
+        seen: &RequestFacts<'_>,
         verdict: &Verdict<'_>,
         proxy_id: &str,
         attributes: &RowAttributes,
@@ -213,7 +213,7 @@ impl RequestBuilder {
         self.attribute_types.push(attributes.types());
     }
 
-    fn push_request(&mut self, seen: &Observation<'_>) {
+    fn push_request(&mut self, seen: &RequestFacts<'_>) {
         self.layer.push(seen.layer.name());
         self.access_log_type.push_option(seen.log_type.name());
         self.protocol.push_option(known(seen.protocol));
@@ -239,7 +239,7 @@ impl RequestBuilder {
         }
     }
 
-    fn push_response(&mut self, seen: &Observation<'_>, verdict: &Verdict<'_>) {
+    fn push_response(&mut self, seen: &RequestFacts<'_>, verdict: &Verdict<'_>) {
         self.observer.push(verdict.observer.name());
         self.counted.push(verdict.counted);
         self.response_code.push_option(seen.response_code);
@@ -253,7 +253,7 @@ impl RequestBuilder {
         self.attempts.push(signed(seen.attempts));
     }
 
-    fn push_connection(&mut self, seen: &Observation<'_>) {
+    fn push_connection(&mut self, seen: &RequestFacts<'_>) {
         let addresses = [
             (&mut self.downstream_remote_address, &seen.downstream_remote),
             (&mut self.downstream_direct_remote_address, &seen.downstream_direct_remote),
@@ -296,13 +296,13 @@ mod tests {
     use crate::normalize::requests::proxy::{ProxyIdentity, WorkloadFacts};
 
     #[test]
-    fn an_empty_observation_is_a_row_of_the_table() {
+    fn a_request_of_no_facts_is_a_row_of_the_table() {
         let mut builder = RequestBuilder::default();
         assert!(builder.finish().is_none());
         let zero = UnixNanos(0);
         let arrival = Arrival { tenant: "t", ingest_time: zero, earliest: zero, latest: zero };
         let proxy = ProxyIdentity::new("", "", WorkloadFacts::default());
-        let seen = Observation::default();
+        let seen = RequestFacts::default();
         for _ in 0..3 {
             builder.push(&arrival, &seen, &judge(&seen, &proxy), "", &RowAttributes::default(), None);
         }

@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};
 use meshlake_calls::range::GRID;
-use meshlake_calls::{Fold, Picture, Question, Range, Source, TooManyCells, requests, span_rows};
+use meshlake_calls::{Fold, FoldError, Picture, Question, Range, Source, requests, span_rows};
 use meshlake_engine::{Engine, Fault, Query, QueryError, Scan};
 use meshlake_schema::filter::Value;
 use meshlake_schema::{Filter, Table, TimeRange, UnixNanos};
 use thiserror::Error;
 
-/// How far outside the range spans are read as possible parents and children of those inside. A call lasts
-/// seconds, so its two spans start within this of each other; a parent that started earlier is not seen,
-/// and its child counts at its node but on no edge.
+/// How far outside the range rows are read that may belong to calls inside. A call lasts seconds, so its two sides
+/// start within this of each other; a parent that started earlier is not seen, and its child counts at its node but
+/// on no edge.
 pub const MARGIN: Duration = Duration::from_secs(60);
 
 /// Why there is no picture.
@@ -21,7 +21,7 @@ pub enum LoadError {
     #[error(transparent)]
     Query(#[from] QueryError),
     #[error(transparent)]
-    TooManyCells(#[from] TooManyCells),
+    TooManyCells(FoldError),
 }
 
 impl LoadError {
@@ -39,27 +39,73 @@ impl LoadError {
             LoadError::TooManyCells(error) => error.to_string(),
         }
     }
+
+    fn of(error: FoldError, query: &Query) -> LoadError {
+        match error {
+            FoldError::Spent(spent) => query.stopped(spent).into(),
+            FoldError::TooManyCells => LoadError::TooManyCells(error),
+        }
+    }
 }
 
-/// The picture of a tenant's calls, from one snapshot of both tables.
+/// The picture of a tenant's calls, from one snapshot of both tables. Limits are spent on what is told of the service
+/// `only`, by id or by name; without it, of all.
 ///
 /// # Errors
-/// [`LoadError::Query`] from the engine, [`LoadError::TooManyCells`] when the question is too wide. Cancel:
-/// dropping the future stops the reading; a fold that has started runs to its end on its own thread.
-pub async fn load(engine: &Engine, tenant: &str, question: Question) -> Result<Picture, LoadError> {
+/// [`LoadError::Query`] from the engine, also when its time or memory is spent; [`LoadError::TooManyCells`] when the
+/// question is too wide. Cancel: dropping the future stops the reading; a pass that has ended reading runs to its end
+/// on its own thread, at most until the deadline.
+pub async fn load(
+    engine: &Engine,
+    tenant: &str,
+    question: Question,
+    only: Option<&str>,
+) -> Result<Picture, LoadError> {
     let Question { range, source, .. } = question;
     let now = engine.clock().now();
     let query = engine.begin(tenant).await?;
-    let mut fold = Fold::new(question);
+    let mut fold = Fold::new(question).only(only).within(query.budget());
+    loop {
+        feed(&query, range, source, &mut fold).await?;
+        // Sorting and walking millions of rows takes too long for a thread that other queries wait for.
+        let (folded, more) = aside(move || {
+            let more = fold.end_pass();
+            (fold, more)
+        })
+        .await?;
+        fold = folded;
+        if !more.map_err(|error| LoadError::of(error, &query))? {
+            break;
+        }
+    }
+    let first_row = match fold.first_row() {
+        Some(first) if first >= range.from().plus(GRID) && !has_older_rows(&query, range, source).await? => {
+            first
+        }
+        // Older rows, a first row as near to the start as makes no difference, or none to be counted at all.
+        _ => range.from(),
+    };
+    let finished = aside(move || fold.finish()).await?;
+    let picture = finished.map_err(|error| LoadError::of(error, &query))?;
+    Ok(Picture { range: range.observed(first_row, now), ..picture })
+}
+
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, QueryError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| QueryError::Internal(format!("fold calls: {error}")))
+}
+
+/// Feeds every row that may belong to a call of the range.
+async fn feed(query: &Query, range: Range, source: Source, fold: &mut Fold) -> Result<(), QueryError> {
+    let range = TimeRange { from: range.from().minus(MARGIN), to: range.to().plus(MARGIN) };
     if source != Source::Spans {
-        let (columns, range) = (Some(requests::COLUMNS), TimeRange { from: range.from(), to: range.to() });
+        let columns = Some(requests::rows::COLUMNS);
         let mut rows = query.scan(&Scan { columns, range, ..Scan::of(Table::Requests) }).await?;
         while let Some(batch) = rows.next().await {
             fold.add_requests(&batch?);
         }
     }
     if source != Source::Requests {
-        let range = TimeRange { from: range.from().minus(MARGIN), to: range.to().plus(MARGIN) };
         let is_proxy = Filter::equals("is_proxy", Value::Boolean(true));
         // Attributes are most of a span's bytes and only proxies' are read: files without proxies' spans are
         // left out of the second scan by their statistics.
@@ -72,17 +118,7 @@ pub async fn load(engine: &Engine, tenant: &str, question: Question) -> Result<P
             }
         }
     }
-    let first_row = match fold.first_row() {
-        Some(first) if first >= range.from().plus(GRID) && !has_older_rows(&query, range, source).await? => {
-            first
-        }
-        // Older rows, a first row as near to the start as makes no difference, or none to be counted at all.
-        _ => range.from(),
-    };
-    // Pairing sorts up to two million spans: too long for a thread that other queries wait for.
-    let finished = tokio::task::spawn_blocking(move || fold.finish()).await;
-    let picture = finished.map_err(|error| QueryError::Internal(format!("pair spans: {error}")))??;
-    Ok(Picture { range: range.observed(first_row, now), ..picture })
+    Ok(())
 }
 
 /// Whether a row of the tables that are read starts before the range. The first one ends the look-up.

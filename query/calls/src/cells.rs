@@ -1,22 +1,38 @@
-//! The cells that rows are summed into, at the finest grain that any answer of the query needs.
+//! The cells that calls are summed into, at the finest grain that any answer of the query needs.
 //!
-//! Which of two observers counts is known only at the end, so a cell keeps the side and the evidence apart
+//! Which evidence counts is known only at the end, and per ten minutes, so a cell keeps both and the window apart
 //! and nothing is thrown away before; grouping cells afterwards is a few thousand additions. Limits:
-//! [`CELLS_MAX`] cells, [`DETAILS_MAX`] operations or instances.
+//! [`CELLS_MAX`] cells, [`DETAILS_MAX`] operations or instances in an answer.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
-use crate::measure::{Measure, Observation};
-use crate::party::{Interner, OTHER, Parties, PartyId};
-use crate::range::Range;
+use crate::hashing::NumberMap;
+use crate::measure::{Halves, Measure, Observation};
+use crate::party::{Interner, Marks, OTHER, Parties, PartyId, PartyName};
+use crate::range::{GRID, Range};
 
-/// Most cells of one query; with a latency sketch of 1 to 2 KB each this is at most some 200 MB.
+/// Most cells of one query; with a latency sketch of 1 to 2 KB each this is at most some 300 MB.
 /// Reaching it is an error: an answer with cells left out would be wrong in a way nobody could see.
-pub const CELLS_MAX: usize = 100_000;
+pub const CELLS_MAX: usize = 150_000;
 
-/// Most operations or instances that are told apart; the rest are summed as one, by name `(other)`.
+/// Most operations or instances that an answer tells apart; the rest are summed as one, by name `(other)`.
 /// Paths with unforeseen ids in them must not turn an answer into a list of every path ever asked for.
 pub const DETAILS_MAX: usize = 2_000;
+
+/// Most operations or instances held while rows are read, those of calls and those of other spans each: the
+/// busiest are known only at the end. At 60 bytes each 12 MB.
+pub const DETAILS_HELD_MAX: usize = 200_000;
+
+/// What makes a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum By {
+    #[default]
+    Service,
+    /// Deployments. Spans do not name them, so a service seen by spans alone stays whole.
+    Workload,
+    /// Versions of a service; what has no version stays whole.
+    Version,
+}
 
 /// What is told apart at a node beside the node itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,16 +58,37 @@ impl Evidence {
     }
 }
 
-/// Who saw the call.
+/// What a cell counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Side {
-    /// The caller's proxy, or a span of the caller around the call.
-    Client,
-    /// The callee's proxy, or the callee's span.
-    Server,
-    /// Spans only: a call that no span of the caller's side stands for. It is a subset of what `Server`
-    /// saw, or the hop through a proxy that records no server span; edges add it to `Client`, nodes never.
-    Unclaimed,
+pub enum Entry {
+    /// Calls on an edge.
+    Edge,
+    /// Calls on an edge that never reached the other side.
+    Refused,
+    /// Messages on an edge: proxies do not see them, so no evidence has to be chosen.
+    Messages,
+    /// Connections on an edge, which count where nothing told of what went through them.
+    Connections,
+    /// The same four at a node: received sides.
+    Received,
+    ReceivedMessages,
+    ReceivedConnections,
+}
+
+impl Entry {
+    pub fn is_edge(self) -> bool {
+        matches!(self, Entry::Edge | Entry::Refused | Entry::Messages | Entry::Connections)
+    }
+}
+
+/// A call, or one received side, ready to be counted.
+#[derive(Debug, Clone, Copy)]
+pub struct Call {
+    pub evidence: Evidence,
+    /// The one time of the call: that of its made side if that was seen.
+    pub start: i64,
+    pub detail: DetailId,
+    pub seen: Observation,
 }
 
 /// Number of an operation or instance; `NONE` where the grain does not tell them apart.
@@ -60,63 +97,191 @@ pub struct DetailId(u32);
 
 impl DetailId {
     pub const NONE: DetailId = DetailId(0);
-    const OTHER: DetailId = DetailId(1);
+    pub const OTHER: DetailId = DetailId(1);
 }
 
 /// What tells one cell from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CellKey {
+    /// Nobody at a node.
     pub source: PartyId,
     pub destination: PartyId,
     pub detail: DetailId,
-    pub bucket: u16,
-    pub side: Side,
+    pub at: Slot,
     pub evidence: Evidence,
-    /// Refused before the upstream: it counts on the edge and not at the node.
-    pub refused: bool,
+    pub entry: Entry,
+}
+
+/// A bucket of the range, and the ten minutes in which evidence is chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Slot {
+    pub bucket: u16,
+    pub window: u16,
 }
 
 /// Everything that is summed, and the names it is summed by.
 #[derive(Debug)]
 pub struct Book {
     pub range: Range,
+    pub by: By,
     pub grain: Grain,
     pub parties: Parties,
     details: Interner<String>,
+    internal_details: usize,
     details_overflowed: bool,
-    cells: HashMap<CellKey, Measure>,
+    cells: NumberMap<CellKey, Measure>,
     cells_overflowed: bool,
+    /// By edge: slots of time in which there were calls. Only kept where connections ask for it.
+    busy: Option<HashSet<((PartyId, PartyId), i64)>>,
 }
 
 impl Book {
-    pub fn new(range: Range, grain: Grain) -> Book {
-        let mut details = Interner::new(DETAILS_MAX);
+    pub fn new(range: Range, by: By, grain: Grain) -> Book {
+        let mut details = Interner::new(2 * DETAILS_HELD_MAX);
         details.intern("", String::new);
         details.intern(OTHER, || OTHER.to_owned());
         Book {
             range,
+            by,
             grain,
             parties: Parties::default(),
             details,
+            internal_details: 0,
             details_overflowed: false,
-            cells: HashMap::new(),
+            cells: NumberMap::default(),
             cells_overflowed: false,
+            busy: None,
         }
     }
 
-    pub fn add(&mut self, key: CellKey, call: &Observation) {
+    /// Keeps from now on in which slots of time an edge had calls.
+    pub fn keep_busy_slots(&mut self) {
+        self.busy.get_or_insert_default();
+    }
+
+    /// The slot of ten seconds of the clock, the grid that ranges lie on.
+    pub fn busy_slot(time: i64) -> i64 {
+        time.div_euclid(GRID.as_nanos() as i64)
+    }
+
+    /// Every edge with a slot in which it had calls.
+    pub fn take_busy_slots(&mut self) -> impl Iterator<Item = ((PartyId, PartyId), i64)> + use<> {
+        self.busy.take().unwrap_or_default().into_iter()
+    }
+
+    /// The number of a party, as far as the grouping tells parties apart.
+    pub fn intern(&mut self, name: &PartyName<'_>, marks: Marks) -> PartyId {
+        let name = PartyName {
+            workload: name.workload.filter(|_| self.by == By::Workload),
+            version: name.version.filter(|_| self.by == By::Version),
+            ..*name
+        };
+        self.parties.intern(&name, marks)
+    }
+
+    /// Where calls that start at `time` are summed; `None` outside the range.
+    pub fn slot(&self, time: i64) -> Option<Slot> {
+        let bucket = self.range.bucket_of(time)?;
+        Some(Slot { bucket, window: self.range.window_of(time) })
+    }
+
+    /// Counts a call on the edge between two parties; outside the range it does nothing.
+    pub fn add_edge(&mut self, entry: Entry, ends: (PartyId, PartyId), call: &Call, halves: &Halves) {
+        if let (Some(busy), Entry::Edge | Entry::Refused) = (&mut self.busy, entry) {
+            let end = call.start.saturating_add(call.seen.duration_nano.max(0));
+            busy.extend([call.start, end].map(|time| (ends, Book::busy_slot(time))));
+        }
+        let Some(at) = self.slot(call.start) else { return };
+        let ((source, destination), evidence) = (ends, call.evidence);
+        let detail = if self.grain == Grain::Instance { DetailId::NONE } else { call.detail };
+        self.add(CellKey { source, destination, detail, at, evidence, entry }, &call.seen, halves);
+    }
+
+    /// Counts a received side at its node.
+    pub fn add_received(&mut self, entry: Entry, party: PartyId, call: &Call) {
+        let Some(at) = self.slot(call.start) else { return };
+        let (source, evidence) = (PartyId::NOBODY, call.evidence);
+        let key = CellKey { source, destination: party, detail: call.detail, at, evidence, entry };
+        self.add(key, &call.seen, &Halves::default());
+    }
+
+    pub fn add(&mut self, key: CellKey, call: &Observation, sides: &Halves) {
+        if let Some(cell) = self.cell(key) {
+            cell.add(call);
+            cell.add_sides(call.weight, sides);
+        }
+    }
+
+    /// Adds the bytes of a connection to calls that went through it.
+    pub fn add_bytes(&mut self, key: CellKey, call: &Observation) {
+        if let Some(cell) = self.cell(key) {
+            cell.add_bytes(call);
+        }
+    }
+
+    fn cell(&mut self, key: CellKey) -> Option<&mut Measure> {
         if self.cells.len() >= CELLS_MAX && !self.cells.contains_key(&key) {
-            self.cells_overflowed = true;
-            return;
+            self.fold_details();
+            if self.cells.len() >= CELLS_MAX {
+                self.cells_overflowed = true;
+                return None;
+            }
         }
-        self.cells.entry(key).or_default().add(call);
+        Some(self.cells.entry(key).or_default())
     }
 
-    /// The number of an operation or instance; no text is [`DetailId::NONE`].
+    /// Sums up all but the busiest operations, so that there is room for more cells.
+    fn fold_details(&mut self) {
+        let busiest = self.busiest(|_| true);
+        let cells = std::mem::take(&mut self.cells);
+        for (mut key, measure) in cells {
+            if key.detail != DetailId::NONE && busiest.binary_search(&key.detail).is_err() {
+                key.detail = DetailId::OTHER;
+                self.details_overflowed = true;
+            }
+            self.cells.entry(key).or_default().merge(&measure);
+        }
+    }
+
+    /// The busiest details of the cells that `is_asked` for, [`DETAILS_MAX`] at most, sorted by number.
+    pub fn busiest(&self, is_asked: impl Fn(&CellKey) -> bool) -> Vec<DetailId> {
+        let mut requests: NumberMap<DetailId, u64> = NumberMap::default();
+        for (key, measure) in &self.cells {
+            if key.detail > DetailId::OTHER && is_asked(key) {
+                *requests.entry(key.detail).or_default() += measure.requests_milli();
+            }
+        }
+        let mut order: Vec<(u64, DetailId)> = requests.into_iter().map(|(id, n)| (n, id)).collect();
+        // The text breaks ties: numbers depend on the order in which rows came.
+        order.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| self.detail_text(a.1).cmp(&self.detail_text(b.1))));
+        let mut busiest: Vec<DetailId> = order.into_iter().take(DETAILS_MAX).map(|(_, id)| id).collect();
+        busiest.sort_unstable();
+        busiest
+    }
+
+    /// The number of an operation or instance of a call; no text is [`DetailId::NONE`].
     pub fn detail(&mut self, text: Option<&str>) -> DetailId {
         let Some(text) = text else { return DetailId::NONE };
-        let number = self.details.intern(text, || text.to_owned());
-        self.details_overflowed |= number.is_none();
+        let is_full = self.details.values().len() >= self.internal_details + DETAILS_HELD_MAX;
+        self.intern_detail(text, is_full)
+    }
+
+    /// The same of a span that may not be a call at all: however many there are, those of calls find room.
+    pub fn internal_detail(&mut self, text: Option<&str>) -> DetailId {
+        let Some(text) = text else { return DetailId::NONE };
+        let before = self.details.values().len();
+        let id = self.intern_detail(text, self.internal_details >= DETAILS_HELD_MAX);
+        self.internal_details += self.details.values().len() - before;
+        id
+    }
+
+    fn intern_detail(&mut self, text: &str, is_full: bool) -> DetailId {
+        let known = if is_full { self.details.known(text) } else { None };
+        let number = match (known, is_full) {
+            (Some(number), _) => Some(number),
+            (None, true) => None,
+            (None, false) => self.details.intern(text, || text.to_owned()),
+        };
         number.map_or(DetailId::OTHER, DetailId)
     }
 
@@ -143,56 +308,83 @@ mod tests {
     use meshlake_schema::{Outcome, UnixNanos};
 
     use super::*;
-    use crate::measure::Protocol;
+    use crate::measure::{MILLI, Protocol};
 
     const CALL: Observation = Observation {
-        weight: 1.0,
+        weight: MILLI,
         outcome: Outcome::Ok,
         duration_nano: 1,
         timed: false,
         bytes_in: 0,
         bytes_out: 0,
-        retries: 0,
-        sent: 1,
         protocol: Protocol::Http,
     };
 
     fn book() -> Book {
-        Book::new(Range::new(UnixNanos(0), UnixNanos(1), None).expect("not empty"), Grain::Node)
+        Book::new(
+            Range::new(UnixNanos(0), UnixNanos(1), None).expect("not empty"),
+            By::Service,
+            Grain::Operation,
+        )
+    }
+
+    fn key(window: u16, detail: DetailId, entry: Entry) -> CellKey {
+        CellKey {
+            source: PartyId::NOBODY,
+            destination: PartyId::NOBODY,
+            detail,
+            at: Slot { bucket: 0, window },
+            evidence: Evidence::Requests,
+            entry,
+        }
     }
 
     #[test]
     fn the_number_of_cells_is_bounded_and_the_bound_is_told() {
         let mut book = book();
-        let key = |bucket: u16, refused| CellKey {
-            source: PartyId::NOBODY,
-            destination: PartyId::NOBODY,
-            detail: DetailId::NONE,
-            bucket,
-            side: if refused { Side::Client } else { Side::Server },
-            evidence: Evidence::Requests,
-            refused,
-        };
-        for bucket in 0..50_000 {
-            book.add(key(bucket, true), &CALL);
-            book.add(key(bucket, false), &CALL);
+        let entries = [Entry::Edge, Entry::Refused, Entry::Received];
+        for window in 0..50_000 {
+            for entry in entries {
+                book.add(key(window, DetailId::NONE, entry), &CALL, &Halves::default());
+            }
         }
         assert_eq!((book.cells().count(), book.cells_overflowed()), (CELLS_MAX, false));
-        book.add(key(0, true), &CALL);
+        book.add(key(0, DetailId::NONE, Entry::Edge), &CALL, &Halves::default());
         assert!(!book.cells_overflowed(), "a cell that exists takes more");
-        book.add(key(60_000, true), &CALL);
+        book.add(key(60_000, DetailId::NONE, Entry::Edge), &CALL, &Halves::default());
         assert_eq!((book.cells().count(), book.cells_overflowed()), (CELLS_MAX, true));
     }
 
+    /// 160,000 operations called once each and one called twice: the busiest stays whole.
     #[test]
-    fn operations_beyond_the_bound_are_other() {
+    fn the_busiest_operations_keep_their_cells() {
         let mut book = book();
-        for i in 0..DETAILS_MAX {
-            book.detail(Some(&i.to_string()));
+        for number in 0..160_000 {
+            let busy = book.detail(Some("busy"));
+            let other = book.detail(Some(&format!("op {number}")));
+            book.add(key(0, other, Entry::Received), &CALL, &Halves::default());
+            if number % 1_000 == 0 {
+                book.add(key(0, busy, Entry::Received), &CALL, &Halves::default());
+            }
         }
-        assert!(book.details_overflowed());
-        let last = book.detail(Some("one more"));
-        assert_eq!(book.detail_text(last), Some(OTHER));
+        assert!(!book.cells_overflowed() && book.details_overflowed());
+        let busy = book.detail(Some("busy"));
+        let cell = book.cells().find(|(key, _)| key.detail == busy).expect("it has a cell");
+        assert_eq!(cell.1.requests(), 160.0);
+        let all: f64 = book.cells().map(|(_, measure)| measure.requests()).sum();
+        assert_eq!(all, 160_160.0, "nothing is left out");
+    }
+
+    #[test]
+    fn names_of_spans_that_are_no_calls_take_no_room_from_those_that_are() {
+        let mut book = book();
+        for number in 0..=DETAILS_HELD_MAX {
+            book.internal_detail(Some(&format!("work {number}")));
+        }
+        assert_eq!(book.internal_detail(Some("one more")), DetailId::OTHER);
+        let call = book.detail(Some("GET /"));
+        assert_eq!(book.detail_text(call), Some("GET /"));
+        assert_eq!(book.internal_detail(Some("GET /")), call);
         let none = book.detail(None);
         assert_eq!(book.detail_text(none), None);
     }

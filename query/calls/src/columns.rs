@@ -3,12 +3,17 @@
 //! The engine hands strings over as views, a hot batch holds dictionaries, a test may hold plain strings;
 //! one accessor for all three keeps the folds free of casts, which would copy every string. A column that
 //! the batch lacks reads as null in every row, because files of older versions may lack columns.
+//!
+//! Names repeat in almost every row, so [`Text::code`] gives a number that is the same for the same cell content
+//! of one batch: what was made of a name is looked up by it, and the text is read once a batch.
 
 use arrow::array::{
     Array, AsArray, BooleanArray, DictionaryArray, Float64Array, Int32Array, Int64Array, ListArray, MapArray,
     RecordBatch, StringArray, StringViewArray, StructArray,
 };
 use arrow::datatypes::Int32Type;
+
+use crate::hashing::mixed_pair;
 
 /// A column of text.
 pub(crate) enum Text<'a> {
@@ -48,6 +53,23 @@ impl<'a> Text<'a> {
             Text::Absent => None,
         };
         value.filter(|text| !text.is_empty())
+    }
+
+    /// A number for the value of `row`: within one batch, equal numbers mean equal values (but for a chance of
+    /// 2^-64), and 0 is null. Equal values may have two numbers.
+    pub(crate) fn code(&self, row: usize) -> u64 {
+        match self {
+            // A view is the length, the text's start, and the text or its place: equal views are equal texts.
+            Text::View(array) if array.is_valid(row) => {
+                let view = array.views()[row];
+                mixed_pair(view as u64, (view >> 64) as u64) | 1
+            }
+            Text::Plain(array) if array.is_valid(row) => {
+                array.value(row).bytes().fold(1, |hash, byte| mixed_pair(hash, u64::from(byte))) | 1
+            }
+            Text::Dictionary(array, _) => array.key(row).map_or(0, |key| key as u64 + 1),
+            Text::View(_) | Text::Plain(_) | Text::Absent => 0,
+        }
     }
 }
 
@@ -121,14 +143,14 @@ impl<'a> Attributes<'a> {
     }
 }
 
-/// Trace and span id of the first link of each row.
-pub(crate) struct FirstLinks<'a> {
+/// Trace and span ids of the links of each row.
+pub(crate) struct Links<'a> {
     list: Option<&'a ListArray>,
     trace_ids: Text<'a>,
     span_ids: Text<'a>,
 }
 
-impl<'a> FirstLinks<'a> {
+impl<'a> Links<'a> {
     pub(crate) fn of(batch: &'a RecordBatch) -> Self {
         let list = batch.column_by_name("links").and_then(|c| c.as_any().downcast_ref::<ListArray>());
         let links = list.and_then(|list| list.values().as_any().downcast_ref::<StructArray>());
@@ -137,13 +159,15 @@ impl<'a> FirstLinks<'a> {
                 .and_then(|links| links.column_by_name(name))
                 .map_or(Text::Absent, |c| Text::from_array(c.as_ref()))
         };
-        FirstLinks { list, trace_ids: field("trace_id"), span_ids: field("span_id") }
+        Links { list, trace_ids: field("trace_id"), span_ids: field("span_id") }
     }
 
-    pub(crate) fn get(&self, row: usize) -> Option<(&'a str, &'a str)> {
-        let list = self.list.filter(|list| list.is_valid(row) && list.value_length(row) > 0)?;
-        let first = list.value_offsets()[row] as usize;
-        Some((self.trace_ids.get(first)?, self.span_ids.get(first)?))
+    /// The links of `row`, in the order sent.
+    pub(crate) fn get(&self, row: usize) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let list = self.list.filter(|list| list.is_valid(row));
+        let places = list
+            .map_or(0..0, |list| list.value_offsets()[row] as usize..list.value_offsets()[row + 1] as usize);
+        places.filter_map(|at| Some((self.trace_ids.get(at)?, self.span_ids.get(at)?)))
     }
 }
 
@@ -176,6 +200,23 @@ mod tests {
     }
 
     #[test]
+    fn equal_codes_are_equal_values() {
+        let values = [Some("a"), Some("b"), None, Some("a"), Some("a text longer than twelve bytes")];
+        let arrays: [ArrayRef; 3] = [
+            Arc::new(StringViewArray::from_iter(values)),
+            Arc::new(StringArray::from_iter(values)),
+            Arc::new(values.into_iter().collect::<DictionaryArray<Int32Type>>()),
+        ];
+        for array in arrays {
+            let batch = batch(vec![("text", array)]);
+            let text = Text::of(&batch, "text");
+            let codes: Vec<u64> = (0..5).map(|row| text.code(row)).collect();
+            assert_eq!((codes[0], codes[2]), (codes[3], 0));
+            assert!(codes[0] != codes[1] && codes[0] != codes[4] && codes[0] != 0, "{codes:?}");
+        }
+    }
+
+    #[test]
     fn a_missing_column_is_null_everywhere() {
         let batch = batch(vec![("other", Arc::new(Int64Array::from(vec![7])) as ArrayRef)]);
         assert_eq!(Text::of(&batch, "text").get(0), None);
@@ -184,6 +225,6 @@ mod tests {
         assert_eq!(boolean(&batch, "flag")(0), None);
         assert_eq!(double(&batch, "weight")(0), None);
         assert_eq!(Attributes::of(&batch).get(0, "key"), None);
-        assert_eq!(FirstLinks::of(&batch).get(0), None);
+        assert_eq!(Links::of(&batch).get(0).count(), 0);
     }
 }

@@ -31,21 +31,22 @@ pub struct Figures {
 impl Figures {
     /// The figures of `measure`, observed over `seconds`.
     pub fn of(measure: &Measure, evidence: Evidence, seconds: f64) -> Figures {
-        let bytes = |sum: f64| (evidence == Evidence::Requests).then_some(sum);
+        // Spans do not know bytes, but a connection under them may.
+        let bytes = |sum: f64| (evidence == Evidence::Requests || sum > 0.0).then_some(sum);
         Figures {
-            requests: measure.requests,
-            rate: measure.requests / seconds,
-            errors: measure.errors,
+            requests: measure.requests(),
+            rate: measure.requests() / seconds,
+            errors: measure.errors(),
             error_ratio: measure.error_ratio(),
-            client_errors: measure.client_errors,
-            aborted: measure.aborted,
+            client_errors: measure.client_errors(),
+            aborted: measure.aborted(),
             p50_ms: measure.quantile_ms(0.5),
             p90_ms: measure.quantile_ms(0.9),
             p95_ms: measure.quantile_ms(0.95),
             p99_ms: measure.quantile_ms(0.99),
             max_ms: measure.max_ms(),
-            bytes_in: bytes(measure.bytes_in),
-            bytes_out: bytes(measure.bytes_out),
+            bytes_in: bytes(measure.bytes_in()),
+            bytes_out: bytes(measure.bytes_out()),
             concurrency: measure.concurrency(seconds),
         }
     }
@@ -56,26 +57,27 @@ mod tests {
     use meshlake_schema::Outcome;
 
     use super::*;
-    use crate::measure::{Observation, Protocol};
+    use crate::measure::{MILLI, Observation, Protocol};
 
     #[test]
     fn a_rate_is_requests_over_seconds_and_spans_have_no_bytes() {
-        let call = |outcome, weight| Observation {
-            weight,
+        let call = |outcome, calls, bytes_in| Observation {
+            weight: calls * MILLI,
             outcome,
             duration_nano: 1_000_000,
             timed: true,
-            bytes_in: 7,
+            bytes_in,
             bytes_out: 0,
-            retries: 0,
-            sent: 1,
             protocol: Protocol::Http,
         };
         let mut measure = Measure::default();
-        measure.add(&call(Outcome::Ok, 27.0));
-        measure.add(&call(Outcome::Error, 3.0));
+        measure.add(&call(Outcome::Ok, 27, 7));
+        measure.add(&call(Outcome::Error, 3, 7));
         let figures = Figures::of(&measure, Evidence::Requests, 60.0);
         assert_eq!((figures.rate, figures.error_ratio, figures.bytes_in), (0.5, 0.1, Some(210.0)));
-        assert_eq!(Figures::of(&measure, Evidence::Spans, 60.0).bytes_in, None);
+        let mut spans = Measure::default();
+        spans.add(&call(Outcome::Ok, 1, 0));
+        assert_eq!(Figures::of(&spans, Evidence::Spans, 60.0).bytes_in, None);
+        assert_eq!(Figures::of(&spans, Evidence::Requests, 60.0).bytes_in, Some(0.0));
     }
 }

@@ -2,18 +2,25 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray};
+use arrow::array::{
+    ArrayRef, BooleanArray, Float64Array, Int32Array, Int64Array, ListArray, MapBuilder, RecordBatch,
+    StringArray, StringBuilder, StructArray,
+};
+use arrow::buffer::OffsetBuffer;
+use arrow::datatypes::{DataType, Field, Fields};
 use meshlake_schema::{ResponseFlags, UnixNanos};
 
-use crate::cells::Grain;
+use crate::cells::{By, Grain};
 use crate::choice::Source;
 use crate::fold::{Fold, Question};
-use crate::picture::{By, Picture};
+use crate::picture::Picture;
 use crate::range::Range;
 
 /// The range of most tests: a minute that starts at second 1,000.
 pub const FROM_SECOND: i64 = 1_000;
 pub const SECONDS: i64 = 60;
+
+const MILLI: i64 = 1_000_000;
 
 pub fn range() -> Range {
     let at = |second: i64| UnixNanos(second * 1_000_000_000);
@@ -21,26 +28,40 @@ pub fn range() -> Range {
 }
 
 /// A row of `requests`: an HTTP call of 10 ms in the first second, 100 bytes in, 1,000 out, answered with success.
+/// An empty text and a 0 are unknown.
 #[derive(Debug, Clone, Copy)]
 pub struct Request {
     pub observer: &'static str,
-    /// (namespace, service); an empty text is unknown.
+    /// (namespace, service).
     pub source: (&'static str, &'static str),
     pub destination: (&'static str, &'static str),
     pub source_version: &'static str,
     pub version: &'static str,
+    pub workload: &'static str,
     pub second: i64,
+    /// After the second, when it began.
+    pub at: i64,
     pub millis: i64,
     pub outcome: &'static str,
+    pub code: i64,
     pub flags: &'static str,
     pub attempts: i64,
     pub counted: bool,
     pub layer: &'static str,
+    pub method: &'static str,
     pub path: &'static str,
+    pub authority: &'static str,
     pub instance: &'static str,
+    pub source_address: &'static str,
+    pub destination_address: &'static str,
+    pub principal: &'static str,
     pub downstream: &'static str,
+    pub downstream_local: &'static str,
     pub upstream_local: &'static str,
+    pub upstream_host: &'static str,
     pub request_id: &'static str,
+    pub stream_id: &'static str,
+    pub proxy: &'static str,
 }
 
 pub const CALL: Request = Request {
@@ -49,18 +70,30 @@ pub const CALL: Request = Request {
     destination: ("default", "b"),
     source_version: "",
     version: "",
+    workload: "",
     second: FROM_SECOND,
+    at: 0,
     millis: 10,
     outcome: "ok",
+    code: 200,
     flags: "",
     attempts: 1,
     counted: true,
     layer: "l7",
+    method: "GET",
     path: "/",
+    authority: "",
     instance: "",
+    source_address: "",
+    destination_address: "",
+    principal: "",
     downstream: "",
+    downstream_local: "",
     upstream_local: "",
+    upstream_host: "",
     request_id: "",
+    stream_id: "",
+    proxy: "",
 };
 
 /// The same call as the callee's proxy sees it.
@@ -74,19 +107,29 @@ pub struct Span {
     pub parent: u64,
     pub kind: i32,
     pub service: (&'static str, &'static str),
+    pub version: &'static str,
     pub second: i64,
+    /// Milliseconds after the second, when it began.
+    pub at: i64,
     pub millis: i64,
     pub outcome: &'static str,
+    pub http_status: i64,
+    pub grpc_status: i64,
     pub weight: f64,
     pub is_proxy: bool,
     pub name: &'static str,
+    pub url: &'static str,
     pub server_address: &'static str,
+    pub server_port: i64,
+    pub peer_address: &'static str,
+    pub peer_service: &'static str,
     pub db_system: &'static str,
     pub db_namespace: &'static str,
+    pub messaging_system: &'static str,
     pub queue: &'static str,
-    pub link: (u128, u64),
-    /// One attribute.
-    pub tag: (&'static str, &'static str),
+    pub operation: &'static str,
+    pub links: &'static [(u128, u64)],
+    pub tags: &'static [(&'static str, &'static str)],
 }
 
 pub const INTERNAL: i32 = 1;
@@ -101,18 +144,28 @@ pub const SPAN: Span = Span {
     parent: 0,
     kind: SERVER,
     service: ("default", "a"),
+    version: "",
     second: FROM_SECOND,
+    at: 0,
     millis: 10,
     outcome: "ok",
+    http_status: 0,
+    grpc_status: 0,
     weight: 1.0,
     is_proxy: false,
     name: "op",
+    url: "",
     server_address: "",
+    server_port: 0,
+    peer_address: "",
+    peer_service: "",
     db_system: "",
     db_namespace: "",
+    messaging_system: "",
     queue: "",
-    link: (0, 0),
-    tag: ("", ""),
+    operation: "",
+    links: &[],
+    tags: &[],
 };
 
 fn text<T>(rows: &[T], of: impl Fn(&T) -> String) -> ArrayRef {
@@ -121,6 +174,11 @@ fn text<T>(rows: &[T], of: impl Fn(&T) -> String) -> ArrayRef {
 
 fn integers<T>(rows: &[T], of: impl Fn(&T) -> i64) -> ArrayRef {
     Arc::new(Int64Array::from_iter_values(rows.iter().map(of)))
+}
+
+/// Integers of which 0 is null.
+fn known<T>(rows: &[T], of: impl Fn(&T) -> i64) -> ArrayRef {
+    Arc::new(Int64Array::from_iter(rows.iter().map(|row| Some(of(row)).filter(|value| *value != 0))))
 }
 
 fn booleans<T>(rows: &[T], of: impl Fn(&T) -> bool) -> ArrayRef {
@@ -135,13 +193,15 @@ fn batch(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
 pub fn requests(rows: &[Request]) -> RecordBatch {
     let column = |of: fn(&Request) -> &'static str| text(rows, |row| of(row).to_owned());
     batch(vec![
-        ("time_unix_nano", integers(rows, |row| row.second * 1_000_000_000)),
-        ("duration_nano", integers(rows, |row| row.millis * 1_000_000)),
+        ("time_unix_nano", integers(rows, |row| row.second * 1_000 * MILLI + row.at * MILLI)),
+        ("duration_nano", integers(rows, |row| row.millis * MILLI)),
         ("observer", column(|row| row.observer)),
         ("layer", column(|row| row.layer)),
         ("counted", booleans(rows, |row| row.counted)),
-        ("method", column(|_| "GET")),
+        ("method", column(|row| row.method)),
+        ("authority", column(|row| row.authority)),
         ("path", column(|row| row.path)),
+        ("response_code", known(rows, |row| row.code)),
         ("response_flags", integers(rows, |row| ResponseFlags::from_short_names(row.flags).0.cast_signed())),
         ("outcome", column(|row| row.outcome)),
         ("request_bytes", integers(rows, |_| 100)),
@@ -150,13 +210,21 @@ pub fn requests(rows: &[Request]) -> RecordBatch {
         ("source_service", column(|row| row.source.1)),
         ("source_namespace", column(|row| row.source.0)),
         ("source_version", column(|row| row.source_version)),
+        ("source_address", column(|row| row.source_address)),
+        ("source_principal", column(|row| row.principal)),
         ("destination_service", column(|row| row.destination.1)),
         ("destination_namespace", column(|row| row.destination.0)),
+        ("destination_workload", column(|row| row.workload)),
         ("destination_version", column(|row| row.version)),
         ("destination_instance", column(|row| row.instance)),
+        ("destination_address", column(|row| row.destination_address)),
         ("downstream_remote_address", column(|row| row.downstream)),
+        ("downstream_local_address", column(|row| row.downstream_local)),
         ("upstream_local_address", column(|row| row.upstream_local)),
+        ("upstream_host", column(|row| row.upstream_host)),
         ("request_id", column(|row| row.request_id)),
+        ("stream_id", column(|row| row.stream_id)),
+        ("proxy_id", column(|row| row.proxy)),
     ])
 }
 
@@ -164,8 +232,8 @@ pub fn spans(rows: &[Span]) -> RecordBatch {
     let column = |of: fn(&Span) -> &'static str| text(rows, |row| of(row).to_owned());
     let id = |id: u64| if id == 0 { String::new() } else { format!("{id:016x}") };
     batch(vec![
-        ("time_unix_nano", integers(rows, |row| row.second * 1_000_000_000)),
-        ("duration_nano", integers(rows, |row| row.millis * 1_000_000)),
+        ("time_unix_nano", integers(rows, |row| row.second * 1_000 * MILLI + row.at * MILLI)),
+        ("duration_nano", integers(rows, |row| row.millis * MILLI)),
         ("trace_id", text(rows, |row| format!("{:032x}", row.trace))),
         ("span_id", text(rows, |row| id(row.id))),
         ("parent_span_id", text(rows, |row| id(row.parent))),
@@ -176,20 +244,26 @@ pub fn spans(rows: &[Span]) -> RecordBatch {
         ("outcome", column(|row| row.outcome)),
         ("service_name", column(|row| row.service.1)),
         ("service_namespace", column(|row| row.service.0)),
+        ("service_version", column(|row| row.version)),
+        ("http_response_status_code", known(rows, |row| row.http_status)),
+        ("rpc_grpc_status_code", known(rows, |row| row.grpc_status)),
+        ("url_full", column(|row| row.url)),
         ("server_address", column(|row| row.server_address)),
+        ("server_port", known(rows, |row| row.server_port)),
+        ("network_peer_address", column(|row| row.peer_address)),
+        ("peer_service", column(|row| row.peer_service)),
         ("db_system_name", column(|row| row.db_system)),
         ("db_namespace", column(|row| row.db_namespace)),
+        ("messaging_system", column(|row| row.messaging_system)),
         ("messaging_destination_name", column(|row| row.queue)),
+        ("messaging_operation_type", column(|row| row.operation)),
         ("links", links(rows)),
         ("attributes", tags(rows)),
     ])
 }
 
 fn links(rows: &[Span]) -> ArrayRef {
-    use arrow::array::{ListArray, StructArray};
-    use arrow::buffer::OffsetBuffer;
-    use arrow::datatypes::{DataType, Field, Fields};
-    let linked: Vec<_> = rows.iter().map(|row| row.link).filter(|link| *link != (0, 0)).collect();
+    let linked: Vec<_> = rows.iter().flat_map(|row| row.links).collect();
     let fields = Fields::from(vec![
         Field::new("trace_id", DataType::Utf8, false),
         Field::new("span_id", DataType::Utf8, false),
@@ -197,18 +271,17 @@ fn links(rows: &[Span]) -> ArrayRef {
     let traces = StringArray::from_iter_values(linked.iter().map(|(trace, _)| format!("{trace:032x}")));
     let ids = StringArray::from_iter_values(linked.iter().map(|(_, span)| format!("{span:016x}")));
     let values = StructArray::new(fields.clone(), vec![Arc::new(traces), Arc::new(ids)], None);
-    let lengths = rows.iter().map(|row| usize::from(row.link != (0, 0)));
     let element = Arc::new(Field::new("element", DataType::Struct(fields), false));
-    Arc::new(ListArray::new(element, OffsetBuffer::from_lengths(lengths), Arc::new(values), None))
+    let lengths = OffsetBuffer::from_lengths(rows.iter().map(|row| row.links.len()));
+    Arc::new(ListArray::new(element, lengths, Arc::new(values), None))
 }
 
 fn tags(rows: &[Span]) -> ArrayRef {
-    use arrow::array::{MapBuilder, StringBuilder};
     let mut map = MapBuilder::new(None, StringBuilder::new(), StringBuilder::new());
     for row in rows {
-        if !row.tag.0.is_empty() {
-            map.keys().append_value(row.tag.0);
-            map.values().append_value(row.tag.1);
+        for (key, value) in row.tags {
+            map.keys().append_value(key);
+            map.values().append_value(value);
         }
         map.append(true).expect("keys and values were appended together");
     }
@@ -234,19 +307,24 @@ pub fn nodes(picture: &Picture) -> Vec<String> {
     cells
         .map(|cell| {
             let measure = &cell.measure;
-            format!("{} {}/{}", picture.nodes[cell.node].id, measure.requests, measure.errors)
+            format!("{} {}/{}", picture.nodes[cell.node].id, measure.requests(), measure.errors())
         })
         .collect()
 }
 
-/// Every edge, as `source -> target calls/errors`.
+/// Every edge, as `source -> target calls/errors`, with ` +n` for retries.
 pub fn edges(picture: &Picture) -> Vec<String> {
     let id = |node: usize| picture.nodes[node].id.as_str();
     let cells = picture.edge_cells.iter();
     cells
         .map(|cell| {
             let measure = &cell.measure;
-            format!("{} -> {} {}/{}", id(cell.source), id(cell.target), measure.requests, measure.errors)
+            let retries = match measure.retries() {
+                0.0 => String::new(),
+                retries => format!(" +{retries}"),
+            };
+            let ends = format!("{} -> {}", id(cell.source), id(cell.target));
+            format!("{ends} {}/{}{retries}", measure.requests(), measure.errors())
         })
         .collect()
 }
@@ -254,4 +332,14 @@ pub fn edges(picture: &Picture) -> Vec<String> {
 /// The kind of a node by its id.
 pub fn kind(picture: &Picture, id: &str) -> Option<&'static str> {
     picture.nodes.iter().find(|node| node.id == id).map(|node| node.kind.name())
+}
+
+/// Checks edges and nodes of these rows at once.
+pub fn check(requests: &[Request], spans: &[Span], want_edges: &[&str], want_nodes: &[&str]) {
+    let picture = picture(requests, spans);
+    assert_eq!((edges(&picture), nodes(&picture)), (owned(want_edges), owned(want_nodes)));
+}
+
+fn owned(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
 }

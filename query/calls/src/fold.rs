@@ -1,20 +1,45 @@
 //! Takes batches of rows in any order and ends in a picture of the calls.
+//!
+//! ```text
+//! loop { feed all rows; if !fold.end_pass()? { break } }
+//! fold.finish()?
+//! ```
+//! Most questions take one pass. Where the rows take more than the budget, a pass holds a part of the traces and of
+//! the requests and the rows are fed again for the rest; each is counted whole, in one pass, so that no bound
+//! leaves a call off its edge.
+
+use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::min;
 use arrow::datatypes::Int64Type;
-use meshlake_schema::UnixNanos;
+use meshlake_schema::{Budget, Spent, UnixNanos};
 use thiserror::Error;
 
-use crate::cells::{Book, CELLS_MAX, DETAILS_MAX, Grain};
+use crate::aliases::Aliases;
+use crate::cells::{Book, By, CELLS_MAX, Grain};
 use crate::choice::Source;
-use crate::pairing;
+use crate::connections::Connections;
+use crate::held::Held;
+use crate::messages::Messages;
 use crate::party::PARTIES_MAX;
-use crate::picture::{By, Picture, picture};
+use crate::picture::{Asked, Picture, picture};
 use crate::range::Range;
-use crate::requests::RequestRows;
+use crate::requests::rows::RequestRows;
+use crate::requests::seen::Seen;
+use crate::requests::{self, Leftovers};
 use crate::services::Services;
-use crate::spans::HeldSpans;
+use crate::span_rows::SpanRows;
+use crate::spans::{self, Shard};
+use crate::trace::{Counting, Tally, Walk};
+
+/// Bytes of rows that a pass holds: a million and a half of requests, or three million spans. Guess: what a query
+/// may take beside others on a machine of 4 GB.
+pub const HELD_BYTES_MAX: usize = 256 << 20;
+
+/// Share of received calls without their parent from which the answer says so: the newest spans of a live
+/// system always miss a few.
+const LOST_RATIO_TOLD: f64 = 0.01;
 
 /// What to count and how to group it.
 #[derive(Debug, Clone, Copy)]
@@ -25,37 +50,103 @@ pub struct Question {
     pub source: Source,
 }
 
-/// The question needs more cells than are allowed; a shorter range, a wider step or a coarser grouping helps.
+/// Why there is no picture.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("the answer needs more than {CELLS_MAX} cells: shorten the range, widen `step` or group by service")]
-pub struct TooManyCells;
+pub enum FoldError {
+    /// A shorter range, a wider step or a coarser grouping helps.
+    #[error(
+        "the answer needs more than {CELLS_MAX} cells: shorten the range, widen `step` or group by service"
+    )]
+    TooManyCells,
+    /// A shorter range helps, or asking again when less is going on.
+    #[error(transparent)]
+    Spent(#[from] Spent),
+}
 
 /// Rows so far.
 pub struct Fold {
     question: Question,
+    only: Option<String>,
+    budget: Option<Arc<dyn Budget>>,
     book: Book,
-    requests: RequestRows,
-    spans: HeldSpans,
+    requests: Held<Vec<Seen>>,
+    spans: Held<Shard>,
+    services: Option<Services>,
+    aliases: Aliases,
+    messages: Messages,
+    connections: Connections,
+    leftovers: Leftovers,
+    tally: Tally,
+    walk: Walk,
     first_row: Option<i64>,
 }
 
 impl Fold {
     pub fn new(question: Question) -> Fold {
-        let book = Book::new(question.range, question.grain);
-        let (requests, spans) = (RequestRows::default(), HeldSpans::default());
-        Fold { question, book, requests, spans, first_row: None }
+        Fold::with_budget(question, HELD_BYTES_MAX)
     }
 
-    /// Adds rows of `requests`; those outside the range are ignored.
+    /// Holds at most about so many bytes of rows in a pass.
+    pub fn with_budget(question: Question, bytes_max: usize) -> Fold {
+        let book = Book::new(question.range, question.by, question.grain);
+        Fold {
+            question,
+            only: None,
+            budget: None,
+            book,
+            requests: Held::with_budget(bytes_max / 2),
+            spans: Held::with_budget(bytes_max / 2),
+            services: None,
+            aliases: Aliases::default(),
+            messages: Messages::default(),
+            connections: Connections::default(),
+            leftovers: Leftovers::default(),
+            tally: Tally::default(),
+            walk: Walk::default(),
+            first_row: None,
+        }
+    }
+
+    /// Spends limits on what is told of this service, by id or by name. All others are counted all the same.
+    #[must_use]
+    pub fn only(mut self, service: Option<&str>) -> Fold {
+        self.only = service.map(str::to_owned);
+        self
+    }
+
+    /// Takes the memory for rows from `budget`, before any are added, and ends when its time is up.
+    #[must_use]
+    pub fn within(mut self, budget: Arc<dyn Budget>) -> Fold {
+        self.requests.take_from(Arc::clone(&budget));
+        self.spans.take_from(Arc::clone(&budget));
+        self.budget = Some(budget);
+        self
+    }
+
+    /// Adds rows of `requests`.
     pub fn add_requests(&mut self, batch: &RecordBatch) {
         self.see(batch);
-        self.requests.add(batch, &mut self.book);
+        let Fold { book, requests, .. } = self;
+        let mut has_connections = false;
+        RequestRows::of(batch).read(batch, book, |seen| {
+            has_connections |= seen.is_connection;
+            requests.add(seen.hash(), |rows| rows.push(seen));
+        });
+        if has_connections {
+            book.keep_busy_slots();
+        }
     }
 
     /// Adds rows of `spans`. Rows outside the range are kept as possible parents and children, not counted.
     pub fn add_spans(&mut self, batch: &RecordBatch) {
         self.see(batch);
-        self.spans.add(batch, &mut self.book);
+        let Fold { book, spans, messages, .. } = self;
+        SpanRows::of(batch).read(batch, book, |span, links| {
+            if span.role == spans::Role::Consumed {
+                links.iter().for_each(|link| messages.want(*link));
+            }
+            spans.add(spans::hash_of(span.trace), |shard| shard.add(span, links));
+        });
     }
 
     /// The start of the earliest row so far, whether it is counted or not.
@@ -70,32 +161,173 @@ impl Fold {
         self.first_row = self.first_row.into_iter().chain(first).min();
     }
 
-    /// Pairs, joins and groups.
+    /// Counts what the pass holds. Whether there is more, for which all rows have to be fed again.
     ///
     /// # Errors
-    /// [`TooManyCells`].
-    pub fn finish(mut self) -> Result<Picture, TooManyCells> {
-        let Question { source, by, .. } = self.question;
-        let mut warnings = Vec::new();
-        let unjoined = self.requests.finish(&mut self.book);
-        if unjoined > 0 {
-            warnings.push(format!(
-                "{unjoined} rows of requests were not joined with the other observer's: too many in the range"
-            ));
+    /// [`FoldError`].
+    pub fn end_pass(&mut self) -> Result<bool, FoldError> {
+        self.requests.spent()?;
+        self.spans.spent()?;
+        let services = self.services.get_or_insert_with(|| Services::resolve(&self.book.parties));
+        while let Some(shard) = self.requests.take() {
+            let mut counting = requests::Counting {
+                book: &mut self.book,
+                services,
+                aliases: &mut self.aliases,
+                connections: &mut self.connections,
+            };
+            requests::count(shard, &mut self.leftovers, &mut counting);
+            in_time(self.budget.as_ref())?;
         }
-        let mut services = Services::resolve(&self.book.parties, self.spans.hosts());
-        warnings.extend(pairing::pair(self.spans, &mut services, &mut self.book));
+        while let Some(shard) = self.spans.take() {
+            let mut counting = Counting {
+                book: &mut self.book,
+                services,
+                aliases: &mut self.aliases,
+                messages: &mut self.messages,
+                tally: &mut self.tally,
+            };
+            self.walk.count(shard, &mut counting);
+            in_time(self.budget.as_ref())?;
+        }
         if self.book.cells_overflowed() {
-            return Err(TooManyCells);
+            return Err(FoldError::TooManyCells);
         }
-        if self.book.details_overflowed() {
+        let (more_requests, more_spans) = (self.requests.begin_next_pass(), self.spans.begin_next_pass());
+        Ok(more_requests || more_spans)
+    }
+
+    /// Joins what lies in several passes, chooses, and groups. A pass that was not ended is ended; rows that it
+    /// could not hold are then left out, which only those avoid who feed them again.
+    ///
+    /// # Errors
+    /// [`FoldError`].
+    pub fn finish(mut self) -> Result<Picture, FoldError> {
+        let mut warnings = Vec::new();
+        if self.end_pass()? {
+            warnings.push("some rows did not fit into memory and were not read again".to_owned());
+        }
+        let mut services = self.services.take().unwrap_or_default();
+        let mut counting = requests::Counting {
+            book: &mut self.book,
+            services: &services,
+            aliases: &mut self.aliases,
+            connections: &mut self.connections,
+        };
+        self.leftovers.finish(&mut counting);
+        self.messages.finish(&mut self.book);
+        self.connections.finish(&mut services, &self.aliases, &mut self.book);
+        in_time(self.budget.as_ref())?;
+        if self.book.cells_overflowed() {
+            return Err(FoldError::TooManyCells);
+        }
+        let Tally { received, lost } = self.tally;
+        if lost as f64 > received as f64 * LOST_RATIO_TOLD {
             warnings.push(format!(
-                "only {DETAILS_MAX} operations or instances are told apart; the rest is `(other)`"
+                "{lost} of {received} received calls have a parent span that is not stored; they are on no edge"
             ));
         }
         if self.book.parties.overflowed() {
             warnings.push(format!("only {PARTIES_MAX} names are told apart; the rest is `(other)`"));
         }
-        Ok(picture(&mut self.book, &mut services, source, by, warnings))
+        let asked = Asked { source: self.question.source, only: self.only.as_deref() };
+        Ok(picture(&self.book, &mut services, &self.aliases, &asked, warnings))
+    }
+}
+
+fn in_time(budget: Option<&Arc<dyn Budget>>) -> Result<(), Spent> {
+    budget.map_or(Ok(()), |budget| budget.check_time())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use meshlake_schema::budget::Allowance;
+
+    use super::*;
+    use crate::fixture::{self, CALL, CLIENT, Request, SERVED, SERVER, SPAN, Span, edges, nodes};
+
+    fn question() -> Question {
+        Question { range: fixture::range(), by: By::Service, grain: Grain::Node, source: Source::Auto }
+    }
+
+    /// The rows of 2,000 calls each, in so many bytes a pass; how many passes it took.
+    fn folded(bytes_max: usize) -> (usize, Picture) {
+        let rows: Vec<Request> = (0..2_000)
+            .flat_map(|number: i64| {
+                let request_id = &*Box::leak(format!("r{number}").into_boxed_str());
+                let at = number * 20;
+                let made = Request { source: ("x", "c"), destination: ("x", "d"), request_id, at, ..CALL };
+                [made, Request { observer: "server", ..made }]
+            })
+            .collect();
+        let spans: Vec<Span> = (1..=2_000)
+            .flat_map(|trace| {
+                let made = Span { trace, kind: CLIENT, ..SPAN };
+                [made, Span { id: 2, parent: 1, kind: SERVER, service: ("default", "b"), ..made }]
+            })
+            .collect();
+        let (rows, spans) = (fixture::requests(&rows), fixture::spans(&spans));
+        let mut fold = Fold::with_budget(question(), bytes_max);
+        let mut passes = 0;
+        loop {
+            passes += 1;
+            fold.add_requests(&rows);
+            fold.add_spans(&spans);
+            if !fold.end_pass().expect("a few cells") {
+                return (passes, fold.finish().expect("a few cells"));
+            }
+        }
+    }
+
+    #[test]
+    fn more_passes_make_the_same_picture() {
+        let (one, whole) = folded(HELD_BYTES_MAX);
+        let (many, parts) = folded(200_000);
+        assert!(one == 1 && many > 3, "{one}, {many}");
+        assert_eq!(edges(&whole), ["default/a -> default/b 2000/0", "x/c -> x/d 2000/0"]);
+        assert_eq!((edges(&whole), nodes(&whole)), (edges(&parts), nodes(&parts)));
+        let measures = |picture: &Picture| {
+            picture.edge_cells.iter().map(|edge| edge.measure.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(measures(&whole), measures(&parts));
+    }
+
+    #[test]
+    fn a_fold_ends_when_its_time_is_over() {
+        let ended = |time| {
+            let budget = Arc::new(Allowance::new(1 << 20, Some(Duration::from_secs(time))));
+            let mut fold = Fold::new(question()).within(budget);
+            fold.add_requests(&fixture::requests(&[SERVED]));
+            fold.finish().err()
+        };
+        assert_eq!(ended(0), Some(FoldError::Spent(Spent::Time)));
+        assert_eq!(ended(3_600), None);
+    }
+
+    /// The memory that is granted for rows is given back, and where even a part of them finds none the fold says so.
+    #[test]
+    fn a_fold_takes_its_memory_from_the_budget() {
+        let spans: Vec<Span> = (1..=2_000).map(|trace| Span { trace, ..SPAN }).collect();
+        let spans = fixture::spans(&spans);
+        let fold = |bytes_max| {
+            let budget = Arc::new(Allowance::new(bytes_max, None));
+            let mut fold = Fold::new(question()).within(Arc::clone(&budget) as Arc<dyn Budget>);
+            loop {
+                fold.add_spans(&spans);
+                match fold.end_pass() {
+                    Ok(true) => {}
+                    Ok(false) => break,
+                    Err(error) => return (Err(error), budget.grow(bytes_max).is_ok()),
+                }
+            }
+            let picture = fold.finish().expect("a few cells");
+            (Ok(nodes(&picture)), budget.grow(bytes_max).is_ok())
+        };
+        let whole = Ok(vec!["default/a 2000/0".to_owned()]);
+        assert_eq!(fold(64 << 20), (whole.clone(), true));
+        assert_eq!(fold(200_000), (whole, true), "in several passes");
+        assert!(matches!(fold(1_000).0, Err(FoldError::Spent(Spent::Bytes { .. }))));
     }
 }

@@ -113,9 +113,9 @@ fn edge_row(picture: &Picture, edge: &EdgeCell) -> GoldenRow {
         figures: Figures::of(&edge.measure, edge.evidence, picture.range.bucket_seconds(edge.bucket)),
         evidence: edge.evidence,
         edge: Some(EdgeFigures {
-            client_requests: edge.client,
-            server_requests: edge.server,
-            retries: edge.measure.retries,
+            client_requests: edge.measure.made(),
+            server_requests: edge.measure.received(),
+            retries: edge.measure.retries(),
             refused: edge.refused,
         }),
     }

@@ -35,9 +35,9 @@ pub struct GraphEdge {
     /// Calls by each kind of evidence alone; never to be added.
     pub by_spans: f64,
     pub by_requests: f64,
-    /// How far the two ends agree: of tries that left the client and calls that reached the server, the
-    /// smaller over the larger, 0..=1; 0 when one end saw nothing. `None` where an end cannot report: a
-    /// database, a queue, an external host, unknown callers.
+    /// How far the two ends agree: of the received sides that there should be, the share of which both ends
+    /// told, 0..=1; 0 when one end saw nothing. `None` where an end cannot report: a database, a queue, an
+    /// external host, unknown callers.
     pub completeness: Option<f64>,
 }
 
@@ -91,20 +91,19 @@ fn node(picture: &Picture, cell: Option<&NodeCell>, at: usize) -> GraphNode {
 
 fn edge(picture: &Picture, cell: &EdgeCell, source: usize, target: usize) -> GraphEdge {
     let ends_report = [cell.source, cell.target].iter().all(|end| picture.nodes[*end].kind.reports());
-    let (less, more) = (cell.sent.min(cell.server), cell.sent.max(cell.server));
     GraphEdge {
         source,
         target,
         protocol: cell.measure.protocol(),
         figures: Figures::of(&cell.measure, cell.evidence, picture.range.bucket_seconds(cell.bucket)),
         evidence: cell.evidence,
-        retries: cell.measure.retries,
+        retries: cell.measure.retries(),
         refused: cell.refused,
-        seen_by_client: cell.client > 0.0,
-        seen_by_server: cell.server > 0.0,
+        seen_by_client: cell.measure.made() > 0.0,
+        seen_by_server: cell.measure.received() > 0.0,
         by_spans: cell.by_spans,
         by_requests: cell.by_requests,
-        completeness: ends_report.then_some(if more > 0.0 { less / more } else { 0.0 }),
+        completeness: if ends_report { cell.measure.completeness() } else { None },
     }
 }
 

@@ -1,8 +1,8 @@
 //! The sums that describe a set of calls: counts by outcome, latency, bytes.
 //!
 //! Everything here is additive, so the order in which rows arrive and the way cells are grouped later
-//! cannot change an answer. Counts are weights and not whole numbers, because a sampled span stands for
-//! several calls.
+//! cannot change an answer. A sampled span stands for several calls, not always a whole number of them, so
+//! calls are counted in thousandths, as integers.
 
 use meshlake_schema::{LatencyHistogram, Outcome};
 
@@ -40,11 +40,26 @@ impl Protocol {
     }
 }
 
-/// One call as one observer saw it.
+/// Calls are counted in thousandths, whole numbers, so that no order of adding changes a sum.
+pub const MILLI: u64 = 1_000;
+
+/// A span's `adjusted_count` in thousandths of a call; one call where it makes no sense.
+pub fn milli(adjusted_count: Option<f64>) -> u64 {
+    let count = adjusted_count.filter(|count| count.is_finite() && *count > 0.0).unwrap_or(1.0);
+    ((count * MILLI as f64).round() as u64).max(1)
+}
+
+/// The outcome that the text in the `outcome` column stands for.
+pub fn outcome_of(text: Option<&str>) -> Outcome {
+    let all = [Outcome::Ok, Outcome::ClientError, Outcome::Error, Outcome::Aborted];
+    all.into_iter().find(|outcome| Some(outcome.name()) == text).unwrap_or(Outcome::Ok)
+}
+
+/// One call, or one received side of one, as it is counted.
 #[derive(Debug, Clone, Copy)]
 pub struct Observation {
-    /// How many calls it stands for.
-    pub weight: f64,
+    /// How many calls it stands for, in thousandths.
+    pub weight: u64,
     pub outcome: Outcome,
     pub duration_nano: i64,
     /// Whether the duration is that of a request. A connection's life is not a latency, though it does
@@ -52,35 +67,52 @@ pub struct Observation {
     pub timed: bool,
     pub bytes_in: i64,
     pub bytes_out: i64,
-    /// Tries after the first, made on the caller's side.
-    pub retries: u64,
-    /// How many calls should have reached the other side: one a try.
-    pub sent: u64,
     pub protocol: Protocol,
 }
 
-/// Sums over calls.
+/// What is known of a call's two sides, in calls and not in thousandths of them.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Halves {
+    /// Tries after the first.
+    pub retries: u64,
+    /// The caller's side was seen.
+    pub is_made: bool,
+    /// Received sides seen.
+    pub received: u64,
+    /// Received sides that there should be.
+    pub expected: u64,
+}
+
+/// Sums over calls. Counts are in thousandths of a call.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Measure {
-    pub requests: f64,
-    pub errors: f64,
-    pub client_errors: f64,
-    pub aborted: f64,
-    pub retries: f64,
-    /// Tries that left the caller.
-    pub sent: f64,
-    pub bytes_in: f64,
-    pub bytes_out: f64,
-    /// Sum of all durations, nanoseconds, connections included.
-    pub duration_nano: f64,
-    pub latency: LatencyHistogram,
-    protocols: [f64; Protocol::ALL.len()],
+    requests: u64,
+    errors: u64,
+    client_errors: u64,
+    aborted: u64,
+    retries: u64,
+    /// Calls whose caller's side was seen, and received sides seen.
+    made: u64,
+    received: u64,
+    /// Received sides that there should be, and those of them whose caller's side was seen.
+    expected: u64,
+    joined: u64,
+    bytes_in: u64,
+    bytes_out: u64,
+    /// Sum of all durations times their weight, nanoseconds, connections included.
+    duration: u128,
+    latency: LatencyHistogram,
+    protocols: [u64; Protocol::ALL.len()],
+}
+
+fn calls(milli: u64) -> f64 {
+    milli as f64 / MILLI as f64
 }
 
 impl Measure {
     pub fn add(&mut self, call: &Observation) {
         let weight = call.weight;
-        let duration = call.duration_nano.max(0);
+        let duration = call.duration_nano.max(0).unsigned_abs();
         self.requests += weight;
         match call.outcome {
             Outcome::Ok => {}
@@ -88,15 +120,30 @@ impl Measure {
             Outcome::Error => self.errors += weight,
             Outcome::Aborted => self.aborted += weight,
         }
-        self.retries += weight * call.retries as f64;
-        self.sent += weight * call.sent as f64;
-        self.bytes_in += weight * call.bytes_in.max(0) as f64;
-        self.bytes_out += weight * call.bytes_out.max(0) as f64;
-        self.duration_nano += weight * duration as f64;
+        self.add_bytes(call);
+        self.duration += u128::from(duration) * u128::from(weight);
         if call.timed {
-            self.latency.record(duration.unsigned_abs(), weight);
+            self.latency.record(duration, weight as f64);
         }
         self.protocols[call.protocol as usize] += weight;
+    }
+
+    /// Adds what a connection tells of calls that are counted already.
+    pub fn add_bytes(&mut self, call: &Observation) {
+        let weighed = |bytes: i64| bytes.max(0).unsigned_abs().saturating_mul(call.weight);
+        self.bytes_in = self.bytes_in.saturating_add(weighed(call.bytes_in));
+        self.bytes_out = self.bytes_out.saturating_add(weighed(call.bytes_out));
+    }
+
+    /// Adds what is known of the two sides of a call of this weight.
+    pub fn add_sides(&mut self, weight: u64, sides: &Halves) {
+        self.retries += weight * sides.retries;
+        self.received += weight * sides.received;
+        self.expected += weight * sides.expected.max(sides.received);
+        if sides.is_made {
+            self.made += weight;
+            self.joined += weight * sides.received;
+        }
     }
 
     pub fn merge(&mut self, other: &Measure) {
@@ -105,19 +152,71 @@ impl Measure {
         self.client_errors += other.client_errors;
         self.aborted += other.aborted;
         self.retries += other.retries;
-        self.sent += other.sent;
-        self.bytes_in += other.bytes_in;
-        self.bytes_out += other.bytes_out;
-        self.duration_nano += other.duration_nano;
+        self.made += other.made;
+        self.received += other.received;
+        self.expected += other.expected;
+        self.joined += other.joined;
+        self.bytes_in = self.bytes_in.saturating_add(other.bytes_in);
+        self.bytes_out = self.bytes_out.saturating_add(other.bytes_out);
+        self.duration += other.duration;
         self.latency.merge(&other.latency);
         for (sum, part) in self.protocols.iter_mut().zip(other.protocols) {
             *sum += part;
         }
     }
 
+    pub fn requests(&self) -> f64 {
+        calls(self.requests)
+    }
+
+    /// The same in thousandths, exact.
+    pub fn requests_milli(&self) -> u64 {
+        self.requests
+    }
+
+    pub fn errors(&self) -> f64 {
+        calls(self.errors)
+    }
+
+    pub fn client_errors(&self) -> f64 {
+        calls(self.client_errors)
+    }
+
+    pub fn aborted(&self) -> f64 {
+        calls(self.aborted)
+    }
+
+    pub fn retries(&self) -> f64 {
+        calls(self.retries)
+    }
+
+    /// Calls whose caller's side was seen.
+    pub fn made(&self) -> f64 {
+        calls(self.made)
+    }
+
+    /// Received sides seen; tries count each.
+    pub fn received(&self) -> f64 {
+        calls(self.received)
+    }
+
+    /// How much of the calls both sides told of, 0..=1; `None` when there is nothing that could be told twice.
+    pub fn completeness(&self) -> Option<f64> {
+        (self.expected > 0).then(|| self.joined as f64 / self.expected as f64)
+    }
+
+    /// Bytes of request bodies; 0 where no observer knew.
+    pub fn bytes_in(&self) -> f64 {
+        calls(self.bytes_in)
+    }
+
+    pub fn bytes_out(&self) -> f64 {
+        calls(self.bytes_out)
+    }
+
     /// Errors as a share of requests, 0..=1; 0 when there were no requests.
     pub fn error_ratio(&self) -> f64 {
-        if self.requests > 0.0 { self.errors / self.requests } else { 0.0 }
+        if self.requests > 0 { self.errors as f64 / self.requests as f64 } else { 0.0 }
     }
 
     /// A quantile of latency in milliseconds; `None` when no call was timed.
@@ -134,12 +233,7 @@ impl Measure {
     /// L = lambda W), which is the sum of durations over the time observed. A call counts where it
     /// started, so the figure of a bucket shorter than its calls is an approximation.
     pub fn concurrency(&self, seconds: f64) -> f64 {
-        self.duration_nano / 1e9 / seconds
-    }
-
-    /// The share of calls that are whole requests and not connections.
-    pub fn requests_not_connections(&self) -> f64 {
-        self.requests - self.protocols[Protocol::Tcp as usize]
+        self.duration as f64 / 1e9 / MILLI as f64 / seconds
     }
 
     /// The protocol of most calls; an unknown one only when nothing else was seen.
@@ -148,9 +242,9 @@ impl Measure {
         let most = known.max_by(|a, b| {
             let of = |p: &Protocol| self.protocols[*p as usize];
             // On a tie the protocol listed first wins; max_by would take the last.
-            of(a).total_cmp(&of(b)).then((*b as usize).cmp(&(*a as usize)))
+            of(a).cmp(&of(b)).then((*b as usize).cmp(&(*a as usize)))
         });
-        most.filter(|p| self.protocols[*p as usize] > 0.0).unwrap_or_default()
+        most.filter(|p| self.protocols[*p as usize] > 0).unwrap_or_default()
     }
 }
 
@@ -158,16 +252,14 @@ impl Measure {
 mod tests {
     use super::*;
 
-    pub(super) fn call(outcome: Outcome, millis: i64) -> Observation {
+    fn call(outcome: Outcome, millis: i64) -> Observation {
         Observation {
-            weight: 1.0,
+            weight: MILLI,
             outcome,
             duration_nano: millis * 1_000_000,
             timed: true,
             bytes_in: 10,
             bytes_out: 100,
-            retries: 0,
-            sent: 1,
             protocol: Protocol::Http,
         }
     }
@@ -179,19 +271,54 @@ mod tests {
             measure.add(&call(outcome, 1));
         }
         assert_eq!(
-            (measure.requests, measure.errors, measure.client_errors, measure.aborted),
+            (measure.requests(), measure.errors(), measure.client_errors(), measure.aborted()),
             (5.0, 1.0, 1.0, 1.0)
         );
         assert_eq!(measure.error_ratio(), 0.2);
-        assert_eq!((measure.bytes_in, measure.bytes_out), (50.0, 500.0));
+        assert_eq!((measure.bytes_in(), measure.bytes_out()), (50.0, 500.0));
     }
 
     #[test]
     fn a_sampled_span_counts_as_many_calls() {
         let mut measure = Measure::default();
-        measure.add(&Observation { weight: 4.0, ..call(Outcome::Error, 10) });
+        measure.add(&Observation { weight: 4 * MILLI, ..call(Outcome::Error, 10) });
         measure.add(&call(Outcome::Ok, 10));
-        assert_eq!((measure.requests, measure.errors, measure.error_ratio()), (5.0, 4.0, 0.8));
+        assert_eq!((measure.requests(), measure.errors(), measure.error_ratio()), (5.0, 4.0, 0.8));
+    }
+
+    /// As doubles, 0.1 + 0.2 + 0.3 depends on what is added first: 0.6 or 0.6000000000000001.
+    #[test]
+    fn no_order_of_adding_changes_a_sum() {
+        let weights = [0.1, 0.2, 0.3].map(|count| milli(Some(count)));
+        let sum = |weights: &[u64]| {
+            let mut measure = Measure::default();
+            for weight in weights {
+                measure.add(&Observation { weight: *weight, ..call(Outcome::Ok, 1) });
+            }
+            measure
+        };
+        let turned = [weights[2], weights[1], weights[0]];
+        assert_eq!(sum(&weights), sum(&turned));
+        assert_eq!(sum(&weights).requests(), 0.6);
+    }
+
+    #[test]
+    fn a_weight_that_makes_no_sense_is_one_call() {
+        for count in [None, Some(f64::NAN), Some(-1.0), Some(0.0), Some(f64::INFINITY)] {
+            assert_eq!(milli(count), MILLI, "{count:?}");
+        }
+        assert_eq!((milli(Some(1.0 / 3.0)), milli(Some(1e-9))), (333, 1));
+    }
+
+    #[test]
+    fn completeness_is_the_share_told_by_both_sides() {
+        let mut measure = Measure::default();
+        assert_eq!(measure.completeness(), None);
+        let both = Halves { retries: 0, is_made: true, received: 1, expected: 1 };
+        measure.add_sides(MILLI, &both);
+        measure.add_sides(MILLI, &Halves { received: 0, ..both });
+        measure.add_sides(2 * MILLI, &Halves { is_made: false, ..both });
+        assert_eq!((measure.made(), measure.received(), measure.completeness()), (2.0, 3.0, Some(0.25)));
     }
 
     #[test]
@@ -208,7 +335,7 @@ mod tests {
     fn a_connection_counts_without_a_latency() {
         let mut measure = Measure::default();
         measure.add(&Observation { timed: false, protocol: Protocol::Tcp, ..call(Outcome::Ok, 60_000) });
-        assert_eq!((measure.requests, measure.quantile_ms(0.5), measure.max_ms()), (1.0, None, None));
+        assert_eq!((measure.requests(), measure.quantile_ms(0.5), measure.max_ms()), (1.0, None, None));
         assert_eq!((measure.concurrency(60.0), measure.protocol()), (1.0, Protocol::Tcp));
     }
 
@@ -216,7 +343,7 @@ mod tests {
     fn the_protocol_of_most_calls_names_the_edge() {
         let mut measure = Measure::default();
         assert_eq!(measure.protocol(), Protocol::Unknown);
-        measure.add(&Observation { protocol: Protocol::Unknown, weight: 9.0, ..call(Outcome::Ok, 1) });
+        measure.add(&Observation { protocol: Protocol::Unknown, weight: 9 * MILLI, ..call(Outcome::Ok, 1) });
         measure.add(&Observation { protocol: Protocol::Grpc, ..call(Outcome::Ok, 1) });
         assert_eq!(measure.protocol(), Protocol::Grpc);
         measure.add(&call(Outcome::Ok, 1));
@@ -227,6 +354,6 @@ mod tests {
     fn a_negative_duration_is_a_zero_one() {
         let mut measure = Measure::default();
         measure.add(&call(Outcome::Ok, -5));
-        assert_eq!((measure.max_ms(), measure.duration_nano), (Some(0.0), 0.0));
+        assert_eq!((measure.max_ms(), measure.concurrency(1.0)), (Some(0.0), 0.0));
     }
 }

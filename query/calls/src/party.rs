@@ -2,7 +2,7 @@
 //!
 //! A row repeats up to eight strings about its ends; holding a number instead keeps a held span at a
 //! fixed size and makes the key of a cell cheap to hash. Names are found by a 64-bit hash of their parts
-//! alone: at [`PARTIES_MAX`] names the chance of any collision is below 1e-11.
+//! alone: at [`PARTIES_MAX`] names the chance of any collision is about 1e-9.
 //!
 //! A party is not yet a node: the same service is named with and without its namespace by different rows.
 //! `services.rs` brings them together once all rows have been seen.
@@ -10,14 +10,14 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
 
-/// Most distinct ends of calls in one answer. A graph of more nodes serves nobody; what lies beyond is
-/// summed under one name and the answer says so. Guess, not measured; a party takes about 200 bytes.
-pub const PARTIES_MAX: usize = 20_000;
+/// Most distinct ends of calls that are told apart while rows are read; what lies beyond is summed under one
+/// name and the answer says so. A party takes about 200 bytes: 40 MB. Guess, not measured.
+pub const PARTIES_MAX: usize = 200_000;
 
 /// The name that stands for everything beyond a bound.
 pub const OTHER: &str = "(other)";
 
-/// The scope of parties that no row names.
+/// Tells the parties that no row names from those of the same name.
 const BUILT_IN: &str = "(built in)";
 
 /// Holds each distinct value once and numbers it.
@@ -48,6 +48,11 @@ impl<T> Interner<T> {
         self.numbers.insert(hash, number);
         self.values.push(make());
         Some(number)
+    }
+
+    /// The number of the value that `key` identifies, if it is held.
+    pub fn known(&self, key: impl Hash) -> Option<u32> {
+        self.numbers.get(&self.hasher.hash_one(key)).copied()
     }
 
     pub fn value(&self, number: u32) -> &T {
@@ -96,9 +101,17 @@ impl Marks {
     pub const CALLER: Marks = Marks(16);
     /// Not a service of the mesh: an address or a host that only its callers know.
     pub const OUTSIDE: Marks = Marks(32);
+    /// It spoke for itself by its own SDK, not only by a proxy beside it.
+    pub const APPLICATION: Marks = Marks(64);
+    /// A proxy of the mesh knows it as a service.
+    pub const MESH: Marks = Marks(128);
 
     pub fn has(self, marks: Marks) -> bool {
         self.0 & marks.0 == marks.0
+    }
+
+    pub fn bits(self) -> u8 {
+        self.0
     }
 
     #[must_use]
@@ -107,25 +120,44 @@ impl Marks {
     }
 }
 
+/// What kind of name it is: the same word means another thing as another kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Naming {
+    /// A service, or a host that may be one.
+    #[default]
+    Host,
+    /// The host of a data store.
+    StoreHost,
+    /// A database inside a data store whose host is not known, or the product.
+    Store,
+    /// A queue, or the broker that stands for it.
+    Queue,
+}
+
 /// One end of a call as a row names it. Two parties are the same if all of these are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct PartyName<'a> {
+    pub naming: Naming,
     pub name: &'a str,
     pub namespace: Option<&'a str>,
     pub workload: Option<&'a str>,
     pub version: Option<&'a str>,
-    /// The node that alone knows this party under this name; `None` for a name that is the same for all.
-    pub scope: Option<&'a str>,
+    /// 0 where it is not known.
+    pub port: u16,
+    /// The name means this only to those who use it, as `localhost` does.
+    pub is_scoped: bool,
 }
 
 /// A party that is held.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Party {
+    pub naming: Naming,
     pub name: String,
     pub namespace: Option<String>,
     pub workload: Option<String>,
     pub version: Option<String>,
-    pub scope: Option<String>,
+    pub port: u16,
+    pub is_scoped: bool,
     pub marks: Marks,
 }
 
@@ -140,18 +172,16 @@ impl Default for Parties {
     fn default() -> Self {
         let mut interner = Interner::new(PARTIES_MAX);
         // In the order of the constants of `PartyId`. The key must differ from that of a real party.
-        for (name, marks) in [
-            ("", Marks::NONE),
-            ("client", Marks::CALLER),
-            ("unknown", Marks::OUTSIDE),
-            (OTHER, Marks::OUTSIDE),
+        for (name, marks, is_scoped) in [
+            ("", Marks::NONE, false),
+            ("client", Marks::CALLER, true),
+            ("unknown", Marks::OUTSIDE, true),
+            (OTHER, Marks::OUTSIDE, false),
         ] {
-            // The scope keeps a service that is really called `client` apart from callers unknown.
-            let scope = Some(BUILT_IN.to_owned());
             interner.intern((BUILT_IN, name), || Party {
                 name: name.to_owned(),
                 marks,
-                scope,
+                is_scoped,
                 ..Party::default()
             });
         }
@@ -164,11 +194,13 @@ impl Parties {
     pub fn intern(&mut self, party: &PartyName<'_>, marks: Marks) -> PartyId {
         let owned = |text: Option<&str>| text.map(str::to_owned);
         let number = self.interner.intern(party, || Party {
+            naming: party.naming,
             name: party.name.to_owned(),
             namespace: owned(party.namespace),
             workload: owned(party.workload),
             version: owned(party.version),
-            scope: owned(party.scope),
+            port: party.port,
+            is_scoped: party.is_scoped,
             marks: Marks::NONE,
         });
         self.overflowed |= number.is_none();
@@ -176,6 +208,14 @@ impl Parties {
         let held = self.interner.value_mut(id.0);
         held.marks = held.marks.with(marks);
         id
+    }
+
+    pub fn len(&self) -> usize {
+        self.interner.values().len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     pub fn party(&self, id: PartyId) -> &Party {

@@ -1,27 +1,40 @@
-//! Names the far end of a call by what the near end knows of it.
+//! Names the far end of a call by what the near end knows of it, strongest evidence first.
 //!
+//! ```text
+//! peer.service                 what somebody wrote down on purpose
+//! the queue, the database      with the host of the data store before the database inside it
+//! the proxy's upstream cluster of a proxy's span: it knows where it sent the call, the host is what was asked for
+//! url.full, server.address     the host that was asked for
+//! network.peer.address         an address, and nothing better
+//! ```
 //! A database, a queue or another company's API never reports itself, so its caller's words are all there
-//! is: the strongest of them names the node. Names that mean something else on every host (`localhost`, a
-//! bare database product) are marked as belonging to their caller; a shared node for them would join parts
-//! of the graph that have nothing to do with each other.
+//! is. Names that mean something else on every host (`localhost`, a bare database product) are marked as
+//! belonging to their caller: a shared node for them would join parts of the graph that have nothing to do with
+//! each other.
 
-use std::net::IpAddr;
+use crate::hosts::{
+    HostPort, address, cluster_host, host_of_url, host_port, is_local, plain_cluster, telling_port,
+};
+use crate::party::Naming;
 
-/// What the far end is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum PeerKind {
-    Database,
-    Queue,
-    Host,
+/// How sure a far end's name is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Strength {
+    /// Only an address: no other name can differ from it.
+    Address,
+    Name,
 }
 
 /// The far end of a call, in its caller's words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer<'a> {
-    pub kind: PeerKind,
+    pub naming: Naming,
     pub name: &'a str,
+    /// 0 where it is not known or tells nothing.
+    pub port: u16,
     /// The name means this only to its caller.
-    pub scoped: bool,
+    pub is_scoped: bool,
+    pub strength: Strength,
 }
 
 /// What a span says about its far end.
@@ -29,132 +42,173 @@ pub struct Peer<'a> {
 pub struct PeerEvidence<'a> {
     pub db_system: Option<&'a str>,
     pub db_namespace: Option<&'a str>,
-    pub messaging_system: Option<&'a str>,
+    /// The span is about a message: its kind, or any `messaging.*`, says so.
+    pub is_message: bool,
     pub messaging_destination: Option<&'a str>,
     pub peer_service: Option<&'a str>,
+    pub url: Option<&'a str>,
     pub server_address: Option<&'a str>,
+    pub server_port: u16,
     pub network_peer_address: Option<&'a str>,
+    pub network_peer_port: u16,
     /// Envoy's name for the upstream cluster.
     pub upstream_cluster: Option<&'a str>,
 }
 
 /// The far end of a span, or `None` where the span does not tell.
-///
-/// A database is named by its address, else by the database inside it, else by its product; a queue by its
-/// destination, else by its product; anything else by `peer.service`, address, or the peer of the connection.
 pub fn peer<'a>(evidence: &PeerEvidence<'a>) -> Option<Peer<'a>> {
-    let named = |kind, name: &'a str| Some(Peer { kind, name, scoped: is_loopback(name) });
+    if evidence.is_message {
+        return queue(evidence);
+    }
     if let Some(system) = evidence.db_system {
-        let name = evidence.server_address.map(without_port).or(evidence.db_namespace);
-        let product = Peer { kind: PeerKind::Database, name: system, scoped: true };
-        return name.map_or(Some(product), |name| named(PeerKind::Database, name));
+        return Some(store(evidence, system));
     }
-    if evidence.messaging_system.is_some() || evidence.messaging_destination.is_some() {
-        let product =
-            evidence.messaging_system.map(|name| Peer { kind: PeerKind::Queue, name, scoped: true });
-        return evidence.messaging_destination.map_or(product, |name| named(PeerKind::Queue, name));
+    let (at, strength) = host(evidence)?;
+    Some(Peer {
+        naming: Naming::Host,
+        name: at.host,
+        port: telling_port(at.port),
+        is_scoped: is_local(at.host),
+        strength,
+    })
+}
+
+/// A queue by its destination, else by its broker's address. Its product alone is no name: two queues of
+/// one product are as different as two services in one language.
+fn queue<'a>(evidence: &PeerEvidence<'a>) -> Option<Peer<'a>> {
+    let broker = || host(&PeerEvidence { peer_service: None, upstream_cluster: None, ..*evidence });
+    if let Some(name) = evidence.messaging_destination {
+        return Some(Peer {
+            naming: Naming::Queue,
+            name,
+            port: 0,
+            is_scoped: false,
+            strength: Strength::Name,
+        });
     }
-    let host = evidence.upstream_cluster.and_then(cluster_host).or(evidence.peer_service);
-    let host = host.or(evidence.server_address).or(evidence.network_peer_address)?;
-    named(PeerKind::Host, without_port(host))
+    if let Some((at, strength)) = broker() {
+        let (name, is_scoped) = (at.host, is_local(at.host));
+        return Some(Peer { naming: Naming::Queue, name, port: 0, is_scoped, strength });
+    }
+    let name = evidence.peer_service?;
+    Some(Peer { naming: Naming::Host, name, port: 0, is_scoped: false, strength: Strength::Name })
 }
 
-/// The host in an Istio cluster name, `direction|port|subset|host`; other names tell nothing.
-/// Source: istio pilot/pkg/model/service.go, `BuildSubsetKey`.
-pub fn cluster_host(cluster: &str) -> Option<&str> {
-    let host = cluster.trim_end_matches(';').splitn(4, '|').nth(3)?;
-    (!host.is_empty()).then_some(host)
+fn store<'a>(evidence: &PeerEvidence<'a>, system: &'a str) -> Peer<'a> {
+    if let Some((HostPort { host, port }, strength)) = host(evidence) {
+        let port = if port == 0 { port_of_store(system) } else { port };
+        return Peer { naming: Naming::StoreHost, name: host, port, is_scoped: is_local(host), strength };
+    }
+    let (name, is_scoped) = evidence.db_namespace.map_or((system, true), |name| (name, false));
+    Peer { naming: Naming::Store, name, port: 0, is_scoped, strength: Strength::Name }
 }
 
-fn is_loopback(name: &str) -> bool {
-    let address = name.trim_matches(['[', ']']).parse::<IpAddr>();
-    name == "localhost" || address.is_ok_and(|address| address.is_loopback())
-}
-
-/// A host without its port; addresses of IP version 6 stay whole unless bracketed.
-pub fn without_port(host: &str) -> &str {
-    match host.rsplit_once(':') {
-        Some((name, port)) if !name.contains(':') || name.ends_with(']') => {
-            if port.bytes().all(|b| b.is_ascii_digit()) { name } else { host }
+fn host<'a>(evidence: &PeerEvidence<'a>) -> Option<(HostPort<'a>, Strength)> {
+    let named = |host: HostPort<'a>, port: u16| {
+        let port = if host.port == 0 { port } else { host.port };
+        Some((HostPort { port, ..host }, Strength::Name))
+    };
+    if let Some(service) = evidence.peer_service {
+        return named(host_port(service), evidence.server_port);
+    }
+    if let Some(cluster) = evidence.upstream_cluster {
+        let plain = || plain_cluster(cluster).map(|host| HostPort { host, port: 0 });
+        if let Some(at) = cluster_host(cluster).or_else(plain) {
+            return named(at, 0);
         }
-        _ => host,
     }
+    if let Some(asked) = evidence.url.and_then(host_of_url) {
+        return named(asked, 0);
+    }
+    if let Some(asked) = evidence.server_address.and_then(address) {
+        return named(asked, evidence.server_port);
+    }
+    let peer = evidence.network_peer_address.and_then(address)?;
+    let port = if peer.port == 0 { evidence.network_peer_port } else { peer.port };
+    Some((HostPort { port, ..peer }, Strength::Address))
 }
 
-/// Whether a name is only an address.
-pub fn is_address(name: &str) -> bool {
-    without_port(name).trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
+/// The port that a product listens on unless told otherwise; 0 where this table does not know.
+/// Source: the documentation of each product, names of the OpenTelemetry semantic conventions for databases.
+pub fn port_of_store(system: &str) -> u16 {
+    match system {
+        "mysql" | "mariadb" => 3306,
+        "postgresql" => 5432,
+        "redis" => 6379,
+        "mongodb" => 27017,
+        "cassandra" => 9042,
+        "elasticsearch" | "opensearch" => 9200,
+        "memcached" => 11211,
+        "mssql" | "microsoft.sql_server" => 1433,
+        "oracle" | "oracle.db" => 1521,
+        "couchdb" => 5984,
+        "neo4j" => 7687,
+        "influxdb" => 8086,
+        "clickhouse" => 8123,
+        "cockroachdb" => 26257,
+        _ => 0,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn check(evidence: PeerEvidence<'_>, want: Option<(PeerKind, &str, bool)>) {
-        let got = peer(&evidence).map(|peer| (peer.kind, peer.name, peer.scoped));
+    fn check(evidence: PeerEvidence<'_>, want: Option<(Naming, &str, u16, bool)>) {
+        let got = peer(&evidence).map(|peer| (peer.naming, peer.name, peer.port, peer.is_scoped));
         assert_eq!(got, want, "{evidence:?}");
     }
 
     #[test]
-    fn a_database_is_named_by_address_then_database_then_product() {
+    fn a_database_is_named_by_service_then_address_then_database_then_product() {
         let product = PeerEvidence { db_system: Some("mysql"), ..PeerEvidence::default() };
         let database = PeerEvidence { db_namespace: Some("ratings"), ..product };
-        let address = PeerEvidence { server_address: Some("mysql.default:3306"), ..database };
-        check(product, Some((PeerKind::Database, "mysql", true)));
-        check(database, Some((PeerKind::Database, "ratings", false)));
-        check(address, Some((PeerKind::Database, "mysql.default", false)));
+        let address = PeerEvidence { server_address: Some("mysql.default"), server_port: 3307, ..database };
+        let service = PeerEvidence { peer_service: Some("ratings-db"), ..address };
+        check(product, Some((Naming::Store, "mysql", 0, true)));
+        check(database, Some((Naming::Store, "ratings", 0, false)));
+        check(address, Some((Naming::StoreHost, "mysql.default", 3307, false)));
+        check(service, Some((Naming::StoreHost, "ratings-db", 3307, false)));
         let local = PeerEvidence { server_address: Some("127.0.0.1"), ..database };
-        check(local, Some((PeerKind::Database, "127.0.0.1", true)));
+        check(local, Some((Naming::StoreHost, "127.0.0.1", 3306, true)));
     }
 
     #[test]
-    fn a_queue_is_named_by_its_destination() {
-        let kafka = PeerEvidence { messaging_system: Some("kafka"), ..PeerEvidence::default() };
-        check(kafka, Some((PeerKind::Queue, "kafka", true)));
-        let orders = PeerEvidence { messaging_destination: Some("orders"), ..kafka };
-        check(orders, Some((PeerKind::Queue, "orders", false)));
+    fn a_queue_is_named_by_its_destination_then_its_broker_and_never_by_its_product() {
+        let message = PeerEvidence { is_message: true, ..PeerEvidence::default() };
+        let broker = PeerEvidence { server_address: Some("mq-1"), server_port: 5672, ..message };
+        let orders = PeerEvidence { messaging_destination: Some("orders"), ..broker };
+        check(message, None);
+        check(broker, Some((Naming::Queue, "mq-1", 0, false)));
+        check(orders, Some((Naming::Queue, "orders", 0, false)));
+        let logical = PeerEvidence { peer_service: Some("kafka"), ..message };
+        check(logical, Some((Naming::Host, "kafka", 0, false)));
     }
 
     #[test]
     fn a_host_is_named_by_its_strongest_word() {
-        let address = PeerEvidence { network_peer_address: Some("10.0.0.9"), ..PeerEvidence::default() };
-        let host = PeerEvidence { server_address: Some("api.example:443"), ..address };
-        let service = PeerEvidence { peer_service: Some("payments"), ..host };
-        let cluster =
-            PeerEvidence { upstream_cluster: Some("outbound|80||dead.ns.svc.cluster.local;"), ..service };
+        let address = PeerEvidence { network_peer_address: Some("10.0.0.9:8080"), ..PeerEvidence::default() };
+        let host = PeerEvidence { server_address: Some("api.example"), server_port: 443, ..address };
+        let url = PeerEvidence { url: Some("https://pay.example:8443/v1"), ..host };
+        let service = PeerEvidence { peer_service: Some("payments"), ..address };
         check(PeerEvidence::default(), None);
-        check(address, Some((PeerKind::Host, "10.0.0.9", false)));
-        check(host, Some((PeerKind::Host, "api.example", false)));
-        check(service, Some((PeerKind::Host, "payments", false)));
-        check(cluster, Some((PeerKind::Host, "dead.ns.svc.cluster.local", false)));
-        let inbound = PeerEvidence { upstream_cluster: Some("inbound|9080||"), ..PeerEvidence::default() };
-        check(inbound, None);
+        check(address, Some((Naming::Host, "10.0.0.9", 8080, false)));
+        check(host, Some((Naming::Host, "api.example", 0, false)));
+        check(url, Some((Naming::Host, "pay.example", 8443, false)));
+        check(service, Some((Naming::Host, "payments", 0, false)));
+        assert_eq!(peer(&address).map(|peer| peer.strength), Some(Strength::Address));
+        assert_eq!(peer(&host).map(|peer| peer.strength), Some(Strength::Name));
     }
 
+    /// A front proxy is asked for `localhost:8080` and knows better where it sends the call.
     #[test]
-    fn ports_are_cut_off_hosts() {
-        for (host, want) in [
-            ("api.example:443", "api.example"),
-            ("api.example", "api.example"),
-            ("10.0.0.1:80", "10.0.0.1"),
-            ("[::1]:80", "[::1]"),
-            ("fe80::1", "fe80::1"),
-            ("odd:name", "odd:name"),
-        ] {
-            assert_eq!(without_port(host), want);
-        }
-    }
-
-    #[test]
-    fn addresses_are_not_names() {
-        for (name, want) in [
-            ("10.0.0.1", true),
-            ("10.0.0.1:80", true),
-            ("[::1]:80", true),
-            ("fe80::1", true),
-            ("reviews", false),
-        ] {
-            assert_eq!(is_address(name), want, "{name}");
-        }
+    fn a_proxys_cluster_outranks_the_host_that_was_asked_for() {
+        let asked = PeerEvidence { url: Some("http://localhost:8080/"), ..PeerEvidence::default() };
+        let cluster = |name| PeerEvidence { upstream_cluster: Some(name), ..asked };
+        check(asked, Some((Naming::Host, "localhost", 8080, true)));
+        check(cluster("web"), Some((Naming::Host, "web", 0, false)));
+        let host = "dead.ns.svc.cluster.local";
+        check(cluster("outbound|80||dead.ns.svc.cluster.local;"), Some((Naming::Host, host, 0, false)));
+        check(cluster("PassthroughCluster"), Some((Naming::Host, "localhost", 8080, true)));
     }
 }

@@ -1,25 +1,18 @@
 //! The calls of a range as nodes and edges, each call once: what golden metrics and the graph are cut from.
+//!
+//! There is one set of calls. Evidence is chosen by service and by edge, whatever the grouping, and a grouping only
+//! sorts the calls that were chosen into parts: each total is the same under every one.
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::cells::{Book, CellKey, Evidence, Side};
-use crate::choice::{Choices, NodeChoice, Placed, Source, choose};
-use crate::measure::Measure;
-use crate::nodes::{NodeIdentity, NodeKind};
-use crate::party::{Marks, Party, PartyId, PartyName};
+use crate::aliases::Aliases;
+use crate::cells::{Book, By, CellKey, DetailId, Entry, Evidence, Grain};
+use crate::choice::{Choice, Choices, Source};
+use crate::measure::{MILLI, Measure};
+use crate::nodes::{NodeIdentity, NodeKind, ids};
+use crate::party::{Marks, PartyId};
 use crate::range::Range;
-use crate::services::{Service, ServiceId, Services};
-
-/// What makes a node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum By {
-    #[default]
-    Service,
-    /// Deployments. Spans do not name them, so a service seen by spans alone stays whole.
-    Workload,
-    /// Versions of a service; what has no version stays whole.
-    Version,
-}
+use crate::services::{ServiceId, Services};
 
 /// Calls that a node received in one bucket, by operation or instance if asked for.
 #[derive(Debug, Clone)]
@@ -39,17 +32,11 @@ pub struct EdgeCell {
     pub source: usize,
     pub target: usize,
     pub bucket: u16,
-    /// What `measure` was counted from.
+    /// What `measure` was counted from; rows, where of some both.
     pub evidence: Evidence,
     pub measure: Measure,
     /// Of those, refused before they reached the target.
     pub refused: f64,
-    /// Calls that the client side saw, by the evidence counted from.
-    pub client: f64,
-    /// Tries that left the client, as far as the client side knows.
-    pub sent: f64,
-    /// Calls that the server side saw.
-    pub server: f64,
     /// Calls by spans, and by rows of `requests`, each alone.
     pub by_spans: f64,
     pub by_requests: f64,
@@ -68,178 +55,235 @@ pub struct Picture {
     pub warnings: Vec<String>,
 }
 
+/// What a picture is made for.
+pub(super) struct Asked<'a> {
+    pub source: Source,
+    /// The service whose operations are asked for; `None`: of all.
+    pub only: Option<&'a str>,
+}
+
+/// A cell with its ends brought to their services; no source at a node.
+struct Placed<'a> {
+    key: &'a CellKey,
+    measure: &'a Measure,
+    source: Option<ServiceId>,
+    target: ServiceId,
+}
+
 /// Groups all cells of `book`, choosing among observations.
 pub(super) fn picture(
-    book: &mut Book,
+    book: &Book,
     services: &mut Services,
-    source: Source,
-    by: By,
+    aliases: &Aliases,
+    asked: &Asked<'_>,
     mut warnings: Vec<String>,
 ) -> Picture {
-    let owners = Owners::add(book, services);
-    let cells = place(book, services, &owners, by);
-    let is_caller = |service| services.service(service).marks.has(Marks::CALLER);
-    let choices = choose(&cells, source, is_caller);
-    warnings.extend(told(&choices, services));
-    let mut drawing =
-        Drawing { book, services, by, nodes: Vec::new(), places: HashMap::new(), by_id: HashMap::new() };
-    let mut node_cells = BTreeMap::new();
-    let mut edge_cells = BTreeMap::new();
-    for cell in &cells {
-        drawing.add_to_node(cell, &choices, &mut node_cells);
-        drawing.add_to_edge(cell, &choices, &mut edge_cells);
+    let cells = place(book, services, aliases, asked.source);
+    let choices = choices(&cells);
+    let services = &*services;
+    let names = ids(services, &used(&cells));
+    let busiest = busiest(book, &cells, services, &names, asked.only);
+    warnings.extend(told(&choices, &names));
+    if busiest.is_cut {
+        warnings.push(format!(
+            "only the {} busiest operations or instances are told apart; the rest is `(other)`",
+            crate::cells::DETAILS_MAX
+        ));
     }
-    // An edge that only the side not chosen saw under these names has no calls.
-    edge_cells.retain(|_, edge: &mut EdgeCell| edge.measure.requests > 0.0);
-    sorted(book.range, &drawing.nodes, node_cells, edge_cells, warnings)
-}
-
-/// The nodes that stand for unknown ends, each owned by the known end.
-struct Owners {
-    callers: HashMap<ServiceId, ServiceId>,
-    unknown: HashMap<ServiceId, ServiceId>,
-}
-
-impl Owners {
-    fn add(book: &mut Book, services: &mut Services) -> Owners {
-        let mut owners = Owners { callers: HashMap::new(), unknown: HashMap::new() };
-        let keys: Vec<CellKey> = book.cells().map(|(key, _)| *key).collect();
-        for key in keys {
-            for (end, other, map) in [
-                (key.source, key.destination, &mut owners.callers),
-                (key.destination, key.source, &mut owners.unknown),
-            ] {
-                if end != PartyId::CALLERS && end != PartyId::UNKNOWN {
-                    continue;
-                }
-                let owner = services.service_of(other);
-                map.entry(owner).or_insert_with(|| {
-                    let scope = services.service(owner).id();
-                    let Party { name, marks, .. } = book.parties.party(end).clone();
-                    let name = PartyName { name: &name, scope: Some(&scope), ..PartyName::default() };
-                    let party = services.add(&mut book.parties, &name, marks);
-                    services.service_of(party)
-                });
-            }
-        }
-        owners
-    }
-}
-
-fn place<'a>(book: &'a Book, services: &Services, owners: &Owners, by: By) -> Vec<Placed<'a>> {
-    let named = |party: PartyId| {
-        let party = book.parties.party(party);
-        match by {
-            By::Service => true,
-            By::Workload => party.workload.is_some(),
-            By::Version => party.version.is_some(),
-        }
+    let mut drawing = Drawing {
+        book,
+        services,
+        names: &names,
+        choices: &choices,
+        busiest,
+        nodes: Vec::new(),
+        places: HashMap::new(),
+        by_id: HashMap::new(),
+        node_cells: BTreeMap::new(),
+        edge_cells: BTreeMap::new(),
     };
-    let mut cells: Vec<Placed<'a>> = book
-        .cells()
+    for cell in &cells {
+        match cell.source {
+            None => drawing.add_received(cell),
+            Some(source) => drawing.add_edge(cell, source),
+        }
+    }
+    drawing.sorted(warnings)
+}
+
+fn place<'a>(book: &'a Book, services: &mut Services, aliases: &Aliases, source: Source) -> Vec<Placed<'a>> {
+    let cells = book.cells().filter(|(key, _)| source.allows(key.evidence));
+    let mut cells: Vec<Placed<'a>> = cells
         .map(|(key, measure)| {
-            let (source, target) = (services.service_of(key.source), services.service_of(key.destination));
-            Placed {
-                key,
-                measure,
-                source: match key.source {
-                    PartyId::NOBODY => None,
-                    PartyId::CALLERS => Some(owners.callers.get(&target).copied().unwrap_or(source)),
-                    _ => Some(source),
-                },
-                target: match key.destination {
-                    PartyId::UNKNOWN => owners.unknown.get(&source).copied().unwrap_or(target),
-                    _ => target,
-                },
-                is_blind: !(named(key.source) && named(key.destination)),
+            let own = aliases.resolve(services.of(key.destination), services);
+            if !key.entry.is_edge() {
+                return Placed { key, measure, source: None, target: own };
             }
+            let caller = services.at(key.source, own, &book.parties);
+            let caller = aliases.resolve(caller, services);
+            let callee = services.at(key.destination, caller, &book.parties);
+            let target = aliases.resolve(callee, services);
+            Placed { key, measure, source: Some(caller), target }
         })
         .collect();
-    // Sums of weights are not associative to the last bit; a fixed order makes the same question give the
-    // same answer.
     cells.sort_by_key(|cell| cell.key);
     cells
 }
 
-fn told(choices: &Choices, services: &Services) -> Vec<String> {
-    let excess = choices.excess.iter().map(|(service, spans, rows)| {
+fn choices(cells: &[Placed<'_>]) -> Choices {
+    let mut choices = Choices::default();
+    for Placed { key, measure, source, target } in cells {
+        let (window, entry, evidence) = (key.at.window, key.entry, key.evidence);
+        match source {
+            None => choices.see_node(*target, window, entry, evidence, measure),
+            Some(source) => choices.see_edge((*source, *target), window, entry, evidence, measure),
+        }
+    }
+    choices
+}
+
+fn used(cells: &[Placed<'_>]) -> Vec<ServiceId> {
+    let ends = cells.iter().flat_map(|cell| cell.source.into_iter().chain([cell.target]));
+    let mut used: Vec<ServiceId> = ends.collect();
+    used.sort_unstable();
+    used.dedup();
+    used
+}
+
+/// The operations or instances that are told apart.
+struct Busiest {
+    kept: Vec<DetailId>,
+    is_cut: bool,
+}
+
+impl Busiest {
+    fn text<'a>(&self, detail: DetailId, book: &'a Book) -> Option<&'a str> {
+        let is_kept = detail <= DetailId::OTHER || self.kept.binary_search(&detail).is_ok();
+        book.detail_text(if is_kept { detail } else { DetailId::OTHER })
+    }
+}
+
+/// The limit is spent on received sides of what is asked for, busiest first.
+fn busiest(
+    book: &Book,
+    cells: &[Placed<'_>],
+    services: &Services,
+    names: &HashMap<ServiceId, String>,
+    only: Option<&str>,
+) -> Busiest {
+    if book.grain == Grain::Node {
+        return Busiest { kept: Vec::new(), is_cut: false };
+    }
+    let is_asked = |service: &ServiceId| {
+        only.is_none_or(|only| names[service] == only || services.service(*service).name == only)
+    };
+    let keys: std::collections::HashSet<&CellKey> =
+        cells.iter().filter(|cell| is_asked(&cell.target)).map(|cell| cell.key).collect();
+    let kept = book.busiest(|key| keys.contains(key));
+    let mut all: Vec<DetailId> =
+        keys.iter().map(|key| key.detail).filter(|detail| *detail > DetailId::OTHER).collect();
+    all.sort_unstable();
+    all.dedup();
+    Busiest { is_cut: book.details_overflowed() || all.len() > kept.len(), kept }
+}
+
+fn told(choices: &Choices, names: &HashMap<ServiceId, String>) -> Vec<String> {
+    let excesses = choices.excesses();
+    let told = excesses.iter().map(|excess| {
         format!(
-            "{}: spans tell of {spans:.0} calls, proxies of {rows:.0}; some calls may not pass its proxy",
-            services.service(*service).id()
+            "{}: spans tell of {} calls, proxies of {}; spans are taken, for some calls do not pass its proxy",
+            names[&excess.service],
+            excess.spans / MILLI,
+            excess.rows / MILLI
         )
     });
-    let left_out = (choices.left_out > 0.0).then(|| {
-        format!(
-            "{:.0} calls that only spans saw are left out, into services counted from proxies; ask with source=spans",
-            choices.left_out
-        )
-    });
-    excess.chain(left_out).collect()
+    told.collect()
 }
 
 struct Drawing<'a> {
     book: &'a Book,
     services: &'a Services,
-    by: By,
+    names: &'a HashMap<ServiceId, String>,
+    choices: &'a Choices,
+    busiest: Busiest,
     nodes: Vec<NodeIdentity>,
     places: HashMap<(ServiceId, Option<String>), usize>,
     by_id: HashMap<String, usize>,
+    node_cells: BTreeMap<(usize, Option<String>, u16), NodeCell>,
+    edge_cells: BTreeMap<(usize, usize, u16), EdgeCell>,
 }
 
-type NodeCells = BTreeMap<(usize, Option<String>, u16), NodeCell>;
-type EdgeCells = BTreeMap<(usize, usize, u16), EdgeCell>;
-
 impl Drawing<'_> {
-    fn add_to_node(&mut self, cell: &Placed<'_>, choices: &Choices, cells: &mut NodeCells) {
-        let counts = match choices.node(cell.target) {
-            NodeChoice::Own(evidence) => cell.key.side == Side::Server && cell.key.evidence == evidence,
-            NodeChoice::EdgesIn => {
-                let edge = cell.source.and_then(|source| choices.edge(source, cell.target));
-                !cell.key.refused && edge.is_some_and(|edge| edge.counts(cell.key))
-            }
-        };
-        if !counts {
-            return;
+    fn add_received(&mut self, cell: &Placed<'_>) {
+        let choice = self.choices.node(cell.target, cell.key.at.window);
+        if choice.counts(cell.key.evidence, cell.key.entry) {
+            self.add_to_node(cell);
         }
+    }
+
+    fn add_edge(&mut self, cell: &Placed<'_>, source: ServiceId) {
+        let (key, window) = (cell.key, cell.key.at.window);
+        let choice = self.choice_of_edge(source, cell.target, window);
+        let counts = choice.counts(key.evidence, key.entry);
+        let no_reports = self.choices.node(cell.target, window) == Choice::EdgesIn;
+        if counts && no_reports && key.entry != Entry::Refused {
+            self.add_to_node(cell);
+        }
+        let (from, to) = (self.node(source, key.source), self.node(cell.target, key.destination));
+        let edge = self.edge_cells.entry((from, to, key.at.bucket)).or_insert_with(|| EdgeCell {
+            source: from,
+            target: to,
+            bucket: key.at.bucket,
+            evidence: Evidence::Spans,
+            measure: Measure::default(),
+            refused: 0.0,
+            by_spans: 0.0,
+            by_requests: 0.0,
+        });
+        let requests = cell.measure.requests();
+        match (key.entry, key.evidence) {
+            (_, Evidence::Spans) => edge.by_spans += requests,
+            (_, Evidence::Requests) => edge.by_requests += requests,
+        }
+        if counts {
+            edge.evidence = edge.evidence.min(key.evidence);
+            edge.measure.merge(cell.measure);
+            edge.refused += if key.entry == Entry::Refused { requests } else { 0.0 };
+        }
+    }
+
+    /// Callers that nobody names in spans may be named by the callee's proxy: where it writes rows, and none for an
+    /// unknown caller, spans of one are calls of somebody known.
+    fn choice_of_edge(&self, source: ServiceId, target: ServiceId, window: u16) -> Choice {
+        let edge = self.choices.edge(source, target, window);
+        let is_caller = self.services.service(source).marks.has(Marks::CALLER);
+        match self.choices.node(target, window) {
+            Choice::EdgesIn => edge,
+            node if is_caller && !self.choices.edge_has_rows(source, target, window) => node,
+            _ => edge,
+        }
+    }
+
+    fn add_to_node(&mut self, cell: &Placed<'_>) {
         let node = self.node(cell.target, cell.key.destination);
-        let detail = self.book.detail_text(cell.key.detail).map(str::to_owned);
-        let held = cells.entry((node, detail.clone(), cell.key.bucket)).or_insert_with(|| NodeCell {
+        let detail = self.busiest.text(cell.key.detail, self.book).map(str::to_owned);
+        let bucket = cell.key.at.bucket;
+        let held = self.node_cells.entry((node, detail.clone(), bucket)).or_insert_with(|| NodeCell {
             node,
             detail,
-            bucket: cell.key.bucket,
+            bucket,
             evidence: cell.key.evidence,
             measure: Measure::default(),
         });
-        // A node that sums its edges may have edges of both kinds; rows are the stronger word.
+        // A node may be counted from both kinds; rows are the stronger word.
         held.evidence = held.evidence.min(cell.key.evidence);
         held.measure.merge(cell.measure);
     }
 
-    fn add_to_edge(&mut self, cell: &Placed<'_>, choices: &Choices, cells: &mut EdgeCells) {
-        let Some(source) = cell.source else { return };
-        let Some(choice) = choices.edge(source, cell.target) else { return };
-        let (from, to) = (self.node(source, cell.key.source), self.node(cell.target, cell.key.destination));
-        let edge = cells.entry((from, to, cell.key.bucket)).or_insert_with(|| EdgeCell {
-            source: from,
-            target: to,
-            bucket: cell.key.bucket,
-            evidence: choice.evidence,
-            measure: Measure::default(),
-            refused: 0.0,
-            client: 0.0,
-            sent: 0.0,
-            server: 0.0,
-            by_spans: 0.0,
-            by_requests: 0.0,
-        });
-        edge.add(cell, choice.counts(cell.key));
-    }
-
     /// The place of the node that a party of a service belongs to.
     fn node(&mut self, service: ServiceId, party: PartyId) -> usize {
-        let held = self.services.service(service);
         let party = self.book.parties.party(party);
-        let part = match self.by {
+        let part = match self.book.by {
             By::Service => None,
             By::Workload => party.workload.clone(),
             By::Version => party.version.clone(),
@@ -247,20 +291,21 @@ impl Drawing<'_> {
         if let Some(place) = self.places.get(&(service, part.clone())) {
             return *place;
         }
+        let held = self.services.service(service);
         let mut identity = NodeIdentity {
-            id: held.id(),
+            id: self.names[&service].clone(),
             name: held.name.clone(),
             namespace: held.namespace.clone(),
             version: None,
             kind: NodeKind::of(held),
         };
         if let Some(part) = &part {
-            if self.by == By::Version {
+            if self.book.by == By::Version {
                 identity.id = format!("{}:{part}", identity.id);
                 identity.version = Some(part.clone());
             } else {
-                let workload = Service { name: part.clone(), ..held.clone() };
-                identity = NodeIdentity { id: workload.id(), name: part.clone(), ..identity };
+                let namespace = held.namespace.as_ref().map_or_else(String::new, |n| format!("{n}/"));
+                identity = NodeIdentity { id: format!("{namespace}{part}"), name: part.clone(), ..identity };
             }
         }
         // Two services can run in one workload: they are one node then.
@@ -271,67 +316,144 @@ impl Drawing<'_> {
         self.places.insert((service, part), place);
         place
     }
-}
 
-impl EdgeCell {
-    fn add(&mut self, cell: &Placed<'_>, counts: bool) {
-        let (key, requests) = (cell.key, cell.measure.requests);
-        if key.evidence == self.evidence {
-            match key.side {
-                Side::Client => {
-                    self.client += requests;
-                    self.sent += cell.measure.sent;
-                }
-                Side::Server => self.server += requests,
-                Side::Unclaimed => {}
-            }
-        }
-        match (key.evidence, key.side) {
-            (Evidence::Spans, Side::Client | Side::Unclaimed) => self.by_spans += requests,
-            (Evidence::Requests, _) if counts => self.by_requests += requests,
-            // Beside an edge counted from spans, rows are told as the client side saw them.
-            (Evidence::Requests, Side::Client) if self.evidence == Evidence::Spans => {
-                self.by_requests += requests;
-            }
-            _ => {}
-        }
-        if counts {
-            self.measure.merge(cell.measure);
-            self.refused += if key.refused { requests } else { 0.0 };
-        }
+    fn sorted(mut self, warnings: Vec<String>) -> Picture {
+        // An edge that only evidence not chosen saw has no calls, and a connection's bytes alone are none.
+        self.edge_cells.retain(|_, edge| edge.measure.requests_milli() > 0);
+        self.node_cells.retain(|_, cell| cell.measure.requests_milli() > 0);
+        let mut is_used = vec![false; self.nodes.len()];
+        self.node_cells.values().for_each(|cell| is_used[cell.node] = true);
+        self.edge_cells.values().flat_map(|e| [e.source, e.target]).for_each(|end| is_used[end] = true);
+        let mut order: Vec<usize> = (0..self.nodes.len()).filter(|place| is_used[*place]).collect();
+        order.sort_by(|a, b| self.nodes[*a].id.cmp(&self.nodes[*b].id));
+        let mut new_place = vec![0; self.nodes.len()];
+        order.iter().enumerate().for_each(|(new, old)| new_place[*old] = new);
+        let node_cells = self.node_cells.into_values();
+        let mut node_cells: Vec<NodeCell> =
+            node_cells.map(|cell| NodeCell { node: new_place[cell.node], ..cell }).collect();
+        node_cells.sort_by(|a, b| (a.node, &a.detail, a.bucket).cmp(&(b.node, &b.detail, b.bucket)));
+        let edge_cells = self.edge_cells.into_values();
+        let placed = |edge: EdgeCell| EdgeCell {
+            source: new_place[edge.source],
+            target: new_place[edge.target],
+            ..edge
+        };
+        let mut edge_cells: Vec<EdgeCell> = edge_cells.map(placed).collect();
+        edge_cells.sort_by_key(|edge| (edge.source, edge.target, edge.bucket));
+        let nodes = order.into_iter().map(|place| self.nodes[place].clone()).collect();
+        Picture { range: self.book.range, nodes, node_cells, edge_cells, warnings }
     }
-}
-
-fn sorted(
-    range: Range,
-    nodes: &[NodeIdentity],
-    node_cells: NodeCells,
-    edge_cells: EdgeCells,
-    warnings: Vec<String>,
-) -> Picture {
-    let mut is_used = vec![false; nodes.len()];
-    node_cells.values().for_each(|cell| is_used[cell.node] = true);
-    edge_cells.values().flat_map(|edge| [edge.source, edge.target]).for_each(|end| is_used[end] = true);
-    let mut order: Vec<usize> = (0..nodes.len()).filter(|place| is_used[*place]).collect();
-    order.sort_by(|a, b| nodes[*a].id.cmp(&nodes[*b].id));
-    let new_place: HashMap<usize, usize> = order.iter().enumerate().map(|(new, old)| (*old, new)).collect();
-    let mut node_cells: Vec<NodeCell> =
-        node_cells.into_values().map(|cell| NodeCell { node: new_place[&cell.node], ..cell }).collect();
-    node_cells.sort_by(|a, b| (a.node, &a.detail, a.bucket).cmp(&(b.node, &b.detail, b.bucket)));
-    let mut edge_cells: Vec<EdgeCell> = edge_cells
-        .into_values()
-        .map(|edge| EdgeCell { source: new_place[&edge.source], target: new_place[&edge.target], ..edge })
-        .collect();
-    edge_cells.sort_by_key(|edge| (edge.source, edge.target, edge.bucket));
-    let nodes = order.into_iter().map(|place| nodes[place].clone()).collect();
-    Picture { range, nodes, node_cells, edge_cells, warnings }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use meshlake_schema::UnixNanos;
+
     use super::*;
-    use crate::cells::Grain;
-    use crate::fixture::{CALL, Request, SERVED, kind, nodes, picture, picture_of};
+    use crate::fixture::{
+        self, CALL, CLIENT, CONSUMER, FROM_SECOND, PRODUCER, Request, SERVED, SERVER, SPAN, Span, edges,
+        kind, nodes, picture, picture_of,
+    };
+    use crate::fold::{Fold, Question};
+
+    const A: (&str, &str) = ("default", "a");
+    const B: (&str, &str) = ("default", "b");
+
+    /// One call of a to b as spans, in a trace of its own.
+    fn traced(trace: u128) -> [Span; 2] {
+        let made = Span { trace, kind: CLIENT, service: A, ..SPAN };
+        [made, Span { id: 2, parent: 1, kind: SERVER, service: B, ..made }]
+    }
+
+    fn evidence(source: Source) -> (Vec<String>, Vec<String>) {
+        // Two calls by proxies, one of them traced.
+        let picture = picture_of(&[CALL, CALL, SERVED, SERVED], &traced(1), source, By::Service, Grain::Node);
+        (edges(&picture), nodes(&picture))
+    }
+
+    #[test]
+    fn proxies_and_spans_are_never_summed() {
+        let two = (vec!["default/a -> default/b 2/0".to_owned()], vec!["default/b 2/0".to_owned()]);
+        let one = (vec!["default/a -> default/b 1/0".to_owned()], vec!["default/b 1/0".to_owned()]);
+        assert_eq!(evidence(Source::Auto), two);
+        assert_eq!(evidence(Source::Requests), two);
+        assert_eq!(evidence(Source::Spans), one);
+    }
+
+    #[test]
+    fn both_kinds_of_evidence_are_told_beside_the_choice() {
+        let picture = picture(&[CALL, CALL, SERVED, SERVED], &traced(1));
+        let edge = &picture.edge_cells[0];
+        assert_eq!((edge.evidence, edge.by_requests, edge.by_spans), (Evidence::Requests, 2.0, 1.0));
+    }
+
+    /// By proxies n calls: by spans they are taken from 5 % and 20 calls more on.
+    #[test]
+    fn spans_that_exceed_rows_are_taken_and_told() {
+        for (rows, traces, want) in [(20, 39, 20), (20, 40, 40), (600, 629, 600), (600, 630, 630)] {
+            let spans: Vec<Span> = (1..=traces).flat_map(traced).collect();
+            let picture = picture(&vec![SERVED; rows], &spans);
+            assert_eq!(nodes(&picture), [format!("default/b {want}/0")], "{rows} rows, {traces} traces");
+            assert_eq!(edges(&picture), [format!("default/a -> default/b {want}/0")]);
+            assert_eq!(picture.warnings.len(), usize::from(want == traces), "{:?}", picture.warnings);
+        }
+    }
+
+    #[test]
+    fn without_a_proxy_at_the_callee_spans_count_there() {
+        // The caller's proxy sees whole requests, so the edge is counted from it; the node from its spans.
+        let spans: Vec<Span> = (1..=3).flat_map(traced).collect();
+        let picture = picture(&[CALL; 4], &spans);
+        assert_eq!(edges(&picture), ["default/a -> default/b 4/0"]);
+        assert_eq!(nodes(&picture), ["default/b 3/0"]);
+        assert_eq!(picture.node_cells[0].evidence, Evidence::Spans);
+    }
+
+    #[test]
+    fn messages_are_on_the_graph_beside_the_rows_of_proxies() {
+        let sent = Span { kind: PRODUCER, service: A, queue: "orders", ..SPAN };
+        let taken = Span { id: 2, parent: 1, kind: CONSUMER, service: B, ..sent };
+        let picture = picture(&[SERVED], &[sent, taken]);
+        assert_eq!(
+            edges(&picture),
+            ["default/a -> default/b 1/0", "default/a -> orders 1/0", "orders -> default/b 1/0"]
+        );
+        assert_eq!(nodes(&picture), ["default/b 2/0", "orders 1/0"]);
+    }
+
+    /// b's proxy knows that a called; b's span does not, for a is not traced.
+    #[test]
+    fn a_caller_unknown_to_spans_is_not_added_to_the_one_that_proxies_know() {
+        let picture = picture(&[SERVED], &[Span { kind: SERVER, service: B, ..SPAN }]);
+        assert_eq!(edges(&picture), ["default/a -> default/b 1/0"]);
+    }
+
+    #[test]
+    fn a_node_without_reports_is_the_sum_of_its_edges() {
+        let from = |caller| Request { source: ("default", caller), destination: ("", "api.example"), ..CALL };
+        let picture = picture(&[from("a"), from("c"), Request { outcome: "error", ..from("c") }], &[]);
+        assert_eq!(nodes(&picture), ["api.example 3/1"]);
+    }
+
+    /// Rows in the first ten minutes, spans in the next: a range of both is the sum of the two.
+    #[test]
+    fn two_ranges_add_up_to_both() {
+        let at = |second: i64| UnixNanos(second * 1_000_000_000);
+        let requests_in = |from, to| {
+            let range = Range::new(at(from), at(to), None).expect("not empty");
+            let question = Question { range, by: By::Service, grain: Grain::Node, source: Source::Auto };
+            let mut fold = Fold::new(question);
+            fold.add_requests(&fixture::requests(&[SERVED, SERVED, SERVED]));
+            let later = traced(1).map(|span| Span { second: 1_300, ..span });
+            fold.add_spans(&fixture::spans(&[later, traced(2)].concat()));
+            let picture = fold.finish().expect("a few cells");
+            picture.node_cells.iter().map(|cell| cell.measure.requests()).sum::<f64>()
+        };
+        assert_eq!((requests_in(600, 1_200), requests_in(1_200, 1_800)), (3.0, 1.0));
+        assert_eq!(requests_in(600, 1_800), 4.0);
+    }
 
     #[test]
     fn services_may_be_called_like_the_nodes_of_the_unknown() {
@@ -366,5 +488,63 @@ mod tests {
         let rows = ["v1", "v2", "v2"].map(|version| Request { version, ..SERVED });
         let picture = picture_of(&rows, &[], Source::Auto, By::Version, Grain::Node);
         assert_eq!(nodes(&picture), ["default/b:v1 1/0", "default/b:v2 2/0"]);
+    }
+
+    /// 2,500 operations of one service, called once each, and one of another: asked for the other alone, the
+    /// limit of 2,000 is spent on it.
+    #[test]
+    fn a_limit_is_spent_on_what_was_asked_for() {
+        let span = |id: u64, name, service| Span { trace: u128::from(id), name, service, ..SPAN };
+        let names: Vec<&'static str> =
+            (0..2_500).map(|i| &*Box::leak(format!("op {i}").into_boxed_str())).collect();
+        let mut spans: Vec<Span> =
+            names.iter().zip(1..).map(|(name, id)| span(id, *name, ("", "busy"))).collect();
+        spans.push(span(9_999, "GET /quiet", ("", "quiet")));
+        let details = |only| {
+            let range = fixture::range();
+            let question = Question { range, by: By::Service, grain: Grain::Operation, source: Source::Auto };
+            let mut fold = Fold::new(question).only(only);
+            fold.add_spans(&fixture::spans(&spans));
+            let picture = fold.finish().expect("a few cells");
+            let node = picture.nodes.iter().position(|node| node.name == "quiet").expect("it is there");
+            let mut cells = picture.node_cells.iter().filter(|cell| cell.node == node);
+            (cells.next().and_then(|cell| cell.detail.clone()), picture.warnings.len())
+        };
+        assert_eq!(details(Some("quiet")), (Some("GET /quiet".to_owned()), 0));
+        assert_eq!(details(None).1, 1);
+    }
+
+    /// Names of INTERNAL spans are no operations: they take nothing from those that are.
+    #[test]
+    fn names_of_internal_spans_take_no_operation_away() {
+        let names: Vec<&'static str> =
+            (0..2_500).map(|i| &*Box::leak(format!("work {i}").into_boxed_str())).collect();
+        let internal = |(name, id): (&&'static str, u64)| Span {
+            kind: fixture::INTERNAL,
+            id,
+            parent: 1,
+            name,
+            second: FROM_SECOND,
+            ..SPAN
+        };
+        let mut spans: Vec<Span> = names.iter().zip(2..).map(internal).collect();
+        spans.push(Span { name: "GET /", ..SPAN });
+        let picture = picture_of(&[], &spans, Source::Auto, By::Service, Grain::Operation);
+        assert_eq!(picture.node_cells[0].detail.as_deref(), Some("GET /"));
+        assert!(picture.warnings.is_empty(), "{:?}", picture.warnings);
+    }
+
+    #[test]
+    fn buckets_add_up_to_the_range() {
+        let at = |second: i64| UnixNanos(second * 1_000_000_000);
+        let range = Range::new(at(1_000), at(1_060), Some(Duration::from_secs(20))).expect("not empty");
+        let mut fold =
+            Fold::new(Question { range, by: By::Service, grain: Grain::Node, source: Source::Auto });
+        let rows: Vec<Request> = (0..30).map(|i| Request { second: FROM_SECOND + i, ..SERVED }).collect();
+        fold.add_requests(&fixture::requests(&rows));
+        let picture = fold.finish().expect("a few cells");
+        let told: Vec<_> =
+            picture.node_cells.iter().map(|cell| (cell.bucket, cell.measure.requests())).collect();
+        assert_eq!(told, [(0, 20.0), (1, 10.0)]);
     }
 }

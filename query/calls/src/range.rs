@@ -16,6 +16,10 @@ use thiserror::Error;
 /// The grid of range ends and bucket widths; also the width of a rollup bucket.
 pub const GRID: Duration = Duration::from_secs(10);
 
+/// How long the choice of evidence holds. It is made for each ten minutes of the clock and not for the range asked
+/// for, so that the answers of two ranges add up to that of both.
+pub const WINDOW: Duration = Duration::from_secs(600);
+
 /// Most buckets in an answer: a day of minutes fits, and a row per bucket and service stays readable JSON.
 pub const BUCKETS_MAX: usize = 1_440;
 
@@ -113,6 +117,13 @@ impl Range {
         Some(u16::try_from(bucket).expect("BUCKETS_MAX fits u16"))
     }
 
+    /// The window of [`WINDOW`] that `time`, which is in the range, falls into, counted from the one that the
+    /// range starts in: windows are aligned to the clock, so that no range moves them.
+    pub fn window_of(&self, time: i64) -> u16 {
+        let window = |time: i64| time.div_euclid(WINDOW.as_nanos() as i64);
+        u16::try_from(window(time) - window(self.from.0)).unwrap_or(u16::MAX)
+    }
+
     /// When a bucket starts.
     pub fn bucket_start(&self, bucket: u16) -> UnixNanos {
         self.step.map_or(self.from, |step| self.from.plus(step * u32::from(bucket)))
@@ -186,6 +197,13 @@ mod tests {
         assert_eq!(observed(140, 150), (140, 150, 10.0));
         assert_eq!(observed(150, 120), (150, 150, 10.0), "rows that are ahead of the clock");
         assert_eq!(observed(300, 300), (200, 200, 10.0));
+    }
+
+    #[test]
+    fn windows_are_aligned_to_the_clock() {
+        let range = range(590, 1_300, None).expect("not empty");
+        let windows = [590, 599, 600, 1_199, 1_200, 1_299].map(|second| range.window_of(second * SECOND));
+        assert_eq!(windows, [0, 0, 1, 1, 2, 2]);
     }
 
     #[test]

@@ -1,184 +1,149 @@
-//! Holds spans until their parents are known: fixed-size records, names as numbers.
+//! What is held of a span until its whole trace is there: a record of fixed size, names as numbers.
 //!
-//! A span can only be counted on an edge once its ancestors are seen, and those may arrive minutes later
-//! or lie in another file; so the pass over the rows only keeps what pairing needs, about 100 bytes a span.
-//! Limits: [`SPANS_HELD_MAX`]; what comes after still counts at its node, but on no edge, and the answer
-//! says so.
+//! A span can only be counted once its ancestors are seen, and those may arrive minutes later or lie in another
+//! file; so the pass over the rows only keeps what pairing needs, 88 bytes a span, in shards by a hash of its trace.
 
-use arrow::array::RecordBatch;
 use meshlake_schema::Outcome;
 
-use crate::cells::{Book, CellKey, DetailId, Evidence, Grain, Side};
-use crate::columns::{boolean, double};
-use crate::measure::{Observation, Protocol};
-use crate::party::{Interner, PartyId};
-use crate::peers::{Peer, PeerKind, peer};
-use crate::requests::outcome_of;
-use crate::span_rows::{ProxyTags, SpanColumns, SpanKind, hex64, hex128};
+use crate::cells::DetailId;
+use crate::hashing::mixed_pair;
+use crate::held::Weighed;
+use crate::measure::Protocol;
+use crate::party::PartyId;
 
-/// Most spans that are held for pairing: 2,000,000 at 112 bytes are some 220 MB.
-pub const SPANS_HELD_MAX: usize = 2_000_000;
+/// What a span stands for. In this order where one of several has to be chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// A call was received.
+    Received,
+    /// A message was received.
+    Consumed,
+    /// A call was made.
+    Made,
+    /// A message was sent.
+    Produced,
+    /// Neither.
+    Internal,
+}
 
-/// Most distinct far ends; calls to others keep an unknown far end.
-const PEERS_MAX: usize = 20_000;
+impl Role {
+    pub fn is_received(self) -> bool {
+        matches!(self, Role::Received | Role::Consumed)
+    }
 
-/// A far end that is held.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HeldPeer {
-    pub kind: PeerKind,
-    pub name: String,
-    pub scoped: bool,
+    pub fn is_made(self) -> bool {
+        matches!(self, Role::Made | Role::Produced)
+    }
+}
+
+/// Facts about a span that are either true or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Flags(u16);
+
+impl Flags {
+    pub const NONE: Flags = Flags(0);
+    /// A proxy made it.
+    pub const PROXY: Flags = Flags(1);
+    /// A gateway made it, a party of its own.
+    pub const GATEWAY: Flags = Flags(2);
+    /// It only looked up a name or connected.
+    pub const CONNECTING: Flags = Flags(4);
+    /// It ended so that trying again makes sense.
+    pub const FAILED: Flags = Flags(8);
+    /// It ended because somebody stopped waiting.
+    pub const CANCELLED: Flags = Flags(16);
+    /// It took messages in, which others work on.
+    pub const RECEIVE: Flags = Flags(32);
+    /// Its far end has a name, not only an address.
+    pub const NAMED: Flags = Flags(64);
+
+    pub fn has(self, flags: Flags) -> bool {
+        self.0 & flags.0 == flags.0
+    }
+
+    #[must_use]
+    pub fn with_if(self, flags: Flags, holds: bool) -> Flags {
+        if holds { Flags(self.0 | flags.0) } else { self }
+    }
 }
 
 /// One span, as far as pairing needs it.
-#[derive(Debug, Clone)]
-pub struct HeldSpan {
+#[derive(Debug, Clone, Copy)]
+pub struct Span {
     pub trace: u128,
-    pub span: u64,
+    pub id: u64,
     /// 0 for a root: a span id of zeros is invalid by the W3C trace context.
     pub parent: u64,
-    /// Trace and span of the first link; zeros without one. Only consumers keep it.
-    pub link: (u128, u64),
-    pub time: i64,
-    duration_nano: i64,
-    pub weight: f64,
+    pub start: i64,
+    pub duration: i64,
+    /// Thousandths of a call.
+    pub weight: u64,
     pub party: PartyId,
+    /// The far end in the span's own words; nobody where it does not tell.
+    pub peer: PartyId,
     pub detail: DetailId,
-    peer: Option<u32>,
-    pub kind: SpanKind,
-    protocol: Protocol,
-    outcome: Outcome,
-    pub is_proxy: bool,
-    pub is_gateway: bool,
+    pub links: LinksAt,
+    pub role: Role,
+    pub protocol: Protocol,
+    pub outcome: Outcome,
+    pub flags: Flags,
+    /// How often the call had been sent before.
+    pub resends: u8,
 }
 
-impl HeldSpan {
-    /// The call that the span stands for.
-    pub fn call(&self) -> Observation {
-        Observation {
-            weight: self.weight,
-            outcome: self.outcome,
-            duration_nano: self.duration_nano,
-            timed: true,
-            bytes_in: 0,
-            bytes_out: 0,
-            retries: 0,
-            sent: 1,
-            protocol: self.protocol,
+impl Span {
+    pub fn end(&self) -> i64 {
+        self.start.saturating_add(self.duration.max(0))
+    }
+
+    pub fn is_proxy(&self) -> bool {
+        self.flags.has(Flags::PROXY)
+    }
+}
+
+/// Where a span's links are held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LinksAt(u32);
+
+/// What a link points to: trace and span.
+pub type Link = (u128, u64);
+
+/// The spans of the traces of one shard.
+#[derive(Debug, Default)]
+pub struct Shard {
+    pub spans: Vec<Span>,
+    links: Vec<Vec<Link>>,
+    link_bytes: usize,
+}
+
+impl Shard {
+    pub fn add(&mut self, mut span: Span, links: Vec<Link>) {
+        if !links.is_empty() {
+            self.link_bytes += size_of::<Vec<Link>>() + links.capacity() * size_of::<Link>();
+            self.links.push(links);
+            let place = u32::try_from(self.links.len()).expect("memory ends before 2^32 spans");
+            span.links = LinksAt(place);
+        }
+        self.spans.push(span);
+    }
+
+    pub fn links_of(&self, span: &Span) -> &[Link] {
+        match span.links {
+            LinksAt(0) => &[],
+            LinksAt(place) => &self.links[place as usize - 1],
         }
     }
 }
 
-/// Spans so far.
-#[derive(Debug)]
-pub struct HeldSpans {
-    pub spans: Vec<HeldSpan>,
-    peers: Interner<HeldPeer>,
-    held_max: usize,
-    /// Spans that could not be held.
-    pub dropped: u64,
-}
-
-impl Default for HeldSpans {
-    fn default() -> Self {
-        HeldSpans::with_bound(SPANS_HELD_MAX)
+impl Weighed for Shard {
+    fn bytes(&self) -> usize {
+        self.spans.capacity() * size_of::<Span>() + self.link_bytes
     }
 }
 
-impl HeldSpans {
-    pub(super) fn with_bound(held_max: usize) -> Self {
-        HeldSpans { spans: Vec::new(), peers: Interner::new(PEERS_MAX), held_max, dropped: 0 }
-    }
-
-    /// The far end that a span names.
-    pub fn peer(&self, span: &HeldSpan) -> Option<&HeldPeer> {
-        span.peer.map(|number| self.peers.value(number))
-    }
-
-    /// Every far end's name that may be a host.
-    pub fn hosts(&self) -> impl Iterator<Item = &str> {
-        self.peers.values().iter().filter(|peer| peer.kind != PeerKind::Queue).map(|peer| peer.name.as_str())
-    }
-
-    /// Holds the spans of a batch, also those that start outside the range: they may be the parents and
-    /// children of others.
-    pub fn add(&mut self, batch: &RecordBatch, book: &mut Book) {
-        let columns = SpanColumns::of(batch);
-        let (is_proxy, weight) = (boolean(batch, "is_proxy"), double(batch, "adjusted_count"));
-        for row in 0..batch.num_rows() {
-            let is_proxy = is_proxy(row).unwrap_or(false);
-            let weight = weight(row).filter(|w| w.is_finite() && *w > 0.0).unwrap_or(1.0);
-            let span = self.read(&columns, row, is_proxy, weight, book);
-            if self.spans.len() < self.held_max {
-                self.spans.push(span);
-            } else {
-                self.dropped += 1;
-                count_at_node(&span, book);
-            }
-        }
-    }
-
-    fn read(
-        &mut self,
-        columns: &SpanColumns<'_>,
-        row: usize,
-        is_proxy: bool,
-        weight: f64,
-        book: &mut Book,
-    ) -> HeldSpan {
-        let proxy = if is_proxy { columns.proxy(row) } else { ProxyTags::default() };
-        let kind = proxy.kind(SpanKind::of(columns.kind.or_zero(row)));
-        let evidence = columns.peer_evidence(row, proxy.upstream_cluster);
-        let peer = peer(&evidence).filter(|_| kind.is_made() || kind == SpanKind::Consumer);
-        let link = columns.links.get(row).filter(|_| kind == SpanKind::Consumer);
-        HeldSpan {
-            trace: hex128(columns.trace_id.get(row)),
-            span: hex64(columns.span_id.get(row)),
-            parent: hex64(columns.parent.get(row)),
-            link: link.map_or((0, 0), |(trace, span)| (hex128(Some(trace)), hex64(Some(span)))),
-            time: columns.time.or_zero(row),
-            duration_nano: columns.duration.or_zero(row),
-            weight,
-            party: columns.party(row, &proxy, book),
-            detail: match book.grain {
-                Grain::Node => DetailId::NONE,
-                Grain::Operation => book.detail(columns.name.get(row)),
-                Grain::Instance => book.detail(columns.instance.get(row)),
-            },
-            peer: peer.and_then(|peer| self.hold_peer(&peer)),
-            kind,
-            protocol: columns.protocol(row, &evidence),
-            outcome: outcome_of(columns.outcome.get(row)),
-            is_proxy,
-            is_gateway: proxy.is_gateway,
-        }
-    }
-
-    fn hold_peer(&mut self, peer: &Peer<'_>) -> Option<u32> {
-        self.peers.intern(peer, || HeldPeer {
-            kind: peer.kind,
-            name: peer.name.to_owned(),
-            scoped: peer.scoped,
-        })
-    }
+/// The hash that brings the spans of a trace together.
+pub fn hash_of(trace: u128) -> u64 {
+    mixed_pair(trace as u64, (trace >> 64) as u64)
 }
 
-/// A received call that could not be held counts at its node. A proxy's may double its application's, which
-/// cannot be known here, so it does not count.
-fn count_at_node(span: &HeldSpan, book: &mut Book) {
-    let Some(bucket) = book.range.bucket_of(span.time) else { return };
-    if span.kind.is_received() && !span.is_proxy {
-        let key = CellKey {
-            source: PartyId::NOBODY,
-            destination: span.party,
-            detail: span.detail,
-            bucket,
-            side: Side::Server,
-            evidence: Evidence::Spans,
-            refused: false,
-        };
-        book.add(key, &span.call());
-    }
-}
-
-const _: () = assert!(size_of::<HeldSpan>() <= 128, "the bound above says how much memory is held");
+const _: () = assert!(size_of::<Span>() <= 96, "the doc above says how much memory is held");

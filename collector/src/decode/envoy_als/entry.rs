@@ -1,6 +1,6 @@
-//! One `HTTPAccessLogEntry` or `TCPAccessLogEntry` as an observation and attributes.
+//! One `HTTPAccessLogEntry` or `TCPAccessLogEntry` as the facts of a request and attributes.
 //!
-//! What has a column goes to the observation, everything else to the attributes, so nothing is lost: byte
+//! What has a column goes to the facts, everything else to the attributes, so nothing is lost: byte
 //! counts and time offsets as one object each (`bytes`, `offsets_nano`), headers and trailers under
 //! `request_header.`, `response_header.`, `response_trailer.`, custom tags under their own names, dynamic
 //! metadata under `metadata.`, filter state that names no peer under `filter_state.`, listeners inside Envoy under
@@ -15,14 +15,14 @@ use super::http::Http;
 use super::peer::{PeerKey, peer_key};
 use super::tls::read_tls;
 use super::{peer, values};
-use crate::normalize::requests::observation::{Layer, Observation};
+use crate::normalize::requests::facts::{Layer, RequestFacts};
 use crate::protobuf::wire::{Fields, Value, WireError};
 use crate::row_attributes::RowAttributes;
 use crate::tally::{Arrival, RejectReason};
 
 /// An entry while it is read.
 pub(super) struct Entry<'a, 's> {
-    seen: Observation<'a>,
+    seen: RequestFacts<'a>,
     texts: Texts,
     attributes: &'s mut RowAttributes,
     start_nanos: Option<i64>,
@@ -54,7 +54,7 @@ impl<'a, 's> Entry<'a, 's> {
             Layer::L4 => "envoy_als_tcp",
         };
         Entry {
-            seen: Observation { layer, source_format, ..Observation::default() },
+            seen: RequestFacts { layer, source_format, ..RequestFacts::default() },
             texts: Texts::default(),
             attributes,
             start_nanos: None,
@@ -93,8 +93,8 @@ impl<'a, 's> Entry<'a, 's> {
         Ok(())
     }
 
-    /// The observation, or why its row is refused, and how many of its texts were no UTF-8.
-    pub(super) fn finish(self, arrival: &Arrival<'_>) -> (Result<Observation<'a>, RejectReason>, u64) {
+    /// The facts, or why their row is refused, and how many of its texts were no UTF-8.
+    pub(super) fn finish(self, arrival: &Arrival<'_>) -> (Result<RequestFacts<'a>, RejectReason>, u64) {
         let replaced = self.texts.replaced;
         // A time of zero is one that was not set.
         let Some(start) = self.start_nanos.filter(|nanos| *nanos != 0) else {
@@ -108,7 +108,7 @@ impl<'a, 's> Entry<'a, 's> {
         }
     }
 
-    fn accepted(self, start: UnixNanos) -> Observation<'a> {
+    fn accepted(self, start: UnixNanos) -> RequestFacts<'a> {
         let Entry { mut seen, attributes, offsets, wire_bytes, http, duration_nanos, .. } = self;
         seen.start = start;
         let last_byte = offsets[LAST_DOWNSTREAM_TX].map(|nanos| i64::try_from(nanos).unwrap_or(i64::MAX));

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use super::fields::{Texts, map_entry, wrapped_u32};
-use crate::normalize::requests::observation::{Observation, TraceContext};
+use crate::normalize::requests::facts::{RequestFacts, TraceContext};
 use crate::protobuf::wire::{Fields, WireError};
 use crate::row_attributes::RowAttributes;
 
@@ -27,7 +27,7 @@ impl Http {
     pub(super) fn read_request<'a>(
         &mut self,
         message: &'a [u8],
-        seen: &mut Observation<'a>,
+        seen: &mut RequestFacts<'a>,
         texts: &mut Texts,
         attributes: &mut RowAttributes,
     ) -> Result<(), WireError> {
@@ -65,7 +65,7 @@ impl Http {
     fn read_request_header(
         &mut self,
         entry: &[u8],
-        seen: &mut Observation<'_>,
+        seen: &mut RequestFacts<'_>,
         texts: &mut Texts,
         attributes: &mut RowAttributes,
     ) -> Result<(), WireError> {
@@ -84,7 +84,7 @@ impl Http {
     pub(super) fn read_response<'a>(
         &mut self,
         message: &'a [u8],
-        seen: &mut Observation<'a>,
+        seen: &mut RequestFacts<'a>,
         texts: &mut Texts,
         attributes: &mut RowAttributes,
     ) -> Result<(), WireError> {
@@ -131,7 +131,7 @@ impl Http {
         ]
     }
 
-    pub(super) fn finish(self, seen: &mut Observation<'_>, attributes: &mut RowAttributes) {
+    pub(super) fn finish(self, seen: &mut RequestFacts<'_>, attributes: &mut RowAttributes) {
         seen.grpc_status = self.grpc_status_trailer.or(self.grpc_status_header);
         if let Some(flags) = self.trace_flags {
             attributes.push_text("", "trace_flags", &format!("{flags:02x}"));

@@ -7,14 +7,14 @@
 use std::borrow::Cow;
 
 use super::fields::{Texts, wrapped_u32};
-use crate::normalize::requests::observation::Observation;
+use crate::normalize::requests::facts::RequestFacts;
 use crate::protobuf::wire::{Fields, WireError};
 use crate::row_attributes::RowAttributes;
 
-/// Reads version, server name and identities into the observation, the rest into the attributes.
+/// Reads version, server name and identities into the facts, the rest into the attributes.
 pub(super) fn read_tls<'a>(
     message: &'a [u8],
-    seen: &mut Observation<'a>,
+    seen: &mut RequestFacts<'a>,
     texts: &mut Texts,
     attributes: &mut RowAttributes,
 ) -> Result<(), WireError> {

@@ -3,14 +3,15 @@
 //! Fields that are not known are passed over, as protobuf and OTLP/JSON ask, so that an export in snake_case, of an old
 //! version of OTLP or of another signal is a success without records. It stays one, but says why nothing is to be seen.
 //!
-//! Limits: of several such fields the first is named. An export of another signal in protobuf has the same field
+//! Limits: only a field that may hold records is named, a list of objects or a message that is not empty, and of several
+//! the first. An export of another signal in protobuf has the same field
 //! numbers and is refused or rejected by what is inside.
 
 use std::fmt;
 
 use crate::limits::cut_text;
 use crate::protobuf::messages::otlp::{EXPORT_LOGS, EXPORT_METRICS, EXPORT_TRACES};
-use crate::protobuf::messages::{FieldType, Message};
+use crate::protobuf::messages::{Field, FieldType, Message};
 use crate::protobuf::wire::{self, Fields, Value};
 
 /// Bytes that are shown of a name: enough to recognise it, too few to fill an answer.
@@ -63,14 +64,14 @@ impl fmt::Display for UnknownField {
     }
 }
 
-/// The first field above the records of a validated payload that its message does not have.
+/// The first field above the records of a validated payload that its message does not have and that holds something.
 pub fn first_unknown(payload: &[u8], message: &'static Message) -> Option<UnknownField> {
     Fields::new(payload).map_while(Result::ok).find_map(|(number, value)| {
-        let Some(field) = message.field(number) else {
-            return Some(UnknownField::new(Name::Number(number), message));
-        };
-        match (field.field_type, value) {
-            (FieldType::Message(inner), Value::Bytes(bytes)) if inner.is_above_records() => {
+        match (message.field(number), value) {
+            (None, Value::Bytes([_, ..])) => Some(UnknownField::new(Name::Number(number), message)),
+            (Some(Field { field_type: FieldType::Message(inner), .. }), Value::Bytes(bytes))
+                if inner.is_above_records() =>
+            {
                 first_unknown(bytes, inner)
             }
             _ => None,
@@ -93,6 +94,16 @@ mod tests {
         let none = r#"{"resourceSpans":[{"resource":{"new":1},"scopeSpans":[{"scope":{"new":1},"spans":[{"new":1}]}]}]}"#;
         check(&EXPORT_TRACES, none, None);
         check(&EXPORT_TRACES, "{}", None);
+        let no_lists_of_objects =
+            r#"{"a":1,"b":"[{}]","c":{},"d":[],"e":[[{}]],"f":null,"resource_spans":[ {}]}"#;
+        check(
+            &EXPORT_TRACES,
+            no_lists_of_objects,
+            Some(
+                r#""resource_spans" is no field of ExportTraceServiceRequest, whose fields are "resourceSpans""#,
+            ),
+        );
+        check(&EXPORT_TRACES, r#"{"resource_spans":[]}"#, None);
         check(
             &EXPORT_TRACES,
             r#"{"resource_spans":[{"scope_spans":[{"spans":[{}]}]}]}"#,
@@ -109,19 +120,19 @@ mod tests {
         );
         check(
             &EXPORT_METRICS,
-            r#"{"resourceLogs":[]}"#,
+            r#"{"resourceLogs":[{}]}"#,
             Some(
                 r#""resourceLogs" is no field of ExportMetricsServiceRequest but of ExportLogsServiceRequest"#,
             ),
         );
         check(
             &EXPORT_METRICS,
-            r#"{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"name":"m","gauge":{"points":[]}}]}]}]}"#,
+            r#"{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"name":"m","gauge":{"points":[{}]}}]}]}]}"#,
             Some(r#""points" is no field of Gauge, whose fields are "dataPoints""#),
         );
         check(
             &EXPORT_LOGS,
-            r#"{"resourceLogs":[{"scopeLogs":[{"log_records":[]}]}]}"#,
+            r#"{"resourceLogs":[{"scopeLogs":[{"log_records":[{}]}]}]}"#,
             Some(
                 r#""log_records" is no field of ScopeLogs, whose fields are "scope", "logRecords", "schemaUrl""#,
             ),
@@ -130,7 +141,7 @@ mod tests {
 
     #[test]
     fn a_name_is_shown_in_part_and_escaped() {
-        let text = format!(r#"{{"a\n{}":1}}"#, "é".repeat(NAME_BYTES_MAX));
+        let text = format!(r#"{{"a\n{}":[{{}}]}}"#, "é".repeat(NAME_BYTES_MAX));
         let unknown = json::first_unknown(text.as_bytes(), &EXPORT_LOGS).expect("unknown").to_string();
         assert!(unknown.starts_with(&format!("\"a\\n{}\" is no field", "é".repeat(29))), "{unknown}");
     }
@@ -139,13 +150,15 @@ mod tests {
     fn numbers_above_records_are_looked_at_and_no_others() {
         let shown =
             |payload: &[u8]| first_unknown(payload, &EXPORT_TRACES).map(|unknown| unknown.to_string());
-        // ResourceSpans with instrumentation_library_spans, field 1000 up to OTLP 0.18: tag c2 3e, empty.
-        let old = b"\x0a\x03\xc2\x3e\x00";
+        // ResourceSpans with instrumentation_library_spans, field 1000 up to OTLP 0.18: tag c2 3e, one empty span.
+        let old = b"\x0a\x05\xc2\x3e\x02\x12\x00";
         assert_eq!(shown(old).as_deref(), Some("field 1000 is no field of ResourceSpans"));
         // A resource, and a span in a scope, with a field 100 of text.
-        let unknown = b"\xa2\x06\x00";
-        let inside = [b"\x0a\x0c\x0a\x03".as_slice(), unknown, b"\x12\x05\x12\x03", unknown].concat();
+        let unknown = b"\xa2\x06\x01x";
+        let inside = [b"\x0a\x0e\x0a\x04".as_slice(), unknown, b"\x12\x06\x12\x04", unknown].concat();
         assert_eq!(shown(&inside), None);
+        // Above, but empty, and a number.
+        assert_eq!(shown(b"\xa2\x06\x00\xa0\x06\x01"), None);
         assert_eq!(shown(unknown).as_deref(), Some("field 100 is no field of ExportTraceServiceRequest"));
         assert_eq!(shown(b""), None);
     }

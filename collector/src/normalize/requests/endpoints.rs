@@ -6,8 +6,8 @@
 //! account of its certificate, else its address. A certificate's namespace outranks every claim.
 
 use super::clusters::{Cluster, Target, parse_server_name};
+use super::facts::RequestFacts;
 use super::hosts::{Named, host_of, is_kubernetes, service_asked_for, service_of, spiffe};
-use super::observation::Observation;
 use super::peer::{IdentitySource, Peer};
 use super::proxy::{ProxyIdentity, ProxyKind, WorkloadFacts, first_known};
 use crate::address::{Address, is_ip};
@@ -30,7 +30,7 @@ pub(super) fn own<'a>(proxy: &'a ProxyIdentity, addresses: [&'a Address<'_>; 2])
 
 /// The proxy's own application as the one called: under the name that the caller used, where the row has it.
 pub(super) fn own_as_callee<'a>(
-    seen: &'a Observation<'_>,
+    seen: &'a RequestFacts<'_>,
     proxy: &'a ProxyIdentity,
     cluster: Cluster<'a>,
 ) -> Peer<'a> {
@@ -52,7 +52,7 @@ pub(super) fn own_as_callee<'a>(
 
 /// The caller of the proxy's own application, and what named it.
 pub(super) fn caller<'a>(
-    seen: &'a Observation<'_>,
+    seen: &'a RequestFacts<'_>,
     proxy: &'a ProxyIdentity,
 ) -> (Peer<'a>, Option<IdentitySource>) {
     let facts = seen.downstream_peer.as_ref().filter(|facts| !proxy.is_self(facts));
@@ -75,7 +75,7 @@ pub(super) fn caller<'a>(
 
 /// The one that was called through the proxy, and what named it.
 pub(super) fn callee<'a>(
-    seen: &'a Observation<'_>,
+    seen: &'a RequestFacts<'_>,
     proxy: &'a ProxyIdentity,
     cluster: Cluster<'a>,
 ) -> (Peer<'a>, Option<IdentitySource>) {
@@ -110,7 +110,7 @@ pub(super) fn callee<'a>(
 
 /// The callee by the host that the caller asked for.
 fn asked_for<'a>(
-    seen: &'a Observation<'_>,
+    seen: &'a RequestFacts<'_>,
     proxy: &'a ProxyIdentity,
     cluster: Cluster<'a>,
 ) -> (Option<Named<'a>>, IdentitySource) {

@@ -1,6 +1,6 @@
 //! One end of a call, and how sure its name is.
 //!
-//! Names borrow from the observation or from the proxy's identity; nothing is copied before it reaches a column.
+//! Names borrow from the facts of the request or from the proxy's identity; nothing is copied before it reaches a column.
 
 /// What told who the far end of a call is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -88,8 +88,8 @@ async fn an_export_whose_records_are_not_seen_is_told_so() {
     let want = r#"no spans were found: "resource_spans" is no field of ExportTraceServiceRequest, whose fields are "resourceSpans""#;
     assert_eq!(partial["errorMessage"].as_str(), Some(want));
 
-    // ResourceSpans with field 1000, instrumentation_library_spans up to OTLP 0.18.
-    let old = b"\x0a\x03\xc2\x3e\x00";
+    // ResourceSpans with field 1000, instrumentation_library_spans up to OTLP 0.18, with an empty span.
+    let old = b"\x0a\x05\xc2\x3e\x02\x12\x00";
     let reply = post(running.http, "/v1/traces", &[("content-type", PROTOBUF)], old).await;
     let answer = ExportTraceServiceResponse::decode(reply.body).expect("a response");
     let partial = answer.partial_success.expect("a warning");
@@ -120,7 +120,7 @@ async fn gzip_and_zstd_are_accepted() {
 }
 
 #[tokio::test]
-async fn broken_requests_are_refused_with_a_status_body() {
+async fn broken_exports_are_refused_with_a_status_body() {
     let running = start().await;
     let good = spans(1, 0).encode_to_vec();
     let packed = gzip(&good);

@@ -8,6 +8,9 @@ mod http;
 mod als;
 mod limits;
 mod store;
+mod health;
+mod cors;
+mod ports;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,45 +21,89 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::net::{TcpListener, TcpStream};
+use meshlake_listen::{Listener, ListenerStats, Served};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 use crate::intake::testing::{StillClock, TestLog};
-use crate::{Collector, CollectorConfig, Listeners};
+use crate::{Collector, CollectorConfig, Ports};
 
 /// Longer than any test takes.
 const STOP_TIME_MAX: Duration = Duration::from_secs(60);
 
-struct Running {
-    collector: Collector,
-    log: Arc<TestLog>,
-    grpc: SocketAddr,
-    http: SocketAddr,
+pub(super) struct Running {
+    pub(super) collector: Collector,
+    served: Vec<Served>,
+    /// Of both ports.
+    stats: [ListenerStats; 2],
+    pub(super) log: Arc<TestLog>,
+    pub(super) grpc: SocketAddr,
+    pub(super) http: SocketAddr,
+}
+
+/// How a stop went.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct StopReport {
+    connections_ended: bool,
+    intake_drained: bool,
 }
 
 /// A collector that stores repeats: these tests send the same bytes again and again.
-async fn start() -> Running {
+pub(super) async fn start() -> Running {
     start_with(CollectorConfig { retry_window_seconds: 0, ..CollectorConfig::default() }).await
 }
 
-async fn start_with(config: CollectorConfig) -> Running {
-    let bind = || TcpListener::bind("127.0.0.1:0");
-    let listeners = Listeners {
-        otlp_grpc: bind().await.expect("a free port"),
-        otlp_http: bind().await.expect("a free port"),
-    };
-    let grpc = listeners.otlp_grpc.local_addr().expect("bound");
-    let http = listeners.otlp_http.local_addr().expect("bound");
+pub(super) async fn start_with(config: CollectorConfig) -> Running {
     let log = Arc::new(TestLog::start());
-    let collector =
-        Collector::start(&config, listeners, log.writer.clone(), Arc::new(StillClock), Vec::new())
-            .expect("start");
-    Running { collector, log, grpc, http }
+    let (listeners, ports) = bind();
+    let addresses = listeners.each_ref().map(Listener::address);
+    let collector = Collector::start(&config, ports, log.writer.clone(), Arc::new(StillClock), Vec::new())
+        .expect("start");
+    let stats = listeners.each_ref().map(Listener::stats);
+    let served = serve(&collector, listeners);
+    let [grpc, http] = addresses;
+    Running { collector, served, stats, log, grpc, http }
+}
+
+/// The ports of gRPC and of HTTP.
+pub(super) fn bind() -> ([Listener; 2], Ports) {
+    let bound = |name| Listener::bind(name, "127.0.0.1:0").expect("a free port");
+    let listeners = [bound("otlp_grpc"), bound("otlp_http")];
+    let ports = Ports { grpc: listeners[0].address().port(), http: listeners[1].address().port() };
+    (listeners, ports)
+}
+
+pub(super) fn serve(collector: &Collector, [grpc, http]: [Listener; 2]) -> Vec<Served> {
+    let served =
+        [grpc.serve(collector.door(), collector.grpc()), http.serve(collector.door(), collector.http())];
+    served.map(|served| served.expect("in a runtime")).into()
+}
+
+/// Ports first, until `ports_deadline`, then what they have let in, as a server does it.
+pub(super) async fn stop(
+    collector: Collector,
+    served: Vec<Served>,
+    ports_deadline: Duration,
+    deadline: Duration,
+) -> StopReport {
+    let ports_deadline = Instant::now() + ports_deadline;
+    served.iter().for_each(Served::begin_stop);
+    let mut connections_ended = true;
+    for port in served {
+        connections_ended &= port.stop(ports_deadline).await;
+    }
+    StopReport { connections_ended, intake_drained: collector.stop(deadline).await }
 }
 
 impl Running {
-    async fn stop(self) {
-        let report = self.collector.stop(STOP_TIME_MAX).await;
+    pub(super) async fn stop(self) {
+        let report = stop(self.collector, self.served, STOP_TIME_MAX, STOP_TIME_MAX).await;
         assert!(report.connections_ended && report.intake_drained, "{report:?}");
+    }
+
+    /// Connections that are open on both ports.
+    fn connections_open(&self) -> u64 {
+        self.stats.iter().map(ListenerStats::open).sum()
     }
 
     /// Returns when a group is held at the disk.
@@ -65,24 +112,24 @@ impl Running {
         tokio::task::spawn_blocking(move || log.wait_until_held()).await.expect("no panic");
     }
 
-    /// How many requests ended with `status`.
+    /// How many exports ended with `status`.
     fn counted(&self, status: &str) -> u64 {
         let stats = self.collector.stats();
-        let requests = stats.requests.requests.iter();
-        requests.filter(|(labels, _)| labels.status == status).map(|(_, count)| count).sum()
+        let exports = stats.exports.exports.iter();
+        exports.filter(|(labels, _)| labels.status == status).map(|(_, count)| count).sum()
     }
 }
 
 /// Names and values.
-type Headers<'a> = &'a [(&'a str, &'a str)];
+pub(super) type Headers<'a> = &'a [(&'a str, &'a str)];
 
 /// An answer, read to its end.
 #[derive(Debug)]
-struct Reply {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Bytes,
-    trailers: Option<HeaderMap>,
+pub(super) struct Reply {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+    pub(super) trailers: Option<HeaderMap>,
 }
 
 impl Reply {
@@ -99,7 +146,7 @@ impl Reply {
 }
 
 /// Sends one request over a new HTTP/2 connection.
-async fn send_http2(to: SocketAddr, request: Request<Full<Bytes>>) -> Reply {
+pub(super) async fn send_http2(to: SocketAddr, request: Request<Full<Bytes>>) -> Reply {
     let stream = TcpStream::connect(to).await.expect("connect");
     let (mut sender, connection) =
         hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
@@ -113,7 +160,7 @@ async fn send_http2(to: SocketAddr, request: Request<Full<Bytes>>) -> Reply {
 }
 
 /// Sends one request over a new HTTP/1.1 connection.
-async fn send_http1(to: SocketAddr, request: Request<Full<Bytes>>) -> Reply {
+pub(super) async fn send_http1(to: SocketAddr, request: Request<Full<Bytes>>) -> Reply {
     let stream = TcpStream::connect(to).await.expect("connect");
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("HTTP/1.1");
@@ -125,16 +172,16 @@ async fn send_http1(to: SocketAddr, request: Request<Full<Bytes>>) -> Reply {
 }
 
 /// A gRPC message frame, written by hand: flag, length, bytes.
-fn frame(flag: u8, message: &[u8]) -> Vec<u8> {
+pub(super) fn frame(flag: u8, message: &[u8]) -> Vec<u8> {
     let length = u32::try_from(message.len()).expect("less than 4 GiB");
     [&[flag], length.to_be_bytes().as_slice(), message].concat()
 }
 
-fn zstd(bytes: &[u8]) -> Vec<u8> {
+pub(super) fn zstd(bytes: &[u8]) -> Vec<u8> {
     zstd::bulk::compress(bytes, 1).expect("compressing in memory")
 }
 
-fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
     use std::io::Write as _;
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(bytes).expect("writing to memory");

@@ -39,6 +39,8 @@ pub enum Feature {
     Thin,
     /// Tries that are seen: siblings inside one layer, or with a resend count.
     Resends,
+    /// Several requests inside one operation, each a call.
+    Pages,
     /// Tries that a proxy made: one made span, several received ones.
     HiddenRetries,
     /// Calls given up on while the other side still works.
@@ -51,7 +53,7 @@ pub enum Feature {
     Brokers,
     /// Consumers that take several messages of other traces at once.
     Batches,
-    /// Queues that deliver by HTTP, and calls made over queues.
+    /// Queues that deliver by HTTP, calls made over queues, consumers that are called.
     Push,
     /// A queue called like a service.
     Namesakes,
@@ -84,7 +86,7 @@ pub enum Feature {
 }
 
 impl Feature {
-    pub const ALL: [Feature; 38] = [
+    pub const ALL: [Feature; 39] = [
         Feature::Errors,
         Feature::SpanStatus,
         Feature::Urls,
@@ -102,6 +104,7 @@ impl Feature {
         Feature::Silent,
         Feature::Thin,
         Feature::Resends,
+        Feature::Pages,
         Feature::HiddenRetries,
         Feature::Timeouts,
         Feature::Mirrors,

@@ -1,6 +1,7 @@
 //! The only file that knows the crate under test: batches in, figures by node and edge out.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use meshlake_calls::golden::{GoldenBy, Subject, golden};
@@ -8,7 +9,7 @@ use meshlake_calls::graph::graph;
 use meshlake_calls::{By, Figures, Fold, Grain, NodeIdentity, NodeKind, Picture, Question, Range, Source};
 use meshlake_schema::UnixNanos;
 
-use crate::oracle::{FROM, TO};
+use crate::oracle::{Evidence, FROM, TO};
 
 /// What an answer says of a node or an edge.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -42,7 +43,7 @@ pub struct Answer {
 }
 
 /// Ways in which the same calls may be grouped; the sums are to be the same.
-pub const GROUPINGS: [&str; 5] = ["service", "operation", "version", "instance", "workload"];
+pub const GROUPINGS: [&str; 5] = ["operation", "version", "instance", "workload", "minute"];
 
 /// The rows of one story.
 pub struct Rows {
@@ -51,8 +52,8 @@ pub struct Rows {
 }
 
 /// The graph.
-pub fn answer(rows: &Rows) -> Answer {
-    let picture = picture(rows, By::Service, Grain::Node);
+pub fn answer(rows: &Rows, evidence: Evidence) -> Answer {
+    let picture = picture(rows, None, By::Service, Grain::Node, evidence);
     let graph = graph(&picture, None);
     let label = |node: usize| label(&graph.nodes[node].identity);
     let nodes = graph.nodes.iter().map(|node| (self::label(&node.identity), told(&node.figures, 0.0, 0.0)));
@@ -66,7 +67,7 @@ pub fn answer(rows: &Rows) -> Answer {
 
 /// The table of golden metrics by service and by edge, in the same words as the graph.
 pub fn table(rows: &Rows) -> Answer {
-    let picture = picture(rows, By::Service, Grain::Node);
+    let picture = picture_by(rows, "service");
     let mut answer = Answer::default();
     for by in [GoldenBy::Service, GoldenBy::Edge] {
         for row in golden(&picture, by, None) {
@@ -94,7 +95,7 @@ pub fn grouped(rows: &Rows, grouping: &str) -> BTreeMap<String, [f64; 4]> {
         .map(|cell| (format!("{} -> {}", label(cell.source), label(cell.target)), &cell.measure));
     let mut sums: BTreeMap<String, [f64; 4]> = BTreeMap::new();
     for (label, measure) in nodes.chain(edges) {
-        let figures = [measure.requests, measure.errors, measure.client_errors, measure.aborted];
+        let figures = [measure.requests(), measure.errors(), measure.client_errors(), measure.aborted()];
         sums.entry(label).or_default().iter_mut().zip(figures).for_each(|(sum, figure)| *sum += figure);
     }
     sums
@@ -108,7 +109,7 @@ pub fn parts(rows: &Rows, grouping: &str) -> BTreeMap<(String, String), f64> {
         let node = &picture.nodes[cell.node];
         let part = if grouping == "version" { &node.version } else { &cell.detail };
         let key = (label(node), part.clone().unwrap_or_default());
-        *parts.entry(key).or_default() += cell.measure.requests;
+        *parts.entry(key).or_default() += cell.measure.requests();
     }
     parts
 }
@@ -121,12 +122,18 @@ fn picture_by(rows: &Rows, grouping: &str) -> Picture {
         "workload" => (By::Workload, Grain::Node),
         _ => (By::Service, Grain::Node),
     };
-    picture(rows, by, grain)
+    let step = (grouping == "minute").then_some(Duration::from_secs(60));
+    picture(rows, step, by, grain, Evidence::Best)
 }
 
-fn picture(rows: &Rows, by: By, grain: Grain) -> Picture {
-    let range = Range::new(UnixNanos(FROM), UnixNanos(TO), None).expect("the range is not empty");
-    let mut fold = Fold::new(Question { range, by, grain, source: Source::Auto });
+fn picture(rows: &Rows, step: Option<Duration>, by: By, grain: Grain, evidence: Evidence) -> Picture {
+    let range = Range::new(UnixNanos(FROM), UnixNanos(TO), step).expect("the range is not empty");
+    let source = match evidence {
+        Evidence::Best => Source::Auto,
+        Evidence::Spans => Source::Spans,
+        Evidence::AccessLogs => Source::Requests,
+    };
+    let mut fold = Fold::new(Question { range, by, grain, source });
     rows.requests.iter().for_each(|batch| fold.add_requests(batch));
     rows.spans.iter().for_each(|batch| fold.add_spans(batch));
     fold.finish().expect("a story is small")

@@ -30,11 +30,19 @@ use excuse::Excuses;
 use features::{Feature, Features};
 use harness::{Answer, Rows};
 use meshlake_schema::Table;
+use oracle::Evidence;
 use random::Random;
 use story::Story;
 use telemetry::Row;
 
 const SEEDS: u64 = 300;
+
+/// How many edges of a hundred may be excused, over many seeds that lose 2 to 50 % of their spans: 46 were,
+/// measured. More would mean that a lost span excuses what it says nothing of.
+const EXCUSED_PERCENT_MAX: usize = 60;
+
+/// From so many seeds on a share means something.
+const SHARE_SEEDS_MIN: u64 = 100;
 
 #[test]
 fn what_is_told_is_what_happened() {
@@ -46,6 +54,7 @@ fn what_is_told_is_what_happened() {
     };
     let is_survey = number("MESHLAKE_TEST_SURVEY").is_some();
     let mut failed: Vec<(u64, Features)> = Vec::new();
+    let (mut edges, mut excused) = (0, 0);
     let total = seeds.end - seeds.start;
     for seed in seeds {
         let (story, features) = simulate::story(seed, allowed);
@@ -56,6 +65,8 @@ fn what_is_told_is_what_happened() {
         }
         if features.has(Feature::Missing) {
             println!("seed {seed}: {} of {} edges excused", judgement.excused, judgement.edges);
+            edges += judgement.edges;
+            excused += judgement.excused;
         } else {
             assert_eq!(judgement.excused, 0, "seed {seed}: no row is missing");
         }
@@ -63,6 +74,8 @@ fn what_is_told_is_what_happened() {
     if is_survey {
         survey(total, &failed, allowed);
     }
+    let is_few = total < SHARE_SEEDS_MIN || excused * 100 <= edges * EXCUSED_PERCENT_MAX;
+    assert!(is_few, "{excused} of {edges} edges were excused");
     assert!(failed.is_empty(), "{} of {total} seeds failed", failed.len());
 }
 
@@ -81,11 +94,19 @@ fn judged(story: &Story, features: Features) -> Judgement {
     let (told, excuses) = told(story, features);
     let mut random = Random::new(story.seed ^ 1);
     let cut = cut(&told, &mut random);
-    let truth = oracle::truth(story);
-    let answer = harness::answer(&cut);
+    let truth = oracle::truth(story, Evidence::Best);
+    let answer = harness::answer(&cut, Evidence::Best);
     let mut complaints = compare::differences(&truth, &answer, &excuses);
     if complaints.is_empty() {
         complaints.extend(invariants(&told, &cut, &answer, &mut random));
+    }
+    // What a service calls itself is known from its access logs, so that other names need those.
+    let has_names = !features.has(Feature::Aliases);
+    let others = if complaints.is_empty() && has_names { &Evidence::ALL[1..] } else { &[] };
+    for evidence in others.iter().copied() {
+        let truth = oracle::truth(story, evidence);
+        let found = compare::differences(&truth, &harness::answer(&cut, evidence), &excuses);
+        complaints.extend(found.into_iter().map(|it| format!("from {evidence:?} alone: {it}")));
     }
     if complaints.is_empty() && !features.has(Feature::Missing) {
         for grouping in ["version", "instance"] {
@@ -112,7 +133,7 @@ fn invariants(told: &[Row], cut: &Rows, answer: &Answer, random: &mut Random) ->
     if table.nodes.iter().map(|(name, told)| (name, told.figures())).collect::<Vec<_>>() != received {
         found.push("the table of golden metrics has other nodes than the graph".to_owned());
     }
-    let again = harness::answer(&self::cut(told, random));
+    let again = harness::answer(&self::cut(told, random), Evidence::Best);
     if (&again.nodes, &again.edges) != (&answer.nodes, &answer.edges) {
         found.push("rows in another order give another answer".to_owned());
     }
@@ -137,7 +158,10 @@ fn told(story: &Story, features: Features) -> (Vec<Row>, Excuses) {
     }
     if features.has(Feature::Duplicates) {
         let again: Vec<Row> = rows.iter().step_by(3).cloned().collect();
-        rows.extend(again);
+        // Proxies may also tell that a request began, which is no call.
+        let begun = rows.iter().step_by(5).filter(|row| row.table == Table::Requests);
+        let begun: Vec<Row> = begun.map(Row::begun).collect();
+        rows.extend(again.into_iter().chain(begun));
     }
     (rows, excuses)
 }

@@ -10,6 +10,11 @@ pub type Nanos = i64;
 pub const MILLI: Nanos = 1_000_000;
 pub const SECOND: Nanos = 1_000 * MILLI;
 
+/// Between a made span's start and the received one's, and between their ends.
+pub const GAP: Nanos = MILLI;
+
+const _: () = assert!(GAP > 2 * PROXY_TIME, "what a proxy saw lies between what two applications saw");
+
 /// What lies between a call as an application sees it and as the proxy beside it does.
 pub const PROXY_TIME: Nanos = 200_000;
 
@@ -116,6 +121,8 @@ pub struct Store {
     pub name: String,
     pub namespace: Option<String>,
     pub port: u16,
+    /// Its SDK speaks HTTP to a host that many have, and the operation around that knows its name.
+    pub is_behind_http: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -146,8 +153,9 @@ const NAMES: [&str; 8] = ["web", "cart", "orders", "billing", "search", "stock",
 impl Mesh {
     pub fn drawn(features: Features, random: &mut Random) -> Mesh {
         let mut mesh = Mesh::default();
-        for number in 0..3 + random.below(5) {
-            mesh.services.push(service(number, NAMES[number], features, random));
+        let count = 3 + random.below(5);
+        for (number, name) in NAMES.into_iter().enumerate().take(count) {
+            mesh.services.push(service(number, name, features, random));
         }
         if features.has(Feature::Namespaces) {
             let namesake = service(mesh.services.len(), NAMES[0], features, random);
@@ -336,6 +344,7 @@ fn stores() -> Vec<Store> {
         name: address.to_owned(),
         namespace: None,
         port,
+        is_behind_http: false,
     };
     vec![
         plain("redis", "10.9.0.5", 6379),
@@ -346,6 +355,11 @@ fn stores() -> Vec<Store> {
             name: "mongo".to_owned(),
             namespace: Some("shop".to_owned()),
             ..plain("mongodb", "mongo-0.mongo.shop.svc.cluster.local", 27017)
+        },
+        Store {
+            name: "catalog".to_owned(),
+            is_behind_http: true,
+            ..plain("aws.dynamodb", "dynamodb.example", 443)
         },
     ]
 }

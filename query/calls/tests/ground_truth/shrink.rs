@@ -1,9 +1,9 @@
 //! Makes a story that fails smaller, as long as it still fails: a failure of three rows explains itself.
 
+use crate::mesh::GAP;
 use crate::story::{
     Batch, Call, Made, Received, Root, Spelling, Story, Taken, Target, Trace, Tried, Try, Verdict,
 };
-use crate::telemetry::spans::GAP;
 
 /// The smallest story found for which `fails` holds; `story` is one.
 pub fn shrunk(story: &Story, fails: impl Fn(&Story) -> bool) -> Story {
@@ -135,9 +135,13 @@ fn smaller_calls(call: &Call) -> Vec<Call> {
         Made { internals: 0, ..made },
         Made { operation: false, ..made },
         Made { connecting: false, ..made },
+        Made { by_client: false, ..made },
         Made { spelling: Spelling::ServerAddress, ..made },
     ];
-    for made in simpler.into_iter().filter(|simpler| *simpler != made) {
+    // A store's operation alone may know which it is.
+    let keeps_operation = matches!(call.target, Target::Store(_));
+    let simpler = simpler.into_iter().filter(|it| !keeps_operation || it.operation == made.operation);
+    for made in simpler.filter(|simpler| *simpler != made) {
         push(Call { made, ..call.clone() });
     }
     if call.shares_id {
@@ -183,6 +187,7 @@ fn smaller_tries(tried: &Try) -> Vec<Try> {
         Received { frames: received.frames.saturating_sub(1), ..received },
         Received { internal_between: false, ..received },
         Received { receive: false, ..received },
+        Received { is_other_kind: false, ..received },
     ];
     let simpler = simpler.into_iter().filter(|simpler| *simpler != received);
     let mut smaller: Vec<Try> = simpler.map(|received| Try { received, ..tried.clone() }).collect();

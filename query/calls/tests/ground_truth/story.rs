@@ -87,6 +87,7 @@ pub enum Verdict {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
     NoHealthyUpstream,
+    ConnectionFailed,
     RateLimited,
 }
 
@@ -100,6 +101,8 @@ pub struct Made {
     /// The name look-up and the connecting inside the request.
     pub connecting: bool,
     pub spelling: Spelling,
+    /// A message sent by a CLIENT span.
+    pub by_client: bool,
 }
 
 /// How an SDK writes the far end of a call: SDKs of all ages are about.
@@ -141,6 +144,8 @@ pub enum Tried {
     UnderOperation,
     /// One made span each, side by side, the later ones with a resend count.
     Resent,
+    /// One made span each, inside the operation's, and none because another failed: each is a call.
+    Separate,
 }
 
 #[derive(Debug, Clone)]
@@ -185,8 +190,10 @@ pub struct Received {
     pub internal_between: bool,
     /// A message: taken by a receive span with the process span inside.
     pub receive: bool,
-    /// A message that a queue delivered by HTTP, or a call made over a queue.
+    /// A message that a queue delivered by HTTP, with nothing of the message on the span.
     pub pushed: bool,
+    /// A SERVER span of a message, a CONSUMER span of a call.
+    pub is_other_kind: bool,
 }
 
 impl Story {

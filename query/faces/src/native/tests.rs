@@ -6,6 +6,7 @@ use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{Request as HttpRequest, StatusCode};
 use meshlake_fixture::{Cell, InFlight, Row, SnapshotBuilder, row};
+use meshlake_listen::{Principal, Role};
 use meshlake_query::{Engine, EngineConfig};
 use meshlake_schema::{SystemClock, Table};
 use serde_json::{Value, json};
@@ -24,8 +25,15 @@ fn api(snapshot: SnapshotBuilder) -> Router {
     router(FaceState::new(engine))
 }
 
+/// As a listener hands it on.
+pub(super) fn asked_by(mut request: HttpRequest<Body>) -> HttpRequest<Body> {
+    let principal = Principal::of(request.headers(), Role::Reader);
+    request.extensions_mut().insert(principal);
+    request
+}
+
 async fn send(api: Router, request: HttpRequest<Body>) -> (StatusCode, axum::http::HeaderMap, Bytes) {
-    let response = api.oneshot(request).await.expect("the router cannot fail");
+    let response = api.oneshot(asked_by(request)).await.expect("the router cannot fail");
     let (parts, body) = response.into_parts();
     let body = to_bytes(body, BODY_BYTES_MAX).await.expect("the answer is whole");
     (parts.status, parts.headers, body)
@@ -68,6 +76,25 @@ async fn sql_answers_columns_and_rows() {
         "rows": [["a", 0, "1970-01-01T00:00:00Z", 0, {}, null]],
     });
     assert_eq!((status, answer), (200, want));
+}
+
+#[tokio::test]
+async fn parameters_are_values_of_the_statement() {
+    let ask = async |sql: &str, parameters: Value| {
+        let body = json!({"sql": sql, "parameters": parameters}).to_string();
+        let request = HttpRequest::post("/api/v1/sql").body(Body::from(body)).expect("the request is whole");
+        let (status, _, body) = send(api(spans(3)), request).await;
+        let answer: Value = serde_json::from_slice(&body).expect("the answer is JSON");
+        (status.as_u16(), answer)
+    };
+    let count = "SELECT count(*) FROM spans WHERE name = $1 AND time < $2";
+    let (status, answer) = ask(count, json!(["a", "1970-01-01T00:00:02Z"])).await;
+    assert_eq!((status, &answer["rows"]), (200, &json!([[2]])));
+    let (status, answer) = ask(count, json!(["a' OR 1=1 --", "1970-01-01T00:00:02Z"])).await;
+    assert_eq!((status, &answer["rows"]), (200, &json!([[0]])));
+    let (status, answer) = ask(count, json!(["a"])).await;
+    assert_eq!((status, &answer["error"]["code"]), (400, &json!("invalid_query")));
+    assert_eq!(ask("SELECT 1 AS one", json!([])).await.1["rows"], json!([[1]]));
 }
 
 #[tokio::test]

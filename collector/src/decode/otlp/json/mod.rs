@@ -58,8 +58,8 @@ pub fn transcode(json: &[u8], message: &'static Message) -> Result<Vec<u8>, Json
     read(json, message).map(|wire| wire.bytes)
 }
 
-/// The first name above the records of `message` that is none of its fields', such as one in snake_case. To be asked
-/// for where no records were found.
+/// The first name above the records of `message` that is none of its fields' and holds a list of objects, as records
+/// are held: one in snake_case, say. To be asked for where no records were found.
 pub fn first_unknown(json: &[u8], message: &'static Message) -> Option<UnknownField> {
     read(json, message).ok()?.unknown
 }
@@ -83,7 +83,7 @@ fn read(json: &[u8], message: &'static Message) -> Result<Wire, JsonError> {
 struct Wire {
     bytes: Vec<u8>,
     too_large: bool,
-    /// The first name that was none of a field's, where records or what holds them could have been.
+    /// The first name that was none of a field's and held what may have been records.
     unknown: Option<UnknownField>,
 }
 
@@ -142,49 +142,63 @@ impl<'de> Visitor<'de> for Body<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
-        loop {
-            let key = Key { message: self.message, unknown: &mut self.wire.unknown };
-            let Some(field) = entries.next_key_seed(key)? else { return Ok(()) };
-            match field {
-                Some(field) => entries.next_value_seed(Slot {
+        while let Some(named) = entries.next_key_seed(Key(self.message))? {
+            match named {
+                Named::Field(field) => entries.next_value_seed(Slot {
                     wire: &mut *self.wire,
                     field,
                     values: self.values,
                     place: Place::Member,
                 })?,
-                None => drop(entries.next_value::<IgnoredAny>()?),
+                Named::MayHoldRecords(unknown) => {
+                    let json: &RawValue = entries.next_value()?;
+                    if is_list_of_objects(json.get()) {
+                        self.wire.unknown.get_or_insert(unknown);
+                    }
+                }
+                Named::Unknown => drop(entries.next_value::<IgnoredAny>()?),
             }
         }
+        Ok(())
     }
 }
 
-/// Reads a key: the field of that name, or `None` for an unknown one.
-struct Key<'w> {
-    message: &'static Message,
-    unknown: &'w mut Option<UnknownField>,
+fn is_list_of_objects(json: &str) -> bool {
+    json.strip_prefix('[').is_some_and(|elements| elements.trim_start().starts_with('{'))
 }
 
-impl<'de> DeserializeSeed<'de> for Key<'_> {
-    type Value = Option<&'static Field>;
+/// What a name of a message stands for.
+enum Named {
+    Field(&'static Field),
+    Unknown,
+    /// Unknown, where records or what holds them could have been.
+    MayHoldRecords(UnknownField),
+}
+
+/// Reads a key.
+struct Key(&'static Message);
+
+impl<'de> DeserializeSeed<'de> for Key {
+    type Value = Named;
 
     fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_str(self)
     }
 }
 
-impl Visitor<'_> for Key<'_> {
-    type Value = Option<&'static Field>;
+impl Visitor<'_> for Key {
+    type Value = Named;
 
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("a key")
     }
 
     fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-        let field = self.message.field_by_json_name(name);
-        if field.is_none() && self.unknown.is_none() && self.message.is_above_records() {
-            *self.unknown = Some(UnknownField::by_name(name, self.message));
-        }
-        Ok(field)
+        Ok(match self.0.field_by_json_name(name) {
+            Some(field) => Named::Field(field),
+            None if self.0.is_above_records() => Named::MayHoldRecords(UnknownField::by_name(name, self.0)),
+            None => Named::Unknown,
+        })
     }
 }
 

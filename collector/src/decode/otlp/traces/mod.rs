@@ -542,6 +542,47 @@ mod tests {
         check([empty.as_slice(), &kubernetes].concat(), [None, Some("ns"), Some("pod-1")]);
     }
 
+    /// A proxy that sends strings, an SDK of today and one of years ago say the same of a call.
+    #[test]
+    fn what_became_of_a_call_is_the_same_in_every_spelling() {
+        let double = |value| any(Value::DoubleValue(value));
+        let rpc =
+            |code| vec![entry("rpc.system.name", string("grpc")), entry("rpc.response.status_code", code)];
+        let cases = [
+            (2, 0, vec![entry("http.response.status_code", string("503"))], "error"),
+            (2, 0, vec![entry("http.response.status_code", int(503))], "error"),
+            (2, 0, vec![entry("http.response.status_code", double(503.0))], "error"),
+            (2, 0, vec![entry("http.status_code", string("503"))], "error"),
+            (2, 0, vec![entry("http.status_code", int(404))], "client_error"),
+            (2, 0, rpc(string("NOT_FOUND")), "client_error"),
+            (3, 2, rpc(string("NOT_FOUND")), "client_error"),
+            (2, 0, rpc(string("UNAVAILABLE")), "error"),
+            (2, 0, rpc(int(14)), "error"),
+            (2, 0, rpc(string("CANCELLED")), "aborted"),
+            (2, 0, vec![entry("rpc.grpc.status_code", int(1))], "aborted"),
+            (2, 0, vec![entry("grpc.status_code", string("14"))], "error"),
+            (2, 0, vec![entry("rpc.status_code", string("OK")), entry("rpc.system", string("dubbo"))], "ok"),
+            (
+                3,
+                2,
+                vec![entry("rpc.status_code", string("40")), entry("rpc.system", string("dubbo"))],
+                "client_error",
+            ),
+            (
+                2,
+                0,
+                vec![entry("rpc.status_code", string("80")), entry("rpc.system", string("dubbo"))],
+                "error",
+            ),
+        ];
+        for (kind, code, attributes, want) in cases {
+            let status = Some(otlp::Status { code, ..otlp::Status::default() });
+            let sent = format!("{attributes:?}");
+            let row = decode_span(otlp::Span { kind, status, attributes, ..valid_span() });
+            assert_eq!(row.text("outcome").as_deref(), Some(want), "{sent}");
+        }
+    }
+
     #[test]
     fn one_builder_takes_many_requests_and_starts_over_after_a_batch() {
         let payload = request(vec![valid_span()]).encode_to_vec();

@@ -1,4 +1,4 @@
-//! The answer to an observation: observer, both ends, outcome, and whether it counts.
+//! What the facts of a request mean: observer, both ends, outcome, and whether it counts.
 //!
 //! The side is told by the strongest sign first: the node's type, the cluster's direction, then addresses,
 //! TLS and metadata. The cluster outranks metadata because a sidecar reports its own application's
@@ -9,7 +9,7 @@ use meshlake_schema::{FaultClass, Outcome, ResponseFlags};
 
 use super::clusters::{self, Cluster, parse_server_name};
 use super::endpoints::{callee, caller, own, own_as_callee};
-use super::observation::{Layer, Observation};
+use super::facts::{Layer, RequestFacts};
 use super::peer::{IdentitySource, Peer};
 use super::proxy::{ProxyIdentity, ProxyKind};
 
@@ -34,7 +34,7 @@ impl Observer {
     }
 }
 
-/// What an observation means.
+/// What the facts of a request mean.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Verdict<'a> {
     pub observer: Observer,
@@ -50,8 +50,8 @@ pub struct Verdict<'a> {
     pub identity_source: Option<IdentitySource>,
 }
 
-/// Judges one observation of `proxy`.
-pub fn judge<'a>(seen: &'a Observation<'_>, proxy: &'a ProxyIdentity) -> Verdict<'a> {
+/// Judges one request that `proxy` reported.
+pub fn judge<'a>(seen: &'a RequestFacts<'_>, proxy: &'a ProxyIdentity) -> Verdict<'a> {
     let cluster = clusters::parse(&seen.upstream_cluster, proxy.is_istio());
     let observer = observer(seen, proxy, cluster);
     let (source, destination, identity_source) = match observer {
@@ -94,7 +94,7 @@ pub fn judge<'a>(seen: &'a Observation<'_>, proxy: &'a ProxyIdentity) -> Verdict
 
 /// DO and UDO have no field in Envoy's message; its details tell of them (`stream_info.h`, response code
 /// details `drop_overload` and `unconditional_drop_overload`).
-fn flags_of(seen: &Observation<'_>) -> ResponseFlags {
+fn flags_of(seen: &RequestFacts<'_>) -> ResponseFlags {
     let by_details = match &*seen.response_code_details {
         "drop_overload" => ResponseFlags::from_short_names("DO"),
         "unconditional_drop_overload" => ResponseFlags::from_short_names("UDO"),
@@ -103,7 +103,7 @@ fn flags_of(seen: &Observation<'_>) -> ResponseFlags {
     ResponseFlags(seen.flags.0 | by_details.0)
 }
 
-fn observer(seen: &Observation<'_>, proxy: &ProxyIdentity, cluster: Cluster<'_>) -> Observer {
+fn observer(seen: &RequestFacts<'_>, proxy: &ProxyIdentity, cluster: Cluster<'_>) -> Observer {
     match proxy.kind {
         ProxyKind::Gateway => return Observer::Gateway,
         ProxyKind::Waypoint => return Observer::Server,

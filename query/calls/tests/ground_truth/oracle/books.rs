@@ -5,9 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::Evidence;
 use super::figures::{ANY, Figures, Label, Outcome, Truth};
 use super::names::{
-    Seen, either, far_end, is_direct, made_outcome, proxied, received_outcome, service_label,
+    Seen, either, far_end, is_direct, made_duration, made_outcome, proxied, received_outcome, service_label,
 };
 use crate::mesh::{Mesh, PROXY_TIME, Sdk, Service};
 use crate::story::{Batch, Call, Place, Story, Taken, Target, Trace, Tried, Try};
@@ -19,8 +20,9 @@ const EXCESS_MIN: i64 = 20;
 struct Book {
     edges: BTreeMap<(Label, Label), Figures>,
     nodes: BTreeMap<Label, Figures>,
-    /// What nodes received as messages, which no access log tells of.
+    /// What nodes and edges have of messages, of which no access log tells.
     messages: BTreeMap<Label, Figures>,
+    message_edges: BTreeMap<(Label, Label), Figures>,
 }
 
 /// Both sums of everything.
@@ -46,7 +48,10 @@ impl<'a> Books<'a> {
         if trace.is_kept {
             self.by_spans(call, i64::from(trace.weight));
         }
-        self.by_rows(call);
+        // A proxy takes a store's protocol for a connection at best; in a story it logs none.
+        if !matches!(call.target, Target::Store(_)) {
+            self.by_rows(call);
+        }
     }
 
     /// An edge's call is an error if the made side says so or, where spans pair it, the received side.
@@ -69,7 +74,9 @@ impl<'a> Books<'a> {
         let seen_as = Seen { by_application: callee.sdk == Sdk::Full, is_grpc: call.is_grpc };
         let received =
             |tried: &Try| if seen { received_outcome(tried.verdict, seen_as) } else { Outcome::Ok };
-        if let Some(last) = call.tries.last() {
+        if call.tried == Tried::Separate {
+            self.separate(call, weight);
+        } else if let Some(last) = call.tries.last() {
             let is_thin = matches!(callee.sdk, Sdk::Internal | Sdk::Made);
             let is_two_sided = made.is_some() && seen && !is_thin;
             let proxied = if callee.sdk == Sdk::Full { 0 } else { PROXY_TIME };
@@ -88,7 +95,9 @@ impl<'a> Books<'a> {
         } else {
             // Nothing arrived, and the caller knows whom it meant.
             let edge = (self.source(call), far_end(self.mesh, call.target));
-            self.by_spans.edges.entry(edge).or_default().add(outcome, Some(call.duration), weight);
+            let figures = self.by_spans.edges.entry(edge).or_default();
+            figures.sent(false);
+            figures.add(outcome, Some(call.duration), weight);
         }
         for mirror in &call.mirrors {
             let edge = (self.source(call), self.label(mirror.at.service));
@@ -97,6 +106,18 @@ impl<'a> Books<'a> {
         }
         for tried in call.receptions() {
             self.received_by_spans(tried, call, weight);
+        }
+    }
+
+    /// Requests inside one operation that are no attempts of one another are a call each; the operation is none.
+    fn separate(&mut self, call: &Call, weight: i64) {
+        let seen = Seen { by_application: true, is_grpc: call.is_grpc };
+        for tried in &call.tries {
+            let edge = (self.source(call), self.label(tried.at.service));
+            let outcome = either(made_outcome(tried.verdict), received_outcome(tried.verdict, seen));
+            let figures = self.by_spans.edges.entry(edge).or_default();
+            figures.sent(false);
+            figures.add(outcome, Some(made_duration(tried)), weight);
         }
     }
 
@@ -128,7 +149,7 @@ impl<'a> Books<'a> {
         let made = caller.filter(|caller| caller.logs_made());
         let by_proxy = Seen { by_application: false, is_grpc: call.is_grpc };
         let is_tcp = self.callee(call).is_some_and(|callee| callee.is_tcp);
-        let callee_writes = self.callee(call).is_some_and(|callee| callee.logs_received());
+        let callee_writes = self.callee(call).is_some_and(Service::logs_received);
         if made.is_some() {
             let target = match call.tries.last() {
                 Some(last) => self.label(last.at.service),
@@ -172,7 +193,7 @@ impl<'a> Books<'a> {
         let (source, outcome) = (self.source(call), made_outcome(call.verdict));
         if has_node {
             let edge = (source.clone(), far_end(self.mesh, call.target));
-            self.by_spans.edges.entry(edge).or_default().add(outcome, Some(call.duration), weight);
+            self.by_spans.message_edges.entry(edge).or_default().add(outcome, Some(call.duration), weight);
         }
         for delivery in &call.tries {
             let label = self.label(delivery.at.service);
@@ -183,7 +204,7 @@ impl<'a> Books<'a> {
             } else {
                 (source.clone(), either(outcome, heard), call.duration)
             };
-            let edge = self.by_spans.edges.entry((from, label.clone())).or_default();
+            let edge = self.by_spans.message_edges.entry((from, label.clone())).or_default();
             edge.add(outcome, Some(duration), weight);
             let messages = self.by_spans.messages.entry(label).or_default();
             messages.add(heard, Some(delivery.duration), weight);
@@ -208,14 +229,14 @@ impl<'a> Books<'a> {
             };
             if !is_direct(self.mesh, batch.queue) {
                 let edge = (queue.clone(), label.clone());
-                let figures = self.by_spans.edges.entry(edge).or_default();
+                let figures = self.by_spans.message_edges.entry(edge).or_default();
                 figures.add(heard, Some(delivery.duration), 1);
             } else {
                 self.batched.insert(label.clone());
                 for call in messages {
                     let edge = (self.source(call), label.clone());
                     let outcome = either(made_outcome(call.verdict), heard);
-                    self.by_spans.edges.entry(edge).or_default().add(outcome, Some(call.duration), 1);
+                    self.by_spans.message_edges.entry(edge).or_default().add(outcome, Some(call.duration), 1);
                 }
             }
             let figures = self.by_spans.messages.entry(label).or_default();
@@ -225,18 +246,29 @@ impl<'a> Books<'a> {
         }
     }
 
-    pub fn chosen(self) -> Truth {
+    pub fn chosen(mut self, evidence: Evidence) -> Truth {
+        match evidence {
+            Evidence::Best => {}
+            Evidence::Spans => self.by_rows = Book::default(),
+            Evidence::AccessLogs => self.by_spans = Book::default(),
+        }
         let mut truth = Truth { batched: self.batched, ..Truth::default() };
         let marked = |figures: &Figures, spans: Option<&Figures>| Figures {
             is_by_spans: spans.is_some_and(|spans| std::ptr::eq(figures, spans)),
             ..figures.clone()
         };
-        let pairs: BTreeSet<&(Label, Label)> =
-            self.by_spans.edges.keys().chain(self.by_rows.edges.keys()).collect();
+        let edges = [&self.by_spans.edges, &self.by_rows.edges, &self.by_spans.message_edges];
+        let pairs: BTreeSet<&(Label, Label)> = edges.into_iter().flat_map(BTreeMap::keys).collect();
         for edge in pairs {
             let (rows, spans) = (self.by_rows.edges.get(edge), self.by_spans.edges.get(edge));
-            if let Some(figures) = better(rows, spans) {
-                truth.edges.insert(edge.clone(), marked(figures, spans));
+            let mut figures = better(rows, spans).map(|it| marked(it, spans)).unwrap_or_default();
+            if let Some(messages) = self.by_spans.message_edges.get(edge) {
+                figures.merge(messages);
+                figures.is_by_spans = true;
+                figures.sent(false);
+            }
+            if figures.requests > 0 {
+                truth.edges.insert(edge.clone(), figures);
             }
         }
         let received: BTreeSet<&Label> = [&self.by_spans.nodes, &self.by_rows.nodes, &self.by_spans.messages]

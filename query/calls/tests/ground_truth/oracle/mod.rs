@@ -13,8 +13,21 @@ use figures::Truth;
 pub const FROM: Nanos = 1_700_000_400 * SECOND;
 pub const TO: Nanos = FROM + 600 * SECOND;
 
+/// From what an answer is to be derived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Evidence {
+    /// From what knows more, by node and by edge.
+    Best,
+    Spans,
+    AccessLogs,
+}
+
+impl Evidence {
+    pub const ALL: [Evidence; 3] = [Evidence::Best, Evidence::Spans, Evidence::AccessLogs];
+}
+
 /// What the answers must say.
-pub fn truth(story: &Story) -> Truth {
+pub fn truth(story: &Story, evidence: Evidence) -> Truth {
     let mut books = Books::of(&story.mesh);
     for trace in &story.traces {
         for call in trace.calls() {
@@ -26,5 +39,5 @@ pub fn truth(story: &Story) -> Truth {
             books.batch(batch, story);
         }
     }
-    books.chosen()
+    books.chosen(evidence)
 }

@@ -1,7 +1,7 @@
 //! What nodes are called, and what each side of a call knows of how it ended.
 
-use crate::mesh::{Mesh, Nanos, PROXY_TIME, Sdk, Service};
-use crate::story::{Call, Target, Verdict};
+use crate::mesh::{GAP, Mesh, Nanos, PROXY_TIME, Sdk, Service};
+use crate::story::{Call, Target, Try, Verdict};
 
 use super::figures::{Label, Outcome};
 
@@ -13,6 +13,11 @@ pub fn proxied(call: &Call, caller: Option<&Service>) -> Nanos {
         Some(caller) if caller.sdk != Sdk::Silent => call.duration - PROXY_TIME,
         _ => call.duration,
     }
+}
+
+/// How long the made span of one try is.
+pub fn made_duration(tried: &Try) -> Nanos {
+    tried.duration + 2 * GAP
 }
 
 pub fn service_label(service: &Service) -> Label {

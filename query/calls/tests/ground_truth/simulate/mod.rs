@@ -1,15 +1,15 @@
 //! Draws a story from a seed: what happens in the mesh, with the features that are on.
 
 mod messages;
+mod tries;
 
 use crate::features::{Feature, Features};
-use crate::mesh::{MILLI, Mesh, Nanos, SECOND, Sdk};
+use crate::mesh::{GAP, MILLI, Mesh, Nanos, SECOND, Sdk, Service};
 use crate::oracle::{FROM, TO};
 use crate::random::Random;
 use crate::story::{
     Call, Made, Place, Received, Refusal, Root, Spelling, Story, Target, Trace, Tried, Try, Verdict,
 };
-use crate::telemetry::spans::GAP;
 
 /// Calls inside calls inside calls.
 const DEPTH_MAX: usize = 3;
@@ -137,6 +137,10 @@ impl Drawer<'_> {
     /// A call to what never reports.
     fn plain(&mut self, caller: Place, target: Target, start: Nanos, duration: Nanos) -> Call {
         let verdict = self.verdict(&[Verdict::Failed]);
+        let mut made = self.made(caller);
+        if let Target::Store(store) = target {
+            made.operation |= self.mesh.stores[store].is_behind_http;
+        }
         Call {
             number: self.number(),
             caller: Some(caller),
@@ -146,7 +150,7 @@ impl Drawer<'_> {
             duration,
             verdict,
             refusal: None,
-            made: self.made(caller),
+            made,
             tried: Tried::Hidden,
             shares_id: false,
             tries: Vec::new(),
@@ -163,6 +167,7 @@ impl Drawer<'_> {
             operation: layered && self.random.percent(30),
             connecting: layered && self.random.percent(30),
             spelling: self.spelling(),
+            by_client: self.has(Feature::Push) && self.random.percent(30),
         }
     }
 
@@ -190,18 +195,8 @@ impl Drawer<'_> {
         }
         let is_grpc = self.has(Feature::Grpc) && self.random.percent(40);
         let from = caller.map(|place| &self.mesh.services[place.service]);
-        let has_rows = callee.logs_received() || from.is_some_and(|from| from.logs_made());
-        let mut verdicts = vec![Verdict::Failed, Verdict::NotFound];
-        if is_grpc {
-            verdicts.extend([Verdict::GrpcUnavailable, Verdict::GrpcExhausted]);
-        }
-        if self.has(Feature::SpanStatus) && !has_rows && callee.sdk == Sdk::Full {
-            verdicts.push(Verdict::Threw);
-        }
-        let mut verdict = self.verdict(&verdicts);
-        if caller.is_some() && self.has(Feature::Timeouts) && self.random.percent(15) {
-            verdict = Verdict::TimedOut;
-        }
+        let has_rows = callee.logs_received() || from.is_some_and(Service::logs_made);
+        let verdict = self.service_verdict(caller, callee, is_grpc, has_rows);
         let tells = callee.sdk == Sdk::Full || callee.sidecar.spans || callee.sidecar.rows;
         let (count, tried) = match caller.filter(|_| tells && verdict != Verdict::TimedOut) {
             Some(caller) => self.tries(caller, service, has_rows),
@@ -223,12 +218,19 @@ impl Drawer<'_> {
             mirrors: Vec::new(),
         };
         if self.is_refused(&call) {
-            let limited = self.random.percent(50);
-            call.refusal = Some(if limited { Refusal::RateLimited } else { Refusal::NoHealthyUpstream });
-            call.verdict = if limited { Verdict::GrpcExhausted } else { Verdict::GrpcUnavailable };
+            let refusals = [Refusal::RateLimited, Refusal::NoHealthyUpstream, Refusal::ConnectionFailed];
+            let refusal = self.random.pick(&refusals);
+            call.refusal = Some(refusal);
+            let is_limited = refusal == Refusal::RateLimited;
+            call.verdict = if is_limited { Verdict::GrpcExhausted } else { Verdict::GrpcUnavailable };
             return Some(call);
         }
         self.fill_tries(&mut call, count, depth);
+        if call.tries.len() > 1 || caller.is_none() || has_rows {
+            // Of a message, several tries would be deliveries, one from nowhere would have no caller, and access
+            // logs would tell of what they cannot know to be no message.
+            call.tries.iter_mut().for_each(|tried| tried.received.is_other_kind = false);
+        }
         if callee.is_gateway && call.tries.iter().any(|tried| tried.calls.is_empty()) {
             // A gateway that answers by itself shows in other ways.
             return None;
@@ -240,6 +242,26 @@ impl Drawer<'_> {
         self.share_ids(&mut call);
         self.mirror(&mut call, depth);
         Some(call)
+    }
+
+    fn service_verdict(
+        &mut self,
+        caller: Option<Place>,
+        callee: &Service,
+        is_grpc: bool,
+        has_rows: bool,
+    ) -> Verdict {
+        if caller.is_some() && self.has(Feature::Timeouts) && self.random.percent(15) {
+            return Verdict::TimedOut;
+        }
+        let mut verdicts = vec![Verdict::Failed, Verdict::NotFound];
+        if is_grpc {
+            verdicts.extend([Verdict::GrpcUnavailable, Verdict::GrpcExhausted]);
+        }
+        if self.has(Feature::SpanStatus) && !has_rows && callee.sdk == Sdk::Full {
+            verdicts.push(Verdict::Threw);
+        }
+        self.verdict(&verdicts)
     }
 
     fn connection(&mut self, caller: Place, service: usize, start: Nanos, duration: Nanos) -> Option<Call> {
@@ -264,147 +286,5 @@ impl Drawer<'_> {
         let callee = &self.mesh.services[callee];
         let can_be = caller.logs_made() && !caller.is_gateway && callee.host == callee.name;
         can_be && self.has(Feature::Refusals) && self.random.percent(15)
-    }
-
-    /// How often a call is tried, and how that shows.
-    fn tries(&mut self, caller: Place, service: usize, has_rows: bool) -> (usize, Tried) {
-        let is_full = self.mesh.services[caller.service].sdk == Sdk::Full;
-        let count = 2 + self.random.below(2);
-        let callee = &self.mesh.services[service];
-        if self.has(Feature::Resends) && is_full && !has_rows && self.random.percent(25) {
-            return (count, self.random.pick(&[Tried::UnderOperation, Tried::Resent]));
-        }
-        let can_hide = !self.mesh.services[caller.service].is_gateway && !callee.is_ambient;
-        if self.has(Feature::HiddenRetries) && can_hide && self.random.percent(25) {
-            return (count, Tried::Hidden);
-        }
-        (1, Tried::Hidden)
-    }
-
-    /// Cuts the time of the call into one slice for each try; all but the last fail.
-    fn fill_tries(&mut self, call: &mut Call, count: usize, depth: usize) {
-        let Target::Service(service) = call.target else { return };
-        let callee = &self.mesh.services[service];
-        let slice = call.duration / count as i64;
-        let is_passed_on = callee.is_gateway;
-        let only = self.place(service);
-        for at in 0..count {
-            let is_last = at + 1 == count;
-            let start = call.start + at as i64 * slice + GAP;
-            let mut duration = slice - 3 * GAP;
-            let verdict = if is_last { call.verdict } else { self.failure(call) };
-            if verdict == Verdict::TimedOut {
-                // It works on long after the caller is gone, also while the next try runs.
-                duration += slice / 2;
-            }
-            // Two clocks would tell of tries that overlap.
-            let place = if self.has(Feature::Skew) || count == 1 { only } else { self.place(service) };
-            let mut tried = Try {
-                number: self.number(),
-                at: place,
-                start,
-                duration,
-                verdict,
-                received: self.frames(place),
-                calls: Vec::new(),
-            };
-            if is_passed_on {
-                self.pass_on(&mut tried, depth);
-            } else if callee.reports() {
-                let least = usize::from(callee.sdk == Sdk::Made);
-                tried.calls = self.calls(place, start, duration.min(slice - 3 * GAP), depth, least);
-            }
-            call.tries.push(tried);
-        }
-        call.duration = count as i64 * slice - GAP;
-    }
-
-    /// How a try fails that is followed by another.
-    fn failure(&mut self, call: &Call) -> Verdict {
-        let gave_up = self.has(Feature::Timeouts) && call.tried == Tried::Hidden && self.random.percent(40);
-        match (gave_up, call.is_grpc) {
-            (true, _) => Verdict::TimedOut,
-            (false, true) => Verdict::GrpcUnavailable,
-            (false, false) => Verdict::Failed,
-        }
-    }
-
-    /// A gateway makes one call of what it received, and answers what it was answered.
-    fn pass_on(&mut self, tried: &mut Try, depth: usize) {
-        let gateway = tried.at.service;
-        let to: Vec<usize> = (0..self.mesh.services.len())
-            .filter(|to| *to != gateway && self.mesh.may_call(gateway, *to))
-            .filter(|to| !self.mesh.services[*to].is_tcp)
-            .filter(|to| self.mesh.services[*to].host == self.mesh.services[*to].name)
-            .collect();
-        if to.is_empty() {
-            return;
-        }
-        let service = self.random.pick(&to);
-        let inner = self.service_call(Some(tried.at), service, tried.start, tried.duration + GAP, depth + 1);
-        if let Some(inner) = inner {
-            tried.duration = inner.duration;
-            tried.verdict = match inner.verdict {
-                Verdict::TimedOut | Verdict::Threw => return,
-                verdict => verdict,
-            };
-            tried.calls = vec![inner];
-        }
-    }
-
-    fn frames(&mut self, at: Place) -> Received {
-        let is_full = self.mesh.services[at.service].sdk == Sdk::Full;
-        let frames = if self.has(Feature::Frames) && is_full { self.random.below(3) as u8 } else { 0 };
-        Received {
-            frames,
-            internal_between: self.has(Feature::Internal) && self.random.percent(50),
-            ..Received::default()
-        }
-    }
-
-    /// Only two applications share an id: a proxy between them has spans of its own.
-    fn share_ids(&mut self, call: &mut Call) {
-        let Some(caller) = call.caller else { return };
-        let both_full = [caller.service, call.tries[0].at.service].into_iter().all(|service| {
-            let service = &self.mesh.services[service];
-            service.sdk == Sdk::Full && !service.sidecar.spans
-        });
-        call.shares_id =
-            self.has(Feature::SharedIds) && both_full && call.tries.len() == 1 && self.random.percent(50);
-    }
-
-    fn mirror(&mut self, call: &mut Call, depth: usize) {
-        let Some(caller) = call.caller else { return };
-        let Target::Service(service) = call.target else { return };
-        let is_plain = |at: usize| {
-            let service = &self.mesh.services[at];
-            service.sdk == Sdk::Full && !service.sidecar.rows && !service.sidecar.spans
-        };
-        let can_be =
-            is_plain(caller.service) && is_plain(service) && call.tries.len() == 1 && !call.shares_id;
-        if !self.has(Feature::Mirrors) || !can_be || !self.random.percent(20) {
-            return;
-        }
-        let to: Vec<usize> = (0..self.mesh.services.len())
-            .filter(|to| is_plain(*to) && *to != service && *to != caller.service)
-            .collect();
-        if to.is_empty() {
-            return;
-        }
-        let place = {
-            let to = self.random.pick(&to);
-            self.place(to)
-        };
-        let (start, duration) = (call.tries[0].start, call.tries[0].duration);
-        let tried = Try {
-            number: self.number(),
-            at: place,
-            start,
-            duration,
-            verdict: self.verdict(&[Verdict::Failed]),
-            received: self.frames(place),
-            calls: self.calls(place, start, duration, depth, 0),
-        };
-        call.mirrors.push(tried);
     }
 }

@@ -6,9 +6,8 @@
 use meshlake_schema::{ResponseFlags, Table};
 
 use super::ids::trace_id;
-use super::spans::GAP;
 use super::{Row, Value};
-use crate::mesh::{Identity, Instance, Mesh, Nanos, PROXY_TIME, Service};
+use crate::mesh::{GAP, Identity, Instance, Mesh, PROXY_TIME, Service};
 use crate::oracle::names::{Seen, made_outcome, proxied, received_outcome};
 use crate::random::mixed;
 use crate::story::{Call, Place, Refusal, Root, Story, Target, Trace, Try, Verdict};
@@ -93,10 +92,15 @@ impl<'a> Logger<'a> {
             let flags = match refusal {
                 Refusal::NoHealthyUpstream => "UH",
                 Refusal::RateLimited => "RL",
+                Refusal::ConnectionFailed => "UF",
             };
             flagged(&mut row, flags);
         }
-        row.int("attempts", if call.refusal.is_some() { 0 } else { call.tries.len().max(1) as i64 });
+        let attempts = match call.refusal {
+            Some(Refusal::NoHealthyUpstream | Refusal::RateLimited) => 0,
+            Some(Refusal::ConnectionFailed) | None => call.tries.len().max(1),
+        };
+        row.int("attempts", attempts as i64);
         own(&mut row, "source", service, instance);
         self.called(&mut row, call);
         let (first, last) = (self.port(call, 0), self.port(call, call.tries.len().saturating_sub(1)));
@@ -128,7 +132,7 @@ impl<'a> Logger<'a> {
                 if let Some(namespace) = &callee.namespace {
                     row.text("destination_namespace", namespace.clone());
                 }
-                row.text("authority", callee.host.clone());
+                row.text("authority", self.authority(call, callee));
                 row.text("upstream_cluster", format!("outbound|80||{}", callee.full_host()));
                 let Some(last) = call.tries.last() else { return };
                 let instance = &callee.instances[last.at.instance];
@@ -162,7 +166,7 @@ impl<'a> Logger<'a> {
         answer(&mut row, call, tried.verdict, received_outcome(tried.verdict, seen).name(), false);
         row.int("attempts", 1);
         own(&mut row, "destination", service, instance);
-        row.text("authority", service.host.clone());
+        row.text("authority", self.authority(call, service));
         let at_waypoint = format!("inbound-vip|80|http|{}", service.full_host());
         row.text("upstream_cluster", if service.is_ambient { &*at_waypoint } else { "inbound|80||" });
         row.text("upstream_host", format!("{}:80", instance.address));
@@ -266,6 +270,15 @@ impl<'a> Logger<'a> {
         }
     }
 
+    /// The host that the caller asked for: within a namespace its first label does.
+    fn authority(&self, call: &Call, callee: &Service) -> String {
+        let from = call.caller.and_then(|place| self.service(place).namespace.clone());
+        match &callee.namespace {
+            Some(namespace) if from.as_ref() != Some(namespace) => format!("{}.{namespace}", callee.host),
+            _ => callee.host.clone(),
+        }
+    }
+
     /// The port that a try came from; each try has a connection of its own. There are few ports for plain
     /// connections, so that several hosts have the same one at the same time.
     fn port(&self, call: &Call, at: usize) -> u64 {
@@ -357,6 +370,3 @@ fn flagged(row: &mut Row, flags: &'static str) {
     row.int("response_flags", ResponseFlags::from_short_names(flags).0.cast_signed());
     row.text("response_flags_text", flags);
 }
-
-/// No row lies outside of what the application saw, or an edge's latency would be another's.
-const _: () = assert!(PROXY_TIME < GAP as Nanos);

@@ -58,6 +58,15 @@ impl Row {
         self.values.insert(column, Value::Int(int));
     }
 
+    /// The row that a proxy may write when a request begins.
+    pub fn begun(&self) -> Row {
+        let mut row = self.clone();
+        row.values.insert("counted", Value::Bool(false));
+        row.text("access_log_type", "DownstreamStart");
+        row.int("duration_nano", 0);
+        row
+    }
+
     pub fn get(&self, column: &str) -> Option<&Value> {
         self.values.get(column)
     }

@@ -8,12 +8,9 @@ use meshlake_schema::Table;
 use super::ids::{Part, span_id, trace_id};
 use super::tags::{self, Tags};
 use super::{Row, Value};
-use crate::mesh::{MILLI, Mesh, Nanos, PROXY_TIME, Sdk};
+use crate::mesh::{GAP, Mesh, Nanos, PROXY_TIME, Sdk};
 use crate::oracle::names::{Seen, made_outcome, received_outcome};
 use crate::story::{Batch, Call, Place, Root, Story, Taken, Target, Trace, Tried, Try};
-
-/// Between a made span's start and the received one's, and between their ends.
-pub const GAP: Nanos = MILLI;
 
 const INTERNAL: i64 = 1;
 const SERVER: i64 = 2;
@@ -135,10 +132,12 @@ impl<'a> Teller<'a> {
             let said = Said::new(INTERNAL, "work", call.start - 2 * GAP / 4, call.duration + GAP);
             above = self.application(caller, call.number, Part::Internal(at), above, said);
         }
-        let under_operation = call.made.operation || call.tried == Tried::UnderOperation;
+        let under_operation =
+            call.made.operation || matches!(call.tried, Tried::UnderOperation | Tried::Separate);
         if under_operation {
             let said = Said {
                 outcome: made_outcome(call.verdict).name(),
+                tags: tags::of_operation(self.mesh, call),
                 ..Said::new(CLIENT, "Client.send", call.start, call.duration)
             };
             above = self.application(caller, call.number, Part::Operation, above, said);
@@ -162,8 +161,8 @@ impl<'a> Teller<'a> {
             Some(tried) => (tried.start - GAP, tried.duration + 2 * GAP, tried.verdict),
             None => (call.start, call.duration, call.verdict),
         };
-        // What lies inside an operation is a little shorter.
-        let less = if is_inside { 2 * PROXY_TIME / 100 } else { 0 };
+        // The one request inside an operation is a little shorter.
+        let less = if is_inside && of == 1 { PROXY_TIME / 50 } else { 0 };
         let mut said = Said {
             outcome: made_outcome(verdict).name(),
             tags: tags::made(self.mesh, call, verdict),
@@ -246,8 +245,8 @@ impl<'a> Teller<'a> {
     fn frames(&mut self, call: &Call, tried: &Try, parent: u64) -> u64 {
         let seen = Seen { by_application: true, is_grpc: call.is_grpc };
         let outcome = received_outcome(tried.verdict, seen).name();
-        let is_message = matches!(call.target, Target::Queue(_));
-        let kind = if is_message && !tried.received.pushed { CONSUMER } else { SERVER };
+        let is_message = matches!(call.target, Target::Queue(_)) && !tried.received.pushed;
+        let kind = if is_message != tried.received.is_other_kind { CONSUMER } else { SERVER };
         let tags = match call.target {
             Target::Queue(queue) if !tried.received.pushed => tags::of_message(self.mesh, queue, "process"),
             _ => tags::of_status(call, tried.verdict, false, false),
@@ -357,8 +356,8 @@ impl<'a> Teller<'a> {
 
 fn made_kind(call: &Call) -> i64 {
     match call.target {
-        Target::Queue(_) => PRODUCER,
-        Target::Service(_) | Target::Host(_) | Target::Store(_) => CLIENT,
+        Target::Queue(_) if !call.made.by_client => PRODUCER,
+        _ => CLIENT,
     }
 }
 
@@ -371,5 +370,3 @@ pub fn name(call: &Call, mesh: &Mesh) -> String {
         Target::Service(_) | Target::Host(_) => "GET /path".to_owned(),
     }
 }
-
-const _: () = assert!(GAP > 2 * PROXY_TIME, "what a proxy saw lies between what the two applications saw");

@@ -3,13 +3,24 @@
 //! Sources: OpenTelemetry semantic conventions for HTTP, RPC, databases and messaging, today's names and those
 //! before 1.20; Envoy's tracer, read from its payloads.
 
-use meshlake_schema::tables::{LEGACY_SPAN_KEYS, PROMOTED_SPAN_KEYS, PromotedType};
+use meshlake_schema::tables::{OTHER_SPAN_KEYS, PROMOTED_SPAN_KEYS, PromotedType};
 
 use super::{Row, Value};
 use crate::mesh::{Mesh, Sdk};
 use crate::story::{Call, Spelling, Target, Verdict};
 
 pub type Tags = Vec<(&'static str, String)>;
+
+/// What is written on the operation around a request: which store it is, if the request knows only a host.
+pub fn of_operation(mesh: &Mesh, call: &Call) -> Tags {
+    match call.target {
+        Target::Store(store) if mesh.stores[store].is_behind_http => {
+            let store = &mesh.stores[store];
+            vec![("db.system.name", store.system.to_owned()), ("db.namespace", store.name.clone())]
+        }
+        _ => Vec::new(),
+    }
+}
 
 /// What the SDK of the caller writes on a made span.
 pub fn made(mesh: &Mesh, call: &Call, verdict: Verdict) -> Tags {
@@ -49,6 +60,10 @@ fn far_end(mesh: &Mesh, call: &Call) -> Tags {
 
 fn of_store(mesh: &Mesh, call: &Call, store: usize) -> Tags {
     let store = &mesh.stores[store];
+    if store.is_behind_http {
+        let port = store.port.to_string();
+        return vec![("server.address", store.address.clone()), ("server.port", port)];
+    }
     let (system, address, port) = (store.system.to_owned(), store.address.clone(), store.port.to_string());
     match call.made.spelling {
         Spelling::ServerAddress | Spelling::UrlFull => {
@@ -120,7 +135,7 @@ pub fn promote(row: &mut Row, tags: Tags) {
     let mut kept = Vec::new();
     for (key, value) in tags {
         let today = PROMOTED_SPAN_KEYS.iter().find(|(name, ..)| *name == key).map(|(_, column, _)| *column);
-        let older = LEGACY_SPAN_KEYS.iter().find(|(name, _)| *name == key).map(|(_, column)| *column);
+        let older = OTHER_SPAN_KEYS.iter().find(|(name, _)| *name == key).map(|(_, column)| *column);
         let Some(column) = today.or(older) else {
             kept.push((key.to_owned(), value));
             continue;

@@ -90,8 +90,8 @@ pub async fn answer(
     let by = one_of("by", given.by.as_deref(), &words)?;
     let source = source(given.source.as_deref())?;
     let range = range(asked, given.step.as_deref())?;
-    let picture = load(&state.engine, &tenant, by.question(range, source)).await?;
     let service = given.service.as_deref().filter(|service| !service.is_empty());
+    let picture = load(&state.engine, &tenant, by.question(range, source), service).await?;
     let rows = golden(&picture, by, service).into_iter().map(|row| row_json(row, by)).collect();
     Ok(Json(GoldenJson {
         from: range.from().to_rfc3339(),

@@ -88,7 +88,7 @@ pub async fn answer(
     let source = source(given.source.as_deref())?;
     let range = range(asked, None)?;
     let question = Question { range, by, grain: Grain::Node, source };
-    let picture = load(&state.engine, &tenant, question).await?;
+    let picture = load(&state.engine, &tenant, question, None).await?;
     let focus = given.focus.as_deref().filter(|node| !node.is_empty());
     let focus = focus.map(|node| Focus { node, depth: given.depth.unwrap_or(DEPTH_DEFAULT) });
     let graph = graph(&picture, focus);

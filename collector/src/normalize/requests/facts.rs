@@ -12,7 +12,7 @@ use crate::address::Address;
 
 /// What was reported about one call or connection.
 #[derive(Debug, Clone, Default)]
-pub struct Observation<'a> {
+pub struct RequestFacts<'a> {
     /// The column `source_format`.
     pub source_format: &'static str,
     pub layer: Layer,

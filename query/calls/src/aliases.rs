@@ -1,0 +1,72 @@
+//! Which service answers to a name that only its callers use.
+//!
+//! A caller names whom it calls by a host, a route or an address; the callee has a name of its own, and where both
+//! sides of a call were seen, the one is an alias of the other. Calls of which only the caller's side was seen are
+//! brought to the same node by it. A name that several services answered to (a load balancer's) is nobody's alias, nor
+//! is one that something reports itself under.
+
+use crate::hashing::NumberMap;
+use crate::party::Marks;
+use crate::services::{ServiceId, Services};
+
+/// What was learnt so far.
+#[derive(Debug, Default)]
+pub struct Aliases {
+    /// By the service that the caller's word names; `None` where several answered to it.
+    answered: NumberMap<ServiceId, Option<ServiceId>>,
+}
+
+impl Aliases {
+    /// Learns that `callee` answered to `word`.
+    pub fn learn(&mut self, word: ServiceId, callee: ServiceId) {
+        let held = self.answered.entry(word).or_insert(Some(callee));
+        if *held != Some(callee) {
+            *held = None;
+        }
+    }
+
+    /// The service that `word` stands for: itself, unless it is an alias.
+    pub fn resolve(&self, word: ServiceId, services: &Services) -> ServiceId {
+        if services.service(word).marks.has(Marks::OBSERVED) {
+            return word;
+        }
+        self.answered.get(&word).copied().flatten().unwrap_or(word)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::party::{Parties, PartyName};
+
+    fn services(names: &[(&str, Marks)]) -> (Vec<ServiceId>, Services) {
+        let mut parties = Parties::default();
+        let named = |name| PartyName { name, ..PartyName::default() };
+        let held: Vec<_> = names.iter().map(|(name, marks)| parties.intern(&named(name), *marks)).collect();
+        let services = Services::resolve(&parties);
+        (held.into_iter().map(|party| services.of(party)).collect(), services)
+    }
+
+    #[test]
+    fn a_name_that_one_service_answers_to_is_that_service() {
+        let (ids, services) = services(&[("web-svc", Marks::OUTSIDE), ("web", Marks::OBSERVED)]);
+        let mut aliases = Aliases::default();
+        assert_eq!(aliases.resolve(ids[0], &services), ids[0]);
+        aliases.learn(ids[0], ids[1]);
+        aliases.learn(ids[0], ids[1]);
+        assert_eq!(aliases.resolve(ids[0], &services), ids[1]);
+    }
+
+    #[test]
+    fn a_name_that_two_answer_to_or_that_speaks_for_itself_is_no_alias() {
+        let names = [("lb", Marks::OUTSIDE), ("a", Marks::OBSERVED), ("b", Marks::OBSERVED)];
+        let (ids, services) = services(&names);
+        let mut aliases = Aliases::default();
+        aliases.learn(ids[0], ids[1]);
+        aliases.learn(ids[0], ids[2]);
+        aliases.learn(ids[0], ids[1]);
+        aliases.learn(ids[1], ids[2]);
+        assert_eq!(aliases.resolve(ids[0], &services), ids[0]);
+        assert_eq!(aliases.resolve(ids[1], &services), ids[1]);
+    }
+}

@@ -1,0 +1,179 @@
+//! Holds rows by a hash of what belongs together, within a budget, in as many passes as that takes.
+//!
+//! Rows lie in shards. When they take more than the budget, the later half of the shards that are held is let go
+//! of, and the rows are fed once more for those: nothing is ever left out, a large question only takes more passes.
+//! What belongs together has to be whole: where even one shard finds no memory, there is no answer. Without a budget
+//! that is shared with others, one shard may take more than the bound.
+
+use std::sync::Arc;
+
+use meshlake_schema::{Budget, Spent};
+
+/// Memory is asked for in steps of this, so that the budget is not asked for every row.
+const STEP_BYTES: usize = 1 << 16;
+
+/// Shards: fine enough that letting go of one frees a little, coarse enough that each is walked in the cache.
+pub const SHARDS: usize = 256;
+
+/// What a shard holds.
+pub trait Weighed: Default {
+    /// Bytes taken.
+    fn bytes(&self) -> usize;
+}
+
+/// Shards of this pass.
+#[derive(Debug)]
+pub struct Held<S> {
+    shards: Vec<S>,
+    first: usize,
+    end: usize,
+    bytes_max: usize,
+    bytes: usize,
+    budget: Option<Arc<dyn Budget>>,
+    granted: usize,
+    spent: Option<Spent>,
+}
+
+impl<S: Weighed> Held<S> {
+    pub fn with_budget(bytes_max: usize) -> Held<S> {
+        let shards = (0..SHARDS).map(|_| S::default()).collect();
+        let (budget, granted, spent) = (None, 0, None);
+        Held { shards, first: 0, end: SHARDS, bytes_max, bytes: 0, budget, granted, spent }
+    }
+
+    /// Asks `budget` for memory from now on.
+    pub fn take_from(&mut self, budget: Arc<dyn Budget>) {
+        self.budget = Some(budget);
+    }
+
+    /// Whether memory was refused for what cannot be let go of.
+    ///
+    /// # Errors
+    /// [`Spent::Bytes`].
+    pub fn spent(&self) -> Result<(), Spent> {
+        self.spent.map_or(Ok(()), Err)
+    }
+
+    /// Adds to the shard of `hash`, if this pass holds it; others are for later.
+    pub fn add(&mut self, hash: u64, add: impl FnOnce(&mut S)) {
+        let place = (hash % SHARDS as u64) as usize;
+        if !(self.first..self.end).contains(&place) {
+            return;
+        }
+        let shard = &mut self.shards[place];
+        let before = shard.bytes();
+        add(shard);
+        self.bytes = (self.bytes + shard.bytes()).saturating_sub(before);
+        if self.bytes > self.bytes_max {
+            self.let_go();
+        }
+        while let Err(spent) = self.ask() {
+            if self.end - self.first == 1 {
+                self.spent = Some(spent);
+                return;
+            }
+            self.let_go();
+        }
+    }
+
+    /// Has what is held granted.
+    fn ask(&mut self) -> Result<(), Spent> {
+        let Some(budget) = &self.budget else { return Ok(()) };
+        if self.bytes > self.granted {
+            let more = (self.bytes - self.granted).next_multiple_of(STEP_BYTES);
+            budget.grow(more)?;
+            self.granted += more;
+        }
+        Ok(())
+    }
+
+    fn give_back(&mut self) {
+        if let Some(budget) = &self.budget {
+            budget.shrink(self.granted);
+        }
+        self.granted = 0;
+    }
+
+    /// Takes one of the shards held; `None` when the pass has none left.
+    pub fn take(&mut self) -> Option<S> {
+        if self.first == self.end {
+            return None;
+        }
+        let shard = std::mem::take(&mut self.shards[self.first]);
+        self.first += 1;
+        Some(shard)
+    }
+
+    /// Begins with the shards that were let go of; whether there are any.
+    pub fn begin_next_pass(&mut self) -> bool {
+        let has_more = self.end < SHARDS;
+        self.end = SHARDS;
+        self.bytes = 0;
+        self.give_back();
+        has_more
+    }
+
+    /// Frees the later half of the shards, but never the last one: that is held whatever it takes.
+    fn let_go(&mut self) {
+        let kept = ((self.end - self.first) / 2).max(1);
+        for shard in &mut self.shards[self.first + kept..self.end] {
+            *shard = S::default();
+        }
+        self.end = self.first + kept;
+        self.bytes = self.shards[self.first..self.end].iter().map(Weighed::bytes).sum();
+        self.give_back();
+    }
+}
+
+impl<S> Drop for Held<S> {
+    fn drop(&mut self) {
+        if let Some(budget) = &self.budget {
+            budget.shrink(self.granted);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    impl Weighed for Vec<u64> {
+        fn bytes(&self) -> usize {
+            self.len() * 8
+        }
+    }
+
+    fn passes(bytes_max: usize, numbers: &(impl Iterator<Item = u64> + Clone)) -> (usize, Vec<u64>) {
+        let mut held = Held::<Vec<u64>>::with_budget(bytes_max);
+        let (mut passes, mut all) = (0, Vec::new());
+        loop {
+            passes += 1;
+            numbers.clone().for_each(|number| held.add(number, |shard| shard.push(number)));
+            while let Some(shard) = held.take() {
+                all.extend(shard);
+            }
+            if !held.begin_next_pass() {
+                all.sort_unstable();
+                return (passes, all);
+            }
+        }
+    }
+
+    #[test]
+    fn within_the_budget_one_pass_holds_all() {
+        assert_eq!(passes(8_000, &(0..1_000)), (1, (0..1_000).collect()));
+    }
+
+    #[test]
+    fn beyond_the_budget_more_passes_hold_all_of_it_once() {
+        let (passes, all) = passes(7_999, &(0..1_000));
+        assert_eq!((passes, all), (2, (0..1_000).collect()));
+        assert!(self::passes(800, &(0..1_000)).0 > 8);
+    }
+
+    #[test]
+    fn what_belongs_together_is_held_beyond_the_budget() {
+        let one_shard = (0..1_000).map(|number| number * SHARDS as u64);
+        assert_eq!(passes(80, &one_shard).1, one_shard.collect::<Vec<_>>());
+    }
+}

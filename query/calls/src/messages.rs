@@ -1,0 +1,110 @@
+//! Joins consumers with the producers that their links point to, in whatever trace.
+//!
+//! Without a queue's name each link of a consumer is an edge from its producer, while the node counts deliveries: a
+//! batch of ten messages is received once. A producer that names its queue hands the message to the queue, and the
+//! delivery is the queue's. Only producers that some link points to are remembered. Limit: a producer that lies
+//! outside of the rows that were read is not found, and the delivery is on no edge from it.
+
+use std::collections::HashMap;
+
+use meshlake_schema::Outcome;
+
+use crate::cells::{Book, Call, Entry};
+use crate::measure::Halves;
+use crate::party::PartyId;
+use crate::spans::Link;
+
+/// A message that was sent.
+#[derive(Debug, Clone, Copy)]
+pub struct Producer {
+    pub party: PartyId,
+    pub call: Call,
+    /// Nobody where it names none.
+    pub queue: PartyId,
+    /// Its far end by another name, if it has one.
+    pub named: PartyId,
+    /// It is on an edge already, to its queue or to those that received it as its children.
+    pub is_counted: bool,
+}
+
+/// A message, or a batch of them, that was received, its links yet to be followed.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    pub links: Vec<Link>,
+    pub party: PartyId,
+    pub call: Call,
+    /// Who called by the tree of spans, should no link lead anywhere.
+    pub otherwise: PartyId,
+}
+
+/// Messages whose two ends may lie in two traces.
+#[derive(Debug, Default)]
+pub struct Messages {
+    /// What links point to, and the producer there once its trace was walked.
+    producers: HashMap<Link, Option<Producer>>,
+    deliveries: Vec<Delivery>,
+}
+
+impl Messages {
+    /// Remembers that something links to `link`.
+    pub fn want(&mut self, link: Link) {
+        self.producers.entry(link).or_default();
+    }
+
+    pub fn is_wanted(&self, link: Link) -> bool {
+        !self.producers.is_empty() && self.producers.contains_key(&link)
+    }
+
+    pub fn sent(&mut self, link: Link, producer: Producer) {
+        self.producers.insert(link, Some(producer));
+    }
+
+    pub fn received(&mut self, delivery: Delivery) {
+        self.deliveries.push(delivery);
+    }
+
+    /// Follows all links.
+    pub fn finish(mut self, book: &mut Book) {
+        for delivery in std::mem::take(&mut self.deliveries) {
+            self.follow(delivery, book);
+        }
+        let unheard = self.producers.into_values().flatten().filter(|producer| !producer.is_counted);
+        for producer in unheard.filter(|producer| producer.named != PartyId::NOBODY) {
+            let halves = Halves { is_made: true, expected: 1, ..Halves::default() };
+            book.add_edge(Entry::Messages, (producer.party, producer.named), &producer.call, &halves);
+        }
+    }
+
+    fn follow(&mut self, mut delivery: Delivery, book: &mut Book) {
+        delivery.links.sort_unstable();
+        delivery.links.dedup();
+        let mut queue = PartyId::NOBODY;
+        let mut is_found = false;
+        for link in &delivery.links {
+            let Some(Some(producer)) = self.producers.get_mut(link) else { continue };
+            is_found = true;
+            if producer.queue != PartyId::NOBODY {
+                queue = if queue == PartyId::NOBODY { producer.queue } else { queue };
+                continue;
+            }
+            producer.is_counted = true;
+            let mut call = producer.call;
+            if delivery.call.seen.outcome == Outcome::Error {
+                call.seen.outcome = Outcome::Error;
+            }
+            let halves = Halves { is_made: true, received: 1, expected: 1, retries: 0 };
+            book.add_edge(Entry::Messages, (producer.party, delivery.party), &call, &halves);
+        }
+        let source = if queue != PartyId::NOBODY {
+            queue
+        } else if is_found {
+            PartyId::NOBODY
+        } else {
+            delivery.otherwise
+        };
+        if source != PartyId::NOBODY {
+            let halves = Halves { received: 1, expected: 1, ..Halves::default() };
+            book.add_edge(Entry::Messages, (source, delivery.party), &delivery.call, &halves);
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Counts the calls that proxies logged: two rows of one call are one call.
+//!
+//! ```text
+//! rows        columns to records
+//! once        the same row that came twice is one
+//! hops        rows of one call, by request id and hop, or by both ends of the connection
+//! told        calls to cells
+//! leftovers   what is left on one edge, in order of time
+//! ```
+
+pub mod rows;
+mod leftovers;
+mod told;
+mod hops;
+mod once;
+pub mod seen;
+
+pub use leftovers::Leftovers;
+
+use self::seen::Seen;
+use crate::aliases::Aliases;
+use crate::cells::Book;
+use crate::connections::Connections;
+use crate::services::Services;
+
+/// Where calls are counted.
+pub struct Counting<'a> {
+    pub book: &'a mut Book,
+    pub services: &'a Services,
+    pub aliases: &'a mut Aliases,
+    pub connections: &'a mut Connections,
+}
+
+/// Counts the calls of a shard, which has all rows of each of its requests. What found no other observer waits in
+/// `leftovers`.
+pub fn count(mut rows: Vec<Seen>, leftovers: &mut Leftovers, counting: &mut Counting<'_>) {
+    once::keep_once(&mut rows);
+    let hops = hops::join(&rows, counting.services);
+    for (made, received) in hops.calls() {
+        if received.is_empty() && !rows[made].is_refused {
+            leftovers.add(rows[made]);
+        } else {
+            let received: Vec<Seen> = received.iter().map(|at| rows[*at as usize]).collect();
+            told::tell(&rows[made], &received, counting);
+        }
+    }
+    for alone in hops.alone {
+        leftovers.add(rows[alone as usize]);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,425 @@
+//! Reads rows of `requests` into records of what each observer saw.
+//!
+//! A client's row is a call made, a server's row the same call received. A gateway's row is both: the call it
+//! made (source = gateway) and the one it received, whose caller is only in the addresses. Only rows that stand for
+//! one call are read (`counted`).
+
+use arrow::array::RecordBatch;
+use meshlake_schema::{Outcome, ResponseFlags};
+
+use super::seen::{Seen, Side};
+use crate::cells::{Book, DetailId, Grain};
+use crate::columns::{Integers, Text, boolean};
+use crate::hashing::{NumberMap, mixed_pair};
+use crate::hosts::{HostPort, address, host_port, is_address, is_local, telling_port};
+use crate::measure::{Protocol, outcome_of};
+use crate::operation::write_operation;
+use crate::party::{Marks, PartyId, PartyName};
+
+/// Flags of calls that the caller's own proxy refused, so that they never reached the upstream.
+/// Sources: Envoy's access log documentation, `%RESPONSE_FLAGS%`: no healthy host, connection failed,
+/// circuit open, no route or cluster, rate limited, denied, overloaded, injected, malformed.
+const REFUSED: &str = "UH,UF,UO,NR,NC,NFCF,DF,RL,RLSE,UAEX,OM,DO,UDO,FI,IH,DPE";
+
+/// Flags of calls that one side stopped waiting for: the caller is gone, or the upstream timed out.
+const CANCELLED: &str = "DC,DR,UT";
+
+/// Columns that the fold reads.
+pub const COLUMNS: &[&str] = &[
+    "time_unix_nano",
+    "duration_nano",
+    "observer",
+    "layer",
+    "counted",
+    "method",
+    "authority",
+    "path",
+    "response_code",
+    "grpc_status",
+    "response_flags",
+    "outcome",
+    "request_bytes",
+    "response_bytes",
+    "attempts",
+    "source_workload",
+    "source_service",
+    "source_namespace",
+    "source_version",
+    "source_principal",
+    "source_instance",
+    "source_address",
+    "destination_workload",
+    "destination_service",
+    "destination_namespace",
+    "destination_version",
+    "destination_instance",
+    "destination_address",
+    "downstream_remote_address",
+    "downstream_direct_remote_address",
+    "downstream_local_address",
+    "upstream_local_address",
+    "upstream_host",
+    "stream_id",
+    "request_id",
+    "proxy_id",
+];
+
+/// The columns of one end of the call.
+struct End<'a> {
+    workload: Text<'a>,
+    service: Text<'a>,
+    namespace: Text<'a>,
+    version: Text<'a>,
+    instance: Text<'a>,
+    address: Text<'a>,
+}
+
+impl<'a> End<'a> {
+    fn of(batch: &'a RecordBatch, end: &str) -> Self {
+        let text = |column: &str| Text::of(batch, &format!("{end}_{column}"));
+        End {
+            workload: text("workload"),
+            service: text("service"),
+            namespace: text("namespace"),
+            version: text("version"),
+            instance: text("instance"),
+            address: text("address"),
+        }
+    }
+
+    /// The party, unless the row knows only its address.
+    fn name(&self, row: usize) -> Option<PartyName<'a>> {
+        let name = self.service.get(row).or_else(|| self.workload.get(row))?;
+        (!is_address(name)).then(|| PartyName {
+            name,
+            namespace: self.namespace.get(row),
+            workload: self.workload.get(row),
+            version: self.version.get(row),
+            ..PartyName::default()
+        })
+    }
+
+    fn code(&self, row: usize) -> u64 {
+        let words = [&self.workload, &self.service, &self.namespace, &self.version, &self.address];
+        words.iter().fold(0, |code, text| mixed_pair(code, text.code(row)))
+    }
+}
+
+/// The columns of a batch, and what was made of their names so far.
+pub struct RequestRows<'a> {
+    columns: Columns<'a>,
+    parties: NumberMap<u64, PartyId>,
+    refused: u64,
+    cancelled: u64,
+    operation: String,
+}
+
+struct Columns<'a> {
+    observer: Text<'a>,
+    layer: Text<'a>,
+    method: Text<'a>,
+    authority: Text<'a>,
+    path: Text<'a>,
+    outcome: Text<'a>,
+    time: Integers<'a>,
+    duration: Integers<'a>,
+    response_code: Integers<'a>,
+    grpc_status: Integers<'a>,
+    flags: Integers<'a>,
+    bytes_in: Integers<'a>,
+    bytes_out: Integers<'a>,
+    attempts: Integers<'a>,
+    source: End<'a>,
+    destination: End<'a>,
+    principal: Text<'a>,
+    downstream_remote: Text<'a>,
+    downstream_direct: Text<'a>,
+    downstream_local: Text<'a>,
+    upstream_local: Text<'a>,
+    upstream_host: Text<'a>,
+    stream_id: Text<'a>,
+    request_id: Text<'a>,
+    proxy_id: Text<'a>,
+}
+
+impl<'a> Columns<'a> {
+    fn of(batch: &'a RecordBatch) -> Self {
+        let text = |name: &str| Text::of(batch, name);
+        let integers = |name: &str| Integers::of(batch, name);
+        Columns {
+            observer: text("observer"),
+            layer: text("layer"),
+            method: text("method"),
+            authority: text("authority"),
+            path: text("path"),
+            outcome: text("outcome"),
+            time: integers("time_unix_nano"),
+            duration: integers("duration_nano"),
+            response_code: integers("response_code"),
+            grpc_status: integers("grpc_status"),
+            flags: integers("response_flags"),
+            bytes_in: integers("request_bytes"),
+            bytes_out: integers("response_bytes"),
+            attempts: integers("attempts"),
+            source: End::of(batch, "source"),
+            destination: End::of(batch, "destination"),
+            principal: text("source_principal"),
+            downstream_remote: text("downstream_remote_address"),
+            downstream_direct: text("downstream_direct_remote_address"),
+            downstream_local: text("downstream_local_address"),
+            upstream_local: text("upstream_local_address"),
+            upstream_host: text("upstream_host"),
+            stream_id: text("stream_id"),
+            request_id: text("request_id"),
+            proxy_id: text("proxy_id"),
+        }
+    }
+
+    /// Where the caller's end of the connection to this proxy is.
+    fn downstream(&self, row: usize) -> Option<&'a str> {
+        self.downstream_direct.get(row).or_else(|| self.downstream_remote.get(row))
+    }
+}
+
+impl<'a> RequestRows<'a> {
+    pub fn of(batch: &'a RecordBatch) -> Self {
+        let bits = |names: &str| ResponseFlags::from_short_names(names).0;
+        RequestRows {
+            columns: Columns::of(batch),
+            parties: NumberMap::default(),
+            refused: bits(REFUSED),
+            cancelled: bits(CANCELLED),
+            operation: String::new(),
+        }
+    }
+
+    /// Reads every row of the batch that stands for a call.
+    pub fn read(mut self, batch: &RecordBatch, book: &mut Book, mut take: impl FnMut(Seen)) {
+        let counted = boolean(batch, "counted");
+        for row in 0..batch.num_rows() {
+            if counted(row) != Some(true) {
+                continue;
+            }
+            let seen = self.seen(row);
+            match self.columns.observer.get(row) {
+                Some("server") => take(self.received(row, seen, book)),
+                Some("gateway") => {
+                    take(self.received_by_gateway(row, seen, book));
+                    if let Some(made) = self.made_by_gateway(row, seen, book) {
+                        take(made);
+                    }
+                }
+                _ => take(self.made(row, seen, Marks::NONE, book)),
+            }
+        }
+    }
+
+    /// What both sides of a row share.
+    fn seen(&self, row: usize) -> Seen {
+        let columns = &self.columns;
+        let is_connection = columns.layer.get(row) == Some("l4");
+        let flags = columns.flags.or_zero(row).cast_unsigned();
+        let outcome = outcome_of(columns.outcome.get(row));
+        let grpc = columns.grpc_status.get(row);
+        let is_long =
+            columns.response_code.get(row) == Some(101) || columns.method.get(row) == Some("CONNECT");
+        let authority = columns.authority.get(row).map(host_port);
+        Seen {
+            side: Side::Made,
+            is_connection,
+            is_refused: flags & self.refused != 0,
+            is_timed: !is_connection && !is_long,
+            outcome,
+            protocol: match (is_connection, grpc) {
+                (true, _) => Protocol::Tcp,
+                (false, Some(_)) => Protocol::Grpc,
+                (false, None) => Protocol::Http,
+            },
+            cancelled: outcome == Outcome::Aborted
+                || flags & self.cancelled != 0
+                || matches!(grpc, Some(1 | 4))
+                || columns.response_code.get(row) == Some(499),
+            attempts: u16::try_from(columns.attempts.or_zero(row).max(0)).unwrap_or(u16::MAX),
+            port: authority.map_or(0, |at| at.port),
+            start: columns.time.or_zero(row),
+            duration: columns.duration.or_zero(row),
+            bytes_in: columns.bytes_in.or_zero(row),
+            bytes_out: columns.bytes_out.or_zero(row),
+            source: PartyId::NOBODY,
+            destination: PartyId::NOBODY,
+            detail: DetailId::NONE,
+            request: hash(columns.request_id.get(row)),
+            stream: hash(columns.stream_id.get(row)),
+            from: 0,
+            to: 0,
+            caller: 0,
+            principal: hash(columns.principal.get(row)),
+            authority: hash(authority.map(|at| at.host)),
+            proxy: 0,
+        }
+    }
+
+    fn made(&mut self, row: usize, seen: Seen, marks: Marks, book: &mut Book) -> Seen {
+        let columns = &self.columns;
+        let upstream = columns.upstream_host.get(row).and_then(address);
+        let from = columns.upstream_local.get(row).and_then(address);
+        let own = columns.source.address.get(row).or(from.map(|at| at.host));
+        let proxy = own.or_else(|| columns.proxy_id.get(row));
+        let made = Seen {
+            port: upstream.map_or(seen.port, |at| at.port),
+            from: hash_of(from),
+            to: hash_of(upstream),
+            caller: hash(own),
+            proxy: hash(proxy),
+            ..seen
+        };
+        let source = self.party(0, row, &|columns| columns.source.name(row), marks, book);
+        let destination = self.callee(row, seen.port, upstream, book);
+        let detail = self.detail(row, Side::Made, book);
+        Seen { source: source.unwrap_or(PartyId::NOBODY), destination, detail, ..made }
+    }
+
+    fn made_by_gateway(&mut self, row: usize, seen: Seen, book: &mut Book) -> Option<Seen> {
+        let is_named = self.columns.destination.name(row).is_some();
+        if !is_named && (seen.is_refused || seen.attempts == 0) {
+            // The gateway called nobody: what it received is all there was.
+            return None;
+        }
+        Some(self.made(row, seen, Marks::GATEWAY, book))
+    }
+
+    fn received(&mut self, row: usize, seen: Seen, book: &mut Book) -> Seen {
+        let destination = self
+            .party(2, row, &|columns| columns.destination.name(row), Marks::OBSERVED, book)
+            .unwrap_or_else(|| self.callee_by_address(row, book));
+        let source = self.party(3, row, &|columns| columns.source.name(row), Marks::NONE, book);
+        let own = self.columns.destination.address.get(row);
+        let detail = self.detail(row, Side::Received, book);
+        let source = source.unwrap_or(PartyId::NOBODY);
+        Seen { source, destination, detail, ..self.received_at(row, seen, own) }
+    }
+
+    /// The call that a gateway received, which its row tells of as well as of the one it made.
+    fn received_by_gateway(&mut self, row: usize, seen: Seen, book: &mut Book) -> Seen {
+        let gateway = self.party(0, row, &|columns| columns.source.name(row), Marks::GATEWAY, book);
+        let own = self.columns.source.address.get(row);
+        let detail = match book.grain {
+            Grain::Instance => book.detail(self.columns.source.instance.get(row)),
+            Grain::Node | Grain::Operation => self.detail(row, Side::Received, book),
+        };
+        let destination = gateway.unwrap_or(PartyId::UNKNOWN);
+        Seen { destination, detail, principal: 0, ..self.received_at(row, seen, own) }
+    }
+
+    fn received_at(&self, row: usize, seen: Seen, own: Option<&str>) -> Seen {
+        let columns = &self.columns;
+        let from = columns.downstream(row).and_then(address);
+        let to = columns.downstream_local.get(row).and_then(address);
+        let proxy = own.or(to.map(|at| at.host)).or_else(|| columns.proxy_id.get(row));
+        Seen {
+            side: Side::Received,
+            is_refused: false,
+            attempts: 1,
+            port: to.map_or(seen.port, |at| at.port),
+            from: hash_of(from),
+            to: hash_of(to),
+            caller: hash(from.map(|at| at.host).or_else(|| {
+                let is_gateway = columns.observer.get(row) == Some("gateway");
+                columns.source.address.get(row).filter(|_| !is_gateway)
+            })),
+            proxy: hash(proxy),
+            ..seen
+        }
+    }
+
+    /// The party that `name` reads at `row`, read once for equal cells. `use_of` tells uses of the cells apart.
+    fn party(
+        &mut self,
+        use_of: u64,
+        row: usize,
+        name: &dyn Fn(&Columns<'a>) -> Option<PartyName<'a>>,
+        marks: Marks,
+        book: &mut Book,
+    ) -> Option<PartyId> {
+        let end = if use_of == 2 { &self.columns.destination } else { &self.columns.source };
+        let code = mixed_pair(end.code(row), use_of << 8 | u64::from(marks.bits()));
+        if let Some(known) = self.parties.get(&code) {
+            return Some(*known).filter(|party| *party != PartyId::NOBODY);
+        }
+        // Who a client's or a gateway's row is from speaks for itself.
+        let spoken = if use_of == 0 { marks.with(Marks::OBSERVED) } else { marks };
+        let party = name(&self.columns).map(|name| book.intern(&name, spoken));
+        self.parties.insert(code, party.unwrap_or(PartyId::NOBODY));
+        party
+    }
+
+    /// The callee in its caller's words; nobody where there are none.
+    fn callee(
+        &mut self,
+        row: usize,
+        asked_port: u16,
+        upstream: Option<HostPort<'_>>,
+        book: &mut Book,
+    ) -> PartyId {
+        let columns = &self.columns;
+        let port = if asked_port == 0 { upstream.map_or(0, |at| at.port) } else { asked_port };
+        let code = mixed_pair(columns.destination.code(row), u64::from(port) << 8 | 7);
+        if let Some(known) = self.parties.get(&code) {
+            return *known;
+        }
+        let callee = match columns.destination.name(row) {
+            Some(name) => {
+                let is_host = name.namespace.is_none() && name.name.contains(['.', ':']);
+                let marks = if is_host { Marks::OUTSIDE } else { Marks::MESH };
+                let port = if is_host { telling_port(port) } else { 0 };
+                book.intern(&PartyName { port, is_scoped: is_local(name.name), ..name }, marks)
+            }
+            None => self.callee_by_address_and_port(row, port, book),
+        };
+        self.parties.insert(code, callee);
+        callee
+    }
+
+    fn callee_by_address(&self, row: usize, book: &mut Book) -> PartyId {
+        self.callee_by_address_and_port(row, 0, book)
+    }
+
+    /// The callee when no service is named. The host asked for is not a name here: where it can be trusted
+    /// the collector has made it one, and what a scanner sends to a gateway must not become a node.
+    fn callee_by_address_and_port(&self, row: usize, port: u16, book: &mut Book) -> PartyId {
+        let columns = &self.columns;
+        let text = columns.destination.service.get(row).or_else(|| columns.destination.address.get(row));
+        let Some(at) = text.and_then(address) else { return PartyId::NOBODY };
+        let port = telling_port(if at.port == 0 { port } else { at.port });
+        let is_scoped = is_local(at.host);
+        let name = PartyName { name: at.host, port, is_scoped, ..PartyName::default() };
+        book.intern(&name, Marks::OUTSIDE)
+    }
+
+    fn detail(&mut self, row: usize, side: Side, book: &mut Book) -> DetailId {
+        let columns = &self.columns;
+        match book.grain {
+            Grain::Node => DetailId::NONE,
+            Grain::Instance if side == Side::Made => DetailId::NONE,
+            Grain::Instance => book.detail(columns.destination.instance.get(row)),
+            Grain::Operation => {
+                let is_grpc = columns.grpc_status.get(row).is_some();
+                let (method, path) = (columns.method.get(row), columns.path.get(row));
+                write_operation(&mut self.operation, method, path, is_grpc);
+                book.detail(Some(&self.operation))
+            }
+        }
+    }
+}
+
+/// A hash of a text; 0 where there is none.
+fn hash(text: Option<&str>) -> u64 {
+    text.map_or(0, |text| {
+        let word = |bytes: &[u8]| bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+        text.as_bytes().chunks(8).fold(text.len() as u64 + 1, |hash, chunk| mixed_pair(hash, word(chunk))) | 1
+    })
+}
+
+fn hash_of(at: Option<HostPort<'_>>) -> u64 {
+    at.filter(|at| at.port != 0).map_or(0, |at| mixed_pair(hash(Some(at.host)), u64::from(at.port)) | 1)
+}

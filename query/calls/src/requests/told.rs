@@ -1,0 +1,105 @@
+//! Counts a call that was joined of rows: the client row's, with the server rows that belong to it.
+
+use super::Counting;
+use super::seen::Seen;
+use crate::cells::{Book, Call, Entry};
+use crate::measure::Halves;
+use crate::party::PartyId;
+use crate::services::ServiceId;
+
+/// Counts a call and its received sides, which are in order of start. The received side's name of the callee is the
+/// callee's own; what the caller calls it is an alias, and so is what the callee calls the caller.
+pub fn tell(made: &Seen, received: &[Seen], counting: &mut Counting<'_>) {
+    let source = source_of(made);
+    for side in received {
+        learn(made.destination, side.destination, counting);
+        learn(side.source, made.source, counting);
+    }
+    let service = |side: &Seen| counting.services.of(side.destination);
+    let callee: Option<ServiceId> = received.last().map(|last| {
+        let meant = counting.services.of(made.destination);
+        let is_meant = received.iter().any(|side| service(side) == meant);
+        if is_meant { meant } else { service(last) }
+    });
+    let of_callee: Vec<Seen> =
+        received.iter().filter(|side| Some(service(side)) == callee).copied().collect();
+    let others: Vec<Seen> = received.iter().filter(|side| Some(service(side)) != callee).copied().collect();
+    let mut calls: Vec<Vec<Seen>> = Vec::new();
+    if of_callee.len() > usize::from(made.attempts.max(1)) {
+        let tries = of_callee
+            .chunk_by(|before, next| before.cancelled || (before.failed() && before.end() <= next.start));
+        calls.extend(tries.map(<[Seen]>::to_vec));
+    } else {
+        calls.push(of_callee);
+    }
+    // A mirror's answer is a call of its own.
+    calls.extend(others.into_iter().map(|side| vec![side]));
+    let attempts = usize::from(made.attempts.max(1));
+    let only = calls.len() == 1;
+    for sides in calls {
+        let tries = if only { attempts.max(sides.len()) } else { sides.len() };
+        one(made, source, &sides, tries, counting);
+    }
+}
+
+fn one(made: &Seen, source: PartyId, received: &[Seen], tries: usize, counting: &mut Counting<'_>) {
+    let target = match (received.last(), made.destination) {
+        (Some(last), _) => last.destination,
+        (None, PartyId::NOBODY) => PartyId::UNKNOWN,
+        (None, named) => named,
+    };
+    let is_refused = made.is_refused && received.is_empty();
+    let halves = Halves {
+        retries: tries as u64 - 1,
+        is_made: true,
+        received: received.len() as u64,
+        expected: if is_refused { 0 } else { tries as u64 },
+    };
+    let call = made.call();
+    if made.is_connection {
+        counting.connections.add((source, target), made.end(), call, halves);
+        for side in received {
+            counting.connections.add_received(side.destination, Call { start: made.start, ..side.call() });
+        }
+        return;
+    }
+    let entry = if is_refused { Entry::Refused } else { Entry::Edge };
+    counting.book.add_edge(entry, (source, target), &call, &halves);
+    for side in received {
+        let received = Call { start: made.start, ..side.call() };
+        counting.book.add_received(Entry::Received, side.destination, &received);
+    }
+}
+
+/// Counts a call of which only one side was seen.
+pub fn tell_alone(row: &Seen, counting: &mut Counting<'_>) {
+    match row.side {
+        super::seen::Side::Made => tell(row, &[], counting),
+        super::seen::Side::Received => {
+            let halves = Halves { received: 1, expected: 1, ..Halves::default() };
+            let (ends, call) = ((source_of(row), row.destination), row.call());
+            if row.is_connection {
+                counting.connections.add(ends, row.end(), call, halves);
+                counting.connections.add_received(row.destination, call);
+            } else {
+                counting.book.add_edge(Entry::Edge, ends, &call, &halves);
+                counting.book.add_received(Entry::Received, row.destination, &call);
+            }
+        }
+    }
+}
+
+/// The caller, or whoever it was.
+pub fn source_of(row: &Seen) -> PartyId {
+    if row.source == PartyId::NOBODY { PartyId::CALLERS } else { row.source }
+}
+
+fn learn(word: PartyId, own: PartyId, counting: &mut Counting<'_>) {
+    let is_known = |party: PartyId, book: &Book| {
+        party != PartyId::NOBODY && party != PartyId::UNKNOWN && !book.parties.party(party).is_scoped
+    };
+    if is_known(word, counting.book) && is_known(own, counting.book) {
+        let services = counting.services;
+        counting.aliases.learn(services.of(word), services.of(own));
+    }
+}

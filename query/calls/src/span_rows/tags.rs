@@ -1,0 +1,80 @@
+//! What only a proxy's span says, all of it in plain attributes.
+//!
+//! Sources: istio pilot/pkg/networking/core/tracing.go for the tags, Envoy's tracing documentation for `node_id`,
+//! `upstream_cluster` and `response_flags`.
+
+use crate::columns::Attributes;
+use crate::hosts::{cluster_host, kubernetes};
+use crate::party::PartyName;
+use crate::spans::Role;
+
+/// The tags of a proxy's span that tell of calls.
+#[derive(Default)]
+pub struct ProxyTags<'a> {
+    pub upstream_cluster: Option<&'a str>,
+    service: Option<&'a str>,
+    namespace: Option<&'a str>,
+    pub version: Option<&'a str>,
+    /// The pod, where the proxy's node id tells it.
+    pub instance: Option<&'a str>,
+    pub is_gateway: bool,
+    is_waypoint: bool,
+    /// One side stopped waiting.
+    pub is_cancelled: bool,
+}
+
+impl<'a> ProxyTags<'a> {
+    pub fn of(attributes: &Attributes<'a>, row: usize) -> Self {
+        let tag = |key: &str| attributes.get(row, key).filter(|value| *value != "unknown");
+        let upstream_cluster = tag("upstream_cluster");
+        let node = tag("node_id").unwrap_or_default();
+        let cancels = |flag: &str| flag == "DC" || flag == "UT";
+        ProxyTags {
+            upstream_cluster,
+            service: tag("istio.canonical_service"),
+            namespace: tag("istio.namespace"),
+            version: tag("istio.canonical_revision"),
+            // `<type>~<address>~<pod>.<namespace>~<domain>`
+            instance: node.split('~').nth(2).and_then(|pod| pod.rsplit_once('.')).map(|(pod, _)| pod),
+            is_gateway: node.starts_with("router~"),
+            is_waypoint: node.starts_with("waypoint~")
+                || upstream_cluster.is_some_and(|cluster| cluster.starts_with("inbound-vip|")),
+            is_cancelled: tag("response_flags").is_some_and(|flags| flags.split(',').any(cancels)),
+        }
+    }
+
+    /// A waypoint is transparent: the service behind it received the call.
+    pub fn is_waypoint(&self) -> bool {
+        self.is_waypoint && self.upstream_cluster.and_then(cluster_host).is_some()
+    }
+
+    /// Whom the span speaks for; `service` and `namespace` are those of its resource.
+    pub fn party<'b>(&self, service: Option<&'b str>, namespace: Option<&'b str>) -> PartyName<'b>
+    where
+        'a: 'b,
+    {
+        if let Some(at) = self.upstream_cluster.and_then(cluster_host).filter(|_| self.is_waypoint) {
+            let (name, namespace) =
+                kubernetes(at.host).map_or((at.host, None), |(name, ns)| (name, Some(ns)));
+            return PartyName { name, namespace, ..PartyName::default() };
+        }
+        PartyName {
+            name: self.service.or(service).unwrap_or(super::UNKNOWN_SERVICE),
+            namespace: self.namespace.or(namespace),
+            ..PartyName::default()
+        }
+    }
+
+    /// With `spawn_upstream_span`, Envoy calls the outer span of an outbound listener SERVER though it
+    /// stands for a call that was made, and the inner one of an inbound listener CLIENT though it only
+    /// hands the call to its own application. A waypoint's spans all stand for what the service behind received.
+    pub fn role(&self, role: Role) -> Role {
+        let cluster = self.upstream_cluster.unwrap_or_default();
+        match role {
+            Role::Received | Role::Made if self.is_waypoint() => Role::Received,
+            Role::Received if cluster.starts_with("outbound|") && !self.is_gateway => Role::Made,
+            Role::Made if cluster.starts_with("inbound|") => Role::Internal,
+            role => role,
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Tells tries of one call from calls of their own.
+//!
+//! One after the other, each failed before the next began; or one was given up on, by a time-out or because its
+//! caller was gone, and then the next may overlap it; or the next one says that it was sent before. Anything
+//! else is a call of its own: two reads side by side are two reads.
+
+use super::draft::Draft;
+use super::sides::Side;
+
+/// Whether `next` tried again what `before` did not achieve.
+fn follows(before_end: i64, failed: bool, cancelled: bool, next_start: i64) -> bool {
+    cancelled || (failed && before_end <= next_start)
+}
+
+/// Groups received sides under one made span into calls, each to one service and in order of time: places in
+/// `sides`, sorted by service and start.
+pub fn received<'p>(places: &'p [u32], sides: &'p [Side]) -> impl Iterator<Item = &'p [u32]> {
+    places.chunk_by(|before, next| {
+        let (before, next) = (&sides[*before as usize], &sides[*next as usize]);
+        let is_same = before.service == next.service;
+        is_same && follows(before.end, before.failed, before.cancelled, next.start)
+    })
+}
+
+/// What makes a made call another try of one before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rule {
+    /// They are inside one layer: how the one before ended tells.
+    InsideOneLayer,
+    /// Only a resend count tells.
+    SideBySide,
+}
+
+/// Brings tries of one call together; `calls` are to one far end and sorted by start.
+pub fn made(calls: &[Draft], rule: Rule, sides: &mut [Side]) -> Vec<Draft> {
+    let mut chains: Vec<Draft> = Vec::new();
+    // By chain: how often it was sent. By that number: the chains that had it, the latest last.
+    let mut sent: Vec<usize> = Vec::new();
+    let mut by_sent: Vec<Vec<usize>> = Vec::new();
+    for call in calls {
+        let resends = usize::from(call.resends);
+        let place = if resends > 0 {
+            let waiting = by_sent.get_mut(resends);
+            waiting.and_then(|waiting| {
+                std::iter::from_fn(|| waiting.pop()).find(|place| sent[*place] == resends)
+            })
+        } else {
+            let last = chains.last().filter(|_| rule == Rule::InsideOneLayer);
+            let is_tried_again =
+                last.is_some_and(|last| follows(last.end, last.failed, last.cancelled, call.start));
+            is_tried_again.then(|| chains.len() - 1)
+        };
+        let place = match place {
+            Some(place) => {
+                chains[place].tried_again(call, sides);
+                sent[place] += 1;
+                place
+            }
+            None => {
+                chains.push(*call);
+                sent.push(resends + 1);
+                chains.len() - 1
+            }
+        };
+        if by_sent.len() <= sent[place] {
+            by_sent.resize_with(sent[place] + 1, Vec::new);
+        }
+        by_sent[sent[place]].push(place);
+    }
+    chains
+}

@@ -1,0 +1,110 @@
+//! A made call in the making: what is known of it from the layers, tries and answers found so far.
+
+use meshlake_schema::Outcome;
+
+use super::sides::Side;
+use super::tree::NONE;
+use crate::cells::DetailId;
+use crate::measure::Protocol;
+use crate::party::PartyId;
+use crate::spans::{Flags, Role, Span};
+
+/// A call as its caller made it. Its received sides are linked by `Side::next`.
+#[derive(Debug, Clone, Copy)]
+pub struct Draft {
+    /// The span whose id a consumer's link would hold.
+    pub span: u32,
+    pub party: PartyId,
+    pub start: i64,
+    pub end: i64,
+    pub duration: i64,
+    pub weight: u64,
+    pub outcome: Outcome,
+    pub protocol: Protocol,
+    pub detail: DetailId,
+    pub failed: bool,
+    pub cancelled: bool,
+    /// Its far end has a name, not only an address.
+    pub is_named: bool,
+    /// It only looked up a name or connected.
+    pub connects: bool,
+    pub is_message: bool,
+    pub resends: u8,
+    /// The far end in the caller's words; nobody without any.
+    pub named: PartyId,
+    pub first_side: u32,
+    pub last_side: u32,
+    pub sides: u32,
+    /// Tries of the call, the first one included.
+    pub tries: u32,
+}
+
+impl Draft {
+    pub fn of(at: u32, span: &Span) -> Draft {
+        Draft {
+            span: at,
+            party: span.party,
+            start: span.start,
+            end: span.end(),
+            duration: span.duration,
+            weight: span.weight,
+            outcome: span.outcome,
+            protocol: span.protocol,
+            detail: span.detail,
+            failed: span.flags.has(Flags::FAILED),
+            cancelled: span.flags.has(Flags::CANCELLED),
+            is_named: span.flags.has(Flags::NAMED),
+            connects: span.flags.has(Flags::CONNECTING),
+            is_message: span.role == Role::Produced,
+            resends: span.resends,
+            named: span.peer,
+            first_side: NONE,
+            last_side: NONE,
+            sides: 0,
+            tries: 1,
+        }
+    }
+
+    pub fn is_answered(&self) -> bool {
+        self.sides > 0
+    }
+
+    /// Adds a received side behind those there are.
+    pub fn answer(&mut self, at: u32, sides: &mut [Side]) {
+        sides[at as usize].next = NONE;
+        if self.sides == 0 {
+            self.first_side = at;
+        } else {
+            sides[self.last_side as usize].next = at;
+        }
+        self.last_side = at;
+        self.sides += 1;
+        self.tries = self.tries.max(self.sides);
+    }
+
+    /// Adds the received sides of another draft behind those there are.
+    pub fn take_answers(&mut self, other: &Draft, sides: &mut [Side]) {
+        if other.sides == 0 {
+            return;
+        }
+        if self.sides == 0 {
+            self.first_side = other.first_side;
+        } else {
+            sides[self.last_side as usize].next = other.first_side;
+        }
+        self.last_side = other.last_side;
+        self.sides += other.sides;
+    }
+
+    /// The same call tried once more: it is whole from the first try to the last, and the last decides.
+    pub fn tried_again(&mut self, next: &Draft, sides: &mut [Side]) {
+        self.take_answers(next, sides);
+        self.tries += next.tries;
+        self.end = next.end;
+        self.duration = next.end.saturating_sub(self.start);
+        (self.outcome, self.failed, self.cancelled) = (next.outcome, next.failed, next.cancelled);
+        if next.is_named || self.named == PartyId::NOBODY {
+            (self.named, self.is_named) = (next.named, next.is_named);
+        }
+    }
+}

@@ -1,0 +1,338 @@
+//! Makes calls of the made spans of a trace.
+//!
+//! Made spans of one service inside one another are layers of one call: an SDK's operation, its HTTP request, its
+//! connecting, its look-up of a name. They are several calls where different services answer them, or where they
+//! name different far ends; then the outer one is none itself unless it is answered directly. From the innermost
+//! outwards each made span comes out as one call, which the span around it may take in as its layer, or as several,
+//! which are counted at once: so no call is looked at more often than it has layers.
+
+use super::attempts::{self, Rule};
+use super::draft::Draft;
+use super::sides::{Caller, Sides};
+use super::tree::{NONE, Tree};
+use crate::party::{Naming, Parties, PartyId};
+use crate::services::{ServiceId, Services};
+use crate::spans::{Role, Shard, Span};
+
+/// What the made spans of a trace are found to be. The vectors are kept from trace to trace.
+#[derive(Debug, Default)]
+pub struct Layers {
+    /// By made span: the first received side that it is answered by, linked by `Side::next`.
+    first_side: Vec<u32>,
+    /// By made span: the first of those directly inside.
+    first_inner: Vec<u32>,
+    next_inner: Vec<u32>,
+    /// By made span: the one call that it is; `None` where it is several, or none.
+    found: Vec<Option<Draft>>,
+    /// Calls whose tries may lie side by side: with the span that they are all inside of.
+    outermost: Vec<(u32, Draft)>,
+    /// Everything found.
+    pub calls: Vec<Draft>,
+    inner: Vec<Draft>,
+    direct: Vec<u32>,
+}
+
+/// What one walk looks at.
+pub struct Ground<'a> {
+    pub spans: &'a [Span],
+    pub tree: &'a Tree,
+    pub shard: &'a Shard,
+    pub parties: &'a Parties,
+    pub services: &'a Services,
+}
+
+impl Layers {
+    /// Finds all calls that made spans of the trace stand for.
+    pub fn find(&mut self, ground: &Ground<'_>, sides: &mut Sides) {
+        let count = ground.spans.len();
+        for places in [&mut self.first_side, &mut self.first_inner, &mut self.next_inner] {
+            places.clear();
+            places.resize(count, NONE);
+        }
+        self.found.clear();
+        self.found.resize(count, None);
+        self.outermost.clear();
+        self.calls.clear();
+        for at in (0..sides.sides.len()).rev() {
+            if let Caller::Made(made) = sides.sides[at].caller {
+                sides.sides[at].next = self.first_side[made as usize];
+                self.first_side[made as usize] = at as u32;
+            }
+        }
+        for at in ground.tree.order.iter().rev().copied() {
+            if !ground.spans[at as usize].role.is_made() {
+                continue;
+            }
+            let found = self.layer(at, ground, sides);
+            let outer = self.outer(at, ground, sides);
+            if outer == NONE {
+                self.outermost.extend(found.map(|draft| (sides.anchors[at as usize], draft)));
+            } else {
+                self.found[at as usize] = found;
+                self.next_inner[at as usize] = self.first_inner[outer as usize];
+                self.first_inner[outer as usize] = at;
+            }
+        }
+        self.bring_resends_together(ground, sides);
+    }
+
+    /// The made span of the same service directly around.
+    fn outer(&self, at: u32, ground: &Ground<'_>, sides: &Sides) -> u32 {
+        let above = sides.anchors[at as usize];
+        let is_layer = above != NONE
+            && ground.spans[above as usize].role.is_made()
+            && ground.tree.services[above as usize] == ground.tree.services[at as usize];
+        if is_layer { above } else { NONE }
+    }
+
+    /// The one call that a made span is, with what is inside of it; `None` if it is several, which are counted.
+    fn layer(&mut self, at: u32, ground: &Ground<'_>, sides: &mut Sides) -> Option<Draft> {
+        let own = Draft::of(at, &ground.spans[at as usize]);
+        self.inner.clear();
+        let mut is_several = false;
+        let mut inner = self.first_inner[at as usize];
+        while inner != NONE {
+            match self.found[inner as usize] {
+                Some(draft) => self.inner.push(draft),
+                None => is_several = true,
+            }
+            inner = self.next_inner[inner as usize];
+        }
+        self.direct.clear();
+        let mut side = self.first_side[at as usize];
+        while side != NONE {
+            self.direct.push(side);
+            side = sides.sides[side as usize].next;
+        }
+        if own.is_message {
+            return self.message(own, is_several, ground, sides);
+        }
+        is_several |= self.split_off_messages(&own, sides);
+        if !self.direct.is_empty() {
+            return self.answered(own, is_several, ground, sides);
+        }
+        self.unanswered(own, is_several, ground, sides)
+    }
+
+    /// A call that consumers received from a queue which they name was a message to that queue, whatever the
+    /// caller's library calls it.
+    fn split_off_messages(&mut self, own: &Draft, sides: &mut Sides) -> bool {
+        let is_queued = |side: &u32| sides.sides[*side as usize].queue != PartyId::NOBODY;
+        if !self.direct.iter().any(is_queued) {
+            return false;
+        }
+        let (queued, rest): (Vec<u32>, Vec<u32>) = self.direct.iter().partition(|side| is_queued(side));
+        let mut draft = Draft { is_message: true, named: sides.sides[queued[0] as usize].queue, ..*own };
+        queued.into_iter().for_each(|side| draft.answer(side, &mut sides.sides));
+        self.calls.push(draft);
+        self.direct = rest;
+        true
+    }
+
+    /// A message is one, however many layers send it; what is inside belongs to it. But several messages inside are
+    /// one each, and the span around them is none.
+    fn message(
+        &mut self,
+        own: Draft,
+        is_several: bool,
+        ground: &Ground<'_>,
+        sides: &mut Sides,
+    ) -> Option<Draft> {
+        let mut draft = own;
+        for side in std::mem::take(&mut self.direct) {
+            draft.answer(side, &mut sides.sides);
+        }
+        let messages = self.inner.iter().filter(|inner| inner.is_message).count();
+        let is_created_apart = self.creates(&own, ground);
+        let inner = std::mem::take(&mut self.inner);
+        if messages > 1 || is_created_apart {
+            for mut message in inner.into_iter().filter(|inner| inner.is_message) {
+                if message.named == PartyId::NOBODY {
+                    (message.named, message.is_named) = (own.named, own.is_named);
+                }
+                self.calls.push(message);
+            }
+            self.calls.extend(draft.is_answered().then_some(draft));
+            return None;
+        }
+        for layer in &inner {
+            draft.take_answers(layer, &mut sides.sides);
+            if draft.named == PartyId::NOBODY {
+                (draft.named, draft.is_named) = (layer.named, layer.is_named);
+            }
+            if layer.is_message && !layer.connects {
+                draft.span = layer.span;
+            }
+        }
+        if is_several {
+            self.calls.push(draft);
+            return None;
+        }
+        Some(draft)
+    }
+
+    /// Whether a sending span links to the spans that created its messages, which are counted then.
+    fn creates(&self, own: &Draft, ground: &Ground<'_>) -> bool {
+        let span = &ground.spans[own.span as usize];
+        ground.shard.links_of(span).iter().any(|(trace, id)| {
+            let created = if *trace == span.trace { ground.tree.find_made(*id) } else { NONE };
+            created != NONE
+                && created != own.span
+                && ground.spans[created as usize].role == Role::Produced
+                && ground.tree.services[created as usize] == ground.tree.services[own.span as usize]
+        })
+    }
+
+    /// A made span that is answered directly is a call to each service that answers.
+    fn answered(
+        &mut self,
+        own: Draft,
+        mut is_several: bool,
+        ground: &Ground<'_>,
+        sides: &mut Sides,
+    ) -> Option<Draft> {
+        let mut direct = std::mem::take(&mut self.direct);
+        direct.sort_by_key(|side| sides.sides[*side as usize].service);
+        let mut services: Vec<ServiceId> =
+            direct.iter().map(|side| sides.sides[*side as usize].service).collect();
+        services.dedup();
+        for inner in std::mem::take(&mut self.inner) {
+            let far = far_end(&inner, sides, ground.services);
+            if inner.is_answered() && far.is_some_and(|far| services.binary_search(&far).is_ok()) {
+                let mut side = inner.first_side;
+                for _ in 0..inner.sides {
+                    direct.push(side);
+                    side = sides.sides[side as usize].next;
+                }
+            } else if inner.is_answered() || !is_layer_of(&inner, far, &own, &services, ground) {
+                self.calls.push(inner);
+                is_several = true;
+            }
+        }
+        direct.sort_by_key(|side| {
+            let side = &sides.sides[*side as usize];
+            (side.service, side.start, side.end)
+        });
+        let calls: Vec<Vec<u32>> = attempts::received(&direct, &sides.sides).map(<[u32]>::to_vec).collect();
+        let found = calls.into_iter().map(|tries| {
+            let mut draft = own;
+            tries.into_iter().for_each(|side| draft.answer(side, &mut sides.sides));
+            draft
+        });
+        let found = found.collect();
+        self.direct = direct;
+        self.one_or_several(found, is_several)
+    }
+
+    fn one_or_several(&mut self, found: Vec<Draft>, is_several: bool) -> Option<Draft> {
+        if let ([only], false) = (found.as_slice(), is_several) {
+            return Some(*only);
+        }
+        self.calls.extend(found);
+        None
+    }
+
+    /// A made span that nothing answers directly is the layer around what is inside of it.
+    fn unanswered(
+        &mut self,
+        own: Draft,
+        is_several: bool,
+        ground: &Ground<'_>,
+        sides: &mut Sides,
+    ) -> Option<Draft> {
+        let (connects, requests): (Vec<Draft>, Vec<Draft>) =
+            std::mem::take(&mut self.inner).into_iter().partition(|inner| inner.connects);
+        if requests.is_empty() && !is_several {
+            let address = connects.iter().map(|inner| inner.named).find(|named| *named != PartyId::NOBODY);
+            let named = if own.named == PartyId::NOBODY { address.unwrap_or(own.named) } else { own.named };
+            return Some(Draft { named, ..own });
+        }
+        let is_store = |draft: &Draft| {
+            let naming = ground.parties.party(draft.named).naming;
+            draft.is_named && matches!(naming, Naming::Store | Naming::StoreHost | Naming::Queue)
+        };
+        let is_wrapped =
+            is_store(&own) && requests.iter().all(|inner| !inner.is_answered() && !is_store(inner));
+        let tried = if is_wrapped {
+            let named =
+                |inner: Draft| Draft { named: own.named, is_named: true, protocol: own.protocol, ..inner };
+            tries_of_one(requests.into_iter().map(named).collect(), &mut sides.sides, Rule::InsideOneLayer)
+        } else {
+            tries_by_far_end(requests, ground, sides, Rule::InsideOneLayer)
+        };
+        if let ([only], false) = (tried.as_slice(), is_several) {
+            let only = *only;
+            let (own_far, far) =
+                (far_end(&own, sides, ground.services), far_end(&only, sides, ground.services));
+            let differs = own.is_named && only.is_named && own_far != far;
+            if !only.is_answered() && differs {
+                return Some(only);
+            }
+            let named = if only.is_named || own.named == PartyId::NOBODY { only } else { own };
+            let (named, is_named) = (named.named, named.is_named);
+            let Draft { first_side, last_side, sides, tries, is_message, .. } = only;
+            return Some(Draft { named, is_named, first_side, last_side, sides, tries, is_message, ..own });
+        }
+        self.calls.extend(tried);
+        None
+    }
+
+    /// Tries of one call may lie side by side under whatever set them off; then only a resend count tells.
+    fn bring_resends_together(&mut self, ground: &Ground<'_>, sides: &mut Sides) {
+        let mut outermost = std::mem::take(&mut self.outermost);
+        if outermost.iter().any(|(_, draft)| draft.resends > 0) {
+            outermost.sort_by_key(|(above, draft)| (*above, draft.start, draft.span));
+            for alike in outermost.chunk_by(|a, b| a.0 == b.0) {
+                let drafts = alike.iter().map(|(_, draft)| *draft).collect();
+                self.calls.extend(tries_by_far_end(drafts, ground, sides, Rule::SideBySide));
+            }
+        } else {
+            self.calls.extend(outermost.iter().map(|(_, draft)| *draft));
+        }
+        self.outermost = outermost;
+    }
+}
+
+/// The service that a call went to: the one that answered, else the one named; `None` where only an address, or
+/// nothing, is known.
+fn far_end(draft: &Draft, sides: &Sides, services: &Services) -> Option<ServiceId> {
+    if draft.is_answered() {
+        return Some(sides.sides[draft.last_side as usize].service);
+    }
+    draft.is_named.then(|| services.of(draft.named))
+}
+
+/// Whether what is inside an answered made span is a layer of it: it names nothing, or the same.
+fn is_layer_of(
+    inner: &Draft,
+    far: Option<ServiceId>,
+    own: &Draft,
+    answered_by: &[ServiceId],
+    ground: &Ground<'_>,
+) -> bool {
+    let Some(far) = far.filter(|_| !inner.connects) else { return true };
+    answered_by.contains(&far) || (own.is_named && ground.services.of(own.named) == far)
+}
+
+fn tries_of_one(mut drafts: Vec<Draft>, sides: &mut [super::sides::Side], rule: Rule) -> Vec<Draft> {
+    drafts.sort_by_key(|draft| (draft.start, draft.end, draft.span));
+    attempts::made(&drafts, rule, sides)
+}
+
+/// Brings tries together, each far end apart. What names none goes with the only one that is named.
+fn tries_by_far_end(drafts: Vec<Draft>, ground: &Ground<'_>, sides: &mut Sides, rule: Rule) -> Vec<Draft> {
+    let mut keyed: Vec<(Option<ServiceId>, Draft)> =
+        drafts.into_iter().map(|draft| (far_end(&draft, sides, ground.services), draft)).collect();
+    keyed.sort_by_key(|(far, draft)| (*far, draft.start, draft.end, draft.span));
+    let named = keyed.chunk_by(|a, b| a.0 == b.0).filter(|alike| alike[0].0.is_some()).count();
+    if named == 1 {
+        keyed.sort_by_key(|(_, draft)| (draft.start, draft.end, draft.span));
+        keyed.iter_mut().for_each(|(far, _)| *far = None);
+    }
+    let mut found = Vec::new();
+    for alike in keyed.chunk_by(|a, b| a.0 == b.0) {
+        let drafts: Vec<Draft> = alike.iter().map(|(_, draft)| *draft).collect();
+        found.extend(attempts::made(&drafts, rule, &mut sides.sides));
+    }
+    found
+}

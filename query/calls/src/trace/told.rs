@@ -1,0 +1,231 @@
+//! Counts what was found in a trace: each call on its edge, each received side at its node.
+//!
+//! A call has one time and one weight, those of its made side if that was seen: a received side is counted with them.
+
+use meshlake_schema::Outcome;
+
+use super::Counting;
+use super::draft::Draft;
+use super::sides::{Caller, Side, Sides};
+use crate::cells::{Call, DetailId, Entry, Evidence};
+use crate::measure::{Halves, Observation, Protocol};
+use crate::messages::{Delivery, Producer};
+use crate::party::{Naming, PartyId};
+use crate::spans::{Link, Shard, Span};
+
+/// Received sides so far, and those of them whose parent is not stored.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Tally {
+    pub received: u64,
+    pub lost: u64,
+}
+
+pub fn tell(spans: &[Span], shard: &Shard, sides: &Sides, calls: &[Draft], counting: &mut Counting<'_>) {
+    let mut teller = Teller { spans, shard, sides, counting };
+    for draft in calls {
+        if draft.is_message {
+            teller.message(draft);
+        } else {
+            teller.call(draft);
+        }
+    }
+    for side in &sides.sides {
+        teller.tally(side);
+        if !matches!(side.caller, Caller::Made(_)) {
+            teller.received_alone(side);
+        }
+    }
+}
+
+struct Teller<'a, 'b> {
+    spans: &'a [Span],
+    shard: &'a Shard,
+    sides: &'a Sides,
+    counting: &'a mut Counting<'b>,
+}
+
+impl<'a> Teller<'a, '_> {
+    fn call(&mut self, draft: &Draft) {
+        let mut call = made(draft);
+        let last = draft.is_answered().then(|| self.sides.sides[draft.last_side as usize]);
+        if let Some(last) = last {
+            call.seen = heard(call.seen, &last);
+        }
+        let target = match (last, draft.named) {
+            (Some(last), _) => last.party,
+            (None, PartyId::NOBODY) => PartyId::UNKNOWN,
+            (None, named) => named,
+        };
+        let halves = Halves {
+            retries: u64::from(draft.tries) - 1,
+            is_made: true,
+            received: u64::from(draft.sides),
+            expected: u64::from(draft.tries),
+        };
+        self.counting.book.add_edge(Entry::Edge, (draft.party, target), &call, &halves);
+        for side in answers(self.sides, draft) {
+            let mut received = received(side);
+            (received.start, received.seen.weight) = (draft.start, draft.weight);
+            if side.is_implied {
+                received.seen.outcome = call.seen.outcome;
+            }
+            self.counting.book.add_received(Entry::Received, side.party, &received);
+            self.learn(draft, side);
+        }
+    }
+
+    /// The callee's own name for what the caller calls otherwise.
+    fn learn(&mut self, draft: &Draft, side: &Side) {
+        let party = self.counting.book.parties.party(draft.named);
+        let is_host = matches!(party.naming, Naming::Host | Naming::StoreHost) && !party.is_scoped;
+        if draft.named != PartyId::NOBODY && is_host {
+            let word = self.counting.services.of(draft.named);
+            self.counting.aliases.learn(word, self.counting.services.of(side.party));
+        }
+    }
+
+    /// A message goes to its queue, and what the queue delivers is the queue's; without a queue it goes to those
+    /// who received it.
+    fn message(&mut self, draft: &Draft) {
+        let is_queue = |party: PartyId, counting: &Counting<'_>| {
+            counting.book.parties.party(party).naming == Naming::Queue
+        };
+        let by_receiver =
+            answers(self.sides, draft).map(|side| side.queue).find(|queue| *queue != PartyId::NOBODY);
+        let queue = match (is_queue(draft.named, self.counting), by_receiver) {
+            (true, _) => draft.named,
+            (false, by_receiver) => by_receiver.unwrap_or(PartyId::NOBODY),
+        };
+        let call = made(draft);
+        if queue != PartyId::NOBODY {
+            let halves = Halves { is_made: true, ..Halves::default() };
+            self.counting.book.add_edge(Entry::Messages, (draft.party, queue), &call, &halves);
+        }
+        let mut is_answered = false;
+        for side in answers(self.sides, draft) {
+            is_answered = true;
+            if queue == PartyId::NOBODY {
+                self.direct_message(draft, side, call);
+            } else {
+                self.delivered(queue, side);
+            }
+        }
+        let link = (self.spans[draft.span as usize].trace, self.spans[draft.span as usize].id);
+        let is_counted = queue != PartyId::NOBODY || is_answered;
+        if self.counting.messages.is_wanted(link) {
+            let (party, named) = (draft.party, draft.named);
+            self.counting.messages.sent(link, Producer { party, call, queue, named, is_counted });
+        } else if !is_counted && draft.named != PartyId::NOBODY {
+            let halves = Halves { is_made: true, expected: 1, ..Halves::default() };
+            self.counting.book.add_edge(Entry::Messages, (draft.party, draft.named), &call, &halves);
+        }
+    }
+
+    fn direct_message(&mut self, draft: &Draft, side: &Side, mut call: Call) {
+        call.seen = heard(call.seen, side);
+        let halves = Halves { is_made: true, received: 1, expected: 1, retries: 0 };
+        self.counting.book.add_edge(Entry::Messages, (draft.party, side.party), &call, &halves);
+        let mut received = received(side);
+        (received.start, received.seen.weight) = (draft.start, draft.weight);
+        if side.is_implied {
+            received.seen.outcome = call.seen.outcome;
+        }
+        self.counting.book.add_received(Entry::ReceivedMessages, side.party, &received);
+        let span = &self.spans[draft.span as usize];
+        let others: Vec<Link> =
+            self.links(side).iter().filter(|link| **link != (span.trace, span.id)).copied().collect();
+        self.follow(others, side, PartyId::NOBODY);
+    }
+
+    fn delivered(&mut self, queue: PartyId, side: &Side) {
+        let call = received(side);
+        let halves = Halves { received: 1, expected: 1, ..Halves::default() };
+        self.counting.book.add_edge(Entry::Messages, (queue, side.party), &call, &halves);
+        self.counting.book.add_received(Entry::ReceivedMessages, side.party, &call);
+    }
+
+    /// A received side that no made span stands for.
+    fn received_alone(&mut self, side: &Side) {
+        if side.queue != PartyId::NOBODY {
+            self.delivered(side.queue, side);
+            return;
+        }
+        let call = received(side);
+        let caller = match side.caller {
+            Caller::Span(above) => self.spans[above as usize].party,
+            Caller::Outside if !side.is_message => PartyId::CALLERS,
+            Caller::Made(_) | Caller::Outside | Caller::Lost | Caller::Apart => PartyId::NOBODY,
+        };
+        let (on_edge, at_node) = if side.is_message {
+            (Entry::Messages, Entry::ReceivedMessages)
+        } else {
+            (Entry::Edge, Entry::Received)
+        };
+        self.counting.book.add_received(at_node, side.party, &call);
+        if side.is_message && !self.links(side).is_empty() {
+            self.follow(self.links(side).to_vec(), side, caller);
+        } else if caller != PartyId::NOBODY {
+            let halves = Halves { received: 1, expected: 1, ..Halves::default() };
+            self.counting.book.add_edge(on_edge, (caller, side.party), &call, &halves);
+        }
+    }
+
+    fn follow(&mut self, links: Vec<Link>, side: &Side, otherwise: PartyId) {
+        if !links.is_empty() {
+            let delivery = Delivery { links, party: side.party, call: received(side), otherwise };
+            self.counting.messages.received(delivery);
+        }
+    }
+
+    fn links(&self, side: &Side) -> &'a [Link] {
+        self.sides.links(side, self.shard, self.spans)
+    }
+
+    fn tally(&mut self, side: &Side) {
+        if self.counting.book.slot(side.start).is_some() {
+            self.counting.tally.received += 1;
+            let explained = side.queue != PartyId::NOBODY || !self.links(side).is_empty();
+            self.counting.tally.lost += u64::from(side.caller == Caller::Lost && !explained);
+        }
+    }
+}
+
+fn answers<'a>(sides: &'a Sides, draft: &Draft) -> impl Iterator<Item = &'a Side> {
+    let mut next = draft.first_side;
+    (0..draft.sides).map(move |_| {
+        let side = &sides.sides[next as usize];
+        next = side.next;
+        side
+    })
+}
+
+fn made(draft: &Draft) -> Call {
+    call(draft.start, draft.detail, draft.weight, draft.outcome, draft.duration, draft.protocol)
+}
+
+fn received(side: &Side) -> Call {
+    call(side.start, side.detail, side.weight, side.outcome, side.duration, side.protocol)
+}
+
+fn call(
+    start: i64,
+    detail: DetailId,
+    weight: u64,
+    outcome: Outcome,
+    duration_nano: i64,
+    protocol: Protocol,
+) -> Call {
+    let seen =
+        Observation { weight, outcome, duration_nano, timed: true, bytes_in: 0, bytes_out: 0, protocol };
+    Call { evidence: Evidence::Spans, start, detail, seen }
+}
+
+/// What the caller's side saw, with the word of the side that answered: an error there is one of the call.
+fn heard(made: Observation, side: &Side) -> Observation {
+    let is_error = side.outcome == Outcome::Error && !side.is_implied;
+    Observation {
+        outcome: if is_error { Outcome::Error } else { made.outcome },
+        protocol: if made.protocol == Protocol::Unknown { side.protocol } else { made.protocol },
+        ..made
+    }
+}
