@@ -160,7 +160,7 @@ async fn overload(
     let metrics = server.metrics().await?;
     let (accepted, _) = server.ledger(shape.signal.name()).await?;
     // The usual load included.
-    let mut statuses = metrics.by_label("meshlake_requests_total", "status");
+    let mut statuses = metrics.by_label("meshlake_exports_total", "status");
     let failed: f64 =
         statuses.iter().filter(|(status, _)| !ANSWERED.contains(&status.as_str())).map(|(_, n)| n).sum();
     let acked = usual.accepted + offered.records;
@@ -171,7 +171,10 @@ async fn overload(
     row.push(format!("{:.0}", process::peak_memory(server.pid())? as f64 / MEBIBYTE));
     row.push(format!("{:.0}", budget / MEBIBYTE));
     server.stop().await?;
-    statuses.insert("connections refused".to_owned(), metrics.value("meshlake_connections_refused_total"));
+    statuses.insert(
+        "connections refused".to_owned(),
+        metrics.by_label("meshlake_connections_refused_total", "listener").values().sum(),
+    );
     Ok((row, format!("answers as the server counts them: {}; {failures}", listed(&statuses))))
 }
 

@@ -2,21 +2,22 @@
 //!
 //! Only what two users need differently is here; every other bound is a constant beside its code.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
+use meshlake_listen::check_address;
 use meshlake_store::wal::requests::AGE_MAX_SECONDS;
 use serde::{Deserialize, Serialize};
 
+use crate::admit::cors::is_origin;
 use crate::admit::quota::TenantLimits;
 
 /// The largest budget that can be counted; see `intake::Budget`.
 const IN_FLIGHT_BYTES_LIMIT: u64 = u32::MAX as u64;
 
 /// Column offsets are 32 bits; see `intake::GROUP_BYTES_MAX`.
-const REQUEST_BYTES_LIMIT: u64 = 64 << 20;
+const EXPORT_BYTES_LIMIT: u64 = 64 << 20;
 
-/// A day: at a hundred requests a second more are not remembered anyway; see `intake::recent`.
+/// A day: at a hundred exports a second more are not remembered anyway; see `intake::recent`.
 const RETRY_WINDOW_SECONDS_LIMIT: u64 = 86_400;
 const _: () = assert!(RETRY_WINDOW_SECONDS_LIMIT <= AGE_MAX_SECONDS as u64, "a restart remembers as long");
 
@@ -26,7 +27,7 @@ const RETENTION_DAYS_LIMIT: u32 = 36_500;
 /// The keys that [`Collector::set_limits`](crate::Collector::set_limits) takes while the collector runs.
 pub const LIVE_KEYS: [&str; 5] = [
     "in_flight_bytes_max",
-    "request_bytes_max",
+    "export_bytes_max",
     "tenant_bytes_per_second_max",
     "tenant_in_flight_bytes_max",
     "connections_max",
@@ -36,18 +37,22 @@ pub const LIVE_KEYS: [&str; 5] = [
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CollectorConfig {
-    /// Where OTLP/gRPC and Envoy's access log service listen; `address:port`, port 0 takes a free one.
+    /// Where OTLP/gRPC and Envoy's access log service listen; `host:port`, port 0 takes a free one, no host every
+    /// address of the machine.
     /// Default 127.0.0.1:4317, OTLP's own port; loopback because there is no authentication.
     pub otlp_grpc: String,
     /// Where OTLP/HTTP listens. Default 127.0.0.1:4318, OTLP's own port.
     pub otlp_http: String,
-    /// Bytes of requests that may be in memory at once: as sent, plus inflated, plus what rows take beyond that. Above it
+    /// Origins of web pages, as `https://shop.example`, whose browsers may send over OTLP/HTTP; `*` is every page, without
+    /// its credentials. Default none: what a browser sends for a page that nobody named is refused.
+    pub cors_origins: Vec<String>,
+    /// Bytes of exports that may be in memory at once: as sent, plus inflated, plus what rows take beyond that. Above it
     /// senders are told to come back. Default 192 MiB: as much as the store buffers by default, where it becomes rows, and
-    /// enough for the largest request however it is packed.
+    /// enough for the largest export however it is packed.
     pub in_flight_bytes_max: u64,
-    /// Bytes of one request, as sent and after inflating. Default 64 MiB, as OTLP 1.11 recommends, which is
+    /// Bytes of one export, as sent and after inflating. Default 64 MiB, as OTLP 1.11 recommends, which is
     /// also the most.
-    pub request_bytes_max: u64,
+    pub export_bytes_max: u64,
     /// Bytes a second that each tenant may send, in the mean; twice as many at once after a silence. Above it the
     /// tenant alone is told to come back. Default 0, which is no limit: most have one tenant.
     pub tenant_bytes_per_second_max: u64,
@@ -58,7 +63,7 @@ pub struct CollectorConfig {
     pub connections_max: u32,
     /// Records older than this many days are refused. Default 30, the store's retention.
     pub retention_days: u32,
-    /// An OTLP request that comes again, the same to the last byte, within this many seconds is acknowledged
+    /// An OTLP export that comes again, the same to the last byte, within this many seconds is acknowledged
     /// and not stored again. Default 600: senders give up after a few minutes. 0 stores repeats, for senders
     /// that repeat themselves in earnest: log records without times, or with times in whole seconds, may be alike.
     pub retry_window_seconds: u64,
@@ -69,8 +74,9 @@ impl Default for CollectorConfig {
         CollectorConfig {
             otlp_grpc: "127.0.0.1:4317".to_owned(),
             otlp_http: "127.0.0.1:4318".to_owned(),
+            cors_origins: Vec::new(),
             in_flight_bytes_max: 192 << 20,
-            request_bytes_max: REQUEST_BYTES_LIMIT,
+            export_bytes_max: EXPORT_BYTES_LIMIT,
             tenant_bytes_per_second_max: 0,
             tenant_in_flight_bytes_max: 0,
             connections_max: 1024,
@@ -85,13 +91,20 @@ impl CollectorConfig {
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
         for (key, address) in [("otlp_grpc", &self.otlp_grpc), ("otlp_http", &self.otlp_http)] {
-            if address.parse::<SocketAddr>().is_err() {
-                problems.push(format!("collector.{key}: {address:?} is not an address and port"));
+            if let Err(error) = check_address(address) {
+                problems
+                    .push(format!("collector.{key}: {address:?} is not an address to listen on: {error}"));
             }
         }
+        for origin in self.cors_origins.iter().filter(|origin| !is_origin(origin)) {
+            problems.push(format!(
+                "collector.cors_origins: {origin:?} is not an origin as browsers send it, like https://shop.example \
+                 or http://localhost:8080, and not *"
+            ));
+        }
         let numbers = [
-            ("in_flight_bytes_max", self.in_flight_bytes_max, self.request_bytes_max, IN_FLIGHT_BYTES_LIMIT),
-            ("request_bytes_max", self.request_bytes_max, 1, REQUEST_BYTES_LIMIT),
+            ("in_flight_bytes_max", self.in_flight_bytes_max, self.export_bytes_max, IN_FLIGHT_BYTES_LIMIT),
+            ("export_bytes_max", self.export_bytes_max, 1, EXPORT_BYTES_LIMIT),
             ("connections_max", self.connections_max.into(), 1, u32::MAX.into()),
             ("retention_days", self.retention_days.into(), 1, RETENTION_DAYS_LIMIT.into()),
             ("retry_window_seconds", self.retry_window_seconds, 0, RETRY_WINDOW_SECONDS_LIMIT),
@@ -102,8 +115,8 @@ impl CollectorConfig {
             }
         }
         let share = self.tenant_in_flight_bytes_max;
-        if share != 0 && share < self.request_bytes_max {
-            let least = self.request_bytes_max;
+        if share != 0 && share < self.export_bytes_max {
+            let least = self.export_bytes_max;
             problems.push(format!(
                 "collector.tenant_in_flight_bytes_max: {share} is neither 0 nor at least {least}"
             ));
@@ -142,8 +155,9 @@ mod tests {
     fn every_wrong_value_is_named_at_once() {
         let config = CollectorConfig {
             otlp_grpc: "nowhere".to_owned(),
+            cors_origins: vec!["https://shop.example/".to_owned()],
             in_flight_bytes_max: 10,
-            request_bytes_max: (64 << 20) + 1,
+            export_bytes_max: (64 << 20) + 1,
             tenant_in_flight_bytes_max: 64 << 20,
             connections_max: 0,
             retention_days: 36_501,
@@ -154,8 +168,9 @@ mod tests {
             config.problems().iter().filter_map(|line| Some(line.split_once(':')?.0.to_owned())).collect();
         let want = [
             "otlp_grpc",
+            "cors_origins",
             "in_flight_bytes_max",
-            "request_bytes_max",
+            "export_bytes_max",
             "connections_max",
             "retention_days",
             "retry_window_seconds",

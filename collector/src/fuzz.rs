@@ -32,7 +32,6 @@ use crate::decode::otlp::logs::{LogBuilder, decode_logs};
 use crate::decode::otlp::metrics::{MetricBuilders, decode_metrics};
 use crate::decode::otlp::traces::{SpanBuilder, decode_traces};
 use crate::intake::{Budget, FUTURE_MAX};
-use crate::ledger::Signal;
 use crate::normalize::requests::proxy::{ProxyIdentity, WorkloadFacts};
 use crate::protobuf::messages::Message;
 use crate::protobuf::messages::envoy::STREAM_ACCESS_LOGS_MESSAGE;
@@ -40,6 +39,7 @@ use crate::protobuf::messages::otlp::{EXPORT_LOGS, EXPORT_METRICS, EXPORT_TRACES
 use crate::protobuf::validate::validate;
 use crate::protobuf::wire::WireError;
 use crate::request_rows::RequestBuilder;
+use crate::signal::Signal;
 use crate::tally::{Arrival, Tally};
 
 /// 2026-11-23T07:00:00Z (`date -d 2026-11-23T07:00:00Z +%s`), the hour of the captures.

@@ -2,8 +2,8 @@
 //!
 //! A counter kept beside the data would drift from it with the first crash; a row in the same WAL record
 //! cannot. What is decoded and not yet durable has no row, so it is kept in memory and shown as in flight:
-//! accepted = durable + in flight. Limits: whole requests that were refused have no records that anybody
-//! could count, they are requests in `admit::stats`.
+//! accepted = durable + in flight. Limits: whole exports that were refused have no records that anybody
+//! could count, they are exports in `admit::stats`.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -11,70 +11,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+use meshlake_schema::metrics::Page;
 use meshlake_schema::{Table, TableBatch, UnixNanos};
 
 use crate::columns::{DictionaryColumn, NumberColumn};
+use crate::signal::Signal;
 use crate::tally::Tally;
-
-/// What kind of telemetry records are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Signal {
-    Traces,
-    Logs,
-    Metrics,
-    /// Calls that a proxy observed and logged.
-    Requests,
-}
-
-impl Signal {
-    /// The name in the ledger and in metrics.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Signal::Traces => "traces",
-            Signal::Logs => "logs",
-            Signal::Metrics => "metrics",
-            Signal::Requests => "requests",
-        }
-    }
-
-    /// What one record is called, in the plural.
-    pub const fn record_name(self) -> &'static str {
-        match self {
-            Signal::Traces => "spans",
-            Signal::Logs => "log records",
-            Signal::Metrics => "data points",
-            Signal::Requests => "requests",
-        }
-    }
-}
-
-/// How records came in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Source {
-    OtlpGrpc,
-    OtlpHttpProtobuf,
-    OtlpHttpJson,
-    EnvoyAls,
-}
-
-impl Source {
-    /// The name in the ledger and in metrics.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Source::OtlpGrpc => "otlp_grpc",
-            Source::OtlpHttpProtobuf => "otlp_http_protobuf",
-            Source::OtlpHttpJson => "otlp_http_json",
-            Source::EnvoyAls => "envoy_als",
-        }
-    }
-}
 
 /// Whose records, of what kind, over which way: the key of every count.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Origin {
     pub tenant: Arc<str>,
     pub signal: Signal,
-    pub source: Source,
+    /// How they came in: the source of their format.
+    pub source: &'static str,
 }
 
 /// Records that were accepted and are not durable yet.
@@ -82,7 +32,7 @@ pub struct Origin {
 pub struct InFlight {
     pub tenant: Arc<str>,
     pub signal: Signal,
-    pub source: Source,
+    pub source: &'static str,
     pub records: u64,
 }
 
@@ -90,7 +40,7 @@ pub struct InFlight {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordTotals {
     pub signal: Signal,
-    pub source: Source,
+    pub source: &'static str,
     pub tally: Tally,
 }
 
@@ -103,7 +53,7 @@ pub struct LedgerView {
 #[derive(Debug, Default)]
 struct Counts {
     in_flight: BTreeMap<Origin, u64>,
-    totals: BTreeMap<(Signal, Source), Tally>,
+    totals: BTreeMap<(Signal, &'static str), Tally>,
 }
 
 impl LedgerView {
@@ -124,12 +74,38 @@ impl LedgerView {
         let counts = self.lock();
         let totals = counts.totals.iter();
         totals
-            .map(|((signal, source), tally)| RecordTotals {
-                signal: *signal,
-                source: *source,
-                tally: tally.clone(),
-            })
+            .map(|((signal, source), tally)| RecordTotals { signal: *signal, source, tally: tally.clone() })
             .collect()
+    }
+
+    /// Writes what became of records since start, and what was odd about them.
+    pub fn metrics(&self, page: &mut Page) {
+        let totals = self.totals();
+        let name = "meshlake_records_total";
+        page.family(name, "counter", "Records by what became of them; the ledger has them for ever.");
+        for RecordTotals { signal, source, tally } in &totals {
+            let of = [("signal", signal.name()), ("source", source)];
+            let events = [
+                ("received", tally.received),
+                ("accepted", tally.accepted),
+                ("deduplicated", tally.deduplicated),
+            ];
+            for (event, count) in events {
+                page.sample(name, &[of[0], of[1], ("event", event)], count);
+            }
+            for (reason, count) in &tally.rejected {
+                let labels = [of[0], of[1], ("event", "rejected"), ("reason", reason.name())];
+                page.sample(name, &labels, count);
+            }
+        }
+        let name = "meshlake_warnings_total";
+        page.family(name, "counter", "What was cut, mended or odd in accepted records.");
+        for RecordTotals { signal, source, tally } in &totals {
+            for (warning, times) in tally.warnings.given() {
+                let labels = [("signal", signal.name()), ("source", source), ("warning", warning.name())];
+                page.sample(name, &labels, times);
+            }
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Counts> {
@@ -214,7 +190,7 @@ impl Rows {
         self.tenant.push(&origin.tenant);
         self.time.push(time.micros());
         self.signal.push(origin.signal.name());
-        self.source.push(origin.source.name());
+        self.source.push(origin.source);
         self.event.push(event);
         self.reason.push_option(reason);
         self.records.push(i64::try_from(records).expect("a group has fewer records than 2^63"));
@@ -248,7 +224,7 @@ mod tests {
     use crate::tally::RejectReason;
 
     fn origin(tenant: &str) -> Origin {
-        Origin { tenant: Arc::from(tenant), signal: Signal::Traces, source: Source::OtlpGrpc }
+        Origin { tenant: Arc::from(tenant), signal: Signal::Traces, source: "otlp_grpc" }
     }
 
     fn tally(accepted: u64, rejected: u64) -> Tally {

@@ -5,7 +5,7 @@
 //!      ^                   |                                                       |
 //!      '------ answer -----'<------------------- durable -------------------------'
 //! ```
-//! A request is answered when its rows are durable and never before. It knows nothing of files, tables'
+//! An export is answered when its rows are durable and never before. It knows nothing of files, tables'
 //! storage or queries: its one way out is [`meshlake_store::Writer`].
 //!
 //! Modules are listed in the order data meets them; imports point only down the list.
@@ -27,9 +27,11 @@ mod columns;
 mod limits;
 pub mod protobuf;
 pub mod tally;
+pub mod signal;
 
-pub use admit::stats::{RequestLabels, StatsReading};
-pub use collector::{Collector, CollectorStats, Listeners, StatsHandle, StopReport};
+pub use admit::stats::{ExportLabels, StatsReading};
+pub use collector::{Collector, CollectorStats, StatsHandle};
 pub use config::{CollectorConfig, LIVE_KEYS};
-pub use ledger::{InFlight, LedgerView, RecordTotals, Signal, Source};
-pub use receivers::NoRoom;
+pub use ledger::{InFlight, LedgerView, RecordTotals};
+pub use receivers::{NoRoom, Ports};
+pub use signal::Signal;

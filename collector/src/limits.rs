@@ -1,7 +1,7 @@
 //! How much of one record is kept. What is beyond is cut or left out, the record is stored, its sender is warned.
 //!
-//! A record is bounded so that no single one makes a file, a page or an answer unreadable; a request is bounded
-//! where it comes in. Refusing a record for its size would lose all of it, and refusing its request all the others.
+//! A record is bounded so that no single one makes a file, a page or an answer unreadable; an export is bounded
+//! where it comes in. Refusing a record for its size would lose all of it, and refusing its export all the others.
 //!
 //! Limits: sizes are those of the bytes as sent; text that has to be mended or escaped takes more. The number of
 //! attributes of a resource, a scope or a metric is not bounded, as in the OpenTelemetry SDKs: they are stored once

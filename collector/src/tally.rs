@@ -222,7 +222,7 @@ pub struct Tally {
     pub accepted: u64,
     /// Records refused, by reason, each reason once, in the order first met.
     pub rejected: Vec<(RejectReason, u64)>,
-    /// Records of a request that was stored before and came again. They are in no other count.
+    /// Records of an export that was stored before and came again. They are in no other count.
     pub deduplicated: u64,
     /// What the sender should know of records that were accepted.
     pub warnings: Warnings,

@@ -21,6 +21,8 @@ pub mod response_flags;
 pub mod histogram;
 pub mod budget;
 pub mod time;
+pub mod tenant;
+pub mod metrics;
 
 pub use batch::{BatchError, TableBatch};
 pub use budget::{Budget, Spent};

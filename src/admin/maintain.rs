@@ -5,7 +5,8 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{Extensions, StatusCode};
+use meshlake_listen::{Principal, Role};
 use meshlake_store::{Effort, MaintainStats, Maintenance};
 use serde::{Deserialize, Serialize};
 
@@ -75,7 +76,14 @@ pub async fn status(State(state): State<AdminState>) -> Json<MaintainStatus> {
     Json(MaintainStatus::of(&state.maintenance))
 }
 
-pub async fn run(State(state): State<AdminState>) -> Result<Json<MaintainStatus>, (StatusCode, String)> {
+pub async fn run(
+    State(state): State<AdminState>,
+    beside: Extensions,
+) -> Result<Json<MaintainStatus>, (StatusCode, String)> {
+    let is_operator = |principal: Principal| principal.role == Role::Operator;
+    if !Principal::beside(&beside).and_then(Result::ok).is_some_and(is_operator) {
+        return Err((StatusCode::FORBIDDEN, "only an operator may start maintenance\n".to_owned()));
+    }
     let done = state.maintenance.run(Effort::All).await;
     done.map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")))?;
     Ok(Json(MaintainStatus::of(&state.maintenance)))

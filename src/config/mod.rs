@@ -12,10 +12,10 @@ mod maintain;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fmt;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use meshlake_collector::LIVE_KEYS;
+use meshlake_listen::check_address;
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
@@ -229,8 +229,8 @@ impl Config {
         problems.extend(self.collector.problems());
         problems.extend(self.maintain.problems());
         for (key, address) in [("query.http", &self.query.http), ("admin.http", &self.admin.http)] {
-            if address.parse::<SocketAddr>().is_err() {
-                problems.push(format!("{key}: {address:?} is not an address and port"));
+            if let Err(error) = check_address(address) {
+                problems.push(format!("{key}: {address:?} is not an address to listen on: {error}"));
             }
         }
         let sizes = [
@@ -296,7 +296,7 @@ mod tests {
     fn limits_of_the_collector_change_without_a_restart() {
         let old = Config::default();
         let mut new = old.clone();
-        new.collector.request_bytes_max = 1000;
+        new.collector.export_bytes_max = 1000;
         new.collector.tenant_bytes_per_second_max = 1;
         assert_eq!(old.keys_to_restart_for(&new), Vec::<String>::new());
         new.collector.otlp_grpc = "127.0.0.1:1".to_owned();

@@ -25,6 +25,7 @@
 mod store;
 pub mod inspect;
 mod reader;
+mod metrics;
 mod status;
 mod follow;
 mod schedule;

@@ -48,9 +48,9 @@ async fn limits_change_on_sighup_and_a_bad_file_changes_nothing() -> Result<()> 
     let config = file.to_str().context("a path in UTF-8")?;
     let server = Server::start_with(&["run", "--config", config], &dir.path().join("data"), &[]).await?;
     assert_eq!(post(&server, 1).await?.0, 200);
-    reload(&server, &file, "[collector]\nrequest_bytes_max = 10\n", "took the limits").await?;
+    reload(&server, &file, "[collector]\nexport_bytes_max = 10\n", "took the limits").await?;
     assert_eq!(post(&server, 2).await?.0, 413);
-    reload(&server, &file, "[collector]\nrequest_bytes_max = 0\n", "request_bytes_max: 0 is not").await?;
+    reload(&server, &file, "[collector]\nexport_bytes_max = 0\n", "export_bytes_max: 0 is not").await?;
     assert_eq!(post(&server, 3).await?.0, 413, "the limit before stays");
     let restart = "[collector]\nretention_days = 3\n";
     reload(&server, &file, restart, "collector.retention_days").await?;

@@ -26,7 +26,7 @@ const DISK_BYTES: u64 = 512 << 20;
 /// Four requests fill the budget: their rows take some 170 kB each, which is more than their bytes.
 const ENVIRONMENT: [(&str, &str); 3] = [
     ("MESHLAKE_STORE__FREE_BYTES_MIN", "16777216"),
-    ("MESHLAKE_COLLECTOR__REQUEST_BYTES_MAX", "65536"),
+    ("MESHLAKE_COLLECTOR__EXPORT_BYTES_MAX", "65536"),
     ("MESHLAKE_COLLECTOR__IN_FLIGHT_BYTES_MAX", "786432"),
 ];
 

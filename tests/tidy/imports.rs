@@ -5,8 +5,9 @@ use crate::modules::{Fork, Lists, forks, list, module_of};
 /// Directories whose modules are one protocol, feature or face each.
 const SIBLINGS_APART: [&str; 5] = ["receivers", "decode", "normalize", "functions", "faces"];
 
-/// What several receivers need and is no receiver itself: how records that nobody acknowledges are taken.
-const FOR_ALL_SIBLINGS: [&str; 1] = ["unacknowledged"];
+/// What several receivers need and is no receiver itself: how records that nobody acknowledges are taken, and what is
+/// posted over HTTP.
+const FOR_ALL_SIBLINGS: [&str; 2] = ["unacknowledged", "posted"];
 
 pub fn upward_imports(module: &[String], code: &str, lists: &Lists) -> Vec<String> {
     let forks = forks(module, code, lists).into_iter();

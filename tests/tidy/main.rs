@@ -18,15 +18,11 @@ use std::path::Path;
 use modules::Lists;
 
 /// Files that are being put in order while these rules come in; the list ends empty and goes.
-const BEING_MENDED: [&str; 11] = [
+const BEING_MENDED: [&str; 7] = [
     "query/Cargo.toml",
     "query/engine/src/catalog/page_search/levels.rs",
     "query/engine/src/catalog/page_search/mod.rs",
     "query/engine/src/catalog/page_search/page.rs",
-    "collector/src/admit/media.rs",
-    "collector/src/admit/refusal.rs",
-    "collector/src/intake/group.rs",
-    "collector/src/intake/recent.rs",
     "store/src/files/dictionary/mod.rs",
     "store/src/maintain/background.rs",
     "store/src/maintain/progress.rs",

@@ -1,7 +1,7 @@
-//! What an accepted OTLP request is answered: nothing when all was stored as sent, else a partial success.
+//! What an accepted OTLP export is answered: nothing when all was stored as sent, else a partial success.
 //!
 //! The counts are exact and the message names every reason, because a client may not send a partially
-//! accepted request again: this text is all that its owner will ever see of the loss. The list of reasons
+//! accepted export again: this text is all that its owner will ever see of the loss. The list of reasons
 //! is closed, which keeps the message short however many records were refused.
 //!
 //! Source: OTLP 1.11 "Partial Success"; proto3 JSON (64-bit numbers are strings).
@@ -24,23 +24,28 @@ use serde_json::json;
 use super::ReplyBody;
 use super::media::MediaType;
 use super::rpc_status;
-use crate::ledger::Signal;
+use crate::signal::Signal;
 use crate::tally::{RejectReason, Tally};
 
 /// The gRPC answer that carries `message`.
 pub fn grpc(message: &[u8]) -> Response<ReplyBody> {
+    let trailers = async {
+        let status = (header::HeaderName::from_static("grpc-status"), HeaderValue::from_static("0"));
+        Some(Ok(HeaderMap::from_iter([status])))
+    };
+    let mut response = Response::new(Full::new(grpc_frame(message)).with_trailers(trailers).boxed());
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    response
+}
+
+/// `message` behind its flag and its length; see `frame`.
+pub fn grpc_frame(message: &[u8]) -> Bytes {
     let length = u32::try_from(message.len()).expect("an answer is a few KiB at most");
     let mut frame = BytesMut::with_capacity(5 + message.len());
     frame.put_u8(0);
     frame.put_u32(length);
     frame.put_slice(message);
-    let trailers = async {
-        let status = (header::HeaderName::from_static("grpc-status"), HeaderValue::from_static("0"));
-        Some(Ok(HeaderMap::from_iter([status])))
-    };
-    let mut response = Response::new(Full::new(frame.freeze()).with_trailers(trailers).boxed());
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    response
+    frame.freeze()
 }
 
 /// The HTTP answer that carries `message`, which is written in `media_type`.

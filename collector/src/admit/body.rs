@@ -1,4 +1,4 @@
-//! Reads a request body chunk by chunk, within a byte budget, a size limit and a time limit.
+//! Reads an export body chunk by chunk, within a byte budget, a size limit and a time limit.
 //!
 //! The ready-made ways to collect a body look at its size when it is complete. Here the declared length is
 //! refused before the first byte is read, memory is paid for before it is filled, and a sender that stalls
@@ -89,7 +89,7 @@ pub async fn within<T>(
 ) -> Result<T, Refusal> {
     match tokio::time::timeout(time_max, reading).await {
         Ok(result) => result,
-        Err(_) => Err(Refusal::TimedOut("the request body did not arrive in time")),
+        Err(_) => Err(Refusal::TimedOut("the body did not arrive in time")),
     }
 }
 

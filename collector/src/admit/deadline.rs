@@ -16,8 +16,8 @@ const TIMEOUT_HEADER: &str = "grpc-timeout";
 /// The grammar's most digits.
 const DIGITS_MAX: usize = 8;
 
-/// When the sender of a request, whose headers came at `came`, stops to wait; `None` when it does not say. All that
-/// is done for the request shares this time: reading its body, unpacking it, the disk.
+/// When the sender of an export, whose headers came at `came`, stops to wait; `None` when it does not say. All that
+/// is done for the export shares this time: reading its body, unpacking it, the disk.
 pub fn answer_by(headers: &HeaderMap, came: Instant) -> Option<Instant> {
     came.checked_add(wait_max_of(headers)?)
 }

@@ -16,7 +16,7 @@ use super::media::Encoding;
 use super::refusal::Refusal;
 use crate::intake::Tickets;
 
-/// The first step of output in bytes. Small telemetry requests inflate to some tens of KiB.
+/// The first step of output in bytes. Small telemetry exports inflate to some tens of KiB.
 const STEP_BYTES_MIN: usize = 64 * 1024;
 
 /// The largest window of a zstd frame, as a power of two: 8 MiB. The decoder allocates what a frame asks for,

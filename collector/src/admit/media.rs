@@ -1,21 +1,11 @@
-//! Reads what a request says about its body: the media type and the content coding.
+//! How a body is written and packed, by the names that both have on the wire.
 //!
-//! Both are closed lists, matched exactly: a body in a type or coding that we only half understand would be
-//! stored wrong or inflated without a cap. Limits: one coding at a time; `gzip, gzip` is refused, because
-//! every layer multiplies what a small body can become.
+//! Closed lists; what a sender says of its body is held against them in `headers`.
 //!
-//! Source: OTLP 1.11 "OTLP/HTTP Request" (gzip); RFC 9110, 8.3 (media types), 8.4 (codings, `x-gzip` is gzip);
-//! RFC 8878, 7.2 (zstd as a coding).
-
-use http::{HeaderMap, HeaderName, header};
-
-use super::refusal::Refusal;
+//! Source: OTLP 1.11 "OTLP/HTTP Request"; RFC 9110, 8.4 (codings); RFC 8878, 7.2 (zstd as a coding).
 
 /// What we inflate, as said in Accept-Encoding and grpc-accept-encoding.
 pub const ACCEPTED_ENCODINGS: &str = "zstd, gzip, identity";
-
-const HTTP_MEDIA_TYPES: &str = "application/x-protobuf or application/json";
-const GRPC_MEDIA_TYPES: &str = "application/grpc";
 
 /// How an OTLP/HTTP body is written; the answer is written the same way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,44 +15,11 @@ pub enum MediaType {
 }
 
 impl MediaType {
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             MediaType::Protobuf => "application/x-protobuf",
             MediaType::Json => "application/json",
         }
-    }
-
-    /// The media type of an OTLP/HTTP request.
-    ///
-    /// # Errors
-    /// [`Refusal::WrongMediaType`] when it is missing, another one, or JSON in a charset other than UTF-8.
-    pub fn of(headers: &HeaderMap) -> Result<MediaType, Refusal> {
-        let found = text_of(headers, &header::CONTENT_TYPE);
-        let (essence, parameters) = found.split_once(';').unwrap_or((&found, ""));
-        let essence = essence.trim();
-        if essence.eq_ignore_ascii_case(MediaType::Protobuf.name()) {
-            return Ok(MediaType::Protobuf);
-        }
-        if essence.eq_ignore_ascii_case(MediaType::Json.name()) && is_utf8(parameters) {
-            return Ok(MediaType::Json);
-        }
-        Err(Refusal::WrongMediaType { found, expected: HTTP_MEDIA_TYPES })
-    }
-
-    /// Checks that a request is gRPC with protobuf messages.
-    ///
-    /// # Errors
-    /// [`Refusal::WrongMediaType`] otherwise, grpc-web included.
-    pub fn check_grpc(headers: &HeaderMap) -> Result<(), Refusal> {
-        let found = text_of(headers, &header::CONTENT_TYPE);
-        let essence = found.split(';').next().unwrap_or_default().trim();
-        if ["application/grpc", "application/grpc+proto"]
-            .iter()
-            .any(|known| essence.eq_ignore_ascii_case(known))
-        {
-            return Ok(());
-        }
-        Err(Refusal::WrongMediaType { found, expected: GRPC_MEDIA_TYPES })
     }
 }
 
@@ -72,108 +29,4 @@ pub enum Encoding {
     Identity,
     Gzip,
     Zstd,
-}
-
-impl Encoding {
-    /// The Content-Encoding of an HTTP request.
-    ///
-    /// # Errors
-    /// [`Refusal::UnknownEncoding`] for anything but nothing, `identity`, `gzip`, `x-gzip` and `zstd`.
-    pub fn of_http(headers: &HeaderMap) -> Result<Encoding, Refusal> {
-        Encoding::named_by(headers, &header::CONTENT_ENCODING)
-    }
-
-    /// The grpc-encoding of a gRPC call: what its compressed messages are packed with.
-    ///
-    /// # Errors
-    /// [`Refusal::UnknownEncoding`] as for HTTP.
-    pub fn of_grpc(headers: &HeaderMap) -> Result<Encoding, Refusal> {
-        Encoding::named_by(headers, &HeaderName::from_static("grpc-encoding"))
-    }
-
-    fn named_by(headers: &HeaderMap, header: &HeaderName) -> Result<Encoding, Refusal> {
-        let name = text_of(headers, header);
-        match name.trim().to_ascii_lowercase().as_str() {
-            "" | "identity" => Ok(Encoding::Identity),
-            "gzip" | "x-gzip" => Ok(Encoding::Gzip),
-            "zstd" => Ok(Encoding::Zstd),
-            _ => Err(Refusal::UnknownEncoding(name)),
-        }
-    }
-}
-
-/// All values of a header as one text, as RFC 9110, 5.3 joins them; empty when there is none.
-fn text_of(headers: &HeaderMap, name: &HeaderName) -> String {
-    let values = headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
-    values.collect::<Vec<_>>().join(", ")
-}
-
-fn is_utf8(parameters: &str) -> bool {
-    parameters.split(';').filter_map(|parameter| parameter.split_once('=')).all(|(name, value)| {
-        !name.trim().eq_ignore_ascii_case("charset")
-            || value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use http::HeaderValue;
-
-    use super::*;
-
-    fn headers(name: &'static str, values: &[&'static str]) -> HeaderMap {
-        values.iter().map(|value| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
-    }
-
-    #[test]
-    fn two_media_types_are_known_with_parameters() {
-        let cases = [
-            ("application/x-protobuf", Some(MediaType::Protobuf)),
-            ("Application/X-Protobuf; x=y", Some(MediaType::Protobuf)),
-            ("application/json", Some(MediaType::Json)),
-            ("application/json;charset=utf-8", Some(MediaType::Json)),
-            ("application/json; charset=\"UTF-8\"", Some(MediaType::Json)),
-            ("application/json;charset=utf-16", None),
-            ("text/plain", None),
-            ("application/protobuf", None),
-            ("", None),
-        ];
-        for (value, want) in cases {
-            assert_eq!(MediaType::of(&headers("content-type", &[value])).ok(), want, "{value}");
-        }
-        assert!(MediaType::of(&HeaderMap::new()).is_err(), "a missing type is refused");
-    }
-
-    #[test]
-    fn grpc_web_is_not_grpc() {
-        for (value, want) in [
-            ("application/grpc", true),
-            ("application/grpc+proto", true),
-            ("application/grpc;x=y", true),
-            ("application/grpc-web", false),
-            ("application/grpc+json", false),
-            ("application/json", false),
-        ] {
-            assert_eq!(MediaType::check_grpc(&headers("content-type", &[value])).is_ok(), want, "{value}");
-        }
-    }
-
-    #[test]
-    fn one_known_coding_is_accepted() {
-        let cases: [(&[&str], Option<Encoding>); 9] = [
-            (&[], Some(Encoding::Identity)),
-            (&["identity"], Some(Encoding::Identity)),
-            (&["GZIP"], Some(Encoding::Gzip)),
-            (&["x-gzip"], Some(Encoding::Gzip)),
-            (&["zstd"], Some(Encoding::Zstd)),
-            (&["gzip, gzip"], None),
-            (&["gzip", "gzip"], None),
-            (&["br"], None),
-            (&["identity;q=0"], None),
-        ];
-        for (values, want) in cases {
-            assert_eq!(Encoding::of_http(&headers("content-encoding", values)).ok(), want, "{values:?}");
-            assert_eq!(Encoding::of_grpc(&headers("grpc-encoding", values)).ok(), want, "{values:?}");
-        }
-    }
 }

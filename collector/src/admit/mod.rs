@@ -1,16 +1,17 @@
-//! Whatever is decided about a request before it is decoded into columns, in one place for all protocols.
+//! Whatever is decided about an export before it is decoded into columns, in one place for all protocols.
 //!
-//! A request passes: media type and coding, tenant and its quota, size limit, byte budget, reading within a time
+//! An export passes: media type and coding, tenant and its quota, size limit, byte budget, reading within a time
 //! limit, inflating under a cap, validation of every byte. What fails leaves nothing behind and is answered by
 //! the one status map of `refusal`. Limits: no authentication.
 
-pub mod unpack;
-pub mod inflate;
+pub mod headers;
+pub mod cors;
+pub mod deadline;
+pub mod quota;
 pub mod frame;
 pub mod body;
-pub mod tenant;
-pub mod quota;
-pub mod deadline;
+pub mod unpack;
+pub mod inflate;
 pub mod answer;
 pub mod refusal;
 pub mod media;

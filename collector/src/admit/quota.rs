@@ -3,9 +3,9 @@
 //! Without it one noisy tenant fills the budget and everybody is refused. A quota says 429 to that tenant alone,
 //! which is not the 503 of an overloaded process: its sender learns that waiting is up to its own rate.
 //!
-//! The rate is a bucket that fills with time, up to [`BURST`] of it, and that a request may overdraw: what a body
+//! The rate is a bucket that fills with time, up to [`BURST`] of it, and that an export may overdraw: what a body
 //! will cost is not known when it is let in, so it is charged when it has been read, and the tenant waits until
-//! the debt is paid. Over any time the rate holds, but for the burst and one request.
+//! the debt is paid. Over any time the rate holds, but for the burst and one export.
 //!
 //! Limits: bytes as sent, which is what a link carries; [`TENANTS_MAX`] tenants at a time.
 
@@ -32,7 +32,7 @@ const CROWDED_DELAY: Duration = Duration::from_secs(5);
 pub struct TenantLimits {
     /// Bytes as sent, in the mean.
     pub bytes_per_second: Option<u64>,
-    /// Bytes of requests that are in memory at once.
+    /// Bytes of exports that are in memory at once.
     pub in_flight_bytes: Option<usize>,
 }
 
@@ -73,7 +73,7 @@ impl Quotas {
         }
     }
 
-    /// The budget that a request of `tenant` which comes at `now` takes its bytes from.
+    /// The budget that an export of `tenant` which comes at `now` takes its bytes from.
     ///
     /// # Errors
     /// [`Refusal::OverQuota`] while the tenant has sent more than its rate allows.
@@ -165,9 +165,9 @@ mod tests {
         assert!(quotas.lock().tenants.is_empty());
     }
 
-    /// 100 bytes a second: a burst of 200, a request of 250 is let in, its debt of 50 takes half a second.
+    /// 100 bytes a second: a burst of 200, an export of 250 is let in, its debt of 50 takes half a second.
     #[test]
-    fn a_rate_holds_but_for_the_burst_and_one_request() {
+    fn a_rate_holds_but_for_the_burst_and_one_export() {
         let quotas = Quotas::new(Budget::new(1000), limits(Some(100), None));
         let start = Instant::now();
         let after = |seconds: f64| start + Duration::from_secs_f64(seconds);

@@ -1,7 +1,7 @@
-//! The one status map: why a request is refused, and what that is over gRPC and over HTTP.
+//! The one status map: why an export is refused, and what that is over gRPC and over HTTP.
 //!
 //! Codes decide what a client does: a wrong one makes it drop good data (INTERNAL for a full disk) or send
-//! bad data for ever (OUT_OF_RANGE for a request that will never fit). So no other file names a code. The
+//! bad data for ever (OUT_OF_RANGE for an export that will never fit). So no other file names a code. The
 //! rule behind the table: causes that pass are UNAVAILABLE / 503 with a delay, causes that stay are never
 //! retryable, and RESOURCE_EXHAUSTED never carries `RetryInfo` because here it means "too large".
 //!
@@ -13,15 +13,15 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use bytes::Bytes;
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Empty, Full};
+use meshlake_schema::tenant::TenantError;
 use meshlake_store::group::AppendError;
 use thiserror::Error;
 
 use super::ReplyBody;
 use super::media::{ACCEPTED_ENCODINGS, MediaType};
 use super::rpc_status::{self, Detail};
-use super::tenant::TenantError;
 use crate::intake::{NotStored, OverBudget};
 use crate::protobuf::wire::WireError;
 
@@ -36,7 +36,7 @@ const DISK_DELAY: Duration = Duration::from_secs(5);
 /// How long a client waits when this process is stopping: about the time that a restart takes.
 const DRAIN_DELAY: Duration = Duration::from_secs(2);
 
-/// How long a client waits after a bug was hit, so that a request which hits it every time costs little.
+/// How long a client waits after a bug was hit, so that an export which hits it every time costs little.
 const PANIC_DELAY: Duration = Duration::from_secs(10);
 
 /// Codes of google.rpc.Code that a refusal can have.
@@ -44,13 +44,14 @@ const PANIC_DELAY: Duration = Duration::from_secs(10);
 pub enum GrpcCode {
     InvalidArgument = 3,
     DeadlineExceeded = 4,
+    NotFound = 5,
     ResourceExhausted = 8,
     Unimplemented = 12,
     Internal = 13,
     Unavailable = 14,
 }
 
-/// Why a request as a whole is refused.
+/// Why an export as a whole is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Refusal {
     /// The bytes are not what they claim to be. The sender's fault.
@@ -59,9 +60,9 @@ pub enum Refusal {
     /// The sender's fault.
     #[error(transparent)]
     Tenant(#[from] TenantError),
-    /// More bytes than a request may have: as sent, after inflating, in columns, or in memory altogether. The sender's
+    /// More bytes than an export may have: as sent, after inflating, in columns, or in memory altogether. The sender's
     /// fault.
-    #[error("request is larger than {limit_bytes} bytes {when}")]
+    #[error("the export is larger than {limit_bytes} bytes {when}")]
     TooLarge { limit_bytes: usize, when: &'static str },
     /// No such path or method. The sender's fault.
     #[error("no such path: {0}")]
@@ -71,7 +72,13 @@ pub enum Refusal {
     WrongVerb(String),
     /// The sender's fault.
     #[error("content type {found:?} is not supported, use {expected}")]
-    WrongMediaType { found: String, expected: &'static str },
+    WrongMediaType { found: String, expected: String },
+    /// What is sent belongs to another port. The sender's fault.
+    #[error("this port takes {here}; {sent} is taken on port {port}")]
+    WrongPort { here: &'static str, sent: &'static str, port: u16 },
+    /// A service that health is asked of and that is not here. The caller's fault.
+    #[error("no such service: {0}")]
+    UnknownService(String),
     /// The sender's fault.
     #[error("content coding {0:?} is not supported, use {ACCEPTED_ENCODINGS}")]
     UnknownEncoding(String),
@@ -113,7 +120,9 @@ impl Refusal {
             Refusal::UnknownPath(_)
             | Refusal::WrongVerb(_)
             | Refusal::WrongMediaType { .. }
+            | Refusal::WrongPort { .. }
             | Refusal::UnknownEncoding(_) => GrpcCode::Unimplemented,
+            Refusal::UnknownService(_) => GrpcCode::NotFound,
             Refusal::BrokenFrame(_) => GrpcCode::Internal,
             Refusal::OverQuota(_)
             | Refusal::Overloaded(_)
@@ -130,7 +139,8 @@ impl Refusal {
         match self {
             Refusal::Undecodable(_) | Refusal::Tenant(_) | Refusal::BrokenFrame(_) => StatusCode::BAD_REQUEST,
             Refusal::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Refusal::UnknownPath(_) => StatusCode::NOT_FOUND,
+            Refusal::UnknownPath(_) | Refusal::UnknownService(_) => StatusCode::NOT_FOUND,
+            Refusal::WrongPort { .. } => StatusCode::MISDIRECTED_REQUEST,
             Refusal::WrongVerb(_) => StatusCode::METHOD_NOT_ALLOWED,
             Refusal::WrongMediaType { .. } | Refusal::UnknownEncoding(_) => {
                 StatusCode::UNSUPPORTED_MEDIA_TYPE
@@ -146,7 +156,7 @@ impl Refusal {
         }
     }
 
-    /// How long to wait before sending the same request again; `None` where that is useless, or where the
+    /// How long to wait before sending the same export again; `None` where that is useless, or where the
     /// code alone says it.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
@@ -169,6 +179,8 @@ impl Refusal {
             Refusal::UnknownPath(_) => "unknown_path",
             Refusal::WrongVerb(_) => "wrong_verb",
             Refusal::WrongMediaType { .. } => "wrong_media_type",
+            Refusal::WrongPort { .. } => "wrong_port",
+            Refusal::UnknownService(_) => "unknown_service",
             Refusal::UnknownEncoding(_) => "unknown_encoding",
             Refusal::BrokenFrame(_) => "broken_frame",
             Refusal::OverQuota(_) => "over_quota",
@@ -188,11 +200,18 @@ impl Refusal {
         if matches!(self, Refusal::WrongVerb(_) | Refusal::WrongMediaType { .. }) {
             return self.into_http(MediaType::Json);
         }
+        let mut response = Response::new(Empty::new().boxed());
+        *response.headers_mut() = self.into_grpc_trailers();
+        let content_type = HeaderValue::from_static("application/grpc");
+        response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+        response
+    }
+
+    /// What ends a stream of messages over gRPC.
+    pub fn into_grpc_trailers(self) -> HeaderMap {
         let code = self.grpc_code() as i32;
         let message = rpc_status::cut(self.to_string());
-        let mut response = Response::new(Empty::new().boxed());
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        let mut headers = HeaderMap::new();
         headers.insert("grpc-status", HeaderValue::from(code));
         headers.insert("grpc-message", percent_encoded(&message));
         if let Some(detail) = self.detail() {
@@ -204,7 +223,7 @@ impl Refusal {
         if matches!(self, Refusal::UnknownEncoding(_)) {
             headers.insert("grpc-accept-encoding", HeaderValue::from_static(ACCEPTED_ENCODINGS));
         }
-        response
+        headers
     }
 
     /// The answer over HTTP: a `google.rpc.Status` in the media type of the request.
@@ -315,8 +334,10 @@ mod tests {
             (Refusal::TooLarge { limit_bytes: 1, when: "as sent" }, 8, 413, false),
             (Refusal::UnknownPath("/x".to_owned()), 12, 404, false),
             (Refusal::WrongVerb("GET".to_owned()), 12, 405, false),
-            (Refusal::WrongMediaType { found: String::new(), expected: "" }, 12, 415, false),
+            (Refusal::WrongMediaType { found: String::new(), expected: String::new() }, 12, 415, false),
             (Refusal::UnknownEncoding("br".to_owned()), 12, 415, false),
+            (Refusal::WrongPort { here: "", sent: "", port: 1 }, 12, 421, false),
+            (Refusal::UnknownService("x".to_owned()), 5, 404, false),
             (Refusal::BrokenFrame("flag"), 13, 400, false),
             (Refusal::Overloaded(over()), 14, 503, true),
             (Refusal::OverQuota(Duration::ZERO), 14, 429, true),

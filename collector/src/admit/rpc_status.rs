@@ -22,9 +22,9 @@ const BAD_REQUEST: &str = "type.googleapis.com/google.rpc.BadRequest";
 /// What an error answer says beyond its code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Detail {
-    /// The request may be sent again after this long. Its absence forbids a retry of RESOURCE_EXHAUSTED.
+    /// The export may be sent again after this long. Its absence forbids a retry of RESOURCE_EXHAUSTED.
     Retry(Duration),
-    /// The request itself is wrong.
+    /// The export itself is wrong.
     BadRequest { description: String },
 }
 

@@ -1,6 +1,6 @@
-//! Counts what the receivers did with requests, for `/metrics`.
+//! Counts what the receivers did with exports, for `/metrics`.
 //!
-//! Whole requests that were refused never reach the ledger, which counts records: nobody can say how many
+//! Whole exports that were refused never reach the ledger, which counts records: nobody can say how many
 //! records undecodable bytes hold. So they are counted here, by receiver, signal and status. Labels come
 //! from closed lists; nothing that a sender writes becomes a label.
 
@@ -8,12 +8,14 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-/// Requests with the same labels.
+use meshlake_schema::metrics::Page;
+
+/// Exports with the same labels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct RequestLabels {
+pub struct ExportLabels {
     /// `otlp_grpc`, `otlp_http` or `envoy_als`.
     pub receiver: &'static str,
-    /// A signal's name, or `unknown` when the request named none.
+    /// A signal's name, or `unknown` when the export named none.
     pub signal: &'static str,
     /// `ok`, `partial`, `repeat`, or the name of a refusal.
     pub status: &'static str,
@@ -22,30 +24,25 @@ pub struct RequestLabels {
 /// Counters since start.
 #[derive(Debug, Default)]
 pub struct Stats {
-    requests: Mutex<BTreeMap<RequestLabels, u64>>,
+    exports: Mutex<BTreeMap<ExportLabels, u64>>,
     wire_bytes: AtomicU64,
     payload_bytes: AtomicU64,
-    connections_open: AtomicU64,
-    connections_refused: AtomicU64,
 }
 
 /// A reading of [`Stats`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StatsReading {
-    /// Requests answered; of access log streams, messages stored or lost, and what ended a stream.
-    pub requests: Vec<(RequestLabels, u64)>,
-    /// Bytes, as sent, of the requests and messages that could be unpacked.
+    /// Exports answered; of access log streams, messages stored or lost, and what ended a stream.
+    pub exports: Vec<(ExportLabels, u64)>,
+    /// Bytes, as sent, of the exports and messages that could be unpacked.
     pub wire_bytes: u64,
     /// The same after inflating and after JSON was rewritten as protobuf.
     pub payload_bytes: u64,
-    pub connections_open: u64,
-    /// Connections closed at once because too many were open.
-    pub connections_refused: u64,
 }
 
 impl Stats {
-    pub fn count_request(&self, labels: RequestLabels) {
-        *self.requests.lock().unwrap_or_else(PoisonError::into_inner).entry(labels).or_default() += 1;
+    pub fn count_export(&self, labels: ExportLabels) {
+        *self.exports.lock().unwrap_or_else(PoisonError::into_inner).entry(labels).or_default() += 1;
     }
 
     pub fn count_bytes(&self, wire: usize, payload: usize) {
@@ -53,28 +50,24 @@ impl Stats {
         self.payload_bytes.fetch_add(payload as u64, Ordering::Relaxed);
     }
 
-    /// Counts a connection as open, or as refused when `most` are open already.
-    pub fn open_connection(&self, most: u64) -> bool {
-        let one_more = |open: u64| (open < most).then_some(open + 1);
-        let opened = self.connections_open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
-        if opened.is_err() {
-            self.connections_refused.fetch_add(1, Ordering::Relaxed);
+    /// Writes what was answered, and its bytes.
+    pub fn metrics(&self, page: &mut Page) {
+        let StatsReading { exports, wire_bytes, payload_bytes } = self.read();
+        let name = "meshlake_exports_total";
+        page.family(name, "counter", "Exports answered, by receiver, signal and status.");
+        for (ExportLabels { receiver, signal, status }, count) in exports {
+            page.sample(name, &[("receiver", receiver), ("signal", signal), ("status", status)], count);
         }
-        opened.is_ok()
-    }
-
-    pub fn connection_closed(&self) {
-        self.connections_open.fetch_sub(1, Ordering::Relaxed);
+        page.single("meshlake_wire_bytes_total", "counter", "Bytes of exports as sent.", wire_bytes);
+        page.single("meshlake_payload_bytes_total", "counter", "Bytes of exports, inflated.", payload_bytes);
     }
 
     pub fn read(&self) -> StatsReading {
-        let requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        let exports = self.exports.lock().unwrap_or_else(PoisonError::into_inner);
         StatsReading {
-            requests: requests.iter().map(|(labels, count)| (*labels, *count)).collect(),
+            exports: exports.iter().map(|(labels, count)| (*labels, *count)).collect(),
             wire_bytes: self.wire_bytes.load(Ordering::Relaxed),
             payload_bytes: self.payload_bytes.load(Ordering::Relaxed),
-            connections_open: self.connections_open.load(Ordering::Relaxed),
-            connections_refused: self.connections_refused.load(Ordering::Relaxed),
         }
     }
 }
@@ -84,22 +77,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_connection_more_than_the_most_is_refused() {
+    fn exports_are_counted_by_labels() {
         let stats = Stats::default();
-        assert!(stats.open_connection(2) && stats.open_connection(2) && !stats.open_connection(2));
-        stats.connection_closed();
-        assert!(stats.open_connection(2));
-        assert_eq!((stats.read().connections_open, stats.read().connections_refused), (2, 1));
-    }
-
-    #[test]
-    fn requests_are_counted_by_labels() {
-        let stats = Stats::default();
-        let ok = RequestLabels { receiver: "otlp_grpc", signal: "traces", status: "ok" };
-        let large = RequestLabels { status: "too_large", ..ok };
-        stats.count_request(ok);
-        stats.count_request(large);
-        stats.count_request(ok);
-        assert_eq!(stats.read().requests, [(ok, 2), (large, 1)]);
+        let ok = ExportLabels { receiver: "otlp_grpc", signal: "traces", status: "ok" };
+        let large = ExportLabels { status: "too_large", ..ok };
+        stats.count_export(ok);
+        stats.count_export(large);
+        stats.count_export(ok);
+        assert_eq!(stats.read().exports, [(ok, 2), (large, 1)]);
     }
 }

@@ -1,9 +1,9 @@
 //! Counts the bytes of telemetry in flight, so that memory is refused at the door and not found missing later.
 //!
-//! Every byte of a request is paid for before it is read or inflated, and given back when the request has
-//! been answered. Counting requests instead would let a few large ones take all memory, and a limit checked
+//! Every byte of an export is paid for before it is read or inflated, and given back when the export has
+//! been answered. Counting exports instead would let a few large ones take all memory, and a limit checked
 //! by a timer (as memory limiters usually work) notices only after the memory is gone. How long bytes were held
-//! until their request was answered is measured on the way, and is what a refused sender is told to wait. Limits: the budget
+//! until their export was answered is measured on the way, and is what a refused sender is told to wait. Limits: the budget
 //! counts bytes on the wire, after inflating, and what rows take beyond that; the columns themselves, once more as
 //! large, are bounded by the size of a group.
 
@@ -12,10 +12,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use meshlake_schema::metrics::Page;
 use thiserror::Error;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-/// No more bytes can be taken now; they come back as soon as requests in flight are answered.
+/// No more bytes can be taken now; they come back as soon as exports in flight are answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("{wanted} bytes wanted, {free} of {limit} bytes free")]
 pub struct OverBudget {
@@ -24,14 +25,14 @@ pub struct OverBudget {
     pub limit: usize,
     /// The budget is a tenant's share.
     pub is_share: bool,
-    /// How long bytes have lately been held until their request was answered; zero when none was yet.
+    /// How long bytes have lately been held until their export was answered; zero when none was yet.
     pub held: Duration,
 }
 
 /// Of a budget, in bytes: the most that one call can take from the semaphore.
 const LIMIT_MAX: usize = u32::MAX as usize;
 
-/// Lately is while this part of the budget was given back last: few requests when they are large, many when they
+/// Lately is while this part of the budget was given back last: few exports when they are large, many when they
 /// are small. A whole budget would take minutes to notice that a disk has become slow.
 const LATELY_PART: f64 = 1.0 / 8.0;
 
@@ -52,7 +53,7 @@ struct Shared {
     excess: AtomicUsize,
     /// Tells those who wait that the limit is another one.
     limit_changed: Notify,
-    /// Seconds for which bytes of answered requests were held: the bits of a double, a mean that forgets.
+    /// Seconds for which bytes of answered exports were held: the bits of a double, a mean that forgets.
     held_seconds: AtomicU64,
 }
 
@@ -155,6 +156,12 @@ impl Budget {
         self.shared.limit.load(Ordering::Acquire)
     }
 
+    /// Writes how much is taken, and of how much.
+    pub fn metrics(&self, page: &mut Page) {
+        page.single("meshlake_in_flight_bytes", "gauge", "Bytes of exports in memory.", self.used_bytes());
+        page.single("meshlake_in_flight_bytes_max", "gauge", "Their budget.", self.limit_bytes());
+    }
+
     /// Whether this is a tenant's share.
     pub fn is_share(&self) -> bool {
         self.whole.is_some()
@@ -192,7 +199,7 @@ impl Shared {
         }
     }
 
-    /// Takes into the mean that `bytes` of an answered request were held for `time`. Of two at the same instant one
+    /// Takes into the mean that `bytes` of an answered export were held for `time`. Of two at the same instant one
     /// may be forgotten.
     fn answered(&self, bytes: usize, time: Duration) {
         let lately = self.limit.load(Ordering::Relaxed) as f64 * LATELY_PART;
@@ -235,8 +242,8 @@ impl Tickets {
         Ok(())
     }
 
-    /// Gives the bytes back because their request has been answered, and notes how long that took. Bytes that are
-    /// only dropped, as those of a refused request, tell nothing of that.
+    /// Gives the bytes back because their export has been answered, and notes how long that took. Bytes that are
+    /// only dropped, as those of a refused export, tell nothing of that.
     pub fn answered(self) {
         let mut tickets = Some(&self);
         while let Some(part) = tickets {
@@ -326,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn only_answered_requests_tell_how_long_bytes_are_held() {
+    fn only_answered_exports_tell_how_long_bytes_are_held() {
         let whole = Budget::new(100);
         let share = whole.share(100);
         let long_ago =

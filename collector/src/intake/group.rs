@@ -1,4 +1,4 @@
-//! The group of requests that is being built: column builders, and who waits for them.
+//! The group of exports that is being built: column builders, and who waits for them.
 //!
 //! Builders cannot roll back, so a payload is validated before it comes here and decoding it cannot fail.
 //! Should it fail all the same (a bug), the builders may hold part of a row: they are thrown away and the
@@ -9,31 +9,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use bytes::Bytes;
-use meshlake_schema::{Table, TableBatch, UnixNanos};
+use meshlake_schema::UnixNanos;
 use meshlake_store::group::{AppendError, Group, RequestEntry};
 
 use super::recent::Claim;
-use super::{Accepted, Content, GROUP_BYTES_MAX, Payload, origin_of};
-use crate::decode::envoy_als::decode_entries;
-use crate::decode::otlp::logs::{LogBuilder, decode_logs};
-use crate::decode::otlp::metrics::{MetricBuilders, decode_metrics};
-use crate::decode::otlp::traces::{SpanBuilder, decode_traces};
+use super::{Accepted, GROUP_BYTES_MAX, Payload, origin_of};
+use crate::decode::{Builders, DECODED};
 use crate::ledger::{Changes, LedgerView};
-use crate::request_rows::RequestBuilder;
 use crate::tally::{Arrival, Tally};
 
-/// The tables that telemetry is decoded into; the ledger is counted beside them.
-const DECODED: [Table; 7] = [
-    Table::Spans,
-    Table::Logs,
-    Table::MetricPoints,
-    Table::MetricHistograms,
-    Table::MetricExpHistograms,
-    Table::MetricSummaries,
-    Table::Requests,
-];
-
-/// Requests that share a record of the WAL, not yet handed to it.
+/// Exports that share a record of the WAL, not yet handed to it.
 #[derive(Debug)]
 pub(super) struct OpenGroup {
     ledger: LedgerView,
@@ -50,7 +35,7 @@ pub(super) struct ClosedGroup {
     pub(super) waiters: Waiters,
 }
 
-/// The requests of a closed group. Dropped unanswered, they are told that the store is closed.
+/// The exports of a closed group. Dropped unanswered, they are told that the store is closed.
 pub(super) struct Waiters {
     members: Vec<Member>,
     changes: Option<Changes>,
@@ -71,14 +56,6 @@ enum Kind {
     Records(Option<Claim>),
     /// A line in the ledger: its records are stored already.
     Repeat,
-}
-
-#[derive(Debug, Default)]
-struct Builders {
-    spans: SpanBuilder,
-    logs: LogBuilder,
-    metrics: MetricBuilders,
-    requests: RequestBuilder,
 }
 
 impl OpenGroup {
@@ -103,7 +80,7 @@ impl OpenGroup {
         self.payload_bytes
     }
 
-    /// Whether its first request came more than `age` before `now`, or the clock has stepped back since.
+    /// Whether its first export came more than `age` before `now`, or the clock has stepped back since.
     pub(super) fn is_older_than(&self, age: Duration, now: UnixNanos) -> bool {
         let opened = self.members.first().map(|member| member.accepted.ingest_time);
         opened.is_some_and(|opened| now >= opened.plus(age) || now < opened)
@@ -124,7 +101,7 @@ impl OpenGroup {
         }
     }
 
-    /// Counts `payload` as a repeat of a request that was stored with `records` records.
+    /// Counts `payload` as a repeat of an export that was stored with `records` records.
     pub(super) fn add_repeat(&mut self, payload: Payload, records: u32, accepted: Accepted) {
         let tally = Tally { deduplicated: records.into(), ..Tally::default() };
         self.changes.add(&origin_of(&payload), &tally);
@@ -159,7 +136,7 @@ impl OpenGroup {
 
     fn decode(&mut self, payload: &Payload, accepted: Accepted) -> Result<Tally, String> {
         let before = self.builders.rows();
-        let tally = self.builders.decode(payload, accepted)?;
+        let tally = decode_into(&mut self.builders, payload, accepted)?;
         if tally.received == 0 {
             return Ok(tally);
         }
@@ -197,54 +174,8 @@ impl OpenGroup {
     }
 }
 
-impl Builders {
-    fn decode(&mut self, payload: &Payload, accepted: Accepted) -> Result<Tally, String> {
-        let Accepted { ingest_time, earliest, latest } = accepted;
-        let arrival = Arrival { tenant: &payload.tenant, ingest_time, earliest, latest };
-        let bytes = &payload.bytes;
-        let decoded = catch_unwind(AssertUnwindSafe(|| match &payload.content {
-            Content::Traces => decode_traces(bytes, &arrival, &mut self.spans),
-            Content::Logs => decode_logs(bytes, &arrival, &mut self.logs),
-            Content::Metrics => decode_metrics(bytes, &arrival, &mut self.metrics),
-            Content::AccessLog(proxy) => decode_entries(bytes, proxy, &arrival, &mut self.requests),
-        }));
-        match decoded {
-            Ok(result) => result.map_err(|error| error.to_string()),
-            Err(_) => Err("decoding panicked".to_owned()),
-        }
-    }
-
-    /// Rows per table, in the order of [`DECODED`].
-    fn rows(&self) -> [usize; DECODED.len()] {
-        let metrics = &self.metrics;
-        [
-            self.spans.rows(),
-            self.logs.rows(),
-            metrics.points.rows(),
-            metrics.histograms.rows(),
-            metrics.exp_histograms.rows(),
-            metrics.summaries.rows(),
-            self.requests.rows(),
-        ]
-    }
-
-    fn finish(&mut self) -> Vec<TableBatch> {
-        let metrics = &mut self.metrics;
-        let batches = [
-            self.spans.finish(),
-            self.logs.finish(),
-            metrics.points.finish(),
-            metrics.histograms.finish(),
-            metrics.exp_histograms.finish(),
-            metrics.summaries.finish(),
-            self.requests.finish(),
-        ];
-        batches.into_iter().flatten().collect()
-    }
-}
-
 impl Waiters {
-    /// Tells every waiter what became of its request, and gives the bytes back to the budget.
+    /// Tells every waiter what became of its export, and gives the bytes back to the budget.
     pub(super) fn answer(mut self, result: &Result<(), AppendError>) {
         self.tell(result);
     }
@@ -272,6 +203,18 @@ impl Drop for Waiters {
     }
 }
 
+/// Pushes the rows of `payload`. After an error the builders may hold part of a row.
+fn decode_into(out: &mut Builders, payload: &Payload, accepted: Accepted) -> Result<Tally, String> {
+    let Accepted { ingest_time, earliest, latest } = accepted;
+    let arrival = Arrival { tenant: &payload.tenant, ingest_time, earliest, latest };
+    let decode = payload.format.decode;
+    let decoding = || decode(&payload.bytes, payload.proxy.as_deref(), &arrival, out);
+    match catch_unwind(AssertUnwindSafe(decoding)) {
+        Ok(result) => result.map_err(|error| error.to_string()),
+        Err(_) => Err("decoding panicked".to_owned()),
+    }
+}
+
 fn answer(payload: Payload, answer: super::Answer) {
     let Payload { tickets, reply, .. } = payload;
     // First, so that a sender who has its answer finds the room that it left.
@@ -283,7 +226,8 @@ fn answer(payload: Payload, answer: super::Answer) {
 fn refuse(payload: Payload, why: String) {
     tracing::error!(
         tenant = &*payload.tenant,
-        source = payload.source.name(),
+        format = payload.format.name,
+        source = payload.format.source,
         bytes = payload.bytes.len(),
         why,
         "bug: a validated payload could not be decoded"

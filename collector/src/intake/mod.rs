@@ -1,12 +1,12 @@
 //! One thread turns payloads into groups and groups into WAL records.
 //!
-//! All requests that arrive while the disk is busy share one set of column builders, one write and one
-//! fdatasync; the cost of a tiny request is its rows. The thread alone owns the builders, so there is no
+//! All exports that arrive while the disk is busy share one set of column builders, one write and one
+//! fdatasync; the cost of a tiny export is its rows. The thread alone owns the builders, so there is no
 //! lock around them, and it outlives every handler: a handler that is cancelled only stops listening.
 //!
 //! When a group is closed:
 //! ```text
-//! WAL idle, nothing queued                            at once: a lone request waits for nobody
+//! WAL idle, nothing queued                            at once: a lone export waits for nobody
 //! WAL idle, group >= GROUP_BYTES_TARGET or older
 //!           than GROUP_AGE_MAX                        at once
 //! WAL idle, otherwise                                 after the payloads that are queued
@@ -14,9 +14,9 @@
 //! ```
 //! Limits: one thread decodes for the whole process.
 
-mod queue;
-mod recent;
 mod group;
+mod recent;
+mod queue;
 mod budget;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -37,8 +37,8 @@ use tokio::sync::oneshot;
 
 pub use budget::{Budget, OverBudget, Tickets};
 
-use crate::decode::otlp::logs::has_times;
-use crate::ledger::{LedgerView, Origin, Signal, Source};
+use crate::decode::Format;
+use crate::ledger::{LedgerView, Origin};
 use crate::normalize::requests::proxy::ProxyIdentity;
 use crate::tally::Tally;
 use group::{ClosedGroup, OpenGroup};
@@ -65,45 +65,14 @@ const _: () = assert!(6 * (GROUP_BYTES_MAX + (64 << 20)) < i32::MAX as usize);
 /// Prometheus an hour. Clocks of whole machines are wrong by time zones at most.
 pub const FUTURE_MAX: Duration = Duration::from_secs(3600);
 
-/// What a payload's bytes are. All have been validated against their message.
-#[derive(Debug, Clone)]
-pub enum Content {
-    Traces,
-    Logs,
-    Metrics,
-    /// One message of an access log stream, and the proxy that the stream comes from.
-    AccessLog(Arc<ProxyIdentity>),
-}
-
-impl Content {
-    fn signal(&self) -> Signal {
-        match self {
-            Content::Traces => Signal::Traces,
-            Content::Logs => Signal::Logs,
-            Content::Metrics => Signal::Metrics,
-            Content::AccessLog(_) => Signal::Requests,
-        }
-    }
-
-    /// Whether the same bytes again are the same request again. They are not where no record says when it was: two
-    /// events of a sender without a clock look alike. Nor are access logs, which are not acknowledged, so that nobody
-    /// sends them again. A span or data point without a time is refused.
-    pub fn tells_when(&self, bytes: &[u8]) -> bool {
-        match self {
-            Content::Traces | Content::Metrics => true,
-            Content::Logs => has_times(bytes).unwrap_or(true),
-            Content::AccessLog(_) => false,
-        }
-    }
-}
-
-/// One request on its way to the WAL.
+/// One export on its way to the WAL.
 #[derive(Debug)]
 pub struct Payload {
     pub tenant: Arc<str>,
-    pub source: Source,
-    pub content: Content,
-    /// Protobuf wire bytes.
+    pub format: &'static Format,
+    /// Whose observations they are, where the transport says it once for many payloads.
+    pub proxy: Option<Arc<ProxyIdentity>>,
+    /// As the format's `unpack` gave them.
     pub bytes: Bytes,
     /// What its rows take in columns beside their text, as validating it has counted.
     pub column_bytes: usize,
@@ -153,7 +122,7 @@ pub struct IntakeThread {
 }
 
 impl Intake {
-    /// Starts the thread. Records older than `retention` are refused; an OTLP request that comes again within
+    /// Starts the thread. Records older than `retention` are refused; an OTLP export that comes again within
     /// `retry_window` is not stored again, unless that is zero.
     ///
     /// # Errors
@@ -186,7 +155,7 @@ impl Intake {
         Ok((Intake { queue: Arc::clone(&queue), recent }, IntakeThread { queue, ended }))
     }
 
-    /// Remembers requests that an earlier process stored, oldest first.
+    /// Remembers exports that an earlier process stored, oldest first.
     pub fn remember(&self, requests: Vec<StoredRequest>) {
         if let Some(recent) = &self.recent {
             recent.restore(requests);
@@ -289,7 +258,7 @@ impl Worker {
     fn append_group(&mut self) {
         let closed = catch_unwind(AssertUnwindSafe(|| self.group.close(self.window.clock.now())));
         let Ok(ClosedGroup { group, waiters }) = closed else {
-            tracing::error!("bug: a group of requests could not be closed and was dropped, unanswered");
+            tracing::error!("bug: a group of exports could not be closed and was dropped, unanswered");
             self.group.reset();
             return;
         };
@@ -297,11 +266,12 @@ impl Worker {
         if let Err(error) =
             self.writer.append(group, Box::new(move |result| waiters.answer(&result.map(drop))))
         {
-            tracing::error!(%error, "append a group of requests");
+            tracing::error!(%error, "append a group of exports");
         }
     }
 }
 
 fn origin_of(payload: &Payload) -> Origin {
-    Origin { tenant: Arc::clone(&payload.tenant), signal: payload.content.signal(), source: payload.source }
+    let Format { signal, source, .. } = *payload.format;
+    Origin { tenant: Arc::clone(&payload.tenant), signal, source }
 }

@@ -1,16 +1,16 @@
-//! Remembers the requests that were stored in the last minutes, so that one sent again is not stored again.
+//! Remembers the exports that were stored in the last minutes, so that one sent again is not stored again.
 //!
 //! An acknowledgement can be lost on its way: a connection breaks, a client gives up a moment too early, the
 //! process is killed between the fdatasync and the answer. The client then sends the same bytes again, and
 //! OTLP gives it no name to send along, so the bytes themselves are the name: 128 bits over tenant, path and
-//! body. Two requests that are alike to the last bit, times and ids included, are one request sent twice. One whose
-//! records carry no time has no such name (`Content::tells_when`) and is never a repeat.
+//! body. Two exports that are alike to the last bit, times and ids included, are one export sent twice. One whose
+//! records carry no time has no such name (`Format::resends`) and is never a repeat.
 //!
-//! A request may come again while the first one is still on its way to the disk. It waits for the fate of the
+//! An export may come again while the first one is still on its way to the disk. It waits for the fate of the
 //! first: is that stored, it is a repeat; is it not, it is as good as new and goes back into the queue.
 //!
-//! Limits: [`REQUESTS_MAX`] requests; what is behind them is forgotten early. Records that are batched otherwise are
-//! another request; how a body is compressed makes no difference, the hash is of what it holds.
+//! Limits: [`EXPORTS_MAX`] exports; what is behind them is forgotten early. Records that are batched otherwise are
+//! another export; how a body is compressed makes no difference, the hash is of what it holds.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,21 +24,21 @@ use meshlake_store::wal::requests;
 use super::Payload;
 use super::queue::Queue;
 
-/// Requests that are remembered. Ten minutes of 1,600 requests a second, in 24 bytes each and 5 to 10 of the
+/// Exports that are remembered. Ten minutes of 1,600 exports a second, in 24 bytes each and 5 to 10 of the
 /// index: 34 MB.
-pub const REQUESTS_MAX: usize = 1_000_000;
-const _: () = assert!(REQUESTS_MAX == requests::REQUESTS_MAX, "a restart remembers as many");
+pub const EXPORTS_MAX: usize = 1_000_000;
+const _: () = assert!(EXPORTS_MAX == requests::REQUESTS_MAX, "a restart remembers as many");
 
-/// The requests of the last minutes. Cheap to clone; all clones are one.
+/// The exports of the last minutes. Cheap to clone; all clones are one.
 #[derive(Debug, Clone)]
 pub(super) struct Recent {
     memory: Arc<Mutex<Memory>>,
-    /// Where a request goes back to when the one it waited for was not stored.
+    /// Where an export goes back to when the one it waited for was not stored.
     queue: Arc<Queue>,
     window: Duration,
 }
 
-/// What is known about a request.
+/// What is known about an export.
 #[derive(Debug)]
 pub(super) enum Seen {
     /// It has not been seen. Whoever sees the claim stored remembers it.
@@ -49,7 +49,7 @@ pub(super) enum Seen {
     Stored(Box<Payload>, u32),
 }
 
-/// A request that is on its way to the disk, and was not stored unless [`Claim::stored`] says so.
+/// An export that is on its way to the disk, and was not stored unless [`Claim::stored`] says so.
 #[derive(Debug)]
 pub(super) struct Claim {
     recent: Recent,
@@ -61,17 +61,17 @@ pub(super) struct Claim {
 #[derive(Debug, Default)]
 struct Memory {
     stored: Stored,
-    /// Claims, and the requests alike that wait for them.
+    /// Claims, and the exports alike that wait for them.
     claimed: HashMap<u128, Vec<Payload>>,
 }
 
 impl Recent {
-    /// Remembers requests for `window`.
+    /// Remembers exports for `window`.
     pub(super) fn new(queue: Arc<Queue>, window: Duration) -> Recent {
         Recent { memory: Arc::default(), queue, window }
     }
 
-    /// Whether a request like `payload`, whose hash is `hash`, was seen within the window before `now`.
+    /// Whether an export like `payload`, whose hash is `hash`, was seen within the window before `now`.
     pub(super) fn look(&self, payload: Payload, hash: u128, now: UnixNanos) -> Seen {
         let mut memory = self.lock();
         memory.stored.forget_before(seconds(now).saturating_sub(self.window.as_secs()));
@@ -87,7 +87,7 @@ impl Recent {
         Seen::Never(Box::new(payload), Claim { recent: self.clone(), hash, stored: None })
     }
 
-    /// Remembers requests that were stored by an earlier process, oldest first. Of those alike, one that came after the
+    /// Remembers exports that were stored by an earlier process, oldest first. Of those alike, one that came after the
     /// window of the one before was stored as well, and is the one to remember.
     pub(super) fn restore(&self, requests: Vec<StoredRequest>) {
         let mut memory = self.lock();
@@ -116,7 +116,7 @@ impl Recent {
 }
 
 impl Claim {
-    /// Says that the request was stored, with `records` records, having come at `time`.
+    /// Says that the export was stored, with `records` records, having come at `time`.
     pub(super) fn stored(mut self, records: u64, time: UnixNanos) {
         self.stored = Some((u32::try_from(records).unwrap_or(u32::MAX), time));
     }
@@ -128,10 +128,10 @@ impl Drop for Claim {
     }
 }
 
-/// Requests in the order in which they were stored, and where to find one by its hash.
+/// Exports in the order in which they were stored, and where to find one by its hash.
 #[derive(Debug, Default)]
 struct Stored {
-    requests: VecDeque<Entry>,
+    exports: VecDeque<Entry>,
     /// The number of the oldest; each gets the next number, which wraps around.
     oldest: u32,
     /// Numbers, by hash.
@@ -153,29 +153,29 @@ impl Stored {
         Some(self.entry(*number).records)
     }
 
-    /// Adds a request that is not there.
+    /// Adds an export that is not there.
     fn insert(&mut self, hash: u128, records: u32, seconds: u64) {
-        if self.requests.len() == REQUESTS_MAX {
+        if self.exports.len() == EXPORTS_MAX {
             self.forget_oldest();
         }
-        let number = self.oldest.wrapping_add(self.requests.len() as u32);
+        let number = self.oldest.wrapping_add(self.exports.len() as u32);
         let hash = halves(hash);
-        self.requests.push_back(Entry { hash, seconds: u32::try_from(seconds).unwrap_or(u32::MAX), records });
-        let Stored { requests, oldest, numbers } = self;
-        let hash_of = |number: &u32| requests[number.wrapping_sub(*oldest) as usize].hash[0];
+        self.exports.push_back(Entry { hash, seconds: u32::try_from(seconds).unwrap_or(u32::MAX), records });
+        let Stored { exports, oldest, numbers } = self;
+        let hash_of = |number: &u32| exports[number.wrapping_sub(*oldest) as usize].hash[0];
         numbers.insert_unique(hash[0], number, hash_of);
     }
 
     /// Forgets from the oldest on, up to the first that came at `seconds` or later. After a clock was set back
     /// some are remembered for longer.
     fn forget_before(&mut self, seconds: u64) {
-        while self.requests.front().is_some_and(|oldest| u64::from(oldest.seconds) < seconds) {
+        while self.exports.front().is_some_and(|oldest| u64::from(oldest.seconds) < seconds) {
             self.forget_oldest();
         }
     }
 
     fn forget_oldest(&mut self) {
-        let Some(entry) = self.requests.pop_front() else {
+        let Some(entry) = self.exports.pop_front() else {
             return;
         };
         let oldest = self.oldest;
@@ -186,7 +186,7 @@ impl Stored {
     }
 
     fn entry(&self, number: u32) -> &Entry {
-        &self.requests[number.wrapping_sub(self.oldest) as usize]
+        &self.exports[number.wrapping_sub(self.oldest) as usize]
     }
 }
 
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stored_request_is_known_until_the_window_has_passed() {
+    fn a_stored_export_is_known_until_the_window_has_passed() {
         let (recent, _) = recent();
         let Seen::Never(_, claim) = look(&recent, 7, at(1000)) else { panic!("it is the first") };
         claim.stored(5, at(1000));
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_that_was_not_stored_frees_those_that_wait_for_it() {
+    fn an_export_that_was_not_stored_frees_those_that_wait_for_it() {
         let (recent, queue) = recent();
         let Seen::Never(_, claim) = look(&recent, 7, at(0)) else { panic!("it is the first") };
         assert!(matches!(look(&recent, 7, at(1)), Seen::InFlight));
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_for_a_stored_request_becomes_a_repeat() {
+    fn what_waits_for_a_stored_export_becomes_a_repeat() {
         let (recent, queue) = recent();
         let Seen::Never(_, claim) = look(&recent, 7, at(0)) else { panic!("it is the first") };
         assert!(matches!(look(&recent, 7, at(1)), Seen::InFlight));
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn restored_requests_are_known_as_long_as_others() {
+    fn restored_exports_are_known_as_long_as_others() {
         let (recent, _) = recent();
         let request = |rows, seconds| StoredRequest { hash: 7, rows, seconds };
         recent.restore(vec![request(2, 1000), request(9, 1001)]);
@@ -270,7 +270,7 @@ mod tests {
     /// Scenario: the same bytes were stored at 1000 s and, beyond the window, at 1700 s; then the process restarts.
     /// Guarantee: a retry at 1750 s is known by the second time.
     #[test]
-    fn a_request_stored_again_after_the_window_is_restored_as_of_then() {
+    fn an_export_stored_again_after_the_window_is_restored_as_of_then() {
         let (recent, _) = recent();
         let request = |rows, seconds| StoredRequest { hash: 7, rows, seconds };
         recent.restore(vec![request(2, 1000), request(9, 1700)]);
@@ -285,14 +285,14 @@ mod tests {
         let mut stored = Stored { oldest: u32::MAX - 10, ..Stored::default() };
         // Odd multiples: distinct, and spread over both halves.
         let hash = |n: usize| (n as u128).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
-        for n in 1..=REQUESTS_MAX {
+        for n in 1..=EXPORTS_MAX {
             stored.insert(hash(n), n as u32, 0);
         }
         assert_eq!(stored.records_of(hash(1)), Some(1));
-        stored.insert(hash(REQUESTS_MAX + 1), 0, 0);
+        stored.insert(hash(EXPORTS_MAX + 1), 0, 0);
         assert_eq!((stored.records_of(hash(1)), stored.records_of(hash(2))), (None, Some(2)));
-        assert_eq!(stored.records_of(hash(REQUESTS_MAX)), Some(REQUESTS_MAX as u32));
+        assert_eq!(stored.records_of(hash(EXPORTS_MAX)), Some(EXPORTS_MAX as u32));
         stored.forget_before(1);
-        assert_eq!((stored.requests.len(), stored.numbers.len()), (0, 0));
+        assert_eq!((stored.exports.len(), stored.numbers.len()), (0, 0));
     }
 }

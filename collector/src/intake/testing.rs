@@ -15,8 +15,8 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use tokio::sync::oneshot;
 
-use super::{Answer, Budget, Content, Payload};
-use crate::ledger::Source;
+use super::{Answer, Budget, Payload};
+use crate::decode::otlp::formats::OVER_GRPC;
 
 /// The time at which all tests happen: 2026-11-23, 20,780 days after the epoch.
 pub(crate) const NOW: UnixNanos = UnixNanos(20_780 * 86_400 * 1_000_000_000);
@@ -36,8 +36,8 @@ pub(crate) fn payload(tenant: &str, bytes: &[u8]) -> (Payload, oneshot::Receiver
     let (reply, answer) = oneshot::channel();
     let payload = Payload {
         tenant: Arc::from(tenant),
-        source: Source::OtlpGrpc,
-        content: Content::Traces,
+        format: &OVER_GRPC.traces,
+        proxy: None,
         bytes: Bytes::copy_from_slice(bytes),
         column_bytes: 0,
         hash: Some(NEXT_HASH.fetch_add(1, Ordering::Relaxed).into()),

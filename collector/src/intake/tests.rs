@@ -1,4 +1,4 @@
-//! The intake against a log on a simulated disk: which requests share a group, and who is told what.
+//! The intake against a log on a simulated disk: which exports share a group, and who is told what.
 
 use std::collections::BTreeMap;
 use std::future::Future as _;
@@ -12,15 +12,12 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
 use meshlake_schema::Table;
 use meshlake_store::{AppendError, StoredRequest};
-use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
-use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use prost::Message as _;
 use tokio::sync::oneshot;
 
 use super::testing::{NOW, StillClock, TestLog, export_of, payload, spans};
-use super::{Answer, Budget, Content, GROUP_BYTES_MAX, Intake, IntakeThread, NotStored, Payload};
+use super::{Answer, Budget, GROUP_BYTES_MAX, Intake, IntakeThread, NotStored, Payload};
 use crate::ledger::LedgerView;
-use crate::normalize::requests::proxy::{ProxyIdentity, WorkloadFacts};
 
 const DAY: Duration = Duration::from_secs(86_400);
 const WINDOW: Duration = Duration::from_secs(600);
@@ -94,7 +91,7 @@ fn padded(good: usize, padding: usize) -> Vec<u8> {
 }
 
 #[test]
-fn a_lone_request_is_a_group_of_its_own() {
+fn a_lone_export_is_a_group_of_its_own() {
     let running = start();
     assert_eq!(running.store(&spans(2, 0).encode_to_vec()), Ok((2, 0)));
     assert_eq!(running.store(&spans(3, 0).encode_to_vec()), Ok((3, 0)));
@@ -103,7 +100,7 @@ fn a_lone_request_is_a_group_of_its_own() {
 }
 
 #[test]
-fn requests_that_come_while_the_log_is_busy_share_a_group() {
+fn exports_that_come_while_the_log_is_busy_share_a_group() {
     let running = start();
     running.log.hold();
     let first = running.submit(&spans(1, 0).encode_to_vec());
@@ -136,7 +133,7 @@ fn a_group_is_closed_before_it_outgrows_its_maximum() {
     stop(running.thread);
 }
 
-/// Requests of short records are larger as rows: three of half the maximum and one byte are two groups, and the third.
+/// Exports of short records are larger as rows: three of half the maximum and one byte are two groups, and the third.
 #[test]
 fn what_rows_take_counts_for_the_maximum() {
     let running = start();
@@ -202,7 +199,7 @@ fn refused_records_are_in_the_ledger_even_without_rows() {
 }
 
 #[test]
-fn a_request_without_records_is_answered_and_appends_nothing() {
+fn an_export_without_records_is_answered_and_appends_nothing() {
     let running = start();
     for tenant in ["a", "b", "c"] {
         let (payload, answer) = payload(tenant, b"");
@@ -217,7 +214,7 @@ fn a_request_without_records_is_answered_and_appends_nothing() {
 }
 
 #[test]
-fn an_answered_request_tells_how_long_its_bytes_were_held() {
+fn an_answered_export_tells_how_long_its_bytes_were_held() {
     let running = start();
     let budget = Budget::new(1 << 20);
     let held = || budget.take(2 << 20).map(drop).map_err(|over| over.held);
@@ -292,7 +289,7 @@ fn stopping_answers_what_was_taken_in_and_refuses_the_rest() {
     runtime.block_on(stopping);
 }
 
-/// Scenario: an acknowledgement is lost, the client sends the request again. Guarantee: it is acknowledged, its
+/// Scenario: an acknowledgement is lost, the client sends the export again. Guarantee: it is acknowledged, its
 /// rows are there once, and the ledger says how many came again: received = accepted = 3, deduplicated = 3.
 #[test]
 fn a_repeat_is_acknowledged_and_not_stored_again() {
@@ -308,7 +305,7 @@ fn a_repeat_is_acknowledged_and_not_stored_again() {
     stop(running.thread);
 }
 
-/// Scenario: the client gives up and sends the request again while it is at the disk, which then fails.
+/// Scenario: the client gives up and sends the export again while it is at the disk, which then fails.
 /// Guarantee: the repeat waits for the first one's fate and, as that was not stored, is stored itself.
 #[test]
 fn a_repeat_waits_for_the_disk_and_takes_the_place_of_what_failed() {
@@ -327,9 +324,9 @@ fn a_repeat_waits_for_the_disk_and_takes_the_place_of_what_failed() {
     stop(running.thread);
 }
 
-/// A request of which nothing was stored has no repeat: each is told what was wrong.
+/// An export of which nothing was stored has no repeat: each is told what was wrong.
 #[test]
-fn a_request_that_was_rejected_whole_is_not_remembered() {
+fn an_export_that_was_rejected_whole_is_not_remembered() {
     let running = start();
     let bytes = spans(0, 2).encode_to_vec();
     assert_eq!(counts(running.submit_as(7, &bytes)), Ok((0, 2)));
@@ -358,21 +355,7 @@ fn what_cannot_be_told_from_a_repeat_is_stored_each_time() {
 }
 
 #[test]
-fn a_request_is_known_again_where_its_records_say_when_they_were() {
-    let logs = |time_unix_nano| {
-        let log_records = vec![LogRecord { time_unix_nano, ..LogRecord::default() }];
-        let scope_logs = vec![ScopeLogs { log_records, ..ScopeLogs::default() }];
-        let resource_logs = vec![ResourceLogs { scope_logs, ..ResourceLogs::default() }];
-        ExportLogsServiceRequest { resource_logs }.encode_to_vec()
-    };
-    assert!(Content::Traces.tells_when(b"") && Content::Metrics.tells_when(b""));
-    assert!(Content::Logs.tells_when(&logs(1)) && !Content::Logs.tells_when(&logs(0)));
-    let proxy = ProxyIdentity::new("", "", WorkloadFacts::default());
-    assert!(!Content::AccessLog(Arc::new(proxy)).tells_when(b""));
-}
-
-#[test]
-fn requests_of_an_earlier_process_are_remembered() {
+fn exports_of_an_earlier_process_are_remembered() {
     let running = start();
     let seconds = u32::try_from(NOW.0 / 1_000_000_000).expect("before 2106");
     running.intake.remember(vec![StoredRequest { hash: 7, rows: 5, seconds: seconds - 600 }]);

@@ -1,47 +1,98 @@
-//! The protocols: one file each, and what they share: where they send what they read, and how answers leave.
+//! The protocols: one file each, the table of their routes, and what they share: where they send what they read, and
+//! how answers leave.
 //!
 //! A receiver finds out what a request is and hands its bytes on; it knows no columns. Everything that
-//! chooses a status is in `admit`. A panic while a request is handled is caught here, so that it costs one
+//! chooses a status is in `admit`. A panic while an export is handled is caught here, so that it costs one
 //! answer and not a connection with its hundred other requests.
 
-pub mod listen;
 mod otlp_grpc;
 mod otlp_http;
 mod envoy_als;
+mod health;
+mod posted;
+mod unacknowledged;
 #[cfg(test)]
 mod tests;
 
 use std::panic::AssertUnwindSafe;
-use std::pin::pin;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use http::{HeaderValue, Request, Response, Version, header};
+use http::{HeaderValue, Method, Request, Response, Version, header};
 use hyper::body::Incoming;
-use tokio::sync::{oneshot, watch};
+use meshlake_listen::Caller;
+use tokio::sync::oneshot;
 
 use crate::admit::ReplyBody;
-use crate::admit::answer;
+use crate::admit::cors::Origins;
 use crate::admit::deadline::time_left;
+use crate::admit::headers::{check_grpc, is_grpc, media_type_of};
 use crate::admit::media::MediaType;
 use crate::admit::quota::Quotas;
 use crate::admit::refusal::Refusal;
-use crate::admit::stats::{RequestLabels, Stats};
-use crate::admit::unpack::{Packed, Unpacked, request_hash};
-use crate::intake::{Answer, Budget, Content, Intake, Payload};
-use crate::ledger::{Signal, Source};
-use crate::protobuf::messages::Message;
-use crate::protobuf::messages::otlp::{EXPORT_LOGS, EXPORT_METRICS, EXPORT_TRACES};
+use crate::admit::stats::{ExportLabels, Stats};
+use crate::admit::unpack::{Packed, Unpacked, export_hash};
+use crate::decode::Format;
+use crate::intake::{Answer, Budget, Intake, Payload};
+use crate::normalize::requests::proxy::ProxyIdentity;
+use crate::signal::Signal;
 use crate::tally::Tally;
+use posted::{linger, read_posted, refuse_unread};
+use unacknowledged::Unacknowledged;
 
-/// How long a request waits for its fdatasync, unless its sender wants to know sooner. A disk that takes
+/// Everything that can be sent, by port and path.
+static ROUTES: &[&[Route]] = &[
+    // A protocol is a line here.
+    &otlp_grpc::ROUTES,
+    &otlp_http::ROUTES,
+    &envoy_als::ROUTES,
+    &health::ROUTES,
+];
+
+/// How long an export waits for its fdatasync, unless its sender wants to know sooner. A disk that takes
 /// longer is broken or hopelessly behind, and twice the time-out of the OpenTelemetry SDKs (10 s) has
 /// passed. The rows may still become durable: a group at the disk cannot be called back.
 const ACK_TIME_MAX: Duration = Duration::from_secs(20);
 
 const UNKNOWN: &str = "unknown";
+
+/// Which protocols a port is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Port {
+    /// gRPC over HTTP/2.
+    Grpc,
+    /// OTLP over HTTP.
+    Http,
+}
+
+/// The ports by their numbers, for those who come to the wrong one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ports {
+    pub grpc: u16,
+    pub http: u16,
+}
+
+/// Where something is sent to, and what takes it.
+struct Route {
+    port: Port,
+    path: &'static str,
+    /// What is sent here, by its content type; nothing where no telemetry is.
+    formats: &'static [(&'static str, &'static Format)],
+    receive: fn(Call) -> Answering,
+}
+
+type Answering = Pin<Box<dyn Future<Output = Response<ReplyBody>> + Send>>;
+
+/// One request on its route.
+struct Call {
+    receivers: Arc<Receivers>,
+    route: &'static Route,
+    request: Request<Incoming>,
+    caller: Caller,
+}
 
 /// What the store has no room in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,26 +106,27 @@ pub enum NoRoom {
 /// Says whether the store takes rows beside those of as many bytes that are on their way to it.
 pub(crate) type Room = Box<dyn Fn(usize) -> Result<(), NoRoom> + Send + Sync>;
 
+/// Says whether the process is fit to take exports at all.
+pub(crate) type Fitness = Box<dyn Fn() -> bool + Send + Sync>;
+
 /// What all receivers work with.
 pub(crate) struct Receivers {
     pub(crate) intake: Intake,
     pub(crate) budget: Budget,
     pub(crate) quotas: Quotas,
-    /// The most bytes of a request, as sent and after inflating.
-    pub(crate) request_bytes_max: AtomicUsize,
-    /// The most connections over all ports.
-    pub(crate) connections_max: AtomicU64,
+    /// The most bytes of an export, as sent and after inflating.
+    pub(crate) export_bytes_max: AtomicUsize,
     pub(crate) stats: Arc<Stats>,
+    pub(crate) origins: Origins,
+    pub(crate) ports: Ports,
     /// Set once, by whoever started the store; nothing is refused before.
     pub(crate) room: OnceLock<Room>,
-    /// Becomes true when the process stops; streams end then.
-    pub(crate) stopping: watch::Receiver<bool>,
+    /// Set once; the process counts as fit before.
+    pub(crate) fitness: OnceLock<Fitness>,
 }
 
-/// A whole request that was read and not yet unpacked.
+/// A whole export that was read and not yet unpacked.
 struct Read {
-    signal: Signal,
-    source: Source,
     path: &'static str,
     tenant: Arc<str>,
     packed: Packed,
@@ -82,59 +134,81 @@ struct Read {
     answer_by: Option<tokio::time::Instant>,
 }
 
+fn all_routes() -> impl Iterator<Item = &'static Route> {
+    ROUTES.iter().copied().flatten()
+}
+
+impl Route {
+    fn of(port: Port, path: &str) -> Option<&'static Route> {
+        all_routes().find(|route| route.port == port && route.path == path)
+    }
+
+    fn signal(&self) -> Option<Signal> {
+        self.formats.first().map(|(_, format)| format.signal)
+    }
+}
+
 impl Receivers {
     /// Answers a request that came in on the gRPC port.
-    pub(crate) async fn answer_grpc(self: Arc<Self>, request: Request<Incoming>) -> Response<ReplyBody> {
-        if request.uri().path() == envoy_als::PATH {
-            let result = caught(envoy_als::receive(&self, request)).await;
-            // The messages of a stream are counted one by one, and so is what ends it. A refused Envoy opens its
-            // streams anew every second, which must not fill the log.
-            if let Err(refusal) = &result {
-                tracing::debug!(%refusal, "access log stream ended");
-                self.count(envoy_als::RECEIVER, Some(Signal::Requests), Err(refusal));
-            }
-            return result.map_or_else(Refusal::into_grpc, |()| answer::grpc(&[]));
+    pub(crate) async fn answer_grpc(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        caller: Caller,
+    ) -> Response<ReplyBody> {
+        if request.version() <= Version::HTTP_11 {
+            let refusal = Refusal::WrongPort { here: "gRPC", sent: "OTLP over HTTP", port: self.ports.http };
+            self.count(otlp_grpc::RECEIVER, None, Err(&refusal));
+            let media_type = media_type_of(request.headers()).unwrap_or(MediaType::Json);
+            tokio::spawn(linger(request.into_body()));
+            return closing(refusal.into_http(media_type));
         }
-        let signal = otlp_grpc::signal_of(request.uri().path());
-        let result = caught(otlp_grpc::export(&self, signal, request)).await;
-        self.count("otlp_grpc", signal, result.as_ref());
-        match (result, signal) {
-            (Ok(tally), Some(signal)) => answer::grpc(&answer::export_protobuf(signal, &tally)),
-            (Ok(_), None) => Refusal::Panicked.into_grpc(),
-            (Err(refusal), _) => refusal.into_grpc(),
+        if let Some(route) = Route::of(Port::Grpc, request.uri().path()) {
+            return (route.receive)(Call { receivers: self, route, request, caller }).await;
         }
+        let checked = check_grpc_head(&self, &request);
+        let unknown = || Refusal::UnknownPath(request.uri().path().to_owned());
+        let refusal = checked.err().unwrap_or_else(unknown);
+        self.count(otlp_grpc::RECEIVER, None, Err(&refusal));
+        refusal.into_grpc()
     }
 
     /// Answers a request that came in on the HTTP port.
-    pub(crate) async fn answer_http(self: Arc<Self>, request: Request<Incoming>) -> Response<ReplyBody> {
-        let signal = otlp_http::signal_of(request.uri().path());
-        // Even "no such path" is answered in the type of the request, where that is one that we speak.
-        let media_type = MediaType::of(request.headers()).unwrap_or(MediaType::Json);
-        let is_http1 = request.version() <= Version::HTTP_11;
-        let read = caught(otlp_http::read(&self, signal, request)).await;
-        let closes = is_http1 && read.is_err();
-        let result = match read {
-            Ok(read) => caught(self.store(read)).await,
-            Err(refusal) => Err(refusal),
-        };
-        self.count("otlp_http", signal, result.as_ref());
-        let mut response = match (result, signal, media_type) {
-            (Ok(tally), Some(signal), MediaType::Protobuf) => {
-                answer::http(answer::export_protobuf(signal, &tally), media_type)
+    pub(crate) async fn answer_http(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        caller: Caller,
+    ) -> Response<ReplyBody> {
+        if request.version() == Version::HTTP_2 && is_grpc(request.headers()) {
+            let port = self.ports.grpc;
+            let refusal = Refusal::WrongPort { here: "OTLP over HTTP", sent: "gRPC", port };
+            self.count(otlp_http::RECEIVER, None, Err(&refusal));
+            return refusal.into_grpc();
+        }
+        let allowed = self.origins.allow(request.headers());
+        let route = Route::of(Port::Http, request.uri().path());
+        let mut response = match (route, &allowed) {
+            (Some(route), allowed) => match allowed.as_ref().and_then(|page| page.preflight(&request)) {
+                Some(response) => return response,
+                None => (route.receive)(Call { receivers: self, route, request, caller }).await,
+            },
+            (None, _) => {
+                let refusal = Refusal::UnknownPath(request.uri().path().to_owned());
+                self.count(otlp_http::RECEIVER, None, Err(&refusal));
+                refuse_unread(request, refusal)
             }
-            (Ok(tally), Some(signal), MediaType::Json) => {
-                answer::http(answer::export_json(signal, &tally), media_type)
-            }
-            (Ok(_), None, _) => Refusal::Panicked.into_http(media_type),
-            (Err(refusal), ..) => refusal.into_http(media_type),
         };
-        if closes {
-            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        if let Some(page) = allowed {
+            page.mark(response.headers_mut());
         }
         response
     }
 
-    /// What a request of `tenant` takes its bytes from; asked before a body is read.
+    /// Whether exports are taken: what health checks are told.
+    fn is_fit(&self) -> bool {
+        self.fitness.get().is_none_or(|is_fit| is_fit())
+    }
+
+    /// What an export of `tenant` takes its bytes from; asked before a body is read.
     ///
     /// # Errors
     /// A refusal while the store has no room, or the tenant is over its quota.
@@ -143,8 +217,8 @@ impl Receivers {
         self.quotas.admit(tenant, Instant::now())
     }
 
-    fn request_bytes_max(&self) -> usize {
-        self.request_bytes_max.load(Ordering::Relaxed)
+    fn export_bytes_max(&self) -> usize {
+        self.export_bytes_max.load(Ordering::Relaxed)
     }
 
     fn check_room(&self) -> Result<(), Refusal> {
@@ -154,28 +228,20 @@ impl Receivers {
         })
     }
 
-    /// Unpacks a request, hands it to the intake and waits until it is durable.
+    /// Unpacks an export, hands it to the intake and waits until it is durable.
     ///
     /// Cancel: once handed over it becomes durable all the same.
     async fn store(&self, read: Read) -> Result<Tally, Refusal> {
-        let Read { signal, source, path, tenant, packed, answer_by } = read;
-        let wire_bytes = packed.bytes.len();
+        let Read { path, tenant, packed, answer_by } = read;
+        let (format, wire_bytes) = (packed.format, packed.bytes.len());
         let mut unpacked = packed.unpack().await?;
         self.stats.count_bytes(wire_bytes, unpacked.bytes.len());
-        let content = match signal {
-            Signal::Traces => Content::Traces,
-            Signal::Logs => Content::Logs,
-            Signal::Metrics => Content::Metrics,
-            Signal::Requests => return Err(Refusal::UnknownPath(path.to_owned())),
-        };
-        let unknown = unpacked.unknown.take();
-        let answer = self.submit(source, path, tenant, content, unpacked)?;
+        let found_instead = unpacked.found_instead.take();
+        let answer = self.submit(format, path, tenant, None, unpacked)?;
         let ack_time_max = time_left(answer_by, tokio::time::Instant::now(), ACK_TIME_MAX);
         match tokio::time::timeout(ack_time_max, answer).await {
-            Ok(answer) => settled(answer).map(|tally| Tally {
-                found_instead: unknown.filter(|_| tally.received == 0).map(|field| field.to_string()),
-                ..tally
-            }),
+            Ok(answer) => settled(answer)
+                .map(|tally| Tally { found_instead: found_instead.filter(|_| tally.received == 0), ..tally }),
             Err(_) => Err(Refusal::TimedOut("the disk did not answer in time")),
         }
     }
@@ -183,38 +249,37 @@ impl Receivers {
     /// Hands valid bytes to the intake; the answer comes when they are durable.
     fn submit(
         &self,
-        source: Source,
+        format: &'static Format,
         path: &str,
         tenant: Arc<str>,
-        content: Content,
+        proxy: Option<Arc<ProxyIdentity>>,
         unpacked: Unpacked,
     ) -> Result<oneshot::Receiver<Answer>, Refusal> {
         let Unpacked { bytes, column_bytes, tickets, .. } = unpacked;
-        let hash = content.tells_when(&bytes).then(|| request_hash(&tenant, path, &bytes));
+        let hash = (format.resends)(&bytes).then(|| export_hash(&tenant, path, &bytes));
         let (reply, answer) = oneshot::channel();
-        self.intake.submit(Payload { tenant, source, content, bytes, column_bytes, hash, tickets, reply })?;
+        self.intake.submit(Payload { tenant, format, proxy, bytes, column_bytes, hash, tickets, reply })?;
         Ok(answer)
     }
 
     fn count(&self, receiver: &'static str, signal: Option<Signal>, result: Result<&Tally, &Refusal>) {
         let signal = signal.map_or(UNKNOWN, Signal::name);
-        self.stats.count_request(RequestLabels { receiver, signal, status: status_of(result) });
+        self.stats.count_export(ExportLabels { receiver, signal, status: status_of(result) });
     }
 }
 
-/// Returns when the process is told to stop, or when whoever could tell it is gone.
-async fn stopped(stopping: &mut watch::Receiver<bool>) {
-    let _ = stopping.wait_for(|stopping| *stopping).await;
+/// Checks what every gRPC call has to say before it is looked at further.
+fn check_grpc_head(receivers: &Receivers, request: &Request<Incoming>) -> Result<(), Refusal> {
+    if request.method() != Method::POST {
+        return Err(Refusal::WrongVerb(request.method().to_string()));
+    }
+    check_grpc(request.headers(), receivers.ports.http)
 }
 
-/// The protobuf message that an export of `signal` carries over OTLP.
-fn message_of(signal: Signal) -> Option<&'static Message> {
-    match signal {
-        Signal::Traces => Some(&EXPORT_TRACES),
-        Signal::Logs => Some(&EXPORT_LOGS),
-        Signal::Metrics => Some(&EXPORT_METRICS),
-        Signal::Requests => None,
-    }
+/// An answer behind which the connection ends.
+fn closing(mut response: Response<ReplyBody>) -> Response<ReplyBody> {
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
 }
 
 /// What the intake answered; no answer at all means that the group was lost to a bug.
@@ -260,5 +325,43 @@ mod own_tests {
         };
         assert_eq!(caught(panics).await, Err(Refusal::Panicked));
         assert_eq!(caught(async { Ok(1) }).await, Ok(1));
+    }
+
+    /// Paths are compared as they stand, each on its own port.
+    #[test]
+    fn routes_are_known_by_their_exact_path() {
+        let service = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+        let cases = [
+            (Port::Grpc, service, Some(Signal::Traces)),
+            (Port::Grpc, "/opentelemetry.proto.collector.logs.v1.LogsService/Export", Some(Signal::Logs)),
+            (
+                Port::Grpc,
+                "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+                Some(Signal::Metrics),
+            ),
+            (
+                Port::Grpc,
+                "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs",
+                Some(Signal::Requests),
+            ),
+            (Port::Http, "/v1/traces", Some(Signal::Traces)),
+            (Port::Http, "/v1/logs", Some(Signal::Logs)),
+            (Port::Http, "/v1/metrics", Some(Signal::Metrics)),
+            (Port::Http, service, None),
+            (Port::Grpc, "/v1/traces", None),
+        ];
+        for (port, path, want) in cases {
+            assert_eq!(Route::of(port, path).and_then(Route::signal), want, "{path}");
+        }
+        let near = ["", "/", &service[1..], &format!("/{service}"), &format!("{service}/"), "/x.Y/Z"];
+        for path in near.into_iter().chain([
+            "//v1/traces",
+            "/v1/traces/",
+            "/v1/%74races",
+            "/v1/../v1/traces",
+            "/v1/profiles",
+        ]) {
+            assert!(Route::of(Port::Grpc, path).or(Route::of(Port::Http, path)).is_none(), "{path}");
+        }
     }
 }

@@ -54,14 +54,22 @@ async fn silent_connections(server: &Server) -> Result<()> {
     wait_for_connections(server).await?;
     check_takes_requests(server).await?;
     drop(silent);
-    wait_for_metric(server, "meshlake_connections", 0.0).await
+    wait_until_gone(server).await
 }
 
-/// Returns when as many connections are open as wait on the port of HTTP; the port of gRPC ends at once what
-/// begins like no preface.
+/// Returns when no sender has a connection any more.
+async fn wait_until_gone(server: &Server) -> Result<()> {
+    for listener in ["otlp_http", "otlp_grpc"] {
+        wait_for_metric(server, &format!("meshlake_connections{{listener=\"{listener}\"}}"), 0.0).await?;
+    }
+    Ok(())
+}
+
+/// Returns when as many connections are open as wait on the port of HTTP.
 async fn wait_for_connections(server: &Server) -> Result<()> {
     let waiting = async {
-        while server.metric("meshlake_connections").await? < SILENT_CONNECTIONS as f64 {
+        while server.metric("meshlake_connections{listener=\"otlp_http\"}").await? < SILENT_CONNECTIONS as f64
+        {
             tokio::time::sleep(POLL_INTERVAL).await;
         }
         Ok(())
@@ -92,7 +100,7 @@ async fn senders_that_leave(server: &Server) -> Result<()> {
         // A server that has already refused may have closed.
         let _ = stream.write_all(&request[..sent]).await;
     }
-    wait_for_metric(server, "meshlake_connections", 0.0).await?;
+    wait_until_gone(server).await?;
     wait_for_metric(server, "meshlake_in_flight_bytes", 0.0).await?;
     let stored = server.number("SELECT count(*) FROM spans WHERE service_name = 'left'").await?;
     ensure!(stored == 0, "{stored} rows of senders that left");

@@ -26,7 +26,7 @@ use crate::payloads::now_nanos;
 /// What is waited for takes a second or two; this is for a busy machine.
 const WAIT_MAX: Duration = Duration::from_secs(60);
 
-/// A size that a budget may have (`collector.request_bytes_max` is not above it), and all of it.
+/// A size that a budget may have (`collector.export_bytes_max` is not above it), and all of it.
 const BUDGET_BYTES: u32 = 64 << 20;
 
 /// Groups that are stored before the server dies between the next one's fdatasync and its answer.

@@ -16,14 +16,35 @@ mod flat_node;
 mod values;
 mod fields;
 
+use crate::decode::{Format, valid_protobuf};
 use crate::normalize::requests::facts::{Layer, RequestFacts};
 use crate::normalize::requests::judge;
-use crate::normalize::requests::proxy::ProxyIdentity;
+use crate::normalize::requests::proxy::{ProxyIdentity, WorkloadFacts};
+use crate::protobuf::messages::envoy::STREAM_ACCESS_LOGS_MESSAGE;
 use crate::protobuf::wire::{Fields, WireError};
 use crate::request_rows::RequestBuilder;
 use crate::row_attributes::RowAttributes;
+use crate::signal::Signal;
 use crate::tally::{Arrival, Tally, Warning};
 use entry::Entry;
+
+/// One message of a stream. Nobody acknowledges it, so nobody sends it again. Entries of a proxy that was never named
+/// are rows all the same.
+pub static FORMAT: Format = Format {
+    name: "envoy_als",
+    signal: Signal::Requests,
+    source: "envoy_als",
+    resends: |_| false,
+    rewrites: false,
+    unpack: |bytes| valid_protobuf(bytes, &STREAM_ACCESS_LOGS_MESSAGE),
+    decode: |bytes, proxy, arrival, out| match proxy {
+        Some(proxy) => decode_entries(bytes, proxy, arrival, &mut out.requests),
+        None => {
+            let unnamed = ProxyIdentity::new("", "", WorkloadFacts::default());
+            decode_entries(bytes, &unnamed, arrival, &mut out.requests)
+        }
+    },
+};
 
 /// Who sends a stream, from any message of it; `None` when this one does not say.
 ///

@@ -6,6 +6,7 @@
 //! by no encoder known) counts with its last one. `entity_refs` of a resource (in development in OTLP)
 //! and references into a profile's string table (`*_strindex`) have no column and are not kept.
 
+pub mod formats;
 pub mod json;
 pub mod traces;
 pub mod logs;

@@ -147,12 +147,12 @@ async fn what_a_peer_that_has_gone_loses_is_counted() {
     let cut = stream.try_clone().expect("a socket");
     let (messages, answer) = open_over(stream, &[]);
     messages.send(message(1, true)).expect("open");
-    while running.collector.stats().requests.payload_bytes == 0 {
+    while running.collector.stats().exports.payload_bytes == 0 {
         tokio::task::yield_now().await;
     }
     answer.abort();
     cut.shutdown(Shutdown::Both).expect("connected");
-    while running.collector.stats().requests.connections_open > 0 {
+    while running.connections_open() > 0 {
         tokio::task::yield_now().await;
     }
     running.log.disk.release_syncs();
@@ -220,7 +220,7 @@ async fn a_slow_disk_stops_the_stream_at_its_window() {
 async fn a_packed_message_waits_for_the_memory_to_inflate_it() {
     let limit: usize = 256 << 10;
     let config = CollectorConfig {
-        request_bytes_max: limit as u64,
+        export_bytes_max: limit as u64,
         in_flight_bytes_max: limit as u64,
         ..CollectorConfig::default()
     };
@@ -258,7 +258,7 @@ async fn a_stop_ends_open_streams() {
     let running = start().await;
     let (messages, answer) = open(running.grpc);
     messages.send(message(1, true)).expect("open");
-    while running.collector.stats().requests.payload_bytes == 0 {
+    while running.collector.stats().exports.payload_bytes == 0 {
         tokio::task::yield_now().await;
     }
     let log = running.log.clone();

@@ -49,7 +49,7 @@ async fn stored_spans_are_answered_with_an_empty_message() {
 }
 
 #[tokio::test]
-async fn an_empty_request_is_a_success() {
+async fn an_empty_export_is_a_success() {
     let running = start().await;
     let reply = call(running.grpc, TRACES, &[], frame(0, b"")).await;
     assert_eq!(&reply.body[..], b"\0\0\0\0\0");
@@ -99,7 +99,7 @@ async fn compression_is_said_per_message() {
 }
 
 #[tokio::test]
-async fn broken_requests_are_refused_with_their_code() {
+async fn broken_exports_are_refused_with_their_code() {
     let running = start().await;
     let good = spans(1, 0).encode_to_vec();
     let cut = &good[..good.len() - 1];

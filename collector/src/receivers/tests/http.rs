@@ -120,7 +120,7 @@ async fn gzip_and_zstd_are_accepted() {
 }
 
 #[tokio::test]
-async fn broken_requests_are_refused_with_a_status_body() {
+async fn broken_exports_are_refused_with_a_status_body() {
     let running = start().await;
     let good = spans(1, 0).encode_to_vec();
     let packed = gzip(&good);

@@ -10,13 +10,16 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use bytes::Bytes;
 use http_body_util::{Full, StreamBody};
 use hyper::body::Frame;
+use meshlake_listen::ListenerStats;
 use meshlake_schema::Table;
 use prost::Message as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_stream::StreamExt as _;
 
-use super::{Reply, frame, gzip, send_http1, send_http2, start, start_with, zstd};
+use super::{
+    Reply, STOP_TIME_MAX, StopReport, frame, gzip, send_http1, send_http2, start, start_with, stop, zstd,
+};
 use crate::intake::testing::spans;
 use crate::protobuf::messages::otlp::EXPORT_TRACES;
 use crate::protobuf::validate::validate;
@@ -28,7 +31,7 @@ const LIMIT: usize = 1 << 20;
 fn small() -> CollectorConfig {
     let bytes = LIMIT as u64;
     CollectorConfig {
-        request_bytes_max: bytes,
+        export_bytes_max: bytes,
         in_flight_bytes_max: 4 * bytes,
         retry_window_seconds: 0,
         ..CollectorConfig::default()
@@ -63,7 +66,7 @@ fn export_of(bytes: usize) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_request_of_the_limit_fits_and_one_byte_more_does_not() {
+async fn an_export_of_the_limit_fits_and_one_byte_more_does_not() {
     let running = start_with(small()).await;
     let (fits, too_large) = (export_of(LIMIT), export_of(LIMIT + 1));
     assert_eq!(grpc(running.grpc, 0, &fits).await.trailers.expect("trailers")["grpc-status"], "0");
@@ -98,7 +101,7 @@ async fn a_bomb_is_too_large() {
     running.stop().await;
 }
 
-/// Requests that wait for the disk hold the whole budget: the next one is told to come back, and finds room
+/// Exports that wait for the disk hold the whole budget: the next one is told to come back, and finds room
 /// when they have been answered.
 #[tokio::test]
 async fn a_used_up_budget_is_unavailable_with_a_delay() {
@@ -159,7 +162,7 @@ async fn a_store_without_room_is_unavailable_until_it_has_room() {
     running.stop().await;
 }
 
-/// Scenario: one request waits for the disk when the next one comes. Guarantee: the store is asked for room beside it.
+/// Scenario: one export waits for the disk when the next one comes. Guarantee: the store is asked for room beside it.
 #[tokio::test]
 async fn what_is_in_flight_is_counted_as_rows_to_come() {
     let running = start().await;
@@ -283,7 +286,7 @@ async fn a_connection_above_the_cap_is_closed() {
         readable = first.readable() => readable.is_ok(),
     };
     assert!(ended);
-    assert_eq!(running.collector.stats().requests.connections_refused, 1);
+    assert_eq!(running.stats.iter().map(ListenerStats::refused).sum::<u64>(), 1);
     drop((first, second));
     running.stop().await;
 }
@@ -300,7 +303,7 @@ async fn a_stop_does_not_wait_for_the_rest_of_a_preface() {
             silent.push(stream);
         }
     }
-    while running.collector.stats().requests.connections_open < silent.len() as u64 {
+    while running.connections_open() < silent.len() as u64 {
         tokio::task::yield_now().await;
     }
     running.stop().await;
@@ -310,7 +313,7 @@ async fn a_stop_does_not_wait_for_the_rest_of_a_preface() {
     }
 }
 
-/// A stop waits for the request in flight, whose sender is still answered.
+/// A stop waits for the export in flight, whose sender is still answered.
 #[tokio::test]
 async fn a_stop_answers_what_is_in_flight() {
     let running = start().await;
@@ -318,8 +321,8 @@ async fn a_stop_answers_what_is_in_flight() {
     let to = running.grpc;
     let first = tokio::spawn(async move { grpc(to, 0, &spans(1, 0).encode_to_vec()).await });
     running.wait_until_held().await;
-    let (collector, log) = (running.collector, running.log);
-    let stopping = tokio::spawn(collector.stop(super::STOP_TIME_MAX));
+    let (collector, served, log) = (running.collector, running.served, running.log);
+    let stopping = tokio::spawn(stop(collector, served, STOP_TIME_MAX, STOP_TIME_MAX));
     // The port closes first; then the stop waits for the disk.
     while TcpStream::connect(to).await.is_ok() {
         tokio::task::yield_now().await;
@@ -351,8 +354,8 @@ async fn a_disk_that_hangs_does_not_hold_up_a_stop_beyond_its_deadline() {
         sender.send_request(request.body(body).expect("a request")).await.is_ok()
     });
     running.wait_until_held().await;
-    let (collector, log) = (running.collector, running.log);
-    let report = collector.stop(Duration::from_millis(1)).await;
+    let (collector, served, log) = (running.collector, running.served, running.log);
+    let report = stop(collector, served, Duration::ZERO, Duration::from_millis(1)).await;
     assert!(!report.connections_ended && !report.intake_drained, "{report:?}");
     assert!(!first.await.expect("no panic"), "it was cut off, unanswered");
     log.release();
@@ -368,6 +371,6 @@ async fn a_peer_that_does_not_leave_takes_no_time_from_the_last_group() {
     silent.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.expect("write");
     let mut settings = [0; 9];
     silent.read_exact(&mut settings).await.expect("SETTINGS");
-    let report = running.collector.stop(Duration::from_millis(500)).await;
-    assert_eq!((report.connections_ended, report.intake_drained), (false, true));
+    let report = stop(running.collector, running.served, Duration::from_millis(400), STOP_TIME_MAX).await;
+    assert_eq!(report, StopReport { connections_ended: false, intake_drained: true });
 }

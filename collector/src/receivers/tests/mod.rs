@@ -8,6 +8,9 @@ mod http;
 mod als;
 mod limits;
 mod store;
+mod health;
+mod cors;
+mod ports;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,19 +21,31 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::net::{TcpListener, TcpStream};
+use meshlake_listen::{Listener, ListenerStats, Served};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 use crate::intake::testing::{StillClock, TestLog};
-use crate::{Collector, CollectorConfig, Listeners};
+use crate::{Collector, CollectorConfig, Ports};
 
 /// Longer than any test takes.
 const STOP_TIME_MAX: Duration = Duration::from_secs(60);
 
 struct Running {
     collector: Collector,
+    served: Vec<Served>,
+    /// Of both ports.
+    stats: [ListenerStats; 2],
     log: Arc<TestLog>,
     grpc: SocketAddr,
     http: SocketAddr,
+}
+
+/// How a stop went.
+#[derive(Debug, PartialEq, Eq)]
+struct StopReport {
+    connections_ended: bool,
+    intake_drained: bool,
 }
 
 /// A collector that stores repeats: these tests send the same bytes again and again.
@@ -39,24 +54,56 @@ async fn start() -> Running {
 }
 
 async fn start_with(config: CollectorConfig) -> Running {
-    let bind = || TcpListener::bind("127.0.0.1:0");
-    let listeners = Listeners {
-        otlp_grpc: bind().await.expect("a free port"),
-        otlp_http: bind().await.expect("a free port"),
-    };
-    let grpc = listeners.otlp_grpc.local_addr().expect("bound");
-    let http = listeners.otlp_http.local_addr().expect("bound");
     let log = Arc::new(TestLog::start());
-    let collector =
-        Collector::start(&config, listeners, log.writer.clone(), Arc::new(StillClock), Vec::new())
-            .expect("start");
-    Running { collector, log, grpc, http }
+    let (listeners, ports) = bind();
+    let addresses = listeners.each_ref().map(Listener::address);
+    let collector = Collector::start(&config, ports, log.writer.clone(), Arc::new(StillClock), Vec::new())
+        .expect("start");
+    let stats = listeners.each_ref().map(Listener::stats);
+    let served = serve(&collector, listeners);
+    let [grpc, http] = addresses;
+    Running { collector, served, stats, log, grpc, http }
+}
+
+/// The ports of gRPC and of HTTP.
+fn bind() -> ([Listener; 2], Ports) {
+    let bound = |name| Listener::bind(name, "127.0.0.1:0").expect("a free port");
+    let listeners = [bound("otlp_grpc"), bound("otlp_http")];
+    let ports = Ports { grpc: listeners[0].address().port(), http: listeners[1].address().port() };
+    (listeners, ports)
+}
+
+fn serve(collector: &Collector, [grpc, http]: [Listener; 2]) -> Vec<Served> {
+    let served =
+        [grpc.serve(collector.door(), collector.grpc()), http.serve(collector.door(), collector.http())];
+    served.map(|served| served.expect("in a runtime")).into()
+}
+
+/// Ports first, until `ports_deadline`, then what they have let in, as a server does it.
+async fn stop(
+    collector: Collector,
+    served: Vec<Served>,
+    ports_deadline: Duration,
+    deadline: Duration,
+) -> StopReport {
+    let ports_deadline = Instant::now() + ports_deadline;
+    served.iter().for_each(Served::begin_stop);
+    let mut connections_ended = true;
+    for port in served {
+        connections_ended &= port.stop(ports_deadline).await;
+    }
+    StopReport { connections_ended, intake_drained: collector.stop(deadline).await }
 }
 
 impl Running {
     async fn stop(self) {
-        let report = self.collector.stop(STOP_TIME_MAX).await;
+        let report = stop(self.collector, self.served, STOP_TIME_MAX, STOP_TIME_MAX).await;
         assert!(report.connections_ended && report.intake_drained, "{report:?}");
+    }
+
+    /// Connections that are open on both ports.
+    fn connections_open(&self) -> u64 {
+        self.stats.iter().map(ListenerStats::open).sum()
     }
 
     /// Returns when a group is held at the disk.
@@ -65,11 +112,11 @@ impl Running {
         tokio::task::spawn_blocking(move || log.wait_until_held()).await.expect("no panic");
     }
 
-    /// How many requests ended with `status`.
+    /// How many exports ended with `status`.
     fn counted(&self, status: &str) -> u64 {
         let stats = self.collector.stats();
-        let requests = stats.requests.requests.iter();
-        requests.filter(|(labels, _)| labels.status == status).map(|(_, count)| count).sum()
+        let exports = stats.exports.exports.iter();
+        exports.filter(|(labels, _)| labels.status == status).map(|(_, count)| count).sum()
     }
 }
 

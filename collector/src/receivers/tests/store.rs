@@ -3,14 +3,14 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use meshlake_listen::Served;
 use meshlake_schema::Table;
 use meshlake_store::{Snapshot, Store, StoreConfig};
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
-use tokio::net::TcpListener;
 
 use super::STOP_TIME_MAX;
 use crate::intake::testing::{StillClock, spans};
-use crate::{Collector, CollectorConfig, Listeners};
+use crate::{Collector, CollectorConfig};
 
 async fn open(data_dir: &std::path::Path) -> Store {
     let config = StoreConfig { data_dir: data_dir.to_owned(), ..StoreConfig::default() };
@@ -21,21 +21,24 @@ fn hot_rows(snapshot: &Snapshot, table: Table) -> usize {
     snapshot.table(table).hot.iter().map(|hot| hot.batch.row_count()).sum()
 }
 
-async fn serve(store: &mut Store) -> (Collector, SocketAddr) {
-    let bind = || TcpListener::bind("127.0.0.1:0");
-    let listeners = Listeners {
-        otlp_grpc: bind().await.expect("a free port"),
-        otlp_http: bind().await.expect("a free port"),
-    };
-    let address = listeners.otlp_grpc.local_addr().expect("bound");
-    let (config, stored) = (CollectorConfig::default(), store.take_recovered_requests());
-    let collector =
-        Collector::start(&config, listeners, store.writer(), Arc::new(StillClock), stored).expect("start");
-    (collector, address)
+struct Serving {
+    collector: Collector,
+    served: Vec<Served>,
+    address: SocketAddr,
 }
 
-async fn stop(collector: Collector) {
-    let report = collector.stop(STOP_TIME_MAX).await;
+fn serve(store: &mut Store) -> Serving {
+    let (listeners, ports) = super::bind();
+    let address = listeners[0].address();
+    let (config, stored) = (CollectorConfig::default(), store.take_recovered_requests());
+    let collector =
+        Collector::start(&config, ports, store.writer(), Arc::new(StillClock), stored).expect("start");
+    let served = super::serve(&collector, listeners);
+    Serving { collector, served, address }
+}
+
+async fn stop(serving: Serving) {
+    let report = super::stop(serving.collector, serving.served, STOP_TIME_MAX, STOP_TIME_MAX).await;
     assert!(report.connections_ended && report.intake_drained, "{report:?}");
 }
 
@@ -45,30 +48,32 @@ async fn send(address: SocketAddr) -> Option<i64> {
     reply.partial_success.map(|partial| partial.rejected_spans)
 }
 
-/// Scenario: one span of two is good; the process ends; the request is sent again. Guarantee: what the answer says
+/// Scenario: one span of two is good; the process ends; the export is sent again. Guarantee: what the answer says
 /// is in the next snapshot, the ledger with it, and still there after a restart; the repeat adds a line to the
 /// ledger and nothing else.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn acknowledged_rows_are_in_the_next_snapshot_and_survive_a_restart() {
     let directory = tempfile::tempdir().expect("a directory");
     let mut store = open(directory.path()).await;
-    let (collector, address) = serve(&mut store).await;
+    let serving = serve(&mut store);
+    let address = serving.address;
     assert_eq!(send(address).await, Some(1));
     let snapshot = store.reader().snapshot().await.expect("a snapshot");
     assert_eq!(hot_rows(&snapshot, Table::Spans), 1);
     // received = 2, accepted = 1, rejected = 1.
     assert_eq!(hot_rows(&snapshot, Table::Ledger), 3);
-    stop(collector).await;
+    stop(serving).await;
     store.close().await;
 
     let mut store = open(directory.path()).await;
-    let (collector, address) = serve(&mut store).await;
+    let serving = serve(&mut store);
+    let address = serving.address;
     let snapshot = store.reader().snapshot().await.expect("a snapshot");
     assert_eq!((hot_rows(&snapshot, Table::Spans), hot_rows(&snapshot, Table::Ledger)), (1, 3));
     assert_eq!(send(address).await, None);
     let snapshot = store.reader().snapshot().await.expect("a snapshot");
     // deduplicated = 1.
     assert_eq!((hot_rows(&snapshot, Table::Spans), hot_rows(&snapshot, Table::Ledger)), (1, 4));
-    stop(collector).await;
+    stop(serving).await;
     store.close().await;
 }

@@ -37,6 +37,13 @@ use telemetry::Row;
 
 const SEEDS: u64 = 300;
 
+/// How many edges of a hundred may be excused, over many seeds that lose 2 to 50 % of their spans: 46 were,
+/// measured. More would mean that a lost span excuses what it says nothing of.
+const EXCUSED_PERCENT_MAX: usize = 60;
+
+/// From so many seeds on a share means something.
+const SHARE_SEEDS_MIN: u64 = 100;
+
 #[test]
 fn what_is_told_is_what_happened() {
     let allowed = std::env::var("MESHLAKE_TEST_FEATURES").unwrap_or_else(|_| "all".to_owned());
@@ -47,6 +54,7 @@ fn what_is_told_is_what_happened() {
     };
     let is_survey = number("MESHLAKE_TEST_SURVEY").is_some();
     let mut failed: Vec<(u64, Features)> = Vec::new();
+    let (mut edges, mut excused) = (0, 0);
     let total = seeds.end - seeds.start;
     for seed in seeds {
         let (story, features) = simulate::story(seed, allowed);
@@ -57,6 +65,8 @@ fn what_is_told_is_what_happened() {
         }
         if features.has(Feature::Missing) {
             println!("seed {seed}: {} of {} edges excused", judgement.excused, judgement.edges);
+            edges += judgement.edges;
+            excused += judgement.excused;
         } else {
             assert_eq!(judgement.excused, 0, "seed {seed}: no row is missing");
         }
@@ -64,6 +74,8 @@ fn what_is_told_is_what_happened() {
     if is_survey {
         survey(total, &failed, allowed);
     }
+    let is_few = total < SHARE_SEEDS_MIN || excused * 100 <= edges * EXCUSED_PERCENT_MAX;
+    assert!(is_few, "{excused} of {edges} edges were excused");
     assert!(failed.is_empty(), "{} of {total} seeds failed", failed.len());
 }
 

@@ -14,6 +14,6 @@ impl<S: Send + Sync> FromRequestParts<S> for Tenant {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        tenant_of(&parts.headers).map(Tenant).ok_or_else(|| ApiError::bad_request(NOT_A_TENANT))
+        tenant_of(&parts.extensions).map(Tenant).ok_or_else(|| ApiError::bad_request(NOT_A_TENANT))
     }
 }

@@ -6,6 +6,7 @@ use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{Request as HttpRequest, StatusCode};
 use meshlake_fixture::{Cell, InFlight, Row, SnapshotBuilder, row};
+use meshlake_listen::{Principal, Role};
 use meshlake_query::{Engine, EngineConfig};
 use meshlake_schema::{SystemClock, Table};
 use serde_json::{Value, json};
@@ -24,8 +25,15 @@ fn api(snapshot: SnapshotBuilder) -> Router {
     router(FaceState::new(engine))
 }
 
+/// As a listener hands it on.
+pub(super) fn asked_by(mut request: HttpRequest<Body>) -> HttpRequest<Body> {
+    let principal = Principal::of(request.headers(), Role::Reader);
+    request.extensions_mut().insert(principal);
+    request
+}
+
 async fn send(api: Router, request: HttpRequest<Body>) -> (StatusCode, axum::http::HeaderMap, Bytes) {
-    let response = api.oneshot(request).await.expect("the router cannot fail");
+    let response = api.oneshot(asked_by(request)).await.expect("the router cannot fail");
     let (parts, body) = response.into_parts();
     let body = to_bytes(body, BODY_BYTES_MAX).await.expect("the answer is whole");
     (parts.status, parts.headers, body)

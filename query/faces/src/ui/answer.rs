@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use axum::extract::{Query as Parameters, State};
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::http::{Extensions, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use meshlake_query::calls::{LoadError, load};
 use meshlake_query::graph::{Graph, graph};
@@ -28,8 +28,8 @@ struct Given {
 }
 
 /// Answers the page. Parameters that make no sense are those of the plain page.
-pub async fn answer(State(state): State<FaceState>, headers: HeaderMap, uri: Uri) -> Response {
-    let Some(tenant) = tenant_of(&headers) else {
+pub async fn answer(State(state): State<FaceState>, beside: Extensions, uri: Uri) -> Response {
+    let Some(tenant) = tenant_of(&beside) else {
         return (StatusCode::BAD_REQUEST, format!("{NOT_A_TENANT}\n")).into_response();
     };
     let given = Parameters::<Given>::try_from_uri(&uri).ok().map(|Parameters(given)| given);

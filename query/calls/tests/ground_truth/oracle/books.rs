@@ -20,8 +20,9 @@ const EXCESS_MIN: i64 = 20;
 struct Book {
     edges: BTreeMap<(Label, Label), Figures>,
     nodes: BTreeMap<Label, Figures>,
-    /// What nodes received as messages, which no access log tells of.
+    /// What nodes and edges have of messages, of which no access log tells.
     messages: BTreeMap<Label, Figures>,
+    message_edges: BTreeMap<(Label, Label), Figures>,
 }
 
 /// Both sums of everything.
@@ -47,7 +48,10 @@ impl<'a> Books<'a> {
         if trace.is_kept {
             self.by_spans(call, i64::from(trace.weight));
         }
-        self.by_rows(call);
+        // A proxy takes a store's protocol for a connection at best; in a story it logs none.
+        if !matches!(call.target, Target::Store(_)) {
+            self.by_rows(call);
+        }
     }
 
     /// An edge's call is an error if the made side says so or, where spans pair it, the received side.
@@ -91,7 +95,9 @@ impl<'a> Books<'a> {
         } else {
             // Nothing arrived, and the caller knows whom it meant.
             let edge = (self.source(call), far_end(self.mesh, call.target));
-            self.by_spans.edges.entry(edge).or_default().add(outcome, Some(call.duration), weight);
+            let figures = self.by_spans.edges.entry(edge).or_default();
+            figures.sent(false);
+            figures.add(outcome, Some(call.duration), weight);
         }
         for mirror in &call.mirrors {
             let edge = (self.source(call), self.label(mirror.at.service));
@@ -187,7 +193,7 @@ impl<'a> Books<'a> {
         let (source, outcome) = (self.source(call), made_outcome(call.verdict));
         if has_node {
             let edge = (source.clone(), far_end(self.mesh, call.target));
-            self.by_spans.edges.entry(edge).or_default().add(outcome, Some(call.duration), weight);
+            self.by_spans.message_edges.entry(edge).or_default().add(outcome, Some(call.duration), weight);
         }
         for delivery in &call.tries {
             let label = self.label(delivery.at.service);
@@ -198,7 +204,7 @@ impl<'a> Books<'a> {
             } else {
                 (source.clone(), either(outcome, heard), call.duration)
             };
-            let edge = self.by_spans.edges.entry((from, label.clone())).or_default();
+            let edge = self.by_spans.message_edges.entry((from, label.clone())).or_default();
             edge.add(outcome, Some(duration), weight);
             let messages = self.by_spans.messages.entry(label).or_default();
             messages.add(heard, Some(delivery.duration), weight);
@@ -223,14 +229,14 @@ impl<'a> Books<'a> {
             };
             if !is_direct(self.mesh, batch.queue) {
                 let edge = (queue.clone(), label.clone());
-                let figures = self.by_spans.edges.entry(edge).or_default();
+                let figures = self.by_spans.message_edges.entry(edge).or_default();
                 figures.add(heard, Some(delivery.duration), 1);
             } else {
                 self.batched.insert(label.clone());
                 for call in messages {
                     let edge = (self.source(call), label.clone());
                     let outcome = either(made_outcome(call.verdict), heard);
-                    self.by_spans.edges.entry(edge).or_default().add(outcome, Some(call.duration), 1);
+                    self.by_spans.message_edges.entry(edge).or_default().add(outcome, Some(call.duration), 1);
                 }
             }
             let figures = self.by_spans.messages.entry(label).or_default();
@@ -251,12 +257,18 @@ impl<'a> Books<'a> {
             is_by_spans: spans.is_some_and(|spans| std::ptr::eq(figures, spans)),
             ..figures.clone()
         };
-        let pairs: BTreeSet<&(Label, Label)> =
-            self.by_spans.edges.keys().chain(self.by_rows.edges.keys()).collect();
+        let edges = [&self.by_spans.edges, &self.by_rows.edges, &self.by_spans.message_edges];
+        let pairs: BTreeSet<&(Label, Label)> = edges.into_iter().flat_map(BTreeMap::keys).collect();
         for edge in pairs {
             let (rows, spans) = (self.by_rows.edges.get(edge), self.by_spans.edges.get(edge));
-            if let Some(figures) = better(rows, spans) {
-                truth.edges.insert(edge.clone(), marked(figures, spans));
+            let mut figures = better(rows, spans).map(|it| marked(it, spans)).unwrap_or_default();
+            if let Some(messages) = self.by_spans.message_edges.get(edge) {
+                figures.merge(messages);
+                figures.is_by_spans = true;
+                figures.sent(false);
+            }
+            if figures.requests > 0 {
+                truth.edges.insert(edge.clone(), figures);
             }
         }
         let received: BTreeSet<&Label> = [&self.by_spans.nodes, &self.by_rows.nodes, &self.by_spans.messages]

@@ -35,7 +35,7 @@ impl Drawer<'_> {
             };
             let count = if taken == Taken::Together { 1 } else { messages.len() };
             let start = TO - 30 * SECOND;
-            let tries = (0..count as i64).map(|at| self.taken(place, start + at * SECOND)).collect();
+            let tries = (0..count as i64).map(|at| self.taken(place, start + at * 100 * MILLI)).collect();
             let root = Root::Batch(Batch { queue, messages, taken, tries });
             traces.push(Trace { number: 1_000 + queue as u64, weight: 1, is_kept: true, root });
         }

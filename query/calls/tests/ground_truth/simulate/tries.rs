@@ -119,6 +119,8 @@ impl Drawer<'_> {
         });
         call.shares_id =
             self.has(Feature::SharedIds) && both_full && call.tries.len() == 1 && self.random.percent(50);
+        // A child of two halves of one service would be the received one's.
+        call.made.connecting &= !(call.shares_id && caller.service == call.tries[0].at.service);
     }
 
     pub fn mirror(&mut self, call: &mut Call, depth: usize) {

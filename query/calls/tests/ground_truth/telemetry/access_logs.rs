@@ -132,7 +132,7 @@ impl<'a> Logger<'a> {
                 if let Some(namespace) = &callee.namespace {
                     row.text("destination_namespace", namespace.clone());
                 }
-                row.text("authority", callee.host.clone());
+                row.text("authority", self.authority(call, callee));
                 row.text("upstream_cluster", format!("outbound|80||{}", callee.full_host()));
                 let Some(last) = call.tries.last() else { return };
                 let instance = &callee.instances[last.at.instance];
@@ -166,7 +166,7 @@ impl<'a> Logger<'a> {
         answer(&mut row, call, tried.verdict, received_outcome(tried.verdict, seen).name(), false);
         row.int("attempts", 1);
         own(&mut row, "destination", service, instance);
-        row.text("authority", service.host.clone());
+        row.text("authority", self.authority(call, service));
         let at_waypoint = format!("inbound-vip|80|http|{}", service.full_host());
         row.text("upstream_cluster", if service.is_ambient { &*at_waypoint } else { "inbound|80||" });
         row.text("upstream_host", format!("{}:80", instance.address));
@@ -267,6 +267,15 @@ impl<'a> Logger<'a> {
         match call.caller {
             Some(place) => format!("{}:{}", self.instance(place).address, self.port(call, at)),
             None => format!("192.0.2.9:{}", self.port(call, at)),
+        }
+    }
+
+    /// The host that the caller asked for: within a namespace its first label does.
+    fn authority(&self, call: &Call, callee: &Service) -> String {
+        let from = call.caller.and_then(|place| self.service(place).namespace.clone());
+        match &callee.namespace {
+            Some(namespace) if from.as_ref() != Some(namespace) => format!("{}.{namespace}", callee.host),
+            _ => callee.host.clone(),
         }
     }
 

@@ -9,6 +9,7 @@ use meshlake_schema::{Clock, Table, UnixNanos};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
+use crate::native::tests::asked_by;
 use crate::{FaceState, router};
 use meshlake_fixture::{Cell, Row, SnapshotBuilder, row};
 use meshlake_query::{Engine, EngineConfig};
@@ -33,7 +34,8 @@ fn api(snapshot: SnapshotBuilder) -> Router {
 
 async fn get(snapshot: SnapshotBuilder, path: &str, tenant: &str) -> (u16, HeaderMap, String) {
     let request = Request::get(path).header("x-scope-orgid", tenant).body(Body::empty());
-    let response = api(snapshot).oneshot(request.expect("the path is a URI")).await.expect("never fails");
+    let response =
+        api(snapshot).oneshot(asked_by(request.expect("the path is a URI"))).await.expect("never fails");
     let (parts, body) = response.into_parts();
     let body = to_bytes(body, BODY_BYTES_MAX).await.expect("the answer is whole");
     (parts.status.as_u16(), parts.headers, String::from_utf8(body.to_vec()).expect("the answer is text"))

@@ -1,30 +1,26 @@
-//! Accepts connections, bounds them, and ends them gracefully.
+//! HTTP/1.1 and HTTP/2 without upgrade on a connection, within limits that are the same on every port.
 //!
-//! hyper carries HTTP/1.1 and HTTP/2 for both ports; requests meet our own code first. A connection above
-//! the cap is closed at once: a sender that is refused tries again, one that waits unaccepted in the
-//! kernel's queue only times out.
+//! hyper carries both; requests meet our own code first. Both versions are spoken wherever HTTP is: a client that
+//! speaks the other one than a port is for is told so in its own version, instead of in bytes that it cannot read.
 //!
-//! Limits: no TLS, no cap per address. An HTTP/2 connection may have unread data up to its flow control
-//! window in memory, which the byte budget does not see.
+//! Limits: an HTTP/2 connection may have unread data up to its flow control window in memory, which no budget sees.
 
 use std::convert::Infallible;
-use std::io::Cursor;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::error::Error;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use http::{Request, Response};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use meshlake_schema::tenant::TenantError;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
-use tokio::task::JoinSet;
 
-use super::{Receivers, stopped};
-use crate::admit::ReplyBody;
+use crate::connection::Connection;
+use crate::principal::Principal;
+use crate::stopping::Stopping;
 
 /// Streams of one HTTP/2 connection; what gRPC servers allow by habit, and what RFC 9113 asks for at least.
 const STREAMS_PER_CONNECTION_MAX: u32 = 100;
@@ -32,7 +28,7 @@ const STREAMS_PER_CONNECTION_MAX: u32 = 100;
 /// Bytes of a request's headers. OTLP needs a few hundred; 16 KiB is the default of hyper's HTTP/2.
 const HEADER_BYTES_MAX: u32 = 16 << 10;
 
-/// Bytes of an HTTP/2 frame. A request of a thousand spans is some 13 of them, each read at once, instead of 50
+/// Bytes of an HTTP/2 frame. An export of a thousand spans is some 13 of them, each read at once, instead of 50
 /// of the 16 KiB that are the default; senders that always use those (Go's) lose nothing.
 const FRAME_BYTES_MAX: u32 = 64 << 10;
 
@@ -43,87 +39,74 @@ const READ_AHEAD_BYTES_MAX: usize = 64 << 10;
 /// ended; the default of h2.
 const RESET_STREAMS_MAX: usize = 20;
 
-/// A silent connection is asked for a sign of life after this long.
-const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(60);
-
-/// How long that sign may take.
-const KEEP_ALIVE_TIME_MAX: Duration = Duration::from_secs(20);
-
-/// How long a new connection may take to say that it speaks HTTP/2 or does not, and an HTTP/1.1 connection for a
-/// request's headers. HTTP/2 clients begin to talk at once, HTTP/1.1 clients that keep a spare connection open it
-/// anew.
-const HEADER_TIME_MAX: Duration = Duration::from_secs(60);
-
-/// How long accepting pauses after an error such as "too many open files", which would repeat at once.
-const ACCEPT_ERROR_PAUSE: Duration = Duration::from_millis(100);
+/// What holds on every port.
+pub(crate) const TIME_LIMITS: TimeLimits = TimeLimits {
+    header: Duration::from_secs(60),
+    keep_alive_interval: Duration::from_secs(60),
+    keep_alive: Duration::from_secs(20),
+};
 
 /// What an HTTP/2 connection begins with. Source: RFC 9113, 3.4.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// Which protocols a port speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Port {
-    /// HTTP/2 with prior knowledge: gRPC.
-    Grpc,
-    /// HTTP/1.1, and HTTP/2 with prior knowledge.
-    Http,
+/// How long a peer may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TimeLimits {
+    /// For a new connection to say that it speaks HTTP/2 or does not, and for an HTTP/1.1 connection to send a
+    /// request's headers, the first and every later one. HTTP/2 clients begin to talk at once, HTTP/1.1 clients that
+    /// keep a spare connection open it anew.
+    pub header: Duration,
+    /// A silent HTTP/2 connection is asked for a sign of life after this long.
+    pub keep_alive_interval: Duration,
+    /// For that sign.
+    pub keep_alive: Duration,
 }
 
-/// Serves a port until told to stop; returns when its last connection has ended.
-///
-/// Cancel: all its connections are dropped.
-pub(crate) async fn serve(
-    listener: TcpListener,
-    port: Port,
-    receivers: Arc<Receivers>,
-    mut stopping: watch::Receiver<bool>,
-) {
-    let mut connections = JoinSet::new();
-    let stop = stopping.clone();
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
-                    if let Some(open) = Open::within_cap(&receivers) {
-                        connections.spawn(connection(stream, port, open, stop.clone()));
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "accept a connection");
-                    tokio::time::sleep(ACCEPT_ERROR_PAUSE).await;
-                }
-            },
-            Some(_) = connections.join_next() => {}
-            () = stopped(&mut stopping) => break,
-        }
-    }
-    drop(listener);
-    while connections.join_next().await.is_some() {}
+/// Who sends a request, and how it is told to hurry.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// An error when the caller does not say who it is in a way that can be read; each protocol has its own words
+    /// for a refusal.
+    pub principal: Result<Principal, TenantError>,
+    pub peer: SocketAddr,
+    /// Answers that have no end of their own end when it says so.
+    pub stopping: Stopping,
 }
 
-/// Serves one connection.
+/// Answers the requests of one connection by `handler`, until the peer ends it or a stop does.
 ///
 /// What it says first is read here and given to hyper again: hyper waits for the rest of a preface without a limit of
 /// time, and also when asked to stop.
-async fn connection(mut stream: TcpStream, port: Port, open: Open, mut stopping: watch::Receiver<bool>) {
-    // Answers are small and must not wait for more bytes to share a packet with. If the socket has gone
-    // already, serving it finds out.
-    let _ = stream.set_nodelay(true);
+///
+/// Cancel: the connection is dropped, with the answers that are under way.
+pub(crate) async fn serve<H, F, B>(connection: Connection, handler: &H, limits: TimeLimits)
+where
+    H: Fn(Request<Incoming>, Caller) -> F,
+    F: Future<Output = Response<B>> + Send + 'static,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let Connection { mut stream, peer, role, mut stopping, .. } = connection;
     let opening = tokio::select! {
-        opening = opening_of(&mut stream, HEADER_TIME_MAX) => opening,
-        () = stopped(&mut stopping) => None,
+        opening = opening_of(&mut stream, limits.header) => opening,
+        () = stopping.wait() => None,
     };
     let Some(opening) = opening else {
         return;
     };
-    let (read, write) = stream.into_split();
-    let stream = tokio::io::join(Cursor::new(opening).chain(read), write);
-    let builder = builder(port);
-    let service = service_fn(|request| answer(port, Arc::clone(&open.receivers), request));
+    stream.give_back(opening);
+    let told = stopping.clone();
+    let service = service_fn(move |request: Request<Incoming>| {
+        let principal = Principal::of(request.headers(), role);
+        let answer = handler(request, Caller { principal, peer, stopping: told.clone() });
+        async { Ok::<_, Infallible>(answer.await) }
+    });
+    let builder = builder(limits);
     let mut serving = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
     let ended = tokio::select! {
         ended = serving.as_mut() => ended,
-        () = stopped(&mut stopping) => {
+        () = stopping.wait() => {
             serving.as_mut().graceful_shutdown();
             serving.await
         }
@@ -152,23 +135,12 @@ async fn opening_of(stream: &mut (impl AsyncRead + Unpin), time_max: Duration) -
     is_whole.then(|| bytes[..length].to_vec())
 }
 
-async fn answer(
-    port: Port,
-    receivers: Arc<Receivers>,
-    request: Request<Incoming>,
-) -> Result<Response<ReplyBody>, Infallible> {
-    Ok(match port {
-        Port::Grpc => receivers.answer_grpc(request).await,
-        Port::Http => receivers.answer_http(request).await,
-    })
-}
-
-fn builder(port: Port) -> auto::Builder<TokioExecutor> {
+fn builder(limits: TimeLimits) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIME_MAX)
+        .header_read_timeout(limits.header)
         .max_buf_size(READ_AHEAD_BYTES_MAX);
     builder
         .http2()
@@ -177,32 +149,9 @@ fn builder(port: Port) -> auto::Builder<TokioExecutor> {
         .max_frame_size(FRAME_BYTES_MAX)
         .max_header_list_size(HEADER_BYTES_MAX)
         .max_pending_accept_reset_streams(RESET_STREAMS_MAX)
-        .keep_alive_interval(KEEP_ALIVE_INTERVAL)
-        .keep_alive_timeout(KEEP_ALIVE_TIME_MAX);
-    match port {
-        Port::Grpc => builder.http2_only(),
-        Port::Http => builder,
-    }
-}
-
-/// A connection that counts as open while this lives.
-struct Open {
-    receivers: Arc<Receivers>,
-}
-
-impl Open {
-    /// `None`, and counted as refused, when as many are open as may be.
-    fn within_cap(receivers: &Arc<Receivers>) -> Option<Open> {
-        let most = receivers.connections_max.load(Ordering::Relaxed);
-        let is_open = receivers.stats.open_connection(most);
-        is_open.then(|| Open { receivers: Arc::clone(receivers) })
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.receivers.stats.connection_closed();
-    }
+        .keep_alive_interval(limits.keep_alive_interval)
+        .keep_alive_timeout(limits.keep_alive);
+    builder
 }
 
 #[cfg(test)]

@@ -1,0 +1,87 @@
+//! What is posted over HTTP: read whole, refused so that its sender hears why.
+//!
+//! A refused HTTP/1.1 request is read on for a while and thrown away, because closing a socket with unread bytes makes
+//! the kernel reset it and the sender then never sees why it was refused.
+//!
+//! Source: RFC 9112, 9.6 (lingering before a close).
+
+use std::time::Duration;
+
+use http::request::Parts;
+use http::{Method, Request, Response, Version};
+use hyper::body::Incoming;
+use meshlake_listen::Caller;
+
+use super::{Call, Read, Receivers, Route, closing};
+use crate::admit::ReplyBody;
+use crate::admit::body::{Chunks, read_body};
+use crate::admit::headers::{http_encoding_of, media_type_of, written_as};
+use crate::admit::media::MediaType;
+use crate::admit::refusal::Refusal;
+use crate::admit::unpack::Packed;
+
+/// How long the rest of a refused body is read on; nginx's `lingering_timeout` has the same value.
+const LINGER_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// How much of it: twice the default size limit, so that a body somewhat too large hears its 413.
+const LINGER_BYTES_MAX: usize = 128 << 20;
+
+/// Reads one export. What is left of a refused one over HTTP/1.1 is read on in the background; the
+/// answer should then close the connection.
+pub(super) async fn read_posted(call: Call) -> Result<Read, Refusal> {
+    let Call { receivers, route, request, caller } = call;
+    let lingers = request.version() <= Version::HTTP_11;
+    let (head, mut body) = request.into_parts();
+    let read = read_parts(&receivers, route, caller, &head, &mut body).await;
+    if read.is_err() && lingers {
+        tokio::spawn(linger(body));
+    }
+    read
+}
+
+async fn read_parts(
+    receivers: &Receivers,
+    route: &'static Route,
+    caller: Caller,
+    head: &Parts,
+    body: &mut Incoming,
+) -> Result<Read, Refusal> {
+    if head.method != Method::POST {
+        return Err(Refusal::WrongVerb(head.method.to_string()));
+    }
+    let format = written_as(&head.headers, route.formats)?;
+    let encoding = http_encoding_of(&head.headers)?;
+    let tenant = caller.principal?.tenant.shared();
+    let budget = receivers.admit(&tenant)?;
+    let limit_bytes = receivers.export_bytes_max();
+    let (bytes, tickets) = read_body(body, limit_bytes, &budget).await?;
+    receivers.quotas.charge(&tenant, bytes.len());
+    let packed = Packed { bytes, encoding, format, limit_bytes, tickets };
+    Ok(Read { path: route.path, tenant, packed, answer_by: None })
+}
+
+/// Answers a request that is not read. Even "no such path" is answered in the type of the request, where that is one
+/// that we speak.
+pub(super) fn refuse_unread(request: Request<Incoming>, refusal: Refusal) -> Response<ReplyBody> {
+    let response = refusal.into_http(media_type_of(request.headers()).unwrap_or(MediaType::Json));
+    if request.version() > Version::HTTP_11 {
+        return response;
+    }
+    tokio::spawn(linger(request.into_body()));
+    closing(response)
+}
+
+/// Reads the rest of a body and throws it away, within bounds.
+pub(super) async fn linger(body: Incoming) {
+    let mut chunks = Chunks::new(body);
+    let reading = async {
+        let mut bytes = 0;
+        while bytes < LINGER_BYTES_MAX
+            && let Ok(Some(chunk)) = chunks.next().await
+        {
+            bytes += chunk.len();
+        }
+    };
+    // Whether it ended or was cut off makes no difference: the request has been answered.
+    let _ = tokio::time::timeout(LINGER_TIME_MAX, reading).await;
+}

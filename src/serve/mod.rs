@@ -1,0 +1,134 @@
+//! Puts the parts together: binds every socket, starts from the store outwards, stops in reverse order.
+//!
+//! There are two runtimes, so that a heavy query cannot take the threads that acknowledge data. All sockets
+//! are bound before anything starts: a taken port ends the process before it has touched the data directory.
+
+mod server;
+mod listening;
+mod settings;
+mod signals;
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use meshlake_schema::{Clock as _, SystemClock};
+use meshlake_store::give_way_to_flushes;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::watch;
+
+use crate::cli::DemoArgs;
+use crate::config::{Config, ConfigProblems};
+use crate::demo::{self, DemoOptions};
+use crate::telemetry;
+use listening::{Addresses, Port, Sockets};
+use server::Server;
+use signals::{Signal, Signals};
+
+pub use settings::store_config;
+
+/// DataFusion plans recursively; its threads get the stack of a main thread instead of tokio's 2 MiB.
+const QUERY_STACK_BYTES: usize = 8 * 1024 * 1024;
+
+/// Serves until SIGTERM or Ctrl-C. On SIGHUP the configuration is taken from `reload`.
+///
+/// # Errors
+/// A port is taken, the data directory cannot be used, or a part fails to start or stop.
+pub fn run(config: &Config, reload: impl Fn() -> Result<Config, ConfigProblems>) -> Result<()> {
+    with_server(config, reload, |_, mut stop| async move {
+        stop.wait_for(|stopped| *stopped).await.ok();
+        Ok(())
+    })
+}
+
+/// Serves, and drives a live mesh through the server's own sockets.
+///
+/// # Errors
+/// As [`run`]; also when the mesh could not send everything it counted.
+pub fn demo(
+    config: &Config,
+    reload: impl Fn() -> Result<Config, ConfigProblems>,
+    args: &DemoArgs,
+) -> Result<()> {
+    let args = args.clone();
+    with_server(config, reload, |addresses, mut stop| async move {
+        let (query, otlp_grpc) = (addresses.of(Port::Query), addresses.of(Port::OtlpGrpc));
+        let seed = args.seed.unwrap_or_else(|| SystemClock.now().0.unsigned_abs());
+        println!("\n  demo mesh     seed {seed}, {} requests/s; look at http://{query}/", args.rate);
+        let endpoint = format!("http://{otlp_grpc}");
+        let options =
+            DemoOptions { seed, requests_per_second: args.rate, requests: args.requests, truth: args.truth };
+        let mut until = stop.clone();
+        let mesh_stop = async move { until.wait_for(|stopped| *stopped).await.map(drop).unwrap_or_default() };
+        let truth = demo::run(&endpoint, &options, mesh_stop).await?;
+        println!("{}", serde_json::to_string_pretty(&truth)?);
+        if !args.exit {
+            stop.wait_for(|stopped| *stopped).await.ok();
+        }
+        Ok(())
+    })
+}
+
+fn runtimes() -> Result<(Runtime, Runtime)> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let ingest = Builder::new_multi_thread()
+        .thread_name("ingest")
+        .on_thread_start(give_way_to_flushes)
+        .enable_all()
+        .build()?;
+    let query = Builder::new_multi_thread()
+        .thread_name("query")
+        .worker_threads(cores.saturating_sub(1).max(1))
+        .thread_stack_size(QUERY_STACK_BYTES)
+        .enable_all()
+        .build()?;
+    Ok((ingest, query))
+}
+
+/// Starts everything, runs `work` beside it until it ends or a signal comes, stops everything.
+fn with_server<F, W>(
+    config: &Config,
+    reload: impl Fn() -> Result<Config, ConfigProblems>,
+    work: F,
+) -> Result<()>
+where
+    F: FnOnce(Addresses, watch::Receiver<bool>) -> W,
+    W: Future<Output = Result<()>> + Send + 'static,
+{
+    let sockets = Sockets::bind(config)?;
+    let addresses = sockets.addresses();
+    let (ingest, query) = runtimes()?;
+    let (stop, stopped) = watch::channel(false);
+    let result = ingest.block_on(async {
+        let telemetry = telemetry::start(&config.telemetry)?;
+        let server = Server::start(config, sockets, query.handle().clone()).await?;
+        // Standard output may be a file on a full disk; that must not end the process.
+        if let Err(error) = addresses.announce(&config.store.data_dir) {
+            tracing::warn!(%error, ?addresses, "print the addresses");
+        }
+        let mut work = ingest.spawn(work(addresses, stopped));
+        let mut signals = Signals::listen().context("listen to signals")?;
+        let early = loop {
+            tokio::select! {
+                ended = &mut work => break Some(ended),
+                signal = signals.next() => match signal {
+                    Signal::Reload => server.reload(config, reload()),
+                    Signal::Stop(signal) => {
+                        tracing::info!(signal, "stop");
+                        break None;
+                    }
+                },
+            }
+        };
+        stop.send_replace(true);
+        let worked = match early {
+            Some(ended) => ended,
+            None => work.await,
+        };
+        server.stop().await;
+        telemetry.stop();
+        worked.context("run")?
+    });
+    query.shutdown_timeout(Duration::ZERO);
+    ingest.shutdown_timeout(Duration::ZERO);
+    result
+}

@@ -1,0 +1,208 @@
+//! The parts of a running server: started from the store outwards, stopped in reverse order.
+//!
+//! Each step of a stop has a time of its own and a line in the log, so that a stop which is cut off by whoever asked for
+//! it tells where it was.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use meshlake_collector::{Collector, NoRoom, Ports};
+use meshlake_faces::{Endpoints, FaceState};
+use meshlake_listen::{Cap, Door, Protocol, Role, Served};
+use meshlake_query::Engine;
+use meshlake_schema::{Clock, SystemClock};
+use meshlake_store::{InFlight, IntakeStatus, Stopped, Store, StoreStatus};
+use tokio::runtime::Handle;
+
+use super::listening::{Port, Sockets};
+use super::settings::{engine_config, store_config};
+use crate::admin::{self, AdminState, Readiness};
+use crate::config::{Config, ConfigProblems};
+
+/// Answers that are being computed may finish for this long when the process stops.
+const QUERY_STOP_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// Exports in flight may be answered for this long; both ports have it together.
+const EXPORTS_STOP_TIME_MAX: Duration = Duration::from_secs(3);
+
+/// What was taken in without being answered may become durable for this long.
+const INTAKE_STOP_TIME_MAX: Duration = Duration::from_secs(1);
+
+/// A whole stop stays below the 10 s that orchestrators commonly grant before SIGKILL. What the steps before leave
+/// of it is the store's: a group at the disk, and what is buffered goes to files.
+const STOP_TIME_MAX: Duration = Duration::from_secs(9);
+
+/// When every step takes its time, this is left to the store.
+const STORE_STOP_TIME_MIN: Duration = Duration::from_secs(3);
+
+const _: () = assert!(
+    QUERY_STOP_TIME_MAX.as_secs()
+        + EXPORTS_STOP_TIME_MAX.as_secs()
+        + INTAKE_STOP_TIME_MAX.as_secs()
+        + STORE_STOP_TIME_MIN.as_secs()
+        <= STOP_TIME_MAX.as_secs()
+);
+
+/// Connections to the web page and the APIs: browsers open six each, and no more people or programs than this ask at
+/// once what two cores answer.
+const QUERY_CONNECTIONS_MAX: u64 = 256;
+
+/// Connections to the admin port: a scraper, probes, somebody who looks.
+const ADMIN_CONNECTIONS_MAX: u64 = 64;
+
+/// Everything that runs, in the order it was started.
+pub struct Server {
+    store: Store,
+    collector: Collector,
+    ports: Vec<(Port, Served)>,
+    accepting: Arc<AtomicBool>,
+}
+
+impl Server {
+    /// Starts everything on `sockets`; the query side in the runtime of `query`, the rest in the one that this is called
+    /// in.
+    ///
+    /// # Errors
+    /// The data directory cannot be used, or a part does not start.
+    pub async fn start(config: &Config, sockets: Sockets, query: Handle) -> Result<Server> {
+        let (addresses, listeners) = (sockets.addresses(), sockets.stats());
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let mut store = Store::open(store_config(config)?, clock.clone()).await?;
+        let accepting = Arc::new(AtomicBool::new(true));
+        let readiness = Readiness::new(Arc::clone(&accepting), store.status());
+
+        let [grpc, http] = [Port::OtlpGrpc, Port::OtlpHttp].map(|port| addresses.of(port));
+        let ports = Ports { grpc: grpc.port(), http: http.port() };
+        let stored = store.take_recovered_requests();
+        let collector = Collector::start(&config.collector, ports, store.writer(), clock.clone(), stored)
+            .context("start the collector")?;
+        let status = store.status();
+        collector.refuse_without(move |bytes_to_come| room_in(&status, bytes_to_come));
+        let ready = readiness.clone();
+        collector.unfit_without(move || ready.check().is_ok());
+
+        let ledger = collector.ledger().clone();
+        let intake = move || IntakeStatus {
+            in_flight: ledger.in_flight().iter().map(in_flight_row).collect(),
+            ..IntakeStatus::default()
+        };
+        let engine = Engine::new(store.reader_with(Arc::new(intake)), engine_config(config)?, clock)?;
+        let endpoints = Endpoints { otlp_grpc: grpc.to_string(), otlp_http: http.to_string() };
+        let faces = FaceState { engine, endpoints };
+        let admin = AdminState {
+            readiness,
+            store: store.status(),
+            maintenance: store.maintenance(),
+            collector: collector.stats_handle(),
+            listeners,
+        };
+
+        let mut serving = Vec::new();
+        for (port, listener) in sockets.in_order() {
+            let (door, protocol) = match port {
+                Port::Admin => (
+                    door(Role::Operator, ADMIN_CONNECTIONS_MAX),
+                    Protocol::service(admin::router(admin.clone())),
+                ),
+                Port::OtlpGrpc => (collector.door(), collector.grpc()),
+                Port::OtlpHttp => (collector.door(), collector.http()),
+                Port::Query => (
+                    door(Role::Reader, QUERY_CONNECTIONS_MAX),
+                    Protocol::service(meshlake_faces::router(faces.clone())),
+                ),
+            };
+            let runtime = if port == Port::Query { query.clone() } else { Handle::current() };
+            let _in_runtime = runtime.enter();
+            serving.push((port, listener.serve(door, protocol).context("serve a socket")?));
+        }
+        Ok(Server { store, collector, ports: serving, accepting })
+    }
+
+    /// Takes from the new configuration what can be taken while running.
+    pub fn reload(&self, config: &Config, new: Result<Config, ConfigProblems>) {
+        let new = match new {
+            Ok(new) => new,
+            Err(problems) => return tracing::error!(%problems, "keep the configuration as it was"),
+        };
+        self.collector.set_limits(&new.collector);
+        let need_restart = config.keys_to_restart_for(&new);
+        if need_restart.is_empty() {
+            tracing::info!("took the limits of the new configuration");
+        } else {
+            tracing::warn!(
+                ?need_restart,
+                "took the limits of the new configuration; other keys take a restart"
+            );
+        }
+    }
+
+    /// Reverse order: answers end, then receivers, then the store, which puts into files what it buffers. The admin port,
+    /// which tells how it goes, is the last.
+    pub async fn stop(self) {
+        let Server { store, collector, mut ports, accepting } = self;
+        accepting.store(false, Ordering::Release);
+        let began = Instant::now();
+        stop_ports(&mut ports, &[Port::Query], QUERY_STOP_TIME_MAX, began).await;
+        stop_ports(&mut ports, &[Port::OtlpHttp, Port::OtlpGrpc], EXPORTS_STOP_TIME_MAX, began).await;
+        tell("collector", collector.stop(INTAKE_STOP_TIME_MAX).await, began);
+        let time_left = STOP_TIME_MAX.saturating_sub(began.elapsed());
+        tell("store", store.stop(time_left).await == Stopped::Flushed, began);
+        stop_ports(&mut ports, &[Port::Admin], Duration::ZERO, began).await;
+    }
+}
+
+/// Stops some of `serving` together, which have `time_max` for it.
+async fn stop_ports(
+    serving: &mut Vec<(Port, Served)>,
+    stopping: &[Port],
+    time_max: Duration,
+    began: Instant,
+) {
+    let deadline = tokio::time::Instant::now() + time_max;
+    let stopped: Vec<_> = serving.extract_if(.., |(port, _)| stopping.contains(port)).collect();
+    stopped.iter().for_each(|(_, served)| served.begin_stop());
+    for (port, served) in stopped.into_iter().rev() {
+        tell(port.name(), served.stop(deadline).await, began);
+    }
+}
+
+/// Says how a step of a stop went that began at `began`.
+fn tell(step: &str, in_time: bool, began: Instant) {
+    let elapsed_ms = began.elapsed().as_millis();
+    if in_time {
+        tracing::info!(step, elapsed_ms, "stopped");
+    } else {
+        tracing::warn!(
+            step,
+            elapsed_ms,
+            "did not stop in time and is cut off; all that was acknowledged is in the log"
+        );
+    }
+}
+
+fn door(role: Role, connections_max: u64) -> Door {
+    Door { role, cap: Cap::new(connections_max), wrap: None }
+}
+
+/// The disk first: while it is full, the buffer may be full for no other reason.
+fn room_in(status: &StoreStatus, bytes_to_come: usize) -> Result<(), NoRoom> {
+    if !status.has_room() {
+        return Err(NoRoom::Disk);
+    }
+    if status.is_over_budget(bytes_to_come) {
+        return Err(NoRoom::Buffer { flush_time: status.flush_time() });
+    }
+    Ok(())
+}
+
+/// The store knows nothing of the collector, so what it says of itself is put in the store's words here.
+fn in_flight_row(row: &meshlake_collector::InFlight) -> InFlight {
+    InFlight {
+        tenant: row.tenant.to_string(),
+        signal: row.signal.name().to_owned(),
+        source: row.source.to_owned(),
+        records: row.records,
+    }
+}
