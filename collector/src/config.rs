@@ -65,7 +65,8 @@ pub struct CollectorConfig {
     pub retention_days: u32,
     /// An OTLP export that comes again, the same to the last byte, within this many seconds is acknowledged
     /// and not stored again. Default 600: senders give up after a few minutes. 0 stores repeats, for senders
-    /// that repeat themselves in earnest: log records without times, or with times in whole seconds, may be alike.
+    /// that repeat themselves in earnest: log records with times in whole seconds may be alike. Those without times
+    /// are always stored.
     pub retry_window_seconds: u64,
 }
 

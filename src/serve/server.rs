@@ -8,12 +8,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use meshlake_collector::{Collector, NoRoom, Ports};
+use meshlake_collector::{Collector, ExportLabels, NoRoom, Ports};
 use meshlake_faces::{Endpoints, FaceState};
 use meshlake_listen::{Cap, Door, Protocol, Role, Served};
 use meshlake_query::Engine;
 use meshlake_schema::{Clock, SystemClock};
-use meshlake_store::{InFlight, IntakeStatus, Stopped, Store, StoreStatus};
+use meshlake_store::{Exports, InFlight, IntakeStatus, Stopped, Store, StoreStatus};
 use tokio::runtime::Handle;
 
 use super::listening::{Port, Sockets};
@@ -83,10 +83,10 @@ impl Server {
         let ready = readiness.clone();
         collector.unfit_without(move || ready.check().is_ok());
 
-        let ledger = collector.ledger().clone();
+        let (ledger, stats) = (collector.ledger().clone(), collector.stats_handle());
         let intake = move || IntakeStatus {
             in_flight: ledger.in_flight().iter().map(in_flight_row).collect(),
-            ..IntakeStatus::default()
+            exports: stats.read().exports.exports.into_iter().map(exports_row).collect(),
         };
         let engine = Engine::new(store.reader_with(Arc::new(intake)), engine_config(config)?, clock)?;
         let endpoints = Endpoints { otlp_grpc: grpc.to_string(), otlp_http: http.to_string() };
@@ -204,5 +204,14 @@ fn in_flight_row(row: &meshlake_collector::InFlight) -> InFlight {
         signal: row.signal.name().to_owned(),
         source: row.source.to_owned(),
         records: row.records,
+    }
+}
+
+fn exports_row((labels, count): (ExportLabels, u64)) -> Exports {
+    Exports {
+        receiver: labels.receiver.to_owned(),
+        signal: labels.signal.to_owned(),
+        status: labels.status.to_owned(),
+        count,
     }
 }

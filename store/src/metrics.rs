@@ -143,9 +143,10 @@ fn maintain_metrics(page: &mut Page, maintenance: &Maintenance) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::store::{Store, StoreConfig};
-    use std::sync::Arc;
 
     /// A family without samples, or samples without their family, are no page.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -158,15 +159,13 @@ mod tests {
         store.status().metrics(&mut page);
         store.maintenance().metrics(&mut page);
         let page = page.into_text();
-        let mut families = 0;
-        let mut family = "";
+        let (mut families, mut family) = (0, "");
         for line in page.lines() {
-            match line.strip_prefix("# TYPE ") {
-                Some(declared) => {
-                    (family, families) = (declared.split(' ').next().expect("a name"), families + 1)
-                }
-                None if line.starts_with('#') => {}
-                None => assert!(line.starts_with(family), "{line} below {family}"),
+            if let Some(declared) = line.strip_prefix("# TYPE ") {
+                family = declared.split(' ').next().expect("a name");
+                families += 1;
+            } else if !line.starts_with('#') {
+                assert!(line.starts_with(family), "{line} below {family}");
             }
         }
         assert!(families > 30, "{families} families in\n{page}");

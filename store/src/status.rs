@@ -73,10 +73,8 @@ pub struct Status {
 pub struct IntakeStatus {
     /// Accepted records that are not durable yet.
     pub in_flight: Vec<InFlight>,
-    /// Exports that were answered with something else than success, since the start.
-    pub refusals: Vec<Refusals>,
-    /// The configuration in use: each key and its value, without secrets.
-    pub settings: Vec<(String, String)>,
+    /// Exports answered since the start, those that were refused among them.
+    pub exports: Vec<Exports>,
 }
 
 /// Records of one tenant, signal and source on their way to the log.
@@ -88,13 +86,15 @@ pub struct InFlight {
     pub records: u64,
 }
 
-/// Exports to one receiver that ended alike.
+/// Exports to one receiver that were answered alike.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusals {
+pub struct Exports {
     pub receiver: String,
+    /// `unknown` where the export named none.
     pub signal: String,
+    /// `ok`, `partial`, `repeat`, or the name of a refusal.
     pub status: String,
-    pub exports: u64,
+    pub count: u64,
 }
 
 /// Asks the receiving side, which the store does not know; wired where both are started.

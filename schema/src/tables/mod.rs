@@ -64,11 +64,6 @@ impl Table {
         self as usize
     }
 
-    /// As [`Table::index`], for callers that are still to be moved to it.
-    pub const fn id(self) -> u16 {
-        self as u16
-    }
-
     /// The number that stands for the table in WAL records; none for a table whose rows are never logged.
     pub const fn log_id(self) -> Option<u16> {
         match self.declared().origin {

@@ -60,7 +60,8 @@ pub const PROMOTED_SPAN_KEYS: [(&str, &str, PromotedType); 30] = [
 /// string, an integer, a double or a bool fills the column if it reads as the column's type without loss, and stays in
 /// the map as it was sent, so that the original attributes can always be told from the row. Of several, the column's own
 /// key fills it before any other, then the one that comes first here. An empty string and `-`, which proxies write for
-/// nothing, fill nothing.
+/// nothing, fill nothing. An address is taken without its port; that of a listener inside Envoy is the IP inside or
+/// nothing, under a column's own key too.
 ///
 /// `rpc.status_code` and `rpc.response.status_code` hold the codes of every framework, by number or name; they fill the
 /// column where the code is gRPC's.

@@ -74,13 +74,13 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    pub fn new(tables: impl Into<PerTable<TableSnapshot>>, object_store: Arc<dyn ObjectStore>) -> Self {
-        Snapshot { tables: tables.into(), object_store }
+    pub fn new(tables: PerTable<TableSnapshot>, object_store: Arc<dyn ObjectStore>) -> Self {
+        Snapshot { tables, object_store }
     }
 
-    /// A table with every tenant's buffered rows, which no other process could be told of. To be replaced by
-    /// [`Snapshot::files`], [`Snapshot::watermark`] and [`Snapshot::hot`].
-    pub fn table(&self, table: Table) -> &TableSnapshot {
+    /// A table with every tenant's buffered rows: not for readers, whom nobody could tell of them.
+    #[cfg(test)]
+    pub(crate) fn table(&self, table: Table) -> &TableSnapshot {
         &self.tables[table]
     }
 

@@ -33,6 +33,7 @@ pub static JSON_OVER_HTTP: BySignal = BySignal {
 type Unpack = fn(Bytes) -> Result<Valid, Unreadable>;
 
 /// What holds of a signal however it is written.
+#[derive(Clone, Copy)]
 struct Telemetry {
     signal: Signal,
     resends: fn(&[u8]) -> bool,

@@ -31,29 +31,29 @@ use crate::{Collector, CollectorConfig, Ports};
 /// Longer than any test takes.
 const STOP_TIME_MAX: Duration = Duration::from_secs(60);
 
-struct Running {
-    collector: Collector,
+pub(super) struct Running {
+    pub(super) collector: Collector,
     served: Vec<Served>,
     /// Of both ports.
     stats: [ListenerStats; 2],
-    log: Arc<TestLog>,
-    grpc: SocketAddr,
-    http: SocketAddr,
+    pub(super) log: Arc<TestLog>,
+    pub(super) grpc: SocketAddr,
+    pub(super) http: SocketAddr,
 }
 
 /// How a stop went.
 #[derive(Debug, PartialEq, Eq)]
-struct StopReport {
+pub(super) struct StopReport {
     connections_ended: bool,
     intake_drained: bool,
 }
 
 /// A collector that stores repeats: these tests send the same bytes again and again.
-async fn start() -> Running {
+pub(super) async fn start() -> Running {
     start_with(CollectorConfig { retry_window_seconds: 0, ..CollectorConfig::default() }).await
 }
 
-async fn start_with(config: CollectorConfig) -> Running {
+pub(super) async fn start_with(config: CollectorConfig) -> Running {
     let log = Arc::new(TestLog::start());
     let (listeners, ports) = bind();
     let addresses = listeners.each_ref().map(Listener::address);
@@ -66,21 +66,21 @@ async fn start_with(config: CollectorConfig) -> Running {
 }
 
 /// The ports of gRPC and of HTTP.
-fn bind() -> ([Listener; 2], Ports) {
+pub(super) fn bind() -> ([Listener; 2], Ports) {
     let bound = |name| Listener::bind(name, "127.0.0.1:0").expect("a free port");
     let listeners = [bound("otlp_grpc"), bound("otlp_http")];
     let ports = Ports { grpc: listeners[0].address().port(), http: listeners[1].address().port() };
     (listeners, ports)
 }
 
-fn serve(collector: &Collector, [grpc, http]: [Listener; 2]) -> Vec<Served> {
+pub(super) fn serve(collector: &Collector, [grpc, http]: [Listener; 2]) -> Vec<Served> {
     let served =
         [grpc.serve(collector.door(), collector.grpc()), http.serve(collector.door(), collector.http())];
     served.map(|served| served.expect("in a runtime")).into()
 }
 
 /// Ports first, until `ports_deadline`, then what they have let in, as a server does it.
-async fn stop(
+pub(super) async fn stop(
     collector: Collector,
     served: Vec<Served>,
     ports_deadline: Duration,
@@ -96,7 +96,7 @@ async fn stop(
 }
 
 impl Running {
-    async fn stop(self) {
+    pub(super) async fn stop(self) {
         let report = stop(self.collector, self.served, STOP_TIME_MAX, STOP_TIME_MAX).await;
         assert!(report.connections_ended && report.intake_drained, "{report:?}");
     }
@@ -121,15 +121,15 @@ impl Running {
 }
 
 /// Names and values.
-type Headers<'a> = &'a [(&'a str, &'a str)];
+pub(super) type Headers<'a> = &'a [(&'a str, &'a str)];
 
 /// An answer, read to its end.
 #[derive(Debug)]
-struct Reply {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Bytes,
-    trailers: Option<HeaderMap>,
+pub(super) struct Reply {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+    pub(super) trailers: Option<HeaderMap>,
 }
 
 impl Reply {
@@ -146,7 +146,7 @@ impl Reply {
 }
 
 /// Sends one request over a new HTTP/2 connection.
-async fn send_http2(to: SocketAddr, request: Request<Full<Bytes>>) -> Reply {
+pub(super) async fn send_http2(to: SocketAddr, request: Request<Full<Bytes>>) -> Reply {
     let stream = TcpStream::connect(to).await.expect("connect");
     let (mut sender, connection) =
         hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
@@ -160,7 +160,7 @@ async fn send_http2(to: SocketAddr, request: Request<Full<Bytes>>) -> Reply {
 }
 
 /// Sends one request over a new HTTP/1.1 connection.
-async fn send_http1(to: SocketAddr, request: Request<Full<Bytes>>) -> Reply {
+pub(super) async fn send_http1(to: SocketAddr, request: Request<Full<Bytes>>) -> Reply {
     let stream = TcpStream::connect(to).await.expect("connect");
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("HTTP/1.1");
@@ -172,16 +172,16 @@ async fn send_http1(to: SocketAddr, request: Request<Full<Bytes>>) -> Reply {
 }
 
 /// A gRPC message frame, written by hand: flag, length, bytes.
-fn frame(flag: u8, message: &[u8]) -> Vec<u8> {
+pub(super) fn frame(flag: u8, message: &[u8]) -> Vec<u8> {
     let length = u32::try_from(message.len()).expect("less than 4 GiB");
     [&[flag], length.to_be_bytes().as_slice(), message].concat()
 }
 
-fn zstd(bytes: &[u8]) -> Vec<u8> {
+pub(super) fn zstd(bytes: &[u8]) -> Vec<u8> {
     zstd::bulk::compress(bytes, 1).expect("compressing in memory")
 }
 
-fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
     use std::io::Write as _;
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(bytes).expect("writing to memory");

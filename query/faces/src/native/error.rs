@@ -90,12 +90,33 @@ impl IntoResponse for ApiError {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use meshlake_query::Fault;
+
     use super::*;
 
+    /// Whoever retries goes by the status, so it says what the fault says: 4xx not to, 503 and 504 to, 500 neither.
     #[test]
-    fn details_of_the_disk_are_not_told() {
-        let error = ApiError::from(QueryError::Storage("/var/lib/meshlake/tables/spans".to_owned()));
-        assert_eq!((error.status.as_u16(), error.code), (503, "storage"));
-        assert!(!error.message.contains("/var"), "{}", error.message);
+    fn statuses_and_codes_say_whose_fault_it_is() {
+        let secret = || "/var/lib/meshlake".to_owned();
+        let cases = [
+            (QueryError::Invalid("no column x".to_owned()), Fault::Asker, 400, "invalid_query"),
+            (QueryError::Refused("not here".to_owned()), Fault::Asker, 400, "refused_query"),
+            (QueryError::TooManyRows(1), Fault::Asker, 400, "too_many_rows"),
+            (QueryError::TooManyBytes(1), Fault::Asker, 400, "too_many_bytes"),
+            (QueryError::TimedOut(Duration::from_secs(1)), Fault::Busy, 504, "timed_out"),
+            (QueryError::Memory("sort".to_owned()), Fault::Busy, 503, "out_of_memory"),
+            (QueryError::Busy, Fault::Busy, 503, "busy"),
+            (QueryError::Storage(secret()), Fault::Busy, 503, "storage"),
+            (QueryError::Internal(secret()), Fault::Ours, 500, "internal"),
+        ];
+        for (error, fault, status, code) in cases {
+            assert_eq!(error.fault(), fault, "{error:?}");
+            let answered = ApiError::from(error.clone());
+            assert_eq!((answered.status.as_u16(), answered.code), (status, code), "{error:?}");
+            assert_eq!(answered.message, error.told());
+            assert!(!answered.message.contains("/var"), "{}", answered.message);
+        }
     }
 }

@@ -79,6 +79,25 @@ async fn sql_answers_columns_and_rows() {
 }
 
 #[tokio::test]
+async fn parameters_are_values_of_the_statement() {
+    let ask = async |sql: &str, parameters: Value| {
+        let body = json!({"sql": sql, "parameters": parameters}).to_string();
+        let request = HttpRequest::post("/api/v1/sql").body(Body::from(body)).expect("the request is whole");
+        let (status, _, body) = send(api(spans(3)), request).await;
+        let answer: Value = serde_json::from_slice(&body).expect("the answer is JSON");
+        (status.as_u16(), answer)
+    };
+    let count = "SELECT count(*) FROM spans WHERE name = $1 AND time < $2";
+    let (status, answer) = ask(count, json!(["a", "1970-01-01T00:00:02Z"])).await;
+    assert_eq!((status, &answer["rows"]), (200, &json!([[2]])));
+    let (status, answer) = ask(count, json!(["a' OR 1=1 --", "1970-01-01T00:00:02Z"])).await;
+    assert_eq!((status, &answer["rows"]), (200, &json!([[0]])));
+    let (status, answer) = ask(count, json!(["a"])).await;
+    assert_eq!((status, &answer["error"]["code"]), (400, &json!("invalid_query")));
+    assert_eq!(ask("SELECT 1 AS one", json!([])).await.1["rows"], json!([[1]]));
+}
+
+#[tokio::test]
 async fn an_answer_past_the_cap_says_so() {
     let (status, answer) = sql_json(api(spans(11)), "SELECT name FROM spans").await;
     assert_eq!((status, &answer["truncated"]), (200, &json!(true)));

@@ -63,6 +63,9 @@ async fn page(
     let (gathered, status) = match found {
         Ok(gathered) => (gathered, StatusCode::OK),
         Err(error) => {
+            if error.fault() != Fault::Asker {
+                tracing::warn!(%error, "answer the page");
+            }
             let diagnosis = Diagnosis::Failed(error.told());
             let nothing = Gathered { graph: Graph::default(), range, ledger: Vec::new(), diagnosis };
             (nothing, status_of(error.fault()))

@@ -201,14 +201,13 @@ fn take_rpc_status<'a>(status: &Claim<'a>, claims: &mut [Claim<'a>; COLUMN_COUNT
         Some(AnyValue::String(name)) => Some(wire::text(name)),
         _ => None,
     };
-    let code = match status.read {
-        Some(AnyValue::String(name)) if read(AnyValue::String(name), Reading::Int).is_none() => {
+    let number = status.read.and_then(|value| read(value, Reading::Int));
+    let code = match (number, status.read) {
+        (Some(AnyValue::Int(number)), _) => rpc_status(system.as_deref(), SentStatus::Number(number)),
+        (_, Some(AnyValue::String(name))) => {
             rpc_status(system.as_deref(), SentStatus::Name(&wire::text(name)))
         }
-        value => match value.and_then(|value| read(value, Reading::Int)) {
-            Some(AnyValue::Int(number)) => rpc_status(system.as_deref(), SentStatus::Number(number)),
-            _ => None,
-        },
+        _ => None,
     };
     let grpc = match code {
         Some(RpcStatus::Grpc(code)) => Some(AnyValue::Int(code)),
@@ -244,7 +243,8 @@ fn read(value: AnyValue<'_>, reading: Reading) -> Option<AnyValue<'_>> {
             }
         }
         (_, Reading::Address) => None,
-        (value, Reading::Text) => value.plain_text().map(|_| value),
+        (AnyValue::String(_), Reading::Text) => Some(value),
+        (_, Reading::Text) => value.plain_text().map(|_| value),
         (AnyValue::Int(int), Reading::Int | Reading::GrpcStatus) => Some(AnyValue::Int(int)),
         (AnyValue::Double(double), Reading::Int | Reading::GrpcStatus) => (double.fract() == 0.0
             && double.abs() <= EXACT_DOUBLE_MAX)

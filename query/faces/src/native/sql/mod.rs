@@ -4,7 +4,7 @@
 //! {"sql": "SELECT ..."}  ->  {"columns":[{"name","type"}],"rows":[[...]]}         application/json (default)
 //!                            text/csv | application/vnd.apache.arrow.stream | application/vnd.apache.parquet
 //! ```
-//! The body may also be the statement itself (`statement.rs`).
+//! The body may also be the statement itself, and `"parameters": [...]` gives values for `$1`, `$2` (`statement.rs`).
 //! The answer is streamed, never held whole. The first part is held back, so that a query that fails early
 //! still gets its status; one that fails later breaks the connection off, which every client notices. Past
 //! the row cap, JSON ends properly with `"truncated": true`; the other formats have no place for it and
@@ -50,7 +50,13 @@ pub async fn answer(
     let body = body.map_err(|error| ApiError::refused_body(error.status(), error.body_text()))?;
     let statement = statement_of(&headers, &body)?;
     let format = Format::accepted(&headers)?;
-    let answer = state.engine.sql(&tenant, &statement).await?;
+    let answer = match &statement.parameters {
+        None => state.engine.sql(&tenant, &statement.sql).await?,
+        Some(parameters) => {
+            let query = state.engine.begin(&tenant).await?;
+            query.run(query.prepare(&statement.sql).await?.bind(parameters)?).await?
+        }
+    };
     let mut chunks = Box::pin(encoded(answer, format)?.fuse());
     let (mut held, mut held_bytes) = (Vec::new(), 0);
     while held_bytes < HELD_BYTES {

@@ -1,10 +1,14 @@
-//! The statement in the body of a request: JSON `{"sql": "..."}`, or the statement itself.
+//! The statement in the body of a request: JSON `{"sql": "...", "parameters": [...]}`, or the statement itself.
+//!
+//! Parameters are the values of `$1`, `$2` and so on: null, truth values, numbers, and texts, which are read as whatever
+//! the parameter is compared with, so a time is text here and so is a number beyond what JavaScript holds.
 //!
 //! `curl -d` calls everything it sends a form, so the body decides and not its type alone: no statement of SQL
 //! starts with a brace. A type that promises something else altogether is refused, for then the asker means
 //! another body than we would read.
 
 use axum::http::{HeaderMap, StatusCode, header};
+use meshlake_query::Value;
 use serde::Deserialize;
 
 use crate::native::ApiError;
@@ -17,14 +21,23 @@ const TAKEN: [&str; 4] =
 #[serde(deny_unknown_fields)]
 struct Wrapped {
     sql: String,
+    parameters: Option<Vec<serde_json::Value>>,
+}
+
+/// What is asked.
+#[derive(Debug, PartialEq)]
+pub struct Statement {
+    pub sql: String,
+    /// None to be run as it is, which a statement with parameters cannot be.
+    pub parameters: Option<Vec<Option<Value>>>,
 }
 
 /// Reads the statement of a body.
 ///
 /// # Errors
-/// 415 for a content type that is none of [`TAKEN`], 400 for JSON of another shape, text that is not UTF-8,
-/// and a body without a statement.
-pub fn statement_of(headers: &HeaderMap, body: &[u8]) -> Result<String, ApiError> {
+/// 415 for a content type that is none of [`TAKEN`], 400 for JSON of another shape, a parameter that is a list or an
+/// object, text that is not UTF-8, and a body without a statement.
+pub fn statement_of(headers: &HeaderMap, body: &[u8]) -> Result<Statement, ApiError> {
     let content_type = headers.get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or_default());
     let media =
         content_type.map(|text| text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
@@ -38,14 +51,35 @@ pub fn statement_of(headers: &HeaderMap, body: &[u8]) -> Result<String, ApiError
         .map_err(|error| ApiError::bad_request(format!("the body is not UTF-8: {error}")))?;
     let statement = if text.trim_start().starts_with('{') {
         let wrapped: Result<Wrapped, _> = serde_json::from_str(text);
-        wrapped.map_err(|error| ApiError::bad_request(format!("want {{\"sql\": \"...\"}}: {error}")))?.sql
+        let wrapped =
+            wrapped.map_err(|error| ApiError::bad_request(format!("want {{\"sql\": \"...\"}}: {error}")))?;
+        let parameters = wrapped.parameters.map(|values| values.into_iter().map(parameter).collect());
+        Statement { sql: wrapped.sql, parameters: parameters.transpose()? }
     } else {
-        text.to_owned()
+        Statement { sql: text.to_owned(), parameters: None }
     };
-    if statement.trim().is_empty() {
+    if statement.sql.trim().is_empty() {
         return Err(ApiError::bad_request("there is no statement; send {\"sql\": \"...\"} or SQL"));
     }
     Ok(statement)
+}
+
+/// One parameter; none is null.
+fn parameter(json: serde_json::Value) -> Result<Option<Value>, ApiError> {
+    Ok(match json {
+        serde_json::Value::Null => None,
+        serde_json::Value::Bool(value) => Some(Value::Boolean(value)),
+        serde_json::Value::String(text) => Some(Value::Text(text)),
+        serde_json::Value::Number(number) => {
+            let whole = number.as_i64().map(Value::Integer);
+            Some(whole.or_else(|| number.as_f64().map(Value::Double)).ok_or_else(|| unfit(&number))?)
+        }
+        nested @ (serde_json::Value::Array(_) | serde_json::Value::Object(_)) => return Err(unfit(&nested)),
+    })
+}
+
+fn unfit(json: &dyn std::fmt::Display) -> ApiError {
+    ApiError::bad_request(format!("{json} is no parameter: want null, true, false, a number or a text"))
 }
 
 #[cfg(test)]
@@ -58,7 +92,13 @@ mod tests {
             headers.insert(header::CONTENT_TYPE, content_type.parse().expect("a header"));
         }
         let found = statement_of(&headers, body).map_err(|error| error.status.as_u16());
-        assert_eq!(found, want.map(str::to_owned), "{content_type:?} {}", String::from_utf8_lossy(body));
+        assert!(found.as_ref().is_ok_and(|found| found.parameters.is_none()) || found.is_err());
+        assert_eq!(
+            found.map(|found| found.sql),
+            want.map(str::to_owned),
+            "{content_type:?} {}",
+            String::from_utf8_lossy(body)
+        );
     }
 
     #[test]
@@ -80,5 +120,25 @@ mod tests {
         check(None, br#"{"sql": ""}"#, Err(400));
         check(None, b" \n", Err(400));
         check(None, b"SELECT '\xff'", Err(400));
+    }
+
+    #[test]
+    fn parameters_are_null_or_of_the_types_of_json() {
+        let body =
+            br#"{"sql": "SELECT $1", "parameters": [null, true, -7, 0.5, "x", "1970-01-01T00:00:00Z"]}"#;
+        let statement = statement_of(&HeaderMap::new(), body).expect("a statement");
+        let text = |text: &str| Some(Value::Text(text.to_owned()));
+        let want = vec![
+            None,
+            Some(Value::Boolean(true)),
+            Some(Value::Integer(-7)),
+            Some(Value::Double(0.5)),
+            text("x"),
+            text("1970-01-01T00:00:00Z"),
+        ];
+        assert_eq!(statement, Statement { sql: "SELECT $1".to_owned(), parameters: Some(want) });
+        for bad in ["[[1]]", "[{}]", "{}", "1"] {
+            check(None, format!(r#"{{"sql": "SELECT $1", "parameters": {bad}}}"#).as_bytes(), Err(400));
+        }
     }
 }
