@@ -82,6 +82,14 @@ fn requests_side_by_side_are_tries_only_by_their_resend_count() {
     assert_eq!(edges(&resent), ["default/a -> default/b 1/0 +1"]);
     // From the first try's start, 0 ms, to the last one's end, 30 ms.
     assert_eq!(resent.edge_cells[0].measure.max_ms(), Some(30.0));
+    // Another service's call to the same callee, below another parent that is not stored, is none of its tries.
+    let lost = |span, parent| Span { parent, ..span };
+    let of_c = failed(Span { parent: 77, ..span(9, 0, CLIENT, C) }, 0);
+    let others = picture(
+        &[],
+        &[of_c, lost(first, 78), lost(second, 78), answers[0], answers[1], span(10, 9, SERVER, B)],
+    );
+    assert_eq!(edges(&others), ["default/a -> default/b 1/0 +1", "default/c -> default/b 1/1"]);
     let again = picture(&[], &all(Span { tags: &[], ..second }));
     assert_eq!(edges(&again), ["default/a -> default/b 2/1"]);
 }
