@@ -123,6 +123,34 @@ fn several_process_spans_in_one_receive_count_and_the_receive_does_not() {
     check(&[polled], &["q -> default/b 1/0"], &["default/b 1/0"]);
 }
 
+/// The batch is taken in by a span of a trace of its own; each message is worked on in the trace of its producer.
+#[test]
+fn a_receive_whose_messages_are_processed_elsewhere_counts_as_none() {
+    for queue in ["", "q"] {
+        let sent = |trace| Span { trace, queue, ..span(1, 0, PRODUCER, A) };
+        let processed = |trace| Span { trace, queue, operation: "process", ..span(2, 1, CONSUMER, B) };
+        let links = &[(1, 1), (2, 1)];
+        let taken = Span { trace: 9, queue, operation: "receive", links, ..span(7, 0, CONSUMER, B) };
+        let all = picture(&[], &[sent(1), sent(2), processed(1), processed(2), taken]);
+        assert!(nodes(&all).contains(&"default/b 2/0".to_owned()), "{:?}", nodes(&all));
+        let alone = picture(&[], &[sent(1), sent(2), taken]);
+        assert!(nodes(&alone).contains(&"default/b 1/0".to_owned()), "{:?}", nodes(&alone));
+    }
+}
+
+/// Two messages were taken in, both by links of the receive span: two calls of a, each once.
+#[test]
+fn links_of_a_receive_are_edges_once() {
+    let sent = |trace| Span { trace, ..span(1, 0, PRODUCER, A) };
+    let message = |id, parent, operation| Span { trace: 9, operation, ..span(id, parent, CONSUMER, B) };
+    let receive = Span { links: &[(1, 1), (2, 1)], ..message(7, 0, "receive") };
+    check(
+        &[sent(1), sent(2), receive, message(8, 7, "process"), message(9, 7, "process")],
+        &["default/a -> default/b 2/0"],
+        &["default/b 2/0"],
+    );
+}
+
 #[test]
 fn settling_a_message_is_no_call() {
     let settled = Span { queue: "q", operation: "settle", ..span(1, 0, CLIENT, A) };
