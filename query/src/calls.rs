@@ -99,7 +99,7 @@ async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> 
 async fn feed(query: &Query, range: Range, source: Source, fold: &mut Fold) -> Result<(), QueryError> {
     let range = TimeRange { from: range.from().minus(MARGIN), to: range.to().plus(MARGIN) };
     if source != Source::Spans {
-        let columns = Some(requests::rows::COLUMNS);
+        let columns = Some(requests::row_columns::COLUMNS);
         let mut rows = query.scan(&Scan { columns, range, ..Scan::of(Table::Requests) }).await?;
         while let Some(batch) = rows.next().await {
             fold.add_requests(&batch?);

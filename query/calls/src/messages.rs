@@ -2,16 +2,18 @@
 //!
 //! Without a queue's name each link of a consumer is an edge from its producer, while the node counts deliveries: a
 //! batch of ten messages is received once. A producer that names its queue hands the message to the queue, and the
-//! delivery is the queue's. Only producers that some link points to are remembered. Limit: a producer that lies
+//! delivery is the queue's. A receive span whose messages other spans of its service work on counts as none, also where
+//! only links tell that they are the same messages. Only producers that some link points to are remembered. Limit: a producer that lies
 //! outside of the rows that were read is not found, and the delivery is on no edge from it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use meshlake_schema::Outcome;
 
 use crate::cells::{Book, Call, Entry};
 use crate::measure::Halves;
 use crate::party::PartyId;
+use crate::services::ServiceId;
 use crate::spans::Link;
 
 /// A message that was sent.
@@ -37,12 +39,24 @@ pub struct Delivery {
     pub otherwise: PartyId,
 }
 
+/// A receive span whose messages another span of the same service may work on, in another trace.
+#[derive(Debug, Clone)]
+pub struct Receive {
+    pub service: ServiceId,
+    /// Nobody where it names none.
+    pub queue: PartyId,
+    pub delivery: Delivery,
+}
+
 /// Messages whose two ends may lie in two traces.
 #[derive(Debug, Default)]
 pub struct Messages {
     /// What links point to, and the producer there once its trace was walked.
     producers: HashMap<Link, Option<Producer>>,
     deliveries: Vec<Delivery>,
+    receives: Vec<Receive>,
+    /// Messages that a service worked on, of those that something links to.
+    processed: HashSet<(Link, ServiceId)>,
 }
 
 impl Messages {
@@ -63,8 +77,32 @@ impl Messages {
         self.deliveries.push(delivery);
     }
 
+    /// Holds a receive span: it counts only if nothing of its service worked on what it took in.
+    pub fn taken_in(&mut self, receive: Receive) {
+        self.receives.push(receive);
+    }
+
+    /// Remembers that a service worked on the message that `link` points to.
+    pub fn processed(&mut self, link: Link, service: ServiceId) {
+        if self.is_wanted(link) {
+            self.processed.insert((link, service));
+        }
+    }
+
     /// Follows all links.
     pub fn finish(mut self, book: &mut Book) {
+        for Receive { service, queue, delivery } in std::mem::take(&mut self.receives) {
+            if delivery.links.iter().any(|link| self.processed.contains(&(*link, service))) {
+                continue;
+            }
+            book.add_received(Entry::ReceivedMessages, delivery.party, &delivery.call);
+            if queue == PartyId::NOBODY {
+                self.deliveries.push(delivery);
+            } else {
+                let halves = Halves { received: 1, expected: 1, ..Halves::default() };
+                book.add_edge(Entry::Messages, (queue, delivery.party), &delivery.call, &halves);
+            }
+        }
         for delivery in std::mem::take(&mut self.deliveries) {
             self.follow(delivery, book);
         }

@@ -1,7 +1,7 @@
 //! Counts the calls that proxies logged: two rows of one call are one call.
 //!
 //! ```text
-//! rows        columns to records
+//! rows        columns (row_columns) to records
 //! once        the same row that came twice is one
 //! hops        rows of one call, by request id and hop, or by both ends of the connection
 //! told        calls to cells
@@ -9,6 +9,7 @@
 //! ```
 
 pub mod rows;
+pub mod row_columns;
 mod leftovers;
 mod told;
 mod hops;

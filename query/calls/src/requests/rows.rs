@@ -7,11 +7,12 @@
 use arrow::array::RecordBatch;
 use meshlake_schema::{Outcome, ResponseFlags};
 
+use super::row_columns::Columns;
 use super::seen::{Seen, Side};
 use crate::cells::{Book, DetailId, Grain};
-use crate::columns::{Integers, Text, boolean};
+use crate::columns::boolean;
 use crate::hashing::{NumberMap, mixed_pair};
-use crate::hosts::{HostPort, address, host_port, is_address, is_local, telling_port};
+use crate::hosts::{HostPort, address, host_port, is_local, telling_port};
 use crate::measure::{Protocol, outcome_of};
 use crate::operation::write_operation;
 use crate::party::{Marks, PartyId, PartyName};
@@ -24,87 +25,6 @@ const REFUSED: &str = "UH,UF,UO,NR,NC,NFCF,DF,RL,RLSE,UAEX,OM,DO,UDO,FI,IH,DPE";
 /// Flags of calls that one side stopped waiting for: the caller is gone, or the upstream timed out.
 const CANCELLED: &str = "DC,DR,UT";
 
-/// Columns that the fold reads.
-pub const COLUMNS: &[&str] = &[
-    "time_unix_nano",
-    "duration_nano",
-    "observer",
-    "layer",
-    "counted",
-    "method",
-    "authority",
-    "path",
-    "response_code",
-    "grpc_status",
-    "response_flags",
-    "outcome",
-    "request_bytes",
-    "response_bytes",
-    "attempts",
-    "source_workload",
-    "source_service",
-    "source_namespace",
-    "source_version",
-    "source_principal",
-    "source_instance",
-    "source_address",
-    "destination_workload",
-    "destination_service",
-    "destination_namespace",
-    "destination_version",
-    "destination_instance",
-    "destination_address",
-    "downstream_remote_address",
-    "downstream_direct_remote_address",
-    "downstream_local_address",
-    "upstream_local_address",
-    "upstream_host",
-    "stream_id",
-    "request_id",
-    "proxy_id",
-];
-
-/// The columns of one end of the call.
-struct End<'a> {
-    workload: Text<'a>,
-    service: Text<'a>,
-    namespace: Text<'a>,
-    version: Text<'a>,
-    instance: Text<'a>,
-    address: Text<'a>,
-}
-
-impl<'a> End<'a> {
-    fn of(batch: &'a RecordBatch, end: &str) -> Self {
-        let text = |column: &str| Text::of(batch, &format!("{end}_{column}"));
-        End {
-            workload: text("workload"),
-            service: text("service"),
-            namespace: text("namespace"),
-            version: text("version"),
-            instance: text("instance"),
-            address: text("address"),
-        }
-    }
-
-    /// The party, unless the row knows only its address.
-    fn name(&self, row: usize) -> Option<PartyName<'a>> {
-        let name = self.service.get(row).or_else(|| self.workload.get(row))?;
-        (!is_address(name)).then(|| PartyName {
-            name,
-            namespace: self.namespace.get(row),
-            workload: self.workload.get(row),
-            version: self.version.get(row),
-            ..PartyName::default()
-        })
-    }
-
-    fn code(&self, row: usize) -> u64 {
-        let words = [&self.workload, &self.service, &self.namespace, &self.version, &self.address];
-        words.iter().fold(0, |code, text| mixed_pair(code, text.code(row)))
-    }
-}
-
 /// The columns of a batch, and what was made of their names so far.
 pub struct RequestRows<'a> {
     columns: Columns<'a>,
@@ -112,73 +32,6 @@ pub struct RequestRows<'a> {
     refused: u64,
     cancelled: u64,
     operation: String,
-}
-
-struct Columns<'a> {
-    observer: Text<'a>,
-    layer: Text<'a>,
-    method: Text<'a>,
-    authority: Text<'a>,
-    path: Text<'a>,
-    outcome: Text<'a>,
-    time: Integers<'a>,
-    duration: Integers<'a>,
-    response_code: Integers<'a>,
-    grpc_status: Integers<'a>,
-    flags: Integers<'a>,
-    bytes_in: Integers<'a>,
-    bytes_out: Integers<'a>,
-    attempts: Integers<'a>,
-    source: End<'a>,
-    destination: End<'a>,
-    principal: Text<'a>,
-    downstream_remote: Text<'a>,
-    downstream_direct: Text<'a>,
-    downstream_local: Text<'a>,
-    upstream_local: Text<'a>,
-    upstream_host: Text<'a>,
-    stream_id: Text<'a>,
-    request_id: Text<'a>,
-    proxy_id: Text<'a>,
-}
-
-impl<'a> Columns<'a> {
-    fn of(batch: &'a RecordBatch) -> Self {
-        let text = |name: &str| Text::of(batch, name);
-        let integers = |name: &str| Integers::of(batch, name);
-        Columns {
-            observer: text("observer"),
-            layer: text("layer"),
-            method: text("method"),
-            authority: text("authority"),
-            path: text("path"),
-            outcome: text("outcome"),
-            time: integers("time_unix_nano"),
-            duration: integers("duration_nano"),
-            response_code: integers("response_code"),
-            grpc_status: integers("grpc_status"),
-            flags: integers("response_flags"),
-            bytes_in: integers("request_bytes"),
-            bytes_out: integers("response_bytes"),
-            attempts: integers("attempts"),
-            source: End::of(batch, "source"),
-            destination: End::of(batch, "destination"),
-            principal: text("source_principal"),
-            downstream_remote: text("downstream_remote_address"),
-            downstream_direct: text("downstream_direct_remote_address"),
-            downstream_local: text("downstream_local_address"),
-            upstream_local: text("upstream_local_address"),
-            upstream_host: text("upstream_host"),
-            stream_id: text("stream_id"),
-            request_id: text("request_id"),
-            proxy_id: text("proxy_id"),
-        }
-    }
-
-    /// Where the caller's end of the connection to this proxy is.
-    fn downstream(&self, row: usize) -> Option<&'a str> {
-        self.downstream_direct.get(row).or_else(|| self.downstream_remote.get(row))
-    }
 }
 
 impl<'a> RequestRows<'a> {

@@ -24,13 +24,16 @@ pub struct Layers {
     next_inner: Vec<u32>,
     /// By made span: the one call that it is; `None` where it is several, or none.
     found: Vec<Option<Draft>>,
-    /// Calls whose tries may lie side by side: with the span that they are all inside of.
-    outermost: Vec<(u32, Draft)>,
+    /// Calls whose tries may lie side by side: with what tries of one call share.
+    outermost: Vec<(Siblings, Draft)>,
     /// Everything found.
     pub calls: Vec<Draft>,
     inner: Vec<Draft>,
     direct: Vec<u32>,
 }
+
+/// What tries side by side share: the span above, the parent, which may not be stored, and the service.
+type Siblings = (u32, u64, ServiceId);
 
 /// What one walk looks at.
 pub struct Ground<'a> {
@@ -66,7 +69,10 @@ impl Layers {
             let found = self.layer(at, ground, sides);
             let outer = self.outer(at, ground, sides);
             if outer == NONE {
-                self.outermost.extend(found.map(|draft| (sides.anchors[at as usize], draft)));
+                let place = at as usize;
+                let siblings =
+                    (sides.anchors[place], ground.spans[place].parent, ground.tree.services[place]);
+                self.outermost.extend(found.map(|draft| (siblings, draft)));
             } else {
                 self.found[at as usize] = found;
                 self.next_inner[at as usize] = self.first_inner[outer as usize];
@@ -281,7 +287,7 @@ impl Layers {
     fn bring_resends_together(&mut self, ground: &Ground<'_>, sides: &mut Sides) {
         let mut outermost = std::mem::take(&mut self.outermost);
         if outermost.iter().any(|(_, draft)| draft.resends > 0) {
-            outermost.sort_by_key(|(above, draft)| (*above, draft.start, draft.span));
+            outermost.sort_by_key(|(siblings, draft)| (*siblings, draft.start, draft.span));
             for alike in outermost.chunk_by(|a, b| a.0 == b.0) {
                 let drafts = alike.iter().map(|(_, draft)| *draft).collect();
                 self.calls.extend(tries_by_far_end(drafts, ground, sides, Rule::SideBySide));

@@ -46,6 +46,8 @@ pub struct Side {
     pub cancelled: bool,
     /// No span stands for receiving it: what became of it only the caller can tell.
     pub is_implied: bool,
+    /// Messages were taken in, which others may work on.
+    pub takes_in: bool,
     pub is_message: bool,
     /// The queue that a message came from, as its receiver names it.
     pub queue: PartyId,
@@ -70,8 +72,8 @@ pub struct Sides {
     told_by: Vec<u32>,
     /// By process span: the receive span that took it in.
     receives: Vec<u32>,
-    /// By receive span: others work on what it took in.
-    is_replaced: Vec<bool>,
+    /// By receive span: the first of those that work on what it took in.
+    first_process: Vec<u32>,
     is_apart: Vec<bool>,
     implied: Vec<(Caller, ServiceId, u32)>,
 }
@@ -83,7 +85,7 @@ impl Sides {
         self.sides.clear();
         for at in &tree.order {
             let at = *at as usize;
-            if self.tops[at] == at as u32 && !self.is_replaced[at] {
+            if self.tops[at] == at as u32 && self.first_process[at] == NONE {
                 let side = self.side(at as u32, spans, tree, parties);
                 self.sides.push(side);
             }
@@ -91,9 +93,12 @@ impl Sides {
         self.find_implied(spans, tree);
     }
 
-    /// The links of the message that a side received.
+    /// The links of the message that a side received. Those of a receive span are the first process span's, for they
+    /// are an edge once.
     pub fn links<'a>(&self, side: &Side, shard: &'a Shard, spans: &[Span]) -> &'a [Link] {
         let receive = if side.is_implied { NONE } else { self.receives[side.top as usize] };
+        let is_first = receive != NONE && self.first_process[receive as usize] == side.top;
+        let receive = if is_first { receive } else { NONE };
         let took_in = if receive == NONE { NONE } else { self.told_by[receive as usize] };
         let tellers = [side.told_by, side.top, took_in, receive].into_iter().filter(|at| *at != NONE);
         let mut links = tellers.map(|at| shard.links_of(&spans[at as usize]));
@@ -120,14 +125,12 @@ impl Sides {
     }
 
     fn nest(&mut self, shard: &Shard, spans: &[Span], tree: &Tree, parties: &Parties) {
-        for places in [&mut self.tops, &mut self.told_by, &mut self.receives] {
+        for places in [&mut self.tops, &mut self.told_by, &mut self.receives, &mut self.first_process] {
             places.clear();
             places.resize(spans.len(), NONE);
         }
-        for flags in [&mut self.is_replaced, &mut self.is_apart] {
-            flags.clear();
-            flags.resize(spans.len(), false);
-        }
+        self.is_apart.clear();
+        self.is_apart.resize(spans.len(), false);
         for at in &tree.order {
             let span = &spans[*at as usize];
             if !span.role.is_received() {
@@ -141,7 +144,8 @@ impl Sides {
                 let told_by = &spans[self.told_by[top as usize] as usize];
                 if consumes && told_by.flags.has(Flags::RECEIVE) {
                     receive = top;
-                    self.is_replaced[top as usize] = true;
+                    let first = &mut self.first_process[top as usize];
+                    *first = if *first == NONE { *at } else { *first };
                 } else {
                     let tells =
                         queue_of(span, parties) != PartyId::NOBODY || !shard.links_of(span).is_empty();
@@ -226,6 +230,7 @@ impl Sides {
             failed: span.flags.has(Flags::FAILED),
             cancelled: span.flags.has(Flags::CANCELLED),
             is_implied: false,
+            takes_in: span.flags.has(Flags::RECEIVE),
             is_message: outer.role == Role::Consumed || span.role == Role::Consumed,
             queue: queues.find(|queue| *queue != PartyId::NOBODY).unwrap_or(PartyId::NOBODY),
             top,
@@ -292,6 +297,7 @@ fn implied_side(alike: &[(Caller, ServiceId, u32)], spans: &[Span]) -> Side {
         failed: last.flags.has(Flags::FAILED),
         cancelled: last.flags.has(Flags::CANCELLED),
         is_implied: true,
+        takes_in: false,
         is_message: false,
         queue: PartyId::NOBODY,
         top: first,

@@ -9,7 +9,7 @@ use super::draft::Draft;
 use super::sides::{Caller, Side, Sides};
 use crate::cells::{Call, DetailId, Entry, Evidence};
 use crate::measure::{Halves, Observation, Protocol};
-use crate::messages::{Delivery, Producer};
+use crate::messages::{Delivery, Producer, Receive};
 use crate::party::{Naming, PartyId};
 use crate::spans::{Link, Shard, Span};
 
@@ -31,6 +31,7 @@ pub fn tell(spans: &[Span], shard: &Shard, sides: &Sides, calls: &[Draft], count
     }
     for side in &sides.sides {
         teller.tally(side);
+        teller.remember_processed(side);
         if !matches!(side.caller, Caller::Made(_)) {
             teller.received_alone(side);
         }
@@ -144,8 +145,28 @@ impl<'a> Teller<'a, '_> {
         self.counting.book.add_received(Entry::ReceivedMessages, side.party, &call);
     }
 
+    fn remember_processed(&mut self, side: &Side) {
+        if !side.is_message || side.takes_in {
+            return;
+        }
+        let sender = match side.caller {
+            Caller::Made(at) => Some((self.spans[at as usize].trace, self.spans[at as usize].id)),
+            _ => None,
+        };
+        for link in self.links(side).iter().copied().chain(sender) {
+            self.counting.messages.processed(link, side.service);
+        }
+    }
+
     /// A received side that no made span stands for.
     fn received_alone(&mut self, side: &Side) {
+        if side.takes_in && !self.links(side).is_empty() {
+            let (links, otherwise) = (self.links(side).to_vec(), PartyId::NOBODY);
+            let delivery = Delivery { links, party: side.party, call: received(side), otherwise };
+            let (service, queue) = (side.service, side.queue);
+            self.counting.messages.taken_in(Receive { service, queue, delivery });
+            return;
+        }
         if side.queue != PartyId::NOBODY {
             self.delivered(side.queue, side);
             return;

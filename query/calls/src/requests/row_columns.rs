@@ -1,0 +1,157 @@
+//! The columns of a batch of `requests` that tell of calls.
+
+use arrow::array::RecordBatch;
+
+use crate::columns::{Integers, Text};
+use crate::hashing::mixed_pair;
+use crate::hosts::is_address;
+use crate::party::PartyName;
+
+/// Columns that the fold reads.
+pub const COLUMNS: &[&str] = &[
+    "time_unix_nano",
+    "duration_nano",
+    "observer",
+    "layer",
+    "counted",
+    "method",
+    "authority",
+    "path",
+    "response_code",
+    "grpc_status",
+    "response_flags",
+    "outcome",
+    "request_bytes",
+    "response_bytes",
+    "attempts",
+    "source_workload",
+    "source_service",
+    "source_namespace",
+    "source_version",
+    "source_principal",
+    "source_instance",
+    "source_address",
+    "destination_workload",
+    "destination_service",
+    "destination_namespace",
+    "destination_version",
+    "destination_instance",
+    "destination_address",
+    "downstream_remote_address",
+    "downstream_direct_remote_address",
+    "downstream_local_address",
+    "upstream_local_address",
+    "upstream_host",
+    "stream_id",
+    "request_id",
+    "proxy_id",
+];
+
+/// The columns of one end of the call.
+pub struct End<'a> {
+    pub(super) workload: Text<'a>,
+    pub(super) service: Text<'a>,
+    pub(super) namespace: Text<'a>,
+    pub(super) version: Text<'a>,
+    pub(super) instance: Text<'a>,
+    pub(super) address: Text<'a>,
+}
+
+impl<'a> End<'a> {
+    pub(super) fn of(batch: &'a RecordBatch, end: &str) -> Self {
+        let text = |column: &str| Text::of(batch, &format!("{end}_{column}"));
+        End {
+            workload: text("workload"),
+            service: text("service"),
+            namespace: text("namespace"),
+            version: text("version"),
+            instance: text("instance"),
+            address: text("address"),
+        }
+    }
+
+    /// The party, unless the row knows only its address.
+    pub(super) fn name(&self, row: usize) -> Option<PartyName<'a>> {
+        let name = self.service.get(row).or_else(|| self.workload.get(row))?;
+        (!is_address(name)).then(|| PartyName {
+            name,
+            namespace: self.namespace.get(row),
+            workload: self.workload.get(row),
+            version: self.version.get(row),
+            ..PartyName::default()
+        })
+    }
+
+    pub(super) fn code(&self, row: usize) -> u64 {
+        let words = [&self.workload, &self.service, &self.namespace, &self.version, &self.address];
+        words.iter().fold(0, |code, text| mixed_pair(code, text.code(row)))
+    }
+}
+
+/// The columns of a batch.
+pub struct Columns<'a> {
+    pub(super) observer: Text<'a>,
+    pub(super) layer: Text<'a>,
+    pub(super) method: Text<'a>,
+    pub(super) authority: Text<'a>,
+    pub(super) path: Text<'a>,
+    pub(super) outcome: Text<'a>,
+    pub(super) time: Integers<'a>,
+    pub(super) duration: Integers<'a>,
+    pub(super) response_code: Integers<'a>,
+    pub(super) grpc_status: Integers<'a>,
+    pub(super) flags: Integers<'a>,
+    pub(super) bytes_in: Integers<'a>,
+    pub(super) bytes_out: Integers<'a>,
+    pub(super) attempts: Integers<'a>,
+    pub(super) source: End<'a>,
+    pub(super) destination: End<'a>,
+    pub(super) principal: Text<'a>,
+    pub(super) downstream_remote: Text<'a>,
+    pub(super) downstream_direct: Text<'a>,
+    pub(super) downstream_local: Text<'a>,
+    pub(super) upstream_local: Text<'a>,
+    pub(super) upstream_host: Text<'a>,
+    pub(super) stream_id: Text<'a>,
+    pub(super) request_id: Text<'a>,
+    pub(super) proxy_id: Text<'a>,
+}
+
+impl<'a> Columns<'a> {
+    pub(super) fn of(batch: &'a RecordBatch) -> Self {
+        let text = |name: &str| Text::of(batch, name);
+        let integers = |name: &str| Integers::of(batch, name);
+        Columns {
+            observer: text("observer"),
+            layer: text("layer"),
+            method: text("method"),
+            authority: text("authority"),
+            path: text("path"),
+            outcome: text("outcome"),
+            time: integers("time_unix_nano"),
+            duration: integers("duration_nano"),
+            response_code: integers("response_code"),
+            grpc_status: integers("grpc_status"),
+            flags: integers("response_flags"),
+            bytes_in: integers("request_bytes"),
+            bytes_out: integers("response_bytes"),
+            attempts: integers("attempts"),
+            source: End::of(batch, "source"),
+            destination: End::of(batch, "destination"),
+            principal: text("source_principal"),
+            downstream_remote: text("downstream_remote_address"),
+            downstream_direct: text("downstream_direct_remote_address"),
+            downstream_local: text("downstream_local_address"),
+            upstream_local: text("upstream_local_address"),
+            upstream_host: text("upstream_host"),
+            stream_id: text("stream_id"),
+            request_id: text("request_id"),
+            proxy_id: text("proxy_id"),
+        }
+    }
+
+    /// Where the caller's end of the connection to this proxy is.
+    pub(super) fn downstream(&self, row: usize) -> Option<&'a str> {
+        self.downstream_direct.get(row).or_else(|| self.downstream_remote.get(row))
+    }
+}

@@ -1,0 +1,30 @@
+//! Rows that came twice.
+
+use super::*;
+
+#[test]
+fn a_row_that_came_by_two_ways_is_one() {
+    let by_als = Request { stream_id: "s1", request_id: "r1", proxy: "p", ..SERVED };
+    let by_file = Request { stream_id: "", ..by_als };
+    check(&[by_als, by_als, by_file], &["default/a -> default/b 1/0"], &["default/b 1/0"]);
+}
+
+#[test]
+fn rows_of_two_streams_or_proxies_are_two() {
+    let row = Request { stream_id: "s1", request_id: "r1", proxy: "p", ..SERVED };
+    let other_stream = Request { stream_id: "s2", ..row };
+    let other_proxy = Request { proxy: "q", ..row };
+    let picture = picture(&[row, other_stream, other_proxy], &[]);
+    assert_eq!(nodes(&picture), ["default/b 3/0"]);
+}
+
+#[test]
+fn rows_without_any_id_are_never_merged() {
+    assert_eq!(nodes(&picture(&[SERVED, SERVED], &[])), ["default/b 2/0"]);
+}
+
+#[test]
+fn rows_that_are_no_call_do_not_count() {
+    check(&[Request { counted: false, ..CALL }], &[], &[]);
+    check(&[Request { second: 999, ..CALL }, Request { second: 1_060, ..CALL }], &[], &[]);
+}

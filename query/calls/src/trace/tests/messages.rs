@@ -1,0 +1,188 @@
+//! Messages, their queues and their links.
+
+use super::*;
+
+#[test]
+fn messages_go_through_their_queue() {
+    let spans = [
+        Span { queue: "orders", ..span(1, 0, PRODUCER, A) },
+        Span { queue: "orders", ..span(2, 1, CONSUMER, B) },
+    ];
+    check(&spans, &["default/a -> orders 1/0", "orders -> default/b 1/0"], &["default/b 1/0", "orders 1/0"]);
+    let picture = picture(&[], &spans);
+    assert_eq!(kind(&picture, "orders"), Some("messaging"));
+    assert!(picture.warnings.is_empty(), "{:?}", picture.warnings);
+}
+
+#[test]
+fn a_brokers_address_stands_for_a_queue_without_a_name() {
+    let broker = |span| Span { messaging_system: "rabbitmq", server_address: "mq-1", ..span };
+    check(
+        &[broker(span(1, 0, PRODUCER, A)), broker(span(2, 1, CONSUMER, B))],
+        &["default/a -> mq-1 1/0", "mq-1 -> default/b 1/0"],
+        &["default/b 1/0", "mq-1 1/0"],
+    );
+}
+
+#[test]
+fn with_neither_the_message_goes_straight_to_its_consumer() {
+    check(
+        &[span(1, 0, PRODUCER, A), span(2, 1, CONSUMER, B)],
+        &["default/a -> default/b 1/0"],
+        &["default/b 1/0"],
+    );
+}
+
+/// Zipkin tells of the broker as a service, on both sides.
+#[test]
+fn a_brokers_name_that_is_no_address_makes_no_second_call() {
+    let kafka = |span| Span { peer_service: "kafka", ..span };
+    check(
+        &[kafka(span(1, 0, PRODUCER, A)), kafka(span(2, 1, CONSUMER, B))],
+        &["default/a -> default/b 1/0"],
+        &["default/b 1/0"],
+    );
+}
+
+#[test]
+fn a_queue_called_like_a_service_is_another_node() {
+    let spans = [
+        Span { queue: "b", ..span(1, 0, PRODUCER, A) },
+        Span { queue: "b", ..span(2, 1, CONSUMER, ("", "b")) },
+    ];
+    check(&spans, &["default/a -> messaging:b 1/0", "messaging:b -> b 1/0"], &["b 1/0", "messaging:b 1/0"]);
+}
+
+#[test]
+fn what_a_queue_delivers_is_the_queues_whatever_the_receivers_kind() {
+    let sent = Span { queue: "orders", ..span(1, 0, PRODUCER, A) };
+    let want = ["default/a -> orders 1/0", "orders -> default/b 1/0"];
+    let received = ["default/b 1/0", "orders 1/0"];
+    check(&[sent, span(2, 1, SERVER, B)], &want, &received);
+    check(&[sent, span(2, 1, CONSUMER, B)], &want, &received);
+    let by_client = Span { kind: CLIENT, messaging_system: "nats", operation: "send", ..sent };
+    check(&[by_client, span(2, 1, SERVER, B)], &want, &received);
+}
+
+#[test]
+fn a_request_that_a_consumer_received_from_its_queue_went_to_the_queue() {
+    let posted = Span { url: "https://sqs.example/1", ..span(1, 0, CLIENT, A) };
+    let taken = Span { queue: "jobs", ..span(2, 1, CONSUMER, B) };
+    check(
+        &[posted, taken],
+        &["default/a -> jobs 1/0", "jobs -> default/b 1/0"],
+        &["default/b 1/0", "jobs 1/0"],
+    );
+    check(&[posted, Span { queue: "", ..taken }], &["default/a -> default/b 1/0"], &["default/b 1/0"]);
+}
+
+#[test]
+fn each_link_of_a_batch_is_an_edge_and_the_node_received_once() {
+    let sent = |trace, service| Span { trace, ..span(1, 0, PRODUCER, service) };
+    let taken = Span { trace: 9, links: &[(1, 1), (2, 1), (3, 1)], ..span(7, 0, CONSUMER, C) };
+    check(
+        &[sent(1, A), sent(2, A), sent(3, B), taken],
+        &["default/a -> default/c 2/0", "default/b -> default/c 1/0"],
+        &["default/c 1/0"],
+    );
+    // With a queue's name links add no edge.
+    check(&[sent(1, A), Span { queue: "orders", ..taken }], &["orders -> default/c 1/0"], &["default/c 1/0"]);
+}
+
+#[test]
+fn a_linked_producers_queue_delivers() {
+    let producer = Span { trace: 9, queue: "orders", ..span(1, 0, PRODUCER, A) };
+    let consumer = Span { trace: 2, links: &[(9, 1)], ..span(7, 0, CONSUMER, B) };
+    check(
+        &[producer, consumer],
+        &["default/a -> orders 1/0", "orders -> default/b 1/0"],
+        &["default/b 1/0", "orders 1/0"],
+    );
+}
+
+#[test]
+fn a_link_to_the_parent_is_no_second_message() {
+    let consumer = Span { links: &[(1, 1)], ..span(2, 1, CONSUMER, B) };
+    check(&[span(1, 0, PRODUCER, A), consumer], &["default/a -> default/b 1/0"], &["default/b 1/0"]);
+}
+
+#[test]
+fn several_process_spans_in_one_receive_count_and_the_receive_does_not() {
+    let message = |id, parent, operation| Span { queue: "q", operation, ..span(id, parent, CONSUMER, B) };
+    check(
+        &[message(1, 0, "receive"), message(2, 1, "process"), message(3, 1, "process")],
+        &["q -> default/b 2/0"],
+        &["default/b 2/0"],
+    );
+    check(&[message(1, 0, "receive")], &["q -> default/b 1/0"], &["default/b 1/0"]);
+    // A proxy in front of the receive span changes nothing.
+    let proxy = Span { is_proxy: true, ..span(9, 0, SERVER, B) };
+    let failed = Span { outcome: "error", ..message(2, 1, "process") };
+    check(&[proxy, message(1, 9, "receive"), failed], &["q -> default/b 1/1"], &["default/b 1/1"]);
+    let polled = Span { kind: CLIENT, ..message(1, 0, "receive") };
+    check(&[polled], &["q -> default/b 1/0"], &["default/b 1/0"]);
+}
+
+/// The batch is taken in by a span of a trace of its own; each message is worked on in the trace of its producer.
+#[test]
+fn a_receive_whose_messages_are_processed_elsewhere_counts_as_none() {
+    for queue in ["", "q"] {
+        let sent = |trace| Span { trace, queue, ..span(1, 0, PRODUCER, A) };
+        let processed = |trace| Span { trace, queue, operation: "process", ..span(2, 1, CONSUMER, B) };
+        let links = &[(1, 1), (2, 1)];
+        let taken = Span { trace: 9, queue, operation: "receive", links, ..span(7, 0, CONSUMER, B) };
+        let all = picture(&[], &[sent(1), sent(2), processed(1), processed(2), taken]);
+        assert!(nodes(&all).contains(&"default/b 2/0".to_owned()), "{:?}", nodes(&all));
+        let alone = picture(&[], &[sent(1), sent(2), taken]);
+        assert!(nodes(&alone).contains(&"default/b 1/0".to_owned()), "{:?}", nodes(&alone));
+    }
+}
+
+/// Two messages were taken in, both by links of the receive span: two calls of a, each once.
+#[test]
+fn links_of_a_receive_are_edges_once() {
+    let sent = |trace| Span { trace, ..span(1, 0, PRODUCER, A) };
+    let message = |id, parent, operation| Span { trace: 9, operation, ..span(id, parent, CONSUMER, B) };
+    let receive = Span { links: &[(1, 1), (2, 1)], ..message(7, 0, "receive") };
+    check(
+        &[sent(1), sent(2), receive, message(8, 7, "process"), message(9, 7, "process")],
+        &["default/a -> default/b 2/0"],
+        &["default/b 2/0"],
+    );
+}
+
+#[test]
+fn settling_a_message_is_no_call() {
+    let settled = Span { queue: "q", operation: "settle", ..span(1, 0, CLIENT, A) };
+    check(&[settled, Span { kind: CONSUMER, id: 2, ..settled }], &[], &[]);
+}
+
+#[test]
+fn creating_and_sending_are_one_message() {
+    let message = |id, parent, operation| Span { queue: "q", operation, ..span(id, parent, PRODUCER, A) };
+    check(&[message(1, 0, "create"), message(2, 1, "send")], &["default/a -> q 1/0"], &["q 1/0"]);
+    let send = Span { links: &[(1, 1), (1, 2)], ..message(3, 0, "send") };
+    let batch = [message(1, 0, "create"), message(2, 0, "create"), send];
+    check(&batch, &["default/a -> q 2/0"], &["q 2/0"]);
+}
+
+#[test]
+fn deliveries_of_one_message_are_no_retries() {
+    let failed = Span { queue: "q", outcome: "error", ..span(2, 1, CONSUMER, B) };
+    let again = Span { outcome: "ok", id: 3, at: 50, ..failed };
+    check(
+        &[Span { queue: "q", ..span(1, 0, PRODUCER, A) }, failed, again],
+        &["default/a -> q 1/0", "q -> default/b 2/1"],
+        &["default/b 2/1", "q 1/0"],
+    );
+}
+
+/// A handler that takes a message from a queue received two things: the request, and the message.
+#[test]
+fn a_message_taken_inside_a_request_is_the_queues() {
+    check(
+        &[span(1, 0, SERVER, B), Span { queue: "q", ..span(2, 1, CONSUMER, B) }],
+        &["client@default/b -> default/b 1/0", "q -> default/b 1/0"],
+        &["default/b 2/0"],
+    );
+}

@@ -1,0 +1,69 @@
+//! Received sides, each once.
+
+use super::*;
+
+#[test]
+fn frameworks_inside_one_another_received_once() {
+    check(
+        &[
+            span(1, 0, CLIENT, A),
+            span(2, 1, SERVER, B),
+            span(3, 2, INTERNAL, B),
+            span(4, 3, SERVER, B),
+            span(5, 4, SERVER, B),
+        ],
+        &["default/a -> default/b 1/0"],
+        &["default/b 1/0"],
+    );
+}
+
+#[test]
+fn a_service_with_only_internal_spans_received_its_call() {
+    check(
+        &[
+            span(1, 0, CLIENT, A),
+            span(2, 1, INTERNAL, B),
+            span(3, 1, INTERNAL, B),
+            span(4, 3, CLIENT, B),
+            span(5, 4, SERVER, C),
+        ],
+        &["default/a -> default/b 1/0", "default/b -> default/c 1/0"],
+        &["default/b 1/0", "default/c 1/0"],
+    );
+}
+
+/// Gateways record CLIENT spans only; pairing CLIENT with SERVER breaks A -> gateway -> B apart.
+#[test]
+fn a_gateway_with_client_spans_only_is_on_the_path() {
+    let gateway =
+        Span { is_proxy: true, tags: &[("node_id", "router~1~g~d")], ..span(3, 2, CLIENT, GATEWAY) };
+    let spans = [span(2, 0, CLIENT, A), gateway, span(4, 3, SERVER, B)];
+    check(
+        &spans,
+        &["default/a -> istio-system/gateway 1/0", "istio-system/gateway -> default/b 1/0"],
+        &["default/b 1/0", "istio-system/gateway 1/0"],
+    );
+    assert_eq!(kind(&picture(&[], &spans), "istio-system/gateway"), Some("gateway"));
+    let root = Span { parent: 0, ..gateway };
+    check(
+        &[root, span(4, 3, SERVER, B)],
+        &["client@istio-system/gateway -> istio-system/gateway 1/0", "istio-system/gateway -> default/b 1/0"],
+        &["default/b 1/0", "istio-system/gateway 1/0"],
+    );
+}
+
+#[test]
+fn a_fan_out_of_client_spans_was_received_once() {
+    let edge = ("", "edge");
+    check(
+        &[
+            span(1, 0, CLIENT, A),
+            span(2, 1, CLIENT, edge),
+            span(3, 1, CLIENT, edge),
+            span(4, 2, SERVER, B),
+            span(5, 3, SERVER, C),
+        ],
+        &["default/a -> edge 1/0", "edge -> default/b 1/0", "edge -> default/c 1/0"],
+        &["default/b 1/0", "default/c 1/0", "edge 1/0"],
+    );
+}
