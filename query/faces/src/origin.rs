@@ -17,7 +17,7 @@ pub fn is_of_another_page(headers: &HeaderMap, uri: &Uri) -> bool {
         return site != "same-origin" && site != "none";
     }
     let Some(origin) = headers.get(header::ORIGIN) else { return false };
-    let host = headers.get(header::HOST).map(|host| host.as_bytes());
+    let host = headers.get(header::HOST).map(axum::http::HeaderValue::as_bytes);
     let ours = host.or_else(|| uri.authority().map(|authority| authority.as_str().as_bytes()));
     let theirs =
         origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, host)| host.as_bytes());

@@ -150,8 +150,8 @@ pub fn write_ledger(out: &mut String, ledger: &[Account]) {
          <th scope=col>accepted</th><th scope=col>rejected</th><th scope=col class=text>why</th></tr></thead><tbody>",
     );
     for line in ledger {
-        let rejected: u64 = line.rejected.iter().map(|(_, records)| records).sum();
-        let reasons: Vec<&str> = line.rejected.iter().map(|(reason, _)| reason.as_str()).collect();
+        let rejected: u64 = line.rejected.values().sum();
+        let reasons: Vec<&str> = line.rejected.keys().map(String::as_str).collect();
         put(
             out,
             format_args!(
