@@ -28,3 +28,11 @@ fn rows_that_are_no_call_do_not_count() {
     check(&[Request { counted: false, ..CALL }], &[], &[]);
     check(&[Request { second: 999, ..CALL }, Request { second: 1_060, ..CALL }], &[], &[]);
 }
+
+/// Envoy's stream id of an HTTP request is its `x-request-id`; a retry comes with the same one a moment later.
+#[test]
+fn tries_that_share_a_stream_id_are_not_one() {
+    let first = Request { stream_id: "r1", request_id: "r1", proxy: "p", outcome: "error", ..SERVED };
+    let second = Request { at: 20, outcome: "ok", ..first };
+    assert_eq!(nodes(&picture(&[first, second], &[])), ["default/b 2/1"]);
+}

@@ -239,8 +239,10 @@ impl<'a> Logger<'a> {
         // A gateway passes on the id of the request that it received.
         let of = outer.unwrap_or(call).number;
         let number = if self.shares_request_ids { mixed(self.trace.number) } else { self.request_number(of) };
-        row.text("request_id", format!("req-{number:016x}"));
-        row.text("stream_id", format!("stream-{}-{}", call.number, self.rows.len()));
+        let id = format!("req-{number:016x}");
+        // Envoy's id of the stream of an HTTP request is its `x-request-id`.
+        row.text("stream_id", id.clone());
+        row.text("request_id", id);
         row.text("trace_id", format!("{:032x}", trace_id(self.story, self.trace)));
         row.values.insert("counted", Value::Bool(true));
         row.text("layer", "l7");
