@@ -19,7 +19,7 @@ eio-on-fdatasync | MESHLAKE_TEST_SYNC_FAILURES     |    1000 | sync_failures
 bit-flips        | MESHLAKE_TEST_BIT_FLIPS         |  100000 | bit_flips
 commits          | MESHLAKE_TEST_COMMITS           |   10000 | many_commits::
 readers-seconds  | MESHLAKE_TEST_READERS_SECONDS   |    3600 | readers::
-calls            | MESHLAKE_TEST_SEEDS             |  100000 | what_is_told_is_what_happened
+calls            | MESHLAKE_TEST_STORIES           |  100000 | what_is_told_is_what_happened
 '
 
 percent="${1:-100}"

@@ -8,6 +8,7 @@ mod listening;
 mod settings;
 mod signals;
 
+use std::io::Write as _;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -53,19 +54,26 @@ pub fn demo(
     with_server(config, reload, |addresses, mut stop| async move {
         let (query, otlp_grpc) = (addresses.of(Port::Query), addresses.of(Port::OtlpGrpc));
         let seed = args.seed.unwrap_or_else(|| SystemClock.now().0.unsigned_abs());
-        println!("\n  demo mesh     seed {seed}, {} requests/s; look at http://{query}/", args.rate);
+        tell(&format!("\n  demo mesh     seed {seed}, {} requests/s; look at http://{query}/", args.rate));
         let endpoint = format!("http://{otlp_grpc}");
         let options =
             DemoOptions { seed, requests_per_second: args.rate, requests: args.requests, truth: args.truth };
         let mut until = stop.clone();
         let mesh_stop = async move { until.wait_for(|stopped| *stopped).await.map(drop).unwrap_or_default() };
         let truth = demo::run(&endpoint, &options, mesh_stop).await?;
-        println!("{}", serde_json::to_string_pretty(&truth)?);
+        tell(&serde_json::to_string_pretty(&truth)?);
         if !args.exit {
             stop.wait_for(|stopped| *stopped).await.ok();
         }
         Ok(())
     })
+}
+
+/// Prints a line. Standard output may be a pipe that nobody reads any more; that must not end the process.
+fn tell(line: &str) {
+    if let Err(error) = writeln!(std::io::stdout(), "{line}") {
+        tracing::warn!(%error, "print to standard output");
+    }
 }
 
 fn runtimes() -> Result<(Runtime, Runtime)> {

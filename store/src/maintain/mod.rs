@@ -13,12 +13,12 @@
 //! One pass at a time over all tables, on one thread. Nothing is merged for which the disk has no room. Limits:
 //! files that cannot be merged (missing, damaged, another program's) are left alone until the process starts again.
 
+mod background;
 mod plan;
 mod compact;
 mod retain;
 mod progress;
 mod vacuum;
-mod background;
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};

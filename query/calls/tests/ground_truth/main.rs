@@ -4,8 +4,8 @@
 //! happens in it; the oracle counts that by the rules of docs/calls.md without looking at a row, and the fold
 //! must say the same of the rows. A failure is shrunk and printed with its rows.
 //! ```text
-//! MESHLAKE_TEST_SEEDS=N       how many seeds; 300 by default
-//! MESHLAKE_TEST_SEED=N        only this one
+//! MESHLAKE_TEST_STORIES=N     how many seeds; 300 by default
+//! MESHLAKE_TEST_STORY=N       only this one
 //! MESHLAKE_TEST_FEATURES=A,B  only these features; their names are in features.rs
 //! MESHLAKE_TEST_SURVEY=1      do not stop at the first failure: count failures by feature
 //! ```
@@ -48,9 +48,9 @@ const SHARE_SEEDS_MIN: u64 = 100;
 fn what_is_told_is_what_happened() {
     let allowed = std::env::var("MESHLAKE_TEST_FEATURES").unwrap_or_else(|_| "all".to_owned());
     let allowed = Features::named(&allowed);
-    let seeds = match number("MESHLAKE_TEST_SEED") {
+    let seeds = match number("MESHLAKE_TEST_STORY") {
         Some(seed) => seed..seed + 1,
-        None => 0..number("MESHLAKE_TEST_SEEDS").unwrap_or(SEEDS),
+        None => 0..number("MESHLAKE_TEST_STORIES").unwrap_or(SEEDS),
     };
     let is_survey = number("MESHLAKE_TEST_SURVEY").is_some();
     let mut failed: Vec<(u64, Features)> = Vec::new();

@@ -28,8 +28,8 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 
 use super::attribute_access::ATTRIBUTES_COLUMN;
-use super::files::{FOOTER_READ_BYTES, FileScan, object_meta};
-use super::only_store::OnlyStore;
+use super::files::{FileScan, object_meta};
+use super::only_store::{FOOTER_READ_BYTES, OnlyStore};
 
 /// Filters kept between queries: at some 2 bytes a span, those of 30 million spans.
 const CACHE_BYTES_MAX: usize = 64 << 20;

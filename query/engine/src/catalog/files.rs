@@ -25,13 +25,9 @@ use meshlake_store::snapshot::DataFile;
 use object_store::ObjectMeta;
 
 use super::columns::file_schema;
-use super::only_store::OnlyStore;
+use super::only_store::{FOOTER_READ_BYTES, OnlyStore};
 use super::page_search::PageSearch;
 use super::searched::SearchedSource;
-
-/// How much of a file's end is read at once in search of its footer: holds the footer and page index of a
-/// file of a few row groups, so that most files need one read. Guess, not measured.
-pub const FOOTER_READ_BYTES: usize = 64 * 1024;
 
 /// How a file scan should go about its filters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,6 +13,10 @@ use url::Url;
 
 const ADDRESS: &str = "meshlake://data/";
 
+/// How much of a file's end is read at once in search of its footer: holds the footer and page index of a
+/// file of a few row groups, so that most files need one read. Guess, not measured.
+pub const FOOTER_READ_BYTES: usize = 64 * 1024;
+
 /// The registry of one query.
 #[derive(Debug)]
 pub struct OnlyStore {

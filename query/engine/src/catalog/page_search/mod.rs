@@ -19,9 +19,9 @@ mod attributes;
 mod ids;
 mod constants;
 mod chunk;
-mod hybrid;
-mod levels;
 mod page;
+mod levels;
+mod hybrid;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
@@ -45,8 +45,7 @@ use datafusion::parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use datafusion::parquet::file::reader::ChunkReader;
 use object_store::{ObjectMeta, ObjectStore};
 
-use super::files::FOOTER_READ_BYTES;
-use super::only_store::OnlyStore;
+use super::only_store::{FOOTER_READ_BYTES, OnlyStore};
 
 use chunk::{Chunk, unusable};
 pub use ids::{Ids, wanted_ids};
