@@ -64,6 +64,9 @@ const FROM_ATTRIBUTES: [(&str, &str, &str); 5] = [
     ("server_port", "server.port", "i"),
 ];
 
+/// Columns of text that a value of another type fills as it reads; the value itself stays among the attributes.
+const FILLED: [(&str, &str, &str); 1] = [("url_path", "url.path", "i")];
+
 /// Fails unless the rows of `service` are those that were recorded, each once, value for value.
 pub async fn check(server: &Server, service: &str, recorded: &Value) -> Result<()> {
     let mut names = recorded.as_object().context("tables by name")?.keys();
@@ -173,6 +176,12 @@ fn row(cells: Vec<(String, Json)>) -> Result<Value> {
     for (column, key, value_type) in FROM_ATTRIBUTES {
         if let Some(value) = row.remove(column).filter(|value| !value.is_null()) {
             row["attributes"][key] = json!({ value_type: value });
+        }
+    }
+    for (column, key, value_type) in FILLED {
+        if let Some(Value::String(text)) = row.remove(column) {
+            let sent = &row["attributes"][key][value_type];
+            ensure!(sent.to_string() == text, "{column} is {text}, the attribute {sent}");
         }
     }
     check_time(&mut row)?;

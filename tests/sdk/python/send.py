@@ -71,7 +71,7 @@ ATTRIBUTES = {
     "http.route": "/grüße/{name}",
     "server.address": "cart.shop",
     "server.port": 8080,
-    # This has one for text, so that a number stays in the map.
+    # This has one for text: the number fills it as text, and stays in the map.
     "url.path": 7,
 }
 
