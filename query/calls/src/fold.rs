@@ -33,7 +33,7 @@ use crate::span_rows::SpanRows;
 use crate::spans::{self, Shard};
 use crate::trace::{Counting, Tally, Walk};
 
-/// Bytes of rows that a pass holds: a million and a half of requests, or three million spans. Guess: what a query
+/// Bytes of rows that a pass holds: a million and a half of requests, or three million spans, or some of both. Guess: what a query
 /// may take beside others on a machine of 4 GB.
 pub const HELD_BYTES_MAX: usize = 256 << 20;
 
@@ -69,6 +69,8 @@ pub struct Fold {
     only: Option<String>,
     budget: Option<Arc<dyn Budget>>,
     book: Book,
+    /// Of what a pass holds.
+    bytes_max: usize,
     requests: Held<Vec<Seen>>,
     spans: Held<Shard>,
     services: Option<Services>,
@@ -94,6 +96,7 @@ impl Fold {
             only: None,
             budget: None,
             book,
+            bytes_max,
             requests: Held::with_budget(bytes_max / 2),
             spans: Held::with_budget(bytes_max / 2),
             services: None,
@@ -140,7 +143,9 @@ impl Fold {
     /// Adds rows of `spans`. Rows outside the range are kept as possible parents and children, not counted.
     pub fn add_spans(&mut self, batch: &RecordBatch) {
         self.see(batch);
-        let Fold { book, spans, messages, .. } = self;
+        let Fold { book, spans, requests, messages, bytes_max, .. } = self;
+        // Rows of requests come first; what they leave is the spans'.
+        spans.bound(bytes_max.saturating_sub(requests.bytes()).max(*bytes_max / 2));
         SpanRows::of(batch).read(batch, book, |span, links| {
             if span.role == spans::Role::Consumed {
                 links.iter().for_each(|link| messages.want(*link));

@@ -1,7 +1,7 @@
 //! Holds rows by a hash of what belongs together, within a budget, in as many passes as that takes.
 //!
-//! Rows lie in shards. When they take more than the budget, the later half of the shards that are held is let go
-//! of, and the rows are fed once more for those: nothing is ever left out, a large question only takes more passes.
+//! Rows lie in shards. When they take more than the budget, the last of the shards that are held are let go of, and the
+//! rows are fed once more for those: nothing is ever left out, a large question only takes more passes.
 //! What belongs together has to be whole: where even one shard finds no memory, there is no answer. Without a budget
 //! that is shared with others, one shard may take more than the bound.
 
@@ -39,6 +39,16 @@ impl<S: Weighed> Held<S> {
         let shards = (0..SHARDS).map(|_| S::default()).collect();
         let (budget, granted, spent) = (None, 0, None);
         Held { shards, first: 0, end: SHARDS, bytes_max, bytes: 0, budget, granted, spent }
+    }
+
+    /// Holds at most about so many bytes from now on.
+    pub fn bound(&mut self, bytes_max: usize) {
+        self.bytes_max = bytes_max;
+    }
+
+    /// Bytes held now.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Asks `budget` for memory from now on.
@@ -113,14 +123,17 @@ impl<S: Weighed> Held<S> {
         has_more
     }
 
-    /// Frees the later half of the shards, but never the last one: that is held whatever it takes.
+    /// Frees the last shards, an eighth of what may be held, but never the last one: that is held whatever it takes.
+    /// Few at a time, so that a pass ends with as much as it may hold and there are few passes.
     fn let_go(&mut self) {
-        let kept = ((self.end - self.first) / 2).max(1);
-        for shard in &mut self.shards[self.first + kept..self.end] {
-            *shard = S::default();
+        let kept_bytes = self.bytes.min(self.bytes_max) / 8 * 7;
+        while self.end - self.first > 1 {
+            self.end -= 1;
+            self.bytes -= std::mem::take(&mut self.shards[self.end]).bytes();
+            if self.bytes <= kept_bytes {
+                break;
+            }
         }
-        self.end = self.first + kept;
-        self.bytes = self.shards[self.first..self.end].iter().map(Weighed::bytes).sum();
         self.give_back();
     }
 }
