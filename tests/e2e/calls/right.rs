@@ -98,7 +98,7 @@ impl Right {
     fn check_nodes(&self, answers: &Answers, found: &mut Vec<String>) {
         for (name, want) in &self.nodes {
             let got = sum(answers.nodes().filter(|node| is_called(node, name)), "requests");
-            differ(format!("calls at {name}"), got, *want, found);
+            differ(&format!("calls at {name}"), got, *want, found);
         }
         for (name, want) in &self.nodes_kind {
             let mut called = answers.nodes().filter(|node| is_called(node, name));
@@ -108,12 +108,12 @@ impl Right {
         }
         if let Some((kind, want)) = &self.n_nodes_of_kind {
             let got = answers.nodes().filter(|node| node["kind"] == *kind).count();
-            differ(format!("nodes of kind {kind}"), got as f64, *want as f64, found);
+            differ(&format!("nodes of kind {kind}"), got as f64, *want as f64, found);
         }
         if let Some((name, want)) = &self.node_sum_for_service {
             let service = |node: &&Value| is_called(node, name) && node["kind"] == "service";
             differ(
-                format!("calls at service {name}"),
+                &format!("calls at service {name}"),
                 sum(answers.nodes().filter(service), "requests"),
                 *want,
                 found,
@@ -122,7 +122,7 @@ impl Right {
         for (name, want) in &self.client_errors {
             let rows = answers.golden["rows"].as_array().into_iter().flatten();
             let got = sum(rows.filter(|row| row["service"] == *name), "client_errors");
-            differ(format!("client errors at {name}"), got, *want, found);
+            differ(&format!("client errors at {name}"), got, *want, found);
         }
     }
 
@@ -134,7 +134,7 @@ impl Right {
                     found.push(format!("there is no edge {} -> {}", edge[0], edge[1]));
                 }
                 let got = sum(answers.between(edge), figure);
-                differ(format!("{figure} of {} -> {}", edge[0], edge[1]), got, *want, found);
+                differ(&format!("{figure} of {} -> {}", edge[0], edge[1]), got, *want, found);
             }
         }
         for edge in &self.edge_exists {
@@ -149,12 +149,12 @@ impl Right {
 
     fn check_sums(&self, answers: &Answers, found: &mut Vec<String>) {
         if let Some(want) = self.edge_total {
-            differ("calls of all edges".to_owned(), sum(answers.edges("service"), "requests"), want, found);
+            differ("calls of all edges", sum(answers.edges("service"), "requests"), want, found);
         }
         for (figure, expected) in [("requests", &self.edge_total_by), ("errors", &self.edge_errors_by)] {
             for (by, want) in expected {
                 differ(
-                    format!("{figure} of all edges by {by}"),
+                    &format!("{figure} of all edges by {by}"),
                     sum(answers.edges(by), figure),
                     *want,
                     found,
@@ -164,7 +164,7 @@ impl Right {
         for (end, expected) in [("source", &self.out_sum), ("target", &self.in_sum)] {
             for (name, want) in expected {
                 let edges = answers.edges("service").filter(|edge| answers.is(&edge[end], name));
-                differ(format!("calls of edges with {end} {name}"), sum(edges, "requests"), *want, found);
+                differ(&format!("calls of edges with {end} {name}"), sum(edges, "requests"), *want, found);
             }
         }
     }
@@ -191,10 +191,10 @@ impl Right {
                 found.push(format!("no path leads from {from} to {to}"));
             }
         }
-        if let Some(name) = &self.no_self_loop {
-            if edges().any(|edge| edge["source"] == edge["target"] && answers.is(&edge["source"], name)) {
-                found.push(format!("{name} calls itself"));
-            }
+        if let Some(name) = &self.no_self_loop
+            && edges().any(|edge| edge["source"] == edge["target"] && answers.is(&edge["source"], name))
+        {
+            found.push(format!("{name} calls itself"));
         }
         if let Some(name) = &self.only_edges_of {
             let known =
@@ -207,7 +207,7 @@ impl Right {
     }
 }
 
-fn differ(what: String, got: f64, want: f64, found: &mut Vec<String>) {
+fn differ(what: &str, got: f64, want: f64, found: &mut Vec<String>) {
     if got != want {
         found.push(format!("{what}: {got}, want {want}"));
     }

@@ -180,8 +180,8 @@ fn row(cells: Vec<(String, Json)>) -> Result<Value> {
     }
     for (column, key, value_type) in FILLED {
         if let Some(Value::String(text)) = row.remove(column) {
-            let sent = &row["attributes"][key][value_type];
-            ensure!(sent.to_string() == text, "{column} is {text}, the attribute {sent}");
+            let sent = row["attributes"][key][value_type].to_string();
+            ensure!(sent == text, "{column} is {text}, the attribute {sent}");
         }
     }
     check_time(&mut row)?;
