@@ -41,6 +41,8 @@ pub struct Request {
     pub second: i64,
     /// After the second, when it began.
     pub at: i64,
+    /// And nanoseconds: access logs over gRPC know them, files do not.
+    pub nanos: i64,
     pub millis: i64,
     pub outcome: &'static str,
     pub code: i64,
@@ -73,6 +75,7 @@ pub const CALL: Request = Request {
     workload: "",
     second: FROM_SECOND,
     at: 0,
+    nanos: 0,
     millis: 10,
     outcome: "ok",
     code: 200,
@@ -193,7 +196,7 @@ fn batch(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
 pub fn requests(rows: &[Request]) -> RecordBatch {
     let column = |of: fn(&Request) -> &'static str| text(rows, |row| of(row).to_owned());
     batch(vec![
-        ("time_unix_nano", integers(rows, |row| row.second * 1_000 * MILLI + row.at * MILLI)),
+        ("time_unix_nano", integers(rows, |row| row.second * 1_000 * MILLI + row.at * MILLI + row.nanos)),
         ("duration_nano", integers(rows, |row| row.millis * MILLI)),
         ("observer", column(|row| row.observer)),
         ("layer", column(|row| row.layer)),

@@ -1,9 +1,12 @@
 //! Keeps each row once, whichever way it came: by ALS, by OTLP and in a file of the same Envoy.
 //!
-//! Rows of one proxy and one side are the same if they agree in start and duration (in milliseconds, as files have them)
-//! and in the stream id, or, where one of them has none, in the request id. Neither id is enough by itself: Envoy's stream
-//! id of an HTTP request is its `x-request-id`, and the tries of one call reach the callee's proxy with the same one. Rows
-//! with neither id are never merged: two calls may look alike in all else.
+//! Rows of one proxy and one side are the same if they agree in their ids, start and duration: in the request id, or where
+//! that is not told in the stream id, and in both where both are told. An id alone is not enough: Envoy's stream id of an HTTP
+//! request is its `x-request-id`, and the tries of one call reach the callee's proxy with the same one, often within a
+//! millisecond. Files have times in whole milliseconds, so a row with such times is the same as one with finer ones of that
+//! millisecond. Rows with neither id are never merged: two calls may look alike in all else.
+
+use std::cmp::Reverse;
 
 use super::seen::{Seen, Side};
 use crate::party::PartyId;
@@ -12,20 +15,25 @@ const MILLI: i64 = 1_000_000;
 
 /// Removes all but one of rows that are the same.
 pub fn keep_once(rows: &mut Vec<Seen>) {
-    let by_stream = |row: &Seen| (when(row), row.stream);
-    rows.sort_by_key(|row| (by_stream(row), row.start));
-    rows.dedup_by(|next, before| before.stream != 0 && by_stream(next) == by_stream(before));
-    let by_request = |row: &Seen| (when(row), row.request);
-    rows.sort_by_key(|row| (by_request(row), row.stream == 0));
-    // Rows with a stream id come first; one without is the same as the one before it.
+    // Coarse rows come behind fine ones of their millisecond, rows without a stream id behind those with one.
+    rows.sort_by_key(|row| (alike(row), is_coarse(row), row.start, row.duration, Reverse(row.stream)));
     rows.dedup_by(|next, before| {
-        next.request != 0 && next.stream == 0 && by_request(next) == by_request(before)
+        let told = next.request != 0 || next.stream != 0;
+        let of_one_stream = next.stream == 0 || before.stream == 0 || next.stream == before.stream;
+        let at_once = is_coarse(next) || (next.start, next.duration) == (before.start, before.duration);
+        told && alike(next) == alike(before) && of_one_stream && at_once
     });
 }
 
-/// Who saw it, from when to when, in milliseconds.
-fn when(row: &Seen) -> ((u64, PartyId, Side), i64, i64) {
-    (observer(row), row.start.div_euclid(MILLI), row.duration.div_euclid(MILLI))
+/// Who saw which request, from when to when, in milliseconds.
+fn alike(row: &Seen) -> ((u64, PartyId, Side), u64, i64, i64) {
+    let id = if row.request == 0 { row.stream } else { row.request };
+    (observer(row), id, row.start.div_euclid(MILLI), row.duration.div_euclid(MILLI))
+}
+
+/// Whether the row knows its times to the millisecond only.
+fn is_coarse(row: &Seen) -> bool {
+    row.start % MILLI == 0 && row.duration % MILLI == 0
 }
 
 /// Who saw it: the proxy, or where it has no address and no id, whom it stands beside.

@@ -36,3 +36,12 @@ fn tries_that_share_a_stream_id_are_not_one() {
     let second = Request { at: 20, outcome: "ok", ..first };
     assert_eq!(nodes(&picture(&[first, second], &[])), ["default/b 2/1"]);
 }
+
+/// A try that is refused takes a tenth of a millisecond, and the next comes at once.
+#[test]
+fn tries_within_a_millisecond_are_told_apart_where_times_are_exact() {
+    let first = Request { stream_id: "r1", request_id: "r1", proxy: "p", nanos: 100_000, ..SERVED };
+    let second = Request { nanos: 300_000, ..first };
+    let first_by_file = Request { nanos: 0, stream_id: "", ..first };
+    assert_eq!(nodes(&picture(&[first, second, first, first_by_file], &[])), ["default/b 2/0"]);
+}
