@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::*;
 
 /// Linear walks over 200,000 spans take well under a second even unoptimised; a quadratic one takes hours.
-const ENOUGH: Duration = Duration::from_secs(20);
+const ENOUGH: Duration = Duration::from_secs(120);
 
 fn timed(spans: &[Span]) -> crate::Picture {
     let began = Instant::now();
