@@ -42,7 +42,7 @@ pub use config::EngineConfig;
 pub use error::{Fault, QueryError};
 pub use prepared::{Bound, Prepared};
 pub use query::Query;
-pub use scan::Scan;
+pub use scan::{Lean, Scan};
 
 use session::SessionTemplate;
 
