@@ -13,6 +13,7 @@ use std::sync::Arc;
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::min;
 use arrow::datatypes::Int64Type;
+use meshlake_schema::rows::RowsError;
 use meshlake_schema::{Budget, Spent, UnixNanos};
 use thiserror::Error;
 
@@ -29,8 +30,8 @@ use crate::requests::rows::RequestRows;
 use crate::requests::seen::Seen;
 use crate::requests::{self, Leftovers};
 use crate::services::Services;
-use crate::span_rows::SpanRows;
-use crate::spans::{self, Shard};
+use crate::span_rows::SpanBatch;
+use crate::spans::{self, Shapes, Shard};
 use crate::trace::{Counting, Tally, Walk};
 
 /// Bytes of rows that a pass holds: a million and a half of requests, or three million spans, or some of both. Guess: what a query
@@ -61,6 +62,9 @@ pub enum FoldError {
     /// A shorter range helps, or asking again when less is going on.
     #[error(transparent)]
     Spent(#[from] Spent),
+    /// A bug of ours.
+    #[error(transparent)]
+    Rows(#[from] RowsError),
 }
 
 /// Rows so far.
@@ -73,6 +77,7 @@ pub struct Fold {
     bytes_max: usize,
     requests: Held<Vec<Seen>>,
     spans: Held<Shard>,
+    shapes: Shapes,
     services: Option<Services>,
     aliases: Aliases,
     messages: Messages,
@@ -81,6 +86,7 @@ pub struct Fold {
     tally: Tally,
     walk: Walk,
     first_row: Option<i64>,
+    misread: Option<RowsError>,
 }
 
 impl Fold {
@@ -99,6 +105,7 @@ impl Fold {
             bytes_max,
             requests: Held::with_budget(bytes_max / 2),
             spans: Held::with_budget(bytes_max / 2),
+            shapes: Shapes::default(),
             services: None,
             aliases: Aliases::default(),
             messages: Messages::default(),
@@ -107,6 +114,7 @@ impl Fold {
             tally: Tally::default(),
             walk: Walk::default(),
             first_row: None,
+            misread: None,
         }
     }
 
@@ -142,16 +150,25 @@ impl Fold {
 
     /// Adds rows of `spans`. Rows outside the range are kept as possible parents and children, not counted.
     pub fn add_spans(&mut self, batch: &RecordBatch) {
-        self.see(batch);
-        let Fold { book, spans, requests, messages, bytes_max, .. } = self;
+        match SpanBatch::read(batch.clone(), self.question.by, self.question.grain) {
+            Ok(batch) => self.add_span_batch(&batch),
+            Err(error) => self.misread = Some(error),
+        }
+    }
+
+    /// The same of rows whose first half was read elsewhere, for this question.
+    pub fn add_span_batch(&mut self, batch: &SpanBatch) {
+        self.see(batch.rows());
+        let Fold { book, shapes, spans, requests, messages, bytes_max, .. } = self;
         // Rows of requests come first; what they leave is the spans'.
         spans.bound(bytes_max.saturating_sub(requests.bytes()).max(*bytes_max / 2));
-        SpanRows::of(batch).read(batch, book, |span, links| {
-            if span.role == spans::Role::Consumed {
+        let read = batch.spans(book, shapes, |span, shape, links| {
+            if shape.role == spans::Role::Consumed {
                 links.iter().for_each(|link| messages.want(*link));
             }
             spans.add(spans::hash_of(span.trace), |shard| shard.add(span, links));
         });
+        self.misread = self.misread.take().or(read.err());
     }
 
     /// The start of the earliest row so far, whether it is counted or not.
@@ -171,6 +188,7 @@ impl Fold {
     /// # Errors
     /// [`FoldError`].
     pub fn end_pass(&mut self) -> Result<bool, FoldError> {
+        self.misread.take().map_or(Ok(()), Err)?;
         self.requests.spent()?;
         self.spans.spent()?;
         let services = self.services.get_or_insert_with(|| Services::resolve(&self.book.parties));
@@ -192,7 +210,7 @@ impl Fold {
                 messages: &mut self.messages,
                 tally: &mut self.tally,
             };
-            self.walk.count(shard, &mut counting);
+            self.walk.count(&shard, &self.shapes, &mut counting);
             in_time(self.budget.as_ref())?;
         }
         if self.book.cells_overflowed() {

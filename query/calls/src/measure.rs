@@ -7,7 +7,7 @@
 use meshlake_schema::{LatencyHistogram, Outcome};
 
 /// What was spoken on a call, as far as its observer could tell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Protocol {
     Http,
     Grpc,

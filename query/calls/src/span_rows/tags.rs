@@ -3,10 +3,32 @@
 //! Sources: istio pilot/pkg/networking/core/tracing.go for the tags, Envoy's tracing documentation for `node_id`,
 //! `upstream_cluster` and `response_flags`.
 
-use crate::columns::Attributes;
+use meshlake_schema::rows::Attributes;
+
 use crate::hosts::{cluster_host, kubernetes};
 use crate::party::PartyName;
 use crate::spans::Role;
+
+/// How often an HTTP request had been sent before. Source: OpenTelemetry semantic conventions for HTTP.
+pub const RESEND_COUNT: &str = "http.request.resend_count";
+
+/// Everything that is read of plain attributes.
+pub const KEYS: [&str; 7] = [
+    UPSTREAM_CLUSTER,
+    NODE_ID,
+    CANONICAL_SERVICE,
+    NAMESPACE,
+    CANONICAL_REVISION,
+    RESPONSE_FLAGS,
+    RESEND_COUNT,
+];
+
+const UPSTREAM_CLUSTER: &str = "upstream_cluster";
+const NODE_ID: &str = "node_id";
+const CANONICAL_SERVICE: &str = "istio.canonical_service";
+const NAMESPACE: &str = "istio.namespace";
+const CANONICAL_REVISION: &str = "istio.canonical_revision";
+const RESPONSE_FLAGS: &str = "response_flags";
 
 /// The tags of a proxy's span that tell of calls.
 #[derive(Default)]
@@ -25,21 +47,22 @@ pub struct ProxyTags<'a> {
 
 impl<'a> ProxyTags<'a> {
     pub fn of(attributes: &Attributes<'a>, row: usize) -> Self {
-        let tag = |key: &str| attributes.get(row, key).filter(|value| *value != "unknown");
-        let upstream_cluster = tag("upstream_cluster");
-        let node = tag("node_id").unwrap_or_default();
+        let tag =
+            |key: &str| attributes.get(row, key).filter(|value| !value.is_empty() && *value != "unknown");
+        let upstream_cluster = tag(UPSTREAM_CLUSTER);
+        let node = tag(NODE_ID).unwrap_or_default();
         let cancels = |flag: &str| flag == "DC" || flag == "UT";
         ProxyTags {
             upstream_cluster,
-            service: tag("istio.canonical_service"),
-            namespace: tag("istio.namespace"),
-            version: tag("istio.canonical_revision"),
+            service: tag(CANONICAL_SERVICE),
+            namespace: tag(NAMESPACE),
+            version: tag(CANONICAL_REVISION),
             // `<type>~<address>~<pod>.<namespace>~<domain>`
             instance: node.split('~').nth(2).and_then(|pod| pod.rsplit_once('.')).map(|(pod, _)| pod),
             is_gateway: node.starts_with("router~"),
             is_waypoint: node.starts_with("waypoint~")
                 || upstream_cluster.is_some_and(|cluster| cluster.starts_with("inbound-vip|")),
-            is_cancelled: tag("response_flags").is_some_and(|flags| flags.split(',').any(cancels)),
+            is_cancelled: tag(RESPONSE_FLAGS).is_some_and(|flags| flags.split(',').any(cancels)),
         }
     }
 

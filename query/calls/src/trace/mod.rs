@@ -1,6 +1,7 @@
 //! Counts the calls of traces: who called whom, whatever lies between.
 //!
 //! ```text
+//! order    the spans of each trace together, each once
 //! tree     who is whose parent
 //! sides    received sides, each once, and who made each
 //! layers   made spans to calls: layers, tries, answers
@@ -17,15 +18,17 @@ mod attempts;
 mod draft;
 mod sides;
 mod tree;
+mod order;
 
 use self::layers::{Ground, Layers};
+use self::order::Order;
 use self::sides::Sides;
 use self::tree::Tree;
 use crate::aliases::Aliases;
 use crate::cells::Book;
 use crate::messages::Messages;
 use crate::services::Services;
-use crate::spans::Shard;
+use crate::spans::{Shapes, Shard};
 
 pub use self::told::Tally;
 
@@ -41,6 +44,7 @@ pub struct Counting<'a> {
 /// Room that is used for one trace after another.
 #[derive(Default)]
 pub struct Walk {
+    order: Order,
     tree: Tree,
     sides: Sides,
     layers: Layers,
@@ -48,27 +52,17 @@ pub struct Walk {
 
 impl Walk {
     /// Counts the calls of all traces of a shard, which has each of them whole.
-    pub fn count(&mut self, mut shard: Shard, counting: &mut Counting<'_>) {
-        let mut spans = std::mem::take(&mut shard.spans);
+    pub fn count(&mut self, shard: &Shard, shapes: &Shapes, counting: &mut Counting<'_>) {
         let services = counting.services;
-        spans.sort_unstable_by_key(|span| tree::sorting(span, services));
-        // The same span stored twice is one.
-        spans.dedup_by_key(|span| {
-            let service = services.of(span.party);
-            (span.trace, span.id, service, span.role, span.start, span.duration)
-        });
-        for trace in spans.chunk_by(|a, b| a.trace == b.trace) {
+        self.order.put(shard.rooms(), shapes);
+        for trace in self.order.spans.chunk_by_mut(|a, b| a.trace == b.trace) {
+            let trace = order::once(trace, services);
             self.tree.build(trace, services);
-            self.sides.find(&shard, trace, &self.tree, &counting.book.parties);
-            let ground = Ground {
-                spans: trace,
-                tree: &self.tree,
-                shard: &shard,
-                parties: &counting.book.parties,
-                services,
-            };
+            self.sides.find(shard, trace, &self.tree, &counting.book.parties);
+            let ground =
+                Ground { spans: trace, tree: &self.tree, shard, parties: &counting.book.parties, services };
             self.layers.find(&ground, &mut self.sides);
-            told::tell(trace, &shard, &self.sides, &self.layers.calls, counting);
+            told::tell(trace, shard, &self.sides, &self.layers.calls, counting);
         }
     }
 }
