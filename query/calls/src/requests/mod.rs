@@ -19,34 +19,52 @@ pub mod seen;
 pub use leftovers::Leftovers;
 
 use self::seen::Seen;
-use crate::aliases::Aliases;
 use crate::cells::Book;
 use crate::connections::Connections;
+use crate::minutes::{Counted, NamesByMinute, Piece, cut};
 use crate::services::Services;
 
 /// Where calls are counted.
 pub struct Counting<'a> {
     pub book: &'a mut Book,
     pub services: &'a Services,
-    pub aliases: &'a mut Aliases,
     pub connections: &'a mut Connections,
 }
 
 /// Counts the calls of a shard, which has all rows of each of its requests. What found no other observer waits in
 /// `leftovers`.
-pub fn count(mut rows: Vec<Seen>, leftovers: &mut Leftovers, counting: &mut Counting<'_>) {
+pub fn count(
+    rows: Vec<Seen>,
+    names: &NamesByMinute,
+    leftovers: &mut Leftovers,
+    book: &mut Book,
+    connections: &mut Connections,
+) {
+    for Piece { rows, scope, counted } in cut(rows, Seen::hash, |row| row.start) {
+        let services = &names.services(scope, &book.parties);
+        count_piece(rows, counted, leftovers, &mut Counting { book, services, connections });
+    }
+}
+
+/// Counts what starts in the minutes that are `counted`.
+fn count_piece(
+    mut rows: Vec<Seen>,
+    counted: Counted,
+    leftovers: &mut Leftovers,
+    counting: &mut Counting<'_>,
+) {
     once::keep_once(&mut rows);
     let hops = hops::join(&rows, counting.services);
-    for (made, received) in hops.calls() {
+    for (made, received) in hops.calls().filter(|(made, _)| counted.has(rows[*made].start)) {
         if received.is_empty() && !rows[made].is_refused {
-            leftovers.add(rows[made]);
+            leftovers.add(rows[made], counting.book);
         } else {
             let received: Vec<Seen> = received.iter().map(|at| rows[*at as usize]).collect();
             told::tell(&rows[made], &received, counting);
         }
     }
-    for alone in hops.alone {
-        leftovers.add(rows[alone as usize]);
+    for alone in hops.alone.iter().map(|at| rows[*at as usize]).filter(|row| counted.has(row.start)) {
+        leftovers.add(alone, counting.book);
     }
 }
 
