@@ -2,7 +2,8 @@
 //!
 //! A proxy that sees bytes only logs a connection, which may carry any number of requests. Where requests or spans of
 //! the same two services overlap it, those are the calls, and the connection only adds its bytes, to spans, which know
-//! none. Overlap is told by ten seconds of the clock, the grid that ranges lie on.
+//! none. Overlap is told by ten seconds of the clock, the grid that ranges lie on. A connection that comes from a waypoint
+//! carries what the waypoint's own rows tell of, and those name the callers.
 
 use std::collections::HashSet;
 
@@ -18,6 +19,8 @@ const SLOTS_MAX: i64 = 8_640;
 #[derive(Debug)]
 struct Connection {
     ends: (PartyId, PartyId),
+    /// The address of the caller, as a hash, where only the callee's side was seen; else 0.
+    caller: u64,
     end: i64,
     call: Call,
     halves: Halves,
@@ -28,11 +31,27 @@ struct Connection {
 pub struct Connections {
     made: Vec<Connection>,
     received: Vec<(PartyId, Call)>,
+    /// Addresses of waypoints, as hashes.
+    waypoints: HashSet<u64>,
 }
 
 impl Connections {
     pub fn add(&mut self, ends: (PartyId, PartyId), end: i64, call: Call, halves: Halves) {
-        self.made.push(Connection { ends, end, call, halves });
+        self.made.push(Connection { ends, caller: 0, end, call, halves });
+    }
+
+    /// Adds a connection of which only the callee's side was seen.
+    pub fn add_alone(&mut self, ends: (PartyId, PartyId), caller: u64, end: i64, call: Call) {
+        let halves = Halves { received: 1, expected: 1, ..Halves::default() };
+        self.made.push(Connection { ends, caller, end, call, halves });
+        self.received.push((ends.1, call));
+    }
+
+    /// Remembers that a waypoint has this address: what comes from it was called by others.
+    pub fn know_waypoint(&mut self, address: u64) {
+        if address != 0 {
+            self.waypoints.insert(address);
+        }
     }
 
     pub fn add_received(&mut self, party: PartyId, call: Call) {
@@ -46,7 +65,9 @@ impl Connections {
             let (source, target) = services_of(ends, services, aliases, book);
             covered.insert((source, target, slot));
         }
-        for Connection { ends, end, call, halves } in self.made {
+        let waypoints = self.waypoints;
+        let of_callers = |connection: &Connection| !waypoints.contains(&connection.caller);
+        for Connection { ends, end, call, halves, .. } in self.made.into_iter().filter(of_callers) {
             let (source, target) = services_of(ends, services, aliases, book);
             let (first, last) = (Book::busy_slot(call.start), Book::busy_slot(end));
             let mut slots = first..=last.min(first.saturating_add(SLOTS_MAX));

@@ -4,6 +4,7 @@
 //! rows        columns (row_columns) to records
 //! once        the same row that came twice is one
 //! hops        rows of one call, by request id and hop, or by both ends of the connection
+//! waypoints   what was received from a waypoint is what it received
 //! told        calls to cells
 //! leftovers   what is left on one edge, in order of time
 //! ```
@@ -12,6 +13,7 @@ pub mod rows;
 pub mod row_columns;
 mod leftovers;
 mod told;
+mod waypoints;
 mod hops;
 mod once;
 pub mod seen;
@@ -36,17 +38,24 @@ pub struct Counting<'a> {
 /// `leftovers`.
 pub fn count(mut rows: Vec<Seen>, leftovers: &mut Leftovers, counting: &mut Counting<'_>) {
     once::keep_once(&mut rows);
-    let hops = hops::join(&rows, counting.services);
+    for row in rows.iter().filter(|row| row.is_waypoint) {
+        counting.connections.know_waypoint(row.proxy);
+    }
+    let mut hops = hops::join(&rows, counting.services);
+    let behind = waypoints::behind(&rows, &mut hops, counting.services);
     for (made, received) in hops.calls() {
-        if received.is_empty() && !rows[made].is_refused {
-            leftovers.add(rows[made]);
+        let (made, received) = behind.seen_through(&rows[made], received, &rows);
+        if received.is_empty() && !made.is_refused {
+            leftovers.add(made);
         } else {
-            let received: Vec<Seen> = received.iter().map(|at| rows[*at as usize]).collect();
-            told::tell(&rows[made], &received, counting);
+            told::tell(&made, &received, counting);
         }
     }
     for alone in hops.alone {
-        leftovers.add(rows[alone as usize]);
+        match behind.made_before(alone, &rows) {
+            Some((made, received)) => told::tell(&made, &received, counting),
+            None => leftovers.add(rows[alone as usize]),
+        }
     }
 }
 
