@@ -57,7 +57,7 @@ pub use catalog::CatalogError;
 pub use data_dir::DataDirError;
 pub use flush::{FlushError, FlushStats};
 pub use follow::{Follow, FollowStream, Followed};
-pub use group::{AppendError, Group, Lsn, RequestEntry, StoredRequest};
+pub use group::{AppendError, ExportEntry, Group, Lsn, StoredExport};
 pub use maintain::{Effort, MaintainConfig, MaintainError, MaintainStats, Maintenance, Progress};
 pub use minutes::{FOLDED, MinuteLsns, Run};
 pub use priority::give_way_to_flushes;
