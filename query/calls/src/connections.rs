@@ -2,7 +2,8 @@
 //!
 //! A proxy that sees bytes only logs a connection, which may carry any number of requests. Where requests or spans of
 //! the same two services overlap it, those are the calls, and the connection only adds its bytes, to spans, which know
-//! none. Overlap is told by ten seconds of the clock, the grid that ranges lie on.
+//! none. Overlap is told by ten seconds of the clock, the grid that ranges lie on. A connection that comes from a waypoint
+//! carries what the waypoint's own rows tell of, and those name the callers.
 
 use std::collections::HashSet;
 
@@ -16,6 +17,8 @@ use crate::services::{ServiceId, Services};
 #[derive(Debug)]
 struct Connection {
     ends: (PartyId, PartyId),
+    /// The address of the caller, as a hash, where only the callee's side was seen; else 0.
+    caller: u64,
     end: i64,
     call: Call,
     halves: Halves,
@@ -26,11 +29,27 @@ struct Connection {
 pub struct Connections {
     made: Vec<Connection>,
     received: Vec<(PartyId, Call)>,
+    /// Addresses of waypoints, as hashes, by the minutes in which they told of themselves.
+    waypoints: HashSet<(i64, u64)>,
 }
 
 impl Connections {
     pub fn add(&mut self, ends: (PartyId, PartyId), end: i64, call: Call, halves: Halves) {
-        self.made.push(Connection { ends, end, call, halves });
+        self.made.push(Connection { ends, caller: 0, end, call, halves });
+    }
+
+    /// Adds a connection of which only the callee's side was seen.
+    pub fn add_alone(&mut self, ends: (PartyId, PartyId), caller: u64, end: i64, call: Call) {
+        let halves = Halves { received: 1, expected: 1, ..Halves::default() };
+        self.made.push(Connection { ends, caller, end, call, halves });
+        self.received.push((ends.1, call));
+    }
+
+    /// Remembers that a waypoint has this address: what comes from it was called by others.
+    pub fn know_waypoint(&mut self, time: i64, address: u64) {
+        if address != 0 {
+            self.waypoints.insert((minute_of(time), address));
+        }
     }
 
     pub fn add_received(&mut self, party: PartyId, call: Call) {
@@ -38,10 +57,15 @@ impl Connections {
     }
 
     /// Counts those that nothing overlaps, of what began in the same minute or in the one before or after.
-    pub fn finish(mut self, busy: &[Busy], names: &NamesByMinute, book: &mut Book) {
+    pub fn finish(self, busy: &[Busy], names: &NamesByMinute, book: &mut Book) {
         let minute = |connection: &Connection| minute_of(connection.call.start);
-        self.made.sort_by_key(minute);
-        for of_minute in self.made.chunk_by(|a, b| minute(a) == minute(b)) {
+        let Connections { mut made, received, waypoints } = self;
+        made.retain(|connection| {
+            let Scope { first, last } = Scope::around(minute(connection));
+            !(first..=last).any(|minute| waypoints.contains(&(minute, connection.caller)))
+        });
+        made.sort_by_key(minute);
+        for of_minute in made.chunk_by(|a, b| minute(a) == minute(b)) {
             let around = Scope::around(minute(&of_minute[0]));
             let services = names.services(around, &book.parties);
             let aliases = book.learnt.aliases(around, &services);
@@ -61,7 +85,7 @@ impl Connections {
                 count(connection, is_covered, book);
             }
         }
-        for (party, call) in self.received {
+        for (party, call) in received {
             book.add_received(Entry::ReceivedConnections, party, &call);
         }
     }

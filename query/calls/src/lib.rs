@@ -38,6 +38,7 @@ pub mod services;
 pub mod party;
 pub mod hosts;
 pub mod measure;
+pub mod proxy_flags;
 pub mod range;
 mod columns;
 pub mod hashing;

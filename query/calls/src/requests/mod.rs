@@ -4,6 +4,7 @@
 //! rows        columns (row_columns) to records
 //! once        the same row that came twice is one
 //! hops        rows of one call, by request id and hop, or by both ends of the connection
+//! waypoints   what was received from a waypoint is what it received
 //! told        calls to cells
 //! leftovers   what is left on one edge, in order of time
 //! ```
@@ -12,6 +13,7 @@ pub mod rows;
 pub mod row_columns;
 mod leftovers;
 mod told;
+mod waypoints;
 mod hops;
 mod once;
 pub mod seen;
@@ -54,17 +56,24 @@ fn count_piece(
     counting: &mut Counting<'_>,
 ) {
     once::keep_once(&mut rows);
-    let hops = hops::join(&rows, counting.services);
+    for row in rows.iter().filter(|row| row.is_waypoint) {
+        counting.connections.know_waypoint(row.start, row.proxy);
+    }
+    let mut hops = hops::join(&rows, counting.services);
+    let behind = waypoints::behind(&rows, &mut hops, counting.services);
     for (made, received) in hops.calls().filter(|(made, _)| counted.has(rows[*made].start)) {
-        if received.is_empty() && !rows[made].is_refused {
-            leftovers.add(rows[made], counting.book);
+        let (made, received) = behind.seen_through(&rows[made], received, &rows);
+        if received.is_empty() && !made.is_refused {
+            leftovers.add(made, counting.book);
         } else {
-            let received: Vec<Seen> = received.iter().map(|at| rows[*at as usize]).collect();
-            told::tell(&rows[made], &received, counting);
+            told::tell(&made, &received, counting);
         }
     }
-    for alone in hops.alone.iter().map(|at| rows[*at as usize]).filter(|row| counted.has(row.start)) {
-        leftovers.add(alone, counting.book);
+    for alone in hops.alone.into_iter().filter(|at| counted.has(rows[*at as usize].start)) {
+        match behind.made_before(alone, &rows) {
+            Some((made, received)) => told::tell(&made, &received, counting),
+            None => leftovers.add(rows[alone as usize], counting.book),
+        }
     }
 }
 

@@ -58,20 +58,27 @@ impl<'a> Teller<'a, '_> {
             (None, PartyId::NOBODY) => PartyId::UNKNOWN,
             (None, named) => named,
         };
+        // What a proxy let not pass did not arrive.
+        let turned_away = answers(self.sides, draft).filter(|side| side.is_refused).count() as u32;
+        let seen = draft.sides - turned_away;
+        let arrived = draft.tries.saturating_sub(draft.refused + turned_away).max(seen);
         let halves = Halves {
-            retries: u64::from(draft.tries) - 1,
+            retries: u64::from(arrived.saturating_sub(1)),
             is_made: true,
-            received: u64::from(draft.sides),
-            expected: u64::from(draft.tries),
+            received: u64::from(seen),
+            expected: u64::from(arrived),
         };
-        self.counting.book.add_edge(Entry::Edge, (draft.party, target), &call, &halves);
+        let entry = if arrived == 0 { Entry::Refused } else { Entry::Edge };
+        self.counting.book.add_edge(entry, (draft.party, target), &call, &halves);
         for side in answers(self.sides, draft) {
             let mut received = received(side);
             (received.start, received.seen.weight) = (draft.start, draft.weight);
             if side.is_implied {
-                received.seen.outcome = call.seen.outcome;
+                (received.seen.outcome, received.seen.timed) = (call.seen.outcome, call.seen.timed);
             }
-            self.counting.book.add_received(Entry::Received, side.party, &received);
+            if !side.is_refused {
+                self.counting.book.add_received(Entry::Received, side.party, &received);
+            }
             self.learn(draft, side);
         }
     }
@@ -176,19 +183,22 @@ impl<'a> Teller<'a, '_> {
             Caller::Outside if !side.is_message => PartyId::CALLERS,
             Caller::Made(_) | Caller::Outside | Caller::Lost | Caller::Apart => PartyId::NOBODY,
         };
-        let (on_edge, at_node) = if side.is_message {
-            (Entry::Messages, Entry::ReceivedMessages)
-        } else {
-            (Entry::Edge, Entry::Received)
+        let (on_edge, at_node) = match (side.is_message, side.is_refused) {
+            (true, _) => (Entry::Messages, Some(Entry::ReceivedMessages)),
+            (false, true) => (Entry::Refused, None),
+            (false, false) => (Entry::Edge, Some(Entry::Received)),
         };
-        self.counting.book.add_received(at_node, side.party, &call);
-        if side.caller == Caller::Lost && self.links(side).is_empty() {
-            self.counting.book.add_lost(at_node, side.party, &call);
+        if let Some(at_node) = at_node {
+            self.counting.book.add_received(at_node, side.party, &call);
+            if side.caller == Caller::Lost && self.links(side).is_empty() {
+                self.counting.book.add_lost(at_node, side.party, &call);
+            }
         }
         if side.is_message && !self.links(side).is_empty() {
             self.follow(self.links(side).to_vec(), side, caller);
         } else if caller != PartyId::NOBODY {
-            let halves = Halves { received: 1, expected: 1, ..Halves::default() };
+            let arrived = u64::from(at_node.is_some());
+            let halves = Halves { received: arrived, expected: arrived, ..Halves::default() };
             self.counting.book.add_edge(on_edge, (caller, side.party), &call, &halves);
         }
     }
@@ -215,23 +225,26 @@ fn answers<'a>(sides: &'a Sides, draft: &Draft) -> impl Iterator<Item = &'a Side
 }
 
 fn made(draft: &Draft) -> Call {
-    call(draft.start, draft.detail, draft.weight, draft.outcome, draft.duration, draft.protocol)
+    let Draft { weight, outcome, duration, protocol, .. } = *draft;
+    call(draft.start, draft.detail, observed(weight, outcome, duration, protocol, draft.lasting))
 }
 
 fn received(side: &Side) -> Call {
-    call(side.start, side.detail, side.weight, side.outcome, side.duration, side.protocol)
+    let Side { weight, outcome, duration, protocol, .. } = *side;
+    call(side.start, side.detail, observed(weight, outcome, duration, protocol, side.lasting))
 }
 
-fn call(
-    start: i64,
-    detail: DetailId,
+fn observed(
     weight: u64,
     outcome: Outcome,
     duration_nano: i64,
     protocol: Protocol,
-) -> Call {
-    let seen =
-        Observation { weight, outcome, duration_nano, timed: true, bytes_in: 0, bytes_out: 0, protocol };
+    lasting: bool,
+) -> Observation {
+    Observation { weight, outcome, duration_nano, timed: !lasting, bytes_in: 0, bytes_out: 0, protocol }
+}
+
+fn call(start: i64, detail: DetailId, seen: Observation) -> Call {
     Call { evidence: Evidence::Spans, start, detail, seen }
 }
 
@@ -239,6 +252,7 @@ fn call(
 fn heard(made: Observation, side: &Side) -> Observation {
     let is_error = side.outcome == Outcome::Error && !side.is_implied;
     Observation {
+        timed: made.timed && (side.is_implied || !side.lasting),
         outcome: if is_error { Outcome::Error } else { made.outcome },
         protocol: if made.protocol == Protocol::Unknown { side.protocol } else { made.protocol },
         ..made

@@ -70,6 +70,8 @@ impl Drawer<'_> {
         let mut call = self.plain(caller, Target::Queue(queue), start, duration);
         call.made.connecting = false;
         call.made.operation = false;
+        let is_full = self.mesh.services[caller.service].sdk == Sdk::Full;
+        call.made.created = is_full && self.has(Feature::Created) && self.random.percent(40);
         let consumers: Vec<usize> = (0..self.mesh.services.len())
             .filter(|at| *at != caller.service && self.mesh.services[*at].sdk == Sdk::Full)
             .collect();
@@ -93,6 +95,7 @@ impl Drawer<'_> {
             let received = Received {
                 receive: !is_pushed && self.random.percent(30),
                 pushed: is_pushed,
+                settled: !is_pushed && self.has(Feature::Created) && self.random.percent(40),
                 ..self.frames(place)
             };
             let delivery = Try {
