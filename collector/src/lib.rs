@@ -19,6 +19,7 @@ mod admit;
 mod intake;
 mod ledger;
 pub mod decode;
+pub mod access_log;
 mod request_rows;
 mod row_attributes;
 pub mod normalize;
