@@ -20,6 +20,7 @@ mod intake;
 mod ledger;
 pub mod lines;
 pub mod decode;
+pub mod access_log;
 mod request_rows;
 mod row_attributes;
 pub mod normalize;
