@@ -1,4 +1,5 @@
-//! Answers go out: golden metrics, the service graph, traces, services and the ledger, over one snapshot.
+//! Answers go out: golden metrics, the service graph, traces, services and the ledger, over one snapshot, as structs and
+//! as tables of SQL.
 //!
 //! ```text
 //! face -> an answer of this crate -> Engine (rows of one snapshot, one tenant) -> a fold of `meshlake_calls`
@@ -8,8 +9,10 @@
 //!
 //! Modules are listed in the order data meets them; imports point only down the list.
 
+pub mod functions;
 pub mod calls;
 pub mod trace;
+pub mod tree;
 pub mod services;
 pub mod ledger;
 

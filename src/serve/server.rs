@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result};
 use meshlake_collector::{Collector, ExportLabels, NoRoom, Ports};
 use meshlake_faces::{Endpoints, FaceState};
 use meshlake_listen::{Cap, Door, Protocol, Role, Served};
-use meshlake_query::Engine;
+use meshlake_query::{Engine, functions};
 use meshlake_schema::{Clock, SystemClock};
 use meshlake_store::{Exports, InFlight, IntakeStatus, Stopped, Store, StoreStatus};
 use tokio::runtime::Handle;
@@ -88,7 +88,8 @@ impl Server {
             in_flight: ledger.in_flight().iter().map(in_flight_row).collect(),
             exports: stats.read().exports.exports.into_iter().map(exports_row).collect(),
         };
-        let engine = Engine::new(store.reader_with(Arc::new(intake)), engine_config(config)?, clock)?;
+        let reader = store.reader_with(Arc::new(intake));
+        let engine = Engine::with_functions(reader, engine_config(config)?, clock, functions::all())?;
         let endpoints = Endpoints { otlp_grpc: grpc.to_string(), otlp_http: http.to_string() };
         let faces = FaceState { engine, endpoints };
         let admin = AdminState {
