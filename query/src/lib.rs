@@ -15,10 +15,14 @@ pub mod trace;
 pub mod tree;
 pub mod services;
 pub mod ledger;
+pub mod status;
 
 pub use meshlake_calls::{
     By, EdgeCell, Evidence, Figures, Grain, NodeCell, NodeIdentity, NodeKind, Picture, Question, Range,
     RangeError, Source, golden, graph, measure,
 };
-pub use meshlake_engine::{Bound, Engine, EngineConfig, Fault, Prepared, Query, QueryError, RowStream};
+pub use meshlake_engine::{
+    Bound, Engine, EngineConfig, Exports, Fault, InFlight, Prepared, Query, QueryError, RowStream, Sender,
+    Status, TableStats,
+};
 pub use meshlake_schema::filter::Value;

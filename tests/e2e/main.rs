@@ -19,6 +19,7 @@ mod reload;
 mod sdk;
 mod slow_disk;
 mod threads;
+mod status;
 mod witness;
 mod load;
 mod client;

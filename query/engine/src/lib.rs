@@ -32,11 +32,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use meshlake_schema::Clock;
-use meshlake_store::{Reader, Status};
+use meshlake_store::Reader;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 pub use meshlake_store::snapshot::{DataFile, Unflushed};
+pub use meshlake_store::{Exports, InFlight, Sender, Status, TableStats};
 
 pub use answer::RowStream;
 pub use config::EngineConfig;

@@ -11,6 +11,7 @@ mod store;
 mod health;
 mod cors;
 mod ports;
+mod senders;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
