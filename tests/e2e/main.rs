@@ -21,6 +21,7 @@ mod slow_disk;
 mod threads;
 mod status;
 mod witness;
+mod wrong_port;
 mod load;
 mod client;
 mod long_form;
