@@ -37,9 +37,8 @@ use tokio::sync::oneshot;
 
 pub use budget::{Budget, OverBudget, Tickets};
 
-use crate::decode::Format;
+use crate::decode::{Format, Sender};
 use crate::ledger::{LedgerView, Origin};
-use crate::normalize::requests::proxy::ProxyIdentity;
 use crate::tally::Tally;
 use group::{ClosedGroup, OpenGroup};
 use queue::{Next, Queue};
@@ -70,8 +69,8 @@ pub const FUTURE_MAX: Duration = Duration::from_secs(3600);
 pub struct Payload {
     pub tenant: Arc<str>,
     pub format: &'static Format,
-    /// Whose observations they are, where the transport says it once for many payloads.
-    pub proxy: Option<Arc<ProxyIdentity>>,
+    /// Who sent it, where that is said once for many payloads.
+    pub sender: Option<Arc<Sender>>,
     /// As the format's `unpack` gave them.
     pub bytes: Bytes,
     /// What its rows take in columns beside their text, as validating it has counted.

@@ -37,7 +37,7 @@ pub(crate) fn payload(tenant: &str, bytes: &[u8]) -> (Payload, oneshot::Receiver
     let payload = Payload {
         tenant: Arc::from(tenant),
         format: &OVER_GRPC.traces,
-        proxy: None,
+        sender: None,
         bytes: Bytes::copy_from_slice(bytes),
         column_bytes: 0,
         hash: Some(NEXT_HASH.fetch_add(1, Ordering::Relaxed).into()),

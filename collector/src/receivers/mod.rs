@@ -37,9 +37,8 @@ use crate::admit::refusal::Refusal;
 use crate::admit::senders::{SenderKey, Senders};
 use crate::admit::stats::{ExportLabels, Stats};
 use crate::admit::unpack::{Packed, Unpacked, export_hash};
-use crate::decode::Format;
+use crate::decode::{Format, Sender};
 use crate::intake::{Answer, Budget, Intake, Payload};
-use crate::normalize::requests::proxy::ProxyIdentity;
 use crate::signal::Signal;
 use crate::tally::Tally;
 use posted::{linger, read_posted, refuse_unread};
@@ -270,13 +269,13 @@ impl Receivers {
         format: &'static Format,
         path: &str,
         tenant: Arc<str>,
-        proxy: Option<Arc<ProxyIdentity>>,
+        sender: Option<Arc<Sender>>,
         unpacked: Unpacked,
     ) -> Result<oneshot::Receiver<Answer>, Refusal> {
         let Unpacked { bytes, column_bytes, tickets, .. } = unpacked;
         let hash = (format.resends)(&bytes).then(|| export_hash(&tenant, path, &bytes));
         let (reply, answer) = oneshot::channel();
-        self.intake.submit(Payload { tenant, format, proxy, bytes, column_bytes, hash, tickets, reply })?;
+        self.intake.submit(Payload { tenant, format, sender, bytes, column_bytes, hash, tickets, reply })?;
         Ok(answer)
     }
 

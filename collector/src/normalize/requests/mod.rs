@@ -12,6 +12,7 @@
 mod verdict;
 mod endpoints;
 mod peer;
+pub mod traceparent;
 pub mod facts;
 pub mod proxy;
 mod clusters;

@@ -8,6 +8,7 @@ mod reader;
 mod stop;
 mod crash;
 mod maintain;
+mod minutes;
 mod full;
 mod simulated;
 mod golden;
