@@ -32,7 +32,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use meshlake_schema::Clock;
-use meshlake_store::StoredRequest;
+use meshlake_store::StoredExport;
 use thiserror::Error;
 use tokio::sync::Notify;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
@@ -117,7 +117,7 @@ impl Positions {
     /// The journal cannot be read.
     pub fn open(
         path: Option<PathBuf>,
-        stored: &[StoredRequest],
+        stored: &[StoredExport],
         clock: Arc<dyn Clock>,
     ) -> io::Result<Positions> {
         let (journal, records) = match path.map(Journal::open).transpose()? {

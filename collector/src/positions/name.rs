@@ -14,7 +14,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use meshlake_store::StoredRequest;
+use meshlake_store::StoredExport;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::FileIdentity;
@@ -37,7 +37,7 @@ pub fn name_of(file: FileIdentity, part: &Range<u64>) -> u128 {
 pub struct Remembered(HashMap<u64, u64>);
 
 impl Remembered {
-    pub fn of(stored: &[StoredRequest]) -> Remembered {
+    pub fn of(stored: &[StoredExport]) -> Remembered {
         Remembered(stored.iter().map(|stored| ((stored.hash >> 64) as u64, stored.hash as u64)).collect())
     }
 
@@ -65,8 +65,8 @@ fn halves(file: FileIdentity, start: u64) -> [u64; 2] {
 mod tests {
     use super::*;
 
-    fn stored(parts: &[(u128, Range<u64>)]) -> Vec<StoredRequest> {
-        let request = |(file, part): &(u128, Range<u64>)| StoredRequest {
+    fn stored(parts: &[(u128, Range<u64>)]) -> Vec<StoredExport> {
+        let request = |(file, part): &(u128, Range<u64>)| StoredExport {
             hash: name_of(FileIdentity(*file), part),
             rows: 1,
             seconds: 0,

@@ -5,7 +5,7 @@ use crate::intake::testing::StillClock;
 
 const HEAD: &[u8] = b"10.0.0.1 - - [23/Nov/2026:07:07:07 +0000] \"GET / HTTP/1.1\" 200 1\n";
 
-fn open(path: Option<PathBuf>, stored: &[StoredRequest]) -> Positions {
+fn open(path: Option<PathBuf>, stored: &[StoredExport]) -> Positions {
     Positions::open(path, stored, Arc::new(StillClock)).expect("open")
 }
 
@@ -24,9 +24,9 @@ async fn claim(positions: &Positions, file: FileIdentity, part: Range<u64>) -> O
     }
 }
 
-async fn store(positions: &Positions, file: FileIdentity, part: Range<u64>) -> Option<StoredRequest> {
+async fn store(positions: &Positions, file: FileIdentity, part: Range<u64>) -> Option<StoredExport> {
     let claim = claim(positions, file, part).await?;
-    let stored = StoredRequest { hash: claim.name(), rows: 1, seconds: 0 };
+    let stored = StoredExport { hash: claim.name(), rows: 1, seconds: 0 };
     claim.stored();
     Some(stored)
 }
