@@ -14,7 +14,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use meshlake_collector::LIVE_KEYS;
+use meshlake_collector::{LIVE_KEYS, SyslogAppConfig, TailConfig};
 use meshlake_listen::check_address;
 use serde::{Deserialize, Serialize};
 use toml::Table;
@@ -223,8 +223,10 @@ impl Config {
     /// The defaults with each optional key set and each list with one element: what keys there are and of which
     /// type. An empty list takes text.
     fn with_every_key() -> Config {
-        // No key is optional today, and no list takes anything but text.
-        Config::default()
+        let mut config = Config::default();
+        config.collector.tail.push(TailConfig::default());
+        config.collector.syslog_apps.push(SyslogAppConfig::default());
+        config
     }
 
     /// The keys, as `section.key`, in which `new` differs and that take a restart to change.

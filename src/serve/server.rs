@@ -52,6 +52,9 @@ const QUERY_CONNECTIONS_MAX: u64 = 256;
 /// Connections to the admin port: a scraper, probes, somebody who looks.
 const ADMIN_CONNECTIONS_MAX: u64 = 64;
 
+/// How far files of lines are stored, in the data directory; see `docs/formats.md`.
+const POSITIONS_FILE: &str = "positions";
+
 /// Everything that runs, in the order it was started.
 pub struct Server {
     store: Store,
@@ -68,7 +71,7 @@ impl Server {
     ///
     /// # Errors
     /// The data directory cannot be used, or a part does not start.
-    pub async fn start(config: &Config, sockets: Sockets, query: Handle) -> Result<Server> {
+    pub async fn start(config: &Config, mut sockets: Sockets, query: Handle) -> Result<Server> {
         let (addresses, listeners) = (sockets.addresses(), sockets.stats());
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let mut store = Store::open(store_config(config)?, clock.clone()).await?;
@@ -78,8 +81,10 @@ impl Server {
         let [grpc, http] = [Port::OtlpGrpc, Port::OtlpHttp].map(|port| addresses.of(port));
         let ports = Ports { grpc: grpc.port(), http: http.port() };
         let stored = store.take_recovered_exports();
-        let collector = Collector::start(&config.collector, ports, store.writer(), clock.clone(), stored)
-            .context("start the collector")?;
+        let positions = Some(config.store.data_dir.join(POSITIONS_FILE));
+        let collector =
+            Collector::start(&config.collector, ports, store.writer(), clock.clone(), stored, positions);
+        let mut collector = collector.context("start the collector")?;
         let status = store.status();
         collector.refuse_without(move |bytes_to_come| room_in(&status, bytes_to_come));
         let ready = readiness.clone();
@@ -100,6 +105,10 @@ impl Server {
         };
 
         let mut serving = Vec::new();
+        if let Some(datagrams) = sockets.take_syslog_datagrams() {
+            let served = datagrams.serve(Role::Sender, collector.syslog_datagrams());
+            serving.push((Port::Syslog, served.context("serve a socket")?));
+        }
         for (port, listener) in sockets.in_order() {
             let (door, protocol) = match port {
                 Port::Admin => (
@@ -108,6 +117,7 @@ impl Server {
                 ),
                 Port::OtlpGrpc => (collector.door(), collector.grpc()),
                 Port::OtlpHttp => (collector.door(), collector.http()),
+                Port::Syslog => (collector.door(), collector.syslog()),
                 Port::Query => (
                     door(Role::Reader, QUERY_CONNECTIONS_MAX),
                     Protocol::service(meshlake_faces::router(faces.clone())),
@@ -117,6 +127,7 @@ impl Server {
             let _in_runtime = runtime.enter();
             serving.push((port, listener.serve(door, protocol).context("serve a socket")?));
         }
+        collector.follow(&config.collector.tail);
         Ok(Server { store, collector, ports: serving, accepting, configuration })
     }
 
@@ -146,7 +157,8 @@ impl Server {
         accepting.store(false, Ordering::Release);
         let began = Instant::now();
         stop_ports(&mut ports, &[Port::Query], QUERY_STOP_TIME_MAX, began).await;
-        stop_ports(&mut ports, &[Port::OtlpHttp, Port::OtlpGrpc], EXPORTS_STOP_TIME_MAX, began).await;
+        stop_ports(&mut ports, &[Port::Syslog, Port::OtlpHttp, Port::OtlpGrpc], EXPORTS_STOP_TIME_MAX, began)
+            .await;
         tell("collector", collector.stop(INTAKE_STOP_TIME_MAX).await, began);
         let time_left = STOP_TIME_MAX.saturating_sub(began.elapsed());
         tell("store", store.stop(time_left).await == Stopped::Flushed, began);

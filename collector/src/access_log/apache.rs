@@ -44,7 +44,7 @@ pub(super) fn tokens(format: &str) -> Result<Vec<Token>, FormatError> {
             }
             't' if argument.is_empty() => {
                 push_literal(&mut tokens, "[");
-                tokens.push(Token::Field(Field::Start(TimeFormat::Any)));
+                tokens.push(Token::Field(Field::Start(TimeFormat::Common)));
                 push_literal(&mut tokens, "]");
             }
             _ => tokens.push(Token::Field(field(letter, argument, at)?)),

@@ -8,7 +8,8 @@ use super::field::Field;
 use super::moment::TimeFormat;
 use super::numbers::Unit;
 use super::pattern::Token;
-use super::peers::{PeerEnd, PeerFact};
+use super::peers::PeerFact;
+use super::reading::PeerEnd;
 use super::{FormatError, language};
 
 /// Splits a format into fields and the text between them.

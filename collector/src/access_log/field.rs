@@ -8,8 +8,8 @@ use std::borrow::Cow;
 
 use super::moment::TimeFormat;
 use super::numbers::{Unit, count, nanos};
-use super::peers::{PeerEnd, PeerFact, set_peer};
-use super::reading::{Reading, Timer};
+use super::peers::{PeerFact, set_peer};
+use super::reading::{PeerEnd, Reading, Timer};
 use super::{lists, request_line, termination, words};
 use crate::address::Address;
 
@@ -79,6 +79,14 @@ pub(super) enum Field {
     UpstreamConnectTimes,
     UpstreamHeaderTimes,
     UpstreamBytes,
+    /// Kong's list of upstreams, in JSON.
+    Tries,
+    /// ztunnel's.
+    Direction,
+    BytesFromOwn,
+    BytesToOwn,
+    /// An error in words.
+    Error,
     /// HAProxy's.
     TerminationState,
     Server,
@@ -110,16 +118,17 @@ impl Field {
             Field::GrpcStatus => "grpc_status",
             Field::Flags | Field::TerminationState => "response_flags",
             Field::Details => "response_code_details",
-            Field::RequestBytes => "request_bytes",
-            Field::ResponseBytes | Field::UpstreamBytes => "response_bytes",
+            Field::RequestBytes | Field::BytesFromOwn => "request_bytes",
+            Field::ResponseBytes | Field::UpstreamBytes | Field::BytesToOwn => "response_bytes",
+            Field::Direction => "observer",
             Field::Attempts | Field::Retries => "attempts",
             Field::Remote | Field::RemotePort => "downstream_remote_address",
             Field::DirectRemote => "downstream_direct_remote_address",
             Field::Local | Field::LocalPort => "downstream_local_address",
             Field::UpstreamLocal => "upstream_local_address",
-            Field::UpstreamHost | Field::UpstreamHosts | Field::Server => "upstream_host",
+            Field::UpstreamHost | Field::UpstreamHosts | Field::Server | Field::Tries => "upstream_host",
             Field::Cluster => "upstream_cluster",
-            Field::FailureReason => "upstream_transport_failure_reason",
+            Field::FailureReason | Field::Error => "upstream_transport_failure_reason",
             Field::TerminationDetails => "connection_termination_details",
             Field::ServerName => "requested_server_name",
             Field::ForwardedFor => "forwarded_for",
@@ -135,6 +144,14 @@ impl Field {
             Field::Peer(PeerEnd::Upstream, _) => "destination_workload",
             Field::Peer(PeerEnd::Downstream, _) => "source_workload",
         }
+    }
+
+    /// Whether only a request has it. A format without any such field is of connections.
+    pub(super) fn is_of_requests(&self) -> bool {
+        matches!(
+            self,
+            Field::RequestLine | Field::Method | Field::Path | Field::Url | Field::Status | Field::GrpcStatus
+        )
     }
 
     /// Whether its text is digits and nothing else.
@@ -175,7 +192,7 @@ impl Field {
             Field::Start(format) => format.read(&text, &mut to.start).ok_or(Unfit)?,
             Field::End(format) => format.read(&text, &mut to.end).ok_or(Unfit)?,
             Field::Duration(unit) => to.duration_nano = nanos(&text, *unit).ok_or(Unfit)?,
-            Field::Timer(timer, unit) => to.timers[*timer as usize] = nanos(&text, *unit).ok_or(Unfit)?,
+            Field::Timer(timer, unit) => to.set_timer(*timer, nanos(&text, *unit).ok_or(Unfit)?),
             Field::UpstreamDuration(unit) => {
                 to.seen.upstream_duration_nano = nanos(&text, *unit).ok_or(Unfit)?;
             }
@@ -183,6 +200,8 @@ impl Field {
             Field::GrpcStatus => to.seen.grpc_status = words::grpc_status(&text).ok_or(Unfit)?,
             Field::RequestBytes => to.seen.request_bytes = count(&text).ok_or(Unfit)?.unwrap_or_default(),
             Field::ResponseBytes => to.seen.response_bytes = count(&text).ok_or(Unfit)?.unwrap_or_default(),
+            Field::BytesFromOwn => to.own_sent = count(&text).ok_or(Unfit)?.unwrap_or_default(),
+            Field::BytesToOwn => to.own_received = count(&text).ok_or(Unfit)?.unwrap_or_default(),
             Field::Attempts => to.seen.attempts = count(&text).ok_or(Unfit)?.unwrap_or_default(),
             Field::Retries => to.retries = count(&text).ok_or(Unfit)?,
             Field::RemotePort => to.remote_port = Some(text.parse().map_err(|_| Unfit)?),
@@ -210,7 +229,6 @@ impl Field {
             Field::Scheme => &mut to.seen.scheme,
             Field::Authority => &mut to.seen.authority,
             Field::Route => &mut to.seen.route,
-            Field::Details => &mut to.seen.response_code_details,
             Field::Cluster => &mut to.seen.upstream_cluster,
             Field::FailureReason => &mut to.seen.upstream_transport_failure_reason,
             Field::TerminationDetails => &mut to.seen.connection_termination_details,
@@ -249,6 +267,10 @@ impl Field {
             Field::UpstreamConnectTimes => lists::set_connect_times(&text, to),
             Field::UpstreamHeaderTimes => lists::set_header_times(&text, to),
             Field::UpstreamBytes => lists::set_bytes(&text, to),
+            Field::Tries => lists::set_tries(&text, to),
+            Field::Details => words::set_details(text, to),
+            Field::Direction => words::set_direction(&text, to),
+            Field::Error => words::set_error(text, to),
             Field::Frontend => termination::set_frontend(text, to),
             Field::TerminationState => termination::set_state(&text, to),
             Field::Server => termination::set_server(&text, to),
@@ -264,10 +286,16 @@ fn address(text: Cow<'_, str>) -> Result<Address<'_>, Unfit> {
         return Err(Unfit);
     }
     Ok(match text {
-        Cow::Borrowed(text) => Address::parse(text),
+        Cow::Borrowed(text) => Address::parse(without_scheme(text)),
         Cow::Owned(text) => {
-            let Address { host, port } = Address::parse(&text);
+            let Address { host, port } = Address::parse(without_scheme(&text));
             Address { host: host.into_owned().into(), port }
         }
     })
+}
+
+/// Go's proxies name an upstream by its URL.
+fn without_scheme(text: &str) -> &str {
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    rest.map_or(text, |rest| rest.split('/').next().unwrap_or(rest))
 }

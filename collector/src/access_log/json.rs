@@ -6,7 +6,7 @@
 //!
 //! Syntax is serde_json's business.
 //!
-//! Limits: of a list the first member is the value; nested values that no field names are attributes as a whole, as JSON.
+//! Limits: of a list of texts or numbers the first is the value; nested values that no field names are attributes as a whole, as JSON.
 //! A text of several fields that has escapes in it is an attribute, too.
 
 use std::borrow::Cow;
@@ -43,6 +43,16 @@ pub(super) enum Member {
     Nested(Members),
 }
 
+/// An object of paths and fields, of which a line must have the `required`.
+pub(super) fn object(required: &[(&str, Field)], fields: &[(&str, Field)]) -> Object {
+    let member = |is_required: bool| {
+        move |(path, field): &(&str, Field)| {
+            ((*path).to_owned(), Member::Field { field: field.clone(), is_required })
+        }
+    };
+    Object::new(required.iter().map(member(true)).chain(fields.iter().map(member(false))))
+}
+
 impl Object {
     /// Compiles paths and what their values mean; a line must have those that are `required`.
     pub(super) fn new(fields: impl IntoIterator<Item = (String, Member)>) -> Object {
@@ -53,6 +63,11 @@ impl Object {
             insert(&mut members, &path, member);
         }
         Object { members, required }
+    }
+
+    /// Whether its lines are about requests, not connections.
+    pub(super) fn is_of_requests(&self) -> bool {
+        any_of_requests(&self.members)
     }
 
     /// Reads a line into `to`.
@@ -71,6 +86,14 @@ impl Object {
             None => Err(LINE),
         }
     }
+}
+
+fn any_of_requests(members: &Members) -> bool {
+    members.values().any(|member| match member {
+        Member::Field { field, .. } => field.is_of_requests(),
+        Member::Text(pattern) => pattern.is_of_requests(),
+        Member::Nested(members) => any_of_requests(members),
+    })
 }
 
 fn insert(members: &mut Members, path: &str, member: Member) {
@@ -179,14 +202,15 @@ impl<'a> Values<'_, '_, 'a> {
     }
 }
 
-/// The text of a value: of a string without its quotes and escapes, of a list its first member's, of all others as it is
+/// The text of a value: of a string without its quotes and escapes, of a list of texts or numbers the first's, of all others as it is
 /// written.
 fn text_of(value: &str) -> Cow<'_, str> {
     match value.as_bytes()[0] {
         b'"' => serde_json::from_str(value).map_or(Cow::Borrowed(value), |Text(text)| text),
         b'[' => match serde_json::from_str::<Vec<&RawValue>>(value).as_deref() {
-            Ok([first, ..]) if !first.get().starts_with('[') => text_of(first.get()),
-            _ => Cow::Borrowed(""),
+            Ok([first, ..]) if !first.get().starts_with(['[', '{']) => text_of(first.get()),
+            Ok([]) => Cow::Borrowed(""),
+            _ => Cow::Borrowed(value),
         },
         b'n' => Cow::Borrowed(""),
         _ => Cow::Borrowed(value),

@@ -13,6 +13,8 @@
 
 use std::borrow::Cow;
 
+use serde::Deserialize;
+
 use super::numbers::{Unit, count, nanos};
 use super::reading::Reading;
 use super::words::status;
@@ -106,4 +108,23 @@ pub(super) fn set_header_times(text: &str, to: &mut Reading<'_>) -> bool {
 pub(super) fn set_bytes(text: &str, to: &mut Reading<'_>) -> bool {
     to.attributes.push_text("", "upstream_response_bytes", text);
     members(text).all(|member| member == "-" || count(member).is_some())
+}
+
+/// Kong's: `[{"ip": "10.0.0.1", "port": 80, ...}, ...]`, one object for each upstream tried.
+pub(super) fn set_tries(text: &str, to: &mut Reading<'_>) -> bool {
+    #[derive(Deserialize)]
+    struct Try<'a> {
+        #[serde(borrow)]
+        ip: Option<Cow<'a, str>>,
+        port: Option<u16>,
+    }
+    let Ok(tries) = serde_json::from_str::<Vec<Try<'_>>>(text) else { return false };
+    to.seen.attempts = tries.len() as u64;
+    if let Some(Try { ip: Some(ip), port }) = tries.last() {
+        to.seen.upstream_host = Address { host: ip.clone().into_owned().into(), port: *port };
+    }
+    if tries.len() > 1 {
+        to.attributes.push_text("", "upstream_hosts", text);
+    }
+    true
 }

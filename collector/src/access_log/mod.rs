@@ -13,12 +13,23 @@
 pub mod rows;
 pub mod origin;
 mod known;
+mod envoy_formats;
+mod ztunnel;
+mod haproxy_formats;
+mod caddy;
+mod traefik;
+mod linkerd;
+mod kong;
+mod cloud;
+mod w3c;
 mod envoy_json;
 mod envoy;
 mod nginx;
 mod apache;
 mod haproxy;
+mod template;
 mod language;
+mod pairs;
 mod json;
 mod pattern;
 mod field;
@@ -37,11 +48,13 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use crate::normalize::requests::facts::{Layer, Observer};
 use crate::normalize::requests::proxy::ProxyKind;
 use crate::row_attributes::RowAttributes;
 use escape::Escape;
 use haproxy::Compiled;
 use json::{Member, Object};
+use pairs::Pairs;
 use pattern::{Flaw, LINE, Pattern};
 use reading::Reading;
 
@@ -50,6 +63,7 @@ use reading::Reading;
 pub struct LineFormat {
     name: &'static str,
     program: Program,
+    layer: Layer,
     matcher: Arc<Matcher>,
 }
 
@@ -66,6 +80,8 @@ pub enum Language {
     Apache,
     /// HAProxy's `log-format`, of text or JSON.
     Haproxy,
+    /// Fields in braces, for proxies without a language.
+    Fields,
 }
 
 /// The program that writes a format, as far as rows depend on it.
@@ -74,12 +90,15 @@ pub(crate) struct Program {
     /// Stands for the service where nobody names it; empty where the program stands beside one.
     pub service: &'static str,
     pub kind: ProxyKind,
+    /// Where it stands in every call that it logs, if that is always the same.
+    pub observer: Option<Observer>,
 }
 
 #[derive(Debug)]
 enum Matcher {
     Text(Pattern),
     Json(Object),
+    Pairs(Pairs),
 }
 
 /// Why a text is no format.
@@ -97,8 +116,14 @@ impl FormatError {
 }
 
 impl Language {
-    pub const ALL: [Language; 5] =
-        [Language::Envoy, Language::EnvoyJson, Language::Nginx, Language::Apache, Language::Haproxy];
+    pub const ALL: [Language; 6] = [
+        Language::Envoy,
+        Language::EnvoyJson,
+        Language::Nginx,
+        Language::Apache,
+        Language::Haproxy,
+        Language::Fields,
+    ];
 
     /// The name in configuration, and in `source_format` of lines in a format of one's own.
     pub const fn name(self) -> &'static str {
@@ -108,6 +133,7 @@ impl Language {
             Language::Nginx => "nginx",
             Language::Apache => "apache",
             Language::Haproxy => "haproxy",
+            Language::Fields => "fields",
         }
     }
 
@@ -118,9 +144,10 @@ impl Language {
     const fn program(self) -> Program {
         let service = match self {
             Language::EnvoyJson => Language::Envoy.name(),
+            Language::Fields => "",
             _ => self.name(),
         };
-        Program { service, kind: ProxyKind::Plain }
+        Program { service, kind: ProxyKind::Plain, observer: None }
     }
 
     fn matcher(self, text: &str) -> Result<Matcher, FormatError> {
@@ -129,6 +156,7 @@ impl Language {
             Language::EnvoyJson => return envoy_json::compile(text).map(Matcher::Json),
             Language::Nginx => nginx::tokens(text)?,
             Language::Apache => (apache::tokens(text)?, Escape::Backslash),
+            Language::Fields => (template::tokens(text)?, Escape::Backslash),
             Language::Haproxy => match haproxy::compile(text)? {
                 Compiled::Text(tokens) => (tokens, Escape::Hash),
                 Compiled::Members(fields) => {
@@ -149,6 +177,16 @@ impl Language {
 }
 
 impl LineFormat {
+    fn new(name: &'static str, program: Program, matcher: Matcher) -> LineFormat {
+        let is_of_requests = match &matcher {
+            Matcher::Text(pattern) => pattern.is_of_requests(),
+            Matcher::Json(object) => object.is_of_requests(),
+            Matcher::Pairs(_) => false,
+        };
+        let layer = if is_of_requests { Layer::L7 } else { Layer::L4 };
+        LineFormat { name, program, layer, matcher: Arc::new(matcher) }
+    }
+
     /// A known format by its name; see [`names`](Self::names).
     pub fn named(name: &str) -> Option<LineFormat> {
         known::all().iter().find(|format| format.name == name).cloned()
@@ -164,13 +202,16 @@ impl LineFormat {
     /// # Errors
     /// What is wrong with it, and where.
     pub fn compile(language: Language, text: &str) -> Result<LineFormat, FormatError> {
-        let matcher = Arc::new(language.matcher(text)?);
-        Ok(LineFormat { name: language.name(), program: language.program(), matcher })
+        Ok(LineFormat::new(language.name(), language.program(), language.matcher(text)?))
     }
 
     /// The known format that reads most of the first lines of a log; `None` where none reads any. Of two that read as
     /// many it is the more particular one.
     pub fn detect(lines: &[&[u8]]) -> Option<LineFormat> {
+        let texts = lines.iter().filter_map(|line| str::from_utf8(line).ok());
+        if let Some(format) = texts.into_iter().find_map(|line| known::w3c(line.trim_end())) {
+            return Some(format);
+        }
         let reads = |format: &LineFormat, line: &[u8]| {
             let line = String::from_utf8_lossy(line);
             let mut reading = Reading::new(format.name, RowAttributes::default());
@@ -195,6 +236,7 @@ impl LineFormat {
             Matcher::Text(pattern) => pattern.read(line, to),
             Matcher::Json(object) if line.starts_with('{') => object.read(line, to),
             Matcher::Json(_) => Err(LINE),
+            Matcher::Pairs(pairs) => pairs.read(line, to),
         }
     }
 }

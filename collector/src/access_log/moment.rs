@@ -80,6 +80,8 @@ pub(super) enum TimeFormat {
     /// Common Log Format with or without fraction and zone, a date or a time alone, a number of seconds up to
     /// nanoseconds since the epoch by its size.
     Any,
+    /// That of the Common Log Format, and no other.
+    Common,
     /// A number since the epoch.
     Number(Unit),
     /// Digits below the second.
@@ -153,6 +155,8 @@ impl TimeFormat {
     pub(super) fn read(&self, text: &str, moment: &mut Moment) -> Option<()> {
         match self {
             TimeFormat::Any => read_any(text, moment),
+            TimeFormat::Common if text.as_bytes().get(2) != Some(&b'/') => None,
+            TimeFormat::Common => read_any(text, moment),
             TimeFormat::Number(unit) => moment.set_number(text, *unit),
             TimeFormat::Fraction if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) => {
                 moment.set_fraction(text);

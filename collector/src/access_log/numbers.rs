@@ -58,6 +58,11 @@ pub(super) fn nanos(text: &str, unit: Unit) -> Option<Option<i64>> {
     if whole.is_empty() && fraction.is_empty() {
         return None;
     }
+    if suffix.starts_with(['e', 'E']) {
+        // Go writes small numbers in JSON so; what a double holds of them is more than a nanosecond's worth.
+        let nanos = text.parse::<f64>().ok()? * unit.nanos() as f64;
+        return Some((!is_negative && nanos < i64::MAX as f64).then_some(nanos.round() as i64));
+    }
     let unit = match suffix {
         "" => unit,
         "s" => Unit::Seconds,

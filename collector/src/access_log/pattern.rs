@@ -109,6 +109,11 @@ impl Pattern {
         Ok(Pattern { before: before.into(), parts: parts.into(), escape })
     }
 
+    /// Whether its lines are about requests, not connections.
+    pub(super) fn is_of_requests(&self) -> bool {
+        self.parts.iter().any(|part| part.field.is_of_requests())
+    }
+
     /// Reads a line into `to`.
     ///
     /// # Errors

@@ -2,14 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::reading::Reading;
-
-/// Which end metadata is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum PeerEnd {
-    Upstream,
-    Downstream,
-}
+use super::reading::{PeerEnd, Reading};
 
 /// What metadata says of a workload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -33,6 +33,13 @@ pub(super) enum Timer {
 
 const TIMERS: usize = Timer::Total as usize + 1;
 
+/// Which end of a call, seen from the proxy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PeerEnd {
+    Upstream,
+    Downstream,
+}
+
 /// What is known of the upstream's answers besides addresses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Upstream {
@@ -64,6 +71,11 @@ pub(super) struct Reading<'a> {
     pub has_protocol_field: bool,
     /// Whether the proxy named a protocol, be it one without a column.
     pub names_protocol: bool,
+    /// Whose side the proxy took, where each line says it: the end that is its own. Then also what that end sent and
+    /// received.
+    pub own_end: Option<PeerEnd>,
+    pub own_sent: u64,
+    pub own_received: u64,
     /// HAProxy's: the frontend, whether a server was chosen, which side ended the session and when.
     pub frontend: Cow<'a, str>,
     pub names_server: bool,
@@ -90,6 +102,9 @@ impl<'a> Reading<'a> {
             span_id: None,
             has_protocol_field: false,
             names_protocol: false,
+            own_end: None,
+            own_sent: 0,
+            own_received: 0,
             frontend: Cow::default(),
             names_server: false,
             termination: None,
@@ -103,6 +118,16 @@ impl<'a> Reading<'a> {
 
     pub(super) fn add_flags(&mut self, short_names: &str) {
         self.seen.flags.0 |= ResponseFlags::from_short_names(short_names).0;
+    }
+
+    /// Sets a timer; one without a value is of a stage that was not reached.
+    pub(super) fn set_timer(&mut self, timer: Timer, nanos: Option<i64>) {
+        self.timers[timer as usize] = nanos;
+        match timer {
+            Timer::Connect => self.upstream.unconnected = Some(nanos.is_none()),
+            Timer::Response => self.upstream.unanswered = Some(nanos.is_none()),
+            _ => {}
+        }
     }
 
     pub(super) fn timer(&self, timer: Timer) -> Option<i64> {

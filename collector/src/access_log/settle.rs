@@ -5,9 +5,9 @@
 
 use meshlake_schema::{ResponseFlags, UnixNanos};
 
-use super::reading::{Reading, Timer};
+use super::reading::{PeerEnd, Reading, Timer};
 use super::termination;
-use crate::normalize::requests::facts::{Layer, TraceContext};
+use crate::normalize::requests::facts::{Layer, Observer, TraceContext};
 use crate::tally::{Arrival, RejectReason};
 
 /// Settles what several fields say together, and when the call began. The facts are in `seen` then. Times without a
@@ -25,14 +25,13 @@ pub(super) fn settle(
     let start = u64::try_from(start).map_err(|_| RejectReason::TimeOutOfRange)?;
     reading.seen.start = arrival.accepted_time(start)?;
     settle_addresses(reading);
-    settle_upstream(reading);
     termination::settle(reading);
+    settle_upstream(reading);
     if !reading.query.is_empty() && !reading.seen.path.contains('?') {
         reading.seen.path.to_mut().push_str(&reading.query);
     }
-    if let (None, Some(trace_id), Some(span_id)) =
-        (reading.seen.trace_context, reading.trace_id, reading.span_id)
-    {
+    if let (None, Some(trace_id)) = (reading.seen.trace_context, reading.trace_id) {
+        let span_id = reading.span_id.unwrap_or_default();
         reading.seen.trace_context = Some(TraceContext { trace_id, span_id });
     }
     settle_layer(reading);
@@ -56,7 +55,8 @@ fn settle_durations(reading: &mut Reading<'_>) {
     let parts = [Timer::Request, Timer::Queue, Timer::Connect, Timer::Response, Timer::Data];
     let parts = parts.map(|part| reading.timer(part));
     let sum = || parts.iter().any(Option::is_some).then(|| parts.iter().flatten().sum());
-    reading.seen.duration_nano = reading.duration_nano.or(all).or_else(sum).unwrap_or_default();
+    let all = all.or_else(sum);
+    reading.seen.duration_nano = reading.duration_nano.or(all).unwrap_or_default();
     // A server was busy with it from when it was connected to the end, if it ever answered.
     if let (None, Some(all), Some(_)) =
         (reading.seen.upstream_duration_nano, all, reading.timer(Timer::Response))
@@ -67,6 +67,18 @@ fn settle_durations(reading: &mut Reading<'_>) {
 }
 
 fn settle_addresses(reading: &mut Reading<'_>) {
+    let seen = &mut reading.seen;
+    match reading.own_end {
+        Some(PeerEnd::Downstream) => {
+            seen.observer = Some(Observer::Client);
+            (seen.request_bytes, seen.response_bytes) = (reading.own_sent, reading.own_received);
+        }
+        Some(PeerEnd::Upstream) => {
+            seen.observer = Some(Observer::Server);
+            (seen.request_bytes, seen.response_bytes) = (reading.own_received, reading.own_sent);
+        }
+        None => {}
+    }
     let ports = [
         (&mut reading.seen.downstream_remote, reading.remote_port),
         (&mut reading.seen.downstream_local, reading.local_port),
@@ -83,8 +95,8 @@ fn settle_upstream(reading: &mut Reading<'_>) {
     if reading.seen.attempts == 0 && was_tried {
         reading.seen.attempts = reading.retries.unwrap_or_default().saturating_add(1);
     }
-    // The client did not wait: nginx, and those who took the code from it, have no other word for it.
-    if reading.seen.response_code == Some(499) {
+    // The client did not wait: nginx, those who took the code from it, and AWS have no other word for it.
+    if matches!(reading.seen.response_code, Some(499 | 460)) {
         reading.add_flags("DC");
     }
     // An answer that the proxy made up because a part of the upstream's is missing: which, tells why.
@@ -105,7 +117,7 @@ fn settle_layer(reading: &mut Reading<'_>) {
         || !seen.method.is_empty()
         || seen.response_code.is_some()
         || seen.flags.0 & ResponseFlags::from_short_names("DPE").0 != 0;
-    if reading.has_protocol_field && !is_http {
+    if reading.own_end.is_some() || (reading.has_protocol_field && !is_http) {
         seen.layer = Layer::L4;
     }
     if seen.layer == Layer::L4 && !seen.log_type.is_udp() {

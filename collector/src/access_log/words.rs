@@ -3,10 +3,12 @@
 //! A word that is not known is kept as an attribute where the rest of the line does not need it. A status that is none
 //! is unfit, because everything that is counted hangs on it.
 
+use std::borrow::Cow;
+
 use meshlake_schema::ResponseFlags;
 use meshlake_schema::response_flags::FLAGS;
 
-use super::reading::Reading;
+use super::reading::{PeerEnd, Reading};
 use crate::normalize::requests::facts::LogType;
 use crate::normalize::requests::traceparent::{hex, parse_traceparent};
 use crate::normalize::rpc_status::{SentStatus, grpc_code};
@@ -84,8 +86,9 @@ pub(super) fn set_tls_version(text: &str, to: &mut Reading<'_>) -> bool {
     to.seen.tls_version = match text.trim_start_matches("TLSv").trim_start_matches("TLS").trim_start() {
         "1" | "1.0" => "TLSv1",
         "1.1" => "TLSv1.1",
-        "1.2" => "TLSv1.2",
-        "1.3" => "TLSv1.3",
+        // Caddy writes the numbers of the protocol: 0x0303, 0x0304.
+        "1.2" | "771" => "TLSv1.2",
+        "1.3" | "772" => "TLSv1.3",
         _ => {
             to.attributes.push_text("", "tls_version", text);
             ""
@@ -113,7 +116,9 @@ pub(super) fn set_traceparent(text: &str, to: &mut Reading<'_>) -> bool {
 }
 
 pub(super) fn set_trace_id(text: &str, to: &mut Reading<'_>) -> bool {
-    to.trace_id = hex::<16>(text.as_bytes()).filter(|id| *id != [0; 16]);
+    // Google writes the name of a resource that ends in the id.
+    let id = text.rsplit('/').next().unwrap_or(text);
+    to.trace_id = hex::<16>(id.as_bytes()).filter(|id| *id != [0; 16]);
     if to.trace_id.is_none() {
         to.attributes.push_text("", "trace_id", text);
     }
@@ -125,5 +130,53 @@ pub(super) fn set_span_id(text: &str, to: &mut Reading<'_>) -> bool {
     if to.span_id.is_none() {
         to.attributes.push_text("", "span_id", text);
     }
+    true
+}
+
+/// An error in words, of proxies that have no flags. What names no cause is taken for a connection that was cut.
+pub(super) fn set_error<'a>(text: Cow<'a, str>, to: &mut Reading<'a>) -> bool {
+    let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    let flag = if says(&["policy", "denied", "reject"]) {
+        "UAEX"
+    } else if says(&["timed out", "timeout"]) {
+        "UT"
+    } else if says(&["refused", "unreachable", "connection failed", "unknown source", "no healthy"]) {
+        "UF"
+    } else {
+        "UC"
+    };
+    to.add_flags(flag);
+    to.seen.upstream_transport_failure_reason = text;
+    true
+}
+
+/// Whose side a proxy took that logs for many: `outbound` the caller's, `inbound` the callee's.
+pub(super) fn set_direction(text: &str, to: &mut Reading<'_>) -> bool {
+    to.own_end = match text {
+        "outbound" => Some(PeerEnd::Downstream),
+        "inbound" => Some(PeerEnd::Upstream),
+        _ => None,
+    };
+    to.own_end.is_some()
+}
+
+/// Why the response is what it is, in the words of Google's load balancers or any other's. Source: Google Cloud,
+/// "statusDetails HTTP failure messages".
+pub(super) fn set_details<'a>(text: Cow<'a, str>, to: &mut Reading<'a>) -> bool {
+    let flag = match &*text {
+        "client_disconnected_before_any_response"
+        | "client_disconnected_after_partial_response"
+        | "client_cancelled_stream" => "DC",
+        "failed_to_connect_to_backend" => "UF",
+        "failed_to_pick_backend" => "UH",
+        "backend_timeout" => "UT",
+        "backend_connection_closed_before_data_sent_to_client"
+        | "backend_connection_closed_after_partial_response_sent" => "UC",
+        "denied_by_security_policy" => "UAEX",
+        "throttled_by_security_policy" | "rate_limited_by_security_policy" => "RL",
+        _ => "",
+    };
+    to.add_flags(flag);
+    to.seen.response_code_details = text;
     true
 }

@@ -8,7 +8,11 @@
 mod otlp_grpc;
 mod otlp_http;
 mod envoy_als;
+mod access_log_http;
 mod health;
+pub(crate) mod syslog;
+pub(crate) mod tail;
+mod line_parts;
 mod posted;
 mod unacknowledged;
 #[cfg(test)]
@@ -39,10 +43,14 @@ use crate::admit::stats::{ExportLabels, Stats};
 use crate::admit::unpack::{Packed, Unpacked, export_hash};
 use crate::decode::{Format, Sender};
 use crate::intake::{Answer, Budget, Intake, Payload};
+use crate::positions::Positions;
 use crate::signal::Signal;
 use crate::tally::Tally;
-use posted::{linger, read_posted, refuse_unread};
+use posted::{linger, read_posted, read_posted_as, refuse_unread};
 use unacknowledged::Unacknowledged;
+
+pub use syslog::SyslogAppConfig;
+pub use tail::TailConfig;
 
 /// Everything that can be sent, by port and path.
 static ROUTES: &[&[Route]] = &[
@@ -50,6 +58,7 @@ static ROUTES: &[&[Route]] = &[
     &otlp_grpc::ROUTES,
     &otlp_http::ROUTES,
     &envoy_als::ROUTES,
+    &access_log_http::ROUTES,
     &health::ROUTES,
 ];
 
@@ -115,6 +124,7 @@ pub(crate) struct Receivers {
     pub(crate) intake: Intake,
     pub(crate) budget: Budget,
     pub(crate) quotas: Quotas,
+    pub(crate) positions: Positions,
     /// The most bytes of an export, as sent and after inflating.
     pub(crate) export_bytes_max: AtomicUsize,
     pub(crate) stats: Arc<Stats>,
@@ -126,6 +136,17 @@ pub(crate) struct Receivers {
     pub(crate) room: OnceLock<Room>,
     /// Set once; the process counts as fit before.
     pub(crate) fitness: OnceLock<Fitness>,
+}
+
+/// What a payload is known by when it comes again.
+#[derive(Debug, Clone, Copy)]
+enum Name {
+    /// By nothing: what is alike may be something else.
+    Unnamed,
+    /// By its bytes, for as long as senders try again.
+    Bytes(u128),
+    /// By the file that it is a part of, for good. It may be of any age.
+    Part(u128),
 }
 
 /// A whole export that was read and not yet unpacked.
@@ -254,29 +275,43 @@ impl Receivers {
         let mut unpacked = packed.unpack().await?;
         self.stats.count_bytes(wire_bytes, unpacked.bytes.len());
         let found_instead = unpacked.found_instead.take();
-        let answer = self.submit(format, path, tenant, None, unpacked)?;
-        let ack_time_max = time_left(answer_by, tokio::time::Instant::now(), ACK_TIME_MAX);
-        match tokio::time::timeout(ack_time_max, answer).await {
-            Ok(answer) => settled(answer)
-                .map(|tally| Tally { found_instead: found_instead.filter(|_| tally.received == 0), ..tally }),
-            Err(_) => Err(Refusal::TimedOut("the disk did not answer in time")),
-        }
+        let name = name_of(format, &tenant, path, &unpacked);
+        let tally = self.acknowledged(self.submit(format, name, tenant, None, unpacked)?, answer_by).await?;
+        Ok(Tally { found_instead: found_instead.filter(|_| tally.received == 0), ..tally })
     }
 
     /// Hands valid bytes to the intake; the answer comes when they are durable.
     fn submit(
         &self,
         format: &'static Format,
-        path: &str,
+        name: Name,
         tenant: Arc<str>,
         sender: Option<Arc<Sender>>,
         unpacked: Unpacked,
     ) -> Result<oneshot::Receiver<Answer>, Refusal> {
         let Unpacked { bytes, column_bytes, tickets, .. } = unpacked;
-        let hash = (format.resends)(&bytes).then(|| export_hash(&tenant, path, &bytes));
+        let (hash, any_age) = match name {
+            Name::Unnamed => (None, false),
+            Name::Bytes(hash) => (Some(hash), false),
+            Name::Part(name) => (Some(name), true),
+        };
         let (reply, answer) = oneshot::channel();
-        self.intake.submit(Payload { tenant, format, sender, bytes, column_bytes, hash, tickets, reply })?;
+        let payload = Payload { tenant, format, sender, bytes, column_bytes, hash, any_age, tickets, reply };
+        self.intake.submit(payload)?;
         Ok(answer)
+    }
+
+    /// What becomes of a payload, for a sender who waits for it until `answer_by`.
+    async fn acknowledged(
+        &self,
+        answer: oneshot::Receiver<Answer>,
+        answer_by: Option<tokio::time::Instant>,
+    ) -> Result<Tally, Refusal> {
+        let ack_time_max = time_left(answer_by, tokio::time::Instant::now(), ACK_TIME_MAX);
+        match tokio::time::timeout(ack_time_max, answer).await {
+            Ok(answer) => settled(answer),
+            Err(_) => Err(Refusal::TimedOut("the disk did not answer in time")),
+        }
     }
 
     fn count(&self, receiver: &'static str, signal: Option<Signal>, result: Result<&Tally, &Refusal>) {
@@ -302,6 +337,14 @@ fn sender_of(call: &Call) -> Option<SenderKey> {
 fn is_refusal(response: &Response<ReplyBody>) -> bool {
     let grpc_status = response.headers().get("grpc-status");
     !response.status().is_success() || grpc_status.is_some_and(|status| status != "0")
+}
+
+/// The name of a payload that came to `path`.
+fn name_of(format: &Format, tenant: &str, path: &str, unpacked: &Unpacked) -> Name {
+    if !(format.resends)(&unpacked.bytes) {
+        return Name::Unnamed;
+    }
+    Name::Bytes(export_hash(tenant, path, &unpacked.bytes))
 }
 
 /// Checks what every gRPC call has to say before it is looked at further.

@@ -13,9 +13,9 @@ use meshlake_schema::Outcome;
 
 use super::origin::LineOrigin;
 use super::pattern::LINE;
-use super::reading::Reading;
+use super::reading::{PeerEnd, Reading};
 use super::settle::{settle, time_of_unread};
-use super::{LineFormat, Program, json, known};
+use super::{LineFormat, Program, json, known, w3c};
 use crate::limits::{BODY_BYTES_MAX, cut_text};
 use crate::normalize::requests::facts::RequestFacts;
 use crate::normalize::requests::proxy::{ProxyIdentity, ProxyKind};
@@ -30,7 +30,7 @@ pub const LINE_BYTES_MAX: usize = BODY_BYTES_MAX;
 
 /// Stands for the format of a line that is in none.
 const UNKNOWN: &str = "unknown";
-const UNKNOWN_PROGRAM: Program = Program { service: "", kind: ProxyKind::Plain };
+const UNKNOWN_PROGRAM: Program = Program { service: "", kind: ProxyKind::Plain, observer: None };
 
 /// Pushes a row for each line of `bytes`; empty lines are none.
 pub fn decode_lines(
@@ -70,11 +70,19 @@ pub(crate) struct LineReader<'o> {
     attributes: RowAttributes,
     /// The known format that the last line was in.
     last: Option<&'static LineFormat>,
+    /// The format of the lines that follow, where a line has said it.
+    said: Option<LineFormat>,
 }
 
 impl<'o> LineReader<'o> {
     pub(crate) fn new(origin: &'o LineOrigin) -> Self {
-        LineReader { origin, proxies: Vec::new(), attributes: RowAttributes::default(), last: None }
+        LineReader {
+            origin,
+            proxies: Vec::new(),
+            attributes: RowAttributes::default(),
+            last: None,
+            said: None,
+        }
     }
 
     /// Pushes the row of one line, and counts it.
@@ -85,6 +93,11 @@ impl<'o> LineReader<'o> {
         out: &mut RequestBuilder,
         tally: &mut Tally,
     ) {
+        if line.starts_with(w3c::DIRECTIVE.as_bytes()) && self.takes_directives() {
+            // It says something of the lines, and is none.
+            self.said = known::w3c(&String::from_utf8_lossy(line)).or(self.said.take());
+            return;
+        }
         let kept = cut_text(line, LINE_BYTES_MAX);
         let is_cut = kept.len() < line.len();
         let text = String::from_utf8_lossy(kept);
@@ -108,6 +121,10 @@ impl<'o> LineReader<'o> {
         self.attributes = attributes;
     }
 
+    fn takes_directives(&self) -> bool {
+        self.origin.format.as_ref().is_none_or(|format| format.name == known::W3C)
+    }
+
     /// Reads a line and pushes its row; the outer error is the first field that failed, the inner one why its row is
     /// refused.
     fn push_read(
@@ -120,22 +137,29 @@ impl<'o> LineReader<'o> {
         let mut flaw = LINE;
         let origin = self.origin;
         let known = if origin.format.is_none() { known::all() } else { &[] };
-        for format in origin.format.iter().chain(self.last).chain(known) {
+        let said = self.said.clone();
+        for format in said.iter().chain(&origin.format).chain(self.last).chain(known) {
             let mut reading = Reading::new(format.name, std::mem::take(attributes));
             if let Err(field) = format.read(line, &mut reading) {
                 flaw = if flaw == LINE { field } else { flaw };
                 *attributes = reading.attributes;
                 continue;
             }
+            reading.seen.layer = format.layer;
             let settled = settle(&mut reading, arrival, origin.offset_seconds);
-            let seen = reading.seen;
+            let (mut seen, own_end) = (reading.seen, reading.own_end);
             *attributes = reading.attributes;
             match settled {
                 Err(RejectReason::MissingTime) => return Err("time"),
                 Err(reason) => return Ok(Err(reason)),
                 Ok(()) => {}
             }
-            let proxy = proxy(&mut self.proxies, origin, format.program);
+            seen.observer = seen.observer.or(format.program.observer);
+            let told = own_end.and_then(|end| own_proxy(end, &mut seen, attributes));
+            let proxy = match &told {
+                Some(proxy) => proxy,
+                None => proxy(&mut self.proxies, origin, format.program),
+            };
             push_origin(proxy, attributes);
             out.push(arrival, &seen, &judge(&seen, proxy), &proxy.node_id, attributes, None);
             self.last = known::all().iter().find(|known| known.name == format.name);
@@ -186,6 +210,31 @@ fn proxy<'p>(
         proxies.len() - 1
     });
     &proxies[at].1
+}
+
+/// Who the proxy is that stands beside many, from what the line says of the end that it stood beside.
+fn own_proxy(
+    end: PeerEnd,
+    seen: &mut RequestFacts<'_>,
+    attributes: &mut RowAttributes,
+) -> Option<ProxyIdentity> {
+    let (facts, address) = match end {
+        PeerEnd::Downstream => {
+            // A row has a principal for the far end of what it calls, and none for its own.
+            attributes.push_text("", "source_principal", &seen.caller_principal);
+            (seen.downstream_peer.take(), &seen.downstream_remote)
+        }
+        PeerEnd::Upstream => (seen.upstream_peer.take(), &seen.upstream_host),
+    };
+    let mut facts = facts?;
+    facts.addresses = address.ip().to_owned().into();
+    if end == PeerEnd::Upstream {
+        // The name that it was called by.
+        let host = seen.upstream_cluster.split('.').next().unwrap_or_default();
+        facts.canonical_name = host.to_owned().into();
+        seen.own_principal = std::mem::take(&mut facts.principal).into_owned().into();
+    }
+    Some(ProxyIdentity { kind: ProxyKind::Sidecar, ..ProxyIdentity::new("", "", facts) })
 }
 
 fn push_origin(proxy: &ProxyIdentity, attributes: &mut RowAttributes) {

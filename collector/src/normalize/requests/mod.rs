@@ -18,5 +18,6 @@ pub mod proxy;
 mod clusters;
 mod hosts;
 
+pub use facts::Observer;
 pub use peer::{IdentitySource, Peer};
-pub use verdict::{Observer, Verdict, judge};
+pub use verdict::{Verdict, judge};

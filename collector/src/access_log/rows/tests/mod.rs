@@ -1,4 +1,6 @@
-//! Lines that real proxies wrote (tests/data/access-logs), line for line.
+//! Lines that real proxies wrote (tests/data/access-logs), line for line; formats that were not run are in `examples`.
+
+mod examples;
 
 use arrow::array::{Array as _, AsArray as _};
 use arrow::datatypes::{Int32Type, Int64Type};
@@ -11,7 +13,7 @@ use crate::access_log::Language;
 
 macro_rules! capture {
     ($name:literal) => {
-        include_bytes!(concat!("../../../../tests/data/access-logs/", $name)).as_slice()
+        include_bytes!(concat!("../../../../../tests/data/access-logs/", $name)).as_slice()
     };
 }
 
@@ -246,4 +248,85 @@ fn nginxs_lists_are_attempts_and_say_why_they_failed() {
         &json!({"time_unix_nano": 1_795_417_629_000_000_000_i64 - 1_002_000_000, "duration_nano": 1_002_000_000,
                 "upstream_duration_nano": 1_001_000_000}),
     );
+}
+
+/// The other formats of the captured HAProxy: connections, CLF, and two kinds of JSON.
+#[test]
+fn a_real_haproxys_other_formats_are_recognised() {
+    let lines = String::from_utf8_lossy(capture!("haproxy-syslog.txt"));
+    let message = |line: &str| Some(line.strip_prefix("UDP <134>")?.split_once("]: ")?.1.to_owned());
+    let messages: Vec<_> = lines.lines().filter_map(message).collect();
+    let read = |part: &str, format: &str, count: usize| {
+        let some: Vec<_> = messages.iter().filter(|line| line.contains(part)).map(String::as_str).collect();
+        let (rows, tally) = rows_of(some.join("\n").as_bytes(), &LineOrigin::default());
+        assert_eq!((rows.len(), tally.unread.as_slice()), (count, [].as_slice()), "{part}");
+        assert!(rows.iter().all(|row| row["source_format"] == format), "{part}");
+        rows
+    };
+    let tcp = read(" fe_tcp ", "haproxy_tcp", 1);
+    check(
+        &tcp[0],
+        &json!({"layer": "l4", "protocol": "TCP", "duration_nano": 6_000_000, "response_bytes": 240, "outcome": "ok",
+                "destination_service": "bk_tcp", "attempts": 1}),
+    );
+    let clf = read("\"fe_clf\"", "haproxy_clf", 8);
+    // 07:07:11.870, 3 ms; date -u -d 2026-11-23T07:07:11Z +%s is 1795417631.
+    check(
+        &clf[0],
+        &json!({"time_unix_nano": 1_795_417_631_870_000_000_i64, "duration_nano": 3_000_000, "response_code": 200,
+                "downstream_remote_address": "127.0.0.1:39886", "upstream_cluster": "bk_app"}),
+    );
+    check(&clf[7], &json!({"fault_class": "timeout", "response_code": 504, "path": "/slow"}));
+    let json = read("\"fe_json\"", "haproxy_json", 8);
+    check(
+        &json[7],
+        &json!({"fault_class": "timeout", "response_code": 504, "duration_nano": 1_001_000_000_i64}),
+    );
+
+    let encoded = String::from_utf8_lossy(capture!("haproxy-3.2-json-syslog.txt"));
+    let encoded: Vec<_> = encoded.lines().filter_map(|line| line.split_once(" - - {")).collect();
+    let encoded: Vec<_> = encoded.iter().map(|(_, line)| format!("{{{line}")).collect();
+    let (rows, tally) = rows_of(encoded.join("\n").as_bytes(), &LineOrigin::default());
+    assert_eq!((rows.len(), tally.unread.as_slice()), (3, [].as_slice()));
+    check(
+        &rows[2],
+        &json!({"response_code": 500, "trace_id": "0af7651916cd43dd8448eb211c80319c", "span_id": "b7ad6b7169203331",
+                "downstream_remote_address": "127.0.0.1:52140", "path": "/svc/err", "duration_nano": 4_000_000}),
+    );
+}
+
+#[test]
+fn caddy_logs_when_a_request_is_over() {
+    let (rows, tally) = rows_of(capture!("caddy.json"), &LineOrigin::default());
+    assert_eq!((rows.len(), tally.unread.as_slice()), (5, [].as_slice()));
+    check(
+        &rows[0],
+        &json!({"time_unix_nano": 1_795_417_715_777_900_200_i64 - 2_176_423, "duration_nano": 2_176_423,
+                "source_format": "caddy_json", "user_agent": "scout \"q\" \\ é", "authority": "127.0.0.1:10300",
+                "response_bytes": 242, "response_code": 200, "downstream_direct_remote_address": "127.0.0.1",
+                "path": "/svc/ok", "outcome": "ok"}),
+    );
+    check(&rows[3], &json!({"response_code": 502, "outcome": "error"}));
+}
+
+#[test]
+fn apaches_json_with_escapes_that_are_none_is_mended() {
+    let format = r#"LogFormat "{\"t\":\"%{%Y-%m-%dT%H:%M:%S}t.%{msec_frac}t%{%z}t\",\"client\":\"%a\",\"method\":\"%m\",\"path\":\"%U\",\"q\":\"%q\",\"status\":%>s,\"bytes\":%B,\"us\":%D,\"ua\":\"%{User-Agent}i\",\"uid\":\"%{UNIQUE_ID}e\"}" js"#;
+    let format = LineFormat::compile(Language::Apache, format).expect("a format");
+    let (rows, tally) =
+        rows_of(capture!("apache-json.log"), &LineOrigin { format: Some(format), ..LineOrigin::default() });
+    assert_eq!((rows.len(), tally.unread.as_slice()), (8, [].as_slice()));
+    // date -u -d 2026-11-23T07:07:41Z +%s is 1795417661.
+    check(
+        &rows[1],
+        &json!({"time_unix_nano": 1_795_417_661_861_000_000_i64, "duration_nano": 43_748_000, "method": "GET",
+                "path": "/svc/a?b=%22c%22", "user_agent": "scout \"q\" \\ é", "request_id": "awPmPeqZeXZavU1BH5PGDAAAAII"}),
+    );
+}
+
+#[test]
+fn varnish_writes_whole_urls() {
+    let (rows, tally) = rows_of(capture!("varnish-vncsa.log"), &LineOrigin::default());
+    assert_eq!((rows.len(), tally.unread.as_slice()), (8, [].as_slice()));
+    check(&rows[1], &json!({"authority": "127.0.0.1:10500", "path": "/svc/a?b=%22c%22", "scheme": "http"}));
 }
