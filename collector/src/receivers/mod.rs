@@ -320,14 +320,6 @@ impl Receivers {
     }
 }
 
-/// The name of a payload that came to `path`.
-fn name_of(format: &Format, tenant: &str, path: &str, unpacked: &Unpacked) -> Name {
-    if !(format.resends)(&unpacked.bytes) {
-        return Name::Unnamed;
-    }
-    Name::Bytes(export_hash(tenant, path, &unpacked.bytes))
-}
-
 /// Who sends telemetry; none where a route takes none.
 fn sender_of(call: &Call) -> Option<SenderKey> {
     let (_, first) = call.route.formats.first()?;
@@ -345,6 +337,14 @@ fn sender_of(call: &Call) -> Option<SenderKey> {
 fn is_refusal(response: &Response<ReplyBody>) -> bool {
     let grpc_status = response.headers().get("grpc-status");
     !response.status().is_success() || grpc_status.is_some_and(|status| status != "0")
+}
+
+/// The name of a payload that came to `path`.
+fn name_of(format: &Format, tenant: &str, path: &str, unpacked: &Unpacked) -> Name {
+    if !(format.resends)(&unpacked.bytes) {
+        return Name::Unnamed;
+    }
+    Name::Bytes(export_hash(tenant, path, &unpacked.bytes))
 }
 
 /// Checks what every gRPC call has to say before it is looked at further.

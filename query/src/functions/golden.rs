@@ -1,19 +1,16 @@
 //! `golden(by, from, to, step, service, source)`: golden metrics, a row per group and bucket; see
 //! `meshlake_calls::golden`.
 
-use std::sync::Arc;
-
-use arrow::datatypes::SchemaRef;
 use meshlake_calls::golden::{GoldenBy, GoldenRow, Subject, golden};
 use meshlake_calls::{Figures, NodeIdentity, Source};
-use meshlake_engine::{Arguments, ComputedRows, Parameter, ParameterKind, Query, QueryError, TableFunction};
+use meshlake_engine::{Arguments, Parameter, ParameterKind, Query, QueryError};
 use meshlake_schema::UnixNanos;
 
-use super::{Column, Value, batch, failed, once, one_of, parameter, range, schema};
+use super::{Column, Function, Value, failed, one_of, parameter, range};
 use crate::calls::load_from;
 
 /// A row and the start of its bucket.
-struct Row {
+pub(super) struct Row {
     time: UnixNanos,
     by: GoldenBy,
     golden: GoldenRow,
@@ -89,25 +86,12 @@ const PARAMETERS: [Parameter; 6] = [
     parameter("source", ParameterKind::Text),
 ];
 
-pub struct Golden;
-
-impl TableFunction for Golden {
-    fn name(&self) -> &'static str {
-        "golden"
-    }
-
-    fn parameters(&self) -> &'static [Parameter] {
-        &PARAMETERS
-    }
-
-    fn columns(&self) -> SchemaRef {
-        schema(COLUMNS)
-    }
-
-    fn rows(&self, query: Arc<Query>, arguments: Arguments) -> ComputedRows {
-        once(async move { batch(COLUMNS, &answer(&query, &arguments).await?) })
-    }
-}
+pub(super) const GOLDEN: Function<Row> = Function {
+    name: "golden",
+    parameters: &PARAMETERS,
+    columns: COLUMNS,
+    answer: |query, arguments| Box::pin(async move { answer(&query, &arguments).await }),
+};
 
 async fn answer(query: &Query, given: &Arguments) -> Result<Vec<Row>, QueryError> {
     let by = one_of("by", given.text("by"), &GoldenBy::ALL.map(|by| (by.name(), by)))?;

@@ -7,14 +7,11 @@
 //! Source: Grafana's documentation, "Node graph", "Data API": `id`, `title`, `subtitle`, `mainstat`, `secondarystat`,
 //! `arc__*` (which add up to 1); of edges `id`, `source`, `target`.
 
-use std::sync::Arc;
-
-use arrow::datatypes::SchemaRef;
 use meshlake_calls::graph::{DEPTH_DEFAULT, Focus, Graph, GraphEdge, GraphNode, graph};
 use meshlake_calls::{By, Evidence, Figures, Grain, Question, Source};
-use meshlake_engine::{Arguments, ComputedRows, Parameter, ParameterKind, Query, QueryError, TableFunction};
+use meshlake_engine::{Arguments, Parameter, ParameterKind, Query, QueryError};
 
-use super::{Column, Value, batch, failed, once, one_of, parameter, range, schema};
+use super::{Column, Function, Value, failed, one_of, parameter, range};
 use crate::calls::load_from;
 
 const NODE_COLUMNS: &[Column<GraphNode>] = &[
@@ -46,7 +43,7 @@ const NODE_COLUMNS: &[Column<GraphNode>] = &[
 ];
 
 /// An edge with the ids of its ends.
-struct Edge {
+pub(super) struct Edge {
     id: String,
     source: String,
     target: String,
@@ -116,49 +113,24 @@ const PARAMETERS: [Parameter; 6] = [
     parameter("source", ParameterKind::Text),
 ];
 
-pub struct Nodes;
+pub(super) const NODES: Function<GraphNode> = Function {
+    name: "graph_nodes",
+    parameters: &PARAMETERS,
+    columns: NODE_COLUMNS,
+    answer: |query, arguments| Box::pin(async move { Ok(answer(&query, &arguments).await?.nodes) }),
+};
 
-impl TableFunction for Nodes {
-    fn name(&self) -> &'static str {
-        "graph_nodes"
-    }
-
-    fn parameters(&self) -> &'static [Parameter] {
-        &PARAMETERS
-    }
-
-    fn columns(&self) -> SchemaRef {
-        schema(NODE_COLUMNS)
-    }
-
-    fn rows(&self, query: Arc<Query>, arguments: Arguments) -> ComputedRows {
-        once(async move { batch(NODE_COLUMNS, &answer(&query, &arguments).await?.nodes) })
-    }
-}
-
-pub struct Edges;
-
-impl TableFunction for Edges {
-    fn name(&self) -> &'static str {
-        "graph_edges"
-    }
-
-    fn parameters(&self) -> &'static [Parameter] {
-        &PARAMETERS
-    }
-
-    fn columns(&self) -> SchemaRef {
-        schema(EDGE_COLUMNS)
-    }
-
-    fn rows(&self, query: Arc<Query>, arguments: Arguments) -> ComputedRows {
-        once(async move {
+pub(super) const EDGES: Function<Edge> = Function {
+    name: "graph_edges",
+    parameters: &PARAMETERS,
+    columns: EDGE_COLUMNS,
+    answer: |query, arguments| {
+        Box::pin(async move {
             let graph = answer(&query, &arguments).await?;
-            let edges: Vec<Edge> = graph.edges.iter().map(|edge| Edge::of(&graph, edge)).collect();
-            batch(EDGE_COLUMNS, &edges)
+            Ok(graph.edges.iter().map(|edge| Edge::of(&graph, edge)).collect())
         })
-    }
-}
+    },
+};
 
 async fn answer(query: &Query, given: &Arguments) -> Result<Graph, QueryError> {
     let by = one_of("by", given.text("by"), &By::ALL.map(|by| (by.name(), by)))?;

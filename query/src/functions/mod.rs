@@ -17,8 +17,8 @@ use arrow::array::{
     ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use futures::StreamExt;
-use futures::stream;
+use futures::future::BoxFuture;
+use futures::{StreamExt, stream};
 use meshlake_calls::Range;
 use meshlake_engine::{Arguments, ComputedRows, Parameter, ParameterKind, Query, QueryError, TableFunction};
 use meshlake_schema::UnixNanos;
@@ -32,11 +32,38 @@ const DEFAULT_RANGE: Duration = Duration::from_secs(15 * 60);
 pub fn all() -> Vec<Arc<dyn TableFunction>> {
     // A function is a line here.
     vec![
-        Arc::new(golden::Golden),
-        Arc::new(graph::Nodes),
-        Arc::new(graph::Edges),
-        Arc::new(trace_tree::TraceTree),
+        Arc::new(golden::GOLDEN),
+        Arc::new(graph::NODES),
+        Arc::new(graph::EDGES),
+        Arc::new(trace_tree::TRACE_TREE),
     ]
+}
+
+/// A function whose answer comes as a whole, a row an `R`.
+struct Function<R: 'static> {
+    name: &'static str,
+    parameters: &'static [Parameter],
+    columns: &'static [Column<R>],
+    answer: fn(Arc<Query>, Arguments) -> BoxFuture<'static, Result<Vec<R>, QueryError>>,
+}
+
+impl<R: Send + 'static> TableFunction for Function<R> {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn parameters(&self) -> &'static [Parameter] {
+        self.parameters
+    }
+
+    fn columns(&self) -> SchemaRef {
+        schema(self.columns)
+    }
+
+    fn rows(&self, query: Arc<Query>, arguments: Arguments) -> ComputedRows {
+        let (columns, answer) = (self.columns, (self.answer)(query, arguments));
+        stream::once(async move { batch(columns, &answer.await?) }).boxed()
+    }
 }
 
 const fn parameter(name: &'static str, kind: ParameterKind) -> Parameter {
@@ -91,11 +118,6 @@ fn schema<R>(columns: &[Column<R>]) -> SchemaRef {
 fn batch<R>(columns: &[Column<R>], rows: &[R]) -> Result<RecordBatch, QueryError> {
     let arrays = columns.iter().map(|column| column.value.array(rows)).collect();
     RecordBatch::try_new(schema(columns), arrays).map_err(|error| QueryError::Internal(error.to_string()))
-}
-
-/// The rows of an answer that comes as a whole.
-fn once(answer: impl Future<Output = Result<RecordBatch, QueryError>> + Send + 'static) -> ComputedRows {
-    stream::once(answer).boxed()
 }
 
 /// The range that `from`, `to` and `step` name, on the grid.

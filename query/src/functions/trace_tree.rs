@@ -1,16 +1,13 @@
 //! `trace_tree(trace_id)`: the spans of a trace as a tree, a row per span, in the order in which a tree is read; see
 //! [`crate::tree`].
 
-use std::sync::Arc;
-
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
-use meshlake_engine::{Arguments, ComputedRows, Parameter, ParameterKind, Query, QueryError, TableFunction};
+use meshlake_engine::{Arguments, Parameter, ParameterKind, Query, QueryError};
 use meshlake_schema::UnixNanos;
 use meshlake_schema::rows::{Booleans, Integers, RowsError, Text};
 use meshlake_schema::{Table, read_columns};
 
-use super::{Column, Value, batch, once, parameter, schema};
+use super::{Column, Function, Value, parameter};
 use crate::trace::{kind_name, spans_of, status_name};
 use crate::tree::{Placed, Span, tree};
 
@@ -34,7 +31,7 @@ read_columns! {
 }
 
 /// A span as it is shown.
-struct Row {
+pub(super) struct Row {
     trace_id: String,
     span: Shown,
     position: i64,
@@ -82,25 +79,12 @@ fn millis(nanos: i64) -> f64 {
 
 const PARAMETERS: [Parameter; 1] = [parameter("trace_id", ParameterKind::Text)];
 
-pub struct TraceTree;
-
-impl TableFunction for TraceTree {
-    fn name(&self) -> &'static str {
-        "trace_tree"
-    }
-
-    fn parameters(&self) -> &'static [Parameter] {
-        &PARAMETERS
-    }
-
-    fn columns(&self) -> SchemaRef {
-        schema(COLUMNS)
-    }
-
-    fn rows(&self, query: Arc<Query>, arguments: Arguments) -> ComputedRows {
-        once(async move { batch(COLUMNS, &answer(&query, &arguments).await?) })
-    }
-}
+pub(super) const TRACE_TREE: Function<Row> = Function {
+    name: "trace_tree",
+    parameters: &PARAMETERS,
+    columns: COLUMNS,
+    answer: |query, arguments| Box::pin(async move { answer(&query, &arguments).await }),
+};
 
 async fn answer(query: &Query, given: &Arguments) -> Result<Vec<Row>, QueryError> {
     let missing = || QueryError::Invalid("trace_tree: name a trace id, 32 hex digits".to_owned());
