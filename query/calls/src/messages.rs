@@ -3,7 +3,8 @@
 //! Without a queue's name each link of a consumer is an edge from its producer, while the node counts deliveries: a
 //! batch of ten messages is received once. A producer that names its queue hands the message to the queue, and the
 //! delivery is the queue's. A receive span whose messages other spans of its service work on counts as none, also where
-//! only links tell that they are the same messages. Only producers that some link points to are remembered. Limit: a producer that lies
+//! only links tell that they are the same messages, and where nothing tells what it took in, if anything: most polls find a
+//! queue empty. Only producers that some link points to are remembered. Limit: a producer that lies
 //! outside of the rows that were read is not found, and the delivery is on no edge from it.
 
 use std::collections::{HashMap, HashSet};
@@ -57,6 +58,8 @@ pub struct Messages {
     receives: Vec<Receive>,
     /// Messages that a service worked on, of those that something links to.
     processed: HashSet<(Link, ServiceId)>,
+    /// Queues whose messages a service has spans for working on.
+    worked_on: HashSet<(PartyId, ServiceId)>,
 }
 
 impl Messages {
@@ -89,10 +92,21 @@ impl Messages {
         }
     }
 
+    /// Remembers that a service has a span for working on a message of `queue`.
+    pub fn worked_on(&mut self, queue: PartyId, service: ServiceId) {
+        if queue != PartyId::NOBODY {
+            self.worked_on.insert((queue, service));
+        }
+    }
+
     /// Follows all links.
     pub fn finish(mut self, book: &mut Book) {
         for Receive { service, queue, delivery } in std::mem::take(&mut self.receives) {
-            if delivery.links.iter().any(|link| self.processed.contains(&(*link, service))) {
+            let is_worked_on = match delivery.links.as_slice() {
+                [] => self.worked_on.contains(&(queue, service)),
+                links => links.iter().any(|link| self.processed.contains(&(*link, service))),
+            };
+            if is_worked_on {
                 continue;
             }
             book.add_received(Entry::ReceivedMessages, delivery.party, &delivery.call);

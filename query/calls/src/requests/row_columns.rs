@@ -14,6 +14,7 @@ pub const COLUMNS: &[&str] = &[
     "observer",
     "layer",
     "counted",
+    "access_log_type",
     "method",
     "authority",
     "path",
@@ -93,6 +94,7 @@ impl<'a> End<'a> {
 pub struct Columns<'a> {
     pub(super) observer: Text<'a>,
     pub(super) layer: Text<'a>,
+    pub(super) access_log_type: Text<'a>,
     pub(super) method: Text<'a>,
     pub(super) authority: Text<'a>,
     pub(super) path: Text<'a>,
@@ -126,6 +128,7 @@ impl<'a> Columns<'a> {
         Columns {
             observer: text("observer"),
             layer: text("layer"),
+            access_log_type: text("access_log_type"),
             method: text("method"),
             authority: text("authority"),
             path: text("path"),
@@ -157,6 +160,11 @@ impl<'a> Columns<'a> {
     pub(super) fn downstream(&self, row: usize) -> Option<&'a str> {
         self.downstream_direct.get(row).or_else(|| self.downstream_remote.get(row))
     }
+    /// Whether a proxy says by the row that a request goes on, which ends in a row of its own.
+    pub(super) fn is_progress(&self, row: usize) -> bool {
+        self.access_log_type.get(row) == Some("DownstreamPeriodic")
+    }
+
     /// Whether a waypoint wrote the row: it stands before the callee. Sources: Istio's node ids,
     /// `<type>~<address>~<pod>.<namespace>~<domain>`, and the clusters of a waypoint, `inbound-vip|...`.
     pub(super) fn is_waypoint(&self, row: usize) -> bool {

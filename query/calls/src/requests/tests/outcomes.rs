@@ -32,6 +32,19 @@ fn a_rate_limit_at_the_callee_counts_at_the_callee() {
     assert_eq!((node.requests(), node.client_errors(), node.errors()), (2.0, 1.0, 0.0));
 }
 
+/// A stream is known by its method, or by its proxy saying in between that it goes on; an hour of it is no latency.
+#[test]
+fn streams_of_grpc_count_and_have_no_latency_among_those_of_requests() {
+    let call = Request { grpc_status: "0", path: "/shop.Cart/Get", method: "POST", ..SERVED };
+    let hour = 3_600_000;
+    let watch = Request { path: "/shop.Cart/WatchPrices", millis: hour, ..call };
+    let chat = Request { path: "/shop.Cart/Chat", millis: hour, request_id: "r1", at: 5, ..call };
+    let goes_on = Request { counted: false, access_log_type: "DownstreamPeriodic", millis: 60_000, ..chat };
+    let picture = picture(&[call, watch, chat, goes_on, goes_on], &[]);
+    let node = &picture.node_cells[0].measure;
+    assert_eq!((node.requests(), node.max_ms(), node.protocol().name()), (3.0, Some(10.0), "grpc"));
+}
+
 #[test]
 fn upgrades_count_and_have_no_latency_among_those_of_requests() {
     let upgraded = Request { code: 101, millis: 3_600_000, ..SERVED };

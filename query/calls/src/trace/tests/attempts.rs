@@ -57,6 +57,27 @@ fn a_try_that_was_given_up_may_overlap_the_next() {
     }
 }
 
+/// gRPC's hedging: a second try while the first still ran, called off when the first had answered.
+#[test]
+fn a_hedge_that_was_called_off_is_a_try() {
+    let whole = Span { millis: 50, ..span(1, 0, CLIENT, A) };
+    let first = Span { millis: 40, ..span(2, 1, CLIENT, A) };
+    let hedge = Span { at: 20, millis: 20, grpc_status: 1, outcome: "aborted", ..span(3, 1, CLIENT, A) };
+    let answers = [
+        Span { millis: 38, ..span(4, 2, SERVER, B) },
+        Span { parent: 3, service: B, kind: SERVER, id: 5, ..hedge },
+    ];
+    let picture = picture(&[], &[whole, first, hedge, answers[0], answers[1]]);
+    assert_eq!((edges(&picture), nodes(&picture)), {
+        (vec!["default/a -> default/b 1/0 +1".to_owned()], vec!["default/b 2/0".to_owned()])
+    });
+    assert_eq!(picture.edge_cells[0].measure.aborted(), 0.0);
+    // The hedge alone under one made span, as a proxy that hedges has it.
+    let answered =
+        [span(1, 0, CLIENT, A), Span { parent: 1, ..answers[0] }, Span { parent: 1, ..answers[1] }];
+    check(&answered, &["default/a -> default/b 1/0 +1"], &["default/b 2/0"]);
+}
+
 #[test]
 fn requests_inside_one_operation_are_tries_if_each_failed() {
     check(

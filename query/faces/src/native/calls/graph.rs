@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::Uri;
 use serde::{Deserialize, Serialize};
 
-use super::{FiguresJson, Number, one_of, parameters, range, source, source_name};
+use super::{FiguresJson, Number, one_of, parameters, range, source, source_name, unknown_parameters};
 use crate::FaceState;
 use crate::native::{ApiError, Tenant, TimeRange};
 use meshlake_query::calls::load;
@@ -16,6 +16,8 @@ use meshlake_query::{By, Evidence, Grain, Question};
 const DEPTH_DEFAULT: usize = 1;
 
 const BY: [(&str, By); 3] = [("service", By::Service), ("workload", By::Workload), ("version", By::Version)];
+
+const PARAMETERS: [&str; 6] = ["by", "from", "to", "focus", "depth", "source"];
 
 #[derive(Deserialize)]
 struct Given {
@@ -101,7 +103,7 @@ pub async fn answer(
         source: source_name(source),
         nodes: graph.nodes.iter().map(node_json).collect(),
         edges: graph.edges.iter().map(|edge| edge_json(&graph, edge)).collect(),
-        warnings: graph.warnings,
+        warnings: graph.warnings.into_iter().chain(unknown_parameters(&uri, &PARAMETERS)).collect(),
     }))
 }
 

@@ -19,6 +19,9 @@ use meshlake_query::{Figures, Range, Source};
 /// Whole numbers up to this are exact in JSON readers that hold doubles: 2^53.
 const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
 
+/// Unknown parameters that a warning names: enough for a slip of the fingers, and an answer stays short whatever is sent.
+const UNKNOWN_TOLD_MAX: usize = 5;
+
 impl From<LoadError> for ApiError {
     fn from(error: LoadError) -> Self {
         match error {
@@ -87,6 +90,22 @@ fn parameters<T: DeserializeOwned>(uri: &Uri) -> Result<T, ApiError> {
     let Query(given) =
         Query::<T>::try_from_uri(uri).map_err(|error| ApiError::bad_request(error.body_text()))?;
     Ok(given)
+}
+
+/// A warning of parameters that the answer knows nothing of: who misspells one would take the default for an answer.
+fn unknown_parameters(uri: &Uri, known: &[&str]) -> Option<String> {
+    let Ok(Query(given)) = Query::<Vec<(String, String)>>::try_from_uri(uri) else { return None };
+    let mut unknown: Vec<&str> =
+        given.iter().map(|(name, _)| name.as_str()).filter(|name| !known.contains(name)).collect();
+    unknown.sort_unstable();
+    unknown.dedup();
+    let more = unknown.len().saturating_sub(UNKNOWN_TOLD_MAX);
+    let named = unknown.iter().take(UNKNOWN_TOLD_MAX).map(|name| format!("`{name}`"));
+    let mut named = named.collect::<Vec<_>>().join(", ");
+    if more > 0 {
+        named += &format!(" and {more} more");
+    }
+    (!unknown.is_empty()).then(|| format!("{named} means nothing here; known are {}", known.join(", ")))
 }
 
 /// One of several words; none is the first.
@@ -163,6 +182,19 @@ mod parameter_tests {
         for text in ["", "m", "5x", "-5", "1.5m", "99999999999999999999", "18446744073709551615d"] {
             assert!(duration(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn parameters_that_mean_nothing_are_told_and_not_endlessly() {
+        let told = |query: &str| {
+            let uri: Uri = format!("/api/v1/graph?{query}").parse().expect("the path is a URI");
+            unknown_parameters(&uri, &["by", "from"])
+        };
+        assert_eq!(told("by=service&from=5"), None);
+        assert_eq!(told("By=x&by=service").as_deref(), Some("`By` means nothing here; known are by, from"));
+        let many: Vec<String> = (0..UNKNOWN_TOLD_MAX + 3).map(|at| format!("p{at}=")).collect();
+        let many = told(&many.join("&")).expect("none is known");
+        assert!(many.starts_with("`p0`, `p1`, `p2`, `p3`, `p4` and 3 more means"), "{many}");
     }
 
     #[test]
