@@ -11,7 +11,7 @@ use std::time::Duration;
 use meshlake_listen::{Cap, Door, Protocol, Role};
 use meshlake_schema::Clock;
 use meshlake_schema::metrics::Page;
-use meshlake_store::{StoredRequest, Writer};
+use meshlake_store::{StoredExport, Writer};
 
 use crate::admit::cors::Origins;
 use crate::admit::quota::Quotas;
@@ -81,7 +81,7 @@ impl Collector {
         ports: Ports,
         writer: Writer,
         clock: Arc<dyn Clock>,
-        stored: Vec<StoredRequest>,
+        stored: Vec<StoredExport>,
     ) -> io::Result<Collector> {
         let ledger = LedgerView::default();
         let retry_window = Duration::from_secs(config.retry_window_seconds);

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use meshlake_listen::check_address;
-use meshlake_store::wal::requests::AGE_MAX_SECONDS;
+use meshlake_store::wal::exports::AGE_MAX_SECONDS;
 use serde::{Deserialize, Serialize};
 
 use crate::admit::cors::is_origin;

@@ -18,6 +18,7 @@ pub mod fuzz;
 mod admit;
 mod intake;
 mod ledger;
+pub mod lines;
 pub mod decode;
 mod request_rows;
 mod row_attributes;

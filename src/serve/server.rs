@@ -75,7 +75,7 @@ impl Server {
 
         let [grpc, http] = [Port::OtlpGrpc, Port::OtlpHttp].map(|port| addresses.of(port));
         let ports = Ports { grpc: grpc.port(), http: http.port() };
-        let stored = store.take_recovered_requests();
+        let stored = store.take_recovered_exports();
         let collector = Collector::start(&config.collector, ports, store.writer(), clock.clone(), stored)
             .context("start the collector")?;
         let status = store.status();

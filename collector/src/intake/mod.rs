@@ -30,7 +30,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use meshlake_schema::{Clock, UnixNanos};
-use meshlake_store::group::{AppendError, StoredRequest};
+use meshlake_store::group::{AppendError, StoredExport};
 use meshlake_store::{Writer, give_way_to_flushes};
 use thiserror::Error;
 use tokio::sync::oneshot;
@@ -156,9 +156,9 @@ impl Intake {
     }
 
     /// Remembers exports that an earlier process stored, oldest first.
-    pub fn remember(&self, requests: Vec<StoredRequest>) {
+    pub fn remember(&self, exports: Vec<StoredExport>) {
         if let Some(recent) = &self.recent {
-            recent.restore(requests);
+            recent.restore(exports);
         }
     }
 

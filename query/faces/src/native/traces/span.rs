@@ -50,7 +50,8 @@ fn span_to_json(span: &Fields) -> Value {
         },
         "events": elements(span, "events", |event| json!({
             "name": event.text("name"),
-            "time": event.int("time_unix_nano").map(|at| UnixNanos(at).to_rfc3339()),
+            // 0 is that of an event without a time.
+            "time": event.int("time_unix_nano").filter(|at| *at != 0).map(|at| UnixNanos(at).to_rfc3339()),
             "attributes": event.attributes(),
         })),
         "links": elements(span, "links", |link| json!({
