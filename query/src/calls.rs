@@ -1,19 +1,13 @@
 //! Reads the rows of a range and folds them into a picture.
 
-use std::time::Duration;
-
 use futures::{StreamExt, TryStreamExt};
+use meshlake_calls::minutes::rows_of;
 use meshlake_calls::range::GRID;
 use meshlake_calls::{Fold, FoldError, Picture, Question, Range, Source, requests, span_rows};
 use meshlake_engine::{Engine, Fault, Query, QueryError, Scan};
 use meshlake_schema::filter::Value;
 use meshlake_schema::{Filter, Table, TimeRange, UnixNanos};
 use thiserror::Error;
-
-/// How far outside the range rows are read that may belong to calls inside. A call lasts seconds, so its two sides
-/// start within this of each other; a parent that started earlier is not seen, and its child counts at its node but
-/// on no edge.
-pub const MARGIN: Duration = Duration::from_secs(60);
 
 /// Why there is no picture.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -97,7 +91,7 @@ async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> 
 
 /// Feeds every row that may belong to a call of the range.
 async fn feed(query: &Query, range: Range, source: Source, fold: &mut Fold) -> Result<(), QueryError> {
-    let range = TimeRange { from: range.from().minus(MARGIN), to: range.to().plus(MARGIN) };
+    let range = rows_of(&range);
     if source != Source::Spans {
         let columns = Some(requests::row_columns::COLUMNS);
         let mut rows = query.scan(&Scan { columns, range, ..Scan::of(Table::Requests) }).await?;

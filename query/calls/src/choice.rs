@@ -55,6 +55,7 @@ impl Choice {
     /// Whether an entry of this evidence is one of those that add up.
     pub fn counts(self, evidence: Evidence, entry: Entry) -> bool {
         match entry {
+            Entry::Alias => false,
             Entry::Messages | Entry::ReceivedMessages => true,
             Entry::Connections | Entry::ReceivedConnections => self == Choice::Connections,
             Entry::Edge | Entry::Refused | Entry::Received => self == Choice::Of(evidence),

@@ -8,13 +8,11 @@
 use std::collections::HashSet;
 
 use crate::aliases::Aliases;
-use crate::cells::{Book, Call, CellKey, Entry, Evidence};
+use crate::cells::{Book, Busy, Call, CellKey, Entry, Evidence};
 use crate::measure::Halves;
-use crate::party::PartyId;
+use crate::minutes::{MINUTE, NamesByMinute, Scope, minute_of};
+use crate::party::{Parties, PartyId};
 use crate::services::{ServiceId, Services};
-
-/// Slots of one connection that are looked at: a day of them; an older one counts by its first day.
-const SLOTS_MAX: i64 = 8_640;
 
 #[derive(Debug)]
 struct Connection {
@@ -31,8 +29,8 @@ struct Connection {
 pub struct Connections {
     made: Vec<Connection>,
     received: Vec<(PartyId, Call)>,
-    /// Addresses of waypoints, as hashes.
-    waypoints: HashSet<u64>,
+    /// Addresses of waypoints, as hashes, by the minutes in which they told of themselves.
+    waypoints: HashSet<(i64, u64)>,
 }
 
 impl Connections {
@@ -48,9 +46,9 @@ impl Connections {
     }
 
     /// Remembers that a waypoint has this address: what comes from it was called by others.
-    pub fn know_waypoint(&mut self, address: u64) {
+    pub fn know_waypoint(&mut self, time: i64, address: u64) {
         if address != 0 {
-            self.waypoints.insert(address);
+            self.waypoints.insert((minute_of(time), address));
         }
     }
 
@@ -58,43 +56,62 @@ impl Connections {
         self.received.push((party, call));
     }
 
-    /// Counts those that nothing overlaps.
-    pub fn finish(self, services: &mut Services, aliases: &Aliases, book: &mut Book) {
-        let mut covered: HashSet<(ServiceId, ServiceId, i64)> = HashSet::new();
-        for (ends, slot) in book.take_busy_slots() {
-            let (source, target) = services_of(ends, services, aliases, book);
-            covered.insert((source, target, slot));
-        }
-        let waypoints = self.waypoints;
-        let of_callers = |connection: &Connection| !waypoints.contains(&connection.caller);
-        for Connection { ends, end, call, halves, .. } in self.made.into_iter().filter(of_callers) {
-            let (source, target) = services_of(ends, services, aliases, book);
-            let (first, last) = (Book::busy_slot(call.start), Book::busy_slot(end));
-            let mut slots = first..=last.min(first.saturating_add(SLOTS_MAX));
-            if !slots.any(|slot| covered.contains(&(source, target, slot))) {
-                book.add_edge(Entry::Connections, ends, &call, &halves);
-            } else if let Some(at) = book.slot(call.start) {
-                let ((source, destination), detail) = (ends, call.detail);
-                let (evidence, entry) = (Evidence::Spans, Entry::Edge);
-                book.add_bytes(CellKey { source, destination, detail, at, evidence, entry }, &call.seen);
+    /// Counts those that nothing overlaps, of what began in the same minute or in the one before or after.
+    pub fn finish(self, busy: &[Busy], names: &NamesByMinute, book: &mut Book) {
+        let minute = |connection: &Connection| minute_of(connection.call.start);
+        let Connections { mut made, received, waypoints } = self;
+        made.retain(|connection| {
+            let Scope { first, last } = Scope::around(minute(connection));
+            !(first..=last).any(|minute| waypoints.contains(&(minute, connection.caller)))
+        });
+        made.sort_by_key(minute);
+        for of_minute in made.chunk_by(|a, b| minute(a) == minute(b)) {
+            let around = Scope::around(minute(&of_minute[0]));
+            let services = names.services(around, &book.parties);
+            let aliases = book.learnt.aliases(around, &services);
+            let edge = |ends| edge_of(ends, &services, &aliases, &book.parties);
+            let from = busy.partition_point(|busy| busy.minute < around.first);
+            let to = busy.partition_point(|busy| busy.minute <= around.last);
+            let covered: HashSet<(Edge, i64)> =
+                busy[from..to].iter().map(|busy| (edge(busy.ends), busy.slot)).collect();
+            let is_covered = |connection: &Connection| {
+                let end = connection.end.min(around.last.saturating_add(1).saturating_mul(MINUTE) - 1);
+                let mut slots = Book::busy_slot(connection.call.start)..=Book::busy_slot(end);
+                let edge = edge(connection.ends);
+                slots.any(|slot| covered.contains(&(edge, slot)))
+            };
+            let is_covered: Vec<bool> = of_minute.iter().map(is_covered).collect();
+            for (connection, is_covered) in of_minute.iter().zip(is_covered) {
+                count(connection, is_covered, book);
             }
         }
-        for (party, call) in self.received {
+        for (party, call) in received {
             book.add_received(Entry::ReceivedConnections, party, &call);
         }
     }
 }
 
-/// The services at both ends of an edge, under their own names.
-fn services_of(
-    (source, target): (PartyId, PartyId),
-    services: &mut Services,
-    aliases: &Aliases,
-    book: &Book,
-) -> (ServiceId, ServiceId) {
-    let callee = aliases.resolve(services.of(target), services);
-    let source = services.at(source, callee, &book.parties);
-    let source = aliases.resolve(source, services);
-    let target = services.at(target, source, &book.parties);
-    (source, aliases.resolve(target, services))
+fn count(connection: &Connection, is_covered: bool, book: &mut Book) {
+    let Connection { ends, call, halves, .. } = connection;
+    if !is_covered {
+        book.add_edge(Entry::Connections, *ends, call, halves);
+    } else if let Some(at) = book.slot(call.start) {
+        let ((source, destination), detail) = (*ends, call.detail);
+        let (evidence, entry) = (Evidence::Spans, Entry::Edge);
+        book.add_bytes(CellKey { source, destination, detail, at, evidence, entry }, &call.seen);
+    }
+}
+
+/// The services at both ends of an edge, under their own names; a name that means another thing to each other end with
+/// that end.
+type Edge = [(ServiceId, Option<ServiceId>); 2];
+
+fn edge_of(ends: (PartyId, PartyId), services: &Services, aliases: &Aliases, parties: &Parties) -> Edge {
+    let (source, target) = ends;
+    let own = |party| aliases.resolve(services.of(party), services);
+    let end = |party: PartyId, other: PartyId| {
+        let other = parties.party(party).is_scoped.then(|| own(other));
+        if other.is_some() { (services.of(party), other) } else { (own(party), None) }
+    };
+    [end(source, target), end(target, source)]
 }

@@ -33,6 +33,7 @@ pub mod cells;
 pub mod operation;
 pub mod peers;
 pub mod aliases;
+pub mod minutes;
 pub mod services;
 pub mod party;
 pub mod hosts;

@@ -23,41 +23,59 @@ pub mod seen;
 pub use leftovers::Leftovers;
 
 use self::seen::Seen;
-use crate::aliases::Aliases;
 use crate::cells::Book;
 use crate::connections::Connections;
+use crate::minutes::{Counted, NamesByMinute, Piece, cut};
 use crate::services::Services;
 
 /// Where calls are counted.
 pub struct Counting<'a> {
     pub book: &'a mut Book,
     pub services: &'a Services,
-    pub aliases: &'a mut Aliases,
     pub connections: &'a mut Connections,
 }
 
 /// Counts the calls of a shard, which has all rows of each of its requests. What found no other observer waits in
 /// `leftovers`.
-pub fn count(mut rows: Vec<Seen>, leftovers: &mut Leftovers, counting: &mut Counting<'_>) {
+pub fn count(
+    rows: Vec<Seen>,
+    names: &NamesByMinute,
+    leftovers: &mut Leftovers,
+    book: &mut Book,
+    connections: &mut Connections,
+) {
+    for Piece { rows, scope, counted } in cut(rows, Seen::hash, |row| row.start) {
+        let services = &names.services(scope, &book.parties);
+        count_piece(rows, counted, leftovers, &mut Counting { book, services, connections });
+    }
+}
+
+/// Counts what starts in the minutes that are `counted`.
+fn count_piece(
+    mut rows: Vec<Seen>,
+    counted: Counted,
+    leftovers: &mut Leftovers,
+    counting: &mut Counting<'_>,
+) {
     streams::tell_streams(&mut rows);
     once::keep_once(&mut rows);
     for row in rows.iter().filter(|row| row.is_waypoint) {
-        counting.connections.know_waypoint(row.proxy);
+        counting.connections.know_waypoint(row.start, row.proxy);
     }
     let mut hops = hops::join(&rows, counting.services);
     let behind = waypoints::behind(&rows, &mut hops, counting.services);
-    for (made, received) in hops.calls() {
+    for (made, received) in hops.calls().filter(|(made, _)| counted.has(rows[*made].start)) {
         let (made, received) = behind.seen_through(&rows[made], received, &rows);
         if received.is_empty() && !made.is_refused {
-            leftovers.add(made);
+            leftovers.add(made, counting.book);
         } else {
             told::tell(&made, &received, counting);
         }
     }
-    for alone in hops.alone {
+    for alone in hops.alone.into_iter().filter(|at| counted.has(rows[*at as usize].start)) {
         match behind.made_before(alone, &rows) {
             Some((made, received)) => told::tell(&made, &received, counting),
-            None => leftovers.add(rows[alone as usize]),
+            None => leftovers.add(rows[alone as usize], counting.book),
         }
     }
 }

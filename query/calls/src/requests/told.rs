@@ -2,7 +2,7 @@
 
 use super::Counting;
 use super::seen::Seen;
-use crate::cells::{Book, Call, Entry};
+use crate::cells::{Book, Call, Entry, Evidence};
 use crate::measure::Halves;
 use crate::party::PartyId;
 use crate::services::ServiceId;
@@ -12,8 +12,8 @@ use crate::services::ServiceId;
 pub fn tell(made: &Seen, received: &[Seen], counting: &mut Counting<'_>) {
     let source = source_of(made);
     for side in received {
-        learn(made.destination, side.destination, counting);
-        learn(side.source, made.source, counting);
+        learn(made, made.destination, side.destination, counting);
+        learn(made, side.source, made.source, counting);
     }
     let arrived: Vec<Seen> = received.iter().filter(|side| !side.is_refused).copied().collect();
     let refused = (received.len() - arrived.len()) as u16;
@@ -108,12 +108,11 @@ pub fn source_of(row: &Seen) -> PartyId {
     if row.source == PartyId::NOBODY { PartyId::CALLERS } else { row.source }
 }
 
-fn learn(word: PartyId, own: PartyId, counting: &mut Counting<'_>) {
+fn learn(made: &Seen, word: PartyId, own: PartyId, counting: &mut Counting<'_>) {
     let is_known = |party: PartyId, book: &Book| {
         party != PartyId::NOBODY && party != PartyId::UNKNOWN && !book.parties.party(party).is_scoped
     };
     if is_known(word, counting.book) && is_known(own, counting.book) {
-        let services = counting.services;
-        counting.aliases.learn(services.of(word), services.of(own));
+        counting.book.learn(Evidence::Requests, made.start, word, own);
     }
 }

@@ -10,27 +10,28 @@ use super::sides::{Caller, Side, Sides};
 use crate::cells::{Call, DetailId, Entry, Evidence};
 use crate::measure::{Halves, Observation, Protocol};
 use crate::messages::{Delivery, Producer, Receive};
+use crate::minutes::Counted;
 use crate::party::{Naming, PartyId};
 use crate::spans::{Link, Shard, Span};
 
-/// Received sides so far, and those of them whose parent is not stored.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Tally {
-    pub received: u64,
-    pub lost: u64,
-}
-
-pub fn tell(spans: &[Span], shard: &Shard, sides: &Sides, calls: &[Draft], counting: &mut Counting<'_>) {
+/// Tells of what starts in the minutes that are counted.
+pub fn tell(
+    spans: &[Span],
+    shard: &Shard,
+    sides: &Sides,
+    calls: &[Draft],
+    counted: Counted,
+    counting: &mut Counting<'_>,
+) {
     let mut teller = Teller { spans, shard, sides, counting };
-    for draft in calls {
+    for draft in calls.iter().filter(|draft| counted.has(draft.start)) {
         if draft.is_message {
             teller.message(draft);
         } else {
             teller.call(draft);
         }
     }
-    for side in &sides.sides {
-        teller.tally(side);
+    for side in sides.sides.iter().filter(|side| counted.has(side.start)) {
         teller.remember_processed(side);
         if !matches!(side.caller, Caller::Made(_)) {
             teller.received_alone(side);
@@ -87,8 +88,7 @@ impl<'a> Teller<'a, '_> {
         let party = self.counting.book.parties.party(draft.named);
         let is_host = matches!(party.naming, Naming::Host | Naming::StoreHost) && !party.is_scoped;
         if draft.named != PartyId::NOBODY && is_host {
-            let word = self.counting.services.of(draft.named);
-            self.counting.aliases.learn(word, self.counting.services.of(side.party));
+            self.counting.book.learn(Evidence::Spans, draft.start, draft.named, side.party);
         }
     }
 
@@ -161,9 +161,9 @@ impl<'a> Teller<'a, '_> {
             Caller::Made(at) => Some((self.spans[at as usize].trace, self.spans[at as usize].id)),
             _ => None,
         };
-        self.counting.messages.worked_on(side.queue, side.service);
+        self.counting.messages.worked_on(side.queue, side.start, side.party);
         for link in self.links(side).iter().copied().chain(sender) {
-            self.counting.messages.processed(link, side.service);
+            self.counting.messages.processed(link, side.start, side.party);
         }
     }
 
@@ -172,8 +172,7 @@ impl<'a> Teller<'a, '_> {
         if side.takes_in && (side.queue != PartyId::NOBODY || !self.links(side).is_empty()) {
             let (links, otherwise) = (self.links(side).to_vec(), PartyId::NOBODY);
             let delivery = Delivery { links, party: side.party, call: received(side), otherwise };
-            let (service, queue) = (side.service, side.queue);
-            self.counting.messages.taken_in(Receive { service, queue, delivery });
+            self.counting.messages.taken_in(Receive { queue: side.queue, delivery });
             return;
         }
         if side.queue != PartyId::NOBODY {
@@ -194,6 +193,10 @@ impl<'a> Teller<'a, '_> {
         };
         if let Some(at_node) = at_node {
             self.counting.book.add_received(at_node, side.party, &call);
+            let is_lost = side.caller == Caller::Lost && caller == PartyId::NOBODY;
+            if is_lost && self.links(side).is_empty() {
+                self.counting.book.add_lost(at_node, side.party, &call);
+            }
         }
         if side.is_message && !self.links(side).is_empty() {
             self.follow(self.links(side).to_vec(), side, caller);
@@ -213,15 +216,6 @@ impl<'a> Teller<'a, '_> {
 
     fn links(&self, side: &Side) -> &'a [Link] {
         self.sides.links(side, self.shard, self.spans)
-    }
-
-    fn tally(&mut self, side: &Side) {
-        if self.counting.book.slot(side.start).is_some() {
-            self.counting.tally.received += 1;
-            let is_known = side.queue != PartyId::NOBODY || side.called_by != PartyId::NOBODY;
-            let explained = is_known || !self.links(side).is_empty();
-            self.counting.tally.lost += u64::from(side.caller == Caller::Lost && !explained);
-        }
     }
 }
 

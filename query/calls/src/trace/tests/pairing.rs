@@ -105,9 +105,13 @@ fn a_caller_that_only_its_callee_names_is_that_service() {
     let named =
         Span { peer_service: "a", server_address: "b-host", url: "http://b-host/", ..span(1, 0, SERVER, B) };
     check(&[named], &["a -> default/b 1/0"], &["default/b 1/0"]);
-    let itself = Span { trace: 2, ..span(1, 0, INTERNAL, A) };
+    let itself = Span { trace: 2, ..span(1, 0, SERVER, A) };
     let orphan = Span { parent: 77, ..named };
-    check(&[orphan, itself], &["default/a -> default/b 1/0"], &["default/b 1/0"]);
+    check(
+        &[orphan, itself],
+        &["client@default/a -> default/a 1/0", "default/a -> default/b 1/0"],
+        &["default/a 1/0", "default/b 1/0"],
+    );
     // Where the caller's own span is there, it is the caller.
     check(
         &[span(3, 0, CLIENT, C), Span { parent: 3, ..named }],
