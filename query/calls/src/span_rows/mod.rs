@@ -40,6 +40,7 @@ pub const PROXY_COLUMNS: &[&str] = &[
     "service_instance_id",
     "http_request_method",
     "http_response_status_code",
+    "http_request_resend_count",
     "url_full",
     "server_address",
     "server_port",
@@ -64,9 +65,6 @@ pub const UNKNOWN_SERVICE: &str = "unknown_service";
 
 /// The kind of a span that calls. Source: `opentelemetry/proto/trace/v1/trace.proto`.
 const CLIENT: i64 = 3;
-
-/// How often an HTTP request had been sent before. Source: OpenTelemetry semantic conventions for HTTP.
-const RESEND_COUNT: &str = "http.request.resend_count";
 
 /// The columns of a batch, and what was made of their names so far.
 pub struct SpanRows<'a> {
@@ -209,12 +207,7 @@ impl<'a> SpanRows<'a> {
             .with_if(Flags::POLLING, role == Role::Consumed && said.takes_in && kind == CLIENT)
             .with_if(Flags::FAILED, failed || cancelled)
             .with_if(Flags::RECEIVE, role == Role::Consumed && said.takes_in);
-        let resends = match role {
-            Role::Made => {
-                columns.resends.get(row).or_else(|| columns.attributes.get(row, RESEND_COUNT)?.parse().ok())
-            }
-            _ => None,
-        };
+        let resends = columns.resends.get(row).filter(|_| role == Role::Made);
         Span {
             trace: columns.trace_id.get(row).map_or(0, hex128),
             id: hex64(columns.span_id.get(row)),

@@ -96,7 +96,7 @@ fn requests_inside_one_operation_are_tries_if_each_failed() {
 #[test]
 fn requests_side_by_side_are_tries_only_by_their_resend_count() {
     let first = failed(span(2, 1, CLIENT, A), 0);
-    let second = Span { at: 20, tags: &[("http.request.resend_count", "1")], ..span(3, 1, CLIENT, A) };
+    let second = Span { at: 20, resends: 1, ..span(3, 1, CLIENT, A) };
     let answers = [failed(span(4, 2, SERVER, B), 0), Span { at: 20, ..span(5, 3, SERVER, B) }];
     let all = |second| [span(1, 0, INTERNAL, A), first, second, answers[0], answers[1]];
     let resent = picture(&[], &all(second));
@@ -111,6 +111,6 @@ fn requests_side_by_side_are_tries_only_by_their_resend_count() {
         &[of_c, lost(first, 78), lost(second, 78), answers[0], answers[1], span(10, 9, SERVER, B)],
     );
     assert_eq!(edges(&others), ["default/a -> default/b 1/0 +1", "default/c -> default/b 1/1"]);
-    let again = picture(&[], &all(Span { tags: &[], ..second }));
+    let again = picture(&[], &all(Span { resends: 0, ..second }));
     assert_eq!(edges(&again), ["default/a -> default/b 2/1"]);
 }
