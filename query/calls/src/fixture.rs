@@ -52,6 +52,7 @@ pub struct Request {
     pub access_log_type: &'static str,
     /// A number, or nothing.
     pub grpc_status: &'static str,
+    pub details: &'static str,
     pub layer: &'static str,
     pub method: &'static str,
     pub path: &'static str,
@@ -88,6 +89,7 @@ pub const CALL: Request = Request {
     counted: true,
     access_log_type: "",
     grpc_status: "",
+    details: "",
     layer: "l7",
     method: "GET",
     path: "/",
@@ -215,6 +217,7 @@ pub fn requests(rows: &[Request]) -> RecordBatch {
         ("layer", column(|row| row.layer)),
         ("counted", booleans(rows, |row| row.counted)),
         ("access_log_type", column(|row| row.access_log_type)),
+        ("response_code_details", column(|row| row.details)),
         (
             "grpc_status",
             Arc::new(Int64Array::from_iter(rows.iter().map(|row| row.grpc_status.parse::<i64>().ok()))),

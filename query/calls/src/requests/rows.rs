@@ -69,7 +69,7 @@ impl<'a> RequestRows<'a> {
         Seen {
             side: Side::Made,
             is_connection,
-            is_refused: proxy_flags::is_refused(flags),
+            is_refused: proxy_flags::is_refused(flags) || columns.is_own_answer(row),
             is_waypoint: false,
             is_progress: false,
             is_timed: !is_connection && !is_long,

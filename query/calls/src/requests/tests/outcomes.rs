@@ -14,6 +14,20 @@ fn what_was_refused_on_the_way_counts_on_the_edge_only() {
     }
 }
 
+/// A fixed answer or a redirect of the caller's own proxy: the callee never heard of the call.
+#[test]
+fn what_a_proxy_answers_by_itself_counts_on_the_edge_only() {
+    let fixed = Request { details: "direct_response", attempts: 0, ..CALL };
+    let answered = Request { details: "via_upstream", upstream_host: "10.0.0.2:80", ..CALL };
+    // Older proxies do not count tries.
+    let uncounted = Request { attempts: 0, ..answered };
+    let picture = picture(&[fixed, answered, uncounted], &[]);
+    assert_eq!((edges(&picture), nodes(&picture)), {
+        (vec!["default/a -> default/b 3/0".to_owned()], vec!["default/b 2/0".to_owned()])
+    });
+    assert_eq!(picture.edge_cells[0].refused, 1.0);
+}
+
 /// Traffic to a dead upstream never arrives, so only the edge can show it; Tempo shows nothing at all. However often
 /// the proxy tried to connect, nothing arrived a second time.
 #[test]
