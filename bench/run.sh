@@ -14,6 +14,7 @@
 #   bench/run.sh size-tracegen                bytes a span of ten million like those of Jaeger's benchmark,
 #                                             left in $MESHLAKE_BENCH_DATA (bench-data) for:
 #   bench/run.sh questions                    answers on those ten million
+#   bench/run.sh calls                        golden metrics and the graph on three of them, folded live
 #   bench/run.sh NAME COMMAND [options]       any other, as `meshlake-bench help` tells
 # Options behind the name are added: `bench/run.sh replay --gib 1`. The load has core 1, the server core 0, or
 # both where nothing is sent while it is measured.
@@ -36,6 +37,7 @@ case "$name" in
   replay) set -- replay --cpus 0,1 "$@" ;;
   size) set -- size "$@" ;;
   size-tracegen) set -- size --signal tracegen --requests 10000 --data-dir "$data" "$@" ;;
+  calls) set -- calls --cpus 0,1 --data-dir "$data" "$@" ;;
   questions) set -- questions --cpus 0,1 --data-dir "$data" "$@" ;;
 esac
 mkdir -p bench/results

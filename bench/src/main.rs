@@ -11,6 +11,7 @@ mod overload;
 mod idle;
 mod replay;
 mod questions;
+mod calls;
 mod size;
 mod wal;
 mod stored;
@@ -30,6 +31,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, ensure};
 use clap::{Args, Parser, Subcommand};
 
+use calls::CallsArgs;
 use compare::CompareArgs;
 use decode::DecodeArgs;
 use idle::IdleArgs;
@@ -139,6 +141,13 @@ enum Command {
         #[command(flatten)]
         questions: QuestionsArgs,
     },
+    /// Measure golden metrics and the graph on what `size --signal tracegen --data-dir DIR` has left.
+    Calls {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        calls: CallsArgs,
+    },
 }
 
 #[derive(Debug, Clone, Args)]
@@ -213,6 +222,7 @@ async fn main() -> anyhow::Result<()> {
             size::page(&place, &size, &load.sending(String::new()), &load.shape()?).await?
         }
         Command::Questions { place, questions } => questions::page(&place, &questions).await?,
+        Command::Calls { place, calls } => calls::page(&place, &calls).await?,
     };
     print!("{page}");
     if let Some(path) = result {
