@@ -59,7 +59,7 @@ pub use catalog::CatalogError;
 pub use data_dir::DataDirError;
 pub use flush::{FlushError, FlushStats};
 pub use follow::{Follow, FollowStream, Followed};
-pub use group::{AppendError, Group, Lsn, RequestEntry, StoredRequest};
+pub use group::{AppendError, ExportEntry, Group, Lsn, StoredExport};
 pub use maintain::{Effort, MaintainConfig, MaintainError, MaintainStats, Maintenance, Progress};
 pub use minutes::{FOLDED, MinuteLsns, Run};
 pub use priority::give_way_to_flushes;
@@ -69,7 +69,9 @@ pub use retain::Retention;
 pub use settle::{Settle, SettleError, SettleJob, SettleStats};
 pub use snapshot::{DataFile, HotBatch, HotScan, HotStream, ReadError, Snapshot, TableSnapshot, Unflushed};
 pub use space::SpaceStats;
-pub use status::{AskIntake, Exports, InFlight, IntakeStatus, Status, StoreStats, StoreStatus, TableStats};
+pub use status::{
+    AskIntake, Exports, InFlight, IntakeStatus, Sender, Status, StoreStats, StoreStatus, TableStats,
+};
 pub use store::{Stopped, Store, StoreConfig, StoreError};
 pub use wal::{Damage, Torn};
 pub use writer::{Writer, WriterStats};

@@ -25,7 +25,7 @@ use kinds::{column, nullable};
 pub use calls::SETTLE_MARGIN_MINUTES;
 pub use kinds::{Column, Kind, event_fields, exemplar_fields, link_fields, quantile_fields};
 pub use per_table::PerTable;
-pub use spans::{OTHER_SPAN_KEYS, PROMOTED_SPAN_KEYS, PromotedType};
+pub use spans::{KEYS_BY_KIND, OTHER_SPAN_KEYS, PROMOTED_SPAN_KEYS, PromotedType, Spans};
 pub use traces::{SERVICE_NAME_BYTES_MAX, SERVICES_MAX};
 
 /// The partition column of every open table: the UTC day of `time`.

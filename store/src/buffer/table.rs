@@ -14,7 +14,7 @@ use crate::minutes::MinuteLsns;
 use crate::snapshot::{DataFile, HotBatch};
 
 /// Batches are joined until they have this many rows, as many as the SDKs send at a time. Of spans that is some
-/// 250 KB, so a full buffer of the default size has at most 800 batches. Four requests of 1,000 spans joined into
+/// 250 KB, so a full buffer of the default size has at most 800 batches. Four exports of 1,000 spans joined into
 /// one would cost 0.24 CPU seconds a million.
 pub(super) const JOINED_ROWS: usize = 512;
 

@@ -42,6 +42,7 @@ pub const COLUMNS: &[&str] = &[
     "downstream_local_address",
     "upstream_local_address",
     "upstream_host",
+    "upstream_cluster",
     "stream_id",
     "request_id",
     "proxy_id",
@@ -112,6 +113,7 @@ pub struct Columns<'a> {
     pub(super) downstream_local: Text<'a>,
     pub(super) upstream_local: Text<'a>,
     pub(super) upstream_host: Text<'a>,
+    pub(super) upstream_cluster: Text<'a>,
     pub(super) stream_id: Text<'a>,
     pub(super) request_id: Text<'a>,
     pub(super) proxy_id: Text<'a>,
@@ -144,6 +146,7 @@ impl<'a> Columns<'a> {
             downstream_local: text("downstream_local_address"),
             upstream_local: text("upstream_local_address"),
             upstream_host: text("upstream_host"),
+            upstream_cluster: text("upstream_cluster"),
             stream_id: text("stream_id"),
             request_id: text("request_id"),
             proxy_id: text("proxy_id"),
@@ -153,5 +156,16 @@ impl<'a> Columns<'a> {
     /// Where the caller's end of the connection to this proxy is.
     pub(super) fn downstream(&self, row: usize) -> Option<&'a str> {
         self.downstream_direct.get(row).or_else(|| self.downstream_remote.get(row))
+    }
+    /// Whether a waypoint wrote the row: it stands before the callee. Sources: Istio's node ids,
+    /// `<type>~<address>~<pod>.<namespace>~<domain>`, and the clusters of a waypoint, `inbound-vip|...`.
+    pub(super) fn is_waypoint(&self, row: usize) -> bool {
+        let begins = |text: &Text<'a>, with: &str| text.get(row).is_some_and(|text| text.starts_with(with));
+        begins(&self.upstream_cluster, "inbound-vip|") || begins(&self.proxy_id, "waypoint~")
+    }
+
+    /// The address of the proxy in its node id, if it has one.
+    pub(super) fn proxy_address(&self, row: usize) -> Option<&'a str> {
+        self.proxy_id.get(row)?.split('~').nth(1).filter(|address| is_address(address))
     }
 }

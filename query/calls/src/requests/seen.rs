@@ -25,8 +25,10 @@ pub struct Seen {
     pub side: Side,
     /// A connection, and not a request.
     pub is_connection: bool,
-    /// The caller's proxy refused it: it never reached the other side.
+    /// The caller's proxy, or a waypoint, refused it: it never reached the other side.
     pub is_refused: bool,
+    /// A waypoint saw it, which stands before the callee.
+    pub is_waypoint: bool,
     pub is_timed: bool,
     pub outcome: Outcome,
     pub protocol: Protocol,
@@ -55,6 +57,8 @@ pub struct Seen {
     pub authority: u64,
     /// The proxy that saw it.
     pub proxy: u64,
+    /// Where a waypoint sent it.
+    pub onward: u64,
 }
 
 impl Seen {

@@ -197,6 +197,8 @@ impl<'a> SpanRows<'a> {
             .with_if(Flags::GATEWAY, tags.is_gateway)
             .with_if(Flags::CONNECTING, role == Role::Made && said.is_connecting)
             .with_if(Flags::CANCELLED, cancelled)
+            .with_if(Flags::REFUSED, tags.is_refused && (role == Role::Made || tags.is_waypoint()))
+            .with_if(Flags::LASTING, http == Some(101) || columns.method.get(row) == Some("CONNECT"))
             .with_if(Flags::FAILED, failed || cancelled)
             .with_if(Flags::RECEIVE, role == Role::Consumed && said.takes_in);
         let resends = match role {

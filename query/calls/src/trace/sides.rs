@@ -44,6 +44,10 @@ pub struct Side {
     pub detail: DetailId,
     pub failed: bool,
     pub cancelled: bool,
+    /// It lasted as long as a connection.
+    pub lasting: bool,
+    /// A waypoint let it not pass, so that it did not arrive.
+    pub is_refused: bool,
     /// No span stands for receiving it: what became of it only the caller can tell.
     pub is_implied: bool,
     /// Messages were taken in, which others may work on.
@@ -229,6 +233,8 @@ impl Sides {
             detail: span.detail,
             failed: span.flags.has(Flags::FAILED),
             cancelled: span.flags.has(Flags::CANCELLED),
+            lasting: span.flags.has(Flags::LASTING) || outer.flags.has(Flags::LASTING),
+            is_refused: span.flags.has(Flags::REFUSED),
             is_implied: false,
             takes_in: span.flags.has(Flags::RECEIVE),
             is_message: outer.role == Role::Consumed || span.role == Role::Consumed,
@@ -296,6 +302,8 @@ fn implied_side(alike: &[(Caller, ServiceId, u32)], spans: &[Span]) -> Side {
         detail: span.detail,
         failed: last.flags.has(Flags::FAILED),
         cancelled: last.flags.has(Flags::CANCELLED),
+        lasting: members().any(|span| span.flags.has(Flags::LASTING)),
+        is_refused: false,
         is_implied: true,
         takes_in: false,
         is_message: false,

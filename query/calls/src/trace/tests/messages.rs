@@ -166,6 +166,24 @@ fn creating_and_sending_are_one_message() {
     check(&batch, &["default/a -> q 2/0"], &["q 2/0"]);
 }
 
+/// Creating a message succeeds whatever becomes of it: sending it took 80 ms and failed.
+#[test]
+fn a_message_that_was_created_is_what_became_of_sending_it() {
+    let created = |id| Span { millis: 1, operation: "create", ..span(id, 0, PRODUCER, A) };
+    let send = Span {
+        links: &[(1, 1), (1, 2)],
+        operation: "send",
+        queue: "q",
+        outcome: "error",
+        millis: 80,
+        ..span(3, 0, CLIENT, A)
+    };
+    let taken = Span { links: &[(1, 1)], trace: 2, queue: "q", ..span(9, 0, CONSUMER, B) };
+    let picture = picture(&[], &[created(1), created(2), send, taken]);
+    assert_eq!(edges(&picture), ["default/a -> q 2/2", "q -> default/b 1/0"]);
+    assert_eq!(picture.edge_cells[0].measure.max_ms(), Some(80.0));
+}
+
 #[test]
 fn deliveries_of_one_message_are_no_retries() {
     let failed = Span { queue: "q", outcome: "error", ..span(2, 1, CONSUMER, B) };

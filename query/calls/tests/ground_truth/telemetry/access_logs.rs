@@ -10,7 +10,7 @@ use super::{Row, Value};
 use crate::mesh::{GAP, Identity, Instance, Mesh, PROXY_TIME, Service};
 use crate::oracle::names::{Seen, made_outcome, proxied, received_outcome};
 use crate::random::mixed;
-use crate::story::{Call, Place, Refusal, Root, Story, Target, Trace, Try, Verdict};
+use crate::story::{Call, Place, Refusal, Root, Story, Target, Trace, Try, Upgrade, Verdict};
 
 /// The rows of all traces: proxies do not sample.
 pub fn requests(story: &Story, shares_request_ids: bool) -> Vec<Row> {
@@ -65,6 +65,9 @@ impl<'a> Logger<'a> {
                 tried.calls.iter().for_each(|inner| self.call(inner, Some(passing)));
             } else {
                 self.received(call, tried, at);
+                if service.is_ambient {
+                    self.tunnelled_on(tried);
+                }
                 tried.calls.iter().for_each(|inner| self.call(inner, None));
             }
         }
@@ -89,16 +92,13 @@ impl<'a> Logger<'a> {
         self.ids(&mut row, call, passing.map(|passing| passing.call));
         answer(&mut row, call, call.verdict, made_outcome(call.verdict).name(), true);
         if let Some(refusal) = call.refusal {
-            let flags = match refusal {
-                Refusal::NoHealthyUpstream => "UH",
-                Refusal::RateLimited => "RL",
-                Refusal::ConnectionFailed => "UF",
-            };
-            flagged(&mut row, flags);
+            flagged(&mut row, refusal.flag());
         }
         let attempts = match call.refusal {
             Some(Refusal::NoHealthyUpstream | Refusal::RateLimited) => 0,
-            Some(Refusal::ConnectionFailed) | None => call.tries.len().max(1),
+            // Its proxy may have tried to connect several times.
+            Some(Refusal::ConnectionFailed) => 1 + call.number as usize % 3,
+            None => call.tries.len().max(1),
         };
         row.int("attempts", attempts as i64);
         own(&mut row, "source", service, instance);
@@ -167,6 +167,9 @@ impl<'a> Logger<'a> {
         row.int("attempts", 1);
         own(&mut row, "destination", service, instance);
         row.text("authority", self.authority(call, service));
+        if service.has_inner_sidecar {
+            self.behind_waypoint(&row, tried);
+        }
         let at_waypoint = format!("inbound-vip|80|http|{}", service.full_host());
         row.text("upstream_cluster", if service.is_ambient { &*at_waypoint } else { "inbound|80||" });
         row.text("upstream_host", format!("{}:80", instance.address));
@@ -184,10 +187,38 @@ impl<'a> Logger<'a> {
         if let Some(place) = call.caller {
             self.caller(&mut row, place, service.identity);
         }
-        row.text("proxy_id", if service.is_ambient { "waypoint-1" } else { &*instance.name });
+        row.text("proxy_id", if service.is_ambient { WAYPOINT } else { &*instance.name });
         if service.is_tcp {
             connection_only(&mut row);
         }
+        self.rows.push(row);
+    }
+
+    /// What a sidecar behind the waypoint logs, which takes the waypoint for its caller. `row` is what both say.
+    fn behind_waypoint(&mut self, row: &Row, tried: &Try) {
+        let instance = self.instance(tried.at);
+        let mut row = row.clone();
+        row.int("time", (tried.start + instance.skew).div_euclid(1_000));
+        row.int("time_unix_nano", tried.start + instance.skew);
+        row.int("duration_nano", tried.duration);
+        row.text("upstream_cluster", "inbound|80||");
+        row.text("downstream_local_address", format!("{}:80", instance.address));
+        from_waypoint(&mut row);
+        row.text("proxy_id", instance.name.clone());
+        self.rows.push(row);
+    }
+
+    /// The connection from the waypoint as the tunnel of the callee's node logs it: no further call either.
+    fn tunnelled_on(&mut self, tried: &Try) {
+        let (service, instance) = (self.service(tried.at), self.instance(tried.at));
+        let mut row = Row::at(Table::Requests, tried.start - GAP, tried.duration + 2 * GAP, instance);
+        row.text("observer", "server");
+        row.values.insert("counted", Value::Bool(true));
+        row.text("outcome", "ok");
+        own(&mut row, "destination", service, instance);
+        from_waypoint(&mut row);
+        connection_only(&mut row);
+        row.text("proxy_id", "ztunnel");
         self.rows.push(row);
     }
 
@@ -246,7 +277,7 @@ impl<'a> Logger<'a> {
         row.text("trace_id", format!("{:032x}", trace_id(self.story, self.trace)));
         row.values.insert("counted", Value::Bool(true));
         row.text("layer", "l7");
-        row.text("method", "GET");
+        row.text("method", if call.upgrade == Some(Upgrade::Tunnel) { "CONNECT" } else { "GET" });
         row.text("path", "/path?x=1");
         row.text("source_format", "envoy_als_http");
         row.int("request_bytes", 100);
@@ -303,6 +334,22 @@ impl<'a> Logger<'a> {
     }
 }
 
+/// A waypoint by its node id, and its address.
+const WAYPOINT: &str = "waypoint~10.8.0.1~waypoint-1.shop~shop.svc.cluster.local";
+const WAYPOINT_ADDRESS: &str = "10.8.0.1";
+
+/// What a row says of its caller if that is a waypoint.
+fn from_waypoint(row: &mut Row) {
+    let from = format!("{WAYPOINT_ADDRESS}:15008");
+    row.text("downstream_remote_address", from.clone());
+    row.text("downstream_direct_remote_address", from);
+    row.text("source_address", WAYPOINT_ADDRESS);
+    row.text("source_service", "waypoint");
+    row.text("source_workload", "waypoint");
+    row.text("source_namespace", "shop");
+    row.text("source_principal", "spiffe://cluster.local/ns/shop/sa/waypoint");
+}
+
 /// Leaves of a row what is known of a connection.
 fn connection_only(row: &mut Row) {
     for column in ["method", "path", "authority", "request_id", "response_code", "trace_id"] {
@@ -345,6 +392,7 @@ const DESTINATION: [&str; 6] = [
 
 fn answer(row: &mut Row, call: &Call, verdict: Verdict, outcome: &'static str, is_made: bool) {
     let (http, grpc) = match verdict {
+        Verdict::Ok if call.upgrade == Some(Upgrade::Socket) => (101, 0),
         Verdict::Ok | Verdict::Threw => (200, 0),
         Verdict::NotFound => (404, 5),
         Verdict::Failed => (500, 13),
