@@ -64,6 +64,8 @@ pub enum RoundError {
     Tenants(String),
     #[error("cells of {minutes} minutes of table {table} cannot be written, see the log")]
     Write { table: &'static str, minutes: usize },
+    #[error("nobody folds calls here")]
+    NotWired,
     #[error("the disk has no room for cells")]
     NoRoom,
     #[error("settling has panicked, a bug")]
@@ -165,14 +167,16 @@ impl Settler {
         drop(self.rounds.lock().await);
     }
 
-    /// Settles what is wanted; nothing before [`Settler::wire`].
+    /// Settles what is wanted; before [`Settler::wire`] nothing, which is an error where somebody asks for it.
     ///
     /// cancel: the round goes on to its end.
     ///
     /// # Errors
     /// The first one; whatever else can be settled is.
     pub async fn settle(self: &Arc<Self>, wanted: Wanted) -> Result<(), RoundError> {
-        let Some(wired) = self.wired.get() else { return Ok(()) };
+        let Some(wired) = self.wired.get() else {
+            return if matches!(wanted, Wanted::Anew(_)) { Err(RoundError::NotWired) } else { Ok(()) };
+        };
         let this = Arc::clone(self);
         let rounds = async move { this.run(wanted).await };
         match &wired.runtime {

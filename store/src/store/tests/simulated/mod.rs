@@ -58,27 +58,27 @@ const NARROW: [Table; 2] = [Table::MetricSummaries, Table::MetricPoints];
 /// Those that calls are folded from: wide, so a seed costs some ten times as much.
 const FOLDED: [Table; 2] = [Table::Requests, Table::Spans];
 
-/// Seeds of a run whose rows are settled too.
-const SETTLED_SEEDS: u64 = 150;
+/// Seeds of a run whose rows are settled too, unless `MESHLAKE_TEST_SETTLED_SEEDS` says otherwise: some 20 s.
+const SETTLED_SEEDS: u64 = 100;
 
 const ROOT: &str = "/data";
 
 #[test]
 fn every_acked_row_is_there_once_after_any_crash() {
-    run_seeds(SEEDS, |seed| Machine::new(seed, NARROW));
+    run_seeds("MESHLAKE_TEST_SEEDS", SEEDS, |seed| Machine::new(seed, NARROW));
 }
 
 /// What the cells of settled windows and the rows of open ones say together is every row once, in each table of cells.
 #[test]
 fn cells_and_open_rows_are_all_rows_after_any_crash() {
-    run_seeds(SETTLED_SEEDS, |seed| Machine::new(seed, FOLDED));
+    run_seeds("MESHLAKE_TEST_SETTLED_SEEDS", SETTLED_SEEDS, |seed| Machine::new(seed, FOLDED));
 }
 
-fn run_seeds(seeds: u64, machine: impl Fn(u64) -> Machine + Sync) {
+fn run_seeds(variable: &str, seeds: u64, machine: impl Fn(u64) -> Machine + Sync) {
     if let Some(seed) = number("MESHLAKE_TEST_SEED") {
         return machine(seed).run(&runtime());
     }
-    let (seeds, next) = (number("MESHLAKE_TEST_SEEDS").unwrap_or(seeds), AtomicU64::new(0));
+    let (seeds, next) = (number(variable).unwrap_or(seeds), AtomicU64::new(0));
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
         for _ in 0..threads {
@@ -177,13 +177,15 @@ impl Machine {
 
     /// Runs a process until the power goes, or for so many steps.
     fn live(&mut self, runtime: &Runtime) {
-        self.disk.power_off_after(self.coin.below(60));
+        // Settling takes many operations, so a life that settles has more of them and of steps.
+        let (operations, steps) = if self.settles() { (240, 24) } else { (60, 12) };
+        self.disk.power_off_after(self.coin.below(operations));
         let Ok(mut store) = self.open(runtime) else { return };
         self.check_stop(&store);
         if self.disk.is_on() {
             self.check(&store);
         }
-        for _ in 0..self.coin.below(12) {
+        for _ in 0..self.coin.below(steps) {
             self.step(runtime, &mut store);
             if !self.disk.is_on() {
                 return;
@@ -212,7 +214,7 @@ impl Machine {
 
     fn step(&mut self, runtime: &Runtime, store: &mut Running) {
         let flusher = Arc::clone(&store.recovery.flusher);
-        match self.coin.below(17) {
+        match self.coin.below(if self.settles() { 22 } else { 17 }) {
             0..=8 => self.append(store),
             9..=11 => {
                 let table = [self.tables[0], self.tables[1], Table::Ledger][self.coin.below(3) as usize];
@@ -220,7 +222,7 @@ impl Machine {
             }
             12 => drop(runtime.block_on(flusher.flush_all())),
             15 => Self::maintain(runtime, store),
-            16 if self.settles() => Self::settle(runtime, store),
+            16..=19 if self.settles() => Self::settle(runtime, store),
             13 => match self.coin.below(4) {
                 0 => {
                     self.may_look_damaged = true;
