@@ -47,7 +47,7 @@ fn log_metrics(page: &mut Page, wal: &WriterStats) {
             page.sample("meshlake_wal_fdatasync_seconds", &[("quantile", &label)], nanos / 1e9);
         }
     }
-    page.sample("meshlake_wal_fdatasync_seconds_sum", &[], wal.fdatasync.sum_nano() / 1e9);
+    page.sample("meshlake_wal_fdatasync_seconds_sum", &[], wal.fdatasync_nano as f64 / 1e9);
     page.sample("meshlake_wal_fdatasync_seconds_count", &[], wal.fdatasyncs);
     page.single(
         "meshlake_wal_at_disk_seconds",

@@ -49,7 +49,7 @@ pub use table_function::{Argument, Arguments, ComputedRows, Parameter, Parameter
 
 use plan_guard::AllowList;
 use session::SessionTemplate;
-use table_function::scan_name;
+use table_function::{callable, scan_name};
 
 /// How many queries may wait for a place before the next is refused. A waiting query holds a connection and
 /// little else; more than this would mostly time out in the queue.
@@ -135,7 +135,10 @@ impl Engine {
             let place = self.place().await?;
             let snapshot = shared.reader.snapshot().await?;
             let bare = Query::new(shared, snapshot, tenant, deadline, place)?;
-            bare.with_functions(shared)
+            if shared.functions.is_empty() {
+                return Ok(bare);
+            }
+            bare.with_functions(shared, |bare| callable(&shared.functions, bare))
         };
         tokio::time::timeout_at(deadline, begin).await.map_err(|_| QueryError::TimedOut(timeout))?
     }

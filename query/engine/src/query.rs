@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use datafusion::catalog::TableFunction;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{SQLOptions, SessionContext};
@@ -17,7 +18,6 @@ use crate::plan_guard::{self, AllowList};
 use crate::planning::on_big_stack;
 use crate::prepared::{Bound, Prepared, describe};
 use crate::scan::Scan;
-use crate::table_function::callable;
 use crate::{Shared, text_guard};
 
 /// A snapshot that can be asked. Made by `Engine::begin`; holds its buffered batches in memory until it and
@@ -61,13 +61,14 @@ impl Query {
         })
     }
 
-    /// The same query, whose statements may call the engine's functions. Those compute on the query as it was.
-    pub(super) fn with_functions(self, shared: &Shared) -> Result<Query, QueryError> {
-        if shared.functions.is_empty() {
-            return Ok(self);
-        }
+    /// The same query, whose statements may call `functions`. Those compute on the query as it was.
+    pub(super) fn with_functions(
+        self,
+        shared: &Shared,
+        functions: impl FnOnce(&Arc<Query>) -> Vec<Arc<TableFunction>>,
+    ) -> Result<Query, QueryError> {
         let bare = Arc::new(self);
-        let functions = callable(&shared.functions, &bare);
+        let functions = functions(&bare);
         let session = shared.template.session(&bare.snapshot, &bare.tenant, functions)?;
         Ok(Query { session, ..Query::clone(&bare) })
     }

@@ -5,12 +5,14 @@ use axum::extract::State;
 use axum::http::Uri;
 use serde::{Deserialize, Serialize};
 
-use super::{FiguresJson, Number, one_of, parameters, range, source};
+use super::{FiguresJson, Number, one_of, parameters, range, source, unknown_parameters};
 use crate::FaceState;
 use crate::native::{ApiError, Tenant, TimeRange};
 use meshlake_query::calls::load;
 use meshlake_query::graph::{DEPTH_DEFAULT, Focus, Graph, GraphEdge, GraphNode, graph};
 use meshlake_query::{By, Evidence, Grain, Question};
+
+const PARAMETERS: [&str; 6] = ["by", "from", "to", "focus", "depth", "source"];
 
 #[derive(Deserialize)]
 struct Given {
@@ -96,7 +98,7 @@ pub async fn answer(
         source: source.name(),
         nodes: graph.nodes.iter().map(node_json).collect(),
         edges: graph.edges.iter().map(|edge| edge_json(&graph, edge)).collect(),
-        warnings: graph.warnings,
+        warnings: graph.warnings.into_iter().chain(unknown_parameters(&uri, &PARAMETERS)).collect(),
     }))
 }
 

@@ -20,6 +20,9 @@ use meshlake_schema::time::parse_duration;
 /// Whole numbers up to this are exact in JSON readers that hold doubles: 2^53.
 const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
 
+/// Unknown parameters that a warning names: enough for a slip of the fingers, and an answer stays short whatever is sent.
+const UNKNOWN_TOLD_MAX: usize = 5;
+
 impl From<LoadError> for ApiError {
     fn from(error: LoadError) -> Self {
         match error {
@@ -90,6 +93,22 @@ fn parameters<T: DeserializeOwned>(uri: &Uri) -> Result<T, ApiError> {
     Ok(given)
 }
 
+/// A warning of parameters that the answer knows nothing of: who misspells one would take the default for an answer.
+fn unknown_parameters(uri: &Uri, known: &[&str]) -> Option<String> {
+    let Ok(Query(given)) = Query::<Vec<(String, String)>>::try_from_uri(uri) else { return None };
+    let mut unknown: Vec<&str> =
+        given.iter().map(|(name, _)| name.as_str()).filter(|name| !known.contains(name)).collect();
+    unknown.sort_unstable();
+    unknown.dedup();
+    let more = unknown.len().saturating_sub(UNKNOWN_TOLD_MAX);
+    let named = unknown.iter().take(UNKNOWN_TOLD_MAX).map(|name| format!("`{name}`"));
+    let mut named = named.collect::<Vec<_>>().join(", ");
+    if more > 0 {
+        named += &format!(" and {more} more");
+    }
+    (!unknown.is_empty()).then(|| format!("{named} means nothing here; known are {}", known.join(", ")))
+}
+
 /// One of several words; none is the first.
 fn one_of<T: Copy>(name: &str, given: Option<&str>, words: &[(&str, T)]) -> Result<T, ApiError> {
     let Some(given) = given.filter(|given| !given.is_empty()) else { return Ok(words[0].1) };
@@ -131,6 +150,19 @@ mod parameter_tests {
         {
             assert_eq!(json!(Number(number)).to_string(), want);
         }
+    }
+
+    #[test]
+    fn parameters_that_mean_nothing_are_told_and_not_endlessly() {
+        let told = |query: &str| {
+            let uri: Uri = format!("/api/v1/graph?{query}").parse().expect("the path is a URI");
+            unknown_parameters(&uri, &["by", "from"])
+        };
+        assert_eq!(told("by=service&from=5"), None);
+        assert_eq!(told("By=x&by=service").as_deref(), Some("`By` means nothing here; known are by, from"));
+        let many: Vec<String> = (0..UNKNOWN_TOLD_MAX + 3).map(|at| format!("p{at}=")).collect();
+        let many = told(&many.join("&")).expect("none is known");
+        assert!(many.starts_with("`p0`, `p1`, `p2`, `p3`, `p4` and 3 more means"), "{many}");
     }
 
     #[test]
