@@ -63,11 +63,12 @@ pub(super) fn set_method<'a>(text: Cow<'a, str>, to: &mut Reading<'a>) -> bool {
 }
 
 pub(super) fn set_path<'a>(text: Cow<'a, str>, to: &mut Reading<'a>) -> bool {
-    // A path that came before is the one from before a rewrite.
     if to.seen.path.is_empty() {
         to.seen.path = text;
+        return true;
     }
-    true
+    // A path that came before is the one from before a rewrite.
+    to.seen.path == text || set_rewritten(&text, to)
 }
 
 pub(super) fn set_rewritten(text: &str, to: &mut Reading<'_>) -> bool {

@@ -7,6 +7,8 @@
 //! Limits: a line is cut at [`LINE_BYTES_MAX`] and then kept unread. Where the format is not told, each line is tried as
 //! the one before it first.
 
+pub(crate) mod records;
+
 use std::borrow::Cow;
 
 use meshlake_schema::Outcome;
@@ -243,5 +245,7 @@ fn push_origin(proxy: &ProxyIdentity, attributes: &mut RowAttributes) {
     }
 }
 
+#[cfg(test)]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
