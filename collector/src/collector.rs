@@ -19,6 +19,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::admit::cors::Origins;
 use crate::admit::quota::Quotas;
+use crate::admit::senders::{Heard, SenderKey, Senders};
 use crate::admit::stats::{Stats, StatsReading};
 use crate::config::CollectorConfig;
 use crate::intake::{Budget, Intake, IntakeThread};
@@ -54,6 +55,8 @@ pub struct CollectorStats {
     pub exports: StatsReading,
     /// Records that became durable or were refused.
     pub records: Vec<RecordTotals>,
+    /// Who sent something, those heard of last first.
+    pub senders: Vec<(SenderKey, Heard)>,
     pub in_flight_bytes: usize,
     pub in_flight_bytes_max: usize,
 }
@@ -62,6 +65,7 @@ pub struct CollectorStats {
 #[derive(Clone)]
 pub struct StatsHandle {
     stats: Arc<Stats>,
+    senders: Arc<Senders>,
     budget: Budget,
     ledger: LedgerView,
 }
@@ -78,6 +82,7 @@ impl StatsHandle {
         CollectorStats {
             exports: self.stats.read(),
             records: self.ledger.totals(),
+            senders: self.senders.read(),
             in_flight_bytes: self.budget.used_bytes(),
             in_flight_bytes_max: self.budget.limit_bytes(),
         }
@@ -106,7 +111,7 @@ impl Collector {
         let positions = Positions::open(positions, &stored, Arc::clone(&clock))?;
         let retry_window = Duration::from_secs(config.retry_window_seconds);
         let (intake, thread) =
-            Intake::start(writer, ledger.clone(), clock, config.retention(), retry_window)?;
+            Intake::start(writer, ledger.clone(), Arc::clone(&clock), config.retention(), retry_window)?;
         intake.remember(stored);
         let budget = Budget::new(bytes(config.in_flight_bytes_max));
         let receivers = Arc::new(Receivers {
@@ -116,6 +121,8 @@ impl Collector {
             budget,
             export_bytes_max: AtomicUsize::new(bytes(config.export_bytes_max)),
             stats: Arc::new(Stats::default()),
+            senders: Arc::new(Senders::default()),
+            clock,
             origins: Origins::new(&config.cors_origins),
             ports,
             room: OnceLock::new(),
@@ -195,8 +202,9 @@ impl Collector {
 
     /// A handle that reads the stats from anywhere, also after the collector has stopped.
     pub fn stats_handle(&self) -> StatsHandle {
-        let Receivers { stats, budget, .. } = self.receivers.as_ref();
-        StatsHandle { stats: Arc::clone(stats), budget: budget.clone(), ledger: self.ledger.clone() }
+        let Receivers { stats, senders, budget, .. } = self.receivers.as_ref();
+        let (stats, senders) = (Arc::clone(stats), Arc::clone(senders));
+        StatsHandle { stats, senders, budget: budget.clone(), ledger: self.ledger.clone() }
     }
 
     /// The part of the ledger that is in memory.

@@ -33,6 +33,7 @@ pub mod protobuf;
 pub mod tally;
 pub mod signal;
 
+pub use admit::senders::{Heard, SenderKey};
 pub use admit::stats::{ExportLabels, StatsReading};
 pub use collector::{Collector, CollectorStats, StatsHandle};
 pub use config::{CollectorConfig, LIVE_KEYS};

@@ -65,7 +65,9 @@ pub use reader::Reader;
 pub use replay::{Recovered, ReplayError};
 pub use snapshot::{DataFile, HotBatch, HotScan, HotStream, ReadError, Snapshot, TableSnapshot, Unflushed};
 pub use space::SpaceStats;
-pub use status::{AskIntake, Exports, InFlight, IntakeStatus, Status, StoreStats, StoreStatus, TableStats};
+pub use status::{
+    AskIntake, Exports, InFlight, IntakeStatus, Sender, Status, StoreStats, StoreStatus, TableStats,
+};
 pub use store::{Stopped, Store, StoreConfig, StoreError};
 pub use wal::{Damage, Torn};
 pub use writer::{Writer, WriterStats};

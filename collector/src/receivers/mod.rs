@@ -28,15 +28,17 @@ use std::time::{Duration, Instant};
 use http::{HeaderValue, Method, Request, Response, Version, header};
 use hyper::body::Incoming;
 use meshlake_listen::Caller;
+use meshlake_schema::Clock;
 use tokio::sync::oneshot;
 
 use crate::admit::ReplyBody;
 use crate::admit::cors::Origins;
 use crate::admit::deadline::time_left;
-use crate::admit::headers::{check_grpc, is_grpc, media_type_of};
+use crate::admit::headers::{check_grpc, is_grpc, media_type_of, written_as};
 use crate::admit::media::MediaType;
 use crate::admit::quota::Quotas;
 use crate::admit::refusal::Refusal;
+use crate::admit::senders::{SenderKey, Senders};
 use crate::admit::stats::{ExportLabels, Stats};
 use crate::admit::unpack::{Packed, Unpacked, export_hash};
 use crate::decode::{Format, Sender};
@@ -126,6 +128,8 @@ pub(crate) struct Receivers {
     /// The most bytes of an export, as sent and after inflating.
     pub(crate) export_bytes_max: AtomicUsize,
     pub(crate) stats: Arc<Stats>,
+    pub(crate) senders: Arc<Senders>,
+    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) origins: Origins,
     pub(crate) ports: Ports,
     /// Set once, by whoever started the store; nothing is refused before.
@@ -183,7 +187,7 @@ impl Receivers {
             return closing(refusal.into_http(media_type));
         }
         if let Some(route) = Route::of(Port::Grpc, request.uri().path()) {
-            return (route.receive)(Call { receivers: self, route, request, caller }).await;
+            return self.answer(Call { receivers: Arc::clone(&self), route, request, caller }).await;
         }
         let checked = check_grpc_head(&self, &request);
         let unknown = || Refusal::UnknownPath(request.uri().path().to_owned());
@@ -209,7 +213,7 @@ impl Receivers {
         let mut response = match (route, &allowed) {
             (Some(route), allowed) => match allowed.as_ref().and_then(|page| page.preflight(&request)) {
                 Some(response) => return response,
-                None => (route.receive)(Call { receivers: self, route, request, caller }).await,
+                None => self.answer(Call { receivers: Arc::clone(&self), route, request, caller }).await,
             },
             (None, _) => {
                 let refusal = Refusal::UnknownPath(request.uri().path().to_owned());
@@ -219,6 +223,20 @@ impl Receivers {
         };
         if let Some(page) = allowed {
             page.mark(response.headers_mut());
+        }
+        response
+    }
+
+    /// Answers a request on its route, and remembers who sent it.
+    async fn answer(&self, call: Call) -> Response<ReplyBody> {
+        let sender = sender_of(&call);
+        if let Some(sender) = &sender {
+            let agent = call.request.headers().get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
+            self.senders.hear(sender.clone(), agent.unwrap_or_default(), self.clock.now());
+        }
+        let response = (call.route.receive)(call).await;
+        if let Some(sender) = sender.filter(|_| is_refusal(&response)) {
+            self.senders.refuse(&sender);
         }
         response
     }
@@ -300,6 +318,25 @@ impl Receivers {
         let signal = signal.map_or(UNKNOWN, Signal::name);
         self.stats.count_export(ExportLabels { receiver, signal, status: status_of(result) });
     }
+}
+
+/// Who sends telemetry; none where a route takes none.
+fn sender_of(call: &Call) -> Option<SenderKey> {
+    let (_, first) = call.route.formats.first()?;
+    let format = written_as(call.request.headers(), call.route.formats).unwrap_or(first);
+    let tenant = call.caller.principal.as_ref().map(|principal| principal.tenant.shared());
+    Some(SenderKey {
+        peer: call.caller.peer.ip().to_canonical(),
+        tenant: tenant.unwrap_or_default(),
+        signal: format.signal.name(),
+        source: format.source,
+    })
+}
+
+/// Whether an answer refuses an export as a whole, over HTTP or, in its head as every answer without a message is, gRPC.
+fn is_refusal(response: &Response<ReplyBody>) -> bool {
+    let grpc_status = response.headers().get("grpc-status");
+    !response.status().is_success() || grpc_status.is_some_and(|status| status != "0")
 }
 
 /// The name of a payload that came to `path`.

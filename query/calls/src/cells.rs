@@ -36,6 +36,18 @@ pub enum By {
     Version,
 }
 
+impl By {
+    pub const ALL: [By; 3] = [By::Service, By::Workload, By::Version];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            By::Service => "service",
+            By::Workload => "workload",
+            By::Version => "version",
+        }
+    }
+}
+
 /// What is told apart at a node beside the node itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Grain {

@@ -28,6 +28,16 @@ pub enum Source {
 }
 
 impl Source {
+    pub const ALL: [Source; 3] = [Source::Auto, Source::Requests, Source::Spans];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Source::Auto => "auto",
+            Source::Requests => "requests",
+            Source::Spans => "spans",
+        }
+    }
+
     pub fn allows(self, evidence: Evidence) -> bool {
         match self {
             Source::Auto => true,

@@ -3,8 +3,9 @@
 //! Without a queue's name each link of a consumer is an edge from its producer, while the node counts deliveries: a
 //! batch of ten messages is received once. A producer that names its queue hands the message to the queue, and the
 //! delivery is the queue's. A receive span whose messages other spans of its service work on counts as none, also where
-//! only links tell that they are the same messages. Only producers that some link points to are remembered. Limit: a producer that sent in
-//! another minute than the delivery's or the one before or after is not found, and the delivery is on no edge from it.
+//! only links tell that they are the same messages, and where nothing tells what it took in, if anything: most polls find a
+//! queue empty. Only producers that some link points to are remembered. Limit: a producer that sent in another minute than
+//! the delivery's or the one before or after is not found, and the delivery is on no edge from it.
 
 use std::collections::{HashMap, HashSet};
 
@@ -58,6 +59,8 @@ pub struct Messages {
     receives: Vec<Receive>,
     /// When messages were worked on, of those that something links to, and by whom.
     processed: HashMap<Link, HashSet<(i64, PartyId)>>,
+    /// By queue: when its messages were worked on, and by whom.
+    worked_on: HashMap<PartyId, HashSet<(i64, PartyId)>>,
 }
 
 impl Messages {
@@ -90,23 +93,36 @@ impl Messages {
         }
     }
 
-    /// Whether spans of the service that took the message in worked on it, in the minutes around.
-    fn is_processed(&self, link: &Link, delivery: &Delivery, parties: &Parties) -> bool {
+    /// Remembers that a service has a span for working on a message of `queue`.
+    pub fn worked_on(&mut self, queue: PartyId, time: i64, party: PartyId) {
+        if queue != PartyId::NOBODY {
+            self.worked_on.entry(queue).or_default().insert((minute_of(time), party));
+        }
+    }
+
+    /// Whether spans of the service that took the message in worked on it, in the minutes around; if nothing tells which
+    /// it took in, on any of its queue.
+    fn is_worked_on(&self, Receive { queue, delivery }: &Receive, parties: &Parties) -> bool {
         let around = Scope::around(minute_of(delivery.call.start));
         let own = name_of(delivery.party, parties);
-        self.processed.get(link).is_some_and(|processed| {
-            processed.iter().any(|(minute, party)| {
+        let is_own = |worked: &HashSet<(i64, PartyId)>| {
+            worked.iter().any(|(minute, party)| {
                 (around.first..=around.last).contains(minute) && name_of(*party, parties) == own
             })
-        })
+        };
+        match delivery.links.as_slice() {
+            [] => self.worked_on.get(queue).is_some_and(is_own),
+            links => links.iter().any(|link| self.processed.get(link).is_some_and(is_own)),
+        }
     }
 
     /// Follows all links.
     pub fn finish(mut self, book: &mut Book) {
-        for Receive { queue, delivery } in std::mem::take(&mut self.receives) {
-            if delivery.links.iter().any(|link| self.is_processed(link, &delivery, &book.parties)) {
+        for receive in std::mem::take(&mut self.receives) {
+            if self.is_worked_on(&receive, &book.parties) {
                 continue;
             }
+            let Receive { queue, delivery } = receive;
             book.add_received(Entry::ReceivedMessages, delivery.party, &delivery.call);
             if queue == PartyId::NOBODY {
                 self.deliveries.push(delivery);

@@ -60,6 +60,8 @@ impl Flags {
     pub const REFUSED: Flags = Flags(128);
     /// It lasted as long as a connection, which is no latency.
     pub const LASTING: Flags = Flags(256);
+    /// A call to a broker that took messages in.
+    pub const POLLING: Flags = Flags(512);
 
     pub fn has(self, flags: Flags) -> bool {
         self.0 & flags.0 == flags.0

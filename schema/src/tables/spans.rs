@@ -20,7 +20,7 @@ pub enum PromotedType {
 ///
 /// A value moves to the column, and leaves the map, only if key and type match exactly. The column is the
 /// key with `_` for `.`, and none is named like another column of the table.
-pub const PROMOTED_SPAN_KEYS: [(&str, &str, PromotedType); 30] = [
+pub const PROMOTED_SPAN_KEYS: [(&str, &str, PromotedType); 31] = [
     ("http.request.method", "http_request_method", PromotedType::String),
     ("http.response.status_code", "http_response_status_code", PromotedType::Int),
     ("http.route", "http_route", PromotedType::String),
@@ -49,6 +49,7 @@ pub const PROMOTED_SPAN_KEYS: [(&str, &str, PromotedType); 30] = [
     ("messaging.system", "messaging_system", PromotedType::String),
     ("messaging.destination.name", "messaging_destination_name", PromotedType::String),
     ("messaging.operation.type", "messaging_operation_type", PromotedType::String),
+    ("http.request.resend_count", "http_request_resend_count", PromotedType::Int),
     ("thread.id", "thread_id", PromotedType::Int),
     ("thread.name", "thread_name", PromotedType::String),
 ];
@@ -69,7 +70,7 @@ pub const PROMOTED_SPAN_KEYS: [(&str, &str, PromotedType); 30] = [
 ///
 /// Sources: the OpenTelemetry semantic conventions from 1.0 to 1.45 with their migration guides; OpenTracing's
 /// semantic conventions; go-grpc-middleware (`grpc.code`); Envoy's tracer, read from its payloads.
-pub const OTHER_SPAN_KEYS: [(&str, &str); 51] = [
+pub const OTHER_SPAN_KEYS: [(&str, &str); 53] = [
     ("http.method", "http_request_method"),
     ("http.status_code", "http_response_status_code"),
     ("http.target", "url_path"),
@@ -121,6 +122,8 @@ pub const OTHER_SPAN_KEYS: [(&str, &str); 51] = [
     ("messaging.destination", "messaging_destination_name"),
     ("message_bus.destination", "messaging_destination_name"),
     ("messaging.operation", "messaging_operation_type"),
+    ("http.resend_count", "http_request_resend_count"),
+    ("http.retry_count", "http_request_resend_count"),
 ];
 
 /// On which spans a key that names one end of a connection names the end of its column.

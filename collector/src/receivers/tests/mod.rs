@@ -14,6 +14,7 @@ mod store;
 mod health;
 mod cors;
 mod ports;
+mod senders;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

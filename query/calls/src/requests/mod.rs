@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! rows        columns (row_columns) to records
+//! streams     what goes on is no call, and what lasts has no latency
 //! once        the same row that came twice is one
 //! hops        rows of one call, by request id and hop, or by both ends of the connection
 //! waypoints   what was received from a waypoint is what it received
@@ -16,6 +17,7 @@ mod told;
 mod waypoints;
 mod hops;
 mod once;
+mod streams;
 pub mod seen;
 
 pub use leftovers::Leftovers;
@@ -55,6 +57,7 @@ fn count_piece(
     leftovers: &mut Leftovers,
     counting: &mut Counting<'_>,
 ) {
+    streams::tell_streams(&mut rows);
     once::keep_once(&mut rows);
     for row in rows.iter().filter(|row| row.is_waypoint) {
         counting.connections.know_waypoint(row.start, row.proxy);

@@ -14,7 +14,7 @@ use crate::columns::boolean;
 use crate::hashing::{NumberMap, mixed_pair};
 use crate::hosts::{HostPort, address, host_port, is_local, telling_port};
 use crate::measure::{Protocol, outcome_of};
-use crate::operation::write_operation;
+use crate::operation::{is_stream, write_operation};
 use crate::party::{Marks, PartyId, PartyName};
 use crate::proxy_flags;
 
@@ -35,6 +35,9 @@ impl<'a> RequestRows<'a> {
         let counted = boolean(batch, "counted");
         for row in 0..batch.num_rows() {
             if counted(row) != Some(true) {
+                if self.columns.is_progress(row) {
+                    take(Seen { is_progress: true, ..self.seen(row) });
+                }
                 continue;
             }
             let seen = self.seen(row);
@@ -58,14 +61,17 @@ impl<'a> RequestRows<'a> {
         let flags = ResponseFlags(columns.flags.or_zero(row).cast_unsigned());
         let outcome = outcome_of(columns.outcome.get(row));
         let grpc = columns.grpc_status.get(row);
-        let is_long =
-            columns.response_code.get(row) == Some(101) || columns.method.get(row) == Some("CONNECT");
+        let is_stream = grpc.is_some() && columns.path.get(row).is_some_and(is_stream);
+        let is_long = is_stream
+            || columns.response_code.get(row) == Some(101)
+            || columns.method.get(row) == Some("CONNECT");
         let authority = columns.authority.get(row).map(host_port);
         Seen {
             side: Side::Made,
             is_connection,
-            is_refused: proxy_flags::is_refused(flags),
+            is_refused: proxy_flags::is_refused(flags) || columns.is_own_answer(row),
             is_waypoint: false,
+            is_progress: false,
             is_timed: !is_connection && !is_long,
             outcome,
             protocol: match (is_connection, grpc) {

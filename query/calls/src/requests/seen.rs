@@ -30,6 +30,8 @@ pub struct Seen {
     /// A waypoint saw it, which stands before the callee.
     pub is_waypoint: bool,
     pub is_timed: bool,
+    /// No call, but a word that one goes on.
+    pub is_progress: bool,
     pub outcome: Outcome,
     pub protocol: Protocol,
     /// Ended because somebody stopped waiting.

@@ -102,13 +102,17 @@ impl Draft {
         self.sides += other.sides;
     }
 
-    /// The same call tried once more: it is whole from the first try to the last, and the last decides.
+    /// The same call tried once more: it is whole from the first try to the last, and the last decides, but for a
+    /// hedge that was called off.
     pub fn tried_again(&mut self, next: &Draft, sides: &mut [Side]) {
         self.take_answers(next, sides);
         self.tries += next.tries;
-        self.end = next.end;
-        self.duration = next.end.saturating_sub(self.start);
-        (self.outcome, self.failed, self.cancelled) = (next.outcome, next.failed, next.cancelled);
+        let is_beaten = next.cancelled && !self.failed;
+        if !is_beaten {
+            self.end = next.end;
+            self.duration = next.end.saturating_sub(self.start);
+            (self.outcome, self.failed, self.cancelled) = (next.outcome, next.failed, next.cancelled);
+        }
         self.refused += next.refused;
         self.lasting |= next.lasting;
         if next.is_named || self.named == PartyId::NOBODY {

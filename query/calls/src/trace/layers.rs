@@ -12,7 +12,7 @@ use super::sides::{Caller, Sides};
 use super::tree::{NONE, Tree};
 use crate::party::{Naming, Parties, PartyId};
 use crate::services::{ServiceId, Services};
-use crate::spans::{Role, Shard, Span};
+use crate::spans::{Flags, Role, Shard, Span};
 
 /// What the made spans of a trace are found to be. The vectors are kept from trace to trace.
 #[derive(Debug, Default)]
@@ -69,7 +69,7 @@ impl Layers {
             if !ground.spans[at as usize].role.is_made() {
                 continue;
             }
-            let found = self.layer(at, ground, sides);
+            let found = self.layer(at, ground, sides).filter(|draft| !is_polling(draft, ground, sides));
             let outer = self.outer(at, ground, sides);
             if outer == NONE {
                 let place = at as usize;
@@ -321,6 +321,15 @@ impl Layers {
         }
         self.outermost = outermost;
     }
+}
+
+/// Whether it is the request by which messages were taken in: a layer of the span around, which counts as what was received.
+fn is_polling(draft: &Draft, ground: &Ground<'_>, sides: &Sides) -> bool {
+    let above = sides.anchors[draft.span as usize];
+    above != NONE
+        && !draft.is_answered()
+        && ground.spans[above as usize].flags.has(Flags::POLLING)
+        && ground.tree.services[above as usize] == ground.tree.services[draft.span as usize]
 }
 
 /// The service that a call went to: the one that answered, else the one named; `None` where only an address, or

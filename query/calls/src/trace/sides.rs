@@ -55,6 +55,8 @@ pub struct Side {
     pub is_message: bool,
     /// The queue that a message came from, as its receiver names it.
     pub queue: PartyId,
+    /// Who called, as the callee names it; nobody where it names none.
+    pub called_by: PartyId,
     /// The spans that tell of it, outermost first.
     pub top: u32,
     pub told_by: u32,
@@ -239,6 +241,7 @@ impl Sides {
             takes_in: span.flags.has(Flags::RECEIVE),
             is_message: outer.role == Role::Consumed || span.role == Role::Consumed,
             queue: queues.find(|queue| *queue != PartyId::NOBODY).unwrap_or(PartyId::NOBODY),
+            called_by: called_by(span),
             top,
             told_by,
             next: NONE,
@@ -308,6 +311,7 @@ fn implied_side(alike: &[(Caller, ServiceId, u32)], spans: &[Span]) -> Side {
         takes_in: false,
         is_message: false,
         queue: PartyId::NOBODY,
+        called_by: PartyId::NOBODY,
         top: first,
         told_by: first,
         next: NONE,
@@ -318,4 +322,9 @@ fn implied_side(alike: &[(Caller, ServiceId, u32)], spans: &[Span]) -> Side {
 fn queue_of(span: &Span, parties: &Parties) -> PartyId {
     let is_queue = span.role == Role::Consumed && parties.party(span.peer).naming == Naming::Queue;
     if is_queue { span.peer } else { PartyId::NOBODY }
+}
+
+/// The caller that a received span names; nobody where it names none.
+fn called_by(span: &Span) -> PartyId {
+    if span.role == Role::Received { span.peer } else { PartyId::NOBODY }
 }

@@ -100,10 +100,11 @@ impl<'a> Teller<'a, '_> {
         };
         let by_receiver =
             answers(self.sides, draft).map(|side| side.queue).find(|queue| *queue != PartyId::NOBODY);
-        let queue = match (is_queue(draft.named, self.counting), by_receiver) {
-            (true, _) => draft.named,
-            (false, by_receiver) => by_receiver.unwrap_or(PartyId::NOBODY),
-        };
+        let by_sender = Some(draft.named).filter(|named| is_queue(*named, self.counting));
+        // Who sends through an exchange may know its broker only, where the receiver knows the queue.
+        let (first, second) =
+            if draft.is_named { (by_sender, by_receiver) } else { (by_receiver, by_sender) };
+        let queue = first.or(second).unwrap_or(PartyId::NOBODY);
         let call = made(draft);
         if queue != PartyId::NOBODY {
             let halves = Halves { is_made: true, ..Halves::default() };
@@ -160,6 +161,7 @@ impl<'a> Teller<'a, '_> {
             Caller::Made(at) => Some((self.spans[at as usize].trace, self.spans[at as usize].id)),
             _ => None,
         };
+        self.counting.messages.worked_on(side.queue, side.start, side.party);
         for link in self.links(side).iter().copied().chain(sender) {
             self.counting.messages.processed(link, side.start, side.party);
         }
@@ -167,7 +169,7 @@ impl<'a> Teller<'a, '_> {
 
     /// A received side that no made span stands for.
     fn received_alone(&mut self, side: &Side) {
-        if side.takes_in && !self.links(side).is_empty() {
+        if side.takes_in && (side.queue != PartyId::NOBODY || !self.links(side).is_empty()) {
             let (links, otherwise) = (self.links(side).to_vec(), PartyId::NOBODY);
             let delivery = Delivery { links, party: side.party, call: received(side), otherwise };
             self.counting.messages.taken_in(Receive { queue: side.queue, delivery });
@@ -180,6 +182,7 @@ impl<'a> Teller<'a, '_> {
         let call = received(side);
         let caller = match side.caller {
             Caller::Span(above) => self.spans[above as usize].party,
+            Caller::Outside | Caller::Lost if side.called_by != PartyId::NOBODY => side.called_by,
             Caller::Outside if !side.is_message => PartyId::CALLERS,
             Caller::Made(_) | Caller::Outside | Caller::Lost | Caller::Apart => PartyId::NOBODY,
         };
@@ -190,7 +193,8 @@ impl<'a> Teller<'a, '_> {
         };
         if let Some(at_node) = at_node {
             self.counting.book.add_received(at_node, side.party, &call);
-            if side.caller == Caller::Lost && self.links(side).is_empty() {
+            let is_lost = side.caller == Caller::Lost && caller == PartyId::NOBODY;
+            if is_lost && self.links(side).is_empty() {
                 self.counting.book.add_lost(at_node, side.party, &call);
             }
         }

@@ -68,6 +68,16 @@ fn a_fan_out_of_client_spans_was_received_once() {
     );
 }
 
+/// A stream of an hour beside calls of 10 ms.
+#[test]
+fn streams_of_grpc_have_no_latency_among_those_of_requests() {
+    let call = |id, name| Span { rpc_system: "grpc", name, ..span(id, 0, SERVER, B) };
+    let stream = Span { millis: 3_600_000, ..call(2, "flagd.evaluation.v1.Service/EventStream") };
+    let picture = crate::fixture::picture(&[], &[call(1, "shop.Cart/Get"), stream]);
+    let node = &picture.node_cells[0].measure;
+    assert_eq!((node.requests(), node.max_ms()), (2.0, Some(10.0)));
+}
+
 /// A web socket and a tunnel last as long as their users like.
 #[test]
 fn upgrades_count_and_have_no_latency_among_those_of_requests() {

@@ -299,9 +299,10 @@ impl Drawer<'_> {
         let Some(caller) = call.caller.map(|place| &self.mesh.services[place.service]) else { return false };
         let Target::Service(callee) = call.target else { return false };
         let callee = &self.mesh.services[callee];
+        let has_proxy = caller.logs_made() || caller.proxy_makes_spans();
         // To spans alone, what never answers is a service by the namespace in its host only.
-        let has_proxy = caller.logs_made() || (caller.proxy_makes_spans() && callee.namespace.is_some());
-        let can_be = has_proxy && !caller.is_gateway && callee.host == callee.name;
+        let is_known = callee.namespace.is_some() && callee.host == callee.name;
+        let can_be = has_proxy && !caller.is_gateway && is_known;
         can_be && self.has(Feature::Refusals) && self.random.percent(15)
     }
 }
