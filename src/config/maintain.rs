@@ -53,7 +53,7 @@ impl MaintainSection {
     }
 
     pub fn store_config(&self) -> MaintainConfig {
-        let days = |table| match table {
+        let days = |table: Table| match table {
             Table::Spans | Table::Traces => self.spans_days,
             Table::Logs => self.logs_days,
             Table::MetricPoints
@@ -62,6 +62,9 @@ impl MaintainSection {
             | Table::MetricSummaries => self.metrics_days,
             Table::Requests => self.requests_days,
             Table::Ledger => self.ledger_days,
+            Table::Calls10s | Table::Calls1m | Table::Calls10m => {
+                MaintainConfig::default().retention_days[table.index()].unwrap_or(0)
+            }
         };
         let retention_days = Table::ALL.map(|table| Some(days(table)).filter(|days| *days > 0));
         MaintainConfig { is_automatic: self.enabled, retention_days }

@@ -36,6 +36,7 @@ use crate::encoding::{EncodingThread, Panicked};
 use crate::fail_point::hit;
 use crate::files::{EncodedFile, FileError, Files, Origin};
 use crate::group::Lsn;
+use crate::minutes::MinuteLsns;
 
 /// Encodings at the same time: each takes a core away from ingest and the memory of one file.
 const ENCODINGS_MAX: usize = 1;
@@ -289,8 +290,13 @@ impl Flusher {
             lsn_first: prefix.batches.first().map_or(prefix.through, |hot| hot.lsn_first),
             lsn_last: prefix.through,
         };
+        let minutes = match table.source() {
+            Some(_) => MinuteLsns::default(),
+            None => MinuteLsns::joined(prefix.batches.iter().map(|hot| &hot.minutes)),
+        };
         let batches: Vec<TableBatch> = prefix.batches.into_iter().map(|hot| hot.batch).collect();
-        let planned = self.encoding_thread.run(move || Files::plan(table, batches, origin)).await;
+        let plan = move || Ok(Files::plan(table, batches, origin)?.with_minutes(minutes));
+        let planned = self.encoding_thread.run(plan).await;
         let mut files = flatten(planned).map_err(encode)?;
         loop {
             let encoded = self.encoding_thread.run(move || {

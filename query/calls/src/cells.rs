@@ -6,8 +6,10 @@
 
 use std::collections::HashSet;
 
+use crate::aliases::Learnt;
 use crate::hashing::NumberMap;
 use crate::measure::{Halves, Measure, Observation};
+use crate::minutes::minute_of;
 use crate::party::{Interner, Marks, OTHER, Parties, PartyId, PartyName};
 use crate::range::{GRID, Range};
 
@@ -32,6 +34,18 @@ pub enum By {
     Workload,
     /// Versions of a service; what has no version stays whole.
     Version,
+}
+
+impl By {
+    pub const ALL: [By; 3] = [By::Service, By::Workload, By::Version];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            By::Service => "service",
+            By::Workload => "workload",
+            By::Version => "version",
+        }
+    }
 }
 
 /// What is told apart at a node beside the node itself.
@@ -73,11 +87,14 @@ pub enum Entry {
     Received,
     ReceivedMessages,
     ReceivedConnections,
+    /// Nothing is counted: the destination answered to the name of the source.
+    Alias,
 }
 
 impl Entry {
     pub fn is_edge(self) -> bool {
-        matches!(self, Entry::Edge | Entry::Refused | Entry::Messages | Entry::Connections)
+        use Entry::{Alias, Connections, Edge, Messages, Refused};
+        matches!(self, Edge | Refused | Messages | Connections | Alias)
     }
 }
 
@@ -131,8 +148,18 @@ pub struct Book {
     details_overflowed: bool,
     cells: NumberMap<CellKey, Measure>,
     cells_overflowed: bool,
-    /// By edge: slots of time in which there were calls. Only kept where connections ask for it.
-    busy: Option<HashSet<((PartyId, PartyId), i64)>>,
+    /// Edges and slots of time in which there were calls. Only kept where connections ask for it.
+    busy: Option<HashSet<Busy>>,
+    pub learnt: Learnt,
+}
+
+/// An edge had a call in a slot of ten seconds of the clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Busy {
+    /// The minute in which the call began.
+    pub minute: i64,
+    pub slot: i64,
+    pub ends: (PartyId, PartyId),
 }
 
 impl Book {
@@ -151,6 +178,7 @@ impl Book {
             cells: NumberMap::default(),
             cells_overflowed: false,
             busy: None,
+            learnt: Learnt::default(),
         }
     }
 
@@ -164,9 +192,29 @@ impl Book {
         time.div_euclid(GRID.as_nanos() as i64)
     }
 
-    /// Every edge with a slot in which it had calls.
-    pub fn take_busy_slots(&mut self) -> impl Iterator<Item = ((PartyId, PartyId), i64)> + use<> {
-        self.busy.take().unwrap_or_default().into_iter()
+    /// Every edge with a slot in which it had calls, in order of minutes; none are kept from now on.
+    pub fn take_busy_slots(&mut self) -> Vec<Busy> {
+        let mut busy: Vec<Busy> = self.busy.take().unwrap_or_default().into_iter().collect();
+        busy.sort_unstable();
+        busy
+    }
+
+    /// Remembers that an edge had a call at this time.
+    pub fn keep_busy(&mut self, ends: (PartyId, PartyId), start: i64, duration_nano: i64) {
+        if let Some(busy) = &mut self.busy {
+            let end = start.saturating_add(duration_nano.max(0));
+            let at = |time| Busy { minute: minute_of(start), slot: Book::busy_slot(time), ends };
+            busy.extend([start, end].map(at));
+        }
+    }
+
+    /// Learns that a callee answered to a word of its caller's, in a call of this time.
+    pub fn learn(&mut self, evidence: Evidence, time: i64, word: PartyId, own: PartyId) {
+        self.learnt.learn(time, word, own);
+        if let Some(at) = self.slot(time) {
+            let (source, destination, detail, entry) = (word, own, DetailId::NONE, Entry::Alias);
+            self.cell(CellKey { source, destination, detail, at, evidence, entry });
+        }
     }
 
     /// The number of a party, as far as the grouping tells parties apart.
@@ -187,9 +235,8 @@ impl Book {
 
     /// Counts a call on the edge between two parties; outside the range it does nothing.
     pub fn add_edge(&mut self, entry: Entry, ends: (PartyId, PartyId), call: &Call, halves: &Halves) {
-        if let (Some(busy), Entry::Edge | Entry::Refused) = (&mut self.busy, entry) {
-            let end = call.start.saturating_add(call.seen.duration_nano.max(0));
-            busy.extend([call.start, end].map(|time| (ends, Book::busy_slot(time))));
+        if matches!(entry, Entry::Edge | Entry::Refused) {
+            self.keep_busy(ends, call.start, call.seen.duration_nano);
         }
         let Some(at) = self.slot(call.start) else { return };
         let ((source, destination), evidence) = (ends, call.evidence);
@@ -203,6 +250,16 @@ impl Book {
         let (source, evidence) = (PartyId::NOBODY, call.evidence);
         let key = CellKey { source, destination: party, detail: call.detail, at, evidence, entry };
         self.add(key, &call.seen, &Halves::default());
+    }
+
+    /// Adds a received side, which is counted already, to those whose parent span is not stored.
+    pub fn add_lost(&mut self, entry: Entry, party: PartyId, call: &Call) {
+        let Some(at) = self.slot(call.start) else { return };
+        let (source, evidence) = (PartyId::NOBODY, call.evidence);
+        let key = CellKey { source, destination: party, detail: call.detail, at, evidence, entry };
+        if let Some(cell) = self.cell(key) {
+            cell.add_lost(call.seen.weight);
+        }
     }
 
     pub fn add(&mut self, key: CellKey, call: &Observation, sides: &Halves) {

@@ -17,30 +17,25 @@ use meshlake_schema::rows::RowsError;
 use meshlake_schema::{Budget, Spent, UnixNanos};
 use thiserror::Error;
 
-use crate::aliases::Aliases;
 use crate::cells::{Book, By, CELLS_MAX, Grain};
 use crate::choice::Source;
 use crate::connections::Connections;
 use crate::held::Held;
 use crate::messages::Messages;
+use crate::minutes::{NamesByMinute, minute_of};
 use crate::party::PARTIES_MAX;
 use crate::picture::{Asked, Picture, picture};
 use crate::range::Range;
 use crate::requests::rows::RequestRows;
 use crate::requests::seen::Seen;
 use crate::requests::{self, Leftovers};
-use crate::services::Services;
 use crate::span_rows::SpanBatch;
 use crate::spans::{self, Shapes, Shard};
-use crate::trace::{Counting, Tally, Walk};
+use crate::trace::{Counting, Walk};
 
 /// Bytes of rows that a pass holds: a million and a half of requests, or three million spans, or some of both. Guess: what a query
 /// may take beside others on a machine of 4 GB.
 pub const HELD_BYTES_MAX: usize = 256 << 20;
-
-/// Share of received calls without their parent from which the answer says so: the newest spans of a live
-/// system always miss a few.
-const LOST_RATIO_TOLD: f64 = 0.01;
 
 /// What to count and how to group it.
 #[derive(Debug, Clone, Copy)]
@@ -78,12 +73,10 @@ pub struct Fold {
     requests: Held<Vec<Seen>>,
     spans: Held<Shard>,
     shapes: Shapes,
-    services: Option<Services>,
-    aliases: Aliases,
+    names: NamesByMinute,
     messages: Messages,
     connections: Connections,
     leftovers: Leftovers,
-    tally: Tally,
     walk: Walk,
     first_row: Option<i64>,
     misread: Option<RowsError>,
@@ -106,12 +99,10 @@ impl Fold {
             requests: Held::with_budget(bytes_max / 2),
             spans: Held::with_budget(bytes_max / 2),
             shapes: Shapes::default(),
-            services: None,
-            aliases: Aliases::default(),
+            names: NamesByMinute::default(),
             messages: Messages::default(),
             connections: Connections::default(),
             leftovers: Leftovers::default(),
-            tally: Tally::default(),
             walk: Walk::default(),
             first_row: None,
             misread: None,
@@ -137,10 +128,11 @@ impl Fold {
     /// Adds rows of `requests`.
     pub fn add_requests(&mut self, batch: &RecordBatch) {
         self.see(batch);
-        let Fold { book, requests, .. } = self;
+        let Fold { book, requests, names, .. } = self;
         let mut has_connections = false;
         RequestRows::of(batch).read(batch, book, |seen| {
             has_connections |= seen.is_connection;
+            names.see(seen.start, [seen.source, seen.destination]);
             requests.add(seen.hash(), |rows| rows.push(seen));
         });
         if has_connections {
@@ -159,12 +151,19 @@ impl Fold {
     /// The same of rows whose first half was read elsewhere, for this question.
     pub fn add_span_batch(&mut self, batch: &SpanBatch) {
         self.see(batch.rows());
-        let Fold { book, shapes, spans, requests, messages, bytes_max, .. } = self;
+        let Fold { book, shapes, spans, requests, messages, names, bytes_max, .. } = self;
         // Rows of requests come first; what they leave is the spans'.
         spans.bound(bytes_max.saturating_sub(requests.bytes()).max(*bytes_max / 2));
+        // Rows are sorted by what they say, so most name what the row before does.
+        let mut last_seen = None;
         let read = batch.spans(book, shapes, |span, shape, links| {
             if shape.role == spans::Role::Consumed {
                 links.iter().for_each(|link| messages.want(*link));
+            }
+            let seen = Some((minute_of(span.start), span.shape));
+            if seen != last_seen {
+                names.see(span.start, [shape.party, shape.peer]);
+                last_seen = seen;
             }
             spans.add(spans::hash_of(span.trace), |shard| shard.add(span, links));
         });
@@ -191,25 +190,14 @@ impl Fold {
         self.misread.take().map_or(Ok(()), Err)?;
         self.requests.spent()?;
         self.spans.spent()?;
-        let services = self.services.get_or_insert_with(|| Services::resolve(&self.book.parties));
         while let Some(shard) = self.requests.take() {
-            let mut counting = requests::Counting {
-                book: &mut self.book,
-                services,
-                aliases: &mut self.aliases,
-                connections: &mut self.connections,
-            };
-            requests::count(shard, &mut self.leftovers, &mut counting);
+            let Fold { book, names, connections, leftovers, .. } = self;
+            requests::count(shard, names, leftovers, book, connections);
             in_time(self.budget.as_ref())?;
         }
         while let Some(shard) = self.spans.take() {
-            let mut counting = Counting {
-                book: &mut self.book,
-                services,
-                aliases: &mut self.aliases,
-                messages: &mut self.messages,
-                tally: &mut self.tally,
-            };
+            let mut counting =
+                Counting { book: &mut self.book, names: &self.names, messages: &mut self.messages };
             self.walk.count(&shard, &self.shapes, &mut counting);
             in_time(self.budget.as_ref())?;
         }
@@ -230,31 +218,26 @@ impl Fold {
         if self.end_pass()? {
             warnings.push("some rows did not fit into memory and were not read again".to_owned());
         }
-        let mut services = self.services.take().unwrap_or_default();
-        let mut counting = requests::Counting {
-            book: &mut self.book,
-            services: &services,
-            aliases: &mut self.aliases,
-            connections: &mut self.connections,
-        };
-        self.leftovers.finish(&mut counting);
-        self.messages.finish(&mut self.book);
-        self.connections.finish(&mut services, &self.aliases, &mut self.book);
+        self.join();
         in_time(self.budget.as_ref())?;
         if self.book.cells_overflowed() {
             return Err(FoldError::TooManyCells);
-        }
-        let Tally { received, lost } = self.tally;
-        if lost as f64 > received as f64 * LOST_RATIO_TOLD {
-            warnings.push(format!(
-                "{lost} of {received} received calls have a parent span that is not stored; they are on no edge"
-            ));
         }
         if self.book.parties.overflowed() {
             warnings.push(format!("only {PARTIES_MAX} names are told apart; the rest is `(other)`"));
         }
         let asked = Asked { source: self.question.source, only: self.only.as_deref() };
-        Ok(picture(&self.book, &mut services, &self.aliases, &asked, warnings))
+        Ok(picture(&self.book, &asked, warnings))
+    }
+
+    /// Joins what lies in several shards, of what they told.
+    fn join(&mut self) {
+        let Fold { book, names, connections, .. } = self;
+        book.learnt.close();
+        let busy = book.take_busy_slots();
+        std::mem::take(&mut self.leftovers).finish(names, book, connections);
+        std::mem::take(&mut self.messages).finish(book);
+        std::mem::take(connections).finish(&busy, names, book);
     }
 }
 

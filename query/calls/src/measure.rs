@@ -97,6 +97,8 @@ pub struct Measure {
     /// Received sides that there should be, and those of them whose caller's side was seen.
     expected: u64,
     joined: u64,
+    /// Received sides whose parent span is not stored.
+    lost: u64,
     bytes_in: u64,
     bytes_out: u64,
     /// Sum of all durations times their weight, nanoseconds, connections included.
@@ -146,6 +148,11 @@ impl Measure {
         }
     }
 
+    /// Adds a received side of this weight, which is counted already, to those whose parent span is not stored.
+    pub fn add_lost(&mut self, weight: u64) {
+        self.lost += weight;
+    }
+
     pub fn merge(&mut self, other: &Measure) {
         self.requests += other.requests;
         self.errors += other.errors;
@@ -156,6 +163,7 @@ impl Measure {
         self.received += other.received;
         self.expected += other.expected;
         self.joined += other.joined;
+        self.lost += other.lost;
         self.bytes_in = self.bytes_in.saturating_add(other.bytes_in);
         self.bytes_out = self.bytes_out.saturating_add(other.bytes_out);
         self.duration += other.duration;
@@ -198,6 +206,11 @@ impl Measure {
     /// Received sides seen; tries count each.
     pub fn received(&self) -> f64 {
         calls(self.received)
+    }
+
+    /// Received sides whose parent span is not stored, in thousandths.
+    pub fn lost_milli(&self) -> u64 {
+        self.lost
     }
 
     /// How much of the calls both sides told of, 0..=1; `None` when there is nothing that could be told twice.

@@ -15,13 +15,20 @@ use meshlake_schema::Table;
 use meshlake_schema::tables::DATE_COLUMN;
 use object_store::path::Path;
 
+use super::data_file::{TAG_IN_TRACES, TAG_MINUTES};
 use crate::catalog::{Cause, Committed, Flushed, NewFile, Replacement};
 use crate::data_dir::table_path;
 use crate::snapshot::DataFile;
 
-/// Tags of a file in the log: it holds rows of several windows; its rows are counted in `traces`.
+/// Tag of a file in the log: it holds rows of several windows.
 const TAG_MIXED: &str = "mixed";
-pub(super) const TAG_IN_TRACES: &str = "in_traces";
+
+/// Who commits.
+pub(super) struct Writer {
+    pub collector_id: u128,
+    /// Of the table's watermark.
+    pub app_id: String,
+}
 
 /// One entry to be.
 pub(super) enum Change<'a> {
@@ -70,11 +77,11 @@ impl Change<'_> {
         Committed { files: Arc::new(files), watermark }
     }
 
-    /// The log entry, made at `millis` since the epoch. A flush moves the watermark of `app_id`.
-    pub fn entry(&self, table: Table, app_id: &str, millis: i64) -> CommitData {
+    /// The log entry, made at `millis` since the epoch. A flush moves the watermark of the writer.
+    pub fn entry(&self, table: Table, writer: &Writer, millis: i64) -> CommitData {
         let (actions, operation, transactions) = match self {
             Change::Flush(flushed) => {
-                let adds = flushed.files.iter().map(|new| Action::Add(add(table, new, millis, true)));
+                let adds = flushed.files.iter().map(|new| Action::Add(add(table, writer, new, millis, true)));
                 let operation = DeltaOperation::Write {
                     mode: SaveMode::Append,
                     partition_by: Some(vec![DATE_COLUMN.to_owned()]),
@@ -82,7 +89,7 @@ impl Change<'_> {
                 };
                 let through =
                     i64::try_from(flushed.through).expect("2^63 records take longer than the sun lasts");
-                (adds.collect(), operation, vec![Transaction::new(app_id, through)])
+                (adds.collect(), operation, vec![Transaction::new(&writer.app_id, through)])
             }
             Change::Replace(replacement) => {
                 let is_data_change = replacement.cause == Cause::Expire;
@@ -90,8 +97,8 @@ impl Change<'_> {
                     .removed
                     .iter()
                     .map(|file| Action::Remove(remove(table, file, millis, is_data_change)));
-                let adds =
-                    replacement.added.iter().map(|new| Action::Add(add(table, new, millis, is_data_change)));
+                let add = |new| Action::Add(add(table, writer, new, millis, is_data_change));
+                let adds = replacement.added.iter().map(add);
                 (removes.chain(adds).collect(), operation(replacement), Vec::new())
             }
         };
@@ -113,7 +120,7 @@ fn operation(replacement: &Replacement) -> DeltaOperation {
     }
 }
 
-fn add(table: Table, new: &NewFile, modified_millis: i64, is_data_change: bool) -> Add {
+fn add(table: Table, writer: &Writer, new: &NewFile, modified_millis: i64, is_data_change: bool) -> Add {
     Add {
         path: path_in_table(table, &new.file),
         partition_values: partition_values(&new.file),
@@ -121,15 +128,18 @@ fn add(table: Table, new: &NewFile, modified_millis: i64, is_data_change: bool) 
         modification_time: modified_millis,
         data_change: is_data_change,
         stats: Some(new.stats.clone()),
-        tags: tags(new),
+        tags: tags(writer, new),
         ..Add::default()
     }
 }
 
-fn tags(new: &NewFile) -> Option<HashMap<String, Option<String>>> {
+fn tags(writer: &Writer, new: &NewFile) -> Option<HashMap<String, Option<String>>> {
     let tags = [(TAG_MIXED, new.is_mixed), (TAG_IN_TRACES, new.file.is_in_traces)];
     let set = tags.into_iter().filter(|(_, is_set)| *is_set);
-    let set: HashMap<_, _> = set.map(|(tag, _)| (tag.to_owned(), Some("true".to_owned()))).collect();
+    let mut set: HashMap<_, _> = set.map(|(tag, _)| (tag.to_owned(), Some("true".to_owned()))).collect();
+    if !new.file.minutes.runs().is_empty() {
+        set.insert(TAG_MINUTES.to_owned(), Some(new.file.minutes.to_tag(writer.collector_id)));
+    }
     (!set.is_empty()).then_some(set)
 }
 

@@ -14,7 +14,8 @@ use object_store::path::Path;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use super::{DeltaCatalog, check_entries, data_file};
+use super::data_file::data_file;
+use super::{DeltaCatalog, check_entries};
 use crate::catalog::CatalogError;
 use crate::data_dir::table_path;
 use crate::snapshot::DataFile;
@@ -66,7 +67,8 @@ impl DeltaCatalog {
         }
         let damage = check_entries(table, &log_store, version).await.err().map(|error| error.to_string());
         // A file of another writer without a row count is not one that we can say much about.
-        let files = state.log_data().iter().filter_map(|view| data_file(table, &view)).collect();
+        let files =
+            state.log_data().iter().filter_map(|view| data_file(table, self.collector_id, &view)).collect();
         Ok(TableLog { version, files, removed, watermarks, damage })
     }
 

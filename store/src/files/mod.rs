@@ -36,6 +36,7 @@ use thiserror::Error;
 use crate::catalog::NewFile;
 use crate::data_dir::table_path;
 use crate::group::Lsn;
+use crate::minutes::MinuteLsns;
 use crate::snapshot::DataFile;
 
 /// A row: which of the flush's batches, and which row of it.
@@ -89,6 +90,7 @@ pub(crate) struct Files {
     origin: Origin,
     batches: Vec<TableBatch>,
     pieces: std::vec::IntoIter<window::Piece>,
+    minutes: MinuteLsns,
 }
 
 impl Files {
@@ -104,7 +106,13 @@ impl Files {
             _ => batches,
         };
         let pieces = window::split(&batches)?;
-        Ok(Files { table, origin, batches, pieces: pieces.into_iter() })
+        Ok(Files { table, origin, batches, pieces: pieces.into_iter(), minutes: MinuteLsns::default() })
+    }
+
+    /// Tells each file what `minutes`, of all rows, say of its minutes. A file of several windows is told more than it
+    /// holds, nothing that other files of the same flush are not told as well.
+    pub fn with_minutes(self, minutes: MinuteLsns) -> Self {
+        Files { minutes, ..self }
     }
 
     /// Adds up the ledger's rows of one date into one file, whatever their windows.
@@ -114,7 +122,8 @@ impl Files {
     pub fn plan_added_up(batches: &[TableBatch], origin: Origin) -> Result<Self, FileError> {
         let batches = vec![ledger::coalesce(batches)?];
         let pieces: Vec<_> = window::whole(&batches)?.into_iter().collect();
-        Ok(Files { table: Table::Ledger, origin, batches, pieces: pieces.into_iter() })
+        let pieces = pieces.into_iter();
+        Ok(Files { table: Table::Ledger, origin, batches, pieces, minutes: MinuteLsns::default() })
     }
 
     /// Encodes the next file; none after the last. Rows of spans are taken to be in `traces` when the file is
@@ -132,6 +141,7 @@ impl Files {
             time_min_micros: piece.time_min_micros,
             time_max_micros: piece.time_max_micros,
             is_in_traces: self.table == Table::Spans,
+            minutes: self.minutes.within(piece.time_min_micros, piece.time_max_micros).bounded(),
         };
         let new = NewFile { file, stats: encoded.stats, is_mixed: piece.place.is_mixed() };
         Ok(Some(EncodedFile { new, bytes: encoded.bytes }))

@@ -20,6 +20,7 @@ use crate::catalog::NewFile;
 use crate::files::merge::{Merge, Merged, Source, Step, read_rows};
 use crate::files::window::Place;
 use crate::files::{EncodedFile, FileError, Files, path};
+use crate::minutes::{FOLDED, MinuteLsns};
 use crate::snapshot::DataFile;
 
 /// Added to the thread's nice value: gets about a tenth of a core that something else wants too.
@@ -123,6 +124,7 @@ impl Job {
                 let time_max_micros = latest.unwrap_or(time_max_micros);
                 let date_days = place.date_days;
                 let is_in_traces = self.inputs.iter().all(|file| file.is_in_traces);
+                let minutes = MinuteLsns::joined(self.inputs.iter().map(|file| &file.minutes));
                 let file = DataFile {
                     path,
                     size_bytes,
@@ -131,6 +133,7 @@ impl Job {
                     time_min_micros,
                     time_max_micros,
                     is_in_traces,
+                    minutes: if FOLDED.contains(&self.table) { minutes.bounded() } else { minutes },
                 };
                 Ok(NewFile { file, stats, is_mixed: place.is_mixed() })
             }

@@ -46,13 +46,20 @@ pub struct MaintainConfig {
     /// Whether it happens by itself. Off, [`Maintenance::run`] still works. Default on.
     pub is_automatic: bool,
     /// For how many days of a row's `time` each table keeps it, in the order of [`Table::ALL`]; none keeps
-    /// for ever. Default 30, the ledger for ever.
+    /// for ever. Default 30, the ledger for ever; cells of ten seconds a day, of a minute a week, of ten minutes 13
+    /// months.
     pub retention_days: [Option<u32>; Table::ALL.len()],
 }
 
 impl Default for MaintainConfig {
     fn default() -> Self {
-        let days = |table| if table == Table::Ledger { None } else { Some(30) };
+        let days = |table| match table {
+            Table::Ledger => None,
+            Table::Calls10s => Some(1),
+            Table::Calls1m => Some(7),
+            Table::Calls10m => Some(396),
+            _ => Some(30),
+        };
         MaintainConfig { is_automatic: true, retention_days: Table::ALL.map(days) }
     }
 }

@@ -31,6 +31,7 @@ mod tests {
     use object_store::path::Path;
 
     use super::*;
+    use crate::minutes::MinuteLsns;
 
     fn dates(expired: &[DataFile]) -> Vec<i32> {
         expired.iter().map(|file| file.date_days).collect()
@@ -46,6 +47,7 @@ mod tests {
             time_min_micros: 0,
             time_max_micros: 0,
             is_in_traces: false,
+            minutes: MinuteLsns::default(),
         };
         let files = [file(69), file(70), file(71), file(100)];
         assert_eq!(dates(&expired(&files, 100, 30)), [69]);

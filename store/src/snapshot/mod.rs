@@ -25,6 +25,7 @@ use object_store::path::Path;
 use thiserror::Error;
 
 use crate::group::Lsn;
+use crate::minutes::MinuteLsns;
 
 pub use hot::{HotScan, HotStream};
 pub(crate) use own::Own;
@@ -46,6 +47,9 @@ pub struct DataFile {
     /// Of a file of `spans`: every row of it is counted in `traces`. False for files from before that table
     /// was there, and for files of other writers.
     pub is_in_traces: bool,
+    /// Of a file of spans or requests: the highest record by minute of start. Of a file of cells: what the folds of its
+    /// minutes saw. None of other files.
+    pub minutes: MinuteLsns,
 }
 
 /// Rows that are durable in the WAL and not yet in a file.
@@ -54,7 +58,16 @@ pub struct HotBatch {
     /// The records that the rows came in, both inclusive.
     pub lsn_first: Lsn,
     pub lsn_last: Lsn,
+    /// The highest record by minute of start, of spans and requests.
+    pub minutes: MinuteLsns,
     pub batch: TableBatch,
+}
+
+impl HotBatch {
+    /// The rows of one record.
+    pub fn of(lsn: Lsn, batch: TableBatch) -> Self {
+        HotBatch { lsn_first: lsn, lsn_last: lsn, minutes: MinuteLsns::of_rows(&batch, lsn), batch }
+    }
 }
 
 /// One table's part of a snapshot: rows of `files` have LSNs up to `watermark`, rows of `hot` above it.

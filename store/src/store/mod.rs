@@ -29,7 +29,7 @@ use crate::delta::DeltaCatalog;
 use crate::disk::{Disk, StdDisk};
 use crate::durable_fs::DurableFs;
 use crate::flush::{FlushError, Flusher};
-use crate::group::StoredRequest;
+use crate::group::StoredExport;
 use crate::maintain::{Background, MaintainConfig, Maintenance};
 use crate::reader::{LocalReader, Reader};
 use crate::replay::{Recovered, ReplayError};
@@ -120,7 +120,7 @@ pub struct Store {
     store: Arc<dyn ObjectStore>,
     buffer_bytes_max: usize,
     recovered: Recovered,
-    recovered_requests: Vec<StoredRequest>,
+    recovered_exports: Vec<StoredExport>,
     /// Released last.
     data_dir: DataDir,
 }
@@ -178,7 +178,7 @@ impl Store {
         let buffer_bytes_max = config.buffer_bytes_max;
         let parts =
             Parts { disk, store: Arc::clone(&store), catalog, collector_id, wal_config, buffer_bytes_max };
-        let Recovery { wal, flusher, recovered, requests: recovered_requests, first_lsn } =
+        let Recovery { wal, flusher, recovered, exports: recovered_exports, first_lsn } =
             parts.recover().await?;
 
         let wakes: Arc<Wakes> = Arc::default();
@@ -208,7 +208,7 @@ impl Store {
             store,
             buffer_bytes_max,
             recovered,
-            recovered_requests,
+            recovered_exports,
             data_dir,
         })
     }
@@ -262,11 +262,11 @@ impl Store {
         &self.recovered
     }
 
-    /// The requests that were stored before this start, oldest first, so that one that comes again can be
+    /// The exports that were stored before this start, oldest first, so that one that comes again can be
     /// recognised: those in the log, and those of segments that were cut from it; at most the last 1,000,000, of
     /// the last day. A second call returns none.
-    pub fn take_recovered_requests(&mut self) -> Vec<StoredRequest> {
-        std::mem::take(&mut self.recovered_requests)
+    pub fn take_recovered_exports(&mut self) -> Vec<StoredExport> {
+        std::mem::take(&mut self.recovered_exports)
     }
 
     /// Puts everything that was acknowledged before this call into files and commits it.

@@ -1,7 +1,7 @@
 //! Hands groups to the one thread that writes the log.
 //!
 //! The thread exists because fdatasync blocks and because nobody who waits for it may be able to stop it:
-//! a request that is cancelled between write and acknowledgement would leave its sender in doubt and its
+//! an export that is cancelled between write and acknowledgement would leave its sender in doubt and its
 //! rows twice. So the group belongs to the thread from the moment it is handed over, and what a waiter does
 //! changes nothing.
 //!

@@ -173,8 +173,8 @@ impl Joining<'_> {
     }
 
     /// Of client rows that it can be, the latest begun around a server row; one that asked for the same host before
-    /// one for which only the port agrees, one that has tries left before one that has none, and one around it before
-    /// one that only lies near.
+    /// one for which only the port agrees, one that has tries left before one that has none, one that got through before
+    /// one that did not, and one around it before one that only lies near.
     fn around(&self, made: &[u32], received: &Seen, is_hop: impl Fn(&Seen) -> bool) -> u32 {
         let near = near(made, self.rows, received.start);
         let candidates = near.iter().copied().filter(|at| {
@@ -186,17 +186,19 @@ impl Joining<'_> {
         });
         let best = candidates.min_by_key(|at| {
             let made = &self.rows[*at as usize];
-            let tries = if made.is_refused { made.attempts } else { made.attempts.max(1) };
+            // The last try of a call that was refused did not arrive.
+            let tries = if made.is_refused { made.attempts.saturating_sub(1) } else { made.attempts.max(1) };
             let has_tries_left = self.sides[*at as usize] < tries;
             let other_host = made.authority != received.authority;
-            (other_host, !has_tries_left, distance(made, received), Reverse(made.start), *at)
+            let far = distance(made, received);
+            (other_host, !has_tries_left, made.is_refused, far, Reverse(made.start), *at)
         });
         best.unwrap_or(NONE)
     }
 }
 
 /// How far outside of a client row a server row begins; 0 inside.
-fn distance(made: &Seen, received: &Seen) -> i64 {
+pub fn distance(made: &Seen, received: &Seen) -> i64 {
     let before = made.start.saturating_sub(received.start);
     let after = received.start.saturating_sub(made.end());
     before.max(after).max(0)

@@ -34,7 +34,12 @@ pub fn codes(columns: &Columns<'_>, count: usize, by: By, grain: Grain) -> Vec<u
 
 /// What a span says of itself.
 fn own_words(columns: &Columns<'_>, by: By, grain: Grain, codes: &mut [u64]) {
-    let numbers = [&columns.kind, &columns.http_response_status_code, &columns.rpc_grpc_status_code];
+    let numbers = [
+        &columns.kind,
+        &columns.http_response_status_code,
+        &columns.http_request_resend_count,
+        &columns.rpc_grpc_status_code,
+    ];
     numbers.into_iter().for_each(|column| mix_numbers(column, codes));
     for (row, code) in codes.iter_mut().enumerate() {
         *code = mixed_pair(*code, u64::from(columns.is_proxy.get(row) == Some(true)));
@@ -49,6 +54,7 @@ fn own_words(columns: &Columns<'_>, by: By, grain: Grain, codes: &mut [u64]) {
         Some(&columns.service_version).filter(|_| by == By::Version),
         Some(&columns.service_instance_id).filter(|_| grain == Grain::Instance),
         Some(&columns.http_request_method),
+        Some(&columns.peer_service),
         Some(&columns.rpc_system),
         Some(&columns.db_system_name),
         Some(&columns.messaging_system),
@@ -60,12 +66,7 @@ fn own_words(columns: &Columns<'_>, by: By, grain: Grain, codes: &mut [u64]) {
 
 /// What a span says of its far end, with the host of its URL alone: URLs are as many as requests. Whether it is anything.
 fn mix_far_end(columns: &Columns<'_>, codes: &mut [u64]) -> bool {
-    let texts = [
-        &columns.db_namespace,
-        &columns.peer_service,
-        &columns.server_address,
-        &columns.network_peer_address,
-    ];
+    let texts = [&columns.db_namespace, &columns.server_address, &columns.network_peer_address];
     let numbers = [&columns.server_port, &columns.network_peer_port];
     texts.into_iter().for_each(|column| mix_texts(column, codes));
     numbers.into_iter().for_each(|column| mix_numbers(column, codes));

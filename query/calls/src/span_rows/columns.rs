@@ -25,6 +25,7 @@ read_columns! {
         service_instance_id: Text,
         http_request_method: Text,
         http_response_status_code: Integers,
+        http_request_resend_count: Integers,
         url_full: Text,
         server_address: Text,
         server_port: Integers,

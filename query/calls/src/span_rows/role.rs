@@ -5,6 +5,7 @@
 //! conventions for messaging (`messaging.operation.type`, its older spellings, and span names, which begin or end
 //! with the operation).
 
+use crate::operation::is_stream;
 use crate::spans::Role;
 
 /// What a span says beside its kind.
@@ -16,6 +17,8 @@ pub struct Said {
     pub is_connecting: bool,
     /// It took messages in, for others to work on.
     pub takes_in: bool,
+    /// Its method streams.
+    pub is_stream: bool,
 }
 
 /// What was done with a message.
@@ -58,18 +61,20 @@ const OPERATIONS: [(&str, Operation); 22] = [
 pub struct NameSays {
     operation: Operation,
     connects: bool,
+    streams: bool,
 }
 
 impl NameSays {
     pub fn of(name: &str) -> NameSays {
         let connects =
             words(name).any(|word| CONNECTING.iter().any(|known| word.eq_ignore_ascii_case(known)));
-        NameSays { operation: words(name).find_map(known).unwrap_or(Operation::Unknown), connects }
+        let operation = words(name).find_map(known).unwrap_or(Operation::Unknown);
+        NameSays { operation, connects, streams: is_stream(name) }
     }
 
     /// Another number for everything else that a name may say.
     pub fn code(self) -> u64 {
-        2 * self.operation as u64 + u64::from(self.connects)
+        4 * self.operation as u64 + 2 * u64::from(self.streams) + u64::from(self.connects)
     }
 }
 
@@ -90,6 +95,7 @@ impl Said {
             operation,
             is_connecting: by_name.connects && !speaks_a_protocol && !is_messaging,
             takes_in: operation == Operation::Receive,
+            is_stream: speaks_a_protocol && by_name.streams,
         }
     }
 }

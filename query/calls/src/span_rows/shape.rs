@@ -5,7 +5,7 @@ use meshlake_schema::rows::Integers;
 
 use super::columns::Columns;
 use super::role::{Said, role};
-use super::tags::{ProxyTags, RESEND_COUNT};
+use super::tags::ProxyTags;
 use crate::cells::{Book, DetailId, Grain};
 use crate::hosts::is_local;
 use crate::measure::{Protocol, milli, outcome_of};
@@ -13,17 +13,40 @@ use crate::party::{Marks, Naming, PartyId, PartyName};
 use crate::peers::{Peer, PeerEvidence, Strength, peer};
 use crate::spans::{Flags, Role, Shape};
 
+/// The kind of a span that calls. Source: `opentelemetry/proto/trace/v1/trace.proto`.
+const CLIENT: i64 = 3;
+
 /// The shape of a row.
 pub fn shape(row: usize, columns: &Columns<'_>, book: &mut Book) -> Shape {
     let is_proxy = columns.is_proxy.get(row) == Some(true);
     let tags = if is_proxy { ProxyTags::of(&columns.attributes, row) } else { ProxyTags::default() };
     let said = said(row, columns);
     let role = tags.role(role(columns.kind.or_zero(row), &said));
-    let (peer, named) = if role == Role::Internal || role == Role::Received {
-        (PartyId::NOBODY, Flags::NONE)
-    } else {
-        intern_peer(&evidence(row, role, &tags, columns), book)
+    let (peer, named) = match role {
+        Role::Internal => (PartyId::NOBODY, Flags::NONE),
+        _ => intern_peer(&evidence(row, role, &tags, columns), book),
     };
+    let outcome = outcome_of(columns.outcome.named(row));
+    let protocol = protocol(row, &said, columns);
+    let flags = flags(row, role, &tags, &said, columns)
+        .with_if(Flags::LASTING, is_lasting(row, &said, protocol, columns))
+        .with_if(Flags::PROXY, is_proxy)
+        .with_if(Flags::NAMED, named.has(Flags::NAMED));
+    let resends = columns.http_request_resend_count.get(row).filter(|_| role == Role::Made);
+    Shape {
+        weight: milli(columns.adjusted_count.get(row)),
+        party: party(row, is_proxy, &tags, columns, book),
+        peer,
+        detail: detail(row, role, &tags, columns, book),
+        role,
+        protocol,
+        outcome,
+        flags,
+        resends: resends.map_or(0, |count| count.clamp(0, 255) as u8),
+    }
+}
+
+fn flags(row: usize, role: Role, tags: &ProxyTags<'_>, said: &Said, columns: &Columns<'_>) -> Flags {
     let outcome = outcome_of(columns.outcome.named(row));
     let (http, grpc) = (columns.http_response_status_code.get(row), columns.rpc_grpc_status_code.get(row));
     let cancelled =
@@ -31,28 +54,22 @@ pub fn shape(row: usize, columns: &Columns<'_>, book: &mut Book) -> Shape {
     let failed = matches!(outcome, Outcome::Error | Outcome::Aborted)
         || matches!(http, Some(408 | 425 | 429))
         || grpc == Some(8);
-    let flags = named
-        .with_if(Flags::PROXY, is_proxy)
+    let takes_in = role == Role::Consumed && said.takes_in;
+    Flags::NONE
         .with_if(Flags::GATEWAY, tags.is_gateway)
         .with_if(Flags::CONNECTING, role == Role::Made && said.is_connecting)
         .with_if(Flags::CANCELLED, cancelled)
+        .with_if(Flags::REFUSED, tags.is_refused && (role == Role::Made || tags.is_waypoint()))
+        .with_if(Flags::POLLING, takes_in && columns.kind.get(row) == Some(CLIENT))
         .with_if(Flags::FAILED, failed || cancelled)
-        .with_if(Flags::RECEIVE, role == Role::Consumed && said.takes_in);
-    let resends: Option<i64> = match role {
-        Role::Made => columns.attributes.get(row, RESEND_COUNT).and_then(|count| count.parse().ok()),
-        _ => None,
-    };
-    Shape {
-        weight: milli(columns.adjusted_count.get(row)),
-        party: party(row, is_proxy, &tags, columns, book),
-        peer,
-        detail: detail(row, role, &tags, columns, book),
-        role,
-        protocol: protocol(row, &said, columns),
-        outcome,
-        flags,
-        resends: resends.map_or(0, |count| count.clamp(0, 255) as u8),
-    }
+        .with_if(Flags::RECEIVE, takes_in)
+}
+
+/// Whether the span lasted as long as a connection.
+fn is_lasting(row: usize, said: &Said, protocol: Protocol, columns: &Columns<'_>) -> bool {
+    let is_stream = said.is_stream && protocol == Protocol::Grpc;
+    let is_upgrade = columns.http_response_status_code.get(row) == Some(101);
+    is_stream || is_upgrade || columns.http_request_method.named(row) == Some("CONNECT")
 }
 
 /// What the span says of itself beside its kind.
@@ -87,13 +104,18 @@ fn party(
 }
 
 fn evidence<'a>(row: usize, role: Role, tags: &ProxyTags<'a>, columns: &Columns<'a>) -> PeerEvidence<'a> {
+    let peer_service = columns.peer_service.named(row);
+    if role == Role::Received {
+        // What else a received span has of addresses is its own, or a balancer's.
+        return PeerEvidence { peer_service, ..PeerEvidence::default() };
+    }
     let port = |port: &Integers<'_>| port.get(row).and_then(|port| u16::try_from(port).ok()).unwrap_or(0);
     PeerEvidence {
         db_system: columns.db_system_name.named(row),
         db_namespace: columns.db_namespace.named(row),
         is_message: matches!(role, Role::Consumed | Role::Produced),
         messaging_destination: columns.messaging_destination_name.named(row),
-        peer_service: columns.peer_service.named(row),
+        peer_service,
         url: columns.url_full.named(row),
         server_address: columns.server_address.named(row),
         server_port: port(&columns.server_port),

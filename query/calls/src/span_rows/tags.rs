@@ -3,25 +3,17 @@
 //! Sources: istio pilot/pkg/networking/core/tracing.go for the tags, Envoy's tracing documentation for `node_id`,
 //! `upstream_cluster` and `response_flags`.
 
+use meshlake_schema::ResponseFlags;
 use meshlake_schema::rows::Attributes;
 
 use crate::hosts::{cluster_host, kubernetes};
 use crate::party::PartyName;
+use crate::proxy_flags;
 use crate::spans::Role;
 
-/// How often an HTTP request had been sent before. Source: OpenTelemetry semantic conventions for HTTP.
-pub const RESEND_COUNT: &str = "http.request.resend_count";
-
 /// Everything that is read of plain attributes.
-pub const KEYS: [&str; 7] = [
-    UPSTREAM_CLUSTER,
-    NODE_ID,
-    CANONICAL_SERVICE,
-    NAMESPACE,
-    CANONICAL_REVISION,
-    RESPONSE_FLAGS,
-    RESEND_COUNT,
-];
+pub const KEYS: [&str; 6] =
+    [UPSTREAM_CLUSTER, NODE_ID, CANONICAL_SERVICE, NAMESPACE, CANONICAL_REVISION, RESPONSE_FLAGS];
 
 const UPSTREAM_CLUSTER: &str = "upstream_cluster";
 const NODE_ID: &str = "node_id";
@@ -43,6 +35,8 @@ pub struct ProxyTags<'a> {
     is_waypoint: bool,
     /// One side stopped waiting.
     pub is_cancelled: bool,
+    /// The call never left the proxy.
+    pub is_refused: bool,
 }
 
 impl<'a> ProxyTags<'a> {
@@ -51,7 +45,7 @@ impl<'a> ProxyTags<'a> {
             |key: &str| attributes.get(row, key).filter(|value| !value.is_empty() && *value != "unknown");
         let upstream_cluster = tag(UPSTREAM_CLUSTER);
         let node = tag(NODE_ID).unwrap_or_default();
-        let cancels = |flag: &str| flag == "DC" || flag == "UT";
+        let flags = tag(RESPONSE_FLAGS).map(ResponseFlags::from_short_names).unwrap_or_default();
         ProxyTags {
             upstream_cluster,
             service: tag(CANONICAL_SERVICE),
@@ -62,7 +56,8 @@ impl<'a> ProxyTags<'a> {
             is_gateway: node.starts_with("router~"),
             is_waypoint: node.starts_with("waypoint~")
                 || upstream_cluster.is_some_and(|cluster| cluster.starts_with("inbound-vip|")),
-            is_cancelled: tag(RESPONSE_FLAGS).is_some_and(|flags| flags.split(',').any(cancels)),
+            is_cancelled: proxy_flags::is_cancelled(flags),
+            is_refused: proxy_flags::is_refused(flags),
         }
     }
 

@@ -39,14 +39,7 @@ fn every_encoding_of_text_reads_the_same() {
         Row { id: 2, parent: 1, kind: CLIENT, server_address: "db.example", server_port: 5432, ..SPAN },
         Row { id: 3, parent: 1, kind: CLIENT, url: "http://b.example/items/a-long-enough-path", ..SPAN },
         Row { id: 4, kind: CONSUMER, queue: "orders", links: &[(7, 8)], service: ("", "other"), ..SPAN },
-        Row {
-            id: 5,
-            kind: CLIENT,
-            outcome: "error",
-            version: "v2",
-            tags: &[("http.request.resend_count", "2")],
-            ..SPAN
-        },
+        Row { id: 5, kind: CLIENT, outcome: "error", version: "v2", resends: 2, ..SPAN },
         SPAN,
     ];
     let read = |text_type: &DataType| {
@@ -94,7 +87,7 @@ fn rows_that_say_something_else_are_told_apart() {
         Row { operation: "kafka", ..call },
         Row { tags: &[("upstream_cluster", "b.example")], ..call },
         Row { tags: &[("node_id", "b.example")], ..call },
-        Row { tags: &[("http.request.resend_count", "1")], ..call },
+        Row { resends: 1, ..call },
     ];
     assert_eq!(shapes(&rows, Grain::Node), rows.len());
 }

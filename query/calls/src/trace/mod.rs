@@ -24,21 +24,17 @@ use self::layers::{Ground, Layers};
 use self::order::Order;
 use self::sides::Sides;
 use self::tree::Tree;
-use crate::aliases::Aliases;
 use crate::cells::Book;
 use crate::messages::Messages;
+use crate::minutes::{Counted, NamesByMinute, Scope, by_minute};
 use crate::services::Services;
-use crate::spans::{Shapes, Shard};
-
-pub use self::told::Tally;
+use crate::spans::{Shapes, Shard, Span};
 
 /// Where calls are counted.
 pub struct Counting<'a> {
     pub book: &'a mut Book,
-    pub services: &'a Services,
-    pub aliases: &'a mut Aliases,
+    pub names: &'a NamesByMinute,
     pub messages: &'a mut Messages,
-    pub tally: &'a mut Tally,
 }
 
 /// Room that is used for one trace after another.
@@ -53,17 +49,39 @@ pub struct Walk {
 impl Walk {
     /// Counts the calls of all traces of a shard, which has each of them whole.
     pub fn count(&mut self, shard: &Shard, shapes: &Shapes, counting: &mut Counting<'_>) {
-        let services = counting.services;
-        self.order.put(shard.rooms(), shapes);
-        for trace in self.order.spans.chunk_by_mut(|a, b| a.trace == b.trace) {
-            let trace = order::once(trace, services);
-            self.tree.build(trace, services);
-            self.sides.find(shard, trace, &self.tree, &counting.book.parties);
-            let ground =
-                Ground { spans: trace, tree: &self.tree, shard, parties: &counting.book.parties, services };
-            self.layers.find(&ground, &mut self.sides);
-            told::tell(trace, shard, &self.sides, &self.layers.calls, counting);
+        let mut order = std::mem::take(&mut self.order);
+        order.put(shard.rooms(), shapes);
+        for trace in order.spans.chunk_by_mut(|a, b| a.trace == b.trace) {
+            let start = |span: &Span| span.start;
+            let Some(scope) = Scope::of_times(trace.iter().map(start)) else { continue };
+            if scope.is_seen_whole() {
+                self.walk(trace, scope, Counted::All, shard, counting);
+                continue;
+            }
+            for (minute, scope, mut seen) in by_minute(trace, start) {
+                self.walk(&mut seen, scope, Counted::Minute(minute), shard, counting);
+            }
         }
+        self.order = order;
+    }
+
+    /// Counts the calls of spans of one trace, which lie in the minutes of `scope`.
+    fn walk(
+        &mut self,
+        trace: &mut [Span],
+        scope: Scope,
+        counted: Counted,
+        shard: &Shard,
+        counting: &mut Counting<'_>,
+    ) {
+        let services: &Services = &counting.names.services(scope, &counting.book.parties);
+        let trace = order::once(trace, services);
+        self.tree.build(trace, services);
+        self.sides.find(shard, trace, &self.tree, &counting.book.parties);
+        let ground =
+            Ground { spans: trace, tree: &self.tree, shard, parties: &counting.book.parties, services };
+        self.layers.find(&ground, &mut self.sides);
+        told::tell(trace, shard, &self.sides, &self.layers.calls, counted, counting);
     }
 }
 

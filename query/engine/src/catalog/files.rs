@@ -156,6 +156,7 @@ fn file_statistics(schema: &Schema, file: &DataFile) -> Statistics {
 #[cfg(test)]
 mod tests {
     use meshlake_schema::Table;
+    use meshlake_store::MinuteLsns;
 
     use super::super::columns::file_schema;
     use super::*;
@@ -170,6 +171,7 @@ mod tests {
             time_min_micros: 0,
             time_max_micros: 0,
             is_in_traces: false,
+            minutes: MinuteLsns::default(),
         })
     }
 

@@ -10,6 +10,7 @@ use super::*;
 use crate::catalog::NewFile;
 use crate::disk::StdDisk;
 use crate::durable_fs::DurableFs;
+use crate::minutes::{MinuteLsns, minute_of};
 use crate::test_rows::MIDNIGHT;
 
 const COLLECTOR: u128 = 0xc0;
@@ -36,6 +37,7 @@ fn new_file(name: &str, rows: u64) -> NewFile {
             time_max_micros,
             // Odd ones are, so that both kinds go through every test.
             is_in_traces: rows % 2 == 1,
+            minutes: MinuteLsns::whole(minute_of(MIDNIGHT)..=minute_of(time_max_micros), rows),
         },
         stats: format!(
             r#"{{"numRecords":{rows},"minValues":{{"time":"2026-11-23T00:00:00Z"}},"maxValues":{{"time":"{iso}"}},"nullCount":{{}}}}"#

@@ -16,6 +16,7 @@ use super::fs::SimFs;
 use crate::catalog::{Audit, Catalog, CatalogError, Committed, Flushed, NewFile, Replacement};
 use crate::data_dir::table_path;
 use crate::group::Lsn;
+use crate::minutes::MinuteLsns;
 use crate::snapshot::DataFile;
 
 pub(super) struct SimCatalog {
@@ -104,6 +105,7 @@ fn file(json: &Value) -> DataFile {
         time_min_micros: number("time_min_micros"),
         time_max_micros: number("time_max_micros"),
         is_in_traces: json["is_in_traces"].as_bool().expect("a truth value"),
+        minutes: MinuteLsns::from_tag(json["minutes"].as_str().expect("a text"), 0).expect("a tag"),
     }
 }
 
@@ -115,6 +117,7 @@ fn entry(watermark: Lsn, added: &[NewFile], removed: &[DataFile]) -> String {
                 "path": file.path.as_ref(), "size_bytes": file.size_bytes, "rows": file.rows,
                 "date_days": file.date_days, "time_min_micros": file.time_min_micros,
                 "time_max_micros": file.time_max_micros, "is_in_traces": file.is_in_traces,
+                "minutes": file.minutes.to_tag(0),
             })
         })
         .collect();

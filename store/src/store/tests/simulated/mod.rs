@@ -235,7 +235,7 @@ impl Machine {
         }
         let mut batches: Vec<_> = sent.rows.iter().map(|(table, times)| rows(*table, times)).collect();
         batches.push(ledger_rows(&[(MIDNIGHT, sent.count() as i64)]));
-        let group = Group { batches, requests: Vec::new() };
+        let group = Group { batches, exports: Vec::new() };
         let wal = &mut store.recovery.wal;
         match wal.append(&group) {
             Ok(lsn) => {
