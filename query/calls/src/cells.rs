@@ -41,6 +41,7 @@ pub enum By {
 }
 
 impl By {
+    /// Those that an answer can be grouped by.
     pub const ALL: [By; 3] = [By::Service, By::Workload, By::Version];
 
     pub const fn name(self) -> &'static str {
@@ -48,6 +49,7 @@ impl By {
             By::Service => "service",
             By::Workload => "workload",
             By::Version => "version",
+            By::Whole => "whole",
         }
     }
 }
