@@ -9,9 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use meshlake_schema::Table;
 use object_store::path::Path;
-use object_store::{
-    GetResultPayload, MultipartUpload, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload,
-};
+use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload};
 use thiserror::Error;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -103,11 +101,7 @@ impl Job {
             object_store::Error::NotFound { .. } => CompactError::Files(format!("open {path}: {cause}")),
             _ => CompactError::store("open", path)(cause),
         };
-        let object = self.store.get(path).await.map_err(failed)?;
-        match object.payload {
-            GetResultPayload::File(file, _) => Ok(Source::File(file)),
-            GetResultPayload::Stream(_) => Ok(Source::Bytes(object.bytes().await.map_err(failed)?)),
-        }
+        Source::open(self.store.as_ref(), path).await.map_err(failed)
     }
 
     async fn merge(&self, sources: Vec<Source>) -> Result<NewFile, CompactError> {
