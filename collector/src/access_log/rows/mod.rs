@@ -143,7 +143,10 @@ impl<'o> LineReader<'o> {
         for format in said.iter().chain(&origin.format).chain(self.last).chain(known) {
             let mut reading = Reading::new(format.name, std::mem::take(attributes));
             if let Err(field) = format.read(line, &mut reading) {
-                flaw = if flaw == LINE { field } else { flaw };
+                // What a format says that nobody spoke of says nothing.
+                let is_told =
+                    origin.format.is_some() || self.last.is_some_and(|last| last.name == format.name);
+                flaw = if flaw == LINE && is_told { field } else { flaw };
                 *attributes = reading.attributes;
                 continue;
             }

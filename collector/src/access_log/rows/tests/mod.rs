@@ -1,7 +1,5 @@
 //! Lines that real proxies wrote (tests/data/access-logs), line for line; formats that were not run are in `examples`.
 
-mod examples;
-
 use meshlake_schema::UnixNanos;
 use serde_json::{Value, json};
 
@@ -14,6 +12,9 @@ macro_rules! capture {
         include_bytes!(concat!("../../../../../tests/data/access-logs/", $name)).as_slice()
     };
 }
+
+mod bad_input;
+mod examples;
 
 fn arrival() -> Arrival<'static> {
     let latest = UnixNanos(i64::MAX);
