@@ -37,7 +37,7 @@ pub fn grow(data_dir: &Path, bytes: u64) -> anyhow::Result<Grown> {
     };
     let mut groups = Vec::new();
     let recovery = recover(disk.as_ref(), &config, &mut |record| {
-        groups.push(Group { batches: record.batches, requests: record.requests });
+        groups.push(Group { batches: record.batches, exports: record.exports });
     })
     .context("read the log")?;
     ensure!(!groups.is_empty(), "the log of {} is empty", data_dir.display());

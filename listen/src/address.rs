@@ -7,7 +7,7 @@
 //! another process has it.
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs as _};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs as _, UdpSocket};
 
 use thiserror::Error;
 
@@ -68,14 +68,29 @@ pub fn check_address(text: &str) -> Result<(), AddressError> {
 /// # Errors
 /// The text is no address, the name cannot be resolved, or the address cannot be had.
 pub fn bind(text: &str) -> Result<(TcpListener, SocketAddr), BindError> {
-    let wrong = |error| BindError::Address { address: text.to_owned(), error };
-    let (host, port) = parts(text).map_err(wrong)?;
-    let failed = |resolved| move |error| BindError::Socket { address: text.to_owned(), resolved, error };
-    let bound = |address| {
+    bind_by(text, |address| {
         let listener = TcpListener::bind(address)?;
         let bound = listener.local_addr()?;
         Ok((listener, bound))
-    };
+    })
+}
+
+/// A UDP socket that is bound to `text`, as [`bind`] reads it, and where it is.
+///
+/// # Errors
+/// As [`bind`].
+pub(crate) fn bind_datagrams(text: &str) -> Result<(UdpSocket, SocketAddr), BindError> {
+    bind_by(text, |address| {
+        let socket = UdpSocket::bind(address)?;
+        let bound = socket.local_addr()?;
+        Ok((socket, bound))
+    })
+}
+
+fn bind_by<T>(text: &str, bound: impl Fn(SocketAddr) -> io::Result<T>) -> Result<T, BindError> {
+    let wrong = |error| BindError::Address { address: text.to_owned(), error };
+    let (host, port) = parts(text).map_err(wrong)?;
+    let failed = |resolved| move |error| BindError::Socket { address: text.to_owned(), resolved, error };
     if !host.is_empty() {
         let unknown = |error| BindError::Name { address: text.to_owned(), host: host.to_owned(), error };
         let resolved = resolve(host, port).map_err(unknown)?;

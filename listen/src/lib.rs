@@ -10,6 +10,7 @@
 //!
 //! Modules are listed in the order data meets them; imports point only down the list.
 
+mod datagrams;
 mod listener;
 mod protocol;
 mod http;
@@ -23,6 +24,7 @@ mod address;
 pub use address::{AddressError, BindError, bind, check_address};
 pub use cap::Cap;
 pub use connection::Connection;
+pub use datagrams::{DatagramListener, Datagrams};
 pub use http::Caller;
 pub use listener::{Door, Listener, ListenerStats, Served, WrapStart, metrics};
 pub use principal::{Principal, Role};

@@ -1,19 +1,13 @@
 //! Reads the rows of a range and folds them into a picture.
 
-use std::time::Duration;
-
 use futures::{StreamExt, TryStreamExt};
+use meshlake_calls::minutes::rows_of;
 use meshlake_calls::range::GRID;
 use meshlake_calls::{Fold, FoldError, Picture, Question, Range, Source, requests, span_rows};
 use meshlake_engine::{Engine, Fault, Query, QueryError, Scan};
 use meshlake_schema::filter::Value;
 use meshlake_schema::{Filter, Table, TimeRange, UnixNanos};
 use thiserror::Error;
-
-/// How far outside the range rows are read that may belong to calls inside. A call lasts seconds, so its two sides
-/// start within this of each other; a parent that started earlier is not seen, and its child counts at its node but
-/// on no edge.
-pub const MARGIN: Duration = Duration::from_secs(60);
 
 /// Why there is no picture.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -61,12 +55,19 @@ pub async fn load(
     question: Question,
     only: Option<&str>,
 ) -> Result<Picture, LoadError> {
-    let Question { range, source, .. } = question;
-    let now = engine.clock().now();
     let query = engine.begin(tenant).await?;
+    load_from(&query, question, only).await
+}
+
+/// As [`load`], from the snapshot of a query.
+///
+/// # Errors
+/// As [`load`].
+pub async fn load_from(query: &Query, question: Question, only: Option<&str>) -> Result<Picture, LoadError> {
+    let Question { range, source, .. } = question;
     let mut fold = Fold::new(question).only(only).within(query.budget());
     loop {
-        feed(&query, range, source, &mut fold).await?;
+        feed(query, range, source, &mut fold).await?;
         // Sorting and walking millions of rows takes too long for a thread that other queries wait for.
         let (folded, more) = aside(move || {
             let more = fold.end_pass();
@@ -74,20 +75,20 @@ pub async fn load(
         })
         .await?;
         fold = folded;
-        if !more.map_err(|error| LoadError::of(error, &query))? {
+        if !more.map_err(|error| LoadError::of(error, query))? {
             break;
         }
     }
     let first_row = match fold.first_row() {
-        Some(first) if first >= range.from().plus(GRID) && !has_older_rows(&query, range, source).await? => {
+        Some(first) if first >= range.from().plus(GRID) && !has_older_rows(query, range, source).await? => {
             first
         }
         // Older rows, a first row as near to the start as makes no difference, or none to be counted at all.
         _ => range.from(),
     };
     let finished = aside(move || fold.finish()).await?;
-    let picture = finished.map_err(|error| LoadError::of(error, &query))?;
-    Ok(Picture { range: range.observed(first_row, now), ..picture })
+    let picture = finished.map_err(|error| LoadError::of(error, query))?;
+    Ok(Picture { range: range.observed(first_row, query.began()), ..picture })
 }
 
 async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, QueryError> {
@@ -97,7 +98,7 @@ async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> 
 
 /// Feeds every row that may belong to a call of the range.
 async fn feed(query: &Query, range: Range, source: Source, fold: &mut Fold) -> Result<(), QueryError> {
-    let range = TimeRange { from: range.from().minus(MARGIN), to: range.to().plus(MARGIN) };
+    let range = rows_of(&range);
     if source != Source::Spans {
         let columns = Some(requests::row_columns::COLUMNS);
         let mut rows = query.scan(&Scan { columns, range, ..Scan::of(Table::Requests) }).await?;

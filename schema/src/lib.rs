@@ -31,5 +31,5 @@ pub use filter::Filter;
 pub use histogram::LatencyHistogram;
 pub use outcome::Outcome;
 pub use response_flags::{FaultClass, ResponseFlags};
-pub use tables::{Column, Kind, PerTable, Table};
+pub use tables::{Column, Kind, PerTable, SETTLE_MARGIN_MINUTES, Table};
 pub use time::{Clock, SystemClock, TimeRange, UnixNanos};

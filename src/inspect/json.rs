@@ -44,7 +44,7 @@ fn wal_json(wal: &WalInspection) -> Value {
     json!({
         "segments": wal.segments.iter().map(segment_json).collect::<Vec<_>>(),
         "spares": files(&wal.spares),
-        "requests": files(&wal.requests),
+        "requests": files(&wal.exports),
         "quarantine": files(&wal.quarantine),
         "others": files(&wal.others),
         "last_lsn": wal.last_lsn,

@@ -41,7 +41,7 @@ fn wal_text(out: &mut dyn Write, wal: &WalInspection) -> io::Result<()> {
     aligned(out, &rows, &[1, 2, 3, 4, 5])?;
     let files = [
         ("spare", &wal.spares),
-        ("requests", &wal.requests),
+        ("requests", &wal.exports),
         ("quarantine", &wal.quarantine),
         ("other", &wal.others),
     ];

@@ -36,6 +36,7 @@ use crate::encoding::{EncodingThread, Panicked};
 use crate::fail_point::hit;
 use crate::files::{EncodedFile, FileError, Files, Origin};
 use crate::group::Lsn;
+use crate::minutes::MinuteLsns;
 
 /// Encodings at the same time: each takes a core away from ingest and the memory of one file.
 const ENCODINGS_MAX: usize = 1;
@@ -152,11 +153,20 @@ impl Flusher {
         self.counters.nanos.fetch_add(nanos, Ordering::Relaxed);
         self.cut().await;
         for table in [table].into_iter().chain(table.derived()) {
-            if let Err(error) = self.catalog.tidy(table).await {
-                tracing::warn!(%error, "shorten table log");
-            }
+            self.tidy(table).await;
         }
         Ok(true)
+    }
+
+    /// Shortens the log of `table` when it has grown.
+    pub async fn tidy(&self, table: Table) {
+        if let Err(error) = self.catalog.tidy(table).await {
+            tracing::warn!(%error, "shorten table log");
+        }
+    }
+
+    pub fn collector_id(&self) -> u128 {
+        self.collector_id
     }
 
     /// Replaces files of `table`, in its log and for readers; not while a flush of the table runs.
@@ -289,8 +299,13 @@ impl Flusher {
             lsn_first: prefix.batches.first().map_or(prefix.through, |hot| hot.lsn_first),
             lsn_last: prefix.through,
         };
+        let minutes = match table.source() {
+            Some(_) => MinuteLsns::default(),
+            None => MinuteLsns::joined(prefix.batches.iter().map(|hot| &hot.minutes)),
+        };
         let batches: Vec<TableBatch> = prefix.batches.into_iter().map(|hot| hot.batch).collect();
-        let planned = self.encoding_thread.run(move || Files::plan(table, batches, origin)).await;
+        let plan = move || Ok(Files::plan(table, batches, origin)?.with_minutes(minutes));
+        let planned = self.encoding_thread.run(plan).await;
         let mut files = flatten(planned).map_err(encode)?;
         loop {
             let encoded = self.encoding_thread.run(move || {

@@ -1,4 +1,4 @@
-//! The unit of append: one group of requests, durable together or not at all.
+//! The unit of append: one group of exports, durable together or not at all.
 
 use meshlake_schema::{Table, TableBatch};
 use thiserror::Error;
@@ -7,19 +7,19 @@ use thiserror::Error;
 /// even after the WAL was lost; 0 means "before every record".
 pub type Lsn = u64;
 
-/// What one request put into a group, so that an identical retry can be recognised after a restart.
+/// What one export put into a group, so that an identical retry can be recognised after a restart.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RequestEntry {
+pub struct ExportEntry {
     /// 128-bit hash of tenant, path and body.
     pub hash: u128,
     /// Rows per table, in table order, tables without rows left out.
     pub rows: Vec<(Table, u32)>,
 }
 
-/// A request that was stored, as it is remembered when its rows have left the log.
+/// An export that was stored, as it is remembered when its rows have left the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct StoredRequest {
-    /// As in [`RequestEntry`].
+pub struct StoredExport {
+    /// As in [`ExportEntry`].
     pub hash: u128,
     /// Rows over all tables; more than 2^32 - 1 count as that.
     pub rows: u32,
@@ -27,13 +27,13 @@ pub struct StoredRequest {
     pub seconds: u32,
 }
 
-/// Rows of any number of requests, appended as one WAL record.
+/// Rows of any number of exports, appended as one WAL record.
 #[derive(Debug, Clone, Default)]
 pub struct Group {
     /// At most one batch per table, none of them empty.
     pub batches: Vec<TableBatch>,
-    /// The requests that the batches hold, in the order decoded.
-    pub requests: Vec<RequestEntry>,
+    /// The exports that the batches hold, in the order decoded.
+    pub exports: Vec<ExportEntry>,
 }
 
 /// Why a group did not become durable. Nothing of it is kept; the same group may be sent again.

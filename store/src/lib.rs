@@ -30,6 +30,8 @@ mod status;
 mod follow;
 mod schedule;
 pub mod maintain;
+mod settle;
+mod retain;
 mod replay;
 mod flush;
 mod encoding;
@@ -48,6 +50,7 @@ pub mod disk;
 mod fail_point;
 mod priority;
 pub mod snapshot;
+mod minutes;
 pub mod group;
 #[cfg(test)]
 mod test_size;
@@ -56,14 +59,19 @@ pub use catalog::CatalogError;
 pub use data_dir::DataDirError;
 pub use flush::{FlushError, FlushStats};
 pub use follow::{Follow, FollowStream, Followed};
-pub use group::{AppendError, Group, Lsn, RequestEntry, StoredRequest};
+pub use group::{AppendError, ExportEntry, Group, Lsn, StoredExport};
 pub use maintain::{Effort, MaintainConfig, MaintainError, MaintainStats, Maintenance, Progress};
+pub use minutes::{FOLDED, MinuteLsns, Run};
 pub use priority::give_way_to_flushes;
 pub use reader::Reader;
 pub use replay::{Recovered, ReplayError};
+pub use retain::Retention;
+pub use settle::{Settle, SettleError, SettleJob, SettleStats};
 pub use snapshot::{DataFile, HotBatch, HotScan, HotStream, ReadError, Snapshot, TableSnapshot, Unflushed};
 pub use space::SpaceStats;
-pub use status::{AskIntake, Exports, InFlight, IntakeStatus, Status, StoreStats, StoreStatus, TableStats};
+pub use status::{
+    AskIntake, Exports, InFlight, IntakeStatus, Sender, Status, StoreStats, StoreStatus, TableStats,
+};
 pub use store::{Stopped, Store, StoreConfig, StoreError};
 pub use wal::{Damage, Torn};
 pub use writer::{Writer, WriterStats};

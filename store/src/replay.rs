@@ -15,7 +15,7 @@ use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 
 use crate::disk::Disk;
 use crate::flush::{FlushError, Flusher};
-use crate::group::StoredRequest;
+use crate::group::StoredExport;
 use crate::wal::{Damage, Recovery, Replayed, Torn, WalConfig, WalError, recover};
 
 /// What a start found in the log.
@@ -44,7 +44,7 @@ pub(crate) struct ReplayedLog {
     pub recovery: Recovery,
     pub recovered: Recovered,
     /// Oldest first.
-    pub requests: Vec<StoredRequest>,
+    pub exports: Vec<StoredExport>,
 }
 
 /// Publishes every record of the log to the flusher's buffer, flushing when more than half of
@@ -69,8 +69,8 @@ pub(crate) async fn replay(
         match replay.failure {
             Some(error) => Err(error),
             None => {
-                let requests = recovery.take_requests();
-                Ok(ReplayedLog { recovered: report(&recovery), recovery, requests })
+                let exports = recovery.take_exports();
+                Ok(ReplayedLog { recovered: report(&recovery), recovery, exports })
             }
         }
     })

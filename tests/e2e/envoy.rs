@@ -24,7 +24,7 @@ use tokio::process::{Child, Command};
 use crate::harness::{Server, request};
 
 /// Requests per path.
-const ROUNDS: i64 = 20;
+const ROUNDS: i64 = 30;
 
 /// Envoy flushes its logs every 0.2 s; far more than that is a failure, not slowness.
 const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(30);
@@ -44,12 +44,21 @@ async fn what_two_sidecars_report_equals_what_happened() -> Result<()> {
     let _productpage =
         start_envoy(&envoy, dir.path(), "productpage", productpage_port, reviews_port, collector).await?;
 
-    let paths =
-        [("/ok", 200), ("/missing", 404), ("/err", 500), ("/unavail", 503), ("/dead", 503), ("/slow", 504)];
+    let paths = [
+        ("/ok", 200),
+        ("/missing", 404),
+        ("/err", 500),
+        ("/unavail", 503),
+        ("/dead", 503),
+        ("/slow", 504),
+        ("/direct", 418),
+        ("/nowhere", 404),
+    ];
     for (path, want) in paths {
         for round in 0..ROUNDS {
             let url = format!("http://127.0.0.1:{productpage_port}{path}");
-            let (status, _) = request("GET", &url, &[], Bytes::new()).await?;
+            let host = [("host", "reviews.default.svc.cluster.local:8080")];
+            let (status, _) = request("GET", &url, &host, Bytes::new()).await?;
             ensure!(status == want, "round {round} of {path}: status {status}, want {want}");
         }
     }
@@ -62,7 +71,7 @@ async fn what_two_sidecars_report_equals_what_happened() -> Result<()> {
             .into();
     assert_eq!(seen, want, "what the backend counted");
     let backend_total: i64 = seen.values().sum();
-    let client_total = 6 * ROUNDS;
+    let client_total = 8 * ROUNDS;
 
     // Each call is told twice by each sidecar, over its log service and its OTLP logger, and counts once.
     for format in ["envoy_als_http", "envoy_otlp"] {
@@ -77,13 +86,16 @@ async fn what_two_sidecars_report_equals_what_happened() -> Result<()> {
 async fn check_graph(server: &Server) -> Result<()> {
     let graph = server.get("/api/v1/graph").await?;
     let to_reviews = edge(&graph, "default/productpage", "default/reviews")?;
-    // ok + missing + err + unavail + slow; a retried request is one request.
-    assert_eq!(whole(&to_reviews["requests"]), 5 * ROUNDS, "{to_reviews}");
-    assert_eq!(whole(&to_reviews["errors"]), 3 * ROUNDS, "err, unavail and slow: {to_reviews}");
+    // All but those to the dead upstream; a retried request is one request.
+    assert_eq!(whole(&to_reviews["requests"]), 7 * ROUNDS, "{to_reviews}");
+    assert_eq!(whole(&to_reviews["errors"]), 4 * ROUNDS, "err, unavail, slow and no route: {to_reviews}");
+    assert_eq!(whole(&to_reviews["client_errors"]), 2 * ROUNDS, "missing and direct: {to_reviews}");
     assert_eq!(whole(&to_reviews["retries"]), 2 * ROUNDS, "two more attempts of each unavail: {to_reviews}");
+    assert_eq!(whole(&to_reviews["refused"]), 2 * ROUNDS, "direct and no route never left: {to_reviews}");
     let to_dead = edge(&graph, "default/productpage", "default/dead")?;
     assert_eq!(whole(&to_dead["requests"]), ROUNDS, "{to_dead}");
     assert_eq!(whole(&to_dead["errors"]), ROUNDS, "{to_dead}");
+    assert_eq!(whole(&to_dead["refused"]), ROUNDS, "{to_dead}");
     Ok(())
 }
 
@@ -105,7 +117,8 @@ async fn check_logs_and_spans(server: &Server, observations: i64) -> Result<()> 
         .sql("SELECT http_response_status_code, count(*) FROM spans WHERE service_name = 'productpage.default' GROUP BY 1 ORDER BY 1")
         .await?;
     let by_status: Vec<(i64, i64)> = by_status.iter().map(|row| (whole(&row[0]), whole(&row[1]))).collect();
-    assert_eq!(by_status, [(200, ROUNDS), (404, ROUNDS), (500, ROUNDS), (503, 2 * ROUNDS), (504, ROUNDS)]);
+    let want = [(200, 1), (404, 2), (418, 1), (500, 1), (503, 2), (504, 1)];
+    assert_eq!(by_status, want.map(|(status, rounds)| (status, rounds * ROUNDS)));
     ensure!(server.number("SELECT count(*) FROM metric_points").await? > 0, "the stats sink sent nothing");
     Ok(())
 }

@@ -30,9 +30,10 @@ use crate::admit::media::Encoding;
 use crate::admit::refusal::Refusal;
 use crate::decode::envoy_als::{decode_entries, decode_identifier};
 use crate::decode::otlp::json::{WIRE_BYTES_MAX, transcode};
-use crate::decode::otlp::logs::{LogBuilder, decode_logs};
-use crate::decode::otlp::metrics::{MetricBuilders, decode_metrics};
-use crate::decode::otlp::traces::{SpanBuilder, decode_traces};
+use crate::decode::otlp::logs::decode_logs;
+use crate::decode::otlp::metrics::decode_metrics;
+use crate::decode::otlp::traces::decode_traces;
+use crate::decode::{Builders, DECODED};
 use crate::intake::{Budget, FUTURE_MAX};
 use crate::normalize::requests::proxy::{ProxyIdentity, WorkloadFacts};
 use crate::protobuf::messages::Message;
@@ -40,7 +41,6 @@ use crate::protobuf::messages::envoy::STREAM_ACCESS_LOGS_MESSAGE;
 use crate::protobuf::messages::otlp::{EXPORT_LOGS, EXPORT_METRICS, EXPORT_TRACES};
 use crate::protobuf::validate::validate;
 use crate::protobuf::wire::WireError;
-use crate::request_rows::RequestBuilder;
 use crate::signal::Signal;
 use crate::tally::{Arrival, Tally};
 
@@ -111,25 +111,6 @@ pub fn zstd(packed: &[u8]) {
     check_inflate(packed, Encoding::Zstd);
 }
 
-#[derive(Debug, Default)]
-struct Builders {
-    spans: SpanBuilder,
-    logs: LogBuilder,
-    metrics: MetricBuilders,
-    requests: RequestBuilder,
-}
-
-impl Builders {
-    fn rows(&self) -> usize {
-        self.spans.rows() + self.logs.rows() + self.metrics.rows() + self.requests.rows()
-    }
-
-    fn finish(&mut self) -> Vec<TableBatch> {
-        let single = [self.spans.finish(), self.logs.finish(), self.requests.finish()];
-        single.into_iter().flatten().chain(self.metrics.finish()).collect()
-    }
-}
-
 fn message_of(signal: Signal) -> &'static Message {
     match signal {
         Signal::Traces => &EXPORT_TRACES,
@@ -197,10 +178,10 @@ fn check_rows(decode: impl Fn(&mut Builders) -> Result<Tally, WireError>) -> Tal
     assert_eq!(tally.received, tally.accepted + tally.rejected_count());
     let reasons: BTreeSet<_> = tally.rejected.iter().map(|(reason, _)| *reason).collect();
     assert_eq!(reasons.len(), tally.rejected.len(), "each reason once: {:?}", tally.rejected);
-    assert_eq!(builders.rows() as u64, tally.accepted);
+    assert_eq!(builders.rows().iter().sum::<usize>() as u64, tally.accepted);
     let alone = builders.finish();
     assert_eq!(alone.iter().map(TableBatch::row_count).sum::<usize>() as u64, tally.accepted);
-    assert_eq!(builders.rows(), 0, "rows were left behind");
+    assert_eq!(builders.rows(), [0; DECODED.len()], "rows were left behind");
     alone.iter().for_each(check_batch);
 
     for _ in 0..2 {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use meshlake_schema::UnixNanos;
-use meshlake_store::group::{AppendError, Group, RequestEntry};
+use meshlake_store::group::{AppendError, ExportEntry, Group};
 
 use super::recent::Claim;
 use super::{Accepted, GROUP_BYTES_MAX, Payload, origin_of};
@@ -24,7 +24,7 @@ pub(super) struct OpenGroup {
     ledger: LedgerView,
     builders: Builders,
     changes: Changes,
-    requests: Vec<RequestEntry>,
+    exports: Vec<ExportEntry>,
     members: Vec<Member>,
     payload_bytes: usize,
 }
@@ -63,7 +63,7 @@ impl OpenGroup {
         OpenGroup {
             builders: Builders::default(),
             changes: Changes::new(ledger.clone()),
-            requests: Vec::new(),
+            exports: Vec::new(),
             members: Vec::new(),
             payload_bytes: 0,
             ledger,
@@ -115,7 +115,7 @@ impl OpenGroup {
     pub(super) fn close(&mut self, now: UnixNanos) -> ClosedGroup {
         let mut batches = self.builders.finish();
         batches.extend(self.changes.batch(now));
-        let group = Group { batches, requests: std::mem::take(&mut self.requests) };
+        let group = Group { batches, exports: std::mem::take(&mut self.exports) };
         let mut members = std::mem::take(&mut self.members);
         for member in &mut members {
             member.payload.bytes = Bytes::new();
@@ -146,7 +146,7 @@ impl OpenGroup {
         let rows = rows.filter(|(_, (before, after))| before != after).map(|(table, (before, after))| {
             (table, u32::try_from(after - before).expect("a group has fewer rows than 2^31"))
         });
-        self.requests.push(RequestEntry { hash, rows: rows.collect() });
+        self.exports.push(ExportEntry { hash, rows: rows.collect() });
         Ok(tally)
     }
 

@@ -30,7 +30,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use meshlake_schema::{Clock, UnixNanos};
-use meshlake_store::group::{AppendError, StoredRequest};
+use meshlake_store::group::{AppendError, StoredExport};
 use meshlake_store::{Writer, give_way_to_flushes};
 use thiserror::Error;
 use tokio::sync::oneshot;
@@ -77,6 +77,8 @@ pub struct Payload {
     pub column_bytes: usize,
     /// xxh3-128 of tenant, path and body, by which it is known when it comes again; `None` where that cannot be told.
     pub hash: Option<u128>,
+    /// Whether its records may be older than records are kept: those of a file are kept from when they came in.
+    pub any_age: bool,
     /// Held until the answer is known.
     pub tickets: Tickets,
     pub reply: oneshot::Sender<Answer>,
@@ -155,9 +157,9 @@ impl Intake {
     }
 
     /// Remembers exports that an earlier process stored, oldest first.
-    pub fn remember(&self, requests: Vec<StoredRequest>) {
+    pub fn remember(&self, exports: Vec<StoredExport>) {
         if let Some(recent) = &self.recent {
-            recent.restore(requests);
+            recent.restore(exports);
         }
     }
 
@@ -196,11 +198,12 @@ struct Accepted {
 }
 
 impl Window {
-    fn now(&self) -> Accepted {
+    fn now(&self, any_age: bool) -> Accepted {
         let ingest_time = self.clock.now();
         Accepted {
             ingest_time,
-            earliest: ingest_time.minus(self.retention),
+            // Nothing was logged before 1970.
+            earliest: if any_age { UnixNanos(0) } else { ingest_time.minus(self.retention) },
             latest: ingest_time.plus(FUTURE_MAX),
         }
     }
@@ -242,7 +245,7 @@ impl Worker {
         if !self.group.is_empty() && self.group.payload_bytes() + payload.memory_bytes() > GROUP_BYTES_MAX {
             self.append_group();
         }
-        let accepted = self.window.now();
+        let accepted = self.window.now(payload.any_age);
         let (Some(recent), Some(hash)) = (&self.recent, payload.hash) else {
             return self.group.add(payload, None, accepted);
         };

@@ -18,8 +18,8 @@ use std::time::Duration;
 
 use hashbrown::HashTable;
 use meshlake_schema::UnixNanos;
-use meshlake_store::StoredRequest;
-use meshlake_store::wal::requests;
+use meshlake_store::StoredExport;
+use meshlake_store::wal::exports;
 
 use super::Payload;
 use super::queue::Queue;
@@ -27,7 +27,7 @@ use super::queue::Queue;
 /// Exports that are remembered. Ten minutes of 1,600 exports a second, in 24 bytes each and 5 to 10 of the
 /// index: 34 MB.
 pub const EXPORTS_MAX: usize = 1_000_000;
-const _: () = assert!(EXPORTS_MAX == requests::REQUESTS_MAX, "a restart remembers as many");
+const _: () = assert!(EXPORTS_MAX == exports::EXPORTS_MAX, "a restart remembers as many");
 
 /// The exports of the last minutes. Cheap to clone; all clones are one.
 #[derive(Debug, Clone)]
@@ -89,13 +89,13 @@ impl Recent {
 
     /// Remembers exports that were stored by an earlier process, oldest first. Of those alike, one that came after the
     /// window of the one before was stored as well, and is the one to remember.
-    pub(super) fn restore(&self, requests: Vec<StoredRequest>) {
+    pub(super) fn restore(&self, exports: Vec<StoredExport>) {
         let mut memory = self.lock();
-        for request in requests {
-            let seconds = u64::from(request.seconds);
+        for export in exports {
+            let seconds = u64::from(export.seconds);
             memory.stored.forget_before(seconds.saturating_sub(self.window.as_secs()));
-            if memory.stored.records_of(request.hash).is_none() {
-                memory.stored.insert(request.hash, request.rows, seconds);
+            if memory.stored.records_of(export.hash).is_none() {
+                memory.stored.insert(export.hash, export.rows, seconds);
             }
         }
     }
@@ -261,8 +261,8 @@ mod tests {
     #[test]
     fn restored_exports_are_known_as_long_as_others() {
         let (recent, _) = recent();
-        let request = |rows, seconds| StoredRequest { hash: 7, rows, seconds };
-        recent.restore(vec![request(2, 1000), request(9, 1001)]);
+        let export = |rows, seconds| StoredExport { hash: 7, rows, seconds };
+        recent.restore(vec![export(2, 1000), export(9, 1001)]);
         assert!(matches!(look(&recent, 7, at(1600)), Seen::Stored(_, 2)));
         assert!(matches!(look(&recent, 7, at(1601)), Seen::Never(..)));
     }
@@ -272,8 +272,8 @@ mod tests {
     #[test]
     fn an_export_stored_again_after_the_window_is_restored_as_of_then() {
         let (recent, _) = recent();
-        let request = |rows, seconds| StoredRequest { hash: 7, rows, seconds };
-        recent.restore(vec![request(2, 1000), request(9, 1700)]);
+        let export = |rows, seconds| StoredExport { hash: 7, rows, seconds };
+        recent.restore(vec![export(2, 1000), export(9, 1700)]);
         assert!(matches!(look(&recent, 7, at(1750)), Seen::Stored(_, 9)));
         assert!(matches!(look(&recent, 7, at(2300)), Seen::Stored(_, 9)), "1700 + 600");
         assert!(matches!(look(&recent, 7, at(2301)), Seen::Never(..)));

@@ -11,7 +11,7 @@ use arrow::array::AsArray as _;
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
 use meshlake_schema::Table;
-use meshlake_store::{AppendError, StoredRequest};
+use meshlake_store::{AppendError, StoredExport};
 use prost::Message as _;
 use tokio::sync::oneshot;
 
@@ -110,7 +110,7 @@ fn exports_that_come_while_the_log_is_busy_share_a_group() {
     assert_eq!(counts(first), Ok((1, 0)));
     assert_eq!(others.map(counts), [Ok((2, 0)), Ok((3, 0)), Ok((4, 0))]);
     assert_eq!(running.log.rows(Table::Spans), [1, 9]);
-    let entries = &running.log.groups()[1].requests;
+    let entries = &running.log.groups()[1].exports;
     let rows: Vec<_> = entries.iter().map(|entry| entry.rows.clone()).collect();
     assert_eq!(rows, [[(Table::Spans, 2)], [(Table::Spans, 3)], [(Table::Spans, 4)]]);
     stop(running.thread);
@@ -171,7 +171,7 @@ fn a_payload_that_fails_to_decode_leaves_its_neighbours_whole() {
     assert!(matches!(counts(broken), Err(NotStored::Undecodable(_))));
     assert_eq!((counts(before), counts(after)), (Ok((2, 1)), Ok((3, 0))));
     assert_eq!(running.log.rows(Table::Spans), [1, 5]);
-    assert_eq!(running.log.groups()[1].requests.len(), 2);
+    assert_eq!(running.log.groups()[1].exports.len(), 2);
     stop(running.thread);
 }
 
@@ -349,7 +349,7 @@ fn what_cannot_be_told_from_a_repeat_is_stored_each_time() {
         running.intake.submit(export).expect("the intake runs");
         assert_eq!(counts(answer), Ok((1, 0)));
     }
-    let remembered: Vec<_> = running.log.groups().iter().map(|group| group.requests.len()).collect();
+    let remembered: Vec<_> = running.log.groups().iter().map(|group| group.exports.len()).collect();
     assert_eq!(remembered, [1, 0, 0]);
     stop(running.thread);
 }
@@ -358,7 +358,7 @@ fn what_cannot_be_told_from_a_repeat_is_stored_each_time() {
 fn exports_of_an_earlier_process_are_remembered() {
     let running = start();
     let seconds = u32::try_from(NOW.0 / 1_000_000_000).expect("before 2106");
-    running.intake.remember(vec![StoredRequest { hash: 7, rows: 5, seconds: seconds - 600 }]);
+    running.intake.remember(vec![StoredExport { hash: 7, rows: 5, seconds: seconds - 600 }]);
     let repeat = running.submit_as(7, b"").blocking_recv().expect("answered").expect("stored");
     assert_eq!(repeat.deduplicated, 5);
     assert_eq!(running.store(&spans(1, 0).encode_to_vec()), Ok((1, 0)));

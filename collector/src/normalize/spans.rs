@@ -16,7 +16,7 @@ pub const ENVOY_SDK_NAME: &str = "envoy";
 pub const PROXY_COMPONENT: &str = "proxy";
 
 /// OTLP `SpanKind` values.
-const KIND_SERVER: i32 = 2;
+pub const KIND_SERVER: i32 = 2;
 const KIND_CLIENT: i32 = 3;
 const KIND_PRODUCER: i32 = 4;
 const KIND_CONSUMER: i32 = 5;

@@ -13,7 +13,7 @@ use meshlake_listen::Stopping;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use super::{Receivers, settled};
+use super::{Receivers, name_of, settled};
 use crate::admit::body::BODY_TIME_MAX;
 use crate::admit::frame::Message;
 use crate::admit::refusal::Refusal;
@@ -141,7 +141,8 @@ impl Unacknowledged {
         sender: Option<Arc<Sender>>,
     ) -> Result<(), Refusal> {
         let Origin { receivers, tenant, .. } = &self.origin;
-        let answer = receivers.submit(self.format, self.path, Arc::clone(tenant), sender, unpacked)?;
+        let name = name_of(self.format, tenant, self.path, &unpacked);
+        let answer = receivers.submit(self.format, name, Arc::clone(tenant), sender, unpacked)?;
         let unstored = &mut self.unstored;
         unstored.answers.push_back(answer);
         unstored.settle_stored();

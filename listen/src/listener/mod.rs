@@ -110,11 +110,15 @@ impl Listener {
         let socket = tokio::net::TcpListener::from_std(self.socket)?;
         let (stop, stopping) = Stopping::channel();
         let accepting = tokio::spawn(accept(socket, door, protocol, self.counts, stopping));
-        Ok(Served { name: self.name, stop, accepting })
+        Ok(Served::new(self.name, stop, accepting))
     }
 }
 
 impl Served {
+    pub(crate) fn new(name: &'static str, stop: watch::Sender<bool>, accepting: JoinHandle<()>) -> Served {
+        Served { name, stop, accepting }
+    }
+
     pub fn name(&self) -> &'static str {
         self.name
     }

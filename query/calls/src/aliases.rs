@@ -5,11 +5,48 @@
 //! brought to the same node by it. A name that several services answered to (a load balancer's) is nobody's alias, nor
 //! is one that something reports itself under.
 
+use std::collections::HashSet;
+
 use crate::hashing::NumberMap;
-use crate::party::Marks;
+use crate::minutes::{Scope, Words, minute_of};
+use crate::party::{Marks, PartyId};
 use crate::services::{ServiceId, Services};
 
-/// What was learnt so far.
+/// Which party answered to which word, by the minute of the call and the kind of rows that told: what rows of those
+/// minutes may be joined by.
+#[derive(Debug, Default)]
+pub struct Learnt {
+    by_minute: NumberMap<(i64, Words), HashSet<(PartyId, PartyId)>>,
+    is_closed: bool,
+}
+
+impl Learnt {
+    pub fn learn(&mut self, kind: Words, time: i64, word: PartyId, own: PartyId) {
+        if !self.is_closed {
+            self.by_minute.entry((minute_of(time), kind)).or_default().insert((word, own));
+        }
+    }
+
+    /// Learns nothing more: what is joined by aliases tells of none, or they would reach from minute to minute.
+    pub fn close(&mut self) {
+        self.is_closed = true;
+    }
+
+    /// The aliases that calls of these minutes tell of.
+    pub fn aliases(&self, scope: Scope, words: Words, services: &Services) -> Aliases {
+        let mut aliases = Aliases::default();
+        for kind in words.kinds() {
+            let minutes =
+                (scope.first..=scope.last).filter_map(|minute| self.by_minute.get(&(minute, *kind)));
+            for (word, own) in minutes.flatten() {
+                aliases.learn(services.of(*word), services.of(*own));
+            }
+        }
+        aliases
+    }
+}
+
+/// Whose name each word is.
 #[derive(Debug, Default)]
 pub struct Aliases {
     /// By the service that the caller's word names; `None` where several answered to it.

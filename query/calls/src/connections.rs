@@ -2,22 +2,24 @@
 //!
 //! A proxy that sees bytes only logs a connection, which may carry any number of requests. Where requests or spans of
 //! the same two services overlap it, those are the calls, and the connection only adds its bytes, to spans, which know
-//! none. Overlap is told by ten seconds of the clock, the grid that ranges lie on.
+//! none. Overlap is told by ten seconds of the clock, the grid that ranges lie on. A connection that comes from a waypoint
+//! carries what the waypoint's own rows tell of, and those name the callers.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use crate::aliases::Aliases;
-use crate::cells::{Book, Call, CellKey, Entry, Evidence};
+use crate::cells::{Book, Busy, Call, Entry, Evidence};
 use crate::measure::Halves;
-use crate::party::PartyId;
+use crate::minutes::{MINUTE, NamesByMinute, Scope, Words, minute_of};
+use crate::party::{Parties, PartyId};
 use crate::services::{ServiceId, Services};
-
-/// Slots of one connection that are looked at: a day of them; an older one counts by its first day.
-const SLOTS_MAX: i64 = 8_640;
 
 #[derive(Debug)]
 struct Connection {
     ends: (PartyId, PartyId),
+    /// The address of the caller, as a hash, where only the callee's side was seen; else 0.
+    caller: u64,
     end: i64,
     call: Call,
     halves: Halves,
@@ -28,52 +30,111 @@ struct Connection {
 pub struct Connections {
     made: Vec<Connection>,
     received: Vec<(PartyId, Call)>,
+    /// Addresses of waypoints, as hashes, by the minutes in which they told of themselves.
+    waypoints: HashSet<(i64, u64)>,
 }
 
 impl Connections {
     pub fn add(&mut self, ends: (PartyId, PartyId), end: i64, call: Call, halves: Halves) {
-        self.made.push(Connection { ends, end, call, halves });
+        self.made.push(Connection { ends, caller: 0, end, call, halves });
+    }
+
+    /// Adds a connection of which only the callee's side was seen.
+    pub fn add_alone(&mut self, ends: (PartyId, PartyId), caller: u64, end: i64, call: Call) {
+        let halves = Halves { received: 1, expected: 1, ..Halves::default() };
+        self.made.push(Connection { ends, caller, end, call, halves });
+        self.received.push((ends.1, call));
+    }
+
+    /// Remembers that a waypoint has this address: what comes from it was called by others.
+    pub fn know_waypoint(&mut self, time: i64, address: u64) {
+        if address != 0 {
+            self.waypoints.insert((minute_of(time), address));
+        }
     }
 
     pub fn add_received(&mut self, party: PartyId, call: Call) {
         self.received.push((party, call));
     }
 
-    /// Counts those that nothing overlaps.
-    pub fn finish(self, services: &mut Services, aliases: &Aliases, book: &mut Book) {
-        let mut covered: HashSet<(ServiceId, ServiceId, i64)> = HashSet::new();
-        for (ends, slot) in book.take_busy_slots() {
-            let (source, target) = services_of(ends, services, aliases, book);
-            covered.insert((source, target, slot));
-        }
-        for Connection { ends, end, call, halves } in self.made {
-            let (source, target) = services_of(ends, services, aliases, book);
-            let (first, last) = (Book::busy_slot(call.start), Book::busy_slot(end));
-            let mut slots = first..=last.min(first.saturating_add(SLOTS_MAX));
-            if !slots.any(|slot| covered.contains(&(source, target, slot))) {
-                book.add_edge(Entry::Connections, ends, &call, &halves);
-            } else if let Some(at) = book.slot(call.start) {
-                let ((source, destination), detail) = (ends, call.detail);
-                let (evidence, entry) = (Evidence::Spans, Entry::Edge);
-                book.add_bytes(CellKey { source, destination, detail, at, evidence, entry }, &call.seen);
+    /// Counts those that nothing overlaps, of what began in the same minute or in the one before or after.
+    pub fn finish(self, busy: &[Busy], names: &NamesByMinute, book: &mut Book) {
+        let minute = |connection: &Connection| minute_of(connection.call.start);
+        let Connections { mut made, received, waypoints } = self;
+        made.retain(|connection| {
+            let Scope { first, last } = Scope::around(minute(connection));
+            !(first..=last).any(|minute| waypoints.contains(&(minute, connection.caller)))
+        });
+        made.sort_by_key(minute);
+        for of_minute in made.chunk_by(|a, b| minute(a) == minute(b)) {
+            let around = Scope::around(minute(&of_minute[0]));
+            let from = busy.partition_point(|busy| busy.minute < around.first);
+            let to = busy.partition_point(|busy| busy.minute <= around.last);
+            let covered = |words, evidence| {
+                let covered = Covered::of(&busy[from..to], around, words, evidence, names, book);
+                of_minute.iter().map(|connection| covered.has(connection, book)).collect::<Vec<bool>>()
+            };
+            let by_requests = covered(Words::Requests, Some(Evidence::Requests));
+            let by_any = covered(Words::Both, None);
+            for (connection, is_carrying) in of_minute.iter().zip(by_requests.into_iter().zip(by_any)) {
+                let Connection { ends, call, halves, .. } = connection;
+                let entry = match is_carrying {
+                    (true, _) => Entry::Carrying,
+                    (false, true) => Entry::CarryingTraced,
+                    (false, false) => Entry::Connections,
+                };
+                book.add_edge(entry, *ends, call, halves);
             }
         }
-        for (party, call) in self.received {
+        for (party, call) in received {
             book.add_received(Entry::ReceivedConnections, party, &call);
         }
     }
 }
 
-/// The services at both ends of an edge, under their own names.
-fn services_of(
-    (source, target): (PartyId, PartyId),
-    services: &mut Services,
-    aliases: &Aliases,
-    book: &Book,
-) -> (ServiceId, ServiceId) {
-    let callee = aliases.resolve(services.of(target), services);
-    let source = services.at(source, callee, &book.parties);
-    let source = aliases.resolve(source, services);
-    let target = services.at(target, source, &book.parties);
-    (source, aliases.resolve(target, services))
+/// The edges and slots in which something told of calls.
+struct Covered {
+    around: Scope,
+    services: Arc<Services>,
+    aliases: Aliases,
+    slots: HashSet<(Edge, i64)>,
+}
+
+impl Covered {
+    fn of(
+        busy: &[Busy],
+        around: Scope,
+        words: Words,
+        evidence: Option<Evidence>,
+        names: &NamesByMinute,
+        book: &Book,
+    ) -> Covered {
+        let services = names.services(around, words, &book.parties);
+        let aliases = book.learnt.aliases(around, words, &services);
+        let told = busy.iter().filter(|busy| evidence.is_none_or(|evidence| busy.evidence == evidence));
+        let at = |busy: &Busy| (edge_of(busy.ends, &services, &aliases, &book.parties), busy.slot);
+        let slots = told.map(at).collect();
+        Covered { around, services, aliases, slots }
+    }
+
+    fn has(&self, connection: &Connection, book: &Book) -> bool {
+        let end = connection.end.min(self.around.last.saturating_add(1).saturating_mul(MINUTE) - 1);
+        let mut slots = Book::busy_slot(connection.call.start)..=Book::busy_slot(end);
+        let edge = edge_of(connection.ends, &self.services, &self.aliases, &book.parties);
+        slots.any(|slot| self.slots.contains(&(edge, slot)))
+    }
+}
+
+/// The services at both ends of an edge, under their own names; a name that means another thing to each other end with
+/// that end.
+type Edge = [(ServiceId, Option<ServiceId>); 2];
+
+fn edge_of(ends: (PartyId, PartyId), services: &Services, aliases: &Aliases, parties: &Parties) -> Edge {
+    let (source, target) = ends;
+    let own = |party| aliases.resolve(services.of(party), services);
+    let end = |party: PartyId, other: PartyId| {
+        let other = parties.party(party).is_scoped.then(|| own(other));
+        if other.is_some() { (services.of(party), other) } else { (own(party), None) }
+    };
+    [end(source, target), end(target, source)]
 }

@@ -13,33 +13,30 @@ use std::sync::Arc;
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::min;
 use arrow::datatypes::Int64Type;
-use meshlake_schema::{Budget, Spent, UnixNanos};
+use meshlake_schema::rows::RowsError;
+use meshlake_schema::{BatchError, Budget, Spent, Table, TableBatch, TimeRange, UnixNanos};
 use thiserror::Error;
 
-use crate::aliases::Aliases;
 use crate::cells::{Book, By, CELLS_MAX, Grain};
 use crate::choice::Source;
 use crate::connections::Connections;
 use crate::held::Held;
 use crate::messages::Messages;
+use crate::minutes::{NamesByMinute, Words};
 use crate::party::PARTIES_MAX;
 use crate::picture::{Asked, Picture, picture};
 use crate::range::Range;
 use crate::requests::rows::RequestRows;
 use crate::requests::seen::Seen;
 use crate::requests::{self, Leftovers};
-use crate::services::Services;
+use crate::settled::{decode, encode};
 use crate::span_rows::SpanRows;
 use crate::spans::{self, Shard};
-use crate::trace::{Counting, Tally, Walk};
+use crate::trace::{Counting, Walk};
 
 /// Bytes of rows that a pass holds: a million and a half of requests, or three million spans, or some of both. Guess: what a query
 /// may take beside others on a machine of 4 GB.
 pub const HELD_BYTES_MAX: usize = 256 << 20;
-
-/// Share of received calls without their parent from which the answer says so: the newest spans of a live
-/// system always miss a few.
-const LOST_RATIO_TOLD: f64 = 0.01;
 
 /// What to count and how to group it.
 #[derive(Debug, Clone, Copy)]
@@ -73,12 +70,10 @@ pub struct Fold {
     bytes_max: usize,
     requests: Held<Vec<Seen>>,
     spans: Held<Shard>,
-    services: Option<Services>,
-    aliases: Aliases,
+    names: NamesByMinute,
     messages: Messages,
     connections: Connections,
     leftovers: Leftovers,
-    tally: Tally,
     walk: Walk,
     first_row: Option<i64>,
 }
@@ -99,12 +94,10 @@ impl Fold {
             bytes_max,
             requests: Held::with_budget(bytes_max / 2),
             spans: Held::with_budget(bytes_max / 2),
-            services: None,
-            aliases: Aliases::default(),
+            names: NamesByMinute::default(),
             messages: Messages::default(),
             connections: Connections::default(),
             leftovers: Leftovers::default(),
-            tally: Tally::default(),
             walk: Walk::default(),
             first_row: None,
         }
@@ -114,6 +107,13 @@ impl Fold {
     #[must_use]
     pub fn only(mut self, service: Option<&str>) -> Fold {
         self.only = service.map(str::to_owned);
+        self
+    }
+
+    /// Counts calls that rows tell of at these times only, ascending and apart; at all others cells tell.
+    #[must_use]
+    pub fn fold_only(mut self, times: Vec<TimeRange>) -> Fold {
+        self.book.fold_only(times);
         self
     }
 
@@ -129,10 +129,11 @@ impl Fold {
     /// Adds rows of `requests`.
     pub fn add_requests(&mut self, batch: &RecordBatch) {
         self.see(batch);
-        let Fold { book, requests, .. } = self;
+        let Fold { book, requests, names, .. } = self;
         let mut has_connections = false;
         RequestRows::of(batch).read(batch, book, |seen| {
             has_connections |= seen.is_connection;
+            names.see(Words::Requests, seen.start, [seen.source, seen.destination]);
             requests.add(seen.hash(), |rows| rows.push(seen));
         });
         if has_connections {
@@ -143,15 +144,24 @@ impl Fold {
     /// Adds rows of `spans`. Rows outside the range are kept as possible parents and children, not counted.
     pub fn add_spans(&mut self, batch: &RecordBatch) {
         self.see(batch);
-        let Fold { book, spans, requests, messages, bytes_max, .. } = self;
+        let Fold { book, spans, requests, messages, names, bytes_max, .. } = self;
         // Rows of requests come first; what they leave is the spans'.
         spans.bound(bytes_max.saturating_sub(requests.bytes()).max(*bytes_max / 2));
         SpanRows::of(batch).read(batch, book, |span, links| {
             if span.role == spans::Role::Consumed {
                 links.iter().for_each(|link| messages.want(*link));
             }
+            names.see(Words::Spans, span.start, [span.party, span.peer]);
             spans.add(spans::hash_of(span.trace), |shard| shard.add(span, links));
         });
+    }
+
+    /// Adds cells of a settled table, once, in whatever pass: those of times that are not folded.
+    ///
+    /// # Errors
+    /// A bug of ours: the batch is not one of columns of the table.
+    pub fn add_cells(&mut self, table: Table, batch: &RecordBatch) -> Result<(), RowsError> {
+        decode::add(batch, table, &mut self.book)
     }
 
     /// The start of the earliest row so far, whether it is counted or not.
@@ -173,25 +183,14 @@ impl Fold {
     pub fn end_pass(&mut self) -> Result<bool, FoldError> {
         self.requests.spent()?;
         self.spans.spent()?;
-        let services = self.services.get_or_insert_with(|| Services::resolve(&self.book.parties));
         while let Some(shard) = self.requests.take() {
-            let mut counting = requests::Counting {
-                book: &mut self.book,
-                services,
-                aliases: &mut self.aliases,
-                connections: &mut self.connections,
-            };
-            requests::count(shard, &mut self.leftovers, &mut counting);
+            let Fold { book, names, connections, leftovers, .. } = self;
+            requests::count(shard, names, leftovers, book, connections);
             in_time(self.budget.as_ref())?;
         }
         while let Some(shard) = self.spans.take() {
-            let mut counting = Counting {
-                book: &mut self.book,
-                services,
-                aliases: &mut self.aliases,
-                messages: &mut self.messages,
-                tally: &mut self.tally,
-            };
+            let mut counting =
+                Counting { book: &mut self.book, names: &self.names, messages: &mut self.messages };
             self.walk.count(shard, &mut counting);
             in_time(self.budget.as_ref())?;
         }
@@ -209,34 +208,61 @@ impl Fold {
     /// [`FoldError`].
     pub fn finish(mut self) -> Result<Picture, FoldError> {
         let mut warnings = Vec::new();
-        if self.end_pass()? {
+        if self.count_all()? {
             warnings.push("some rows did not fit into memory and were not read again".to_owned());
-        }
-        let mut services = self.services.take().unwrap_or_default();
-        let mut counting = requests::Counting {
-            book: &mut self.book,
-            services: &services,
-            aliases: &mut self.aliases,
-            connections: &mut self.connections,
-        };
-        self.leftovers.finish(&mut counting);
-        self.messages.finish(&mut self.book);
-        self.connections.finish(&mut services, &self.aliases, &mut self.book);
-        in_time(self.budget.as_ref())?;
-        if self.book.cells_overflowed() {
-            return Err(FoldError::TooManyCells);
-        }
-        let Tally { received, lost } = self.tally;
-        if lost as f64 > received as f64 * LOST_RATIO_TOLD {
-            warnings.push(format!(
-                "{lost} of {received} received calls have a parent span that is not stored; they are on no edge"
-            ));
         }
         if self.book.parties.overflowed() {
             warnings.push(format!("only {PARTIES_MAX} names are told apart; the rest is `(other)`"));
         }
         let asked = Asked { source: self.question.source, only: self.only.as_deref() };
-        Ok(picture(&self.book, &mut services, &self.aliases, &asked, warnings))
+        Ok(picture(&self.book, &asked, warnings))
+    }
+
+    /// The cells of all that was counted, for the settled tables. The question is to tell everything apart
+    /// ([`By::Whole`], [`Grain::Whole`]) in buckets of ten seconds, and its range to be of whole cells.
+    ///
+    /// # Errors
+    /// [`FoldError`].
+    pub fn settle(mut self) -> Result<Settled, FoldError> {
+        self.count_all()?;
+        Ok(Settled { book: self.book })
+    }
+
+    /// Counts what is left; whether some rows did not fit.
+    fn count_all(&mut self) -> Result<bool, FoldError> {
+        let more = self.end_pass()?;
+        self.join();
+        in_time(self.budget.as_ref())?;
+        if self.book.cells_overflowed() { Err(FoldError::TooManyCells) } else { Ok(more) }
+    }
+
+    /// Joins what lies in several shards, of what they told.
+    fn join(&mut self) {
+        let Fold { book, names, connections, .. } = self;
+        book.learnt.close();
+        let busy = book.take_busy_slots();
+        std::mem::take(&mut self.leftovers).finish(names, book, connections);
+        std::mem::take(&mut self.messages).finish(book);
+        std::mem::take(connections).finish(&busy, names, book);
+    }
+}
+
+/// Cells of a range that is settled.
+#[derive(Debug)]
+pub struct Settled {
+    book: Book,
+}
+
+impl Settled {
+    /// The rows of one of the tables, sorted by callee, caller and time, made at `now`.
+    ///
+    /// # Errors
+    /// A bug of ours: the columns are not the table's.
+    ///
+    /// # Panics
+    /// When the table has no cells.
+    pub fn rows(&self, table: Table, tenant: &str, now: UnixNanos) -> Result<TableBatch, BatchError> {
+        encode::rows(&self.book, table, tenant, now)
     }
 }
 

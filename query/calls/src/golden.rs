@@ -103,6 +103,14 @@ pub fn golden(picture: &Picture, by: GoldenBy, service: Option<&str>) -> Vec<Gol
         .collect()
 }
 
+/// What to say where nothing in the picture goes by the name or the id that was asked for; an empty answer alone could
+/// as well mean that nobody called it.
+pub fn unknown_service(picture: &Picture, service: Option<&str>) -> Option<String> {
+    let service = service?;
+    let is_known = picture.nodes.iter().any(|node| node.id == service || node.name == service);
+    (!is_known).then(|| format!("no node is called `{service}` in this range"))
+}
+
 fn edge_row(picture: &Picture, edge: &EdgeCell) -> GoldenRow {
     GoldenRow {
         time: time(picture, edge.bucket),

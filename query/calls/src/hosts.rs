@@ -12,15 +12,21 @@ pub struct HostPort<'a> {
     pub port: u16,
 }
 
-/// Splits `host:port`; addresses of IP version 6 stay whole unless bracketed.
+/// Splits `host:port`; addresses of IP version 6 stay whole unless bracketed. The host is as others write it who say no
+/// port: without brackets, and without the dot that ends a whole domain name.
 pub fn host_port(text: &str) -> HostPort<'_> {
-    let whole = HostPort { host: text, port: 0 };
+    let whole = HostPort { host: bare(text), port: 0 };
     match text.rsplit_once(':') {
         Some((host, port)) if !host.contains(':') || host.ends_with(']') => {
-            port.parse().map_or(whole, |port| HostPort { host, port })
+            port.parse().map_or(whole, |port| HostPort { host: bare(host), port })
         }
         _ => whole,
     }
+}
+
+fn bare(host: &str) -> &str {
+    let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    address.or_else(|| host.strip_suffix('.')).unwrap_or(host)
 }
 
 /// Host and port of a URL; `None` when it has no authority.
@@ -100,7 +106,11 @@ mod tests {
             ("api.example:443", "api.example", 443),
             ("api.example", "api.example", 0),
             ("10.0.0.1:80", "10.0.0.1", 80),
-            ("[::1]:80", "[::1]", 80),
+            ("[::1]:80", "::1", 80),
+            ("[::1]", "::1", 0),
+            ("api.example.:443", "api.example", 443),
+            ("api.example.", "api.example", 0),
+            ("", "", 0),
             ("fe80::1", "fe80::1", 0),
             ("odd:name", "odd:name", 0),
             ("a:99999", "a:99999", 0),
@@ -114,7 +124,7 @@ mod tests {
         for (url, want) in [
             ("https://api.pay.example/v1/charge", Some(("api.pay.example", 0))),
             ("http://user:word@db.example:8080?x=1", Some(("db.example", 8080))),
-            ("http://[::1]:9/", Some(("[::1]", 9))),
+            ("http://[::1]:9/", Some(("::1", 9))),
             ("/only/a/path", None),
             ("https:///nothing", None),
         ] {

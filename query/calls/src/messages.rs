@@ -3,8 +3,9 @@
 //! Without a queue's name each link of a consumer is an edge from its producer, while the node counts deliveries: a
 //! batch of ten messages is received once. A producer that names its queue hands the message to the queue, and the
 //! delivery is the queue's. A receive span whose messages other spans of its service work on counts as none, also where
-//! only links tell that they are the same messages. Only producers that some link points to are remembered. Limit: a producer that lies
-//! outside of the rows that were read is not found, and the delivery is on no edge from it.
+//! only links tell that they are the same messages, and where nothing tells what it took in, if anything: most polls find a
+//! queue empty. Only producers that some link points to are remembered. Limit: a producer that sent in another minute than
+//! the delivery's or the one before or after is not found, and the delivery is on no edge from it.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,8 +13,8 @@ use meshlake_schema::Outcome;
 
 use crate::cells::{Book, Call, Entry};
 use crate::measure::Halves;
-use crate::party::PartyId;
-use crate::services::ServiceId;
+use crate::minutes::{Scope, minute_of};
+use crate::party::{Parties, PartyId, PartyName};
 use crate::spans::Link;
 
 /// A message that was sent.
@@ -42,7 +43,6 @@ pub struct Delivery {
 /// A receive span whose messages another span of the same service may work on, in another trace.
 #[derive(Debug, Clone)]
 pub struct Receive {
-    pub service: ServiceId,
     /// Nobody where it names none.
     pub queue: PartyId,
     pub delivery: Delivery,
@@ -51,26 +51,30 @@ pub struct Receive {
 /// Messages whose two ends may lie in two traces.
 #[derive(Debug, Default)]
 pub struct Messages {
-    /// What links point to, and the producer there once its trace was walked.
-    producers: HashMap<Link, Option<Producer>>,
+    /// What links point to.
+    wanted: HashSet<Link>,
+    /// The producers there, by the minute in which they sent.
+    producers: HashMap<(Link, i64), Producer>,
     deliveries: Vec<Delivery>,
     receives: Vec<Receive>,
-    /// Messages that a service worked on, of those that something links to.
-    processed: HashSet<(Link, ServiceId)>,
+    /// When messages were worked on, of those that something links to, and by whom.
+    processed: HashMap<Link, HashSet<(i64, PartyId)>>,
+    /// By queue: when its messages were worked on, and by whom.
+    worked_on: HashMap<PartyId, HashSet<(i64, PartyId)>>,
 }
 
 impl Messages {
     /// Remembers that something links to `link`.
     pub fn want(&mut self, link: Link) {
-        self.producers.entry(link).or_default();
+        self.wanted.insert(link);
     }
 
     pub fn is_wanted(&self, link: Link) -> bool {
-        !self.producers.is_empty() && self.producers.contains_key(&link)
+        !self.wanted.is_empty() && self.wanted.contains(&link)
     }
 
     pub fn sent(&mut self, link: Link, producer: Producer) {
-        self.producers.insert(link, Some(producer));
+        self.producers.insert((link, minute_of(producer.call.start)), producer);
     }
 
     pub fn received(&mut self, delivery: Delivery) {
@@ -83,18 +87,42 @@ impl Messages {
     }
 
     /// Remembers that a service worked on the message that `link` points to.
-    pub fn processed(&mut self, link: Link, service: ServiceId) {
+    pub fn processed(&mut self, link: Link, time: i64, party: PartyId) {
         if self.is_wanted(link) {
-            self.processed.insert((link, service));
+            self.processed.entry(link).or_default().insert((minute_of(time), party));
+        }
+    }
+
+    /// Remembers that a service has a span for working on a message of `queue`.
+    pub fn worked_on(&mut self, queue: PartyId, time: i64, party: PartyId) {
+        if queue != PartyId::NOBODY {
+            self.worked_on.entry(queue).or_default().insert((minute_of(time), party));
+        }
+    }
+
+    /// Whether spans of the service that took the message in worked on it, in the minutes around; if nothing tells which
+    /// it took in, on any of its queue.
+    fn is_worked_on(&self, Receive { queue, delivery }: &Receive, parties: &Parties) -> bool {
+        let around = Scope::around(minute_of(delivery.call.start));
+        let own = name_of(delivery.party, parties);
+        let is_own = |worked: &HashSet<(i64, PartyId)>| {
+            worked.iter().any(|(minute, party)| {
+                (around.first..=around.last).contains(minute) && name_of(*party, parties) == own
+            })
+        };
+        match delivery.links.as_slice() {
+            [] => self.worked_on.get(queue).is_some_and(is_own),
+            links => links.iter().any(|link| self.processed.get(link).is_some_and(is_own)),
         }
     }
 
     /// Follows all links.
     pub fn finish(mut self, book: &mut Book) {
-        for Receive { service, queue, delivery } in std::mem::take(&mut self.receives) {
-            if delivery.links.iter().any(|link| self.processed.contains(&(*link, service))) {
+        for receive in std::mem::take(&mut self.receives) {
+            if self.is_worked_on(&receive, &book.parties) {
                 continue;
             }
+            let Receive { queue, delivery } = receive;
             book.add_received(Entry::ReceivedMessages, delivery.party, &delivery.call);
             if queue == PartyId::NOBODY {
                 self.deliveries.push(delivery);
@@ -106,7 +134,7 @@ impl Messages {
         for delivery in std::mem::take(&mut self.deliveries) {
             self.follow(delivery, book);
         }
-        let unheard = self.producers.into_values().flatten().filter(|producer| !producer.is_counted);
+        let unheard = self.producers.into_values().filter(|producer| !producer.is_counted);
         for producer in unheard.filter(|producer| producer.named != PartyId::NOBODY) {
             let halves = Halves { is_made: true, expected: 1, ..Halves::default() };
             book.add_edge(Entry::Messages, (producer.party, producer.named), &producer.call, &halves);
@@ -119,19 +147,18 @@ impl Messages {
         let mut queue = PartyId::NOBODY;
         let mut is_found = false;
         for link in &delivery.links {
-            let Some(Some(producer)) = self.producers.get_mut(link) else { continue };
-            is_found = true;
-            if producer.queue != PartyId::NOBODY {
-                queue = if queue == PartyId::NOBODY { producer.queue } else { queue };
-                continue;
+            let minute = minute_of(delivery.call.start);
+            let around = [minute, minute.saturating_sub(1), minute.saturating_add(1)];
+            for sent in around {
+                let Some(producer) = self.producers.get_mut(&(*link, sent)) else { continue };
+                is_found = true;
+                if producer.queue != PartyId::NOBODY {
+                    queue = if queue == PartyId::NOBODY { producer.queue } else { queue };
+                    continue;
+                }
+                producer.is_counted = true;
+                handed_over(producer, &delivery, book);
             }
-            producer.is_counted = true;
-            let mut call = producer.call;
-            if delivery.call.seen.outcome == Outcome::Error {
-                call.seen.outcome = Outcome::Error;
-            }
-            let halves = Halves { is_made: true, received: 1, expected: 1, retries: 0 };
-            book.add_edge(Entry::Messages, (producer.party, delivery.party), &call, &halves);
         }
         let source = if queue != PartyId::NOBODY {
             queue
@@ -145,4 +172,20 @@ impl Messages {
             book.add_edge(Entry::Messages, (source, delivery.party), &delivery.call, &halves);
         }
     }
+}
+
+/// Counts a message on the edge from its producer.
+fn handed_over(producer: &Producer, delivery: &Delivery, book: &mut Book) {
+    let mut call = producer.call;
+    if delivery.call.seen.outcome == Outcome::Error {
+        call.seen.outcome = Outcome::Error;
+    }
+    let halves = Halves { is_made: true, received: 1, expected: 1, retries: 0 };
+    book.add_edge(Entry::Messages, (producer.party, delivery.party), &call, &halves);
+}
+
+/// The service of spans of one SDK: all its rows call it alike.
+fn name_of(party: PartyId, parties: &Parties) -> PartyName<'_> {
+    let party = parties.party(party);
+    PartyName { name: &party.name, namespace: party.namespace.as_deref(), ..PartyName::default() }
 }

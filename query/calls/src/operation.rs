@@ -37,6 +37,25 @@ pub fn write_operation(out: &mut String, method: Option<&str>, path: Option<&str
     }
 }
 
+/// Words that names of streaming methods begin with: what is watched, subscribed to or streamed has no end of its own.
+/// A name is all that a log and most spans tell of it.
+const STREAMING: [&str; 3] = ["Stream", "Watch", "Subscribe"];
+
+/// Streaming methods of common programs that are called otherwise. Sources: the `.proto` files of Envoy (xDS, load
+/// reports), gRPC (reflection), etcd, flagd.
+const STREAMS: [&str; 5] =
+    ["DeltaAggregatedResources", "ServerReflectionInfo", "LeaseKeepAlive", "EventStream", "SyncFlags"];
+
+/// Whether a gRPC method, by its path or the name of its span, is one that streams.
+pub fn is_stream(path: &str) -> bool {
+    let method = path.rsplit('/').next().unwrap_or(path);
+    // `Streamline` is no stream: another word follows, or nothing.
+    let begins = |word: &str| {
+        method.strip_prefix(word).is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_lowercase()))
+    };
+    path.contains('/') && (STREAMING.into_iter().any(begins) || STREAMS.contains(&method))
+}
+
 fn is_id(segment: &str) -> bool {
     let bytes = segment.as_bytes();
     let digits = bytes.iter().all(u8::is_ascii_digit);
@@ -71,6 +90,22 @@ mod tests {
     #[test]
     fn a_deep_path_is_cut() {
         check("GET", "/a/b/c/d/e/f/g/h/i/j", false, "GET /a/b/c/d/e/f/g/h/...");
+    }
+
+    #[test]
+    fn methods_that_stream_are_known_by_name() {
+        for (path, want) in [
+            ("/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs", true),
+            ("grpc.health.v1.Health/Watch", true),
+            ("flagd.evaluation.v1.Service/EventStream", true),
+            ("/shop.Orders/SubscribeOrders", true),
+            ("/shop.Orders/Streamline", false),
+            ("/shop.Orders/GetStream", false),
+            ("/shop.WatchService/Get", false),
+            ("Watch", false),
+        ] {
+            assert_eq!(is_stream(path), want, "{path}");
+        }
     }
 
     #[test]

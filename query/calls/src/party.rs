@@ -59,10 +59,6 @@ impl<T> Interner<T> {
         &self.values[number as usize]
     }
 
-    fn value_mut(&mut self, number: u32) -> &mut T {
-        &mut self.values[number as usize]
-    }
-
     pub fn values(&self) -> &[T] {
         &self.values
     }
@@ -79,15 +75,20 @@ impl PartyId {
     pub const CALLERS: PartyId = PartyId(1);
     /// A callee that nothing identifies; as a node it belongs to the caller.
     pub const UNKNOWN: PartyId = PartyId(2);
-    const OTHER: PartyId = PartyId(3);
+    pub const OTHER: PartyId = PartyId(3);
+
+    /// Whether it stands for what no row names.
+    pub fn is_built_in(self) -> bool {
+        self <= PartyId::OTHER
+    }
 
     pub fn index(self) -> usize {
         self.0 as usize
     }
 }
 
-/// What is known about a party beside its name. A set, because evidence adds up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// What is known about a party beside its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Marks(u8);
 
 impl Marks {
@@ -114,6 +115,10 @@ impl Marks {
         self.0
     }
 
+    pub fn of_bits(bits: u8) -> Marks {
+        Marks(bits)
+    }
+
     #[must_use]
     pub fn with(self, marks: Marks) -> Marks {
         Marks(self.0 | marks.0)
@@ -134,7 +139,7 @@ pub enum Naming {
     Queue,
 }
 
-/// One end of a call as a row names it. Two parties are the same if all of these are.
+/// One end of a call as a row names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct PartyName<'a> {
     pub naming: Naming,
@@ -190,10 +195,12 @@ impl Default for Parties {
 }
 
 impl Parties {
-    /// The number of this party. Beyond [`PARTIES_MAX`] that of [`OTHER`].
+    /// The number of this party: of the name, and of what is known beside it. A name that is known in two ways is two
+    /// parties, so that what is known of one end of a call is told by its own rows and not by when others came. Beyond
+    /// [`PARTIES_MAX`] the number of [`OTHER`].
     pub fn intern(&mut self, party: &PartyName<'_>, marks: Marks) -> PartyId {
         let owned = |text: Option<&str>| text.map(str::to_owned);
-        let number = self.interner.intern(party, || Party {
+        let number = self.interner.intern((party, marks), || Party {
             naming: party.naming,
             name: party.name.to_owned(),
             namespace: owned(party.namespace),
@@ -201,13 +208,10 @@ impl Parties {
             version: owned(party.version),
             port: party.port,
             is_scoped: party.is_scoped,
-            marks: Marks::NONE,
+            marks,
         });
         self.overflowed |= number.is_none();
-        let id = number.map_or(PartyId::OTHER, PartyId);
-        let held = self.interner.value_mut(id.0);
-        held.marks = held.marks.with(marks);
-        id
+        number.map_or(PartyId::OTHER, PartyId)
     }
 
     pub fn len(&self) -> usize {
@@ -239,15 +243,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn equal_names_are_one_party_and_marks_add_up() {
+    fn a_party_is_a_name_and_what_is_known_of_it() {
         let mut parties = Parties::default();
         let reviews = PartyName { name: "reviews", namespace: Some("default"), ..PartyName::default() };
         let first = parties.intern(&reviews, Marks::OBSERVED);
-        let again = parties.intern(&reviews, Marks::GATEWAY);
-        let other = parties.intern(&PartyName { namespace: None, ..reviews }, Marks::NONE);
+        let again = parties.intern(&reviews, Marks::OBSERVED);
+        let gateway = parties.intern(&reviews, Marks::GATEWAY);
+        let other = parties.intern(&PartyName { namespace: None, ..reviews }, Marks::OBSERVED);
         assert_eq!(first, again);
-        assert_ne!(first, other);
-        assert!(parties.party(first).marks.has(Marks::OBSERVED.with(Marks::GATEWAY)));
+        assert!(first != other && first != gateway && other != gateway);
+        assert_eq!(parties.party(gateway).marks, Marks::GATEWAY);
     }
 
     #[test]

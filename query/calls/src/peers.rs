@@ -73,11 +73,21 @@ pub fn peer<'a>(evidence: &PeerEvidence<'a>) -> Option<Peer<'a>> {
     })
 }
 
+/// Destinations that are no names: a broker or a library made them up, for one client or for every one alike.
+/// Sources: OpenTelemetry's instrumentation for Java (`(temporary)`), `<default>` and `amq.default` for the exchange of
+/// RabbitMQ that routes by the queue's name, its reply queues and those that the server names (RabbitMQ, "Queues",
+/// "Direct Reply-to").
+fn is_made_up(destination: &str) -> bool {
+    let made_up = ["(temporary)", "(anonymous)", "<default>", "amq.default"];
+    let begins = ["amq.gen-", "amq.rabbitmq.reply-to"];
+    made_up.contains(&destination) || begins.iter().any(|begin| destination.starts_with(begin))
+}
+
 /// A queue by its destination, else by its broker's address. Its product alone is no name: two queues of
 /// one product are as different as two services in one language.
 fn queue<'a>(evidence: &PeerEvidence<'a>) -> Option<Peer<'a>> {
     let broker = || host(&PeerEvidence { peer_service: None, upstream_cluster: None, ..*evidence });
-    if let Some(name) = evidence.messaging_destination {
+    if let Some(name) = evidence.messaging_destination.filter(|name| !is_made_up(name)) {
         return Some(Peer {
             naming: Naming::Queue,
             name,
@@ -86,8 +96,9 @@ fn queue<'a>(evidence: &PeerEvidence<'a>) -> Option<Peer<'a>> {
             strength: Strength::Name,
         });
     }
-    if let Some((at, strength)) = broker() {
-        let (name, is_scoped) = (at.host, is_local(at.host));
+    if let Some((at, _)) = broker() {
+        // A broker has many queues: its name gives way to that of any.
+        let (name, is_scoped, strength) = (at.host, is_local(at.host), Strength::Address);
         return Some(Peer { naming: Naming::Queue, name, port: 0, is_scoped, strength });
     }
     let name = evidence.peer_service?;
@@ -183,6 +194,11 @@ mod tests {
         check(orders, Some((Naming::Queue, "orders", 0, false)));
         let logical = PeerEvidence { peer_service: Some("kafka"), ..message };
         check(logical, Some((Naming::Host, "kafka", 0, false)));
+        for made_up in ["(temporary)", "<default>", "amq.gen-JzTY20BRgKO-HjmUJj0wLg"] {
+            let reply = PeerEvidence { messaging_destination: Some(made_up), ..broker };
+            check(reply, Some((Naming::Queue, "mq-1", 0, false)));
+            check(PeerEvidence { server_address: None, ..reply }, None);
+        }
     }
 
     #[test]

@@ -14,6 +14,10 @@ use crate::party::{Marks, PartyId};
 use crate::range::Range;
 use crate::services::{ServiceId, Services};
 
+/// Share of received calls without their parent from which the answer says so: the newest spans of a live
+/// system always miss a few.
+const LOST_RATIO_TOLD: f64 = 0.01;
+
 /// Calls that a node received in one bucket, by operation or instance if asked for.
 #[derive(Debug, Clone)]
 pub struct NodeCell {
@@ -64,23 +68,19 @@ pub(super) struct Asked<'a> {
 
 /// A cell with its ends brought to their services; no source at a node.
 struct Placed<'a> {
-    key: &'a CellKey,
+    key: CellKey,
     measure: &'a Measure,
     source: Option<ServiceId>,
     target: ServiceId,
 }
 
 /// Groups all cells of `book`, choosing among observations.
-pub(super) fn picture(
-    book: &Book,
-    services: &mut Services,
-    aliases: &Aliases,
-    asked: &Asked<'_>,
-    mut warnings: Vec<String>,
-) -> Picture {
-    let cells = place(book, services, aliases, asked.source);
+pub(super) fn picture(book: &Book, asked: &Asked<'_>, mut warnings: Vec<String>) -> Picture {
+    let mut services = known(book, asked.source);
+    let cells = place(book, &mut services, asked.source);
     let choices = choices(&cells);
-    let services = &*services;
+    let services = &services;
+    warnings.extend(lost(&cells));
     let names = ids(services, &used(&cells));
     let busiest = busiest(book, &cells, services, &names, asked.only);
     warnings.extend(told(&choices, &names));
@@ -111,8 +111,37 @@ pub(super) fn picture(
     drawing.sorted(warnings)
 }
 
-fn place<'a>(book: &'a Book, services: &mut Services, aliases: &Aliases, source: Source) -> Vec<Placed<'a>> {
-    let cells = book.cells().filter(|(key, _)| source.allows(key.evidence));
+/// The services that the ends of calls are among themselves, and no others: what an answer calls them must not depend
+/// on whether it was made of rows or of cells.
+fn known(book: &Book, source: Source) -> Services {
+    let mut is_end = vec![false; book.parties.len()];
+    for (key, _) in book.cells().filter(|(key, _)| source.allows(key.evidence)) {
+        is_end[key.source.index()] = true;
+        is_end[key.destination.index()] = true;
+    }
+    Services::resolve_among(&book.parties, |party| is_end[party.index()])
+}
+
+fn aliases(book: &Book, services: &Services, source: Source) -> Aliases {
+    let mut aliases = Aliases::default();
+    let learnt = book.cells().filter(|(key, _)| key.entry == Entry::Alias && source.allows(key.evidence));
+    for (key, _) in learnt {
+        aliases.learn(services.of(key.source), services.of(key.destination));
+    }
+    aliases
+}
+
+/// What a cell is to a question: where spans are not asked for, they cover no connection.
+fn asked(key: CellKey, source: Source) -> CellKey {
+    let is_bare = source == Source::Requests && key.entry == Entry::CarryingTraced;
+    CellKey { entry: if is_bare { Entry::Connections } else { key.entry }, ..key }
+}
+
+fn place<'a>(book: &'a Book, services: &mut Services, source: Source) -> Vec<Placed<'a>> {
+    let aliases = &aliases(book, services, source);
+    let counts = |key: &CellKey| key.entry != Entry::Alias && source.allows(key.evidence);
+    let cells = book.cells().map(|(key, measure)| (asked(*key, source), measure));
+    let cells = cells.filter(|(key, _)| counts(key));
     let mut cells: Vec<Placed<'a>> = cells
         .map(|(key, measure)| {
             let own = aliases.resolve(services.of(key.destination), services);
@@ -128,6 +157,23 @@ fn place<'a>(book: &'a Book, services: &mut Services, aliases: &Aliases, source:
         .collect();
     cells.sort_by_key(|cell| cell.key);
     cells
+}
+
+/// What to say where more than a few received calls have a parent span that is not stored.
+fn lost(cells: &[Placed<'_>]) -> Option<String> {
+    let received = cells.iter().filter(|cell| {
+        let is_received = matches!(cell.key.entry, Entry::Received | Entry::ReceivedMessages);
+        is_received && cell.key.evidence == Evidence::Spans
+    });
+    let sums = received.fold((0, 0), |sums, cell| {
+        (sums.0 + cell.measure.lost_milli(), sums.1 + cell.measure.requests_milli())
+    });
+    let (lost, received) = (sums.0 / MILLI, sums.1 / MILLI);
+    (sums.0 as f64 > sums.1 as f64 * LOST_RATIO_TOLD).then(|| {
+        format!(
+            "{lost} of {received} received calls have a parent span that is not stored; they are on no edge"
+        )
+    })
 }
 
 fn choices(cells: &[Placed<'_>]) -> Choices {
@@ -178,7 +224,7 @@ fn busiest(
         only.is_none_or(|only| names[service] == only || services.service(*service).name == only)
     };
     let keys: std::collections::HashSet<&CellKey> =
-        cells.iter().filter(|cell| is_asked(&cell.target)).map(|cell| cell.key).collect();
+        cells.iter().filter(|cell| is_asked(&cell.target)).map(|cell| &cell.key).collect();
     let kept = book.busiest(|key| keys.contains(key));
     let mut all: Vec<DetailId> =
         keys.iter().map(|key| key.detail).filter(|detail| *detail > DetailId::OTHER).collect();
@@ -222,25 +268,22 @@ impl Drawing<'_> {
     }
 
     fn add_edge(&mut self, cell: &Placed<'_>, source: ServiceId) {
-        let (key, window) = (cell.key, cell.key.at.window);
+        let (key, window) = (&cell.key, cell.key.at.window);
         let choice = self.choice_of_edge(source, cell.target, window);
+        if matches!(key.entry, Entry::Carrying | Entry::CarryingTraced) {
+            if choice == Choice::Of(Evidence::Spans) {
+                self.add_bytes(cell, source);
+            }
+            return;
+        }
         let counts = choice.counts(key.evidence, key.entry);
         let no_reports = self.choices.node(cell.target, window) == Choice::EdgesIn;
         if counts && no_reports && key.entry != Entry::Refused {
             self.add_to_node(cell);
         }
-        let (from, to) = (self.node(source, key.source), self.node(cell.target, key.destination));
-        let edge = self.edge_cells.entry((from, to, key.at.bucket)).or_insert_with(|| EdgeCell {
-            source: from,
-            target: to,
-            bucket: key.at.bucket,
-            evidence: Evidence::Spans,
-            measure: Measure::default(),
-            refused: 0.0,
-            by_spans: 0.0,
-            by_requests: 0.0,
-        });
-        let requests = cell.measure.requests();
+        let edge = self.edge(cell, source);
+        // Thousandths are whole numbers, whose sum no order of adding changes; `sorted` makes calls of them.
+        let requests = cell.measure.requests_milli() as f64;
         match (key.entry, key.evidence) {
             (_, Evidence::Spans) => edge.by_spans += requests,
             (_, Evidence::Requests) => edge.by_requests += requests,
@@ -250,6 +293,30 @@ impl Drawing<'_> {
             edge.measure.merge(cell.measure);
             edge.refused += if key.entry == Entry::Refused { requests } else { 0.0 };
         }
+    }
+
+    /// Adds what connections told of calls that spans tell of, which know no bytes.
+    fn add_bytes(&mut self, cell: &Placed<'_>, source: ServiceId) {
+        self.edge(cell, source).measure.merge_bytes(cell.measure);
+        if self.choices.node(cell.target, cell.key.at.window) == Choice::EdgesIn {
+            let bytes = Placed { key: CellKey { evidence: Evidence::Spans, ..cell.key }, ..*cell };
+            self.node_cell(&bytes).measure.merge_bytes(cell.measure);
+        }
+    }
+
+    fn edge(&mut self, cell: &Placed<'_>, source: ServiceId) -> &mut EdgeCell {
+        let key = cell.key;
+        let (from, to) = (self.node(source, key.source), self.node(cell.target, key.destination));
+        self.edge_cells.entry((from, to, key.at.bucket)).or_insert_with(|| EdgeCell {
+            source: from,
+            target: to,
+            bucket: key.at.bucket,
+            evidence: Evidence::Spans,
+            measure: Measure::default(),
+            refused: 0.0,
+            by_spans: 0.0,
+            by_requests: 0.0,
+        })
     }
 
     /// Callers that nobody names in spans may be named by the callee's proxy: where it writes rows, and none for an
@@ -265,26 +332,30 @@ impl Drawing<'_> {
     }
 
     fn add_to_node(&mut self, cell: &Placed<'_>) {
+        let held = self.node_cell(cell);
+        // A node may be counted from both kinds; rows are the stronger word.
+        held.evidence = held.evidence.min(cell.key.evidence);
+        held.measure.merge(cell.measure);
+    }
+
+    fn node_cell(&mut self, cell: &Placed<'_>) -> &mut NodeCell {
         let node = self.node(cell.target, cell.key.destination);
         let detail = self.busiest.text(cell.key.detail, self.book).map(str::to_owned);
         let bucket = cell.key.at.bucket;
-        let held = self.node_cells.entry((node, detail.clone(), bucket)).or_insert_with(|| NodeCell {
+        self.node_cells.entry((node, detail.clone(), bucket)).or_insert_with(|| NodeCell {
             node,
             detail,
             bucket,
             evidence: cell.key.evidence,
             measure: Measure::default(),
-        });
-        // A node may be counted from both kinds; rows are the stronger word.
-        held.evidence = held.evidence.min(cell.key.evidence);
-        held.measure.merge(cell.measure);
+        })
     }
 
     /// The place of the node that a party of a service belongs to.
     fn node(&mut self, service: ServiceId, party: PartyId) -> usize {
         let party = self.book.parties.party(party);
         let part = match self.book.by {
-            By::Service => None,
+            By::Service | By::Whole => None,
             By::Workload => party.workload.clone(),
             By::Version => party.version.clone(),
         };
@@ -333,9 +404,13 @@ impl Drawing<'_> {
             node_cells.map(|cell| NodeCell { node: new_place[cell.node], ..cell }).collect();
         node_cells.sort_by(|a, b| (a.node, &a.detail, a.bucket).cmp(&(b.node, &b.detail, b.bucket)));
         let edge_cells = self.edge_cells.into_values();
+        let calls = |milli: f64| milli / MILLI as f64;
         let placed = |edge: EdgeCell| EdgeCell {
             source: new_place[edge.source],
             target: new_place[edge.target],
+            refused: calls(edge.refused),
+            by_spans: calls(edge.by_spans),
+            by_requests: calls(edge.by_requests),
             ..edge
         };
         let mut edge_cells: Vec<EdgeCell> = edge_cells.map(placed).collect();

@@ -30,6 +30,8 @@ const NANOS_PER_SECOND: i64 = 1_000_000_000;
 pub enum RangeError {
     #[error("the range is empty: `from` must lie before `to`")]
     Empty,
+    #[error("the range ends beyond the times that nanoseconds can tell, the years 1677 to 2262")]
+    TooFar,
     #[error("step {0:?} is not a multiple of 10 s")]
     Step(Duration),
     #[error("step {step:?} cuts the range into {buckets} buckets, more than {BUCKETS_MAX}")]
@@ -50,17 +52,17 @@ impl Range {
     /// Floors `from` and ceils `to` to 10 s; `step`, if given, is the width of a bucket.
     ///
     /// # Errors
-    /// An empty range, a step that is not a multiple of 10 s, more than [`BUCKETS_MAX`] buckets.
+    /// An empty range, an end too far away, a step that is not a multiple of 10 s, more than [`BUCKETS_MAX`] buckets.
     pub fn new(from: UnixNanos, to: UnixNanos, step: Option<Duration>) -> Result<Range, RangeError> {
         let grid = GRID.as_nanos() as i64;
-        let floor = from.0.div_euclid(grid).checked_mul(grid).ok_or(RangeError::Empty)?;
-        let ceil =
-            to.0.checked_add(grid - 1)
-                .map(|raised| raised.div_euclid(grid) * grid)
-                .ok_or(RangeError::Empty)?;
         if from >= to {
             return Err(RangeError::Empty);
         }
+        let floor = from.0.div_euclid(grid).checked_mul(grid).ok_or(RangeError::TooFar)?;
+        let ceil =
+            to.0.checked_add(grid - 1)
+                .map(|raised| raised.div_euclid(grid) * grid)
+                .ok_or(RangeError::TooFar)?;
         let (from, to) = (UnixNanos(floor), UnixNanos(ceil));
         let range = Range { from, to, step, observed_from: from, observed_to: to };
         if let Some(step) = step {
@@ -210,7 +212,8 @@ mod tests {
     fn wrong_ranges_are_refused() {
         assert_eq!(range(10, 10, None), Err(RangeError::Empty));
         assert_eq!(range(20, 10, None), Err(RangeError::Empty));
-        assert_eq!(Range::new(UnixNanos(0), UnixNanos(i64::MAX), None), Err(RangeError::Empty));
+        assert_eq!(Range::new(UnixNanos(0), UnixNanos(i64::MAX), None), Err(RangeError::TooFar));
+        assert_eq!(Range::new(UnixNanos(i64::MIN), UnixNanos(0), None), Err(RangeError::TooFar));
         assert_eq!(range(0, 60, Some(0)), Err(RangeError::Step(Duration::ZERO)));
         assert_eq!(range(0, 60, Some(15)), Err(RangeError::Step(Duration::from_secs(15))));
     }

@@ -84,8 +84,20 @@ struct Names {
 impl Services {
     /// Reads all parties.
     pub fn resolve(parties: &Parties) -> Services {
-        let mut services = Services { names: Names::of(parties), ..Services::default() };
-        for (_, party) in parties.iter() {
+        Services::resolve_among(parties, |_| true)
+    }
+
+    /// Reads the parties that `is_known`, and those that no row names. Of others nothing may be asked: they are
+    /// all one service without a name.
+    pub fn resolve_among(parties: &Parties, is_known: impl Fn(PartyId) -> bool) -> Services {
+        let is_known = |party: PartyId| party.is_built_in() || is_known(party);
+        let known = || parties.iter().filter(|(id, _)| is_known(*id)).map(|(_, party)| party);
+        let mut services = Services { names: Names::of(known()), ..Services::default() };
+        for (id, party) in parties.iter() {
+            if !is_known(id) {
+                services.of_party.push(services.of_party[PartyId::NOBODY.index()]);
+                continue;
+            }
             // Without its other end a scoped name is nobody's, and never a service that really is called so.
             let owner = party.is_scoped.then_some(NOBODY);
             let key = Key { owner, ..services.names.key(party) };
@@ -155,9 +167,9 @@ impl Services {
 }
 
 impl Names {
-    fn of(parties: &Parties) -> Names {
+    fn of<'p>(parties: impl Iterator<Item = &'p Party>) -> Names {
         let mut names = Names::default();
-        for (_, party) in parties.iter().filter(|(_, party)| is_host(party)) {
+        for party in parties.filter(|party| is_host(party)) {
             let (name, namespace) = split(party);
             let owned = (namespace.map(str::to_owned), name.to_owned());
             if let Some(namespace) = namespace {

@@ -56,6 +56,12 @@ impl Flags {
     pub const RECEIVE: Flags = Flags(32);
     /// Its far end has a name, not only an address.
     pub const NAMED: Flags = Flags(64);
+    /// The caller's proxy, or a waypoint, let nothing pass.
+    pub const REFUSED: Flags = Flags(128);
+    /// It lasted as long as a connection, which is no latency.
+    pub const LASTING: Flags = Flags(256);
+    /// A call to a broker that took messages in.
+    pub const POLLING: Flags = Flags(512);
 
     pub fn has(self, flags: Flags) -> bool {
         self.0 & flags.0 == flags.0

@@ -78,7 +78,11 @@ const POINT: [Column; 11] = [
         Kind::Int64,
         "Data point flags; bit 0 means that no value was recorded, and is set for Prometheus' stale marker too.",
     ),
-    nullable("exemplars", Kind::Exemplars, "Exemplars in the order sent; null where the shape has none."),
+    nullable(
+        "exemplars",
+        Kind::Exemplars,
+        "Exemplars in the order sent, time_unix_nano 0 where the sender set none; null where the shape has none.",
+    ),
 ];
 
 /// How points of a counting shape relate to those before.

@@ -6,6 +6,7 @@
 //! the `date` partition column is added. Columns are only ever added, never renamed or dropped, because
 //! the Delta tables stay on writer version 2 without column mapping.
 
+mod calls;
 mod ledger;
 mod logs;
 mod metrics;
@@ -21,9 +22,10 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use kinds::{column, nullable};
 
+pub use calls::SETTLE_MARGIN_MINUTES;
 pub use kinds::{Column, Kind, event_fields, exemplar_fields, link_fields, quantile_fields};
 pub use per_table::PerTable;
-pub use spans::{OTHER_SPAN_KEYS, PROMOTED_SPAN_KEYS, PromotedType};
+pub use spans::{KEYS_BY_KIND, OTHER_SPAN_KEYS, PROMOTED_SPAN_KEYS, PromotedType, Spans};
 pub use traces::{SERVICE_NAME_BYTES_MAX, SERVICES_MAX};
 
 /// The partition column of every open table: the UTC day of `time`.
@@ -43,10 +45,14 @@ pub enum Table {
     Ledger,
     /// When each trace was and who took part, derived from spans; see `traces.rs`.
     Traces,
+    /// Calls that are counted, in cells of ten seconds, a minute and ten minutes; see `calls.rs`.
+    Calls10s,
+    Calls1m,
+    Calls10m,
 }
 
 impl Table {
-    pub const ALL: [Table; 9] = [
+    pub const ALL: [Table; 12] = [
         Table::Spans,
         Table::Logs,
         Table::MetricPoints,
@@ -56,6 +62,9 @@ impl Table {
         Table::Requests,
         Table::Ledger,
         Table::Traces,
+        Table::Calls10s,
+        Table::Calls1m,
+        Table::Calls10m,
     ];
 
     /// Where the table stands in [`Table::ALL`], for arrays with a place per table. Never stored: it changes
@@ -68,7 +77,7 @@ impl Table {
     pub const fn log_id(self) -> Option<u16> {
         match self.declared().origin {
             Origin::Received { log_id } => Some(log_id),
-            Origin::AtFlush { .. } => None,
+            Origin::AtFlush { .. } | Origin::Settled { .. } => None,
         }
     }
 
@@ -95,13 +104,26 @@ impl Table {
     pub const fn source(self) -> Option<Table> {
         match self.declared().origin {
             Origin::AtFlush { source } => Some(source),
-            Origin::Received { .. } => None,
+            Origin::Received { .. } | Origin::Settled { .. } => None,
+        }
+    }
+
+    /// How many seconds a cell of a settled table spans; none for any other table.
+    pub const fn cell_seconds(self) -> Option<u32> {
+        match self.declared().origin {
+            Origin::Settled { cell_seconds } => Some(cell_seconds),
+            Origin::Received { .. } | Origin::AtFlush { .. } => None,
         }
     }
 
     /// The tables whose rows are computed from this one's at a flush.
     pub fn derived(self) -> impl Iterator<Item = Table> {
         Table::ALL.into_iter().filter(move |table| table.source() == Some(self))
+    }
+
+    /// The tables whose rows are cells of calls, the finest first.
+    pub fn settled() -> impl Iterator<Item = Table> {
+        Table::ALL.into_iter().filter(|table| table.cell_seconds().is_some())
     }
 
     /// The tables whose rows are received: those that are logged and buffered.
@@ -151,7 +173,7 @@ impl Table {
     }
 }
 
-/// How rows come into a table. A table that maintenance settles, window by window, will be a third kind.
+/// How rows come into a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
     /// A sender's, or the ledger's of what senders sent: logged, buffered, flushed.
@@ -163,6 +185,9 @@ pub enum Origin {
     /// Computed from the rows of another table when those are flushed; see [`crate::derived`]. Never logged nor
     /// buffered: a flush of the source commits them first.
     AtFlush { source: Table },
+    /// Counted by maintenance from the rows of `spans` and `requests` once a minute of them is over, and once more when
+    /// late rows reached it. The cells of a minute are replaced as a whole. Never logged nor buffered.
+    Settled { cell_seconds: u32 },
 }
 
 /// What a table is, in its own file.
@@ -186,6 +211,9 @@ static DECLARED: [Declared; Table::ALL.len()] = [
     requests::REQUESTS,
     ledger::LEDGER,
     traces::TRACES,
+    calls::CALLS_10S,
+    calls::CALLS_1M,
+    calls::CALLS_10M,
 ];
 
 const _: () = {
@@ -286,10 +314,23 @@ mod tests {
     #[test]
     fn a_derived_table_is_not_logged_and_its_source_is() {
         for table in Table::ALL {
-            assert_eq!(table.log_id().is_none(), table.source().is_some(), "{}", table.name());
+            let is_made = table.source().is_some() != table.cell_seconds().is_some();
+            assert_eq!(table.log_id().is_none(), is_made, "{}", table.name());
             assert!(table.source().is_none_or(|source| source.log_id().is_some()), "{}", table.name());
         }
         assert_eq!(Table::Spans.derived().collect::<Vec<_>>(), [Table::Traces]);
+    }
+
+    /// A cell of each table is a whole number of the one before, and a minute is settled as a whole.
+    #[test]
+    fn settled_tables_get_coarser_and_tell_less() {
+        let seconds: Vec<_> = Table::settled().filter_map(Table::cell_seconds).collect();
+        assert_eq!(seconds, [10, 60, 600]);
+        let names = |table: Table| table.columns().iter().map(|c| c.name).collect::<HashSet<_>>();
+        assert_eq!(names(Table::Calls10s), names(Table::Calls1m));
+        let fine = names(Table::Calls1m);
+        let lost: HashSet<_> = fine.difference(&names(Table::Calls10m)).copied().collect();
+        assert_eq!(lost, HashSet::from(["operation", "route", "host", "destination_instance"]));
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub enum PromotedType {
 ///
 /// A value moves to the column, and leaves the map, only if key and type match exactly. The column is the
 /// key with `_` for `.`, and none is named like another column of the table.
-pub const PROMOTED_SPAN_KEYS: [(&str, &str, PromotedType); 30] = [
+pub const PROMOTED_SPAN_KEYS: [(&str, &str, PromotedType); 31] = [
     ("http.request.method", "http_request_method", PromotedType::String),
     ("http.response.status_code", "http_response_status_code", PromotedType::Int),
     ("http.route", "http_route", PromotedType::String),
@@ -49,6 +49,7 @@ pub const PROMOTED_SPAN_KEYS: [(&str, &str, PromotedType); 30] = [
     ("messaging.system", "messaging_system", PromotedType::String),
     ("messaging.destination.name", "messaging_destination_name", PromotedType::String),
     ("messaging.operation.type", "messaging_operation_type", PromotedType::String),
+    ("http.request.resend_count", "http_request_resend_count", PromotedType::Int),
     ("thread.id", "thread_id", PromotedType::Int),
     ("thread.name", "thread_name", PromotedType::String),
 ];
@@ -64,11 +65,12 @@ pub const PROMOTED_SPAN_KEYS: [(&str, &str, PromotedType); 30] = [
 /// nothing, under a column's own key too.
 ///
 /// `rpc.status_code` and `rpc.response.status_code` hold the codes of every framework, by number or name; they fill the
-/// column where the code is gRPC's.
+/// column where the code is gRPC's. A key that belongs to two columns fills one of them, by the kind of span: see
+/// [`KEYS_BY_KIND`].
 ///
 /// Sources: the OpenTelemetry semantic conventions from 1.0 to 1.45 with their migration guides; OpenTracing's
 /// semantic conventions; go-grpc-middleware (`grpc.code`); Envoy's tracer, read from its payloads.
-pub const OTHER_SPAN_KEYS: [(&str, &str); 49] = [
+pub const OTHER_SPAN_KEYS: [(&str, &str); 53] = [
     ("http.method", "http_request_method"),
     ("http.status_code", "http_response_status_code"),
     ("http.target", "url_path"),
@@ -88,6 +90,8 @@ pub const OTHER_SPAN_KEYS: [(&str, &str); 49] = [
     ("net.peer.port", "server_port"),
     ("net.host.port", "server_port"),
     ("http.client_ip", "client_address"),
+    ("net.peer.name", "client_address"),
+    ("peer.hostname", "client_address"),
     ("net.sock.peer.addr", "network_peer_address"),
     ("net.peer.ip", "network_peer_address"),
     ("peer.address", "network_peer_address"),
@@ -118,6 +122,32 @@ pub const OTHER_SPAN_KEYS: [(&str, &str); 49] = [
     ("messaging.destination", "messaging_destination_name"),
     ("message_bus.destination", "messaging_destination_name"),
     ("messaging.operation", "messaging_operation_type"),
+    ("http.resend_count", "http_request_resend_count"),
+    ("http.retry_count", "http_request_resend_count"),
+];
+
+/// On which spans a key that names one end of a connection names the end of its column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spans {
+    Server,
+    /// Of every other kind: a client, a producer and a consumer reach out for a server or a broker.
+    Others,
+}
+
+/// Those of [`OTHER_SPAN_KEYS`] that fill their column on some spans only: the peer is the client of a SERVER span and
+/// the server of any other, and the host is the other one.
+///
+/// Source: the OpenTelemetry semantic conventions 1.20, "General network connection attributes", and the guide from
+/// there to 1.21: `net.peer.name` became `server.address` on client spans and `client.address` on server spans,
+/// `net.host.name` and `net.host.port` became `server.*` on server spans. OpenTracing's `peer.*` are of the other end.
+pub const KEYS_BY_KIND: [(&str, &str, Spans); 7] = [
+    ("net.peer.name", "server_address", Spans::Others),
+    ("net.peer.name", "client_address", Spans::Server),
+    ("net.host.name", "server_address", Spans::Server),
+    ("peer.hostname", "server_address", Spans::Others),
+    ("peer.hostname", "client_address", Spans::Server),
+    ("net.peer.port", "server_port", Spans::Others),
+    ("net.host.port", "server_port", Spans::Server),
 ];
 
 pub(super) const SPANS: Declared = Declared {
@@ -174,7 +204,11 @@ fn columns() -> Vec<Column> {
         ),
         column("dropped_events_count", Kind::Int64, "Events that the sender dropped, and those beyond 1024."),
         column("dropped_links_count", Kind::Int64, "Links that the sender dropped, and those beyond 1024."),
-        column("events", Kind::Events, "Events in the order sent."),
+        column(
+            "events",
+            Kind::Events,
+            "Events in the order sent; time_unix_nano is 0 where the sender set none.",
+        ),
         column("links", Kind::Links, "Links in the order sent."),
     ];
     let promoted = PROMOTED_SPAN_KEYS.into_iter().map(|(_, name, kind)| match kind {
@@ -207,9 +241,27 @@ mod tests {
             assert_eq!(key.replace('.', "_"), column);
         }
         for (at, (key, column)) in OTHER_SPAN_KEYS.into_iter().enumerate() {
-            assert!(OTHER_SPAN_KEYS[..at].iter().all(|(other, _)| *other != key), "{key} comes twice");
+            assert!(!OTHER_SPAN_KEYS[..at].contains(&(key, column)), "{key} comes twice");
             assert!(PROMOTED_SPAN_KEYS.iter().any(|(_, c, _)| *c == column), "{key} fills no column");
             assert!(PROMOTED_SPAN_KEYS.iter().all(|(k, ..)| *k != key), "{key} is promoted itself");
+        }
+    }
+
+    /// Else a span would have two values for one attribute, or a key would be listed for nothing.
+    #[test]
+    fn a_key_of_two_columns_fills_one_of_them_on_each_span() {
+        for (key, column, _) in KEYS_BY_KIND {
+            assert!(OTHER_SPAN_KEYS.contains(&(key, column)), "{key} is no spelling of {column}");
+        }
+        for (key, _) in OTHER_SPAN_KEYS {
+            for spans in [Spans::Server, Spans::Others] {
+                let fills = |column| {
+                    let mut by_kind = KEYS_BY_KIND.iter().filter(|(k, c, _)| (*k, *c) == (key, column));
+                    by_kind.all(|(_, _, on)| *on == spans)
+                };
+                let filled = OTHER_SPAN_KEYS.iter().filter(|(k, column)| *k == key && fills(*column)).count();
+                assert!(filled <= 1, "{key} fills {filled} columns on {spans:?}");
+            }
         }
     }
 }

@@ -61,9 +61,10 @@ pub(crate) enum Step {
 impl Buffer {
     /// Starts from what is committed, before anything is replayed.
     pub fn new(committed: PerTable<Committed>) -> Self {
-        let tables = committed.map(|Committed { files, watermark }| TableState {
+        let tables = committed.map(|Committed { files, watermark, kept_from_days }| TableState {
             files,
             watermark,
+            kept_from_days,
             seal: watermark,
             ..TableState::default()
         });
@@ -77,10 +78,12 @@ impl Buffer {
     /// When `lsn` is not above every earlier one: the log hands them out in order.
     pub fn publish(&self, lsn: Lsn, batches: Vec<TableBatch>) -> Vec<Table> {
         let mut begun = Vec::new();
+        let batches = batches.into_iter().filter(|batch| batch.row_count() > 0);
+        let batches: Vec<HotBatch> = batches.map(|batch| HotBatch::of(lsn, batch)).collect();
         let mut state = self.lock();
         let every_seal = state.tables.iter().map(|(_, table)| table.seal).max().unwrap_or_default();
-        for batch in batches.into_iter().filter(|batch| batch.row_count() > 0) {
-            let name = batch.table();
+        for hot in batches {
+            let name = hot.batch.table();
             assert!(name.log_id().is_some(), "rows of {} are never logged", name.name());
             let derived = state.derived_watermark(name, lsn);
             let table = &mut state.tables[name];
@@ -90,7 +93,7 @@ impl Buffer {
                 }
                 // The query side tells by a ledger batch's LSNs whether the rows it counts are in files.
                 let seal = if name == Table::Ledger { every_seal } else { table.seal };
-                table.push(HotBatch { lsn_first: lsn, lsn_last: lsn, batch }, seal.max(derived));
+                table.push(hot, seal.max(derived));
             }
         }
         state.last_lsn = state.last_lsn.max(lsn);
@@ -108,6 +111,7 @@ impl Buffer {
                 files: Arc::clone(&table.files),
                 hot: Arc::clone(&table.hot),
                 watermark: table.watermark,
+                kept_from_days: table.kept_from_days,
             }
         })
     }
@@ -151,6 +155,7 @@ impl Buffer {
         );
         table.files = committed.files;
         table.watermark = committed.watermark;
+        table.kept_from_days = committed.kept_from_days;
         table.seal = table.seal.max(committed.watermark);
         table.flushing_bytes = 0;
         table.parts.drain(..flushed);
@@ -264,7 +269,7 @@ mod tests {
     }
 
     fn at(watermark: Lsn) -> Committed {
-        Committed { files: Arc::default(), watermark }
+        Committed { watermark, ..Committed::default() }
     }
 
     fn hot(buffer: &Buffer, table: Table) -> Vec<(Lsn, Lsn, usize)> {

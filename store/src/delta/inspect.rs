@@ -14,7 +14,9 @@ use object_store::path::Path;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use super::{DeltaCatalog, check_entries, data_file};
+use super::change::KEPT_FROM;
+use super::data_file::data_file;
+use super::{DeltaCatalog, check_entries};
 use crate::catalog::CatalogError;
 use crate::data_dir::table_path;
 use crate::snapshot::DataFile;
@@ -66,11 +68,12 @@ impl DeltaCatalog {
         }
         let damage = check_entries(table, &log_store, version).await.err().map(|error| error.to_string());
         // A file of another writer without a row count is not one that we can say much about.
-        let files = state.log_data().iter().filter_map(|view| data_file(table, &view)).collect();
+        let files =
+            state.log_data().iter().filter_map(|view| data_file(table, self.collector_id, &view)).collect();
         Ok(TableLog { version, files, removed, watermarks, damage })
     }
 
-    /// Every `app_id` in the entries that are there, and in the last checkpoint.
+    /// Every `app_id` of a watermark in the entries that are there, and in the last checkpoint.
     async fn app_ids(
         &self,
         table: Table,
@@ -95,6 +98,7 @@ impl DeltaCatalog {
         if let Some(checkpoint) = checkpoint {
             app_ids.extend(app_ids_of_checkpoint(checkpoint)?);
         }
+        app_ids.retain(|app_id: &String| !app_id.ends_with(KEPT_FROM));
         Ok(app_ids)
     }
 }

@@ -13,16 +13,15 @@
 
 mod change;
 mod inspect;
+mod data_file;
 mod seal;
 
 use std::sync::Arc;
 
-use arrow::compute::kernels::cast_utils::{Parser as _, string_to_timestamp_nanos};
-use arrow::datatypes::Date32Type;
 use async_trait::async_trait;
 use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel as _;
 use deltalake_core::kernel::transaction::{CommitProperties, TransactionError};
-use deltalake_core::kernel::{LogicalFileView, StructField, StructType};
+use deltalake_core::kernel::{StructField, StructType};
 use deltalake_core::logstore::{CommitOrBytes, LogStoreRef, StorageConfig, default_logstore};
 use deltalake_core::protocol::checkpoints;
 use deltalake_core::{DeltaTable, DeltaTableError};
@@ -40,7 +39,8 @@ use crate::data_dir::table_path;
 use crate::fail_point::hit;
 use crate::group::Lsn;
 use crate::snapshot::DataFile;
-use change::{Change, Standing, TAG_IN_TRACES};
+use change::{Change, Standing, Writer};
+use data_file::data_file;
 
 pub(crate) use inspect::TableLog;
 
@@ -51,8 +51,6 @@ const CONFLICTS_MAX: usize = 3;
 /// Commits between two checkpoints: opening a table reads at most so many log entries, about an hour of
 /// flushes. Delta's own default is 100.
 const TIDY_COMMITS: u64 = 64;
-
-const MICROS_PER_DAY: i64 = 86_400_000_000;
 
 /// The tables of one data directory, committed to by one collector.
 pub(crate) struct DeltaCatalog {
@@ -77,10 +75,11 @@ impl DeltaCatalog {
         DeltaCatalog { store, collector_id, clock, tables: PerTable::default() }
     }
 
-    /// `<collector id>/<shard>`, and for a derived table `/<source>`; there is one shard.
-    fn app_id(&self, table: Table) -> String {
+    /// Writes as `<collector id>/<shard>`, and to a derived table as `/<source>` of that; there is one shard.
+    fn writer(&self, table: Table) -> Writer {
         let own = format!("{:032x}/0", self.collector_id);
-        table.source().map_or(own.clone(), |source| format!("{own}/{}", source.name()))
+        let app_id = table.source().map_or(own.clone(), |source| format!("{own}/{}", source.name()));
+        Writer { collector_id: self.collector_id, app_id }
     }
 
     fn slot(&self, table: Table) -> &Mutex<Option<Loaded>> {
@@ -105,25 +104,38 @@ impl DeltaCatalog {
         let state = delta.snapshot().map_err(unreadable)?;
         check_protocol(table, state.protocol().min_reader_version(), state.protocol().min_writer_version())?;
         let log_store = delta.log_store();
-        let app_id = self.app_id(table);
-        let txn = state.transaction_version(log_store.as_ref(), &app_id).await.map_err(unreadable)?;
+        let (app_id, kept_from_id) = {
+            let writer = self.writer(table);
+            (writer.app_id.clone(), writer.kept_from_id())
+        };
         let unusable = |reason| CatalogError::Unusable { table: table.name(), reason };
-        let watermark =
-            Lsn::try_from(txn.unwrap_or(0)).map_err(|_| unusable(format!("txn of {app_id} is {txn:?}")))?;
+        let txn = async |id: &str| {
+            let version = state.transaction_version(log_store.as_ref(), id).await;
+            version.map(|version| version.unwrap_or(0)).map_err(unreadable)
+        };
+        let (watermark, kept_from_days) = (txn(&app_id).await?, txn(&kept_from_id).await?);
+        let out_of_range = |id: &str, version: i64| unusable(format!("txn of {id} is {version}"));
+        let watermark = Lsn::try_from(watermark).map_err(|_| out_of_range(&app_id, watermark))?;
+        let kept_from_days =
+            i32::try_from(kept_from_days).map_err(|_| out_of_range(&kept_from_id, kept_from_days))?;
         let files: Option<Vec<DataFile>> =
-            state.log_data().iter().map(|view| data_file(table, &view)).collect();
+            state.log_data().iter().map(|view| data_file(table, self.collector_id, &view)).collect();
         let mut files = files.ok_or_else(|| unusable("a file has no date or no row count".to_owned()))?;
         files.sort_by(|a, b| (a.time_min_micros, &a.path).cmp(&(b.time_min_micros, &b.path)));
         let version = state.version();
         check_entries(table, &log_store, version).await?;
         let tidied = version - version % TIDY_COMMITS;
-        Ok(Loaded { version, committed: Committed { files: Arc::new(files), watermark }, tidied })
+        Ok(Loaded {
+            version,
+            committed: Committed { files: Arc::new(files), watermark, kept_from_days },
+            tidied,
+        })
     }
 
     /// One attempt: the entry after the version that `loaded` knows.
     async fn put(&self, table: Table, loaded: &Loaded, change: &Change<'_>) -> Result<(), TransactionError> {
         let millis = self.clock.now().micros().div_euclid(1_000);
-        let entry = seal::seal(change.entry(table, &self.app_id(table), millis).get_bytes()?);
+        let entry = seal::seal(change.entry(table, &self.writer(table), millis).get_bytes()?);
         let entry = CommitOrBytes::LogBytes(entry);
         let point = |name| {
             hit(name).map_err(|cause| TransactionError::LogStoreError {
@@ -327,44 +339,6 @@ fn check_protocol(table: Table, reader: i32, writer: i32) -> Result<(), CatalogE
     }
     let reason = format!("needs Delta reader version {reader} and writer version {writer}, not 1 and 2");
     Err(CatalogError::Unusable { table: table.name(), reason })
-}
-
-#[expect(deprecated, reason = "the library has no other way to a file's tags")]
-fn is_in_traces(view: &LogicalFileView) -> bool {
-    let tags = view.add_action().tags.unwrap_or_default();
-    tags.get(TAG_IN_TRACES).is_some_and(|value| value.as_deref() == Some("true"))
-}
-
-/// A file as the log describes it; none without a date or a row count, which every file of ours has.
-fn data_file(table: Table, view: &LogicalFileView) -> Option<DataFile> {
-    let date = view.partition_values_map().remove(DATE_COLUMN)??;
-    let date_days = Date32Type::parse(&date)?;
-    let stats: serde_json::Value = serde_json::from_str(&view.stats()?).ok()?;
-    let time = |bounds: &str| stats[bounds]["time"].as_str();
-    // A file without bounds (another writer's) may hold any time of its date.
-    let midnight = i64::from(date_days) * MICROS_PER_DAY;
-    Some(DataFile {
-        path: Path::from(format!("{}/{}", table_path(table), view.object_store_path())),
-        size_bytes: u64::try_from(view.size()).ok()?,
-        rows: stats["numRecords"].as_u64()?,
-        date_days,
-        time_min_micros: time("minValues").and_then(micros).unwrap_or(midnight),
-        time_max_micros: time("maxValues").and_then(latest_micros).unwrap_or(midnight + MICROS_PER_DAY - 1),
-        is_in_traces: table == Table::Spans && is_in_traces(view),
-    })
-}
-
-fn micros(iso: &str) -> Option<i64> {
-    Some(string_to_timestamp_nanos(iso).ok()?.div_euclid(1_000))
-}
-
-/// The latest time that a maximum in statistics may stand for. Other writers cut times to milliseconds, maxima too
-/// (Delta protocol, Per-file Statistics); ours write all six digits.
-fn latest_micros(iso: &str) -> Option<i64> {
-    let fraction = iso.split_once('.').map_or("", |(_, fraction)| fraction);
-    let digits = fraction.bytes().take_while(u8::is_ascii_digit).count();
-    let cut_off = if digits <= 3 { 999 } else { 0 };
-    Some(micros(iso)? + cut_off)
 }
 
 #[cfg(test)]

@@ -249,7 +249,10 @@ fn bloom_columns(table: Table) -> &'static [&'static str] {
         | Table::MetricHistograms
         | Table::MetricExpHistograms
         | Table::MetricSummaries
-        | Table::Ledger => &[],
+        | Table::Ledger
+        | Table::Calls10s
+        | Table::Calls1m
+        | Table::Calls10m => &[],
     }
 }
 

@@ -127,7 +127,7 @@ pub(super) fn whole(batches: &[TableBatch]) -> Result<Option<Piece>, FileError> 
 /// The `time` column, microseconds.
 pub(super) fn times(batch: &TableBatch) -> &[i64] {
     const {
-        assert!(Table::ALL.len() == 9, "every table has a `time` column; check that a new one does");
+        assert!(Table::ALL.len() == 12, "every table has a `time` column; check that a new one does");
     }
     let column = batch.rows().column_by_name("time").expect("every table has a column `time`");
     column.as_primitive::<TimestampMicrosecondType>().values()
@@ -165,6 +165,12 @@ fn bounds(batches: &[TableBatch], rows: &[RowIndex]) -> (i64, i64) {
     let times: Vec<&[i64]> = batches.iter().map(times).collect();
     let times = rows.iter().map(|(batch, row)| times[*batch as usize][*row as usize]);
     times.fold((i64::MAX, i64::MIN), |(min, max), time| (min.min(time), max.max(time)))
+}
+
+/// A piece without rows that belongs where `time_micros` does.
+pub(super) fn empty(time_micros: i64) -> Piece {
+    let place = Place::of_times(time_micros, time_micros);
+    Piece { place, rows: Vec::new(), time_min_micros: time_micros, time_max_micros: time_micros }
 }
 
 fn index(value: usize) -> Result<u32, FileError> {

@@ -9,9 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use meshlake_schema::Table;
 use object_store::path::Path;
-use object_store::{
-    GetResultPayload, MultipartUpload, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload,
-};
+use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload};
 use thiserror::Error;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -20,6 +18,7 @@ use crate::catalog::NewFile;
 use crate::files::merge::{Merge, Merged, Source, Step, read_rows};
 use crate::files::window::Place;
 use crate::files::{EncodedFile, FileError, Files, path};
+use crate::minutes::{FOLDED, MinuteLsns};
 use crate::snapshot::DataFile;
 
 /// Added to the thread's nice value: gets about a tenth of a core that something else wants too.
@@ -102,11 +101,7 @@ impl Job {
             object_store::Error::NotFound { .. } => CompactError::Files(format!("open {path}: {cause}")),
             _ => CompactError::store("open", path)(cause),
         };
-        let object = self.store.get(path).await.map_err(failed)?;
-        match object.payload {
-            GetResultPayload::File(file, _) => Ok(Source::File(file)),
-            GetResultPayload::Stream(_) => Ok(Source::Bytes(object.bytes().await.map_err(failed)?)),
-        }
+        Source::open(self.store.as_ref(), path).await.map_err(failed)
     }
 
     async fn merge(&self, sources: Vec<Source>) -> Result<NewFile, CompactError> {
@@ -123,6 +118,7 @@ impl Job {
                 let time_max_micros = latest.unwrap_or(time_max_micros);
                 let date_days = place.date_days;
                 let is_in_traces = self.inputs.iter().all(|file| file.is_in_traces);
+                let minutes = MinuteLsns::joined(self.inputs.iter().map(|file| &file.minutes));
                 let file = DataFile {
                     path,
                     size_bytes,
@@ -131,6 +127,7 @@ impl Job {
                     time_min_micros,
                     time_max_micros,
                     is_in_traces,
+                    minutes: if FOLDED.contains(&self.table) { minutes.bounded() } else { minutes },
                 };
                 Ok(NewFile { file, stats, is_mixed: place.is_mixed() })
             }

@@ -112,6 +112,7 @@ mod tests {
     use meshlake_schema::time::WINDOW_MICROS;
 
     use super::*;
+    use crate::minutes::MinuteLsns;
     use crate::test_rows::MIDNIGHT;
 
     const MIB: u64 = 1 << 20;
@@ -126,6 +127,7 @@ mod tests {
             time_min_micros: start,
             time_max_micros: start + 1,
             is_in_traces: false,
+            minutes: MinuteLsns::default(),
         };
         kib.iter().enumerate().map(file).collect()
     }

@@ -15,6 +15,7 @@
 
 mod hot;
 mod own;
+mod open;
 mod unflushed;
 
 use std::sync::Arc;
@@ -25,8 +26,10 @@ use object_store::path::Path;
 use thiserror::Error;
 
 use crate::group::Lsn;
+use crate::minutes::MinuteLsns;
 
 pub use hot::{HotScan, HotStream};
+pub(crate) use open::{Window, window_minutes};
 pub(crate) use own::Own;
 pub use unflushed::Unflushed;
 
@@ -46,6 +49,9 @@ pub struct DataFile {
     /// Of a file of `spans`: every row of it is counted in `traces`. False for files from before that table
     /// was there, and for files of other writers.
     pub is_in_traces: bool,
+    /// Of a file of spans or requests: the highest record by minute of start. Of a file of cells: what the folds of its
+    /// minutes saw. None of other files.
+    pub minutes: MinuteLsns,
 }
 
 /// Rows that are durable in the WAL and not yet in a file.
@@ -54,7 +60,16 @@ pub struct HotBatch {
     /// The records that the rows came in, both inclusive.
     pub lsn_first: Lsn,
     pub lsn_last: Lsn,
+    /// The highest record by minute of start, of spans and requests.
+    pub minutes: MinuteLsns,
     pub batch: TableBatch,
+}
+
+impl HotBatch {
+    /// The rows of one record.
+    pub fn of(lsn: Lsn, batch: TableBatch) -> Self {
+        HotBatch { lsn_first: lsn, lsn_last: lsn, minutes: MinuteLsns::of_rows(&batch, lsn), batch }
+    }
 }
 
 /// One table's part of a snapshot: rows of `files` have LSNs up to `watermark`, rows of `hot` above it.
@@ -64,6 +79,8 @@ pub struct TableSnapshot {
     /// In LSN order. Of every tenant; a derived table has none of its own.
     pub hot: Arc<Vec<HotBatch>>,
     pub watermark: Lsn,
+    /// Files of earlier dates, in days since 1970-01-01, have been dropped for their age; 0 before any was.
+    pub kept_from_days: i32,
 }
 
 /// All tables at one instant.

@@ -12,7 +12,7 @@ use super::*;
 use crate::test_rows::{ledger_rows, rows, span_rows};
 
 fn hot(lsn_first: Lsn, lsn_last: Lsn, batch: TableBatch) -> HotBatch {
-    HotBatch { lsn_first, lsn_last, batch }
+    HotBatch { lsn_first, ..HotBatch::of(lsn_last, batch) }
 }
 
 /// A snapshot in which `table` buffers `batches`; of `traces` rows up to the watermark are in files.

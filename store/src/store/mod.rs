@@ -29,11 +29,12 @@ use crate::delta::DeltaCatalog;
 use crate::disk::{Disk, StdDisk};
 use crate::durable_fs::DurableFs;
 use crate::flush::{FlushError, Flusher};
-use crate::group::StoredRequest;
+use crate::group::StoredExport;
 use crate::maintain::{Background, MaintainConfig, Maintenance};
 use crate::reader::{LocalReader, Reader};
 use crate::replay::{Recovered, ReplayError};
 use crate::schedule::{Schedule, Wakes};
+use crate::settle::{Settle, SettleTask};
 use crate::space::{Space, SpaceConfig, SpaceThread};
 use crate::status::{AskIntake, StoreStats, StoreStatus};
 use crate::wal::{WalConfig, WalError};
@@ -114,13 +115,15 @@ pub struct Store {
     maintenance: Maintenance,
     /// None when maintenance is not automatic.
     background: Option<Background>,
+    /// None when maintenance is not automatic, or nobody folds.
+    settling: Option<SettleTask>,
     space: Space,
     space_thread: SpaceThread,
     flusher: Arc<Flusher>,
     store: Arc<dyn ObjectStore>,
     buffer_bytes_max: usize,
     recovered: Recovered,
-    recovered_requests: Vec<StoredRequest>,
+    recovered_exports: Vec<StoredExport>,
     /// Released last.
     data_dir: DataDir,
 }
@@ -178,7 +181,7 @@ impl Store {
         let buffer_bytes_max = config.buffer_bytes_max;
         let parts =
             Parts { disk, store: Arc::clone(&store), catalog, collector_id, wal_config, buffer_bytes_max };
-        let Recovery { wal, flusher, recovered, requests: recovered_requests, first_lsn } =
+        let Recovery { wal, flusher, recovered, exports: recovered_exports, first_lsn } =
             parts.recover().await?;
 
         let wakes: Arc<Wakes> = Arc::default();
@@ -202,13 +205,14 @@ impl Store {
             schedule,
             maintenance,
             background,
+            settling: None,
             space,
             space_thread,
             flusher,
             store,
             buffer_bytes_max,
             recovered,
-            recovered_requests,
+            recovered_exports,
             data_dir,
         })
     }
@@ -239,6 +243,7 @@ impl Store {
             writer: self.writer.clone(),
             flusher: Arc::clone(&self.flusher),
             space: self.space.clone(),
+            settler: Arc::clone(self.maintenance.settler()),
             buffer_bytes_max: self.buffer_bytes_max,
         }
     }
@@ -252,6 +257,19 @@ impl Store {
         self.maintenance.clone()
     }
 
+    /// Tells who folds calls, from when on windows that are over are settled: by themselves where maintenance is
+    /// automatic. To be called once.
+    ///
+    /// # Errors
+    /// When the system refuses a thread.
+    pub fn settle_with(&mut self, settle: Arc<dyn Settle>) -> std::io::Result<()> {
+        self.maintenance.settle_with(settle)?;
+        if self.background.is_some() {
+            self.settling = Some(SettleTask::start(Arc::clone(self.maintenance.settler())));
+        }
+        Ok(())
+    }
+
     /// Names this collector for ever.
     pub fn collector_id(&self) -> u128 {
         self.data_dir.collector_id()
@@ -262,11 +280,11 @@ impl Store {
         &self.recovered
     }
 
-    /// The requests that were stored before this start, oldest first, so that one that comes again can be
+    /// The exports that were stored before this start, oldest first, so that one that comes again can be
     /// recognised: those in the log, and those of segments that were cut from it; at most the last 1,000,000, of
     /// the last day. A second call returns none.
-    pub fn take_recovered_requests(&mut self) -> Vec<StoredRequest> {
-        std::mem::take(&mut self.recovered_requests)
+    pub fn take_recovered_exports(&mut self) -> Vec<StoredExport> {
+        std::mem::take(&mut self.recovered_exports)
     }
 
     /// Puts everything that was acknowledged before this call into files and commits it.
@@ -316,6 +334,9 @@ impl Store {
         let thread = self.thread;
         if let Err(error) = spawn_blocking(move || thread.stop()).await {
             tracing::error!(%error, "stop the write-ahead log");
+        }
+        if let Some(settling) = self.settling {
+            settling.stop().await;
         }
         if let Some(background) = self.background {
             background.stop().await;

@@ -12,7 +12,7 @@ use crate::buffer::Buffer;
 use crate::catalog::{Catalog, Committed};
 use crate::disk::Disk;
 use crate::flush::Flusher;
-use crate::group::{Lsn, StoredRequest};
+use crate::group::{Lsn, StoredExport};
 use crate::replay::{Recovered, ReplayedLog, replay};
 use crate::wal::{Wal, WalConfig, WalCutter};
 
@@ -33,7 +33,7 @@ pub(super) struct Recovery {
     pub wal: Wal,
     pub flusher: Arc<Flusher>,
     pub recovered: Recovered,
-    pub requests: Vec<StoredRequest>,
+    pub exports: Vec<StoredExport>,
     pub first_lsn: Lsn,
 }
 
@@ -55,12 +55,12 @@ impl Parts {
         let flusher = Arc::new(flusher.map_err(StoreError::Thread)?);
         let log =
             replay(Arc::clone(&flusher), buffer_bytes_max, Arc::clone(&disk), wal_config.clone()).await?;
-        let ReplayedLog { recovery, recovered, requests } = log;
+        let ReplayedLog { recovery, recovered, exports } = log;
         let first_lsn = buffer.end_replay(recovery.last_lsn) + 1;
         let wal = spawn_blocking(move || Wal::open(disk, wal_config, recovery, first_lsn)).await??;
         cutter.get_or_init(|| wal.cutter());
         flusher.cut().await;
-        Ok(Recovery { wal, flusher, recovered, requests, first_lsn })
+        Ok(Recovery { wal, flusher, recovered, exports, first_lsn })
     }
 }
 

@@ -19,12 +19,12 @@ use std::time::{Duration, Instant};
 
 use crate::disk::{Disk, is_storage_full};
 use crate::fail_point::hit;
-use crate::group::{AppendError, Group, Lsn, StoredRequest};
+use crate::group::{AppendError, Group, Lsn, StoredExport};
 use crate::wal::cut::{Fate, SealedSegment, Shared, WalCutter, WalStats};
+use crate::wal::exports::stored_exports;
 use crate::wal::format::{RECORDS_START, RowCounts, SegmentHeader, VOIDS_MAX, Void, VoidReason};
 use crate::wal::record::{RecordBuffer, StoredTables, row_counts};
 use crate::wal::recover::{OldSegment, Recovery};
-use crate::wal::requests::stored_requests;
 use crate::wal::segment::{Layout, Segment, WalConfig, WalError};
 
 /// Failed appends in a row after which the log is closed.
@@ -42,7 +42,7 @@ pub struct Wal {
     /// Rows of all records so far.
     rows: RowCounts,
     /// Of the active segment.
-    requests: Vec<StoredRequest>,
+    exports: Vec<StoredExport>,
     /// LSNs for the next segment's header to void.
     voids: Vec<Void>,
     epoch: u32,
@@ -101,7 +101,7 @@ impl Wal {
             next_lsn: first_lsn,
             durable_lsn: recovery.durable_lsn,
             rows: recovery.rows,
-            requests: Vec::new(),
+            exports: Vec::new(),
             voids: voids.into_iter().take(VOIDS_MAX).collect(),
             epoch: recovery.epoch_max,
             failures_in_row: 0,
@@ -161,7 +161,7 @@ impl Wal {
         for (sum, count) in self.rows.iter_mut().zip(row_counts(&group.batches)) {
             *sum += count;
         }
-        self.requests.extend(stored_requests(&group.requests, &group.batches));
+        self.exports.extend(stored_exports(&group.exports, &group.batches));
         Ok(lsn)
     }
 
@@ -264,7 +264,7 @@ impl Wal {
             last_lsn: self.next_lsn - 1,
             size_bytes: segment.size_bytes(),
             fate,
-            requests: std::mem::take(&mut self.requests).into(),
+            exports: std::mem::take(&mut self.exports).into(),
         });
     }
 

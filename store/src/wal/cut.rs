@@ -4,7 +4,7 @@
 //! before it, so an older segment must never outlive a newer one. A cut segment is kept to be written
 //! again, because a file that has been written needs no metadata change at a sync; one that is damaged is
 //! moved aside instead, and one whose sync failed is removed, because the disk below it is in doubt. Which
-//! requests it held is written down first; see `requests.rs`.
+//! exports it held is written down first; see `exports.rs`.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::disk::Disk;
 use crate::fail_point::hit;
-use crate::group::{Lsn, StoredRequest};
-use crate::wal::requests::{self, AGE_MAX_SECONDS, REQUESTS_MAX, RequestsFile};
+use crate::group::{Lsn, StoredExport};
+use crate::wal::exports::{self, AGE_MAX_SECONDS, EXPORTS_MAX, ExportsFile};
 use crate::wal::segment::{Layout, WalError};
 
 /// Cut segments that are kept to be written again. One is taken per 64 MiB and cuts give back several at
@@ -36,8 +36,8 @@ pub struct SealedSegment {
     pub last_lsn: Lsn,
     pub size_bytes: u64,
     pub fate: Fate,
-    /// The requests that are durable in it.
-    pub requests: Arc<[StoredRequest]>,
+    /// The exports that are durable in it.
+    pub exports: Arc<[StoredExport]>,
 }
 
 /// How much the log holds.
@@ -75,7 +75,7 @@ struct State {
     sealed: VecDeque<SealedSegment>,
     spares: Vec<PathBuf>,
     /// Oldest first.
-    requests_files: VecDeque<RequestsFile>,
+    exports_files: VecDeque<ExportsFile>,
     stats: WalStats,
 }
 
@@ -107,9 +107,9 @@ impl Shared {
         layout: Layout,
         segment_bytes: u64,
         spares: Vec<PathBuf>,
-        requests_files: Vec<RequestsFile>,
+        exports_files: Vec<ExportsFile>,
     ) -> Shared {
-        let state = State { spares, requests_files: requests_files.into(), ..State::default() };
+        let state = State { spares, exports_files: exports_files.into(), ..State::default() };
         Shared { disk, layout, segment_bytes, cutting: Mutex::new(()), state: Mutex::new(state) }
     }
 
@@ -188,21 +188,21 @@ impl Shared {
         self.disk.sync_dir(&self.layout.live).map_err(WalError::io("sync", &self.layout.live))
     }
 
-    /// Writes down the requests of a segment, durably, and removes files that nobody needs any more.
+    /// Writes down the exports of a segment, durably, and removes files that nobody needs any more.
     fn write_requests(&self, segment: &SealedSegment) -> Result<(), WalError> {
-        let Some(last) = segment.requests.last() else {
+        let Some(last) = segment.exports.last() else {
             return Ok(());
         };
         let (disk, first_lsn) = (self.disk.as_ref(), segment.first_lsn);
-        let path = self.layout.requests(first_lsn);
-        requests::write(disk, &path, &segment.requests).map_err(WalError::io("write", &path))?;
+        let path = self.layout.exports(first_lsn);
+        exports::write(disk, &path, &segment.exports).map_err(WalError::io("write", &path))?;
         disk.sync_dir(&self.layout.live).map_err(WalError::io("sync", &self.layout.live))?;
-        let file = RequestsFile { first_lsn, count: segment.requests.len(), seconds: last.seconds };
-        for needless in lock(&self.state).add_requests_file(file) {
-            let path = self.layout.requests(needless.first_lsn);
+        let file = ExportsFile { first_lsn, count: segment.exports.len(), seconds: last.seconds };
+        for needless in lock(&self.state).add_exports_file(file) {
+            let path = self.layout.exports(needless.first_lsn);
             // One that stays behind is read at the next start, where its age tells.
             if let Err(error) = disk.remove(&path) {
-                tracing::warn!(path = %path.display(), %error, "remove the requests of a segment");
+                tracing::warn!(path = %path.display(), %error, "remove the exports of a segment");
             }
         }
         Ok(())
@@ -218,17 +218,17 @@ impl Shared {
 impl State {
     /// Adds the newest file, once however often its segment is tried to be cut; gives back those that are too many
     /// or too old.
-    fn add_requests_file(&mut self, file: RequestsFile) -> Vec<RequestsFile> {
-        self.requests_files.retain(|known| known.first_lsn != file.first_lsn);
-        self.requests_files.push_back(file);
-        let mut count: usize = self.requests_files.iter().map(|file| file.count).sum();
+    fn add_exports_file(&mut self, file: ExportsFile) -> Vec<ExportsFile> {
+        self.exports_files.retain(|known| known.first_lsn != file.first_lsn);
+        self.exports_files.push_back(file);
+        let mut count: usize = self.exports_files.iter().map(|file| file.count).sum();
         let mut needless = Vec::new();
-        while let Some(oldest) = self.requests_files.front().copied()
+        while let Some(oldest) = self.exports_files.front().copied()
             && oldest != file
-            && (count > REQUESTS_MAX || oldest.seconds.saturating_add(AGE_MAX_SECONDS) < file.seconds)
+            && (count > EXPORTS_MAX || oldest.seconds.saturating_add(AGE_MAX_SECONDS) < file.seconds)
         {
             count -= oldest.count;
-            needless.extend(self.requests_files.pop_front());
+            needless.extend(self.exports_files.pop_front());
         }
         needless
     }
@@ -259,8 +259,8 @@ mod tests {
             let first_lsn = i as Lsn * 10 + 1;
             disk.set_contents(&layout.segment(first_lsn), vec![0; SEGMENT_BYTES as usize]);
             let last_lsn = first_lsn + 9;
-            let (size_bytes, requests) = (SEGMENT_BYTES, Arc::from([]));
-            shared.seal(SealedSegment { first_lsn, last_lsn, size_bytes, fate: *fate, requests });
+            let (size_bytes, exports) = (SEGMENT_BYTES, Arc::from([]));
+            shared.seal(SealedSegment { first_lsn, last_lsn, size_bytes, fate: *fate, exports });
         }
         shared.set_active(SEGMENT_BYTES, fates.len() as Lsn * 10);
         (disk, WalCutter::new(Arc::new(shared)))
@@ -308,10 +308,10 @@ mod tests {
         assert_eq!(names(&disk), ["0/011.spare", "quarantine/001.seg"]);
     }
 
-    /// Scenario: the power goes at any moment of a cut. Guarantee: the segment is there, or its requests are.
+    /// Scenario: the power goes at any moment of a cut. Guarantee: the segment is there, or its exports are.
     #[test]
     fn requests_are_durable_before_their_segment_is_cut() {
-        let request = StoredRequest { hash: 7, rows: 1, seconds: 9 };
+        let export = StoredExport { hash: 7, rows: 1, seconds: 9 };
         for operations in 0..8 {
             let (disk, cutter) = log(&[]);
             let segment = SealedSegment {
@@ -319,7 +319,7 @@ mod tests {
                 last_lsn: 10,
                 size_bytes: SEGMENT_BYTES,
                 fate: Fate::Recycle,
-                requests: Arc::from([request]),
+                exports: Arc::from([export]),
             };
             disk.set_contents(&cutter.shared.layout.segment(1), vec![0; SEGMENT_BYTES as usize]);
             cutter.shared.seal(segment);
@@ -329,8 +329,8 @@ mod tests {
                 let crashed = disk.crashed(seed);
                 let layout = &cutter.shared.layout;
                 let has_segment = crashed.contents(&layout.segment(1)).is_some();
-                let read = requests::read(&crashed, &layout.requests(1)).ok().flatten();
-                assert!(has_segment || read == Some(vec![request]), "seed {seed}, {operations} operations");
+                let read = exports::read(&crashed, &layout.exports(1)).ok().flatten();
+                assert!(has_segment || read == Some(vec![export]), "seed {seed}, {operations} operations");
             }
         }
     }
@@ -338,15 +338,15 @@ mod tests {
     #[test]
     fn files_of_requests_go_by_number_and_by_age() {
         let mut state = State::default();
-        let file = |first_lsn, count, seconds| RequestsFile { first_lsn, count, seconds };
-        assert_eq!(state.add_requests_file(file(1, REQUESTS_MAX - 10, 0)), []);
-        assert_eq!(state.add_requests_file(file(2, 10, AGE_MAX_SECONDS)), []);
-        assert_eq!(state.add_requests_file(file(2, 10, AGE_MAX_SECONDS)), [], "tried again");
-        assert_eq!(state.add_requests_file(file(3, 1, 5)), [file(1, REQUESTS_MAX - 10, 0)], "one too many");
+        let file = |first_lsn, count, seconds| ExportsFile { first_lsn, count, seconds };
+        assert_eq!(state.add_exports_file(file(1, EXPORTS_MAX - 10, 0)), []);
+        assert_eq!(state.add_exports_file(file(2, 10, AGE_MAX_SECONDS)), []);
+        assert_eq!(state.add_exports_file(file(2, 10, AGE_MAX_SECONDS)), [], "tried again");
+        assert_eq!(state.add_exports_file(file(3, 1, 5)), [file(1, EXPORTS_MAX - 10, 0)], "one too many");
         let much_later = 2 * AGE_MAX_SECONDS + 1;
         let old = [file(2, 10, AGE_MAX_SECONDS), file(3, 1, 5)];
-        assert_eq!(state.add_requests_file(file(4, 1, much_later)), old, "too old");
-        assert_eq!(state.add_requests_file(file(5, REQUESTS_MAX + 1, much_later)), [file(4, 1, much_later)]);
+        assert_eq!(state.add_exports_file(file(4, 1, much_later)), old, "too old");
+        assert_eq!(state.add_exports_file(file(5, EXPORTS_MAX + 1, much_later)), [file(4, 1, much_later)]);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::datatypes::{DataType, FieldRef, Int32Type};
 use meshlake_schema::{Table, TableBatch};
 
-use crate::group::{Group, RequestEntry};
+use crate::group::{ExportEntry, Group};
 
 /// `rows` rows; where the column allows it every third value is null.
 pub fn batch_of(table: Table, rows: usize, seed: usize) -> TableBatch {
@@ -22,10 +22,10 @@ pub fn batch_of(table: Table, rows: usize, seed: usize) -> TableBatch {
     TableBatch::try_new(table, batch).expect("the table's own schema")
 }
 
-/// One batch of the narrowest table and one request, told apart from other groups by `seed`.
+/// One batch of the narrowest table and one export, told apart from other groups by `seed`.
 pub fn group_of(rows: usize, seed: usize) -> Group {
-    let request = RequestEntry { hash: seed as u128, rows: vec![(Table::Ledger, rows as u32)] };
-    Group { batches: vec![batch_of(Table::Ledger, rows, seed)], requests: vec![request] }
+    let export = ExportEntry { hash: seed as u128, rows: vec![(Table::Ledger, rows as u32)] };
+    Group { batches: vec![batch_of(Table::Ledger, rows, seed)], exports: vec![export] }
 }
 
 /// One column of any type; lists and maps have none, one or two entries.

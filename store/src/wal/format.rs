@@ -46,14 +46,14 @@
 //!
 //! Entry:
 //! ```text
-//!       0     2  kind: 1 schema message, 2 table batch, 3 request list
-//!       2     2  table id; 0 for a request list
-//!       4     4  schema id: CRC-32C of the schema message; 0 for a request list
+//!       0     2  kind: 1 schema message, 2 table batch, 3 export list
+//!       2     2  table id; 0 for an export list
+//!       4     4  schema id: CRC-32C of the schema message; 0 for an export list
 //!       8     8  length in bytes of what follows, padding left out
 //!      16     -  bytes, then zeros to a multiple of 8
 //! ```
 //! Kind 1 is an Arrow IPC schema message, once per segment and schema, before its first batch. Kind 2 is
-//! the IPC dictionary and record batch messages of one batch. Kind 3 is, per request:
+//! the IPC dictionary and record batch messages of one batch. Kind 3 is, per export:
 //! ```text
 //!       0    16  hash
 //!      16     4  number of tables, n
@@ -98,7 +98,7 @@ const _: () = assert!(RECORD_HEADER_BYTES.is_multiple_of(ALIGNMENT));
 /// cut, so the bound is reached only by a log that is damaged all over.
 pub const VOIDS_MAX: usize = (SEGMENT_HEADER_BYTES - VOIDS_START) / VOID_BYTES;
 
-/// Largest payload in bytes. Far above any group (1 MiB, or one request of 64 MiB before decoding) and
+/// Largest payload in bytes. Far above any group (1 MiB, or one export of 64 MiB before decoding) and
 /// below the 2 GiB at which Arrow's 32-bit offsets end.
 pub const PAYLOAD_BYTES_MAX: u64 = 1 << 30;
 
@@ -315,7 +315,7 @@ pub fn log_id(table: Table) -> u16 {
 pub enum EntryKind {
     Schema { table: Table, schema_id: u32 },
     Batch { table: Table, schema_id: u32 },
-    Requests,
+    Exports,
 }
 
 impl EntryKind {
@@ -324,7 +324,7 @@ impl EntryKind {
         let (kind, table, schema_id) = match self {
             EntryKind::Schema { table, schema_id } => (1u16, log_id(table), schema_id),
             EntryKind::Batch { table, schema_id } => (2, log_id(table), schema_id),
-            EntryKind::Requests => (3, 0, 0),
+            EntryKind::Exports => (3, 0, 0),
         };
         let mut bytes = [0; ENTRY_HEADER_BYTES];
         bytes[..2].copy_from_slice(&kind.to_le_bytes());
@@ -347,7 +347,7 @@ impl EntryKind {
         let kind = match kind {
             1 => EntryKind::Schema { table: table?, schema_id },
             2 => EntryKind::Batch { table: table?, schema_id },
-            3 => EntryKind::Requests,
+            3 => EntryKind::Exports,
             other => return Err(FormatError::Range { what: "entry kind", value: other.into() }),
         };
         let room = (bytes.len() - ENTRY_HEADER_BYTES) as u64;
@@ -492,12 +492,12 @@ mod tests {
 
     #[test]
     fn an_entry_must_fit_with_its_padding() {
-        let mut bytes = EntryKind::Requests.encode(9).to_vec();
+        let mut bytes = EntryKind::Exports.encode(9).to_vec();
         bytes.resize(ENTRY_HEADER_BYTES + 15, 0);
         assert_eq!(EntryKind::decode(&bytes), Err(FormatError::Truncated("an entry")));
         bytes.push(0);
-        assert_eq!(EntryKind::decode(&bytes), Ok((EntryKind::Requests, 9)));
-        let huge = EntryKind::Requests.encode(usize::MAX);
+        assert_eq!(EntryKind::decode(&bytes), Ok((EntryKind::Exports, 9)));
+        let huge = EntryKind::Exports.encode(usize::MAX);
         assert_eq!(EntryKind::decode(&huge), Err(FormatError::Truncated("an entry")));
     }
 }

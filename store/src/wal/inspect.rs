@@ -30,8 +30,8 @@ pub struct WalInspection {
     pub spares: Vec<NamedFile>,
     /// Segments in which damage was found at an earlier start.
     pub quarantine: Vec<NamedFile>,
-    /// Files with the requests of cut segments.
-    pub requests: Vec<NamedFile>,
+    /// Files with the exports of cut segments.
+    pub exports: Vec<NamedFile>,
     /// Segments that a crash caught in the making, and whatever else is in the directory.
     pub others: Vec<NamedFile>,
     /// The highest LSN that may have been used; 0 for a new log.
@@ -196,7 +196,7 @@ fn list(
                 inspection.segments.push(segment(file.as_ref(), first_lsn, size_bytes, tally));
             }
             FileKind::Spare => inspection.spares.push(NamedFile { name, size_bytes }),
-            FileKind::Requests(_) => inspection.requests.push(NamedFile { name, size_bytes }),
+            FileKind::Exports(_) => inspection.exports.push(NamedFile { name, size_bytes }),
             FileKind::Unfinished | FileKind::Misnamed | FileKind::Foreign => {
                 inspection.others.push(NamedFile { name, size_bytes });
             }

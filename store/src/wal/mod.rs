@@ -4,11 +4,11 @@
 //! <data>/wal/0/00000000000000000001.seg     segment: header, then records with LSN 1, 2, 3, ...
 //! <data>/wal/0/00000000000000000093.seg     the newest segment is the one appended to
 //! <data>/wal/0/00000000000000000001.spare   a segment that was cut, kept to be written again
-//! <data>/wal/0/00000000000000000001.requests   which requests it held
+//! <data>/wal/0/00000000000000000001.requests   which exports it held
 //! <data>/wal/quarantine/                    damaged segments, for people to look at
 //! ```
 //!
-//! One record is one group, so a request is in whole or not at all; one write and one fdatasync make it
+//! One record is one group, so an export is in whole or not at all; one write and one fdatasync make it
 //! durable. No kept crate does this: the ones that are maintained acknowledge before the sync or carry a
 //! key-value store along. Bytes are drawn in `format.rs`.
 //!
@@ -23,7 +23,7 @@ pub mod inspect;
 pub mod recover;
 pub mod scan;
 pub mod cut;
-pub mod requests;
+pub mod exports;
 pub mod segment;
 pub mod record;
 pub mod batch;

@@ -10,7 +10,7 @@ use arrow::error::ArrowError;
 use meshlake_schema::{Table, TableBatch};
 use thiserror::Error;
 
-use crate::group::{Group, Lsn, RequestEntry};
+use crate::group::{ExportEntry, Group, Lsn};
 use crate::wal::batch::{BatchBytesError, decode_batch, encode_batch, is_schema_message, schema_message};
 use crate::wal::format::{
     ALIGNMENT, ENTRY_HEADER_BYTES, EntryKind, FormatError, PAYLOAD_BYTES_MAX, RECORD_HEADER_BYTES,
@@ -18,7 +18,7 @@ use crate::wal::format::{
 };
 use crate::wal::little_endian::{u16_at, u32_at, u128_at};
 
-const REQUEST_BYTES: usize = 24;
+const EXPORT_BYTES: usize = 24;
 const REQUEST_TABLE_BYTES: usize = 8;
 
 /// Why a group has no record.
@@ -69,7 +69,7 @@ pub struct Place<'a> {
     pub rows_before: &'a RowCounts,
 }
 
-/// Memory that is kept from one record to the next. Groups have some 4 MiB; one of a single request of the largest size
+/// Memory that is kept from one record to the next. Groups have some 4 MiB; one of a single export of the largest size
 /// has hundreds, and is rare.
 const KEPT_BYTES_MAX: usize = 16 << 20;
 
@@ -102,7 +102,7 @@ impl RecordBuffer {
             self.entry(kind, |out| encoded = encode_batch(batch, out));
             encoded.map_err(|source| EncodeError::Arrow { table: table.name(), source })?;
         }
-        self.entry(EntryKind::Requests, |out| encode_requests(&group.requests, out));
+        self.entry(EntryKind::Exports, |out| encode_exports(&group.exports, out));
         match (self.bytes.len() - RECORD_HEADER_BYTES) as u64 {
             payload_bytes if payload_bytes > PAYLOAD_BYTES_MAX => Err(EncodeError::TooLarge(payload_bytes)),
             _ => Ok(()),
@@ -146,12 +146,12 @@ impl RecordBuffer {
     }
 }
 
-fn encode_requests(requests: &[RequestEntry], out: &mut Vec<u8>) {
-    for request in requests {
-        out.extend_from_slice(&request.hash.to_le_bytes());
-        out.extend_from_slice(&(request.rows.len() as u32).to_le_bytes());
+fn encode_exports(exports: &[ExportEntry], out: &mut Vec<u8>) {
+    for export in exports {
+        out.extend_from_slice(&export.hash.to_le_bytes());
+        out.extend_from_slice(&(export.rows.len() as u32).to_le_bytes());
         out.extend_from_slice(&[0; 4]);
-        for (table, rows) in &request.rows {
+        for (table, rows) in &export.rows {
             out.extend_from_slice(&log_id(*table).to_le_bytes());
             out.extend_from_slice(&[0; 2]);
             out.extend_from_slice(&rows.to_le_bytes());
@@ -159,22 +159,22 @@ fn encode_requests(requests: &[RequestEntry], out: &mut Vec<u8>) {
     }
 }
 
-fn decode_requests(mut bytes: &[u8]) -> Result<Vec<RequestEntry>, FormatError> {
-    let mut requests = Vec::new();
+fn decode_exports(mut bytes: &[u8]) -> Result<Vec<ExportEntry>, FormatError> {
+    let mut exports = Vec::new();
     while !bytes.is_empty() {
         let (head, rest) =
-            bytes.split_at_checked(REQUEST_BYTES).ok_or(FormatError::Truncated("a request entry"))?;
+            bytes.split_at_checked(EXPORT_BYTES).ok_or(FormatError::Truncated("an export entry"))?;
         let table_bytes = u32_at(head, 16) as usize * REQUEST_TABLE_BYTES;
         let (tables, rest) =
-            rest.split_at_checked(table_bytes).ok_or(FormatError::Truncated("a request entry"))?;
+            rest.split_at_checked(table_bytes).ok_or(FormatError::Truncated("an export entry"))?;
         let rows = tables.chunks_exact(REQUEST_TABLE_BYTES).map(|entry| {
             let id = u16_at(entry, 0);
             Ok((Table::from_log_id(id).ok_or(FormatError::Table(id))?, u32_at(entry, 4)))
         });
-        requests.push(RequestEntry { hash: u128_at(head, 0), rows: rows.collect::<Result<_, _>>()? });
+        exports.push(ExportEntry { hash: u128_at(head, 0), rows: rows.collect::<Result<_, _>>()? });
         bytes = rest;
     }
-    Ok(requests)
+    Ok(exports)
 }
 
 /// The schema messages that a segment's records have brought so far.
@@ -201,7 +201,7 @@ impl StoredSchemas {
                 EntryKind::Batch { table, schema_id } => {
                     group.batches.push(self.batch(table, schema_id, contents)?);
                 }
-                EntryKind::Requests => group.requests.extend(decode_requests(&contents)?),
+                EntryKind::Exports => group.exports.extend(decode_exports(&contents)?),
             }
             at = start + length.next_multiple_of(ALIGNMENT);
             found += 1;
@@ -267,12 +267,12 @@ mod tests {
 
     fn whole_group() -> Group {
         let rows: Vec<_> = Table::received().map(|table| (table, 4)).collect();
-        let requests = vec![
-            RequestEntry { hash: u128::MAX - 5, rows },
-            RequestEntry { hash: 0, rows: Vec::new() },
-            RequestEntry { hash: 7 << 70, rows: vec![(Table::Logs, u32::MAX)] },
+        let exports = vec![
+            ExportEntry { hash: u128::MAX - 5, rows },
+            ExportEntry { hash: 0, rows: Vec::new() },
+            ExportEntry { hash: 7 << 70, rows: vec![(Table::Logs, u32::MAX)] },
         ];
-        Group { batches: Table::received().map(|table| batch_of(table, 4, 11)).collect(), requests }
+        Group { batches: Table::received().map(|table| batch_of(table, 4, 11)).collect(), exports }
     }
 
     #[test]
@@ -291,7 +291,7 @@ mod tests {
         assert_eq!(header.record_bytes(), (RECORD_HEADER_BYTES + payload.len()) as u64);
         assert_eq!(header.payload_checksum, crc32c::crc32c_append(9, &payload));
         let read = StoredSchemas::default().decode(&payload, header.entry_count).expect("decode");
-        assert_eq!(read.requests, group.requests);
+        assert_eq!(read.exports, group.exports);
         assert_eq!(read.batches.len(), group.batches.len());
         for (read, written) in read.batches.iter().zip(&group.batches) {
             assert_eq!(read.rows(), written.rows());
@@ -345,12 +345,12 @@ mod tests {
     #[test]
     fn a_request_list_that_ends_early_is_an_error() {
         let mut bytes = Vec::new();
-        let request = RequestEntry { hash: 5, rows: vec![(Table::Spans, 1)] };
-        encode_requests(&[request], &mut bytes);
-        assert!(decode_requests(&bytes).is_ok());
-        assert_eq!(decode_requests(&bytes[..31]), Err(FormatError::Truncated("a request entry")));
-        assert_eq!(decode_requests(&bytes[..23]), Err(FormatError::Truncated("a request entry")));
+        let export = ExportEntry { hash: 5, rows: vec![(Table::Spans, 1)] };
+        encode_exports(&[export], &mut bytes);
+        assert!(decode_exports(&bytes).is_ok());
+        assert_eq!(decode_exports(&bytes[..31]), Err(FormatError::Truncated("an export entry")));
+        assert_eq!(decode_exports(&bytes[..23]), Err(FormatError::Truncated("an export entry")));
         bytes[24] = 200;
-        assert_eq!(decode_requests(&bytes), Err(FormatError::Table(200)));
+        assert_eq!(decode_exports(&bytes), Err(FormatError::Table(200)));
     }
 }

@@ -20,11 +20,11 @@ use std::path::PathBuf;
 use meshlake_schema::{Table, TableBatch};
 
 use crate::disk::Disk;
-use crate::group::{Lsn, RequestEntry, StoredRequest};
+use crate::group::{ExportEntry, Lsn, StoredExport};
 use crate::wal::cut::{Fate, SealedSegment};
+use crate::wal::exports::Remembered;
 use crate::wal::format::{FormatError, RowCounts, SegmentHeader, Void, VoidReason, checksum_seed, log_id};
 use crate::wal::record::{DecodeError, StoredSchemas, row_counts};
-use crate::wal::requests::Remembered;
 use crate::wal::scan::{ScannedRecord, SegmentScan};
 use crate::wal::segment::{
     FileKind, Layout, WalConfig, WalError, file_kind, open, read_header, segment_name,
@@ -39,7 +39,7 @@ pub struct Replayed {
     /// Bytes of the record, header included.
     pub bytes: u64,
     pub batches: Vec<TableBatch>,
-    pub requests: Vec<RequestEntry>,
+    pub exports: Vec<ExportEntry>,
 }
 
 /// Records that were durable and cannot be read.
@@ -77,7 +77,7 @@ pub struct Recovery {
     pub headers_lost: Vec<String>,
     /// Bytes that the disk refused to read; what they held is in `damage` or `torn`.
     pub unreadable_bytes: u64,
-    /// Requests of this log and of segments that were cut from it.
+    /// Exports of this log and of segments that were cut from it.
     pub(super) remembered: Remembered,
     /// The last record that is whole; 0 when there is none.
     pub(super) durable_lsn: Lsn,
@@ -98,8 +98,8 @@ pub(super) struct OldSegment {
 }
 
 impl Recovery {
-    /// The requests of this log and of segments that were cut from it, oldest first; none at a second call.
-    pub fn take_requests(&mut self) -> Vec<StoredRequest> {
+    /// The exports of this log and of segments that were cut from it, oldest first; none at a second call.
+    pub fn take_exports(&mut self) -> Vec<StoredExport> {
         self.remembered.take()
     }
 }
@@ -157,7 +157,7 @@ fn list_segments(disk: &dyn Disk, layout: &Layout, recovery: &mut Recovery) -> R
                 Err(_) => recovery.unfinished.push(path),
             },
             FileKind::Unfinished => recovery.unfinished.push(path),
-            FileKind::Requests(first_lsn) => {
+            FileKind::Exports(first_lsn) => {
                 if !recovery.remembered.read(disk, first_lsn, &path) {
                     recovery.unfinished.push(path);
                 }
@@ -303,7 +303,7 @@ impl<'a> LogReader<'a> {
         self.recovery.durable_lsn = lsn;
         let (segment, bytes) = (self.files[index].first_lsn, header.record_bytes());
         self.recovery.remembered.add(index, &group);
-        (self.replay)(Replayed { lsn, segment, bytes, batches: group.batches, requests: group.requests });
+        (self.replay)(Replayed { lsn, segment, bytes, batches: group.batches, exports: group.exports });
         Ok(())
     }
 
@@ -364,9 +364,9 @@ impl<'a> LogReader<'a> {
         for (index, (file, last_lsn)) in self.files.iter().zip(last_lsns).enumerate() {
             let fate = if self.damaged.contains(&index) { Fate::Quarantine } else { Fate::Recycle };
             let (first_lsn, size_bytes) = (file.first_lsn, file.size_bytes);
-            let requests = self.recovery.remembered.of_segment(index);
+            let exports = self.recovery.remembered.of_segment(index);
             self.recovery.segments.push(OldSegment {
-                sealed: SealedSegment { first_lsn, last_lsn, size_bytes, fate, requests },
+                sealed: SealedSegment { first_lsn, last_lsn, size_bytes, fate, exports },
                 is_empty: !self.in_use.contains(&index) && !self.damaged.contains(&index),
             });
         }

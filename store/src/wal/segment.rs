@@ -27,7 +27,8 @@ const QUARANTINE: &str = "quarantine";
 const SEGMENT_SUFFIX: &str = ".seg";
 const SPARE_SUFFIX: &str = ".spare";
 const NEW_SUFFIX: &str = ".new";
-const REQUESTS_SUFFIX: &str = ".requests";
+/// Part of the format: files keep the name whatever the code calls what is in them.
+const EXPORTS_SUFFIX: &str = ".requests";
 
 /// How far a new file is zeroed ahead of the records, bytes: at 64 KiB a record this spares 15 of 16 syncs
 /// the metadata change. Guess, not measured.
@@ -112,9 +113,9 @@ impl Layout {
         self.live.join(format!("{first_lsn:020}{SPARE_SUFFIX}"))
     }
 
-    /// The requests that a cut segment held.
-    pub fn requests(&self, first_lsn: Lsn) -> PathBuf {
-        self.live.join(format!("{first_lsn:020}{REQUESTS_SUFFIX}"))
+    /// The exports that a cut segment held.
+    pub fn exports(&self, first_lsn: Lsn) -> PathBuf {
+        self.live.join(format!("{first_lsn:020}{EXPORTS_SUFFIX}"))
     }
 
     fn unfinished(&self, first_lsn: Lsn) -> PathBuf {
@@ -132,8 +133,8 @@ pub fn segment_name(first_lsn: Lsn) -> String {
 pub enum FileKind {
     Segment(Lsn),
     Spare,
-    /// The requests of a cut segment.
-    Requests(Lsn),
+    /// The exports of a cut segment.
+    Exports(Lsn),
     /// A segment that a crash caught in the making; it holds nothing.
     Unfinished,
     /// Called a segment, with a name that is no LSN.
@@ -146,8 +147,8 @@ pub fn file_kind(name: &str) -> FileKind {
     if let Some(lsn) = name.strip_suffix(SEGMENT_SUFFIX) {
         return lsn.parse().map_or(FileKind::Misnamed, FileKind::Segment);
     }
-    if let Some(lsn) = name.strip_suffix(REQUESTS_SUFFIX).and_then(|lsn| lsn.parse().ok()) {
-        return FileKind::Requests(lsn);
+    if let Some(lsn) = name.strip_suffix(EXPORTS_SUFFIX).and_then(|lsn| lsn.parse().ok()) {
+        return FileKind::Exports(lsn);
     }
     match name {
         _ if name.ends_with(SPARE_SUFFIX) => FileKind::Spare,
@@ -355,7 +356,7 @@ mod tests {
         assert_eq!(file_kind(&segment_name(lsn)), FileKind::Segment(lsn));
         assert_eq!(file_kind("00000000000000000093.spare"), FileKind::Spare);
         assert_eq!(file_kind("00000000000000000093.new"), FileKind::Unfinished);
-        assert_eq!(file_kind("00000000000000000093.requests"), FileKind::Requests(93));
+        assert_eq!(file_kind("00000000000000000093.requests"), FileKind::Exports(93));
         assert_eq!(file_kind("lost+found"), FileKind::Foreign);
         assert_eq!(file_kind("backup.seg"), FileKind::Misnamed);
     }

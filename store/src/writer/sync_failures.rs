@@ -39,7 +39,7 @@ impl Log {
     fn recover(&self) -> (BTreeSet<usize>, Recovery) {
         let mut numbers = BTreeSet::new();
         let recovery = recover(&self.disk, &self.config, &mut |record| {
-            assert!(numbers.insert(record.requests[0].hash as usize), "a group is there twice");
+            assert!(numbers.insert(record.exports[0].hash as usize), "a group is there twice");
         });
         (numbers, recovery.expect("the log can be read"))
     }
@@ -50,7 +50,7 @@ impl Log {
         let wal = Wal::open(disk, self.config.clone(), recovery, 1).expect("open");
         let (published_tx, published) = mpsc::channel();
         let publish: Publish = Box::new(move |_, group| {
-            published_tx.send(group.requests[0].hash as usize).expect("the test listens");
+            published_tx.send(group.exports[0].hash as usize).expect("the test listens");
         });
         let (writer, thread) = Writer::start(wal, publish).expect("start");
         (writer, thread, published)

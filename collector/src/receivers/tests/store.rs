@@ -30,9 +30,9 @@ struct Serving {
 fn serve(store: &mut Store) -> Serving {
     let (listeners, ports) = super::bind();
     let address = listeners[0].address();
-    let (config, stored) = (CollectorConfig::default(), store.take_recovered_requests());
+    let (config, stored) = (CollectorConfig::default(), store.take_recovered_exports());
     let collector =
-        Collector::start(&config, ports, store.writer(), Arc::new(StillClock), stored).expect("start");
+        Collector::start(&config, ports, store.writer(), Arc::new(StillClock), stored, None).expect("start");
     let served = super::serve(&collector, listeners);
     Serving { collector, served, address }
 }

@@ -7,7 +7,8 @@
 //!                 client row's proxy, and the host that was asked for, or the port, agrees
 //! ```
 //! A client row knows the connection of its last try only, so one server row joins by connection and those of earlier
-//! tries by hop, each to the latest begun client row around it. One request id may run through a whole trace: a hop
+//! tries by hop, each to the latest begun client row around it. What one gateway's row tells of both of its sides is never
+//! joined. One request id may run through a whole trace: a hop
 //! never takes the row of another. Clocks may differ by a minute. Limit: of rows with one request id and
 //! one caller, the [`LOOKED_AT_MAX`] nearest in time are looked at, for a sender may give all its requests one id.
 
@@ -173,30 +174,40 @@ impl Joining<'_> {
     }
 
     /// Of client rows that it can be, the latest begun around a server row; one that asked for the same host before
-    /// one for which only the port agrees, one that has tries left before one that has none, and one around it before
-    /// one that only lies near.
+    /// one for which only the port agrees, one that has tries left before one that has none, one that got through before
+    /// one that did not, and one around it before one that only lies near.
     fn around(&self, made: &[u32], received: &Seen, is_hop: impl Fn(&Seen) -> bool) -> u32 {
         let near = near(made, self.rows, received.start);
         let candidates = near.iter().copied().filter(|at| {
             let made = &self.rows[*at as usize];
             !made.is_connection
                 && !received.is_connection
+                && !are_of_one_row(made, received)
                 && is_hop(made)
                 && distance(made, received) <= SKEW_MAX
         });
         let best = candidates.min_by_key(|at| {
             let made = &self.rows[*at as usize];
-            let tries = if made.is_refused { made.attempts } else { made.attempts.max(1) };
+            // The last try of a call that was refused did not arrive.
+            let tries = if made.is_refused { made.attempts.saturating_sub(1) } else { made.attempts.max(1) };
             let has_tries_left = self.sides[*at as usize] < tries;
             let other_host = made.authority != received.authority;
-            (other_host, !has_tries_left, distance(made, received), Reverse(made.start), *at)
+            let far = distance(made, received);
+            (other_host, !has_tries_left, made.is_refused, far, Reverse(made.start), *at)
         });
         best.unwrap_or(NONE)
     }
 }
 
+/// Whether both are told by the row of one gateway: what it received and what it made of that. Callers on the machine of
+/// the gateway have its address, and would else be taken for it.
+fn are_of_one_row(made: &Seen, received: &Seen) -> bool {
+    made.source == received.destination
+        && (made.start, made.duration, made.stream) == (received.start, received.duration, received.stream)
+}
+
 /// How far outside of a client row a server row begins; 0 inside.
-fn distance(made: &Seen, received: &Seen) -> i64 {
+pub fn distance(made: &Seen, received: &Seen) -> i64 {
     let before = made.start.saturating_sub(received.start);
     let after = received.start.saturating_sub(made.end());
     before.max(after).max(0)

@@ -14,12 +14,14 @@ pub const COLUMNS: &[&str] = &[
     "observer",
     "layer",
     "counted",
+    "access_log_type",
     "method",
     "authority",
     "path",
     "response_code",
     "grpc_status",
     "response_flags",
+    "response_code_details",
     "outcome",
     "request_bytes",
     "response_bytes",
@@ -42,9 +44,20 @@ pub const COLUMNS: &[&str] = &[
     "downstream_local_address",
     "upstream_local_address",
     "upstream_host",
+    "upstream_cluster",
     "stream_id",
     "request_id",
     "proxy_id",
+];
+
+/// Columns that the fold reads where all is told apart, beside [`COLUMNS`].
+pub const WHOLE_COLUMNS: &[&str] = &[
+    "route",
+    "response_flags_text",
+    "source_cluster",
+    "destination_cluster",
+    "destination_principal",
+    "tls_version",
 ];
 
 /// The columns of one end of the call.
@@ -92,6 +105,7 @@ impl<'a> End<'a> {
 pub struct Columns<'a> {
     pub(super) observer: Text<'a>,
     pub(super) layer: Text<'a>,
+    pub(super) access_log_type: Text<'a>,
     pub(super) method: Text<'a>,
     pub(super) authority: Text<'a>,
     pub(super) path: Text<'a>,
@@ -101,17 +115,25 @@ pub struct Columns<'a> {
     pub(super) response_code: Integers<'a>,
     pub(super) grpc_status: Integers<'a>,
     pub(super) flags: Integers<'a>,
+    pub(super) details: Text<'a>,
     pub(super) bytes_in: Integers<'a>,
     pub(super) bytes_out: Integers<'a>,
     pub(super) attempts: Integers<'a>,
     pub(super) source: End<'a>,
     pub(super) destination: End<'a>,
     pub(super) principal: Text<'a>,
+    pub(super) route: Text<'a>,
+    pub(super) flags_text: Text<'a>,
+    pub(super) source_cluster: Text<'a>,
+    pub(super) destination_cluster: Text<'a>,
+    pub(super) destination_principal: Text<'a>,
+    pub(super) tls_version: Text<'a>,
     pub(super) downstream_remote: Text<'a>,
     pub(super) downstream_direct: Text<'a>,
     pub(super) downstream_local: Text<'a>,
     pub(super) upstream_local: Text<'a>,
     pub(super) upstream_host: Text<'a>,
+    pub(super) upstream_cluster: Text<'a>,
     pub(super) stream_id: Text<'a>,
     pub(super) request_id: Text<'a>,
     pub(super) proxy_id: Text<'a>,
@@ -124,6 +146,7 @@ impl<'a> Columns<'a> {
         Columns {
             observer: text("observer"),
             layer: text("layer"),
+            access_log_type: text("access_log_type"),
             method: text("method"),
             authority: text("authority"),
             path: text("path"),
@@ -133,17 +156,25 @@ impl<'a> Columns<'a> {
             response_code: integers("response_code"),
             grpc_status: integers("grpc_status"),
             flags: integers("response_flags"),
+            details: text("response_code_details"),
             bytes_in: integers("request_bytes"),
             bytes_out: integers("response_bytes"),
             attempts: integers("attempts"),
             source: End::of(batch, "source"),
             destination: End::of(batch, "destination"),
             principal: text("source_principal"),
+            route: text("route"),
+            flags_text: text("response_flags_text"),
+            source_cluster: text("source_cluster"),
+            destination_cluster: text("destination_cluster"),
+            destination_principal: text("destination_principal"),
+            tls_version: text("tls_version"),
             downstream_remote: text("downstream_remote_address"),
             downstream_direct: text("downstream_direct_remote_address"),
             downstream_local: text("downstream_local_address"),
             upstream_local: text("upstream_local_address"),
             upstream_host: text("upstream_host"),
+            upstream_cluster: text("upstream_cluster"),
             stream_id: text("stream_id"),
             request_id: text("request_id"),
             proxy_id: text("proxy_id"),
@@ -153,5 +184,28 @@ impl<'a> Columns<'a> {
     /// Where the caller's end of the connection to this proxy is.
     pub(super) fn downstream(&self, row: usize) -> Option<&'a str> {
         self.downstream_direct.get(row).or_else(|| self.downstream_remote.get(row))
+    }
+    /// Whether the proxy answered by itself, without a try to reach the upstream: a redirect, a fixed answer.
+    /// Source: Envoy, `stream_info.h`, response code details, of which `via_upstream` is the upstream's own answer.
+    pub(super) fn is_own_answer(&self, row: usize) -> bool {
+        let is_own = self.details.get(row).is_some_and(|details| details != "via_upstream");
+        is_own && self.attempts.or_zero(row) == 0 && self.upstream_host.get(row).is_none()
+    }
+
+    /// Whether a proxy says by the row that a request goes on, which ends in a row of its own.
+    pub(super) fn is_progress(&self, row: usize) -> bool {
+        self.access_log_type.get(row) == Some("DownstreamPeriodic")
+    }
+
+    /// Whether a waypoint wrote the row: it stands before the callee. Sources: Istio's node ids,
+    /// `<type>~<address>~<pod>.<namespace>~<domain>`, and the clusters of a waypoint, `inbound-vip|...`.
+    pub(super) fn is_waypoint(&self, row: usize) -> bool {
+        let begins = |text: &Text<'a>, with: &str| text.get(row).is_some_and(|text| text.starts_with(with));
+        begins(&self.upstream_cluster, "inbound-vip|") || begins(&self.proxy_id, "waypoint~")
+    }
+
+    /// The address of the proxy in its node id, if it has one.
+    pub(super) fn proxy_address(&self, row: usize) -> Option<&'a str> {
+        self.proxy_id.get(row)?.split('~').nth(1).filter(|address| is_address(address))
     }
 }

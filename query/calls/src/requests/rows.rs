@@ -14,35 +14,26 @@ use crate::columns::boolean;
 use crate::hashing::{NumberMap, mixed_pair};
 use crate::hosts::{HostPort, address, host_port, is_local, telling_port};
 use crate::measure::{Protocol, outcome_of};
-use crate::operation::write_operation;
+use crate::operation::{is_stream, write_operation};
 use crate::party::{Marks, PartyId, PartyName};
-
-/// Flags of calls that the caller's own proxy refused, so that they never reached the upstream.
-/// Sources: Envoy's access log documentation, `%RESPONSE_FLAGS%`: no healthy host, connection failed,
-/// circuit open, no route or cluster, rate limited, denied, overloaded, injected, malformed.
-const REFUSED: &str = "UH,UF,UO,NR,NC,NFCF,DF,RL,RLSE,UAEX,OM,DO,UDO,FI,IH,DPE";
-
-/// Flags of calls that one side stopped waiting for: the caller is gone, or the upstream timed out.
-const CANCELLED: &str = "DC,DR,UT";
+use crate::proxy_flags;
+use crate::settled::detail::{Detail, Observer};
 
 /// The columns of a batch, and what was made of their names so far.
 pub struct RequestRows<'a> {
     columns: Columns<'a>,
     parties: NumberMap<u64, PartyId>,
-    refused: u64,
-    cancelled: u64,
     operation: String,
+    detail: String,
 }
 
 impl<'a> RequestRows<'a> {
     pub fn of(batch: &'a RecordBatch) -> Self {
-        let bits = |names: &str| ResponseFlags::from_short_names(names).0;
         RequestRows {
             columns: Columns::of(batch),
             parties: NumberMap::default(),
-            refused: bits(REFUSED),
-            cancelled: bits(CANCELLED),
             operation: String::new(),
+            detail: String::new(),
         }
     }
 
@@ -51,6 +42,9 @@ impl<'a> RequestRows<'a> {
         let counted = boolean(batch, "counted");
         for row in 0..batch.num_rows() {
             if counted(row) != Some(true) {
+                if self.columns.is_progress(row) {
+                    take(Seen { is_progress: true, ..self.seen(row) });
+                }
                 continue;
             }
             let seen = self.seen(row);
@@ -71,16 +65,20 @@ impl<'a> RequestRows<'a> {
     fn seen(&self, row: usize) -> Seen {
         let columns = &self.columns;
         let is_connection = columns.layer.get(row) == Some("l4");
-        let flags = columns.flags.or_zero(row).cast_unsigned();
+        let flags = ResponseFlags(columns.flags.or_zero(row).cast_unsigned());
         let outcome = outcome_of(columns.outcome.get(row));
         let grpc = columns.grpc_status.get(row);
-        let is_long =
-            columns.response_code.get(row) == Some(101) || columns.method.get(row) == Some("CONNECT");
+        let is_stream = grpc.is_some() && columns.path.get(row).is_some_and(is_stream);
+        let is_long = is_stream
+            || columns.response_code.get(row) == Some(101)
+            || columns.method.get(row) == Some("CONNECT");
         let authority = columns.authority.get(row).map(host_port);
         Seen {
             side: Side::Made,
             is_connection,
-            is_refused: flags & self.refused != 0,
+            is_refused: proxy_flags::is_refused(flags) || columns.is_own_answer(row),
+            is_waypoint: false,
+            is_progress: false,
             is_timed: !is_connection && !is_long,
             outcome,
             protocol: match (is_connection, grpc) {
@@ -89,7 +87,7 @@ impl<'a> RequestRows<'a> {
                 (false, None) => Protocol::Http,
             },
             cancelled: outcome == Outcome::Aborted
-                || flags & self.cancelled != 0
+                || proxy_flags::is_cancelled(flags)
                 || matches!(grpc, Some(1 | 4))
                 || columns.response_code.get(row) == Some(499),
             attempts: u16::try_from(columns.attempts.or_zero(row).max(0)).unwrap_or(u16::MAX),
@@ -109,6 +107,7 @@ impl<'a> RequestRows<'a> {
             principal: hash(columns.principal.get(row)),
             authority: hash(authority.map(|at| at.host)),
             proxy: 0,
+            onward: 0,
         }
     }
 
@@ -158,6 +157,9 @@ impl<'a> RequestRows<'a> {
         let own = self.columns.source.address.get(row);
         let detail = match book.grain {
             Grain::Instance => book.detail(self.columns.source.instance.get(row)),
+            Grain::Whole => {
+                self.whole_detail(row, Side::Received, self.columns.source.instance.get(row), book)
+            }
             Grain::Node | Grain::Operation => self.detail(row, Side::Received, book),
         };
         let destination = gateway.unwrap_or(PartyId::UNKNOWN);
@@ -168,11 +170,15 @@ impl<'a> RequestRows<'a> {
         let columns = &self.columns;
         let from = columns.downstream(row).and_then(address);
         let to = columns.downstream_local.get(row).and_then(address);
+        let is_waypoint = columns.is_waypoint(row);
+        // The address of what stands behind a waypoint is not the waypoint's own.
+        let own = if is_waypoint { columns.proxy_address(row) } else { own };
         let proxy = own.or(to.map(|at| at.host)).or_else(|| columns.proxy_id.get(row));
         Seen {
             side: Side::Received,
-            is_refused: false,
-            attempts: 1,
+            is_refused: is_waypoint && seen.is_refused,
+            is_waypoint,
+            attempts: if is_waypoint { seen.attempts } else { 1 },
             port: to.map_or(seen.port, |at| at.port),
             from: hash_of(from),
             to: hash_of(to),
@@ -181,6 +187,7 @@ impl<'a> RequestRows<'a> {
                 columns.source.address.get(row).filter(|_| !is_gateway)
             })),
             proxy: hash(proxy),
+            onward: hash_of(columns.upstream_host.get(row).filter(|_| is_waypoint).and_then(address)),
             ..seen
         }
     }
@@ -255,6 +262,10 @@ impl<'a> RequestRows<'a> {
             Grain::Node => DetailId::NONE,
             Grain::Instance if side == Side::Made => DetailId::NONE,
             Grain::Instance => book.detail(columns.destination.instance.get(row)),
+            Grain::Whole => {
+                let end = if side == Side::Made { None } else { Some(&columns.destination) };
+                self.whole_detail(row, side, end.and_then(|end| end.instance.get(row)), book)
+            }
             Grain::Operation => {
                 let is_grpc = columns.grpc_status.get(row).is_some();
                 let (method, path) = (columns.method.get(row), columns.path.get(row));
@@ -262,6 +273,40 @@ impl<'a> RequestRows<'a> {
                 book.detail(Some(&self.operation))
             }
         }
+    }
+
+    /// All that the row tells of a call beside its ends; `instance` is that of the callee.
+    fn whole_detail(
+        &mut self,
+        row: usize,
+        side: Side,
+        instance: Option<&'a str>,
+        book: &mut Book,
+    ) -> DetailId {
+        let columns = &self.columns;
+        let grpc_status = columns.grpc_status.get(row);
+        let (method, path) = (columns.method.get(row), columns.path.get(row));
+        write_operation(&mut self.operation, method, path, grpc_status.is_some());
+        let is_gateway = columns.observer.get(row) == Some("gateway");
+        let is_secured = columns.tls_version.get(row).is_some() && columns.principal.get(row).is_some();
+        let is_received = side == Side::Received && !is_gateway;
+        let detail = Detail {
+            observer: if side == Side::Made { Observer::Client } else { Observer::Server },
+            operation: Some(&self.operation),
+            route: columns.route.get(row),
+            host: columns.authority.get(row).filter(|_| is_gateway),
+            instance,
+            source_cluster: columns.source_cluster.get(row),
+            source_principal: columns.principal.get(row),
+            destination_cluster: columns.destination_cluster.get(row),
+            destination_principal: columns.destination_principal.get(row),
+            response_code: columns.response_code.get(row),
+            grpc_status,
+            response_flags: columns.flags_text.get(row),
+            security: is_received.then_some(if is_secured { "mutual_tls" } else { "none" }),
+        };
+        detail.write(&mut self.detail);
+        book.detail(Some(&self.detail))
     }
 }
 

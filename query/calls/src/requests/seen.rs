@@ -25,9 +25,13 @@ pub struct Seen {
     pub side: Side,
     /// A connection, and not a request.
     pub is_connection: bool,
-    /// The caller's proxy refused it: it never reached the other side.
+    /// The caller's proxy, or a waypoint, refused it: it never reached the other side.
     pub is_refused: bool,
+    /// A waypoint saw it, which stands before the callee.
+    pub is_waypoint: bool,
     pub is_timed: bool,
+    /// No call, but a word that one goes on.
+    pub is_progress: bool,
     pub outcome: Outcome,
     pub protocol: Protocol,
     /// Ended because somebody stopped waiting.
@@ -55,6 +59,8 @@ pub struct Seen {
     pub authority: u64,
     /// The proxy that saw it.
     pub proxy: u64,
+    /// Where a waypoint sent it.
+    pub onward: u64,
 }
 
 impl Seen {

@@ -2,7 +2,7 @@
 
 use super::Counting;
 use super::seen::Seen;
-use crate::cells::{Book, Call, Entry};
+use crate::cells::{Book, Call, Entry, Evidence};
 use crate::measure::Halves;
 use crate::party::PartyId;
 use crate::services::ServiceId;
@@ -12,9 +12,21 @@ use crate::services::ServiceId;
 pub fn tell(made: &Seen, received: &[Seen], counting: &mut Counting<'_>) {
     let source = source_of(made);
     for side in received {
-        learn(made.destination, side.destination, counting);
-        learn(side.source, made.source, counting);
+        learn(made, made.destination, side.destination, counting);
+        learn(made, side.source, made.source, counting);
     }
+    let arrived: Vec<Seen> = received.iter().filter(|side| !side.is_refused).copied().collect();
+    let refused = (received.len() - arrived.len()) as u16;
+    // What a waypoint let not pass did not arrive.
+    let attempts = made.attempts.saturating_sub(refused);
+    let is_refused = made.is_refused || (refused > 0 && arrived.is_empty());
+    let made = &Seen { attempts, is_refused, ..*made };
+    by_callee(made, source, &arrived, counting);
+}
+
+/// Counts a call to the service that it was meant for, and one to each other that answered: a mirror's answer is a call
+/// of its own.
+fn by_callee(made: &Seen, source: PartyId, received: &[Seen], counting: &mut Counting<'_>) {
     let service = |side: &Seen| counting.services.of(side.destination);
     let callee: Option<ServiceId> = received.last().map(|last| {
         let meant = counting.services.of(made.destination);
@@ -32,7 +44,6 @@ pub fn tell(made: &Seen, received: &[Seen], counting: &mut Counting<'_>) {
     } else {
         calls.push(of_callee);
     }
-    // A mirror's answer is a call of its own.
     calls.extend(others.into_iter().map(|side| vec![side]));
     let attempts = usize::from(made.attempts.max(1));
     let only = calls.len() == 1;
@@ -49,11 +60,13 @@ fn one(made: &Seen, source: PartyId, received: &[Seen], tries: usize, counting: 
         (None, named) => named,
     };
     let is_refused = made.is_refused && received.is_empty();
+    // However often its proxy tried: none of it arrived, so that nothing arrived again.
+    let arrived = if is_refused { 0 } else { tries as u64 };
     let halves = Halves {
-        retries: tries as u64 - 1,
+        retries: arrived.saturating_sub(1),
         is_made: true,
         received: received.len() as u64,
-        expected: if is_refused { 0 } else { tries as u64 },
+        expected: arrived,
     };
     let call = made.call();
     if made.is_connection {
@@ -79,8 +92,9 @@ pub fn tell_alone(row: &Seen, counting: &mut Counting<'_>) {
             let halves = Halves { received: 1, expected: 1, ..Halves::default() };
             let (ends, call) = ((source_of(row), row.destination), row.call());
             if row.is_connection {
-                counting.connections.add(ends, row.end(), call, halves);
-                counting.connections.add_received(row.destination, call);
+                counting.connections.add_alone(ends, row.caller, row.end(), call);
+            } else if row.is_refused {
+                counting.book.add_edge(Entry::Refused, ends, &call, &Halves::default());
             } else {
                 counting.book.add_edge(Entry::Edge, ends, &call, &halves);
                 counting.book.add_received(Entry::Received, row.destination, &call);
@@ -94,12 +108,11 @@ pub fn source_of(row: &Seen) -> PartyId {
     if row.source == PartyId::NOBODY { PartyId::CALLERS } else { row.source }
 }
 
-fn learn(word: PartyId, own: PartyId, counting: &mut Counting<'_>) {
+fn learn(made: &Seen, word: PartyId, own: PartyId, counting: &mut Counting<'_>) {
     let is_known = |party: PartyId, book: &Book| {
         party != PartyId::NOBODY && party != PartyId::UNKNOWN && !book.parties.party(party).is_scoped
     };
     if is_known(word, counting.book) && is_known(own, counting.book) {
-        let services = counting.services;
-        counting.aliases.learn(services.of(word), services.of(own));
+        counting.book.learn(Evidence::Requests, made.start, word, own);
     }
 }

@@ -19,6 +19,7 @@ use super::hosts::is_local;
 use super::measure::{Protocol, milli, outcome_of};
 use super::party::{Marks, PartyId, PartyName};
 use super::peers::{Peer, PeerEvidence, Strength, peer};
+use super::settled::detail::{Detail, Observer};
 use super::spans::{Flags, Link, LinksAt, Role, Span};
 
 /// Columns that the fold reads of proxies' spans.
@@ -40,6 +41,7 @@ pub const PROXY_COLUMNS: &[&str] = &[
     "service_instance_id",
     "http_request_method",
     "http_response_status_code",
+    "http_request_resend_count",
     "url_full",
     "server_address",
     "server_port",
@@ -62,8 +64,8 @@ pub const COLUMNS: &[&str] = PROXY_COLUMNS.split_at(PROXY_COLUMNS.len() - 1).0;
 /// What a span without `service.name` is called. Source: OpenTelemetry resource semantic conventions.
 pub const UNKNOWN_SERVICE: &str = "unknown_service";
 
-/// How often an HTTP request had been sent before. Source: OpenTelemetry semantic conventions for HTTP.
-const RESEND_COUNT: &str = "http.request.resend_count";
+/// The kind of a span that calls. Source: `opentelemetry/proto/trace/v1/trace.proto`.
+const CLIENT: i64 = 3;
 
 /// The columns of a batch, and what was made of their names so far.
 pub struct SpanRows<'a> {
@@ -176,11 +178,13 @@ impl<'a> SpanRows<'a> {
     fn span(&mut self, row: usize, is_proxy: bool, book: &mut Book) -> Span {
         let tags = if is_proxy { ProxyTags::of(&self.columns.attributes, row) } else { ProxyTags::default() };
         let said = self.said(row);
-        let role = tags.role(role(self.columns.kind.or_zero(row), &said));
-        let (peer, named) = if role == Role::Internal || role == Role::Received {
-            (PartyId::NOBODY, Flags::NONE)
-        } else {
-            self.peer(row, role, &tags, book)
+        let kind = self.columns.kind.or_zero(row);
+        let role = tags.role(role(kind, &said));
+        let is_caller_named = role == Role::Received && self.columns.peer_service.code(row) != 0;
+        let (peer, named) = match role {
+            Role::Internal => (PartyId::NOBODY, Flags::NONE),
+            Role::Received if !is_caller_named => (PartyId::NOBODY, Flags::NONE),
+            _ => self.peer(row, role, &tags, book),
         };
         let columns = &self.columns;
         let outcome = outcome_of(columns.outcome.get(row));
@@ -189,6 +193,8 @@ impl<'a> SpanRows<'a> {
             || http == Some(499)
             || matches!(grpc, Some(1 | 4))
             || tags.is_cancelled;
+        let is_stream = said.is_stream && self.protocol(row, &said) == Protocol::Grpc;
+        let is_lasting = is_stream || http == Some(101) || columns.method.get(row) == Some("CONNECT");
         let failed = matches!(outcome, Outcome::Error | Outcome::Aborted)
             || matches!(http, Some(408 | 425 | 429))
             || grpc == Some(8);
@@ -197,14 +203,12 @@ impl<'a> SpanRows<'a> {
             .with_if(Flags::GATEWAY, tags.is_gateway)
             .with_if(Flags::CONNECTING, role == Role::Made && said.is_connecting)
             .with_if(Flags::CANCELLED, cancelled)
+            .with_if(Flags::REFUSED, tags.is_refused && (role == Role::Made || tags.is_waypoint()))
+            .with_if(Flags::LASTING, is_lasting)
+            .with_if(Flags::POLLING, role == Role::Consumed && said.takes_in && kind == CLIENT)
             .with_if(Flags::FAILED, failed || cancelled)
             .with_if(Flags::RECEIVE, role == Role::Consumed && said.takes_in);
-        let resends = match role {
-            Role::Made => {
-                columns.resends.get(row).or_else(|| columns.attributes.get(row, RESEND_COUNT)?.parse().ok())
-            }
-            _ => None,
-        };
+        let resends = columns.resends.get(row).filter(|_| role == Role::Made);
         Span {
             trace: columns.trace_id.get(row).map_or(0, hex128),
             id: hex64(columns.span_id.get(row)),
@@ -272,7 +276,7 @@ impl<'a> SpanRows<'a> {
 
     fn peer(&mut self, row: usize, role: Role, tags: &ProxyTags<'a>, book: &mut Book) -> (PartyId, Flags) {
         let columns = &self.columns;
-        if columns.url.code(row) != 0 || tags.upstream_cluster.is_some() {
+        if role != Role::Received && (columns.url.code(row) != 0 || tags.upstream_cluster.is_some()) {
             // URLs are as many as requests: what was made of one is not asked for again.
             return intern_peer(&self.evidence(row, role, tags), book);
         }
@@ -297,6 +301,10 @@ impl<'a> SpanRows<'a> {
 
     fn evidence(&self, row: usize, role: Role, tags: &ProxyTags<'a>) -> PeerEvidence<'a> {
         let columns = &self.columns;
+        if role == Role::Received {
+            // What else a received span has of addresses is its own, or a balancer's.
+            return PeerEvidence { peer_service: columns.peer_service.get(row), ..PeerEvidence::default() };
+        }
         let port = |port: &Integers<'_>| port.get(row).and_then(|port| u16::try_from(port).ok()).unwrap_or(0);
         PeerEvidence {
             db_system: columns.db_system.get(row),
@@ -318,6 +326,7 @@ impl<'a> SpanRows<'a> {
             Grain::Node => return DetailId::NONE,
             Grain::Operation => &self.columns.name,
             Grain::Instance => &self.columns.instance,
+            Grain::Whole => return self.whole_detail(row, role, tags, book),
         };
         if book.grain == Grain::Instance && text.code(row) == 0 {
             return book.detail(tags.instance.filter(|_| !tags.is_waypoint()));
@@ -326,6 +335,23 @@ impl<'a> SpanRows<'a> {
         *self.details.entry(mixed_pair(text.code(row), u64::from(is_internal))).or_insert_with(|| {
             if is_internal { book.internal_detail(text.get(row)) } else { book.detail(text.get(row)) }
         })
+    }
+
+    /// All that the span tells of a call beside its ends.
+    fn whole_detail(&self, row: usize, role: Role, tags: &ProxyTags<'_>, book: &mut Book) -> DetailId {
+        let columns = &self.columns;
+        let of_proxy = tags.instance.filter(|_| !tags.is_waypoint());
+        let detail = Detail {
+            observer: if role.is_received() { Observer::Server } else { Observer::Client },
+            operation: columns.name.get(row),
+            instance: columns.instance.get(row).or(of_proxy),
+            response_code: columns.http_status.get(row),
+            grpc_status: columns.grpc_status.get(row),
+            ..Detail::default()
+        };
+        let mut text = String::new();
+        detail.write(&mut text);
+        if role == Role::Internal { book.internal_detail(Some(&text)) } else { book.detail(Some(&text)) }
     }
 
     fn protocol(&self, row: usize, said: &Said) -> Protocol {

@@ -5,6 +5,7 @@
 //! conventions for messaging (`messaging.operation.type`, its older spellings, and span names, which begin or end
 //! with the operation).
 
+use crate::operation::is_stream;
 use crate::spans::Role;
 
 /// What a span says beside its kind.
@@ -16,6 +17,8 @@ pub struct Said {
     pub is_connecting: bool,
     /// It took messages in, for others to work on.
     pub takes_in: bool,
+    /// Its method streams.
+    pub is_stream: bool,
 }
 
 /// What was done with a message.
@@ -71,6 +74,7 @@ impl Said {
             operation,
             is_connecting: connects && !speaks_a_protocol && !is_messaging,
             takes_in: operation == Operation::Receive,
+            is_stream: speaks_a_protocol && is_stream(name),
         }
     }
 }

@@ -3,9 +3,12 @@
 //! Sources: istio pilot/pkg/networking/core/tracing.go for the tags, Envoy's tracing documentation for `node_id`,
 //! `upstream_cluster` and `response_flags`.
 
+use meshlake_schema::ResponseFlags;
+
 use crate::columns::Attributes;
 use crate::hosts::{cluster_host, kubernetes};
 use crate::party::PartyName;
+use crate::proxy_flags;
 use crate::spans::Role;
 
 /// The tags of a proxy's span that tell of calls.
@@ -21,6 +24,8 @@ pub struct ProxyTags<'a> {
     is_waypoint: bool,
     /// One side stopped waiting.
     pub is_cancelled: bool,
+    /// The call never left the proxy.
+    pub is_refused: bool,
 }
 
 impl<'a> ProxyTags<'a> {
@@ -28,7 +33,7 @@ impl<'a> ProxyTags<'a> {
         let tag = |key: &str| attributes.get(row, key).filter(|value| *value != "unknown");
         let upstream_cluster = tag("upstream_cluster");
         let node = tag("node_id").unwrap_or_default();
-        let cancels = |flag: &str| flag == "DC" || flag == "UT";
+        let flags = tag("response_flags").map(ResponseFlags::from_short_names).unwrap_or_default();
         ProxyTags {
             upstream_cluster,
             service: tag("istio.canonical_service"),
@@ -39,7 +44,8 @@ impl<'a> ProxyTags<'a> {
             is_gateway: node.starts_with("router~"),
             is_waypoint: node.starts_with("waypoint~")
                 || upstream_cluster.is_some_and(|cluster| cluster.starts_with("inbound-vip|")),
-            is_cancelled: tag("response_flags").is_some_and(|flags| flags.split(',').any(cancels)),
+            is_cancelled: proxy_flags::is_cancelled(flags),
+            is_refused: proxy_flags::is_refused(flags),
         }
     }
 

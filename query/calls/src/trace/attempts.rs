@@ -1,15 +1,41 @@
 //! Tells tries of one call from calls of their own.
 //!
 //! One after the other, each failed before the next began; or one was given up on, by a time-out or because its
-//! caller was gone, and then the next may overlap it; or the next one says that it was sent before. Anything
-//! else is a call of its own: two reads side by side are two reads.
+//! caller was gone, and then the next may overlap it; or the next one is a hedge, called off because the one before
+//! had answered; or it says that it was sent before. Anything else is a call of its own: two reads side by side are
+//! two reads.
 
 use super::draft::Draft;
 use super::sides::Side;
 
-/// Whether `next` tried again what `before` did not achieve.
-fn follows(before_end: i64, failed: bool, cancelled: bool, next_start: i64) -> bool {
-    cancelled || (failed && before_end <= next_start)
+/// What tells whether something was tried again.
+#[derive(Debug, Clone, Copy)]
+struct Ending {
+    start: i64,
+    end: i64,
+    failed: bool,
+    cancelled: bool,
+}
+
+impl From<&Side> for Ending {
+    fn from(side: &Side) -> Ending {
+        let Side { start, end, failed, cancelled, .. } = *side;
+        Ending { start, end, failed, cancelled }
+    }
+}
+
+impl From<&Draft> for Ending {
+    fn from(draft: &Draft) -> Ending {
+        let Draft { start, end, failed, cancelled, .. } = *draft;
+        Ending { start, end, failed, cancelled }
+    }
+}
+
+/// Whether `next` tried again what `before` did not achieve, or might not.
+fn follows(before: Ending, next: Ending) -> bool {
+    let is_again = before.cancelled || (before.failed && before.end <= next.start);
+    let is_beaten = next.cancelled && !before.failed && next.start < before.end;
+    is_again || is_beaten
 }
 
 /// Groups received sides under one made span into calls, each to one service and in order of time: places in
@@ -17,8 +43,7 @@ fn follows(before_end: i64, failed: bool, cancelled: bool, next_start: i64) -> b
 pub fn received<'p>(places: &'p [u32], sides: &'p [Side]) -> impl Iterator<Item = &'p [u32]> {
     places.chunk_by(|before, next| {
         let (before, next) = (&sides[*before as usize], &sides[*next as usize]);
-        let is_same = before.service == next.service;
-        is_same && follows(before.end, before.failed, before.cancelled, next.start)
+        before.service == next.service && follows(before.into(), next.into())
     })
 }
 
@@ -46,8 +71,7 @@ pub fn made(calls: &[Draft], rule: Rule, sides: &mut [Side]) -> Vec<Draft> {
             })
         } else {
             let last = chains.last().filter(|_| rule == Rule::InsideOneLayer);
-            let is_tried_again =
-                last.is_some_and(|last| follows(last.end, last.failed, last.cancelled, call.start));
+            let is_tried_again = last.is_some_and(|last| follows(last.into(), call.into()));
             is_tried_again.then(|| chains.len() - 1)
         };
         let place = match place {

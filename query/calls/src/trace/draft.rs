@@ -24,6 +24,10 @@ pub struct Draft {
     pub detail: DetailId,
     pub failed: bool,
     pub cancelled: bool,
+    /// Tries that the caller's proxy let not pass.
+    pub refused: u32,
+    /// It lasted as long as a connection.
+    pub lasting: bool,
     /// Its far end has a name, not only an address.
     pub is_named: bool,
     /// It only looked up a name or connected.
@@ -53,6 +57,8 @@ impl Draft {
             detail: span.detail,
             failed: span.flags.has(Flags::FAILED),
             cancelled: span.flags.has(Flags::CANCELLED),
+            refused: u32::from(span.flags.has(Flags::REFUSED)),
+            lasting: span.flags.has(Flags::LASTING),
             is_named: span.flags.has(Flags::NAMED),
             connects: span.flags.has(Flags::CONNECTING),
             is_message: span.role == Role::Produced,
@@ -96,13 +102,19 @@ impl Draft {
         self.sides += other.sides;
     }
 
-    /// The same call tried once more: it is whole from the first try to the last, and the last decides.
+    /// The same call tried once more: it is whole from the first try to the last, and the last decides, but for a
+    /// hedge that was called off.
     pub fn tried_again(&mut self, next: &Draft, sides: &mut [Side]) {
         self.take_answers(next, sides);
         self.tries += next.tries;
-        self.end = next.end;
-        self.duration = next.end.saturating_sub(self.start);
-        (self.outcome, self.failed, self.cancelled) = (next.outcome, next.failed, next.cancelled);
+        let is_beaten = next.cancelled && !self.failed;
+        if !is_beaten {
+            self.end = next.end;
+            self.duration = next.end.saturating_sub(self.start);
+            (self.outcome, self.failed, self.cancelled) = (next.outcome, next.failed, next.cancelled);
+        }
+        self.refused += next.refused;
+        self.lasting |= next.lasting;
         if next.is_named || self.named == PartyId::NOBODY {
             (self.named, self.is_named) = (next.named, next.is_named);
         }

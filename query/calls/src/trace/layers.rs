@@ -12,7 +12,7 @@ use super::sides::{Caller, Sides};
 use super::tree::{NONE, Tree};
 use crate::party::{Naming, Parties, PartyId};
 use crate::services::{ServiceId, Services};
-use crate::spans::{Role, Shard, Span};
+use crate::spans::{Flags, Role, Shard, Span};
 
 /// What the made spans of a trace are found to be. The vectors are kept from trace to trace.
 #[derive(Debug, Default)]
@@ -26,6 +26,8 @@ pub struct Layers {
     found: Vec<Option<Draft>>,
     /// Calls whose tries may lie side by side: with what tries of one call share.
     outermost: Vec<(Siblings, Draft)>,
+    /// Spans that created messages, and what sent each of them.
+    sent: Vec<(u32, Draft)>,
     /// Everything found.
     pub calls: Vec<Draft>,
     inner: Vec<Draft>,
@@ -55,6 +57,7 @@ impl Layers {
         self.found.clear();
         self.found.resize(count, None);
         self.outermost.clear();
+        self.sent.clear();
         self.calls.clear();
         for at in (0..sides.sides.len()).rev() {
             if let Caller::Made(made) = sides.sides[at].caller {
@@ -66,7 +69,7 @@ impl Layers {
             if !ground.spans[at as usize].role.is_made() {
                 continue;
             }
-            let found = self.layer(at, ground, sides);
+            let found = self.layer(at, ground, sides).filter(|draft| !is_polling(draft, ground, sides));
             let outer = self.outer(at, ground, sides);
             if outer == NONE {
                 let place = at as usize;
@@ -80,6 +83,7 @@ impl Layers {
             }
         }
         self.bring_resends_together(ground, sides);
+        self.tell_what_became_of_messages();
     }
 
     /// The made span of the same service directly around.
@@ -178,15 +182,34 @@ impl Layers {
     }
 
     /// Whether a sending span links to the spans that created its messages, which are counted then.
-    fn creates(&self, own: &Draft, ground: &Ground<'_>) -> bool {
+    fn creates(&mut self, own: &Draft, ground: &Ground<'_>) -> bool {
         let span = &ground.spans[own.span as usize];
-        ground.shard.links_of(span).iter().any(|(trace, id)| {
+        let before = self.sent.len();
+        for (trace, id) in ground.shard.links_of(span) {
             let created = if *trace == span.trace { ground.tree.find_made(*id) } else { NONE };
-            created != NONE
+            let is_creation = created != NONE
                 && created != own.span
                 && ground.spans[created as usize].role == Role::Produced
-                && ground.tree.services[created as usize] == ground.tree.services[own.span as usize]
-        })
+                && ground.tree.services[created as usize] == ground.tree.services[own.span as usize];
+            self.sent.extend(is_creation.then_some((created, *own)));
+        }
+        self.sent.len() > before
+    }
+
+    /// What created a message does not know whether it could be sent, nor how long that took, nor always where to.
+    fn tell_what_became_of_messages(&mut self) {
+        self.sent.sort_unstable_by_key(|(created, sent)| (*created, sent.start));
+        for call in self.calls.iter_mut().filter(|call| call.is_message) {
+            let end = self.sent.partition_point(|(created, _)| *created <= call.span);
+            let Some((_, sent)) = self.sent[..end].last().filter(|(created, _)| *created == call.span) else {
+                continue;
+            };
+            (call.outcome, call.failed, call.cancelled) = (sent.outcome, sent.failed, sent.cancelled);
+            (call.end, call.duration) = (sent.end, sent.duration);
+            if call.named == PartyId::NOBODY {
+                (call.named, call.is_named) = (sent.named, sent.is_named);
+            }
+        }
     }
 
     /// A made span that is answered directly is a call to each service that answers.
@@ -276,8 +299,9 @@ impl Layers {
             }
             let named = if only.is_named || own.named == PartyId::NOBODY { only } else { own };
             let (named, is_named) = (named.named, named.is_named);
-            let Draft { first_side, last_side, sides, tries, is_message, .. } = only;
-            return Some(Draft { named, is_named, first_side, last_side, sides, tries, is_message, ..own });
+            let Draft { first_side, last_side, sides, tries, is_message, refused, lasting, .. } = only;
+            let whole = Draft { refused, lasting: own.lasting || lasting, ..own };
+            return Some(Draft { named, is_named, first_side, last_side, sides, tries, is_message, ..whole });
         }
         self.calls.extend(tried);
         None
@@ -297,6 +321,15 @@ impl Layers {
         }
         self.outermost = outermost;
     }
+}
+
+/// Whether it is the request by which messages were taken in: a layer of the span around, which counts as what was received.
+fn is_polling(draft: &Draft, ground: &Ground<'_>, sides: &Sides) -> bool {
+    let above = sides.anchors[draft.span as usize];
+    above != NONE
+        && !draft.is_answered()
+        && ground.spans[above as usize].flags.has(Flags::POLLING)
+        && ground.tree.services[above as usize] == ground.tree.services[draft.span as usize]
 }
 
 /// The service that a call went to: the one that answered, else the one named; `None` where only an address, or

@@ -21,21 +21,17 @@ mod tree;
 use self::layers::{Ground, Layers};
 use self::sides::Sides;
 use self::tree::Tree;
-use crate::aliases::Aliases;
 use crate::cells::Book;
 use crate::messages::Messages;
+use crate::minutes::{Counted, NamesByMinute, Scope, Words, by_minute};
 use crate::services::Services;
-use crate::spans::Shard;
-
-pub use self::told::Tally;
+use crate::spans::{Shard, Span};
 
 /// Where calls are counted.
 pub struct Counting<'a> {
     pub book: &'a mut Book,
-    pub services: &'a Services,
-    pub aliases: &'a mut Aliases,
+    pub names: &'a NamesByMinute,
     pub messages: &'a mut Messages,
-    pub tally: &'a mut Tally,
 }
 
 /// Room that is used for one trace after another.
@@ -50,26 +46,39 @@ impl Walk {
     /// Counts the calls of all traces of a shard, which has each of them whole.
     pub fn count(&mut self, mut shard: Shard, counting: &mut Counting<'_>) {
         let mut spans = std::mem::take(&mut shard.spans);
-        let services = counting.services;
-        spans.sort_unstable_by_key(|span| tree::sorting(span, services));
-        // The same span stored twice is one.
-        spans.dedup_by_key(|span| {
-            let service = services.of(span.party);
-            (span.trace, span.id, service, span.role, span.start, span.duration)
-        });
+        spans.sort_unstable_by_key(|span| span.trace);
         for trace in spans.chunk_by(|a, b| a.trace == b.trace) {
-            self.tree.build(trace, services);
-            self.sides.find(&shard, trace, &self.tree, &counting.book.parties);
-            let ground = Ground {
-                spans: trace,
-                tree: &self.tree,
-                shard: &shard,
-                parties: &counting.book.parties,
-                services,
-            };
-            self.layers.find(&ground, &mut self.sides);
-            told::tell(trace, &shard, &self.sides, &self.layers.calls, counting);
+            let start = |span: &Span| span.start;
+            let Some(scope) = Scope::of_times(trace.iter().map(start)) else { continue };
+            if scope.is_seen_whole() {
+                self.walk(&mut trace.to_vec(), scope, Counted::All, &shard, counting);
+                continue;
+            }
+            for (minute, scope, mut seen) in by_minute(trace, start) {
+                self.walk(&mut seen, scope, Counted::Minute(minute), &shard, counting);
+            }
         }
+    }
+
+    /// Counts the calls of spans of one trace, which lie in the minutes of `scope`.
+    fn walk(
+        &mut self,
+        trace: &mut Vec<Span>,
+        scope: Scope,
+        counted: Counted,
+        shard: &Shard,
+        counting: &mut Counting<'_>,
+    ) {
+        let services: &Services = &counting.names.services(scope, Words::Spans, &counting.book.parties);
+        trace.sort_unstable_by_key(|span| tree::sorting(span, services));
+        // The same span stored twice is one.
+        trace.dedup_by_key(|span| tree::sorting(span, services));
+        self.tree.build(trace, services);
+        self.sides.find(shard, trace, &self.tree, &counting.book.parties);
+        let ground =
+            Ground { spans: trace, tree: &self.tree, shard, parties: &counting.book.parties, services };
+        self.layers.find(&ground, &mut self.sides);
+        told::tell(trace, shard, &self.sides, &self.layers.calls, counted, counting);
     }
 }
 

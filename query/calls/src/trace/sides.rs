@@ -44,6 +44,10 @@ pub struct Side {
     pub detail: DetailId,
     pub failed: bool,
     pub cancelled: bool,
+    /// It lasted as long as a connection.
+    pub lasting: bool,
+    /// A waypoint let it not pass, so that it did not arrive.
+    pub is_refused: bool,
     /// No span stands for receiving it: what became of it only the caller can tell.
     pub is_implied: bool,
     /// Messages were taken in, which others may work on.
@@ -51,6 +55,8 @@ pub struct Side {
     pub is_message: bool,
     /// The queue that a message came from, as its receiver names it.
     pub queue: PartyId,
+    /// Who called, as the callee names it; nobody where it names none.
+    pub called_by: PartyId,
     /// The spans that tell of it, outermost first.
     pub top: u32,
     pub told_by: u32,
@@ -229,10 +235,13 @@ impl Sides {
             detail: span.detail,
             failed: span.flags.has(Flags::FAILED),
             cancelled: span.flags.has(Flags::CANCELLED),
+            lasting: span.flags.has(Flags::LASTING) || outer.flags.has(Flags::LASTING),
+            is_refused: span.flags.has(Flags::REFUSED),
             is_implied: false,
             takes_in: span.flags.has(Flags::RECEIVE),
             is_message: outer.role == Role::Consumed || span.role == Role::Consumed,
             queue: queues.find(|queue| *queue != PartyId::NOBODY).unwrap_or(PartyId::NOBODY),
+            called_by: called_by(span),
             top,
             told_by,
             next: NONE,
@@ -296,10 +305,13 @@ fn implied_side(alike: &[(Caller, ServiceId, u32)], spans: &[Span]) -> Side {
         detail: span.detail,
         failed: last.flags.has(Flags::FAILED),
         cancelled: last.flags.has(Flags::CANCELLED),
+        lasting: members().any(|span| span.flags.has(Flags::LASTING)),
+        is_refused: false,
         is_implied: true,
         takes_in: false,
         is_message: false,
         queue: PartyId::NOBODY,
+        called_by: PartyId::NOBODY,
         top: first,
         told_by: first,
         next: NONE,
@@ -310,4 +322,9 @@ fn implied_side(alike: &[(Caller, ServiceId, u32)], spans: &[Span]) -> Side {
 fn queue_of(span: &Span, parties: &Parties) -> PartyId {
     let is_queue = span.role == Role::Consumed && parties.party(span.peer).naming == Naming::Queue;
     if is_queue { span.peer } else { PartyId::NOBODY }
+}
+
+/// The caller that a received span names; nobody where it names none.
+fn called_by(span: &Span) -> PartyId {
+    if span.role == Role::Received { span.peer } else { PartyId::NOBODY }
 }

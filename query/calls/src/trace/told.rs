@@ -10,27 +10,28 @@ use super::sides::{Caller, Side, Sides};
 use crate::cells::{Call, DetailId, Entry, Evidence};
 use crate::measure::{Halves, Observation, Protocol};
 use crate::messages::{Delivery, Producer, Receive};
+use crate::minutes::Counted;
 use crate::party::{Naming, PartyId};
 use crate::spans::{Link, Shard, Span};
 
-/// Received sides so far, and those of them whose parent is not stored.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Tally {
-    pub received: u64,
-    pub lost: u64,
-}
-
-pub fn tell(spans: &[Span], shard: &Shard, sides: &Sides, calls: &[Draft], counting: &mut Counting<'_>) {
+/// Tells of what starts in the minutes that are counted.
+pub fn tell(
+    spans: &[Span],
+    shard: &Shard,
+    sides: &Sides,
+    calls: &[Draft],
+    counted: Counted,
+    counting: &mut Counting<'_>,
+) {
     let mut teller = Teller { spans, shard, sides, counting };
-    for draft in calls {
+    for draft in calls.iter().filter(|draft| counted.has(draft.start)) {
         if draft.is_message {
             teller.message(draft);
         } else {
             teller.call(draft);
         }
     }
-    for side in &sides.sides {
-        teller.tally(side);
+    for side in sides.sides.iter().filter(|side| counted.has(side.start)) {
         teller.remember_processed(side);
         if !matches!(side.caller, Caller::Made(_)) {
             teller.received_alone(side);
@@ -57,20 +58,27 @@ impl<'a> Teller<'a, '_> {
             (None, PartyId::NOBODY) => PartyId::UNKNOWN,
             (None, named) => named,
         };
+        // What a proxy let not pass did not arrive.
+        let turned_away = answers(self.sides, draft).filter(|side| side.is_refused).count() as u32;
+        let seen = draft.sides - turned_away;
+        let arrived = draft.tries.saturating_sub(draft.refused + turned_away).max(seen);
         let halves = Halves {
-            retries: u64::from(draft.tries) - 1,
+            retries: u64::from(arrived.saturating_sub(1)),
             is_made: true,
-            received: u64::from(draft.sides),
-            expected: u64::from(draft.tries),
+            received: u64::from(seen),
+            expected: u64::from(arrived),
         };
-        self.counting.book.add_edge(Entry::Edge, (draft.party, target), &call, &halves);
+        let entry = if arrived == 0 { Entry::Refused } else { Entry::Edge };
+        self.counting.book.add_edge(entry, (draft.party, target), &call, &halves);
         for side in answers(self.sides, draft) {
             let mut received = received(side);
             (received.start, received.seen.weight) = (draft.start, draft.weight);
             if side.is_implied {
-                received.seen.outcome = call.seen.outcome;
+                (received.seen.outcome, received.seen.timed) = (call.seen.outcome, call.seen.timed);
             }
-            self.counting.book.add_received(Entry::Received, side.party, &received);
+            if !side.is_refused {
+                self.counting.book.add_received(Entry::Received, side.party, &received);
+            }
             self.learn(draft, side);
         }
     }
@@ -80,8 +88,7 @@ impl<'a> Teller<'a, '_> {
         let party = self.counting.book.parties.party(draft.named);
         let is_host = matches!(party.naming, Naming::Host | Naming::StoreHost) && !party.is_scoped;
         if draft.named != PartyId::NOBODY && is_host {
-            let word = self.counting.services.of(draft.named);
-            self.counting.aliases.learn(word, self.counting.services.of(side.party));
+            self.counting.book.learn(Evidence::Spans, draft.start, draft.named, side.party);
         }
     }
 
@@ -93,10 +100,11 @@ impl<'a> Teller<'a, '_> {
         };
         let by_receiver =
             answers(self.sides, draft).map(|side| side.queue).find(|queue| *queue != PartyId::NOBODY);
-        let queue = match (is_queue(draft.named, self.counting), by_receiver) {
-            (true, _) => draft.named,
-            (false, by_receiver) => by_receiver.unwrap_or(PartyId::NOBODY),
-        };
+        let by_sender = Some(draft.named).filter(|named| is_queue(*named, self.counting));
+        // Who sends through an exchange may know its broker only, where the receiver knows the queue.
+        let (first, second) =
+            if draft.is_named { (by_sender, by_receiver) } else { (by_receiver, by_sender) };
+        let queue = first.or(second).unwrap_or(PartyId::NOBODY);
         let call = made(draft);
         if queue != PartyId::NOBODY {
             let halves = Halves { is_made: true, ..Halves::default() };
@@ -153,18 +161,18 @@ impl<'a> Teller<'a, '_> {
             Caller::Made(at) => Some((self.spans[at as usize].trace, self.spans[at as usize].id)),
             _ => None,
         };
+        self.counting.messages.worked_on(side.queue, side.start, side.party);
         for link in self.links(side).iter().copied().chain(sender) {
-            self.counting.messages.processed(link, side.service);
+            self.counting.messages.processed(link, side.start, side.party);
         }
     }
 
     /// A received side that no made span stands for.
     fn received_alone(&mut self, side: &Side) {
-        if side.takes_in && !self.links(side).is_empty() {
+        if side.takes_in && (side.queue != PartyId::NOBODY || !self.links(side).is_empty()) {
             let (links, otherwise) = (self.links(side).to_vec(), PartyId::NOBODY);
             let delivery = Delivery { links, party: side.party, call: received(side), otherwise };
-            let (service, queue) = (side.service, side.queue);
-            self.counting.messages.taken_in(Receive { service, queue, delivery });
+            self.counting.messages.taken_in(Receive { queue: side.queue, delivery });
             return;
         }
         if side.queue != PartyId::NOBODY {
@@ -174,19 +182,27 @@ impl<'a> Teller<'a, '_> {
         let call = received(side);
         let caller = match side.caller {
             Caller::Span(above) => self.spans[above as usize].party,
+            Caller::Outside | Caller::Lost if side.called_by != PartyId::NOBODY => side.called_by,
             Caller::Outside if !side.is_message => PartyId::CALLERS,
             Caller::Made(_) | Caller::Outside | Caller::Lost | Caller::Apart => PartyId::NOBODY,
         };
-        let (on_edge, at_node) = if side.is_message {
-            (Entry::Messages, Entry::ReceivedMessages)
-        } else {
-            (Entry::Edge, Entry::Received)
+        let (on_edge, at_node) = match (side.is_message, side.is_refused) {
+            (true, _) => (Entry::Messages, Some(Entry::ReceivedMessages)),
+            (false, true) => (Entry::Refused, None),
+            (false, false) => (Entry::Edge, Some(Entry::Received)),
         };
-        self.counting.book.add_received(at_node, side.party, &call);
+        if let Some(at_node) = at_node {
+            self.counting.book.add_received(at_node, side.party, &call);
+            let is_lost = side.caller == Caller::Lost && caller == PartyId::NOBODY;
+            if is_lost && self.links(side).is_empty() {
+                self.counting.book.add_lost(at_node, side.party, &call);
+            }
+        }
         if side.is_message && !self.links(side).is_empty() {
             self.follow(self.links(side).to_vec(), side, caller);
         } else if caller != PartyId::NOBODY {
-            let halves = Halves { received: 1, expected: 1, ..Halves::default() };
+            let arrived = u64::from(at_node.is_some());
+            let halves = Halves { received: arrived, expected: arrived, ..Halves::default() };
             self.counting.book.add_edge(on_edge, (caller, side.party), &call, &halves);
         }
     }
@@ -201,14 +217,6 @@ impl<'a> Teller<'a, '_> {
     fn links(&self, side: &Side) -> &'a [Link] {
         self.sides.links(side, self.shard, self.spans)
     }
-
-    fn tally(&mut self, side: &Side) {
-        if self.counting.book.slot(side.start).is_some() {
-            self.counting.tally.received += 1;
-            let explained = side.queue != PartyId::NOBODY || !self.links(side).is_empty();
-            self.counting.tally.lost += u64::from(side.caller == Caller::Lost && !explained);
-        }
-    }
 }
 
 fn answers<'a>(sides: &'a Sides, draft: &Draft) -> impl Iterator<Item = &'a Side> {
@@ -221,23 +229,26 @@ fn answers<'a>(sides: &'a Sides, draft: &Draft) -> impl Iterator<Item = &'a Side
 }
 
 fn made(draft: &Draft) -> Call {
-    call(draft.start, draft.detail, draft.weight, draft.outcome, draft.duration, draft.protocol)
+    let Draft { weight, outcome, duration, protocol, .. } = *draft;
+    call(draft.start, draft.detail, observed(weight, outcome, duration, protocol, draft.lasting))
 }
 
 fn received(side: &Side) -> Call {
-    call(side.start, side.detail, side.weight, side.outcome, side.duration, side.protocol)
+    let Side { weight, outcome, duration, protocol, .. } = *side;
+    call(side.start, side.detail, observed(weight, outcome, duration, protocol, side.lasting))
 }
 
-fn call(
-    start: i64,
-    detail: DetailId,
+fn observed(
     weight: u64,
     outcome: Outcome,
     duration_nano: i64,
     protocol: Protocol,
-) -> Call {
-    let seen =
-        Observation { weight, outcome, duration_nano, timed: true, bytes_in: 0, bytes_out: 0, protocol };
+    lasting: bool,
+) -> Observation {
+    Observation { weight, outcome, duration_nano, timed: !lasting, bytes_in: 0, bytes_out: 0, protocol }
+}
+
+fn call(start: i64, detail: DetailId, seen: Observation) -> Call {
     Call { evidence: Evidence::Spans, start, detail, seen }
 }
 
@@ -245,6 +256,7 @@ fn call(
 fn heard(made: Observation, side: &Side) -> Observation {
     let is_error = side.outcome == Outcome::Error && !side.is_implied;
     Observation {
+        timed: made.timed && (side.is_implied || !side.lasting),
         outcome: if is_error { Outcome::Error } else { made.outcome },
         protocol: if made.protocol == Protocol::Unknown { side.protocol } else { made.protocol },
         ..made

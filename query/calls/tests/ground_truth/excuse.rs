@@ -67,7 +67,8 @@ pub fn excuses(story: &Story, lost: &BTreeSet<u64>) -> Excuses {
 fn is_touched(mesh: &Mesh, call: &Call, lost: &BTreeSet<u64>) -> bool {
     // A service with made spans alone has those to tell that it was called.
     let told_by_calls = |tried: &Try| {
-        let is_thin = mesh.services[tried.at.service].sdk == Sdk::Made;
+        let service = &mesh.services[tried.at.service];
+        let is_thin = service.sdk == Sdk::Made || service.is_made_only;
         is_thin && tried.calls.iter().any(|inner| lost.contains(&inner.number))
     };
     lost.contains(&call.number)

@@ -83,10 +83,20 @@ pub enum Feature {
     OutOfRange,
     /// Half of the spans were lost.
     Missing,
+    /// Calls that become a connection: web sockets and tunnels.
+    Upgrades,
+    /// Gateways that tell only of what they made.
+    GatewayClients,
+    /// Messages that are created before they are sent, and settled after they were processed.
+    Created,
+    /// Services that say of sampled traces that they stand for themselves.
+    Weights,
+    /// Sidecars behind waypoints.
+    BehindWaypoints,
 }
 
 impl Feature {
-    pub const ALL: [Feature; 39] = [
+    pub const ALL: [Feature; 44] = [
         Feature::Errors,
         Feature::SpanStatus,
         Feature::Urls,
@@ -126,6 +136,11 @@ impl Feature {
         Feature::Connections,
         Feature::OutOfRange,
         Feature::Missing,
+        Feature::Upgrades,
+        Feature::GatewayClients,
+        Feature::Created,
+        Feature::Weights,
+        Feature::BehindWaypoints,
     ];
 
     pub fn name(self) -> String {

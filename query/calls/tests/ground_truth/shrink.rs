@@ -1,6 +1,8 @@
 //! Makes a story that fails smaller, as long as it still fails: a failure of three rows explains itself.
 
-use crate::mesh::GAP;
+use std::collections::BTreeSet;
+
+use crate::mesh::{GAP, Sdk};
 use crate::story::{
     Batch, Call, Made, Received, Root, Spelling, Story, Taken, Target, Trace, Tried, Try, Verdict,
 };
@@ -9,7 +11,7 @@ use crate::story::{
 pub fn shrunk(story: &Story, fails: impl Fn(&Story) -> bool) -> Story {
     let mut smallest = story.clone();
     loop {
-        let candidates = candidates(&smallest).into_iter().map(whole);
+        let candidates = candidates(&smallest).into_iter().map(whole).filter(is_knowable);
         let smaller = candidates.into_iter().find(|candidate| fails(candidate));
         match smaller {
             Some(smaller) => smallest = smaller,
@@ -18,22 +20,44 @@ pub fn shrunk(story: &Story, fails: impl Fn(&Story) -> bool) -> Story {
     }
 }
 
-/// Takes from batches the messages that were left out.
+/// Takes from batches the messages that were left out, and so on: what the consumer of an empty batch had sent is
+/// gone too.
 fn whole(mut story: Story) -> Story {
-    let sent: Vec<u64> = story.traces.iter().flat_map(Trace::calls).map(|call| call.number).collect();
-    for trace in &mut story.traces {
-        let Root::Batch(batch) = &mut trace.root else { continue };
-        for at in (0..batch.messages.len()).rev() {
-            if !sent.contains(&batch.messages[at]) {
-                batch.messages.remove(at);
-                if batch.taken != Taken::Together {
-                    batch.tries.remove(at);
-                }
+    loop {
+        let sent: BTreeSet<u64> =
+            story.traces.iter().flat_map(Trace::calls).map(|call| call.number).collect();
+        let batches = story.traces.iter_mut().filter_map(|trace| match &mut trace.root {
+            Root::Batch(batch) => Some(batch),
+            Root::Entry(_) | Root::Job { .. } => None,
+        });
+        batches.for_each(|batch| keep_sent(batch, &sent));
+        let before = story.traces.len();
+        story.traces.retain(|trace| !matches!(&trace.root, Root::Batch(batch) if batch.messages.is_empty()));
+        let calls = story.traces.iter().map(|trace| trace.calls().len()).sum::<usize>();
+        if story.traces.len() == before && calls == sent.len() {
+            return story;
+        }
+    }
+}
+
+/// Whether something tells of each call that arrived: who tells only of what it made has made something.
+fn is_knowable(story: &Story) -> bool {
+    let is_told = |tried: &Try| {
+        let service = &story.mesh.services[tried.at.service];
+        !tried.calls.is_empty() || !(service.sdk == Sdk::Made || service.is_gateway)
+    };
+    story.traces.iter().flat_map(Trace::calls).all(|call| call.receptions().all(is_told))
+}
+
+fn keep_sent(batch: &mut Batch, sent: &BTreeSet<u64>) {
+    for at in (0..batch.messages.len()).rev() {
+        if !sent.contains(&batch.messages[at]) {
+            batch.messages.remove(at);
+            if batch.taken != Taken::Together {
+                batch.tries.remove(at);
             }
         }
     }
-    story.traces.retain(|trace| !matches!(&trace.root, Root::Batch(batch) if batch.messages.is_empty()));
-    story
 }
 
 /// Stories that lack a little of `story`, the boldest first.
@@ -136,6 +160,7 @@ fn smaller_calls(call: &Call) -> Vec<Call> {
         Made { operation: false, ..made },
         Made { connecting: false, ..made },
         Made { by_client: false, ..made },
+        Made { created: false, ..made },
         Made { spelling: Spelling::ServerAddress, ..made },
     ];
     // A store's operation alone may know which it is.
@@ -143,6 +168,9 @@ fn smaller_calls(call: &Call) -> Vec<Call> {
     let simpler = simpler.into_iter().filter(|it| !keeps_operation || it.operation == made.operation);
     for made in simpler.filter(|simpler| *simpler != made) {
         push(Call { made, ..call.clone() });
+    }
+    if call.upgrade.is_some() {
+        push(Call { upgrade: None, ..call.clone() });
     }
     if call.shares_id {
         push(Call { shares_id: false, ..call.clone() });
@@ -187,6 +215,7 @@ fn smaller_tries(tried: &Try) -> Vec<Try> {
         Received { frames: received.frames.saturating_sub(1), ..received },
         Received { internal_between: false, ..received },
         Received { receive: false, ..received },
+        Received { settled: false, ..received },
         Received { is_other_kind: false, ..received },
     ];
     let simpler = simpler.into_iter().filter(|simpler| *simpler != received);

@@ -91,6 +91,17 @@ pub enum Refusal {
     RateLimited,
 }
 
+impl Refusal {
+    /// Envoy's flag for it.
+    pub fn flag(self) -> &'static str {
+        match self {
+            Refusal::NoHealthyUpstream => "UH",
+            Refusal::ConnectionFailed => "UF",
+            Refusal::RateLimited => "RL",
+        }
+    }
+}
+
 /// How the caller's SDK records a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Made {
@@ -103,6 +114,8 @@ pub struct Made {
     pub spelling: Spelling,
     /// A message sent by a CLIENT span.
     pub by_client: bool,
+    /// A message created by a span of its own before it is sent.
+    pub created: bool,
 }
 
 /// How an SDK writes the far end of a call: SDKs of all ages are about.
@@ -148,6 +161,15 @@ pub enum Tried {
     Separate,
 }
 
+/// What a request may become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Upgrade {
+    /// A web socket: status 101.
+    Socket,
+    /// A tunnel: the method CONNECT.
+    Tunnel,
+}
+
 #[derive(Debug, Clone)]
 pub struct Call {
     pub number: u64,
@@ -158,6 +180,7 @@ pub struct Call {
     pub start: Nanos,
     pub duration: Nanos,
     pub verdict: Verdict,
+    pub upgrade: Option<Upgrade>,
     pub refusal: Option<Refusal>,
     pub made: Made,
     pub tried: Tried,
@@ -194,6 +217,8 @@ pub struct Received {
     pub pushed: bool,
     /// A SERVER span of a message, a CONSUMER span of a call.
     pub is_other_kind: bool,
+    /// A message: settled after it was processed.
+    pub settled: bool,
 }
 
 impl Story {

@@ -150,6 +150,8 @@ fn file_statistics(table: Table, file: &DataFile) -> Statistics {
 
 #[cfg(test)]
 mod tests {
+    use meshlake_store::MinuteLsns;
+
     use super::*;
 
     fn file(name: &str, size_bytes: u64) -> FileScan {
@@ -162,6 +164,7 @@ mod tests {
             time_min_micros: 0,
             time_max_micros: 0,
             is_in_traces: false,
+            minutes: MinuteLsns::default(),
         })
     }
 

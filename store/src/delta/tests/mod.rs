@@ -10,6 +10,7 @@ use super::*;
 use crate::catalog::NewFile;
 use crate::disk::StdDisk;
 use crate::durable_fs::DurableFs;
+use crate::minutes::{MinuteLsns, minute_of};
 use crate::test_rows::MIDNIGHT;
 
 const COLLECTOR: u128 = 0xc0;
@@ -36,6 +37,7 @@ fn new_file(name: &str, rows: u64) -> NewFile {
             time_max_micros,
             // Odd ones are, so that both kinds go through every test.
             is_in_traces: rows % 2 == 1,
+            minutes: MinuteLsns::whole(minute_of(MIDNIGHT)..=minute_of(time_max_micros), rows),
         },
         stats: format!(
             r#"{{"numRecords":{rows},"minValues":{{"time":"2026-11-23T00:00:00Z"}},"maxValues":{{"time":"{iso}"}},"nullCount":{{}}}}"#
@@ -57,7 +59,7 @@ async fn what_is_committed_is_loaded_again() {
     catalog_1.commit(Table::Spans, &flushed(0, 7, "a")).await.expect("commit");
     let committed = catalog_1.commit(Table::Spans, &flushed(7, 9, "b")).await.expect("commit");
     let files = vec![new_file("a", 7).file, new_file("b", 9).file];
-    assert_eq!(committed, Committed { files: Arc::new(files), watermark: 9 });
+    assert_eq!(committed, Committed { files: Arc::new(files), watermark: 9, kept_from_days: 0 });
     assert_eq!(catalog(&store).load(Table::Spans).await, Ok(committed));
 }
 

@@ -41,7 +41,7 @@ pub(super) async fn open(dir: &Path) -> Store {
 pub(super) async fn append(store: &Store, batches: Vec<TableBatch>) -> Result<Lsn, AppendError> {
     let (done, result) = tokio::sync::oneshot::channel();
     let writer = store.writer();
-    let group = Group { batches, requests: Vec::new() };
+    let group = Group { batches, exports: Vec::new() };
     let taken = spawn_blocking(move || writer.append(group, Box::new(|r| drop(done.send(r))))).await;
     taken.expect("no panic")?;
     result.await.expect("every group is answered")

@@ -88,9 +88,9 @@ fn value(field: &Field, numbers: &[usize]) -> ArrayRef {
     }
 }
 
-/// A record with these rows of every table that is received, and one request that brought them.
+/// A record with these rows of every table that is received, and one export that brought them.
 async fn append_to_all(store: &Store, numbers: Range<usize>) -> Lsn {
-    let request = RequestEntry {
+    let export = ExportEntry {
         hash: numbers.start as u128,
         rows: Table::received().map(|table| (table, numbers.len() as u32)).collect(),
     };
@@ -100,7 +100,7 @@ async fn append_to_all(store: &Store, numbers: Range<usize>) -> Lsn {
         let rows = RecordBatch::try_new(table.schema().clone(), columns).expect("columns fit the schema");
         TableBatch::try_new(table, rows).expect("the table's own schema")
     });
-    let group = Group { batches: batches.collect(), requests: vec![request] };
+    let group = Group { batches: batches.collect(), exports: vec![export] };
     let (done, result) = tokio::sync::oneshot::channel();
     let writer = store.writer();
     spawn_blocking(move || writer.append(group, Box::new(|r| drop(done.send(r)))))
@@ -217,9 +217,9 @@ async fn a_directory_of_format_1_keeps_every_row_and_value() {
     let recovered = store.recovered().clone();
     assert_eq!((recovered.torn, recovered.damage), (None, Vec::new()));
     let last = store.stats().wal.wal.last_durable_lsn;
-    let request = store.take_recovered_requests().pop().expect("a request of the log");
+    let export = store.take_recovered_exports().pop().expect("an export of the log");
     let rows = 2 * all().filter(|(_, columns)| !columns.is_empty()).count();
-    assert_eq!((request.hash, request.rows), (ONLY_IN_LOG.start as u128, rows as u32));
+    assert_eq!((export.hash, export.rows), (ONLY_IN_LOG.start as u128, rows as u32));
 
     // The old log and the old tables go on: new rows, then all of them in files, and still so after a start.
     assert!(append_to_all(&store, 6..8).await > last);

@@ -8,8 +8,10 @@ mod reader;
 mod stop;
 mod crash;
 mod maintain;
+mod minutes;
 mod full;
 mod simulated;
+mod settle;
 mod golden;
 mod inspect;
 
@@ -26,7 +28,7 @@ use object_store::ObjectStoreExt as _;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::*;
-use crate::group::{Group, Lsn, RequestEntry, StoredRequest};
+use crate::group::{ExportEntry, Group, Lsn, StoredExport};
 use crate::snapshot::Snapshot;
 use crate::test_rows::{MIDNIGHT, ledger_rows, span_rows};
 use fixture::{
@@ -127,7 +129,7 @@ async fn a_snapshot_during_flushes_misses_and_doubles_nothing() {
         move || {
             for i in 0..GROUPS {
                 let (done, result) = mpsc::channel();
-                let group = Group { batches: vec![span_rows(&[MIDNIGHT + i as i64])], requests: Vec::new() };
+                let group = Group { batches: vec![span_rows(&[MIDNIGHT + i as i64])], exports: Vec::new() };
                 writer.append(group, Box::new(move |r| done.send(r).expect("awaited"))).expect("open");
                 result.recv().expect("answered").expect("durable");
                 acked.store(i + 1, Ordering::SeqCst);
@@ -289,15 +291,15 @@ async fn a_directory_without_traces_gets_them_from_then_on() {
 async fn requests_of_the_log_come_back_once() {
     let dir = tempfile::tempdir().expect("temporary directory");
     let store = open(dir.path()).await;
-    let request = RequestEntry { hash: 77, rows: vec![(Table::Spans, 1)] };
-    let group = Group { batches: vec![span_rows(&[MIDNIGHT])], requests: vec![request] };
+    let export = ExportEntry { hash: 77, rows: vec![(Table::Spans, 1)] };
+    let group = Group { batches: vec![span_rows(&[MIDNIGHT])], exports: vec![export] };
     let (done, result) = mpsc::channel();
     store.writer().append(group, Box::new(move |r| done.send(r).expect("awaited"))).expect("open");
     result.recv().expect("answered").expect("durable");
     store.close().await;
     let mut store = open(dir.path()).await;
-    assert_eq!(store.take_recovered_requests(), [StoredRequest { hash: 77, rows: 1, seconds: 0 }]);
-    assert!(store.take_recovered_requests().is_empty());
+    assert_eq!(store.take_recovered_exports(), [StoredExport { hash: 77, rows: 1, seconds: 0 }]);
+    assert!(store.take_recovered_exports().is_empty());
     assert_eq!(store.recovered().records, 1);
     store.close().await;
 }

@@ -191,7 +191,7 @@ fn check(log: &Log, truth: &Truth, seed: u64) {
     let (replayed, recovery) = log.recover();
     assert_eq!(recovery.damage, [], "seed {seed}");
     let numbers: Vec<(usize, Lsn)> =
-        replayed.iter().map(|record| (record.requests[0].hash as usize, record.lsn)).collect();
+        replayed.iter().map(|record| (record.exports[0].hash as usize, record.lsn)).collect();
     for (number, lsn) in truth.acked.iter().filter(|(_, lsn)| *lsn > truth.cut) {
         assert!(numbers.contains(&(*number, *lsn)), "seed {seed}: lost group {number}, LSN {lsn}");
     }
@@ -200,7 +200,7 @@ fn check(log: &Log, truth: &Truth, seed: u64) {
     }
     assert!(numbers.is_sorted_by(|a, b| a.1 < b.1), "seed {seed}: {numbers:?}");
     for record in &replayed {
-        let want = group_of(ROWS, record.requests[0].hash as usize);
+        let want = group_of(ROWS, record.exports[0].hash as usize);
         assert_eq!(record.batches[0].rows(), want.batches[0].rows(), "seed {seed}: half a group");
     }
 }

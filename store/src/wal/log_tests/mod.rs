@@ -1,7 +1,7 @@
 //! The log as a whole on a simulated disk: append, crash, rot, recover, append again.
 //!
 //! These facts belong to no single file below: what recovery may conclude rests on what appending wrote.
-//! Groups are told apart by the number in their request's hash, and their rows are made from it.
+//! Groups are told apart by the number in their export's hash, and their rows are made from it.
 
 mod bit_flips;
 mod damage;
@@ -16,7 +16,7 @@ use meshlake_schema::{Table, TableBatch};
 
 use crate::disk::StdDisk;
 use crate::disk::sim::SimDisk;
-use crate::group::{Group, Lsn, RequestEntry};
+use crate::group::{ExportEntry, Group, Lsn};
 use crate::wal::append::Wal;
 use crate::wal::fixture::{batch_of, group_of};
 use crate::wal::format::{RECORD_HEADER_BYTES, RECORDS_START, SegmentHeader};
@@ -117,13 +117,13 @@ fn a_new_log_is_empty() {
 fn groups_of_every_table_come_back_with_their_requests() {
     let log = Log::new(SimDisk::default());
     let mut wal = log.open();
-    let requests = vec![RequestEntry { hash: 1 << 100, rows: vec![(Table::Spans, 4)] }];
-    let group = Group { batches: Table::received().map(|table| batch_of(table, 4, 1)).collect(), requests };
+    let exports = vec![ExportEntry { hash: 1 << 100, rows: vec![(Table::Spans, 4)] }];
+    let group = Group { batches: Table::received().map(|table| batch_of(table, 4, 1)).collect(), exports };
     assert_eq!((wal.append(&group), wal.append(&group)), (Ok(1), Ok(2)));
     let (replayed, recovery) = log.recover();
     assert_eq!(replayed.len(), 2);
     for record in &replayed {
-        assert_eq!(record.requests, group.requests);
+        assert_eq!(record.exports, group.exports);
         let equal = |(read, want): (&TableBatch, &TableBatch)| {
             read.table() == want.table() && read.rows() == want.rows()
         };
@@ -155,12 +155,12 @@ fn a_log_on_the_real_disk_is_read_back() {
     assert_eq!((recovery.torn, recovery.damage), (None, Vec::new()));
 }
 
-/// Scenario: segments are cut, the process restarts, more are cut. Guarantee: every request is remembered, oldest
+/// Scenario: segments are cut, the process restarts, more are cut. Guarantee: every export is remembered, oldest
 /// first, whether its record is in the log or was cut by this or an earlier process.
 #[test]
 fn requests_outlive_their_segments() {
     let (log, wal) = Log::with_records(40);
-    let hashes = || log.recover().1.take_requests().iter().map(|request| request.hash).collect::<Vec<_>>();
+    let hashes = || log.recover().1.take_exports().iter().map(|export| export.hash).collect::<Vec<_>>();
     wal.cutter().cut(15).expect("cut");
     assert!(log.lsns()[0] > 1);
     assert_eq!(hashes(), (1..=40).collect::<Vec<_>>());
@@ -172,7 +172,7 @@ fn requests_outlive_their_segments() {
     assert_eq!(hashes(), (1..=40).collect::<Vec<_>>());
     let damaged =
         log.disk.paths().into_iter().find(|path| path.extension().is_some_and(|end| end == "requests"));
-    let damaged = damaged.expect("a file of requests");
+    let damaged = damaged.expect("a file of exports");
     log.disk.set_contents(&damaged, vec![0; 10]);
     let left = hashes();
     assert!(!left.contains(&1) && left.ends_with(&[39, 40]), "{left:?}");

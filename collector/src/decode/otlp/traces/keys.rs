@@ -3,17 +3,19 @@
 //! A key is looked up in a table made at compile time from the key lists of `meshlake_schema::tables`: its length and
 //! nine bytes of it are hashed so that no two listed keys collide, then one comparison decides.
 
-use meshlake_schema::tables::{OTHER_SPAN_KEYS, PROMOTED_SPAN_KEYS, PromotedType};
+use meshlake_schema::tables::{KEYS_BY_KIND, OTHER_SPAN_KEYS, PROMOTED_SPAN_KEYS, PromotedType, Spans};
 
 /// What an attribute key means to us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
     /// The key that a column is named after, by its position in `PROMOTED_SPAN_KEYS`.
     Own(u8),
-    /// Another spelling of it, and its rank: of several that can be read the lowest counts.
-    Other {
-        column: u8,
-        rank: u8,
+    /// Another spelling of it.
+    Other(Spelling),
+    /// A name of one end of the connection: a spelling of the first column on SERVER spans, of the second on others.
+    End {
+        server: Option<Spelling>,
+        others: Option<Spelling>,
     },
     /// A status whose meaning depends on the framework; a spelling of [`GRPC_STATUS`] where that is gRPC.
     RpcStatus {
@@ -21,6 +23,13 @@ pub(super) enum Role {
     },
     Component,
     ResponseFlags,
+}
+
+/// A column that a key is another spelling of, and its rank: of several that can be read the lowest counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Spelling {
+    pub(super) column: u8,
+    pub(super) rank: u8,
 }
 
 /// How a value under another spelling, or of another type, becomes one of the column.
@@ -62,32 +71,78 @@ pub(super) const READINGS: [Reading; COLUMN_COUNT] = {
 
 const RPC_STATUS_KEYS: [&str; 2] = ["rpc.status_code", "rpc.response.status_code"];
 
-const KEY_COUNT: usize = COLUMN_COUNT + OTHER_SPAN_KEYS.len() + 2;
+/// Those of `OTHER_SPAN_KEYS` that stand for two columns are one key.
+const KEY_COUNT: usize = {
+    let (mut count, mut at) = (COLUMN_COUNT + 2, 0);
+    while at < OTHER_SPAN_KEYS.len() {
+        count += (first_of(OTHER_SPAN_KEYS[at].0) == at) as usize;
+        at += 1;
+    }
+    count
+};
 
 const KEYS: [(&str, Role); KEY_COUNT] = {
     let mut keys = [("component", Role::Component); KEY_COUNT];
     keys[1] = ("response_flags", Role::ResponseFlags);
-    let mut at = 0;
+    let (mut next, mut at) = (2, 0);
     while at < COLUMN_COUNT {
-        keys[2 + at] = (PROMOTED_SPAN_KEYS[at].0, Role::Own(at as u8));
+        keys[next] = (PROMOTED_SPAN_KEYS[at].0, Role::Own(at as u8));
+        next += 1;
         at += 1;
     }
     at = 0;
     while at < OTHER_SPAN_KEYS.len() {
-        let (name, column) = OTHER_SPAN_KEYS[at];
-        // Rank 0 is that of a column's own key.
-        let rank = at as u8 + 1;
-        let is_rpc_status = same(name, RPC_STATUS_KEYS[0]) || same(name, RPC_STATUS_KEYS[1]);
-        let role = if is_rpc_status {
-            Role::RpcStatus { rank }
-        } else {
-            Role::Other { column: column_of(column), rank }
-        };
-        keys[2 + COLUMN_COUNT + at] = (name, role);
+        if first_of(OTHER_SPAN_KEYS[at].0) == at {
+            keys[next] = (OTHER_SPAN_KEYS[at].0, other_role(at));
+            next += 1;
+        }
         at += 1;
     }
     keys
 };
+
+/// Where a key comes first in `OTHER_SPAN_KEYS`.
+const fn first_of(name: &str) -> usize {
+    let mut at = 0;
+    while !same(OTHER_SPAN_KEYS[at].0, name) {
+        at += 1;
+    }
+    at
+}
+
+/// The role of the key that comes first at `at` in `OTHER_SPAN_KEYS`.
+const fn other_role(at: usize) -> Role {
+    let (name, column) = OTHER_SPAN_KEYS[at];
+    let spelling = spelling(name, column);
+    let (mut server, mut others, mut is_end, mut entry) = (None, None, false, 0);
+    while entry < KEYS_BY_KIND.len() {
+        let (key, column, spans) = KEYS_BY_KIND[entry];
+        if same(key, name) {
+            is_end = true;
+            match spans {
+                Spans::Server => server = Some(self::spelling(name, column)),
+                Spans::Others => others = Some(self::spelling(name, column)),
+            }
+        }
+        entry += 1;
+    }
+    if is_end {
+        Role::End { server, others }
+    } else if same(name, RPC_STATUS_KEYS[0]) || same(name, RPC_STATUS_KEYS[1]) {
+        Role::RpcStatus { rank: spelling.rank }
+    } else {
+        Role::Other(spelling)
+    }
+}
+
+const fn spelling(name: &str, column: &str) -> Spelling {
+    let mut at = 0;
+    while !(same(OTHER_SPAN_KEYS[at].0, name) && same(OTHER_SPAN_KEYS[at].1, column)) {
+        at += 1;
+    }
+    // Rank 0 is that of a column's own key.
+    Spelling { column: column_of(column), rank: at as u8 + 1 }
+}
 
 const _: () = assert!(OTHER_SPAN_KEYS.len() < u8::MAX as usize);
 
@@ -182,11 +237,14 @@ mod tests {
         }
         for (at, (key, column)) in OTHER_SPAN_KEYS.into_iter().enumerate() {
             let found = match role(key.as_bytes()) {
-                Some(Role::Other { column, rank }) => (usize::from(column), rank),
-                Some(Role::RpcStatus { rank }) => (GRPC_STATUS, rank),
+                Some(Role::Other(spelling)) => vec![spelling],
+                Some(Role::RpcStatus { rank }) => vec![Spelling { column: GRPC_STATUS as u8, rank }],
+                Some(Role::End { server, others }) => server.into_iter().chain(others).collect(),
                 other => panic!("{key} is {other:?}"),
             };
-            assert_eq!((PROMOTED_SPAN_KEYS[found.0].1, usize::from(found.1)), (column, at + 1), "{key}");
+            let mut names =
+                found.iter().map(|found| (PROMOTED_SPAN_KEYS[usize::from(found.column)].1, found.rank));
+            assert!(names.any(|found| found == (column, at as u8 + 1)), "{key} is {found:?}");
         }
         assert_eq!(role(b"component"), Some(Role::Component));
         assert_eq!(role(b"response_flags"), Some(Role::ResponseFlags));

@@ -13,7 +13,9 @@ use arrow::datatypes::Int64Type;
 use meshlake_schema::ResponseFlags;
 use meshlake_schema::tables::{PROMOTED_SPAN_KEYS, PromotedType};
 
-use super::keys::{COLUMN_COUNT, GRPC_STATUS, HTTP_STATUS, READINGS, RPC_SYSTEM, Reading, Role, role};
+use super::keys::{
+    COLUMN_COUNT, GRPC_STATUS, HTTP_STATUS, READINGS, RPC_SYSTEM, Reading, Role, Spelling, role,
+};
 use crate::address::{Address, is_internal};
 use crate::columns::attributes::AttributesColumn;
 use crate::columns::{DictionaryColumn, NumberColumn};
@@ -22,7 +24,7 @@ use crate::decode::otlp::decimal::{EXACT_DOUBLE_MAX, integer_of};
 use crate::decode::otlp::value_writer::ValueWriter;
 use crate::limits::ATTRIBUTES_MAX;
 use crate::normalize::rpc_status::{RpcStatus, SentStatus, grpc_code, rpc_status};
-use crate::normalize::spans::{PROXY_COMPONENT, SpanFacts};
+use crate::normalize::spans::{KIND_SERVER, PROXY_COMPONENT, SpanFacts};
 use crate::protobuf::wire::{self, WireError};
 use crate::tally::Warning;
 
@@ -117,9 +119,12 @@ impl PromotedColumns {
                     }
                     claim.offer(0, read(entry.value, READINGS[usize::from(column)]));
                 }
-                Some(Role::Other { column, rank }) => {
-                    claimed |= 1 << column;
-                    claims[usize::from(column)].offer(rank, read(entry.value, READINGS[usize::from(column)]));
+                Some(Role::Other(spelling)) => claimed |= offer(&mut claims, spelling, Some(entry.value)),
+                Some(Role::End { server, others }) => {
+                    let (fills, other) =
+                        if facts.kind == KIND_SERVER { (server, others) } else { (others, server) };
+                    claimed |= fills.map_or(0, |fills| offer(&mut claims, fills, Some(entry.value)));
+                    claimed |= other.map_or(0, |other| offer(&mut claims, other, None));
                 }
                 Some(Role::RpcStatus { rank }) => sent_status.offer(rank, Some(entry.value)),
                 Some(Role::Component) => {
@@ -195,6 +200,14 @@ impl PromotedColumns {
     }
 }
 
+/// Offers a value to the column that its key is a spelling of; none where the key says nothing of it on this span, but
+/// stands in the map. Returns the column's bit.
+fn offer<'a>(claims: &mut [Claim<'a>; COLUMN_COUNT], key: Spelling, value: Option<AnyValue<'a>>) -> u32 {
+    let column = usize::from(key.column);
+    claims[column].offer(key.rank, value.and_then(|value| read(value, READINGS[column])));
+    1 << column
+}
+
 /// Takes a status that every framework has to the column, or to the facts, that its framework's codes go to.
 fn take_rpc_status<'a>(status: &Claim<'a>, claims: &mut [Claim<'a>; COLUMN_COUNT], facts: &mut SpanFacts) {
     let system = match claims[RPC_SYSTEM].value() {
@@ -263,7 +276,7 @@ fn read(value: AnyValue<'_>, reading: Reading) -> Option<AnyValue<'_>> {
 mod tests {
     use arrow::array::{Array as _, AsArray as _, StringArray};
     use arrow::datatypes::Int32Type;
-    use meshlake_schema::tables::OTHER_SPAN_KEYS;
+    use meshlake_schema::tables::{KEYS_BY_KIND, OTHER_SPAN_KEYS, Spans};
     use opentelemetry_proto::tonic::common::v1 as otlp;
     use prost::Message as _;
 
@@ -273,8 +286,16 @@ mod tests {
 
     /// Pushes one span's attributes; returns the columns that are not null, as text, and the map's keys.
     fn push(attributes: &[otlp::KeyValue]) -> (Vec<(&'static str, String)>, Vec<String>, SpanFacts) {
+        push_of(0, attributes)
+    }
+
+    /// Those of a span of a kind.
+    fn push_of(
+        kind: i32,
+        attributes: &[otlp::KeyValue],
+    ) -> (Vec<(&'static str, String)>, Vec<String>, SpanFacts) {
         let (mut columns, mut map) = (PromotedColumns::default(), AttributesColumn::default());
-        let mut facts = SpanFacts::default();
+        let mut facts = SpanFacts { kind, ..SpanFacts::default() };
         let messages: Vec<_> = attributes.iter().map(otlp::KeyValue::encode_to_vec).collect();
         let messages: Vec<_> = messages.iter().map(Vec::as_slice).collect();
         let (mut writer, mut types) = (ValueWriter::default(), TextColumn::default());
@@ -368,8 +389,48 @@ mod tests {
                 "network_peer_address" | "client_address" => (string("10.0.0.1"), "10.0.0.1"),
                 _ => (string("7"), "7"),
             };
-            check(&[entry(key, value)], &[(column, want)], &[key]);
+            let by_kind = KEYS_BY_KIND.iter().find(|(k, c, _)| (*k, *c) == (key, column));
+            let kind =
+                if by_kind.is_some_and(|(.., spans)| *spans == Spans::Server) { KIND_SERVER } else { 0 };
+            let (filled, keys, _) = push_of(kind, &[entry(key, value)]);
+            assert_eq!((filled, keys), (vec![(column, want.to_owned())], vec![key.to_owned()]), "{kind}");
         }
+    }
+
+    /// Sources: semantic conventions 1.20 and the guide to 1.21, as `KEYS_BY_KIND` says. Kinds: 1 internal, 2 server,
+    /// 3 client, 4 producer, 5 consumer.
+    #[test]
+    fn a_peer_is_the_client_of_a_server_span_and_the_server_of_any_other() {
+        let attributes = [
+            entry("net.peer.name", string("peer.example")),
+            entry("net.peer.port", int(40_000)),
+            entry("net.host.name", string("host.example")),
+            entry("net.host.port", int(8080)),
+        ];
+        let received =
+            [("server_address", "host.example"), ("server_port", "8080"), ("client_address", "peer.example")];
+        let made = [("server_address", "peer.example"), ("server_port", "40000")];
+        for (kind, want) in
+            [(1, made.as_slice()), (2, received.as_slice()), (3, &made), (4, &made), (5, &made)]
+        {
+            let (filled, ..) = push_of(kind, &attributes);
+            let filled: Vec<_> = filled.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            assert_eq!(filled, want, "kind {kind}");
+        }
+        // An address that the span does not tell of: nothing is known, rather than the wrong end.
+        assert_eq!(push_of(3, &attributes[2..]).0, []);
+        assert_eq!(push_of(2, &attributes[1..2]).0, []);
+    }
+
+    /// A reader who finds any spelling of a column in the map takes the column's attribute from there as well.
+    #[test]
+    fn a_key_of_the_other_end_keeps_the_columns_own_key_in_the_map() {
+        let attributes = [entry("server.address", string("a")), entry("net.peer.name", string("b"))];
+        let (filled, keys, _) = push_of(KIND_SERVER, &attributes);
+        let want =
+            [("server_address", "a"), ("client_address", "b")].map(|(name, value)| (name, value.to_owned()));
+        assert_eq!(filled, want);
+        assert_eq!(keys, ["net.peer.name", "server.address"]);
     }
 
     #[test]

@@ -14,14 +14,16 @@ fn what_nothing_joins_is_matched_in_order_of_time() {
     );
 }
 
-/// 61 seconds apart they are two calls, 60 seconds one.
+/// A minute ends at second 1,020. What is within half a minute of it is matched over it, 59 seconds apart; a second
+/// later it is not, and they are two calls, of which one lies before the range.
 #[test]
-fn matches_lie_at_most_a_minute_apart() {
+fn matches_lie_less_than_a_minute_apart() {
     let late = |second| Request { second, ..SERVED };
-    let made = Request { second: FROM_SECOND - 11, ..CALL };
-    assert_eq!(edges(&picture(&[made, late(FROM_SECOND + 49)], &[])), Vec::<String>::new());
-    let apart = picture(&[made, late(FROM_SECOND + 50)], &[]);
-    assert_eq!(edges(&apart), ["default/a -> default/b 1/0"], "the made one lies before the range");
+    let made = Request { second: 990, ..CALL };
+    assert_eq!(edges(&picture(&[made, late(1_049)], &[])), Vec::<String>::new());
+    assert_eq!(edges(&picture(&[made, late(1_050)], &[])), ["default/a -> default/b 1/0"]);
+    let apart = Request { second: 989, ..CALL };
+    assert_eq!(edges(&picture(&[apart, late(1_048)], &[])), ["default/a -> default/b 1/0"]);
 }
 
 #[test]

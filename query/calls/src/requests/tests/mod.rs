@@ -23,6 +23,7 @@ mod joining;
 mod leftovers;
 mod once;
 mod gateways;
+mod waypoints;
 mod outcomes;
 mod far_ends;
 mod groups;

@@ -14,12 +14,28 @@ fn what_was_refused_on_the_way_counts_on_the_edge_only() {
     }
 }
 
-/// Traffic to a dead upstream never arrives, so only the edge can show it; Tempo shows nothing at all.
+/// A fixed answer or a redirect of the caller's own proxy: the callee never heard of the call.
+#[test]
+fn what_a_proxy_answers_by_itself_counts_on_the_edge_only() {
+    let fixed = Request { details: "direct_response", attempts: 0, ..CALL };
+    let answered = Request { details: "via_upstream", upstream_host: "10.0.0.2:80", ..CALL };
+    // Older proxies do not count tries.
+    let uncounted = Request { attempts: 0, ..answered };
+    let picture = picture(&[fixed, answered, uncounted], &[]);
+    assert_eq!((edges(&picture), nodes(&picture)), {
+        (vec!["default/a -> default/b 3/0".to_owned()], vec!["default/b 2/0".to_owned()])
+    });
+    assert_eq!(picture.edge_cells[0].refused, 1.0);
+}
+
+/// Traffic to a dead upstream never arrives, so only the edge can show it; Tempo shows nothing at all. However often
+/// the proxy tried to connect, nothing arrived a second time.
 #[test]
 fn a_dead_upstream_is_on_the_graph() {
     let dead =
         Request { destination: ("default", "dead"), flags: "UF,URX", outcome: "error", attempts: 3, ..CALL };
-    check(&[dead; 30], &["default/a -> default/dead 30/30 +60"], &[]);
+    check(&[dead; 30], &["default/a -> default/dead 30/30"], &[]);
+    assert_eq!(picture(&[dead; 30], &[]).edge_cells[0].refused, 30.0);
 }
 
 #[test]
@@ -28,6 +44,19 @@ fn a_rate_limit_at_the_callee_counts_at_the_callee() {
     let picture = picture(&[limited, SERVED], &[]);
     let node = &picture.node_cells[0].measure;
     assert_eq!((node.requests(), node.client_errors(), node.errors()), (2.0, 1.0, 0.0));
+}
+
+/// A stream is known by its method, or by its proxy saying in between that it goes on; an hour of it is no latency.
+#[test]
+fn streams_of_grpc_count_and_have_no_latency_among_those_of_requests() {
+    let call = Request { grpc_status: "0", path: "/shop.Cart/Get", method: "POST", ..SERVED };
+    let hour = 3_600_000;
+    let watch = Request { path: "/shop.Cart/WatchPrices", millis: hour, ..call };
+    let chat = Request { path: "/shop.Cart/Chat", millis: hour, request_id: "r1", at: 5, ..call };
+    let goes_on = Request { counted: false, access_log_type: "DownstreamPeriodic", millis: 60_000, ..chat };
+    let picture = picture(&[call, watch, chat, goes_on, goes_on], &[]);
+    let node = &picture.node_cells[0].measure;
+    assert_eq!((node.requests(), node.max_ms(), node.protocol().name()), (3.0, Some(10.0), "grpc"));
 }
 
 #[test]

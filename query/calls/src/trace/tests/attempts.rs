@@ -57,6 +57,27 @@ fn a_try_that_was_given_up_may_overlap_the_next() {
     }
 }
 
+/// gRPC's hedging: a second try while the first still ran, called off when the first had answered.
+#[test]
+fn a_hedge_that_was_called_off_is_a_try() {
+    let whole = Span { millis: 50, ..span(1, 0, CLIENT, A) };
+    let first = Span { millis: 40, ..span(2, 1, CLIENT, A) };
+    let hedge = Span { at: 20, millis: 20, grpc_status: 1, outcome: "aborted", ..span(3, 1, CLIENT, A) };
+    let answers = [
+        Span { millis: 38, ..span(4, 2, SERVER, B) },
+        Span { parent: 3, service: B, kind: SERVER, id: 5, ..hedge },
+    ];
+    let picture = picture(&[], &[whole, first, hedge, answers[0], answers[1]]);
+    assert_eq!((edges(&picture), nodes(&picture)), {
+        (vec!["default/a -> default/b 1/0 +1".to_owned()], vec!["default/b 2/0".to_owned()])
+    });
+    assert_eq!(picture.edge_cells[0].measure.aborted(), 0.0);
+    // The hedge alone under one made span, as a proxy that hedges has it.
+    let answered =
+        [span(1, 0, CLIENT, A), Span { parent: 1, ..answers[0] }, Span { parent: 1, ..answers[1] }];
+    check(&answered, &["default/a -> default/b 1/0 +1"], &["default/b 2/0"]);
+}
+
 #[test]
 fn requests_inside_one_operation_are_tries_if_each_failed() {
     check(
@@ -75,7 +96,7 @@ fn requests_inside_one_operation_are_tries_if_each_failed() {
 #[test]
 fn requests_side_by_side_are_tries_only_by_their_resend_count() {
     let first = failed(span(2, 1, CLIENT, A), 0);
-    let second = Span { at: 20, tags: &[("http.request.resend_count", "1")], ..span(3, 1, CLIENT, A) };
+    let second = Span { at: 20, resends: 1, ..span(3, 1, CLIENT, A) };
     let answers = [failed(span(4, 2, SERVER, B), 0), Span { at: 20, ..span(5, 3, SERVER, B) }];
     let all = |second| [span(1, 0, INTERNAL, A), first, second, answers[0], answers[1]];
     let resent = picture(&[], &all(second));
@@ -90,6 +111,6 @@ fn requests_side_by_side_are_tries_only_by_their_resend_count() {
         &[of_c, lost(first, 78), lost(second, 78), answers[0], answers[1], span(10, 9, SERVER, B)],
     );
     assert_eq!(edges(&others), ["default/a -> default/b 1/0 +1", "default/c -> default/b 1/1"]);
-    let again = picture(&[], &all(Span { tags: &[], ..second }));
+    let again = picture(&[], &all(Span { resends: 0, ..second }));
     assert_eq!(edges(&again), ["default/a -> default/b 2/1"]);
 }

@@ -166,6 +166,75 @@ fn creating_and_sending_are_one_message() {
     check(&batch, &["default/a -> q 2/0"], &["q 2/0"]);
 }
 
+/// Three polls, two of which found nothing, and the message in a trace of its own: it was received once. Who only polls
+/// received what it polled.
+#[test]
+fn polls_that_nothing_is_known_of_count_where_nothing_else_does() {
+    let poll =
+        |trace, service| Span { trace, queue: "orders", operation: "receive", ..span(1, 0, CLIENT, service) };
+    let work = Span { trace: 9, queue: "orders", operation: "process", ..span(1, 0, CONSUMER, A) };
+    check(
+        &[poll(1, A), poll(2, A), poll(3, A), work, poll(4, B)],
+        &["orders -> default/a 1/0", "orders -> default/b 1/0"],
+        &["default/a 1/0", "default/b 1/0"],
+    );
+}
+
+/// An SDK that polls a queue by HTTP: the request is how the message was received, and what is done with it is not.
+#[test]
+fn the_request_that_polls_a_queue_is_no_call() {
+    let poll = Span { queue: "orders", operation: "receive", millis: 50, ..span(1, 0, CLIENT, A) };
+    let http = Span { url: "https://sqs.example/", method: "POST", ..span(2, 1, CLIENT, A) };
+    let process = Span { queue: "orders", operation: "process", at: 60, ..span(3, 1, CONSUMER, A) };
+    let work = Span { url: "https://pay.example/", method: "POST", at: 61, ..span(4, 3, CLIENT, A) };
+    check(&[poll, http], &["orders -> default/a 1/0"], &["default/a 1/0"]);
+    check(
+        &[poll, http, process, work],
+        &["default/a -> pay.example 1/0", "orders -> default/a 1/0"],
+        &["default/a 1/0", "pay.example 1/0"],
+    );
+}
+
+/// RabbitMQ's default exchange: the producer knows the broker, the consumer its queue.
+#[test]
+fn a_receivers_queue_outranks_the_senders_broker() {
+    let sent = Span { queue: "<default>", server_address: "mq-1", ..span(1, 0, PRODUCER, A) };
+    let taken = Span { queue: "orders", server_address: "mq-1", ..span(2, 1, CONSUMER, B) };
+    check(
+        &[sent, taken],
+        &["default/a -> orders 1/0", "orders -> default/b 1/0"],
+        &["default/b 1/0", "orders 1/0"],
+    );
+}
+
+/// Queues that a broker made up for one client are as many as clients.
+#[test]
+fn a_reply_queue_without_a_name_of_its_own_is_no_node() {
+    let sent = |trace, queue| Span { trace, queue, ..span(1, 0, PRODUCER, A) };
+    let taken = |trace, queue| Span { trace, queue, ..span(2, 1, CONSUMER, B) };
+    let spans =
+        [sent(1, "amq.gen-1a"), taken(1, "amq.gen-1a"), sent(2, "(temporary)"), taken(2, "(temporary)")];
+    check(&spans, &["default/a -> default/b 2/0"], &["default/b 2/0"]);
+}
+
+/// Creating a message succeeds whatever becomes of it: sending it took 80 ms and failed.
+#[test]
+fn a_message_that_was_created_is_what_became_of_sending_it() {
+    let created = |id| Span { millis: 1, operation: "create", ..span(id, 0, PRODUCER, A) };
+    let send = Span {
+        links: &[(1, 1), (1, 2)],
+        operation: "send",
+        queue: "q",
+        outcome: "error",
+        millis: 80,
+        ..span(3, 0, CLIENT, A)
+    };
+    let taken = Span { links: &[(1, 1)], trace: 2, queue: "q", ..span(9, 0, CONSUMER, B) };
+    let picture = picture(&[], &[created(1), created(2), send, taken]);
+    assert_eq!(edges(&picture), ["default/a -> q 2/2", "q -> default/b 1/0"]);
+    assert_eq!(picture.edge_cells[0].measure.max_ms(), Some(80.0));
+}
+
 #[test]
 fn deliveries_of_one_message_are_no_retries() {
     let failed = Span { queue: "q", outcome: "error", ..span(2, 1, CONSUMER, B) };

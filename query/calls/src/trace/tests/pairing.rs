@@ -99,6 +99,27 @@ fn a_missing_parent_is_told_and_draws_no_edge() {
     );
 }
 
+/// Zipkin's remote endpoint of a received span, or what a mesh without tracing in the caller knows: who called.
+#[test]
+fn a_caller_that_only_its_callee_names_is_that_service() {
+    let named =
+        Span { peer_service: "a", server_address: "b-host", url: "http://b-host/", ..span(1, 0, SERVER, B) };
+    check(&[named], &["a -> default/b 1/0"], &["default/b 1/0"]);
+    let itself = Span { trace: 2, ..span(1, 0, SERVER, A) };
+    let orphan = Span { parent: 77, ..named };
+    check(
+        &[orphan, itself],
+        &["client@default/a -> default/a 1/0", "default/a -> default/b 1/0"],
+        &["default/a 1/0", "default/b 1/0"],
+    );
+    // Where the caller's own span is there, it is the caller.
+    check(
+        &[span(3, 0, CLIENT, C), Span { parent: 3, ..named }],
+        &["default/c -> default/b 1/0"],
+        &["default/b 1/0"],
+    );
+}
+
 #[test]
 fn parents_in_a_circle_end() {
     let circle = [span(1, 2, SERVER, A), span(2, 1, SERVER, A), span(3, 3, SERVER, B)];

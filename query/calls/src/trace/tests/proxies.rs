@@ -91,3 +91,38 @@ fn a_plain_envoy_names_its_upstreams_by_cluster() {
         &["images 2/0", "proxy 1/0", "web 1/0"],
     );
 }
+
+/// What the caller's sidecar, or the waypoint before the callee, refuses never arrives; Istio's spans say so by the flags
+/// of the access log.
+#[test]
+fn what_a_proxy_refuses_is_on_the_edge_only() {
+    let dead =
+        &[("upstream_cluster", "outbound|80||dead.default.svc.cluster.local;"), ("response_flags", "UH")];
+    let sidecar = Span { tags: dead, outcome: "error", ..proxy(2, 1, CLIENT, A) };
+    let tags = &[
+        ("node_id", "waypoint~10.0.0.8~wp.default~default.svc.cluster.local"),
+        ("upstream_cluster", "inbound-vip|80|http|dead.default.svc.cluster.local"),
+        ("response_flags", "UH"),
+    ];
+    let waypoint = Span { tags, outcome: "error", ..proxy(2, 1, SERVER, ("", "wp.default")) };
+    let made = Span { outcome: "error", ..span(1, 0, CLIENT, A) };
+    for refused in [sidecar, waypoint] {
+        let picture = crate::fixture::picture(&[], &[made, refused]);
+        assert_eq!(edges(&picture), ["default/a -> default/dead 1/1"]);
+        assert_eq!((nodes(&picture), picture.edge_cells[0].refused), (Vec::new(), 1.0));
+    }
+}
+
+/// The first try found no healthy host, the second one did: one arrived, and nothing arrived again.
+#[test]
+fn a_try_that_got_through_makes_a_call_of_it() {
+    let tags = &[("upstream_cluster", "outbound|80||b.default.svc.cluster.local;"), ("response_flags", "UH")];
+    let first = Span { tags, outcome: "error", millis: 1, ..proxy(2, 1, CLIENT, A) };
+    let second = Span { at: 3, millis: 5, tags: &tags[..1], ..proxy(3, 1, CLIENT, A) };
+    let picture =
+        crate::fixture::picture(&[], &[span(1, 0, CLIENT, A), first, second, span(4, 3, SERVER, B)]);
+    assert_eq!((edges(&picture), nodes(&picture)), {
+        (vec!["default/a -> default/b 1/0".to_owned()], vec!["default/b 1/0".to_owned()])
+    });
+    assert_eq!(picture.edge_cells[0].refused, 0.0);
+}

@@ -6,11 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Evidence;
-use super::figures::{ANY, Figures, Label, Outcome, Truth};
+use super::figures::{ANY, Figures, Label, Lasted, Outcome, Truth};
 use super::names::{
-    Seen, either, far_end, is_direct, made_duration, made_outcome, proxied, received_outcome, service_label,
+    Seen, either, far_end, is_direct, lasted, made_duration, made_outcome, proxied, received_outcome,
+    service_label,
 };
-use crate::mesh::{Mesh, PROXY_TIME, Sdk, Service};
+use crate::mesh::{Mesh, Nanos, OPERATION_TIME, PROXY_TIME, Sdk, Service};
 use crate::story::{Batch, Call, Place, Story, Taken, Target, Trace, Tried, Try};
 
 /// Spans are taken where they exceed access logs by 5 % and at least this many.
@@ -41,12 +42,12 @@ impl<'a> Books<'a> {
     pub fn call(&mut self, call: &Call, trace: &Trace) {
         if let Target::Queue(queue) = call.target {
             if trace.is_kept {
-                self.message(call, queue, i64::from(trace.weight));
+                self.message(call, queue, trace);
             }
             return;
         }
         if trace.is_kept {
-            self.by_spans(call, i64::from(trace.weight));
+            self.by_spans(call, trace);
         }
         // A proxy takes a store's protocol for a connection at best; in a story it logs none.
         if !matches!(call.target, Target::Store(_)) {
@@ -56,14 +57,20 @@ impl<'a> Books<'a> {
 
     /// An edge's call is an error if the made side says so or, where spans pair it, the received side.
     /// A try that a proxy hid is no error of the edge: the last one decides.
-    fn by_spans(&mut self, call: &Call, weight: i64) {
+    fn by_spans(&mut self, call: &Call, trace: &Trace) {
         let caller = call.caller.map(|place| self.service(place));
         let made = caller.filter(|caller| caller.spans_made());
+        // A call weighs what its maker says, if that tells of it.
+        let weight = made.or(self.callee(call)).map_or(1, |teller| i64::from(teller.weight(trace.weight)));
         let outcome = made_outcome(call.verdict);
+        // An operation around a request that several answer is no call itself: the request is.
+        let is_operation = call.made.operation && !call.mirrors.is_empty();
+        let around = if is_operation { 2 * OPERATION_TIME } else { 0 };
+        let whole = lasted(call, call.duration - around);
         let Some(callee) = self.callee(call) else {
             if made.is_some() {
                 let edge = (self.source(call), far_end(self.mesh, call.target));
-                self.by_spans.edges.entry(edge).or_default().add(outcome, Some(call.duration), weight);
+                self.by_spans.edges.entry(edge).or_default().add(outcome, whole, weight);
             }
             return;
         };
@@ -80,14 +87,15 @@ impl<'a> Books<'a> {
             let is_thin = matches!(callee.sdk, Sdk::Internal | Sdk::Made);
             let is_two_sided = made.is_some() && seen && !is_thin;
             let proxied = if callee.sdk == Sdk::Full { 0 } else { PROXY_TIME };
-            let (outcome, duration) = match made {
-                Some(_) => (either(outcome, received(last)), call.duration),
-                None => (received(last), last.duration + proxied),
+            let (outcome, whole) = match made {
+                Some(_) => (either(outcome, received(last)), whole),
+                None if callee.is_made_only => (received(last), Lasted::Unknown),
+                None => (received(last), lasted(call, last.duration + proxied)),
             };
             let edge = (self.source(call), self.label(last.at.service));
             let figures = self.by_spans.edges.entry(edge).or_default();
             figures.sent(is_two_sided);
-            figures.add(outcome, Some(duration), weight);
+            figures.add(outcome, whole, weight);
             // Tries that nobody's span tells of are known to access logs at best.
             if seen || call.tried != Tried::Hidden {
                 figures.retries += weight * (call.tries.len() as i64 - 1);
@@ -96,13 +104,17 @@ impl<'a> Books<'a> {
             // Nothing arrived, and the caller knows whom it meant.
             let edge = (self.source(call), far_end(self.mesh, call.target));
             let figures = self.by_spans.edges.entry(edge).or_default();
-            figures.sent(false);
-            figures.add(outcome, Some(call.duration), weight);
+            figures.add(outcome, whole, weight);
+            if call.refusal.is_some() && made.is_some_and(Service::proxy_makes_spans) {
+                figures.refuse(outcome, weight);
+            } else {
+                figures.sent(false);
+            }
         }
         for mirror in &call.mirrors {
             let edge = (self.source(call), self.label(mirror.at.service));
             let outcome = either(outcome, received_outcome(mirror.verdict, seen_as));
-            self.by_spans.edges.entry(edge).or_default().add(outcome, Some(call.duration), weight);
+            self.by_spans.edges.entry(edge).or_default().add(outcome, whole, weight);
         }
         for tried in call.receptions() {
             self.received_by_spans(tried, call, weight);
@@ -117,7 +129,7 @@ impl<'a> Books<'a> {
             let outcome = either(made_outcome(tried.verdict), received_outcome(tried.verdict, seen));
             let figures = self.by_spans.edges.entry(edge).or_default();
             figures.sent(false);
-            figures.add(outcome, Some(made_duration(tried)), weight);
+            figures.add(outcome, Lasted::For(made_duration(tried)), weight);
         }
     }
 
@@ -127,10 +139,11 @@ impl<'a> Books<'a> {
         let service = self.service(tried.at);
         let heard =
             |by_application| received_outcome(tried.verdict, Seen { by_application, is_grpc: call.is_grpc });
-        let (outcome, duration) = match (service.sdk, service.sidecar.spans) {
-            (Sdk::Full, _) => (heard(true), Some(tried.duration)),
-            (_, true) => (heard(false), Some(tried.duration + PROXY_TIME)),
-            (Sdk::Internal | Sdk::Made, false) => (made_outcome(call.verdict), None),
+        let (outcome, whole) = match (service.sdk, service.sidecar.spans) {
+            (Sdk::Full, _) => (heard(true), lasted(call, tried.duration)),
+            (_, true) if service.is_made_only => (made_outcome(tried.verdict), Lasted::Unknown),
+            (_, true) => (heard(false), lasted(call, tried.duration + PROXY_TIME)),
+            (Sdk::Internal | Sdk::Made, false) => (made_outcome(call.verdict), Lasted::Unknown),
             (Sdk::Silent, false) => return,
         };
         let (version, instance) = part(service, tried.at);
@@ -140,7 +153,7 @@ impl<'a> Books<'a> {
         let version = if service.sdk == Sdk::Silent && service.is_ambient { ANY.to_owned() } else { version };
         let (label, part) = (self.label(tried.at.service), (version, instance));
         let figures = self.by_spans.nodes.entry(label).or_default();
-        figures.add(outcome, duration, weight);
+        figures.add(outcome, whole, weight);
         *figures.parts.entry(part).or_default() += weight;
     }
 
@@ -148,7 +161,6 @@ impl<'a> Books<'a> {
         let caller = call.caller.map(|place| self.service(place));
         let made = caller.filter(|caller| caller.logs_made());
         let by_proxy = Seen { by_application: false, is_grpc: call.is_grpc };
-        let is_tcp = self.callee(call).is_some_and(|callee| callee.is_tcp);
         let callee_writes = self.callee(call).is_some_and(Service::logs_received);
         if made.is_some() {
             let target = match call.tries.last() {
@@ -156,58 +168,75 @@ impl<'a> Books<'a> {
                 None => far_end(self.mesh, call.target),
             };
             let edge = (self.source(call), target);
-            // How long a connection lives is no latency.
-            let duration = (!is_tcp).then(|| proxied(call, caller));
+            let whole = self.logged(call, proxied(call, caller));
             let figures = self.by_rows.edges.entry(edge).or_default();
             if call.refusal.is_none() {
                 figures.sent(callee_writes);
             }
-            figures.add(made_outcome(call.verdict), duration, 1);
+            figures.add(made_outcome(call.verdict), whole, 1);
             figures.retries += (call.tries.len() as i64 - 1).max(0);
             if call.refusal.is_some() {
-                figures.refused += 1;
-                figures.refused_errors += i64::from(made_outcome(call.verdict) == Outcome::Error);
+                figures.refuse(made_outcome(call.verdict), 1);
             }
         } else if let Some(last) = call.tries.last().filter(|_| callee_writes) {
             let edge = (self.source(call), self.label(last.at.service));
+            let whole = self.logged(call, last.duration + PROXY_TIME);
             let figures = self.by_rows.edges.entry(edge).or_default();
             figures.sent(false);
-            figures.add(received_outcome(last.verdict, by_proxy), Some(last.duration + PROXY_TIME), 1);
+            figures.add(received_outcome(last.verdict, by_proxy), whole, 1);
         }
         if callee_writes {
             for tried in &call.tries {
                 let label = self.label(tried.at.service);
                 let outcome = received_outcome(tried.verdict, by_proxy);
-                let duration = (!is_tcp).then_some(tried.duration + PROXY_TIME);
+                let service = self.service(tried.at);
+                // A sidecar behind a waypoint is nearer to the application.
+                let waiting = if service.has_inner_sidecar { 0 } else { PROXY_TIME };
+                let whole = self.logged(call, tried.duration + waiting);
                 let part = part(self.service(tried.at), tried.at);
                 let figures = self.by_rows.nodes.entry(label).or_default();
-                figures.add(outcome, duration, 1);
+                figures.add(outcome, whole, 1);
                 *figures.parts.entry(part).or_default() += 1;
             }
         }
     }
 
+    /// How long a proxy logged that a call was: how long a connection lives is no latency.
+    fn logged(&self, call: &Call, duration: Nanos) -> Lasted {
+        match self.callee(call) {
+            Some(callee) if callee.is_tcp => Lasted::Connection,
+            _ => lasted(call, duration),
+        }
+    }
+
     /// With a queue's name, or a broker's, the queue is between the two; with neither the two are direct.
-    fn message(&mut self, call: &Call, queue: usize, weight: i64) {
+    fn message(&mut self, call: &Call, queue: usize, trace: &Trace) {
+        let mesh = self.mesh;
+        let word =
+            |at: Option<Place>| at.map_or(1, |at| i64::from(mesh.services[at.service].weight(trace.weight)));
+        let weight = word(call.caller);
         let has_node = !is_direct(self.mesh, queue);
         let (source, outcome) = (self.source(call), made_outcome(call.verdict));
         if has_node {
             let edge = (source.clone(), far_end(self.mesh, call.target));
-            self.by_spans.message_edges.entry(edge).or_default().add(outcome, Some(call.duration), weight);
+            let whole = Lasted::For(call.duration);
+            self.by_spans.message_edges.entry(edge).or_default().add(outcome, whole, weight);
         }
         for delivery in &call.tries {
             let label = self.label(delivery.at.service);
             let seen_as = Seen { by_application: true, is_grpc: false };
             let heard = received_outcome(delivery.verdict, seen_as);
-            let (from, outcome, duration) = if has_node {
-                (far_end(self.mesh, call.target), heard, delivery.duration)
+            // What a queue delivers, its receiver alone tells of.
+            let (from, outcome, duration, weight) = if has_node {
+                let weight = word(Some(delivery.at));
+                (far_end(self.mesh, call.target), heard, delivery.duration, weight)
             } else {
-                (source.clone(), either(outcome, heard), call.duration)
+                (source.clone(), either(outcome, heard), call.duration, weight)
             };
             let edge = self.by_spans.message_edges.entry((from, label.clone())).or_default();
-            edge.add(outcome, Some(duration), weight);
+            edge.add(outcome, Lasted::For(duration), weight);
             let messages = self.by_spans.messages.entry(label).or_default();
-            messages.add(heard, Some(delivery.duration), weight);
+            messages.add(heard, Lasted::For(delivery.duration), weight);
             let part = part(&self.mesh.services[delivery.at.service], delivery.at);
             *messages.parts.entry(part).or_default() += weight;
         }
@@ -230,17 +259,21 @@ impl<'a> Books<'a> {
             if !is_direct(self.mesh, batch.queue) {
                 let edge = (queue.clone(), label.clone());
                 let figures = self.by_spans.message_edges.entry(edge).or_default();
-                figures.add(heard, Some(delivery.duration), 1);
+                figures.add(heard, Lasted::For(delivery.duration), 1);
             } else {
                 self.batched.insert(label.clone());
                 for call in messages {
                     let edge = (self.source(call), label.clone());
                     let outcome = either(made_outcome(call.verdict), heard);
-                    self.by_spans.message_edges.entry(edge).or_default().add(outcome, Some(call.duration), 1);
+                    self.by_spans.message_edges.entry(edge).or_default().add(
+                        outcome,
+                        Lasted::For(call.duration),
+                        1,
+                    );
                 }
             }
             let figures = self.by_spans.messages.entry(label).or_default();
-            figures.add(heard, Some(delivery.duration), 1);
+            figures.add(heard, Lasted::For(delivery.duration), 1);
             let part = part(&self.mesh.services[delivery.at.service], delivery.at);
             *figures.parts.entry(part).or_default() += 1;
         }
@@ -255,6 +288,7 @@ impl<'a> Books<'a> {
         let mut truth = Truth { batched: self.batched, ..Truth::default() };
         let marked = |figures: &Figures, spans: Option<&Figures>| Figures {
             is_by_spans: spans.is_some_and(|spans| std::ptr::eq(figures, spans)),
+            is_contested: spans.is_some_and(|spans| spans.requests > figures.requests),
             ..figures.clone()
         };
         let edges = [&self.by_spans.edges, &self.by_rows.edges, &self.by_spans.message_edges];

@@ -34,6 +34,16 @@ pub enum Outcome {
     Error,
 }
 
+/// How long a call was, as far as it is a latency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lasted {
+    For(Nanos),
+    /// Nobody says.
+    Unknown,
+    /// As long as a connection, which is no latency.
+    Connection,
+}
+
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Figures {
     pub requests: i64,
@@ -52,6 +62,8 @@ pub struct Figures {
     pub is_untimed: bool,
     /// Counted from spans, if only in part.
     pub is_by_spans: bool,
+    /// Spans tell of more than access logs do: which of them count hangs on how much more.
+    pub is_contested: bool,
     /// Of an edge: calls that left the caller, and those of which both ends tell.
     pub sent: i64,
     pub told_twice: i64,
@@ -69,7 +81,7 @@ impl Outcome {
 }
 
 impl Figures {
-    pub fn add(&mut self, outcome: Outcome, duration: Option<Nanos>, weight: i64) {
+    pub fn add(&mut self, outcome: Outcome, lasted: Lasted, weight: i64) {
         self.requests += weight;
         match outcome {
             Outcome::Ok => {}
@@ -77,10 +89,17 @@ impl Figures {
             Outcome::Aborted => self.aborted += weight,
             Outcome::Error => self.errors += weight,
         }
-        match duration {
-            Some(duration) => self.durations.push((duration, weight)),
-            None => self.is_untimed = true,
+        match lasted {
+            Lasted::For(duration) => self.durations.push((duration, weight)),
+            Lasted::Unknown => self.is_untimed = true,
+            Lasted::Connection => {}
         }
+    }
+
+    /// What the caller's proxy let not pass, which `add` has counted too.
+    pub fn refuse(&mut self, outcome: Outcome, weight: i64) {
+        self.refused += weight;
+        self.refused_errors += if outcome == Outcome::Error { weight } else { 0 };
     }
 
     pub fn sent(&mut self, is_told_twice: bool) {
@@ -107,6 +126,7 @@ impl Figures {
         }
         self.is_untimed |= other.is_untimed;
         self.is_by_spans |= other.is_by_spans;
+        self.is_contested |= other.is_contested;
     }
 
     /// The duration of nearest rank: the least that at least the share `q` of all calls does not exceed.

@@ -3,7 +3,7 @@
 use crate::mesh::{GAP, Mesh, Nanos, PROXY_TIME, Sdk, Service};
 use crate::story::{Call, Target, Try, Verdict};
 
-use super::figures::{Label, Outcome};
+use super::figures::{Label, Lasted, Outcome};
 
 /// How long the caller's proxy saw the call take: less than the application, where that is seen too. A
 /// gateway has one row for what it received and what it made of it, and that begins with the former.
@@ -13,6 +13,11 @@ pub fn proxied(call: &Call, caller: Option<&Service>) -> Nanos {
         Some(caller) if caller.sdk != Sdk::Silent => call.duration - PROXY_TIME,
         _ => call.duration,
     }
+}
+
+/// How long a call was, if it did not become a connection.
+pub fn lasted(call: &Call, duration: Nanos) -> Lasted {
+    if call.upgrade.is_some() { Lasted::Connection } else { Lasted::For(duration) }
 }
 
 /// How long the made span of one try is.

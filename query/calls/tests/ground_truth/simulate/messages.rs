@@ -1,4 +1,4 @@
-//! Messages: sent, delivered at once or pushed, or taken later in batches.
+//! Messages: sent, delivered at once or pushed, or taken in batches, later where the queue has a name.
 
 use super::{DEPTH_MAX, Drawer};
 use crate::features::Feature;
@@ -18,7 +18,8 @@ impl Drawer<'_> {
             let sent = traces.iter().flat_map(Trace::calls);
             let sent =
                 sent.filter(|call| call.target == Target::Queue(queue) && (FROM..TO).contains(&call.start));
-            let messages: Vec<u64> = sent.map(|call| call.number).collect();
+            let (messages, ends): (Vec<u64>, Vec<Nanos>) =
+                sent.map(|call| (call.number, call.start + call.duration)).unzip();
             let consumers: Vec<usize> =
                 (0..self.mesh.services.len()).filter(|at| self.mesh.services[*at].sdk == Sdk::Full).collect();
             if messages.is_empty() || consumers.is_empty() {
@@ -28,14 +29,18 @@ impl Drawer<'_> {
                 let to = self.random.pick(&consumers);
                 self.place(to)
             };
-            let taken = match self.random.below(3) {
+            // Only links join what goes through a queue without a name, and those are followed for a minute.
+            let at_once = is_direct(self.mesh, queue);
+            let taken = match self.random.below(if at_once { 2 } else { 3 }) {
                 0 => Taken::OneByOne { by_client: true },
                 1 => Taken::OneByOne { by_client: false },
                 _ => Taken::Together,
             };
             let count = if taken == Taken::Together { 1 } else { messages.len() };
             let start = TO - 30 * SECOND;
-            let tries = (0..count as i64).map(|at| self.taken(place, start + at * 100 * MILLI)).collect();
+            let starts = ends.into_iter().zip(0..).take(count);
+            let starts = starts.map(|(end, at)| if at_once { end } else { start } + at * 100 * MILLI);
+            let tries = starts.collect::<Vec<_>>().into_iter().map(|at| self.taken(place, at)).collect();
             let root = Root::Batch(Batch { queue, messages, taken, tries });
             traces.push(Trace { number: 1_000 + queue as u64, weight: 1, is_kept: true, root });
         }
@@ -65,6 +70,8 @@ impl Drawer<'_> {
         let mut call = self.plain(caller, Target::Queue(queue), start, duration);
         call.made.connecting = false;
         call.made.operation = false;
+        let is_full = self.mesh.services[caller.service].sdk == Sdk::Full;
+        call.made.created = is_full && self.has(Feature::Created) && self.random.percent(40);
         let consumers: Vec<usize> = (0..self.mesh.services.len())
             .filter(|at| *at != caller.service && self.mesh.services[*at].sdk == Sdk::Full)
             .collect();
@@ -88,6 +95,7 @@ impl Drawer<'_> {
             let received = Received {
                 receive: !is_pushed && self.random.percent(30),
                 pushed: is_pushed,
+                settled: !is_pushed && self.has(Feature::Created) && self.random.percent(40),
                 ..self.frames(place)
             };
             let delivery = Try {

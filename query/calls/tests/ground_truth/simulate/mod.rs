@@ -8,7 +8,7 @@ use crate::mesh::{GAP, MILLI, Mesh, Nanos, SECOND, Sdk, Service};
 use crate::oracle::{FROM, TO};
 use crate::random::Random;
 use crate::story::{
-    Call, Made, Place, Received, Refusal, Root, Spelling, Story, Target, Trace, Tried, Try, Verdict,
+    Call, Made, Place, Received, Refusal, Root, Spelling, Story, Target, Trace, Tried, Try, Upgrade, Verdict,
 };
 
 /// Calls inside calls inside calls.
@@ -149,6 +149,7 @@ impl Drawer<'_> {
             start,
             duration,
             verdict,
+            upgrade: None,
             refusal: None,
             made,
             tried: Tried::Hidden,
@@ -168,6 +169,7 @@ impl Drawer<'_> {
             connecting: layered && self.random.percent(30),
             spelling: self.spelling(),
             by_client: self.has(Feature::Push) && self.random.percent(30),
+            created: false,
         }
     }
 
@@ -210,6 +212,7 @@ impl Drawer<'_> {
             start,
             duration,
             verdict,
+            upgrade: None,
             refusal: None,
             made: caller.map(|caller| self.made(caller)).unwrap_or_default(),
             tried,
@@ -221,10 +224,12 @@ impl Drawer<'_> {
             let refusals = [Refusal::RateLimited, Refusal::NoHealthyUpstream, Refusal::ConnectionFailed];
             let refusal = self.random.pick(&refusals);
             call.refusal = Some(refusal);
+            call.tried = Tried::Hidden;
             let is_limited = refusal == Refusal::RateLimited;
             call.verdict = if is_limited { Verdict::GrpcExhausted } else { Verdict::GrpcUnavailable };
             return Some(call);
         }
+        call.upgrade = self.upgrade(&call, count);
         self.fill_tries(&mut call, count, depth);
         if call.tries.len() > 1 || caller.is_none() || has_rows {
             // Of a message, several tries would be deliveries, one from nowhere would have no caller, and access
@@ -264,6 +269,16 @@ impl Drawer<'_> {
         self.verdict(&verdicts)
     }
 
+    /// What a call becomes that went well. A gateway's one row tells of two calls, of which either might.
+    fn upgrade(&mut self, call: &Call, tries: usize) -> Option<Upgrade> {
+        let Target::Service(callee) = call.target else { return None };
+        let ends = call.caller.map(|place| place.service).into_iter().chain([callee]);
+        let has_gateway = ends.into_iter().any(|service| self.mesh.services[service].is_gateway);
+        let can_be = !call.is_grpc && tries == 1 && call.verdict == Verdict::Ok && !has_gateway;
+        (can_be && self.has(Feature::Upgrades) && self.random.percent(20))
+            .then(|| self.random.pick(&[Upgrade::Socket, Upgrade::Tunnel]))
+    }
+
     fn connection(&mut self, caller: Place, service: usize, start: Nanos, duration: Nanos) -> Option<Call> {
         let at = self.place(service);
         let mut call = self.plain(caller, Target::Service(service), start, duration);
@@ -284,7 +299,10 @@ impl Drawer<'_> {
         let Some(caller) = call.caller.map(|place| &self.mesh.services[place.service]) else { return false };
         let Target::Service(callee) = call.target else { return false };
         let callee = &self.mesh.services[callee];
-        let can_be = caller.logs_made() && !caller.is_gateway && callee.host == callee.name;
+        let has_proxy = caller.logs_made() || caller.proxy_makes_spans();
+        // To spans alone, what never answers is a service by the namespace in its host only.
+        let is_known = callee.namespace.is_some() && callee.host == callee.name;
+        let can_be = has_proxy && !caller.is_gateway && is_known;
         can_be && self.has(Feature::Refusals) && self.random.percent(15)
     }
 }

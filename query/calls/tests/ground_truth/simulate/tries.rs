@@ -130,8 +130,9 @@ impl Drawer<'_> {
             let service = &self.mesh.services[at];
             service.sdk == Sdk::Full && !service.sidecar.rows && !service.sidecar.spans
         };
-        let can_be =
-            is_plain(caller.service) && is_plain(service) && call.tries.len() == 1 && !call.shares_id;
+        // What a mirror answers is no upgrade.
+        let is_request = call.tries.len() == 1 && !call.shares_id && call.upgrade.is_none();
+        let can_be = is_plain(caller.service) && is_plain(service) && is_request;
         if !self.has(Feature::Mirrors) || !can_be || !self.random.percent(20) {
             return;
         }

@@ -5,10 +5,10 @@
 
 use meshlake_schema::Table;
 
-use super::ids::{Part, span_id, trace_id};
+use super::ids::{Part, message_id, span_id, trace_id};
 use super::tags::{self, Tags};
 use super::{Row, Value};
-use crate::mesh::{GAP, Mesh, Nanos, PROXY_TIME, Sdk};
+use crate::mesh::{GAP, Mesh, Nanos, OPERATION_TIME, PROXY_TIME, Sdk};
 use crate::oracle::names::{Seen, made_outcome, received_outcome};
 use crate::story::{Batch, Call, Place, Root, Story, Taken, Target, Trace, Tried, Try};
 
@@ -69,7 +69,7 @@ impl<'a> Teller<'a> {
     fn batch(&mut self, batch: &Batch) {
         let sent = batch.messages.iter().map(|number| {
             let trace = self.story.trace_of(*number);
-            (trace_id(self.story, trace), span_id(*number, Part::Request(0)))
+            (trace_id(self.story, trace), message_id(self.story.sent(*number)))
         });
         let sent: Vec<(u128, u64)> = sent.collect();
         let parent = match (batch.taken, batch.tries.first()) {
@@ -161,8 +161,9 @@ impl<'a> Teller<'a> {
             Some(tried) => (tried.start - GAP, tried.duration + 2 * GAP, tried.verdict),
             None => (call.start, call.duration, call.verdict),
         };
+        let created = call.made.created.then(|| self.create(call, caller, above));
         // The one request inside an operation is a little shorter.
-        let less = if is_inside && of == 1 { PROXY_TIME / 50 } else { 0 };
+        let less = if is_inside && of == 1 { OPERATION_TIME } else { 0 };
         let mut said = Said {
             outcome: made_outcome(verdict).name(),
             tags: tags::made(self.mesh, call, verdict),
@@ -172,6 +173,11 @@ impl<'a> Teller<'a> {
             said.tags.push(("http.request.resend_count", at.to_string()));
         }
         let id = self.application(caller, call.number, Part::Request(at as u8), above, said);
+        if let Some(created) = created {
+            let row = self.rows.last_mut().expect("the span was just told");
+            row.values.insert("links", Value::Links(vec![(self.trace_id, created)]));
+            return created;
+        }
         if call.made.connecting && at == 0 {
             for (part, name) in [(Part::Lookup, "dns.lookup"), (Part::Connect, "tcp.connect")] {
                 let mut said = Said::new(CLIENT, name, start + less, duration / 10);
@@ -184,6 +190,15 @@ impl<'a> Teller<'a> {
             return self.made_by_proxy(call, caller, id, at as u8, time);
         }
         id
+    }
+
+    /// The span that creates a message, which is sent by another.
+    fn create(&mut self, call: &Call, caller: Place, above: u64) -> u64 {
+        let mut said = Said::new(PRODUCER, "create", call.start, GAP / 2);
+        if let Target::Queue(queue) = call.target {
+            said.tags = tags::of_message(self.mesh, queue, "create");
+        }
+        self.application(caller, call.number, Part::Create, above, said)
     }
 
     fn made_by_proxy(
@@ -208,13 +223,16 @@ impl<'a> Teller<'a> {
             Target::Store(_) | Target::Queue(_) => (String::new(), 0),
         };
         said.tags.push(("upstream_cluster", format!("outbound|{port}||{host}")));
+        if let Some(refusal) = call.refusal {
+            said.tags.push(("response_flags", refusal.flag().to_owned()));
+        }
         self.proxy(caller, call.number, Part::ProxyMade(at), parent, said)
     }
 
     fn received(&mut self, call: &Call, tried: &Try, parent: u64) {
         let service = &self.mesh.services[tried.at.service];
         let mut context = parent;
-        if service.sidecar.spans {
+        if service.proxy_receives_spans() {
             let seen = Seen { by_application: false, is_grpc: call.is_grpc };
             let (start, duration) = (tried.start - PROXY_TIME / 2, tried.duration + PROXY_TIME);
             let mut said = Said {
@@ -277,6 +295,13 @@ impl<'a> Teller<'a> {
             };
             context = self.application(tried.at, number, part, above, said);
         }
+        if tried.received.settled {
+            let mut said = Said::new(CLIENT, "settle", tried.start + tried.duration, GAP);
+            if let Target::Queue(queue) = call.target {
+                said.tags = tags::of_message(self.mesh, queue, "settle");
+            }
+            self.application(tried.at, tried.number, Part::Settle, context, said);
+        }
         context
     }
 
@@ -294,7 +319,8 @@ impl<'a> Teller<'a> {
         let id = span_id(number, part);
         let mut row = self.span(at, id, parent, said);
         // Without what lies above or inside a made span, its call is known all the same.
-        let is_needless = matches!(part, Part::Root | Part::Internal(_) | Part::Lookup | Part::Connect);
+        let is_needless =
+            matches!(part, Part::Root | Part::Internal(_) | Part::Lookup | Part::Connect | Part::Settle);
         row.span = Some(super::Span { id, tells_of: (!is_needless).then_some(number) });
         row.text("service_name", service.name.clone());
         if let Some(namespace) = &service.namespace {
@@ -347,7 +373,8 @@ impl<'a> Teller<'a> {
         row.text("outcome", said.outcome);
         row.int("status_code", if said.outcome == "error" { 2 } else { 0 });
         row.text("resource", "{}");
-        row.values.insert("adjusted_count", Value::Float(f64::from(self.trace.weight)));
+        let weight = self.mesh.services[at.service].weight(self.trace.weight);
+        row.values.insert("adjusted_count", Value::Float(f64::from(weight)));
         row.values.insert("counted", Value::Bool([SERVER, CONSUMER].contains(&said.kind)));
         tags::promote(&mut row, said.tags);
         row

@@ -7,7 +7,7 @@ use meshlake_schema::tables::{OTHER_SPAN_KEYS, PROMOTED_SPAN_KEYS, PromotedType}
 
 use super::{Row, Value};
 use crate::mesh::{Mesh, Sdk};
-use crate::story::{Call, Spelling, Target, Verdict};
+use crate::story::{Call, Spelling, Target, Upgrade, Verdict};
 
 pub type Tags = Vec<(&'static str, String)>;
 
@@ -102,9 +102,11 @@ pub fn of_status(call: &Call, verdict: Verdict, is_made: bool, by_proxy: bool) -
     if is_grpc {
         tags.push(("rpc.system", "grpc".to_owned()));
     } else {
-        tags.push((if by_proxy { "http.method" } else { "http.request.method" }, "GET".to_owned()));
+        let method = if call.upgrade == Some(Upgrade::Tunnel) { "CONNECT" } else { "GET" };
+        tags.push((if by_proxy { "http.method" } else { "http.request.method" }, method.to_owned()));
     }
     let (http, grpc) = match (verdict, is_made) {
+        (Verdict::Ok, _) if call.upgrade == Some(Upgrade::Socket) => (Some(101), None),
         (Verdict::Ok, _) => (Some(200), Some(0)),
         (Verdict::Threw, _) => (None, None),
         (Verdict::NotFound, _) => (Some(404), Some(5)),

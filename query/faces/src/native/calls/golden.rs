@@ -5,12 +5,14 @@ use axum::extract::State;
 use axum::http::Uri;
 use serde::{Deserialize, Serialize};
 
-use super::{FiguresJson, Number, one_of, parameters, range, source, source_name};
+use super::{FiguresJson, Number, one_of, parameters, range, source, unknown_parameters};
 use crate::FaceState;
 use crate::native::{ApiError, Tenant, TimeRange};
 use meshlake_query::calls::load;
-use meshlake_query::golden::{GoldenBy, GoldenRow, Subject, golden};
+use meshlake_query::golden::{GoldenBy, GoldenRow, Subject, golden, unknown_service};
 use meshlake_schema::UnixNanos;
+
+const PARAMETERS: [&str; 6] = ["by", "service", "from", "to", "step", "source"];
 
 #[derive(Deserialize)]
 struct Given {
@@ -93,6 +95,7 @@ pub async fn answer(
     let service = given.service.as_deref().filter(|service| !service.is_empty());
     let picture = load(&state.engine, &tenant, by.question(range, source), service).await?;
     let rows = golden(&picture, by, service).into_iter().map(|row| row_json(row, by)).collect();
+    let unknown = [unknown_service(&picture, service), unknown_parameters(&uri, &PARAMETERS)];
     Ok(Json(GoldenJson {
         from: range.from().to_rfc3339(),
         to: range.to().to_rfc3339(),
@@ -100,9 +103,9 @@ pub async fn answer(
         observed_to: picture.range.observed_to().to_rfc3339(),
         step: range.step().map(|step| step.as_secs()),
         by: by.name(),
-        source: source_name(source),
+        source: source.name(),
         rows,
-        warnings: picture.warnings,
+        warnings: picture.warnings.into_iter().chain(unknown.into_iter().flatten()).collect(),
     }))
 }
 

@@ -15,9 +15,13 @@ use serde::{Serialize, Serializer};
 use super::{ApiError, TimeRange};
 use meshlake_query::calls::LoadError;
 use meshlake_query::{Figures, Range, Source};
+use meshlake_schema::time::parse_duration;
 
 /// Whole numbers up to this are exact in JSON readers that hold doubles: 2^53.
 const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
+
+/// Unknown parameters that a warning names: enough for a slip of the fingers, and an answer stays short whatever is sent.
+const UNKNOWN_TOLD_MAX: usize = 5;
 
 impl From<LoadError> for ApiError {
     fn from(error: LoadError) -> Self {
@@ -89,6 +93,22 @@ fn parameters<T: DeserializeOwned>(uri: &Uri) -> Result<T, ApiError> {
     Ok(given)
 }
 
+/// A warning of parameters that the answer knows nothing of: who misspells one would take the default for an answer.
+fn unknown_parameters(uri: &Uri, known: &[&str]) -> Option<String> {
+    let Ok(Query(given)) = Query::<Vec<(String, String)>>::try_from_uri(uri) else { return None };
+    let mut unknown: Vec<&str> =
+        given.iter().map(|(name, _)| name.as_str()).filter(|name| !known.contains(name)).collect();
+    unknown.sort_unstable();
+    unknown.dedup();
+    let more = unknown.len().saturating_sub(UNKNOWN_TOLD_MAX);
+    let named = unknown.iter().take(UNKNOWN_TOLD_MAX).map(|name| format!("`{name}`"));
+    let mut named = named.collect::<Vec<_>>().join(", ");
+    if more > 0 {
+        named += &format!(" and {more} more");
+    }
+    (!unknown.is_empty()).then(|| format!("{named} means nothing here; known are {}", known.join(", ")))
+}
+
 /// One of several words; none is the first.
 fn one_of<T: Copy>(name: &str, given: Option<&str>, words: &[(&str, T)]) -> Result<T, ApiError> {
     let Some(given) = given.filter(|given| !given.is_empty()) else { return Ok(words[0].1) };
@@ -99,15 +119,8 @@ fn one_of<T: Copy>(name: &str, given: Option<&str>, words: &[(&str, T)]) -> Resu
     })
 }
 
-const SOURCES: [(&str, Source); 3] =
-    [("auto", Source::Auto), ("requests", Source::Requests), ("spans", Source::Spans)];
-
 fn source(given: Option<&str>) -> Result<Source, ApiError> {
-    one_of("source", given, &SOURCES)
-}
-
-fn source_name(source: Source) -> &'static str {
-    SOURCES.iter().find(|(_, known)| *known == source).map_or("auto", |(name, _)| name)
+    one_of("source", given, &Source::ALL.map(|source| (source.name(), source)))
 }
 
 /// The range on the grid, cut by `step`.
@@ -116,18 +129,8 @@ fn range(range: TimeRange, step: Option<&str>) -> Result<Range, ApiError> {
     Range::new(range.from, range.to, step).map_err(|error| ApiError::bad_request(error.to_string()))
 }
 
-/// A duration as a number of seconds, or with one of the units s, m, h, d.
 fn duration(text: &str) -> Result<Duration, ApiError> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit_seconds = match &text[digits.len()..] {
-        "" | "s" => Some(1),
-        "m" => Some(60),
-        "h" => Some(3_600),
-        "d" => Some(86_400),
-        _ => None,
-    };
-    let seconds = digits.parse::<u64>().ok().zip(unit_seconds).and_then(|(n, unit)| n.checked_mul(unit));
-    seconds.map(Duration::from_secs).ok_or_else(|| {
+    parse_duration(text).ok_or_else(|| {
         ApiError::bad_request(format!("step={text} is not a number of seconds, or 30s, 5m, 1h, 1d"))
     })
 }
@@ -150,19 +153,16 @@ mod parameter_tests {
     }
 
     #[test]
-    fn steps_are_seconds_or_have_a_unit() {
-        for (text, want) in [
-            ("30", Some(30)),
-            ("30s", Some(30)),
-            ("5m", Some(300)),
-            ("1h", Some(3_600)),
-            ("1d", Some(86_400)),
-        ] {
-            assert_eq!(duration(text).ok().map(|step| step.as_secs()), want, "{text}");
-        }
-        for text in ["", "m", "5x", "-5", "1.5m", "99999999999999999999", "18446744073709551615d"] {
-            assert!(duration(text).is_err(), "{text}");
-        }
+    fn parameters_that_mean_nothing_are_told_and_not_endlessly() {
+        let told = |query: &str| {
+            let uri: Uri = format!("/api/v1/graph?{query}").parse().expect("the path is a URI");
+            unknown_parameters(&uri, &["by", "from"])
+        };
+        assert_eq!(told("by=service&from=5"), None);
+        assert_eq!(told("By=x&by=service").as_deref(), Some("`By` means nothing here; known are by, from"));
+        let many: Vec<String> = (0..UNKNOWN_TOLD_MAX + 3).map(|at| format!("p{at}=")).collect();
+        let many = told(&many.join("&")).expect("none is known");
+        assert!(many.starts_with("`p0`, `p1`, `p2`, `p3`, `p4` and 3 more means"), "{many}");
     }
 
     #[test]

@@ -18,6 +18,7 @@ use datafusion::parquet::file::properties::{WriterProperties, WriterPropertiesBu
 use datafusion::parquet::file::serialized_reader::SerializedPageReader;
 use datafusion::parquet::schema::types::ColumnPath;
 use meshlake_schema::Table;
+use meshlake_store::MinuteLsns;
 use meshlake_store::snapshot::DataFile;
 use object_store::ObjectStoreExt as _;
 use object_store::memory::InMemory;
@@ -83,6 +84,7 @@ async fn stored(files: &[Vec<u8>]) -> (SessionState, Vec<FileScan>) {
             time_min_micros: 0,
             time_max_micros: 0,
             is_in_traces: false,
+            minutes: MinuteLsns::default(),
         }));
     }
     let registry = Arc::new(OnlyStore::new(store));

@@ -3,14 +3,17 @@
 //! Source: what Istio's sidecars send over ALS, read from their payloads: the caller's proxy has one row for
 //! all tries of a call and knows the connection of the last; the callee's has one row each.
 
+mod ambient;
+
+use ambient::WAYPOINT;
 use meshlake_schema::{ResponseFlags, Table};
 
-use super::ids::trace_id;
-use super::{Row, Value};
-use crate::mesh::{GAP, Identity, Instance, Mesh, PROXY_TIME, Service};
+use crate::mesh::{Identity, Instance, Mesh, PROXY_TIME, Service};
 use crate::oracle::names::{Seen, made_outcome, proxied, received_outcome};
 use crate::random::mixed;
-use crate::story::{Call, Place, Refusal, Root, Story, Target, Trace, Try, Verdict};
+use crate::story::{Call, Place, Refusal, Root, Story, Target, Trace, Try, Upgrade, Verdict};
+use crate::telemetry::ids::trace_id;
+use crate::telemetry::{Row, Value};
 
 /// The rows of all traces: proxies do not sample.
 pub fn requests(story: &Story, shares_request_ids: bool) -> Vec<Row> {
@@ -65,6 +68,9 @@ impl<'a> Logger<'a> {
                 tried.calls.iter().for_each(|inner| self.call(inner, Some(passing)));
             } else {
                 self.received(call, tried, at);
+                if service.is_ambient {
+                    self.tunnelled_on(tried);
+                }
                 tried.calls.iter().for_each(|inner| self.call(inner, None));
             }
         }
@@ -89,16 +95,13 @@ impl<'a> Logger<'a> {
         self.ids(&mut row, call, passing.map(|passing| passing.call));
         answer(&mut row, call, call.verdict, made_outcome(call.verdict).name(), true);
         if let Some(refusal) = call.refusal {
-            let flags = match refusal {
-                Refusal::NoHealthyUpstream => "UH",
-                Refusal::RateLimited => "RL",
-                Refusal::ConnectionFailed => "UF",
-            };
-            flagged(&mut row, flags);
+            flagged(&mut row, refusal.flag());
         }
         let attempts = match call.refusal {
             Some(Refusal::NoHealthyUpstream | Refusal::RateLimited) => 0,
-            Some(Refusal::ConnectionFailed) | None => call.tries.len().max(1),
+            // Its proxy may have tried to connect several times.
+            Some(Refusal::ConnectionFailed) => 1 + call.number as usize % 3,
+            None => call.tries.len().max(1),
         };
         row.int("attempts", attempts as i64);
         own(&mut row, "source", service, instance);
@@ -167,6 +170,9 @@ impl<'a> Logger<'a> {
         row.int("attempts", 1);
         own(&mut row, "destination", service, instance);
         row.text("authority", self.authority(call, service));
+        if service.has_inner_sidecar {
+            self.behind_waypoint(&row, tried);
+        }
         let at_waypoint = format!("inbound-vip|80|http|{}", service.full_host());
         row.text("upstream_cluster", if service.is_ambient { &*at_waypoint } else { "inbound|80||" });
         row.text("upstream_host", format!("{}:80", instance.address));
@@ -184,30 +190,10 @@ impl<'a> Logger<'a> {
         if let Some(place) = call.caller {
             self.caller(&mut row, place, service.identity);
         }
-        row.text("proxy_id", if service.is_ambient { "waypoint-1" } else { &*instance.name });
+        row.text("proxy_id", if service.is_ambient { WAYPOINT } else { &*instance.name });
         if service.is_tcp {
             connection_only(&mut row);
         }
-        self.rows.push(row);
-    }
-
-    /// The connection under a request through a waypoint: it is there for bytes, and no further call.
-    fn tunnelled(&mut self, call: &Call, caller: Place) {
-        let Target::Service(callee) = call.target else { return };
-        if !self.story.mesh.services[callee].logs_received() {
-            return;
-        }
-        let (service, instance) = (self.service(caller), self.instance(caller));
-        let mut row = Row::at(Table::Requests, call.start - GAP, call.duration + 2 * GAP, instance);
-        row.text("observer", "client");
-        self.ids(&mut row, call, None);
-        row.text("outcome", "ok");
-        row.int("attempts", 1);
-        own(&mut row, "source", service, instance);
-        self.called(&mut row, call);
-        row.text("upstream_local_address", format!("{}:{}", instance.address, self.port(call, 7)));
-        connection_only(&mut row);
-        row.text("proxy_id", "ztunnel");
         self.rows.push(row);
     }
 
@@ -246,7 +232,7 @@ impl<'a> Logger<'a> {
         row.text("trace_id", format!("{:032x}", trace_id(self.story, self.trace)));
         row.values.insert("counted", Value::Bool(true));
         row.text("layer", "l7");
-        row.text("method", "GET");
+        row.text("method", if call.upgrade == Some(Upgrade::Tunnel) { "CONNECT" } else { "GET" });
         row.text("path", "/path?x=1");
         row.text("source_format", "envoy_als_http");
         row.int("request_bytes", 100);
@@ -345,6 +331,7 @@ const DESTINATION: [&str; 6] = [
 
 fn answer(row: &mut Row, call: &Call, verdict: Verdict, outcome: &'static str, is_made: bool) {
     let (http, grpc) = match verdict {
+        Verdict::Ok if call.upgrade == Some(Upgrade::Socket) => (101, 0),
         Verdict::Ok | Verdict::Threw => (200, 0),
         Verdict::NotFound => (404, 5),
         Verdict::Failed => (500, 13),

@@ -3,6 +3,10 @@
 //! Nothing here knows how a row looks. Who can be watched how decides what can be known; the rules that keep
 //! a mesh knowable are in [`Mesh::may_call`].
 
+mod outside;
+
+use outside::{queues, stores};
+
 use crate::features::{Feature, Features};
 use crate::random::Random;
 
@@ -17,6 +21,9 @@ const _: () = assert!(GAP > 2 * PROXY_TIME, "what a proxy saw lies between what 
 
 /// What lies between a call as an application sees it and as the proxy beside it does.
 pub const PROXY_TIME: Nanos = 200_000;
+
+/// How much earlier an operation of an SDK begins than the one request inside it, and how much later it ends.
+pub const OPERATION_TIME: Nanos = PROXY_TIME / 50;
 
 /// What the application's own SDK records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +81,12 @@ pub struct Service {
     pub is_tcp: bool,
     /// It has no proxy beside it: its node's tunnels what leaves, and a waypoint stands before it.
     pub is_ambient: bool,
+    /// There is a sidecar behind the waypoint, which logs.
+    pub has_inner_sidecar: bool,
+    /// Its proxy makes no spans of what it received.
+    pub is_made_only: bool,
+    /// Its spans say of themselves that they stand for one, whatever the trace stands for.
+    pub forgets_weight: bool,
     pub instances: Vec<Instance>,
 }
 
@@ -102,6 +115,16 @@ impl Service {
 
     pub fn proxy_makes_spans(&self) -> bool {
         self.sidecar.spans && !self.is_ambient
+    }
+
+    /// Whether spans tell of what it received itself, not only by what it made of it.
+    pub fn proxy_receives_spans(&self) -> bool {
+        self.sidecar.spans && !self.is_made_only
+    }
+
+    /// How many traces its spans say to stand for.
+    pub fn weight(&self, trace: u32) -> u32 {
+        if self.forgets_weight { 1 } else { trace }
     }
 
     pub fn logs_received(&self) -> bool {
@@ -249,6 +272,9 @@ fn service(number: usize, name: &str, features: Features, random: &mut Random) -
         is_gateway: false,
         is_tcp: false,
         is_ambient: false,
+        has_inner_sidecar: false,
+        is_made_only: false,
+        forgets_weight: features.has(Feature::Weights) && random.percent(30),
         instances: instances(number, name, features, random),
     }
 }
@@ -278,6 +304,9 @@ fn gateway(number: usize, features: Features, random: &mut Random) -> Service {
         is_gateway: true,
         is_tcp: false,
         is_ambient: false,
+        has_inner_sidecar: false,
+        is_made_only: features.has(Feature::GatewayClients) && random.percent(60),
+        forgets_weight: features.has(Feature::Weights) && random.percent(30),
         instances: instances(number, "ingress", features, random),
     }
 }
@@ -300,6 +329,9 @@ fn silent(number: usize) -> Service {
         is_gateway: false,
         is_tcp: false,
         is_ambient: false,
+        has_inner_sidecar: false,
+        is_made_only: false,
+        forgets_weight: false,
         instances: vec![instance],
     }
 }
@@ -332,55 +364,8 @@ fn ambient(number: usize, name: &str, features: Features, random: &mut Random) -
         namespace: Some("shop".to_owned()),
         identity: Identity::Metadata,
         is_ambient: true,
+        has_inner_sidecar: sidecar.rows && features.has(Feature::BehindWaypoints) && random.percent(60),
         instances: instances(number, name, features, random),
         ..service(number, name, Features::NONE, random)
     }
-}
-
-fn stores() -> Vec<Store> {
-    let plain = |system, address: &str, port| Store {
-        system,
-        address: address.to_owned(),
-        name: address.to_owned(),
-        namespace: None,
-        port,
-        is_behind_http: false,
-    };
-    vec![
-        plain("redis", "10.9.0.5", 6379),
-        plain("postgresql", "10.9.0.5", 5432),
-        plain("postgresql", "db.example", 5432),
-        plain("postgresql", "db.example", 5433),
-        Store {
-            name: "mongo".to_owned(),
-            namespace: Some("shop".to_owned()),
-            ..plain("mongodb", "mongo-0.mongo.shop.svc.cluster.local", 27017)
-        },
-        Store {
-            name: "catalog".to_owned(),
-            is_behind_http: true,
-            ..plain("aws.dynamodb", "dynamodb.example", 443)
-        },
-    ]
-}
-
-fn queues(features: Features) -> Vec<Queue> {
-    let queue = |system, name: Option<&str>, broker: Option<&str>| Queue {
-        system,
-        name: name.map(str::to_owned),
-        broker: broker.map(str::to_owned),
-    };
-    let mut queues = Vec::new();
-    if features.has(Feature::Queues) {
-        queues.push(queue("kafka", Some("invoices"), Some("kafka-1.example")));
-        queues.push(queue("rabbitmq", Some("jobs"), None));
-    }
-    if features.has(Feature::Namesakes) {
-        queues.push(queue("kafka", Some(NAMES[1]), None));
-    }
-    if features.has(Feature::Brokers) {
-        queues.push(queue("rabbitmq", None, Some("mq-1.example")));
-        queues.push(queue("sqs", None, None));
-    }
-    queues
 }

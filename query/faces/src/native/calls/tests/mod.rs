@@ -1,5 +1,7 @@
 //! Rows in, answers out: golden metrics, the graph and the page over hand-made snapshots.
 
+mod questions;
+
 use std::sync::Arc;
 
 use axum::Router;
