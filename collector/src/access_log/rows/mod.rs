@@ -102,7 +102,8 @@ impl<'o> LineReader<'o> {
         }
         let kept = cut_text(line, LINE_BYTES_MAX);
         let is_cut = kept.len() < line.len();
-        let text = String::from_utf8_lossy(kept);
+        // Proving is much faster than mending, and there is seldom anything to mend.
+        let text = str::from_utf8(kept).map_or_else(|_| String::from_utf8_lossy(kept), Cow::Borrowed);
         tally.warnings.add(Warning::TextReplaced, u64::from(matches!(text, Cow::Owned(_))));
         tally.warnings.add(Warning::ValueCut, u64::from(is_cut));
         let mut attributes = std::mem::take(&mut self.attributes);
@@ -167,7 +168,9 @@ impl<'o> LineReader<'o> {
             };
             push_origin(proxy, attributes);
             out.push(arrival, &seen, &judge(&seen, proxy), &proxy.node_id, attributes, None);
-            self.last = known::all().iter().find(|known| known.name == format.name);
+            if self.last.is_none_or(|last| !last.is(format)) {
+                self.last = known::all().iter().find(|known| known.is(format));
+            }
             return Ok(Ok(()));
         }
         Err(flaw)
