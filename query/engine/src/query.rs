@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use crate::answer::{Caps, RowStream, bounded};
 use crate::budget::QueryBudget;
+use crate::catalog;
 use crate::error::QueryError;
 use crate::plan_guard::{self, AllowList};
 use crate::planning::on_big_stack;
