@@ -4,22 +4,32 @@
 //! the process before it has taken in a single export, and stopped before what is behind them.
 
 use std::io;
+use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use meshlake_listen::{Cap, Door, Protocol, Role};
+use meshlake_listen::{Cap, Datagrams, Door, Protocol, Role, Stopping};
 use meshlake_schema::Clock;
 use meshlake_schema::metrics::Page;
 use meshlake_store::{StoredExport, Writer};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::admit::cors::Origins;
 use crate::admit::quota::Quotas;
+use crate::admit::senders::{Heard, SenderKey, Senders};
 use crate::admit::stats::{Stats, StatsReading};
 use crate::config::CollectorConfig;
 use crate::intake::{Budget, Intake, IntakeThread};
 use crate::ledger::{LedgerView, RecordTotals};
-use crate::receivers::{NoRoom, Ports, Receivers};
+use crate::positions::Positions;
+use crate::receivers::syslog::Syslog;
+use crate::receivers::{NoRoom, Ports, Receivers, TailConfig, tail};
+
+/// What reads datagrams of syslog.
+type SyslogDatagrams = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The running collector.
 pub struct Collector {
@@ -28,6 +38,14 @@ pub struct Collector {
     /// Over both ports.
     connections: Cap,
     intake: IntakeThread,
+    syslog: Syslog,
+    following: Option<Following>,
+}
+
+/// Files that are being followed.
+struct Following {
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
 }
 
 /// A reading of what the collector has done since it started.
@@ -37,6 +55,8 @@ pub struct CollectorStats {
     pub exports: StatsReading,
     /// Records that became durable or were refused.
     pub records: Vec<RecordTotals>,
+    /// Who sent something, those heard of last first.
+    pub senders: Vec<(SenderKey, Heard)>,
     pub in_flight_bytes: usize,
     pub in_flight_bytes_max: usize,
 }
@@ -45,6 +65,7 @@ pub struct CollectorStats {
 #[derive(Clone)]
 pub struct StatsHandle {
     stats: Arc<Stats>,
+    senders: Arc<Senders>,
     budget: Budget,
     ledger: LedgerView,
 }
@@ -61,6 +82,7 @@ impl StatsHandle {
         CollectorStats {
             exports: self.stats.read(),
             records: self.ledger.totals(),
+            senders: self.senders.read(),
             in_flight_bytes: self.budget.used_bytes(),
             in_flight_bytes_max: self.budget.limit_bytes(),
         }
@@ -72,36 +94,43 @@ impl Collector {
     /// numbers of `ports`.
     ///
     /// `stored` are exports that an earlier process stored, oldest first. They are known before the first one
-    /// is let in: senders come back with what was not answered as soon as the ports are open.
+    /// is let in: senders come back with what was not answered as soon as the ports are open. How far files are stored is
+    /// written down in the file `positions`; without one it is known until the process ends.
     ///
     /// # Errors
-    /// When the intake thread cannot be started.
+    /// When the intake thread cannot be started, or the file `positions` cannot be read.
     pub fn start(
         config: &CollectorConfig,
         ports: Ports,
         writer: Writer,
         clock: Arc<dyn Clock>,
         stored: Vec<StoredExport>,
+        positions: Option<PathBuf>,
     ) -> io::Result<Collector> {
         let ledger = LedgerView::default();
+        let positions = Positions::open(positions, &stored, Arc::clone(&clock))?;
         let retry_window = Duration::from_secs(config.retry_window_seconds);
         let (intake, thread) =
-            Intake::start(writer, ledger.clone(), clock, config.retention(), retry_window)?;
+            Intake::start(writer, ledger.clone(), Arc::clone(&clock), config.retention(), retry_window)?;
         intake.remember(stored);
         let budget = Budget::new(bytes(config.in_flight_bytes_max));
         let receivers = Arc::new(Receivers {
             intake,
             quotas: Quotas::new(budget.clone(), config.tenant_limits()),
+            positions,
             budget,
             export_bytes_max: AtomicUsize::new(bytes(config.export_bytes_max)),
             stats: Arc::new(Stats::default()),
+            senders: Arc::new(Senders::default()),
+            clock,
             origins: Origins::new(&config.cors_origins),
             ports,
             room: OnceLock::new(),
             fitness: OnceLock::new(),
         });
         let connections = Cap::new(config.connections_max.into());
-        Ok(Collector { receivers, ledger, connections, intake: thread })
+        let syslog = Syslog::new(Arc::clone(&receivers), &config.syslog_apps);
+        Ok(Collector { receivers, ledger, connections, intake: thread, syslog, following: None })
     }
 
     /// Who is let in on both ports, which share one cap.
@@ -119,6 +148,29 @@ impl Collector {
     pub fn http(&self) -> Protocol {
         let receivers = Arc::clone(&self.receivers);
         Protocol::http(move |request, caller| Arc::clone(&receivers).answer_http(request, caller))
+    }
+
+    /// Syslog over TCP.
+    pub fn syslog(&self) -> Protocol {
+        let syslog = self.syslog.clone();
+        Protocol::raw(move |connection| syslog.clone().serve_connection(connection))
+    }
+
+    /// Syslog over UDP.
+    pub fn syslog_datagrams(&self) -> impl FnOnce(Datagrams) -> SyslogDatagrams {
+        let syslog = self.syslog.clone();
+        move |datagrams| Box::pin(syslog.serve_datagrams(datagrams))
+    }
+
+    /// Follows the files of `sections` until the collector stops. Called in a runtime, once.
+    pub fn follow(&mut self, sections: &[TailConfig]) {
+        if sections.is_empty() {
+            return;
+        }
+        let (stop, stopping) = Stopping::channel();
+        let (receivers, sections) = (Arc::clone(&self.receivers), sections.to_vec());
+        let task = tokio::spawn(async move { tail::follow(receivers, &sections, stopping).await });
+        self.following = Some(Following { stop, task });
     }
 
     /// Takes the limits of `config` from now on: bytes in flight, of an export, of a tenant, and connections. What
@@ -150,8 +202,9 @@ impl Collector {
 
     /// A handle that reads the stats from anywhere, also after the collector has stopped.
     pub fn stats_handle(&self) -> StatsHandle {
-        let Receivers { stats, budget, .. } = self.receivers.as_ref();
-        StatsHandle { stats: Arc::clone(stats), budget: budget.clone(), ledger: self.ledger.clone() }
+        let Receivers { stats, senders, budget, .. } = self.receivers.as_ref();
+        let (stats, senders) = (Arc::clone(stats), Arc::clone(senders));
+        StatsHandle { stats, senders, budget: budget.clone(), ledger: self.ledger.clone() }
     }
 
     /// The part of the ledger that is in memory.
@@ -164,7 +217,21 @@ impl Collector {
     ///
     /// Cancel: nothing more is taken in; the rest goes on by itself.
     pub async fn stop(self, deadline: Duration) -> bool {
-        tokio::time::timeout(deadline, self.intake.stop()).await.is_ok()
+        let Collector { receivers, intake, following, .. } = self;
+        let stopping = async {
+            if let Some(Following { stop, task }) = following {
+                stop.send_replace(true);
+                // One that has panicked has ended as well.
+                let _ = task.await;
+            }
+            intake.stop().await;
+        };
+        let in_time = tokio::time::timeout(deadline, stopping).await.is_ok();
+        let saved = spawn_blocking(move || receivers.positions.save()).await;
+        if let Ok(Err(error)) = saved {
+            tracing::warn!(%error, "write down how far files of lines are stored");
+        }
+        in_time
     }
 }
 

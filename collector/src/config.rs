@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::admit::cors::is_origin;
 use crate::admit::quota::TenantLimits;
+use crate::receivers::SyslogAppConfig;
+use crate::receivers::tail::{self, TailConfig};
 
 /// The largest budget that can be counted; see `intake::Budget`.
 const IN_FLIGHT_BYTES_LIMIT: u64 = u32::MAX as u64;
@@ -68,6 +70,12 @@ pub struct CollectorConfig {
     /// that repeat themselves in earnest: log records with times in whole seconds may be alike. Those without times
     /// are always stored.
     pub retry_window_seconds: u64,
+    /// Where syslog is taken, over TCP and UDP; 127.0.0.1:5514 is usual. Default empty: nowhere.
+    pub syslog: String,
+    /// What the lines of programs are that log by syslog. Default none: each line is recognised by itself.
+    pub syslog_apps: Vec<SyslogAppConfig>,
+    /// Files of access logs that are followed. Default none.
+    pub tail: Vec<TailConfig>,
 }
 
 impl Default for CollectorConfig {
@@ -83,6 +91,9 @@ impl Default for CollectorConfig {
             connections_max: 1024,
             retention_days: 30,
             retry_window_seconds: 600,
+            syslog: String::new(),
+            syslog_apps: Vec::new(),
+            tail: Vec::new(),
         }
     }
 }
@@ -91,7 +102,9 @@ impl CollectorConfig {
     /// Every value that cannot work, each as one line that names its key; empty when all can.
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
-        for (key, address) in [("otlp_grpc", &self.otlp_grpc), ("otlp_http", &self.otlp_http)] {
+        let syslog = (!self.syslog.is_empty()).then_some(("syslog", &self.syslog));
+        let addresses = [("otlp_grpc", &self.otlp_grpc), ("otlp_http", &self.otlp_http)];
+        for (key, address) in addresses.into_iter().chain(syslog) {
             if let Err(error) = check_address(address) {
                 problems
                     .push(format!("collector.{key}: {address:?} is not an address to listen on: {error}"));
@@ -115,6 +128,7 @@ impl CollectorConfig {
                 problems.push(format!("collector.{key}: {value} is not between {least} and {most}"));
             }
         }
+        problems.extend(self.problems_of_lines());
         let share = self.tenant_in_flight_bytes_max;
         if share != 0 && share < self.export_bytes_max {
             let least = self.export_bytes_max;
@@ -123,6 +137,16 @@ impl CollectorConfig {
             ));
         }
         problems
+    }
+
+    fn problems_of_lines(&self) -> impl Iterator<Item = String> {
+        let tail = self.tail.iter().map(tail::problems).enumerate();
+        let tail = tail
+            .flat_map(|(at, told)| told.into_iter().map(move |told| format!("collector.tail[{at}].{told}")));
+        let apps = self.syslog_apps.iter().map(SyslogAppConfig::problems).enumerate();
+        tail.chain(apps.flat_map(|(at, told)| {
+            told.into_iter().map(move |told| format!("collector.syslog_apps[{at}].{told}"))
+        }))
     }
 
     /// What each tenant may use.

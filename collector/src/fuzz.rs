@@ -124,7 +124,7 @@ fn decode(signal: Signal, payload: &[u8], out: &mut Builders) -> Result<Tally, W
     let arrival = Arrival { tenant: "default", ingest_time: NOW, earliest, latest };
     match signal {
         Signal::Traces => decode_traces(payload, &arrival, &mut out.spans),
-        Signal::Logs => decode_logs(payload, &arrival, &mut out.logs),
+        Signal::Logs => decode_logs(payload, None, &arrival, &mut out.logs, &mut out.requests),
         Signal::Metrics => decode_metrics(payload, &arrival, &mut out.metrics),
         Signal::Requests => {
             let said_before = || ProxyIdentity::new("", "", WorkloadFacts::default());

@@ -230,7 +230,10 @@ impl RequestBuilder {
         match &seen.trace_context {
             Some(context) => {
                 self.trace_id.push_hex(&context.trace_id);
-                self.span_id.push_hex(&context.span_id);
+                match context.span_id {
+                    [0, 0, 0, 0, 0, 0, 0, 0] => self.span_id.push_null(),
+                    span_id => self.span_id.push_hex(&span_id),
+                }
             }
             None => {
                 self.trace_id.push_null();

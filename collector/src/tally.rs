@@ -125,10 +125,12 @@ pub enum Warning {
     NoEnd,
     /// A span has no name.
     NoName,
+    /// A line of an access log could not be read in full and was kept as it came.
+    LineUnread,
 }
 
 impl Warning {
-    pub const ALL: [Warning; 13] = [
+    pub const ALL: [Warning; 14] = [
         Warning::TextReplaced,
         Warning::IdDropped,
         Warning::ExemplarDropped,
@@ -142,6 +144,7 @@ impl Warning {
         Warning::OddEnd,
         Warning::NoEnd,
         Warning::NoName,
+        Warning::LineUnread,
     ];
 
     /// The label in metrics.
@@ -160,6 +163,7 @@ impl Warning {
             Warning::OddEnd => "odd_end",
             Warning::NoEnd => "no_end",
             Warning::NoName => "no_name",
+            Warning::LineUnread => "line_unread",
         }
     }
 
@@ -179,6 +183,7 @@ impl Warning {
             Warning::OddEnd => "spans end before they start or 292 years later",
             Warning::NoEnd => "spans have no end and are stored with a duration of 0",
             Warning::NoName => "spans have no name",
+            Warning::LineUnread => "lines could not be read and were kept whole",
         }
     }
 }
@@ -226,6 +231,8 @@ pub struct Tally {
     pub deduplicated: u64,
     /// What the sender should know of records that were accepted.
     pub warnings: Warnings,
+    /// Lines that became rows unread, by the name of the first field that failed; a closed set, as columns are.
+    pub unread: Vec<(&'static str, u64)>,
     /// The times that records could have; told where one was refused for its own.
     pub window: Option<Window>,
     /// What an export holds in which no records were found, for its sender.
@@ -261,9 +268,25 @@ impl Tally {
         }
         self.deduplicated += other.deduplicated;
         self.warnings.merge(&other.warnings);
+        for (field, lines) in &other.unread {
+            self.add_unread(field, *lines);
+        }
         self.window = self.window.or(other.window);
         if self.found_instead.is_none() {
             self.found_instead.clone_from(&other.found_instead);
+        }
+    }
+
+    /// Counts a line that is kept unread because of `field`; as a record it is counted elsewhere.
+    pub(crate) fn keep_unread(&mut self, field: &'static str) {
+        self.warnings.add(Warning::LineUnread, 1);
+        self.add_unread(field, 1);
+    }
+
+    fn add_unread(&mut self, field: &'static str, lines: u64) {
+        match self.unread.iter_mut().find(|(known, _)| *known == field) {
+            Some((_, count)) => *count += lines,
+            None => self.unread.push((field, lines)),
         }
     }
 

@@ -55,12 +55,19 @@ pub async fn load(
     question: Question,
     only: Option<&str>,
 ) -> Result<Picture, LoadError> {
-    let Question { range, source, .. } = question;
-    let now = engine.clock().now();
     let query = engine.begin(tenant).await?;
+    load_from(&query, question, only).await
+}
+
+/// As [`load`], from the snapshot of a query.
+///
+/// # Errors
+/// As [`load`].
+pub async fn load_from(query: &Query, question: Question, only: Option<&str>) -> Result<Picture, LoadError> {
+    let Question { range, source, .. } = question;
     let mut fold = Fold::new(question).only(only).within(query.budget());
     loop {
-        feed(&query, range, source, &mut fold).await?;
+        feed(query, range, source, &mut fold).await?;
         // Sorting and walking millions of rows takes too long for a thread that other queries wait for.
         let (folded, more) = aside(move || {
             let more = fold.end_pass();
@@ -68,20 +75,20 @@ pub async fn load(
         })
         .await?;
         fold = folded;
-        if !more.map_err(|error| LoadError::of(error, &query))? {
+        if !more.map_err(|error| LoadError::of(error, query))? {
             break;
         }
     }
     let first_row = match fold.first_row() {
-        Some(first) if first >= range.from().plus(GRID) && !has_older_rows(&query, range, source).await? => {
+        Some(first) if first >= range.from().plus(GRID) && !has_older_rows(query, range, source).await? => {
             first
         }
         // Older rows, a first row as near to the start as makes no difference, or none to be counted at all.
         _ => range.from(),
     };
     let finished = aside(move || fold.finish()).await?;
-    let picture = finished.map_err(|error| LoadError::of(error, &query))?;
-    Ok(Picture { range: range.observed(first_row, now), ..picture })
+    let picture = finished.map_err(|error| LoadError::of(error, query))?;
+    Ok(Picture { range: range.observed(first_row, query.began()), ..picture })
 }
 
 async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, QueryError> {

@@ -1,4 +1,5 @@
-//! Answers go out: golden metrics, the service graph, traces, services and the ledger, over one snapshot.
+//! Answers go out: golden metrics, the service graph, traces, services and the ledger, over one snapshot, as structs and
+//! as tables of SQL.
 //!
 //! ```text
 //! face -> an answer of this crate -> Engine (rows of one snapshot, one tenant) -> a fold of `meshlake_calls`
@@ -8,14 +9,20 @@
 //!
 //! Modules are listed in the order data meets them; imports point only down the list.
 
+pub mod functions;
 pub mod calls;
 pub mod trace;
+pub mod tree;
 pub mod services;
 pub mod ledger;
+pub mod status;
 
 pub use meshlake_calls::{
     By, EdgeCell, Evidence, Figures, Grain, NodeCell, NodeIdentity, NodeKind, Picture, Question, Range,
     RangeError, Source, golden, graph, measure,
 };
-pub use meshlake_engine::{Bound, Engine, EngineConfig, Fault, Prepared, Query, QueryError, RowStream};
+pub use meshlake_engine::{
+    Bound, Engine, EngineConfig, Exports, Fault, InFlight, Prepared, Query, QueryError, RowStream, Sender,
+    Status, TableStats,
+};
 pub use meshlake_schema::filter::Value;

@@ -28,7 +28,7 @@ const RANGES_MAX: usize = 8;
 /// The spans of one trace.
 #[derive(Debug)]
 pub struct Trace {
-    /// All columns of `spans`, one row per span, sorted by start time, then span id.
+    /// The columns of `spans` that were asked for, one row per span, sorted by start time, then span id.
     pub spans: Vec<RecordBatch>,
     /// There are more than [`SPANS_MAX`] spans; these are the earliest.
     pub is_truncated: bool,
@@ -39,6 +39,14 @@ pub struct Trace {
 /// # Errors
 /// Those of [`Query::scan`].
 pub async fn trace(query: &Query, trace_id: &str) -> Result<Trace, QueryError> {
+    spans_of(query, trace_id, None).await
+}
+
+/// As [`trace`], with those columns of `spans` alone.
+///
+/// # Errors
+/// As [`trace`].
+pub async fn spans_of(query: &Query, trace_id: &str, columns: Option<&[&str]>) -> Result<Trace, QueryError> {
     let of_trace = Filter::equals("trace_id", Value::Text(trace_id.to_owned()));
     let mut filter = of_trace.clone();
     if let Some(parts) = parts(query, of_trace).await? {
@@ -46,7 +54,7 @@ pub async fn trace(query: &Query, trace_id: &str) -> Result<Trace, QueryError> {
         filter = filter.and(starts_in_any(&joined(ranges.collect())));
     }
     let (order, limit) = (["time_unix_nano", "span_id"], Some(SPANS_MAX + 1));
-    let scan = Scan { filter, order: &order, limit, ..Scan::of(Table::Spans) };
+    let scan = Scan { columns, filter, order: &order, limit, ..Scan::of(Table::Spans) };
     let mut spans: Vec<RecordBatch> = query.scan(&scan).await?.try_collect().await?;
     let found: usize = spans.iter().map(RecordBatch::num_rows).sum();
     let is_truncated = found > SPANS_MAX;
@@ -54,6 +62,27 @@ pub async fn trace(query: &Query, trace_id: &str) -> Result<Trace, QueryError> {
         *last = last.slice(0, last.num_rows() - (found - SPANS_MAX));
     }
     Ok(Trace { spans, is_truncated })
+}
+
+/// OTLP `SpanKind` by name.
+pub fn kind_name(kind: Option<i64>) -> &'static str {
+    match kind {
+        Some(1) => "internal",
+        Some(2) => "server",
+        Some(3) => "client",
+        Some(4) => "producer",
+        Some(5) => "consumer",
+        _ => "unspecified",
+    }
+}
+
+/// OTLP `StatusCode` by name.
+pub fn status_name(code: Option<i64>) -> &'static str {
+    match code {
+        Some(1) => "ok",
+        Some(2) => "error",
+        _ => "unset",
+    }
 }
 
 /// Start times in microseconds, both inclusive.

@@ -14,7 +14,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use meshlake_collector::LIVE_KEYS;
+use meshlake_collector::{LIVE_KEYS, SyslogAppConfig, TailConfig};
 use meshlake_listen::check_address;
 use serde::{Deserialize, Serialize};
 use toml::Table;
@@ -28,6 +28,9 @@ const VARIABLE_START: &str = "MESHLAKE_";
 
 /// Joins sections and key in the name of a variable; keys have single underscores of their own.
 const JOINED_BY: &str = "__";
+
+/// The section that has the keys which take no restart.
+const LIVE_SECTION: &str = "collector";
 
 /// All of it. Field docs are the reference; `deploy/meshlake.toml` shows every key with its default.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -174,6 +177,16 @@ fn as_table(config: Config) -> Table {
     Table::try_from(config).expect("sections, lists and scalars")
 }
 
+/// `scheme://user:password@host/path` without what stands before the host.
+fn without_credentials(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
+    match authority.rfind('@') {
+        Some(at) => format!("{scheme}://{}", &rest[at + 1..]),
+        None => url.to_owned(),
+    }
+}
+
 fn read_file(path: &Path) -> Result<Table, String> {
     let text = std::fs::read_to_string(path).map_err(|error| format!("read {}: {error}", path.display()))?;
     text.parse::<Table>().map_err(|error| format!("{}: {}", path.display(), error.to_string().trim()))
@@ -210,8 +223,10 @@ impl Config {
     /// The defaults with each optional key set and each list with one element: what keys there are and of which
     /// type. An empty list takes text.
     fn with_every_key() -> Config {
-        // No key is optional today, and no list takes anything but text.
-        Config::default()
+        let mut config = Config::default();
+        config.collector.tail.push(TailConfig::default());
+        config.collector.syslog_apps.push(SyslogAppConfig::default());
+        config
     }
 
     /// The keys, as `section.key`, in which `new` differs and that take a restart to change.
@@ -219,9 +234,29 @@ impl Config {
         let [old, new] = [self, new].map(|config| as_table(config.clone()));
         // The other way round are those that are no longer set.
         let changed = differences(&old, &new).into_iter().chain(differences(&new, &old));
-        let is_live = |path: &[String]| matches!(path, [section, key] if section == "collector" && LIVE_KEYS.contains(&key.as_str()));
+        let is_live = |path: &[String]| matches!(path, [section, key] if section == LIVE_SECTION && LIVE_KEYS.contains(&key.as_str()));
         let keys = changed.filter(|(path, _)| !is_live(path)).map(|(path, _)| path.join("."));
         keys.collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// This configuration with those keys of `new` that take no restart.
+    #[must_use]
+    pub fn with_live_keys_of(&self, new: &Config) -> Config {
+        let [mut merged, new] = [self, new].map(|config| as_table(config.clone()));
+        let sections = merged.get_mut(LIVE_SECTION).and_then(toml::Value::as_table_mut);
+        if let (Some(old), Some(new)) = (sections, new.get(LIVE_SECTION)) {
+            for key in LIVE_KEYS {
+                new.get(key).map(|value| old.insert(key.to_owned(), value.clone()));
+            }
+        }
+        merged.try_into().expect("each key has a value of its type")
+    }
+
+    /// Every key and its value, as TOML, for people; credentials in addresses are left out.
+    pub fn shown(&self) -> String {
+        let mut shown = self.clone();
+        shown.telemetry.otlp_endpoint = without_credentials(&self.telemetry.otlp_endpoint);
+        toml::to_string(&shown).expect("sections, lists and scalars")
     }
 
     /// Problems that types cannot tell.
@@ -304,6 +339,36 @@ mod tests {
         assert_eq!(old.keys_to_restart_for(&new), ["collector.otlp_grpc", "query.rows_max"]);
         let collector = Table::try_from(&old).expect("a table")["collector"].clone();
         assert!(LIVE_KEYS.iter().all(|key| collector.get(key).is_some()), "every live key is a key");
+    }
+
+    #[test]
+    fn the_configuration_in_use_has_live_keys_of_the_new_one_alone() {
+        let old = Config::default();
+        let mut new = old.clone();
+        new.collector.export_bytes_max = 1000;
+        new.query.rows_max = 1;
+        let shown = old.with_live_keys_of(&new).shown();
+        assert!(
+            shown.contains("export_bytes_max = 1000\n") && shown.contains("rows_max = 100000\n"),
+            "{shown}"
+        );
+        let shown: Table = old.shown().parse().expect("TOML");
+        assert_eq!(shown, as_table(old));
+    }
+
+    #[test]
+    fn credentials_are_not_shown() {
+        let mut config = Config::default();
+        for (given, want) in [
+            ("http://me:secret@c:4317/x@y", "http://c:4317/x@y"),
+            ("http://a@b:secret@c", "http://c"),
+            ("http://c/?user=a@b", "http://c/?user=a@b"),
+            ("", ""),
+        ] {
+            given.clone_into(&mut config.telemetry.otlp_endpoint);
+            let shown: Table = config.shown().parse().expect("TOML");
+            assert_eq!(shown["telemetry"]["otlp_endpoint"].as_str(), Some(want), "{given}");
+        }
     }
 
     #[test]

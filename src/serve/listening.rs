@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use meshlake_listen::{Listener, ListenerStats};
+use meshlake_listen::{DatagramListener, Listener, ListenerStats};
 
 use crate::config::Config;
 
@@ -18,13 +18,14 @@ pub enum Port {
     Admin,
     OtlpGrpc,
     OtlpHttp,
+    Syslog,
     Query,
 }
 
 impl Port {
     /// In the order in which they are served; they stop in the reverse. The admin port is the first, so that it tells
     /// also how the others stop.
-    const ALL: [Port; 4] = [Port::Admin, Port::OtlpGrpc, Port::OtlpHttp, Port::Query];
+    const ALL: [Port; 5] = [Port::Admin, Port::OtlpGrpc, Port::OtlpHttp, Port::Syslog, Port::Query];
 
     /// The label in metrics and log lines.
     pub fn name(self) -> &'static str {
@@ -32,16 +33,18 @@ impl Port {
             Port::Admin => "admin",
             Port::OtlpGrpc => "otlp_grpc",
             Port::OtlpHttp => "otlp_http",
+            Port::Syslog => "syslog",
             Port::Query => "query",
         }
     }
 
-    /// The key of the configuration, and what it says.
+    /// The key of the configuration, and what it says; empty where nothing is to listen.
     fn configured(self, config: &Config) -> (&'static str, &str) {
         match self {
             Port::Admin => ("admin.http", &config.admin.http),
             Port::OtlpGrpc => ("collector.otlp_grpc", &config.collector.otlp_grpc),
             Port::OtlpHttp => ("collector.otlp_http", &config.collector.otlp_http),
+            Port::Syslog => ("collector.syslog", &config.collector.syslog),
             Port::Query => ("query.http", &config.query.http),
         }
     }
@@ -49,7 +52,11 @@ impl Port {
 
 /// Sockets that are bound and not yet served, in the order of [`Port::ALL`].
 #[derive(Debug)]
-pub struct Sockets(Vec<(Port, Listener)>);
+pub struct Sockets {
+    listeners: Vec<(Port, Listener)>,
+    /// Syslog comes to the same port by UDP.
+    syslog_datagrams: Option<DatagramListener>,
+}
 
 /// Where the server listens.
 #[derive(Debug, Clone)]
@@ -59,26 +66,40 @@ impl Sockets {
     /// # Errors
     /// An address is none, its name cannot be resolved, or it is taken.
     pub fn bind(config: &Config) -> Result<Sockets> {
-        let bound = Port::ALL.map(|port| {
+        let wanted = Port::ALL.into_iter().filter(|port| !port.configured(config).1.is_empty());
+        let bound = wanted.map(|port| {
             let (key, address) = port.configured(config);
             let listener =
                 Listener::bind(port.name(), address).with_context(|| format!("listen on {key}"))?;
             Ok((port, listener))
         });
-        bound.into_iter().collect::<Result<_>>().map(Sockets)
+        let listeners = bound.collect::<Result<Vec<_>>>()?;
+        let syslog = listeners.iter().find(|(port, _)| *port == Port::Syslog);
+        // The same number, also where the system chose it.
+        let datagrams = |(_, listener): &(Port, Listener)| {
+            let address = listener.address().to_string();
+            DatagramListener::bind("syslog_udp", &address).context("take datagrams on collector.syslog")
+        };
+        let syslog_datagrams = syslog.map(datagrams).transpose()?;
+        Ok(Sockets { listeners, syslog_datagrams })
     }
 
     pub fn addresses(&self) -> Addresses {
-        Addresses(self.0.iter().map(|(port, listener)| (*port, listener.address())).collect())
+        Addresses(self.listeners.iter().map(|(port, listener)| (*port, listener.address())).collect())
     }
 
     pub fn stats(&self) -> Vec<ListenerStats> {
-        self.0.iter().map(|(_, listener)| listener.stats()).collect()
+        self.listeners.iter().map(|(_, listener)| listener.stats()).collect()
+    }
+
+    /// What takes syslog's datagrams.
+    pub fn take_syslog_datagrams(&mut self) -> Option<DatagramListener> {
+        self.syslog_datagrams.take()
     }
 
     /// The sockets, in the order in which they are served.
     pub fn in_order(self) -> impl Iterator<Item = (Port, Listener)> {
-        self.0.into_iter()
+        self.listeners.into_iter()
     }
 }
 
@@ -86,10 +107,14 @@ impl Addresses {
     /// Where `port` listens.
     ///
     /// # Panics
-    /// Never: every port is bound.
+    /// For a port that may listen nowhere.
     pub fn of(&self, port: Port) -> SocketAddr {
-        let of = self.0.iter().find(|(bound, _)| *bound == port);
-        of.map(|(_, address)| *address).expect("every port of the list is bound")
+        self.find(port).expect("every other port is bound")
+    }
+
+    fn find(&self, port: Port) -> Option<SocketAddr> {
+        let found = self.0.iter().find(|(bound, _)| *bound == port);
+        found.map(|(_, address)| *address)
     }
 
     /// Prints them for people, and for scripts that look for the last line.
@@ -97,12 +122,17 @@ impl Addresses {
     /// # Errors
     /// Standard output cannot be written.
     pub fn announce(&self, data_dir: &Path) -> std::io::Result<()> {
-        let [admin, otlp_grpc, otlp_http, query] = Port::ALL.map(|port| self.of(port));
+        let ports = [Port::Admin, Port::OtlpGrpc, Port::OtlpHttp, Port::Query];
+        let [admin, otlp_grpc, otlp_http, query] = ports.map(|port| self.of(port));
         let mut out = std::io::stdout().lock();
         writeln!(out, "meshlake {}", env!("CARGO_PKG_VERSION"))?;
         writeln!(out, "  web page, API         http://{query}/")?;
         writeln!(out, "  OTLP/gRPC, Envoy ALS  {otlp_grpc}")?;
         writeln!(out, "  OTLP/HTTP             http://{otlp_http}/v1/{{traces,logs,metrics}}")?;
+        writeln!(out, "  access log lines      http://{otlp_http}/v1/access_logs")?;
+        if let Some(syslog) = self.find(Port::Syslog) {
+            writeln!(out, "  syslog, TCP and UDP   {syslog}")?;
+        }
         writeln!(out, "  data                  {}", data_dir.display())?;
         writeln!(out, "  admin                 http://{admin}/metrics")?;
         out.flush()

@@ -3,17 +3,17 @@
 //! Each step of a stop has a time of its own and a line in the log, so that a stop which is cut off by whoever asked for
 //! it tells where it was.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use meshlake_collector::{Collector, ExportLabels, NoRoom, Ports};
+use meshlake_collector::{Collector, ExportLabels, Heard, NoRoom, Ports, SenderKey};
 use meshlake_faces::{Endpoints, FaceState};
 use meshlake_listen::{Cap, Door, Protocol, Role, Served};
-use meshlake_query::Engine;
+use meshlake_query::{Engine, functions};
 use meshlake_schema::{Clock, SystemClock};
-use meshlake_store::{Exports, InFlight, IntakeStatus, Stopped, Store, StoreStatus};
+use meshlake_store::{Exports, InFlight, IntakeStatus, Sender, Stopped, Store, StoreStatus};
 use tokio::runtime::Handle;
 
 use super::listening::{Port, Sockets};
@@ -52,12 +52,17 @@ const QUERY_CONNECTIONS_MAX: u64 = 256;
 /// Connections to the admin port: a scraper, probes, somebody who looks.
 const ADMIN_CONNECTIONS_MAX: u64 = 64;
 
+/// How far files of lines are stored, in the data directory; see `docs/formats.md`.
+const POSITIONS_FILE: &str = "positions";
+
 /// Everything that runs, in the order it was started.
 pub struct Server {
     store: Store,
     collector: Collector,
     ports: Vec<(Port, Served)>,
     accepting: Arc<AtomicBool>,
+    /// The configuration in use, for people.
+    configuration: Arc<Mutex<String>>,
 }
 
 impl Server {
@@ -66,7 +71,7 @@ impl Server {
     ///
     /// # Errors
     /// The data directory cannot be used, or a part does not start.
-    pub async fn start(config: &Config, sockets: Sockets, query: Handle) -> Result<Server> {
+    pub async fn start(config: &Config, mut sockets: Sockets, query: Handle) -> Result<Server> {
         let (addresses, listeners) = (sockets.addresses(), sockets.stats());
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let mut store = Store::open(store_config(config)?, clock.clone()).await?;
@@ -76,19 +81,19 @@ impl Server {
         let [grpc, http] = [Port::OtlpGrpc, Port::OtlpHttp].map(|port| addresses.of(port));
         let ports = Ports { grpc: grpc.port(), http: http.port() };
         let stored = store.take_recovered_exports();
-        let collector = Collector::start(&config.collector, ports, store.writer(), clock.clone(), stored)
-            .context("start the collector")?;
+        let positions = Some(config.store.data_dir.join(POSITIONS_FILE));
+        let collector =
+            Collector::start(&config.collector, ports, store.writer(), clock.clone(), stored, positions);
+        let mut collector = collector.context("start the collector")?;
         let status = store.status();
         collector.refuse_without(move |bytes_to_come| room_in(&status, bytes_to_come));
         let ready = readiness.clone();
         collector.unfit_without(move || ready.check().is_ok());
 
-        let (ledger, stats) = (collector.ledger().clone(), collector.stats_handle());
-        let intake = move || IntakeStatus {
-            in_flight: ledger.in_flight().iter().map(in_flight_row).collect(),
-            exports: stats.read().exports.exports.into_iter().map(exports_row).collect(),
-        };
-        let engine = Engine::new(store.reader_with(Arc::new(intake)), engine_config(config)?, clock)?;
+        let configuration = Arc::new(Mutex::new(config.shown()));
+        let intake = intake_status(&collector, Arc::clone(&configuration));
+        let reader = store.reader_with(Arc::new(intake));
+        let engine = Engine::with_functions(reader, engine_config(config)?, clock, functions::all())?;
         let endpoints = Endpoints { otlp_grpc: grpc.to_string(), otlp_http: http.to_string() };
         let faces = FaceState { engine, endpoints };
         let admin = AdminState {
@@ -100,6 +105,10 @@ impl Server {
         };
 
         let mut serving = Vec::new();
+        if let Some(datagrams) = sockets.take_syslog_datagrams() {
+            let served = datagrams.serve(Role::Sender, collector.syslog_datagrams());
+            serving.push((Port::Syslog, served.context("serve a socket")?));
+        }
         for (port, listener) in sockets.in_order() {
             let (door, protocol) = match port {
                 Port::Admin => (
@@ -108,6 +117,7 @@ impl Server {
                 ),
                 Port::OtlpGrpc => (collector.door(), collector.grpc()),
                 Port::OtlpHttp => (collector.door(), collector.http()),
+                Port::Syslog => (collector.door(), collector.syslog()),
                 Port::Query => (
                     door(Role::Reader, QUERY_CONNECTIONS_MAX),
                     Protocol::service(meshlake_faces::router(faces.clone())),
@@ -117,7 +127,8 @@ impl Server {
             let _in_runtime = runtime.enter();
             serving.push((port, listener.serve(door, protocol).context("serve a socket")?));
         }
-        Ok(Server { store, collector, ports: serving, accepting })
+        collector.follow(&config.collector.tail);
+        Ok(Server { store, collector, ports: serving, accepting, configuration })
     }
 
     /// Takes from the new configuration what can be taken while running.
@@ -127,6 +138,7 @@ impl Server {
             Err(problems) => return tracing::error!(%problems, "keep the configuration as it was"),
         };
         self.collector.set_limits(&new.collector);
+        *lock(&self.configuration) = config.with_live_keys_of(&new).shown();
         let need_restart = config.keys_to_restart_for(&new);
         if need_restart.is_empty() {
             tracing::info!("took the limits of the new configuration");
@@ -141,11 +153,12 @@ impl Server {
     /// Reverse order: answers end, then receivers, then the store, which puts into files what it buffers. The admin port,
     /// which tells how it goes, is the last.
     pub async fn stop(self) {
-        let Server { store, collector, mut ports, accepting } = self;
+        let Server { store, collector, mut ports, accepting, .. } = self;
         accepting.store(false, Ordering::Release);
         let began = Instant::now();
         stop_ports(&mut ports, &[Port::Query], QUERY_STOP_TIME_MAX, began).await;
-        stop_ports(&mut ports, &[Port::OtlpHttp, Port::OtlpGrpc], EXPORTS_STOP_TIME_MAX, began).await;
+        stop_ports(&mut ports, &[Port::Syslog, Port::OtlpHttp, Port::OtlpGrpc], EXPORTS_STOP_TIME_MAX, began)
+            .await;
         tell("collector", collector.stop(INTAKE_STOP_TIME_MAX).await, began);
         let time_left = STOP_TIME_MAX.saturating_sub(began.elapsed());
         tell("store", store.stop(time_left).await == Stopped::Flushed, began);
@@ -198,6 +211,22 @@ fn room_in(status: &StoreStatus, bytes_to_come: usize) -> Result<(), NoRoom> {
 }
 
 /// The store knows nothing of the collector, so what it says of itself is put in the store's words here.
+fn intake_status(
+    collector: &Collector,
+    configuration: Arc<Mutex<String>>,
+) -> impl Fn() -> IntakeStatus + Send + Sync + 'static {
+    let (ledger, stats) = (collector.ledger().clone(), collector.stats_handle());
+    move || {
+        let stats = stats.read();
+        IntakeStatus {
+            in_flight: ledger.in_flight().iter().map(in_flight_row).collect(),
+            exports: stats.exports.exports.into_iter().map(exports_row).collect(),
+            senders: stats.senders.into_iter().map(sender_row).collect(),
+            configuration: lock(&configuration).clone(),
+        }
+    }
+}
+
 fn in_flight_row(row: &meshlake_collector::InFlight) -> InFlight {
     InFlight {
         tenant: row.tenant.to_string(),
@@ -214,4 +243,22 @@ fn exports_row((labels, count): (ExportLabels, u64)) -> Exports {
         status: labels.status.to_owned(),
         count,
     }
+}
+
+fn sender_row((key, heard): (SenderKey, Heard)) -> Sender {
+    Sender {
+        peer: key.peer,
+        tenant: key.tenant.to_string(),
+        signal: key.signal.to_owned(),
+        source: key.source.to_owned(),
+        agent: heard.agent,
+        exports: heard.exports,
+        refused: heard.refused,
+        last: heard.last,
+    }
+}
+
+/// What a panic leaves behind is whole: it is replaced in one step.
+fn lock(text: &Mutex<String>) -> MutexGuard<'_, String> {
+    text.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -4,6 +4,7 @@
 //! <data>/LOCK           held with flock by the running process; its text is the process id
 //! <data>/reserve        room on the disk that is given up when there is no other
 //! <data>/collector_id   32 hex digits, made once; names this collector in WAL segments and Delta commits
+//! <data>/positions      how far each file of lines is stored; the collector's, which writes it while it has the lock
 //! <data>/wal/           the write-ahead log
 //! <data>/tables/<name>/ one Delta table each: _delta_log/ and date=YYYY-MM-DD/*.parquet
 //! ```

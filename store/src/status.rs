@@ -1,13 +1,15 @@
 //! How a store is doing, for admission, readiness and metrics.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use meshlake_schema::Table;
+use meshlake_schema::{Table, UnixNanos};
 
 use crate::flush::{FlushStats, Flusher};
 use crate::group::Lsn;
+use crate::settle::{SettleStats, Settler};
 use crate::snapshot::{DataFile, TableSnapshot};
 use crate::space::{Space, SpaceStats};
 use crate::writer::{Writer, WriterStats};
@@ -18,6 +20,7 @@ pub struct StoreStatus {
     pub(crate) writer: Writer,
     pub(crate) flusher: Arc<Flusher>,
     pub(crate) space: Space,
+    pub(crate) settler: Arc<Settler>,
     pub(crate) buffer_bytes_max: usize,
 }
 
@@ -30,6 +33,8 @@ pub struct StoreStats {
     pub wal: WriterStats,
     pub flush: FlushStats,
     pub space: SpaceStats,
+    /// How far calls are settled.
+    pub settle: SettleStats,
     /// In the order of [`Table::ALL`].
     pub tables: Vec<TableStats>,
 }
@@ -75,6 +80,10 @@ pub struct IntakeStatus {
     pub in_flight: Vec<InFlight>,
     /// Exports answered since the start, those that were refused among them.
     pub exports: Vec<Exports>,
+    /// Who sent something, those heard of last first.
+    pub senders: Vec<Sender>,
+    /// The configuration in use, every key of it, as TOML and without what is secret.
+    pub configuration: String,
 }
 
 /// Records of one tenant, signal and source on their way to the log.
@@ -95,6 +104,24 @@ pub struct Exports {
     /// `ok`, `partial`, `repeat`, or the name of a refusal.
     pub status: String,
     pub count: u64,
+}
+
+/// Who sent something, and when it was last heard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sender {
+    pub peer: IpAddr,
+    /// Empty where the sender names none that can be read.
+    pub tenant: String,
+    pub signal: String,
+    /// How it comes in.
+    pub source: String,
+    /// What it calls itself; empty for nothing.
+    pub agent: String,
+    /// Exports since it was first heard of, and streams that were opened.
+    pub exports: u64,
+    /// Those that were refused as a whole.
+    pub refused: u64,
+    pub last: UnixNanos,
 }
 
 /// Asks the receiving side, which the store does not know; wired where both are started.
@@ -146,6 +173,7 @@ impl StoreStatus {
             wal: self.writer.stats(),
             flush: self.flusher.stats(),
             space: self.space.stats(),
+            settle: self.settler.stats(),
             tables: tables.iter().map(|(table, snapshot)| TableStats::of(table, snapshot)).collect(),
         }
     }

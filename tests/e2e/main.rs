@@ -1,5 +1,6 @@
 //! The binary as a black box: real sockets, real files, real programs.
 
+mod access_logs;
 mod calls;
 mod command_line;
 mod conformance;
@@ -19,7 +20,9 @@ mod reload;
 mod sdk;
 mod slow_disk;
 mod threads;
+mod status;
 mod witness;
+mod wrong_port;
 mod load;
 mod client;
 mod long_form;

@@ -197,7 +197,7 @@ mod tests {
             tally.warnings.add(warning, 999_999);
         }
         let (_, message) = partial(Signal::Logs, &tally).expect("much to say");
-        assert!(message.ends_with("999999 spans have no name"), "{message}");
+        assert!(message.ends_with("999999 lines could not be read and were kept whole"), "{message}");
         assert_eq!(message.matches("; ").count(), Warning::ALL.len());
     }
 

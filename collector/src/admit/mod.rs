@@ -2,7 +2,7 @@
 //!
 //! An export passes: media type and coding, tenant and its quota, size limit, byte budget, reading within a time
 //! limit, inflating under a cap, validation of every byte. What fails leaves nothing behind and is answered by
-//! the one status map of `refusal`. Limits: no authentication.
+//! the one status map of `refusal`. Who sent it is remembered for a while. Limits: no authentication.
 
 pub mod headers;
 pub mod cors;
@@ -17,6 +17,7 @@ pub mod refusal;
 pub mod media;
 pub mod rpc_status;
 pub mod stats;
+pub mod senders;
 
 use std::convert::Infallible;
 

@@ -8,9 +8,10 @@
 //! its first push, so a builder only ever holds whole rows. A `WireError` from a decoder means that its
 //! payload was not validated; the builder may then hold part of a row and must be dropped.
 //!
-//! Formats never import one another; what they share lies below: the rows of `requests` in
-//! `request_rows`, columns in `columns`, the wire in `protobuf`.
+//! Formats never import one another; what they share lies below: lines of access logs in `access_log`, the rows of
+//! `requests` in `request_rows`, columns in `columns`, the wire in `protobuf`.
 
+pub mod access_log;
 pub mod envoy_als;
 pub mod otlp;
 
@@ -18,6 +19,7 @@ use bytes::Bytes;
 use meshlake_schema::{Table, TableBatch};
 use thiserror::Error;
 
+use crate::access_log::origin::LineOrigin;
 use crate::normalize::requests::proxy::ProxyIdentity;
 use crate::protobuf::messages::Message;
 use crate::protobuf::validate::validate;
@@ -49,8 +51,17 @@ pub struct Format {
     pub decode: Decode,
 }
 
-/// Decodes valid bytes, from a proxy where the transport says once which one it is for many payloads.
-pub type Decode = fn(&[u8], Option<&ProxyIdentity>, &Arrival<'_>, &mut Builders) -> Result<Tally, WireError>;
+/// Decodes valid bytes, from a sender of which more is known than they say.
+pub type Decode = fn(&[u8], Option<&Sender>, &Arrival<'_>, &mut Builders) -> Result<Tally, WireError>;
+
+/// What is known of a sender once for many payloads, and not said in them.
+#[derive(Debug, Clone)]
+pub enum Sender {
+    /// The proxy at the other end of a stream.
+    Proxy(ProxyIdentity),
+    /// Where lines come from.
+    Lines(LineOrigin),
+}
 
 /// Bytes that can be decoded.
 #[derive(Debug, PartialEq, Eq)]
@@ -129,3 +140,6 @@ impl Builders {
         single.into_iter().flatten().chain(metrics).chain(self.requests.finish()).collect()
     }
 }
+
+#[cfg(test)]
+mod same_envoy;

@@ -208,7 +208,7 @@ fn decode_into(out: &mut Builders, payload: &Payload, accepted: Accepted) -> Res
     let Accepted { ingest_time, earliest, latest } = accepted;
     let arrival = Arrival { tenant: &payload.tenant, ingest_time, earliest, latest };
     let decode = payload.format.decode;
-    let decoding = || decode(&payload.bytes, payload.proxy.as_deref(), &arrival, out);
+    let decoding = || decode(&payload.bytes, payload.sender.as_deref(), &arrival, out);
     match catch_unwind(AssertUnwindSafe(decoding)) {
         Ok(result) => result.map_err(|error| error.to_string()),
         Err(_) => Err("decoding panicked".to_owned()),

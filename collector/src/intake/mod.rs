@@ -37,9 +37,8 @@ use tokio::sync::oneshot;
 
 pub use budget::{Budget, OverBudget, Tickets};
 
-use crate::decode::Format;
+use crate::decode::{Format, Sender};
 use crate::ledger::{LedgerView, Origin};
-use crate::normalize::requests::proxy::ProxyIdentity;
 use crate::tally::Tally;
 use group::{ClosedGroup, OpenGroup};
 use queue::{Next, Queue};
@@ -70,14 +69,16 @@ pub const FUTURE_MAX: Duration = Duration::from_secs(3600);
 pub struct Payload {
     pub tenant: Arc<str>,
     pub format: &'static Format,
-    /// Whose observations they are, where the transport says it once for many payloads.
-    pub proxy: Option<Arc<ProxyIdentity>>,
+    /// Who sent it, where that is said once for many payloads.
+    pub sender: Option<Arc<Sender>>,
     /// As the format's `unpack` gave them.
     pub bytes: Bytes,
     /// What its rows take in columns beside their text, as validating it has counted.
     pub column_bytes: usize,
     /// xxh3-128 of tenant, path and body, by which it is known when it comes again; `None` where that cannot be told.
     pub hash: Option<u128>,
+    /// Whether its records may be older than records are kept: those of a file are kept from when they came in.
+    pub any_age: bool,
     /// Held until the answer is known.
     pub tickets: Tickets,
     pub reply: oneshot::Sender<Answer>,
@@ -197,11 +198,12 @@ struct Accepted {
 }
 
 impl Window {
-    fn now(&self) -> Accepted {
+    fn now(&self, any_age: bool) -> Accepted {
         let ingest_time = self.clock.now();
         Accepted {
             ingest_time,
-            earliest: ingest_time.minus(self.retention),
+            // Nothing was logged before 1970.
+            earliest: if any_age { UnixNanos(0) } else { ingest_time.minus(self.retention) },
             latest: ingest_time.plus(FUTURE_MAX),
         }
     }
@@ -243,7 +245,7 @@ impl Worker {
         if !self.group.is_empty() && self.group.payload_bytes() + payload.memory_bytes() > GROUP_BYTES_MAX {
             self.append_group();
         }
-        let accepted = self.window.now();
+        let accepted = self.window.now(payload.any_age);
         let (Some(recent), Some(hash)) = (&self.recent, payload.hash) else {
             return self.group.add(payload, None, accepted);
         };

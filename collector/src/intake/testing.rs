@@ -37,9 +37,10 @@ pub(crate) fn payload(tenant: &str, bytes: &[u8]) -> (Payload, oneshot::Receiver
     let payload = Payload {
         tenant: Arc::from(tenant),
         format: &OVER_GRPC.traces,
-        proxy: None,
+        sender: None,
         bytes: Bytes::copy_from_slice(bytes),
         column_bytes: 0,
+        any_age: false,
         hash: Some(NEXT_HASH.fetch_add(1, Ordering::Relaxed).into()),
         tickets: Budget::new(1 << 30).take(bytes.len()).expect("free"),
         reply,

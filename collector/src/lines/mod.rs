@@ -17,7 +17,8 @@ pub use parts::{Part, PartReader};
 /// under load. A line that is longer is kept cut.
 pub const PART_BYTES_MAX: usize = 1 << 20;
 
-/// What is kept of a line that is longer than a part: as much as of any text that is kept as it came.
-pub const CUT_LINE_BYTES: usize = crate::limits::BODY_BYTES_MAX;
+/// What is kept of a line that is longer than a part: as much as of any text that is kept as it came, and a byte that tells
+/// whoever reads it that it was cut.
+pub const CUT_LINE_BYTES: usize = crate::limits::BODY_BYTES_MAX + 1;
 
 const _: () = assert!(CUT_LINE_BYTES < PART_BYTES_MAX);

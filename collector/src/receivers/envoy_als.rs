@@ -20,8 +20,8 @@ use crate::admit::answer;
 use crate::admit::frame::{FrameReader, Message};
 use crate::admit::headers::grpc_encoding_of;
 use crate::admit::refusal::Refusal;
+use crate::decode::Sender;
 use crate::decode::envoy_als::{FORMAT, decode_identifier};
-use crate::normalize::requests::proxy::ProxyIdentity;
 
 /// The receiver's name in metrics.
 const RECEIVER: &str = "envoy_als";
@@ -82,7 +82,7 @@ async fn take_in(call: Call) -> Result<(), Refusal> {
 
 struct Stream {
     /// Who sends; known from the first message on.
-    proxy: Option<Arc<ProxyIdentity>>,
+    proxy: Option<Arc<Sender>>,
     messages: Unacknowledged,
 }
 
@@ -91,7 +91,7 @@ impl Stream {
     async fn take(&mut self, message: Message) -> Result<(), Refusal> {
         let unpacked = self.messages.unpack(message).await?;
         if let Some(proxy) = decode_identifier(&unpacked.bytes)? {
-            self.proxy = Some(Arc::new(proxy));
+            self.proxy = Some(Arc::new(Sender::Proxy(proxy)));
         }
         let unknown = || Refusal::Undecodable("the first message of a stream has no identifier".to_owned());
         let proxy = self.proxy.clone().ok_or_else(unknown)?;

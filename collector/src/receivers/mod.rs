@@ -8,7 +8,11 @@
 mod otlp_grpc;
 mod otlp_http;
 mod envoy_als;
+mod access_log_http;
 mod health;
+pub(crate) mod syslog;
+pub(crate) mod tail;
+mod line_parts;
 mod posted;
 mod unacknowledged;
 #[cfg(test)]
@@ -24,24 +28,29 @@ use std::time::{Duration, Instant};
 use http::{HeaderValue, Method, Request, Response, Version, header};
 use hyper::body::Incoming;
 use meshlake_listen::Caller;
+use meshlake_schema::Clock;
 use tokio::sync::oneshot;
 
 use crate::admit::ReplyBody;
 use crate::admit::cors::Origins;
 use crate::admit::deadline::time_left;
-use crate::admit::headers::{check_grpc, is_grpc, media_type_of};
+use crate::admit::headers::{check_grpc, is_grpc, media_type_of, written_as};
 use crate::admit::media::MediaType;
 use crate::admit::quota::Quotas;
 use crate::admit::refusal::Refusal;
+use crate::admit::senders::{SenderKey, Senders};
 use crate::admit::stats::{ExportLabels, Stats};
 use crate::admit::unpack::{Packed, Unpacked, export_hash};
-use crate::decode::Format;
+use crate::decode::{Format, Sender};
 use crate::intake::{Answer, Budget, Intake, Payload};
-use crate::normalize::requests::proxy::ProxyIdentity;
+use crate::positions::Positions;
 use crate::signal::Signal;
 use crate::tally::Tally;
-use posted::{linger, read_posted, refuse_unread};
+use posted::{linger, read_posted, read_posted_as, refuse_unread};
 use unacknowledged::Unacknowledged;
+
+pub use syslog::SyslogAppConfig;
+pub use tail::TailConfig;
 
 /// Everything that can be sent, by port and path.
 static ROUTES: &[&[Route]] = &[
@@ -49,6 +58,7 @@ static ROUTES: &[&[Route]] = &[
     &otlp_grpc::ROUTES,
     &otlp_http::ROUTES,
     &envoy_als::ROUTES,
+    &access_log_http::ROUTES,
     &health::ROUTES,
 ];
 
@@ -114,15 +124,29 @@ pub(crate) struct Receivers {
     pub(crate) intake: Intake,
     pub(crate) budget: Budget,
     pub(crate) quotas: Quotas,
+    pub(crate) positions: Positions,
     /// The most bytes of an export, as sent and after inflating.
     pub(crate) export_bytes_max: AtomicUsize,
     pub(crate) stats: Arc<Stats>,
+    pub(crate) senders: Arc<Senders>,
+    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) origins: Origins,
     pub(crate) ports: Ports,
     /// Set once, by whoever started the store; nothing is refused before.
     pub(crate) room: OnceLock<Room>,
     /// Set once; the process counts as fit before.
     pub(crate) fitness: OnceLock<Fitness>,
+}
+
+/// What a payload is known by when it comes again.
+#[derive(Debug, Clone, Copy)]
+enum Name {
+    /// By nothing: what is alike may be something else.
+    Unnamed,
+    /// By its bytes, for as long as senders try again.
+    Bytes(u128),
+    /// By the file that it is a part of, for good. It may be of any age.
+    Part(u128),
 }
 
 /// A whole export that was read and not yet unpacked.
@@ -163,7 +187,7 @@ impl Receivers {
             return closing(refusal.into_http(media_type));
         }
         if let Some(route) = Route::of(Port::Grpc, request.uri().path()) {
-            return (route.receive)(Call { receivers: self, route, request, caller }).await;
+            return self.answer(Call { receivers: Arc::clone(&self), route, request, caller }).await;
         }
         let checked = check_grpc_head(&self, &request);
         let unknown = || Refusal::UnknownPath(request.uri().path().to_owned());
@@ -189,7 +213,7 @@ impl Receivers {
         let mut response = match (route, &allowed) {
             (Some(route), allowed) => match allowed.as_ref().and_then(|page| page.preflight(&request)) {
                 Some(response) => return response,
-                None => (route.receive)(Call { receivers: self, route, request, caller }).await,
+                None => self.answer(Call { receivers: Arc::clone(&self), route, request, caller }).await,
             },
             (None, _) => {
                 let refusal = Refusal::UnknownPath(request.uri().path().to_owned());
@@ -199,6 +223,20 @@ impl Receivers {
         };
         if let Some(page) = allowed {
             page.mark(response.headers_mut());
+        }
+        response
+    }
+
+    /// Answers a request on its route, and remembers who sent it.
+    async fn answer(&self, call: Call) -> Response<ReplyBody> {
+        let sender = sender_of(&call);
+        if let Some(sender) = &sender {
+            let agent = call.request.headers().get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
+            self.senders.hear(sender.clone(), agent.unwrap_or_default(), self.clock.now());
+        }
+        let response = (call.route.receive)(call).await;
+        if let Some(sender) = sender.filter(|_| is_refusal(&response)) {
+            self.senders.refuse(&sender);
         }
         response
     }
@@ -237,35 +275,76 @@ impl Receivers {
         let mut unpacked = packed.unpack().await?;
         self.stats.count_bytes(wire_bytes, unpacked.bytes.len());
         let found_instead = unpacked.found_instead.take();
-        let answer = self.submit(format, path, tenant, None, unpacked)?;
-        let ack_time_max = time_left(answer_by, tokio::time::Instant::now(), ACK_TIME_MAX);
-        match tokio::time::timeout(ack_time_max, answer).await {
-            Ok(answer) => settled(answer)
-                .map(|tally| Tally { found_instead: found_instead.filter(|_| tally.received == 0), ..tally }),
-            Err(_) => Err(Refusal::TimedOut("the disk did not answer in time")),
-        }
+        let name = name_of(format, &tenant, path, &unpacked);
+        let tally = self.acknowledged(self.submit(format, name, tenant, None, unpacked)?, answer_by).await?;
+        Ok(Tally { found_instead: found_instead.filter(|_| tally.received == 0), ..tally })
     }
 
     /// Hands valid bytes to the intake; the answer comes when they are durable.
     fn submit(
         &self,
         format: &'static Format,
-        path: &str,
+        name: Name,
         tenant: Arc<str>,
-        proxy: Option<Arc<ProxyIdentity>>,
+        sender: Option<Arc<Sender>>,
         unpacked: Unpacked,
     ) -> Result<oneshot::Receiver<Answer>, Refusal> {
         let Unpacked { bytes, column_bytes, tickets, .. } = unpacked;
-        let hash = (format.resends)(&bytes).then(|| export_hash(&tenant, path, &bytes));
+        let (hash, any_age) = match name {
+            Name::Unnamed => (None, false),
+            Name::Bytes(hash) => (Some(hash), false),
+            Name::Part(name) => (Some(name), true),
+        };
         let (reply, answer) = oneshot::channel();
-        self.intake.submit(Payload { tenant, format, proxy, bytes, column_bytes, hash, tickets, reply })?;
+        let payload = Payload { tenant, format, sender, bytes, column_bytes, hash, any_age, tickets, reply };
+        self.intake.submit(payload)?;
         Ok(answer)
+    }
+
+    /// What becomes of a payload, for a sender who waits for it until `answer_by`.
+    async fn acknowledged(
+        &self,
+        answer: oneshot::Receiver<Answer>,
+        answer_by: Option<tokio::time::Instant>,
+    ) -> Result<Tally, Refusal> {
+        let ack_time_max = time_left(answer_by, tokio::time::Instant::now(), ACK_TIME_MAX);
+        match tokio::time::timeout(ack_time_max, answer).await {
+            Ok(answer) => settled(answer),
+            Err(_) => Err(Refusal::TimedOut("the disk did not answer in time")),
+        }
     }
 
     fn count(&self, receiver: &'static str, signal: Option<Signal>, result: Result<&Tally, &Refusal>) {
         let signal = signal.map_or(UNKNOWN, Signal::name);
         self.stats.count_export(ExportLabels { receiver, signal, status: status_of(result) });
     }
+}
+
+/// Who sends telemetry; none where a route takes none.
+fn sender_of(call: &Call) -> Option<SenderKey> {
+    let (_, first) = call.route.formats.first()?;
+    let format = written_as(call.request.headers(), call.route.formats).unwrap_or(first);
+    let tenant = call.caller.principal.as_ref().map(|principal| principal.tenant.shared());
+    Some(SenderKey {
+        peer: call.caller.peer.ip().to_canonical(),
+        tenant: tenant.unwrap_or_default(),
+        signal: format.signal.name(),
+        source: format.source,
+    })
+}
+
+/// Whether an answer refuses an export as a whole, over HTTP or, in its head as every answer without a message is, gRPC.
+fn is_refusal(response: &Response<ReplyBody>) -> bool {
+    let grpc_status = response.headers().get("grpc-status");
+    !response.status().is_success() || grpc_status.is_some_and(|status| status != "0")
+}
+
+/// The name of a payload that came to `path`.
+fn name_of(format: &Format, tenant: &str, path: &str, unpacked: &Unpacked) -> Name {
+    if !(format.resends)(&unpacked.bytes) {
+        return Name::Unnamed;
+    }
+    Name::Bytes(export_hash(tenant, path, &unpacked.bytes))
 }
 
 /// Checks what every gRPC call has to say before it is looked at further.

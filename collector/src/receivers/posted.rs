@@ -19,6 +19,7 @@ use crate::admit::headers::{http_encoding_of, media_type_of, written_as};
 use crate::admit::media::MediaType;
 use crate::admit::refusal::Refusal;
 use crate::admit::unpack::Packed;
+use crate::decode::Format;
 
 /// How long the rest of a refused body is read on; nginx's `lingering_timeout` has the same value.
 const LINGER_TIME_MAX: Duration = Duration::from_secs(5);
@@ -29,10 +30,22 @@ const LINGER_BYTES_MAX: usize = 128 << 20;
 /// Reads one export. What is left of a refused one over HTTP/1.1 is read on in the background; the
 /// answer should then close the connection.
 pub(super) async fn read_posted(call: Call) -> Result<Read, Refusal> {
+    read_posted_by(call, |route, head| written_as(&head.headers, route.formats)).await
+}
+
+/// Reads one export that is in `format`, whatever its sender calls it.
+pub(super) async fn read_posted_as(call: Call, format: &'static Format) -> Result<Read, Refusal> {
+    read_posted_by(call, |_, _| Ok(format)).await
+}
+
+async fn read_posted_by<F>(call: Call, format_of: F) -> Result<Read, Refusal>
+where
+    F: FnOnce(&Route, &Parts) -> Result<&'static Format, Refusal>,
+{
     let Call { receivers, route, request, caller } = call;
     let lingers = request.version() <= Version::HTTP_11;
     let (head, mut body) = request.into_parts();
-    let read = read_parts(&receivers, route, caller, &head, &mut body).await;
+    let read = read_parts(&receivers, route, caller, &head, &mut body, format_of).await;
     if read.is_err() && lingers {
         tokio::spawn(linger(body));
     }
@@ -45,11 +58,12 @@ async fn read_parts(
     caller: Caller,
     head: &Parts,
     body: &mut Incoming,
+    format_of: impl FnOnce(&Route, &Parts) -> Result<&'static Format, Refusal>,
 ) -> Result<Read, Refusal> {
     if head.method != Method::POST {
         return Err(Refusal::WrongVerb(head.method.to_string()));
     }
-    let format = written_as(&head.headers, route.formats)?;
+    let format = format_of(route, head)?;
     let encoding = http_encoding_of(&head.headers)?;
     let tenant = caller.principal?.tenant.shared();
     let budget = receivers.admit(&tenant)?;

@@ -13,14 +13,13 @@ use meshlake_listen::Stopping;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use super::{Receivers, settled};
+use super::{Receivers, name_of, settled};
 use crate::admit::body::BODY_TIME_MAX;
 use crate::admit::frame::Message;
 use crate::admit::refusal::Refusal;
 use crate::admit::unpack::{Packed, Unpacked};
-use crate::decode::Format;
+use crate::decode::{Format, Sender};
 use crate::intake::{Answer, Budget};
-use crate::normalize::requests::proxy::ProxyIdentity;
 
 /// How many messages of a sender may be on their way to the disk. Envoy sends a message of about 16 KiB at
 /// a time: 64 of them are 1 MiB, some 1,000 entries, many fdatasyncs ahead of what one worker logs.
@@ -139,10 +138,11 @@ impl Unacknowledged {
     pub(super) async fn store(
         &mut self,
         unpacked: Unpacked,
-        proxy: Option<Arc<ProxyIdentity>>,
+        sender: Option<Arc<Sender>>,
     ) -> Result<(), Refusal> {
         let Origin { receivers, tenant, .. } = &self.origin;
-        let answer = receivers.submit(self.format, self.path, Arc::clone(tenant), proxy, unpacked)?;
+        let name = name_of(self.format, tenant, self.path, &unpacked);
+        let answer = receivers.submit(self.format, name, Arc::clone(tenant), sender, unpacked)?;
         let unstored = &mut self.unstored;
         unstored.answers.push_back(answer);
         unstored.settle_stored();

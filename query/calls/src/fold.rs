@@ -13,7 +13,8 @@ use std::sync::Arc;
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::min;
 use arrow::datatypes::Int64Type;
-use meshlake_schema::{Budget, Spent, UnixNanos};
+use meshlake_schema::rows::RowsError;
+use meshlake_schema::{BatchError, Budget, Spent, Table, TableBatch, TimeRange, UnixNanos};
 use thiserror::Error;
 
 use crate::cells::{Book, By, CELLS_MAX, Grain};
@@ -21,13 +22,14 @@ use crate::choice::Source;
 use crate::connections::Connections;
 use crate::held::Held;
 use crate::messages::Messages;
-use crate::minutes::NamesByMinute;
+use crate::minutes::{NamesByMinute, Words};
 use crate::party::PARTIES_MAX;
 use crate::picture::{Asked, Picture, picture};
 use crate::range::Range;
 use crate::requests::rows::RequestRows;
 use crate::requests::seen::Seen;
 use crate::requests::{self, Leftovers};
+use crate::settled::{decode, encode};
 use crate::span_rows::SpanRows;
 use crate::spans::{self, Shard};
 use crate::trace::{Counting, Walk};
@@ -108,6 +110,13 @@ impl Fold {
         self
     }
 
+    /// Counts calls that rows tell of at these times only, ascending and apart; at all others cells tell.
+    #[must_use]
+    pub fn fold_only(mut self, times: Vec<TimeRange>) -> Fold {
+        self.book.fold_only(times);
+        self
+    }
+
     /// Takes the memory for rows from `budget`, before any are added, and ends when its time is up.
     #[must_use]
     pub fn within(mut self, budget: Arc<dyn Budget>) -> Fold {
@@ -124,7 +133,7 @@ impl Fold {
         let mut has_connections = false;
         RequestRows::of(batch).read(batch, book, |seen| {
             has_connections |= seen.is_connection;
-            names.see(seen.start, [seen.source, seen.destination]);
+            names.see(Words::Requests, seen.start, [seen.source, seen.destination]);
             requests.add(seen.hash(), |rows| rows.push(seen));
         });
         if has_connections {
@@ -142,9 +151,17 @@ impl Fold {
             if span.role == spans::Role::Consumed {
                 links.iter().for_each(|link| messages.want(*link));
             }
-            names.see(span.start, [span.party, span.peer]);
+            names.see(Words::Spans, span.start, [span.party, span.peer]);
             spans.add(spans::hash_of(span.trace), |shard| shard.add(span, links));
         });
+    }
+
+    /// Adds cells of a settled table, once, in whatever pass: those of times that are not folded.
+    ///
+    /// # Errors
+    /// A bug of ours: the batch is not one of columns of the table.
+    pub fn add_cells(&mut self, table: Table, batch: &RecordBatch) -> Result<(), RowsError> {
+        decode::add(batch, table, &mut self.book)
     }
 
     /// The start of the earliest row so far, whether it is counted or not.
@@ -191,19 +208,32 @@ impl Fold {
     /// [`FoldError`].
     pub fn finish(mut self) -> Result<Picture, FoldError> {
         let mut warnings = Vec::new();
-        if self.end_pass()? {
+        if self.count_all()? {
             warnings.push("some rows did not fit into memory and were not read again".to_owned());
-        }
-        self.join();
-        in_time(self.budget.as_ref())?;
-        if self.book.cells_overflowed() {
-            return Err(FoldError::TooManyCells);
         }
         if self.book.parties.overflowed() {
             warnings.push(format!("only {PARTIES_MAX} names are told apart; the rest is `(other)`"));
         }
         let asked = Asked { source: self.question.source, only: self.only.as_deref() };
         Ok(picture(&self.book, &asked, warnings))
+    }
+
+    /// The cells of all that was counted, for the settled tables. The question is to tell everything apart
+    /// ([`By::Whole`], [`Grain::Whole`]) in buckets of ten seconds, and its range to be of whole cells.
+    ///
+    /// # Errors
+    /// [`FoldError`].
+    pub fn settle(mut self) -> Result<Settled, FoldError> {
+        self.count_all()?;
+        Ok(Settled { book: self.book })
+    }
+
+    /// Counts what is left; whether some rows did not fit.
+    fn count_all(&mut self) -> Result<bool, FoldError> {
+        let more = self.end_pass()?;
+        self.join();
+        in_time(self.budget.as_ref())?;
+        if self.book.cells_overflowed() { Err(FoldError::TooManyCells) } else { Ok(more) }
     }
 
     /// Joins what lies in several shards, of what they told.
@@ -214,6 +244,25 @@ impl Fold {
         std::mem::take(&mut self.leftovers).finish(names, book, connections);
         std::mem::take(&mut self.messages).finish(book);
         std::mem::take(connections).finish(&busy, names, book);
+    }
+}
+
+/// Cells of a range that is settled.
+#[derive(Debug)]
+pub struct Settled {
+    book: Book,
+}
+
+impl Settled {
+    /// The rows of one of the tables, sorted by callee, caller and time, made at `now`.
+    ///
+    /// # Errors
+    /// A bug of ours: the columns are not the table's.
+    ///
+    /// # Panics
+    /// When the table has no cells.
+    pub fn rows(&self, table: Table, tenant: &str, now: UnixNanos) -> Result<TableBatch, BatchError> {
+        encode::rows(&self.book, table, tenant, now)
     }
 }
 

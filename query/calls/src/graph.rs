@@ -49,6 +49,9 @@ pub struct Graph {
     pub warnings: Vec<String>,
 }
 
+/// How far from the focus a node may be when nothing is said: its callers and callees.
+pub const DEPTH_DEFAULT: usize = 1;
+
 /// The part of a graph around one node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Focus<'a> {

@@ -12,6 +12,7 @@
 //!
 //! Modules are listed in the order data meets them; imports point only down the list.
 
+mod table_function;
 mod query;
 mod scan;
 mod prepared;
@@ -31,11 +32,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use meshlake_schema::Clock;
-use meshlake_store::{Reader, Status};
+use meshlake_store::Reader;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 pub use meshlake_store::snapshot::{DataFile, Unflushed};
+pub use meshlake_store::{Exports, InFlight, Sender, Status, TableStats};
 
 pub use answer::RowStream;
 pub use config::EngineConfig;
@@ -43,8 +45,11 @@ pub use error::{Fault, QueryError};
 pub use prepared::{Bound, Prepared};
 pub use query::Query;
 pub use scan::Scan;
+pub use table_function::{Argument, Arguments, ComputedRows, Parameter, ParameterKind, TableFunction};
 
+use plan_guard::AllowList;
 use session::SessionTemplate;
+use table_function::{callable, scan_name};
 
 /// How many queries may wait for a place before the next is refused. A waiting query holds a connection and
 /// little else; more than this would mostly time out in the queue.
@@ -61,6 +66,8 @@ struct Shared {
     config: EngineConfig,
     clock: Arc<dyn Clock>,
     template: SessionTemplate,
+    functions: Vec<Arc<dyn TableFunction>>,
+    allowed: Arc<AllowList>,
     places: Arc<Semaphore>,
     waiting: AtomicUsize,
 }
@@ -75,10 +82,26 @@ impl Engine {
         config: EngineConfig,
         clock: Arc<dyn Clock>,
     ) -> Result<Engine, QueryError> {
+        Engine::with_functions(reader, config, clock, Vec::new())
+    }
+
+    /// An engine whose statements may also call `functions` as tables.
+    ///
+    /// # Errors
+    /// As [`Engine::new`].
+    pub fn with_functions(
+        reader: Arc<dyn Reader>,
+        config: EngineConfig,
+        clock: Arc<dyn Clock>,
+        functions: Vec<Arc<dyn TableFunction>>,
+    ) -> Result<Engine, QueryError> {
         let template = SessionTemplate::new(&config)?;
+        let names = functions.iter().map(|function| scan_name(function.name()));
+        let allowed = Arc::new(catalog::allowed(names.collect()));
         let places = Arc::new(Semaphore::new(config.concurrent_queries_max.max(1)));
         let waiting = AtomicUsize::new(0);
-        Ok(Engine { shared: Arc::new(Shared { reader, config, clock, template, places, waiting }) })
+        let shared = Shared { reader, config, clock, template, functions, allowed, places, waiting };
+        Ok(Engine { shared: Arc::new(shared) })
     }
 
     /// The clock that ranges like "the last 15 minutes" are counted from.
@@ -111,7 +134,11 @@ impl Engine {
         let begin = async {
             let place = self.place().await?;
             let snapshot = shared.reader.snapshot().await?;
-            Query::new(&shared.template, snapshot, tenant, &shared.config, deadline, place)
+            let bare = Query::new(shared, snapshot, tenant, deadline, place)?;
+            if shared.functions.is_empty() {
+                return Ok(bare);
+            }
+            bare.with_functions(shared, |bare| callable(&shared.functions, bare))
         };
         tokio::time::timeout_at(deadline, begin).await.map_err(|_| QueryError::TimedOut(timeout))?
     }

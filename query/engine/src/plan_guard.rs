@@ -32,10 +32,15 @@ pub struct AllowList {
     pub default_schema: &'static str,
     /// Schemas with their tables.
     pub tables: Vec<(&'static str, Vec<&'static str>)>,
+    /// Scans of functions, which are in no schema.
+    pub functions: Vec<String>,
 }
 
 impl AllowList {
     fn allows(&self, schema: Option<&str>, table: &str) -> bool {
+        if schema.is_none() && self.functions.iter().any(|function| function == table) {
+            return true;
+        }
         let schema = schema.unwrap_or(self.default_schema);
         let known = self.tables.iter().find(|(known, _)| *known == schema);
         known.is_some_and(|(_, tables)| tables.contains(&table))
@@ -151,9 +156,13 @@ mod tests {
         let rows = AllowList {
             default_schema: "public",
             tables: vec![("public", vec!["spans"]), ("information_schema", vec!["tables"])],
+            functions: vec!["golden()".to_owned()],
         };
-        let metadata =
-            AllowList { default_schema: "pg_catalog", tables: vec![("pg_catalog", vec!["pg_class"])] };
+        let metadata = AllowList {
+            default_schema: "pg_catalog",
+            tables: vec![("pg_catalog", vec!["pg_class"])],
+            functions: Vec::new(),
+        };
         let cases = [
             ("spans", true, false),
             ("public.spans", true, false),
@@ -163,6 +172,9 @@ mod tests {
             // A name is allowed where its schema lists it, not wherever some schema does.
             ("public.tables", false, false),
             ("information_schema.spans", false, false),
+            ("golden()", true, false),
+            ("public.golden()", false, false),
+            ("golden", false, false),
         ];
         for (table, in_rows, in_metadata) in cases {
             let plan = scan(table).build().expect("a scan");
@@ -173,7 +185,8 @@ mod tests {
 
     #[test]
     fn subqueries_are_held_against_the_list_too() {
-        let list = AllowList { default_schema: "public", tables: vec![("public", vec!["spans"])] };
+        let tables = vec![("public", vec!["spans"])];
+        let list = AllowList { default_schema: "public", tables, functions: Vec::new() };
         let hidden = exists(Arc::new(scan("pg_class").build().expect("a scan")));
         let plan = scan("spans").filter(hidden).and_then(LogicalPlanBuilder::build).expect("a filter");
         assert_eq!(refusal(&plan, &list).as_deref(), Some("table pg_class cannot be read"));

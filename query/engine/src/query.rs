@@ -2,44 +2,47 @@
 
 use std::sync::Arc;
 
+use datafusion::catalog::TableFunction;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{SQLOptions, SessionContext};
-use meshlake_schema::{Budget, Spent, Table};
+use meshlake_schema::{Budget, Spent, Table, UnixNanos};
 use meshlake_store::snapshot::{DataFile, Snapshot, Unflushed};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use crate::answer::{Caps, RowStream, bounded};
 use crate::budget::QueryBudget;
-use crate::catalog;
-use crate::config::EngineConfig;
 use crate::error::QueryError;
+use crate::plan_guard::{self, AllowList};
 use crate::planning::on_big_stack;
 use crate::prepared::{Bound, Prepared, describe};
 use crate::scan::Scan;
-use crate::session::SessionTemplate;
-use crate::{plan_guard, text_guard};
+use crate::{Shared, text_guard};
 
 /// A snapshot that can be asked. Made by `Engine::begin`; holds its buffered batches in memory until it and
 /// its streams are dropped.
+#[derive(Clone)]
 pub struct Query {
     session: SessionContext,
     snapshot: Arc<Snapshot>,
     tenant: String,
+    began: UnixNanos,
+    allowed: Arc<AllowList>,
     caps: Caps,
     place: Arc<OwnedSemaphorePermit>,
 }
 
 impl Query {
+    /// A query in which no functions are known.
     pub(super) fn new(
-        template: &SessionTemplate,
+        shared: &Shared,
         snapshot: Snapshot,
         tenant: &str,
-        config: &EngineConfig,
         deadline: Instant,
         place: OwnedSemaphorePermit,
     ) -> Result<Query, QueryError> {
+        let config = &shared.config;
         let caps = Caps {
             deadline,
             timeout: config.timeout(),
@@ -47,8 +50,27 @@ impl Query {
             bytes_max: config.answer_bytes_max,
         };
         let snapshot = Arc::new(snapshot);
-        let session = template.session(&snapshot, tenant)?;
-        Ok(Query { session, snapshot, tenant: tenant.to_owned(), caps, place: Arc::new(place) })
+        Ok(Query {
+            session: shared.template.session(&snapshot, tenant, Vec::new())?,
+            snapshot,
+            tenant: tenant.to_owned(),
+            began: shared.clock.now(),
+            allowed: Arc::clone(&shared.allowed),
+            caps,
+            place: Arc::new(place),
+        })
+    }
+
+    /// The same query, whose statements may call `functions`. Those compute on the query as it was.
+    pub(super) fn with_functions(
+        self,
+        shared: &Shared,
+        functions: impl FnOnce(&Arc<Query>) -> Vec<Arc<TableFunction>>,
+    ) -> Result<Query, QueryError> {
+        let bare = Arc::new(self);
+        let functions = functions(&bare);
+        let session = shared.template.session(&bare.snapshot, &bare.tenant, functions)?;
+        Ok(Query { session, ..Query::clone(&bare) })
     }
 
     /// The files of `table`, of every tenant, in no order: what rows of the snapshot are in them and when, so that a
@@ -67,6 +89,11 @@ impl Query {
 
     pub fn tenant(&self) -> &str {
         &self.tenant
+    }
+
+    /// When the snapshot was taken: what "now" is to whatever is computed from it.
+    pub fn began(&self) -> UnixNanos {
+        self.began
     }
 
     /// What work on rows of this query may take: memory of the engine's pool, time until the query's deadline.
@@ -101,9 +128,9 @@ impl Query {
     /// Those of [`Query::sql`].
     pub async fn prepare(&self, sql: &str) -> Result<Prepared, QueryError> {
         text_guard::check(sql)?;
-        let (session, sql) = (self.session.clone(), sql.to_owned());
+        let (session, allowed, sql) = (self.session.clone(), Arc::clone(&self.allowed), sql.to_owned());
         self.plan(async move {
-            let plan = logical_plan(&session, &sql).await?;
+            let plan = logical_plan(&session, &allowed, &sql).await?;
             describe(&sql, plan, &session.state())
         })
         .await
@@ -115,8 +142,10 @@ impl Query {
     /// Those of [`Query::sql`].
     pub async fn run(&self, statement: Bound) -> Result<RowStream, QueryError> {
         text_guard::check(statement.sql())?;
-        let (session, rows_max) = (self.session.clone(), self.caps.rows_max);
-        let plan = self.plan(async move { physical_plan(&session, statement, rows_max).await }).await?;
+        let (session, allowed, rows_max) =
+            (self.session.clone(), Arc::clone(&self.allowed), self.caps.rows_max);
+        let planning = async move { physical_plan(&session, &allowed, statement, rows_max).await };
+        let plan = self.plan(planning).await?;
         self.execute(plan, self.caps)
     }
 
@@ -129,7 +158,7 @@ impl Query {
     pub async fn scan(&self, scan: &Scan<'_>) -> Result<RowStream, QueryError> {
         scan.check()?;
         let frame = scan.frame(self.session.table(scan.table.name()).await?)?;
-        plan_guard::check(frame.logical_plan(), catalog::allowed())?;
+        plan_guard::check(frame.logical_plan(), &self.allowed)?;
         let plan = self.plan(async move { Ok(frame.create_physical_plan().await?) }).await?;
         self.execute(plan, Caps { rows_max: usize::MAX, bytes_max: usize::MAX, ..self.caps })
     }
@@ -157,10 +186,14 @@ impl Query {
 }
 
 /// The plan of `sql` as it was written, if it may be asked.
-async fn logical_plan(session: &SessionContext, sql: &str) -> Result<LogicalPlan, QueryError> {
+async fn logical_plan(
+    session: &SessionContext,
+    allowed: &AllowList,
+    sql: &str,
+) -> Result<LogicalPlan, QueryError> {
     let plan = session.state().create_logical_plan(sql).await?;
     // The allow-list first: its messages are for people. DataFusion's own check stays as a second lock.
-    plan_guard::check(&plan, catalog::allowed())?;
+    plan_guard::check(&plan, allowed)?;
     SQLOptions::new()
         .with_allow_ddl(false)
         .with_allow_dml(false)
@@ -171,10 +204,11 @@ async fn logical_plan(session: &SessionContext, sql: &str) -> Result<LogicalPlan
 
 async fn physical_plan(
     session: &SessionContext,
+    allowed: &AllowList,
     statement: Bound,
     rows_max: usize,
 ) -> Result<Arc<dyn ExecutionPlan>, QueryError> {
-    let plan = logical_plan(session, statement.sql()).await?;
+    let plan = logical_plan(session, allowed, statement.sql()).await?;
     let plan = statement.fill(plan)?;
     let describes = matches!(plan, LogicalPlan::Explain(_) | LogicalPlan::DescribeTable(_));
     let frame = session.execute_logical_plan(plan).await?;

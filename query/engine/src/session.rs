@@ -6,6 +6,7 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use datafusion::catalog::TableFunction;
 use datafusion::execution::SessionStateDefaults;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
@@ -54,7 +55,8 @@ impl SessionTemplate {
         let scalar_functions = scalar_functions.into_iter().map(capped).collect();
         let mut expr_planners = SessionStateDefaults::default_expr_planners();
         expr_planners.insert(0, Arc::new(AttributeAccess));
-        // No table factories, file formats or table functions: nothing to CREATE, COPY to or call in FROM.
+        // No table factories, file formats or table functions of DataFusion's: nothing to CREATE, COPY to or call in
+        // FROM but our own.
         let state = SessionStateBuilder::new()
             .with_config(session_config(config))
             .with_runtime_env(Arc::clone(&runtime))
@@ -67,8 +69,13 @@ impl SessionTemplate {
         Ok(SessionTemplate { state, runtime })
     }
 
-    /// A session that sees `snapshot` as `tenant` may.
-    pub fn session(&self, snapshot: &Arc<Snapshot>, tenant: &str) -> Result<SessionContext, QueryError> {
+    /// A session that sees `snapshot` as `tenant` may, with `functions` to call as tables.
+    pub fn session(
+        &self,
+        snapshot: &Arc<Snapshot>,
+        tenant: &str,
+        functions: Vec<Arc<TableFunction>>,
+    ) -> Result<SessionContext, QueryError> {
         let store = OnlyStore::new(Arc::clone(snapshot.object_store()));
         let runtime = RuntimeEnvBuilder::from_runtime_env(&self.runtime)
             .with_object_store_registry(Arc::new(store))
@@ -76,6 +83,7 @@ impl SessionTemplate {
         let state = SessionStateBuilder::new_from_existing(self.state.clone())
             .with_runtime_env(runtime)
             .with_catalog_list(catalog::tenant_catalogs(snapshot, tenant)?)
+            .with_table_function_list(functions)
             .build();
         Ok(SessionContext::new_with_state(state))
     }

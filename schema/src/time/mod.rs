@@ -8,6 +8,8 @@ mod text;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+pub use text::parse_duration;
+
 /// Nanoseconds since the Unix epoch, UTC. Negative values (before 1970) can be represented but are
 /// outside every retention window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]

@@ -1,6 +1,8 @@
-//! Times as people and APIs write them: RFC 3339 in UTC, or seconds since the epoch.
+//! Times as people and APIs write them: RFC 3339 in UTC, or seconds since the epoch; and lengths of time.
 //!
 //! The calendar is Arrow's, which the process needs anyway.
+
+use std::time::Duration;
 
 use arrow::compute::kernels::cast_utils::string_to_timestamp_nanos;
 use arrow::temporal_conversions::timestamp_ns_to_datetime;
@@ -33,9 +35,39 @@ fn unix_seconds(text: &str) -> Option<i64> {
     whole.parse::<i64>().ok()?.checked_mul(NANOS_PER_SECOND)?.checked_add(nanos)
 }
 
+/// A length of time as a number of seconds, or with one of the units s, m, h and d.
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit_seconds = match &text[digits.len()..] {
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return None,
+    };
+    let seconds = digits.parse::<u64>().ok()?.checked_mul(unit_seconds)?;
+    Some(Duration::from_secs(seconds))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn durations_are_seconds_or_have_a_unit() {
+        for (text, want) in [
+            ("30", Some(30)),
+            ("30s", Some(30)),
+            ("5m", Some(300)),
+            ("1h", Some(3_600)),
+            ("1d", Some(86_400)),
+        ] {
+            assert_eq!(parse_duration(text).map(|duration| duration.as_secs()), want, "{text}");
+        }
+        for text in ["", "m", "5x", "-5", "1.5m", "99999999999999999999", "18446744073709551615d"] {
+            assert!(parse_duration(text).is_none(), "{text}");
+        }
+    }
 
     #[test]
     fn times_are_rfc_3339_or_unix_seconds() {

@@ -9,9 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use meshlake_schema::Table;
 use object_store::path::Path;
-use object_store::{
-    GetResultPayload, MultipartUpload, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload,
-};
+use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload};
 use thiserror::Error;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -103,11 +101,7 @@ impl Job {
             object_store::Error::NotFound { .. } => CompactError::Files(format!("open {path}: {cause}")),
             _ => CompactError::store("open", path)(cause),
         };
-        let object = self.store.get(path).await.map_err(failed)?;
-        match object.payload {
-            GetResultPayload::File(file, _) => Ok(InputBytes::File(file)),
-            GetResultPayload::Stream(_) => Ok(InputBytes::Bytes(object.bytes().await.map_err(failed)?)),
-        }
+        InputBytes::open(self.store.as_ref(), path).await.map_err(failed)
     }
 
     async fn merge(&self, sources: Vec<InputBytes>) -> Result<NewFile, CompactError> {

@@ -16,7 +16,7 @@ mod flat_node;
 mod values;
 mod fields;
 
-use crate::decode::{Format, valid_protobuf};
+use crate::decode::{Format, Sender, valid_protobuf};
 use crate::normalize::requests::facts::{Layer, RequestFacts};
 use crate::normalize::requests::judge;
 use crate::normalize::requests::proxy::{ProxyIdentity, WorkloadFacts};
@@ -37,9 +37,9 @@ pub static FORMAT: Format = Format {
     resends: |_| false,
     rewrites: false,
     unpack: |bytes| valid_protobuf(bytes, &STREAM_ACCESS_LOGS_MESSAGE),
-    decode: |bytes, proxy, arrival, out| match proxy {
-        Some(proxy) => decode_entries(bytes, proxy, arrival, &mut out.requests),
-        None => {
+    decode: |bytes, sender, arrival, out| match sender {
+        Some(Sender::Proxy(proxy)) => decode_entries(bytes, proxy, arrival, &mut out.requests),
+        Some(Sender::Lines(_)) | None => {
             let unnamed = ProxyIdentity::new("", "", WorkloadFacts::default());
             decode_entries(bytes, &unnamed, arrival, &mut out.requests)
         }

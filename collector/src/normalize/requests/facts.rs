@@ -16,6 +16,8 @@ pub struct RequestFacts<'a> {
     /// The column `source_format`.
     pub source_format: &'static str,
     pub layer: Layer,
+    /// Where the proxy stood, where the row or its format says it.
+    pub observer: Option<Observer>,
     pub log_type: LogType,
     pub start: UnixNanos,
     pub duration_nano: i64,
@@ -59,6 +61,27 @@ pub struct RequestFacts<'a> {
     /// Metadata of the workloads at the far ends, where proxies exchange it.
     pub upstream_peer: Option<WorkloadFacts<'a>>,
     pub downstream_peer: Option<WorkloadFacts<'a>>,
+}
+
+/// Where the proxy stood that reported the call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Observer {
+    /// Beside the caller.
+    Client,
+    /// Beside, or in front of, the callee.
+    Server,
+    /// At the edge of the mesh, a party of its own.
+    Gateway,
+}
+
+impl Observer {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Observer::Client => "client",
+            Observer::Server => "server",
+            Observer::Gateway => "gateway",
+        }
+    }
 }
 
 /// Whether a row is about a request or a connection.
@@ -121,7 +144,7 @@ impl LogType {
     }
 }
 
-/// The ids of a `traceparent` header.
+/// The ids of a `traceparent` header; the span's is all zero where only the trace is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TraceContext {
     pub trace_id: [u8; 16],

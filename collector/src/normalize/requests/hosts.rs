@@ -58,9 +58,14 @@ pub(super) fn host_of(authority: &str) -> &str {
     }
 }
 
-/// Namespace and service account of `spiffe://<trust domain>/ns/<namespace>/sa/<service account>`.
-/// Source: Istio `pkg/spiffe/spiffe.go`.
+/// Namespace and service account of `spiffe://<trust domain>/ns/<namespace>/sa/<service account>`, or of Linkerd's
+/// `<service account>.<namespace>.serviceaccount.identity.<control plane>.<trust domain>`.
+/// Sources: Istio `pkg/spiffe/spiffe.go`; Linkerd, "Identity".
 pub(super) fn spiffe(principal: &str) -> Option<(&str, &str)> {
+    if let Some((name, _)) = principal.split_once(".serviceaccount.identity.") {
+        let (account, namespace) = name.split_once('.')?;
+        return (!account.is_empty() && !namespace.is_empty()).then_some((namespace, account));
+    }
     let path = principal.strip_prefix("spiffe://")?.split_once("/ns/")?.1;
     let (namespace, account) = path.split_once("/sa/")?;
     (!namespace.is_empty() && !account.is_empty()).then_some((namespace, account))
@@ -139,6 +144,8 @@ mod tests {
     #[test]
     fn spiffe_identities_name_namespace_and_account() {
         assert_eq!(spiffe("spiffe://cluster.local/ns/default/sa/reviews"), Some(("default", "reviews")));
+        let linkerd = "traffic.booksapp.serviceaccount.identity.linkerd.cluster.local";
+        assert_eq!(spiffe(linkerd), Some(("booksapp", "traffic")));
         for other in ["spiffe://cluster.local/x", "cluster.local/ns/a/sa/b", "spiffe://c/ns//sa/b", ""] {
             assert_eq!(spiffe(other), None, "{other}");
         }

@@ -12,10 +12,12 @@
 mod verdict;
 mod endpoints;
 mod peer;
+pub mod traceparent;
 pub mod facts;
 pub mod proxy;
 mod clusters;
 mod hosts;
 
+pub use facts::Observer;
 pub use peer::{IdentitySource, Peer};
-pub use verdict::{Observer, Verdict, judge};
+pub use verdict::{Verdict, judge};

@@ -5,12 +5,16 @@
 
 mod grpc;
 mod http;
+mod access_logs;
+mod syslog;
+mod tail;
 mod als;
 mod limits;
 mod store;
 mod health;
 mod cors;
 mod ports;
+mod senders;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -57,8 +61,9 @@ pub(super) async fn start_with(config: CollectorConfig) -> Running {
     let log = Arc::new(TestLog::start());
     let (listeners, ports) = bind();
     let addresses = listeners.each_ref().map(Listener::address);
-    let collector = Collector::start(&config, ports, log.writer.clone(), Arc::new(StillClock), Vec::new())
-        .expect("start");
+    let collector =
+        Collector::start(&config, ports, log.writer.clone(), Arc::new(StillClock), Vec::new(), None)
+            .expect("start");
     let stats = listeners.each_ref().map(Listener::stats);
     let served = serve(&collector, listeners);
     let [grpc, http] = addresses;

@@ -32,7 +32,7 @@ fn serve(store: &mut Store) -> Serving {
     let address = listeners[0].address();
     let (config, stored) = (CollectorConfig::default(), store.take_recovered_exports());
     let collector =
-        Collector::start(&config, ports, store.writer(), Arc::new(StillClock), stored).expect("start");
+        Collector::start(&config, ports, store.writer(), Arc::new(StillClock), stored, None).expect("start");
     let served = super::serve(&collector, listeners);
     Serving { collector, served, address }
 }

@@ -19,6 +19,7 @@ use super::hosts::is_local;
 use super::measure::{Protocol, milli, outcome_of};
 use super::party::{Marks, PartyId, PartyName};
 use super::peers::{Peer, PeerEvidence, Strength, peer};
+use super::settled::detail::{Detail, Observer};
 use super::spans::{Flags, Link, LinksAt, Role, Span};
 
 /// Columns that the fold reads of proxies' spans.
@@ -325,6 +326,7 @@ impl<'a> SpanRows<'a> {
             Grain::Node => return DetailId::NONE,
             Grain::Operation => &self.columns.name,
             Grain::Instance => &self.columns.instance,
+            Grain::Whole => return self.whole_detail(row, role, tags, book),
         };
         if book.grain == Grain::Instance && text.code(row) == 0 {
             return book.detail(tags.instance.filter(|_| !tags.is_waypoint()));
@@ -333,6 +335,23 @@ impl<'a> SpanRows<'a> {
         *self.details.entry(mixed_pair(text.code(row), u64::from(is_internal))).or_insert_with(|| {
             if is_internal { book.internal_detail(text.get(row)) } else { book.detail(text.get(row)) }
         })
+    }
+
+    /// All that the span tells of a call beside its ends.
+    fn whole_detail(&self, row: usize, role: Role, tags: &ProxyTags<'_>, book: &mut Book) -> DetailId {
+        let columns = &self.columns;
+        let of_proxy = tags.instance.filter(|_| !tags.is_waypoint());
+        let detail = Detail {
+            observer: if role.is_received() { Observer::Server } else { Observer::Client },
+            operation: columns.name.get(row),
+            instance: columns.instance.get(row).or(of_proxy),
+            response_code: columns.http_status.get(row),
+            grpc_status: columns.grpc_status.get(row),
+            ..Detail::default()
+        };
+        let mut text = String::new();
+        detail.write(&mut text);
+        if role == Role::Internal { book.internal_detail(Some(&text)) } else { book.detail(Some(&text)) }
     }
 
     fn protocol(&self, row: usize, said: &Said) -> Protocol {

@@ -23,7 +23,7 @@ use self::sides::Sides;
 use self::tree::Tree;
 use crate::cells::Book;
 use crate::messages::Messages;
-use crate::minutes::{Counted, NamesByMinute, Scope, by_minute};
+use crate::minutes::{Counted, NamesByMinute, Scope, Words, by_minute};
 use crate::services::Services;
 use crate::spans::{Shard, Span};
 
@@ -69,7 +69,7 @@ impl Walk {
         shard: &Shard,
         counting: &mut Counting<'_>,
     ) {
-        let services: &Services = &counting.names.services(scope, &counting.book.parties);
+        let services: &Services = &counting.names.services(scope, Words::Spans, &counting.book.parties);
         trace.sort_unstable_by_key(|span| tree::sorting(span, services));
         // The same span stored twice is one.
         trace.dedup_by_key(|span| tree::sorting(span, services));

@@ -17,7 +17,7 @@ mod columns;
 mod attribute_access;
 mod only_store;
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use datafusion::catalog::memory::{MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider};
 use datafusion::catalog::{CatalogProvider, CatalogProviderList, SchemaProvider};
@@ -40,16 +40,16 @@ pub const SCHEMA: &str = "public";
 /// Tables of `information_schema` that may be read; the others tell of settings and functions.
 const INFORMATION_TABLES: [&str; 2] = ["tables", "columns"];
 
-/// What statements may read of this catalogue.
-pub fn allowed() -> &'static AllowList {
-    static ALLOWED: LazyLock<AllowList> = LazyLock::new(|| AllowList {
+/// What statements may read of this catalogue, and of `functions`, by the names of their scans.
+pub fn allowed(functions: Vec<String>) -> AllowList {
+    AllowList {
         default_schema: SCHEMA,
         tables: vec![
             (SCHEMA, Table::ALL.map(Table::name).to_vec()),
             ("information_schema", INFORMATION_TABLES.to_vec()),
         ],
-    });
-    &ALLOWED
+        functions,
+    }
 }
 
 /// Every table of `snapshot` as `tenant` may see it, and nothing else.

@@ -5,6 +5,7 @@ mod sql;
 mod traces;
 mod services;
 mod ledger;
+mod status;
 mod tenant;
 mod ranges;
 mod error;
@@ -34,6 +35,7 @@ pub fn router() -> Router<FaceState> {
         .route("/traces/{trace_id}", get(traces::answer))
         .route("/services", get(services::answer))
         .route("/ledger", get(ledger::answer))
+        .route("/status", get(status::answer))
         .layer(middleware::from_fn(refuse_other_pages))
 }
 

@@ -13,6 +13,8 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::row::{Row, RowConverter, Rows, SortField};
 use bytes::Bytes;
 use meshlake_schema::Table;
+use object_store::path::Path;
+use object_store::{GetResultPayload, ObjectStore, ObjectStoreExt as _};
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
@@ -52,6 +54,20 @@ pub(super) struct Input {
 pub(super) struct Keys {
     converter: RowConverter,
     columns: Vec<usize>,
+}
+
+impl InputBytes {
+    /// The file at `path`: opened where it lies on this machine, else read.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn open(store: &dyn ObjectStore, path: &Path) -> object_store::Result<InputBytes> {
+        let object = store.get(path).await?;
+        match object.payload {
+            GetResultPayload::File(file, _) => Ok(InputBytes::File(file)),
+            GetResultPayload::Stream(_) => Ok(InputBytes::Bytes(object.bytes().await?)),
+        }
+    }
 }
 
 impl InputFile {

@@ -9,30 +9,9 @@ use meshlake_schema::{FaultClass, Outcome, ResponseFlags};
 
 use super::clusters::{self, Cluster, parse_server_name};
 use super::endpoints::{callee, caller, own, own_as_callee};
-use super::facts::{Layer, RequestFacts};
+use super::facts::{Layer, Observer, RequestFacts};
 use super::peer::{IdentitySource, Peer};
 use super::proxy::{ProxyIdentity, ProxyKind};
-
-/// Where the proxy stood that reported the call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Observer {
-    /// Beside the caller.
-    Client,
-    /// Beside, or in front of, the callee.
-    Server,
-    /// At the edge of the mesh, a party of its own.
-    Gateway,
-}
-
-impl Observer {
-    pub const fn name(self) -> &'static str {
-        match self {
-            Observer::Client => "client",
-            Observer::Server => "server",
-            Observer::Gateway => "gateway",
-        }
-    }
-}
 
 /// What the facts of a request mean.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -104,6 +83,9 @@ fn flags_of(seen: &RequestFacts<'_>) -> ResponseFlags {
 }
 
 fn observer(seen: &RequestFacts<'_>, proxy: &ProxyIdentity, cluster: Cluster<'_>) -> Observer {
+    if let Some(observer) = seen.observer {
+        return observer;
+    }
     match proxy.kind {
         ProxyKind::Gateway => return Observer::Gateway,
         ProxyKind::Waypoint => return Observer::Server,

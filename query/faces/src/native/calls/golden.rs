@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::Uri;
 use serde::{Deserialize, Serialize};
 
-use super::{FiguresJson, Number, one_of, parameters, range, source, source_name, unknown_parameters};
+use super::{FiguresJson, Number, one_of, parameters, range, source, unknown_parameters};
 use crate::FaceState;
 use crate::native::{ApiError, Tenant, TimeRange};
 use meshlake_query::calls::load;
@@ -103,7 +103,7 @@ pub async fn answer(
         observed_to: picture.range.observed_to().to_rfc3339(),
         step: range.step().map(|step| step.as_secs()),
         by: by.name(),
-        source: source_name(source),
+        source: source.name(),
         rows,
         warnings: picture.warnings.into_iter().chain(unknown.into_iter().flatten()).collect(),
     }))

@@ -5,17 +5,12 @@ use axum::extract::State;
 use axum::http::Uri;
 use serde::{Deserialize, Serialize};
 
-use super::{FiguresJson, Number, one_of, parameters, range, source, source_name, unknown_parameters};
+use super::{FiguresJson, Number, one_of, parameters, range, source, unknown_parameters};
 use crate::FaceState;
 use crate::native::{ApiError, Tenant, TimeRange};
 use meshlake_query::calls::load;
-use meshlake_query::graph::{Focus, Graph, GraphEdge, GraphNode, graph};
+use meshlake_query::graph::{DEPTH_DEFAULT, Focus, Graph, GraphEdge, GraphNode, graph};
 use meshlake_query::{By, Evidence, Grain, Question};
-
-/// How far from the focus a node may be when nothing is said: its callers and callees.
-const DEPTH_DEFAULT: usize = 1;
-
-const BY: [(&str, By); 3] = [("service", By::Service), ("workload", By::Workload), ("version", By::Version)];
 
 const PARAMETERS: [&str; 6] = ["by", "from", "to", "focus", "depth", "source"];
 
@@ -86,7 +81,7 @@ pub async fn answer(
     uri: Uri,
 ) -> Result<Json<GraphJson>, ApiError> {
     let given: Given = parameters(&uri)?;
-    let by = one_of("by", given.by.as_deref(), &BY)?;
+    let by = one_of("by", given.by.as_deref(), &By::ALL.map(|by| (by.name(), by)))?;
     let source = source(given.source.as_deref())?;
     let range = range(asked, None)?;
     let question = Question { range, by, grain: Grain::Node, source };
@@ -99,8 +94,8 @@ pub async fn answer(
         to: range.to().to_rfc3339(),
         observed_from: picture.range.observed_from().to_rfc3339(),
         observed_to: picture.range.observed_to().to_rfc3339(),
-        by: BY.iter().find(|(_, known)| *known == by).map_or("service", |(name, _)| name),
-        source: source_name(source),
+        by: by.name(),
+        source: source.name(),
         nodes: graph.nodes.iter().map(node_json).collect(),
         edges: graph.edges.iter().map(|edge| edge_json(&graph, edge)).collect(),
         warnings: graph.warnings.into_iter().chain(unknown_parameters(&uri, &PARAMETERS)).collect(),

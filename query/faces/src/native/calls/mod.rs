@@ -15,6 +15,7 @@ use serde::{Serialize, Serializer};
 use super::{ApiError, TimeRange};
 use meshlake_query::calls::LoadError;
 use meshlake_query::{Figures, Range, Source};
+use meshlake_schema::time::parse_duration;
 
 /// Whole numbers up to this are exact in JSON readers that hold doubles: 2^53.
 const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
@@ -118,15 +119,8 @@ fn one_of<T: Copy>(name: &str, given: Option<&str>, words: &[(&str, T)]) -> Resu
     })
 }
 
-const SOURCES: [(&str, Source); 3] =
-    [("auto", Source::Auto), ("requests", Source::Requests), ("spans", Source::Spans)];
-
 fn source(given: Option<&str>) -> Result<Source, ApiError> {
-    one_of("source", given, &SOURCES)
-}
-
-fn source_name(source: Source) -> &'static str {
-    SOURCES.iter().find(|(_, known)| *known == source).map_or("auto", |(name, _)| name)
+    one_of("source", given, &Source::ALL.map(|source| (source.name(), source)))
 }
 
 /// The range on the grid, cut by `step`.
@@ -135,18 +129,8 @@ fn range(range: TimeRange, step: Option<&str>) -> Result<Range, ApiError> {
     Range::new(range.from, range.to, step).map_err(|error| ApiError::bad_request(error.to_string()))
 }
 
-/// A duration as a number of seconds, or with one of the units s, m, h, d.
 fn duration(text: &str) -> Result<Duration, ApiError> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit_seconds = match &text[digits.len()..] {
-        "" | "s" => Some(1),
-        "m" => Some(60),
-        "h" => Some(3_600),
-        "d" => Some(86_400),
-        _ => None,
-    };
-    let seconds = digits.parse::<u64>().ok().zip(unit_seconds).and_then(|(n, unit)| n.checked_mul(unit));
-    seconds.map(Duration::from_secs).ok_or_else(|| {
+    parse_duration(text).ok_or_else(|| {
         ApiError::bad_request(format!("step={text} is not a number of seconds, or 30s, 5m, 1h, 1d"))
     })
 }
@@ -165,22 +149,6 @@ mod parameter_tests {
         for (number, want) in [(3.0, "3"), (0.5, "0.5"), (-0.0, "0"), (WHOLE_MAX + 2.0, "9007199254740994.0")]
         {
             assert_eq!(json!(Number(number)).to_string(), want);
-        }
-    }
-
-    #[test]
-    fn steps_are_seconds_or_have_a_unit() {
-        for (text, want) in [
-            ("30", Some(30)),
-            ("30s", Some(30)),
-            ("5m", Some(300)),
-            ("1h", Some(3_600)),
-            ("1d", Some(86_400)),
-        ] {
-            assert_eq!(duration(text).ok().map(|step| step.as_secs()), want, "{text}");
-        }
-        for text in ["", "m", "5x", "-5", "1.5m", "99999999999999999999", "18446744073709551615d"] {
-            assert!(duration(text).is_err(), "{text}");
         }
     }
 

@@ -5,6 +5,7 @@
 
 use arrow::array::{Array, AsArray, RecordBatch, StructArray};
 use arrow::datatypes::{DataType, Float64Type, Int32Type, Int64Type};
+use meshlake_query::trace::{kind_name, status_name};
 use meshlake_schema::UnixNanos;
 use meshlake_schema::attributes::map_to_json;
 use meshlake_schema::tables::{OTHER_SPAN_KEYS, PROMOTED_SPAN_KEYS, PromotedType};
@@ -25,7 +26,7 @@ fn span_to_json(span: &Fields) -> Value {
         "span_id": span.text("span_id"),
         "parent_span_id": span.text("parent_span_id"),
         "name": span.text("name"),
-        "kind": kind_name(span.int32("kind")),
+        "kind": kind_name(span.int32("kind").map(i64::from)),
         "service": span.text("service_name"),
         "namespace": span.text("service_namespace"),
         "version": span.text("service_version"),
@@ -34,7 +35,7 @@ fn span_to_json(span: &Fields) -> Value {
         // A string: JavaScript would round it.
         "time_unix_nano": start.to_string(),
         "duration_ms": duration as f64 / NANOS_PER_MILLI,
-        "status": status_name(span.int32("status_code")),
+        "status": status_name(span.int32("status_code").map(i64::from)),
         "status_message": span.text("status_message"),
         "outcome": span.text("outcome"),
         "is_proxy": span.boolean("is_proxy"),
@@ -66,27 +67,6 @@ fn span_to_json(span: &Fields) -> Value {
             "links": span.int("dropped_links_count"),
         },
     })
-}
-
-/// OTLP `SpanKind` by name.
-fn kind_name(kind: Option<i32>) -> &'static str {
-    match kind {
-        Some(1) => "internal",
-        Some(2) => "server",
-        Some(3) => "client",
-        Some(4) => "producer",
-        Some(5) => "consumer",
-        _ => "unspecified",
-    }
-}
-
-/// OTLP `StatusCode` by name.
-fn status_name(code: Option<i32>) -> &'static str {
-    match code {
-        Some(1) => "ok",
-        Some(2) => "error",
-        _ => "unset",
-    }
 }
 
 fn attributes_as_sent(span: &Fields) -> Map<String, Value> {

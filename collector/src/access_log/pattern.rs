@@ -1,0 +1,232 @@
+//! A format of text between fields, compiled to what cuts a line into them.
+//!
+//! ```text
+//! [%START_TIME%] "%REQ(:METHOD)% ...       [ | start | `] "` | method | ` ` | ...
+//! ```
+//! Each field ends where the text behind it begins, so reading a line is a search for one byte a field, without a regular
+//! expression, and with nothing allocated but for text that is escaped.
+//!
+//! Envoy escapes nothing. A user agent of `a" "b` looks like two fields, and then what follows does not fit what it
+//! would have to be. Such a line is read once more, trying later ends for each field in turn, up to a bound.
+//!
+//! Limits: two fields without text between them are told apart only where the first is digits or in braces.
+
+use std::borrow::Cow;
+
+use super::escape::Escape;
+use super::field::Field;
+use super::numbers::take_digits;
+use super::reading::Reading;
+use crate::row_attributes::RowAttributes;
+
+/// Ends of fields that are tried for one line. A format has some 25 fields, and few of them are ambiguous; lines that
+/// were made to be ambiguous in all of them must not hold up the others.
+const TRIES_MAX: usize = 2_000;
+
+/// What a line is unread by that does not begin as the format does, or goes on behind its end.
+pub(super) const LINE: &str = "line";
+
+/// A part of a format in one of the languages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Token {
+    Literal(String),
+    Field(Field),
+    /// A field in braces that is left out, with the space behind it, when there is nothing to say.
+    Optional(Field),
+}
+
+/// A compiled format.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Pattern {
+    before: Box<str>,
+    parts: Box<[Part]>,
+    escape: Escape,
+}
+
+/// A field and the text behind it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Part {
+    field: Field,
+    /// Empty at the end of the line, or where the field ends by itself.
+    until: Box<str>,
+    ends: Ends,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ends {
+    /// Where the text behind it begins.
+    AtText,
+    /// With the line.
+    AtEnd,
+    /// With its digits.
+    WithDigits,
+    /// With its closing brace; without an opening one it is not there.
+    WithBrace,
+}
+
+/// Why tokens make no pattern.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Flaw {
+    /// No field at all.
+    Empty,
+    /// This field, by its place among the fields, is followed by another at once.
+    Touching(usize),
+}
+
+impl Pattern {
+    /// # Errors
+    /// Lines could not be told into fields.
+    pub(super) fn new(tokens: Vec<Token>, escape: Escape) -> Result<Pattern, Flaw> {
+        let mut before = String::new();
+        let mut parts: Vec<Part> = Vec::new();
+        for token in tokens {
+            match (token, parts.last_mut()) {
+                (Token::Literal(text), None) => before.push_str(&text),
+                (Token::Literal(text), Some(last)) => {
+                    last.until = [&*last.until, &*text].concat().into();
+                    last.ends = if last.ends == Ends::WithBrace { Ends::WithBrace } else { Ends::AtText };
+                }
+                // The path as it was asked for, in two pieces.
+                (Token::Field(Field::Query), Some(last))
+                    if last.field == Field::Path && last.until.is_empty() => {}
+                (Token::Field(field), last) => {
+                    close(last);
+                    parts.push(Part { field, until: "".into(), ends: Ends::AtEnd });
+                }
+                (Token::Optional(field), last) => {
+                    close(last);
+                    parts.push(Part { field, until: "".into(), ends: Ends::WithBrace });
+                }
+            }
+        }
+        if parts.is_empty() {
+            return Err(Flaw::Empty);
+        }
+        let touches = |part: &Part| part.ends == Ends::WithDigits && !part.field.is_digits();
+        if let Some(at) = parts.iter().position(touches) {
+            return Err(Flaw::Touching(at));
+        }
+        Ok(Pattern { before: before.into(), parts: parts.into(), escape })
+    }
+
+    /// Whether its lines are about requests, not connections.
+    pub(super) fn is_of_requests(&self) -> bool {
+        self.parts.iter().any(|part| part.field.is_of_requests())
+    }
+
+    /// Reads a line into `to`.
+    ///
+    /// # Errors
+    /// The name of the first field that the line does not have, or of one that cannot be what it should.
+    pub(super) fn read<'a>(&self, line: &'a str, to: &mut Reading<'a>) -> Result<(), &'static str> {
+        let rest = line.strip_prefix(&*self.before).ok_or(LINE)?;
+        self.read_parts(rest, to).or_else(|first_flaw| {
+            if self.escape != Escape::None {
+                return Err(first_flaw);
+            }
+            let texts = self.other_ends(rest).ok_or(first_flaw)?;
+            to.clear();
+            for (part, text) in self.parts.iter().zip(texts) {
+                part.field.set(text.into(), to).map_err(|_| first_flaw)?;
+            }
+            Ok(())
+        })
+    }
+
+    fn read_parts<'a>(&self, line: &'a str, to: &mut Reading<'a>) -> Result<(), &'static str> {
+        let mut rest = line;
+        for part in &self.parts {
+            let unread = |_| part.field.name();
+            let (text, after) = part.cut(rest, 0, self.escape).ok_or(part.field.name())?;
+            part.field.set(self.escape.read(text), to).map_err(unread)?;
+            rest = after;
+        }
+        if rest.is_empty() { Ok(()) } else { Err(LINE) }
+    }
+
+    /// The texts of the fields if some choice of their ends makes all of them fit.
+    fn other_ends<'a>(&self, line: &'a str) -> Option<Vec<&'a str>> {
+        let mut scratch = Reading::new("", RowAttributes::default());
+        let mut texts: Vec<&str> = Vec::with_capacity(self.parts.len());
+        // Where each field began, and how long the last end that was tried made it.
+        let mut tried: Vec<(usize, usize)> = vec![(0, 0)];
+        for _ in 0..TRIES_MAX {
+            let (begin, from) = *tried.last()?;
+            let part = &self.parts[tried.len() - 1];
+            let Some((text, after)) = part.cut(&line[begin..], from, self.escape) else {
+                tried.pop();
+                texts.pop();
+                continue;
+            };
+            // The next try for this field begins one character later.
+            let next = text.len() + line[begin + text.len()..].chars().next().map_or(1, char::len_utf8);
+            tried.last_mut()?.1 = next;
+            scratch.clear();
+            if part.field.set(Cow::Borrowed(text), &mut scratch).is_err() {
+                continue;
+            }
+            texts.push(text);
+            if tried.len() < self.parts.len() {
+                tried.push((line.len() - after.len(), 0));
+            } else if after.is_empty() {
+                return Some(texts);
+            } else {
+                texts.pop();
+            }
+        }
+        None
+    }
+}
+
+/// A field that another follows at once ends with its digits.
+fn close(last: Option<&mut Part>) {
+    if let Some(last) = last
+        && last.ends == Ends::AtEnd
+    {
+        last.ends = Ends::WithDigits;
+    }
+}
+
+impl Part {
+    /// The text of the field at the beginning of `rest`, at least `from` bytes long, and what follows.
+    fn cut<'a>(&self, rest: &'a str, from: usize, escape: Escape) -> Option<(&'a str, &'a str)> {
+        match self.ends {
+            Ends::AtEnd => (from <= rest.len()).then_some((rest, "")),
+            Ends::WithDigits => (from == 0).then(|| take_digits(rest)),
+            Ends::WithBrace if from > 0 => None,
+            Ends::WithBrace => match rest.strip_prefix('{') {
+                Some(inside) => {
+                    let (text, after) = inside.split_once('}')?;
+                    Some((text, after.strip_prefix(&*self.until).unwrap_or(after)))
+                }
+                // Nor is the space behind it.
+                None => Some(("", rest.strip_prefix(self.until.trim_start()).unwrap_or(rest))),
+            },
+            Ends::AtText => {
+                let end = self.find_end(rest, from, escape)?;
+                Some((&rest[..end], &rest[end + self.until.len()..]))
+            }
+        }
+    }
+
+    fn find_end(&self, rest: &str, from: usize, escape: Escape) -> Option<usize> {
+        let (bytes, until) = (rest.as_bytes(), self.until.as_bytes());
+        let mut at = from;
+        loop {
+            at += memchr::memchr(until[0], bytes.get(at..)?)?;
+            let is_end = bytes[at..].starts_with(until)
+                && !(until[0] == b'"' && escape.escapes(bytes, at))
+                && !(self.field.is_list() && is_inside_list(rest, at));
+            if is_end {
+                return Some(at);
+            }
+            at += 1;
+        }
+    }
+}
+
+/// Whether the space at `at` separates members of a list (`a, b`; `a : b`) instead of fields.
+fn is_inside_list(text: &str, at: usize) -> bool {
+    let before = &text[..at];
+    before.ends_with([',', ':']) || text[at..].starts_with(" : ")
+}

@@ -1,0 +1,150 @@
+//! Lines of access logs by POST, whole and as parts of a file.
+
+use std::net::SocketAddr;
+
+use ::http::Request;
+use arrow::array::AsArray as _;
+use bytes::Bytes;
+use http_body_util::Full;
+use meshlake_schema::Table;
+use serde_json::{Value, json};
+
+use super::{Headers, Reply, Running, gzip, send_http1, start, start_with, zstd};
+use crate::CollectorConfig;
+
+/// Lines in nginx's `combined` of the day before the tests' now, and one that is in no format.
+const LINE: &str = "10.0.0.1 - - [22/Nov/2026:07:07:07 +0000] \"GET /a HTTP/1.1\" 200 12 \"-\" \"curl/8\"\n";
+const OLD_LINE: &str =
+    "10.0.0.1 - - [22/Nov/2016:07:07:07 +0000] \"GET /a HTTP/1.1\" 200 12 \"-\" \"curl/8\"\n";
+const FUTURE_LINE: &str =
+    "10.0.0.1 - - [22/Nov/2036:07:07:07 +0000] \"GET /a HTTP/1.1\" 200 12 \"-\" \"curl/8\"\n";
+const NO_LINE: &str = "\0\u{1}binary\n";
+
+async fn post(to: SocketAddr, path: &str, headers: Headers<'_>, body: impl Into<Bytes>) -> Reply {
+    let mut request = Request::post(format!("http://{to}{path}")).header("host", to.to_string());
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    send_http1(to, request.body(Full::new(body.into())).expect("a request")).await
+}
+
+/// The JSON that a post with status 200 is answered.
+async fn posted(running: &Running, query: &str, headers: Headers<'_>, body: impl Into<Bytes>) -> Value {
+    let reply = post(running.http, &format!("/v1/access_logs{query}"), headers, body).await;
+    assert_eq!(reply.status.as_u16(), 200, "{}", String::from_utf8_lossy(&reply.body));
+    serde_json::from_slice(&reply.body).expect("JSON")
+}
+
+fn rows(running: &Running) -> usize {
+    running.log.rows(Table::Requests).into_iter().sum()
+}
+
+#[tokio::test]
+async fn lines_are_answered_when_they_are_stored() {
+    let running = start().await;
+    let body = [LINE, OLD_LINE, NO_LINE, "\n", LINE, FUTURE_LINE].concat();
+    let check = |mut answer: Value, coding: &str| {
+        let unparsed = answer["unparsed"].take();
+        let unparsed: Vec<_> = unparsed.as_object().expect("by field").values().cloned().collect();
+        assert_eq!(unparsed, [json!(1)], "{coding}");
+        let rejected = json!({"time_out_of_range": 2});
+        let want =
+            json!({"lines": 5, "parsed": 2, "unparsed": null, "rejected": rejected, "stored_before": 0});
+        assert_eq!(answer, want, "{coding}");
+    };
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    check(posted(&running, "?format=nginx_combined", &form, body.clone()).await, "none");
+    for (coding, packed) in [("gzip", gzip(body.as_bytes())), ("zstd", zstd(body.as_bytes()))] {
+        check(posted(&running, "", &[("content-encoding", coding)], packed).await, coding);
+    }
+    assert_eq!(rows(&running), 9);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn who_logs_is_said_by_the_query() {
+    let running = start().await;
+    posted(&running, "?service=edge&namespace=shop", &[], LINE).await;
+    let groups = running.log.groups();
+    let batch = groups.iter().flat_map(|group| &group.batches).find(|batch| batch.table() == Table::Requests);
+    let rows = batch.expect("a row").rows();
+    let text = |name: &str| {
+        let column = arrow::compute::cast(&rows[name], &arrow::datatypes::DataType::Utf8).expect("text");
+        column.as_string::<i32>().value(0).to_owned()
+    };
+    let named: Vec<_> =
+        ["source_service", "source_namespace", "destination_service", "destination_namespace"]
+            .into_iter()
+            .filter(|name| !rows[*name].is_null(0))
+            .map(|name| (name, text(name)))
+            .collect();
+    assert!(named.iter().any(|(_, value)| value == "edge"), "{named:?}");
+    assert!(named.iter().any(|(_, value)| value == "shop"), "{named:?}");
+    running.stop().await;
+}
+
+/// The same bytes again are the same post sent again, as with OTLP.
+#[tokio::test]
+async fn a_post_that_comes_again_is_stored_once() {
+    let running = start_with(CollectorConfig::default()).await;
+    posted(&running, "", &[], LINE.repeat(3)).await;
+    assert_eq!(posted(&running, "", &[], LINE.repeat(3)).await["stored_before"], json!(3));
+    assert_eq!(posted(&running, "", &[], LINE.repeat(4)).await["parsed"], json!(4));
+    assert_eq!(rows(&running), 7);
+    running.stop().await;
+}
+
+/// Scenario: a file is posted in parts, then again in others, after it has grown. Guarantee: each line is stored once, of
+/// whatever age it is, and the answers say how far the file is stored.
+#[tokio::test]
+async fn a_line_of_a_file_is_stored_once() {
+    let running = start().await;
+    let file = [LINE, OLD_LINE].concat().repeat(10);
+    let (line, bytes) = (LINE.len(), file.len());
+    let known = async |head: &str| -> Value {
+        let reply = post(running.http, "/v1/access_logs/file", &[], head.to_owned()).await;
+        serde_json::from_slice(&reply.body).expect("JSON")
+    };
+    let first = known(&file).await;
+    assert_eq!((&first["position"], &first["head_bytes"]), (&json!(0), &json!(bytes)));
+    let name = first["file"].as_str().expect("a name").to_owned();
+    // (first line, lines, parsed, stored before)
+    for (start, lines, parsed, before) in
+        [(0, 4, 4, 0), (2, 6, 4, 2), (12, 8, 8, 0), (0, 20, 4, 16), (5, 3, 0, 3)]
+    {
+        let query = format!("?file={name}&offset={}", start * line);
+        let part = file[start * line..(start + lines) * line].to_owned();
+        let answer = posted(&running, &query, &[], part).await;
+        assert_eq!(
+            (&answer["parsed"], &answer["stored_before"]),
+            (&json!(parsed), &json!(before)),
+            "{start}"
+        );
+    }
+    assert_eq!(rows(&running), 20);
+    let grown = [&*file, LINE].concat();
+    assert_eq!(known(&grown).await, json!({"file": name, "head_bytes": bytes, "position": bytes}));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_posted_is_told_why() {
+    let running = start().await;
+    let unknown = format!("?file={:032x}&offset=0", 7);
+    for (path, body, part_of_message) in [
+        ("/v1/access_logs?format=nignx".to_owned(), LINE, "nginx"),
+        ("/v1/access_logs?formt=nginx".to_owned(), LINE, "formt"),
+        (format!("/v1/access_logs{unknown}"), LINE, "/v1/access_logs/file"),
+        (format!("/v1/access_logs{unknown}&end=3"), LINE, "longer"),
+        ("/v1/access_logs/file".to_owned(), "", "first bytes"),
+    ] {
+        let reply = post(running.http, &path, &[], body).await;
+        let status: Value = serde_json::from_slice(&reply.body).expect("JSON");
+        let message = status["message"].as_str().expect("a message");
+        assert_eq!(reply.status.as_u16(), 400, "{path}");
+        assert!(message.contains(part_of_message), "{path}: {message}");
+    }
+    assert_eq!(rows(&running), 0);
+    assert_eq!(posted(&running, "", &[], "").await["lines"], json!(0), "nothing is no mistake");
+    running.stop().await;
+}

@@ -1,0 +1,152 @@
+//! The functions over hand-made snapshots, asked as people do.
+
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::Float64Type;
+use futures::TryStreamExt;
+use meshlake_engine::{Engine, EngineConfig};
+use meshlake_fixture::{Row, SnapshotBuilder, row};
+use meshlake_schema::{Clock, Table};
+
+use super::*;
+
+const SECOND: i64 = 1_000_000_000;
+
+/// Every test's present: 17 minutes after the epoch.
+struct Now;
+
+impl Clock for Now {
+    fn now(&self) -> UnixNanos {
+        UnixNanos(1_020 * SECOND)
+    }
+}
+
+/// A call of web to cart that took 10 ms, as cart's proxy saw it.
+fn call(second: i64, outcome: &str) -> Row {
+    row(
+        second * SECOND,
+        [
+            ("duration_nano", 10_000_000.into()),
+            ("observer", "server".into()),
+            ("layer", "l7".into()),
+            ("counted", true.into()),
+            ("outcome", outcome.into()),
+            ("source_service", "web".into()),
+            ("source_namespace", "shop".into()),
+            ("destination_service", "cart".into()),
+            ("destination_namespace", "shop".into()),
+        ],
+    )
+}
+
+fn span(id: &str, parent: Option<&str>, from_millis: i64, to_millis: i64) -> Row {
+    let mut span = row(
+        1_000 * SECOND + from_millis * 1_000_000,
+        [
+            ("trace_id", "0af7651916cd43dd8448eb211c80319c".into()),
+            ("span_id", id.into()),
+            ("service_name", "web".into()),
+            ("name", "work".into()),
+            ("kind", 2.into()),
+            ("status_code", 2.into()),
+            ("outcome", "error".into()),
+            ("duration_nano", ((to_millis - from_millis) * 1_000_000).into()),
+        ],
+    );
+    parent.map(|parent| span.insert("parent_span_id", parent.into()));
+    span
+}
+
+async fn asked(snapshot: SnapshotBuilder, sql: &str) -> Result<Vec<RecordBatch>, QueryError> {
+    let config = EngineConfig { parallelism: 1, ..EngineConfig::default() };
+    let engine = Engine::with_functions(snapshot.reader(), config, Arc::new(Now), all());
+    engine.expect("no directory is named").sql("default", sql).await?.try_collect().await
+}
+
+/// The cells of a statement's answer, all of which are text or numbers.
+async fn cells(snapshot: SnapshotBuilder, sql: &str) -> Vec<Vec<String>> {
+    let batches = asked(snapshot, sql).await.expect(sql);
+    let row = |batch: &RecordBatch, row: usize| {
+        let cells = batch.columns().iter().map(|column| match column.as_primitive_opt::<Float64Type>() {
+            Some(numbers) => numbers.value(row).to_string(),
+            None => arrow::util::display::array_value_to_string(column, row).expect("it can be shown"),
+        });
+        cells.collect()
+    };
+    batches.iter().flat_map(|batch| (0..batch.num_rows()).map(|at| row(batch, at))).collect()
+}
+
+/// Three calls, one of them failed, and one before the last 15 minutes.
+fn calls() -> SnapshotBuilder {
+    let rows = [call(100, "error"), call(1_000, "ok"), call(1_001, "error"), call(1_012, "client_error")];
+    SnapshotBuilder::new().hot(Table::Requests, 1, &rows)
+}
+
+#[tokio::test]
+async fn golden_is_a_table() {
+    let sql = "SELECT service, requests, errors, client_errors FROM golden() WHERE namespace = 'shop'";
+    assert_eq!(cells(calls(), sql).await, [["cart", "3", "1", "1"]]);
+    let edges = "SELECT client, server, sum(requests) FROM golden('edge', 990, 1020, '10s') GROUP BY 1, 2";
+    assert_eq!(cells(calls(), edges).await, [["shop/web", "shop/cart", "3"]]);
+    // Buckets begin at 1,000 and 1,010 s after the epoch.
+    let buckets = "SELECT CAST(extract(epoch FROM time) AS BIGINT), requests, rate \
+                   FROM golden('service', 1000, 1020, INTERVAL '10 seconds', 'cart') ORDER BY time";
+    assert_eq!(cells(calls(), buckets).await, [["1000", "2", "0.2"], ["1010", "1", "0.1"]]);
+    let all = "SELECT requests FROM golden('service', 0, now(), NULL, 'shop/cart', 'requests')";
+    assert_eq!(cells(calls(), all).await, [["4"]]);
+}
+
+/// Grafana's panel draws parts of a ring, which have to be 1 together: 3 calls, 1 error, 1 client error.
+#[tokio::test]
+async fn the_graph_is_two_tables_that_a_panel_draws() {
+    let nodes = "SELECT id, title, subtitle, round(3 * arc__ok), round(3 * arc__client_errors), round(3 * arc__errors), \
+                 round(arc__ok + arc__client_errors + arc__errors, 9) FROM graph_nodes() WHERE requests > 0";
+    assert_eq!(cells(calls(), nodes).await, [["shop/cart", "cart", "shop", "1", "1", "1", "1"]]);
+    let caller = "SELECT title, arc__ok IS NULL, kind FROM graph_nodes() WHERE requests = 0";
+    assert_eq!(cells(calls(), caller).await, [["web", "true", "service"]]);
+    let edges = "SELECT e.source, n.title, e.requests, e.seen_by_server, e.seen_by_client \
+                 FROM graph_edges() e JOIN graph_nodes() n ON n.id = e.target";
+    assert_eq!(cells(calls(), edges).await, [["shop/web", "cart", "3", "true", "false"]]);
+    let focused = "SELECT count(*) FROM graph_nodes('service', NULL, NULL, 'web', 0)";
+    assert_eq!(cells(calls(), focused).await, [["1"]]);
+}
+
+/// Of the root's 100 ms the child ran 30; the other began when it had ended, and runs to the root's end.
+#[tokio::test]
+async fn a_trace_is_a_tree() {
+    let rows = [
+        span("00000000000000a2", Some("00000000000000a1"), 60, 100),
+        span("00000000000000a1", None, 0, 100),
+        span("00000000000000a3", Some("00000000000000a1"), 10, 40),
+    ];
+    let snapshot = || SnapshotBuilder::new().hot(Table::Spans, 1, &rows);
+    let sql = "SELECT right(span_id, 2), depth, duration_ms, self_ms, critical_ms, kind, status \
+               FROM trace_tree('0AF7651916CD43DD8448EB211C80319C') ORDER BY position";
+    let want = [
+        ["a1", "0", "100", "30", "30", "server", "error"],
+        ["a3", "1", "30", "30", "30", "server", "error"],
+        ["a2", "1", "40", "40", "40", "server", "error"],
+    ];
+    assert_eq!(cells(snapshot(), sql).await, want);
+    assert_eq!(
+        cells(snapshot(), "SELECT count(*) FROM trace_tree('00000000000000000000000000000001')").await,
+        [["0"]]
+    );
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_call_is_said() {
+    let cases = [
+        ("golden('pod')", "by: \"pod\" is not one of service, operation, edge, version, instance"),
+        ("golden('service', 20, 10)", "the range is empty"),
+        ("golden('service', 0, 100, '15s')", "step 15s is not a multiple of 10 s"),
+        (
+            "graph_nodes('service', NULL, NULL, NULL, NULL, 'logs')",
+            "source: \"logs\" is not one of auto, requests, spans",
+        ),
+        ("trace_tree()", "name a trace id"),
+    ];
+    for (call, want) in cases {
+        let error = asked(calls(), &format!("SELECT * FROM {call}")).await.expect_err(call);
+        assert!(matches!(&error, QueryError::Invalid(said) if said.contains(want)), "{call}: {error:?}");
+    }
+}
