@@ -35,13 +35,13 @@ mod tests {
         Question { range, by, grain, source: Source::Auto }
     }
 
-    /// Three calls of one operation in as many slots of ten seconds, of the first of which the callee has a row, and one
+    /// Three calls of one operation in as many slots of ten seconds of a minute, of one of which the callee has a row, and one
     /// of another.
     fn rows() -> Vec<Request> {
         let call = Request { path: "/a", second: FROM_SECOND, instance: "pod-1", ..CALL };
         let served = Request { path: "/a", instance: "pod-1", ..SERVED };
         let later = |second| Request { second: FROM_SECOND + second, ..call };
-        vec![call, served, later(10), later(20), Request { path: "/b", ..call }]
+        vec![call, served, later(-10), later(10), Request { path: "/b", ..call }]
     }
 
     fn settled() -> crate::Settled {
@@ -72,7 +72,7 @@ mod tests {
             let mut fold = Fold::new(question(By::Service, grain)).fold_only(Vec::new());
             fold.add_cells(Table::Calls10s, cells.rows()).expect("columns of the table");
             let picture = fold.finish().expect("a few cells");
-            let slots = [2, 1, 1].map(|calls| format!("default/a -> default/b {calls}/0"));
+            let slots = [1, 2, 1].map(|calls| format!("default/a -> default/b {calls}/0"));
             assert_eq!(edges(&picture), slots);
             assert_eq!(nodes(&picture), ["default/b 1/0"]);
         }
