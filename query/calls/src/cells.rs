@@ -392,8 +392,12 @@ impl Book {
 
     fn cell(&mut self, key: CellKey) -> Option<&mut Measure> {
         if self.cells.len() >= CELLS_MAX && !self.cells.contains_key(&key) {
+            if self.cells_overflowed {
+                return None;
+            }
             self.fold_details();
-            if self.cells.len() >= CELLS_MAX {
+            // Summing up takes a look at all cells: where it makes no room to speak of, it would be done for each new one.
+            if self.cells.len() > CELLS_MAX - CELLS_MAX / 64 {
                 self.cells_overflowed = true;
                 return None;
             }
