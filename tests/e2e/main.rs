@@ -1,5 +1,6 @@
 //! The binary as a black box: real sockets, real files, real programs.
 
+mod access_logs;
 mod calls;
 mod command_line;
 mod conformance;

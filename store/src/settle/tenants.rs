@@ -17,7 +17,7 @@ use parquet::file::reader::ChunkReader;
 use thiserror::Error;
 
 use crate::files::FileError;
-use crate::files::merge::Source;
+use crate::files::merge::InputBytes;
 use crate::minutes::FOLDED;
 use crate::snapshot::{DataFile, Snapshot};
 
@@ -73,11 +73,11 @@ impl Tenants {
             return Ok(Arc::clone(known));
         }
         let path = || file.path.clone();
-        let source = Source::open(store, &file.path).await;
+        let source = InputBytes::open(store, &file.path).await;
         let source = source.map_err(|cause| TenantsError::Open { path: path(), cause })?;
         let read = match source {
-            Source::File(file) => tenants_in(file),
-            Source::Bytes(bytes) => tenants_in(bytes),
+            InputBytes::File(file) => tenants_in(file),
+            InputBytes::Bytes(bytes) => tenants_in(bytes),
         };
         let read = Arc::new(read.map_err(|cause| TenantsError::Read { path: path(), cause })?);
         self.0.insert(path(), Arc::clone(&read));

@@ -20,7 +20,7 @@ use thiserror::Error;
 
 use crate::catalog::{Cause, NewFile, Replacement};
 use crate::fail_point::hit;
-use crate::files::merge::{Source, read_rows};
+use crate::files::merge::{InputBytes, read_rows};
 use crate::files::{EncodedFile, FileError, Files, Origin, cells_of};
 use crate::group::Lsn;
 use crate::minutes::{MICROS_PER_MINUTE, MinuteLsns};
@@ -124,7 +124,7 @@ impl Target<'_> {
     ) -> Result<Vec<TableBatch>, WriteError> {
         let mut sources = Vec::new();
         for file in files {
-            let source = Source::open(self.store.as_ref(), &file.path).await;
+            let source = InputBytes::open(self.store.as_ref(), &file.path).await;
             sources.push(source.map_err(failed("open", &file.path))?);
         }
         if sources.is_empty() {
