@@ -15,6 +15,7 @@ use meshlake_collector::decode::otlp::traces::{SpanBuilder, decode_traces};
 use meshlake_collector::protobuf::messages::Message;
 use meshlake_collector::protobuf::messages::otlp::{EXPORT_LOGS, EXPORT_METRICS, EXPORT_TRACES};
 use meshlake_collector::protobuf::validate::validate;
+use meshlake_collector::request_rows::RequestBuilder;
 use meshlake_collector::tally::{Arrival, Tally};
 use meshlake_schema::{TableBatch, UnixNanos};
 
@@ -39,6 +40,8 @@ pub struct DecodeArgs {
 struct Decoder {
     spans: SpanBuilder,
     logs: LogBuilder,
+    /// Stays empty: the load has no access logs.
+    requests: RequestBuilder,
     metrics: MetricBuilders,
     payload_bytes: usize,
 }
@@ -145,7 +148,7 @@ impl Decoder {
     fn push(&mut self, signal: Signal, payload: &[u8], arrival: &Arrival<'_>) -> anyhow::Result<u64> {
         let tally: Tally = match signal {
             Signal::Traces | Signal::Tracegen => decode_traces(payload, arrival, &mut self.spans),
-            Signal::Logs => decode_logs(payload, arrival, &mut self.logs),
+            Signal::Logs => decode_logs(payload, None, arrival, &mut self.logs, &mut self.requests),
             Signal::Metrics => decode_metrics(payload, arrival, &mut self.metrics),
         }
         .context("decode a payload")?;

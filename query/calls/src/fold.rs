@@ -13,7 +13,8 @@ use std::sync::Arc;
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::min;
 use arrow::datatypes::Int64Type;
-use meshlake_schema::{Budget, Spent, UnixNanos};
+use meshlake_schema::rows::RowsError;
+use meshlake_schema::{BatchError, Budget, Spent, Table, TableBatch, TimeRange, UnixNanos};
 use thiserror::Error;
 
 use crate::cells::{Book, By, CELLS_MAX, Grain};
@@ -21,15 +22,16 @@ use crate::choice::Source;
 use crate::connections::Connections;
 use crate::held::Held;
 use crate::messages::Messages;
-use crate::minutes::NamesByMinute;
+use crate::minutes::{NamesByMinute, Words, minute_of};
 use crate::party::PARTIES_MAX;
 use crate::picture::{Asked, Picture, picture};
 use crate::range::Range;
 use crate::requests::rows::RequestRows;
 use crate::requests::seen::Seen;
 use crate::requests::{self, Leftovers};
-use crate::span_rows::SpanRows;
-use crate::spans::{self, Shard};
+use crate::settled::{decode, encode};
+use crate::span_rows::SpanBatch;
+use crate::spans::{self, Shapes, Shard};
 use crate::trace::{Counting, Walk};
 
 /// Bytes of rows that a pass holds: a million and a half of requests, or three million spans, or some of both. Guess: what a query
@@ -56,6 +58,9 @@ pub enum FoldError {
     /// A shorter range helps, or asking again when less is going on.
     #[error(transparent)]
     Spent(#[from] Spent),
+    /// A bug of ours.
+    #[error(transparent)]
+    Rows(#[from] RowsError),
 }
 
 /// Rows so far.
@@ -68,12 +73,14 @@ pub struct Fold {
     bytes_max: usize,
     requests: Held<Vec<Seen>>,
     spans: Held<Shard>,
+    shapes: Shapes,
     names: NamesByMinute,
     messages: Messages,
     connections: Connections,
     leftovers: Leftovers,
     walk: Walk,
     first_row: Option<i64>,
+    misread: Option<RowsError>,
 }
 
 impl Fold {
@@ -92,12 +99,14 @@ impl Fold {
             bytes_max,
             requests: Held::with_budget(bytes_max / 2),
             spans: Held::with_budget(bytes_max / 2),
+            shapes: Shapes::default(),
             names: NamesByMinute::default(),
             messages: Messages::default(),
             connections: Connections::default(),
             leftovers: Leftovers::default(),
             walk: Walk::default(),
             first_row: None,
+            misread: None,
         }
     }
 
@@ -105,6 +114,13 @@ impl Fold {
     #[must_use]
     pub fn only(mut self, service: Option<&str>) -> Fold {
         self.only = service.map(str::to_owned);
+        self
+    }
+
+    /// Counts calls that rows tell of at these times only, ascending and apart; at all others cells tell.
+    #[must_use]
+    pub fn fold_only(mut self, times: Vec<TimeRange>) -> Fold {
+        self.book.fold_only(times);
         self
     }
 
@@ -124,7 +140,7 @@ impl Fold {
         let mut has_connections = false;
         RequestRows::of(batch).read(batch, book, |seen| {
             has_connections |= seen.is_connection;
-            names.see(seen.start, [seen.source, seen.destination]);
+            names.see(Words::Requests, seen.start, [seen.source, seen.destination]);
             requests.add(seen.hash(), |rows| rows.push(seen));
         });
         if has_connections {
@@ -134,17 +150,40 @@ impl Fold {
 
     /// Adds rows of `spans`. Rows outside the range are kept as possible parents and children, not counted.
     pub fn add_spans(&mut self, batch: &RecordBatch) {
-        self.see(batch);
-        let Fold { book, spans, requests, messages, names, bytes_max, .. } = self;
+        match SpanBatch::read(batch.clone(), self.question.by, self.question.grain) {
+            Ok(batch) => self.add_span_batch(&batch),
+            Err(error) => self.misread = Some(error),
+        }
+    }
+
+    /// The same of rows whose first half was read elsewhere, for this question.
+    pub fn add_span_batch(&mut self, batch: &SpanBatch) {
+        self.see(batch.rows());
+        let Fold { book, shapes, spans, requests, messages, names, bytes_max, .. } = self;
         // Rows of requests come first; what they leave is the spans'.
         spans.bound(bytes_max.saturating_sub(requests.bytes()).max(*bytes_max / 2));
-        SpanRows::of(batch).read(batch, book, |span, links| {
-            if span.role == spans::Role::Consumed {
+        // Rows are sorted by what they say, so most name what the row before does.
+        let mut last_seen = None;
+        let read = batch.spans(book, shapes, |span, shape, links| {
+            if shape.role == spans::Role::Consumed {
                 links.iter().for_each(|link| messages.want(*link));
             }
-            names.see(span.start, [span.party, span.peer]);
+            let seen = Some((minute_of(span.start), span.shape));
+            if seen != last_seen {
+                names.see(Words::Spans, span.start, [shape.party, shape.peer]);
+                last_seen = seen;
+            }
             spans.add(spans::hash_of(span.trace), |shard| shard.add(span, links));
         });
+        self.misread = self.misread.take().or(read.err());
+    }
+
+    /// Adds cells of a settled table, once, in whatever pass: those of times that are not folded.
+    ///
+    /// # Errors
+    /// A bug of ours: the batch is not one of columns of the table.
+    pub fn add_cells(&mut self, table: Table, batch: &RecordBatch) -> Result<(), RowsError> {
+        decode::add(batch, table, &mut self.book)
     }
 
     /// The start of the earliest row so far, whether it is counted or not.
@@ -164,6 +203,7 @@ impl Fold {
     /// # Errors
     /// [`FoldError`].
     pub fn end_pass(&mut self) -> Result<bool, FoldError> {
+        self.misread.take().map_or(Ok(()), Err)?;
         self.requests.spent()?;
         self.spans.spent()?;
         while let Some(shard) = self.requests.take() {
@@ -174,7 +214,7 @@ impl Fold {
         while let Some(shard) = self.spans.take() {
             let mut counting =
                 Counting { book: &mut self.book, names: &self.names, messages: &mut self.messages };
-            self.walk.count(shard, &mut counting);
+            self.walk.count(&shard, &self.shapes, &mut counting);
             in_time(self.budget.as_ref())?;
         }
         if self.book.cells_overflowed() {
@@ -191,19 +231,32 @@ impl Fold {
     /// [`FoldError`].
     pub fn finish(mut self) -> Result<Picture, FoldError> {
         let mut warnings = Vec::new();
-        if self.end_pass()? {
+        if self.count_all()? {
             warnings.push("some rows did not fit into memory and were not read again".to_owned());
-        }
-        self.join();
-        in_time(self.budget.as_ref())?;
-        if self.book.cells_overflowed() {
-            return Err(FoldError::TooManyCells);
         }
         if self.book.parties.overflowed() {
             warnings.push(format!("only {PARTIES_MAX} names are told apart; the rest is `(other)`"));
         }
         let asked = Asked { source: self.question.source, only: self.only.as_deref() };
         Ok(picture(&self.book, &asked, warnings))
+    }
+
+    /// The cells of all that was counted, for the settled tables. The question is to tell everything apart
+    /// ([`By::Whole`], [`Grain::Whole`]) in buckets of ten seconds, and its range to be of whole cells.
+    ///
+    /// # Errors
+    /// [`FoldError`].
+    pub fn settle(mut self) -> Result<Settled, FoldError> {
+        self.count_all()?;
+        Ok(Settled { book: self.book })
+    }
+
+    /// Counts what is left; whether some rows did not fit.
+    fn count_all(&mut self) -> Result<bool, FoldError> {
+        let more = self.end_pass()?;
+        self.join();
+        in_time(self.budget.as_ref())?;
+        if self.book.cells_overflowed() { Err(FoldError::TooManyCells) } else { Ok(more) }
     }
 
     /// Joins what lies in several shards, of what they told.
@@ -214,6 +267,25 @@ impl Fold {
         std::mem::take(&mut self.leftovers).finish(names, book, connections);
         std::mem::take(&mut self.messages).finish(book);
         std::mem::take(connections).finish(&busy, names, book);
+    }
+}
+
+/// Cells of a range that is settled.
+#[derive(Debug)]
+pub struct Settled {
+    book: Book,
+}
+
+impl Settled {
+    /// The rows of one of the tables, sorted by callee, caller and time, made at `now`.
+    ///
+    /// # Errors
+    /// A bug of ours: the columns are not the table's.
+    ///
+    /// # Panics
+    /// When the table has no cells.
+    pub fn rows(&self, table: Table, tenant: &str, now: UnixNanos) -> Result<TableBatch, BatchError> {
+        encode::rows(&self.book, table, tenant, now)
     }
 }
 

@@ -14,7 +14,7 @@ use object_store::path::Path;
 
 use crate::data_dir::table_path;
 use crate::group::Lsn;
-use crate::minutes::{FOLDED, MINUTES_PER_DAY, MinuteLsns, minute_of};
+use crate::minutes::{FOLDED, MICROS_PER_MINUTE, MINUTES_PER_DAY, MinuteLsns, minute_of};
 use crate::snapshot::DataFile;
 
 /// Tag of a file of spans: its rows are counted in `traces`.
@@ -51,6 +51,11 @@ pub(super) fn data_file(table: Table, collector_id: u128, view: &LogicalFileView
     };
     let minutes = tag(TAG_MINUTES).and_then(|tag| MinuteLsns::from_tag(tag, collector_id));
     file.minutes = minutes.unwrap_or_else(|| untagged_minutes(table, &file));
+    if let (0, Some(run)) = (file.rows, file.minutes.runs().first()) {
+        // Cells of minutes in which there are none: no statistics bound them.
+        let first_micros = run.first * MICROS_PER_MINUTE;
+        (file.time_min_micros, file.time_max_micros) = (first_micros, first_micros);
+    }
     Some(file)
 }
 

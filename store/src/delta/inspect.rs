@@ -14,6 +14,7 @@ use object_store::path::Path;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
+use super::change::KEPT_FROM;
 use super::data_file::data_file;
 use super::{DeltaCatalog, check_entries};
 use crate::catalog::CatalogError;
@@ -72,7 +73,7 @@ impl DeltaCatalog {
         Ok(TableLog { version, files, removed, watermarks, damage })
     }
 
-    /// Every `app_id` in the entries that are there, and in the last checkpoint.
+    /// Every `app_id` of a watermark in the entries that are there, and in the last checkpoint.
     async fn app_ids(
         &self,
         table: Table,
@@ -97,6 +98,7 @@ impl DeltaCatalog {
         if let Some(checkpoint) = checkpoint {
             app_ids.extend(app_ids_of_checkpoint(checkpoint)?);
         }
+        app_ids.retain(|app_id: &String| !app_id.ends_with(KEPT_FROM));
         Ok(app_ids)
     }
 }

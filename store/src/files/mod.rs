@@ -15,6 +15,7 @@
 //! Modules are listed in the order data meets them; imports point only down the list.
 
 mod ledger;
+mod cells;
 pub(crate) mod window;
 mod order;
 pub(crate) mod merge;
@@ -38,8 +39,10 @@ use thiserror::Error;
 use crate::catalog::NewFile;
 use crate::data_dir::table_path;
 use crate::group::Lsn;
-use crate::minutes::MinuteLsns;
+use crate::minutes::{MICROS_PER_MINUTE, MinuteLsns};
 use crate::snapshot::DataFile;
+
+pub(crate) use cells::cells_of;
 
 /// Rows that came at most so many dates after their own are kept by their own: nobody meant to bring back old ones.
 const PROMPT_DAYS_MAX: i32 = 1;
@@ -123,6 +126,23 @@ impl Files {
         Files { minutes, ..self }
     }
 
+    /// One file of cells, which are of one window of time, and of no rows if there are none; `minutes` says for which
+    /// minutes they are all that there is.
+    ///
+    /// # Errors
+    /// As [`Files::plan`].
+    pub fn plan_cells(
+        table: Table,
+        batches: Vec<TableBatch>,
+        origin: Origin,
+        minutes: MinuteLsns,
+    ) -> Result<Self, FileError> {
+        let first = minutes.runs().first().map(|run| run.first * MICROS_PER_MINUTE);
+        let empty = || first.map(window::empty);
+        let pieces: Vec<_> = window::whole(&batches)?.or_else(empty).into_iter().collect();
+        Ok(Files { table, origin, batches, pieces: pieces.into_iter(), minutes, came_days: None })
+    }
+
     /// Adds up the ledger's rows of one date into one file, whatever their windows.
     ///
     /// # Errors
@@ -142,6 +162,10 @@ impl Files {
         let Some(piece) = self.pieces.next() else { return Ok(None) };
         let rows = order::sort(self.table, &self.batches, piece.rows)?;
         let encoded = encode::encode(self.table, &self.batches, &rows, self.origin)?;
+        let minutes = match self.table.cell_seconds() {
+            Some(_) => self.minutes.clone(),
+            None => self.minutes.within(piece.time_min_micros, piece.time_max_micros).bounded(),
+        };
         let file = DataFile {
             path: path(self.table, &piece.place, self.origin)?,
             size_bytes: encoded.bytes.len() as u64,
@@ -151,7 +175,7 @@ impl Files {
             time_max_micros: piece.time_max_micros,
             is_in_traces: self.table == Table::Spans,
             came_days: self.came_days.filter(|came| *came > piece.place.date_days + PROMPT_DAYS_MAX),
-            minutes: self.minutes.within(piece.time_min_micros, piece.time_max_micros).bounded(),
+            minutes,
         };
         let new = NewFile { file, stats: encoded.stats, is_mixed: piece.place.is_mixed() };
         Ok(Some(EncodedFile { new, bytes: encoded.bytes }))

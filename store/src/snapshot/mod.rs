@@ -15,6 +15,7 @@
 
 mod hot;
 mod own;
+mod open;
 mod unflushed;
 
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use crate::group::Lsn;
 use crate::minutes::MinuteLsns;
 
 pub use hot::{HotScan, HotStream};
+pub(crate) use open::{Window, window_minutes};
 pub(crate) use own::Own;
 pub use unflushed::Unflushed;
 
@@ -80,6 +82,8 @@ pub struct TableSnapshot {
     /// In LSN order. Of every tenant; a derived table has none of its own.
     pub hot: Arc<Vec<HotBatch>>,
     pub watermark: Lsn,
+    /// Files of earlier dates, in days since 1970-01-01, have been dropped for their age; 0 before any was.
+    pub kept_from_days: i32,
 }
 
 /// All tables at one instant.

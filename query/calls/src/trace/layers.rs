@@ -278,7 +278,7 @@ impl Layers {
         }
         let is_store = |draft: &Draft| {
             let naming = ground.parties.party(draft.named).naming;
-            draft.is_named && matches!(naming, Naming::Store | Naming::StoreHost | Naming::Queue)
+            matches!(naming, Naming::Store | Naming::StoreHost | Naming::Queue)
         };
         let is_wrapped =
             is_store(&own) && requests.iter().all(|inner| !inner.is_answered() && !is_store(inner));

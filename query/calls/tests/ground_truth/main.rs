@@ -13,6 +13,7 @@
 mod shown;
 mod shrink;
 mod compare;
+mod settled;
 mod harness;
 mod excuse;
 mod rows;
@@ -137,6 +138,7 @@ fn invariants(told: &[Row], cut: &Rows, answer: &Answer, random: &mut Random) ->
     if (&again.nodes, &again.edges) != (&answer.nodes, &answer.edges) {
         found.push("rows in another order give another answer".to_owned());
     }
+    found.extend(settled::differences(told, random));
     let by_service = harness::grouped(cut, "service");
     for grouping in harness::GROUPINGS {
         let sums = harness::grouped(cut, grouping);

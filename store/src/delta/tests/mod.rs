@@ -60,7 +60,7 @@ async fn what_is_committed_is_loaded_again() {
     catalog_1.commit(Table::Spans, &flushed(0, 7, "a")).await.expect("commit");
     let committed = catalog_1.commit(Table::Spans, &flushed(7, 9, "b")).await.expect("commit");
     let files = vec![new_file("a", 7).file, new_file("b", 9).file];
-    assert_eq!(committed, Committed { files: Arc::new(files), watermark: 9 });
+    assert_eq!(committed, Committed { files: Arc::new(files), watermark: 9, kept_from_days: 0 });
     assert_eq!(catalog(&store).load(Table::Spans).await, Ok(committed));
 }
 

@@ -15,14 +15,14 @@ const DAY: i64 = 24 * 60 * MINUTE;
 
 /// Stands still until it is set.
 #[derive(Clone)]
-struct TestClock(Arc<AtomicI64>);
+pub(super) struct TestClock(Arc<AtomicI64>);
 
 impl TestClock {
-    fn at(micros: i64) -> Self {
+    pub fn at(micros: i64) -> Self {
         TestClock(Arc::new(AtomicI64::new(micros)))
     }
 
-    fn set(&self, micros: i64) {
+    pub fn set(&self, micros: i64) {
         self.0.store(micros, Ordering::SeqCst);
     }
 }
