@@ -19,7 +19,7 @@ use meshlake_collector::request_rows::RequestBuilder;
 use meshlake_collector::tally::{Arrival, Tally};
 use meshlake_schema::{TableBatch, UnixNanos};
 
-use crate::lines;
+use crate::decode_lines;
 use crate::payload::{self, Compression, Protocol, Shape, Signal};
 use crate::process;
 use crate::report;
@@ -92,7 +92,10 @@ pub fn page(args: &DecodeArgs, shape: &Shape) -> anyhow::Result<String> {
         shape.records_per_request,
         shape.seed,
         report::table(&columns, &rows),
-        report::table(&lines::COLUMNS, &lines::measure(shape.seed, Duration::from_secs(args.seconds))?),
+        report::table(
+            &decode_lines::COLUMNS,
+            &decode_lines::measure(shape.seed, Duration::from_secs(args.seconds))?
+        ),
     ))
 }
 
