@@ -4,7 +4,7 @@ use futures::{StreamExt, TryStreamExt};
 use meshlake_calls::minutes::rows_of;
 use meshlake_calls::range::GRID;
 use meshlake_calls::{Fold, FoldError, Picture, Question, Range, Source, requests, span_rows};
-use meshlake_engine::{Engine, Fault, Query, QueryError, Scan};
+use meshlake_engine::{Engine, Fault, Lean, Query, QueryError, Scan};
 use meshlake_schema::filter::Value;
 use meshlake_schema::{Filter, Table, TimeRange, UnixNanos};
 use thiserror::Error;
@@ -38,6 +38,7 @@ impl LoadError {
         match error {
             FoldError::Spent(spent) => query.stopped(spent).into(),
             FoldError::TooManyCells => LoadError::TooManyCells(error),
+            FoldError::Rows(error) => QueryError::Internal(format!("fold calls: {error}")).into(),
         }
     }
 }
@@ -67,7 +68,7 @@ pub async fn load_from(query: &Query, question: Question, only: Option<&str>) ->
     let Question { range, source, .. } = question;
     let mut fold = Fold::new(question).only(only).within(query.budget());
     loop {
-        feed(query, range, source, &mut fold).await?;
+        feed(query, &question, &mut fold).await?;
         // Sorting and walking millions of rows takes too long for a thread that other queries wait for.
         let (folded, more) = aside(move || {
             let more = fold.end_pass();
@@ -97,7 +98,8 @@ async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> 
 }
 
 /// Feeds every row that may belong to a call of the range.
-async fn feed(query: &Query, range: Range, source: Source, fold: &mut Fold) -> Result<(), QueryError> {
+async fn feed(query: &Query, question: &Question, fold: &mut Fold) -> Result<(), QueryError> {
+    let Question { range, by, grain, source } = *question;
     let range = rows_of(&range);
     if source != Source::Spans {
         let columns = Some(requests::row_columns::COLUMNS);
@@ -110,10 +112,15 @@ async fn feed(query: &Query, range: Range, source: Source, fold: &mut Fold) -> R
         let is_proxy = Filter::equals("is_proxy", Value::Boolean(true));
         // Attributes are most of a span's bytes and only proxies' are read: files without proxies' spans are
         // left out of the second scan by their statistics.
-        let scans = [(span_rows::COLUMNS, is_proxy.clone().negated()), (span_rows::PROXY_COLUMNS, is_proxy)];
+        let (columns, proxy_columns) =
+            (span_rows::columns::columns(by, grain), span_rows::columns::proxy_columns(by, grain));
+        let scans = [(columns, is_proxy.clone().negated()), (proxy_columns, is_proxy)];
         for (columns, filter) in scans {
-            let columns = Some(columns);
-            let mut rows = query.scan(&Scan { columns, filter, range, ..Scan::of(Table::Spans) }).await?;
+            let columns = Some(columns.as_slice());
+            let lean =
+                Lean { dictionaries: span_rows::columns::DICTIONARIES, nested: span_rows::columns::NESTED };
+            let scan = Scan { columns, filter, range, lean: Some(lean), ..Scan::of(Table::Spans) };
+            let mut rows = query.scan(&scan).await?;
             while let Some(batch) = rows.next().await {
                 fold.add_spans(&batch?);
             }

@@ -5,6 +5,8 @@
 //! (Prometheus counts its retention from its newest block in the same way.) So a store that receives nothing
 //! keeps what it has.
 //!
+//! Requests that came long after they were logged, as those of an imported file, are kept from when they came.
+//!
 //! Rows that are stamped while the clock is wrong would do the same, so a date counts only when another date of rows
 //! lies before it, no further than the table keeps rows. After a pause of that length or more, therefore, the older
 //! dates go on the second date of the new rows. Limit: rows of two such dates in a row, both wrong, are believed.
@@ -88,10 +90,11 @@ pub(crate) fn newest_days(dates: &BTreeSet<i32>, days: u32) -> Option<i32> {
     pairs.find(|(before, date)| date.abs_diff(**before) <= days.max(1)).map(|(_, date)| *date)
 }
 
-/// The files whose date is more than `days` before the date `newest_days`.
+/// The files whose date is more than `days` before the date `newest_days`, and whose rows came as long ago.
 pub(crate) fn expired(files: &[DataFile], newest_days: i32, days: u32) -> Vec<DataFile> {
     let first_kept = i64::from(newest_days) - i64::from(days);
-    files.iter().filter(|file| i64::from(file.date_days) < first_kept).cloned().collect()
+    let aged_from = |file: &DataFile| file.date_days.max(file.came_days.unwrap_or(file.date_days));
+    files.iter().filter(|file| i64::from(aged_from(file)) < first_kept).cloned().collect()
 }
 
 #[cfg(test)]
@@ -101,13 +104,8 @@ mod tests {
     use super::*;
     use crate::minutes::MinuteLsns;
 
-    fn dates(expired: &[DataFile]) -> Vec<i32> {
-        expired.iter().map(|file| file.date_days).collect()
-    }
-
-    #[test]
-    fn a_date_goes_when_it_is_more_than_so_many_days_old() {
-        let file = |date_days| DataFile {
+    fn file(date_days: i32) -> DataFile {
+        DataFile {
             path: Path::from(format!("{date_days}")),
             size_bytes: 1,
             rows: 1,
@@ -115,12 +113,29 @@ mod tests {
             time_min_micros: 0,
             time_max_micros: 0,
             is_in_traces: false,
+            came_days: None,
             minutes: MinuteLsns::default(),
-        };
+        }
+    }
+
+    fn dates(expired: &[DataFile]) -> Vec<i32> {
+        expired.iter().map(|file| file.date_days).collect()
+    }
+
+    #[test]
+    fn a_date_goes_when_it_is_more_than_so_many_days_old() {
         let files = [file(69), file(70), file(71), file(100)];
         assert_eq!(dates(&expired(&files, 100, 30)), [69]);
         assert_eq!(dates(&expired(&files, 100, 0)), [69, 70, 71]);
         assert_eq!(dates(&expired(&files, i32::MIN, u32::MAX)), [0; 0]);
+    }
+
+    #[test]
+    fn what_came_late_is_kept_from_when_it_came() {
+        let file = |came_days| DataFile { came_days, ..file(10) };
+        let files = [file(None), file(Some(69)), file(Some(70)), file(Some(100))];
+        let expired = expired(&files, 100, 30);
+        assert_eq!(expired.iter().map(|file| file.came_days).collect::<Vec<_>>(), [None, Some(69)]);
     }
 
     #[test]

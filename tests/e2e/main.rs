@@ -14,6 +14,7 @@ mod fail_points;
 mod hostile;
 mod interop;
 mod power_cut;
+mod proxies;
 mod readers;
 mod refusals;
 mod reload;

@@ -150,6 +150,17 @@ impl Field {
         }
     }
 
+    /// Whether a text is what the field mostly holds; of two ways to read a line the one is taken whose texts all are.
+    pub(super) fn is_likely(&self, text: &str) -> bool {
+        match self {
+            Field::RequestId | Field::Authority | Field::ServerName | Field::StreamId => {
+                !text.contains(['"', ' '])
+            }
+            Field::ForwardedFor | Field::Cluster | Field::Route => !text.contains('"'),
+            _ => true,
+        }
+    }
+
     /// Whether only a request has it. A format without any such field is of connections.
     pub(super) fn is_of_requests(&self) -> bool {
         matches!(

@@ -8,8 +8,8 @@
 //! of one batch: what was made of a name is looked up by it, and the text is read once a batch.
 
 use arrow::array::{
-    Array, AsArray, BooleanArray, DictionaryArray, Float64Array, Int32Array, Int64Array, ListArray, MapArray,
-    RecordBatch, StringArray, StringViewArray, StructArray,
+    Array, AsArray, BooleanArray, DictionaryArray, Int32Array, Int64Array, RecordBatch, StringArray,
+    StringViewArray,
 };
 use arrow::datatypes::Int32Type;
 
@@ -112,65 +112,6 @@ pub(crate) fn boolean(batch: &RecordBatch, name: &str) -> impl Fn(usize) -> Opti
     move |row| column.as_ref().filter(|c| c.is_valid(row)).map(|c| c.value(row))
 }
 
-/// The value of a column of doubles; null and a missing column are `None`.
-pub(crate) fn double(batch: &RecordBatch, name: &str) -> impl Fn(usize) -> Option<f64> {
-    let column = batch.column_by_name(name).and_then(|c| c.as_any().downcast_ref::<Float64Array>()).cloned();
-    move |row| column.as_ref().filter(|c| c.is_valid(row)).map(|c| c.value(row))
-}
-
-/// The attributes of a row, looked up by key.
-pub(crate) struct Attributes<'a> {
-    map: Option<&'a MapArray>,
-    keys: Text<'a>,
-    values: Text<'a>,
-}
-
-impl<'a> Attributes<'a> {
-    pub(crate) fn of(batch: &'a RecordBatch) -> Self {
-        let map = batch.column_by_name("attributes").and_then(|c| c.as_any().downcast_ref::<MapArray>());
-        let (keys, values) = match map {
-            Some(map) => (Text::from_array(map.keys().as_ref()), Text::from_array(map.values().as_ref())),
-            None => (Text::Absent, Text::Absent),
-        };
-        Attributes { map, keys, values }
-    }
-
-    /// The text of the first entry called `key`.
-    pub(crate) fn get(&self, row: usize, key: &str) -> Option<&'a str> {
-        let map = self.map.filter(|map| map.is_valid(row))?;
-        let entries = map.value_offsets()[row] as usize..map.value_offsets()[row + 1] as usize;
-        entries.into_iter().find(|at| self.keys.get(*at) == Some(key)).and_then(|at| self.values.get(at))
-    }
-}
-
-/// Trace and span ids of the links of each row.
-pub(crate) struct Links<'a> {
-    list: Option<&'a ListArray>,
-    trace_ids: Text<'a>,
-    span_ids: Text<'a>,
-}
-
-impl<'a> Links<'a> {
-    pub(crate) fn of(batch: &'a RecordBatch) -> Self {
-        let list = batch.column_by_name("links").and_then(|c| c.as_any().downcast_ref::<ListArray>());
-        let links = list.and_then(|list| list.values().as_any().downcast_ref::<StructArray>());
-        let field = |name: &str| {
-            links
-                .and_then(|links| links.column_by_name(name))
-                .map_or(Text::Absent, |c| Text::from_array(c.as_ref()))
-        };
-        Links { list, trace_ids: field("trace_id"), span_ids: field("span_id") }
-    }
-
-    /// The links of `row`, in the order sent.
-    pub(crate) fn get(&self, row: usize) -> impl Iterator<Item = (&'a str, &'a str)> {
-        let list = self.list.filter(|list| list.is_valid(row));
-        let places = list
-            .map_or(0..0, |list| list.value_offsets()[row] as usize..list.value_offsets()[row + 1] as usize);
-        places.filter_map(|at| Some((self.trace_ids.get(at)?, self.span_ids.get(at)?)))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -223,8 +164,5 @@ mod tests {
         assert_eq!(Integers::of(&batch, "count").get(0), None);
         assert_eq!(Integers::of(&batch, "other").get(0), Some(7));
         assert_eq!(boolean(&batch, "flag")(0), None);
-        assert_eq!(double(&batch, "weight")(0), None);
-        assert_eq!(Attributes::of(&batch).get(0, "key"), None);
-        assert_eq!(Links::of(&batch).get(0).count(), 0);
     }
 }

@@ -22,7 +22,7 @@ use crate::choice::Source;
 use crate::connections::Connections;
 use crate::held::Held;
 use crate::messages::Messages;
-use crate::minutes::{NamesByMinute, Words};
+use crate::minutes::{NamesByMinute, Words, minute_of};
 use crate::party::PARTIES_MAX;
 use crate::picture::{Asked, Picture, picture};
 use crate::range::Range;
@@ -30,8 +30,8 @@ use crate::requests::rows::RequestRows;
 use crate::requests::seen::Seen;
 use crate::requests::{self, Leftovers};
 use crate::settled::{decode, encode};
-use crate::span_rows::SpanRows;
-use crate::spans::{self, Shard};
+use crate::span_rows::SpanBatch;
+use crate::spans::{self, Shapes, Shard};
 use crate::trace::{Counting, Walk};
 
 /// Bytes of rows that a pass holds: a million and a half of requests, or three million spans, or some of both. Guess: what a query
@@ -58,6 +58,9 @@ pub enum FoldError {
     /// A shorter range helps, or asking again when less is going on.
     #[error(transparent)]
     Spent(#[from] Spent),
+    /// A bug of ours.
+    #[error(transparent)]
+    Rows(#[from] RowsError),
 }
 
 /// Rows so far.
@@ -70,12 +73,14 @@ pub struct Fold {
     bytes_max: usize,
     requests: Held<Vec<Seen>>,
     spans: Held<Shard>,
+    shapes: Shapes,
     names: NamesByMinute,
     messages: Messages,
     connections: Connections,
     leftovers: Leftovers,
     walk: Walk,
     first_row: Option<i64>,
+    misread: Option<RowsError>,
 }
 
 impl Fold {
@@ -94,12 +99,14 @@ impl Fold {
             bytes_max,
             requests: Held::with_budget(bytes_max / 2),
             spans: Held::with_budget(bytes_max / 2),
+            shapes: Shapes::default(),
             names: NamesByMinute::default(),
             messages: Messages::default(),
             connections: Connections::default(),
             leftovers: Leftovers::default(),
             walk: Walk::default(),
             first_row: None,
+            misread: None,
         }
     }
 
@@ -143,17 +150,32 @@ impl Fold {
 
     /// Adds rows of `spans`. Rows outside the range are kept as possible parents and children, not counted.
     pub fn add_spans(&mut self, batch: &RecordBatch) {
-        self.see(batch);
-        let Fold { book, spans, requests, messages, names, bytes_max, .. } = self;
+        match SpanBatch::read(batch.clone(), self.question.by, self.question.grain) {
+            Ok(batch) => self.add_span_batch(&batch),
+            Err(error) => self.misread = Some(error),
+        }
+    }
+
+    /// The same of rows whose first half was read elsewhere, for this question.
+    pub fn add_span_batch(&mut self, batch: &SpanBatch) {
+        self.see(batch.rows());
+        let Fold { book, shapes, spans, requests, messages, names, bytes_max, .. } = self;
         // Rows of requests come first; what they leave is the spans'.
         spans.bound(bytes_max.saturating_sub(requests.bytes()).max(*bytes_max / 2));
-        SpanRows::of(batch).read(batch, book, |span, links| {
-            if span.role == spans::Role::Consumed {
+        // Rows are sorted by what they say, so most name what the row before does.
+        let mut last_seen = None;
+        let read = batch.spans(book, shapes, |span, shape, links| {
+            if shape.role == spans::Role::Consumed {
                 links.iter().for_each(|link| messages.want(*link));
             }
-            names.see(Words::Spans, span.start, [span.party, span.peer]);
+            let seen = Some((minute_of(span.start), span.shape));
+            if seen != last_seen {
+                names.see(Words::Spans, span.start, [shape.party, shape.peer]);
+                last_seen = seen;
+            }
             spans.add(spans::hash_of(span.trace), |shard| shard.add(span, links));
         });
+        self.misread = self.misread.take().or(read.err());
     }
 
     /// Adds cells of a settled table, once, in whatever pass: those of times that are not folded.
@@ -181,6 +203,7 @@ impl Fold {
     /// # Errors
     /// [`FoldError`].
     pub fn end_pass(&mut self) -> Result<bool, FoldError> {
+        self.misread.take().map_or(Ok(()), Err)?;
         self.requests.spent()?;
         self.spans.spent()?;
         while let Some(shard) = self.requests.take() {
@@ -191,7 +214,7 @@ impl Fold {
         while let Some(shard) = self.spans.take() {
             let mut counting =
                 Counting { book: &mut self.book, names: &self.names, messages: &mut self.messages };
-            self.walk.count(shard, &mut counting);
+            self.walk.count(&shard, &self.shapes, &mut counting);
             in_time(self.budget.as_ref())?;
         }
         if self.book.cells_overflowed() {

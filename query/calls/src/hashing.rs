@@ -9,17 +9,12 @@ use std::hash::{BuildHasherDefault, Hasher};
 /// A map from numbers.
 pub type NumberMap<K, V> = HashMap<K, V, BuildHasherDefault<Mixer>>;
 
-/// Spreads a number over 64 bits; different numbers stay different.
-/// Source: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014, the finalizer.
-pub const fn mixed(number: u64) -> u64 {
-    let first = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let second = (first ^ (first >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    second ^ (second >> 31)
-}
-
-/// The hash of two numbers, in this order.
+/// The hash of two numbers, in this order: the halves of their product, one upon the other, which takes one
+/// multiplication where a hash of each number by itself would take four.
+/// Source: Wang Yi, wyhash, public domain, `_wymix`, with two of its constants.
 pub const fn mixed_pair(first: u64, second: u64) -> u64 {
-    mixed(mixed(first).rotate_left(17) ^ second)
+    let product = (first ^ 0xa076_1d64_78bd_642f) as u128 * (second ^ 0xe703_7ed1_a0b4_28db) as u128;
+    product as u64 ^ (product >> 64) as u64
 }
 
 /// Mixes every number written into one.

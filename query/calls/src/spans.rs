@@ -1,12 +1,13 @@
 //! What is held of a span until its whole trace is there: a record of fixed size, names as numbers.
 //!
 //! A span can only be counted once its ancestors are seen, and those may arrive minutes later or lie in another
-//! file; so the pass over the rows only keeps what pairing needs, 80 bytes a span, in shards by a hash of its trace.
+//! file; so the pass over the rows only keeps what pairing needs, 56 bytes a span, in shards by a hash of its trace. Most
+//! of what spans say they say thousands of times: that is held once, as a [`Shape`].
 
 use meshlake_schema::Outcome;
 
 use crate::cells::DetailId;
-use crate::hashing::mixed_pair;
+use crate::hashing::{NumberMap, mixed_pair};
 use crate::held::Weighed;
 use crate::measure::Protocol;
 use crate::party::PartyId;
@@ -37,7 +38,7 @@ impl Role {
 }
 
 /// Facts about a span that are either true or not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Flags(u16);
 
 impl Flags {
@@ -73,19 +74,99 @@ impl Flags {
     }
 }
 
-/// One span, as far as pairing needs it.
+/// Everything of a span that many others share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Shape {
+    /// Thousandths of a call.
+    pub weight: u64,
+    pub party: PartyId,
+    /// The far end in the span's own words; nobody where it does not tell.
+    pub peer: PartyId,
+    pub detail: DetailId,
+    pub role: Role,
+    pub protocol: Protocol,
+    pub outcome: Outcome,
+    pub flags: Flags,
+    /// How often the call had been sent before.
+    pub resends: u8,
+}
+
+/// Number of a shape in [`Shapes`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShapeId(u32);
+
+/// Each shape once.
+#[derive(Debug, Default)]
+pub struct Shapes {
+    shapes: Vec<Shape>,
+    numbers: NumberMap<Shape, ShapeId>,
+}
+
+impl Shapes {
+    pub fn intern(&mut self, shape: Shape) -> ShapeId {
+        *self.numbers.entry(shape).or_insert_with(|| {
+            let number = u32::try_from(self.shapes.len()).expect("memory ends before 2^32 spans");
+            self.shapes.push(shape);
+            ShapeId(number)
+        })
+    }
+
+    pub fn get(&self, id: ShapeId) -> &Shape {
+        &self.shapes[id.0 as usize]
+    }
+}
+
+/// A span as it is held.
 #[derive(Debug, Clone, Copy)]
-pub struct Span {
-    pub trace: u128,
+pub struct HeldSpan {
+    /// Lower half, upper half.
+    pub trace: [u64; 2],
     pub id: u64,
     /// 0 for a root: a span id of zeros is invalid by the W3C trace context.
     pub parent: u64,
     pub start: i64,
     pub duration: i64,
-    /// Thousandths of a call.
+    pub shape: ShapeId,
+    pub links: LinksAt,
+}
+
+impl HeldSpan {
+    /// The span with all that its shape says.
+    pub fn whole(&self, shapes: &Shapes) -> Span {
+        let HeldSpan { trace: [low, high], id, parent, start, duration, shape, links } = *self;
+        let Shape { weight, party, peer, detail, role, protocol, outcome, flags, resends } =
+            *shapes.get(shape);
+        let trace = u128::from(high) << 64 | u128::from(low);
+        Span {
+            trace,
+            id,
+            parent,
+            start,
+            duration,
+            weight,
+            party,
+            peer,
+            detail,
+            links,
+            role,
+            protocol,
+            outcome,
+            flags,
+            resends,
+        }
+    }
+}
+
+/// One span, as far as pairing needs it.
+#[derive(Debug, Clone, Copy)]
+pub struct Span {
+    pub trace: u128,
+    pub id: u64,
+    pub parent: u64,
+    pub start: i64,
+    pub duration: i64,
     pub weight: u64,
     pub party: PartyId,
-    /// The far end in the span's own words; nobody where it does not tell.
     pub peer: PartyId,
     pub detail: DetailId,
     pub links: LinksAt,
@@ -93,7 +174,6 @@ pub struct Span {
     pub protocol: Protocol,
     pub outcome: Outcome,
     pub flags: Flags,
-    /// How often the call had been sent before.
     pub resends: u8,
 }
 
@@ -114,30 +194,44 @@ pub struct LinksAt(u32);
 /// What a link points to: trace and span.
 pub type Link = (u128, u64);
 
-/// Spans that a shard makes room for at the least.
-const SPANS_MORE_MIN: usize = 16;
+/// Spans that a shard makes room for at a time, at the least and at the most: a vector that doubled would leave as much
+/// memory unused as it uses, and one that grew by less would be copied again and again.
+const ROOM_SPANS_MIN: usize = 16;
+const ROOM_SPANS_MAX: usize = 256;
 
 /// The spans of the traces of one shard.
 #[derive(Debug, Default)]
 pub struct Shard {
-    pub spans: Vec<Span>,
+    /// In the order added; all rooms but the last are full.
+    rooms: Vec<Vec<HeldSpan>>,
+    room_bytes: usize,
     links: Vec<Vec<Link>>,
     link_bytes: usize,
 }
 
 impl Shard {
-    pub fn add(&mut self, mut span: Span, links: Vec<Link>) {
+    pub fn add(&mut self, mut span: HeldSpan, links: Vec<Link>) {
         if !links.is_empty() {
             self.link_bytes += size_of::<Vec<Link>>() + links.capacity() * size_of::<Link>();
             self.links.push(links);
             let place = u32::try_from(self.links.len()).expect("memory ends before 2^32 spans");
             span.links = LinksAt(place);
         }
-        // By an eighth: doubled, a shard would leave as much memory unused, and rows be read in more passes.
-        if self.spans.len() == self.spans.capacity() {
-            self.spans.reserve_exact((self.spans.len() / 8).max(SPANS_MORE_MIN));
+        match self.rooms.last_mut() {
+            Some(room) if room.len() < room.capacity() => room.push(span),
+            last => {
+                let spans = last.map_or(ROOM_SPANS_MIN, |room| (2 * room.capacity()).min(ROOM_SPANS_MAX));
+                let mut room = Vec::with_capacity(spans);
+                room.push(span);
+                self.room_bytes += room.capacity() * size_of::<HeldSpan>();
+                self.rooms.push(room);
+            }
         }
-        self.spans.push(span);
+    }
+
+    /// The spans, as they were added.
+    pub fn rooms(&self) -> &[Vec<HeldSpan>] {
+        &self.rooms
     }
 
     pub fn links_of(&self, span: &Span) -> &[Link] {
@@ -150,13 +244,13 @@ impl Shard {
 
 impl Weighed for Shard {
     fn bytes(&self) -> usize {
-        self.spans.capacity() * size_of::<Span>() + self.link_bytes
+        self.room_bytes + self.link_bytes
     }
 }
 
 /// The hash that brings the spans of a trace together.
-pub fn hash_of(trace: u128) -> u64 {
-    mixed_pair(trace as u64, (trace >> 64) as u64)
+pub fn hash_of([low, high]: [u64; 2]) -> u64 {
+    mixed_pair(low, high)
 }
 
-const _: () = assert!(size_of::<Span>() == 80, "the doc above says how much memory is held");
+const _: () = assert!(size_of::<HeldSpan>() == 56, "the doc above says how much memory is held");

@@ -44,7 +44,7 @@ pub use config::EngineConfig;
 pub use error::{Fault, QueryError};
 pub use prepared::{Bound, Prepared};
 pub use query::Query;
-pub use scan::Scan;
+pub use scan::{Lean, Scan};
 pub use table_function::{Argument, Arguments, ComputedRows, Parameter, ParameterKind, TableFunction};
 
 use plan_guard::AllowList;

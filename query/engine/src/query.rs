@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use datafusion::catalog::TableFunction;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::dataframe::DataFrame;
+use datafusion::datasource::provider_as_source;
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{SQLOptions, SessionContext};
 use meshlake_schema::{Budget, Spent, Table, UnixNanos};
@@ -13,6 +15,7 @@ use tokio::time::Instant;
 
 use crate::answer::{Caps, RowStream, bounded};
 use crate::budget::QueryBudget;
+use crate::catalog;
 use crate::error::QueryError;
 use crate::plan_guard::{self, AllowList};
 use crate::planning::on_big_stack;
@@ -157,10 +160,21 @@ impl Query {
     /// a scan that does not fit its table.
     pub async fn scan(&self, scan: &Scan<'_>) -> Result<RowStream, QueryError> {
         scan.check()?;
-        let frame = scan.frame(self.session.table(scan.table.name()).await?)?;
+        let frame = scan.frame(self.rows_of(scan)?)?;
         plan_guard::check(frame.logical_plan(), &self.allowed)?;
         let plan = self.plan(async move { Ok(frame.create_physical_plan().await?) }).await?;
         self.execute(plan, Caps { rows_max: usize::MAX, bytes_max: usize::MAX, ..self.caps })
+    }
+
+    /// All rows of the table that `scan` asks for, as it asks for them.
+    fn rows_of(&self, scan: &Scan<'_>) -> Result<DataFrame, QueryError> {
+        let mut table = catalog::TenantTable::new(scan.table, Arc::clone(&self.snapshot), &self.tenant);
+        if let Some(lean) = &scan.lean {
+            table = table.lean(lean);
+        }
+        let source = provider_as_source(Arc::new(table));
+        let plan = LogicalPlanBuilder::scan(scan.table.name(), source, None)?.build()?;
+        Ok(DataFrame::new(self.session.state(), plan))
     }
 
     async fn plan<T, F>(&self, planning: F) -> Result<T, QueryError>

@@ -12,13 +12,14 @@ use datafusion::dataframe::DataFrame;
 use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, lit};
 use meshlake_schema::filter::{Filter, Place, Test, Value};
-use meshlake_schema::{Table, TimeRange};
+use meshlake_schema::{Table, TimeRange, UnixNanos};
 
-use crate::catalog::attribute;
+use crate::catalog::{attribute, nanos_are_time};
 use crate::error::QueryError;
 use crate::values::scalar;
 
 const TIME_COLUMN: &str = "time";
+const NANOS_COLUMN: &str = "time_unix_nano";
 
 /// Which rows and columns of one table are wanted. Without anything said, all of them:
 /// `Scan { limit: Some(1), ..Scan::of(Table::Spans) }`.
@@ -35,6 +36,19 @@ pub struct Scan<'a> {
     pub order: &'a [&'a str],
     /// The first so many rows, by that order.
     pub limit: Option<usize>,
+    /// In which forms columns come that would cost more in others. None: as SQL sees them.
+    pub lean: Option<Lean<'a>>,
+}
+
+/// Forms of columns for whoever reads nearly all rows of a table. The footers of all files are read for it before the
+/// first row, and columns that have one value in a whole file are not read.
+#[derive(Debug, Clone, Copy)]
+pub struct Lean<'a> {
+    /// Text columns that come as dictionaries, as most files and all batches in memory hold them; other text comes as
+    /// views. For few texts in many rows.
+    pub dictionaries: &'a [&'a str],
+    /// Of columns that are lists of structs, those fields alone.
+    pub nested: &'a [(&'a str, &'a [&'a str])],
 }
 
 impl Scan<'_> {
@@ -47,6 +61,7 @@ impl Scan<'_> {
             range: TimeRange::ALL,
             order: &[],
             limit: None,
+            lean: None,
         }
     }
 
@@ -54,7 +69,10 @@ impl Scan<'_> {
     /// [`QueryError::Internal`] for a column that the table has not, or a value of another kind than its column:
     /// what people ask is checked before it becomes a scan.
     pub(crate) fn check(&self) -> Result<(), QueryError> {
-        let named = self.columns.unwrap_or_default().iter().chain(self.order);
+        let lean = self.lean.unwrap_or(Lean { dictionaries: &[], nested: &[] });
+        let nested = lean.nested.iter().map(|(name, _)| name);
+        let named =
+            self.columns.unwrap_or_default().iter().chain(self.order).chain(lean.dictionaries).chain(nested);
         let schema = self.table.open_schema();
         let missing = named.into_iter().find(|name| schema.column_with_name(name).is_none());
         if let Some(name) = missing {
@@ -63,13 +81,24 @@ impl Scan<'_> {
         self.filter.check(self.table).map_err(|error| QueryError::Internal(error.to_string()))
     }
 
+    /// The column that says when a row was, and how it says so: the exact one if it is read anyway.
+    fn time_column(&self) -> (&'static str, fn(UnixNanos) -> Value) {
+        let is_read = self.columns.is_some_and(|columns| columns.contains(&NANOS_COLUMN));
+        if is_read && nanos_are_time(self.table) {
+            (NANOS_COLUMN, |time| Value::Integer(time.0))
+        } else {
+            (TIME_COLUMN, Value::Time)
+        }
+    }
+
     /// `rows`, which are all of the table's, cut down to what is wanted.
     pub(crate) fn frame(&self, rows: DataFrame) -> Result<DataFrame> {
         let mut frame = rows;
         if self.range != TimeRange::ALL {
-            let (from, to) = (Value::Time(self.range.from), Value::Time(self.range.to));
+            let (name, value) = self.time_column();
+            let (from, to) = (value(self.range.from), value(self.range.to));
             let in_range = Test::IsWithin(Bound::Included(from), Bound::Excluded(to));
-            frame = frame.filter(test(column(TIME_COLUMN), &in_range))?;
+            frame = frame.filter(test(column(name), &in_range))?;
         }
         frame = frame.filter(expression(&self.filter, self.table))?;
         if !self.order.is_empty() {

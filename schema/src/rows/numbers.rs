@@ -30,6 +30,15 @@ impl<'a> Integers<'a> {
         }
     }
 
+    /// Whether any row may have a number: false for a column that is absent, or null in every row.
+    pub fn has_values(&self) -> bool {
+        match self.values {
+            IntegerValues::Wide(array) => array.null_count() < array.len(),
+            IntegerValues::Narrow(array) => array.null_count() < array.len(),
+            IntegerValues::Absent => false,
+        }
+    }
+
     /// The number of `row`, or 0 where there is none.
     pub fn or_zero(&self, row: usize) -> i64 {
         self.get(row).unwrap_or(0)

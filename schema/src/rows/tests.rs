@@ -144,6 +144,43 @@ fn every_encoding_of_text_reads_the_same() {
 }
 
 #[test]
+fn equal_codes_are_equal_texts_in_every_encoding() {
+    let values = [Some("a"), Some("b"), None, Some("a"), Some("a value of more than twelve bytes")];
+    let arrays: [ArrayRef; 3] = [
+        Arc::new(StringViewArray::from_iter(values)),
+        Arc::new(StringArray::from_iter(values)),
+        Arc::new(values.into_iter().collect::<DictionaryArray<Int32Type>>()),
+    ];
+    for array in arrays {
+        let text = Text::of(array.as_ref()).expect("it is text");
+        for (row, value) in values.iter().enumerate() {
+            let alike = (0..5).filter(|other| text.code(*other) == text.code(row));
+            assert!(alike.into_iter().all(|other| values[other] == *value), "{row} of {text:?}");
+        }
+        assert_eq!(text.code(2), (0, 0), "null");
+    }
+}
+
+#[test]
+fn a_column_without_values_is_told() {
+    let of = |values: [Option<&str>; 2]| -> [ArrayRef; 3] {
+        [
+            Arc::new(StringViewArray::from_iter(values)),
+            Arc::new(StringArray::from_iter(values)),
+            Arc::new(values.into_iter().collect::<DictionaryArray<Int32Type>>()),
+        ]
+    };
+    let has_values = |array: &ArrayRef| Text::of(array.as_ref()).expect("it is text").has_values();
+    assert_eq!(of([None, Some("")]).each_ref().map(has_values), [true; 3]);
+    assert_eq!(of([None; 2]).each_ref().map(has_values), [false; 3]);
+    let numbers = |values: Vec<Option<i64>>| {
+        Integers::of(&Int64Array::from(values)).expect("they are integers").has_values()
+    };
+    assert_eq!((numbers(vec![None, Some(0)]), numbers(vec![None])), (true, false));
+    assert!(!Text::absent().has_values() && !Integers::absent().has_values());
+}
+
+#[test]
 fn numbers_times_and_truth_values_read_and_are_null() {
     let batch = batch(vec![
         ("duration_nano", Arc::new(Int64Array::from(vec![Some(i64::MAX), None])) as ArrayRef),

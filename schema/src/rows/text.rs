@@ -35,6 +35,33 @@ impl<'a> Text<'a> {
         self.get(row).filter(|text| !text.is_empty())
     }
 
+    /// Whether any row may have a text: false for a column that is absent, or null in every row.
+    pub fn has_values(&self) -> bool {
+        let is_all_null = |array: &dyn Array| array.null_count() == array.len();
+        match (self.keys, self.values) {
+            (_, Values::Absent) => false,
+            (Some(keys), _) => !is_all_null(keys),
+            (None, Values::Plain(values)) => !is_all_null(values),
+            (None, Values::View(values)) => !is_all_null(values),
+        }
+    }
+
+    /// Two numbers for the text of `row`, without reading it where the encoding allows: among the rows of one batch,
+    /// equal numbers are equal texts. Equal texts may have several numbers. 0 and 0 is null; so may be an empty text.
+    pub fn code(&self, row: usize) -> (u64, u64) {
+        let Some(place) = self.place(row) else { return (0, 0) };
+        match self.values {
+            Values::Absent => (0, 0),
+            _ if self.keys.is_some() => (place as u64 + 1, 0),
+            // A view is the length, the text's start, and the text or its place: equal views are equal texts.
+            Values::View(views) => {
+                let view = if views.is_valid(place) { views.views()[place] } else { 0 };
+                (view as u64, (view >> 64) as u64)
+            }
+            Values::Plain(texts) => (if texts.is_valid(place) { place as u64 + 1 } else { 0 }, 0),
+        }
+    }
+
     fn place(&self, row: usize) -> Option<usize> {
         let Some(keys) = self.keys else { return Some(row) };
         keys.is_valid(row).then(|| {

@@ -15,7 +15,7 @@ use meshlake_schema::Table;
 use meshlake_schema::tables::DATE_COLUMN;
 use object_store::path::Path;
 
-use super::data_file::{TAG_IN_TRACES, TAG_MINUTES};
+use super::data_file::{TAG_CAME, TAG_IN_TRACES, TAG_MINUTES};
 use crate::catalog::{Cause, Committed, Flushed, NewFile, Replacement};
 use crate::data_dir::table_path;
 use crate::group::Lsn;
@@ -177,6 +177,9 @@ fn tags(writer: &Writer, new: &NewFile) -> Option<HashMap<String, Option<String>
     let tags = [(TAG_MIXED, new.is_mixed), (TAG_IN_TRACES, new.file.is_in_traces)];
     let set = tags.into_iter().filter(|(_, is_set)| *is_set);
     let mut set: HashMap<_, _> = set.map(|(tag, _)| (tag.to_owned(), Some("true".to_owned()))).collect();
+    if let Some(came_days) = new.file.came_days {
+        set.insert(TAG_CAME.to_owned(), date_text(came_days));
+    }
     if !new.file.minutes.runs().is_empty() {
         set.insert(TAG_MINUTES.to_owned(), Some(new.file.minutes.to_tag(writer.collector_id)));
     }

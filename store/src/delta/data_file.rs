@@ -20,6 +20,9 @@ use crate::snapshot::DataFile;
 /// Tag of a file of spans: its rows are counted in `traces`.
 pub(super) const TAG_IN_TRACES: &str = "in_traces";
 
+/// Tag of a file of requests: the date on which the last of its rows came, where that was long after its own.
+pub(super) const TAG_CAME: &str = "came";
+
 /// Tag of a file: record numbers by minute, as [`crate::minutes`] writes them.
 pub(super) const TAG_MINUTES: &str = "minutes";
 
@@ -43,6 +46,7 @@ pub(super) fn data_file(table: Table, collector_id: u128, view: &LogicalFileView
         time_min_micros: time("minValues").and_then(micros).unwrap_or(midnight),
         time_max_micros: time("maxValues").and_then(latest_micros).unwrap_or(midnight + MICROS_PER_DAY - 1),
         is_in_traces: table == Table::Spans && tag(TAG_IN_TRACES) == Some("true"),
+        came_days: tag(TAG_CAME).and_then(Date32Type::parse),
         minutes: MinuteLsns::default(),
     };
     let minutes = tag(TAG_MINUTES).and_then(|tag| MinuteLsns::from_tag(tag, collector_id));

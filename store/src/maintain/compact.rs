@@ -118,6 +118,7 @@ impl Job {
                 let time_max_micros = latest.unwrap_or(time_max_micros);
                 let date_days = place.date_days;
                 let is_in_traces = self.inputs.iter().all(|file| file.is_in_traces);
+                let came_days = self.inputs.iter().filter_map(|file| file.came_days).max();
                 let minutes = MinuteLsns::joined(self.inputs.iter().map(|file| &file.minutes));
                 let file = DataFile {
                     path,
@@ -127,6 +128,7 @@ impl Job {
                     time_min_micros,
                     time_max_micros,
                     is_in_traces,
+                    came_days,
                     minutes: if FOLDED.contains(&self.table) { minutes.bounded() } else { minutes },
                 };
                 Ok(NewFile { file, stats, is_mixed: place.is_mixed() })

@@ -49,6 +49,9 @@ pub struct DataFile {
     /// Of a file of `spans`: every row of it is counted in `traces`. False for files from before that table
     /// was there, and for files of other writers.
     pub is_in_traces: bool,
+    /// Of a file of requests: the date on which the last of its rows came, where that was more than a day after they were
+    /// logged. Its age counts from there: who imports an old log wants to keep it.
+    pub came_days: Option<i32>,
     /// Of a file of spans or requests: the highest record by minute of start. Of a file of cells: what the folds of its
     /// minutes saw. None of other files.
     pub minutes: MinuteLsns,

@@ -53,13 +53,13 @@ pub(crate) struct NamedValue<'a> {
 /// Whether a text is a line in one of the formats of Envoy and its kin.
 pub(crate) fn is_of_envoy(text: &str) -> bool {
     let formats = known::all().iter().filter(|format| envoy_formats::NAMES.contains(&format.name));
-    reading_of(formats, text.trim_end(), RowAttributes::default()).is_ok()
+    reading_of(formats, text.trim_end(), RowAttributes::default()).1.is_some()
 }
 
 impl LineReader<'_> {
     /// Whether a text is a line of this origin: in its format, or in any known one where none is told.
     pub(crate) fn is_line(&self, text: &str) -> bool {
-        reading_of(self.formats(), text.trim_end(), RowAttributes::default()).is_ok()
+        reading_of(self.formats(), text.trim_end(), RowAttributes::default()).1.is_some()
     }
 
     /// Pushes the row of a record that `sender` logged, or whoever the format names, and counts it.
@@ -73,10 +73,7 @@ impl LineReader<'_> {
     ) {
         let text = record.text.trim_end();
         let attributes = std::mem::take(&mut self.attributes);
-        let (mut reading, format) = match reading_of(self.formats(), text, attributes) {
-            Ok((reading, format)) => (reading, Some(format)),
-            Err(attributes) => (Reading::new(ENVOY_OTLP, attributes), None),
-        };
+        let (mut reading, format) = reading_of(self.formats(), text, attributes);
         if record.from_envoy {
             reading.seen.source_format = ENVOY_OTLP;
         }
@@ -113,21 +110,21 @@ impl LineReader<'_> {
     }
 }
 
-/// What the first of `formats` reads that can read `text`; gives back the attributes where none can.
+/// What the first of `formats` reads that can read `text`, and which that is; nothing where none can.
 fn reading_of<'a, 'f>(
     formats: impl Iterator<Item = &'f LineFormat>,
     text: &'a str,
     mut attributes: RowAttributes,
-) -> Result<(Reading<'a>, &'f LineFormat), RowAttributes> {
+) -> (Reading<'a>, Option<&'f LineFormat>) {
     for format in formats {
         let mut reading = Reading::new(format.name, attributes);
         if format.read(text, &mut reading).is_ok() {
             reading.seen.layer = format.layer;
-            return Ok((reading, format));
+            return (reading, Some(format));
         }
         attributes = reading.attributes;
     }
-    Err(attributes)
+    (Reading::new(ENVOY_OTLP, attributes), None)
 }
 
 /// Takes in what a record says beside its text; gives the first field that failed, of a record that says too little to be

@@ -56,6 +56,28 @@ const OPERATIONS: [(&str, Operation); 22] = [
     ("defer", Operation::Settle),
 ];
 
+/// What the name of a span says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NameSays {
+    operation: Operation,
+    connects: bool,
+    streams: bool,
+}
+
+impl NameSays {
+    pub fn of(name: &str) -> NameSays {
+        let connects =
+            words(name).any(|word| CONNECTING.iter().any(|known| word.eq_ignore_ascii_case(known)));
+        let operation = words(name).find_map(known).unwrap_or(Operation::Unknown);
+        NameSays { operation, connects, streams: is_stream(name) }
+    }
+
+    /// Another number for everything else that a name may say.
+    pub fn code(self) -> u64 {
+        4 * self.operation as u64 + 2 * u64::from(self.streams) + u64::from(self.connects)
+    }
+}
+
 /// Words of spans that stand for no request of their own.
 const CONNECTING: [&str; 8] = ["dns", "tcp", "tls", "connect", "lookup", "handshake", "dial", "socket"];
 
@@ -63,18 +85,17 @@ impl Said {
     /// `speaks_a_protocol`: an HTTP method, an RPC or a database system is known, so that it is a request.
     pub fn of(name: &str, operation: Option<&str>, is_messaging: bool, speaks_a_protocol: bool) -> Said {
         let is_messaging = is_messaging || operation.is_some();
+        let by_name = NameSays::of(name);
         let operation = match operation {
             Some(operation) => known(operation).unwrap_or(Operation::Unknown),
-            None => words(name).find_map(known).unwrap_or(Operation::Unknown),
+            None => by_name.operation,
         };
-        let connects =
-            words(name).any(|word| CONNECTING.iter().any(|known| word.eq_ignore_ascii_case(known)));
         Said {
             is_messaging,
             operation,
-            is_connecting: connects && !speaks_a_protocol && !is_messaging,
+            is_connecting: by_name.connects && !speaks_a_protocol && !is_messaging,
             takes_in: operation == Operation::Receive,
-            is_stream: speaks_a_protocol && is_stream(name),
+            is_stream: speaks_a_protocol && by_name.streams,
         }
     }
 }

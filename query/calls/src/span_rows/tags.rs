@@ -4,12 +4,23 @@
 //! `upstream_cluster` and `response_flags`.
 
 use meshlake_schema::ResponseFlags;
+use meshlake_schema::rows::Attributes;
 
-use crate::columns::Attributes;
 use crate::hosts::{cluster_host, kubernetes};
 use crate::party::PartyName;
 use crate::proxy_flags;
 use crate::spans::Role;
+
+/// Everything that is read of plain attributes.
+pub const KEYS: [&str; 6] =
+    [UPSTREAM_CLUSTER, NODE_ID, CANONICAL_SERVICE, NAMESPACE, CANONICAL_REVISION, RESPONSE_FLAGS];
+
+const UPSTREAM_CLUSTER: &str = "upstream_cluster";
+const NODE_ID: &str = "node_id";
+const CANONICAL_SERVICE: &str = "istio.canonical_service";
+const NAMESPACE: &str = "istio.namespace";
+const CANONICAL_REVISION: &str = "istio.canonical_revision";
+const RESPONSE_FLAGS: &str = "response_flags";
 
 /// The tags of a proxy's span that tell of calls.
 #[derive(Default)]
@@ -30,15 +41,16 @@ pub struct ProxyTags<'a> {
 
 impl<'a> ProxyTags<'a> {
     pub fn of(attributes: &Attributes<'a>, row: usize) -> Self {
-        let tag = |key: &str| attributes.get(row, key).filter(|value| *value != "unknown");
-        let upstream_cluster = tag("upstream_cluster");
-        let node = tag("node_id").unwrap_or_default();
-        let flags = tag("response_flags").map(ResponseFlags::from_short_names).unwrap_or_default();
+        let tag =
+            |key: &str| attributes.get(row, key).filter(|value| !value.is_empty() && *value != "unknown");
+        let upstream_cluster = tag(UPSTREAM_CLUSTER);
+        let node = tag(NODE_ID).unwrap_or_default();
+        let flags = tag(RESPONSE_FLAGS).map(ResponseFlags::from_short_names).unwrap_or_default();
         ProxyTags {
             upstream_cluster,
-            service: tag("istio.canonical_service"),
-            namespace: tag("istio.namespace"),
-            version: tag("istio.canonical_revision"),
+            service: tag(CANONICAL_SERVICE),
+            namespace: tag(NAMESPACE),
+            version: tag(CANONICAL_REVISION),
             // `<type>~<address>~<pod>.<namespace>~<domain>`
             instance: node.split('~').nth(2).and_then(|pod| pod.rsplit_once('.')).map(|(pod, _)| pod),
             is_gateway: node.starts_with("router~"),

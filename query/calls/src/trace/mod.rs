@@ -1,6 +1,7 @@
 //! Counts the calls of traces: who called whom, whatever lies between.
 //!
 //! ```text
+//! order    the spans of each trace together, each once
 //! tree     who is whose parent
 //! sides    received sides, each once, and who made each
 //! layers   made spans to calls: layers, tries, answers
@@ -17,15 +18,17 @@ mod attempts;
 mod draft;
 mod sides;
 mod tree;
+mod order;
 
 use self::layers::{Ground, Layers};
+use self::order::Order;
 use self::sides::Sides;
 use self::tree::Tree;
 use crate::cells::Book;
 use crate::messages::Messages;
 use crate::minutes::{Counted, NamesByMinute, Scope, Words, by_minute};
 use crate::services::Services;
-use crate::spans::{Shard, Span};
+use crate::spans::{Shapes, Shard, Span};
 
 /// Where calls are counted.
 pub struct Counting<'a> {
@@ -37,6 +40,7 @@ pub struct Counting<'a> {
 /// Room that is used for one trace after another.
 #[derive(Default)]
 pub struct Walk {
+    order: Order,
     tree: Tree,
     sides: Sides,
     layers: Layers,
@@ -44,35 +48,34 @@ pub struct Walk {
 
 impl Walk {
     /// Counts the calls of all traces of a shard, which has each of them whole.
-    pub fn count(&mut self, mut shard: Shard, counting: &mut Counting<'_>) {
-        let mut spans = std::mem::take(&mut shard.spans);
-        spans.sort_unstable_by_key(|span| span.trace);
-        for trace in spans.chunk_by(|a, b| a.trace == b.trace) {
+    pub fn count(&mut self, shard: &Shard, shapes: &Shapes, counting: &mut Counting<'_>) {
+        let mut order = std::mem::take(&mut self.order);
+        order.put(shard.rooms(), shapes);
+        for trace in order.spans.chunk_by_mut(|a, b| a.trace == b.trace) {
             let start = |span: &Span| span.start;
             let Some(scope) = Scope::of_times(trace.iter().map(start)) else { continue };
             if scope.is_seen_whole() {
-                self.walk(&mut trace.to_vec(), scope, Counted::All, &shard, counting);
+                self.walk(trace, scope, Counted::All, shard, counting);
                 continue;
             }
             for (minute, scope, mut seen) in by_minute(trace, start) {
-                self.walk(&mut seen, scope, Counted::Minute(minute), &shard, counting);
+                self.walk(&mut seen, scope, Counted::Minute(minute), shard, counting);
             }
         }
+        self.order = order;
     }
 
     /// Counts the calls of spans of one trace, which lie in the minutes of `scope`.
     fn walk(
         &mut self,
-        trace: &mut Vec<Span>,
+        trace: &mut [Span],
         scope: Scope,
         counted: Counted,
         shard: &Shard,
         counting: &mut Counting<'_>,
     ) {
         let services: &Services = &counting.names.services(scope, Words::Spans, &counting.book.parties);
-        trace.sort_unstable_by_key(|span| tree::sorting(span, services));
-        // The same span stored twice is one.
-        trace.dedup_by_key(|span| tree::sorting(span, services));
+        let trace = order::once(trace, services);
         self.tree.build(trace, services);
         self.sides.find(shard, trace, &self.tree, &counting.book.parties);
         let ground =

@@ -7,7 +7,7 @@
 //! number of spans but for the sorting and the looking up of ids, however deep or wide the trace.
 
 use crate::services::{ServiceId, Services};
-use crate::spans::{Flags, Role, Span};
+use crate::spans::{Flags, Span};
 
 /// No span.
 pub const NONE: u32 = u32::MAX;
@@ -36,13 +36,8 @@ struct Group {
     made: u32,
 }
 
-/// How spans of a trace have to be sorted.
-pub fn sorting(span: &Span, services: &Services) -> (u128, u64, ServiceId, Role, i64, i64) {
-    (span.trace, span.id, services.of(span.party), span.role, span.start, span.duration)
-}
-
 impl Tree {
-    /// Builds the trees of `spans`, which are of one trace, sorted by [`sorting`] and each there once.
+    /// Builds the trees of `spans`, which are of one trace, as [`super::order`] leaves them.
     pub fn build(&mut self, spans: &[Span], services: &Services) {
         self.services.clear();
         self.services.extend(spans.iter().map(|span| services.of(span.party)));

@@ -135,7 +135,8 @@ async fn choose(
         return None;
     }
     let ranges = runs.iter().map(|run| run * RUN_ROWS..(*rows).min((run + 1) * RUN_ROWS));
-    Some(FileScan { file, rows: Some(RowSelection::from_consecutive_ranges(ranges, *rows)) })
+    let rows = RowSelection::from_consecutive_ranges(ranges, *rows);
+    Some(FileScan { rows: Some(rows), ..FileScan::whole(file) })
 }
 
 /// The filter in `file`; none when there is no whole one.

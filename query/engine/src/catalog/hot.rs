@@ -24,7 +24,7 @@ use meshlake_schema::tables::DATE_COLUMN;
 use meshlake_schema::{Filter, Table, TimeRange};
 use meshlake_store::snapshot::{HotScan, Snapshot};
 
-use super::columns::{hot_schema, query_schema};
+use super::columns::{Seen, hot_schema, query_schema};
 use super::prune::{Bounds, Pruner};
 use crate::error::QueryError;
 
@@ -83,12 +83,13 @@ fn text_of(expr: &Expr) -> Option<&str> {
 /// A scan of `batches`, which came for `columns` of the query schema, with those columns in that order.
 pub fn scan_hot(
     table: Table,
+    seen: &Seen,
     batches: Vec<RecordBatch>,
     columns: &[usize],
     partitions: usize,
     batch_rows: usize,
 ) -> Result<Arc<dyn ExecutionPlan>> {
-    let (seen, stored) = (query_schema(table), hot_schema(table));
+    let (seen, stored) = (&seen.query, hot_schema(table));
     let Some(first) = batches.first() else { return internal_err!("there are no batches") };
     let came = first.schema();
     let came = came.fields().iter().map(|field| stored.index_of(field.name()));

@@ -8,6 +8,7 @@
 
 mod tenant_table;
 mod attribute_runs;
+mod footers;
 mod files;
 mod searched;
 mod page_search;
@@ -30,6 +31,7 @@ use crate::plan_guard::AllowList;
 pub use attribute_access::{AttributeAccess, attribute};
 pub use attribute_runs::AttributeFilterCache;
 pub use only_store::OnlyStore;
+pub use prune::nanos_are_time;
 pub use tenant_table::TenantTable;
 
 /// The one catalog of a session; `information_schema` shows it as `table_catalog`.

@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, Date32Array, Int64Array, TimestampMicrosecondArray, UInt64Array};
+use arrow::datatypes::SchemaRef;
 use datafusion::catalog::Session;
 use datafusion::common::pruning::PruningStatistics;
 use datafusion::common::{Column, DFSchema, ScalarValue};
@@ -17,8 +18,6 @@ use datafusion::logical_expr::utils::conjunction;
 use datafusion::physical_optimizer::pruning::{PruningPredicate, PruningPredicateBuilder};
 use meshlake_schema::tables::DATE_COLUMN;
 use meshlake_schema::{Table, UnixNanos};
-
-use super::columns::query_schema;
 
 const NANOS_PER_MICRO: i64 = 1_000;
 
@@ -39,9 +38,8 @@ pub struct Pruner {
 }
 
 impl Pruner {
-    /// Filters that cannot be judged by bounds keep everything.
-    pub fn new(table: Table, filters: &[Expr], session: &dyn Session) -> Result<Self> {
-        let schema = query_schema(table);
+    /// `filters` are over `schema`, as which the table is seen. Those that cannot be judged by bounds keep everything.
+    pub fn new(table: Table, schema: &SchemaRef, filters: &[Expr], session: &dyn Session) -> Result<Self> {
         let Some(filter) = conjunction(filters.iter().cloned()) else {
             return Ok(Pruner { table, predicate: None });
         };
@@ -88,7 +86,7 @@ impl Statistics {
 }
 
 /// Whether `time` is always `time_unix_nano` in microseconds: not so for logs, which may lack it.
-fn nanos_are_time(table: Table) -> bool {
+pub fn nanos_are_time(table: Table) -> bool {
     !matches!(table, Table::Logs | Table::Ledger)
 }
 
@@ -123,6 +121,7 @@ mod tests {
     use datafusion::logical_expr::{and, col, lit, or};
     use datafusion::prelude::SessionContext;
 
+    use super::super::columns::query_schema;
     use super::*;
 
     /// Three batches: [0 s, 9 s], [10 s, 19 s], and a day later.
@@ -132,7 +131,8 @@ mod tests {
         let bounds = [(0, 9 * second), (10 * second, 19 * second), (day, day + second)]
             .map(|(time_min_micros, time_max_micros)| Bounds { rows: 1, time_min_micros, time_max_micros });
         let session = SessionContext::new().state();
-        let pruner = Pruner::new(table, &[filter], &session).expect("the filter is well typed");
+        let pruner =
+            Pruner::new(table, query_schema(table), &[filter], &session).expect("the filter is well typed");
         pruner.keep(bounds.to_vec()).expect("the bounds are well typed")
     }
 

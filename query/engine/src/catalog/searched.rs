@@ -260,7 +260,7 @@ mod tests {
     use futures::TryStreamExt;
     use meshlake_schema::Table;
 
-    use super::super::columns::file_schema;
+    use super::super::columns::{Seen, file_schema};
     use super::super::files::{FileScan, FilterUse, scan_files};
     use super::super::only_store::OnlyStore;
     use super::*;
@@ -287,7 +287,8 @@ mod tests {
         let search = PageSearch::for_attributes(&wanted, schema, &session).expect("a store");
         let files: Vec<FileScan> =
             snapshot.files(Table::Spans).iter().cloned().map(FileScan::whole).collect();
-        let scan = scan_files(Table::Spans, &files, &[0], FilterUse::Prune, None, search, &session);
+        let scan =
+            scan_files(&Seen::of(Table::Spans), &files, &[0], FilterUse::Prune, None, search, &session);
         let mut rows = execute_stream(scan.expect("a plan"), session.task_ctx()).expect("a stream");
         let footers = session.runtime_env().cache_manager.get_file_metadata_cache();
         for opened in 1..=3 {

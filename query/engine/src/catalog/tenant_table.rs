@@ -26,11 +26,13 @@ use meshlake_store::snapshot::{DataFile, Snapshot};
 
 use super::attribute_access::ATTRIBUTES_COLUMN;
 use super::attribute_runs::{choose_runs, is_understood, wanted_attributes};
-use super::columns::{file_schema, query_schema};
+use super::columns::Seen;
 use super::files::{FilterUse, scan_files};
+use super::footers::with_footers;
 use super::hot::{scan_hot, wanted_hot};
 use super::page_search::{PageSearch, wanted_ids};
 use super::prune::{Bounds, Pruner};
+use crate::scan::Lean;
 
 const TENANT_COLUMN: &str = "tenant";
 
@@ -41,13 +43,22 @@ const ID_COLUMNS: [&str; 4] = ["trace_id", "request_id", "span_id", "parent_span
 #[derive(Debug)]
 pub struct TenantTable {
     table: Table,
+    seen: Seen,
     snapshot: Arc<Snapshot>,
     tenant: String,
 }
 
 impl TenantTable {
     pub fn new(table: Table, snapshot: Arc<Snapshot>, tenant: &str) -> Self {
-        TenantTable { table, snapshot, tenant: tenant.to_owned() }
+        TenantTable { table, seen: Seen::of(table), snapshot, tenant: tenant.to_owned() }
+    }
+
+    /// The same in the forms that `lean` asks for.
+    #[must_use]
+    pub fn lean(self, lean: &Lean<'_>) -> Self {
+        let dictionaries = [&[TENANT_COLUMN], lean.dictionaries].concat();
+        let lean = Lean { dictionaries: &dictionaries, nested: lean.nested };
+        TenantTable { seen: Seen::lean(self.table, &lean), ..self }
     }
 
     /// The files that may hold rows the query wants.
@@ -70,7 +81,7 @@ impl TenantTable {
         filters: &[Expr],
         session: &dyn Session,
     ) -> Result<Option<Arc<PageSearch>>> {
-        let schema = Arc::clone(file_schema(self.table));
+        let schema = Arc::clone(&self.seen.files);
         match filter_use {
             FilterUse::Prune => PageSearch::for_attributes(&wanted_attributes(filters), schema, session),
             FilterUse::Decode => wanted_ids(filters, &ID_COLUMNS)
@@ -89,7 +100,7 @@ impl TenantTable {
         pruner: &Pruner,
         session: &dyn Session,
     ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
-        let schema = query_schema(self.table);
+        let schema = &self.seen.query;
         let mut columns = read.to_vec();
         if on_attributes.is_some() {
             let attributes = schema.index_of(ATTRIBUTES_COLUMN)?;
@@ -100,7 +111,7 @@ impl TenantTable {
             return Ok(None);
         }
         let (partitions, batch_rows) = (session.config().target_partitions(), session.config().batch_size());
-        let scan = scan_hot(self.table, hot, &columns, partitions, batch_rows)?;
+        let scan = scan_hot(self.table, &self.seen, hot, &columns, partitions, batch_rows)?;
         let Some(filter) = on_attributes else { return Ok(Some(scan)) };
         let filter = physical(filter, &Arc::new(schema.project(&columns)?), session)?;
         let passing = FilterExecBuilder::new(filter, scan);
@@ -108,20 +119,21 @@ impl TenantTable {
     }
 
     /// `tenant = <ours>`, over a plan whose column at `position` is the tenant.
-    fn is_own(&self, position: usize) -> Arc<dyn PhysicalExpr> {
-        let tenant = Literal::new(ScalarValue::Utf8View(Some(self.tenant.clone())));
-        Arc::new(BinaryExpr::new(
+    fn is_own(&self, position: usize) -> Result<Arc<dyn PhysicalExpr>> {
+        let tenant = ScalarValue::from(self.tenant.as_str());
+        let tenant = tenant.cast_to(self.seen.query.field_with_name(TENANT_COLUMN)?.data_type())?;
+        Ok(Arc::new(BinaryExpr::new(
             Arc::new(Column::new(TENANT_COLUMN, position)),
             Operator::Eq,
-            Arc::new(tenant),
-        ))
+            Arc::new(Literal::new(tenant)),
+        )))
     }
 }
 
 #[async_trait]
 impl TableProvider for TenantTable {
     fn schema(&self) -> SchemaRef {
-        Arc::clone(query_schema(self.table))
+        Arc::clone(&self.seen.query)
     }
 
     fn table_type(&self) -> TableType {
@@ -145,7 +157,7 @@ impl TableProvider for TenantTable {
         filters: &[Expr],
         _limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let schema = query_schema(self.table);
+        let schema = &self.seen.query;
         let asked = projection.cloned().unwrap_or_else(|| (0..schema.fields().len()).collect());
         let tenant = schema.index_of(TENANT_COLUMN)?;
         let mut read = asked.clone();
@@ -154,15 +166,16 @@ impl TableProvider for TenantTable {
             asked.len()
         });
 
-        let pruner = Pruner::new(self.table, filters, session)?;
+        let pruner = Pruner::new(self.table, schema, filters, session)?;
         let filter_use = filter_use(filters)?;
         let files = choose_runs(self.wanted_files(&pruner)?, filters, session).await?;
+        let files = with_footers(files, &self.seen, session).await?;
         let search = self.search(filter_use, filters, session)?;
         let on_attributes = conjunction(filters.iter().filter(|filter| is_understood(filter)).cloned());
         let mut parts = Vec::with_capacity(2);
         if !files.is_empty() {
             let filter = on_attributes.clone().map(|filter| physical(filter, schema, session)).transpose()?;
-            parts.push(scan_files(self.table, &files, &read, filter_use, filter, search, session)?);
+            parts.push(scan_files(&self.seen, &files, &read, filter_use, filter, search, session)?);
         }
         parts.extend(self.scan_of_hot(&read, filters, on_attributes, &pruner, session).await?);
         let all = match parts.len() {
@@ -170,7 +183,7 @@ impl TableProvider for TenantTable {
             1 => parts.swap_remove(0),
             _ => UnionExec::try_new(parts)?,
         };
-        let own = FilterExecBuilder::new(self.is_own(tenant_position), all)
+        let own = FilterExecBuilder::new(self.is_own(tenant_position)?, all)
             .apply_projection(Some((0..asked.len()).collect()))?
             .build()?;
         Ok(Arc::new(own))

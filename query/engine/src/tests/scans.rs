@@ -2,6 +2,7 @@
 
 use std::ops::Bound;
 
+use arrow::datatypes::DataType;
 use futures::TryStreamExt;
 use meshlake_schema::filter::{Filter, Place, Test, Value};
 use meshlake_schema::{TimeRange, UnixNanos};
@@ -196,4 +197,47 @@ async fn a_fold_may_take_what_the_pool_has_until_the_deadline() {
     assert_eq!(budget.check_time(), Ok(()));
     let timed_out = query.stopped(meshlake_schema::Spent::Time);
     assert_eq!(timed_out, QueryError::TimedOut(std::time::Duration::from_secs(30)));
+}
+
+/// Files that have a column and that lack it, of one value and of several, and rows in memory, of two tenants.
+#[tokio::test]
+async fn a_lean_scan_has_the_same_rows_in_the_forms_asked_for() {
+    let others = spans().into_iter().map(|row| of_tenant("other", row));
+    let rows: Vec<Row> = spans().into_iter().chain(others).collect();
+    let engine = SnapshotBuilder::new()
+        .file(Table::Spans, &rows, &[])
+        .await
+        .file(Table::Spans, &spans(), &["name", "http_request_method"])
+        .await
+        .file(Table::Spans, &spans()[..1], &[])
+        .await
+        .hot(Table::Spans, 1, &rows)
+        .engine();
+    let columns = ["time_unix_nano", "name", "kind", "outcome", "http_request_method", "is_proxy", "links"];
+    let lean = Lean {
+        dictionaries: &["name", "outcome", "http_request_method"],
+        nested: &[("links", &["trace_id", "span_id"])],
+    };
+    for filter in [
+        Filter::And(vec![]),
+        Filter::equals("is_proxy", Value::Boolean(true)),
+        Filter::equals("name", text("d")),
+        Filter::attribute("k", "v"),
+    ] {
+        let range = TimeRange { from: UnixNanos(SECOND), to: UnixNanos(5 * SECOND) };
+        let order = &["time_unix_nano", "name"];
+        let plain = Scan { columns: Some(&columns), filter, range, order, ..Scan::of(Table::Spans) };
+        let want = cells(&engine, &plain).await.expect("columns of spans");
+        let lean = Scan { lean: Some(lean), ..plain };
+        assert!(!want.is_empty());
+        assert_eq!(cells(&engine, &lean).await, Ok(want), "{:?}", lean.filter);
+    }
+    let scan = Scan { columns: Some(&columns), lean: Some(lean), ..Scan::of(Table::Spans) };
+    let query = engine.begin("default").await.expect("a place is free");
+    let rows = query.scan(&scan).await.expect("columns of spans");
+    let type_of = |name: &str| rows.schema().field_with_name(name).expect("asked for").data_type().clone();
+    assert_eq!(type_of("name"), meshlake_schema::Kind::Dictionary.hot_type());
+    let DataType::List(link) = type_of("links") else { panic!("a list") };
+    let DataType::Struct(fields) = link.data_type() else { panic!("of structs") };
+    assert_eq!(fields.len(), 2);
 }

@@ -4,7 +4,8 @@
 //! same: pages were read and decoded by the dozen to learn it. DataFusion puts a value in a column's place when
 //! the statistics of a file have it as both bounds, so the columns found here are told as such.
 //!
-//! Limits: texts, integers and truth values that are columns of their own, not those in lists and maps.
+//! Limits: texts, integers and truth values that are columns of their own, not those in lists and maps. Not doubles: their
+//! bounds leave out what is no number.
 
 use arrow::datatypes::{DataType, Schema};
 use datafusion::common::stats::Precision;
@@ -38,6 +39,7 @@ pub fn always(value: ScalarValue) -> ColumnStatistics {
 fn is_plain(converted: ConvertedType, data_type: &DataType) -> bool {
     match data_type {
         DataType::Utf8View => converted == ConvertedType::UTF8,
+        DataType::Dictionary(_, text) if **text == DataType::Utf8 => converted == ConvertedType::UTF8,
         DataType::Int32 | DataType::Int64 | DataType::Boolean => converted == ConvertedType::NONE,
         _ => false,
     }
@@ -82,7 +84,7 @@ fn only_value(statistics: &Statistics, data_type: &DataType) -> Option<ScalarVal
         (Statistics::Int64(values), DataType::Int64) => {
             only_bound(values).map(|value| ScalarValue::Int64(Some(*value)))
         }
-        (Statistics::ByteArray(values), DataType::Utf8View) => {
+        (Statistics::ByteArray(values), DataType::Utf8View | DataType::Dictionary(..)) => {
             let text = only_bound(values)?.as_utf8().ok()?;
             Some(ScalarValue::Utf8View(Some(text.to_owned())))
         }

@@ -17,7 +17,7 @@
 
 mod attributes;
 mod ids;
-mod constants;
+pub mod constants;
 mod chunk;
 mod page;
 mod levels;

@@ -84,6 +84,7 @@ async fn stored(files: &[Vec<u8>]) -> (SessionState, Vec<FileScan>) {
             time_min_micros: 0,
             time_max_micros: 0,
             is_in_traces: false,
+            came_days: None,
             minutes: MinuteLsns::default(),
         }));
     }
@@ -116,7 +117,7 @@ async fn chosen_by(search: &Arc<PageSearch>, scans: Vec<FileScan>) -> Vec<FileSc
     for scan in scans {
         match search.choose(&object_meta(&scan.file), scan.rows.as_ref(), None).await {
             Choice::AsAsked => chosen.push(scan),
-            Choice::Rows { rows, .. } => chosen.push(FileScan { file: scan.file, rows: Some(rows) }),
+            Choice::Rows { rows, .. } => chosen.push(FileScan { rows: Some(rows), ..scan }),
             Choice::Nothing => {}
         }
     }

@@ -1,0 +1,187 @@
+//! What a span stands for by what it says, found out once for all spans of a batch that say the same.
+
+use meshlake_schema::Outcome;
+use meshlake_schema::rows::Integers;
+
+use super::columns::Columns;
+use super::role::{Said, role};
+use super::tags::ProxyTags;
+use crate::cells::{Book, DetailId, Grain};
+use crate::hosts::is_local;
+use crate::measure::{Protocol, milli, outcome_of};
+use crate::party::{Marks, Naming, PartyId, PartyName};
+use crate::peers::{Peer, PeerEvidence, Strength, peer};
+use crate::settled::detail::{Detail, Observer};
+use crate::spans::{Flags, Role, Shape};
+
+/// The kind of a span that calls. Source: `opentelemetry/proto/trace/v1/trace.proto`.
+const CLIENT: i64 = 3;
+
+/// The shape of a row.
+pub fn shape(row: usize, columns: &Columns<'_>, book: &mut Book) -> Shape {
+    let is_proxy = columns.is_proxy.get(row) == Some(true);
+    let tags = if is_proxy { ProxyTags::of(&columns.attributes, row) } else { ProxyTags::default() };
+    let said = said(row, columns);
+    let role = tags.role(role(columns.kind.or_zero(row), &said));
+    let (peer, named) = match role {
+        Role::Internal => (PartyId::NOBODY, Flags::NONE),
+        _ => intern_peer(&evidence(row, role, &tags, columns), book),
+    };
+    let outcome = outcome_of(columns.outcome.named(row));
+    let protocol = protocol(row, &said, columns);
+    let flags = flags(row, role, &tags, &said, columns)
+        .with_if(Flags::LASTING, is_lasting(row, &said, protocol, columns))
+        .with_if(Flags::PROXY, is_proxy)
+        .with_if(Flags::NAMED, named.has(Flags::NAMED));
+    let resends = columns.http_request_resend_count.get(row).filter(|_| role == Role::Made);
+    Shape {
+        weight: milli(columns.adjusted_count.get(row)),
+        party: party(row, is_proxy, &tags, columns, book),
+        peer,
+        detail: detail(row, role, &tags, columns, book),
+        role,
+        protocol,
+        outcome,
+        flags,
+        resends: resends.map_or(0, |count| count.clamp(0, 255) as u8),
+    }
+}
+
+fn flags(row: usize, role: Role, tags: &ProxyTags<'_>, said: &Said, columns: &Columns<'_>) -> Flags {
+    let outcome = outcome_of(columns.outcome.named(row));
+    let (http, grpc) = (columns.http_response_status_code.get(row), columns.rpc_grpc_status_code.get(row));
+    let cancelled =
+        outcome == Outcome::Aborted || http == Some(499) || matches!(grpc, Some(1 | 4)) || tags.is_cancelled;
+    let failed = matches!(outcome, Outcome::Error | Outcome::Aborted)
+        || matches!(http, Some(408 | 425 | 429))
+        || grpc == Some(8);
+    let takes_in = role == Role::Consumed && said.takes_in;
+    Flags::NONE
+        .with_if(Flags::GATEWAY, tags.is_gateway)
+        .with_if(Flags::CONNECTING, role == Role::Made && said.is_connecting)
+        .with_if(Flags::CANCELLED, cancelled)
+        .with_if(Flags::REFUSED, tags.is_refused && (role == Role::Made || tags.is_waypoint()))
+        .with_if(Flags::POLLING, takes_in && columns.kind.get(row) == Some(CLIENT))
+        .with_if(Flags::FAILED, failed || cancelled)
+        .with_if(Flags::RECEIVE, takes_in)
+}
+
+/// Whether the span lasted as long as a connection.
+fn is_lasting(row: usize, said: &Said, protocol: Protocol, columns: &Columns<'_>) -> bool {
+    let is_stream = said.is_stream && protocol == Protocol::Grpc;
+    let is_upgrade = columns.http_response_status_code.get(row) == Some(101);
+    is_stream || is_upgrade || columns.http_request_method.named(row) == Some("CONNECT")
+}
+
+/// What the span says of itself beside its kind.
+fn said(row: usize, columns: &Columns<'_>) -> Said {
+    let protocols = [&columns.http_request_method, &columns.rpc_system, &columns.db_system_name];
+    Said::of(
+        columns.name.named(row).unwrap_or_default(),
+        columns.messaging_operation_type.named(row),
+        columns.messaging_system.named(row).or(columns.messaging_destination_name.named(row)).is_some(),
+        protocols.iter().any(|column| column.named(row).is_some()),
+    )
+}
+
+fn party(
+    row: usize,
+    is_proxy: bool,
+    tags: &ProxyTags<'_>,
+    columns: &Columns<'_>,
+    book: &mut Book,
+) -> PartyId {
+    let (service, namespace) = (columns.service_name.named(row), columns.service_namespace.named(row));
+    let version = columns.service_version.named(row);
+    if is_proxy {
+        let name = tags.party(service, namespace);
+        let version = tags.version.or(version).filter(|_| !tags.is_waypoint());
+        let gateway = if tags.is_gateway { Marks::GATEWAY } else { Marks::NONE };
+        return book.intern(&PartyName { version, ..name }, gateway.with(Marks::OBSERVED));
+    }
+    let name = service.unwrap_or(super::UNKNOWN_SERVICE);
+    let name = PartyName { name, namespace, version, ..PartyName::default() };
+    book.intern(&name, Marks::OBSERVED.with(Marks::APPLICATION))
+}
+
+fn evidence<'a>(row: usize, role: Role, tags: &ProxyTags<'a>, columns: &Columns<'a>) -> PeerEvidence<'a> {
+    let peer_service = columns.peer_service.named(row);
+    if role == Role::Received {
+        // What else a received span has of addresses is its own, or a balancer's.
+        return PeerEvidence { peer_service, ..PeerEvidence::default() };
+    }
+    let port = |port: &Integers<'_>| port.get(row).and_then(|port| u16::try_from(port).ok()).unwrap_or(0);
+    PeerEvidence {
+        db_system: columns.db_system_name.named(row),
+        db_namespace: columns.db_namespace.named(row),
+        is_message: matches!(role, Role::Consumed | Role::Produced),
+        messaging_destination: columns.messaging_destination_name.named(row),
+        peer_service,
+        url: columns.url_full.named(row),
+        server_address: columns.server_address.named(row),
+        server_port: port(&columns.server_port),
+        network_peer_address: columns.network_peer_address.named(row),
+        network_peer_port: port(&columns.network_peer_port),
+        upstream_cluster: tags.upstream_cluster,
+    }
+}
+
+fn intern_peer(evidence: &PeerEvidence<'_>, book: &mut Book) -> (PartyId, Flags) {
+    let Some(Peer { naming, name, port, is_scoped, strength }) = peer(evidence) else {
+        return (PartyId::NOBODY, Flags::NONE);
+    };
+    let marks = match naming {
+        Naming::StoreHost | Naming::Store => Marks::DATABASE.with(Marks::OUTSIDE),
+        Naming::Queue => Marks::MESSAGING.with(Marks::OUTSIDE),
+        Naming::Host => Marks::OUTSIDE,
+    };
+    let name =
+        PartyName { naming, name, port, is_scoped: is_scoped || is_local(name), ..PartyName::default() };
+    (book.intern(&name, marks), Flags::NONE.with_if(Flags::NAMED, strength == Strength::Name))
+}
+
+fn detail(row: usize, role: Role, tags: &ProxyTags<'_>, columns: &Columns<'_>, book: &mut Book) -> DetailId {
+    let text = match book.grain {
+        Grain::Node => return DetailId::NONE,
+        Grain::Operation => columns.name.named(row),
+        Grain::Instance => {
+            let of_proxy = || tags.instance.filter(|_| !tags.is_waypoint());
+            columns.service_instance_id.named(row).or_else(of_proxy)
+        }
+        Grain::Whole => return whole_detail(row, role, tags, columns, book),
+    };
+    if role == Role::Internal { book.internal_detail(text) } else { book.detail(text) }
+}
+
+/// All that the span tells of a call beside its ends.
+fn whole_detail(
+    row: usize,
+    role: Role,
+    tags: &ProxyTags<'_>,
+    columns: &Columns<'_>,
+    book: &mut Book,
+) -> DetailId {
+    let of_proxy = || tags.instance.filter(|_| !tags.is_waypoint());
+    let detail = Detail {
+        observer: if role.is_received() { Observer::Server } else { Observer::Client },
+        operation: columns.name.named(row),
+        instance: columns.service_instance_id.named(row).or_else(of_proxy),
+        response_code: columns.http_response_status_code.get(row),
+        grpc_status: columns.rpc_grpc_status_code.get(row),
+        ..Detail::default()
+    };
+    let mut text = String::new();
+    detail.write(&mut text);
+    if role == Role::Internal { book.internal_detail(Some(&text)) } else { book.detail(Some(&text)) }
+}
+
+fn protocol(row: usize, said: &Said, columns: &Columns<'_>) -> Protocol {
+    let is_database = columns.db_system_name.named(row).is_some();
+    match (is_database, said.is_messaging, columns.rpc_system.named(row)) {
+        (true, ..) => Protocol::Database,
+        (_, true, _) => Protocol::Messaging,
+        (_, _, Some("grpc")) => Protocol::Grpc,
+        _ if columns.http_request_method.named(row).is_some() => Protocol::Http,
+        _ => Protocol::Unknown,
+    }
+}
