@@ -195,7 +195,7 @@ impl<'a> Logger<'a> {
             connection_only(&mut row);
         }
         if service.is_inbound_only {
-            ["request_id", "stream_id", "trace_id"].map(|column| row.values.remove(column));
+            row.values.retain(|column, _| !["request_id", "stream_id", "trace_id"].contains(column));
         }
         self.rows.push(row);
     }
