@@ -7,6 +7,7 @@
 mod ack;
 mod compare;
 mod decode;
+mod lines;
 mod overload;
 mod idle;
 mod replay;

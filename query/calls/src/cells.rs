@@ -325,15 +325,11 @@ impl Book {
     /// Where calls that rows tell of and that start at `time` are summed; `None` outside the range, and where cells
     /// tell of them.
     pub fn slot(&self, time: i64) -> Option<Slot> {
-        if self.is_folded(time) { self.slot_of(time) } else { None }
+        if self.is_folded(time) { self.slot_of_cell(time) } else { None }
     }
 
-    /// Where cells that start at `time` are summed; `None` outside the range, and where rows tell of their calls.
+    /// Where cells that start at `time` are summed; `None` outside the range.
     pub fn slot_of_cell(&self, time: i64) -> Option<Slot> {
-        if self.is_folded(time) { None } else { self.slot_of(time) }
-    }
-
-    fn slot_of(&self, time: i64) -> Option<Slot> {
         let bucket = self.range.bucket_of(time)?;
         Some(Slot { bucket, window: self.range.window_of(time) })
     }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::min;
-use arrow::datatypes::Int64Type;
+use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use meshlake_schema::rows::RowsError;
 use meshlake_schema::{BatchError, Budget, Spent, Table, TableBatch, TimeRange, UnixNanos};
 use thiserror::Error;
@@ -178,15 +178,25 @@ impl Fold {
         self.misread = self.misread.take().or(read.err());
     }
 
-    /// Adds cells of a settled table, once, in whatever pass: those of times that are not folded.
+    /// Adds cells of a settled table, once, in whatever pass: those that begin in one of `times`, which are ascending and
+    /// apart, and none of which is folded from rows.
     ///
     /// # Errors
     /// A bug of ours: the batch is not one of columns of the table.
-    pub fn add_cells(&mut self, table: Table, batch: &RecordBatch) -> Result<(), RowsError> {
-        decode::add(batch, table, &mut self.book)
+    pub fn add_cells(
+        &mut self,
+        table: Table,
+        batch: &RecordBatch,
+        times: &[TimeRange],
+    ) -> Result<(), RowsError> {
+        let starts = batch.column_by_name("time").and_then(|column| column.as_primitive_opt());
+        let first =
+            starts.and_then(min::<TimestampMicrosecondType>).map(|micros| micros.saturating_mul(1_000));
+        self.first_row = self.first_row.into_iter().chain(first).min();
+        decode::add(batch, table, times, &mut self.book)
     }
 
-    /// The start of the earliest row so far, whether it is counted or not.
+    /// The start of the earliest row or cell so far, whether it is counted or not.
     pub fn first_row(&self) -> Option<UnixNanos> {
         self.first_row.map(UnixNanos)
     }

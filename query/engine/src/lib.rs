@@ -30,9 +30,11 @@ mod error;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use meshlake_schema::Clock;
 use meshlake_store::Reader;
+use meshlake_store::snapshot::Snapshot;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
@@ -141,6 +143,17 @@ impl Engine {
             bare.with_functions(shared, |bare| callable(&shared.functions, bare))
         };
         tokio::time::timeout_at(deadline, begin).await.map_err(|_| QueryError::TimedOut(timeout))?
+    }
+
+    /// A query over a snapshot that was taken elsewhere, for work of the collector's own: it has no place among the
+    /// concurrent queries, and as much time as its work.
+    ///
+    /// # Errors
+    /// As [`Engine::begin`], but for those of the queue.
+    pub fn begin_on(&self, snapshot: Snapshot, tenant: &str, time: Duration) -> Result<Query, QueryError> {
+        let place = Arc::new(Semaphore::new(1)).try_acquire_owned();
+        let place = place.map_err(|error| QueryError::Internal(error.to_string()))?;
+        Query::new(&self.shared, snapshot, tenant, Instant::now() + time, place)
     }
 
     /// Answers one read-only statement. See [`Query::sql`].

@@ -8,7 +8,7 @@ use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{SQLOptions, SessionContext};
-use meshlake_schema::{Budget, Spent, Table, UnixNanos};
+use meshlake_schema::{Budget, Spent, Table, TimeRange, UnixNanos};
 use meshlake_store::snapshot::{DataFile, Snapshot, Unflushed};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
@@ -80,6 +80,14 @@ impl Query {
     /// look-up can leave out times. Rows come by [`Query::scan`].
     pub fn files(&self, table: Table) -> &[DataFile] {
         self.snapshot.files(table)
+    }
+
+    /// The parts of `range` that cells of `table` do not tell, whole windows, ascending: rows have to be folded there.
+    ///
+    /// # Panics
+    /// When the table has no cells.
+    pub fn open(&self, table: Table, range: TimeRange) -> Vec<TimeRange> {
+        self.snapshot.open(table, range)
     }
 
     /// What of the tenant's accepted records is durable and not in files, of one signal and source or several times.

@@ -2,13 +2,14 @@
 
 use arrow::array::RecordBatch;
 
+use crate::cells::Grain;
 use crate::columns::{Integers, Text};
 use crate::hashing::mixed_pair;
 use crate::hosts::is_address;
 use crate::party::PartyName;
 
-/// Columns that the fold reads.
-pub const COLUMNS: &[&str] = &[
+/// Columns that every fold reads.
+const COLUMNS: &[&str] = &[
     "time_unix_nano",
     "duration_nano",
     "observer",
@@ -51,7 +52,7 @@ pub const COLUMNS: &[&str] = &[
 ];
 
 /// Columns that the fold reads where all is told apart, beside [`COLUMNS`].
-pub const WHOLE_COLUMNS: &[&str] = &[
+const WHOLE_COLUMNS: &[&str] = &[
     "route",
     "response_flags_text",
     "source_cluster",
@@ -59,6 +60,12 @@ pub const WHOLE_COLUMNS: &[&str] = &[
     "destination_principal",
     "tls_version",
 ];
+
+/// The columns that a question with this grain reads.
+pub fn columns(grain: Grain) -> Vec<&'static str> {
+    let whole = if grain == Grain::Whole { WHOLE_COLUMNS } else { &[] };
+    COLUMNS.iter().chain(whole).copied().collect()
+}
 
 /// The columns of one end of the call.
 pub struct End<'a> {

@@ -2,7 +2,7 @@
 
 use arrow::array::RecordBatch;
 use meshlake_schema::rows::{Booleans, IntegerLists, Integers, Micros, Rows, RowsError, Text};
-use meshlake_schema::{Table, read_columns};
+use meshlake_schema::{Kind, Table, TimeRange, UnixNanos, read_columns};
 
 use super::ends::End;
 use super::numbers::{histogram, narrow};
@@ -55,24 +55,44 @@ pub fn columns(grain: Grain) -> Vec<&'static str> {
     Columns::NAMES.iter().copied().chain(SUMS).chain(detail_column(grain)).collect()
 }
 
-/// Adds the rows of `batch` to `book`: those whose time is in its range and is not folded from rows.
+/// Those of [`columns`] that a scan is to give as dictionaries: few distinct texts in many rows.
+pub fn dictionaries(grain: Grain) -> Vec<&'static str> {
+    let is_text = |name: &&str| {
+        let declared = Table::Calls1m.columns().iter().find(|column| column.name == *name);
+        declared.is_some_and(|column| column.kind == Kind::Dictionary)
+    };
+    columns(grain).into_iter().filter(is_text).collect()
+}
+
+/// Adds the rows of `batch` to `book` whose time is in its range and in one of `times`, which are ascending and apart.
 ///
 /// # Errors
 /// A bug of ours: the batch is not one of columns of `table`.
-pub fn add(batch: &RecordBatch, table: Table, book: &mut Book) -> Result<(), RowsError> {
+pub fn add(batch: &RecordBatch, table: Table, times: &[TimeRange], book: &mut Book) -> Result<(), RowsError> {
     let columns = Columns::of(batch)?;
     let rows = Rows::of(table, batch);
     let sums = SUMS.iter().map(|name| rows.read(name)).collect::<Result<Vec<Integers<'_>>, _>>()?;
     let details: Option<Text<'_>> = detail_column(book.grain).map(|name| rows.read(name)).transpose()?;
     for row in 0..batch.num_rows() {
-        let Some(key) = key(row, &columns, details.as_ref(), book) else { continue };
+        let Some(time) = columns.time.get(row).map(UnixNanos::from_micros) else { continue };
+        let next = times.partition_point(|times| times.to <= time);
+        if times.get(next).is_none_or(|times| time < times.from) {
+            continue;
+        }
+        let Some(key) = key(row, time, &columns, details.as_ref(), book) else { continue };
         book.add_cell(key, &measure(row, &columns, &sums));
     }
     Ok(())
 }
 
-fn key(row: usize, columns: &Columns<'_>, details: Option<&Text<'_>>, book: &mut Book) -> Option<CellKey> {
-    let at = book.slot_of_cell(columns.time.get(row)?.saturating_mul(1_000))?;
+fn key(
+    row: usize,
+    time: UnixNanos,
+    columns: &Columns<'_>,
+    details: Option<&Text<'_>>,
+    book: &mut Book,
+) -> Option<CellKey> {
+    let at = book.slot_of_cell(time.0)?;
     let evidence = columns.evidence.get(row).and_then(Evidence::named)?;
     let entry = columns.entry.get(row).and_then(Entry::named)?;
     let source = source(row, columns).intern(book);

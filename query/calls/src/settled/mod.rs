@@ -23,7 +23,7 @@ mod tests {
 
     use arrow::array::AsArray;
     use arrow::datatypes::Int64Type;
-    use meshlake_schema::{Table, UnixNanos};
+    use meshlake_schema::{Table, TimeRange, UnixNanos};
 
     use crate::choice::Source;
     use crate::fixture::{self, CALL, FROM_SECOND, Request, SERVED, edges, nodes};
@@ -70,7 +70,7 @@ mod tests {
         let cells = settled().rows(Table::Calls10s, "default", UnixNanos(0)).expect("columns of the table");
         for grain in [Grain::Node, Grain::Operation, Grain::Instance] {
             let mut fold = Fold::new(question(By::Service, grain)).fold_only(Vec::new());
-            fold.add_cells(Table::Calls10s, cells.rows()).expect("columns of the table");
+            fold.add_cells(Table::Calls10s, cells.rows(), &[TimeRange::ALL]).expect("columns of the table");
             let picture = fold.finish().expect("a few cells");
             let slots = [1, 2, 1].map(|calls| format!("default/a -> default/b {calls}/0"));
             assert_eq!(edges(&picture), slots);

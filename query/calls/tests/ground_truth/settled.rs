@@ -134,8 +134,9 @@ fn mixed(
     random: &mut Random,
 ) -> Picture {
     let mut fold = Fold::new(question).fold_only(open.to_vec());
+    let times = closed(open);
     for (_, batch) in cells.iter().filter(|((of, _), _)| *of == table) {
-        fold.add_cells(table, batch).expect("columns of the table");
+        fold.add_cells(table, batch, &times).expect("columns of the table");
     }
     let read = open.iter().map(|window| {
         let range = Range::new(window.from, window.to, None).expect("not empty");
@@ -143,6 +144,13 @@ fn mixed(
     });
     feed(&mut fold, question.source, told, &read.collect::<Vec<_>>(), random);
     fold.finish().expect("a story is small")
+}
+
+/// The times between these.
+fn closed(open: &[TimeRange]) -> Vec<TimeRange> {
+    let starts = std::iter::once(UnixNanos(i64::MIN)).chain(open.iter().map(|window| window.to));
+    let ends = open.iter().map(|window| window.from).chain(std::iter::once(UnixNanos(i64::MAX)));
+    starts.zip(ends).map(|(from, to)| TimeRange { from, to }).collect()
 }
 
 fn folded(question: Question, told: &[Row], random: &mut Random) -> Picture {
