@@ -10,6 +10,8 @@
 mod apache;
 mod caddy;
 mod haproxy;
+mod sidecars;
+mod four_ways;
 mod nginx;
 mod snippets;
 mod varnish;
