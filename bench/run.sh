@@ -13,6 +13,8 @@
 #   bench/run.sh size                         bytes a span of the same million spans
 #   bench/run.sh size-tracegen                bytes a span of ten million like those of Jaeger's benchmark,
 #                                             left in $MESHLAKE_BENCH_DATA (bench-data) for:
+#   bench/run.sh import                       an import of ten million lines of nginx, and GoAccess where it is installed
+#   bench/run.sh syslog                       ten million lines by syslog over TCP
 #   bench/run.sh questions                    answers on those ten million
 #   bench/run.sh calls                        golden metrics and the graph on three of them, folded live
 #   bench/run.sh NAME COMMAND [options]       any other, as `meshlake-bench help` tells
@@ -38,6 +40,8 @@ case "$name" in
   size) set -- size "$@" ;;
   size-tracegen) set -- size --signal tracegen --requests 10000 --data-dir "$data" "$@" ;;
   calls) set -- calls --cpus 0,1 --data-dir "$data" "$@" ;;
+  import) set -- import --cpus 0,1 "$@" ;;
+  syslog) set -- syslog "$@" ;;
   questions) set -- questions --cpus 0,1 --data-dir "$data" "$@" ;;
 esac
 mkdir -p bench/results

@@ -21,6 +21,8 @@ pub enum Command {
     Run(ServeArgs),
     /// Run everything and drive a live mesh through it.
     Demo(DemoArgs),
+    /// Import access logs and show what they come to.
+    Import(ImportArgs),
     /// Ask a running meshlake in SQL and print the answer as CSV.
     Sql(SqlArgs),
     /// Merge the files of every window, drop old rows and delete unused files, now.
@@ -60,6 +62,39 @@ pub struct DemoArgs {
     /// Exit when the mesh stops instead of serving on.
     #[arg(long)]
     pub exit: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct ImportArgs {
+    /// Files of access logs, plain or packed with gzip or zstd; - is standard input.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<String>,
+    /// A known format's name, or its text as in the proxy's configuration [default: each line is recognised].
+    #[arg(long)]
+    pub format: Option<String>,
+    /// The language of that text: envoy, nginx, apache [default: as it looks].
+    #[arg(long)]
+    pub language: Option<String>,
+    /// The service that logs.
+    #[arg(long)]
+    pub service: Option<String>,
+    /// Its namespace.
+    #[arg(long)]
+    pub namespace: Option<String>,
+    /// Its pod or host.
+    #[arg(long)]
+    pub instance: Option<String>,
+    /// Of times that are written without one, as +02:00 [default: UTC].
+    #[arg(long)]
+    pub zone: Option<String>,
+    /// Tenant whose lines they are.
+    #[arg(long, default_value = "default")]
+    pub tenant: String,
+    /// Post to the meshlake at this address, as http://127.0.0.1:4318, instead of the one on the data directory.
+    #[arg(long, value_name = "URL", conflicts_with = "data_dir")]
+    pub to: Option<String>,
+    #[command(flatten)]
+    pub serve: ServeArgs,
 }
 
 #[derive(Debug, Clone, Args)]

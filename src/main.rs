@@ -2,6 +2,7 @@
 //!
 //! Modules are listed so that imports point only down the list.
 
+mod import;
 mod sql;
 mod inspect;
 mod maintain;
@@ -43,6 +44,12 @@ fn dispatch(command: Command) -> Result<()> {
     match command {
         Command::Run(args) => serve::run(&load(&args)?, || load(&args)),
         Command::Demo(args) => serve::demo(&load(&args.serve)?, || load(&args.serve), &args),
+        Command::Import(args) => {
+            let mut config = load(&args.serve)?;
+            // The bar and the summary say what lower levels would, and lines would tear the bar.
+            "warn".clone_into(&mut config.telemetry.log);
+            import::run(&config, &args)
+        }
         Command::Sql(args) => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(sql::run(&args))

@@ -96,7 +96,7 @@ async fn ask(admin: &str) -> Result<()> {
 }
 
 /// `:7071` listens on every address of the machine, the loopback one among them.
-fn reachable(listening: &str) -> String {
+pub fn reachable(listening: &str) -> String {
     let host = if listening.starts_with(':') { "127.0.0.1" } else { "" };
     format!("{host}{listening}")
 }

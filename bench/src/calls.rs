@@ -156,7 +156,7 @@ fn check(answer: &Value, list: &str, asked: &Asked) -> anyhow::Result<usize> {
 const DUCKDB: &str = r#"
 import sys, time, duckdb
 start, end, times, threads, *files = sys.argv[1:]
-duckdb.sql(f"SET threads = {threads}")
+duckdb.sql(f"SET threads = {threads}; SET enable_progress_bar = false")
 spans = f"(SELECT * FROM read_parquet({files}) WHERE time >= to_timestamp({start}) AND time < to_timestamp({end}))"
 for label, sql in [
     ("DuckDB: count by service, nothing paired", f"SELECT service_name, count(*), avg(duration_nano) FROM {spans} GROUP BY 1"),

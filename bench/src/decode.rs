@@ -15,9 +15,11 @@ use meshlake_collector::decode::otlp::traces::{SpanBuilder, decode_traces};
 use meshlake_collector::protobuf::messages::Message;
 use meshlake_collector::protobuf::messages::otlp::{EXPORT_LOGS, EXPORT_METRICS, EXPORT_TRACES};
 use meshlake_collector::protobuf::validate::validate;
+use meshlake_collector::request_rows::RequestBuilder;
 use meshlake_collector::tally::{Arrival, Tally};
 use meshlake_schema::{TableBatch, UnixNanos};
 
+use crate::decode_lines;
 use crate::payload::{self, Compression, Protocol, Shape, Signal};
 use crate::process;
 use crate::report;
@@ -39,6 +41,8 @@ pub struct DecodeArgs {
 struct Decoder {
     spans: SpanBuilder,
     logs: LogBuilder,
+    /// Stays empty: the load has no access logs.
+    requests: RequestBuilder,
     metrics: MetricBuilders,
     payload_bytes: usize,
 }
@@ -81,12 +85,17 @@ pub fn page(args: &DecodeArgs, shape: &Shape) -> anyhow::Result<String> {
     Ok(format!(
         "# Decoding alone\n\n\
          OTLP payloads, protobuf and not compressed, to finished Arrow batches of {} MiB of payload; one thread, in the\n\
-         process of the benchmark.\n\n{}Load: {REQUESTS} different requests of {} records, in turn; seed {}.\n\n{}",
+         process of the benchmark.\n\n{}Load: {REQUESTS} different requests of {} records, in turn; seed {}.\n\n{}\n\
+         Lines of access logs, no two alike, to finished Arrow batches:\n\n{}",
         BATCH_BYTES >> 20,
         report::head(),
         shape.records_per_request,
         shape.seed,
         report::table(&columns, &rows),
+        report::table(
+            &decode_lines::COLUMNS,
+            &decode_lines::measure(shape.seed, Duration::from_secs(args.seconds))?
+        ),
     ))
 }
 
@@ -145,7 +154,7 @@ impl Decoder {
     fn push(&mut self, signal: Signal, payload: &[u8], arrival: &Arrival<'_>) -> anyhow::Result<u64> {
         let tally: Tally = match signal {
             Signal::Traces | Signal::Tracegen => decode_traces(payload, arrival, &mut self.spans),
-            Signal::Logs => decode_logs(payload, arrival, &mut self.logs),
+            Signal::Logs => decode_logs(payload, None, arrival, &mut self.logs, &mut self.requests),
             Signal::Metrics => decode_metrics(payload, arrival, &mut self.metrics),
         }
         .context("decode a payload")?;

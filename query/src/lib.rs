@@ -10,6 +10,7 @@
 //! Modules are listed in the order data meets them; imports point only down the list.
 
 pub mod functions;
+pub mod settling;
 pub mod calls;
 pub mod trace;
 pub mod tree;

@@ -14,75 +14,119 @@ const BUCKETS_PER_OCTAVE: f64 = 32.0;
 /// The largest bucket index that a `u64` can fall into; keeps the vector bounded whatever is recorded.
 const INDEX_MAX: i32 = 64 * 32 - 1;
 
-/// Counts of durations by bucket, with the exact count, sum, minimum and maximum beside them.
+/// The smallest: that of 1.
+const INDEX_MIN: i32 = -1;
+
+/// Counts of durations by bucket, with the exact count, minimum and maximum beside them.
 ///
-/// Counts are weights (a sampled span stands for more than one call), so they are `f64`; whole
-/// counts stay exact up to 2^53.
-#[derive(Debug, Clone, PartialEq, Default)]
+/// Counts are whole numbers, so that no order of adding changes a sum. Where some stand for more than one call (of
+/// sampled spans), all are in parts of a call.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LatencyHistogram {
-    /// Weight of values that were exactly zero, which no logarithmic bucket can hold.
-    zero_count: f64,
+    /// How many values were exactly zero, which no logarithmic bucket can hold.
+    zero_count: u64,
     /// Index of `counts[0]`.
     offset: i32,
-    counts: Vec<f64>,
-    count: f64,
-    sum_nano: f64,
+    counts: Vec<u64>,
+    count: u64,
     min_nano: u64,
     max_nano: u64,
 }
 
 impl LatencyHistogram {
-    /// Adds one observation of `duration_nano` nanoseconds that stands for `weight` calls.
-    /// A weight that is not finite and positive is ignored.
-    pub fn record(&mut self, duration_nano: u64, weight: f64) {
-        if !(weight.is_finite() && weight > 0.0) {
+    /// Adds one observation of `duration_nano` nanoseconds that counts `weight` times.
+    pub fn record(&mut self, duration_nano: u64, weight: u64) {
+        if weight == 0 {
             return;
         }
-        let first = self.count == 0.0;
+        let first = self.count == 0;
         self.min_nano = if first { duration_nano } else { self.min_nano.min(duration_nano) };
         self.max_nano = self.max_nano.max(duration_nano);
         self.count += weight;
-        self.sum_nano += duration_nano as f64 * weight;
         match bucket_index(duration_nano) {
             None => self.zero_count += weight,
             Some(index) => *self.bucket(index) += weight,
         }
     }
 
-    /// Adds all of `other`: bucket by bucket, so merging is associative and commutative for whole weights.
+    /// Adds all of `other`: bucket by bucket, so merging is associative and commutative.
     pub fn merge(&mut self, other: &LatencyHistogram) {
-        if other.count == 0.0 {
+        if other.count == 0 {
             return;
         }
-        let first = self.count == 0.0;
+        let first = self.count == 0;
         self.min_nano = if first { other.min_nano } else { self.min_nano.min(other.min_nano) };
         self.max_nano = self.max_nano.max(other.max_nano);
         self.count += other.count;
-        self.sum_nano += other.sum_nano;
         self.zero_count += other.zero_count;
-        for (i, weight) in other.counts.iter().enumerate().filter(|(_, w)| **w > 0.0) {
-            *self.bucket(other.offset + i as i32) += weight;
+        for (index, count) in other.buckets() {
+            *self.bucket(index) += count;
         }
     }
 
-    /// Total weight recorded.
-    pub fn count(&self) -> f64 {
+    /// The histogram that has these counts in these buckets, and so many values of zero. Indices that no duration
+    /// falls into are taken for the nearest that one does. `min_nano` and `max_nano` are of all values.
+    pub fn of_buckets(
+        zero_count: u64,
+        buckets: impl Iterator<Item = (i32, u64)>,
+        min_nano: u64,
+        max_nano: u64,
+    ) -> LatencyHistogram {
+        let mut histogram = LatencyHistogram { zero_count, count: zero_count, ..LatencyHistogram::default() };
+        for (index, count) in buckets.filter(|(_, count)| *count > 0) {
+            *histogram.bucket(index.clamp(INDEX_MIN, INDEX_MAX)) += count;
+            histogram.count = histogram.count.saturating_add(count);
+        }
+        if histogram.count > 0 {
+            (histogram.min_nano, histogram.max_nano) = (min_nano, max_nano);
+        }
+        histogram
+    }
+
+    /// Index and count of each bucket that holds something, ascending.
+    pub fn buckets(&self) -> impl Iterator<Item = (i32, u64)> {
+        let indexed = (self.offset..).zip(self.counts.iter().copied());
+        indexed.filter(|(_, count)| *count > 0)
+    }
+
+    /// How many values were exactly zero.
+    pub fn zero_count(&self) -> u64 {
+        self.zero_count
+    }
+
+    /// How many values were recorded.
+    pub fn count(&self) -> u64 {
         self.count
     }
 
-    /// Weighted sum of durations, nanoseconds.
-    pub fn sum_nano(&self) -> f64 {
-        self.sum_nano
+    /// How many values were at most `value_nano` long. Of the bucket that `value_nano` lies in, the share below
+    /// it, as if its values lay evenly on a logarithmic scale: what OpenTelemetry and Prometheus take them for.
+    pub fn count_below(&self, value_nano: f64) -> f64 {
+        if value_nano.is_nan() || value_nano < 0.0 || self.count == 0 {
+            return 0.0;
+        }
+        if value_nano >= self.max_nano as f64 {
+            return self.count as f64;
+        }
+        if value_nano < self.min_nano as f64 {
+            return 0.0;
+        }
+        let place = value_nano.log2() * BUCKETS_PER_OCTAVE;
+        let below = self.buckets().map(|(index, count)| {
+            let share = (place - f64::from(index)).clamp(0.0, 1.0);
+            count as f64 * share
+        });
+        self.zero_count as f64 + below.sum::<f64>()
     }
 
     /// Largest duration recorded, nanoseconds; exact. `None` when empty.
     pub fn max_nano(&self) -> Option<u64> {
-        (self.count > 0.0).then_some(self.max_nano)
+        (self.count > 0).then_some(self.max_nano)
     }
 
     /// Smallest duration recorded, nanoseconds; exact. `None` when empty.
     pub fn min_nano(&self) -> Option<u64> {
-        (self.count > 0.0).then_some(self.min_nano)
+        (self.count > 0).then_some(self.min_nano)
     }
 
     /// The duration (nanoseconds) at nearest rank `ceil(q * count)`, within 1.09 % of the exact one.
@@ -92,36 +136,36 @@ impl LatencyHistogram {
     /// error equal at both ends (DDSketch, Masson et al. 2019, section 2.1), clamped to the exact
     /// minimum and maximum.
     pub fn quantile(&self, q: f64) -> Option<f64> {
-        if self.count == 0.0 {
+        if self.count == 0 {
             return None;
         }
-        let rank = (q.clamp(0.0, 1.0) * self.count).ceil().max(1.0);
+        let rank = (q.clamp(0.0, 1.0) * self.count as f64).ceil().max(1.0) as u64;
         let mut seen = self.zero_count;
         if seen >= rank {
             return Some(0.0);
         }
-        for (i, weight) in self.counts.iter().enumerate() {
-            seen += weight;
+        for (index, count) in self.buckets() {
+            seen += count;
             if seen >= rank {
-                let value = representative(self.offset + i as i32);
+                let value = representative(index);
                 return Some(value.clamp(self.min_nano as f64, self.max_nano as f64));
             }
         }
         Some(self.max_nano as f64)
     }
 
-    fn bucket(&mut self, index: i32) -> &mut f64 {
+    fn bucket(&mut self, index: i32) -> &mut u64 {
         if self.counts.is_empty() {
             self.offset = index;
         }
         if index < self.offset {
             let missing = (self.offset - index) as usize;
-            self.counts.splice(0..0, std::iter::repeat_n(0.0, missing));
+            self.counts.splice(0..0, std::iter::repeat_n(0, missing));
             self.offset = index;
         }
         let position = (index - self.offset) as usize;
         if position >= self.counts.len() {
-            self.counts.resize(position + 1, 0.0);
+            self.counts.resize(position + 1, 0);
         }
         &mut self.counts[position]
     }
@@ -156,7 +200,7 @@ mod tests {
 
     fn of(values: &[u64]) -> LatencyHistogram {
         let mut histogram = LatencyHistogram::default();
-        values.iter().for_each(|v| histogram.record(*v, 1.0));
+        values.iter().for_each(|v| histogram.record(*v, 1));
         histogram
     }
 
@@ -199,7 +243,7 @@ mod tests {
         merged.merge(&of(&b));
         let together = of(&[a.as_slice(), b.as_slice()].concat());
         assert_eq!(merged.counts, together.counts);
-        assert_eq!((merged.count(), merged.min_nano(), merged.max_nano()), (8.0, Some(0), Some(u64::MAX)));
+        assert_eq!((merged.count(), merged.min_nano(), merged.max_nano()), (8, Some(0), Some(u64::MAX)));
         let mut other_way = of(&b);
         other_way.merge(&of(&a));
         assert_eq!(other_way.counts, merged.counts);
@@ -212,13 +256,39 @@ mod tests {
     }
 
     #[test]
-    fn a_weight_counts_as_many_calls() {
+    fn a_weight_counts_as_often() {
         let mut histogram = of(&[1_000]);
-        histogram.record(9_000, 99.0);
-        assert_eq!(histogram.count(), 100.0);
+        histogram.record(9_000, 99);
+        assert_eq!(histogram.count(), 100);
         assert!(histogram.quantile(0.5).expect("not empty") > 8_800.0);
-        histogram.record(1, f64::NAN);
-        histogram.record(1, -1.0);
-        assert_eq!(histogram.count(), 100.0);
+        histogram.record(1, 0);
+        assert_eq!((histogram.count(), histogram.min_nano()), (100, Some(1_000)));
+    }
+
+    #[test]
+    fn buckets_make_the_same_histogram_again() {
+        let held = of(&[0, 1, 2, 3, 7_000, 7_001, 1 << 40, u64::MAX]);
+        let again = LatencyHistogram::of_buckets(held.zero_count(), held.buckets(), 0, u64::MAX);
+        assert_eq!(again, held);
+        let empty = LatencyHistogram::of_buckets(0, std::iter::empty(), 5, 6);
+        assert_eq!(empty, LatencyHistogram::default());
+    }
+
+    #[test]
+    fn a_bucket_that_nothing_falls_into_is_the_nearest_that_something_does() {
+        let far = LatencyHistogram::of_buckets(0, [(i32::MIN, 1), (i32::MAX, 2)].into_iter(), 1, u64::MAX);
+        assert_eq!(far.buckets().collect::<Vec<_>>(), [(INDEX_MIN, 1), (INDEX_MAX, 2)]);
+    }
+
+    /// Powers of two end a bucket: exactly those up to it are counted.
+    #[test]
+    fn values_up_to_the_end_of_a_bucket_are_counted_exactly() {
+        let histogram = of(&[0, 1, 2, 1_000, 1_024, 1_025, 4_000]);
+        for (value, want) in [(0.0, 1.0), (1.0, 2.0), (2.0, 3.0), (1_024.0, 5.0), (4_000.0, 7.0), (-1.0, 0.0)]
+        {
+            assert_eq!(histogram.count_below(value), want, "{value}");
+        }
+        assert_eq!((histogram.count_below(f64::INFINITY), histogram.count_below(f64::NAN)), (7.0, 0.0));
+        assert_eq!(LatencyHistogram::default().count_below(1.0), 0.0);
     }
 }

@@ -13,7 +13,7 @@ use super::envoy_messages::{
     SubjectAltName, Timestamp, TlsProperties, TlsVersion, UInt32Value,
 };
 use super::mesh::{EXTERNAL, EXTERNAL_ADDRESS, EXTERNAL_PORT, Instance, InstanceId, Mesh, PUBLIC_HOST};
-use super::model::{Attempt, Call, Callee, Flag, Observation, Visit};
+use super::model::{Attempt, Call, Callee, Flag, ProxyReport, Visit};
 use super::proxy_identity;
 
 /// TLS_AES_256_GCM_SHA384, which Istio's proxies agree on (RFC 8446, B.4).
@@ -53,7 +53,7 @@ struct Teller<'a> {
 
 impl Teller<'_> {
     /// By the caller's sidecar, or by the gateway.
-    fn outbound(&self, call: &Call, seen: &Observation) -> HttpAccessLogEntry {
+    fn outbound(&self, call: &Call, seen: &ProxyReport) -> HttpAccessLogEntry {
         let caller = self.mesh.instance(call.caller);
         let reached = call.attempts.last().map(|attempt| (self.mesh.instance(attempt.server), attempt.port));
         let (cluster, service, upstream) = match call.callee {
@@ -95,7 +95,7 @@ impl Teller<'_> {
     }
 
     /// By the sidecar of the pod that an attempt reached.
-    fn inbound(&self, call: &Call, attempt: &Attempt, seen: &Observation) -> HttpAccessLogEntry {
+    fn inbound(&self, call: &Call, attempt: &Attempt, seen: &ProxyReport) -> HttpAccessLogEntry {
         let caller = self.mesh.instance(call.caller);
         let server = self.mesh.instance(attempt.server);
         let remote = socket(caller.ip, attempt.port);
@@ -114,7 +114,7 @@ impl Teller<'_> {
         self.entry(call, common, seen)
     }
 
-    fn common(&self, seen: &Observation) -> AccessLogCommon {
+    fn common(&self, seen: &ProxyReport) -> AccessLogCommon {
         let whole = Some(duration(seen.duration));
         let received = seen.upstream_last_received.map(duration);
         let answered = seen.status.and(whole);
@@ -139,7 +139,7 @@ impl Teller<'_> {
         }
     }
 
-    fn entry(&self, call: &Call, common: AccessLogCommon, seen: &Observation) -> HttpAccessLogEntry {
+    fn entry(&self, call: &Call, common: AccessLogCommon, seen: &ProxyReport) -> HttpAccessLogEntry {
         let entered = self.mesh.instance(call.caller).is_gateway();
         let request = HttpRequestProperties {
             request_method: method(call.operation.method).into(),
@@ -262,7 +262,7 @@ mod tests {
 
     /// productpage (second pod) asks reviews v1: 7.5 ms at its own sidecar, 7 ms at the other one.
     fn call(mesh: &Mesh) -> Call {
-        let seen = Observation {
+        let seen = ProxyReport {
             start: 40_000,
             duration: 7_500_000,
             status: Some(200),
@@ -274,7 +274,7 @@ mod tests {
             request_bytes: 0,
             response_bytes: 295,
         };
-        let inbound = Observation { start: 240_000, duration: 7_000_000, ..seen };
+        let inbound = ProxyReport { start: 240_000, duration: 7_000_000, ..seen };
         let span = AppSpan { id: 0xabc, start: 0, duration: 7_600_000, status: Some(200), failed: false };
         let attempt = Attempt {
             server: mesh.pods_of(REVIEWS, Some("v1"))[0],

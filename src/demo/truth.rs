@@ -14,7 +14,7 @@ use meshlake_schema::UnixNanos;
 use serde::Serialize;
 
 use super::mesh::{DATABASE, EXTERNAL, Instance, Mesh, QUEUE};
-use super::model::{AppSpan, Attempt, Call, Callee, Fate, Observation, Visit};
+use super::model::{AppSpan, Attempt, Call, Callee, Fate, ProxyReport, Visit};
 
 /// Name of the callers that nothing identifies. Their node belongs to the one they call, `client@callee`,
 /// because one node for all unknown callers would join what has nothing to do with each other.
@@ -153,7 +153,7 @@ impl Ledger {
         let kept = self.durations < DURATIONS_MAX;
         let edge = self.edges.entry((source, target.clone())).or_default();
         if let Some(seen) = &call.outbound {
-            edge.client_proxy.add_observation(seen, kept);
+            edge.client_proxy.add_report(seen, kept);
             edge.retries += u64::from(seen.attempts.saturating_sub(1));
         }
         if let Some(span) = &call.client_span {
@@ -166,13 +166,13 @@ impl Ledger {
     }
 
     /// The gateway's row is the node's own, and that of the edge into it.
-    fn add_gateway(&mut self, gateway: &Instance, seen: &Observation) {
+    fn add_gateway(&mut self, gateway: &Instance, seen: &ProxyReport) {
         let kept = self.durations < DURATIONS_MAX;
         let callers = Node { id: callers_of(&gateway.node()), ..outside(CALLERS, "client") };
-        self.edges.entry((callers, node(gateway))).or_default().server_proxy.add_observation(seen, kept);
+        self.edges.entry((callers, node(gateway))).or_default().server_proxy.add_report(seen, kept);
         for version in [None, Some(gateway.version.to_owned())] {
             let observers = self.nodes.entry(Node { version, ..node(gateway) }).or_default();
-            observers.server_proxy.add_observation(seen, kept);
+            observers.server_proxy.add_report(seen, kept);
         }
         self.durations += 3;
     }
@@ -233,7 +233,7 @@ fn time_text(unix_seconds: i64) -> String {
 impl Observers {
     fn add_server_side(&mut self, attempt: &Attempt, kept: bool) {
         if let Some(seen) = &attempt.inbound {
-            self.server_proxy.add_observation(seen, kept);
+            self.server_proxy.add_report(seen, kept);
         }
         if let Some(span) = &attempt.server_span {
             self.server_span.add_span(span, kept);
@@ -242,7 +242,7 @@ impl Observers {
 }
 
 impl Tally {
-    fn add_observation(&mut self, seen: &Observation, kept: bool) {
+    fn add_report(&mut self, seen: &ProxyReport, kept: bool) {
         self.golden.request_bytes += seen.request_bytes;
         self.golden.response_bytes += seen.response_bytes;
         self.add(seen.fate(), seen.duration, kept);

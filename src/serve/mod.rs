@@ -9,9 +9,10 @@ mod settings;
 mod signals;
 
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use meshlake_schema::{Clock as _, SystemClock};
 use meshlake_store::give_way_to_flushes;
 use tokio::runtime::{Builder, Runtime};
@@ -30,12 +31,22 @@ pub use settings::store_config;
 /// DataFusion plans recursively; its threads get the stack of a main thread instead of tokio's 2 MiB.
 const QUERY_STACK_BYTES: usize = 8 * 1024 * 1024;
 
+/// A free port, that only this machine reaches.
+const ANY_PORT: &str = "127.0.0.1:0";
+
+/// Who is told where the server listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Announce {
+    All,
+    Nobody,
+}
+
 /// Serves until SIGTERM or Ctrl-C. On SIGHUP the configuration is taken from `reload`.
 ///
 /// # Errors
 /// A port is taken, the data directory cannot be used, or a part fails to start or stop.
 pub fn run(config: &Config, reload: impl Fn() -> Result<Config, ConfigProblems>) -> Result<()> {
-    with_server(config, reload, |_, mut stop| async move {
+    with_server(config, Announce::All, reload, |_, mut stop| async move {
         stop.wait_for(|stopped| *stopped).await.ok();
         Ok(())
     })
@@ -51,7 +62,7 @@ pub fn demo(
     args: &DemoArgs,
 ) -> Result<()> {
     let args = args.clone();
-    with_server(config, reload, |addresses, mut stop| async move {
+    with_server(config, Announce::All, reload, |addresses, mut stop| async move {
         let (query, otlp_grpc) = (addresses.of(Port::Query), addresses.of(Port::OtlpGrpc));
         let seed = args.seed.unwrap_or_else(|| SystemClock.now().0.unsigned_abs());
         tell(&format!("\n  demo mesh     seed {seed}, {} requests/s; look at http://{query}/", args.rate));
@@ -67,6 +78,39 @@ pub fn demo(
         }
         Ok(())
     })
+}
+
+/// Serves the data directory of `config` for as long as `work` takes, which is told where OTLP/HTTP and the query service
+/// listen: on ports that nobody else is told.
+///
+/// # Errors
+/// As [`run`], a [`StoreError`](meshlake_store::StoreError) while another process has the directory; or the error of `work`,
+/// which also ends when a signal says so.
+pub fn alone<W>(config: &Config, work: impl FnOnce(SocketAddr, SocketAddr) -> W) -> Result<()>
+where
+    W: Future<Output = Result<()>> + Send + 'static,
+{
+    let mut config = config.clone();
+    let collector = &mut config.collector;
+    let addresses =
+        [&mut collector.otlp_grpc, &mut collector.otlp_http, &mut config.query.http, &mut config.admin.http];
+    addresses.into_iter().for_each(|address| ANY_PORT.clone_into(address));
+    collector.syslog.clear();
+    collector.tail.clear();
+    with_server(
+        &config,
+        Announce::Nobody,
+        || Ok(config.clone()),
+        |addresses, mut stop| {
+            let work = work(addresses.of(Port::OtlpHttp), addresses.of(Port::Query));
+            async move {
+                tokio::select! {
+                    done = work => done,
+                    _ = stop.wait_for(|stopped| *stopped) => bail!("stopped"),
+                }
+            }
+        },
+    )
 }
 
 /// Prints a line. Standard output may be a pipe that nobody reads any more; that must not end the process.
@@ -95,6 +139,7 @@ fn runtimes() -> Result<(Runtime, Runtime)> {
 /// Starts everything, runs `work` beside it until it ends or a signal comes, stops everything.
 fn with_server<F, W>(
     config: &Config,
+    announce: Announce,
     reload: impl Fn() -> Result<Config, ConfigProblems>,
     work: F,
 ) -> Result<()>
@@ -110,7 +155,9 @@ where
         let telemetry = telemetry::start(&config.telemetry)?;
         let server = Server::start(config, sockets, query.handle().clone()).await?;
         // Standard output may be a file on a full disk; that must not end the process.
-        if let Err(error) = addresses.announce(&config.store.data_dir) {
+        if announce == Announce::All
+            && let Err(error) = addresses.announce(&config.store.data_dir)
+        {
             tracing::warn!(%error, ?addresses, "print the addresses");
         }
         let mut work = ingest.spawn(work(addresses, stopped));

@@ -18,8 +18,11 @@ use crate::snapshot::DataFile;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Committed {
     pub files: Arc<Vec<DataFile>>,
-    /// The last LSN of this collector whose rows are in `files`; 0 before the first commit.
+    /// The last LSN of this collector whose rows are in `files`, of cells the last that a fold saw; 0 before the first
+    /// commit.
     pub watermark: Lsn,
+    /// Files of earlier dates (days since 1970-01-01) have been dropped for their age; 0 before any was.
+    pub kept_from_days: i32,
 }
 
 /// One durable Parquet file that no commit names yet.
@@ -56,6 +59,30 @@ pub enum Cause {
     Compact,
     /// The rows are older than the table keeps them; nothing is added.
     Expire,
+    /// Cells, and cells of other minutes that lay in the same files, take the place of those that were there.
+    Settle {
+        /// The last record that their folds saw.
+        through: Lsn,
+    },
+}
+
+impl Replacement {
+    /// The table's watermark after the replacement.
+    pub fn watermark(&self, before: Lsn) -> Lsn {
+        match self.cause {
+            Cause::Settle { through } => before.max(through),
+            Cause::Compact | Cause::Expire => before,
+        }
+    }
+
+    /// The first date of which nothing has been dropped, after the replacement.
+    pub fn kept_from_days(&self, before: i32) -> i32 {
+        let dropped = self.removed.iter().map(|file| file.date_days.saturating_add(1)).max();
+        match self.cause {
+            Cause::Expire => before.max(dropped.unwrap_or(before)),
+            Cause::Compact | Cause::Settle { .. } => before,
+        }
+    }
 }
 
 /// What a vacuum must know: what is in use, and since when the rest is not.
@@ -101,7 +128,7 @@ pub trait Catalog: Send + Sync + 'static {
     /// cancel: the commit may or may not happen; the next call finds out.
     async fn commit(&self, table: Table, flushed: &Flushed) -> Result<Committed, CatalogError>;
 
-    /// Removes and adds files, all or none, durably; the watermark stays.
+    /// Removes and adds files, all or none, durably. The watermark stays, but for cells'.
     ///
     /// cancel: the replacement may or may not happen; the next call finds out.
     ///

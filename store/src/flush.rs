@@ -153,11 +153,20 @@ impl Flusher {
         self.counters.nanos.fetch_add(nanos, Ordering::Relaxed);
         self.cut().await;
         for table in [table].into_iter().chain(table.derived()) {
-            if let Err(error) = self.catalog.tidy(table).await {
-                tracing::warn!(%error, "shorten table log");
-            }
+            self.tidy(table).await;
         }
         Ok(true)
+    }
+
+    /// Shortens the log of `table` when it has grown.
+    pub async fn tidy(&self, table: Table) {
+        if let Err(error) = self.catalog.tidy(table).await {
+            tracing::warn!(%error, "shorten table log");
+        }
+    }
+
+    pub fn collector_id(&self) -> u128 {
+        self.collector_id
     }
 
     /// Replaces files of `table`, in its log and for readers; not while a flush of the table runs.

@@ -30,6 +30,8 @@ mod status;
 mod follow;
 mod schedule;
 pub mod maintain;
+mod settle;
+mod retain;
 mod replay;
 mod flush;
 mod encoding;
@@ -63,6 +65,8 @@ pub use minutes::{FOLDED, MinuteLsns, Run};
 pub use priority::give_way_to_flushes;
 pub use reader::Reader;
 pub use replay::{Recovered, ReplayError};
+pub use retain::Retention;
+pub use settle::{Settle, SettleError, SettleJob, SettleStats};
 pub use snapshot::{DataFile, HotBatch, HotScan, HotStream, ReadError, Snapshot, TableSnapshot, Unflushed};
 pub use space::SpaceStats;
 pub use status::{

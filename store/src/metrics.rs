@@ -5,6 +5,7 @@
 use meshlake_schema::metrics::Page;
 
 use crate::maintain::{MaintainStats, Maintenance};
+use crate::settle::SettleStats;
 use crate::space::SpaceStats;
 use crate::status::{StoreStats, StoreStatus};
 use crate::writer::WriterStats;
@@ -16,6 +17,7 @@ impl StoreStatus {
         log_metrics(page, &stats.wal);
         table_metrics(page, &stats);
         space_metrics(page, &stats.space);
+        settle_metrics(page, &stats.settle);
     }
 }
 
@@ -45,7 +47,7 @@ fn log_metrics(page: &mut Page, wal: &WriterStats) {
             page.sample("meshlake_wal_fdatasync_seconds", &[("quantile", &label)], nanos / 1e9);
         }
     }
-    page.sample("meshlake_wal_fdatasync_seconds_sum", &[], wal.fdatasync.sum_nano() / 1e9);
+    page.sample("meshlake_wal_fdatasync_seconds_sum", &[], wal.fdatasync_nano as f64 / 1e9);
     page.sample("meshlake_wal_fdatasync_seconds_count", &[], wal.fdatasyncs);
     page.single(
         "meshlake_wal_at_disk_seconds",
@@ -111,6 +113,42 @@ fn space_metrics(page: &mut Page, space: &SpaceStats) {
         "gauge",
         "Bytes of the reserve file, 0 while given up.",
         reserve,
+    );
+}
+
+fn settle_metrics(page: &mut Page, settle: &SettleStats) {
+    let gauges = [
+        ("settled_minutes", "Minutes of calls whose cells are kept.", settle.minutes_settled as f64),
+        (
+            "settle_open_minutes",
+            "Minutes that are over and whose cells do not say all.",
+            settle.minutes_open as f64,
+        ),
+        (
+            "settle_behind_seconds",
+            "For how long the oldest minute that was never settled has been due.",
+            settle.behind.as_secs_f64(),
+        ),
+    ];
+    for (name, help, value) in gauges {
+        page.single(&format!("meshlake_{name}"), "gauge", help, value);
+    }
+    let counters = [
+        ("settle_rounds_total", "Rounds of settling that found something to do.", settle.rounds),
+        ("settle_commits_total", "Commits of cells.", settle.commits),
+        ("settle_windows_total", "Windows folded into cells.", settle.windows),
+        ("settle_windows_anew_total", "Those of them that had been settled before.", settle.windows_anew),
+        ("settle_cells_total", "Rows of cells that folds made.", settle.cells),
+        ("settle_failures_total", "Folds that failed and are tried again.", settle.failures),
+    ];
+    for (name, help, value) in counters {
+        page.single(&format!("meshlake_{name}"), "counter", help, value);
+    }
+    page.single(
+        "meshlake_settle_seconds_total",
+        "counter",
+        "Time spent settling.",
+        settle.nanos as f64 / 1e9,
     );
 }
 

@@ -14,7 +14,7 @@
 //! rows that they have some, which costs a fold and never an answer.
 
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
 use arrow::array::AsArray as _;
@@ -128,6 +128,14 @@ impl MinuteLsns {
 
     pub(crate) fn minutes(&self) -> impl Iterator<Item = (i64, Lsn)> {
         self.0.iter().flat_map(|run| (run.first..=run.last).map(|minute| (minute, run.lsn)))
+    }
+
+    /// Those of a range of minutes.
+    pub(crate) fn minutes_in(&self, range: &Range<i64>) -> impl Iterator<Item = (i64, Lsn)> {
+        let met = self.0.iter().filter(|run| run.first < range.end && run.last >= range.start);
+        met.flat_map(|run| {
+            (run.first.max(range.start)..=run.last.min(range.end - 1)).map(|minute| (minute, run.lsn))
+        })
     }
 
     /// As a tag of a file, whose numbers are those of the collector.

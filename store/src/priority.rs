@@ -10,15 +10,23 @@ use rustix::process::{getpid, getpriority_process, setpriority_process};
 /// 108 instead of 375 ms for the slowest hundredth of the acknowledgements.
 const NICENESS: i32 = 4;
 
+/// A twentieth of a core that anything else wants, so that ingest pays nothing for cells that nobody waits for.
+const NICENESS_OF_SETTLING: i32 = 14;
+
 /// Lets the calling thread give way to flushes, and to whatever else competes for its core.
 pub fn give_way_to_flushes() {
     // Where the system does not allow it, all stay equal.
-    let _ = set_niceness();
+    let _ = set_niceness(NICENESS);
+}
+
+/// Lets the calling thread give way to everything else: what it does has no deadline.
+pub(crate) fn give_way_to_all() {
+    let _ = set_niceness(NICENESS_OF_SETTLING);
 }
 
 /// Measured from the first thread's, which the flushing thread has too: a thread has that of whoever started it,
 /// so adding to its own would add up.
-fn set_niceness() -> rustix::io::Result<()> {
+fn set_niceness(niceness: i32) -> rustix::io::Result<()> {
     let first = getpriority_process(Some(getpid()))?;
-    setpriority_process(None, first + NICENESS)
+    setpriority_process(None, first + niceness)
 }

@@ -9,6 +9,7 @@ use meshlake_schema::{Table, UnixNanos};
 
 use crate::flush::{FlushStats, Flusher};
 use crate::group::Lsn;
+use crate::settle::{SettleStats, Settler};
 use crate::snapshot::{DataFile, TableSnapshot};
 use crate::space::{Space, SpaceStats};
 use crate::writer::{Writer, WriterStats};
@@ -19,6 +20,7 @@ pub struct StoreStatus {
     pub(crate) writer: Writer,
     pub(crate) flusher: Arc<Flusher>,
     pub(crate) space: Space,
+    pub(crate) settler: Arc<Settler>,
     pub(crate) buffer_bytes_max: usize,
 }
 
@@ -31,6 +33,8 @@ pub struct StoreStats {
     pub wal: WriterStats,
     pub flush: FlushStats,
     pub space: SpaceStats,
+    /// How far calls are settled.
+    pub settle: SettleStats,
     /// In the order of [`Table::ALL`].
     pub tables: Vec<TableStats>,
 }
@@ -169,6 +173,7 @@ impl StoreStatus {
             wal: self.writer.stats(),
             flush: self.flusher.stats(),
             space: self.space.stats(),
+            settle: self.settler.stats(),
             tables: tables.iter().map(|(table, snapshot)| TableStats::of(table, snapshot)).collect(),
         }
     }

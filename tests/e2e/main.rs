@@ -1,5 +1,6 @@
 //! The binary as a black box: real sockets, real files, real programs.
 
+mod access_logs;
 mod calls;
 mod command_line;
 mod conformance;
@@ -8,6 +9,7 @@ mod demo;
 mod disk_full;
 mod maintain;
 mod durability;
+mod proxies;
 mod envoy;
 mod fail_points;
 mod hostile;

@@ -8,6 +8,7 @@ use super::field::Field;
 use super::json::{Object, object};
 use super::moment::TimeFormat;
 use super::numbers::Unit;
+use super::reading::PeerEnd;
 
 pub(super) const ISTIO: &str = "[%START_TIME%] \"%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%\" \
                  %RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS% %CONNECTION_TERMINATION_DETAILS% \
@@ -16,6 +17,10 @@ pub(super) const ISTIO: &str = "[%START_TIME%] \"%REQ(:METHOD)% %REQ(X-ENVOY-ORI
                  \"%REQ(X-REQUEST-ID)%\" \"%REQ(:AUTHORITY)%\" \"%UPSTREAM_HOST%\" %UPSTREAM_CLUSTER_RAW% \
                  %UPSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_REMOTE_ADDRESS% \
                  %REQUESTED_SERVER_NAME% %ROUTE_NAME%";
+
+/// The names of these formats.
+pub(super) const NAMES: [&str; 5] =
+    ["istio_text", "envoy_default", "istio_json", "envoy_gateway_json", "contour_json"];
 
 pub(super) const DEFAULT: &str = "[%START_TIME%] \"%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%\" \
                  %RESPONSE_CODE% %RESPONSE_FLAGS% %BYTES_RECEIVED% %BYTES_SENT% %DURATION% \
@@ -38,16 +43,19 @@ pub(super) fn contour_json() -> Object {
 }
 
 pub(super) fn gateway_json() -> Object {
-    let fields = [
+    let required =
+        [("start_time", Field::Start(TimeFormat::Any)), ("x-envoy-origin-path", Field::Path), STATUS, FLAGS];
+    object(&required, &[&members()[..], &gateway_members(), &[CLUSTER]].concat())
+}
+
+fn gateway_members() -> [(&'static str, Field); 5] {
+    [
         ("x-envoy-upstream-service-time", Field::UpstreamDuration(Unit::Millis)),
         ("x-forwarded-for", Field::ForwardedFor),
         ("user-agent", Field::UserAgent),
         ("x-request-id", Field::RequestId),
         (":authority", Field::Authority),
-    ];
-    let required =
-        [("start_time", Field::Start(TimeFormat::Any)), ("x-envoy-origin-path", Field::Path), STATUS, FLAGS];
-    object(&required, &[&members()[..], &fields, &[CLUSTER]].concat())
+    ]
 }
 
 const STATUS: (&str, Field) = ("response_code", Field::Status);
@@ -77,4 +85,48 @@ fn members() -> [(&'static str, Field); 20] {
         ("requested_server_name", Field::ServerName),
         ("upstream_transport_failure_reason", Field::FailureReason),
     ]
+}
+
+/// Fields by name, of all these formats and of OpenTelemetry's semantic conventions, as operators name what Envoy's OTLP
+/// logger sends.
+pub(super) fn record_fields() -> impl Iterator<Item = (&'static str, Field)> {
+    let conventions = [
+        ("start_time", Field::Start(TimeFormat::Any)),
+        ("status", Field::Status),
+        ("http.request.method", Field::Method),
+        ("http.method", Field::Method),
+        ("url.path", Field::Path),
+        ("http.target", Field::Path),
+        ("url.query", Field::Query),
+        ("url.full", Field::Url),
+        ("http.url", Field::Url),
+        ("url.scheme", Field::Scheme),
+        ("http.response.status_code", Field::Status),
+        ("http.status_code", Field::Status),
+        ("rpc.grpc.status_code", Field::GrpcStatus),
+        ("grpc_status", Field::GrpcStatus),
+        ("grpc_status_number", Field::GrpcStatus),
+        ("envoy.response_flags", Field::Flags),
+        ("duration_ms", Field::Duration(Unit::Millis)),
+        ("duration_us", Field::Duration(Unit::Micros)),
+        ("bytes", Field::ResponseBytes),
+        ("user_agent.original", Field::UserAgent),
+        ("http.user_agent", Field::UserAgent),
+        ("server.address", Field::Authority),
+        ("upstream_request_attempt_count", Field::Attempts),
+        ("downstream_direct_remote_address", Field::DirectRemote),
+        ("downstream_peer_uri_san", Field::CallerPrincipal),
+        ("downstream_local_uri_san", Field::OwnPrincipal),
+        ("downstream_tls_version", Field::TlsVersion),
+        ("traceparent", Field::Traceparent),
+        ("stream_id", Field::StreamId),
+        ("access_log_type", Field::LogType),
+        ("upstream_peer", Field::PeerObject(PeerEnd::Upstream)),
+        ("downstream_peer", Field::PeerObject(PeerEnd::Downstream)),
+        ("wasm.upstream_peer", Field::PeerObject(PeerEnd::Upstream)),
+        ("wasm.downstream_peer", Field::PeerObject(PeerEnd::Downstream)),
+    ];
+    let origin_path = ("x-envoy-origin-path", Field::Path);
+    let all = members().into_iter().chain(gateway_members()).chain(conventions);
+    all.chain([STATUS, FLAGS, CLUSTER, origin_path])
 }

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use super::moment::TimeFormat;
 use super::numbers::{Unit, count, nanos};
-use super::peers::{PeerFact, set_peer};
+use super::peers::{PeerFact, set_peer, set_peer_object};
 use super::reading::{PeerEnd, Reading, Timer};
 use super::{lists, request_line, termination, words};
 use crate::address::Address;
@@ -72,6 +72,8 @@ pub(super) enum Field {
     OwnPrincipal,
     LogType,
     Peer(PeerEnd, PeerFact),
+    /// All of it as one JSON object.
+    PeerObject(PeerEnd),
     /// nginx's lists, a member for each upstream tried.
     UpstreamHosts,
     UpstreamStatuses,
@@ -141,8 +143,21 @@ impl Field {
             Field::CallerPrincipal => "source_principal",
             Field::OwnPrincipal => "destination_principal",
             Field::LogType => "access_log_type",
-            Field::Peer(PeerEnd::Upstream, _) => "destination_workload",
-            Field::Peer(PeerEnd::Downstream, _) => "source_workload",
+            Field::Peer(PeerEnd::Upstream, _) | Field::PeerObject(PeerEnd::Upstream) => {
+                "destination_workload"
+            }
+            Field::Peer(PeerEnd::Downstream, _) | Field::PeerObject(PeerEnd::Downstream) => "source_workload",
+        }
+    }
+
+    /// Whether a text is what the field mostly holds; of two ways to read a line the one is taken whose texts all are.
+    pub(super) fn is_likely(&self, text: &str) -> bool {
+        match self {
+            Field::RequestId | Field::Authority | Field::ServerName | Field::StreamId => {
+                !text.contains(['"', ' '])
+            }
+            Field::ForwardedFor | Field::Cluster | Field::Route => !text.contains('"'),
+            _ => true,
         }
     }
 
@@ -212,6 +227,7 @@ impl Field {
             Field::UpstreamLocal => to.seen.upstream_local = address(text)?,
             Field::UpstreamHost => to.seen.upstream_host = address(text)?,
             Field::Peer(end, fact) => set_peer(*end, *fact, text, to),
+            Field::PeerObject(end) => set_peer_object(*end, &text, to),
             _ => return self.set_text(text, to),
         }
         Ok(())
@@ -229,7 +245,6 @@ impl Field {
             Field::Scheme => &mut to.seen.scheme,
             Field::Authority => &mut to.seen.authority,
             Field::Route => &mut to.seen.route,
-            Field::Cluster => &mut to.seen.upstream_cluster,
             Field::FailureReason => &mut to.seen.upstream_transport_failure_reason,
             Field::TerminationDetails => &mut to.seen.connection_termination_details,
             Field::ServerName => &mut to.seen.requested_server_name,
@@ -267,6 +282,7 @@ impl Field {
             Field::UpstreamConnectTimes => lists::set_connect_times(&text, to),
             Field::UpstreamHeaderTimes => lists::set_header_times(&text, to),
             Field::UpstreamBytes => lists::set_bytes(&text, to),
+            Field::Cluster => words::set_cluster(text, to),
             Field::Tries => lists::set_tries(&text, to),
             Field::Details => words::set_details(text, to),
             Field::Direction => words::set_direction(&text, to),

@@ -223,6 +223,11 @@ impl LineFormat {
         (best.0 > 0).then(|| best.1.clone())
     }
 
+    /// Whether it is the very same format, not only one of its name.
+    fn is(&self, other: &LineFormat) -> bool {
+        Arc::ptr_eq(&self.matcher, &other.matcher)
+    }
+
     pub fn name(&self) -> &'static str {
         self.name
     }

@@ -39,8 +39,15 @@ impl Moment {
             seconds.checked_mul(NANOS_PER_SECOND)?.checked_add(i64::from(self.nanos))
         });
         match (calendar, self.unix_nano) {
-            (Some(calendar), Some(_)) if self.digits >= self.unix_digits => Some(calendar),
+            (Some(calendar), Some(_)) if self.digits > self.unix_digits => Some(calendar),
             (calendar, unix_nano) => unix_nano.or(calendar),
+        }
+    }
+
+    /// Sets the whole instant, exact to the nanosecond; `None` says nothing.
+    pub(super) fn set_unix_nano(&mut self, unix_nano: Option<i64>) {
+        if unix_nano.is_some() {
+            (self.unix_nano, self.unix_digits) = (unix_nano, Unit::Nanos.digits());
         }
     }
 
@@ -153,6 +160,9 @@ impl TimeFormat {
 
     /// Fills in what `text` says; `None` where it is no such time.
     pub(super) fn read(&self, text: &str, moment: &mut Moment) -> Option<()> {
+        if !text.is_ascii() {
+            return None;
+        }
         match self {
             TimeFormat::Any => read_any(text, moment),
             TimeFormat::Common if text.as_bytes().get(2) != Some(&b'/') => None,

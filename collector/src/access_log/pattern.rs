@@ -124,7 +124,8 @@ impl Pattern {
             if self.escape != Escape::None {
                 return Err(first_flaw);
             }
-            let texts = self.other_ends(rest).ok_or(first_flaw)?;
+            let texts =
+                self.other_ends(rest, true).or_else(|| self.other_ends(rest, false)).ok_or(first_flaw)?;
             to.clear();
             for (part, text) in self.parts.iter().zip(texts) {
                 part.field.set(text.into(), to).map_err(|_| first_flaw)?;
@@ -144,8 +145,8 @@ impl Pattern {
         if rest.is_empty() { Ok(()) } else { Err(LINE) }
     }
 
-    /// The texts of the fields if some choice of their ends makes all of them fit.
-    fn other_ends<'a>(&self, line: &'a str) -> Option<Vec<&'a str>> {
+    /// The texts of the fields if some choice of their ends makes all of them fit, and be `likely` if so asked.
+    fn other_ends<'a>(&self, line: &'a str, likely: bool) -> Option<Vec<&'a str>> {
         let mut scratch = Reading::new("", RowAttributes::default());
         let mut texts: Vec<&str> = Vec::with_capacity(self.parts.len());
         // Where each field began, and how long the last end that was tried made it.
@@ -162,7 +163,8 @@ impl Pattern {
             let next = text.len() + line[begin + text.len()..].chars().next().map_or(1, char::len_utf8);
             tried.last_mut()?.1 = next;
             scratch.clear();
-            if part.field.set(Cow::Borrowed(text), &mut scratch).is_err() {
+            let is_odd = likely && !part.field.is_likely(text);
+            if is_odd || part.field.set(Cow::Borrowed(text), &mut scratch).is_err() {
                 continue;
             }
             texts.push(text);

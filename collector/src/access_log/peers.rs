@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use serde_json::Value;
+
 use super::reading::{PeerEnd, Reading};
 
 /// What metadata says of a workload.
@@ -54,4 +56,30 @@ pub(super) fn set_peer<'a>(end: PeerEnd, fact: PeerFact, text: Cow<'a, str>, to:
         PeerFact::Principal => &mut facts.principal,
     };
     *slot = text;
+}
+
+/// Takes in a whole `Struct` of metadata in either vocabulary, as Envoy writes filter state as text: JSON, in an `Any` or by
+/// itself. Any other text is kept as an attribute.
+pub(super) fn set_peer_object(end: PeerEnd, text: &str, to: &mut Reading<'_>) {
+    let json = serde_json::from_str::<Value>(text).unwrap_or_default();
+    let Some(members) = json.get("value").unwrap_or(&json).as_object() else {
+        let name = match end {
+            PeerEnd::Upstream => "upstream_peer",
+            PeerEnd::Downstream => "downstream_peer",
+        };
+        return to.attributes.push_text("filter_state.", name, text);
+    };
+    for (key, value) in members {
+        if let (Some(fact), Some(text)) = (PeerFact::named(key), value.as_str()) {
+            set_peer(end, fact, text.to_owned().into(), to);
+        }
+    }
+    let labels = members.get("labels").or_else(|| members.get("LABELS")).and_then(Value::as_object);
+    let peer = match end {
+        PeerEnd::Upstream => &mut to.seen.upstream_peer,
+        PeerEnd::Downstream => &mut to.seen.downstream_peer,
+    };
+    for (key, value) in labels.into_iter().flatten() {
+        peer.get_or_insert_default().set_label(key, value.as_str().unwrap_or_default().to_owned().into());
+    }
 }

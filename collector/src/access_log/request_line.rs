@@ -63,11 +63,12 @@ pub(super) fn set_method<'a>(text: Cow<'a, str>, to: &mut Reading<'a>) -> bool {
 }
 
 pub(super) fn set_path<'a>(text: Cow<'a, str>, to: &mut Reading<'a>) -> bool {
-    // A path that came before is the one from before a rewrite.
     if to.seen.path.is_empty() {
         to.seen.path = text;
+        return true;
     }
-    true
+    // A path that came before is the one from before a rewrite.
+    to.seen.path == text || set_rewritten(&text, to)
 }
 
 pub(super) fn set_rewritten(text: &str, to: &mut Reading<'_>) -> bool {
@@ -99,14 +100,17 @@ pub(super) fn set_url<'a>(text: Cow<'a, str>, to: &mut Reading<'a>) -> bool {
     set_path(if path.is_empty() { "/".into() } else { path.to_owned().into() }, to)
 }
 
-/// A protocol with a column, or any word: what is no word is no protocol.
+/// A protocol with a column, or any name in capitals, as protocols have.
 pub(super) fn set_protocol(text: &str, to: &mut Reading<'_>) -> bool {
     to.names_protocol = true;
     match protocol_name(text) {
         Some(name) if !name.is_empty() => to.seen.protocol = name,
         _ => to.attributes.push_text("", "protocol", text),
     }
-    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/.-+".contains(&byte))
+    protocol_name(text).is_some()
+        || text
+            .bytes()
+            .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || b"/.-".contains(&byte))
 }
 
 /// The name in the column `protocol`; empty for a version of HTTP that has none, `None` for what is no HTTP.

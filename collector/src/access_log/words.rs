@@ -180,3 +180,15 @@ pub(super) fn set_details<'a>(text: Cow<'a, str>, to: &mut Reading<'a>) -> bool 
     to.seen.response_code_details = text;
     true
 }
+
+/// The name of a cluster. Istio's name for statistics, which older formats have, ends in `;`, which is no part of it.
+pub(super) fn set_cluster<'a>(text: Cow<'a, str>, to: &mut Reading<'a>) -> bool {
+    to.seen.upstream_cluster = match text {
+        Cow::Borrowed(text) => text.strip_suffix(';').unwrap_or(text).into(),
+        Cow::Owned(mut text) => {
+            text.truncate(text.trim_end_matches(';').len());
+            text.into()
+        }
+    };
+    true
+}

@@ -140,3 +140,6 @@ impl Builders {
         single.into_iter().flatten().chain(metrics).chain(self.requests.finish()).collect()
     }
 }
+
+#[cfg(test)]
+mod same_envoy;

@@ -8,21 +8,22 @@
 use std::collections::HashSet;
 
 use crate::hashing::NumberMap;
-use crate::minutes::{Scope, minute_of};
+use crate::minutes::{Scope, Words, minute_of};
 use crate::party::{Marks, PartyId};
 use crate::services::{ServiceId, Services};
 
-/// Which party answered to which word, by the minute of the call: what rows of those minutes may be joined by.
+/// Which party answered to which word, by the minute of the call and the kind of rows that told: what rows of those
+/// minutes may be joined by.
 #[derive(Debug, Default)]
 pub struct Learnt {
-    by_minute: NumberMap<i64, HashSet<(PartyId, PartyId)>>,
+    by_minute: NumberMap<(i64, Words), HashSet<(PartyId, PartyId)>>,
     is_closed: bool,
 }
 
 impl Learnt {
-    pub fn learn(&mut self, time: i64, word: PartyId, own: PartyId) {
+    pub fn learn(&mut self, kind: Words, time: i64, word: PartyId, own: PartyId) {
         if !self.is_closed {
-            self.by_minute.entry(minute_of(time)).or_default().insert((word, own));
+            self.by_minute.entry((minute_of(time), kind)).or_default().insert((word, own));
         }
     }
 
@@ -39,11 +40,14 @@ impl Learnt {
     }
 
     /// The aliases that calls of these minutes tell of.
-    pub fn aliases(&self, scope: Scope, services: &Services) -> Aliases {
+    pub fn aliases(&self, scope: Scope, words: Words, services: &Services) -> Aliases {
         let mut aliases = Aliases::default();
-        let minutes = (scope.first..=scope.last).filter_map(|minute| self.by_minute.get(&minute));
-        for (word, own) in minutes.flatten() {
-            aliases.learn(services.of(*word), services.of(*own));
+        for kind in words.kinds() {
+            let minutes =
+                (scope.first..=scope.last).filter_map(|minute| self.by_minute.get(&(minute, *kind)));
+            for (word, own) in minutes.flatten() {
+                aliases.learn(services.of(*word), services.of(*own));
+            }
         }
         aliases
     }

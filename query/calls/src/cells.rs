@@ -6,10 +6,12 @@
 
 use std::collections::HashSet;
 
+use meshlake_schema::TimeRange;
+
 use crate::aliases::Learnt;
 use crate::hashing::NumberMap;
-use crate::measure::{Halves, Measure, Observation};
-use crate::minutes::minute_of;
+use crate::measure::{Halves, Measure, Observation, Protocol, Sizes};
+use crate::minutes::{Words, minute_of};
 use crate::party::{Interner, Marks, OTHER, Parties, PartyId, PartyName};
 use crate::range::{GRID, Range};
 
@@ -34,9 +36,12 @@ pub enum By {
     Workload,
     /// Versions of a service; what has no version stays whole.
     Version,
+    /// All that rows tell of both ends, as cells are settled.
+    Whole,
 }
 
 impl By {
+    /// Those that an answer can be grouped by.
     pub const ALL: [By; 3] = [By::Service, By::Workload, By::Version];
 
     pub const fn name(self) -> &'static str {
@@ -44,6 +49,7 @@ impl By {
             By::Service => "service",
             By::Workload => "workload",
             By::Version => "version",
+            By::Whole => "whole",
         }
     }
 }
@@ -54,6 +60,8 @@ pub enum Grain {
     Node,
     Operation,
     Instance,
+    /// All that is told apart in settled cells; see `settled/detail.rs`.
+    Whole,
 }
 
 /// What a number was derived from.
@@ -64,6 +72,18 @@ pub enum Evidence {
 }
 
 impl Evidence {
+    /// Whose words say what its names are.
+    pub fn words(self) -> Words {
+        match self {
+            Evidence::Requests => Words::Requests,
+            Evidence::Spans => Words::Spans,
+        }
+    }
+
+    pub fn named(name: &str) -> Option<Evidence> {
+        [Evidence::Requests, Evidence::Spans].into_iter().find(|evidence| evidence.name() == name)
+    }
+
     pub const fn name(self) -> &'static str {
         match self {
             Evidence::Requests => "requests",
@@ -83,6 +103,10 @@ pub enum Entry {
     Messages,
     /// Connections on an edge, which count where nothing told of what went through them.
     Connections,
+    /// Connections that rows of requests on the same edge overlap, and those that only spans do. They count nothing but
+    /// bytes, where spans count, which know none.
+    Carrying,
+    CarryingTraced,
     /// The same four at a node: received sides.
     Received,
     ReceivedMessages,
@@ -92,9 +116,41 @@ pub enum Entry {
 }
 
 impl Entry {
+    const ALL: [Entry; 10] = [
+        Entry::Edge,
+        Entry::Refused,
+        Entry::Messages,
+        Entry::Connections,
+        Entry::Carrying,
+        Entry::CarryingTraced,
+        Entry::Received,
+        Entry::ReceivedMessages,
+        Entry::ReceivedConnections,
+        Entry::Alias,
+    ];
+
+    /// The name in settled tables.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Entry::Edge => "edge",
+            Entry::Refused => "refused",
+            Entry::Messages => "messages",
+            Entry::Connections => "connections",
+            Entry::Carrying => "carrying",
+            Entry::CarryingTraced => "carrying_traced",
+            Entry::Received => "received",
+            Entry::ReceivedMessages => "received_messages",
+            Entry::ReceivedConnections => "received_connections",
+            Entry::Alias => "alias",
+        }
+    }
+
+    pub fn named(name: &str) -> Option<Entry> {
+        Entry::ALL.into_iter().find(|entry| entry.name() == name)
+    }
+
     pub fn is_edge(self) -> bool {
-        use Entry::{Alias, Connections, Edge, Messages, Refused};
-        matches!(self, Edge | Refused | Messages | Connections | Alias)
+        !matches!(self, Entry::Received | Entry::ReceivedMessages | Entry::ReceivedConnections)
     }
 }
 
@@ -127,6 +183,8 @@ pub struct CellKey {
     pub at: Slot,
     pub evidence: Evidence,
     pub entry: Entry,
+    /// Unknown but in settled cells, which have one protocol each.
+    pub protocol: Protocol,
 }
 
 /// A bucket of the range, and the ten minutes in which evidence is chosen.
@@ -143,10 +201,14 @@ pub struct Book {
     pub by: By,
     pub grain: Grain,
     pub parties: Parties,
+    /// When calls count that rows tell of, ascending; at all other times cells do.
+    folded: Vec<TimeRange>,
     details: Interner<String>,
     internal_details: usize,
     details_overflowed: bool,
     cells: NumberMap<CellKey, Measure>,
+    /// How large requests were, and responses. Only kept where all is told apart.
+    sizes: NumberMap<CellKey, Sizes>,
     cells_overflowed: bool,
     /// It has no names, and as many cells as it takes; see [`Book::part`].
     is_part: bool,
@@ -162,6 +224,7 @@ pub struct Busy {
     pub minute: i64,
     pub slot: i64,
     pub ends: (PartyId, PartyId),
+    pub evidence: Evidence,
 }
 
 impl Book {
@@ -174,10 +237,12 @@ impl Book {
             by,
             grain,
             parties: Parties::default(),
+            folded: vec![TimeRange::ALL],
             details,
             internal_details: 0,
             details_overflowed: false,
             cells: NumberMap::default(),
+            sizes: NumberMap::default(),
             cells_overflowed: false,
             is_part: false,
             busy: None,
@@ -188,8 +253,8 @@ impl Book {
     /// A book without names for what another thread counts by the names of this one. It is to be absorbed before it has
     /// more than [`CELLS_MAX`] cells.
     pub fn part(&self) -> Book {
-        let busy = self.busy.is_some().then(HashSet::new);
-        Book { is_part: true, busy, ..Book::new(self.range, self.by, self.grain) }
+        let (busy, folded) = (self.busy.is_some().then(HashSet::new), self.folded.clone());
+        Book { is_part: true, busy, folded, ..Book::new(self.range, self.by, self.grain) }
     }
 
     /// Bytes taken, about: 1 KB of latencies a cell, 200 bytes a party, 60 a detail.
@@ -211,10 +276,24 @@ impl Book {
                 cell.merge(&measure);
             }
         }
+        for (key, sizes) in part.sizes.drain() {
+            self.sizes.entry(key).or_default().merge(&sizes);
+        }
         self.learnt.absorb(std::mem::take(&mut part.learnt));
         if let (Some(busy), Some(more)) = (&mut self.busy, &mut part.busy) {
             busy.extend(more.drain());
         }
+    }
+
+    /// Counts calls that rows tell of at these times only, ascending and apart, and those of cells at all others.
+    pub fn fold_only(&mut self, times: Vec<TimeRange>) {
+        self.folded = times;
+    }
+
+    /// Whether calls of this time are folded from rows.
+    pub fn is_folded(&self, time: i64) -> bool {
+        let next = self.folded.partition_point(|range| range.to.0 <= time);
+        self.folded.get(next).is_some_and(|range| range.from.0 <= time)
     }
 
     /// Keeps from now on in which slots of time an edge had calls.
@@ -235,35 +314,54 @@ impl Book {
     }
 
     /// Remembers that an edge had a call at this time.
-    pub fn keep_busy(&mut self, ends: (PartyId, PartyId), start: i64, duration_nano: i64) {
+    pub fn keep_busy(
+        &mut self,
+        evidence: Evidence,
+        ends: (PartyId, PartyId),
+        start: i64,
+        duration_nano: i64,
+    ) {
         if let Some(busy) = &mut self.busy {
             let end = start.saturating_add(duration_nano.max(0));
-            let at = |time| Busy { minute: minute_of(start), slot: Book::busy_slot(time), ends };
+            let at = |time| Busy { minute: minute_of(start), slot: Book::busy_slot(time), ends, evidence };
             busy.extend([start, end].map(at));
         }
     }
 
     /// Learns that a callee answered to a word of its caller's, in a call of this time.
     pub fn learn(&mut self, evidence: Evidence, time: i64, word: PartyId, own: PartyId) {
-        self.learnt.learn(time, word, own);
+        self.learnt.learn(evidence.words(), time, word, own);
         if let Some(at) = self.slot(time) {
-            let (source, destination, detail, entry) = (word, own, DetailId::NONE, Entry::Alias);
-            self.cell(CellKey { source, destination, detail, at, evidence, entry });
+            self.cell(CellKey {
+                source: word,
+                destination: own,
+                detail: DetailId::NONE,
+                at,
+                evidence,
+                entry: Entry::Alias,
+                protocol: Protocol::Unknown,
+            });
         }
     }
 
     /// The number of a party, as far as the grouping tells parties apart.
     pub fn intern(&mut self, name: &PartyName<'_>, marks: Marks) -> PartyId {
         let name = PartyName {
-            workload: name.workload.filter(|_| self.by == By::Workload),
-            version: name.version.filter(|_| self.by == By::Version),
+            workload: name.workload.filter(|_| matches!(self.by, By::Workload | By::Whole)),
+            version: name.version.filter(|_| matches!(self.by, By::Version | By::Whole)),
             ..*name
         };
         self.parties.intern(&name, marks)
     }
 
-    /// Where calls that start at `time` are summed; `None` outside the range.
+    /// Where calls that rows tell of and that start at `time` are summed; `None` outside the range, and where cells
+    /// tell of them.
     pub fn slot(&self, time: i64) -> Option<Slot> {
+        if self.is_folded(time) { self.slot_of_cell(time) } else { None }
+    }
+
+    /// Where cells that start at `time` are summed; `None` outside the range.
+    pub fn slot_of_cell(&self, time: i64) -> Option<Slot> {
         let bucket = self.range.bucket_of(time)?;
         Some(Slot { bucket, window: self.range.window_of(time) })
     }
@@ -271,28 +369,33 @@ impl Book {
     /// Counts a call on the edge between two parties; outside the range it does nothing.
     pub fn add_edge(&mut self, entry: Entry, ends: (PartyId, PartyId), call: &Call, halves: &Halves) {
         if matches!(entry, Entry::Edge | Entry::Refused) {
-            self.keep_busy(ends, call.start, call.seen.duration_nano);
+            self.keep_busy(call.evidence, ends, call.start, call.seen.duration_nano);
         }
-        let Some(at) = self.slot(call.start) else { return };
-        let ((source, destination), evidence) = (ends, call.evidence);
-        let detail = if self.grain == Grain::Instance { DetailId::NONE } else { call.detail };
-        self.add(CellKey { source, destination, detail, at, evidence, entry }, &call.seen, halves);
+        if let Some(key) = self.key(entry, ends, call) {
+            self.add(key, &call.seen, halves);
+        }
+    }
+
+    /// Where a call is counted; nowhere outside the range.
+    fn key(&self, entry: Entry, (source, destination): (PartyId, PartyId), call: &Call) -> Option<CellKey> {
+        let is_without = self.grain == Grain::Instance && entry.is_edge();
+        let detail = if is_without { DetailId::NONE } else { call.detail };
+        let protocol = if self.grain == Grain::Whole { call.seen.protocol } else { Protocol::Unknown };
+        let at = self.slot(call.start)?;
+        Some(CellKey { source, destination, detail, at, evidence: call.evidence, entry, protocol })
     }
 
     /// Counts a received side at its node.
     pub fn add_received(&mut self, entry: Entry, party: PartyId, call: &Call) {
-        let Some(at) = self.slot(call.start) else { return };
-        let (source, evidence) = (PartyId::NOBODY, call.evidence);
-        let key = CellKey { source, destination: party, detail: call.detail, at, evidence, entry };
-        self.add(key, &call.seen, &Halves::default());
+        if let Some(key) = self.key(entry, (PartyId::NOBODY, party), call) {
+            self.add(key, &call.seen, &Halves::default());
+        }
     }
 
     /// Adds a received side, which is counted already, to those whose parent span is not stored.
     pub fn add_lost(&mut self, entry: Entry, party: PartyId, call: &Call) {
-        let Some(at) = self.slot(call.start) else { return };
-        let (source, evidence) = (PartyId::NOBODY, call.evidence);
-        let key = CellKey { source, destination: party, detail: call.detail, at, evidence, entry };
-        if let Some(cell) = self.cell(key) {
+        let key = self.key(entry, (PartyId::NOBODY, party), call);
+        if let Some(cell) = key.and_then(|key| self.cell(key)) {
             cell.add_lost(call.seen.weight);
         }
     }
@@ -301,22 +404,32 @@ impl Book {
         if let Some(cell) = self.cell(key) {
             cell.add(call);
             cell.add_sides(call.weight, sides);
+            if self.grain == Grain::Whole && key.evidence == Evidence::Requests && call.timed {
+                self.sizes.entry(key).or_default().add(call);
+            }
         }
     }
 
-    /// Adds the bytes of a connection to calls that went through it.
-    pub fn add_bytes(&mut self, key: CellKey, call: &Observation) {
+    /// Adds what is counted already.
+    pub fn add_cell(&mut self, key: CellKey, measure: &Measure) {
         if let Some(cell) = self.cell(key) {
-            cell.add_bytes(call);
+            cell.merge(measure);
         }
+    }
+
+    /// How large the requests and responses of a cell were.
+    pub fn sizes(&self, key: &CellKey) -> Option<&Sizes> {
+        self.sizes.get(key)
     }
 
     fn cell(&mut self, key: CellKey) -> Option<&mut Measure> {
         if self.cells.len() >= CELLS_MAX && !self.is_part && !self.cells.contains_key(&key) {
-            if !self.cells_overflowed {
-                self.fold_details();
+            if self.cells_overflowed {
+                return None;
             }
-            if self.cells.len() >= CELLS_MAX {
+            self.fold_details();
+            // Summing up takes a look at all cells: where it makes no room to speak of, it would be done for each new one.
+            if self.cells.len() > CELLS_MAX - CELLS_MAX / 64 {
                 self.cells_overflowed = true;
                 return None;
             }
@@ -402,7 +515,7 @@ mod tests {
     use meshlake_schema::{Outcome, UnixNanos};
 
     use super::*;
-    use crate::measure::{MILLI, Protocol};
+    use crate::measure::MILLI;
 
     const CALL: Observation = Observation {
         weight: MILLI,
@@ -430,6 +543,7 @@ mod tests {
             at: Slot { bucket: 0, window },
             evidence: Evidence::Requests,
             entry,
+            protocol: Protocol::Unknown,
         }
     }
 

@@ -65,7 +65,7 @@ impl Choice {
     /// Whether an entry of this evidence is one of those that add up.
     pub fn counts(self, evidence: Evidence, entry: Entry) -> bool {
         match entry {
-            Entry::Alias => false,
+            Entry::Alias | Entry::Carrying | Entry::CarryingTraced => false,
             Entry::Messages | Entry::ReceivedMessages => true,
             Entry::Connections | Entry::ReceivedConnections => self == Choice::Connections,
             Entry::Edge | Entry::Refused | Entry::Received => self == Choice::Of(evidence),
@@ -87,6 +87,7 @@ impl Totals {
         let sum = match (entry, evidence) {
             (Entry::Messages | Entry::ReceivedMessages, _) => &mut self.messages,
             (Entry::Connections | Entry::ReceivedConnections, _) => &mut self.connections,
+            (Entry::Alias | Entry::Carrying | Entry::CarryingTraced, _) => return,
             (_, Evidence::Requests) => &mut self.rows,
             (_, Evidence::Spans) => &mut self.spans,
         };

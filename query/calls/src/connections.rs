@@ -6,11 +6,12 @@
 //! carries what the waypoint's own rows tell of, and those name the callers.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use crate::aliases::Aliases;
-use crate::cells::{Book, Busy, Call, CellKey, Entry, Evidence};
+use crate::cells::{Book, Busy, Call, Entry, Evidence};
 use crate::measure::Halves;
-use crate::minutes::{MINUTE, NamesByMinute, Scope, minute_of};
+use crate::minutes::{MINUTE, NamesByMinute, Scope, Words, minute_of};
 use crate::party::{Parties, PartyId};
 use crate::services::{ServiceId, Services};
 
@@ -67,22 +68,22 @@ impl Connections {
         made.sort_by_key(minute);
         for of_minute in made.chunk_by(|a, b| minute(a) == minute(b)) {
             let around = Scope::around(minute(&of_minute[0]));
-            let services = names.services(around, &book.parties);
-            let aliases = book.learnt.aliases(around, &services);
-            let edge = |ends| edge_of(ends, &services, &aliases, &book.parties);
             let from = busy.partition_point(|busy| busy.minute < around.first);
             let to = busy.partition_point(|busy| busy.minute <= around.last);
-            let covered: HashSet<(Edge, i64)> =
-                busy[from..to].iter().map(|busy| (edge(busy.ends), busy.slot)).collect();
-            let is_covered = |connection: &Connection| {
-                let end = connection.end.min(around.last.saturating_add(1).saturating_mul(MINUTE) - 1);
-                let mut slots = Book::busy_slot(connection.call.start)..=Book::busy_slot(end);
-                let edge = edge(connection.ends);
-                slots.any(|slot| covered.contains(&(edge, slot)))
+            let covered = |words, evidence| {
+                let covered = Covered::of(&busy[from..to], around, words, evidence, names, book);
+                of_minute.iter().map(|connection| covered.has(connection, book)).collect::<Vec<bool>>()
             };
-            let is_covered: Vec<bool> = of_minute.iter().map(is_covered).collect();
-            for (connection, is_covered) in of_minute.iter().zip(is_covered) {
-                count(connection, is_covered, book);
+            let by_requests = covered(Words::Requests, Some(Evidence::Requests));
+            let by_any = covered(Words::Both, None);
+            for (connection, is_carrying) in of_minute.iter().zip(by_requests.into_iter().zip(by_any)) {
+                let Connection { ends, call, halves, .. } = connection;
+                let entry = match is_carrying {
+                    (true, _) => Entry::Carrying,
+                    (false, true) => Entry::CarryingTraced,
+                    (false, false) => Entry::Connections,
+                };
+                book.add_edge(entry, *ends, call, halves);
             }
         }
         for (party, call) in received {
@@ -91,14 +92,36 @@ impl Connections {
     }
 }
 
-fn count(connection: &Connection, is_covered: bool, book: &mut Book) {
-    let Connection { ends, call, halves, .. } = connection;
-    if !is_covered {
-        book.add_edge(Entry::Connections, *ends, call, halves);
-    } else if let Some(at) = book.slot(call.start) {
-        let ((source, destination), detail) = (*ends, call.detail);
-        let (evidence, entry) = (Evidence::Spans, Entry::Edge);
-        book.add_bytes(CellKey { source, destination, detail, at, evidence, entry }, &call.seen);
+/// The edges and slots in which something told of calls.
+struct Covered {
+    around: Scope,
+    services: Arc<Services>,
+    aliases: Aliases,
+    slots: HashSet<(Edge, i64)>,
+}
+
+impl Covered {
+    fn of(
+        busy: &[Busy],
+        around: Scope,
+        words: Words,
+        evidence: Option<Evidence>,
+        names: &NamesByMinute,
+        book: &Book,
+    ) -> Covered {
+        let services = names.services(around, words, &book.parties);
+        let aliases = book.learnt.aliases(around, words, &services);
+        let told = busy.iter().filter(|busy| evidence.is_none_or(|evidence| busy.evidence == evidence));
+        let at = |busy: &Busy| (edge_of(busy.ends, &services, &aliases, &book.parties), busy.slot);
+        let slots = told.map(at).collect();
+        Covered { around, services, aliases, slots }
+    }
+
+    fn has(&self, connection: &Connection, book: &Book) -> bool {
+        let end = connection.end.min(self.around.last.saturating_add(1).saturating_mul(MINUTE) - 1);
+        let mut slots = Book::busy_slot(connection.call.start)..=Book::busy_slot(end);
+        let edge = edge_of(connection.ends, &self.services, &self.aliases, &book.parties);
+        slots.any(|slot| self.slots.contains(&(edge, slot)))
     }
 }
 

@@ -44,6 +44,8 @@ pub struct Request {
     /// And nanoseconds: access logs over gRPC know them, files do not.
     pub nanos: i64,
     pub millis: i64,
+    /// Of the duration beyond milliseconds, which files do not know either.
+    pub duration_nanos: i64,
     pub outcome: &'static str,
     pub code: i64,
     pub flags: &'static str,
@@ -82,6 +84,7 @@ pub const CALL: Request = Request {
     at: 0,
     nanos: 0,
     millis: 10,
+    duration_nanos: 0,
     outcome: "ok",
     code: 200,
     flags: "",
@@ -212,7 +215,7 @@ pub fn requests(rows: &[Request]) -> RecordBatch {
     let column = |of: fn(&Request) -> &'static str| text(rows, |row| of(row).to_owned());
     batch(vec![
         ("time_unix_nano", integers(rows, |row| row.second * 1_000 * MILLI + row.at * MILLI + row.nanos)),
-        ("duration_nano", integers(rows, |row| row.millis * MILLI)),
+        ("duration_nano", integers(rows, |row| row.millis * MILLI + row.duration_nanos)),
         ("observer", column(|row| row.observer)),
         ("layer", column(|row| row.layer)),
         ("counted", booleans(rows, |row| row.counted)),

@@ -12,23 +12,24 @@ use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::min;
-use arrow::datatypes::Int64Type;
+use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use meshlake_schema::rows::RowsError;
-use meshlake_schema::{Budget, Spent, UnixNanos};
+use meshlake_schema::{BatchError, Budget, Spent, Table, TableBatch, TimeRange, UnixNanos};
 use thiserror::Error;
 
 use crate::cells::{Book, By, CELLS_MAX, Grain};
 use crate::choice::Source;
 use crate::connections::Connections;
-use crate::held::{HELD_BYTES_MAX, Held};
+use crate::held::{Granted, HELD_BYTES_MAX, Held};
 use crate::messages::Messages;
-use crate::minutes::{NamesByMinute, minute_of};
+use crate::minutes::{NamesByMinute, Words, minute_of};
 use crate::party::PARTIES_MAX;
 use crate::picture::{Asked, Picture, picture};
 use crate::range::Range;
 use crate::requests::rows::RequestRows;
 use crate::requests::seen::Seen;
 use crate::requests::{self, Leftovers};
+use crate::settled::{decode, encode};
 use crate::span_rows::SpanBatch;
 use crate::spans::{self, Shapes, Shard};
 use crate::trace::walks::Walks;
@@ -63,8 +64,8 @@ pub struct Fold {
     question: Question,
     only: Option<String>,
     budget: Option<Arc<dyn Budget>>,
-    /// Bytes granted for what is held beside rows.
-    granted: usize,
+    /// Memory for what is held beside rows.
+    beside: Granted,
     book: Book,
     /// Of what a pass holds.
     bytes_max: usize,
@@ -93,7 +94,7 @@ impl Fold {
             question,
             only: None,
             budget: None,
-            granted: 0,
+            beside: Granted::default(),
             book,
             bytes_max,
             requests: Held::with_budget(bytes_max / 2),
@@ -117,11 +118,19 @@ impl Fold {
         self
     }
 
+    /// Counts calls that rows tell of at these times only, ascending and apart; at all others cells tell.
+    #[must_use]
+    pub fn fold_only(mut self, times: Vec<TimeRange>) -> Fold {
+        self.book.fold_only(times);
+        self
+    }
+
     /// Takes the memory for rows from `budget`, before any are added, and ends when its time is up.
     #[must_use]
     pub fn within(mut self, budget: Arc<dyn Budget>) -> Fold {
         self.requests.take_from(Arc::clone(&budget));
         self.spans.take_from(Arc::clone(&budget));
+        self.beside.take_from(Arc::clone(&budget));
         self.budget = Some(budget);
         self
     }
@@ -140,7 +149,7 @@ impl Fold {
         let mut has_connections = false;
         RequestRows::of(batch).read(batch, book, |seen| {
             has_connections |= seen.is_connection;
-            names.see(seen.start, [seen.source, seen.destination]);
+            names.see(Words::Requests, seen.start, [seen.source, seen.destination]);
             requests.add(seen.hash(), |rows| rows.push(seen));
         });
         if has_connections {
@@ -170,7 +179,7 @@ impl Fold {
             }
             let seen = Some((minute_of(span.start), span.shape));
             if seen != last_seen {
-                names.see(span.start, [shape.party, shape.peer]);
+                names.see(Words::Spans, span.start, [shape.party, shape.peer]);
                 last_seen = seen;
             }
             spans.add(spans::hash_of(span.trace), |shard| shard.add(span, links));
@@ -179,7 +188,25 @@ impl Fold {
         self.make_room();
     }
 
-    /// The start of the earliest row so far, whether it is counted or not.
+    /// Adds cells of a settled table, once, in whatever pass: those that begin in one of `times`, which are ascending and
+    /// apart, and none of which is folded from rows.
+    ///
+    /// # Errors
+    /// A bug of ours: the batch is not one of columns of the table.
+    pub fn add_cells(
+        &mut self,
+        table: Table,
+        batch: &RecordBatch,
+        times: &[TimeRange],
+    ) -> Result<(), RowsError> {
+        let starts = batch.column_by_name("time").and_then(|column| column.as_primitive_opt());
+        let first =
+            starts.and_then(min::<TimestampMicrosecondType>).map(|micros| micros.saturating_mul(1_000));
+        self.first_row = self.first_row.into_iter().chain(first).min();
+        decode::add(batch, table, times, &mut self.book)
+    }
+
+    /// The start of the earliest row or cell so far, whether it is counted or not.
     pub fn first_row(&self) -> Option<UnixNanos> {
         self.first_row.map(UnixNanos)
     }
@@ -193,16 +220,8 @@ impl Fold {
 
     /// Has the budget grant what is held beside rows: sums, names, links, rows that wait for another observer's.
     fn charge(&mut self) -> Result<(), Spent> {
-        let Some(budget) = &self.budget else { return Ok(()) };
         let Fold { book, shapes, messages, leftovers, .. } = self;
-        let bytes = book.bytes() + shapes.bytes() + messages.bytes() + leftovers.bytes();
-        if bytes > self.granted {
-            budget.grow(bytes - self.granted)?;
-        } else {
-            budget.shrink(self.granted - bytes);
-        }
-        self.granted = bytes;
-        Ok(())
+        self.beside.resize(book.bytes() + shapes.bytes() + messages.bytes() + leftovers.bytes())
     }
 
     /// The same while rows are held, which are let go of where there is no room for both.
@@ -248,19 +267,32 @@ impl Fold {
     /// [`FoldError`].
     pub fn finish(mut self) -> Result<Picture, FoldError> {
         let mut warnings = Vec::new();
-        if self.end_pass()? {
+        if self.count_all()? {
             warnings.push("some rows did not fit into memory and were not read again".to_owned());
-        }
-        self.join();
-        in_time(self.budget.as_ref())?;
-        if self.book.cells_overflowed() {
-            return Err(FoldError::TooManyCells);
         }
         if self.book.parties.overflowed() {
             warnings.push(format!("only {PARTIES_MAX} names are told apart; the rest is `(other)`"));
         }
         let asked = Asked { source: self.question.source, only: self.only.as_deref() };
         Ok(picture(&self.book, &asked, warnings))
+    }
+
+    /// The cells of all that was counted, for the settled tables. The question is to tell everything apart
+    /// ([`By::Whole`], [`Grain::Whole`]) in buckets of ten seconds, and its range to be of whole cells.
+    ///
+    /// # Errors
+    /// [`FoldError`].
+    pub fn settle(mut self) -> Result<Settled, FoldError> {
+        self.count_all()?;
+        Ok(Settled { book: self.book })
+    }
+
+    /// Counts what is left; whether some rows did not fit.
+    fn count_all(&mut self) -> Result<bool, FoldError> {
+        let more = self.end_pass()?;
+        self.join();
+        in_time(self.budget.as_ref())?;
+        if self.book.cells_overflowed() { Err(FoldError::TooManyCells) } else { Ok(more) }
     }
 
     /// Joins what lies in several shards, of what they told.
@@ -274,11 +306,22 @@ impl Fold {
     }
 }
 
-impl Drop for Fold {
-    fn drop(&mut self) {
-        if let Some(budget) = &self.budget {
-            budget.shrink(self.granted);
-        }
+/// Cells of a range that is settled.
+#[derive(Debug)]
+pub struct Settled {
+    book: Book,
+}
+
+impl Settled {
+    /// The rows of one of the tables, sorted by callee, caller and time, made at `now`.
+    ///
+    /// # Errors
+    /// A bug of ours: the columns are not the table's.
+    ///
+    /// # Panics
+    /// When the table has no cells.
+    pub fn rows(&self, table: Table, tenant: &str, now: UnixNanos) -> Result<TableBatch, BatchError> {
+        encode::rows(&self.book, table, tenant, now)
     }
 }
 

@@ -25,6 +25,43 @@ pub trait Weighed: Default {
     fn bytes(&self) -> usize;
 }
 
+/// Memory that a budget granted, given back when this is dropped. Without a budget, as much as it takes.
+#[derive(Debug, Default)]
+pub struct Granted {
+    budget: Option<Arc<dyn Budget>>,
+    bytes: usize,
+}
+
+impl Granted {
+    /// Asks `budget` from now on.
+    pub fn take_from(&mut self, budget: Arc<dyn Budget>) {
+        self.budget = Some(budget);
+    }
+
+    /// Has `bytes` in all granted.
+    ///
+    /// # Errors
+    /// [`Spent::Bytes`]; what was granted before still is.
+    pub fn resize(&mut self, bytes: usize) -> Result<(), Spent> {
+        let Some(budget) = &self.budget else { return Ok(()) };
+        if bytes > self.bytes {
+            budget.grow(bytes - self.bytes)?;
+        } else {
+            budget.shrink(self.bytes - bytes);
+        }
+        self.bytes = bytes;
+        Ok(())
+    }
+}
+
+impl Drop for Granted {
+    fn drop(&mut self) {
+        if let Some(budget) = &self.budget {
+            budget.shrink(self.bytes);
+        }
+    }
+}
+
 /// Shards of this pass.
 #[derive(Debug)]
 pub struct Held<S> {

@@ -7,7 +7,7 @@
 use meshlake_schema::{LatencyHistogram, Outcome};
 
 /// What was spoken on a call, as far as its observer could tell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum Protocol {
     Http,
     Grpc,
@@ -19,7 +19,7 @@ pub enum Protocol {
 }
 
 impl Protocol {
-    const ALL: [Protocol; 6] = [
+    pub const ALL: [Protocol; 6] = [
         Protocol::Http,
         Protocol::Grpc,
         Protocol::Tcp,
@@ -27,6 +27,10 @@ impl Protocol {
         Protocol::Messaging,
         Protocol::Unknown,
     ];
+
+    pub fn named(name: &str) -> Option<Protocol> {
+        Protocol::ALL.into_iter().find(|protocol| protocol.name() == name)
+    }
 
     pub const fn name(self) -> &'static str {
         match self {
@@ -101,10 +105,47 @@ pub struct Measure {
     lost: u64,
     bytes_in: u64,
     bytes_out: u64,
-    /// Sum of all durations times their weight, nanoseconds, connections included.
-    duration: u128,
+    /// Sum of all durations times their weight, microseconds, connections included. Of nanoseconds, 64 bits would
+    /// end at a day of 200 calls in progress.
+    duration: u64,
     latency: LatencyHistogram,
     protocols: [u64; Protocol::ALL.len()],
+}
+
+/// The sums of a [`Measure`] under the names of their columns in settled tables.
+pub const SUMS: [&str; 13] = [
+    "requests_milli",
+    "errors_milli",
+    "client_errors_milli",
+    "aborted_milli",
+    "retries_milli",
+    "made_milli",
+    "received_milli",
+    "expected_milli",
+    "joined_milli",
+    "lost_milli",
+    "request_bytes_milli",
+    "response_bytes_milli",
+    "duration_micros_milli",
+];
+
+/// How large requests and responses were, as histograms of bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Sizes {
+    pub request: LatencyHistogram,
+    pub response: LatencyHistogram,
+}
+
+impl Sizes {
+    pub fn add(&mut self, call: &Observation) {
+        self.request.record(call.bytes_in.max(0).unsigned_abs(), call.weight);
+        self.response.record(call.bytes_out.max(0).unsigned_abs(), call.weight);
+    }
+
+    pub fn merge(&mut self, other: &Sizes) {
+        self.request.merge(&other.request);
+        self.response.merge(&other.response);
+    }
 }
 
 fn calls(milli: u64) -> f64 {
@@ -123,18 +164,23 @@ impl Measure {
             Outcome::Aborted => self.aborted += weight,
         }
         self.add_bytes(call);
-        self.duration += u128::from(duration) * u128::from(weight);
+        self.duration = self.duration.saturating_add((duration / 1_000).saturating_mul(weight));
         if call.timed {
-            self.latency.record(duration, weight as f64);
+            self.latency.record(duration, weight);
         }
         self.protocols[call.protocol as usize] += weight;
     }
 
-    /// Adds what a connection tells of calls that are counted already.
-    pub fn add_bytes(&mut self, call: &Observation) {
+    fn add_bytes(&mut self, call: &Observation) {
         let weighed = |bytes: i64| bytes.max(0).unsigned_abs().saturating_mul(call.weight);
         self.bytes_in = self.bytes_in.saturating_add(weighed(call.bytes_in));
         self.bytes_out = self.bytes_out.saturating_add(weighed(call.bytes_out));
+    }
+
+    /// Adds the bytes of another, and nothing else.
+    pub fn merge_bytes(&mut self, other: &Measure) {
+        self.bytes_in = self.bytes_in.saturating_add(other.bytes_in);
+        self.bytes_out = self.bytes_out.saturating_add(other.bytes_out);
     }
 
     /// Adds what is known of the two sides of a call of this weight.
@@ -166,11 +212,60 @@ impl Measure {
         self.lost += other.lost;
         self.bytes_in = self.bytes_in.saturating_add(other.bytes_in);
         self.bytes_out = self.bytes_out.saturating_add(other.bytes_out);
-        self.duration += other.duration;
+        self.duration = self.duration.saturating_add(other.duration);
         self.latency.merge(&other.latency);
         for (sum, part) in self.protocols.iter_mut().zip(other.protocols) {
             *sum += part;
         }
+    }
+
+    /// In the order of [`SUMS`].
+    pub fn sums(&self) -> [u64; SUMS.len()] {
+        [
+            self.requests,
+            self.errors,
+            self.client_errors,
+            self.aborted,
+            self.retries,
+            self.made,
+            self.received,
+            self.expected,
+            self.joined,
+            self.lost,
+            self.bytes_in,
+            self.bytes_out,
+            self.duration,
+        ]
+    }
+
+    /// The measure that has these sums, in the order of [`SUMS`], all of one protocol.
+    pub fn of_sums(sums: [u64; SUMS.len()], protocol: Protocol, latency: LatencyHistogram) -> Measure {
+        let [requests, errors, client_errors, aborted, retries, made, received, expected, joined, rest @ ..] =
+            sums;
+        let [lost, bytes_in, bytes_out, duration] = rest;
+        let mut protocols = [0; Protocol::ALL.len()];
+        protocols[protocol as usize] = requests;
+        Measure {
+            requests,
+            errors,
+            client_errors,
+            aborted,
+            retries,
+            made,
+            received,
+            expected,
+            joined,
+            lost,
+            bytes_in,
+            bytes_out,
+            duration,
+            latency,
+            protocols,
+        }
+    }
+
+    pub fn latency(&self) -> &LatencyHistogram {
+        &self.latency
     }
 
     pub fn requests(&self) -> f64 {
@@ -246,7 +341,7 @@ impl Measure {
     /// L = lambda W), which is the sum of durations over the time observed. A call counts where it
     /// started, so the figure of a bucket shorter than its calls is an approximation.
     pub fn concurrency(&self, seconds: f64) -> f64 {
-        self.duration as f64 / 1e9 / MILLI as f64 / seconds
+        self.duration as f64 / 1e6 / MILLI as f64 / seconds
     }
 
     /// The protocol of most calls; an unknown one only when nothing else was seen.

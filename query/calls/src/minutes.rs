@@ -152,23 +152,44 @@ pub fn by_minute<T: Copy>(
     })
 }
 
+/// Whose words say which service a name is. What is counted from one kind of rows must not depend on whether the
+/// other was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Words {
+    Requests,
+    Spans,
+    Both,
+}
+
+impl Words {
+    /// The kinds of rows.
+    pub fn kinds(self) -> &'static [Words] {
+        match self {
+            Words::Requests => &[Words::Requests],
+            Words::Spans => &[Words::Spans],
+            Words::Both => &[Words::Requests, Words::Spans],
+        }
+    }
+}
+
 /// Which parties the rows of each minute name, and the services that they are among themselves.
 #[derive(Debug, Default)]
 pub struct NamesByMinute {
-    seen: NumberMap<i64, Vec<u64>>,
+    /// By minute and kind of row: a bit for each party.
+    seen: NumberMap<(i64, Words), Vec<u64>>,
     kept: Mutex<Kept>,
 }
 
 #[derive(Debug, Default)]
 struct Kept {
-    services: NumberMap<Scope, Arc<Services>>,
+    services: NumberMap<(Scope, Words), Arc<Services>>,
     parties: usize,
 }
 
 impl NamesByMinute {
-    /// Remembers that a row which starts at `time` names these.
-    pub fn see(&mut self, time: i64, parties: [PartyId; 2]) {
-        let seen = self.seen.entry(minute_of(time)).or_default();
+    /// Remembers that a row of this kind which starts at `time` names these.
+    pub fn see(&mut self, kind: Words, time: i64, parties: [PartyId; 2]) {
+        let seen = self.seen.entry((minute_of(time), kind)).or_default();
         for place in parties.map(PartyId::index) {
             if seen.len() <= place / 64 {
                 seen.resize(place / 64 + 1, 0);
@@ -178,15 +199,17 @@ impl NamesByMinute {
     }
 
     /// The services that parties of these minutes are; of others nothing may be asked.
-    pub fn services(&self, scope: Scope, parties: &Parties) -> Arc<Services> {
+    pub fn services(&self, scope: Scope, words: Words, parties: &Parties) -> Arc<Services> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(services) = kept.services.get(&scope) {
+        if let Some(services) = kept.services.get(&(scope, words)) {
             return Arc::clone(services);
         }
-        let minutes: Vec<&[u64]> = (scope.first..=scope.last)
-            .filter_map(|minute| self.seen.get(&minute))
-            .map(Vec::as_slice)
-            .collect();
+        let minutes = words
+            .kinds()
+            .iter()
+            .flat_map(|kind| (scope.first..=scope.last).map(move |minute| (minute, *kind)));
+        let minutes: Vec<&[u64]> =
+            minutes.filter_map(|minute| self.seen.get(&minute)).map(Vec::as_slice).collect();
         let is_seen = |party: PartyId| {
             let (word, bit) = (party.index() / 64, party.index() % 64);
             minutes.iter().any(|seen| seen.get(word).is_some_and(|word| word >> bit & 1 == 1))
@@ -196,7 +219,7 @@ impl NamesByMinute {
         if kept.parties > PARTIES_KEPT_MAX {
             *kept = Kept { parties: services.len(), ..Kept::default() };
         }
-        kept.services.insert(scope, Arc::clone(&services));
+        kept.services.insert((scope, words), Arc::clone(&services));
         services
     }
 }
@@ -253,14 +276,17 @@ mod tests {
         let mut intern = |namespace| parties.intern(&PartyName { namespace, ..bare }, Marks::NONE);
         let [api, shop, bank] = [None, Some("shop"), Some("bank")].map(&mut intern);
         let mut names = NamesByMinute::default();
-        names.see(0, [api, shop]);
-        names.see(MINUTE, [api, bank]);
-        let is_shops = |scope| {
-            let services = names.services(scope, &parties);
+        names.see(Words::Spans, 0, [api, shop]);
+        names.see(Words::Spans, MINUTE, [api, bank]);
+        names.see(Words::Requests, 0, [api, bank]);
+        let is_shops = |scope, words| {
+            let services = names.services(scope, words, &parties);
             services.of(api) == services.of(shop)
         };
-        assert!(is_shops(Scope::of(0)));
-        assert!(!is_shops(Scope { first: 0, last: 1 }), "two namespaces know the name");
-        assert!(!is_shops(Scope::of(1)));
+        let by_spans = Words::Spans;
+        assert!(is_shops(Scope::of(0), by_spans));
+        assert!(!is_shops(Scope { first: 0, last: 1 }, by_spans), "two namespaces know the name");
+        assert!(!is_shops(Scope::of(1), by_spans));
+        assert!(!is_shops(Scope::of(0), Words::Both));
     }
 }

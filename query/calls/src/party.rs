@@ -75,7 +75,7 @@ impl PartyId {
     pub const CALLERS: PartyId = PartyId(1);
     /// A callee that nothing identifies; as a node it belongs to the caller.
     pub const UNKNOWN: PartyId = PartyId(2);
-    const OTHER: PartyId = PartyId(3);
+    pub const OTHER: PartyId = PartyId(3);
 
     /// Whether it stands for what no row names.
     pub fn is_built_in(self) -> bool {
@@ -113,6 +113,10 @@ impl Marks {
 
     pub fn bits(self) -> u8 {
         self.0
+    }
+
+    pub fn of_bits(bits: u8) -> Marks {
+        Marks(bits)
     }
 
     #[must_use]
@@ -216,6 +220,13 @@ impl Parties {
 
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Whether `word` is the name by which `own` goes itself, which is nobody's alias.
+    pub fn is_own_name(&self, word: PartyId, own: PartyId) -> bool {
+        let (said, is) = (self.party(word), self.party(own));
+        let is_same = (&said.name, &said.namespace) == (&is.name, &is.namespace);
+        is_same && said.namespace.is_some() && is.marks.has(Marks::OBSERVED)
     }
 
     pub fn party(&self, id: PartyId) -> &Party {

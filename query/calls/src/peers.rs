@@ -13,7 +13,8 @@
 //! each other.
 
 use crate::hosts::{
-    HostPort, address, cluster_host, host_of_url, host_port, is_local, plain_cluster, telling_port,
+    HostPort, address, cluster_host, host_of_url, host_port, is_address, is_local, plain_cluster,
+    telling_port,
 };
 use crate::party::Naming;
 
@@ -117,7 +118,8 @@ fn store<'a>(evidence: &PeerEvidence<'a>, system: &'a str) -> Peer<'a> {
 fn host<'a>(evidence: &PeerEvidence<'a>) -> Option<(HostPort<'a>, Strength)> {
     let named = |host: HostPort<'a>, port: u16| {
         let port = if host.port == 0 { port } else { host.port };
-        Some((HostPort { port, ..host }, Strength::Name))
+        let strength = if is_address(host.host) { Strength::Address } else { Strength::Name };
+        Some((HostPort { port, ..host }, strength))
     };
     if let Some(service) = evidence.peer_service {
         return named(host_port(service), evidence.server_port);
@@ -214,6 +216,8 @@ mod tests {
         check(service, Some((Naming::Host, "payments", 0, false)));
         assert_eq!(peer(&address).map(|peer| peer.strength), Some(Strength::Address));
         assert_eq!(peer(&host).map(|peer| peer.strength), Some(Strength::Name));
+        let by_address = PeerEvidence { server_address: Some("10.0.0.9"), ..address };
+        assert_eq!(peer(&by_address).map(|peer| peer.strength), Some(Strength::Address));
     }
 
     /// A front proxy is asked for `localhost:8080` and knows better where it sends the call.

@@ -68,7 +68,7 @@ pub(super) struct Asked<'a> {
 
 /// A cell with its ends brought to their services; no source at a node.
 struct Placed<'a> {
-    key: &'a CellKey,
+    key: CellKey,
     measure: &'a Measure,
     source: Option<ServiceId>,
     target: ServiceId,
@@ -131,10 +131,17 @@ fn aliases(book: &Book, services: &Services, source: Source) -> Aliases {
     aliases
 }
 
+/// What a cell is to a question: where spans are not asked for, they cover no connection.
+fn asked(key: CellKey, source: Source) -> CellKey {
+    let is_bare = source == Source::Requests && key.entry == Entry::CarryingTraced;
+    CellKey { entry: if is_bare { Entry::Connections } else { key.entry }, ..key }
+}
+
 fn place<'a>(book: &'a Book, services: &mut Services, source: Source) -> Vec<Placed<'a>> {
     let aliases = &aliases(book, services, source);
     let counts = |key: &CellKey| key.entry != Entry::Alias && source.allows(key.evidence);
-    let cells = book.cells().filter(|(key, _)| counts(key));
+    let cells = book.cells().map(|(key, measure)| (asked(*key, source), measure));
+    let cells = cells.filter(|(key, _)| counts(key));
     let mut cells: Vec<Placed<'a>> = cells
         .map(|(key, measure)| {
             let own = aliases.resolve(services.of(key.destination), services);
@@ -217,7 +224,7 @@ fn busiest(
         only.is_none_or(|only| names[service] == only || services.service(*service).name == only)
     };
     let keys: std::collections::HashSet<&CellKey> =
-        cells.iter().filter(|cell| is_asked(&cell.target)).map(|cell| cell.key).collect();
+        cells.iter().filter(|cell| is_asked(&cell.target)).map(|cell| &cell.key).collect();
     let kept = book.busiest(|key| keys.contains(key));
     let mut all: Vec<DetailId> =
         keys.iter().map(|key| key.detail).filter(|detail| *detail > DetailId::OTHER).collect();
@@ -261,25 +268,22 @@ impl Drawing<'_> {
     }
 
     fn add_edge(&mut self, cell: &Placed<'_>, source: ServiceId) {
-        let (key, window) = (cell.key, cell.key.at.window);
+        let (key, window) = (&cell.key, cell.key.at.window);
         let choice = self.choice_of_edge(source, cell.target, window);
+        if matches!(key.entry, Entry::Carrying | Entry::CarryingTraced) {
+            if choice == Choice::Of(Evidence::Spans) {
+                self.add_bytes(cell, source);
+            }
+            return;
+        }
         let counts = choice.counts(key.evidence, key.entry);
         let no_reports = self.choices.node(cell.target, window) == Choice::EdgesIn;
         if counts && no_reports && key.entry != Entry::Refused {
             self.add_to_node(cell);
         }
-        let (from, to) = (self.node(source, key.source), self.node(cell.target, key.destination));
-        let edge = self.edge_cells.entry((from, to, key.at.bucket)).or_insert_with(|| EdgeCell {
-            source: from,
-            target: to,
-            bucket: key.at.bucket,
-            evidence: Evidence::Spans,
-            measure: Measure::default(),
-            refused: 0.0,
-            by_spans: 0.0,
-            by_requests: 0.0,
-        });
-        let requests = cell.measure.requests();
+        let edge = self.edge(cell, source);
+        // Thousandths are whole numbers, whose sum no order of adding changes; `sorted` makes calls of them.
+        let requests = cell.measure.requests_milli() as f64;
         match (key.entry, key.evidence) {
             (_, Evidence::Spans) => edge.by_spans += requests,
             (_, Evidence::Requests) => edge.by_requests += requests,
@@ -289,6 +293,30 @@ impl Drawing<'_> {
             edge.measure.merge(cell.measure);
             edge.refused += if key.entry == Entry::Refused { requests } else { 0.0 };
         }
+    }
+
+    /// Adds what connections told of calls that spans tell of, which know no bytes.
+    fn add_bytes(&mut self, cell: &Placed<'_>, source: ServiceId) {
+        self.edge(cell, source).measure.merge_bytes(cell.measure);
+        if self.choices.node(cell.target, cell.key.at.window) == Choice::EdgesIn {
+            let bytes = Placed { key: CellKey { evidence: Evidence::Spans, ..cell.key }, ..*cell };
+            self.node_cell(&bytes).measure.merge_bytes(cell.measure);
+        }
+    }
+
+    fn edge(&mut self, cell: &Placed<'_>, source: ServiceId) -> &mut EdgeCell {
+        let key = cell.key;
+        let (from, to) = (self.node(source, key.source), self.node(cell.target, key.destination));
+        self.edge_cells.entry((from, to, key.at.bucket)).or_insert_with(|| EdgeCell {
+            source: from,
+            target: to,
+            bucket: key.at.bucket,
+            evidence: Evidence::Spans,
+            measure: Measure::default(),
+            refused: 0.0,
+            by_spans: 0.0,
+            by_requests: 0.0,
+        })
     }
 
     /// Callers that nobody names in spans may be named by the callee's proxy: where it writes rows, and none for an
@@ -304,26 +332,30 @@ impl Drawing<'_> {
     }
 
     fn add_to_node(&mut self, cell: &Placed<'_>) {
+        let held = self.node_cell(cell);
+        // A node may be counted from both kinds; rows are the stronger word.
+        held.evidence = held.evidence.min(cell.key.evidence);
+        held.measure.merge(cell.measure);
+    }
+
+    fn node_cell(&mut self, cell: &Placed<'_>) -> &mut NodeCell {
         let node = self.node(cell.target, cell.key.destination);
         let detail = self.busiest.text(cell.key.detail, self.book).map(str::to_owned);
         let bucket = cell.key.at.bucket;
-        let held = self.node_cells.entry((node, detail.clone(), bucket)).or_insert_with(|| NodeCell {
+        self.node_cells.entry((node, detail.clone(), bucket)).or_insert_with(|| NodeCell {
             node,
             detail,
             bucket,
             evidence: cell.key.evidence,
             measure: Measure::default(),
-        });
-        // A node may be counted from both kinds; rows are the stronger word.
-        held.evidence = held.evidence.min(cell.key.evidence);
-        held.measure.merge(cell.measure);
+        })
     }
 
     /// The place of the node that a party of a service belongs to.
     fn node(&mut self, service: ServiceId, party: PartyId) -> usize {
         let party = self.book.parties.party(party);
         let part = match self.book.by {
-            By::Service => None,
+            By::Service | By::Whole => None,
             By::Workload => party.workload.clone(),
             By::Version => party.version.clone(),
         };
@@ -372,9 +404,13 @@ impl Drawing<'_> {
             node_cells.map(|cell| NodeCell { node: new_place[cell.node], ..cell }).collect();
         node_cells.sort_by(|a, b| (a.node, &a.detail, a.bucket).cmp(&(b.node, &b.detail, b.bucket)));
         let edge_cells = self.edge_cells.into_values();
+        let calls = |milli: f64| milli / MILLI as f64;
         let placed = |edge: EdgeCell| EdgeCell {
             source: new_place[edge.source],
             target: new_place[edge.target],
+            refused: calls(edge.refused),
+            by_spans: calls(edge.by_spans),
+            by_requests: calls(edge.by_requests),
             ..edge
         };
         let mut edge_cells: Vec<EdgeCell> = edge_cells.map(placed).collect();

@@ -30,9 +30,11 @@ mod error;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use meshlake_schema::Clock;
 use meshlake_store::Reader;
+use meshlake_store::snapshot::Snapshot;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
@@ -49,7 +51,7 @@ pub use table_function::{Argument, Arguments, ComputedRows, Parameter, Parameter
 
 use plan_guard::AllowList;
 use session::SessionTemplate;
-use table_function::scan_name;
+use table_function::{callable, scan_name};
 
 /// How many queries may wait for a place before the next is refused. A waiting query holds a connection and
 /// little else; more than this would mostly time out in the queue.
@@ -135,9 +137,23 @@ impl Engine {
             let place = self.place().await?;
             let snapshot = shared.reader.snapshot().await?;
             let bare = Query::new(shared, snapshot, tenant, deadline, place)?;
-            bare.with_functions(shared)
+            if shared.functions.is_empty() {
+                return Ok(bare);
+            }
+            bare.with_functions(shared, |bare| callable(&shared.functions, bare))
         };
         tokio::time::timeout_at(deadline, begin).await.map_err(|_| QueryError::TimedOut(timeout))?
+    }
+
+    /// A query over a snapshot that was taken elsewhere, for work of the collector's own: it has no place among the
+    /// concurrent queries, and as much time as its work.
+    ///
+    /// # Errors
+    /// As [`Engine::begin`], but for those of the queue.
+    pub fn begin_on(&self, snapshot: Snapshot, tenant: &str, time: Duration) -> Result<Query, QueryError> {
+        let place = Arc::new(Semaphore::new(1)).try_acquire_owned();
+        let place = place.map_err(|error| QueryError::Internal(error.to_string()))?;
+        Query::new(&self.shared, snapshot, tenant, Instant::now() + time, place)
     }
 
     /// Answers one read-only statement. See [`Query::sql`].

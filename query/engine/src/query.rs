@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use datafusion::catalog::TableFunction;
 use datafusion::dataframe::DataFrame;
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{SQLOptions, SessionContext};
-use meshlake_schema::{Budget, Spent, Table, UnixNanos};
+use meshlake_schema::{Budget, Spent, Table, TimeRange, UnixNanos};
 use meshlake_store::snapshot::{DataFile, Snapshot, Unflushed};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
@@ -20,7 +21,6 @@ use crate::plan_guard::{self, AllowList};
 use crate::planning::on_big_stack;
 use crate::prepared::{Bound, Prepared, describe};
 use crate::scan::Scan;
-use crate::table_function::callable;
 use crate::{Shared, text_guard};
 
 /// A snapshot that can be asked. Made by `Engine::begin`; holds its buffered batches in memory until it and
@@ -66,13 +66,14 @@ impl Query {
         })
     }
 
-    /// The same query, whose statements may call the engine's functions. Those compute on the query as it was.
-    pub(super) fn with_functions(self, shared: &Shared) -> Result<Query, QueryError> {
-        if shared.functions.is_empty() {
-            return Ok(self);
-        }
+    /// The same query, whose statements may call `functions`. Those compute on the query as it was.
+    pub(super) fn with_functions(
+        self,
+        shared: &Shared,
+        functions: impl FnOnce(&Arc<Query>) -> Vec<Arc<TableFunction>>,
+    ) -> Result<Query, QueryError> {
         let bare = Arc::new(self);
-        let functions = callable(&shared.functions, &bare);
+        let functions = functions(&bare);
         let session = shared.template.session(&bare.snapshot, &bare.tenant, functions)?;
         Ok(Query { session, ..Query::clone(&bare) })
     }
@@ -81,6 +82,14 @@ impl Query {
     /// look-up can leave out times. Rows come by [`Query::scan`].
     pub fn files(&self, table: Table) -> &[DataFile] {
         self.snapshot.files(table)
+    }
+
+    /// The parts of `range` that cells of `table` do not tell, whole windows, ascending: rows have to be folded there.
+    ///
+    /// # Panics
+    /// When the table has no cells.
+    pub fn open(&self, table: Table, range: TimeRange) -> Vec<TimeRange> {
+        self.snapshot.open(table, range)
     }
 
     /// What of the tenant's accepted records is durable and not in files, of one signal and source or several times.

@@ -78,7 +78,7 @@ const WHAT: &[Column] = &[
     column(
         "entry",
         Kind::Dictionary,
-        "edge, refused, messages or connections between two ends; received, received_messages or received_connections at the callee; alias, which counts nothing and says that the callee answered to the name in source.",
+        "edge, refused, messages or connections between two ends; carrying and carrying_traced, connections whose calls requests or only spans tell of, which count nothing; received, received_messages or received_connections at the callee; alias, which counts nothing and says that the callee answered to the name in source.",
     ),
     column(
         "observer",

@@ -51,7 +51,7 @@ const CALL: &[Column] = &[
     column(
         "response_flags",
         Kind::Int64,
-        "Envoy response flags as a bit set: bit n - 1 is field n of ResponseFlags.",
+        "Envoy response flags as a bit set: bit n - 1 is field n of ResponseFlags. Of other proxies the flags that say the same.",
     ),
     nullable(
         "response_flags_text",
@@ -65,7 +65,11 @@ const CALL: &[Column] = &[
     ),
     nullable("fault_class", Kind::Dictionary, "What kind of fault the flags tell of; null when none."),
     column("outcome", Kind::Dictionary, "ok, client_error, error or aborted; see the outcome table."),
-    column("request_bytes", Kind::Int64, "Body bytes of the request; received bytes of a connection."),
+    column(
+        "request_bytes",
+        Kind::Int64,
+        "Body bytes of the request, with its head where a proxy counts no body alone; received bytes of a connection.",
+    ),
     column("response_bytes", Kind::Int64, "Body bytes of the response; sent bytes of a connection."),
     column("attempts", Kind::Int64, "How often the upstream was tried; 0 when it never was."),
 ];
@@ -148,7 +152,7 @@ const CONNECTION: &[Column] = &[
     column(
         "source_format",
         Kind::Dictionary,
-        "What the row was read from: envoy_als_http, envoy_als_tcp, ...",
+        "What the row was read from: envoy_als_http, envoy_als_tcp, envoy_otlp, or the format of a line.",
     ),
     nullable(
         "identity_source",

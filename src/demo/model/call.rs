@@ -36,7 +36,7 @@ pub struct Call {
     pub client_span: Option<AppSpan>,
     /// What the caller's proxy saw; `None` for the database and the queue, whose long-lived connections
     /// have no access log entry before they close.
-    pub outbound: Option<Observation>,
+    pub outbound: Option<ProxyReport>,
     /// What reached a pod of the callee: several when the proxy tried again, none when it was refused
     /// before. For a queue: the delivery to its consumer.
     pub attempts: Vec<Attempt>,
@@ -71,7 +71,7 @@ pub struct Attempt {
     /// The caller's port: with the caller's IP address the key that joins both proxies' entries.
     pub port: u16,
     /// What the callee's proxy saw; `None` for deliveries of the queue.
-    pub inbound: Option<Observation>,
+    pub inbound: Option<ProxyReport>,
     /// The callee application's SERVER or CONSUMER span; `None` when its proxy refused.
     pub server_span: Option<AppSpan>,
     /// What the callee called in turn, in order.
@@ -92,7 +92,7 @@ pub struct AppSpan {
 
 /// One access log entry's worth of knowledge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Observation {
+pub struct ProxyReport {
     pub start: u64,
     pub duration: u64,
     /// `None` when no response was sent.
@@ -134,7 +134,7 @@ pub enum Fate {
     Aborted,
 }
 
-impl Observation {
+impl ProxyReport {
     /// When the proxy was done with it.
     pub fn end(&self) -> u64 {
         self.start + self.duration

@@ -10,7 +10,7 @@ mod services;
 mod chances;
 mod call;
 
-pub use call::{AppSpan, Attempt, Call, Callee, Fate, Flag, Observation, Operation, Visit};
+pub use call::{AppSpan, Attempt, Call, Callee, Fate, Flag, Operation, ProxyReport, Visit};
 
 use super::mesh::{GATEWAY, InstanceId, Mesh, PRODUCTPAGE};
 use super::random::Random;

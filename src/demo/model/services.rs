@@ -4,7 +4,7 @@
 //! order that charges a card outside the mesh and leaves a message for shipping.
 
 use super::chances::{self, Times};
-use super::{Attempt, Call, Callee, Model, Observation, Operation, UNKNOWN_PRODUCT_ID};
+use super::{Attempt, Call, Callee, Model, Operation, ProxyReport, UNKNOWN_PRODUCT_ID};
 use crate::demo::mesh::{DETAILS, InstanceId, ORDERS, PRODUCTPAGE, QUEUE, RATINGS, REVIEWS, SHIPPING};
 
 /// How an application answered.
@@ -212,7 +212,7 @@ impl Model {
         let connected = self.delay(chances::TO_OTHER_POD);
         let answered = connected + self.time(chances::CHARGE);
         let failed = self.random.happens(chances::EXTERNAL_FAILS);
-        let outbound = Observation {
+        let outbound = ProxyReport {
             start: sent,
             duration: answered + self.delay(chances::REFUSAL),
             status: Some(if failed { 503 } else { 200 }),

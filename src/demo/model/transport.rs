@@ -7,7 +7,7 @@
 
 use super::chances::{self, Policy};
 use super::services::Served;
-use super::{AppSpan, Attempt, Call, Callee, Flag, Model, Observation, Operation};
+use super::{AppSpan, Attempt, Call, Callee, Flag, Model, Operation, ProxyReport};
 use crate::demo::mesh::InstanceId;
 
 const VIA_UPSTREAM: &str = "via_upstream";
@@ -59,13 +59,13 @@ impl Model {
     }
 
     /// The span of the application whose proxy saw this.
-    pub(super) fn client_span(&mut self, start: u64, outbound: &Observation) -> AppSpan {
+    pub(super) fn client_span(&mut self, start: u64, outbound: &ProxyReport) -> AppSpan {
         let end = outbound.end() + self.delay(chances::TO_OWN_PROXY);
         self.span(start, end, outbound.status, outbound.status.is_none_or(|status| status >= 400))
     }
 
-    fn refusal(&mut self, start: u64, operation: &Operation) -> Observation {
-        Observation {
+    fn refusal(&mut self, start: u64, operation: &Operation) -> ProxyReport {
+        ProxyReport {
             start,
             duration: self.delay(chances::REFUSAL),
             status: Some(503),
@@ -131,7 +131,7 @@ impl Model {
         let served = if unavailable { self.overloaded() } else { self.serve(server, operation, received) };
         let Served { duration, status, response_bytes, calls } = served;
         let span = self.span(received, received + duration, Some(status), status >= 500);
-        let inbound = Observation {
+        let inbound = ProxyReport {
             start: arrives,
             duration: span.end() + self.delay(chances::TO_OWN_PROXY) - arrives,
             status: Some(status),
@@ -156,7 +156,7 @@ impl Model {
     }
 
     fn rate_limited(&mut self, server: InstanceId, operation: &Operation, arrives: u64) -> Attempt {
-        let inbound = Observation {
+        let inbound = ProxyReport {
             start: arrives,
             duration: self.delay(chances::REFUSAL),
             status: Some(429),
@@ -178,14 +178,14 @@ impl Model {
         mut attempts: Vec<Attempt>,
         sent: u64,
         policy: Policy,
-    ) -> (Observation, Vec<Attempt>) {
+    ) -> (ProxyReport, Vec<Attempt>) {
         let last = attempts.last().expect("every call that is not refused is tried");
         let inbound = last.inbound.expect("a pod of a service has a proxy");
         let reached_application = last.server_span.is_some();
         let first_arrival = attempts[0].inbound.map_or(sent, |first| first.start);
         let answered = inbound.end() + self.delay(chances::TO_OTHER_POD);
         let retries_failed = policy.attempts_max > 1 && inbound.status == Some(503);
-        let outbound = Observation {
+        let outbound = ProxyReport {
             start: sent,
             duration: answered - sent,
             flag: retries_failed.then_some(Flag::RetriesExhausted),
@@ -209,21 +209,21 @@ impl Model {
         (outbound, attempts)
     }
 
-    fn impatience(&mut self, outbound: &Observation) -> Cut {
+    fn impatience(&mut self, outbound: &ProxyReport) -> Cut {
         let range = chances::GIVES_UP_LAST - chances::GIVES_UP_FIRST;
         let part = chances::GIVES_UP_FIRST + range * self.random.fraction();
         Cut { at: outbound.start + (outbound.duration as f64 * part) as u64, flag: Flag::CallerGone }
     }
 }
 
-fn timeout(policy: Policy, outbound: &Observation) -> Option<Cut> {
+fn timeout(policy: Policy, outbound: &ProxyReport) -> Option<Cut> {
     let limit = policy.timeout.filter(|limit| outbound.duration > *limit)?;
     Some(Cut { at: outbound.start + limit, flag: Flag::TimedOut })
 }
 
-fn cut_outbound(outbound: Observation, cut: &Cut) -> Observation {
+fn cut_outbound(outbound: ProxyReport, cut: &Cut) -> ProxyReport {
     let timed_out = cut.flag == Flag::TimedOut;
-    Observation {
+    ProxyReport {
         duration: cut.at - outbound.start,
         status: timed_out.then_some(504),
         flag: Some(cut.flag),
@@ -235,7 +235,7 @@ fn cut_outbound(outbound: Observation, cut: &Cut) -> Observation {
 }
 
 /// Ends the callee's view when it learns that the caller is gone, unless its answer was out already.
-fn cut_inbound(inbound: &mut Observation, noticed: u64) {
+fn cut_inbound(inbound: &mut ProxyReport, noticed: u64) {
     if noticed < inbound.start || noticed >= inbound.end() {
         return;
     }

@@ -61,9 +61,10 @@ pub(crate) enum Step {
 impl Buffer {
     /// Starts from what is committed, before anything is replayed.
     pub fn new(committed: PerTable<Committed>) -> Self {
-        let tables = committed.map(|Committed { files, watermark }| TableState {
+        let tables = committed.map(|Committed { files, watermark, kept_from_days }| TableState {
             files,
             watermark,
+            kept_from_days,
             seal: watermark,
             ..TableState::default()
         });
@@ -110,6 +111,7 @@ impl Buffer {
                 files: Arc::clone(&table.files),
                 hot: Arc::clone(&table.hot),
                 watermark: table.watermark,
+                kept_from_days: table.kept_from_days,
             }
         })
     }
@@ -153,6 +155,7 @@ impl Buffer {
         );
         table.files = committed.files;
         table.watermark = committed.watermark;
+        table.kept_from_days = committed.kept_from_days;
         table.seal = table.seal.max(committed.watermark);
         table.flushing_bytes = 0;
         table.parts.drain(..flushed);
@@ -266,7 +269,7 @@ mod tests {
     }
 
     fn at(watermark: Lsn) -> Committed {
-        Committed { files: Arc::default(), watermark }
+        Committed { watermark, ..Committed::default() }
     }
 
     fn hot(buffer: &Buffer, table: Table) -> Vec<(Lsn, Lsn, usize)> {

@@ -41,6 +41,8 @@ pub(super) struct TableState {
     pub files: Arc<Vec<DataFile>>,
     /// Rows of `files` have LSNs up to here.
     pub watermark: Lsn,
+    /// Of earlier dates files have been dropped.
+    pub kept_from_days: i32,
     /// In LSN order, ranges disjoint, all above `watermark`.
     pub hot: Arc<Vec<HotBatch>>,
     /// What is known of each batch of `hot`.

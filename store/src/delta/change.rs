@@ -15,9 +15,11 @@ use meshlake_schema::Table;
 use meshlake_schema::tables::DATE_COLUMN;
 use object_store::path::Path;
 
-use super::data_file::{TAG_IN_TRACES, TAG_MINUTES};
+use super::KEPT_FROM;
+use super::data_file::{TAG_CAME, TAG_IN_TRACES, TAG_MINUTES};
 use crate::catalog::{Cause, Committed, Flushed, NewFile, Replacement};
 use crate::data_dir::table_path;
+use crate::group::Lsn;
 use crate::snapshot::DataFile;
 
 /// Tag of a file in the log: it holds rows of several windows.
@@ -28,6 +30,18 @@ pub(super) struct Writer {
     pub collector_id: u128,
     /// Of the table's watermark.
     pub app_id: String,
+}
+
+impl Writer {
+    fn watermark(&self, through: Lsn) -> Transaction {
+        let through = i64::try_from(through).expect("2^63 records take longer than the sun lasts");
+        Transaction::new(&self.app_id, through)
+    }
+
+    /// Names the `txn` whose version is the first date that nothing was dropped of.
+    pub fn kept_from_id(&self) -> String {
+        format!("{}{KEPT_FROM}", self.app_id)
+    }
 }
 
 /// One entry to be.
@@ -55,29 +69,42 @@ impl Change<'_> {
         };
         let present: HashSet<&Path> = committed.files.iter().map(|file| &file.path).collect();
         let mut gone = replacement.removed.iter().filter(|file| !present.contains(&file.path)).peekable();
-        let Some(first_gone) = gone.peek() else { return Standing::Open };
-        let reason = format!("file {} is no longer in the table", first_gone.path);
+        let first_gone = gone.peek().map(|file| file.path.clone());
         let is_all_gone = gone.count() == replacement.removed.len();
         let is_all_there = replacement.added.iter().all(|new| present.contains(&new.file.path));
-        if is_all_gone && is_all_there { Standing::Settled } else { Standing::Impossible(reason) }
+        match first_gone {
+            _ if is_all_gone && is_all_there => Standing::Settled,
+            None => Standing::Open,
+            Some(path) => Standing::Impossible(format!("file {path} is no longer in the table")),
+        }
     }
 
     /// What is committed once the change is.
     pub fn applied(&self, committed: &Committed) -> Committed {
+        let joined = |kept: Vec<DataFile>, added: &[NewFile]| {
+            Arc::new(kept.into_iter().chain(added.iter().map(|new| new.file.clone())).collect())
+        };
         let files = committed.files.iter();
-        let (files, added, watermark): (Vec<DataFile>, _, _) = match self {
-            Change::Flush(flushed) => (files.cloned().collect(), &flushed.files, flushed.through),
+        match self {
+            Change::Flush(flushed) => Committed {
+                files: joined(files.cloned().collect(), &flushed.files),
+                watermark: flushed.through,
+                ..*committed
+            },
             Change::Replace(replacement) => {
                 let removed: HashSet<&Path> = replacement.removed.iter().map(|file| &file.path).collect();
                 let kept = files.filter(|file| !removed.contains(&file.path));
-                (kept.cloned().collect(), &replacement.added, committed.watermark)
+                Committed {
+                    files: joined(kept.cloned().collect(), &replacement.added),
+                    watermark: replacement.watermark(committed.watermark),
+                    kept_from_days: replacement.kept_from_days(committed.kept_from_days),
+                }
             }
-        };
-        let files = files.into_iter().chain(added.iter().map(|new| new.file.clone())).collect();
-        Committed { files: Arc::new(files), watermark }
+        }
     }
 
-    /// The log entry, made at `millis` since the epoch. A flush moves the watermark of the writer.
+    /// The log entry, made at `millis` since the epoch. A flush and a replacement of cells move the writer's watermark,
+    /// what drops old dates says which.
     pub fn entry(&self, table: Table, writer: &Writer, millis: i64) -> CommitData {
         let (actions, operation, transactions) = match self {
             Change::Flush(flushed) => {
@@ -87,19 +114,25 @@ impl Change<'_> {
                     partition_by: Some(vec![DATE_COLUMN.to_owned()]),
                     predicate: None,
                 };
-                let through =
-                    i64::try_from(flushed.through).expect("2^63 records take longer than the sun lasts");
-                (adds.collect(), operation, vec![Transaction::new(&writer.app_id, through)])
+                (adds.collect(), operation, vec![writer.watermark(flushed.through)])
             }
             Change::Replace(replacement) => {
-                let is_data_change = replacement.cause == Cause::Expire;
+                let is_data_change = replacement.cause != Cause::Compact;
                 let removes = replacement
                     .removed
                     .iter()
                     .map(|file| Action::Remove(remove(table, file, millis, is_data_change)));
                 let add = |new| Action::Add(add(table, writer, new, millis, is_data_change));
                 let adds = replacement.added.iter().map(add);
-                (removes.chain(adds).collect(), operation(replacement), Vec::new())
+                let transactions = match replacement.cause {
+                    Cause::Compact => Vec::new(),
+                    Cause::Expire => {
+                        let kept_from = replacement.kept_from_days(i32::MIN);
+                        vec![Transaction::new(writer.kept_from_id(), kept_from.into())]
+                    }
+                    Cause::Settle { through } => vec![writer.watermark(through)],
+                };
+                (removes.chain(adds).collect(), operation(replacement), transactions)
             }
         };
         CommitData::new(actions, operation, HashMap::new(), transactions)
@@ -117,6 +150,11 @@ fn operation(replacement: &Replacement) -> DeltaOperation {
             let date = newest.and_then(date_text);
             DeltaOperation::Delete { predicate: date.map(|date| format!("{DATE_COLUMN} <= '{date}'")) }
         }
+        Cause::Settle { .. } => DeltaOperation::Write {
+            mode: SaveMode::Overwrite,
+            partition_by: Some(vec![DATE_COLUMN.to_owned()]),
+            predicate: None,
+        },
     }
 }
 
@@ -137,6 +175,9 @@ fn tags(writer: &Writer, new: &NewFile) -> Option<HashMap<String, Option<String>
     let tags = [(TAG_MIXED, new.is_mixed), (TAG_IN_TRACES, new.file.is_in_traces)];
     let set = tags.into_iter().filter(|(_, is_set)| *is_set);
     let mut set: HashMap<_, _> = set.map(|(tag, _)| (tag.to_owned(), Some("true".to_owned()))).collect();
+    if let Some(came_days) = new.file.came_days {
+        set.insert(TAG_CAME.to_owned(), date_text(came_days));
+    }
     if !new.file.minutes.runs().is_empty() {
         set.insert(TAG_MINUTES.to_owned(), Some(new.file.minutes.to_tag(writer.collector_id)));
     }

@@ -14,11 +14,14 @@ use object_store::path::Path;
 
 use crate::data_dir::table_path;
 use crate::group::Lsn;
-use crate::minutes::{FOLDED, MINUTES_PER_DAY, MinuteLsns, minute_of};
+use crate::minutes::{FOLDED, MICROS_PER_MINUTE, MINUTES_PER_DAY, MinuteLsns, minute_of};
 use crate::snapshot::DataFile;
 
 /// Tag of a file of spans: its rows are counted in `traces`.
 pub(super) const TAG_IN_TRACES: &str = "in_traces";
+
+/// Tag of a file of requests: the date on which the last of its rows came, where that was long after its own.
+pub(super) const TAG_CAME: &str = "came";
 
 /// Tag of a file: record numbers by minute, as [`crate::minutes`] writes them.
 pub(super) const TAG_MINUTES: &str = "minutes";
@@ -43,10 +46,16 @@ pub(super) fn data_file(table: Table, collector_id: u128, view: &LogicalFileView
         time_min_micros: time("minValues").and_then(micros).unwrap_or(midnight),
         time_max_micros: time("maxValues").and_then(latest_micros).unwrap_or(midnight + MICROS_PER_DAY - 1),
         is_in_traces: table == Table::Spans && tag(TAG_IN_TRACES) == Some("true"),
+        came_days: tag(TAG_CAME).and_then(Date32Type::parse),
         minutes: MinuteLsns::default(),
     };
     let minutes = tag(TAG_MINUTES).and_then(|tag| MinuteLsns::from_tag(tag, collector_id));
     file.minutes = minutes.unwrap_or_else(|| untagged_minutes(table, &file));
+    if let (0, Some(run)) = (file.rows, file.minutes.runs().first()) {
+        // Cells of minutes in which there are none: no statistics bound them.
+        let first_micros = run.first * MICROS_PER_MINUTE;
+        (file.time_min_micros, file.time_max_micros) = (first_micros, first_micros);
+    }
     Some(file)
 }
 

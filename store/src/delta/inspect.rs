@@ -15,7 +15,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::data_file::data_file;
-use super::{DeltaCatalog, check_entries};
+use super::{DeltaCatalog, KEPT_FROM, check_entries};
 use crate::catalog::CatalogError;
 use crate::data_dir::table_path;
 use crate::snapshot::DataFile;
@@ -72,7 +72,7 @@ impl DeltaCatalog {
         Ok(TableLog { version, files, removed, watermarks, damage })
     }
 
-    /// Every `app_id` in the entries that are there, and in the last checkpoint.
+    /// Every `app_id` of a watermark in the entries that are there, and in the last checkpoint.
     async fn app_ids(
         &self,
         table: Table,
@@ -97,6 +97,7 @@ impl DeltaCatalog {
         if let Some(checkpoint) = checkpoint {
             app_ids.extend(app_ids_of_checkpoint(checkpoint)?);
         }
+        app_ids.retain(|app_id: &String| !app_id.ends_with(KEPT_FROM));
         Ok(app_ids)
     }
 }

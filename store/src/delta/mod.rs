@@ -52,6 +52,9 @@ const CONFLICTS_MAX: usize = 3;
 /// flushes. Delta's own default is 100.
 const TIDY_COMMITS: u64 = 64;
 
+/// Ends the `app_id` of what is no watermark: the first date kept, in days since 1970-01-01.
+const KEPT_FROM: &str = "/kept_from";
+
 /// The tables of one data directory, committed to by one collector.
 pub(crate) struct DeltaCatalog {
     store: Arc<dyn ObjectStore>,
@@ -75,10 +78,11 @@ impl DeltaCatalog {
         DeltaCatalog { store, collector_id, clock, tables: PerTable::default() }
     }
 
-    /// `<collector id>/<shard>`, and for a derived table `/<source>`; there is one shard.
-    fn app_id(&self, table: Table) -> String {
+    /// Writes as `<collector id>/<shard>`, and to a derived table as `/<source>` of that; there is one shard.
+    fn writer(&self, table: Table) -> Writer {
         let own = format!("{:032x}/0", self.collector_id);
-        table.source().map_or(own.clone(), |source| format!("{own}/{}", source.name()))
+        let app_id = table.source().map_or(own.clone(), |source| format!("{own}/{}", source.name()));
+        Writer { collector_id: self.collector_id, app_id }
     }
 
     fn slot(&self, table: Table) -> &Mutex<Option<Loaded>> {
@@ -103,11 +107,20 @@ impl DeltaCatalog {
         let state = delta.snapshot().map_err(unreadable)?;
         check_protocol(table, state.protocol().min_reader_version(), state.protocol().min_writer_version())?;
         let log_store = delta.log_store();
-        let app_id = self.app_id(table);
-        let txn = state.transaction_version(log_store.as_ref(), &app_id).await.map_err(unreadable)?;
+        let (app_id, kept_from_id) = {
+            let writer = self.writer(table);
+            (writer.app_id.clone(), writer.kept_from_id())
+        };
         let unusable = |reason| CatalogError::Unusable { table: table.name(), reason };
-        let watermark =
-            Lsn::try_from(txn.unwrap_or(0)).map_err(|_| unusable(format!("txn of {app_id} is {txn:?}")))?;
+        let txn = async |id: &str| {
+            let version = state.transaction_version(log_store.as_ref(), id).await;
+            version.map(|version| version.unwrap_or(0)).map_err(unreadable)
+        };
+        let (watermark, kept_from_days) = (txn(&app_id).await?, txn(&kept_from_id).await?);
+        let out_of_range = |id: &str, version: i64| unusable(format!("txn of {id} is {version}"));
+        let watermark = Lsn::try_from(watermark).map_err(|_| out_of_range(&app_id, watermark))?;
+        let kept_from_days =
+            i32::try_from(kept_from_days).map_err(|_| out_of_range(&kept_from_id, kept_from_days))?;
         let files: Option<Vec<DataFile>> =
             state.log_data().iter().map(|view| data_file(table, self.collector_id, &view)).collect();
         let mut files = files.ok_or_else(|| unusable("a file has no date or no row count".to_owned()))?;
@@ -115,14 +128,17 @@ impl DeltaCatalog {
         let version = state.version();
         check_entries(table, &log_store, version).await?;
         let tidied = version - version % TIDY_COMMITS;
-        Ok(Loaded { version, committed: Committed { files: Arc::new(files), watermark }, tidied })
+        Ok(Loaded {
+            version,
+            committed: Committed { files: Arc::new(files), watermark, kept_from_days },
+            tidied,
+        })
     }
 
     /// One attempt: the entry after the version that `loaded` knows.
     async fn put(&self, table: Table, loaded: &Loaded, change: &Change<'_>) -> Result<(), TransactionError> {
         let millis = self.clock.now().micros().div_euclid(1_000);
-        let writer = Writer { collector_id: self.collector_id, app_id: self.app_id(table) };
-        let entry = seal::seal(change.entry(table, &writer, millis).get_bytes()?);
+        let entry = seal::seal(change.entry(table, &self.writer(table), millis).get_bytes()?);
         let entry = CommitOrBytes::LogBytes(entry);
         let point = |name| {
             hit(name).map_err(|cause| TransactionError::LogStoreError {

@@ -12,7 +12,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 
-use super::merge::{Merge, Source, Step};
+use super::merge::{InputBytes, Merge, Step};
 use super::{Files, Origin};
 use crate::disk::sim::Coin;
 use crate::test_rows::{MIDNIGHT, rows};
@@ -31,7 +31,7 @@ fn flushed(table: Table) -> Bytes {
 
 /// A file as a merge makes it.
 fn merged(table: Table) -> Bytes {
-    let sources = vec![Source::Bytes(flushed(table)), Source::Bytes(flushed(table))];
+    let sources = vec![InputBytes::Bytes(flushed(table)), InputBytes::Bytes(flushed(table))];
     let mut merge = Merge::open(table, sources).expect("files of ours");
     let mut bytes = Vec::new();
     loop {

@@ -15,6 +15,7 @@
 //! Modules are listed in the order data meets them; imports point only down the list.
 
 mod ledger;
+mod cells;
 pub(crate) mod window;
 mod order;
 pub(crate) mod merge;
@@ -26,9 +27,11 @@ mod checksums;
 mod hybrid;
 mod pages;
 
+use arrow::array::AsArray as _;
+use arrow::datatypes::TimestampMicrosecondType;
 use arrow::error::ArrowError;
 use bytes::Bytes;
-use meshlake_schema::{DeriveError, Table, TableBatch, derived};
+use meshlake_schema::{DeriveError, Table, TableBatch, UnixNanos, derived};
 use object_store::path::Path;
 use parquet::errors::ParquetError;
 use thiserror::Error;
@@ -36,8 +39,13 @@ use thiserror::Error;
 use crate::catalog::NewFile;
 use crate::data_dir::table_path;
 use crate::group::Lsn;
-use crate::minutes::MinuteLsns;
+use crate::minutes::{MICROS_PER_MINUTE, MinuteLsns};
 use crate::snapshot::DataFile;
+
+pub(crate) use cells::cells_of;
+
+/// Rows that came at most so many dates after their own are kept by their own: nobody meant to bring back old ones.
+const PROMPT_DAYS_MAX: i32 = 1;
 
 /// A row: which of the flush's batches, and which row of it.
 type RowIndex = (u32, u32);
@@ -91,6 +99,8 @@ pub(crate) struct Files {
     batches: Vec<TableBatch>,
     pieces: std::vec::IntoIter<window::Piece>,
     minutes: MinuteLsns,
+    /// The date on which the last row came, of requests.
+    came_days: Option<i32>,
 }
 
 impl Files {
@@ -105,14 +115,32 @@ impl Files {
             None if table == Table::Ledger => vec![ledger::coalesce(&batches)?],
             _ => batches,
         };
-        let pieces = window::split(&batches)?;
-        Ok(Files { table, origin, batches, pieces: pieces.into_iter(), minutes: MinuteLsns::default() })
+        let pieces = window::split(&batches)?.into_iter();
+        let came_days = came_days(table, &batches);
+        Ok(Files { table, origin, batches, pieces, minutes: MinuteLsns::default(), came_days })
     }
 
     /// Tells each file what `minutes`, of all rows, say of its minutes. A file of several windows is told more than it
     /// holds, nothing that other files of the same flush are not told as well.
     pub fn with_minutes(self, minutes: MinuteLsns) -> Self {
         Files { minutes, ..self }
+    }
+
+    /// One file of cells, which are of one window of time, and of no rows if there are none; `minutes` says for which
+    /// minutes they are all that there is.
+    ///
+    /// # Errors
+    /// As [`Files::plan`].
+    pub fn plan_cells(
+        table: Table,
+        batches: Vec<TableBatch>,
+        origin: Origin,
+        minutes: MinuteLsns,
+    ) -> Result<Self, FileError> {
+        let first = minutes.runs().first().map(|run| run.first * MICROS_PER_MINUTE);
+        let empty = || first.map(window::empty);
+        let pieces: Vec<_> = window::whole(&batches)?.or_else(empty).into_iter().collect();
+        Ok(Files { table, origin, batches, pieces: pieces.into_iter(), minutes, came_days: None })
     }
 
     /// Adds up the ledger's rows of one date into one file, whatever their windows.
@@ -123,7 +151,8 @@ impl Files {
         let batches = vec![ledger::coalesce(batches)?];
         let pieces: Vec<_> = window::whole(&batches)?.into_iter().collect();
         let pieces = pieces.into_iter();
-        Ok(Files { table: Table::Ledger, origin, batches, pieces, minutes: MinuteLsns::default() })
+        let (table, minutes) = (Table::Ledger, MinuteLsns::default());
+        Ok(Files { table, origin, batches, pieces, minutes, came_days: None })
     }
 
     /// Encodes the next file; none after the last. Rows of spans are taken to be in `traces` when the file is
@@ -133,6 +162,10 @@ impl Files {
         let Some(piece) = self.pieces.next() else { return Ok(None) };
         let rows = order::sort(self.table, &self.batches, piece.rows)?;
         let encoded = encode::encode(self.table, &self.batches, &rows, self.origin)?;
+        let minutes = match self.table.cell_seconds() {
+            Some(_) => self.minutes.clone(),
+            None => self.minutes.within(piece.time_min_micros, piece.time_max_micros).bounded(),
+        };
         let file = DataFile {
             path: path(self.table, &piece.place, self.origin)?,
             size_bytes: encoded.bytes.len() as u64,
@@ -141,11 +174,24 @@ impl Files {
             time_min_micros: piece.time_min_micros,
             time_max_micros: piece.time_max_micros,
             is_in_traces: self.table == Table::Spans,
-            minutes: self.minutes.within(piece.time_min_micros, piece.time_max_micros).bounded(),
+            came_days: self.came_days.filter(|came| *came > piece.place.date_days + PROMPT_DAYS_MAX),
+            minutes,
         };
         let new = NewFile { file, stats: encoded.stats, is_mixed: piece.place.is_mixed() };
         Ok(Some(EncodedFile { new, bytes: encoded.bytes }))
     }
+}
+
+/// The date on which the last row of `batches` came, of requests: other rows are kept by their own time.
+fn came_days(table: Table, batches: &[TableBatch]) -> Option<i32> {
+    if table != Table::Requests {
+        return None;
+    }
+    let times = batches.iter().filter_map(|batch| {
+        let times = batch.rows().column_by_name("ingest_time")?;
+        arrow::compute::max(times.as_primitive_opt::<TimestampMicrosecondType>()?)
+    });
+    times.max().map(|micros| UnixNanos::from_micros(micros).days())
 }
 
 fn is_of(table: Table, batches: &[TableBatch]) -> bool {

@@ -167,6 +167,12 @@ fn bounds(batches: &[TableBatch], rows: &[RowIndex]) -> (i64, i64) {
     times.fold((i64::MAX, i64::MIN), |(min, max), time| (min.min(time), max.max(time)))
 }
 
+/// A piece without rows that belongs where `time_micros` does.
+pub(super) fn empty(time_micros: i64) -> Piece {
+    let place = Place::of_times(time_micros, time_micros);
+    Piece { place, rows: Vec::new(), time_min_micros: time_micros, time_max_micros: time_micros }
+}
+
 fn index(value: usize) -> Result<u32, FileError> {
     u32::try_from(value).map_err(|_| FileError::Rows(format!("{value} rows in one flush")))
 }

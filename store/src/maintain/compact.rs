@@ -9,15 +9,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use meshlake_schema::Table;
 use object_store::path::Path;
-use object_store::{
-    GetResultPayload, MultipartUpload, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload,
-};
+use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload};
 use thiserror::Error;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use crate::catalog::NewFile;
-use crate::files::merge::{Merge, Merged, Source, Step, read_rows};
+use crate::files::merge::{InputBytes, Merge, Merged, Step, read_rows};
 use crate::files::window::Place;
 use crate::files::{EncodedFile, FileError, Files, path};
 use crate::minutes::{FOLDED, MinuteLsns};
@@ -97,20 +95,16 @@ impl Job {
         }
     }
 
-    async fn open(&self, path: &Path) -> Result<Source, CompactError> {
+    async fn open(&self, path: &Path) -> Result<InputBytes, CompactError> {
         // A file that is gone stays gone; whatever else is wrong may pass, as too many open files do.
         let failed = |cause| match cause {
             object_store::Error::NotFound { .. } => CompactError::Files(format!("open {path}: {cause}")),
             _ => CompactError::store("open", path)(cause),
         };
-        let object = self.store.get(path).await.map_err(failed)?;
-        match object.payload {
-            GetResultPayload::File(file, _) => Ok(Source::File(file)),
-            GetResultPayload::Stream(_) => Ok(Source::Bytes(object.bytes().await.map_err(failed)?)),
-        }
+        InputBytes::open(self.store.as_ref(), path).await.map_err(failed)
     }
 
-    async fn merge(&self, sources: Vec<Source>) -> Result<NewFile, CompactError> {
+    async fn merge(&self, sources: Vec<InputBytes>) -> Result<NewFile, CompactError> {
         let mut merge = Merge::open(self.table, sources)?;
         let times = || self.inputs.iter().map(|file| (file.time_min_micros, file.time_max_micros));
         let time_min_micros = times().map(|(min, _)| min).min().unwrap_or_default();
@@ -124,6 +118,7 @@ impl Job {
                 let time_max_micros = latest.unwrap_or(time_max_micros);
                 let date_days = place.date_days;
                 let is_in_traces = self.inputs.iter().all(|file| file.is_in_traces);
+                let came_days = self.inputs.iter().filter_map(|file| file.came_days).max();
                 let minutes = MinuteLsns::joined(self.inputs.iter().map(|file| &file.minutes));
                 let file = DataFile {
                     path,
@@ -133,6 +128,7 @@ impl Job {
                     time_min_micros,
                     time_max_micros,
                     is_in_traces,
+                    came_days,
                     minutes: if FOLDED.contains(&self.table) { minutes.bounded() } else { minutes },
                 };
                 Ok(NewFile { file, stats, is_mixed: place.is_mixed() })
@@ -173,7 +169,7 @@ impl Job {
     }
 
     /// The ledger's way: all rows at once, added up, in one file.
-    async fn add_up(&self, sources: Vec<Source>) -> Result<Vec<NewFile>, CompactError> {
+    async fn add_up(&self, sources: Vec<InputBytes>) -> Result<Vec<NewFile>, CompactError> {
         let (batches, origin) = read_rows(self.table, sources)?;
         let mut files = Files::plan_added_up(&batches, origin)?;
         let mut added = Vec::new();

@@ -16,15 +16,14 @@
 mod background;
 mod plan;
 mod compact;
-mod retain;
 mod progress;
 mod vacuum;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use meshlake_schema::{Clock, Table};
+use meshlake_schema::{Clock, Table, TimeRange};
 use object_store::ObjectStoreExt as _;
 use object_store::path::Path;
 use thiserror::Error;
@@ -32,6 +31,9 @@ use thiserror::Error;
 use crate::catalog::{CatalogError, Cause, NewFile, Replacement};
 use crate::fail_point::hit;
 use crate::flush::Flusher;
+use crate::minutes::minute_of;
+use crate::retain::{self, Retention};
+use crate::settle::{RoundError, Settle, SettleStats, Settler, Wanted};
 use crate::snapshot::DataFile;
 use crate::space::Space;
 use compact::{CompactError, Job};
@@ -45,22 +47,12 @@ pub use progress::{MaintainStats, Progress, Work};
 pub struct MaintainConfig {
     /// Whether it happens by itself. Off, [`Maintenance::run`] still works. Default on.
     pub is_automatic: bool,
-    /// For how many days of a row's `time` each table keeps it, in the order of [`Table::ALL`]; none keeps
-    /// for ever. Default 30, the ledger for ever; cells of ten seconds a day, of a minute a week, of ten minutes 13
-    /// months.
-    pub retention_days: [Option<u32>; Table::ALL.len()],
+    pub retention: Retention,
 }
 
 impl Default for MaintainConfig {
     fn default() -> Self {
-        let days = |table| match table {
-            Table::Ledger => None,
-            Table::Calls10s => Some(1),
-            Table::Calls1m => Some(7),
-            Table::Calls10m => Some(396),
-            _ => Some(30),
-        };
-        MaintainConfig { is_automatic: true, retention_days: Table::ALL.map(days) }
+        MaintainConfig { is_automatic: true, retention: Retention::default() }
     }
 }
 
@@ -71,6 +63,8 @@ pub enum MaintainError {
     Compact { table: &'static str, cause: CompactError },
     #[error(transparent)]
     Catalog(#[from] CatalogError),
+    #[error("settle calls: {0}")]
+    Settle(#[from] RoundError),
     #[error("vacuum table {table}: {cause}")]
     Vacuum { table: &'static str, cause: object_store::Error },
 }
@@ -86,6 +80,7 @@ struct Shared {
     space: Space,
     clock: Arc<dyn Clock>,
     config: MaintainConfig,
+    settler: Arc<Settler>,
     /// Held by the pass that runs.
     pass: tokio::sync::Mutex<()>,
     is_stopping: Arc<AtomicBool>,
@@ -107,11 +102,14 @@ impl Maintenance {
         clock: Arc<dyn Clock>,
         config: MaintainConfig,
     ) -> Self {
+        let parts = (Arc::clone(&flusher), space.clone(), Arc::clone(&clock), config.retention.clone());
+        let settler = Arc::new(Settler::new(parts.0, parts.1, parts.2, parts.3));
         let shared = Shared {
             flusher,
             space,
             clock,
             config,
+            settler,
             pass: tokio::sync::Mutex::new(()),
             is_stopping: Arc::default(),
             left_alone: Mutex::default(),
@@ -120,9 +118,17 @@ impl Maintenance {
         Maintenance { shared: Arc::new(shared) }
     }
 
-    /// One whole pass: drops what is too old, deletes what is unused, and merges last, because under load there
-    /// may always be more to merge: one round of what is due, or all that there is. Waits for a pass that runs
-    /// already.
+    /// Tells who folds calls; before that nothing is settled. A second call changes nothing.
+    ///
+    /// # Errors
+    /// When the system refuses a thread.
+    pub fn settle_with(&self, settle: Arc<dyn Settle>) -> std::io::Result<()> {
+        self.shared.settler.wire(settle)
+    }
+
+    /// One whole pass: drops what is too old, deletes what is unused, settles what is open if all that can be done is
+    /// asked for, and merges last, because under load there may always be more to merge: one round of what is due, or
+    /// all that there is. Waits for a pass that runs already.
     ///
     /// cancel: what was committed stays; a merge under way is thrown away.
     ///
@@ -133,8 +139,35 @@ impl Maintenance {
         let _pass = self.shared.pass.lock().await;
         let mut outcome = self.shared.retain().await;
         keep_first(&mut outcome, self.shared.vacuum().await);
+        if effort == Effort::All {
+            keep_first(
+                &mut outcome,
+                self.shared.settler.settle(Wanted::Open).await.map_err(MaintainError::from),
+            );
+        }
         keep_first(&mut outcome, self.shared.compact(effort).await);
         outcome
+    }
+
+    /// Makes the cells of every window of calls in `range` anew whose rows are still there. Answers stay whole while it
+    /// runs; what is not made again stays as it was.
+    ///
+    /// cancel: the work goes on to its end.
+    ///
+    /// # Errors
+    /// The first one; other windows are done all the same.
+    pub async fn rederive(&self, range: TimeRange) -> Result<(), MaintainError> {
+        let minutes = minute_of(range.from.micros())..minute_of(range.to.micros().saturating_sub(1)) + 1;
+        Ok(self.shared.settler.settle(Wanted::Anew(minutes)).await?)
+    }
+
+    /// How far settling is.
+    pub fn settle_stats(&self) -> SettleStats {
+        self.shared.settler.stats()
+    }
+
+    pub(crate) fn settler(&self) -> &Arc<Settler> {
+        &self.shared.settler
     }
 
     /// What the pass that runs has done so far.
@@ -211,6 +244,11 @@ impl Shared {
     }
 
     async fn merge(&self, table: Table, inputs: Vec<DataFile>) -> Result<(), MaintainError> {
+        // Else whoever comes second has worked for nothing.
+        let _turn = match table.cell_seconds() {
+            Some(_) => Some(self.settler.turn().await),
+            None => None,
+        };
         let failed = |cause| MaintainError::Compact { table: table.name(), cause };
         let merging = self.work.merging(table, &inputs);
         let job = Job {
@@ -279,15 +317,18 @@ impl Shared {
     }
 
     async fn retain(&self) -> Result<(), MaintainError> {
-        let dates = self.dates();
+        let _turn = self.settler.turn().await;
+        let tables = self.flusher.buffer().snapshot();
+        let dates = retain::dates(&tables, self.clock.now().days());
+        let retention = &self.config.retention;
         let mut outcome = Ok(());
-        for (table, days) in Table::ALL.into_iter().zip(self.config.retention_days) {
+        for (table, days) in Table::ALL.into_iter().zip(retention.days) {
             let Some(days) = days else { continue };
-            let files = self.files(table);
+            let files = &tables[table].files;
             let newest_days = retain::newest_days(&dates, days);
-            let removed = newest_days.map(|newest| retain::expired(&files, newest, days)).unwrap_or_default();
+            let removed = newest_days.map(|newest| retain::expired(files, newest, days)).unwrap_or_default();
             if let Some(latest) = dates.last()
-                && retain::expired(&files, *latest, days).len() > removed.len()
+                && retain::expired(files, *latest, days).len() > removed.len()
             {
                 tracing::warn!(
                     table = table.name(),
@@ -295,26 +336,23 @@ impl Shared {
                     "keep old rows: the newest date of rows stands alone, a clock may have been wrong"
                 );
             }
-            if removed.is_empty() {
-                continue;
-            }
-            let replacement = Replacement { removed, added: Vec::new(), cause: Cause::Expire };
-            match self.flusher.replace(table, &replacement).await {
-                Ok(_) => self.work.count_expired(table, &replacement.removed),
-                Err(error) => keep_first(&mut outcome, Err(error.into())),
-            }
+            keep_first(&mut outcome, self.drop_files(table, removed).await);
+        }
+        if let Some(hours) = retention.calls_10s_hours {
+            let removed = retain::expired_cells(&tables, hours, self.now_micros());
+            keep_first(&mut outcome, self.drop_files(Table::Calls10s, removed).await);
         }
         outcome
     }
 
-    /// The dates of rows in files of all tables whose times are those of telemetry, none in the future; see
-    /// `retain.rs`.
-    fn dates(&self) -> BTreeSet<i32> {
-        let today = self.clock.now().days();
-        let tables = Table::ALL.into_iter().filter(|table| *table != Table::Ledger);
-        let dates =
-            tables.flat_map(|table| self.files(table).iter().map(|file| file.date_days).collect::<Vec<_>>());
-        dates.filter(|days| *days <= today).collect()
+    async fn drop_files(&self, table: Table, removed: Vec<DataFile>) -> Result<(), MaintainError> {
+        if removed.is_empty() {
+            return Ok(());
+        }
+        let replacement = Replacement { removed, added: Vec::new(), cause: Cause::Expire };
+        self.flusher.replace(table, &replacement).await?;
+        self.work.count_expired(table, &replacement.removed);
+        Ok(())
     }
 
     async fn vacuum(&self) -> Result<(), MaintainError> {

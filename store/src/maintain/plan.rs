@@ -127,6 +127,7 @@ mod tests {
             time_min_micros: start,
             time_max_micros: start + 1,
             is_in_traces: false,
+            came_days: None,
             minutes: MinuteLsns::default(),
         };
         kib.iter().enumerate().map(file).collect()

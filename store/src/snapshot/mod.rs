@@ -14,6 +14,7 @@
 //! it for a query, not for ever.
 
 mod hot;
+mod open;
 mod own;
 mod unflushed;
 
@@ -28,6 +29,7 @@ use crate::group::Lsn;
 use crate::minutes::MinuteLsns;
 
 pub use hot::{HotScan, HotStream};
+pub(crate) use open::{Window, window_minutes};
 pub(crate) use own::Own;
 pub use unflushed::Unflushed;
 
@@ -47,6 +49,9 @@ pub struct DataFile {
     /// Of a file of `spans`: every row of it is counted in `traces`. False for files from before that table
     /// was there, and for files of other writers.
     pub is_in_traces: bool,
+    /// Of a file of requests: the date on which the last of its rows came, where that was more than a day after they were
+    /// logged. Its age counts from there: who imports an old log wants to keep it.
+    pub came_days: Option<i32>,
     /// Of a file of spans or requests: the highest record by minute of start. Of a file of cells: what the folds of its
     /// minutes saw. None of other files.
     pub minutes: MinuteLsns,
@@ -77,6 +82,8 @@ pub struct TableSnapshot {
     /// In LSN order. Of every tenant; a derived table has none of its own.
     pub hot: Arc<Vec<HotBatch>>,
     pub watermark: Lsn,
+    /// Files of earlier dates, in days since 1970-01-01, have been dropped for their age; 0 before any was.
+    pub kept_from_days: i32,
 }
 
 /// All tables at one instant.

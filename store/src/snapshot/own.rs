@@ -1,6 +1,6 @@
 //! The rows of a batch that are one tenant's.
 
-use arrow::array::{Array as _, AsArray as _, BooleanArray, RecordBatch};
+use arrow::array::{Array as _, AsArray as _, BooleanArray, DictionaryArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::Int32Type;
 use meshlake_schema::{Table, TableBatch};
@@ -58,6 +58,16 @@ impl Own {
     }
 }
 
+/// Every tenant of `rows`, and perhaps some that have none.
+pub(super) fn tenants_of(rows: &RecordBatch) -> impl Iterator<Item = String> {
+    let names = tenant_column(rows).values().as_string::<i32>();
+    names.iter().flatten().map(str::to_owned)
+}
+
+fn tenant_column(rows: &RecordBatch) -> &DictionaryArray<Int32Type> {
+    rows.column_by_name(TENANT_COLUMN).expect("every table says whose its rows are").as_dictionary()
+}
+
 pub(super) fn refused(error: impl std::fmt::Display) -> ReadError {
     ReadError(format!("choose buffered rows: {error}"))
 }
@@ -70,8 +80,7 @@ enum Rows {
 
 /// A look at the dictionary is enough where a batch has one tenant, as nearly all have.
 fn rows_of(rows: &RecordBatch, tenant: &str) -> Rows {
-    let column = rows.column_by_name(TENANT_COLUMN).expect("every table says whose its rows are");
-    let column = column.as_dictionary::<Int32Type>();
+    let column = tenant_column(rows);
     let names = column.values().as_string::<i32>();
     let is_own: Vec<bool> = names.iter().map(|name| name == Some(tenant)).collect();
     if !is_own.contains(&true) {

@@ -34,6 +34,7 @@ use crate::maintain::{Background, MaintainConfig, Maintenance};
 use crate::reader::{LocalReader, Reader};
 use crate::replay::{Recovered, ReplayError};
 use crate::schedule::{Schedule, Wakes};
+use crate::settle::{Settle, SettleTask};
 use crate::space::{Space, SpaceConfig, SpaceThread};
 use crate::status::{AskIntake, StoreStats, StoreStatus};
 use crate::wal::{WalConfig, WalError};
@@ -114,6 +115,8 @@ pub struct Store {
     maintenance: Maintenance,
     /// None when maintenance is not automatic.
     background: Option<Background>,
+    /// None when maintenance is not automatic, or nobody folds.
+    settling: Option<SettleTask>,
     space: Space,
     space_thread: SpaceThread,
     flusher: Arc<Flusher>,
@@ -202,6 +205,7 @@ impl Store {
             schedule,
             maintenance,
             background,
+            settling: None,
             space,
             space_thread,
             flusher,
@@ -239,6 +243,7 @@ impl Store {
             writer: self.writer.clone(),
             flusher: Arc::clone(&self.flusher),
             space: self.space.clone(),
+            settler: Arc::clone(self.maintenance.settler()),
             buffer_bytes_max: self.buffer_bytes_max,
         }
     }
@@ -250,6 +255,19 @@ impl Store {
     /// The maintenance of the tables, to be run by hand or watched.
     pub fn maintenance(&self) -> Maintenance {
         self.maintenance.clone()
+    }
+
+    /// Tells who folds calls, from when on windows that are over are settled: by themselves where maintenance is
+    /// automatic. To be called once.
+    ///
+    /// # Errors
+    /// When the system refuses a thread.
+    pub fn settle_with(&mut self, settle: Arc<dyn Settle>) -> std::io::Result<()> {
+        self.maintenance.settle_with(settle)?;
+        if self.background.is_some() {
+            self.settling = Some(SettleTask::start(Arc::clone(self.maintenance.settler())));
+        }
+        Ok(())
     }
 
     /// Names this collector for ever.
@@ -316,6 +334,9 @@ impl Store {
         let thread = self.thread;
         if let Err(error) = spawn_blocking(move || thread.stop()).await {
             tracing::error!(%error, "stop the write-ahead log");
+        }
+        if let Some(settling) = self.settling {
+            settling.stop().await;
         }
         if let Some(background) = self.background {
             background.stop().await;

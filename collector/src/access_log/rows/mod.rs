@@ -7,6 +7,8 @@
 //! Limits: a line is cut at [`LINE_BYTES_MAX`] and then kept unread. Where the format is not told, each line is tried as
 //! the one before it first.
 
+pub(crate) mod records;
+
 use std::borrow::Cow;
 
 use meshlake_schema::Outcome;
@@ -100,7 +102,8 @@ impl<'o> LineReader<'o> {
         }
         let kept = cut_text(line, LINE_BYTES_MAX);
         let is_cut = kept.len() < line.len();
-        let text = String::from_utf8_lossy(kept);
+        // Proving is much faster than mending, and there is seldom anything to mend.
+        let text = str::from_utf8(kept).map_or_else(|_| String::from_utf8_lossy(kept), Cow::Borrowed);
         tally.warnings.add(Warning::TextReplaced, u64::from(matches!(text, Cow::Owned(_))));
         tally.warnings.add(Warning::ValueCut, u64::from(is_cut));
         let mut attributes = std::mem::take(&mut self.attributes);
@@ -141,7 +144,10 @@ impl<'o> LineReader<'o> {
         for format in said.iter().chain(&origin.format).chain(self.last).chain(known) {
             let mut reading = Reading::new(format.name, std::mem::take(attributes));
             if let Err(field) = format.read(line, &mut reading) {
-                flaw = if flaw == LINE { field } else { flaw };
+                // What a format says that nobody spoke of says nothing.
+                let is_told =
+                    origin.format.is_some() || self.last.is_some_and(|last| last.name == format.name);
+                flaw = if flaw == LINE && is_told { field } else { flaw };
                 *attributes = reading.attributes;
                 continue;
             }
@@ -162,7 +168,9 @@ impl<'o> LineReader<'o> {
             };
             push_origin(proxy, attributes);
             out.push(arrival, &seen, &judge(&seen, proxy), &proxy.node_id, attributes, None);
-            self.last = known::all().iter().find(|known| known.name == format.name);
+            if self.last.is_none_or(|last| !last.is(format)) {
+                self.last = known::all().iter().find(|known| known.is(format));
+            }
             return Ok(Ok(()));
         }
         Err(flaw)
@@ -243,5 +251,7 @@ fn push_origin(proxy: &ProxyIdentity, attributes: &mut RowAttributes) {
     }
 }
 
+#[cfg(test)]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use super::logs::{decode_logs, has_times};
 use super::metrics::decode_metrics;
 use super::traces::decode_traces;
 use super::unknown;
-use crate::decode::{Decode, Format, Unreadable, Valid, valid_protobuf};
+use crate::decode::{Decode, Format, Sender, Unreadable, Valid, valid_protobuf};
 use crate::protobuf::messages::Message;
 use crate::protobuf::messages::otlp::{EXPORT_LOGS, EXPORT_METRICS, EXPORT_TRACES};
 use crate::signal::Signal;
@@ -49,7 +49,13 @@ const TRACES: Telemetry = Telemetry {
 const LOGS: Telemetry = Telemetry {
     signal: Signal::Logs,
     resends: |bytes| has_times(bytes).unwrap_or(true),
-    decode: |bytes, _, arrival, out| decode_logs(bytes, arrival, &mut out.logs),
+    decode: |bytes, sender, arrival, out| {
+        let lines = match sender {
+            Some(Sender::Lines(origin)) => Some(origin),
+            Some(Sender::Proxy(_)) | None => None,
+        };
+        decode_logs(bytes, lines, arrival, &mut out.logs, &mut out.requests)
+    },
 };
 const METRICS: Telemetry = Telemetry {
     signal: Signal::Metrics,

@@ -3,6 +3,8 @@
 //! Logs come without times and with broken ids more often than spans do, and are worth keeping all the
 //! same: a missing time is filled in, an invalid id is left out, both visibly.
 //!
+//! Records that are access logs of proxies become rows of `requests` instead; see `access_logs`.
+//!
 //! Sources: opentelemetry/proto/collector/logs/v1/logs_service.proto, logs/v1/logs.proto.
 
 use std::sync::Arc;
@@ -11,14 +13,19 @@ use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
 use meshlake_schema::{Table, TableBatch, UnixNanos};
 
+use crate::access_log::origin::LineOrigin;
+use crate::access_log::rows::LineReader;
 use crate::columns::attributes::AttributesColumn;
 use crate::columns::{DictionaryColumn, NumberColumn, TextColumn};
+use crate::decode::otlp::access_logs::{Candidate, Logger};
 use crate::decode::otlp::any_value::{AnyValue, repeated};
 use crate::decode::otlp::resource::{OriginColumns, Resource, Scope};
 use crate::decode::otlp::value_writer::ValueWriter;
 use crate::decode::otlp::{SPAN_ID_BYTES, TRACE_ID_BYTES, push_id, push_non_empty};
 use crate::limits::BODY_BYTES_MAX;
+use crate::normalize::requests::facts::TraceContext;
 use crate::protobuf::wire::{Fields, Value, WireError};
+use crate::request_rows::RequestBuilder;
 use crate::tally::{Arrival, RejectReason, Tally};
 
 /// A `LogRecord` message as it lies in the payload.
@@ -37,20 +44,30 @@ struct LogRecord<'a> {
     dropped_attributes: u32,
 }
 
-/// Decodes the log records of one request into `out`, one row each, in the order sent.
+/// Decodes the log records of one request, one row each, in the order sent: access logs into `requests`, all others into
+/// `out`. What is known of a sender who passes on `lines` tells access logs of other programs than Envoy.
 ///
 /// `time` is the record's time, else its observed time, else the ingest time; a record is refused only when
 /// that lies outside the accepted window. An invalid id becomes null, with a warning.
 ///
 /// # Errors
 /// A payload that was not validated; `out` may then hold part of a row.
-pub fn decode_logs(payload: &[u8], arrival: &Arrival<'_>, out: &mut LogBuilder) -> Result<Tally, WireError> {
+pub fn decode_logs(
+    payload: &[u8],
+    lines: Option<&LineOrigin>,
+    arrival: &Arrival<'_>,
+    out: &mut LogBuilder,
+    requests: &mut RequestBuilder,
+) -> Result<Tally, WireError> {
     let mut tally = Tally::of(arrival);
     let mut record = LogRecord::default();
     let mut writer = ValueWriter::default();
     for resource_logs in repeated(payload, 1) {
         let resource_logs = resource_logs?;
         let resource = Resource::read(resource_logs, &mut writer)?;
+        let logger = Logger::read(resource_logs, lines, &mut writer)?;
+        let unsaid = LineOrigin::default();
+        let mut reader = LineReader::new(logger.origin.as_ref().unwrap_or(&unsaid));
         out.origin.begin_resource();
         for scope_logs in repeated(resource_logs, 2) {
             let (mut scope, mut schema_url) = ([].as_slice(), [].as_slice());
@@ -59,6 +76,12 @@ pub fn decode_logs(payload: &[u8], arrival: &Arrival<'_>, out: &mut LogBuilder) 
                     (1, value) => scope = value.bytes(1)?,
                     (2, value) => {
                         record.read(value.bytes(2)?)?;
+                        let candidate = record.candidate();
+                        if let Some(found) = logger.of(&candidate, &reader)? {
+                            let logged = logger.record(&found, &candidate, &mut writer)?;
+                            reader.push_record(&logged, found.proxy(), arrival, requests, &mut tally);
+                            continue;
+                        }
                         let accepted = record.accepted_time(arrival);
                         if let Ok(time) = accepted {
                             out.push(&record, time, &mut writer)?;
@@ -73,7 +96,7 @@ pub fn decode_logs(payload: &[u8], arrival: &Arrival<'_>, out: &mut LogBuilder) 
             out.origin.fill(arrival, &resource, &scope, out.time.len());
         }
     }
-    tally.warnings = writer.warnings();
+    tally.warnings.merge(&writer.warnings());
     Ok(tally)
 }
 
@@ -126,6 +149,19 @@ impl<'a> LogRecord<'a> {
             }
         }
         Ok(())
+    }
+
+    /// What tells whether it is an access log.
+    fn candidate(&self) -> Candidate<'_> {
+        let trace_id = self.trace_id.try_into().ok().filter(|id| *id != [0; TRACE_ID_BYTES]);
+        let span_id = self.span_id.try_into().unwrap_or_default();
+        Candidate {
+            time_unix_nano: self.time_unix_nano,
+            is_observed: self.observed_time_unix_nano != 0 || self.severity_number != 0,
+            body: self.body,
+            attributes: &self.attributes,
+            trace_context: trace_id.map(|trace_id| TraceContext { trace_id, span_id }),
+        }
     }
 
     fn accepted_time(&self, arrival: &Arrival<'_>) -> Result<UnixNanos, RejectReason> {
@@ -272,7 +308,10 @@ mod tests {
 
     fn decode(payload: &[u8]) -> (RecordBatch, Tally) {
         let mut builder = LogBuilder::default();
-        let tally = decode_logs(payload, &arrival(), &mut builder).expect("the payload is well-formed");
+        let mut requests = RequestBuilder::default();
+        let tally = decode_logs(payload, None, &arrival(), &mut builder, &mut requests);
+        let tally = tally.expect("the payload is well-formed");
+        assert_eq!(requests.rows(), 0);
         (builder.finish().expect("some record is accepted").into_rows(), tally)
     }
 
@@ -447,30 +486,8 @@ mod tests {
         let mut random = Random(7);
         let payload = request((0..4).map(|_| random.log_record()).collect()).encode_to_vec();
         for end in 0..payload.len() {
-            let _ = decode_logs(&payload[..end], &arrival(), &mut LogBuilder::default());
+            let mut requests = RequestBuilder::default();
+            let _ = decode_logs(&payload[..end], None, &arrival(), &mut LogBuilder::default(), &mut requests);
         }
-    }
-
-    #[test]
-    fn access_logs_of_a_real_envoy_are_kept() {
-        // Values as in logs-text.json and logs-structured.json beside the captures.
-        let (batch, tally) = decode(include_bytes!("../../../../tests/data/otlp-envoy/logs-text.pb"));
-        assert_eq!((tally.received, tally.accepted, tally.warnings.is_empty()), (8, 8, true));
-        let row = Row::of(&batch, 0);
-        assert_eq!(row.text("service_name").as_deref(), Some("reviews.default"));
-        assert_eq!(row.text("service_namespace").as_deref(), Some("default"));
-        assert_eq!(row.text("trace_id").as_deref(), Some("b51702dc6fc2c93795225dee4cb3e5ae"));
-        assert!(
-            row.text_or_empty("body").starts_with("[2026-11-23T07:00:07.851Z] \"GET /svc/ok HTTP/1.1\" 200")
-        );
-        assert_eq!(row.map()[2], ("http.response.status_code".to_owned(), "200".to_owned()));
-        let (batch, tally) = decode(include_bytes!("../../../../tests/data/otlp-envoy/logs-structured.pb"));
-        assert_eq!((tally.received, tally.accepted), (6, 6));
-        let row = Row::of(&batch, 0);
-        assert_eq!(row.text("service_name"), None, "Envoy names no service unless told to");
-        assert!(row.text_or_empty("body").starts_with("{\"start_time\":\"2026-11-23T07:03:50.639Z\","));
-        assert_eq!(row.text("body_type"), Some(format!("{{{}}}", "s".repeat(24))));
-        assert_eq!(row.text("attribute_types").as_deref(), Some("ss[ss]s"));
-        assert_eq!(row.int("observed_time_unix_nano"), None);
     }
 }

@@ -10,6 +10,7 @@ pub mod formats;
 pub mod json;
 pub mod traces;
 pub mod logs;
+mod access_logs;
 pub mod metrics;
 pub mod unknown;
 mod resource;
@@ -74,6 +75,7 @@ mod tests {
     use crate::protobuf::messages::otlp::{EXPORT_LOGS, EXPORT_METRICS, EXPORT_TRACES};
     use crate::protobuf::validate::validate;
     use crate::protobuf::wire::WireError;
+    use crate::request_rows::RequestBuilder;
     use crate::tally::Tally;
 
     fn traces(random: &mut Random) -> Vec<u8> {
@@ -150,13 +152,14 @@ mod tests {
     fn what_validation_lets_pass_decodes_to_whole_rows() {
         let arrival = testing::arrival();
         let (mut spans, mut records) = (traces::SpanBuilder::default(), logs::LogBuilder::default());
+        let mut requests = RequestBuilder::default();
         let mut points = metrics::MetricBuilders::default();
         let accepted = check_valid_payloads_decode(&EXPORT_TRACES, traces, |payload| {
             traces::decode_traces(payload, &arrival, &mut spans)
         });
         assert_eq!(spans.finish().map(|batch| batch.row_count() as u64), Some(accepted));
         let accepted = check_valid_payloads_decode(&EXPORT_LOGS, logs, |payload| {
-            logs::decode_logs(payload, &arrival, &mut records)
+            logs::decode_logs(payload, None, &arrival, &mut records, &mut requests)
         });
         assert_eq!(records.finish().map(|batch| batch.row_count() as u64), Some(accepted));
         let accepted = check_valid_payloads_decode(&EXPORT_METRICS, metrics, |payload| {
@@ -207,7 +210,8 @@ mod tests {
         let resource_logs = vec![ResourceLogs { scope_logs, ..ResourceLogs::default() }];
         let payload = ExportLogsServiceRequest { resource_logs }.encode_to_vec();
         let mut records = logs::LogBuilder::default();
-        logs::decode_logs(&payload, &arrival, &mut records).expect("valid");
+        let mut requests = RequestBuilder::default();
+        logs::decode_logs(&payload, None, &arrival, &mut records, &mut requests).expect("valid");
         compare(&EXPORT_LOGS, &payload, Vec::from_iter(records.finish()));
 
         let number =

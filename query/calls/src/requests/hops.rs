@@ -7,7 +7,8 @@
 //!                 client row's proxy, and the host that was asked for, or the port, agrees
 //! ```
 //! A client row knows the connection of its last try only, so one server row joins by connection and those of earlier
-//! tries by hop, each to the latest begun client row around it. One request id may run through a whole trace: a hop
+//! tries by hop, each to the latest begun client row around it. What one gateway's row tells of both of its sides is never
+//! joined. One request id may run through a whole trace: a hop
 //! never takes the row of another. Clocks may differ by a minute. Limit: of rows with one request id and
 //! one caller, the [`LOOKED_AT_MAX`] nearest in time are looked at, for a sender may give all its requests one id.
 
@@ -181,6 +182,7 @@ impl Joining<'_> {
             let made = &self.rows[*at as usize];
             !made.is_connection
                 && !received.is_connection
+                && !are_of_one_row(made, received)
                 && is_hop(made)
                 && distance(made, received) <= SKEW_MAX
         });
@@ -195,6 +197,13 @@ impl Joining<'_> {
         });
         best.unwrap_or(NONE)
     }
+}
+
+/// Whether both are told by the row of one gateway: what it received and what it made of that. Callers on the machine of
+/// the gateway have its address, and would else be taken for it.
+fn are_of_one_row(made: &Seen, received: &Seen) -> bool {
+    made.source == received.destination
+        && (made.start, made.duration, made.stream) == (received.start, received.duration, received.stream)
 }
 
 /// How far outside of a client row a server row begins; 0 inside.

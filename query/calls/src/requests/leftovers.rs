@@ -10,9 +10,9 @@
 use super::Counting;
 use super::seen::{SKEW_MAX, Seen, Side};
 use super::told::{source_of, tell, tell_alone};
-use crate::cells::Book;
+use crate::cells::{Book, Evidence};
 use crate::connections::Connections;
-use crate::minutes::{MINUTE, NamesByMinute, Scope, minute_of};
+use crate::minutes::{MINUTE, NamesByMinute, Scope, Words, minute_of};
 use crate::services::ServiceId;
 
 const _: () = assert!(MINUTE <= SKEW_MAX, "rows that are matched are no further apart than clocks");
@@ -34,7 +34,7 @@ impl Leftovers {
     /// Adds a row. An edge is busy at that time, whoever else saw the call.
     pub fn add(&mut self, row: Seen, book: &mut Book) {
         if !row.is_connection {
-            book.keep_busy((source_of(&row), row.destination), row.start, row.duration);
+            book.keep_busy(Evidence::Requests, (source_of(&row), row.destination), row.start, row.duration);
         }
         self.rows.push(row);
     }
@@ -66,11 +66,11 @@ impl Leftovers {
         for (made, mut sides) in left.made {
             sides.sort_by_key(|side| side.start);
             let scope = sides.iter().map(whole).fold(whole(&made), Scope::joined);
-            let services = &names.services(scope, &book.parties);
+            let services = &names.services(scope, Words::Requests, &book.parties);
             tell(&made, &sides, &mut Counting { book, services, connections });
         }
         for row in left.received {
-            let services = &names.services(whole(&row), &book.parties);
+            let services = &names.services(whole(&row), Words::Requests, &book.parties);
             tell_alone(&row, &mut Counting { book, services, connections });
         }
     }
@@ -90,8 +90,8 @@ fn with_edges(
     names: &NamesByMinute,
     book: &Book,
 ) -> Vec<(Edge, Seen, Vec<Seen>)> {
-    let services = names.services(scope, &book.parties);
-    let aliases = book.learnt.aliases(scope, &services);
+    let services = names.services(scope, Words::Requests, &book.parties);
+    let aliases = book.learnt.aliases(scope, Words::Requests, &services);
     let service = |party| aliases.resolve(services.of(party), &services);
     let edge = |row: &Seen| (service(source_of(row)), service(row.destination), row.is_connection);
     let mut rows: Vec<_> = rows.map(|(row, sides)| (edge(&row), row, sides)).collect();

@@ -25,7 +25,7 @@ pub use leftovers::Leftovers;
 use self::seen::Seen;
 use crate::cells::Book;
 use crate::connections::Connections;
-use crate::minutes::{Counted, NamesByMinute, Piece, cut};
+use crate::minutes::{Counted, NamesByMinute, Piece, Words, cut};
 use crate::services::Services;
 
 /// Where calls are counted.
@@ -45,7 +45,7 @@ pub fn count(
     connections: &mut Connections,
 ) {
     for Piece { rows, scope, counted } in cut(rows, Seen::hash, |row| row.start) {
-        let services = &names.services(scope, &book.parties);
+        let services = &names.services(scope, Words::Requests, &book.parties);
         count_piece(rows, counted, leftovers, &mut Counting { book, services, connections });
     }
 }

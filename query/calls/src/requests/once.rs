@@ -3,8 +3,8 @@
 //! Rows of one proxy and one side are the same if they agree in their ids, start and duration: in the request id, or where
 //! that is not told in the stream id, and in both where both are told. An id alone is not enough: Envoy's stream id of an HTTP
 //! request is its `x-request-id`, and the tries of one call reach the callee's proxy with the same one, often within a
-//! millisecond. Files have times in whole milliseconds, so a row with such times is the same as one with finer ones of that
-//! millisecond. Rows with neither id are never merged: two calls may look alike in all else.
+//! millisecond. Files have times in whole milliseconds, and Envoy's OTLP logger durations, so a row with such a time is the same as
+//! one with a finer one of that millisecond. Rows with neither id are never merged: two calls may look alike in all else.
 
 use std::cmp::Reverse;
 
@@ -16,11 +16,14 @@ const MILLI: i64 = 1_000_000;
 /// Removes all but one of rows that are the same.
 pub fn keep_once(rows: &mut Vec<Seen>) {
     // Coarse rows come behind fine ones of their millisecond, rows without a stream id behind those with one.
-    rows.sort_by_key(|row| (alike(row), is_coarse(row), row.start, row.duration, Reverse(row.stream)));
+    rows.sort_by_key(|row| {
+        let coarse = (is_coarse(row.start) && is_coarse(row.duration), row.start, is_coarse(row.duration));
+        (alike(row), coarse, row.duration, Reverse(row.stream))
+    });
     rows.dedup_by(|next, before| {
         let told = next.request != 0 || next.stream != 0;
         let of_one_stream = next.stream == 0 || before.stream == 0 || next.stream == before.stream;
-        let at_once = is_coarse(next) || (next.start, next.duration) == (before.start, before.duration);
+        let at_once = agree(next.start, before.start) && agree(next.duration, before.duration);
         told && alike(next) == alike(before) && of_one_stream && at_once
     });
 }
@@ -31,9 +34,14 @@ fn alike(row: &Seen) -> ((u64, PartyId, Side), u64, i64, i64) {
     (observer(row), id, row.start.div_euclid(MILLI), row.duration.div_euclid(MILLI))
 }
 
-/// Whether the row knows its times to the millisecond only.
-fn is_coarse(row: &Seen) -> bool {
-    row.start % MILLI == 0 && row.duration % MILLI == 0
+/// Whether two times of one millisecond are the same, as far as both are known.
+fn agree(one: i64, other: i64) -> bool {
+    one == other || is_coarse(one) || is_coarse(other)
+}
+
+/// Whether a time is known to the millisecond only.
+fn is_coarse(time: i64) -> bool {
+    time % MILLI == 0
 }
 
 /// Who saw it: the proxy, or where it has no address and no id, whom it stands beside.

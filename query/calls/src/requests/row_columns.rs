@@ -2,13 +2,14 @@
 
 use arrow::array::RecordBatch;
 
+use crate::cells::Grain;
 use crate::columns::{Integers, Text};
 use crate::hashing::mixed_pair;
 use crate::hosts::is_address;
 use crate::party::PartyName;
 
-/// Columns that the fold reads.
-pub const COLUMNS: &[&str] = &[
+/// Columns that every fold reads.
+const COLUMNS: &[&str] = &[
     "time_unix_nano",
     "duration_nano",
     "observer",
@@ -49,6 +50,22 @@ pub const COLUMNS: &[&str] = &[
     "request_id",
     "proxy_id",
 ];
+
+/// Columns that the fold reads where all is told apart, beside [`COLUMNS`].
+const WHOLE_COLUMNS: &[&str] = &[
+    "route",
+    "response_flags_text",
+    "source_cluster",
+    "destination_cluster",
+    "destination_principal",
+    "tls_version",
+];
+
+/// The columns that a question with this grain reads.
+pub fn columns(grain: Grain) -> Vec<&'static str> {
+    let whole = if grain == Grain::Whole { WHOLE_COLUMNS } else { &[] };
+    COLUMNS.iter().chain(whole).copied().collect()
+}
 
 /// The columns of one end of the call.
 pub struct End<'a> {
@@ -112,6 +129,12 @@ pub struct Columns<'a> {
     pub(super) source: End<'a>,
     pub(super) destination: End<'a>,
     pub(super) principal: Text<'a>,
+    pub(super) route: Text<'a>,
+    pub(super) flags_text: Text<'a>,
+    pub(super) source_cluster: Text<'a>,
+    pub(super) destination_cluster: Text<'a>,
+    pub(super) destination_principal: Text<'a>,
+    pub(super) tls_version: Text<'a>,
     pub(super) downstream_remote: Text<'a>,
     pub(super) downstream_direct: Text<'a>,
     pub(super) downstream_local: Text<'a>,
@@ -147,6 +170,12 @@ impl<'a> Columns<'a> {
             source: End::of(batch, "source"),
             destination: End::of(batch, "destination"),
             principal: text("source_principal"),
+            route: text("route"),
+            flags_text: text("response_flags_text"),
+            source_cluster: text("source_cluster"),
+            destination_cluster: text("destination_cluster"),
+            destination_principal: text("destination_principal"),
+            tls_version: text("tls_version"),
             downstream_remote: text("downstream_remote_address"),
             downstream_direct: text("downstream_direct_remote_address"),
             downstream_local: text("downstream_local_address"),

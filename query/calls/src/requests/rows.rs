@@ -17,17 +17,24 @@ use crate::measure::{Protocol, outcome_of};
 use crate::operation::{is_stream, write_operation};
 use crate::party::{Marks, PartyId, PartyName};
 use crate::proxy_flags;
+use crate::settled::detail::{Detail, Observer};
 
 /// The columns of a batch, and what was made of their names so far.
 pub struct RequestRows<'a> {
     columns: Columns<'a>,
     parties: NumberMap<u64, PartyId>,
     operation: String,
+    detail: String,
 }
 
 impl<'a> RequestRows<'a> {
     pub fn of(batch: &'a RecordBatch) -> Self {
-        RequestRows { columns: Columns::of(batch), parties: NumberMap::default(), operation: String::new() }
+        RequestRows {
+            columns: Columns::of(batch),
+            parties: NumberMap::default(),
+            operation: String::new(),
+            detail: String::new(),
+        }
     }
 
     /// Reads every row of the batch that stands for a call.
@@ -150,6 +157,9 @@ impl<'a> RequestRows<'a> {
         let own = self.columns.source.address.get(row);
         let detail = match book.grain {
             Grain::Instance => book.detail(self.columns.source.instance.get(row)),
+            Grain::Whole => {
+                self.whole_detail(row, Side::Received, self.columns.source.instance.get(row), book)
+            }
             Grain::Node | Grain::Operation => self.detail(row, Side::Received, book),
         };
         let destination = gateway.unwrap_or(PartyId::UNKNOWN);
@@ -252,6 +262,10 @@ impl<'a> RequestRows<'a> {
             Grain::Node => DetailId::NONE,
             Grain::Instance if side == Side::Made => DetailId::NONE,
             Grain::Instance => book.detail(columns.destination.instance.get(row)),
+            Grain::Whole => {
+                let end = if side == Side::Made { None } else { Some(&columns.destination) };
+                self.whole_detail(row, side, end.and_then(|end| end.instance.get(row)), book)
+            }
             Grain::Operation => {
                 let is_grpc = columns.grpc_status.get(row).is_some();
                 let (method, path) = (columns.method.get(row), columns.path.get(row));
@@ -259,6 +273,40 @@ impl<'a> RequestRows<'a> {
                 book.detail(Some(&self.operation))
             }
         }
+    }
+
+    /// All that the row tells of a call beside its ends; `instance` is that of the callee.
+    fn whole_detail(
+        &mut self,
+        row: usize,
+        side: Side,
+        instance: Option<&'a str>,
+        book: &mut Book,
+    ) -> DetailId {
+        let columns = &self.columns;
+        let grpc_status = columns.grpc_status.get(row);
+        let (method, path) = (columns.method.get(row), columns.path.get(row));
+        write_operation(&mut self.operation, method, path, grpc_status.is_some());
+        let is_gateway = columns.observer.get(row) == Some("gateway");
+        let is_secured = columns.tls_version.get(row).is_some() && columns.principal.get(row).is_some();
+        let is_received = side == Side::Received && !is_gateway;
+        let detail = Detail {
+            observer: if side == Side::Made { Observer::Client } else { Observer::Server },
+            operation: Some(&self.operation),
+            route: columns.route.get(row),
+            host: columns.authority.get(row).filter(|_| is_gateway),
+            instance,
+            source_cluster: columns.source_cluster.get(row),
+            source_principal: columns.principal.get(row),
+            destination_cluster: columns.destination_cluster.get(row),
+            destination_principal: columns.destination_principal.get(row),
+            response_code: columns.response_code.get(row),
+            grpc_status,
+            response_flags: columns.flags_text.get(row),
+            security: is_received.then_some(if is_secured { "mutual_tls" } else { "none" }),
+        };
+        detail.write(&mut self.detail);
+        book.detail(Some(&self.detail))
     }
 }
 

@@ -51,8 +51,8 @@ fn own_words(columns: &Columns<'_>, by: By, grain: Grain, codes: &mut [u64]) {
         Some(&columns.outcome),
         Some(&columns.service_name),
         Some(&columns.service_namespace),
-        Some(&columns.service_version).filter(|_| by == By::Version),
-        Some(&columns.service_instance_id).filter(|_| grain == Grain::Instance),
+        Some(&columns.service_version).filter(|_| matches!(by, By::Version | By::Whole)),
+        Some(&columns.service_instance_id).filter(|_| matches!(grain, Grain::Instance | Grain::Whole)),
         Some(&columns.http_request_method),
         Some(&columns.peer_service),
         Some(&columns.rpc_system),
@@ -89,7 +89,7 @@ fn may_have_far_end(columns: &Columns<'_>, row: usize) -> bool {
 }
 
 fn names(name: &Text<'_>, grain: Grain, codes: &mut [u64]) {
-    if grain == Grain::Operation {
+    if matches!(grain, Grain::Operation | Grain::Whole) {
         mix_texts(name, codes);
     } else {
         mix_meanings(name, codes, |name| NameSays::of(name).code());

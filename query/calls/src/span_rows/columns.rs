@@ -70,8 +70,8 @@ pub const NESTED: &[(&str, &[&str])] = &[("links", &["trace_id", "span_id"])];
 /// The columns that a question with this grouping reads of proxies' spans.
 pub fn proxy_columns(by: By, grain: Grain) -> Vec<&'static str> {
     let is_asked = |column: &&str| match *column {
-        "service_version" => by == By::Version,
-        "service_instance_id" => grain == Grain::Instance,
+        "service_version" => matches!(by, By::Version | By::Whole),
+        "service_instance_id" => matches!(grain, Grain::Instance | Grain::Whole),
         _ => true,
     };
     Columns::NAMES.iter().copied().filter(is_asked).collect()

@@ -11,6 +11,7 @@ use crate::hosts::is_local;
 use crate::measure::{Protocol, milli, outcome_of};
 use crate::party::{Marks, Naming, PartyId, PartyName};
 use crate::peers::{Peer, PeerEvidence, Strength, peer};
+use crate::settled::detail::{Detail, Observer};
 use crate::spans::{Flags, Role, Shape};
 
 /// The kind of a span that calls. Source: `opentelemetry/proto/trace/v1/trace.proto`.
@@ -147,8 +148,31 @@ fn detail(row: usize, role: Role, tags: &ProxyTags<'_>, columns: &Columns<'_>, b
             let of_proxy = || tags.instance.filter(|_| !tags.is_waypoint());
             columns.service_instance_id.named(row).or_else(of_proxy)
         }
+        Grain::Whole => return whole_detail(row, role, tags, columns, book),
     };
     if role == Role::Internal { book.internal_detail(text) } else { book.detail(text) }
+}
+
+/// All that the span tells of a call beside its ends.
+fn whole_detail(
+    row: usize,
+    role: Role,
+    tags: &ProxyTags<'_>,
+    columns: &Columns<'_>,
+    book: &mut Book,
+) -> DetailId {
+    let of_proxy = || tags.instance.filter(|_| !tags.is_waypoint());
+    let detail = Detail {
+        observer: if role.is_received() { Observer::Server } else { Observer::Client },
+        operation: columns.name.named(row),
+        instance: columns.service_instance_id.named(row).or_else(of_proxy),
+        response_code: columns.http_response_status_code.get(row),
+        grpc_status: columns.rpc_grpc_status_code.get(row),
+        ..Detail::default()
+    };
+    let mut text = String::new();
+    detail.write(&mut text);
+    if role == Role::Internal { book.internal_detail(Some(&text)) } else { book.detail(Some(&text)) }
 }
 
 fn protocol(row: usize, said: &Said, columns: &Columns<'_>) -> Protocol {

@@ -30,7 +30,7 @@ use self::sides::Sides;
 use self::tree::Tree;
 use crate::cells::Book;
 use crate::messages::Messages;
-use crate::minutes::{Counted, NamesByMinute, Scope, by_minute};
+use crate::minutes::{Counted, NamesByMinute, Scope, Words, by_minute};
 use crate::party::Parties;
 use crate::services::Services;
 use crate::spans::{Shapes, Shard, Span};
@@ -84,7 +84,7 @@ impl Walk {
     ) {
         let services = match &self.services {
             Some((known, services)) if *known == scope => Arc::clone(services),
-            _ => counting.names.services(scope, counting.parties),
+            _ => counting.names.services(scope, Words::Spans, counting.parties),
         };
         self.services = Some((scope, Arc::clone(&services)));
         let services: &Services = &services;

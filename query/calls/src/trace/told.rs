@@ -87,7 +87,8 @@ impl<'a> Teller<'a, '_> {
     fn learn(&mut self, draft: &Draft, side: &Side) {
         let party = self.counting.parties.party(draft.named);
         let is_host = matches!(party.naming, Naming::Host | Naming::StoreHost) && !party.is_scoped;
-        if draft.named != PartyId::NOBODY && is_host {
+        let is_own = || self.counting.parties.is_own_name(draft.named, side.party);
+        if draft.named != PartyId::NOBODY && is_host && !is_own() {
             self.counting.book.learn(Evidence::Spans, draft.start, draft.named, side.party);
         }
     }

@@ -171,6 +171,7 @@ mod tests {
             time_min_micros: 0,
             time_max_micros: 0,
             is_in_traces: false,
+            came_days: None,
             minutes: MinuteLsns::default(),
         })
     }

@@ -37,6 +37,7 @@ fn new_file(name: &str, rows: u64) -> NewFile {
             time_max_micros,
             // Odd ones are, so that both kinds go through every test.
             is_in_traces: rows % 2 == 1,
+            came_days: (rows % 3 == 1).then_some(UnixNanos(MIDNIGHT * 1_000).days() + 9),
             minutes: MinuteLsns::whole(minute_of(MIDNIGHT)..=minute_of(time_max_micros), rows),
         },
         stats: format!(
@@ -59,7 +60,7 @@ async fn what_is_committed_is_loaded_again() {
     catalog_1.commit(Table::Spans, &flushed(0, 7, "a")).await.expect("commit");
     let committed = catalog_1.commit(Table::Spans, &flushed(7, 9, "b")).await.expect("commit");
     let files = vec![new_file("a", 7).file, new_file("b", 9).file];
-    assert_eq!(committed, Committed { files: Arc::new(files), watermark: 9 });
+    assert_eq!(committed, Committed { files: Arc::new(files), watermark: 9, kept_from_days: 0 });
     assert_eq!(catalog(&store).load(Table::Spans).await, Ok(committed));
 }
 

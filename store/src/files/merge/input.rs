@@ -13,6 +13,8 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::row::{Row, RowConverter, Rows, SortField};
 use bytes::Bytes;
 use meshlake_schema::Table;
+use object_store::path::Path;
+use object_store::{GetResultPayload, ObjectStore, ObjectStoreExt as _};
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
@@ -26,7 +28,7 @@ use crate::files::{FileError, Origin};
 const BATCH_ROWS: usize = 4_096;
 
 /// Where an input's bytes are.
-pub(crate) enum Source {
+pub(crate) enum InputBytes {
     /// A local file: pages are read as they are needed.
     File(File),
     /// Anything else, read whole.
@@ -35,7 +37,7 @@ pub(crate) enum Source {
 
 /// A file that can be merged, not yet read.
 pub(super) struct InputFile {
-    source: Source,
+    source: InputBytes,
     metadata: ArrowReaderMetadata,
     origin: Origin,
 }
@@ -54,12 +56,26 @@ pub(super) struct Keys {
     columns: Vec<usize>,
 }
 
+impl InputBytes {
+    /// The file at `path`: opened where it lies on this machine, else read.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn open(store: &dyn ObjectStore, path: &Path) -> object_store::Result<InputBytes> {
+        let object = store.get(path).await?;
+        match object.payload {
+            GetResultPayload::File(file, _) => Ok(InputBytes::File(file)),
+            GetResultPayload::Stream(_) => Ok(InputBytes::Bytes(object.bytes().await?)),
+        }
+    }
+}
+
 impl InputFile {
     /// Reads the footer.
-    pub fn open(table: Table, source: Source) -> Result<Self, FileError> {
+    pub fn open(table: Table, source: InputBytes) -> Result<Self, FileError> {
         let metadata = match &source {
-            Source::File(file) => load(table, file),
-            Source::Bytes(bytes) => load(table, bytes),
+            InputBytes::File(file) => load(table, file),
+            InputBytes::Bytes(bytes) => load(table, bytes),
         }?;
         let origin = checked_origin(table, metadata.metadata())?;
         Ok(InputFile { source, metadata, origin })
@@ -76,8 +92,8 @@ impl InputFile {
     /// Reads the first batch; none of an empty file.
     pub fn start(self, schema: &SchemaRef, keys: &Keys) -> Result<Option<Input>, FileError> {
         let reader = match self.source {
-            Source::File(file) => reader(file, self.metadata),
-            Source::Bytes(bytes) => reader(bytes, self.metadata),
+            InputBytes::File(file) => reader(file, self.metadata),
+            InputBytes::Bytes(bytes) => reader(bytes, self.metadata),
         }?;
         let batch = RecordBatch::new_empty(Arc::clone(schema));
         let mut input = Input { reader, keys: keys.of(&batch)?, batch, next: 0 };

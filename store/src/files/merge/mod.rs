@@ -32,7 +32,7 @@ use super::{FileError, Origin, encode};
 use parts::Parts;
 use sorted::SortedRows;
 
-pub(crate) use input::Source;
+pub(crate) use input::InputBytes;
 
 /// Bytes of the file under way that are handed out at once.
 const PART_BYTES: usize = 8 << 20;
@@ -57,7 +57,10 @@ pub(crate) struct Merge {
 ///
 /// # Errors
 /// As [`Merge::open`].
-pub(crate) fn read_rows(table: Table, sources: Vec<Source>) -> Result<(Vec<TableBatch>, Origin), FileError> {
+pub(crate) fn read_rows(
+    table: Table,
+    sources: Vec<InputBytes>,
+) -> Result<(Vec<TableBatch>, Origin), FileError> {
     let mut rows = SortedRows::open(table, sources)?;
     let mut batches = Vec::new();
     while let Some(slice) = rows.next_slice()? {
@@ -103,7 +106,7 @@ impl Merge {
     /// # Errors
     /// [`FileError::Rows`] for a file that is not sorted by the table's key, is another collector's, or has
     /// columns that this version does not know: to be left alone.
-    pub fn open(table: Table, sources: Vec<Source>) -> Result<Self, FileError> {
+    pub fn open(table: Table, sources: Vec<InputBytes>) -> Result<Self, FileError> {
         let rows = SortedRows::open(table, sources)?;
         let parquet_schema = ArrowSchemaConverter::new().convert(rows.schema())?;
         let properties = encode::properties(table, &parquet_schema, rows.origin())?;
@@ -179,13 +182,13 @@ mod tests {
     use crate::files::tests::{decode, encode, row_bytes};
     use crate::test_rows::{MIDNIGHT, rows, span_rows};
 
-    fn source(table: Table, times: &[i64]) -> Source {
+    fn source(table: Table, times: &[i64]) -> InputBytes {
         let files = encode(table, vec![rows(table, times)]);
         assert_eq!(files.len(), 1, "the times are of one window");
-        Source::Bytes(files[0].bytes.clone())
+        InputBytes::Bytes(files[0].bytes.clone())
     }
 
-    fn merge(table: Table, sources: Vec<Source>) -> (RecordBatch, Merged, Origin) {
+    fn merge(table: Table, sources: Vec<InputBytes>) -> (RecordBatch, Merged, Origin) {
         let mut merge = Merge::open(table, sources).expect("files of ours");
         let origin = merge.origin();
         let mut file = Vec::new();
@@ -264,7 +267,7 @@ mod tests {
         for table in [Table::Spans, Table::Logs, Table::Requests, Table::MetricPoints] {
             let times: Vec<i64> = (0..7_000).map(|i| MIDNIGHT + i).collect();
             let flushed = encode(table, vec![rows(table, &times)])[0].bytes.clone();
-            let sources = vec![Source::Bytes(flushed.clone()), source(table, &times[..3_000])];
+            let sources = vec![InputBytes::Bytes(flushed.clone()), source(table, &times[..3_000])];
             let mut merge = Merge::open(table, sources).expect("files of ours");
             let mut merged = Vec::new();
             loop {
@@ -299,7 +302,7 @@ mod tests {
     }
 
     /// A file as it was before its table had the column `name`.
-    fn older_file(name: &str, times: &[i64]) -> Source {
+    fn older_file(name: &str, times: &[i64]) -> InputBytes {
         let newer = decode(&encode(Table::Spans, vec![span_rows(times)])[0].bytes);
         let kept: Vec<usize> =
             (0..newer.num_columns()).filter(|i| newer.schema().field(*i).name() != name).collect();
@@ -312,7 +315,7 @@ mod tests {
         let mut writer =
             ArrowWriter::try_new_with_options(Vec::new(), older.schema(), options).expect("a writer");
         writer.write(&older).expect("rows");
-        Source::Bytes(Bytes::from(writer.into_inner().expect("a file")))
+        InputBytes::Bytes(Bytes::from(writer.into_inner().expect("a file")))
     }
 
     #[test]
@@ -337,12 +340,12 @@ mod tests {
         let unsorted = decode(&encode(Table::Spans, vec![span_rows(&[MIDNIGHT])])[0].bytes);
         let mut writer = ArrowWriter::try_new(Vec::new(), unsorted.schema(), None).expect("a writer");
         writer.write(&unsorted).expect("rows");
-        let unsorted = Source::Bytes(Bytes::from(writer.into_inner().expect("a file")));
+        let unsorted = InputBytes::Bytes(Bytes::from(writer.into_inner().expect("a file")));
         assert!(refused(vec![unsorted]).contains("not sorted by the table's key"));
 
         let newer = source(Table::Logs, &[MIDNIGHT]);
         assert!(refused(vec![newer]).contains("is not known to this version"));
-        assert!(refused(vec![Source::Bytes(Bytes::from_static(b"PAR1"))]).contains("Parquet"));
+        assert!(refused(vec![InputBytes::Bytes(Bytes::from_static(b"PAR1"))]).contains("Parquet"));
     }
 
     #[test]
@@ -356,7 +359,7 @@ mod tests {
                 Step::End(part, _) => break bytes.extend_from_slice(&part),
             }
         }
-        let sources = vec![Source::Bytes(Bytes::from(bytes)), source(Table::Logs, &[MIDNIGHT + 2])];
+        let sources = vec![InputBytes::Bytes(Bytes::from(bytes)), source(Table::Logs, &[MIDNIGHT + 2])];
         let (merged, _, _) = merge(Table::Logs, sources);
         assert_eq!(times(&merged), [MIDNIGHT, MIDNIGHT + 1, MIDNIGHT + 2]);
     }

@@ -15,7 +15,7 @@ pub(super) struct Parts {
     derived: &'static Derived,
     /// Rows of the last key so far, merged.
     held: Option<TableBatch>,
-    /// Source rows that the rows taken count and the rows given do not yet.
+    /// InputBytes rows that the rows taken count and the rows given do not yet.
     due: i64,
     time_max_micros: Option<i64>,
 }

@@ -8,7 +8,7 @@ use arrow::compute::interleave;
 use arrow::datatypes::SchemaRef;
 use meshlake_schema::Table;
 
-use super::input::{Input, InputFile, Keys, Source, merged_schema};
+use super::input::{Input, InputBytes, InputFile, Keys, merged_schema};
 use crate::files::{FileError, Origin};
 
 /// Rows gathered at a time: a few runs of each input, and a slice of attributes stays under 10 MB.
@@ -34,7 +34,7 @@ struct Run {
 
 impl SortedRows {
     /// Opens the files and reads a batch of each.
-    pub fn open(table: Table, sources: Vec<Source>) -> Result<Self, FileError> {
+    pub fn open(table: Table, sources: Vec<InputBytes>) -> Result<Self, FileError> {
         let files: Vec<InputFile> =
             sources.into_iter().map(|source| InputFile::open(table, source)).collect::<Result<_, _>>()?;
         let collectors: HashSet<u128> = files.iter().map(|file| file.origin().collector_id).collect();

@@ -109,9 +109,17 @@ pub(super) async fn open_failing(dir: &Path) -> (Store, Arc<Failing>) {
 }
 
 pub(super) async fn open_failing_with(config: StoreConfig) -> (Store, Arc<Failing>) {
+    open_failing_by(config, Arc::new(SystemClock)).await
+}
+
+pub(super) async fn open_failing_at(dir: &Path, clock: Arc<dyn Clock>) -> (Store, Arc<Failing>) {
+    open_failing_by(config(dir), clock).await
+}
+
+async fn open_failing_by(config: StoreConfig, clock: Arc<dyn Clock>) -> (Store, Arc<Failing>) {
     let mut failing = None;
-    let store = Store::open_with(config, Arc::new(SystemClock), |store, collector_id| {
-        let inner = Arc::new(DeltaCatalog::new(store, collector_id, Arc::new(SystemClock)));
+    let store = Store::open_with(config, Arc::clone(&clock), |store, collector_id| {
+        let inner = Arc::new(DeltaCatalog::new(store, collector_id, clock));
         let catalog = Arc::new(Failing::new(inner));
         failing = Some(Arc::clone(&catalog));
         catalog

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::AtomicI64;
 
+use arrow::array::{RecordBatch, TimestampMicrosecondArray};
 use meshlake_schema::UnixNanos;
 
 use super::crash::{Failure, crashed, open_failing};
@@ -14,14 +15,14 @@ const DAY: i64 = 24 * 60 * MINUTE;
 
 /// Stands still until it is set.
 #[derive(Clone)]
-struct TestClock(Arc<AtomicI64>);
+pub(super) struct TestClock(Arc<AtomicI64>);
 
 impl TestClock {
-    fn at(micros: i64) -> Self {
+    pub fn at(micros: i64) -> Self {
         TestClock(Arc::new(AtomicI64::new(micros)))
     }
 
-    fn set(&self, micros: i64) {
+    pub fn set(&self, micros: i64) {
         self.0.store(micros, Ordering::SeqCst);
     }
 }
@@ -220,6 +221,43 @@ async fn dates_older_than_their_table_keeps_them_go() {
     let store = open_at(dir.path(), &clock).await;
     assert_eq!(all_spans(&store).await, kept);
     store.close().await;
+}
+
+/// Scenario: requests of two dates are imported long after, and merged. Guarantee: they are kept for as long from then on as
+/// requests that come at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_that_came_late_are_kept_from_then() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let clock = TestClock::at(MIDNIGHT + 400 * DAY);
+    let store = open_at(dir.path(), &clock).await;
+    let flush = async |time: i64, came: i64| {
+        let requests = came_at(&rows(Table::Requests, &[time]), came);
+        append(&store, vec![requests, ledger_rows(&[(came, 1)])]).await.expect("durable");
+        store.flush_all().await.expect("flush");
+    };
+    flush(MIDNIGHT, MIDNIGHT + 300 * DAY).await;
+    flush(MIDNIGHT + 1, MIDNIGHT + 301 * DAY).await;
+    maintain(&store, Effort::All).await;
+    assert_eq!(file_count(&store, Table::Requests), 1, "merged");
+    for (day, files) in [(330, 2), (331, 3), (332, 3)] {
+        flush(MIDNIGHT + day * DAY, MIDNIGHT + day * DAY).await;
+        maintain(&store, Effort::Due).await;
+        assert_eq!(file_count(&store, Table::Requests), files, "day {day}");
+    }
+    store.close().await;
+    let store = open_at(dir.path(), &clock).await;
+    assert_eq!(file_count(&store, Table::Requests), 3, "the tag says so at the next start");
+    store.close().await;
+}
+
+/// `batch` with another time of coming, in microseconds.
+fn came_at(batch: &TableBatch, micros: i64) -> TableBatch {
+    let (schema, mut columns, rows) = batch.rows().clone().into_parts();
+    let came = schema.index_of("ingest_time").expect("every table has it");
+    let times = TimestampMicrosecondArray::from(vec![micros; rows]).with_timezone("UTC");
+    columns[came] = Arc::new(times);
+    let rows = RecordBatch::try_new(schema, columns).expect("the same types");
+    TableBatch::try_new(batch.table(), rows).expect("the same columns")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

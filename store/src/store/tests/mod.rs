@@ -11,6 +11,7 @@ mod maintain;
 mod minutes;
 mod full;
 mod simulated;
+mod settle;
 mod golden;
 mod inspect;
 

@@ -1,13 +1,9 @@
 //! Lines that real proxies wrote (tests/data/access-logs), line for line; formats that were not run are in `examples`.
 
-mod examples;
-
-use arrow::array::{Array as _, AsArray as _};
-use arrow::datatypes::{Int32Type, Int64Type};
-use meshlake_schema::attributes::map_to_json;
-use meshlake_schema::{TableBatch, UnixNanos};
+use meshlake_schema::UnixNanos;
 use serde_json::{Value, json};
 
+use super::testing::rows;
 use super::*;
 use crate::access_log::Language;
 
@@ -16,6 +12,9 @@ macro_rules! capture {
         include_bytes!(concat!("../../../../../tests/data/access-logs/", $name)).as_slice()
     };
 }
+
+mod bad_input;
+mod examples;
 
 fn arrival() -> Arrival<'static> {
     let latest = UnixNanos(i64::MAX);
@@ -30,39 +29,7 @@ fn origin(format: &str) -> LineOrigin {
 fn rows_of(lines: &[u8], origin: &LineOrigin) -> (Vec<Value>, Tally) {
     let mut builder = RequestBuilder::default();
     let tally = decode_lines(lines, origin, &arrival(), &mut builder);
-    let rows = builder.finish().map(|batch| (0..batch.row_count()).map(|row| row_of(&batch, row)).collect());
-    (rows.unwrap_or_default(), tally)
-}
-
-fn row_of(batch: &TableBatch, row: usize) -> Value {
-    let mut members = serde_json::Map::new();
-    let columns = batch.table().columns().iter().zip(batch.rows().columns());
-    for (column, array) in columns.filter(|(_, array)| array.is_valid(row)) {
-        let value = if let Some(dictionary) = array.as_dictionary_opt::<Int32Type>() {
-            let key = dictionary.keys().value(row) as usize;
-            dictionary.values().as_string::<i32>().value(key).into()
-        } else if let Some(texts) = array.as_string_opt::<i32>() {
-            texts.value(row).into()
-        } else if let Some(numbers) = array.as_primitive_opt::<Int64Type>() {
-            numbers.value(row).into()
-        } else if let Some(numbers) = array.as_primitive_opt::<Int32Type>() {
-            numbers.value(row).into()
-        } else if let Some(flags) = array.as_boolean_opt() {
-            flags.value(row).into()
-        } else if let Some(map) = array.as_map_opt() {
-            let entries = map.value(row);
-            let (keys, values) = (entries.column(0).as_string::<i32>(), entries.column(1).as_string::<i32>());
-            let pairs = (0..entries.len()).map(|entry| (keys.value(entry), values.value(entry)));
-            let types = batch.rows().column_by_name("attribute_types").expect("a column");
-            let types = types.as_dictionary::<Int32Type>();
-            let types = types.values().as_string::<i32>().value(types.keys().value(row) as usize);
-            map_to_json(pairs, types).into()
-        } else {
-            continue;
-        };
-        members.insert(column.name.to_owned(), value);
-    }
-    members.into()
+    (rows(&mut builder), tally)
 }
 
 /// The columns that are named in `want`, of one row.
@@ -329,4 +296,76 @@ fn varnish_writes_whole_urls() {
     let (rows, tally) = rows_of(capture!("varnish-vncsa.log"), &LineOrigin::default());
     assert_eq!((rows.len(), tally.unread.as_slice()), (8, [].as_slice()));
     check(&rows[1], &json!({"authority": "127.0.0.1:10500", "path": "/svc/a?b=%22c%22", "scheme": "http"}));
+}
+
+#[test]
+fn the_documentation_names_every_format_and_language() {
+    let page = include_str!("../../../../../docs/access-logs.md");
+    for name in LineFormat::names().chain(Language::ALL.map(Language::name)) {
+        assert!(page.contains(&format!("`{name}`")), "{name}");
+    }
+}
+
+/// A format with an error says where it is: the position of the operator, or of the end.
+#[test]
+fn errors_of_formats_say_where_and_what() {
+    let cases = [
+        (Language::Envoy, "[%START_TIME] x", 1, "an operator without its closing %"),
+        (Language::Envoy, "%START_TIME(%Q)% x", 0, "a time with %Q, which is not known"),
+        (Language::Envoy, "no operator", 0, "no field at all"),
+        (Language::Nginx, "$status $", 8, "a $ without the name of a variable"),
+        (Language::Nginx, "${status $request", 0, "a ${ without its }"),
+        (Language::Nginx, "$status$request", 15, ""),
+        (Language::Apache, "%h %", 3, "a % without a directive"),
+        (Language::Haproxy, "%ci %", 4, "a % without an alias"),
+        (Language::Fields, "{status} {duration:h}", 9, "the unit h, which is none of s, ms, us, ns"),
+        (Language::EnvoyJson, "{\"a\":\n 1 2}", 9, ""),
+    ];
+    for (language, text, position, what) in cases {
+        match LineFormat::compile(language, text) {
+            Err(error) if what.is_empty() => assert_eq!(error.position, position, "{error}"),
+            Err(error) => assert_eq!((error.position, error.what.as_str()), (position, what), "{text}"),
+            // Digits end by themselves.
+            Ok(_) => assert_eq!(text, "$status$request"),
+        }
+    }
+}
+
+/// The same instant in every way that a format may write it; date -u -d 2026-11-23T07:07:41Z +%s is 1795417661.
+#[test]
+fn times_in_every_way_are_one_instant() {
+    let cases = [
+        ("%START_TIME%", "2026-11-23T07:07:41.851Z"),
+        ("%START_TIME%", "2026-11-23 08:07:41.851+0100"),
+        ("%START_TIME(%s.%3f)%", "1795417661.851"),
+        ("%START_TIME(%s%3f)%", "1795417661851"),
+        ("%START_TIME(%d/%b/%Y:%T.%3f %z)%", "23/Nov/2026:02:07:41.851 -0500"),
+        ("%START_TIME(%Y/%m/%d %I:%M:%S.%f %p)%", "2026/11/23 07:07:41.851000 AM"),
+        ("%START_TIME(%a %d %B %Y %T.%3f)%", "Mon 23 November 2026 07:07:41.851"),
+    ];
+    for (format, text) in cases {
+        let format =
+            LineFormat::compile(Language::Envoy, &format!("{format}|%RESPONSE_CODE%")).expect("a format");
+        let origin = LineOrigin { format: Some(format), ..LineOrigin::default() };
+        let (rows, _) = rows_of(format!("{text}|200").as_bytes(), &origin);
+        check(&rows[0], &json!({"time_unix_nano": 1_795_417_661_851_000_000_i64, "response_code": 200}));
+    }
+}
+
+#[test]
+fn envoys_json_format_may_nest_and_hold_several_fields_in_one_text() {
+    let format = r#"{"at": "%START_TIME%", "call": "%REQ(:METHOD)% %REQ(:PATH)% %PROTOCOL%", "constant": "x",
+        "answer": {"code": "%RESPONSE_CODE%", "flags": "%RESPONSE_FLAGS_LONG%", "took": "%COMMON_DURATION(DS_RX_BEG:DS_TX_END:us)%"},
+        "peer": {"w": "%FILTER_STATE(upstream_peer_obj:FIELD:workload)%"}}"#;
+    let format = LineFormat::compile(Language::EnvoyJson, format).expect("a format");
+    let line = r#"{"answer":{"took":1500,"code":503,"flags":"UpstreamConnectionFailure","more":[1]},"constant":"x","call":"GET /a HTTP/2","at":"2026-11-23T07:07:41.851Z","peer":{"w":"reviews-v1"},"n":7}"#;
+    let (rows, tally) =
+        rows_of(line.as_bytes(), &LineOrigin { format: Some(format), ..LineOrigin::default() });
+    assert_eq!(tally.unread, []);
+    check(
+        &rows[0],
+        &json!({"method": "GET", "path": "/a", "protocol": "HTTP/2", "response_code": 503, "duration_nano": 1_500_000,
+                "response_flags_text": "UF", "destination_workload": "reviews-v1", "source_format": "envoy_json",
+                "attributes": {"constant": "x", "n": 7, "answer.more": "[1]"}}),
+    );
 }

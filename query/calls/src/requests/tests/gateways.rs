@@ -39,6 +39,25 @@ fn a_callers_proxy_names_the_caller_of_a_gateway() {
     );
 }
 
+/// Scenario: browser, gateway and callee on one machine, so that all have one address. Guarantee: what the gateway
+/// received is not taken for the other side of what it made.
+#[test]
+fn a_gateway_does_not_call_itself_when_its_callers_have_its_address() {
+    let local = Request {
+        source_address: "127.0.0.1",
+        downstream: "127.0.0.1:50000",
+        downstream_local: "127.0.0.1:8080",
+        upstream_host: "127.0.0.1:9080",
+        authority: "shop.example",
+        request_id: "r1",
+        ..GATEWAY
+    };
+    assert_eq!(
+        edges(&picture(&[local], &[])),
+        ["client@istio-system/ingress -> istio-system/ingress 1/0", "istio-system/ingress -> default/b 1/0"]
+    );
+}
+
 #[test]
 fn an_aborted_call_is_no_error() {
     let aborted = Request { outcome: "aborted", flags: "DC", ..GATEWAY };

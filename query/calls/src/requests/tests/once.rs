@@ -9,6 +9,18 @@ fn a_row_that_came_by_two_ways_is_one() {
     check(&[by_als, by_als, by_file], &["default/a -> default/b 1/0"], &["default/b 1/0"]);
 }
 
+/// Envoy's OTLP logger knows when a request began as well as its log service does, and how long it took to the millisecond.
+#[test]
+fn a_start_and_a_duration_are_each_as_exact_as_they_are() {
+    let by_als = Request { request_id: "r1", proxy: "p", nanos: 123_000, duration_nanos: 456_000, ..SERVED };
+    let by_otlp = Request { duration_nanos: 0, ..by_als };
+    let by_file = Request { nanos: 0, ..by_otlp };
+    check(&[by_otlp, by_file, by_als], &["default/a -> default/b 1/0"], &["default/b 1/0"]);
+    let next_try = Request { nanos: 623_000, ..by_als };
+    let next_by_otlp = Request { duration_nanos: 0, ..next_try };
+    assert_eq!(nodes(&picture(&[next_by_otlp, by_als, by_otlp, next_try], &[])), ["default/b 2/0"]);
+}
+
 #[test]
 fn rows_of_two_streams_or_proxies_are_two() {
     let row = Request { stream_id: "s1", request_id: "r1", proxy: "p", ..SERVED };

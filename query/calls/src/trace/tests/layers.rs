@@ -60,6 +60,21 @@ fn an_operation_whose_requests_are_calls_is_none_itself() {
     );
 }
 
+/// An SDK asks for `pay`, the HTTP inside of it goes to the address that the name stands for.
+#[test]
+fn an_address_inside_is_no_other_far_end() {
+    let whole = Span { millis: 30, ..host(1, 0, "pay") };
+    for inner in [host(2, 1, "10.0.0.9"), Span { url: "http://10.0.0.9:8080/", ..host(2, 1, "") }] {
+        check(&[whole, inner], &["default/a -> pay 1/0"], &["pay 1/0"]);
+    }
+    let by_address = Span { server_address: "10.0.0.9", ..whole };
+    check(&[by_address, host(2, 1, "pay")], &["default/a -> pay 1/0"], &["pay 1/0"]);
+    let store = Span { db_system: "elasticsearch", ..by_address };
+    let picture = picture(&[], &[store, host(2, 1, "pay")]);
+    assert_eq!(edges(&picture), ["default/a -> 10.0.0.9 1/0"]);
+    assert_eq!(kind(&picture, "10.0.0.9"), Some("database"));
+}
+
 #[test]
 fn a_database_over_http_is_a_call_to_the_database() {
     let operation = Span { db_system: "elasticsearch", ..host(1, 0, "search") };

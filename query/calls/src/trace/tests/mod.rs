@@ -26,3 +26,4 @@ mod attempts;
 mod messages;
 mod far_ends;
 mod bounds;
+mod odd;

@@ -71,18 +71,21 @@ impl SimCatalog {
 
     async fn read(&self, table: Table) -> Result<(u64, Committed), CatalogError> {
         let unreadable = |reason: String| CatalogError::Unreadable { table: table.name(), reason };
-        let (mut watermark, mut files) = (0, Vec::new());
+        let (mut watermark, mut kept_from_days, mut files) = (0, 0, Vec::new());
         for entry in 1.. {
             let bytes = match self.fs.get(&entry_path(table, entry)).await {
                 Ok(found) => found.bytes().await.map_err(|error| unreadable(error.to_string()))?,
                 Err(Error::NotFound { .. }) => {
-                    return Ok((entry - 1, Committed { files: Arc::new(files), watermark }));
+                    let committed = Committed { files: Arc::new(files), watermark, kept_from_days };
+                    return Ok((entry - 1, committed));
                 }
                 Err(error) => return Err(unreadable(error.to_string())),
             };
             let json: Value = serde_json::from_slice(&bytes)
                 .map_err(|error| unreadable(format!("entry {entry} is torn: {error}")))?;
             watermark = json["watermark"].as_u64().expect("a number");
+            kept_from_days =
+                json["kept_from_days"].as_i64().and_then(|days| i32::try_from(days).ok()).expect("a date");
             let removed = json["removed"].as_array().expect("an array");
             files.retain(|file: &DataFile| !removed.iter().any(|path| *path == file.path.as_ref()));
             files.extend(json["files"].as_array().expect("an array").iter().map(file));
@@ -105,24 +108,28 @@ fn file(json: &Value) -> DataFile {
         time_min_micros: number("time_min_micros"),
         time_max_micros: number("time_max_micros"),
         is_in_traces: json["is_in_traces"].as_bool().expect("a truth value"),
+        came_days: json["came_days"].as_i64().and_then(|days| i32::try_from(days).ok()),
         minutes: MinuteLsns::from_tag(json["minutes"].as_str().expect("a text"), 0).expect("a tag"),
     }
 }
 
-fn entry(watermark: Lsn, added: &[NewFile], removed: &[DataFile]) -> String {
+fn entry(watermark: Lsn, kept_from_days: i32, added: &[NewFile], removed: &[DataFile]) -> String {
     let files: Vec<Value> = { added.iter() }
         .map(|new| {
             let file = &new.file;
             json!({
                 "path": file.path.as_ref(), "size_bytes": file.size_bytes, "rows": file.rows,
                 "date_days": file.date_days, "time_min_micros": file.time_min_micros,
-                "time_max_micros": file.time_max_micros, "is_in_traces": file.is_in_traces,
+                "time_max_micros": file.time_max_micros, "is_in_traces": file.is_in_traces, "came_days": file.came_days,
                 "minutes": file.minutes.to_tag(0),
             })
         })
         .collect();
     let removed: Vec<&str> = removed.iter().map(|file| file.path.as_ref()).collect();
-    json!({ "watermark": watermark, "files": files, "removed": removed }).to_string()
+    json!({
+        "watermark": watermark, "kept_from_days": kept_from_days, "files": files, "removed": removed
+    })
+    .to_string()
 }
 
 #[async_trait]
@@ -137,7 +144,7 @@ impl Catalog for SimCatalog {
         if known.watermark != flushed.after {
             return Ok(self.keep(table, entries, known));
         }
-        let entry = entry(flushed.through, &flushed.files, &[]);
+        let entry = entry(flushed.through, known.kept_from_days, &flushed.files, &[]);
         self.put(table, entries, entry, |committed| committed.watermark != flushed.after).await
     }
 
@@ -150,8 +157,14 @@ impl Catalog for SimCatalog {
             let reason = "a file is no longer in the table".to_owned();
             return Err(CatalogError::NotCommitted { table: table.name(), reason });
         }
-        let entry = entry(known.watermark, &replacement.added, &replacement.removed);
-        self.put(table, entries, entry, |committed| !has(committed, &replacement.removed[0])).await
+        let watermark = replacement.watermark(known.watermark);
+        let kept_from_days = replacement.kept_from_days(known.kept_from_days);
+        let entry = entry(watermark, kept_from_days, &replacement.added, &replacement.removed);
+        let happened = |committed: &Committed| {
+            replacement.added.iter().all(|new| has(committed, &new.file))
+                && !replacement.removed.iter().any(|file| has(committed, file))
+        };
+        self.put(table, entries, entry, happened).await
     }
 
     async fn audit(&self, table: Table) -> Result<Audit, CatalogError> {

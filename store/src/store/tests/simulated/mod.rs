@@ -12,22 +12,24 @@
 //! MESHLAKE_TEST_SEED=4711 cargo test --package meshlake-store every_acked_row        one seed again
 //! ```
 
+mod seeds;
 mod fs;
 mod catalog;
 
 use std::collections::{BTreeMap, HashMap};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
+use futures::executor::block_on;
 use meshlake_schema::{Clock, Table, UnixNanos};
 use object_store::ObjectStore;
 use tokio::runtime::Runtime;
 
 use self::catalog::SimCatalog;
 use self::fs::SimFs;
+use self::seeds::run_seeds;
 use super::crash::{Failing, Failure};
+use super::settle::copy::{Copy, answer, truth};
 use super::{MIDNIGHT, values_in, values_in_file};
 use crate::data_dir::prepare;
 use crate::disk::Disk as _;
@@ -35,6 +37,8 @@ use crate::disk::sim::{Coin, NamesAfterCrash, SimDisk};
 use crate::durable_fs::settle;
 use crate::group::{Group, Lsn};
 use crate::maintain::{Effort, MaintainConfig, Maintenance};
+use crate::retain::Retention;
+use crate::settle::{Settler, Wanted};
 use crate::snapshot::Snapshot;
 use crate::space::Space;
 use crate::store::{Parts, Recovery};
@@ -49,39 +53,25 @@ const SEGMENT_BYTES: u64 = 1 << 16;
 
 /// Two narrow tables are enough for watermarks that differ; the ledger is the third. Columns are what a seed
 /// costs, so most groups have rows of the first only.
-const TABLES: [Table; 2] = [Table::MetricSummaries, Table::MetricPoints];
+const NARROW: [Table; 2] = [Table::MetricSummaries, Table::MetricPoints];
+
+/// Those that calls are folded from: wide, so a seed costs some ten times as much.
+const FOLDED: [Table; 2] = [Table::Requests, Table::Spans];
+
+/// Seeds of a run whose rows are settled too, unless `MESHLAKE_TEST_SETTLED_SEEDS` says otherwise: some 20 s.
+const SETTLED_SEEDS: u64 = 100;
 
 const ROOT: &str = "/data";
 
 #[test]
 fn every_acked_row_is_there_once_after_any_crash() {
-    if let Some(seed) = number("MESHLAKE_TEST_SEED") {
-        return Machine::new(seed).run(&runtime());
-    }
-    let (seeds, next) = (number("MESHLAKE_TEST_SEEDS").unwrap_or(SEEDS), AtomicU64::new(0));
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                let runtime = runtime();
-                while let seed = next.fetch_add(1, Ordering::Relaxed)
-                    && seed < seeds
-                {
-                    let run = catch_unwind(AssertUnwindSafe(|| Machine::new(seed).run(&runtime)));
-                    assert!(run.is_ok(), "seed {seed} fails; replay it with MESHLAKE_TEST_SEED={seed}");
-                }
-            });
-        }
-    });
+    run_seeds("MESHLAKE_TEST_SEEDS", SEEDS, |seed| Machine::new(seed, NARROW));
 }
 
-fn number(variable: &str) -> Option<u64> {
-    let text = std::env::var(variable).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{variable}={text} is no number")))
-}
-
-fn runtime() -> Runtime {
-    tokio::runtime::Builder::new_current_thread().build().expect("a runtime without I/O")
+/// What the cells of settled windows and the rows of open ones say together is every row once, in each table of cells.
+#[test]
+fn cells_and_open_rows_are_all_rows_after_any_crash() {
+    run_seeds("MESHLAKE_TEST_SETTLED_SEEDS", SETTLED_SEEDS, |seed| Machine::new(seed, FOLDED));
 }
 
 /// What the sender of a group knows.
@@ -108,6 +98,7 @@ impl Sent {
 
 /// One data directory and all that was sent to it.
 struct Machine {
+    tables: [Table; 2],
     coin: Coin,
     disk: SimDisk,
     sent: Vec<Sent>,
@@ -123,8 +114,9 @@ struct Machine {
 }
 
 impl Machine {
-    fn new(seed: u64) -> Machine {
+    fn new(seed: u64, tables: [Table; 2]) -> Machine {
         Machine {
+            tables,
             coin: Coin(seed),
             disk: SimDisk::default(),
             sent: Vec::new(),
@@ -155,13 +147,15 @@ impl Machine {
 
     /// Runs a process until the power goes, or for so many steps.
     fn live(&mut self, runtime: &Runtime) {
-        self.disk.power_off_after(self.coin.below(60));
+        // Settling takes many operations, so a life that settles has more of them and of steps.
+        let (operations, steps) = if self.settles() { (240, 24) } else { (60, 12) };
+        self.disk.power_off_after(self.coin.below(operations));
         let Ok(mut store) = self.open(runtime) else { return };
         self.check_stop(&store);
         if self.disk.is_on() {
             self.check(&store);
         }
-        for _ in 0..self.coin.below(12) {
+        for _ in 0..self.coin.below(steps) {
             self.step(runtime, &mut store);
             if !self.disk.is_on() {
                 return;
@@ -190,14 +184,15 @@ impl Machine {
 
     fn step(&mut self, runtime: &Runtime, store: &mut Running) {
         let flusher = Arc::clone(&store.recovery.flusher);
-        match self.coin.below(17) {
+        match self.coin.below(if self.settles() { 22 } else { 17 }) {
             0..=8 => self.append(store),
             9..=11 => {
-                let table = [TABLES[0], TABLES[1], Table::Ledger][self.coin.below(3) as usize];
+                let table = [self.tables[0], self.tables[1], Table::Ledger][self.coin.below(3) as usize];
                 drop(runtime.block_on(flusher.flush(table)));
             }
             12 => drop(runtime.block_on(flusher.flush_all())),
             15 => Self::maintain(runtime, store),
+            16..=19 if self.settles() => Self::settle(runtime, store),
             13 => match self.coin.below(4) {
                 0 => {
                     self.may_look_damaged = true;
@@ -208,7 +203,7 @@ impl Machine {
             },
             14 => {
                 let failures = [Failure::Before, Failure::BeforeUnknown, Failure::AfterUnknown];
-                let table = TABLES[self.coin.below(2) as usize];
+                let table = self.failing_table();
                 store.catalog.fail_next(table, failures[self.coin.below(3) as usize]);
             }
             _ => {
@@ -226,9 +221,19 @@ impl Machine {
         drop(runtime.block_on(maintenance.run(Effort::All)));
     }
 
+    /// Settles what is open; what fails is tried again by the next call.
+    fn settle(runtime: &Runtime, store: &Running) {
+        let flusher = Arc::clone(&store.recovery.flusher);
+        let clock = Arc::new(StoppedClock(MIDNIGHT + 3_600_000_000));
+        let settler = Settler::new(flusher, Space::endless(), clock, Retention::default());
+        settler.wire_here(Arc::new(Copy::default()));
+        drop(runtime.block_on(Arc::new(settler).settle(Wanted::Open)));
+    }
+
     fn append(&mut self, store: &mut Running) {
         let mut sent = Sent { rows: Vec::new(), fate: Fate::Unknown };
-        let tables = [&TABLES[..1], &TABLES[..1], &TABLES[..1], &TABLES[1..], &TABLES];
+        let all = self.tables;
+        let tables = [&all[..1], &all[..1], &all[..1], &all[1..], &all];
         for table in tables[self.coin.below(5) as usize] {
             let times = (0..=self.coin.below(3)).map(|_| self.time()).collect();
             sent.rows.push((*table, times));
@@ -251,10 +256,25 @@ impl Machine {
         self.sent.push(sent);
     }
 
-    /// A time of its own, in one of two windows.
+    /// A time of its own, in one of two windows; of rows to be settled in one of four minutes.
     fn time(&mut self) -> i64 {
         self.next_time += 1;
-        self.next_time + i64::from(self.coin.below(16) == 0) * 15 * 60 * 1_000_000
+        let minutes =
+            if self.settles() { 7 * self.coin.below(4) } else { 15 * u64::from(self.coin.below(16) == 0) };
+        self.next_time + minutes.cast_signed() * 60 * 1_000_000
+    }
+
+    fn settles(&self) -> bool {
+        self.tables == FOLDED
+    }
+
+    /// Whose next commit fails.
+    fn failing_table(&mut self) -> Table {
+        match self.coin.below(4) {
+            3 if self.settles() => Table::Calls1m,
+            2 if self.settles() => Table::Calls10s,
+            table => self.tables[(table % 2) as usize],
+        }
     }
 
     /// The power goes and comes back, or only the process was killed.
@@ -302,7 +322,7 @@ impl Machine {
     fn check(&mut self, store: &Running) {
         let snapshot = Snapshot::new(store.recovery.flusher.buffer().snapshot(), Arc::clone(&store.store));
         let mut found: BTreeMap<(Table, i64), usize> = BTreeMap::new();
-        for table in TABLES {
+        for table in self.tables {
             for time in self.values(&snapshot, table, "time") {
                 *found.entry((table, time)).or_default() += 1;
             }
@@ -326,6 +346,20 @@ impl Machine {
         assert!(found.is_empty(), "rows that nobody sent: {found:?}");
         let counted: i64 = self.values(&snapshot, Table::Ledger, "records").iter().sum();
         assert_eq!(counted, there_in_all, "what the ledger counts");
+        if self.settles() {
+            Self::check_cells(&snapshot);
+        }
+    }
+
+    fn check_cells(snapshot: &Snapshot) {
+        for table in Table::settled() {
+            assert_eq!(
+                block_on(answer(snapshot, table)),
+                block_on(truth(snapshot, table)),
+                "{}",
+                table.name()
+            );
+        }
     }
 
     /// `column` of all rows of a table. A file is decoded when it is seen first or has other bytes than then.

@@ -84,6 +84,7 @@ async fn stored(files: &[Vec<u8>]) -> (SessionState, Vec<FileScan>) {
             time_min_micros: 0,
             time_max_micros: 0,
             is_in_traces: false,
+            came_days: None,
             minutes: MinuteLsns::default(),
         }));
     }

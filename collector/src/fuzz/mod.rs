@@ -8,6 +8,8 @@
 //! Limits: rows are held against the payload by their number only; that each holds what was sent is for the
 //! decoders' own tests. Here it must be sound: valid Arrow, attributes that read back as the types beside them.
 
+pub mod lines;
+
 use std::collections::BTreeSet;
 
 use arrow::array::{Array, AsArray as _, StructArray};
@@ -58,7 +60,7 @@ pub fn protobuf(signal: Signal, payload: &[u8]) {
     let prost = counted_by_prost(signal, payload);
     match validate(payload, message_of(signal)) {
         Ok(_) => {
-            let tally = check_rows(signal, payload);
+            let tally = check_rows(|out| decode(signal, payload, out));
             if let Some(Ok(records)) = prost {
                 // Where a metric has two `data` of one kind, prost joins them and we take the last.
                 let fewer = signal == Signal::Metrics && tally.received < records;
@@ -124,7 +126,7 @@ fn decode(signal: Signal, payload: &[u8], out: &mut Builders) -> Result<Tally, W
     let arrival = Arrival { tenant: "default", ingest_time: NOW, earliest, latest };
     match signal {
         Signal::Traces => decode_traces(payload, &arrival, &mut out.spans),
-        Signal::Logs => decode_logs(payload, &arrival, &mut out.logs),
+        Signal::Logs => decode_logs(payload, None, &arrival, &mut out.logs, &mut out.requests),
         Signal::Metrics => decode_metrics(payload, &arrival, &mut out.metrics),
         Signal::Requests => {
             let said_before = || ProxyIdentity::new("", "", WorkloadFacts::default());
@@ -170,9 +172,9 @@ fn points_of(data: Option<&Data>) -> usize {
 /// # Panics
 /// When decoding fails, the tally does not balance or differs from time to time, there are other than
 /// `accepted` rows, a row is not sound, or a row depends on those before it.
-fn check_rows(signal: Signal, payload: &[u8]) -> Tally {
+fn check_rows(decode: impl Fn(&mut Builders) -> Result<Tally, WireError>) -> Tally {
     let mut builders = Builders::default();
-    let tally = decode(signal, payload, &mut builders).expect("what validation accepts is decoded");
+    let tally = decode(&mut builders).expect("what validation accepts is decoded");
     assert_eq!(tally.received, tally.accepted + tally.rejected_count());
     let reasons: BTreeSet<_> = tally.rejected.iter().map(|(reason, _)| *reason).collect();
     assert_eq!(reasons.len(), tally.rejected.len(), "each reason once: {:?}", tally.rejected);
@@ -183,7 +185,7 @@ fn check_rows(signal: Signal, payload: &[u8]) -> Tally {
     alone.iter().for_each(check_batch);
 
     for _ in 0..2 {
-        assert_eq!(decode(signal, payload, &mut builders).as_ref(), Ok(&tally));
+        assert_eq!(decode(&mut builders).as_ref(), Ok(&tally));
     }
     let twice = builders.finish();
     assert_eq!(twice.len(), alone.len());
@@ -313,7 +315,9 @@ mod tests {
     type Target = (&'static str, fn(&[u8]));
 
     /// The targets of `collector/fuzz`, by name.
-    const TARGETS: [Target; 9] = [
+    const TARGETS: [Target; 11] = [
+        ("access_log_formats", lines::formats),
+        ("access_log_lines", lines::known),
         ("envoy_als", |bytes| protobuf(Signal::Requests, bytes)),
         ("gzip", gzip),
         ("logs_json", |bytes| json(Signal::Logs, bytes)),

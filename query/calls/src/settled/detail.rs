@@ -1,0 +1,132 @@
+//! What a settled cell is told apart by beside its ends, its time and what it counts: as one text while rows are held,
+//! so that a row still has a number for it.
+
+/// Between the parts; no name has it, for it cannot be typed.
+const SEPARATOR: char = '\u{1f}';
+
+/// Whose word latency, bytes and code are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Observer {
+    #[default]
+    Client,
+    Server,
+}
+
+impl Observer {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Observer::Client => "client",
+            Observer::Server => "server",
+        }
+    }
+}
+
+/// See the columns of the settled tables, which have these names. Texts are not empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Detail<'a> {
+    pub observer: Observer,
+    pub operation: Option<&'a str>,
+    pub route: Option<&'a str>,
+    pub host: Option<&'a str>,
+    pub instance: Option<&'a str>,
+    pub source_cluster: Option<&'a str>,
+    pub source_principal: Option<&'a str>,
+    pub destination_cluster: Option<&'a str>,
+    pub destination_principal: Option<&'a str>,
+    pub response_code: Option<i64>,
+    pub grpc_status: Option<i64>,
+    pub response_flags: Option<&'a str>,
+    pub security: Option<&'a str>,
+}
+
+impl<'a> Detail<'a> {
+    /// Replaces `out` by the text of it.
+    pub fn write(&self, out: &mut String) {
+        out.clear();
+        out.push_str(self.observer.name());
+        let texts = [
+            self.operation,
+            self.route,
+            self.host,
+            self.instance,
+            self.source_cluster,
+            self.source_principal,
+            self.destination_cluster,
+            self.destination_principal,
+            self.response_flags,
+            self.security,
+        ];
+        for text in texts {
+            out.push(SEPARATOR);
+            out.extend(text.unwrap_or_default().chars().filter(|c| *c != SEPARATOR));
+        }
+        for number in [self.response_code, self.grpc_status] {
+            out.push(SEPARATOR);
+            out.extend(number.map(|number| number.to_string()));
+        }
+    }
+
+    /// Reads a text; of one that [`Detail::write`] did not make, as `(other)`, all of it is the operation.
+    pub fn read(text: &'a str) -> Detail<'a> {
+        let Some((observer, rest)) = text.split_once(SEPARATOR) else {
+            let operation = Some(text).filter(|text| !text.is_empty());
+            return Detail { operation, ..Detail::default() };
+        };
+        let mut parts = rest.split(SEPARATOR);
+        let mut next = || parts.next().filter(|part| !part.is_empty());
+        Detail {
+            observer: if observer == Observer::Server.name() { Observer::Server } else { Observer::Client },
+            operation: next(),
+            route: next(),
+            host: next(),
+            instance: next(),
+            source_cluster: next(),
+            source_principal: next(),
+            destination_cluster: next(),
+            destination_principal: next(),
+            response_flags: next(),
+            security: next(),
+            response_code: next().and_then(|code| code.parse().ok()),
+            grpc_status: next().and_then(|status| status.parse().ok()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_written_is_read() {
+        let whole = Detail {
+            observer: Observer::Server,
+            operation: Some("GET /x"),
+            host: Some("shop.example"),
+            destination_principal: Some("spiffe://a/b"),
+            response_code: Some(503),
+            grpc_status: Some(0),
+            response_flags: Some("UF,URX"),
+            security: Some("none"),
+            ..Detail::default()
+        };
+        for detail in [whole, Detail::default(), Detail { instance: Some("pod-1"), ..Detail::default() }] {
+            let mut text = String::from("left over");
+            detail.write(&mut text);
+            assert_eq!(Detail::read(&text), detail, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_separator_in_a_name_moves_nothing() {
+        let mut text = String::new();
+        Detail { operation: Some("a\u{1f}b"), route: Some("r"), ..Detail::default() }.write(&mut text);
+        let read = Detail::read(&text);
+        assert_eq!((read.operation, read.route), (Some("ab"), Some("r")));
+    }
+
+    #[test]
+    fn any_other_text_is_an_operation() {
+        assert_eq!(Detail::read("(other)").operation, Some("(other)"));
+        assert_eq!(Detail::read("").operation, None);
+    }
+}

@@ -1,0 +1,80 @@
+//! Cells as rows of the settled tables: what a fold counted in a minute, to be read instead of counted again.
+//!
+//! ```text
+//! detail   what a cell is told apart by beside its ends, as one text
+//! ends     caller and callee
+//! numbers  sums and histograms
+//! encode   a book in which all is told apart -> rows of a table
+//! decode   rows -> cells of any grouping
+//! ```
+//! A fold for a question counts each call in the cell of its grouping; a fold that settles counts it in the cell of all
+//! that is told apart, and reading those adds them up in the cell of the grouping. Sums are whole numbers, so both come
+//! to the same, whatever lies between.
+
+pub mod encode;
+pub mod decode;
+mod numbers;
+mod ends;
+pub mod detail;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use arrow::array::AsArray;
+    use arrow::datatypes::Int64Type;
+    use meshlake_schema::{Table, TimeRange, UnixNanos};
+
+    use crate::choice::Source;
+    use crate::fixture::{self, CALL, FROM_SECOND, Request, SERVED, edges, nodes};
+    use crate::{By, Fold, Grain, Question, Range};
+
+    fn question(by: By, grain: Grain) -> Question {
+        let at = |second: i64| UnixNanos(second * 1_000_000_000);
+        let range = Range::new(at(960), at(1_080), Some(Duration::from_secs(10))).expect("not empty");
+        Question { range, by, grain, source: Source::Auto }
+    }
+
+    /// Three calls of one operation in as many slots of ten seconds of a minute, of one of which the callee has a row, and one
+    /// of another.
+    fn rows() -> Vec<Request> {
+        let call = Request { path: "/a", second: FROM_SECOND, instance: "pod-1", ..CALL };
+        let served = Request { path: "/a", instance: "pod-1", ..SERVED };
+        let later = |second| Request { second: FROM_SECOND + second, ..call };
+        vec![call, served, later(-10), later(10), Request { path: "/b", ..call }]
+    }
+
+    fn settled() -> crate::Settled {
+        let mut fold = Fold::new(question(By::Whole, Grain::Whole));
+        fold.add_requests(&fixture::requests(&rows()));
+        fold.settle().expect("a few cells")
+    }
+
+    #[test]
+    fn every_table_takes_the_cells_and_sums_them() {
+        for table in Table::settled() {
+            let cells = settled().rows(table, "default", UnixNanos(0)).expect("columns of the table");
+            let column = |name: &str| cells.rows().column_by_name(name).expect("a column").clone();
+            let requests = column("requests_milli");
+            let requests: i64 = requests.as_primitive::<Int64Type>().values().iter().sum();
+            assert_eq!(requests, 5_000, "{}: four calls on the edge, one at the node", table.name());
+            // The call that the callee told of, the same at the node, /b, and the other two of /a, which are one cell
+            // of a minute; without operations they and /b are.
+            let want = [(Table::Calls10s, 5), (Table::Calls1m, 4), (Table::Calls10m, 3)];
+            assert!(want.contains(&(table, cells.row_count())), "{}: {}", table.name(), cells.row_count());
+        }
+    }
+
+    #[test]
+    fn cells_make_the_picture_of_the_rows() {
+        let cells = settled().rows(Table::Calls10s, "default", UnixNanos(0)).expect("columns of the table");
+        for grain in [Grain::Node, Grain::Operation, Grain::Instance] {
+            let mut fold = Fold::new(question(By::Service, grain)).fold_only(Vec::new());
+            fold.add_cells(Table::Calls10s, cells.rows(), &[TimeRange::ALL]).expect("columns of the table");
+            let picture = fold.finish().expect("a few cells");
+            let slots = [1, 2, 1].map(|calls| format!("default/a -> default/b {calls}/0"));
+            assert_eq!(edges(&picture), slots);
+            assert_eq!(nodes(&picture), ["default/b 1/0"]);
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! Answers made of cells are those made of rows, bit for bit, however minutes were settled.
+//!
+//! Minutes are settled in runs of any length and order, from rows of the run and of two minutes around it; some rows come
+//! late, and what they reach is settled again. Then questions of every grouping are answered from cells, but for some
+//! minutes that are left open, and must come to the picture of the rows.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use arrow::array::{AsArray, RecordBatch};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::TimestampMicrosecondType;
+use meshlake_calls::minutes::{MINUTE, minute_of, rows_of};
+use meshlake_calls::{By, Fold, Grain, Picture, Question, Range, Source};
+use meshlake_schema::{SETTLE_MARGIN_MINUTES, Table, TimeRange, UnixNanos};
+
+use crate::oracle::{FROM, TO};
+use crate::random::Random;
+use crate::rows;
+use crate::telemetry::{Row, Value};
+
+/// Questions asked of the rows of a story; with hundreds of stories each of them is asked often.
+const QUESTIONS: usize = 3;
+
+/// Cells by table and the minute that they begin in.
+type Cells = BTreeMap<(Table, i64), RecordBatch>;
+
+/// What the answers of cells and of rows differ in.
+pub fn differences(told: &[Row], random: &mut Random) -> Vec<String> {
+    let cells = settle(told, random);
+    let step = |seconds| Some(Duration::from_secs(seconds));
+    let questions = [
+        (Table::Calls10s, By::Service, Grain::Operation, None),
+        (Table::Calls10s, By::Version, Grain::Node, step(10)),
+        (Table::Calls1m, By::Service, Grain::Instance, step(120)),
+        (Table::Calls1m, By::Workload, Grain::Operation, None),
+        (Table::Calls10m, By::Service, Grain::Node, None),
+        (Table::Calls10m, By::Version, Grain::Node, None),
+    ];
+    let mut found = Vec::new();
+    for _ in 0..QUESTIONS {
+        let (table, by, grain, step) = random.pick(&questions);
+        let source = random.pick(&[Source::Auto, Source::Auto, Source::Spans, Source::Requests]);
+        let range = range(table, step, random);
+        let question = Question { range, by, grain, source };
+        let open = open(table, random);
+        let mixed = shown(&mixed(question, table, &cells, &open, told, random));
+        let live = shown(&folded(question, told, random));
+        if mixed != live {
+            let first = mixed.lines().zip(live.lines()).find(|(mixed, live)| mixed != live);
+            found.push(format!("{question:?} of {table:?}, open {open:?}: cells and rows say {first:#?}"));
+        }
+    }
+    found
+}
+
+/// Ends that cells of the table can tell.
+fn range(table: Table, step: Option<Duration>, random: &mut Random) -> Range {
+    let seconds = i64::from(table.cell_seconds().expect("a table of cells")) * 1_000_000_000;
+    let cells = (TO - FROM) / seconds;
+    let first = random.below(cells as usize) as i64;
+    let last = first + 1 + random.below((cells - first) as usize) as i64;
+    let at = |cell: i64| UnixNanos(FROM + cell * seconds);
+    Range::new(at(first), at(last), step).expect("not empty")
+}
+
+/// Minutes, or the ten of them, that rows are folded of.
+fn open(table: Table, random: &mut Random) -> Vec<TimeRange> {
+    let width = i64::from(table.cell_seconds().expect("a table of cells").max(60)) * 1_000_000_000;
+    let windows = (FROM..TO).step_by(width as usize).filter(|_| random.percent(30));
+    windows.map(|from| TimeRange { from: UnixNanos(from), to: UnixNanos(from + width) }).collect()
+}
+
+fn settle(told: &[Row], random: &mut Random) -> Cells {
+    let (late, early): (Vec<Row>, Vec<Row>) = told.iter().cloned().partition(|_| random.percent(5));
+    let mut cells = Cells::new();
+    let minutes = minute_of(FROM)..minute_of(TO);
+    settle_runs(&minutes.clone().collect::<Vec<_>>(), &early, &mut cells, random);
+    let reached = |minute: &i64| {
+        let near = |row: &Row| minute_of(start(row)).abs_diff(*minute) <= SETTLE_MARGIN_MINUTES as u64;
+        late.iter().any(near)
+    };
+    let reached: Vec<i64> = minutes.filter(reached).collect();
+    settle_runs(&reached, told, &mut cells, random);
+    let tens = run(FROM, TO, &[Table::Calls10m], told, random);
+    cells.extend(tens.into_iter().map(|(table, batch)| ((table, minute_of(FROM)), batch)));
+    cells
+}
+
+/// Settles these minutes, some of them together.
+fn settle_runs(minutes: &[i64], rows: &[Row], cells: &mut Cells, random: &mut Random) {
+    let mut runs: Vec<(i64, i64)> = Vec::new();
+    for minute in minutes {
+        match runs.last_mut() {
+            Some(last) if last.1 == *minute && random.percent(60) => last.1 += 1,
+            _ => runs.push((*minute, *minute + 1)),
+        }
+    }
+    random.shuffle(&mut runs);
+    for (first, end) in runs {
+        let tables = [Table::Calls10s, Table::Calls1m];
+        for (table, batch) in run(first * MINUTE, end * MINUTE, &tables, rows, random) {
+            for minute in first..end {
+                cells.insert((table, minute), of_minute(&batch, minute));
+            }
+        }
+    }
+}
+
+fn of_minute(cells: &RecordBatch, minute: i64) -> RecordBatch {
+    let times = cells.column_by_name("time").expect("a column").as_primitive::<TimestampMicrosecondType>();
+    let is_in = times.values().iter().map(|micros| Some(minute_of(micros * 1_000) == minute));
+    filter_record_batch(cells, &is_in.collect()).expect("as many rows")
+}
+
+fn run(from: i64, to: i64, tables: &[Table], rows: &[Row], random: &mut Random) -> Vec<(Table, RecordBatch)> {
+    let step = Some(Duration::from_secs(10));
+    let range = Range::new(UnixNanos(from), UnixNanos(to), step).expect("not empty");
+    let mut fold = Fold::new(Question { range, by: By::Whole, grain: Grain::Whole, source: Source::Auto });
+    feed(&mut fold, Source::Auto, rows, &[rows_of(&range)], random);
+    let settled = fold.settle().expect("a story is small");
+    let rows =
+        |table| settled.rows(table, "default", UnixNanos(0)).expect("columns of the table").into_rows();
+    tables.iter().map(|table| (*table, rows(*table))).collect()
+}
+
+/// The picture of cells, and of rows where windows are open.
+fn mixed(
+    question: Question,
+    table: Table,
+    cells: &Cells,
+    open: &[TimeRange],
+    told: &[Row],
+    random: &mut Random,
+) -> Picture {
+    let mut fold = Fold::new(question).fold_only(open.to_vec());
+    let times = closed(open);
+    for (_, batch) in cells.iter().filter(|((of, _), _)| *of == table) {
+        fold.add_cells(table, batch, &times).expect("columns of the table");
+    }
+    let read = open.iter().map(|window| {
+        let range = Range::new(window.from, window.to, None).expect("not empty");
+        rows_of(&range)
+    });
+    feed(&mut fold, question.source, told, &read.collect::<Vec<_>>(), random);
+    fold.finish().expect("a story is small")
+}
+
+/// The times between these.
+fn closed(open: &[TimeRange]) -> Vec<TimeRange> {
+    let starts = std::iter::once(UnixNanos(i64::MIN)).chain(open.iter().map(|window| window.to));
+    let ends = open.iter().map(|window| window.from).chain(std::iter::once(UnixNanos(i64::MAX)));
+    starts.zip(ends).map(|(from, to)| TimeRange { from, to }).collect()
+}
+
+fn folded(question: Question, told: &[Row], random: &mut Random) -> Picture {
+    let mut fold = Fold::new(question);
+    feed(&mut fold, question.source, told, &[rows_of(&question.range)], random);
+    fold.finish().expect("a story is small")
+}
+
+/// Feeds the rows that start in one of the ranges.
+fn feed(fold: &mut Fold, source: Source, rows: &[Row], ranges: &[TimeRange], random: &mut Random) {
+    let is_read = |row: &&Row| {
+        let start = UnixNanos(start(row));
+        ranges.iter().any(|range| range.from <= start && start < range.to)
+    };
+    let rows: Vec<Row> = rows.iter().filter(is_read).cloned().collect();
+    if source != Source::Spans {
+        rows::batches(Table::Requests, &rows, random).iter().for_each(|batch| fold.add_requests(batch));
+    }
+    if source != Source::Requests {
+        rows::batches(Table::Spans, &rows, random).iter().for_each(|batch| fold.add_spans(batch));
+    }
+}
+
+fn start(row: &Row) -> i64 {
+    match row.get("time_unix_nano") {
+        Some(Value::Int(time)) => *time,
+        other => panic!("a row starts at {other:?}"),
+    }
+}
+
+/// All that a picture tells, a line for each cell.
+fn shown(picture: &Picture) -> String {
+    let nodes = picture.nodes.iter().map(|node| format!("{node:?}"));
+    let cells = picture.node_cells.iter().map(|cell| format!("{cell:?}"));
+    let edges = picture.edge_cells.iter().map(|edge| format!("{edge:?}"));
+    let lines: Vec<String> =
+        nodes.chain(cells).chain(edges).chain(picture.warnings.iter().cloned()).collect();
+    lines.join("\n")
+}

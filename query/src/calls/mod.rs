@@ -1,0 +1,164 @@
+//! Makes the picture of a range: of cells where it is settled, of rows where it is not.
+//!
+//! ```text
+//! feed      rows and cells of a snapshot -> fold
+//! reading   which parts of a range are which
+//! ```
+
+pub(crate) mod feed;
+pub(crate) mod reading;
+
+use arrow::array::AsArray;
+use arrow::datatypes::Int64Type;
+use futures::TryStreamExt;
+use meshlake_calls::range::GRID;
+use meshlake_calls::{Fold, FoldError, Picture, Question, Range, Source, minutes};
+use meshlake_engine::{Engine, Fault, Query, QueryError, Scan};
+use meshlake_schema::{Table, TimeRange, UnixNanos};
+use thiserror::Error;
+
+use self::feed::{aside, counted, feed, feed_cells};
+use self::reading::Reading;
+
+/// Why there is no picture.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum LoadError {
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    #[error(transparent)]
+    TooManyCells(FoldError),
+}
+
+impl LoadError {
+    pub fn fault(&self) -> Fault {
+        match self {
+            LoadError::Query(error) => error.fault(),
+            LoadError::TooManyCells(_) => Fault::Asker,
+        }
+    }
+
+    /// See [`QueryError::told`].
+    pub fn told(&self) -> String {
+        match self {
+            LoadError::Query(error) => error.told(),
+            LoadError::TooManyCells(error) => error.to_string(),
+        }
+    }
+
+    pub(crate) fn of(error: FoldError, query: &Query) -> LoadError {
+        match error {
+            FoldError::Spent(spent) => query.stopped(spent).into(),
+            FoldError::TooManyCells => LoadError::TooManyCells(error),
+            FoldError::Rows(error) => LoadError::bug(&error),
+        }
+    }
+
+    pub(crate) fn bug(error: &dyn std::error::Error) -> LoadError {
+        QueryError::Internal(format!("fold calls: {error}")).into()
+    }
+}
+
+/// The picture of a tenant's calls, from one snapshot of both tables. Limits are spent on what is told of the service
+/// `only`, by id or by name; without it, of all.
+///
+/// # Errors
+/// [`LoadError::Query`] from the engine, also when its time or memory is spent; [`LoadError::TooManyCells`] when the
+/// question is too wide. Cancel: dropping the future stops the reading; a pass that has ended reading runs to its end
+/// on its own thread, at most until the deadline.
+pub async fn load(
+    engine: &Engine,
+    tenant: &str,
+    question: Question,
+    only: Option<&str>,
+) -> Result<Picture, LoadError> {
+    let query = engine.begin(tenant).await?;
+    load_from(&query, question, only).await
+}
+
+/// As [`load`], from the snapshot of a query.
+///
+/// # Errors
+/// As [`load`].
+pub async fn load_from(query: &Query, question: Question, only: Option<&str>) -> Result<Picture, LoadError> {
+    let Question { range, source, .. } = question;
+    let Reading { cells, folded } = Reading::of(&question, |table, range| query.open(table, range));
+    let fold = Fold::new(question).only(only).on_threads(query.parallelism());
+    let mut fold = fold.within(query.budget()).fold_only(folded.clone());
+    for (table, times) in &cells {
+        feed_cells(query, &question, *table, times, &mut fold).await?;
+    }
+    let rows = reading::rows_of(&folded);
+    loop {
+        fold = feed(query, &question, &rows, fold).await?;
+        let (counted, more) = counted(fold).await?;
+        fold = counted;
+        if !more.map_err(|error| LoadError::of(error, query))? {
+            break;
+        }
+    }
+    let first_row = first_row(query, range, source, &fold, &cells).await?;
+    let finished = aside(move || fold.finish()).await?;
+    let picture = finished.map_err(|error| LoadError::of(error, query))?;
+    Ok(Picture { range: range.observed(first_row, query.began()), ..picture })
+}
+
+/// From when on calls of the range could be seen: its start where older rows are there, or where the first is so near to
+/// it that it makes no difference, or where there is none.
+async fn first_row(
+    query: &Query,
+    range: Range,
+    source: Source,
+    fold: &Fold,
+    cells: &[(Table, Vec<TimeRange>)],
+) -> Result<UnixNanos, QueryError> {
+    let Some(first) = fold.first_row() else { return Ok(range.from()) };
+    if first < range.from().plus(GRID) || has_older_rows(query, range, source).await? {
+        return Ok(range.from());
+    }
+    if cells.is_empty() {
+        return Ok(first);
+    }
+    // A cell knows when it begins, and not when its first call did.
+    let rows = minutes::rows_of(&range);
+    let first = first_of_rows(query, TimeRange { from: rows.from, to: rows.to }, source).await?;
+    Ok(first.unwrap_or(range.from()))
+}
+
+/// When the earliest row of the tables that are read starts.
+async fn first_of_rows(
+    query: &Query,
+    range: TimeRange,
+    source: Source,
+) -> Result<Option<UnixNanos>, QueryError> {
+    let mut first = None;
+    for table in read(source) {
+        let columns = Some(["time_unix_nano"].as_slice());
+        let scan = Scan { columns, range, order: &["time_unix_nano"], limit: Some(1), ..Scan::of(table) };
+        while let Some(batch) = query.scan(&scan).await?.try_next().await? {
+            let times = batch.column(0).as_primitive_opt::<Int64Type>();
+            let times = times.ok_or_else(|| QueryError::Internal("a time is no number".to_owned()))?;
+            first = times.values().first().copied().map(UnixNanos).into_iter().chain(first).min();
+            break;
+        }
+    }
+    Ok(first)
+}
+
+/// The tables whose rows tell of calls, by what an answer may be derived from.
+fn read(source: Source) -> impl Iterator<Item = Table> {
+    let tables = [(Table::Requests, Source::Spans), (Table::Spans, Source::Requests)];
+    tables.into_iter().filter(move |(_, without)| source != *without).map(|(table, _)| table)
+}
+
+/// Whether a row of the tables that are read starts before the range. The first one ends the look-up.
+async fn has_older_rows(query: &Query, range: Range, source: Source) -> Result<bool, QueryError> {
+    let range = TimeRange { from: UnixNanos(0), to: range.from() };
+    for table in read(source) {
+        let columns = Some(["time_unix_nano"].as_slice());
+        let scan = Scan { columns, range, limit: Some(1), ..Scan::of(table) };
+        if query.scan(&scan).await?.try_next().await?.is_some_and(|batch| batch.num_rows() > 0) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

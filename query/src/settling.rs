@@ -1,0 +1,86 @@
+//! Folds minutes that are over into cells, for whoever keeps them.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use meshlake_calls::range::GRID;
+use meshlake_calls::{By, Fold, FoldError, Grain, Question, Range, Settled, Source};
+use meshlake_engine::Query;
+use meshlake_schema::{Budget, Table, TableBatch, TimeRange, UnixNanos};
+
+use crate::calls::feed::{aside, counted, feed};
+use crate::calls::{LoadError, reading};
+
+/// Most time that one fold counts: its cells are held in memory, and an hour of a thousand keys are some hundred MB.
+const AT_ONCE_NANOS: i64 = 3_600 * 1_000_000_000;
+
+/// The cells of the calls of the query's tenant that start in `range`, which is of whole cells and minutes: batches of
+/// each of `tables`. Memory for rows comes from `budget`.
+///
+/// # Errors
+/// As [`crate::calls::load`]; [`LoadError::TooManyCells`] when even one window has too many. Cancel: as there.
+pub async fn settle(
+    query: &Query,
+    tables: &[Table],
+    range: TimeRange,
+    budget: Arc<dyn Budget>,
+) -> Result<Vec<TableBatch>, LoadError> {
+    let seconds = tables.iter().filter_map(|table| table.cell_seconds()).max().unwrap_or(60).max(60);
+    let window = i64::from(seconds) * 1_000_000_000;
+    let mut batches = Vec::new();
+    let mut parts: VecDeque<TimeRange> = parts(range, AT_ONCE_NANOS).collect();
+    while let Some(part) = parts.pop_front() {
+        match settled(query, part, &budget).await {
+            Ok(settled) => {
+                for table in tables {
+                    let rows = settled.rows(*table, query.tenant(), query.began());
+                    batches.push(rows.map_err(|error| LoadError::bug(&error))?);
+                }
+            }
+            Err(LoadError::TooManyCells(_)) if part.to.0 - part.from.0 > window => {
+                let windows = (part.to.0 - part.from.0) / window;
+                let middle = UnixNanos(part.from.0 + (windows + 1) / 2 * window);
+                parts.push_front(TimeRange { from: middle, to: part.to });
+                parts.push_front(TimeRange { from: part.from, to: middle });
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(batches)
+}
+
+fn parts(range: TimeRange, width: i64) -> impl Iterator<Item = TimeRange> {
+    let starts = (range.from.0..range.to.0).step_by(width.unsigned_abs() as usize);
+    starts.map(move |from| TimeRange {
+        from: UnixNanos(from),
+        to: UnixNanos(from.saturating_add(width).min(range.to.0)),
+    })
+}
+
+async fn settled(query: &Query, part: TimeRange, budget: &Arc<dyn Budget>) -> Result<Settled, LoadError> {
+    let range = Range::new(part.from, part.to, Some(GRID)).map_err(|error| LoadError::bug(&error))?;
+    let question = Question { range, by: By::Whole, grain: Grain::Whole, source: Source::Auto };
+    let mut fold = Fold::new(question).within(Arc::clone(budget));
+    let rows = reading::rows_of(&[part]);
+    loop {
+        fold = feed(query, &question, &rows, fold).await?;
+        let (folded, more) = counted(fold).await?;
+        fold = folded;
+        if !more.map_err(|error: FoldError| LoadError::of(error, query))? {
+            break;
+        }
+    }
+    aside(move || fold.settle()).await?.map_err(|error| LoadError::of(error, query))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_range_is_cut_from_its_start() {
+        let times = |from, to| TimeRange { from: UnixNanos(from), to: UnixNanos(to) };
+        let cut: Vec<TimeRange> = parts(times(100, 350), 100).collect();
+        assert_eq!(cut, [times(100, 200), times(200, 300), times(300, 350)]);
+    }
+}

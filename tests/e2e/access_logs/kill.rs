@@ -1,0 +1,102 @@
+//! Each line once, whenever the process is killed: SIGKILL at a random moment while a file is followed that is written and
+//! rotated all the time, and at the end every line that was written is one row.
+//!
+//! The writer never stops, so that parts are on their way whenever the kill comes; every few lives it rotates the file, by
+//! a new name and by a copy in turn. A copy that is cut loses by itself what is written between the two; here nothing is.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::{lines, rows_and_paths, wait_for_rows};
+use crate::harness::{BUSY_STORE, Server};
+use crate::long_form::{Random, count, seed};
+
+/// Lines of one write: some are cut in the middle by a look, most are not.
+const LINES_PER_WRITE: u64 = 200;
+
+/// Between two writes.
+const WRITE_INTERVAL: Duration = Duration::from_millis(10);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_line_is_stored_once_after_kill_9() -> Result<()> {
+    let kills = count("MESHLAKE_TEST_TAIL_KILLS", 10);
+    let mut random = Random::new(seed(), 0);
+    let dir = tempfile::tempdir()?;
+    match lives(dir.path(), kills, &mut random).await {
+        Ok(lines) => {
+            println!("{kills} kills: {lines} lines");
+            ensure!(lines >= kills * LINES_PER_WRITE, "too little was written");
+            Ok(())
+        }
+        Err(error) => Err(error.context(format!("data and log are kept in {}", dir.keep().display()))),
+    }
+}
+
+async fn lives(dir: &Path, kills: u64, random: &mut Random) -> Result<u64> {
+    let log = dir.join("access.log");
+    let sections = format!("[{{ path = \"{}*\" }}]", log.display());
+    let mut environment = BUSY_STORE.to_vec();
+    environment.push(("MESHLAKE_COLLECTOR__TAIL", &sections));
+    let data = dir.join("data");
+    // Held while the file is rotated.
+    let written = Mutex::new(0_u64);
+    let write = || -> Result<()> {
+        let mut written = written.lock().expect("no panic under the lock");
+        let mut file = OpenOptions::new().create(true).append(true).open(&log)?;
+        let text = lines(*written..*written + LINES_PER_WRITE);
+        // In two pieces, so that a reader finds half lines.
+        let (first, second) = text.split_at(text.len() / 3);
+        file.write_all(first.as_bytes())?;
+        file.write_all(second.as_bytes())?;
+        *written += LINES_PER_WRITE;
+        Ok(())
+    };
+    for kill in 0..kills {
+        let living = async {
+            let starting = Server::spawn(&["run"], &data, &environment)?;
+            let server = starting.ready().await.with_context(|| format!("start after kill {kill}"))?;
+            tokio::time::sleep(Duration::from_millis(random.below(1500))).await;
+            server.kill().await
+        };
+        let mut living = std::pin::pin!(living);
+        loop {
+            tokio::select! {
+                lived = &mut living => break lived?,
+                () = tokio::time::sleep(WRITE_INTERVAL) => write()?,
+            }
+        }
+        rotate(&log, kill)?;
+    }
+    write()?;
+    let server = Server::start_with(&["run"], &data, &environment).await?;
+    let written = *written.lock().expect("no panic under the lock");
+    let rows = i64::try_from(written)?;
+    wait_for_rows(&server, rows).await?;
+    ensure!(rows_and_paths(&server).await? == [rows, rows], "{:?} of {rows}", rows_and_paths(&server).await?);
+    server.check_for_panics()?;
+    ensure!(server.terminate().await? == Some(0));
+    // A start after a clean stop reads nothing again.
+    let server = Server::start_with(&["run"], &data, &environment).await?;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    ensure!(rows_and_paths(&server).await? == [rows, rows], "after a clean stop");
+    Ok(written)
+}
+
+/// Nothing, a new name, or a copy, in turn.
+fn rotate(log: &Path, kill: u64) -> Result<()> {
+    let old = log.with_extension(format!("log.{kill}"));
+    match kill % 4 {
+        1 => fs::rename(log, old)?,
+        3 => {
+            fs::copy(log, old)?;
+            OpenOptions::new().write(true).truncate(true).open(log)?;
+        }
+        _ => {}
+    }
+    Ok(())
+}
