@@ -16,6 +16,7 @@ use meshlake_schema::{Table, TimeRange, UnixNanos};
 
 use crate::catalog::{attribute, nanos_are_time};
 use crate::error::QueryError;
+use crate::lean::Lean;
 use crate::values::scalar;
 
 const TIME_COLUMN: &str = "time";
@@ -38,17 +39,6 @@ pub struct Scan<'a> {
     pub limit: Option<usize>,
     /// In which forms columns come that would cost more in others. None: as SQL sees them.
     pub lean: Option<Lean<'a>>,
-}
-
-/// Forms of columns for whoever reads nearly all rows of a table. The footers of all files are read for it before the
-/// first row, and columns that have one value in a whole file are not read.
-#[derive(Debug, Clone, Copy)]
-pub struct Lean<'a> {
-    /// Text columns that come as dictionaries, as most files and all batches in memory hold them; other text comes as
-    /// views. For few texts in many rows.
-    pub dictionaries: &'a [&'a str],
-    /// Of columns that are lists of structs, those fields alone.
-    pub nested: &'a [(&'a str, &'a [&'a str])],
 }
 
 impl Scan<'_> {

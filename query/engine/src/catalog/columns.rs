@@ -11,7 +11,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use meshlake_schema::tables::DATE_COLUMN;
 use meshlake_schema::{Kind, PerTable, Table};
 
-use crate::scan::Lean;
+use crate::lean::Lean;
 
 /// What a query sees of `table`: its open schema, top-level strings as `Utf8View`, `date` last.
 pub fn query_schema(table: Table) -> &'static SchemaRef {

@@ -32,7 +32,7 @@ use super::footers::with_footers;
 use super::hot::{scan_hot, wanted_hot};
 use super::page_search::{PageSearch, wanted_ids};
 use super::prune::{Bounds, Pruner};
-use crate::scan::Lean;
+use crate::lean::Lean;
 
 const TENANT_COLUMN: &str = "tenant";
 
