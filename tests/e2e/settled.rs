@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use prost::Message as _;
+use serde_json::Value;
 use tokio::process::Command;
 
 use crate::harness::{BINARY, Server, request};
@@ -33,8 +34,10 @@ async fn settled_calls_are_all_calls_once() -> Result<()> {
     // 30 minutes, five received calls in each.
     send(&server, 0..150, |number| first + number / 5 * MINUTE_NANOS).await?;
     check(&server, 0, "before anything is settled").await?;
+    let folded = answers(&server, first).await?;
     maintain(&data, &server, &[]).await?;
     check(&server, 150, "when all is settled").await?;
+    ensure!(answers(&server, first).await? == folded, "settled calls give another answer than their rows");
     ensure!(server.metric("meshlake_settle_open_minutes").await? == 0.0, "all minutes are settled");
 
     // Late rows, among them some of minutes in which there were none.
@@ -43,8 +46,11 @@ async fn settled_calls_are_all_calls_once() -> Result<()> {
     server.kill().await?;
     let server = Server::start_with(&["run"], &data, &BY_HAND).await?;
     check(&server, 150, "after a kill").await?;
+    let mixed = answers(&server, first).await?;
+    ensure!(mixed != folded, "an answer lacks the late rows");
     maintain(&data, &server, &[]).await?;
     check(&server, 170, "when late rows are settled").await?;
+    ensure!(answers(&server, first).await? == mixed, "late rows, once settled, give another answer");
     server.check_for_panics()?;
     ensure!(server.terminate().await? == Some(0), "the server stops");
 
@@ -102,6 +108,20 @@ async fn send(server: &Server, numbers: std::ops::Range<u64>, start: impl Fn(u64
         request("POST", &url, &[("content-type", "application/x-protobuf")], body.into()).await?;
     ensure!(status == 200, "{status} {}", String::from_utf8_lossy(&answer));
     Ok(())
+}
+
+/// What is answered of the hour from the ten minutes before the first call on: by minute, and the graph.
+async fn answers(server: &Server, first_nanos: u64) -> Result<Vec<Value>> {
+    let from = (first_nanos / 1_000_000_000 - 600) / 600 * 600;
+    let range = format!("from={from}&to={}", from + 3_600);
+    let mut answers = Vec::new();
+    for path in ["golden?by=service&step=60", "golden?by=operation", "graph?by=service"] {
+        let mut answer = server.get(&format!("/api/v1/{path}&{range}")).await?;
+        // When it was asked is no part of what is answered.
+        answer.as_object_mut().context("an object")?.retain(|key, _| !key.starts_with("observed"));
+        answers.push(answer);
+    }
+    Ok(answers)
 }
 
 /// Every table of cells counts `calls` received calls of the service, all of a millisecond.
