@@ -8,7 +8,7 @@
 //! The points are compiled in with the feature `failpoints`, which the tests of the binary ask for; without
 //! it [`hit`] is nothing. They show, on the real binary and a real disk, what the simulated disk cannot: the
 //! Delta library, threads, and a process that dies in between. A new point is one line, `hit("name")?`, and
-//! one in `tests/e2e/fail_points.rs`.
+//! one in `tests/e2e/fail_points.rs`, or where settling passes it, in `tests/e2e/settled.rs`.
 
 use std::io;
 

@@ -15,6 +15,7 @@ use meshlake_schema::Table;
 use meshlake_schema::tables::DATE_COLUMN;
 use object_store::path::Path;
 
+use super::KEPT_FROM;
 use super::data_file::{TAG_CAME, TAG_IN_TRACES, TAG_MINUTES};
 use crate::catalog::{Cause, Committed, Flushed, NewFile, Replacement};
 use crate::data_dir::table_path;
@@ -23,9 +24,6 @@ use crate::snapshot::DataFile;
 
 /// Tag of a file in the log: it holds rows of several windows.
 const TAG_MIXED: &str = "mixed";
-
-/// Ends the `app_id` of what is no watermark: the first date kept, in days since 1970-01-01.
-pub(super) const KEPT_FROM: &str = "/kept_from";
 
 /// Who commits.
 pub(super) struct Writer {

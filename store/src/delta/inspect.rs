@@ -14,9 +14,8 @@ use object_store::path::Path;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use super::change::KEPT_FROM;
 use super::data_file::data_file;
-use super::{DeltaCatalog, check_entries};
+use super::{DeltaCatalog, KEPT_FROM, check_entries};
 use crate::catalog::CatalogError;
 use crate::data_dir::table_path;
 use crate::snapshot::DataFile;

@@ -52,6 +52,9 @@ const CONFLICTS_MAX: usize = 3;
 /// flushes. Delta's own default is 100.
 const TIDY_COMMITS: u64 = 64;
 
+/// Ends the `app_id` of what is no watermark: the first date kept, in days since 1970-01-01.
+const KEPT_FROM: &str = "/kept_from";
+
 /// The tables of one data directory, committed to by one collector.
 pub(crate) struct DeltaCatalog {
     store: Arc<dyn ObjectStore>,

@@ -49,8 +49,9 @@ pub struct SettleJob {
 #[error("{0}")]
 pub struct SettleError(pub String);
 
-/// Memory of one fold: what a fold of calls takes for its passes, so that one is enough for a few million rows.
-const FOLD_BYTES_MAX: usize = 256 << 20;
+/// Memory that a fold may hold rows in: with a full buffer of the default size and the rest of the process some 512 MiB.
+/// A fold of more rows reads them once more for each such part.
+const FOLD_BYTES_MAX: usize = 128 << 20;
 
 /// Longest fold. A job has rows of a few seconds' work; and files that leave their tables in the meantime stay for an
 /// hour.

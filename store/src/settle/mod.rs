@@ -18,8 +18,8 @@
 mod background;
 mod round;
 mod fold;
-mod plan;
 mod retries;
+mod plan;
 mod tenants;
 mod write;
 mod progress;
@@ -207,6 +207,7 @@ impl Settler {
                 }
             }
         }
+        self.look();
         let nanos = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.work.count(|stats| stats.nanos += nanos);
         outcome

@@ -29,6 +29,9 @@ pub(super) const ROUND_ROWS_MAX: u64 = 4_000_000;
 /// Rows of a run but for its first window, as its cells are in memory together.
 pub(super) const RUN_ROWS_MAX: u64 = 2_000_000;
 
+/// Minutes of a run: a fold tells calls of each ten seconds apart, 1,440 of them at most, which is twice as many.
+pub(super) const RUN_MINUTES_MAX: i64 = 120;
+
 /// Which windows are asked for, of those that can be settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Which {
@@ -109,7 +112,8 @@ pub(super) fn runs(due: &[Due], width: i64, rows_of: impl Fn(i64) -> u64, alone:
         let joined = runs.last_mut().filter(|run| {
             let follows = run.minutes.start == due.first + width && run.tables == due.tables;
             let is_alone = [due.first, run.minutes.start].iter().any(|first| alone.contains(first));
-            follows && !is_alone && run_rows + rows <= RUN_ROWS_MAX
+            let is_short = run.minutes.end - due.first <= RUN_MINUTES_MAX;
+            follows && !is_alone && is_short && run_rows + rows <= RUN_ROWS_MAX
         });
         if let Some(run) = joined {
             run.minutes.start = due.first;
@@ -156,8 +160,9 @@ mod tests {
         let due = |count: i64| windows(&(0..count).collect::<Vec<_>>(), &FINE);
         let max = ROUND_WINDOWS_MAX as i64;
         let whole = |due: &[Due]| minutes(&runs(due, 1, |_| 0, &BTreeSet::new()));
-        assert_eq!(whole(&due(max)), [(0, max)]);
-        assert_eq!(whole(&due(max + 1)), [(1, max + 1)], "the oldest waits for the next round");
+        let thirds = |first: i64| [2, 1, 0].map(|third| (first + third * 120, first + (third + 1) * 120));
+        assert_eq!(whole(&due(max)), thirds(0), "a run has two hours at most");
+        assert_eq!(whole(&due(max + 1)), thirds(1), "the oldest waits for the next round");
     }
 
     #[test]

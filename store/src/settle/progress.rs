@@ -8,9 +8,9 @@ use std::time::Duration;
 pub struct SettleStats {
     /// Minutes whose cells are in `calls_1m`.
     pub minutes_settled: u64,
-    /// Minutes that are over and whose cells of a minute do not say all; at the last round.
+    /// Minutes that are over and whose cells of a minute do not say all; after the last round.
     pub minutes_open: u64,
-    /// For how long the oldest minute that was never settled has been due; at the last round.
+    /// For how long the oldest minute that was never settled has been due; after the last round.
     pub behind: Duration,
     /// Rounds that found something to do.
     pub rounds: u64,

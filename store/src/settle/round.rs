@@ -15,7 +15,7 @@ use super::fold::{FoldBudget, SettleJob};
 use super::plan::{self, Due, Run, Terms, Which};
 use super::tenants::Tenants;
 use super::write::{self, Cells, Target};
-use super::{RoundError, Rounds, Settler, Wanted};
+use super::{ALL_MINUTES, RoundError, Rounds, Settler, Wanted};
 use crate::catalog::{CatalogError, Replacement};
 use crate::fail_point::hit;
 use crate::group::Lsn;
@@ -88,7 +88,20 @@ impl Settler {
         done
     }
 
-    /// The windows that are wanted and due, ascending. Tells the gauges how many are open.
+    /// Tells the gauges how far cells of a minute are.
+    pub(super) fn look(&self) {
+        let (snapshot, now_micros) = (self.snapshot(), self.clock.now().micros());
+        let due = self.due(&snapshot, &[Table::Calls1m], &Wanted::Open, ALL_MINUTES, now_micros);
+        let oldest = due.iter().find(|due| due.is_new).map(|due| plan::due_micros(due.first, 1));
+        let behind = oldest.map_or(0, |due_micros| now_micros.saturating_sub(due_micros));
+        self.work.count(|stats| {
+            stats.minutes_open = due.len() as u64;
+            stats.behind = Duration::from_micros(behind.unsigned_abs());
+            stats.minutes_settled = snapshot.settled_minutes(Table::Calls1m);
+        });
+    }
+
+    /// The windows that are wanted and due, ascending.
     fn due(
         &self,
         snapshot: &Snapshot,
@@ -102,15 +115,6 @@ impl Settler {
         let which = if matches!(wanted, Wanted::Anew(_)) { Which::All } else { Which::Open };
         let terms = Terms { which, minutes, now_micros, kept_from: &kept_from };
         let mut due = plan::due(snapshot, tables, &terms);
-        if tables.contains(&Table::Calls1m) && which == Which::Open {
-            let oldest = due.iter().find(|due| due.is_new).map(|due| plan::due_micros(due.first, 1));
-            let behind = oldest.map_or(0, |due_micros| now_micros.saturating_sub(due_micros));
-            self.work.count(|stats| {
-                stats.minutes_open = due.len() as u64;
-                stats.behind = Duration::from_micros(behind.unsigned_abs());
-                stats.minutes_settled = snapshot.settled_minutes(Table::Calls1m);
-            });
-        }
         if *wanted == (Wanted::Round { with_late: false }) {
             due.retain(|due| due.is_new);
         }

@@ -14,8 +14,8 @@
 //! it for a query, not for ever.
 
 mod hot;
-mod own;
 mod open;
+mod own;
 mod unflushed;
 
 use std::sync::Arc;

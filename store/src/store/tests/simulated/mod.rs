@@ -12,14 +12,13 @@
 //! MESHLAKE_TEST_SEED=4711 cargo test --package meshlake-store every_acked_row        one seed again
 //! ```
 
+mod seeds;
 mod fs;
 mod catalog;
 
 use std::collections::{BTreeMap, HashMap};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures::executor::block_on;
 use meshlake_schema::{Clock, Table, UnixNanos};
@@ -28,6 +27,7 @@ use tokio::runtime::Runtime;
 
 use self::catalog::SimCatalog;
 use self::fs::SimFs;
+use self::seeds::run_seeds;
 use super::crash::{Failing, Failure};
 use super::settle::copy::{Copy, answer, truth};
 use super::{MIDNIGHT, values_in, values_in_file};
@@ -72,36 +72,6 @@ fn every_acked_row_is_there_once_after_any_crash() {
 #[test]
 fn cells_and_open_rows_are_all_rows_after_any_crash() {
     run_seeds("MESHLAKE_TEST_SETTLED_SEEDS", SETTLED_SEEDS, |seed| Machine::new(seed, FOLDED));
-}
-
-fn run_seeds(variable: &str, seeds: u64, machine: impl Fn(u64) -> Machine + Sync) {
-    if let Some(seed) = number("MESHLAKE_TEST_SEED") {
-        return machine(seed).run(&runtime());
-    }
-    let (seeds, next) = (number(variable).unwrap_or(seeds), AtomicU64::new(0));
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                let runtime = runtime();
-                while let seed = next.fetch_add(1, Ordering::Relaxed)
-                    && seed < seeds
-                {
-                    let run = catch_unwind(AssertUnwindSafe(|| machine(seed).run(&runtime)));
-                    assert!(run.is_ok(), "seed {seed} fails; replay it with MESHLAKE_TEST_SEED={seed}");
-                }
-            });
-        }
-    });
-}
-
-fn number(variable: &str) -> Option<u64> {
-    let text = std::env::var(variable).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{variable}={text} is no number")))
-}
-
-fn runtime() -> Runtime {
-    tokio::runtime::Builder::new_current_thread().build().expect("a runtime without I/O")
 }
 
 /// What the sender of a group knows.
