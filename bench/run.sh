@@ -13,6 +13,8 @@
 #   bench/run.sh size                         bytes a span of the same million spans
 #   bench/run.sh size-tracegen                bytes a span of ten million like those of Jaeger's benchmark,
 #                                             left in $MESHLAKE_BENCH_DATA (bench-data) for:
+#   bench/run.sh import                       an import of ten million lines of nginx, and GoAccess where it is installed
+#   bench/run.sh syslog                       ten million lines by syslog over TCP
 #   bench/run.sh questions                    answers on those ten million
 #   bench/run.sh NAME COMMAND [options]       any other, as `meshlake-bench help` tells
 # Options behind the name are added: `bench/run.sh replay --gib 1`. The load has core 1, the server core 0, or
@@ -36,6 +38,8 @@ case "$name" in
   replay) set -- replay --cpus 0,1 "$@" ;;
   size) set -- size "$@" ;;
   size-tracegen) set -- size --signal tracegen --requests 10000 --data-dir "$data" "$@" ;;
+  import) set -- import --cpus 0,1 "$@" ;;
+  syslog) set -- syslog "$@" ;;
   questions) set -- questions --cpus 0,1 --data-dir "$data" "$@" ;;
 esac
 mkdir -p bench/results

@@ -19,6 +19,7 @@ use meshlake_collector::request_rows::RequestBuilder;
 use meshlake_collector::tally::{Arrival, Tally};
 use meshlake_schema::{TableBatch, UnixNanos};
 
+use crate::decode_lines;
 use crate::payload::{self, Compression, Protocol, Shape, Signal};
 use crate::process;
 use crate::report;
@@ -84,12 +85,17 @@ pub fn page(args: &DecodeArgs, shape: &Shape) -> anyhow::Result<String> {
     Ok(format!(
         "# Decoding alone\n\n\
          OTLP payloads, protobuf and not compressed, to finished Arrow batches of {} MiB of payload; one thread, in the\n\
-         process of the benchmark.\n\n{}Load: {REQUESTS} different requests of {} records, in turn; seed {}.\n\n{}",
+         process of the benchmark.\n\n{}Load: {REQUESTS} different requests of {} records, in turn; seed {}.\n\n{}\n\
+         Lines of access logs, no two alike, to finished Arrow batches:\n\n{}",
         BATCH_BYTES >> 20,
         report::head(),
         shape.records_per_request,
         shape.seed,
         report::table(&columns, &rows),
+        report::table(
+            &decode_lines::COLUMNS,
+            &decode_lines::measure(shape.seed, Duration::from_secs(args.seconds))?
+        ),
     ))
 }
 

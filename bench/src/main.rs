@@ -7,6 +7,8 @@
 mod ack;
 mod compare;
 mod decode;
+mod decode_lines;
+mod lines;
 mod overload;
 mod idle;
 mod replay;
@@ -33,6 +35,7 @@ use clap::{Args, Parser, Subcommand};
 use compare::CompareArgs;
 use decode::DecodeArgs;
 use idle::IdleArgs;
+use lines::LinesArgs;
 use load::Sending;
 use overload::OverloadArgs;
 use payload::{Compression, Protocol, Shape, Signal};
@@ -132,6 +135,20 @@ enum Command {
         #[command(flatten)]
         load: LoadArgs,
     },
+    /// Measure an import of an access log of nginx.
+    Import {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        lines: LinesArgs,
+    },
+    /// Measure access logs by syslog over TCP.
+    Syslog {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        lines: LinesArgs,
+    },
     /// Measure answers on what `size --signal tracegen --data-dir DIR` has left.
     Questions {
         #[command(flatten)]
@@ -212,6 +229,8 @@ async fn main() -> anyhow::Result<()> {
         Command::Size { place, size, load } => {
             size::page(&place, &size, &load.sending(String::new()), &load.shape()?).await?
         }
+        Command::Import { place, lines } => lines::import_page(&place, &lines)?,
+        Command::Syslog { place, lines } => lines::syslog_page(&place, &lines).await?,
         Command::Questions { place, questions } => questions::page(&place, &questions).await?,
     };
     print!("{page}");

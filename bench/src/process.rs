@@ -25,11 +25,26 @@ pub fn cpu_time(pid: u32) -> anyhow::Result<Duration> {
     Ok(Duration::from_millis(ticks * 1_000 / TICKS_PER_SECOND))
 }
 
+/// CPU time of the children of this process that have ended and were waited for, and of theirs.
+///
+/// # Errors
+/// The world's.
+pub fn cpu_time_of_children() -> anyhow::Result<Duration> {
+    let stat = fs::read_to_string("/proc/self/stat").context("read /proc/self/stat")?;
+    let ticks = ticks_from(&stat, 16).context("read the times in /proc/self/stat")?;
+    Ok(Duration::from_millis(ticks * 1_000 / TICKS_PER_SECOND))
+}
+
 /// Fields 14 (utime) and 15 (stime). Field 2, the name, is in parentheses and may hold anything, so that
 /// fields are counted behind the last one.
 fn cpu_ticks(stat: &str) -> Option<u64> {
+    ticks_from(stat, 14)
+}
+
+/// The sum of field `first` and the next.
+fn ticks_from(stat: &str, first: usize) -> Option<u64> {
     let (_, after_name) = stat.rsplit_once(')')?;
-    let mut fields = after_name.split_ascii_whitespace().skip(14 - 3);
+    let mut fields = after_name.split_ascii_whitespace().skip(first - 3);
     let user: u64 = fields.next()?.parse().ok()?;
     let system: u64 = fields.next()?.parse().ok()?;
     Some(user + system)

@@ -17,11 +17,13 @@ use meshlake_store::{StoredExport, Writer};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, spawn_blocking};
 
+use crate::access_log::origin::LineOrigin;
 use crate::admit::cors::Origins;
 use crate::admit::quota::Quotas;
 use crate::admit::senders::{Heard, SenderKey, Senders};
 use crate::admit::stats::{Stats, StatsReading};
 use crate::config::CollectorConfig;
+use crate::decode::Sender;
 use crate::intake::{Budget, Intake, IntakeThread};
 use crate::ledger::{LedgerView, RecordTotals};
 use crate::positions::Positions;
@@ -123,6 +125,7 @@ impl Collector {
             stats: Arc::new(Stats::default()),
             senders: Arc::new(Senders::default()),
             clock,
+            sender_of_logs: config.otlp_access_logs.then(|| Arc::new(Sender::Lines(LineOrigin::default()))),
             origins: Origins::new(&config.cors_origins),
             ports,
             room: OnceLock::new(),

@@ -70,6 +70,10 @@ pub struct CollectorConfig {
     /// that repeat themselves in earnest: log records with times in whole seconds may be alike. Those without times
     /// are always stored.
     pub retry_window_seconds: u64,
+    /// Whether OTLP log records whose body is a line of an access log become rows of `requests`, whoever sends them: a
+    /// Collector that reads files, Fluent Bit. Default false, as applications may print such lines about calls that their
+    /// proxies log as well; what Envoy's own OTLP logger sends becomes requests always.
+    pub otlp_access_logs: bool,
     /// Where syslog is taken, over TCP and UDP; 127.0.0.1:5514 is usual. Default empty: nowhere.
     pub syslog: String,
     /// What the lines of programs are that log by syslog. Default none: each line is recognised by itself.
@@ -91,6 +95,7 @@ impl Default for CollectorConfig {
             connections_max: 1024,
             retention_days: 30,
             retry_window_seconds: 600,
+            otlp_access_logs: false,
             syslog: String::new(),
             syslog_apps: Vec::new(),
             tail: Vec::new(),

@@ -96,8 +96,9 @@ async fn import(server: Server, args: ImportArgs) -> Result<()> {
     print!("{counts}");
     if counts.parsed > 0
         && let Some(query) = &server.query
+        && let Err(error) = tell_figures(query, began, server.alone.as_deref()).await
     {
-        tell_figures(query, began, server.alone.as_deref()).await?;
+        eprintln!("meshlake: all of it is stored, but what it comes to cannot be told: {error:#}");
     }
     if failed > 0 {
         bail!("{failed} of {} inputs could not be imported to their end", args.files.len());

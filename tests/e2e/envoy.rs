@@ -123,11 +123,11 @@ async fn check_logs_and_spans(server: &Server, observations: i64) -> Result<()> 
     Ok(())
 }
 
-fn whole(value: &Value) -> i64 {
+pub fn whole(value: &Value) -> i64 {
     value.as_f64().map_or(-1, |number| number.round() as i64)
 }
 
-fn edge<'a>(graph: &'a Value, source: &str, target: &str) -> Result<&'a Value> {
+pub fn edge<'a>(graph: &'a Value, source: &str, target: &str) -> Result<&'a Value> {
     let edges = graph["edges"].as_array().context("edges")?;
     let found = edges.iter().find(|edge| edge["source"] == source && edge["target"] == target);
     found.with_context(|| format!("no edge {source} -> {target} in {graph}"))
@@ -146,7 +146,7 @@ async fn wait_for(server: &Server, statement: &str, want: i64) -> Result<()> {
 }
 
 /// Envoy from the test tools. Its absence is a failure where tools are required (CI), else a notice.
-fn envoy_binary() -> Result<Option<PathBuf>> {
+pub fn envoy_binary() -> Result<Option<PathBuf>> {
     let tools = std::env::var_os("MESHLAKE_TEST_TOOLS").map(PathBuf::from);
     let tools =
         tools.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache/meshlake/test-tools")));
@@ -163,7 +163,7 @@ fn envoy_binary() -> Result<Option<PathBuf>> {
     Ok(found)
 }
 
-fn port_of(address: &str) -> Result<u16> {
+pub fn port_of(address: &str) -> Result<u16> {
     address
         .rsplit(':')
         .next()
@@ -171,11 +171,11 @@ fn port_of(address: &str) -> Result<u16> {
         .with_context(|| format!("port of {address}"))
 }
 
-async fn free_port() -> Result<u16> {
+pub async fn free_port() -> Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0").await?.local_addr()?.port())
 }
 
-async fn start_envoy(
+pub async fn start_envoy(
     envoy: &Path,
     dir: &Path,
     name: &str,

@@ -10,6 +10,7 @@ mod disk_full;
 mod maintain;
 mod settled;
 mod durability;
+mod proxies;
 mod envoy;
 mod fail_points;
 mod hostile;

@@ -160,6 +160,9 @@ impl TimeFormat {
 
     /// Fills in what `text` says; `None` where it is no such time.
     pub(super) fn read(&self, text: &str, moment: &mut Moment) -> Option<()> {
+        if !text.is_ascii() {
+            return None;
+        }
         match self {
             TimeFormat::Any => read_any(text, moment),
             TimeFormat::Common if text.as_bytes().get(2) != Some(&b'/') => None,

@@ -130,6 +130,8 @@ pub(crate) struct Receivers {
     pub(crate) stats: Arc<Stats>,
     pub(crate) senders: Arc<Senders>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Says of log records that lines of access logs are looked for in them; `None` where they are not.
+    pub(crate) sender_of_logs: Option<Arc<Sender>>,
     pub(crate) origins: Origins,
     pub(crate) ports: Ports,
     /// Set once, by whoever started the store; nothing is refused before.
@@ -276,7 +278,9 @@ impl Receivers {
         self.stats.count_bytes(wire_bytes, unpacked.bytes.len());
         let found_instead = unpacked.found_instead.take();
         let name = name_of(format, &tenant, path, &unpacked);
-        let tally = self.acknowledged(self.submit(format, name, tenant, None, unpacked)?, answer_by).await?;
+        let sender = self.sender_of_logs.clone().filter(|_| format.signal == Signal::Logs);
+        let answer = self.submit(format, name, tenant, sender, unpacked)?;
+        let tally = self.acknowledged(answer, answer_by).await?;
         Ok(Tally { found_instead: found_instead.filter(|_| tally.received == 0), ..tally })
     }
 

@@ -44,8 +44,10 @@ struct Function<R: 'static> {
     name: &'static str,
     parameters: &'static [Parameter],
     columns: &'static [Column<R>],
-    answer: fn(Arc<Query>, Arguments) -> BoxFuture<'static, Result<Vec<R>, QueryError>>,
+    answer: fn(Arc<Query>, Arguments) -> Answer<R>,
 }
+
+type Answer<R> = BoxFuture<'static, Result<Vec<R>, QueryError>>;
 
 impl<R: Send + 'static> TableFunction for Function<R> {
     fn name(&self) -> &'static str {

@@ -25,6 +25,7 @@ pub struct Right {
     edge_exists_any: bool,
     edge_errors: Vec<(Edge, f64)>,
     retries: Vec<(Edge, f64)>,
+    refused: Vec<(Edge, f64)>,
     /// Calls of all edges.
     edge_total: Option<f64>,
     /// The same under a grouping.
@@ -127,7 +128,12 @@ impl Right {
     }
 
     fn check_edges(&self, answers: &Answers, found: &mut Vec<String>) {
-        let figures = [("requests", &self.edges), ("errors", &self.edge_errors), ("retries", &self.retries)];
+        let figures = [
+            ("requests", &self.edges),
+            ("errors", &self.edge_errors),
+            ("retries", &self.retries),
+            ("refused", &self.refused),
+        ];
         for (figure, expected) in figures {
             for (edge, want) in expected {
                 if answers.between(edge).next().is_none() {

@@ -199,6 +199,38 @@ mod tests {
         }
     }
 
+    /// Whatever comes, what is taken out of it lies in it.
+    #[test]
+    fn any_bytes_are_taken_apart() {
+        let pieces: [&[u8]; 14] = [
+            b"<190>",
+            b"<",
+            b">",
+            b"1 ",
+            b"- ",
+            b"[a b=\"",
+            b"\"]",
+            b"\\",
+            b"Nov 23 07:07:07 ",
+            b"vm ",
+            b"tag[1]: ",
+            b"2026-11-23T07:07:07Z ",
+            b"\xff\0",
+            b"\xef\xbb\xbf",
+        ];
+        let mut state = 42_u64;
+        let mut below = |end: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize % end
+        };
+        for _ in 0..20_000 {
+            let message: Vec<u8> =
+                (0..below(12)).flat_map(|_| pieces[below(pieces.len())].to_vec()).collect();
+            let Message { host, app, text } = Message::of(&message);
+            assert!(host.len() + app.len() + text.len() <= message.len(), "{message:?}");
+        }
+    }
+
     #[test]
     fn structured_data_without_an_end_makes_no_header() {
         let text = "1 - host app - - [a b=\"] x";

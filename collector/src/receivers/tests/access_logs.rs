@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::{Headers, Reply, Running, gzip, send_http1, start, start_with, zstd};
 use crate::CollectorConfig;
+use crate::intake::testing::NOW;
 
 /// Lines in nginx's `combined` of the day before the tests' now, and one that is in no format.
 const LINE: &str = "10.0.0.1 - - [22/Nov/2026:07:07:07 +0000] \"GET /a HTTP/1.1\" 200 12 \"-\" \"curl/8\"\n";
@@ -147,4 +148,22 @@ async fn what_cannot_be_posted_is_told_why() {
     assert_eq!(rows(&running), 0);
     assert_eq!(posted(&running, "", &[], "").await["lines"], json!(0), "nothing is no mistake");
     running.stop().await;
+}
+
+/// What a Collector makes of a file: a record a line, with the time at which it was read.
+#[tokio::test]
+async fn lines_in_log_records_are_requests_where_configured() {
+    let record =
+        |body: &str| json!({"observedTimeUnixNano": NOW.0.to_string(), "body": {"stringValue": body}});
+    let records = [record(LINE.trim_end()), record("worker process 7 exited")];
+    let export = json!({"resourceLogs": [{"scopeLogs": [{"logRecords": records}]}]}).to_string();
+    for (otlp_access_logs, requests) in [(false, 0), (true, 1)] {
+        let running = start_with(CollectorConfig { otlp_access_logs, ..CollectorConfig::default() }).await;
+        let headers = [("content-type", "application/json")];
+        let reply = post(running.http, "/v1/logs", &headers, export.clone()).await;
+        assert_eq!(reply.status.as_u16(), 200, "{}", String::from_utf8_lossy(&reply.body));
+        let logs: usize = running.log.rows(Table::Logs).into_iter().sum();
+        assert_eq!((rows(&running), logs), (requests, 2 - requests));
+        running.stop().await;
+    }
 }

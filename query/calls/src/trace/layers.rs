@@ -297,7 +297,10 @@ impl Layers {
             if !only.is_answered() && differs {
                 return Some(only);
             }
-            let named = if only.is_named || own.named == PartyId::NOBODY { only } else { own };
+            // A message's queue, or the broker that stands for it, is more than a host.
+            let is_message = only.is_message && only.named != PartyId::NOBODY;
+            let is_inner = only.is_named || is_message || own.named == PartyId::NOBODY;
+            let named = if is_inner { only } else { own };
             let (named, is_named) = (named.named, named.is_named);
             let Draft { first_side, last_side, sides, tries, is_message, refused, lasting, .. } = only;
             let whole = Draft { refused, lasting: own.lasting || lasting, ..own };

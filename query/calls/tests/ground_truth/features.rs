@@ -93,10 +93,12 @@ pub enum Feature {
     Weights,
     /// Sidecars behind waypoints.
     BehindWaypoints,
+    /// Proxies that log what they received only, under no id of a request, as Linkerd's do.
+    InboundOnly,
 }
 
 impl Feature {
-    pub const ALL: [Feature; 44] = [
+    pub const ALL: [Feature; 45] = [
         Feature::Errors,
         Feature::SpanStatus,
         Feature::Urls,
@@ -141,6 +143,7 @@ impl Feature {
         Feature::Created,
         Feature::Weights,
         Feature::BehindWaypoints,
+        Feature::InboundOnly,
     ];
 
     pub fn name(self) -> String {

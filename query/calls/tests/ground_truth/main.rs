@@ -159,7 +159,9 @@ fn told(story: &Story, features: Features) -> (Vec<Row>, Excuses) {
         excuses = excuse::excuses(story, &lost);
     }
     if features.has(Feature::Duplicates) {
-        let again: Vec<Row> = rows.iter().step_by(3).cloned().collect();
+        // Rows without an id are never taken for one another.
+        let has_id = |row: &&Row| row.table == Table::Spans || row.get("stream_id").is_some();
+        let again: Vec<Row> = rows.iter().step_by(3).filter(has_id).cloned().collect();
         // Proxies may also tell that a request began, which is no call.
         let begun = rows.iter().step_by(5).filter(|row| row.table == Table::Requests);
         let begun: Vec<Row> = begun.map(Row::begun).collect();

@@ -207,6 +207,14 @@ fn a_receivers_queue_outranks_the_senders_broker() {
     );
 }
 
+/// An SDK's operation that names its host, and inside of it the message, which knows its broker.
+#[test]
+fn an_operation_around_a_message_does_not_name_it() {
+    let operation = Span { server_address: "sdk.example", millis: 20, ..span(1, 0, CLIENT, A) };
+    let message = Span { messaging_system: "rabbitmq", server_address: "mq-1", ..span(2, 1, PRODUCER, A) };
+    check(&[operation, message], &["default/a -> mq-1 1/0"], &["mq-1 1/0"]);
+}
+
 /// Queues that a broker made up for one client are as many as clients.
 #[test]
 fn a_reply_queue_without_a_name_of_its_own_is_no_node() {

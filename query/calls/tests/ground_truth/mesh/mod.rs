@@ -83,6 +83,8 @@ pub struct Service {
     pub is_ambient: bool,
     /// There is a sidecar behind the waypoint, which logs.
     pub has_inner_sidecar: bool,
+    /// Its proxy logs what it received and nothing else, and knows no id of a request.
+    pub is_inbound_only: bool,
     /// Its proxy makes no spans of what it received.
     pub is_made_only: bool,
     /// Its spans say of themselves that they stand for one, whatever the trace stands for.
@@ -132,7 +134,7 @@ impl Service {
     }
 
     pub fn logs_made(&self) -> bool {
-        self.sidecar.rows && !self.is_ambient
+        self.sidecar.rows && !self.is_ambient && !self.is_inbound_only
     }
 }
 
@@ -200,6 +202,11 @@ impl Mesh {
                 mesh.services.push(ambient(mesh.services.len(), name, features, random));
             }
         }
+        if features.has(Feature::InboundOnly) {
+            for name in ["rooms", "beds"] {
+                mesh.services.push(inbound_only(mesh.services.len(), name, features, random));
+            }
+        }
         if features.has(Feature::Stores) {
             mesh.stores = stores();
         }
@@ -228,6 +235,9 @@ impl Mesh {
         }
         if to.is_tcp {
             return logs;
+        }
+        if from.is_inbound_only || to.is_inbound_only {
+            return from.is_inbound_only && to.is_inbound_only;
         }
         if to.is_ambient {
             return from.is_ambient && (spans || !to.spans_received());
@@ -273,6 +283,7 @@ fn service(number: usize, name: &str, features: Features, random: &mut Random) -
         is_tcp: false,
         is_ambient: false,
         has_inner_sidecar: false,
+        is_inbound_only: false,
         is_made_only: false,
         forgets_weight: features.has(Feature::Weights) && random.percent(30),
         instances: instances(number, name, features, random),
@@ -305,6 +316,7 @@ fn gateway(number: usize, features: Features, random: &mut Random) -> Service {
         is_tcp: false,
         is_ambient: false,
         has_inner_sidecar: false,
+        is_inbound_only: false,
         is_made_only: features.has(Feature::GatewayClients) && random.percent(60),
         forgets_weight: features.has(Feature::Weights) && random.percent(30),
         instances: instances(number, "ingress", features, random),
@@ -330,6 +342,7 @@ fn silent(number: usize) -> Service {
         is_tcp: false,
         is_ambient: false,
         has_inner_sidecar: false,
+        is_inbound_only: false,
         is_made_only: false,
         forgets_weight: false,
         instances: vec![instance],
@@ -348,6 +361,19 @@ fn mail(number: usize, features: Features, random: &mut Random) -> Service {
         identity,
         is_tcp: true,
         ..service(number, "smtp", Features::NONE, random)
+    }
+}
+
+/// A service of which only its own proxy tells.
+fn inbound_only(number: usize, name: &str, features: Features, random: &mut Random) -> Service {
+    Service {
+        sdk: Sdk::Silent,
+        sidecar: Sidecar { rows: true, spans: false },
+        namespace: Some("shop".to_owned()),
+        identity: Identity::Metadata,
+        is_inbound_only: true,
+        instances: instances(number, name, features, random),
+        ..service(number, name, Features::NONE, random)
     }
 }
 

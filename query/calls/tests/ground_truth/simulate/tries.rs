@@ -17,7 +17,9 @@ impl Drawer<'_> {
         if self.has(Feature::Pages) && is_full && !has_rows && self.random.percent(25) {
             return (count, Tried::Separate);
         }
-        let can_hide = !self.mesh.services[caller.service].is_gateway && !callee.is_ambient;
+        // Nothing tells tries of one call from calls where only the callee's proxy logs.
+        let is_told_once = callee.is_ambient || callee.is_inbound_only;
+        let can_hide = !self.mesh.services[caller.service].is_gateway && !is_told_once;
         if self.has(Feature::HiddenRetries) && can_hide && self.random.percent(25) {
             return (count, Tried::Hidden);
         }

@@ -194,13 +194,16 @@ impl<'a> Logger<'a> {
         if service.is_tcp {
             connection_only(&mut row);
         }
+        if service.is_inbound_only {
+            row.values.retain(|column, _| !["request_id", "stream_id", "trace_id"].contains(column));
+        }
         self.rows.push(row);
     }
 
     /// Who called, as far as the callee's proxy knows.
     fn caller(&self, row: &mut Row, place: Place, identity: Identity) {
         let caller = self.service(place);
-        if !(caller.logs_made() || caller.is_ambient) || identity == Identity::Address {
+        if !(caller.logs_received() || caller.is_ambient) || identity == Identity::Address {
             return;
         }
         let namespace = caller.namespace.clone().unwrap_or_default();
