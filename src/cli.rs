@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use meshlake_schema::{TimeRange, UnixNanos};
 
 /// Requests a second that one process could make at all; a larger number is a typing error.
 const RATE_MAX: f64 = 100_000.0;
@@ -25,8 +26,8 @@ pub enum Command {
     Import(ImportArgs),
     /// Ask a running meshlake in SQL and print the answer as CSV.
     Sql(SqlArgs),
-    /// Merge the files of every window, drop old rows and delete unused files, now.
-    Maintain(ServeArgs),
+    /// Merge the files of every window, drop old rows, delete unused files and settle calls, now.
+    Maintain(MaintainArgs),
     /// Show what a data directory holds: log, tables, watermarks, damage. Changes nothing.
     Inspect(InspectArgs),
     /// Check the configuration and print it as it would be used.
@@ -41,6 +42,29 @@ pub struct ServeArgs {
     /// Configuration file (TOML).
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct MaintainArgs {
+    #[command(flatten)]
+    pub serve: ServeArgs,
+    /// Instead, count the calls of every minute whose rows are still there anew (calls_10s, calls_1m, calls_10m).
+    #[arg(long)]
+    pub rederive: bool,
+    /// Only minutes from here on: RFC 3339, or seconds since the epoch.
+    #[arg(long, value_name = "TIME", requires = "rederive", value_parser = time)]
+    pub from: Option<UnixNanos>,
+    /// Only minutes before here.
+    #[arg(long, value_name = "TIME", requires = "rederive", value_parser = time)]
+    pub to: Option<UnixNanos>,
+}
+
+impl MaintainArgs {
+    /// What is to be counted anew; none when nothing is.
+    pub fn rederived(&self) -> Option<TimeRange> {
+        let TimeRange { from, to } = TimeRange::ALL;
+        self.rederive.then(|| TimeRange { from: self.from.unwrap_or(from), to: self.to.unwrap_or(to) })
+    }
 }
 
 #[derive(Debug, Clone, Args)]
@@ -121,6 +145,10 @@ pub struct InspectArgs {
     pub windows: bool,
 }
 
+fn time(text: &str) -> Result<UnixNanos, String> {
+    UnixNanos::parse(text).ok_or_else(|| "neither RFC 3339 nor seconds since the epoch".to_owned())
+}
+
 fn rate(text: &str) -> Result<f64, String> {
     let rate: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
     let is_possible = rate > 0.0 && rate <= RATE_MAX;
@@ -130,6 +158,28 @@ fn rate(text: &str) -> Result<f64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_range_belongs_to_rederive() {
+        let parse = |args: &[&str]| Cli::try_parse_from([&["meshlake", "maintain"], args].concat());
+        let range = |args: &[&str]| match parse(args).expect("well-formed").command {
+            Command::Maintain(args) => args.rederived(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(range(&[]), None);
+        assert_eq!(range(&["--rederive"]), Some(TimeRange::ALL));
+        let to = UnixNanos::from_seconds(1_795_392_000);
+        assert_eq!(
+            range(&["--rederive", "--to", "2026-11-23T00:00:00Z"]),
+            Some(TimeRange { to, ..TimeRange::ALL })
+        );
+        assert_eq!(
+            range(&["--rederive", "--from", "1795392000"]),
+            Some(TimeRange { from: to, ..TimeRange::ALL })
+        );
+        assert!(parse(&["--from", "1795392000"]).is_err(), "without --rederive");
+        assert!(parse(&["--rederive", "--from", "yesterday"]).is_err());
+    }
 
     #[test]
     fn rates_that_make_no_sense_are_refused() {

@@ -10,6 +10,7 @@ mod serve;
 mod demo;
 mod admin;
 mod telemetry;
+mod settling;
 mod config;
 mod cli;
 
@@ -55,11 +56,11 @@ fn dispatch(command: Command) -> Result<()> {
             runtime.block_on(sql::run(&args))
         }
         Command::Maintain(args) => {
-            let mut config = load(&args)?;
+            let mut config = load(&args.serve)?;
             // The bar and the summary say what lower levels would, and lines would tear the bar.
             "warn".clone_into(&mut config.telemetry.log);
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-            runtime.block_on(maintain::run(&config))
+            runtime.block_on(maintain::run(&config, args.rederived()))
         }
         Command::Inspect(args) => {
             let config = load(&args.serve)?;

@@ -1,4 +1,5 @@
-//! `meshlake maintain`: merges every window's files, drops old rows and deletes unused files, now.
+//! `meshlake maintain`: merges every window's files, drops old rows, deletes unused files and settles calls, now; or
+//! counts calls anew (`--rederive`).
 //!
 //! A data directory belongs to one process. When one runs on it, that one is asked through its admin port
 //! and does the work; otherwise this process opens the directory itself. Either way the bar shows how far
@@ -14,49 +15,56 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use indicatif::{ProgressBar, ProgressStyle};
-use meshlake_schema::SystemClock;
+use meshlake_query::Engine;
+use meshlake_schema::{SystemClock, TimeRange};
 use meshlake_store::{DataDirError, Effort, Store, StoreError};
 
 use crate::admin::MaintainStatus;
 use crate::config::Config;
+use crate::settling::Folds;
 use crate::{serve, telemetry};
 
 /// Between two looks at how far it is: as smooth as a bar needs to be.
 const POLL: Duration = Duration::from_millis(200);
 
-/// Runs one whole pass over the data directory of `config`.
+/// Runs one whole pass over the data directory of `config`; or counts the calls of `rederived` anew.
 ///
 /// # Errors
 /// The data directory cannot be used, the pass fails, or the process on the directory does not answer.
-pub async fn run(config: &Config) -> Result<()> {
+pub async fn run(config: &Config, rederived: Option<TimeRange>) -> Result<()> {
     let telemetry = telemetry::start(&config.telemetry)?;
-    let ran = run_or_ask(config).await;
+    let ran = run_or_ask(config, rederived).await;
     telemetry.stop();
     ran
 }
 
-async fn run_or_ask(config: &Config) -> Result<()> {
+async fn run_or_ask(config: &Config, rederived: Option<TimeRange>) -> Result<()> {
     let data_dir = &config.store.data_dir;
     // Opening would make one, and say that nothing had to be merged where a name was misspelt.
     ensure!(data_dir.exists(), "there is no data directory {}", data_dir.display());
     let mut store_config = serve::store_config(config)?;
     store_config.maintain.is_automatic = false;
     match Store::open(store_config, Arc::new(SystemClock)).await {
-        Ok(store) => by_hand(store).await,
+        Ok(store) => by_hand(config, store, rederived).await,
         Err(StoreError::DataDir(DataDirError::InUse { pid, .. })) => {
             println!("asking the process on {} (pid {pid})", config.store.data_dir.display());
-            ask(&config.admin.http).await
+            ask(&config.admin.http, rederived).await
         }
         Err(error) => Err(error.into()),
     }
 }
 
-async fn by_hand(store: Store) -> Result<()> {
+async fn by_hand(config: &Config, mut store: Store, rederived: Option<TimeRange>) -> Result<()> {
+    let engine = Engine::new(store.reader(), serve::engine_config(config)?, Arc::new(SystemClock))?;
+    store.settle_with(Arc::new(Folds::new(engine))).context("start the thread that settles")?;
     let maintenance = store.maintenance();
     let bar = bar();
     let pass = async {
         store.flush_all().await.context("flush what the log holds")?;
-        maintenance.run(Effort::All).await.context("maintain tables")
+        match rederived {
+            Some(range) => maintenance.rederive(range).await.context("count calls anew"),
+            None => maintenance.run(Effort::All).await.context("maintain tables"),
+        }
     };
     let shown = async {
         loop {
@@ -75,8 +83,11 @@ async fn by_hand(store: Store) -> Result<()> {
     Ok(())
 }
 
-async fn ask(admin: &str) -> Result<()> {
+async fn ask(admin: &str, rederived: Option<TimeRange>) -> Result<()> {
     let url = format!("http://{}/maintain", reachable(admin));
+    let asked = rederived.map_or(url.clone(), |range| {
+        format!("{url}?rederive_from={}&rederive_to={}", range.from.0, range.to.0)
+    });
     let bar = bar();
     let shown = async {
         loop {
@@ -87,7 +98,7 @@ async fn ask(admin: &str) -> Result<()> {
         }
     };
     let done = tokio::select! {
-        done = request("POST", &url) => done,
+        done = request("POST", &asked) => done,
         never = shown => never,
     };
     bar.finish_and_clear();

@@ -26,7 +26,7 @@ use listening::{Addresses, Port, Sockets};
 use server::Server;
 use signals::{Signal, Signals};
 
-pub use settings::store_config;
+pub use settings::{engine_config, store_config};
 
 /// DataFusion plans recursively; its threads get the stack of a main thread instead of tokio's 2 MiB.
 const QUERY_STACK_BYTES: usize = 8 * 1024 * 1024;

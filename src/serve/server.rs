@@ -20,6 +20,7 @@ use super::listening::{Port, Sockets};
 use super::settings::{engine_config, store_config};
 use crate::admin::{self, AdminState, Readiness};
 use crate::config::{Config, ConfigProblems};
+use crate::settling::Folds;
 
 /// Answers that are being computed may finish for this long when the process stops.
 const QUERY_STOP_TIME_MAX: Duration = Duration::from_secs(2);
@@ -94,6 +95,7 @@ impl Server {
         let intake = intake_status(&collector, Arc::clone(&configuration));
         let reader = store.reader_with(Arc::new(intake));
         let engine = Engine::with_functions(reader, engine_config(config)?, clock, functions::all())?;
+        store.settle_with(Arc::new(Folds::new(engine.clone()))).context("start the thread that settles")?;
         let endpoints = Endpoints { otlp_grpc: grpc.to_string(), otlp_http: http.to_string() };
         let faces = FaceState { engine, endpoints };
         let admin = AdminState {

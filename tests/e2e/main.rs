@@ -8,6 +8,7 @@ mod docs;
 mod demo;
 mod disk_full;
 mod maintain;
+mod settled;
 mod durability;
 mod proxies;
 mod envoy;

@@ -1,4 +1,4 @@
-//! Threads that fill the buffer give way to the one that empties it, as the system sees them.
+//! Threads that fill the buffer give way to the one that empties it, those that settle to all, as the system sees them.
 
 use std::collections::BTreeMap;
 
@@ -31,6 +31,7 @@ async fn what_fills_the_buffer_gives_way_to_what_empties_it() -> Result<()> {
         // The kernel's largest is 19, where the tests may run themselves.
         assert!(of(name)?.iter().all(|nice| *nice == (flush + 4).min(19)), "{name} in {threads:?}");
     }
+    assert!(of("settle")?.iter().all(|nice| *nice == (flush + 14).min(19)), "cells wait: {threads:?}");
     assert_eq!(of("wal")?, &[flush], "acknowledgements wait for it");
     Ok(())
 }

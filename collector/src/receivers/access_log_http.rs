@@ -89,14 +89,14 @@ async fn store(receivers: &Receivers, asked: Asked, read: Read) -> Result<Tally,
     let wire_bytes = packed.bytes.len();
     let mut unpacked = packed.unpack().await?;
     if let Some(PartOfFile { file, offset, end }) = file {
-        // The tickets of what was posted are held until its rows, which are paid for apart, are stored.
         let at_least = offset.saturating_add(unpacked.bytes.len() as u64);
         let end = end.unwrap_or(at_least);
         if end < at_least || end == u64::MAX {
             return Err(Refusal::Undecodable(format!("end={end}: the part is longer")));
         }
-        let part = Part { range: offset..end, bytes: unpacked.bytes.clone() };
-        return receivers.store_part(&tenant, FileIdentity(file), &part, &sender).await;
+        let part = Part { range: offset..end, bytes: unpacked.bytes };
+        let paid = Some(unpacked.tickets);
+        return receivers.store_part(&tenant, FileIdentity(file), &part, &sender, paid).await;
     }
     receivers.stats.count_bytes(wire_bytes, unpacked.bytes.len());
     if let std::borrow::Cow::Owned(unwrapped) = unwrap_cri(&unpacked.bytes) {

@@ -13,13 +13,15 @@ use crate::admit::refusal::Refusal;
 use crate::admit::unpack::Packed;
 use crate::decode::Sender;
 use crate::decode::access_log::FORMAT;
+use crate::intake::Tickets;
 use crate::lines::{Part, unwrap_cri};
 use crate::positions::{Claim, FileIdentity};
 use crate::tally::Tally;
 
 impl Receivers {
     /// Stores what of `part` is not stored yet, and returns when all of it is. Lines that were stored before are counted as
-    /// deduplicated.
+    /// deduplicated. `paid` pays for a part that was let in already, as a post is before it is read; asked once more it would be
+    /// told that there is no room beside itself.
     ///
     /// # Errors
     /// A refusal; the part is to be brought again, and what of it was stored is found to be.
@@ -31,6 +33,7 @@ impl Receivers {
         file: FileIdentity,
         part: &Part,
         sender: &Arc<Sender>,
+        mut paid: Option<Tickets>,
     ) -> Result<Tally, Refusal> {
         let mut tally = Tally::default();
         let mut start = part.range.start;
@@ -42,7 +45,7 @@ impl Receivers {
             let claimed = claim.as_ref().map_or(wanted.end..wanted.end, Claim::part);
             tally.deduplicated += lines(&part.slice(start..claimed.start)).count() as u64;
             let Some(claim) = claim else { return Ok(tally) };
-            tally.merge(&self.store_claimed(tenant, claim, part, sender).await?);
+            tally.merge(&self.store_claimed(tenant, claim, part, sender, paid.take()).await?);
             start = claimed.end;
         }
     }
@@ -53,14 +56,21 @@ impl Receivers {
         claim: Claim,
         part: &Part,
         sender: &Arc<Sender>,
+        paid: Option<Tickets>,
     ) -> Result<Tally, Refusal> {
         let bytes = part.slice(claim.part());
         let bytes = match unwrap_cri(&bytes) {
             std::borrow::Cow::Borrowed(_) => bytes,
             std::borrow::Cow::Owned(unwrapped) => unwrapped.into(),
         };
-        let tickets = self.admit(tenant)?.take(bytes.len())?;
-        self.quotas.charge(tenant, bytes.len());
+        let tickets = match paid {
+            Some(tickets) => tickets,
+            None => {
+                let tickets = self.admit(tenant)?.take(bytes.len())?;
+                self.quotas.charge(tenant, bytes.len());
+                tickets
+            }
+        };
         let wire_bytes = bytes.len();
         let limit_bytes = self.export_bytes_max();
         let packed = Packed { bytes, encoding: Encoding::Identity, format: &FORMAT, limit_bytes, tickets };

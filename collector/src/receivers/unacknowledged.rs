@@ -116,6 +116,8 @@ impl Unacknowledged {
                     let growing = paid.grow_when_free(over.wanted.saturating_sub(paid.bytes()));
                     let late = |_| Refusal::TimedOut("no memory to unpack a message came free in time");
                     tokio::select! {
+                        // What there is room for is stored, also while stopping.
+                        biased;
                         grown = tokio::time::timeout(UNPACK_WAIT_MAX, growing) => grown.map_err(late)??,
                         () = stopping.wait() => return Err(Refusal::Draining),
                     }

@@ -4,16 +4,16 @@
 //! and nothing is thrown away before; grouping cells afterwards is a few thousand additions. Limits:
 //! [`CELLS_MAX`] cells, [`DETAILS_MAX`] operations or instances in an answer.
 
-use std::collections::HashSet;
-
 use meshlake_schema::TimeRange;
 
 use crate::aliases::Learnt;
+use crate::busy::BusyEdges;
+use crate::details::{self, Details};
 use crate::hashing::NumberMap;
 use crate::measure::{Halves, Measure, Observation, Protocol, Sizes};
-use crate::minutes::{Words, minute_of};
-use crate::party::{Interner, Marks, OTHER, Parties, PartyId, PartyName};
-use crate::range::{GRID, Range};
+use crate::minutes::Words;
+use crate::party::{Marks, Parties, PartyId, PartyName};
+use crate::range::Range;
 
 /// Most cells of one query; with a latency sketch of 1 to 2 KB each this is at most some 300 MB.
 /// Reaching it is an error: an answer with cells left out would be wrong in a way nobody could see.
@@ -22,10 +22,6 @@ pub const CELLS_MAX: usize = 150_000;
 /// Most operations or instances that an answer tells apart; the rest are summed as one, by name `(other)`.
 /// Paths with unforeseen ids in them must not turn an answer into a list of every path ever asked for.
 pub const DETAILS_MAX: usize = 2_000;
-
-/// Most operations or instances held while rows are read, those of calls and those of other spans each: the
-/// busiest are known only at the end. At 60 bytes each 12 MB.
-pub const DETAILS_HELD_MAX: usize = 200_000;
 
 /// What makes a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -116,39 +112,6 @@ pub enum Entry {
 }
 
 impl Entry {
-    const ALL: [Entry; 10] = [
-        Entry::Edge,
-        Entry::Refused,
-        Entry::Messages,
-        Entry::Connections,
-        Entry::Carrying,
-        Entry::CarryingTraced,
-        Entry::Received,
-        Entry::ReceivedMessages,
-        Entry::ReceivedConnections,
-        Entry::Alias,
-    ];
-
-    /// The name in settled tables.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Entry::Edge => "edge",
-            Entry::Refused => "refused",
-            Entry::Messages => "messages",
-            Entry::Connections => "connections",
-            Entry::Carrying => "carrying",
-            Entry::CarryingTraced => "carrying_traced",
-            Entry::Received => "received",
-            Entry::ReceivedMessages => "received_messages",
-            Entry::ReceivedConnections => "received_connections",
-            Entry::Alias => "alias",
-        }
-    }
-
-    pub fn named(name: &str) -> Option<Entry> {
-        Entry::ALL.into_iter().find(|entry| entry.name() == name)
-    }
-
     pub fn is_edge(self) -> bool {
         !matches!(self, Entry::Received | Entry::ReceivedMessages | Entry::ReceivedConnections)
     }
@@ -169,8 +132,8 @@ pub struct Call {
 pub struct DetailId(u32);
 
 impl DetailId {
-    pub const NONE: DetailId = DetailId(0);
-    pub const OTHER: DetailId = DetailId(1);
+    pub const NONE: DetailId = DetailId(details::NONE);
+    pub const OTHER: DetailId = DetailId(details::OTHER);
 }
 
 /// What tells one cell from another.
@@ -203,49 +166,31 @@ pub struct Book {
     pub parties: Parties,
     /// When calls count that rows tell of, ascending; at all other times cells do.
     folded: Vec<TimeRange>,
-    details: Interner<String>,
-    internal_details: usize,
-    details_overflowed: bool,
+    details: Details,
     cells: NumberMap<CellKey, Measure>,
     /// How large requests were, and responses. Only kept where all is told apart.
     sizes: NumberMap<CellKey, Sizes>,
     cells_overflowed: bool,
     /// It has no names, and as many cells as it takes; see [`Book::part`].
     is_part: bool,
-    /// Edges and slots of time in which there were calls. Only kept where connections ask for it.
-    busy: Option<HashSet<Busy>>,
+    pub busy: BusyEdges,
     pub learnt: Learnt,
-}
-
-/// An edge had a call in a slot of ten seconds of the clock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Busy {
-    /// The minute in which the call began.
-    pub minute: i64,
-    pub slot: i64,
-    pub ends: (PartyId, PartyId),
-    pub evidence: Evidence,
 }
 
 impl Book {
     pub fn new(range: Range, by: By, grain: Grain) -> Book {
-        let mut details = Interner::new(2 * DETAILS_HELD_MAX);
-        details.intern("", String::new);
-        details.intern(OTHER, || OTHER.to_owned());
         Book {
             range,
             by,
             grain,
             parties: Parties::default(),
             folded: vec![TimeRange::ALL],
-            details,
-            internal_details: 0,
-            details_overflowed: false,
+            details: Details::default(),
             cells: NumberMap::default(),
             sizes: NumberMap::default(),
             cells_overflowed: false,
             is_part: false,
-            busy: None,
+            busy: BusyEdges::default(),
             learnt: Learnt::default(),
         }
     }
@@ -253,14 +198,14 @@ impl Book {
     /// A book without names for what another thread counts by the names of this one. It is to be absorbed before it has
     /// more than [`CELLS_MAX`] cells.
     pub fn part(&self) -> Book {
-        let (busy, folded) = (self.busy.is_some().then(HashSet::new), self.folded.clone());
+        let (busy, folded) = (self.busy.part(), self.folded.clone());
         Book { is_part: true, busy, folded, ..Book::new(self.range, self.by, self.grain) }
     }
 
-    /// Bytes taken, about: 1 KB of latencies a cell, 200 bytes a party, 60 a detail.
+    /// Bytes taken, about: 1 KB of latencies a cell, 200 bytes a party.
     pub fn bytes(&self) -> usize {
         let cells = self.cells.len() * (size_of::<(CellKey, Measure)>() + (1 << 10));
-        cells + self.parties.len() * 200 + self.details.values().len() * 60
+        cells + self.parties.len() * 200 + self.details.bytes()
     }
 
     /// Whether a part has so many cells that it should be absorbed.
@@ -280,9 +225,7 @@ impl Book {
             self.sizes.entry(key).or_default().merge(&sizes);
         }
         self.learnt.absorb(std::mem::take(&mut part.learnt));
-        if let (Some(busy), Some(more)) = (&mut self.busy, &mut part.busy) {
-            busy.extend(more.drain());
-        }
+        self.busy.absorb(&mut part.busy);
     }
 
     /// Counts calls that rows tell of at these times only, ascending and apart, and those of cells at all others.
@@ -294,38 +237,6 @@ impl Book {
     pub fn is_folded(&self, time: i64) -> bool {
         let next = self.folded.partition_point(|range| range.to.0 <= time);
         self.folded.get(next).is_some_and(|range| range.from.0 <= time)
-    }
-
-    /// Keeps from now on in which slots of time an edge had calls.
-    pub fn keep_busy_slots(&mut self) {
-        self.busy.get_or_insert_default();
-    }
-
-    /// The slot of ten seconds of the clock, the grid that ranges lie on.
-    pub fn busy_slot(time: i64) -> i64 {
-        time.div_euclid(GRID.as_nanos() as i64)
-    }
-
-    /// Every edge with a slot in which it had calls, in order of minutes; none are kept from now on.
-    pub fn take_busy_slots(&mut self) -> Vec<Busy> {
-        let mut busy: Vec<Busy> = self.busy.take().unwrap_or_default().into_iter().collect();
-        busy.sort_unstable();
-        busy
-    }
-
-    /// Remembers that an edge had a call at this time.
-    pub fn keep_busy(
-        &mut self,
-        evidence: Evidence,
-        ends: (PartyId, PartyId),
-        start: i64,
-        duration_nano: i64,
-    ) {
-        if let Some(busy) = &mut self.busy {
-            let end = start.saturating_add(duration_nano.max(0));
-            let at = |time| Busy { minute: minute_of(start), slot: Book::busy_slot(time), ends, evidence };
-            busy.extend([start, end].map(at));
-        }
     }
 
     /// Learns that a callee answered to a word of its caller's, in a call of this time.
@@ -369,7 +280,7 @@ impl Book {
     /// Counts a call on the edge between two parties; outside the range it does nothing.
     pub fn add_edge(&mut self, entry: Entry, ends: (PartyId, PartyId), call: &Call, halves: &Halves) {
         if matches!(entry, Entry::Edge | Entry::Refused) {
-            self.keep_busy(call.evidence, ends, call.start, call.seen.duration_nano);
+            self.busy.add(call.evidence.words(), ends, call.start, call.seen.duration_nano);
         }
         if let Some(key) = self.key(entry, ends, call) {
             self.add(key, &call.seen, halves);
@@ -444,7 +355,7 @@ impl Book {
         for (mut key, measure) in cells {
             if key.detail != DetailId::NONE && busiest.binary_search(&key.detail).is_err() {
                 key.detail = DetailId::OTHER;
-                self.details_overflowed = true;
+                self.details.overflow();
             }
             self.cells.entry(key).or_default().merge(&measure);
         }
@@ -468,33 +379,17 @@ impl Book {
 
     /// The number of an operation or instance of a call; no text is [`DetailId::NONE`].
     pub fn detail(&mut self, text: Option<&str>) -> DetailId {
-        let Some(text) = text else { return DetailId::NONE };
-        let is_full = self.details.values().len() >= self.internal_details + DETAILS_HELD_MAX;
-        self.intern_detail(text, is_full)
+        text.map_or(DetailId::NONE, |text| DetailId(self.details.of_call(text)))
     }
 
     /// The same of a span that may not be a call at all: however many there are, those of calls find room.
     pub fn internal_detail(&mut self, text: Option<&str>) -> DetailId {
-        let Some(text) = text else { return DetailId::NONE };
-        let before = self.details.values().len();
-        let id = self.intern_detail(text, self.internal_details >= DETAILS_HELD_MAX);
-        self.internal_details += self.details.values().len() - before;
-        id
+        text.map_or(DetailId::NONE, |text| DetailId(self.details.of_other_span(text)))
     }
 
-    fn intern_detail(&mut self, text: &str, is_full: bool) -> DetailId {
-        let known = if is_full { self.details.known(text) } else { None };
-        let number = match (known, is_full) {
-            (Some(number), _) => Some(number),
-            (None, true) => None,
-            (None, false) => self.details.intern(text, || text.to_owned()),
-        };
-        number.map_or(DetailId::OTHER, DetailId)
-    }
-
-    /// The text of a detail; `None` where there is none.
+    /// The text of an operation or instance; none where the grain tells none apart.
     pub fn detail_text(&self, id: DetailId) -> Option<&str> {
-        (id != DetailId::NONE).then(|| self.details.value(id.0).as_str())
+        (id != DetailId::NONE).then(|| self.details.text(id.0))
     }
 
     pub fn cells(&self) -> impl Iterator<Item = (&CellKey, &Measure)> {
@@ -506,7 +401,7 @@ impl Book {
     }
 
     pub fn details_overflowed(&self) -> bool {
-        self.details_overflowed
+        self.details.overflowed()
     }
 }
 
@@ -604,7 +499,7 @@ mod tests {
     #[test]
     fn names_of_spans_that_are_no_calls_take_no_room_from_those_that_are() {
         let mut book = book();
-        for number in 0..=DETAILS_HELD_MAX {
+        for number in 0..=details::DETAILS_HELD_MAX {
             book.internal_detail(Some(&format!("work {number}")));
         }
         assert_eq!(book.internal_detail(Some("one more")), DetailId::OTHER);

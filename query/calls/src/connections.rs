@@ -9,7 +9,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::aliases::Aliases;
-use crate::cells::{Book, Busy, Call, Entry, Evidence};
+use crate::busy::{Busy, BusyEdges};
+use crate::cells::{Book, Call, Entry};
 use crate::measure::Halves;
 use crate::minutes::{MINUTE, NamesByMinute, Scope, Words, minute_of};
 use crate::party::{Parties, PartyId};
@@ -70,11 +71,11 @@ impl Connections {
             let around = Scope::around(minute(&of_minute[0]));
             let from = busy.partition_point(|busy| busy.minute < around.first);
             let to = busy.partition_point(|busy| busy.minute <= around.last);
-            let covered = |words, evidence| {
-                let covered = Covered::of(&busy[from..to], around, words, evidence, names, book);
+            let covered = |words, kind| {
+                let covered = Covered::of(&busy[from..to], around, words, kind, names, book);
                 of_minute.iter().map(|connection| covered.has(connection, book)).collect::<Vec<bool>>()
             };
-            let by_requests = covered(Words::Requests, Some(Evidence::Requests));
+            let by_requests = covered(Words::Requests, Some(Words::Requests));
             let by_any = covered(Words::Both, None);
             for (connection, is_carrying) in of_minute.iter().zip(by_requests.into_iter().zip(by_any)) {
                 let Connection { ends, call, halves, .. } = connection;
@@ -105,13 +106,13 @@ impl Covered {
         busy: &[Busy],
         around: Scope,
         words: Words,
-        evidence: Option<Evidence>,
+        kind: Option<Words>,
         names: &NamesByMinute,
         book: &Book,
     ) -> Covered {
         let services = names.services(around, words, &book.parties);
         let aliases = book.learnt.aliases(around, words, &services);
-        let told = busy.iter().filter(|busy| evidence.is_none_or(|evidence| busy.evidence == evidence));
+        let told = busy.iter().filter(|busy| kind.is_none_or(|kind| busy.kind == kind));
         let at = |busy: &Busy| (edge_of(busy.ends, &services, &aliases, &book.parties), busy.slot);
         let slots = told.map(at).collect();
         Covered { around, services, aliases, slots }
@@ -119,7 +120,7 @@ impl Covered {
 
     fn has(&self, connection: &Connection, book: &Book) -> bool {
         let end = connection.end.min(self.around.last.saturating_add(1).saturating_mul(MINUTE) - 1);
-        let mut slots = Book::busy_slot(connection.call.start)..=Book::busy_slot(end);
+        let mut slots = BusyEdges::slot(connection.call.start)..=BusyEdges::slot(end);
         let edge = edge_of(connection.ends, &self.services, &self.aliases, &book.parties);
         slots.any(|slot| self.slots.contains(&(edge, slot)))
     }

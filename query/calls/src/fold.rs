@@ -153,7 +153,7 @@ impl Fold {
             requests.add(seen.hash(), |rows| rows.push(seen));
         });
         if has_connections {
-            book.keep_busy_slots();
+            book.busy.keep();
         }
     }
 
@@ -299,7 +299,7 @@ impl Fold {
     fn join(&mut self) {
         let Fold { book, names, connections, .. } = self;
         book.learnt.close();
-        let busy = book.take_busy_slots();
+        let busy = book.busy.take();
         std::mem::take(&mut self.leftovers).finish(names, book, connections);
         std::mem::take(&mut self.messages).finish(book);
         std::mem::take(connections).finish(&busy, names, book);

@@ -154,7 +154,7 @@ pub fn by_minute<T: Copy>(
 
 /// Whose words say which service a name is. What is counted from one kind of rows must not depend on whether the
 /// other was read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Words {
     Requests,
     Spans,

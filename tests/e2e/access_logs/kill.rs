@@ -11,10 +11,14 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use tokio::process::Command;
 
 use super::{lines, rows_and_paths, wait_for_rows};
-use crate::harness::{BUSY_STORE, Server};
+use crate::harness::{BINARY, BUSY_STORE, Server};
 use crate::long_form::{Random, count, seed};
+
+/// Lines of an import that is killed again and again: some seconds' work in the dev profile.
+const IMPORTED_LINES: u64 = 60_000;
 
 /// Lines of one write: some are cut in the middle by a look, most are not.
 const LINES_PER_WRITE: u64 = 200;
@@ -85,6 +89,35 @@ async fn lives(dir: &Path, kills: u64, random: &mut Random) -> Result<u64> {
     tokio::time::sleep(Duration::from_secs(2)).await;
     ensure!(rows_and_paths(&server).await? == [rows, rows], "after a clean stop");
     Ok(written)
+}
+
+/// Scenario: an import is killed at a random moment, and begun again. Guarantee: when one has come to its end, each line is
+/// there once.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_line_is_imported_once_after_kill_9() -> Result<()> {
+    let kills = count("MESHLAKE_TEST_IMPORT_KILLS", 5);
+    let mut random = Random::new(seed(), 1);
+    let dir = tempfile::tempdir()?;
+    let (data, log) = (dir.path().join("data"), dir.path().join("access.log"));
+    fs::write(&log, lines(0..IMPORTED_LINES))?;
+    let import = || {
+        let mut command = Command::new(BINARY);
+        command.arg("import").arg(&log).arg("--data-dir").arg(&data).envs(BUSY_STORE).kill_on_drop(true);
+        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+        command
+    };
+    for _ in 0..kills {
+        let mut importing = import().spawn()?;
+        tokio::time::sleep(Duration::from_millis(random.below(2000))).await;
+        importing.kill().await?;
+    }
+    let output = import().output().await?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    println!("after {kills} kills: {}", String::from_utf8_lossy(&output.stdout));
+    let server = Server::start(&data).await?;
+    let rows = i64::try_from(IMPORTED_LINES)?;
+    ensure!(rows_and_paths(&server).await? == [rows, rows], "{:?} of {rows}", rows_and_paths(&server).await?);
+    server.check_for_panics()
 }
 
 /// Nothing, a new name, or a copy, in turn.

@@ -14,7 +14,8 @@ use crate::harness::Server;
 /// The name that the configuration of nginx has for what stands behind it.
 const REVIEWS: &str = "reviews.default.svc.cluster.local";
 
-/// nginx before an upstream, by name and port, with `snippets` of `deploy/nginx` inside `http { }`.
+/// nginx before an upstream, by name and port, with `snippets` of `deploy/nginx` inside `http { }`. It is one process, which
+/// ends with the test: a worker whose master is killed goes on.
 pub async fn nginx(
     program: &Path,
     dir: &Path,
@@ -27,7 +28,7 @@ pub async fn nginx(
     let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|kind| format!("{kind}_temp_path {}/{kind};", dir.display()));
     let configuration = format!(
-        "daemon off; worker_processes 1; pid {dir}/nginx.pid; error_log stderr;\nevents {{}}\nhttp {{\n{temporary}\n\
+        "daemon off; master_process off; pid {dir}/nginx.pid; error_log stderr;\nevents {{}}\nhttp {{\n{temporary}\n\
          {snippets}\nupstream {name} {{ server 127.0.0.1:{upstream}; keepalive 4; }}\nserver {{\n\
          listen 127.0.0.1:{listen};\nlocation / {{ proxy_pass http://{name}; proxy_http_version 1.1; proxy_set_header Connection \"\"; }}\n}}\n}}\n",
         dir = dir.display(),

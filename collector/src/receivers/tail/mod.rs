@@ -133,7 +133,7 @@ async fn blocking<T: Send + 'static>(
 fn store(receivers: Arc<Receivers>, read: ReadPart, settle: mpsc::Sender<(FileKey, bool)>) -> JoinHandle<()> {
     tokio::spawn(async move {
         let ReadPart { key, identity, tenant, sender, part } = read;
-        let stored = receivers.store_part(&tenant, identity, &part, &sender).await;
+        let stored = receivers.store_part(&tenant, identity, &part, &sender, None).await;
         receivers.count(RECEIVER, Some(Signal::Requests), stored.as_ref());
         match &stored {
             Err(Refusal::Panicked) | Ok(_) => {}

@@ -167,3 +167,18 @@ async fn lines_in_log_records_are_requests_where_configured() {
         running.stop().await;
     }
 }
+
+/// Scenario: the store has room for one more post when a part is sent, and for none beside it. Guarantee: it is taken.
+#[tokio::test]
+async fn a_part_that_was_let_in_needs_no_more_room() {
+    let running = start().await;
+    running.collector.refuse_without(|bytes_to_come| match bytes_to_come {
+        0 => Ok(()),
+        _ => Err(crate::NoRoom::Buffer { flush_time: std::time::Duration::ZERO }),
+    });
+    let reply = post(running.http, "/v1/access_logs/file", &[], LINE).await;
+    let known: Value = serde_json::from_slice(&reply.body).expect("JSON");
+    let query = format!("?file={}&offset=0", known["file"].as_str().expect("a name"));
+    assert_eq!(posted(&running, &query, &[], LINE).await["parsed"], json!(1));
+    running.stop().await;
+}

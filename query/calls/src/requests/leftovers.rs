@@ -10,7 +10,7 @@
 use super::Counting;
 use super::seen::{SKEW_MAX, Seen, Side};
 use super::told::{source_of, tell, tell_alone};
-use crate::cells::{Book, Evidence};
+use crate::cells::Book;
 use crate::connections::Connections;
 use crate::minutes::{MINUTE, NamesByMinute, Scope, Words, minute_of};
 use crate::services::ServiceId;
@@ -34,7 +34,7 @@ impl Leftovers {
     /// Adds a row. An edge is busy at that time, whoever else saw the call.
     pub fn add(&mut self, row: Seen, book: &mut Book) {
         if !row.is_connection {
-            book.keep_busy(Evidence::Requests, (source_of(&row), row.destination), row.start, row.duration);
+            book.busy.add(Words::Requests, (source_of(&row), row.destination), row.start, row.duration);
         }
         self.rows.push(row);
     }

@@ -5,6 +5,7 @@ use meshlake_schema::rows::{Booleans, IntegerLists, Integers, Micros, Rows, Rows
 use meshlake_schema::{Kind, Table, TimeRange, UnixNanos, read_columns};
 
 use super::ends::End;
+use super::entries;
 use super::numbers::{histogram, narrow};
 use crate::cells::{Book, CellKey, DetailId, Entry, Evidence, Grain};
 use crate::measure::{Measure, Protocol, SUMS};
@@ -94,7 +95,7 @@ fn key(
 ) -> Option<CellKey> {
     let at = book.slot_of_cell(time.0)?;
     let evidence = columns.evidence.get(row).and_then(Evidence::named)?;
-    let entry = columns.entry.get(row).and_then(Entry::named)?;
+    let entry = columns.entry.get(row).and_then(entries::named)?;
     let source = source(row, columns).intern(book);
     let destination = destination(row, columns).intern(book);
     let is_without = entry == Entry::Alias || (book.grain == Grain::Instance && entry.is_edge());

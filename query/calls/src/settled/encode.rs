@@ -11,6 +11,7 @@ use meshlake_schema::{BatchError, LatencyHistogram, Table, TableBatch, UnixNanos
 
 use super::detail::Detail;
 use super::ends::End;
+use super::entries;
 use super::numbers::{histogram_columns, wide};
 use crate::cells::{Book, CellKey, Entry};
 use crate::measure::{Measure, SUMS, Sizes};
@@ -60,7 +61,7 @@ fn cells(book: &Book, table: Table) -> BTreeMap<Key<'_>, Value> {
             detail: detail_of_row(book, key, is_fine),
             time_micros: start.div_euclid(seconds) * seconds * 1_000_000,
             evidence: key.evidence.name(),
-            entry: key.entry.name(),
+            entry: entries::name(key.entry),
             protocol: key.protocol.name(),
         };
         let value = cells.entry(key_of_row).or_default();

@@ -3,6 +3,7 @@
 //! ```text
 //! detail   what a cell is told apart by beside its ends, as one text
 //! ends     caller and callee
+//! entries  what is counted
 //! numbers  sums and histograms
 //! encode   a book in which all is told apart -> rows of a table
 //! decode   rows -> cells of any grouping
@@ -15,6 +16,7 @@ pub mod encode;
 pub mod decode;
 mod numbers;
 mod ends;
+mod entries;
 pub mod detail;
 
 #[cfg(test)]

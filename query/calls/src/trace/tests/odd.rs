@@ -63,7 +63,7 @@ fn folded(spans: &[Span], grain: Grain) -> Result<crate::Picture, FoldError> {
 /// More operations than are even held while rows are read: the answer is short, says so, and has every call.
 #[test]
 fn operations_without_end_are_one_beyond_the_busiest() {
-    let count = crate::cells::DETAILS_HELD_MAX + 5_000;
+    let count = crate::details::DETAILS_HELD_MAX + 5_000;
     let spans: Vec<Span> =
         names(count).zip(1..).map(|(name, trace)| Span { name, trace, ..span(1, 0, SERVER, A) }).collect();
     let picture = folded(&spans, Grain::Operation).expect("operations are summed up");
