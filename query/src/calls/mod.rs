@@ -133,11 +133,10 @@ async fn first_of_rows(
     for table in read(source) {
         let columns = Some(["time_unix_nano"].as_slice());
         let scan = Scan { columns, range, order: &["time_unix_nano"], limit: Some(1), ..Scan::of(table) };
-        while let Some(batch) = query.scan(&scan).await?.try_next().await? {
+        if let Some(batch) = query.scan(&scan).await?.try_next().await? {
             let times = batch.column(0).as_primitive_opt::<Int64Type>();
             let times = times.ok_or_else(|| QueryError::Internal("a time is no number".to_owned()))?;
             first = times.values().first().copied().map(UnixNanos).into_iter().chain(first).min();
-            break;
         }
     }
     Ok(first)
