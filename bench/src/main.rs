@@ -13,6 +13,7 @@ mod overload;
 mod idle;
 mod replay;
 mod questions;
+mod calls;
 mod size;
 mod wal;
 mod stored;
@@ -32,6 +33,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, ensure};
 use clap::{Args, Parser, Subcommand};
 
+use calls::CallsArgs;
 use compare::CompareArgs;
 use decode::DecodeArgs;
 use idle::IdleArgs;
@@ -156,6 +158,13 @@ enum Command {
         #[command(flatten)]
         questions: QuestionsArgs,
     },
+    /// Measure golden metrics and the graph on what `size --signal tracegen --data-dir DIR` has left.
+    Calls {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        calls: CallsArgs,
+    },
 }
 
 #[derive(Debug, Clone, Args)]
@@ -232,6 +241,7 @@ async fn main() -> anyhow::Result<()> {
         Command::Import { place, lines } => lines::import_page(&place, &lines)?,
         Command::Syslog { place, lines } => lines::syslog_page(&place, &lines).await?,
         Command::Questions { place, questions } => questions::page(&place, &questions).await?,
+        Command::Calls { place, calls } => calls::page(&place, &calls).await?,
     };
     print!("{page}");
     if let Some(path) = result {

@@ -146,6 +146,15 @@ impl Server {
         Ok(Metrics(String::from_utf8(body.into()).context("read the metrics")?))
     }
 
+    /// The JSON behind a path of the query port.
+    ///
+    /// # Errors
+    /// When the server does not answer, or with anything else.
+    pub async fn json(&self, path: &str) -> anyhow::Result<Value> {
+        let body = get(&self.query, path).await?;
+        serde_json::from_slice(&body).with_context(|| format!("read the answer of {path}"))
+    }
+
     /// The rows that answer a statement.
     ///
     /// # Errors

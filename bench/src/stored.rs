@@ -44,7 +44,11 @@ pub fn table(table_dir: &Path) -> anyhow::Result<Stored> {
     Ok(stored)
 }
 
-fn live_files(log_dir: &Path) -> anyhow::Result<BTreeSet<String>> {
+/// The files that a table's log names, relative to the table.
+///
+/// # Errors
+/// When the log cannot be read from its beginning.
+pub fn live_files(log_dir: &Path) -> anyhow::Result<BTreeSet<String>> {
     let mut entries = Vec::new();
     for entry in fs::read_dir(log_dir).with_context(|| format!("list {}", log_dir.display()))? {
         let name = entry.with_context(|| format!("list {}", log_dir.display()))?.file_name();

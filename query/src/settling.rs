@@ -63,7 +63,7 @@ async fn settled(query: &Query, part: TimeRange, budget: &Arc<dyn Budget>) -> Re
     let mut fold = Fold::new(question).within(Arc::clone(budget));
     let rows = reading::rows_of(&[part]);
     loop {
-        feed(query, &question, &rows, &mut fold).await?;
+        fold = feed(query, &question, &rows, fold).await?;
         let (folded, more) = counted(fold).await?;
         fold = folded;
         if !more.map_err(|error: FoldError| LoadError::of(error, query))? {

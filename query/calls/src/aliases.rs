@@ -27,6 +27,13 @@ impl Learnt {
         }
     }
 
+    /// Learns what another did.
+    pub fn absorb(&mut self, other: Learnt) {
+        for (minute, learnt) in other.by_minute {
+            self.by_minute.entry(minute).or_default().extend(learnt);
+        }
+    }
+
     /// Learns nothing more: what is joined by aliases tells of none, or they would reach from minute to minute.
     pub fn close(&mut self) {
         self.is_closed = true;

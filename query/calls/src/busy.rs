@@ -43,6 +43,18 @@ impl BusyEdges {
         }
     }
 
+    /// One that keeps if this one does.
+    pub fn part(&self) -> BusyEdges {
+        BusyEdges { kept: self.kept.is_some().then(HashSet::new) }
+    }
+
+    /// Adds what a part keeps, and leaves it empty.
+    pub fn absorb(&mut self, part: &mut BusyEdges) {
+        if let (Some(kept), Some(more)) = (&mut self.kept, &mut part.kept) {
+            kept.extend(more.drain());
+        }
+    }
+
     /// All of them, in order of minutes; none are kept from now on.
     pub fn take(&mut self) -> Vec<Busy> {
         let mut busy: Vec<Busy> = self.kept.take().unwrap_or_default().into_iter().collect();

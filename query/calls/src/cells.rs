@@ -76,10 +76,6 @@ impl Evidence {
         }
     }
 
-    pub fn named(name: &str) -> Option<Evidence> {
-        [Evidence::Requests, Evidence::Spans].into_iter().find(|evidence| evidence.name() == name)
-    }
-
     pub const fn name(self) -> &'static str {
         match self {
             Evidence::Requests => "requests",
@@ -171,6 +167,8 @@ pub struct Book {
     /// How large requests were, and responses. Only kept where all is told apart.
     sizes: NumberMap<CellKey, Sizes>,
     cells_overflowed: bool,
+    /// It has no names, and as many cells as it takes; see [`Book::part`].
+    is_part: bool,
     pub busy: BusyEdges,
     pub learnt: Learnt,
 }
@@ -187,6 +185,7 @@ impl Book {
             cells: NumberMap::default(),
             sizes: NumberMap::default(),
             cells_overflowed: false,
+            is_part: false,
             busy: BusyEdges::default(),
             learnt: Learnt::default(),
         }
@@ -197,6 +196,35 @@ impl Book {
         self.folded = times;
     }
 
+    /// A book without names for what another thread counts by the names of this one. It is to be absorbed before it has
+    /// more than [`CELLS_MAX`] cells.
+    pub fn part(&self) -> Book {
+        let (busy, folded) = (self.busy.part(), self.folded.clone());
+        Book { is_part: true, busy, folded, ..Book::new(self.range, self.by, self.grain) }
+    }
+
+    /// Bytes taken, about: 1 KB of latencies a cell, 200 bytes a party, 60 a detail.
+    pub fn bytes(&self) -> usize {
+        let cells = self.cells.len() * (size_of::<(CellKey, Measure)>() + (1 << 10));
+        cells + self.parties.len() * 200 + self.details.count() * 60
+    }
+
+    /// Whether a part has so many cells that it should be absorbed.
+    pub fn is_full(&self) -> bool {
+        self.cells.len() >= CELLS_MAX
+    }
+
+    /// Adds all that `part` counted and learnt, and leaves it empty. Sums are of whole numbers, so that no order of
+    /// parts changes them.
+    pub fn absorb(&mut self, part: &mut Book) {
+        for (key, measure) in part.cells.drain() {
+            self.add_cell(key, &measure);
+        }
+        part.sizes.drain().for_each(|(key, sizes)| self.sizes.entry(key).or_default().merge(&sizes));
+        self.learnt.absorb(std::mem::take(&mut part.learnt));
+        self.busy.absorb(&mut part.busy);
+    }
+
     /// Whether calls of this time are folded from rows.
     pub fn is_folded(&self, time: i64) -> bool {
         let next = self.folded.partition_point(|range| range.to.0 <= time);
@@ -205,12 +233,6 @@ impl Book {
 
     /// Learns that a callee answered to a word of its caller's, in a call of this time.
     pub fn learn(&mut self, evidence: Evidence, time: i64, word: PartyId, own: PartyId) {
-        let (said, is) = (self.parties.party(word), self.parties.party(own));
-        let is_same = (&said.name, &said.namespace) == (&is.name, &is.namespace);
-        if is_same && said.namespace.is_some() && is.marks.has(Marks::OBSERVED) {
-            // It goes by its own name, which is nobody's alias.
-            return;
-        }
         self.learnt.learn(evidence.words(), time, word, own);
         if let Some(at) = self.slot(time) {
             self.cell(CellKey {
@@ -304,7 +326,7 @@ impl Book {
     }
 
     fn cell(&mut self, key: CellKey) -> Option<&mut Measure> {
-        if self.cells.len() >= CELLS_MAX && !self.cells.contains_key(&key) {
+        if self.cells.len() >= CELLS_MAX && !self.is_part && !self.cells.contains_key(&key) {
             if self.cells_overflowed {
                 return None;
             }
@@ -426,6 +448,24 @@ mod tests {
         assert!(!book.cells_overflowed(), "a cell that exists takes more");
         book.add(key(60_000, DetailId::NONE, Entry::Edge), &CALL, &Halves::default());
         assert_eq!((book.cells().count(), book.cells_overflowed()), (CELLS_MAX, true));
+    }
+
+    #[test]
+    fn parts_add_up_and_the_bound_holds_for_their_sum() {
+        let mut book = book();
+        let mut part = book.part();
+        for window in 0..u16::MAX {
+            for entry in [Entry::Edge, Entry::Refused, Entry::Received] {
+                part.add(key(window, DetailId::NONE, entry), &CALL, &Halves::default());
+            }
+        }
+        assert!(part.is_full() && !part.cells_overflowed(), "a part is absorbed, not cut");
+        book.add(key(0, DetailId::NONE, Entry::Edge), &CALL, &Halves::default());
+        book.absorb(&mut part);
+        assert_eq!((book.cells().count(), book.cells_overflowed()), (CELLS_MAX, true));
+        let first = book.cells().find(|(held, _)| **held == key(0, DetailId::NONE, Entry::Edge));
+        assert_eq!(first.expect("it was there").1.requests(), 2.0);
+        assert_eq!(part.cells().count(), 0);
     }
 
     /// 160,000 operations called once each and one called twice: the busiest stays whole.

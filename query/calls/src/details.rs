@@ -44,6 +44,10 @@ impl Details {
         number
     }
 
+    pub fn count(&self) -> usize {
+        self.names.values().len()
+    }
+
     pub fn text(&self, number: u32) -> &str {
         self.names.value(number)
     }

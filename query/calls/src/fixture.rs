@@ -321,7 +321,7 @@ fn tags(rows: &[Span]) -> ArrayRef {
 
 /// The picture of these rows.
 pub fn picture_of(requests: &[Request], spans: &[Span], source: Source, by: By, grain: Grain) -> Picture {
-    let mut fold = Fold::new(Question { range: range(), by, grain, source });
+    let mut fold = Fold::new(Question { range: range(), by, grain, source }).on_threads(2);
     fold.add_requests(&self::requests(requests));
     fold.add_spans(&self::spans(spans));
     fold.finish().expect("a few rows are a few cells")

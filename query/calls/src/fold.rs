@@ -20,7 +20,7 @@ use thiserror::Error;
 use crate::cells::{Book, By, CELLS_MAX, Grain};
 use crate::choice::Source;
 use crate::connections::Connections;
-use crate::held::Held;
+use crate::held::{HELD_BYTES_MAX, Held};
 use crate::messages::Messages;
 use crate::minutes::{NamesByMinute, Words, minute_of};
 use crate::party::PARTIES_MAX;
@@ -32,11 +32,7 @@ use crate::requests::{self, Leftovers};
 use crate::settled::{decode, encode};
 use crate::span_rows::SpanBatch;
 use crate::spans::{self, Shapes, Shard};
-use crate::trace::{Counting, Walk};
-
-/// Bytes of rows that a pass holds: a million and a half of requests, or three million spans, or some of both. Guess: what a query
-/// may take beside others on a machine of 4 GB.
-pub const HELD_BYTES_MAX: usize = 256 << 20;
+use crate::trace::walks::Walks;
 
 /// What to count and how to group it.
 #[derive(Debug, Clone, Copy)]
@@ -68,6 +64,8 @@ pub struct Fold {
     question: Question,
     only: Option<String>,
     budget: Option<Arc<dyn Budget>>,
+    /// Bytes granted for what is held beside rows.
+    granted: usize,
     book: Book,
     /// Of what a pass holds.
     bytes_max: usize,
@@ -78,9 +76,10 @@ pub struct Fold {
     messages: Messages,
     connections: Connections,
     leftovers: Leftovers,
-    walk: Walk,
+    threads: usize,
     first_row: Option<i64>,
     misread: Option<RowsError>,
+    refused: Option<Spent>,
 }
 
 impl Fold {
@@ -95,6 +94,7 @@ impl Fold {
             question,
             only: None,
             budget: None,
+            granted: 0,
             book,
             bytes_max,
             requests: Held::with_budget(bytes_max / 2),
@@ -104,9 +104,10 @@ impl Fold {
             messages: Messages::default(),
             connections: Connections::default(),
             leftovers: Leftovers::default(),
-            walk: Walk::default(),
+            threads: 1,
             first_row: None,
             misread: None,
+            refused: None,
         }
     }
 
@@ -130,6 +131,13 @@ impl Fold {
         self.requests.take_from(Arc::clone(&budget));
         self.spans.take_from(Arc::clone(&budget));
         self.budget = Some(budget);
+        self
+    }
+
+    /// Walks traces on so many threads at the same time, at least one.
+    #[must_use]
+    pub fn on_threads(mut self, threads: usize) -> Fold {
+        self.threads = threads;
         self
     }
 
@@ -176,6 +184,7 @@ impl Fold {
             spans.add(spans::hash_of(span.trace), |shard| shard.add(span, links));
         });
         self.misread = self.misread.take().or(read.err());
+        self.make_room();
     }
 
     /// Adds cells of a settled table, once, in whatever pass: those that begin in one of `times`, which are ascending and
@@ -208,6 +217,30 @@ impl Fold {
         self.first_row = self.first_row.into_iter().chain(first).min();
     }
 
+    /// Has the budget grant what is held beside rows: sums, names, links, rows that wait for another observer's.
+    fn charge(&mut self) -> Result<(), Spent> {
+        let Some(budget) = &self.budget else { return Ok(()) };
+        let Fold { book, shapes, messages, leftovers, .. } = self;
+        let bytes = book.bytes() + shapes.bytes() + messages.bytes() + leftovers.bytes();
+        if bytes > self.granted {
+            budget.grow(bytes - self.granted)?;
+        } else {
+            budget.shrink(self.granted - bytes);
+        }
+        self.granted = bytes;
+        Ok(())
+    }
+
+    /// The same while rows are held, which are let go of where there is no room for both.
+    fn make_room(&mut self) {
+        while let Err(spent) = self.charge() {
+            if !self.spans.give_way() && !self.requests.give_way() {
+                self.refused = Some(spent);
+                return;
+            }
+        }
+    }
+
     /// Counts what the pass holds. Whether there is more, for which all rows have to be fed again.
     ///
     /// # Errors
@@ -216,21 +249,21 @@ impl Fold {
         self.misread.take().map_or(Ok(()), Err)?;
         self.requests.spent()?;
         self.spans.spent()?;
+        self.refused.map_or(Ok(()), Err)?;
         while let Some(shard) = self.requests.take() {
             let Fold { book, names, connections, leftovers, .. } = self;
             requests::count(shard, names, leftovers, book, connections);
             in_time(self.budget.as_ref())?;
         }
-        while let Some(shard) = self.spans.take() {
-            let mut counting =
-                Counting { book: &mut self.book, names: &self.names, messages: &mut self.messages };
-            self.walk.count(&shard, &self.shapes, &mut counting);
-            in_time(self.budget.as_ref())?;
-        }
+        let shards = std::iter::from_fn(|| self.spans.take()).collect();
+        let Fold { book, messages, shapes, names, threads, .. } = self;
+        let walks = Walks { shapes, names, budget: self.budget.as_ref(), threads: *threads };
+        walks.count(shards, book, messages)?;
         if self.book.cells_overflowed() {
             return Err(FoldError::TooManyCells);
         }
         let (more_requests, more_spans) = (self.requests.begin_next_pass(), self.spans.begin_next_pass());
+        self.charge()?;
         Ok(more_requests || more_spans)
     }
 
@@ -258,7 +291,8 @@ impl Fold {
     /// [`FoldError`].
     pub fn settle(mut self) -> Result<Settled, FoldError> {
         self.count_all()?;
-        Ok(Settled { book: self.book })
+        let Question { range, by, grain, .. } = self.question;
+        Ok(Settled { book: std::mem::replace(&mut self.book, Book::new(range, by, grain)) })
     }
 
     /// Counts what is left; whether some rows did not fit.
@@ -277,6 +311,14 @@ impl Fold {
         std::mem::take(&mut self.leftovers).finish(names, book, connections);
         std::mem::take(&mut self.messages).finish(book);
         std::mem::take(connections).finish(&busy, names, book);
+    }
+}
+
+impl Drop for Fold {
+    fn drop(&mut self) {
+        if let Some(budget) = &self.budget {
+            budget.shrink(self.granted);
+        }
     }
 }
 
@@ -310,14 +352,15 @@ mod tests {
     use meshlake_schema::budget::Allowance;
 
     use super::*;
-    use crate::fixture::{self, CALL, CLIENT, Request, SERVED, SERVER, SPAN, Span, edges, nodes};
+    use crate::fixture::{self, CALL, CLIENT, CONSUMER, Request, SERVED, SERVER, SPAN, Span, edges, nodes};
+    use crate::measure::Measure;
 
     fn question() -> Question {
         Question { range: fixture::range(), by: By::Service, grain: Grain::Node, source: Source::Auto }
     }
 
     /// The rows of 2,000 calls each, in so many bytes a pass; how many passes it took.
-    fn folded(bytes_max: usize) -> (usize, Picture) {
+    fn folded(bytes_max: usize, threads: usize) -> (usize, Picture) {
         let rows: Vec<Request> = (0..2_000)
             .flat_map(|number: i64| {
                 let request_id = &*Box::leak(format!("r{number}").into_boxed_str());
@@ -333,7 +376,7 @@ mod tests {
             })
             .collect();
         let (rows, spans) = (fixture::requests(&rows), fixture::spans(&spans));
-        let mut fold = Fold::with_budget(question(), bytes_max);
+        let mut fold = Fold::with_budget(question(), bytes_max).on_threads(threads);
         let mut passes = 0;
         loop {
             passes += 1;
@@ -347,15 +390,26 @@ mod tests {
 
     #[test]
     fn more_passes_make_the_same_picture() {
-        let (one, whole) = folded(HELD_BYTES_MAX);
-        let (many, parts) = folded(200_000);
+        let (one, whole) = folded(HELD_BYTES_MAX, 1);
+        let (many, parts) = folded(200_000, 1);
         assert!(one == 1 && many > 3, "{one}, {many}");
         assert_eq!(edges(&whole), ["default/a -> default/b 2000/0", "x/c -> x/d 2000/0"]);
         assert_eq!((edges(&whole), nodes(&whole)), (edges(&parts), nodes(&parts)));
-        let measures = |picture: &Picture| {
-            picture.edge_cells.iter().map(|edge| edge.measure.clone()).collect::<Vec<_>>()
-        };
         assert_eq!(measures(&whole), measures(&parts));
+    }
+
+    #[test]
+    fn more_threads_make_the_same_picture() {
+        let (_, alone) = folded(HELD_BYTES_MAX, 1);
+        for threads in [0, 2, 7, 1_000] {
+            let (_, together) = folded(HELD_BYTES_MAX, threads);
+            assert_eq!((edges(&alone), nodes(&alone)), (edges(&together), nodes(&together)), "{threads}");
+            assert_eq!(measures(&alone), measures(&together), "{threads}");
+        }
+    }
+
+    fn measures(picture: &Picture) -> Vec<Measure> {
+        picture.edge_cells.iter().map(|edge| edge.measure.clone()).collect()
     }
 
     #[test]
@@ -368,6 +422,44 @@ mod tests {
         };
         assert_eq!(ended(0), Some(FoldError::Spent(Spent::Time)));
         assert_eq!(ended(3_600), None);
+    }
+
+    /// 30,000 spans of 640 bytes each while the trace is walked, beside 56 each that are held: 21 MB.
+    #[test]
+    fn a_trace_that_takes_more_than_there_is_is_no_answer() {
+        let spans: Vec<Span> =
+            (1..=30_000).map(|id| Span { id, parent: id - 1, kind: CLIENT, ..SPAN }).collect();
+        let spans = fixture::spans(&spans);
+        let fold = |bytes_max| {
+            let budget = Arc::new(Allowance::new(bytes_max, None));
+            let mut fold = Fold::new(question()).within(Arc::clone(&budget) as Arc<dyn Budget>);
+            fold.add_spans(&spans);
+            (fold.finish().map(|picture| edges(&picture)), budget.bytes())
+        };
+        let (refused, left) = fold(18 << 20);
+        assert!(matches!(refused, Err(FoldError::Spent(Spent::Bytes { .. }))), "{refused:?}");
+        assert_eq!(left, 0, "all is given back");
+        assert!(fold(32 << 20).0.is_ok());
+    }
+
+    /// Each consumer links to as many messages as a span may, in no trace that is read.
+    #[test]
+    fn what_is_held_beside_rows_is_taken_from_the_budget_too() {
+        let links: &'static [(u128, u64)] = Box::leak((1..=1_000).map(|link| (link, 1)).collect());
+        let spans: Vec<Span> =
+            (2_000..2_020).map(|trace| Span { trace, kind: CONSUMER, links, ..SPAN }).collect();
+        let fold = |bytes_max| {
+            let budget = Arc::new(Allowance::new(bytes_max, None));
+            let mut fold = Fold::new(question()).within(Arc::clone(&budget) as Arc<dyn Budget>);
+            fold.add_spans(&fixture::spans(&spans));
+            let ended = fold.finish().map(|picture| nodes(&picture));
+            (ended, budget.bytes())
+        };
+        assert_eq!(fold(64 << 20), (Ok(vec!["default/a 20/0".to_owned()]), 0));
+        // 20,000 links of 32 bytes are in the deliveries, and a thousand are looked for.
+        let (refused, left) = fold(1 << 20);
+        assert!(matches!(refused, Err(FoldError::Spent(Spent::Bytes { .. }))), "{refused:?}");
+        assert_eq!(left, 0, "all is given back");
     }
 
     /// The memory that is granted for rows is given back, and where even a part of them finds none the fold says so.

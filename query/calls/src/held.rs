@@ -9,6 +9,10 @@ use std::sync::Arc;
 
 use meshlake_schema::{Budget, Spent};
 
+/// Bytes of rows that a pass holds: a million and a half of requests, or nearly five million spans, or some of both. Guess: what a query
+/// may take beside others on a machine of 4 GB.
+pub const HELD_BYTES_MAX: usize = 256 << 20;
+
 /// Memory is asked for in steps of this, so that the budget is not asked for every row.
 const STEP_BYTES: usize = 1 << 16;
 
@@ -121,6 +125,15 @@ impl<S: Weighed> Held<S> {
         self.bytes = 0;
         self.give_back();
         has_more
+    }
+
+    /// Makes room for something else, if it holds more than one shard.
+    pub fn give_way(&mut self) -> bool {
+        let has_some = self.end - self.first > 1;
+        if has_some {
+            self.let_go();
+        }
+        has_some
     }
 
     /// Frees the last shards, an eighth of what may be held, but never the last one: that is held whatever it takes.

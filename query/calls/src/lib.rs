@@ -11,7 +11,7 @@
 //! a call have to be kept apart until it is known which of them counts.
 //!
 //! Pure: batches in, a picture out. `docs/calls.md` says what counts, rule by rule. Limits: rows are held within
-//! [`fold::HELD_BYTES_MAX`], in as many passes as that takes; names, operations and cells are bounded
+//! [`held::HELD_BYTES_MAX`], in as many passes as that takes; names, operations and cells are bounded
 //! ([`party::PARTIES_MAX`], [`cells::DETAILS_MAX`], [`cells::CELLS_MAX`]); reaching one is either an error or a warning
 //! in the answer.
 

@@ -8,6 +8,7 @@
 //! the delivery's or the one before or after is not found, and the delivery is on no edge from it.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use meshlake_schema::Outcome;
 
@@ -51,8 +52,8 @@ pub struct Receive {
 /// Messages whose two ends may lie in two traces.
 #[derive(Debug, Default)]
 pub struct Messages {
-    /// What links point to.
-    wanted: HashSet<Link>,
+    /// What links point to. Shared by the parts that are filled at the same time.
+    wanted: Arc<HashSet<Link>>,
     /// The producers there, by the minute in which they sent.
     producers: HashMap<(Link, i64), Producer>,
     deliveries: Vec<Delivery>,
@@ -66,7 +67,34 @@ pub struct Messages {
 impl Messages {
     /// Remembers that something links to `link`.
     pub fn want(&mut self, link: Link) {
-        self.wanted.insert(link);
+        Arc::make_mut(&mut self.wanted).insert(link);
+    }
+
+    /// An empty part, for what other threads find out.
+    pub fn part(&self) -> Messages {
+        Messages { wanted: Arc::clone(&self.wanted), ..Messages::default() }
+    }
+
+    /// Adds what is known of other traces.
+    pub fn absorb(&mut self, part: Messages) {
+        let Messages { wanted: _, producers, deliveries, receives, processed, worked_on } = part;
+        self.producers.extend(producers);
+        self.deliveries.extend(deliveries);
+        self.receives.extend(receives);
+        for (link, by) in processed {
+            self.processed.entry(link).or_default().extend(by);
+        }
+        for (queue, by) in worked_on {
+            self.worked_on.entry(queue).or_default().extend(by);
+        }
+    }
+
+    /// Bytes taken, about: hash tables are half empty at the worst.
+    pub fn bytes(&self) -> usize {
+        let links =
+            self.wanted.len() + self.deliveries.iter().map(|delivery| delivery.links.len()).sum::<usize>();
+        let ends = self.producers.len() + self.deliveries.len() + self.receives.len();
+        2 * (links * size_of::<Link>() + ends * size_of::<Producer>())
     }
 
     pub fn is_wanted(&self, link: Link) -> bool {

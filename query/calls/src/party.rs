@@ -226,6 +226,13 @@ impl Parties {
         self.interner.value(id.0)
     }
 
+    /// Whether `word` is the name that `own` itself goes by, so that nothing can be learnt of it.
+    pub fn is_own_name(&self, word: PartyId, own: PartyId) -> bool {
+        let (said, is) = (self.party(word), self.party(own));
+        let is_same = (&said.name, &said.namespace) == (&is.name, &is.namespace);
+        is_same && said.namespace.is_some() && is.marks.has(Marks::OBSERVED)
+    }
+
     /// Every party with its number, in the order of first appearance.
     pub fn iter(&self) -> impl Iterator<Item = (PartyId, &Party)> {
         let ids = (0u32..).map(PartyId);

@@ -111,6 +111,11 @@ impl Shapes {
         })
     }
 
+    /// Bytes taken, each shape twice.
+    pub fn bytes(&self) -> usize {
+        self.shapes.len() * 2 * size_of::<(Shape, ShapeId)>()
+    }
+
     pub fn get(&self, id: ShapeId) -> &Shape {
         &self.shapes[id.0 as usize]
     }
@@ -227,6 +232,15 @@ impl Shard {
                 self.rooms.push(room);
             }
         }
+    }
+
+    /// How many spans there are.
+    pub fn len(&self) -> usize {
+        self.rooms.iter().map(Vec::len).sum()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.rooms.is_empty()
     }
 
     /// The spans, as they were added.

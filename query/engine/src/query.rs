@@ -31,6 +31,7 @@ pub struct Query {
     snapshot: Arc<Snapshot>,
     tenant: String,
     began: UnixNanos,
+    parallelism: usize,
     allowed: Arc<AllowList>,
     caps: Caps,
     place: Arc<OwnedSemaphorePermit>,
@@ -58,6 +59,7 @@ impl Query {
             snapshot,
             tenant: tenant.to_owned(),
             began: shared.clock.now(),
+            parallelism: config.parallelism.max(1),
             allowed: Arc::clone(&shared.allowed),
             caps,
             place: Arc::new(place),
@@ -105,6 +107,11 @@ impl Query {
     /// When the snapshot was taken: what "now" is to whatever is computed from it.
     pub fn began(&self) -> UnixNanos {
         self.began
+    }
+
+    /// How many threads may work on rows of this query at the same time.
+    pub fn parallelism(&self) -> usize {
+        self.parallelism
     }
 
     /// What work on rows of this query may take: memory of the engine's pool, time until the query's deadline.

@@ -82,13 +82,17 @@ pub async fn load(
 pub async fn load_from(query: &Query, question: Question, only: Option<&str>) -> Result<Picture, LoadError> {
     let Question { range, source, .. } = question;
     let Reading { cells, folded } = Reading::of(&question, |table, range| query.open(table, range));
-    let mut fold = Fold::new(question).only(only).within(query.budget()).fold_only(folded.clone());
+    let mut fold = Fold::new(question)
+        .only(only)
+        .within(query.budget())
+        .on_threads(query.parallelism())
+        .fold_only(folded.clone());
     for (table, times) in &cells {
         feed_cells(query, &question, *table, times, &mut fold).await?;
     }
     let rows = reading::rows_of(&folded);
     loop {
-        feed(query, &question, &rows, &mut fold).await?;
+        fold = feed(query, &question, &rows, fold).await?;
         let (counted, more) = counted(fold).await?;
         fold = counted;
         if !more.map_err(|error| LoadError::of(error, query))? {

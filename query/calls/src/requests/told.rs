@@ -112,7 +112,8 @@ fn learn(made: &Seen, word: PartyId, own: PartyId, counting: &mut Counting<'_>) 
     let is_known = |party: PartyId, book: &Book| {
         party != PartyId::NOBODY && party != PartyId::UNKNOWN && !book.parties.party(party).is_scoped
     };
-    if is_known(word, counting.book) && is_known(own, counting.book) {
+    let is_own_name = counting.book.parties.is_own_name(word, own);
+    if is_known(word, counting.book) && is_known(own, counting.book) && !is_own_name {
         counting.book.learn(Evidence::Requests, made.start, word, own);
     }
 }

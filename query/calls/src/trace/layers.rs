@@ -117,11 +117,27 @@ impl Layers {
         if own.is_message {
             return self.message(own, is_several, ground, sides);
         }
+        let is_alone = self.inner.is_empty() && !is_several && self.direct.len() <= 1;
+        if let Some(simple) = if is_alone { self.simple(own, sides) } else { None } {
+            return Some(simple);
+        }
         is_several |= self.split_off_messages(&own, sides);
         if !self.direct.is_empty() {
             return self.answered(own, is_several, ground, sides);
         }
         self.unanswered(own, is_several, ground, sides)
+    }
+
+    /// What nearly all made spans are: a call with nothing inside that is answered once, or not at all.
+    fn simple(&self, own: Draft, sides: &mut Sides) -> Option<Draft> {
+        let mut draft = own;
+        for side in &self.direct {
+            if sides.sides[*side as usize].queue != PartyId::NOBODY {
+                return None;
+            }
+            draft.answer(*side, &mut sides.sides);
+        }
+        Some(draft)
     }
 
     /// A call that consumers received from a queue which they name was a message to that queue, whatever the

@@ -1,6 +1,7 @@
 //! Counts the calls of traces: who called whom, whatever lies between.
 //!
 //! ```text
+//! walks    shard by shard, several at the same time
 //! order    the spans of each trace together, each once
 //! tree     who is whose parent
 //! sides    received sides, each once, and who made each
@@ -12,6 +13,7 @@
 //! be answered by many. So each trace is walked as a whole. All walks are loops over arrays, linear in the number of
 //! spans: a trace may be a million spans wide or deep, or a circle.
 
+pub mod walks;
 mod told;
 mod layers;
 mod attempts;
@@ -20,6 +22,8 @@ mod sides;
 mod tree;
 mod order;
 
+use std::sync::Arc;
+
 use self::layers::{Ground, Layers};
 use self::order::Order;
 use self::sides::Sides;
@@ -27,19 +31,23 @@ use self::tree::Tree;
 use crate::cells::Book;
 use crate::messages::Messages;
 use crate::minutes::{Counted, NamesByMinute, Scope, Words, by_minute};
+use crate::party::Parties;
 use crate::services::Services;
 use crate::spans::{Shapes, Shard, Span};
 
 /// Where calls are counted.
 pub struct Counting<'a> {
     pub book: &'a mut Book,
+    pub parties: &'a Parties,
     pub names: &'a NamesByMinute,
     pub messages: &'a mut Messages,
 }
 
-/// Room that is used for one trace after another.
+/// Room that is used for one trace after another, all by the names of one pass.
 #[derive(Default)]
 pub struct Walk {
+    /// Of the trace before: most have the scope of the one before.
+    services: Option<(Scope, Arc<Services>)>,
     order: Order,
     tree: Tree,
     sides: Sides,
@@ -74,12 +82,16 @@ impl Walk {
         shard: &Shard,
         counting: &mut Counting<'_>,
     ) {
-        let services: &Services = &counting.names.services(scope, Words::Spans, &counting.book.parties);
+        let services = match &self.services {
+            Some((known, services)) if *known == scope => Arc::clone(services),
+            _ => counting.names.services(scope, Words::Spans, counting.parties),
+        };
+        self.services = Some((scope, Arc::clone(&services)));
+        let services: &Services = &services;
         let trace = order::once(trace, services);
         self.tree.build(trace, services);
-        self.sides.find(shard, trace, &self.tree, &counting.book.parties);
-        let ground =
-            Ground { spans: trace, tree: &self.tree, shard, parties: &counting.book.parties, services };
+        self.sides.find(shard, trace, &self.tree, counting.parties);
+        let ground = Ground { spans: trace, tree: &self.tree, shard, parties: counting.parties, services };
         self.layers.find(&ground, &mut self.sides);
         told::tell(trace, shard, &self.sides, &self.layers.calls, counted, counting);
     }

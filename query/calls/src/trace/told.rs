@@ -85,9 +85,10 @@ impl<'a> Teller<'a, '_> {
 
     /// The callee's own name for what the caller calls otherwise.
     fn learn(&mut self, draft: &Draft, side: &Side) {
-        let party = self.counting.book.parties.party(draft.named);
+        let party = self.counting.parties.party(draft.named);
         let is_host = matches!(party.naming, Naming::Host | Naming::StoreHost) && !party.is_scoped;
-        if draft.named != PartyId::NOBODY && is_host {
+        let is_own_name = self.counting.parties.is_own_name(draft.named, side.party);
+        if draft.named != PartyId::NOBODY && is_host && !is_own_name {
             self.counting.book.learn(Evidence::Spans, draft.start, draft.named, side.party);
         }
     }
@@ -95,9 +96,8 @@ impl<'a> Teller<'a, '_> {
     /// A message goes to its queue, and what the queue delivers is the queue's; without a queue it goes to those
     /// who received it.
     fn message(&mut self, draft: &Draft) {
-        let is_queue = |party: PartyId, counting: &Counting<'_>| {
-            counting.book.parties.party(party).naming == Naming::Queue
-        };
+        let is_queue =
+            |party: PartyId, counting: &Counting<'_>| counting.parties.party(party).naming == Naming::Queue;
         let by_receiver =
             answers(self.sides, draft).map(|side| side.queue).find(|queue| *queue != PartyId::NOBODY);
         let by_sender = Some(draft.named).filter(|named| is_queue(*named, self.counting));

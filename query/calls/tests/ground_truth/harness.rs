@@ -133,7 +133,7 @@ fn picture(rows: &Rows, step: Option<Duration>, by: By, grain: Grain, evidence: 
         Evidence::Spans => Source::Spans,
         Evidence::AccessLogs => Source::Requests,
     };
-    let mut fold = Fold::new(Question { range, by, grain, source });
+    let mut fold = Fold::new(Question { range, by, grain, source }).on_threads(2);
     rows.requests.iter().for_each(|batch| fold.add_requests(batch));
     rows.spans.iter().for_each(|batch| fold.add_spans(batch));
     fold.finish().expect("a story is small")
