@@ -76,10 +76,6 @@ impl Evidence {
         }
     }
 
-    pub fn named(name: &str) -> Option<Evidence> {
-        [Evidence::Requests, Evidence::Spans].into_iter().find(|evidence| evidence.name() == name)
-    }
-
     pub const fn name(self) -> &'static str {
         match self {
             Evidence::Requests => "requests",
@@ -195,6 +191,11 @@ impl Book {
         }
     }
 
+    /// Counts calls that rows tell of at these times only, ascending and apart, and those of cells at all others.
+    pub fn fold_only(&mut self, times: Vec<TimeRange>) {
+        self.folded = times;
+    }
+
     /// A book without names for what another thread counts by the names of this one. It is to be absorbed before it has
     /// more than [`CELLS_MAX`] cells.
     pub fn part(&self) -> Book {
@@ -202,10 +203,10 @@ impl Book {
         Book { is_part: true, busy, folded, ..Book::new(self.range, self.by, self.grain) }
     }
 
-    /// Bytes taken, about: 1 KB of latencies a cell, 200 bytes a party.
+    /// Bytes taken, about: 1 KB of latencies a cell, 200 bytes a party, 60 a detail.
     pub fn bytes(&self) -> usize {
         let cells = self.cells.len() * (size_of::<(CellKey, Measure)>() + (1 << 10));
-        cells + self.parties.len() * 200 + self.details.bytes()
+        cells + self.parties.len() * 200 + self.details.count() * 60
     }
 
     /// Whether a part has so many cells that it should be absorbed.
@@ -217,20 +218,11 @@ impl Book {
     /// parts changes them.
     pub fn absorb(&mut self, part: &mut Book) {
         for (key, measure) in part.cells.drain() {
-            if let Some(cell) = self.cell(key) {
-                cell.merge(&measure);
-            }
+            self.add_cell(key, &measure);
         }
-        for (key, sizes) in part.sizes.drain() {
-            self.sizes.entry(key).or_default().merge(&sizes);
-        }
+        part.sizes.drain().for_each(|(key, sizes)| self.sizes.entry(key).or_default().merge(&sizes));
         self.learnt.absorb(std::mem::take(&mut part.learnt));
         self.busy.absorb(&mut part.busy);
-    }
-
-    /// Counts calls that rows tell of at these times only, ascending and apart, and those of cells at all others.
-    pub fn fold_only(&mut self, times: Vec<TimeRange>) {
-        self.folded = times;
     }
 
     /// Whether calls of this time are folded from rows.

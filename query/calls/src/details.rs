@@ -44,9 +44,8 @@ impl Details {
         number
     }
 
-    /// Bytes taken, about: 60 a text.
-    pub fn bytes(&self) -> usize {
-        self.names.values().len() * 60
+    pub fn count(&self) -> usize {
+        self.names.values().len()
     }
 
     pub fn text(&self, number: u32) -> &str {

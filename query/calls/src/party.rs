@@ -222,15 +222,15 @@ impl Parties {
         self.len() == 0
     }
 
-    /// Whether `word` is the name by which `own` goes itself, which is nobody's alias.
+    pub fn party(&self, id: PartyId) -> &Party {
+        self.interner.value(id.0)
+    }
+
+    /// Whether `word` is the name that `own` itself goes by, so that nothing can be learnt of it.
     pub fn is_own_name(&self, word: PartyId, own: PartyId) -> bool {
         let (said, is) = (self.party(word), self.party(own));
         let is_same = (&said.name, &said.namespace) == (&is.name, &is.namespace);
         is_same && said.namespace.is_some() && is.marks.has(Marks::OBSERVED)
-    }
-
-    pub fn party(&self, id: PartyId) -> &Party {
-        self.interner.value(id.0)
     }
 
     /// Every party with its number, in the order of first appearance.

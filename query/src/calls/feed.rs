@@ -21,8 +21,8 @@ enum Rows {
     Spans(SpanBatch),
 }
 
-/// Feeds every row that starts in one of `times`, which are apart. The fold takes rows on a thread of its own, while more
-/// are decoded on others.
+/// Feeds every row that starts in one of `times`, which are apart. The fold takes them on a thread of its own, while more are
+/// decoded on others.
 pub async fn feed(
     query: &Query,
     question: &Question,

@@ -82,8 +82,11 @@ pub async fn load(
 pub async fn load_from(query: &Query, question: Question, only: Option<&str>) -> Result<Picture, LoadError> {
     let Question { range, source, .. } = question;
     let Reading { cells, folded } = Reading::of(&question, |table, range| query.open(table, range));
-    let fold = Fold::new(question).only(only).on_threads(query.parallelism());
-    let mut fold = fold.within(query.budget()).fold_only(folded.clone());
+    let mut fold = Fold::new(question)
+        .only(only)
+        .within(query.budget())
+        .on_threads(query.parallelism())
+        .fold_only(folded.clone());
     for (table, times) in &cells {
         feed_cells(query, &question, *table, times, &mut fold).await?;
     }
@@ -134,11 +137,10 @@ async fn first_of_rows(
     for table in read(source) {
         let columns = Some(["time_unix_nano"].as_slice());
         let scan = Scan { columns, range, order: &["time_unix_nano"], limit: Some(1), ..Scan::of(table) };
-        while let Some(batch) = query.scan(&scan).await?.try_next().await? {
+        if let Some(batch) = query.scan(&scan).await?.try_next().await? {
             let times = batch.column(0).as_primitive_opt::<Int64Type>();
             let times = times.ok_or_else(|| QueryError::Internal("a time is no number".to_owned()))?;
             first = times.values().first().copied().map(UnixNanos).into_iter().chain(first).min();
-            break;
         }
     }
     Ok(first)

@@ -7,7 +7,7 @@ use meshlake_schema::{Kind, Table, TimeRange, UnixNanos, read_columns};
 use super::ends::End;
 use super::entries;
 use super::numbers::{histogram, narrow};
-use crate::cells::{Book, CellKey, DetailId, Entry, Evidence, Grain};
+use crate::cells::{Book, CellKey, DetailId, Entry, Grain};
 use crate::measure::{Measure, Protocol, SUMS};
 
 read_columns! {
@@ -94,7 +94,7 @@ fn key(
     book: &mut Book,
 ) -> Option<CellKey> {
     let at = book.slot_of_cell(time.0)?;
-    let evidence = columns.evidence.get(row).and_then(Evidence::named)?;
+    let evidence = columns.evidence.get(row).and_then(entries::evidence)?;
     let entry = columns.entry.get(row).and_then(entries::named)?;
     let source = source(row, columns).intern(book);
     let destination = destination(row, columns).intern(book);

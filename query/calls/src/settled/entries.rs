@@ -1,6 +1,6 @@
 //! What a cell counts, by name.
 
-use crate::cells::Entry;
+use crate::cells::{Entry, Evidence};
 
 const NAMES: [(Entry, &str); 10] = [
     (Entry::Edge, "edge"),
@@ -17,6 +17,10 @@ const NAMES: [(Entry, &str); 10] = [
 
 pub fn name(entry: Entry) -> &'static str {
     NAMES.iter().find(|(known, _)| *known == entry).map_or("", |(_, name)| name)
+}
+
+pub fn evidence(name: &str) -> Option<Evidence> {
+    [Evidence::Requests, Evidence::Spans].into_iter().find(|evidence| evidence.name() == name)
 }
 
 /// None for a name of a later version.
