@@ -51,7 +51,8 @@ struct Asked {
 /// # Errors
 /// When the server cannot be started, or answers wrongly.
 pub async fn page(place: &Place, args: &CallsArgs) -> anyhow::Result<String> {
-    let server = Server::start(place, &args.data_dir, &[], START_TIME_MAX).await?;
+    let settings = [("MESHLAKE_MAINTAIN__ENABLED", "false".to_owned())];
+    let server = Server::start(place, &args.data_dir, &settings, START_TIME_MAX).await?;
     let asked = asked(&server, args.spans).await?;
     let range = format!("from={}&to={}", asked.from, asked.to);
     let golden = |by: &str| format!("/api/v1/golden?by={by}&source=spans&{range}");

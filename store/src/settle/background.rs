@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::{Settler, Wanted};
+use super::{RoundError, Settler, Wanted};
 
 /// Between two rounds: a minute is over once a minute.
 const ROUND_EVERY: Duration = Duration::from_secs(60);
@@ -55,8 +55,9 @@ async fn run(settler: Arc<Settler>, mut stopped: watch::Receiver<bool>) {
         if with_late {
             late_settled = Some(Instant::now());
         }
-        if let Err(error) = settler.settle(Wanted::Round { with_late }).await {
-            tracing::error!(%error, "settle calls");
+        match settler.settle(Wanted::Round { with_late }).await {
+            Ok(()) | Err(RoundError::Stopping) => {}
+            Err(error) => tracing::error!(%error, "settle calls"),
         }
     }
 }

@@ -70,6 +70,9 @@ pub enum RoundError {
     NoRoom,
     #[error("settling has panicked, a bug")]
     Panicked,
+    /// What is not settled is after the next start.
+    #[error("the store is stopping")]
+    Stopping,
 }
 
 impl From<TenantsError> for RoundError {

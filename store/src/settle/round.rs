@@ -71,6 +71,10 @@ impl Settler {
             done.oldest = Some(run.minutes.start);
             match self.fold(&mut rounds.tenants, &snapshot, &run).await {
                 Ok(batches) => add(&mut cells, &run, snapshot.last_folded(), &batches),
+                Err(error @ RoundError::Stopping) => {
+                    done.error = Some(error);
+                    break;
+                }
                 Err(error) => {
                     failures += 1;
                     self.failed(rounds, &run.minutes, width);
@@ -141,6 +145,7 @@ impl Settler {
             let failed = |reason: String| RoundError::Fold { minutes: run.minutes.clone(), tenant, reason };
             match self.fold_job(job).await {
                 Ok(batches) => cells.extend(batches),
+                Err(_) if self.is_stopping.load(Ordering::Acquire) => return Err(RoundError::Stopping),
                 Err(reason) => {
                     let error = failed(reason);
                     tracing::error!(%error, "settle calls");
