@@ -194,7 +194,7 @@ impl<'o> LineReader<'o> {
             let _ = format.read(line, &mut reading);
         }
         let start = time_of_unread(&reading, arrival, self.origin.offset_seconds);
-        let seen = RequestFacts { start, source_format: name, ..RequestFacts::default() };
+        let seen = RequestFacts { start, is_untimed: true, source_format: name, ..RequestFacts::default() };
         *attributes = reading.attributes;
         attributes.clear();
         attributes.push_text("", "unread_field", field);

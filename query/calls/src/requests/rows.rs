@@ -79,7 +79,7 @@ impl<'a> RequestRows<'a> {
             is_refused: proxy_flags::is_refused(flags) || columns.is_own_answer(row),
             is_waypoint: false,
             is_progress: false,
-            is_timed: !is_connection && !is_long,
+            is_timed: !is_connection && !is_long && columns.is_timed(row),
             outcome,
             protocol: match (is_connection, grpc) {
                 (true, _) => Protocol::Tcp,
