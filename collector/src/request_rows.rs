@@ -24,6 +24,7 @@ pub struct RequestBuilder {
     time: NumberColumn<TimestampMicrosecondType>,
     time_unix_nano: NumberColumn<Int64Type>,
     duration_nano: NumberColumn<Int64Type>,
+    is_timed: BooleanColumn,
     observer: DictionaryColumn,
     layer: DictionaryColumn,
     counted: BooleanColumn,
@@ -124,13 +125,14 @@ impl RequestBuilder {
         Some(TableBatch::try_new(Table::Requests, batch).expect("the schema is the table's own"))
     }
 
-    fn finish_what(&mut self) -> [ArrayRef; 25] {
+    fn finish_what(&mut self) -> [ArrayRef; 26] {
         [
             self.tenant.finish(),
             self.ingest_time.finish_utc(),
             self.time.finish_utc(),
             self.time_unix_nano.finish(),
             self.duration_nano.finish(),
+            self.is_timed.finish(),
             self.observer.finish(),
             self.layer.finish(),
             self.counted.finish(),
@@ -197,6 +199,7 @@ impl RequestBuilder {
         self.time.push(seen.start.micros());
         self.time_unix_nano.push(seen.start.0);
         self.duration_nano.push(seen.duration_nano);
+        self.is_timed.push_option(seen.is_untimed.then_some(false));
         self.push_request(seen);
         self.push_response(seen, verdict);
         self.source.push(&verdict.source);

@@ -69,9 +69,12 @@ impl Input {
     /// # Errors
     /// It cannot be read to its end; what was read until then has been sent.
     pub fn read_from(self, position: u64, parts: &mpsc::Sender<Part>) -> io::Result<u64> {
-        let mut reader = Cursor::new(self.head).chain(self.rest);
-        let (skipped, lines) = skip(&mut reader, position)?;
-        let mut reader = PartReader::new(reader, skipped);
+        let mut lines = 0;
+        let count = |part: &Part| {
+            let said = part.bytes.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
+            lines += said.count() as u64;
+        };
+        let mut reader = PartReader::behind(Cursor::new(self.head).chain(self.rest), position, count)?;
         while let Some(part) = reader.next_part()? {
             if parts.blocking_send(part).is_err() {
                 return Ok(lines);
@@ -89,23 +92,6 @@ fn read_head(reader: &mut impl Read) -> io::Result<Vec<u8>> {
     let mut head = Vec::new();
     reader.by_ref().take(HEAD_BYTES).read_to_end(&mut head)?;
     Ok(head)
-}
-
-/// Reads over `bytes`; how many there were, and the lines in them that say something.
-fn skip(reader: &mut impl Read, bytes: u64) -> io::Result<(u64, u64)> {
-    let mut reader = PartReader::new(reader.take(bytes), 0);
-    let mut lines = 0;
-    let mut count = |part: &Part| {
-        let said = part.bytes.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
-        lines += said.count() as u64;
-    };
-    while let Some(part) = reader.next_part()? {
-        count(&part);
-    }
-    if let Some(rest) = reader.rest() {
-        count(&rest);
-    }
-    Ok((reader.offset(), lines))
 }
 
 #[cfg(test)]

@@ -86,10 +86,14 @@ impl Poster {
     /// # Errors
     /// Nobody answers, or the server refuses the part for good.
     pub async fn post(&self, file: &str, part: Part) -> Result<Counts> {
-        let Part { range, bytes } = part;
+        let Part { range, bytes, fields } = part;
         let (base, said) = (&self.base, &self.said);
+        // Said where there are none, too: then nothing is missing.
+        let fields =
+            form_urlencoded::byte_serialize(fields.as_deref().unwrap_or_default()).collect::<String>();
+        let (offset, end) = (range.start, range.end);
         let url =
-            format!("{base}/v1/access_logs?file={file}&offset={}&end={}&{said}", range.start, range.end);
+            format!("{base}/v1/access_logs?file={file}&offset={offset}&end={end}&fields={fields}&{said}");
         self.ask(&url, bytes).await
     }
 

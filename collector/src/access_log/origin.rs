@@ -22,6 +22,10 @@ pub struct LineOrigin {
     pub kind: Option<ProxyKind>,
     /// Seconds east of UTC of times that are written without a zone.
     pub offset_seconds: i32,
+    /// The `#Fields` line in force where the lines begin, of a file in W3C's format; empty: none is known.
+    pub fields: String,
+    /// Whether they are of the middle of a file, and nobody has said which fields stand at its head: none are guessed.
+    pub lacks_head: bool,
     /// Goes to the attribute `log.file.path` of every row.
     pub log_path: String,
 }

@@ -56,7 +56,8 @@ fn settle_durations(reading: &mut Reading<'_>) {
     let parts = parts.map(|part| reading.timer(part));
     let sum = || parts.iter().any(Option::is_some).then(|| parts.iter().flatten().sum());
     let all = all.or_else(sum);
-    reading.seen.duration_nano = reading.duration_nano.or(all).unwrap_or_default();
+    let told = reading.duration_nano.or(all);
+    (reading.seen.duration_nano, reading.seen.is_untimed) = (told.unwrap_or_default(), told.is_none());
     // A server was busy with it from when it was connected to the end, if it ever answered.
     if let (None, Some(all), Some(_)) =
         (reading.seen.upstream_duration_nano, all, reading.timer(Timer::Response))

@@ -7,9 +7,11 @@
 
 mod packed;
 mod parts;
+mod fields;
 mod cri;
 
 pub use cri::unwrap_cri;
+pub use fields::{FIELDS_BYTES_MAX, has_directives, last_fields};
 pub use packed::{Packing, inflating, packing_of};
 pub use parts::{Part, PartReader};
 

@@ -11,6 +11,7 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use super::cri::whole_lines;
+use super::fields::last_fields;
 use super::{CUT_LINE_BYTES, PART_BYTES_MAX};
 
 /// Whole lines of a file.
@@ -20,12 +21,21 @@ pub struct Part {
     pub range: Range<u64>,
     /// Those bytes, or the start of a line that is longer than a part.
     pub bytes: Bytes,
+    /// The line of the file that says which fields the first lines of the part have, if one does.
+    pub fields: Option<Bytes>,
 }
 
 impl Part {
     /// Whether it is a line that was too long to be kept whole.
     pub fn is_cut(&self) -> bool {
         self.bytes.len() as u64 != self.range.end - self.range.start
+    }
+
+    /// The line of the file that says which fields the lines from `offset` on have, if one does.
+    pub fn fields_at(&self, offset: u64) -> Option<Bytes> {
+        let before =
+            if offset > self.range.start { self.slice(self.range.start..offset) } else { Bytes::new() };
+        last_fields(&before).or_else(|| self.fields.clone())
     }
 
     /// The piece of it that is of `range`; of a line that was cut, all of it if it starts there and else nothing.
@@ -47,12 +57,31 @@ pub struct PartReader<R> {
     buffer: Vec<u8>,
     /// Bytes behind `buffer` that belong to its one line and are not kept.
     skipped: u64,
+    /// The line before `buffer` that says which fields follow.
+    fields: Option<Bytes>,
 }
 
 impl<R: Read> PartReader<R> {
     /// `read` gives the file from `offset` on, which is where a line starts.
     pub fn new(read: R, offset: u64) -> Self {
-        PartReader { read, offset, buffer: Vec::new(), skipped: 0 }
+        PartReader { read, offset, buffer: Vec::new(), skipped: 0, fields: None }
+    }
+
+    /// Reads on behind the first `bytes` of the file, which `read` gives whole, as one that has read them; each part of
+    /// them is shown to `see`.
+    ///
+    /// # Errors
+    /// The reader's.
+    pub fn behind(mut read: R, bytes: u64, mut see: impl FnMut(&Part)) -> io::Result<Self> {
+        let mut before = PartReader::new(read.by_ref().take(bytes), 0);
+        while let Some(part) = before.next_part()? {
+            see(&part);
+        }
+        if let Some(rest) = before.rest() {
+            see(&rest);
+        }
+        let PartReader { offset, fields, .. } = before;
+        Ok(PartReader { fields, ..PartReader::new(read, offset) })
     }
 
     /// Where the next part starts.
@@ -137,7 +166,8 @@ impl<R: Read> PartReader<R> {
         let bytes = Bytes::from(std::mem::replace(&mut self.buffer, rest));
         let start = self.offset;
         self.offset += bytes.len() as u64 + std::mem::take(&mut self.skipped);
-        Part { range: start..self.offset, bytes }
+        let said = last_fields(&bytes).or_else(|| self.fields.clone());
+        Part { range: start..self.offset, bytes, fields: std::mem::replace(&mut self.fields, said) }
     }
 }
 
@@ -160,7 +190,7 @@ mod tests {
     }
 
     fn part(range: Range<u64>, bytes: &[u8]) -> Part {
-        Part { range, bytes: Bytes::copy_from_slice(bytes) }
+        Part { range, bytes: Bytes::copy_from_slice(bytes), fields: None }
     }
 
     #[test]
@@ -221,6 +251,32 @@ mod tests {
         assert_eq!(reader.next_part().expect("memory"), None);
         assert!(reader.buffer.capacity() <= 2 * PART_BYTES_MAX);
         assert_eq!(reader.rest().map(|rest| rest.range), Some(0..file.len() as u64));
+    }
+
+    /// Fields at the head, and others in the middle of the second part.
+    #[test]
+    fn a_part_takes_along_which_fields_its_lines_have() {
+        let lines = b"1 2 345\n".repeat(PART_BYTES_MAX / 8);
+        let (first, second) = (b"#Fields: a b c\n".as_slice(), b"#Fields: d\n".as_slice());
+        let file = [first, &lines, second, &lines, b"rest"].concat();
+        let (parts, rest) = parts(&file, 0);
+        let of = |part: &Part| part.fields.as_ref().map(|line| String::from_utf8_lossy(line).into_owned());
+        let (a, d) = (Some("#Fields: a b c".to_owned()), Some("#Fields: d".to_owned()));
+        let fields: Vec<_> = parts.iter().chain(&rest).map(of).collect();
+        assert_eq!(fields, [None, a.clone(), d.clone(), d.clone()]);
+        let change = (first.len() + lines.len()) as u64;
+        let at =
+            |offset: u64| parts[1].fields_at(offset).map(|line| String::from_utf8_lossy(&line).into_owned());
+        assert_eq!((at(parts[1].range.start), at(change)), (a.clone(), a.clone()));
+        assert_eq!(at(change + second.len() as u64), d);
+        // Whoever begins behind what is stored knows what stands before it.
+        for (position, want) in [(0, None), (first.len() as u64, a.clone()), (change, a), (change + 19, d)] {
+            let mut seen = 0;
+            let see = |part: &Part| seen += part.bytes.len();
+            let mut reader = PartReader::behind(&file[..], position, see).expect("memory");
+            let part = reader.next_part().expect("memory").expect("a part");
+            assert_eq!((part.range.start, of(&part), seen as u64), (position, want, position));
+        }
     }
 
     #[test]

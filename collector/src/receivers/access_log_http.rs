@@ -5,7 +5,7 @@
 //! with that name and where they start. Without a file, the same bytes again are taken for the same post sent again, as
 //! everywhere.
 //!
-//! The query says what is known of the lines: the keys of [`LinesConfig`], and of a part `file`, `offset` and `end`.
+//! The query says what is known of the lines: the keys of [`LinesConfig`], `fields`, and of a part `file`, `offset` and `end`.
 
 use std::sync::Arc;
 
@@ -50,6 +50,8 @@ pub(super) static ROUTES: [Route; 2] = [
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Asked {
     lines: LinesConfig,
+    /// The `#Fields` line of their file that is in force where they begin; empty where it has none.
+    fields: Option<String>,
     file: Option<PartOfFile>,
 }
 
@@ -82,8 +84,10 @@ async fn receive(call: Call) -> Response<ReplyBody> {
 }
 
 async fn store(receivers: &Receivers, asked: Asked, read: Read) -> Result<Tally, Refusal> {
-    let Asked { lines, file } = asked;
-    let origin: LineOrigin = lines.origin().map_err(Refusal::Undecodable)?;
+    let Asked { lines, fields, file } = asked;
+    let mut origin: LineOrigin = lines.origin().map_err(Refusal::Undecodable)?;
+    origin.lacks_head = fields.is_none() && file.as_ref().is_some_and(|part| part.offset > 0);
+    origin.fields = fields.unwrap_or_default();
     let sender = Arc::new(Sender::Lines(origin));
     let Read { tenant, packed, .. } = read;
     let wire_bytes = packed.bytes.len();
@@ -94,7 +98,7 @@ async fn store(receivers: &Receivers, asked: Asked, read: Read) -> Result<Tally,
         if end < at_least || end == u64::MAX {
             return Err(Refusal::Undecodable(format!("end={end}: the part is longer")));
         }
-        let part = Part { range: offset..end, bytes: unpacked.bytes };
+        let part = Part { range: offset..end, bytes: unpacked.bytes, fields: None };
         let paid = Some(unpacked.tickets);
         return receivers.store_part(&tenant, FileIdentity(file), &part, &sender, paid).await;
     }
@@ -180,6 +184,7 @@ impl Asked {
                 "instance" => lines.instance = value.into_owned(),
                 "cluster" => lines.cluster = value.into_owned(),
                 "zone" => lines.zone = value.into_owned(),
+                "fields" => asked.fields = Some(value.into_owned()),
                 "file" => {
                     let identity = u128::from_str_radix(&value, 16);
                     file = Some(identity.map_err(|_| format!("file={value}: it is no name of a file"))?);

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use super::{ACK_TIME_MAX, Name, Receivers, settled};
+use crate::access_log::origin::LineOrigin;
 use crate::access_log::rows::lines;
 use crate::admit::media::Encoding;
 use crate::admit::refusal::Refusal;
@@ -77,7 +78,8 @@ impl Receivers {
         let unpacked = packed.unpack().await?;
         self.stats.count_bytes(wire_bytes, unpacked.bytes.len());
         let name = Name::Part(claim.name());
-        let answer = self.submit(&FORMAT, name, Arc::clone(tenant), Some(Arc::clone(sender)), unpacked)?;
+        let sender = with_fields(sender, part, claim.part().start);
+        let answer = self.submit(&FORMAT, name, Arc::clone(tenant), Some(sender), unpacked)?;
         // In a task of its own, so that a sender who leaves cannot make a stored part look like one that is not.
         let positions = self.positions.clone();
         let settling = tokio::spawn(async move {
@@ -96,5 +98,16 @@ impl Receivers {
             Ok(tally) => tally.map_err(|_panic| Refusal::Panicked)?,
             Err(_) => Err(Refusal::TimedOut("the disk did not answer in time")),
         }
+    }
+}
+
+/// Who sends the lines from `offset` on, with what their file says before them of their fields.
+fn with_fields(sender: &Arc<Sender>, part: &Part, offset: u64) -> Arc<Sender> {
+    match (part.fields_at(offset), &**sender) {
+        (Some(fields), Sender::Lines(origin)) => {
+            let fields = String::from_utf8_lossy(&fields).into_owned();
+            Arc::new(Sender::Lines(LineOrigin { fields, ..origin.clone() }))
+        }
+        _ => Arc::clone(sender),
     }
 }

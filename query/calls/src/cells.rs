@@ -307,7 +307,7 @@ impl Book {
         if let Some(cell) = self.cell(key) {
             cell.add(call);
             cell.add_sides(call.weight, sides);
-            if self.grain == Grain::Whole && key.evidence == Evidence::Requests && call.timed {
+            if self.grain == Grain::Whole && key.evidence == Evidence::Requests && call.sized {
                 self.sizes.entry(key).or_default().add(call);
             }
         }
@@ -409,6 +409,7 @@ mod tests {
         outcome: Outcome::Ok,
         duration_nano: 1,
         timed: false,
+        sized: false,
         bytes_in: 0,
         bytes_out: 0,
         protocol: Protocol::Http,

@@ -66,6 +66,7 @@ mod tests {
             outcome,
             duration_nano: 1_000_000,
             timed: true,
+            sized: true,
             bytes_in,
             bytes_out: 0,
             protocol: Protocol::Http,

@@ -46,6 +46,8 @@ pub struct Request {
     pub millis: i64,
     /// Of the duration beyond milliseconds, which files do not know either.
     pub duration_nanos: i64,
+    /// Nothing tells the duration.
+    pub is_untimed: bool,
     pub outcome: &'static str,
     pub code: i64,
     pub flags: &'static str,
@@ -85,6 +87,7 @@ pub const CALL: Request = Request {
     nanos: 0,
     millis: 10,
     duration_nanos: 0,
+    is_untimed: false,
     outcome: "ok",
     code: 200,
     flags: "",
@@ -216,6 +219,10 @@ pub fn requests(rows: &[Request]) -> RecordBatch {
     batch(vec![
         ("time_unix_nano", integers(rows, |row| row.second * 1_000 * MILLI + row.at * MILLI + row.nanos)),
         ("duration_nano", integers(rows, |row| row.millis * MILLI + row.duration_nanos)),
+        (
+            "is_timed",
+            Arc::new(BooleanArray::from_iter(rows.iter().map(|row| row.is_untimed.then_some(false)))),
+        ),
         ("observer", column(|row| row.observer)),
         ("layer", column(|row| row.layer)),
         ("counted", booleans(rows, |row| row.counted)),

@@ -69,6 +69,8 @@ pub struct Observation {
     /// Whether the duration is that of a request. A connection's life is not a latency, though it does
     /// count as concurrency.
     pub timed: bool,
+    /// Whether the bytes are those of a request and its response, and not of a connection's or a stream's life.
+    pub sized: bool,
     pub bytes_in: i64,
     pub bytes_out: i64,
     pub protocol: Protocol,
@@ -366,6 +368,7 @@ mod tests {
             outcome,
             duration_nano: millis * 1_000_000,
             timed: true,
+            sized: true,
             bytes_in: 10,
             bytes_out: 100,
             protocol: Protocol::Http,

@@ -26,7 +26,12 @@ const CALL: &[Column] = &[
     column(
         "duration_nano",
         Kind::Int64,
-        "From the first byte received to the last byte sent downstream, nanoseconds.",
+        "From the first byte received to the last byte sent downstream, nanoseconds; 0 where nothing tells it.",
+    ),
+    nullable(
+        "is_timed",
+        Kind::Boolean,
+        "False where nothing tells how long it took, so that duration_nano is no duration; else null.",
     ),
     column(
         "observer",

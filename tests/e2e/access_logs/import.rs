@@ -7,6 +7,7 @@ use std::process::Stdio;
 use anyhow::{Context as _, Result, ensure};
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
@@ -102,6 +103,32 @@ async fn an_import_beside_a_server_is_posted_to_it() -> Result<()> {
     let output =
         Command::new(BINARY).args(["import", "-", "--to", &to]).stdin(Stdio::null()).output().await?;
     ensure!(output.status.success() && output.stdout.starts_with(b"0 lines"), "{output:?}");
+    server.check_for_panics()
+}
+
+/// Scenario: a file of several parts says its fields at its head, and others in the middle; later it has grown. Guarantee: every
+/// line is read with the fields that stand before it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_says_its_fields_is_read_with_them_in_every_part() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (data, path) = (dir.path().join("data"), dir.path().join("u_ex.log"));
+    let padding = "x".repeat(1000);
+    let first = format!("2024-03-01 12:00:00 200 /first {padding}\n").repeat(2500);
+    let second = format!("404 /second {padding} 2024-03-01 12:00:00\n").repeat(2500);
+    let head = "#Software: IIS\n#Fields: date time sc-status cs-uri-stem x-padding\n";
+    let file = [head, &first, "#Fields: sc-status cs-uri-stem x-padding date time\n", &second].concat();
+    std::fs::write(&path, &file)?;
+    let name = path.display().to_string();
+    let (_, told, said) = import(&data, &[&name], b"").await?;
+    ensure!(told.contains("parsed         5,000") && !told.contains("kept unparsed"), "{told}{said}");
+    std::fs::write(&path, file + "500 /second x 2024-03-01 12:00:00\n")?;
+    let (_, told, said) = import(&data, &[&name], b"").await?;
+    ensure!(told.contains("parsed         1\n"), "{told}{said}");
+
+    let server = Server::start(&data).await?;
+    let counts = "SELECT response_code, path, count(*) FROM requests WHERE counted GROUP BY 1, 2 ORDER BY 1";
+    let rows = json!(server.sql(counts).await?);
+    ensure!(rows == json!([[200, "/first", 2500], [404, "/second", 2500], [500, "/second", 1]]), "{rows}");
     server.check_for_panics()
 }
 

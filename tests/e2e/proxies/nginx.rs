@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
 use tokio::process::Child;
 
 use super::client::{ERRORS, REQUESTS, check_agents, check_golden, check_rows, send, wait_for};
@@ -90,5 +91,7 @@ async fn nginx_as_it_is_installed() -> Result<()> {
     let golden = server.get("/api/v1/golden?service=nginx").await?;
     let figures = ["requests", "errors"].map(|figure| golden["rows"][0][figure].as_i64());
     ensure!(figures == [REQUESTS, ERRORS].map(Some), "{golden}");
+    let latencies = ["p50_ms", "p99_ms", "max_ms"].map(|figure| golden["rows"][0].get(figure));
+    ensure!(latencies == [Some(&Value::Null); 3], "{golden}");
     Ok(())
 }

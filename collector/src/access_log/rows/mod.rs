@@ -30,6 +30,9 @@ use crate::tally::{Arrival, RejectReason, Tally, Warning};
 /// bodies, too.
 pub const LINE_BYTES_MAX: usize = BODY_BYTES_MAX;
 
+/// What fails of a line whose file says elsewhere which fields it has.
+const FIELDS: &str = "#Fields";
+
 /// Stands for the format of a line that is in none.
 const UNKNOWN: &str = "unknown";
 const UNKNOWN_PROGRAM: Program = Program { service: "", kind: ProxyKind::Plain, observer: None };
@@ -78,13 +81,17 @@ pub(crate) struct LineReader<'o> {
 
 impl<'o> LineReader<'o> {
     pub(crate) fn new(origin: &'o LineOrigin) -> Self {
-        LineReader {
+        let mut reader = LineReader {
             origin,
             proxies: Vec::new(),
             attributes: RowAttributes::default(),
             last: None,
             said: None,
+        };
+        if reader.takes_directives() {
+            reader.said = known::w3c(&origin.fields);
         }
+        reader
     }
 
     /// Pushes the row of one line, and counts it.
@@ -141,15 +148,23 @@ impl<'o> LineReader<'o> {
         let origin = self.origin;
         let known = if origin.format.is_none() { known::all() } else { &[] };
         let said = self.said.clone();
-        for format in said.iter().chain(&origin.format).chain(self.last).chain(known) {
+        // Once fields are said, lines that have others are not read by a guess.
+        let others = origin.format.iter().chain(self.last).chain(known);
+        let others = others.filter(|format| said.is_none() || format.name != known::W3C);
+        for format in said.iter().chain(others) {
             let mut reading = Reading::new(format.name, std::mem::take(attributes));
             if let Err(field) = format.read(line, &mut reading) {
                 // What a format says that nobody spoke of says nothing.
-                let is_told =
-                    origin.format.is_some() || self.last.is_some_and(|last| last.name == format.name);
+                let is_told = origin.format.is_some()
+                    || said.as_ref().is_some_and(|said| said.is(format))
+                    || self.last.is_some_and(|last| last.name == format.name);
                 flaw = if flaw == LINE && is_told { field } else { flaw };
                 *attributes = reading.attributes;
                 continue;
+            }
+            if said.is_none() && origin.format.is_none() && origin.lacks_head && format.name == known::W3C {
+                *attributes = reading.attributes;
+                return Err(FIELDS);
             }
             reading.seen.layer = format.layer;
             let settled = settle(&mut reading, arrival, origin.offset_seconds);
@@ -185,7 +200,7 @@ impl<'o> LineReader<'o> {
         arrival: &Arrival<'_>,
         out: &mut RequestBuilder,
     ) {
-        let format = self.origin.format.as_ref().or(self.last);
+        let format = self.said.as_ref().or(self.origin.format.as_ref()).or(self.last);
         let (name, program) =
             format.map_or((UNKNOWN, UNKNOWN_PROGRAM), |format| (format.name, format.program));
         let mut reading = Reading::new(name, std::mem::take(attributes));
@@ -194,7 +209,7 @@ impl<'o> LineReader<'o> {
             let _ = format.read(line, &mut reading);
         }
         let start = time_of_unread(&reading, arrival, self.origin.offset_seconds);
-        let seen = RequestFacts { start, source_format: name, ..RequestFacts::default() };
+        let seen = RequestFacts { start, is_untimed: true, source_format: name, ..RequestFacts::default() };
         *attributes = reading.attributes;
         attributes.clear();
         attributes.push_text("", "unread_field", field);

@@ -112,7 +112,8 @@ impl<'a, 's> Entry<'a, 's> {
         let Entry { mut seen, attributes, offsets, wire_bytes, http, duration_nanos, .. } = self;
         seen.start = start;
         let last_byte = offsets[LAST_DOWNSTREAM_TX].map(|nanos| i64::try_from(nanos).unwrap_or(i64::MAX));
-        seen.duration_nano = duration_nanos.or(last_byte).unwrap_or_default().max(0);
+        let told = duration_nanos.or(last_byte);
+        (seen.duration_nano, seen.is_untimed) = (told.unwrap_or_default().max(0), told.is_none());
         seen.upstream_duration_nano = match (offsets[FIRST_UPSTREAM_TX], offsets[LAST_UPSTREAM_RX]) {
             (Some(first), Some(last)) => i64::try_from(last.saturating_sub(first)).ok(),
             _ => None,

@@ -21,6 +21,8 @@ pub struct RequestFacts<'a> {
     pub log_type: LogType,
     pub start: UnixNanos,
     pub duration_nano: i64,
+    /// Nothing tells how long it took; the duration is 0 then.
+    pub is_untimed: bool,
     pub upstream_duration_nano: Option<i64>,
     /// As the column `protocol` names it; empty when unknown.
     pub protocol: &'static str,

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::decode::Sender;
-use crate::lines::{Packing, Part, PartReader, inflating, packing_of};
+use crate::lines::{Packing, Part, PartReader, has_directives, inflating, packing_of};
 use crate::positions::{HEAD_BYTES_MAX, KnownFile};
 
 /// Opening must not wait for the other end of a pipe. Source: Linux, `asm-generic/fcntl.h`.
@@ -96,18 +96,14 @@ impl Opened {
         inflating(file, self.packing)
     }
 
-    /// Reads on from `position`.
+    /// Reads on from `position`. Of a file that says which fields its lines have, what stands before is read for that.
     fn reader_from(&self, position: u64) -> io::Result<PartReader<Box<dyn io::Read + Send>>> {
-        let mut reader = match self.packing {
-            Packing::Plain => {
-                let mut file = self.file.try_clone()?;
-                file.seek(SeekFrom::Start(position))?;
-                return Ok(PartReader::new(Box::new(file), position));
-            }
-            Packing::Gzip | Packing::Zstd => self.reader()?,
-        };
-        let skipped = io::copy(&mut reader.by_ref().take(position), &mut io::sink())?;
-        Ok(PartReader::new(reader, skipped))
+        if self.packing == Packing::Plain && !has_directives(&self.head) {
+            let mut file = self.file.try_clone()?;
+            file.seek(SeekFrom::Start(position))?;
+            return Ok(PartReader::new(Box::new(file), position));
+        }
+        PartReader::behind(self.reader()?, position, |_| {})
     }
 }
 

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use ::http::Request;
 use arrow::array::AsArray as _;
+use arrow::datatypes::Int32Type;
 use bytes::Bytes;
 use http_body_util::Full;
 use meshlake_schema::Table;
@@ -125,6 +126,41 @@ async fn a_line_of_a_file_is_stored_once() {
     assert_eq!(rows(&running), 20);
     let grown = [&*file, LINE].concat();
     assert_eq!(known(&grown).await, json!({"file": name, "head_bytes": bytes, "position": bytes}));
+    running.stop().await;
+}
+
+/// The lines look like those of IIS with its default fields, and are read as such only where nothing else may be said.
+#[tokio::test]
+async fn a_part_has_the_fields_that_its_post_says() {
+    let running = start().await;
+    let head = "#Fields: date time s-ip cs-method cs-uri-stem cs-uri-query s-port cs-username c-ip cs(User-Agent) \
+                cs(Referer) sc-win32-status sc-substatus sc-status time-taken\n";
+    let line = "2026-11-22 07:07:07 10.0.0.1 GET /a - 80 - 10.0.0.9 curl/8 - 200 0 404 15\n";
+    let known = post(running.http, "/v1/access_logs/file", &[], [head, line].concat()).await;
+    let known: Value = serde_json::from_slice(&known.body).expect("JSON");
+    let file = known["file"].as_str().expect("a name").to_owned();
+    let fields: String = form_urlencoded::byte_serialize(head.trim_end().as_bytes()).collect();
+    let (behind, more) = (head.len() + line.len(), line.len());
+    let parts = [
+        (0, String::new(), [head, line].concat(), json!({})),
+        (behind, format!("&fields={fields}"), line.to_owned(), json!({})),
+        (behind + more, String::new(), line.to_owned(), json!({"#Fields": 1})),
+        (behind + 2 * more, "&format=w3c".to_owned(), line.to_owned(), json!({})),
+    ];
+    for (offset, said, body, unparsed) in parts {
+        let answer = posted(&running, &format!("?file={file}&offset={offset}{said}"), &[], body).await;
+        assert_eq!((&answer["lines"], &answer["unparsed"]), (&json!(1), &unparsed), "{offset}");
+    }
+    let groups = running.log.groups();
+    let batches =
+        groups.iter().flat_map(|group| &group.batches).filter(|batch| batch.table() == Table::Requests);
+    let statuses: Vec<_> = batches
+        .flat_map(|batch| {
+            batch.rows()["response_code"].as_primitive::<Int32Type>().iter().collect::<Vec<_>>()
+        })
+        .collect();
+    // By the default's order 200 is the status, and who names the format has said that it is.
+    assert_eq!(statuses, [Some(404), Some(404), None, Some(200)]);
     running.stop().await;
 }
 

@@ -1,6 +1,6 @@
 //! The columns of a batch of `requests` that tell of calls.
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array as _, BooleanArray, RecordBatch};
 
 use crate::cells::Grain;
 use crate::columns::{Integers, Text};
@@ -12,6 +12,7 @@ use crate::party::PartyName;
 const COLUMNS: &[&str] = &[
     "time_unix_nano",
     "duration_nano",
+    "is_timed",
     "observer",
     "layer",
     "counted",
@@ -119,6 +120,7 @@ pub struct Columns<'a> {
     pub(super) outcome: Text<'a>,
     pub(super) time: Integers<'a>,
     pub(super) duration: Integers<'a>,
+    is_timed: Option<&'a BooleanArray>,
     pub(super) response_code: Integers<'a>,
     pub(super) grpc_status: Integers<'a>,
     pub(super) flags: Integers<'a>,
@@ -160,6 +162,7 @@ impl<'a> Columns<'a> {
             outcome: text("outcome"),
             time: integers("time_unix_nano"),
             duration: integers("duration_nano"),
+            is_timed: batch.column_by_name("is_timed").and_then(|column| column.as_any().downcast_ref()),
             response_code: integers("response_code"),
             grpc_status: integers("grpc_status"),
             flags: integers("response_flags"),
@@ -186,6 +189,11 @@ impl<'a> Columns<'a> {
             request_id: text("request_id"),
             proxy_id: text("proxy_id"),
         }
+    }
+
+    /// Whether the duration is one. Files of older versions lack the column, and then it is taken for one.
+    pub(super) fn is_timed(&self, row: usize) -> bool {
+        self.is_timed.is_none_or(|is_timed| is_timed.is_null(row) || is_timed.value(row))
     }
 
     /// Where the caller's end of the connection to this proxy is.

@@ -73,13 +73,15 @@ impl<'a> RequestRows<'a> {
             || columns.response_code.get(row) == Some(101)
             || columns.method.get(row) == Some("CONNECT");
         let authority = columns.authority.get(row).map(host_port);
+        let is_sized = !is_connection && !is_long;
         Seen {
             side: Side::Made,
             is_connection,
             is_refused: proxy_flags::is_refused(flags) || columns.is_own_answer(row),
             is_waypoint: false,
             is_progress: false,
-            is_timed: !is_connection && !is_long,
+            is_timed: is_sized && columns.is_timed(row),
+            is_sized,
             outcome,
             protocol: match (is_connection, grpc) {
                 (true, _) => Protocol::Tcp,

@@ -30,6 +30,7 @@ pub struct Seen {
     /// A waypoint saw it, which stands before the callee.
     pub is_waypoint: bool,
     pub is_timed: bool,
+    pub is_sized: bool,
     /// No call, but a word that one goes on.
     pub is_progress: bool,
     pub outcome: Outcome,
@@ -79,6 +80,7 @@ impl Seen {
             outcome: self.outcome,
             duration_nano: self.duration,
             timed: self.is_timed,
+            sized: self.is_sized,
             bytes_in: self.bytes_in,
             bytes_out: self.bytes_out,
             protocol: self.protocol,

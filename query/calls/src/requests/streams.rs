@@ -18,6 +18,8 @@ pub fn tell_streams(rows: &mut Vec<Seen>) {
     rows.retain(|row| !row.is_progress);
     for row in rows.iter_mut().filter(|row| row.protocol == Protocol::Grpc) {
         let is_told = row.request != 0 || row.stream != 0;
-        row.is_timed &= !(is_told && lasting.contains(&going_on(row)));
+        let is_lasting = is_told && lasting.contains(&going_on(row));
+        row.is_timed &= !is_lasting;
+        row.is_sized &= !is_lasting;
     }
 }

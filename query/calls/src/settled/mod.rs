@@ -67,6 +67,25 @@ mod tests {
         }
     }
 
+    /// One call that tells its duration, one that does not, an upgrade that lasts, and a connection; each of 100 bytes in.
+    #[test]
+    fn a_call_without_a_duration_has_its_sizes_all_the_same() {
+        let untimed = Request { millis: 0, is_untimed: true, ..CALL };
+        let upgrade = Request { code: 101, ..CALL };
+        let connection = Request { layer: "l4", second: FROM_SECOND + 30, ..CALL };
+        let mut fold = Fold::new(question(By::Whole, Grain::Whole));
+        fold.add_requests(&fixture::requests(&[CALL, untimed, upgrade, connection]));
+        let settled = fold.settle().expect("a few cells");
+        let cells = settled.rows(Table::Calls10s, "default", UnixNanos(0)).expect("columns of the table");
+        let counts = |name: &str| {
+            let lists =
+                cells.rows().column_by_name(name).expect("a column").as_list::<i32>().values().clone();
+            lists.as_primitive::<Int64Type>().values().iter().sum::<i64>()
+        };
+        let names = ["latency_counts_milli", "request_size_counts_milli", "response_size_counts_milli"];
+        assert_eq!(names.map(counts), [1_000, 2_000, 2_000]);
+    }
+
     #[test]
     fn cells_make_the_picture_of_the_rows() {
         let cells = settled().rows(Table::Calls10s, "default", UnixNanos(0)).expect("columns of the table");

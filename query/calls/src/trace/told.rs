@@ -245,7 +245,16 @@ fn observed(
     protocol: Protocol,
     lasting: bool,
 ) -> Observation {
-    Observation { weight, outcome, duration_nano, timed: !lasting, bytes_in: 0, bytes_out: 0, protocol }
+    Observation {
+        weight,
+        outcome,
+        duration_nano,
+        timed: !lasting,
+        sized: false,
+        bytes_in: 0,
+        bytes_out: 0,
+        protocol,
+    }
 }
 
 fn call(start: i64, detail: DetailId, seen: Observation) -> Call {

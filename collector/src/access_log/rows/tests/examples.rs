@@ -1,6 +1,6 @@
 //! Formats of proxies that were not run here: the examples of their own documentation, and what it says they mean.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{check, one};
 use crate::access_log::LineFormat;
@@ -167,4 +167,27 @@ fn a_w3c_log_says_its_fields_itself() {
     assert_eq!(LineFormat::detect(&first).map(|format| format.name()), Some("w3c"));
     let iis = "2026-11-23 07:07:07 10.0.0.1 GET /svc/ok - 80 - 10.0.0.9 curl/8 - 200 0 0 15";
     check(&one(iis, "w3c"), &json!({"path": "/svc/ok", "downstream_local_address": "10.0.0.1:80"}));
+}
+
+#[test]
+fn fields_that_are_said_are_not_guessed() {
+    use crate::access_log::origin::LineOrigin;
+
+    let line = "2026-11-23 07:07:07 10.0.0.1 GET /svc/ok - 80 - 10.0.0.9 curl/8 - 200 0 0 15";
+    let unread = |origin: &LineOrigin, log: &str| {
+        let (rows, _) = super::rows_of(log.as_bytes(), origin);
+        rows.last().expect("a row")["attributes"]["unread_field"].clone()
+    };
+    for format in ["w3c", "recognised"] {
+        let said = format!("#Fields: sc-status date time\n{line}\n");
+        assert_eq!(unread(&super::origin(format), &said), "response_code", "{format}");
+        let before =
+            LineOrigin { fields: "#Fields: sc-status date time".to_owned(), ..super::origin(format) };
+        assert_eq!(unread(&before, line), "response_code", "{format}");
+        let (rows, _) = super::rows_of(b"404 2026-11-23 07:07:07", &before);
+        check(&rows[0], &json!({"response_code": 404, "source_format": "w3c", "counted": true}));
+    }
+    let midway = LineOrigin { lacks_head: true, ..LineOrigin::default() };
+    assert_eq!(unread(&midway, line), "#Fields");
+    assert_eq!(unread(&LineOrigin::default(), line), Value::Null, "nothing else was ever said");
 }

@@ -291,6 +291,24 @@ fn apaches_json_with_escapes_that_are_none_is_mended() {
     );
 }
 
+/// 0 is a duration where a line says it, and none where no field does; of a line that cannot be read nothing is known.
+#[test]
+fn a_line_without_a_duration_says_so() {
+    let combined = r#"10.0.0.1 - - [22/Nov/2026:07:07:07 +0000] "GET /a HTTP/1.1" 200 12 "-" "curl/8""#;
+    let untold = json!({"duration_nano": 0, "is_timed": false, "counted": true});
+    for format in ["nginx_combined", "apache_combined"] {
+        check(&one(combined, format), &untold);
+    }
+    let format = LineFormat::compile(Language::Nginx, "$msec $status $request_time").expect("a format");
+    let origin = LineOrigin { format: Some(format), ..LineOrigin::default() };
+    let (rows, _) = rows_of(b"1795417629.000 200 0.000\n1795417629.000 200 -\nthree\n", &origin);
+    check(&rows[0], &json!({"duration_nano": 0, "is_timed": null, "counted": true}));
+    check(&rows[1], &untold);
+    check(&rows[2], &json!({"is_timed": false, "counted": false, "raw": "three"}));
+    let (rows, _) = rows_of(capture!("caddy.json"), &LineOrigin::default());
+    assert!(rows.iter().all(|row| row["is_timed"].is_null()), "{rows:?}");
+}
+
 #[test]
 fn varnish_writes_whole_urls() {
     let (rows, tally) = rows_of(capture!("varnish-vncsa.log"), &LineOrigin::default());

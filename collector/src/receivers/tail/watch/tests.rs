@@ -198,6 +198,29 @@ async fn a_start_goes_on_where_the_last_one_ended() {
     assert_eq!(sorted(&case.look().await), ["new", "three"]);
 }
 
+/// Fields at the head and others in the middle, of a plain file and of a packed one.
+#[tokio::test]
+async fn a_start_knows_which_fields_a_file_has_said() {
+    let mut case = Case::new(&["u_ex*"]);
+    let said = "#Fields: a b\n1 2\n#Fields: b a\n2 1\n";
+    case.append("u_ex.log", said);
+    assert_eq!(case.look().await, said);
+    case.restart();
+    case.append("u_ex.log", "4 3\n");
+    case.watch.look();
+    let parts = case.watch.next_parts(4);
+    assert_eq!(parts[0].part.fields.as_deref(), Some(b"#Fields: b a".as_slice()));
+    case.restart();
+    fs::remove_file(case.path("u_ex.log")).expect("removed");
+    case.pack("u_ex.1.gz", &[said, "4 3\n"].concat());
+    case.watch.look();
+    case.watch.look();
+    let parts = case.watch.next_parts(4);
+    assert_eq!((&parts[0].part.bytes[..], parts[0].part.fields.as_deref()), {
+        (b"4 3\n".as_slice(), Some(b"#Fields: b a".as_slice()))
+    });
+}
+
 #[tokio::test]
 async fn files_that_begin_alike_wait_until_they_differ() {
     let mut case = Case::new(&["*.log"]);

@@ -67,3 +67,26 @@ fn upgrades_count_and_have_no_latency_among_those_of_requests() {
     let node = &picture.node_cells[0].measure;
     assert_eq!((node.requests(), node.max_ms()), (3.0, Some(10.0)));
 }
+
+/// nginx's default format tells no duration, and 0 ms would be a good one. An edge's latency is the made side's, a
+/// node's the received side's, and what one side does not tell is not taken from the other.
+#[test]
+fn a_call_whose_duration_nobody_tells_counts_and_has_no_latency() {
+    let told = |rows: &[Request]| {
+        let picture = picture(rows, &[]);
+        let (edge, node) = (&picture.edge_cells[0].measure, &picture.node_cells[0].measure);
+        [edge, node].map(|cell| (cell.requests(), cell.quantile_ms(0.99).is_some(), cell.max_ms()))
+    };
+    let untimed = Request { millis: 0, is_untimed: true, ..SERVED };
+    assert_eq!(told(&[untimed, untimed]), [(2.0, false, None); 2]);
+    let instant = Request { millis: 0, ..SERVED };
+    assert_eq!(told(&[untimed, instant]), [(2.0, true, Some(0.0)); 2], "0 that is told is a duration");
+    assert_eq!(told(&[untimed, SERVED]), [(2.0, true, Some(10.0)); 2]);
+
+    let made = Request { request_id: "r1", ..CALL };
+    let made_untimed = Request { millis: 0, is_untimed: true, ..made };
+    let received = Request { request_id: "r1", ..SERVED };
+    let received_untimed = Request { millis: 0, is_untimed: true, ..received };
+    assert_eq!(told(&[made_untimed, received]), [(1.0, false, None), (1.0, true, Some(10.0))]);
+    assert_eq!(told(&[made, received_untimed]), [(1.0, true, Some(10.0)), (1.0, false, None)]);
+}
