@@ -1,0 +1,1 @@
+//! PromQL, pure: text -> syntax tree -> plan -> evaluation over a trait that gives samples.

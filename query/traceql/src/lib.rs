@@ -1,0 +1,1 @@
+//! TraceQL, pure: text -> syntax tree -> which spans and traces it selects.
