@@ -11,7 +11,7 @@ use meshlake_schema::rows::{Integers, Text};
 use super::columns::Columns;
 use super::role::NameSays;
 use super::tags;
-use crate::cells::{By, Grain};
+use crate::grouping::{By, Grain};
 use crate::hashing::{NumberMap, mixed_pair};
 use crate::hosts::host_of_url;
 
