@@ -17,6 +17,7 @@
 
 pub mod golden;
 pub mod graph;
+pub mod shown;
 pub mod fold;
 pub mod picture;
 mod placed;
