@@ -32,6 +32,7 @@ pub mod spans;
 pub mod held;
 pub mod settled;
 pub mod cells;
+pub mod entry;
 mod details;
 mod busy;
 pub mod operation;
