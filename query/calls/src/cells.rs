@@ -9,6 +9,7 @@ use meshlake_schema::TimeRange;
 use crate::aliases::Learnt;
 use crate::busy::BusyEdges;
 use crate::details::{self, Details};
+use crate::entry::Entry;
 use crate::grouping::{By, Grain};
 use crate::hashing::NumberMap;
 use crate::measure::{Halves, Measure, Observation, Protocol, Sizes};
@@ -45,35 +46,6 @@ impl Evidence {
             Evidence::Requests => "requests",
             Evidence::Spans => "spans",
         }
-    }
-}
-
-/// What a cell counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Entry {
-    /// Calls on an edge.
-    Edge,
-    /// Calls on an edge that never reached the other side.
-    Refused,
-    /// Messages on an edge: proxies do not see them, so no evidence has to be chosen.
-    Messages,
-    /// Connections on an edge, which count where nothing told of what went through them.
-    Connections,
-    /// Connections that rows of requests on the same edge overlap, and those that only spans do. They count nothing but
-    /// bytes, where spans count, which know none.
-    Carrying,
-    CarryingTraced,
-    /// The same four at a node: received sides.
-    Received,
-    ReceivedMessages,
-    ReceivedConnections,
-    /// Nothing is counted: the destination answered to the name of the source.
-    Alias,
-}
-
-impl Entry {
-    pub fn is_edge(self) -> bool {
-        !matches!(self, Entry::Received | Entry::ReceivedMessages | Entry::ReceivedConnections)
     }
 }
 

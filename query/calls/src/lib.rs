@@ -34,6 +34,7 @@ pub mod held;
 pub mod settled;
 pub mod cells;
 pub mod grouping;
+pub mod entry;
 mod details;
 mod busy;
 pub mod operation;

@@ -12,7 +12,8 @@ use std::sync::Arc;
 
 use meshlake_schema::Outcome;
 
-use crate::cells::{Book, Call, Entry};
+use crate::cells::{Book, Call};
+use crate::entry::Entry;
 use crate::measure::Halves;
 use crate::minutes::{Scope, minute_of};
 use crate::party::{Parties, PartyId, PartyName};

@@ -5,8 +5,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::cells::{Book, CellKey, DetailId, Entry, Evidence};
+use crate::cells::{Book, CellKey, DetailId, Evidence};
 use crate::choice::{Choice, Choices, Source};
+use crate::entry::Entry;
 use crate::grouping::{By, Grain};
 use crate::measure::{MILLI, Measure};
 use crate::nodes::{NodeIdentity, NodeKind, ids};

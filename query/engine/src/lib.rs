@@ -20,6 +20,7 @@ mod session;
 mod catalog;
 mod lean;
 mod capped;
+mod histograms;
 mod text_guard;
 mod plan_guard;
 mod planning;

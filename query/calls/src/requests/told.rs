@@ -2,7 +2,8 @@
 
 use super::Counting;
 use super::seen::Seen;
-use crate::cells::{Book, Call, Entry, Evidence};
+use crate::cells::{Book, Call, Evidence};
+use crate::entry::Entry;
 use crate::measure::Halves;
 use crate::party::PartyId;
 use crate::services::ServiceId;

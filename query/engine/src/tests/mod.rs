@@ -2,6 +2,7 @@
 
 mod attributes;
 mod functions;
+mod histograms;
 mod ids;
 mod prepared;
 mod scans;
