@@ -15,7 +15,7 @@ mod codes;
 mod tags;
 mod role;
 pub mod columns;
-mod ids;
+pub(crate) mod ids;
 
 use arrow::array::RecordBatch;
 use meshlake_schema::rows::{Links, RowsError};
