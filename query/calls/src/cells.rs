@@ -14,6 +14,7 @@ use crate::grouping::{By, Grain};
 use crate::hashing::NumberMap;
 use crate::measure::{Halves, Measure, Observation, Protocol, Sizes};
 use crate::minutes::Words;
+use crate::noted::{Noted, Notes, RowsOf};
 use crate::party::{Marks, Parties, PartyId, PartyName};
 use crate::range::Range;
 
@@ -57,6 +58,13 @@ pub struct Call {
     pub start: i64,
     pub detail: DetailId,
     pub seen: Observation,
+    pub rows: RowsOf,
+}
+
+impl Call {
+    fn noted(&self, halves: Halves) -> Noted {
+        Noted { start: self.start, rows: self.rows, seen: self.seen, halves }
+    }
 }
 
 /// Number of an operation or instance; `NONE` where the grain does not tell them apart.
@@ -105,6 +113,8 @@ pub struct Book {
     cells_overflowed: bool,
     /// It has no names, and as many cells as it takes; see [`Book::part`].
     is_part: bool,
+    /// Calls one by one, where they are asked for: those on edges, and received sides that are on none.
+    pub notes: Notes<CellKey>,
     pub busy: BusyEdges,
     pub learnt: Learnt,
 }
@@ -122,6 +132,7 @@ impl Book {
             sizes: NumberMap::default(),
             cells_overflowed: false,
             is_part: false,
+            notes: Notes::new(0),
             busy: BusyEdges::default(),
             learnt: Learnt::default(),
         }
@@ -135,14 +146,14 @@ impl Book {
     /// A book without names for what another thread counts by the names of this one. It is to be absorbed before it has
     /// more than [`CELLS_MAX`] cells.
     pub fn part(&self) -> Book {
-        let (busy, folded) = (self.busy.part(), self.folded.clone());
-        Book { is_part: true, busy, folded, ..Book::new(self.range, self.by, self.grain) }
+        let (busy, notes, folded) = (self.busy.part(), self.notes.part(), self.folded.clone());
+        Book { is_part: true, busy, notes, folded, ..Book::new(self.range, self.by, self.grain) }
     }
 
     /// Bytes taken, about: 1 KB of latencies a cell, 200 bytes a party, 60 a detail.
     pub fn bytes(&self) -> usize {
         let cells = self.cells.len() * (size_of::<(CellKey, Measure)>() + (1 << 10));
-        cells + self.parties.len() * 200 + self.details.count() * 60
+        cells + self.parties.len() * 200 + self.details.count() * 60 + self.notes.bytes()
     }
 
     /// Whether a part has so many cells that it should be absorbed.
@@ -159,6 +170,7 @@ impl Book {
         part.sizes.drain().for_each(|(key, sizes)| self.sizes.entry(key).or_default().merge(&sizes));
         self.learnt.absorb(std::mem::take(&mut part.learnt));
         self.busy.absorb(&mut part.busy);
+        self.notes.absorb(&mut part.notes);
     }
 
     /// Whether calls of this time are folded from rows.
@@ -212,6 +224,15 @@ impl Book {
         }
         if let Some(key) = self.key(entry, ends, call) {
             self.add(key, &call.seen, halves);
+            self.notes.add(key, call.noted(*halves));
+        }
+    }
+
+    /// Notes a received side, which is counted already, as a call that is on no edge.
+    pub fn note_alone(&mut self, entry: Entry, party: PartyId, call: &Call) {
+        let halves = Halves { received: 1, expected: 1, ..Halves::default() };
+        if let Some(key) = self.key(entry, (PartyId::NOBODY, party), call) {
+            self.notes.add(key, call.noted(halves));
         }
     }
 

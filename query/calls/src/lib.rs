@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! rows of requests -> requests/ (two proxies' rows of one call) --+
-//! rows of spans    -> trace/    (trees, layers, tries, messages) -+-> cells -> picture -> golden, graph
+//! rows of spans    -> trace/    (trees, layers, tries, messages) -+-> cells -> picture -> golden, graph, list
 //! ```
 //! Golden metrics and the service graph are two views of the same numbers, so both are cut from one
 //! [`Picture`]: if they were two queries, a node of the graph and its row in the table could disagree.
@@ -18,6 +18,7 @@
 pub mod golden;
 pub mod graph;
 pub mod shown;
+pub mod list;
 pub mod fold;
 pub mod picture;
 mod placed;
@@ -36,6 +37,7 @@ pub mod cells;
 pub mod grouping;
 pub mod entry;
 mod details;
+mod noted;
 mod busy;
 pub mod operation;
 pub mod peers;

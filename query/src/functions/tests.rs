@@ -149,6 +149,18 @@ async fn histograms_of_cells_tell_what_golden_does() {
     assert_eq!(cells(settled().await, exact).await, [["true"]]);
 }
 
+/// Of four calls three are in the last 15 minutes, and the newest two are asked for.
+#[tokio::test]
+async fn calls_are_a_table() {
+    let sql = "SELECT source, target, outcome, server_ms, client_ms IS NULL, seen_by FROM calls() ORDER BY time DESC";
+    let row = |outcome| vec!["shop/web", "shop/cart", outcome, "10", "true", "server"];
+    assert_eq!(cells(calls(), sql).await, ["client_error", "error", "ok"].map(row));
+    let cut = "SELECT CAST(extract(epoch FROM time) AS BIGINT) FROM calls(0, 1020, 'cart', 'requests', 2)";
+    assert_eq!(cells(calls(), cut).await, [["1012"], ["1001"]]);
+    let sums = "SELECT (SELECT sum(requests) FROM calls(0, 1020)) - (SELECT sum(requests) FROM golden('edge', 0, 1020))";
+    assert_eq!(cells(calls(), sums).await, [["0"]]);
+}
+
 /// Of the root's 100 ms the child ran 30; the other began when it had ended, and runs to the root's end.
 #[tokio::test]
 async fn a_trace_is_a_tree() {
@@ -182,6 +194,8 @@ async fn what_is_wrong_with_a_call_is_said() {
             "graph_nodes('service', NULL, NULL, NULL, NULL, 'logs')",
             "source: \"logs\" is not one of auto, requests, spans",
         ),
+        ("calls(NULL, NULL, NULL, 'auto', 1001)", "limit is not between 1 and 1000"),
+        ("calls(NULL, NULL, NULL, 'auto', 0)", "limit is not between 1 and 1000"),
         ("trace_tree()", "name a trace id"),
     ];
     for (call, want) in cases {

@@ -17,7 +17,7 @@ mod tags;
 mod role;
 pub mod columns;
 mod mixing;
-mod ids;
+pub(crate) mod ids;
 
 use arrow::array::RecordBatch;
 use meshlake_schema::rows::{Links, RowsError};

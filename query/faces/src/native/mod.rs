@@ -31,6 +31,7 @@ pub fn router() -> Router<FaceState> {
     Router::new()
         .route("/golden", get(calls::golden::answer))
         .route("/graph", get(calls::graph::answer))
+        .route("/calls", get(calls::list::answer))
         .route("/sql", post(sql::answer))
         .route("/traces/{trace_id}", get(traces::answer))
         .route("/services", get(services::answer))

@@ -12,6 +12,7 @@ async fn a_service_that_nothing_is_known_of_is_told() {
         ("golden?service=nobody&by=edge", Some("no node is called `nobody` in this range")),
         ("golden?service=web", None),
         ("golden?service=cart", None),
+        ("calls?service=nobody", Some("no node is called `nobody` in this range")),
         ("graph?focus=nobody", Some("no node is called `nobody` in this range")),
     ] {
         let (status, answer) = get_json(calls().await, &format!("/api/v1/{path}&from=1000&to=1020")).await;
@@ -29,6 +30,7 @@ async fn unknown_parameters_are_told_in_the_answer() {
     for (path, known) in [
         ("golden?servcie=cart", "by, service, from, to, step, source"),
         ("graph?servcie=cart", "by, from, to, focus, depth, namespace, min_rate, errors_only, source"),
+        ("calls?servcie=cart", "from, to, service, source, limit"),
     ] {
         let (status, answer) = get_json(calls().await, &format!("/api/v1/{path}&from=1000&to=1020")).await;
         let want = format!("`servcie` means nothing here; known are {known}");
@@ -53,6 +55,13 @@ async fn odd_questions_are_refused_or_answered() {
         ("golden?from=0&to=9223372036", 400, "the years 1677 to 2262"),
         ("golden?from=never", 400, "neither RFC 3339 nor unix seconds"),
         ("golden?from=99999999999999999999", 400, "neither RFC 3339 nor unix seconds"),
+        ("calls?from=1020&to=1000", 400, "is not before to"),
+        ("calls?source=logs", 400, "is not one of auto, requests, spans"),
+        ("calls?limit=0", 400, "limit=0 is not between 1 and 1000"),
+        ("calls?limit=1001", 400, "limit=1001 is not between 1 and 1000"),
+        ("calls?limit=1&from=0&to=1020", 200, ""),
+        ("calls?limit=1000&from=0&to=1020", 200, ""),
+        ("calls?limit=-1", 400, "limit"),
         ("graph?depth=-1", 400, "depth"),
         ("graph?depth=18446744073709551615&focus=cart&from=1000&to=1020", 200, ""),
         ("graph?from=0&to=9223372020", 200, ""),
