@@ -9,6 +9,7 @@ use meshlake_schema::TimeRange;
 use crate::aliases::Learnt;
 use crate::busy::BusyEdges;
 use crate::details::{self, Details};
+use crate::grouping::{By, Grain};
 use crate::hashing::NumberMap;
 use crate::measure::{Halves, Measure, Observation, Protocol, Sizes};
 use crate::minutes::Words;
@@ -22,43 +23,6 @@ pub const CELLS_MAX: usize = 150_000;
 /// Most operations or instances that an answer tells apart; the rest are summed as one, by name `(other)`.
 /// Paths with unforeseen ids in them must not turn an answer into a list of every path ever asked for.
 pub const DETAILS_MAX: usize = 2_000;
-
-/// What makes a node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum By {
-    #[default]
-    Service,
-    /// Deployments. Spans do not name them, so a service seen by spans alone stays whole.
-    Workload,
-    /// Versions of a service; what has no version stays whole.
-    Version,
-    /// All that rows tell of both ends, as cells are settled.
-    Whole,
-}
-
-impl By {
-    /// Those that an answer can be grouped by.
-    pub const ALL: [By; 3] = [By::Service, By::Workload, By::Version];
-
-    pub const fn name(self) -> &'static str {
-        match self {
-            By::Service => "service",
-            By::Workload => "workload",
-            By::Version => "version",
-            By::Whole => "whole",
-        }
-    }
-}
-
-/// What is told apart at a node beside the node itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Grain {
-    Node,
-    Operation,
-    Instance,
-    /// All that is told apart in settled cells; see `settled/detail.rs`.
-    Whole,
-}
 
 /// What a number was derived from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -250,8 +214,8 @@ impl Book {
     /// The number of a party, as far as the grouping tells parties apart.
     pub fn intern(&mut self, name: &PartyName<'_>, marks: Marks) -> PartyId {
         let name = PartyName {
-            workload: name.workload.filter(|_| matches!(self.by, By::Workload | By::Whole)),
-            version: name.version.filter(|_| matches!(self.by, By::Version | By::Whole)),
+            workload: name.workload.filter(|_| self.by.tells_workloads()),
+            version: name.version.filter(|_| self.by.tells_versions()),
             ..*name
         };
         self.parties.intern(&name, marks)

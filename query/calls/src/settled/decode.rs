@@ -7,7 +7,8 @@ use meshlake_schema::{Kind, Table, TimeRange, UnixNanos, read_columns};
 use super::ends::End;
 use super::entries;
 use super::numbers::{histogram, narrow};
-use crate::cells::{Book, CellKey, DetailId, Entry, Grain};
+use crate::cells::{Book, CellKey, DetailId, Entry};
+use crate::grouping::Grain;
 use crate::measure::{Measure, Protocol, SUMS};
 
 read_columns! {

@@ -11,7 +11,7 @@ use meshlake_schema::rows::{Integers, Text};
 use super::columns::Columns;
 use super::role::NameSays;
 use super::tags;
-use crate::cells::{By, Grain};
+use crate::grouping::{By, Grain};
 use crate::hashing::{NumberMap, mixed_pair};
 use crate::hosts::host_of_url;
 
@@ -51,7 +51,7 @@ fn own_words(columns: &Columns<'_>, by: By, grain: Grain, codes: &mut [u64]) {
         Some(&columns.outcome),
         Some(&columns.service_name),
         Some(&columns.service_namespace),
-        Some(&columns.service_version).filter(|_| matches!(by, By::Version | By::Whole)),
+        Some(&columns.service_version).filter(|_| by.tells_versions()),
         Some(&columns.service_instance_id).filter(|_| matches!(grain, Grain::Instance | Grain::Whole)),
         Some(&columns.http_request_method),
         Some(&columns.peer_service),

@@ -22,7 +22,8 @@ use meshlake_schema::rows::{Links, RowsError};
 
 use self::columns::Columns;
 use self::shape::shape;
-use crate::cells::{Book, By, Grain};
+use crate::cells::Book;
+use crate::grouping::{By, Grain};
 use crate::hashing::NumberMap;
 use crate::spans::{HeldSpan, Link, LinksAt, Role, Shape, ShapeId, Shapes};
 
