@@ -9,6 +9,7 @@
 mod golden;
 mod graph;
 mod trace_tree;
+mod versions;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +37,7 @@ pub fn all() -> Vec<Arc<dyn TableFunction>> {
         Arc::new(graph::NODES),
         Arc::new(graph::EDGES),
         Arc::new(trace_tree::TRACE_TREE),
+        Arc::new(versions::VERSIONS),
     ]
 }
 
