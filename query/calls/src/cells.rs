@@ -99,7 +99,7 @@ impl DetailId {
 /// What tells one cell from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CellKey {
-    /// Nobody at a node.
+    /// At a node only settled cells tell it: the caller of the edge that the received sides are on, nobody without one.
     pub source: PartyId,
     pub destination: PartyId,
     pub detail: DetailId,
@@ -252,14 +252,16 @@ impl Book {
         Some(CellKey { source, destination, detail, at, evidence: call.evidence, entry, protocol })
     }
 
-    /// Counts a received side at its node.
-    pub fn add_received(&mut self, entry: Entry, party: PartyId, call: &Call) {
-        if let Some(key) = self.key(entry, (PartyId::NOBODY, party), call) {
+    /// Counts a received side at its node, `ends` being caller and callee. Which caller is told apart in settled cells
+    /// only: no answer groups a node by it.
+    pub fn add_received(&mut self, entry: Entry, ends: (PartyId, PartyId), call: &Call) {
+        let source = if self.grain == Grain::Whole { ends.0 } else { PartyId::NOBODY };
+        if let Some(key) = self.key(entry, (source, ends.1), call) {
             self.add(key, &call.seen, &Halves::default());
         }
     }
 
-    /// Adds a received side, which is counted already, to those whose parent span is not stored.
+    /// Adds a received side, which is counted already as nobody's, to those whose parent span is not stored.
     pub fn add_lost(&mut self, entry: Entry, party: PartyId, call: &Call) {
         let key = self.key(entry, (PartyId::NOBODY, party), call);
         if let Some(cell) = key.and_then(|key| self.cell(key)) {

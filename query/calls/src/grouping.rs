@@ -1,6 +1,6 @@
-//! How calls are grouped: what makes a node, and what is told apart at one beside that.
+//! What an answer tells apart: nodes, and what is told apart at each.
 //!
-//! A question names both; rows and cells are read as far as they tell groups apart, and no further.
+//! Both are asked for before any row is read, because rows are read and summed no finer than the answer needs.
 
 /// What makes a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

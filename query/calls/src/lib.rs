@@ -18,6 +18,7 @@
 pub mod operate;
 pub mod golden;
 pub mod graph;
+pub mod shown;
 pub mod fold;
 pub mod picture;
 mod placed;
