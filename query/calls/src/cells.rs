@@ -198,8 +198,8 @@ impl Book {
     /// The number of a party, as far as the grouping tells parties apart.
     pub fn intern(&mut self, name: &PartyName<'_>, marks: Marks) -> PartyId {
         let name = PartyName {
-            workload: name.workload.filter(|_| matches!(self.by, By::Workload | By::Whole)),
-            version: name.version.filter(|_| matches!(self.by, By::Version | By::Whole)),
+            workload: name.workload.filter(|_| self.by.tells_workloads()),
+            version: name.version.filter(|_| self.by.tells_versions()),
             ..*name
         };
         self.parties.intern(&name, marks)

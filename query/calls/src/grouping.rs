@@ -11,6 +11,8 @@ pub enum By {
     Workload,
     /// Versions of a service; what has no version stays whole.
     Version,
+    /// Parts of a service by version and workload at once.
+    Subset,
     /// All that rows tell of both ends, as cells are settled.
     Whole,
 }
@@ -24,8 +26,19 @@ impl By {
             By::Service => "service",
             By::Workload => "workload",
             By::Version => "version",
+            By::Subset => "subset",
             By::Whole => "whole",
         }
+    }
+
+    /// Whether workloads are told apart.
+    pub const fn tells_workloads(self) -> bool {
+        matches!(self, By::Workload | By::Subset | By::Whole)
+    }
+
+    /// Whether versions are told apart.
+    pub const fn tells_versions(self) -> bool {
+        matches!(self, By::Version | By::Subset | By::Whole)
     }
 }
 

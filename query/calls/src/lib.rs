@@ -15,6 +15,7 @@
 //! ([`party::PARTIES_MAX`], [`cells::DETAILS_MAX`], [`cells::CELLS_MAX`]); reaching one is either an error or a warning
 //! in the answer.
 
+pub mod operate;
 pub mod golden;
 pub mod graph;
 pub mod shown;
@@ -25,6 +26,7 @@ mod placed;
 pub mod nodes;
 pub mod choice;
 pub mod figures;
+pub mod statistics;
 pub mod requests;
 pub mod connections;
 pub mod trace;

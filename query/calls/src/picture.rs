@@ -187,6 +187,13 @@ fn told(choices: &Choices, names: &HashMap<ServiceId, String>) -> Vec<String> {
     told.collect()
 }
 
+/// What tells a part of a service from the others, as far as the grouping does: a book keeps no more of its parties.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Part {
+    version: Option<String>,
+    workload: Option<String>,
+}
+
 struct Drawing<'a> {
     book: &'a Book,
     services: &'a Services,
@@ -194,7 +201,7 @@ struct Drawing<'a> {
     choices: &'a Choices,
     busiest: Busiest,
     nodes: Vec<NodeIdentity>,
-    places: HashMap<(ServiceId, Option<String>), usize>,
+    places: HashMap<(ServiceId, Part), usize>,
     by_id: HashMap<String, usize>,
     node_cells: BTreeMap<(usize, Option<String>, u16), NodeCell>,
     edge_cells: BTreeMap<(usize, usize, u16), EdgeCell>,
@@ -317,31 +324,11 @@ impl Drawing<'_> {
     /// The place of the node that a party of a service belongs to.
     fn node(&mut self, service: ServiceId, party: PartyId) -> usize {
         let party = self.book.parties.party(party);
-        let part = match self.book.by {
-            By::Service | By::Whole => None,
-            By::Workload => party.workload.clone(),
-            By::Version => party.version.clone(),
-        };
+        let part = Part { version: party.version.clone(), workload: party.workload.clone() };
         if let Some(place) = self.places.get(&(service, part.clone())) {
             return *place;
         }
-        let held = self.services.service(service);
-        let mut identity = NodeIdentity {
-            id: self.names[&service].clone(),
-            name: held.name.clone(),
-            namespace: held.namespace.clone(),
-            version: None,
-            kind: NodeKind::of(held),
-        };
-        if let Some(part) = &part {
-            if self.book.by == By::Version {
-                identity.id = format!("{}:{part}", identity.id);
-                identity.version = Some(part.clone());
-            } else {
-                let namespace = held.namespace.as_ref().map_or_else(String::new, |n| format!("{n}/"));
-                identity = NodeIdentity { id: format!("{namespace}{part}"), name: part.clone(), ..identity };
-            }
-        }
+        let identity = self.identity(service, &part);
         // Two services can run in one workload: they are one node then.
         let place = *self.by_id.entry(identity.id.clone()).or_insert(self.nodes.len());
         if place == self.nodes.len() {
@@ -349,6 +336,35 @@ impl Drawing<'_> {
         }
         self.places.insert((service, part), place);
         place
+    }
+
+    /// What a part of a service is called.
+    fn identity(&self, service: ServiceId, part: &Part) -> NodeIdentity {
+        let (held, id) = (self.services.service(service), &self.names[&service]);
+        let mut identity = NodeIdentity {
+            id: id.clone(),
+            name: held.name.clone(),
+            namespace: held.namespace.clone(),
+            version: part.version.clone(),
+            workload: None,
+            kind: NodeKind::of(held),
+            service: id.clone(),
+        };
+        match (self.book.by, &part.version, &part.workload) {
+            (By::Workload, _, Some(workload)) => {
+                let namespace = held.namespace.as_ref().map_or_else(String::new, |n| format!("{n}/"));
+                let (id, name) = (format!("{namespace}{workload}"), workload.clone());
+                NodeIdentity { id, name, ..identity }
+            }
+            (_, version, workload) => {
+                let parts = [(':', version), ('%', workload)];
+                for (before, part) in parts.into_iter().filter_map(|(b, part)| Some((b, part.as_ref()?))) {
+                    identity.id.push(before);
+                    identity.id.push_str(part);
+                }
+                NodeIdentity { workload: workload.clone(), ..identity }
+            }
+        }
     }
 
     fn sorted(mut self, warnings: Vec<String>) -> Picture {

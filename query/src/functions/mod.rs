@@ -10,6 +10,7 @@ mod golden;
 mod graph;
 mod calls;
 mod trace_tree;
+mod versions;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,6 +39,7 @@ pub fn all() -> Vec<Arc<dyn TableFunction>> {
         Arc::new(graph::EDGES),
         Arc::new(calls::CALLS),
         Arc::new(trace_tree::TRACE_TREE),
+        Arc::new(versions::VERSIONS),
     ]
 }
 

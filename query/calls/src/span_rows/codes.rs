@@ -52,7 +52,7 @@ fn own_words(columns: &Columns<'_>, by: By, grain: Grain, codes: &mut [u64]) {
         Some(&columns.outcome),
         Some(&columns.service_name),
         Some(&columns.service_namespace),
-        Some(&columns.service_version).filter(|_| matches!(by, By::Version | By::Whole)),
+        Some(&columns.service_version).filter(|_| by.tells_versions()),
         Some(&columns.service_instance_id).filter(|_| matches!(grain, Grain::Instance | Grain::Whole)),
         Some(&columns.http_request_method),
         Some(&columns.peer_service),

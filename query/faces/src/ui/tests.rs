@@ -58,7 +58,9 @@ fn graph(edges: &[Calls<'_>]) -> Graph {
             name: name.to_owned(),
             namespace: namespace.map(str::to_owned),
             version: None,
+            workload: None,
             kind: kind_of(id),
+            service: (*id).to_owned(),
         };
         GraphNode {
             identity,
