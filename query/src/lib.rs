@@ -20,7 +20,7 @@ pub mod status;
 
 pub use meshlake_calls::{
     By, EdgeCell, Evidence, Figures, Grain, NodeCell, NodeIdentity, NodeKind, Picture, Question, Range,
-    RangeError, Source, golden, graph, measure,
+    RangeError, Source, golden, graph, measure, shown,
 };
 pub use meshlake_engine::{
     Bound, Engine, EngineConfig, Exports, Fault, InFlight, Prepared, Query, QueryError, RowStream, Sender,

@@ -9,6 +9,7 @@ use meshlake_schema::TimeRange;
 use crate::aliases::Learnt;
 use crate::busy::BusyEdges;
 use crate::details::{self, Details};
+use crate::grouping::{By, Grain};
 use crate::hashing::NumberMap;
 use crate::measure::{Halves, Measure, Observation, Protocol, Sizes};
 use crate::minutes::Words;
@@ -22,43 +23,6 @@ pub const CELLS_MAX: usize = 150_000;
 /// Most operations or instances that an answer tells apart; the rest are summed as one, by name `(other)`.
 /// Paths with unforeseen ids in them must not turn an answer into a list of every path ever asked for.
 pub const DETAILS_MAX: usize = 2_000;
-
-/// What makes a node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum By {
-    #[default]
-    Service,
-    /// Deployments. Spans do not name them, so a service seen by spans alone stays whole.
-    Workload,
-    /// Versions of a service; what has no version stays whole.
-    Version,
-    /// All that rows tell of both ends, as cells are settled.
-    Whole,
-}
-
-impl By {
-    /// Those that an answer can be grouped by.
-    pub const ALL: [By; 3] = [By::Service, By::Workload, By::Version];
-
-    pub const fn name(self) -> &'static str {
-        match self {
-            By::Service => "service",
-            By::Workload => "workload",
-            By::Version => "version",
-            By::Whole => "whole",
-        }
-    }
-}
-
-/// What is told apart at a node beside the node itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Grain {
-    Node,
-    Operation,
-    Instance,
-    /// All that is told apart in settled cells; see `settled/detail.rs`.
-    Whole,
-}
 
 /// What a number was derived from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -135,7 +99,7 @@ impl DetailId {
 /// What tells one cell from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CellKey {
-    /// Nobody at a node.
+    /// At a node only settled cells tell it: the caller of the edge that the received sides are on, nobody without one.
     pub source: PartyId,
     pub destination: PartyId,
     pub detail: DetailId,
@@ -288,14 +252,16 @@ impl Book {
         Some(CellKey { source, destination, detail, at, evidence: call.evidence, entry, protocol })
     }
 
-    /// Counts a received side at its node.
-    pub fn add_received(&mut self, entry: Entry, party: PartyId, call: &Call) {
-        if let Some(key) = self.key(entry, (PartyId::NOBODY, party), call) {
+    /// Counts a received side at its node, `ends` being caller and callee. Which caller is told apart in settled cells
+    /// only: no answer groups a node by it.
+    pub fn add_received(&mut self, entry: Entry, ends: (PartyId, PartyId), call: &Call) {
+        let source = if self.grain == Grain::Whole { ends.0 } else { PartyId::NOBODY };
+        if let Some(key) = self.key(entry, (source, ends.1), call) {
             self.add(key, &call.seen, &Halves::default());
         }
     }
 
-    /// Adds a received side, which is counted already, to those whose parent span is not stored.
+    /// Adds a received side, which is counted already as nobody's, to those whose parent span is not stored.
     pub fn add_lost(&mut self, entry: Entry, party: PartyId, call: &Call) {
         let key = self.key(entry, (PartyId::NOBODY, party), call);
         if let Some(cell) = key.and_then(|key| self.cell(key)) {

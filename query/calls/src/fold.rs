@@ -17,9 +17,10 @@ use meshlake_schema::rows::RowsError;
 use meshlake_schema::{BatchError, Budget, Spent, Table, TableBatch, TimeRange, UnixNanos};
 use thiserror::Error;
 
-use crate::cells::{Book, By, CELLS_MAX, Grain};
+use crate::cells::{Book, CELLS_MAX};
 use crate::choice::Source;
 use crate::connections::Connections;
+use crate::grouping::{By, Grain};
 use crate::held::{Granted, HELD_BYTES_MAX, Held};
 use crate::messages::Messages;
 use crate::minutes::{NamesByMinute, Words, minute_of};

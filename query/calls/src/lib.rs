@@ -17,6 +17,7 @@
 
 pub mod golden;
 pub mod graph;
+pub mod shown;
 pub mod fold;
 pub mod picture;
 mod placed;
@@ -32,6 +33,7 @@ pub mod spans;
 pub mod held;
 pub mod settled;
 pub mod cells;
+pub mod grouping;
 mod details;
 mod busy;
 pub mod operation;
@@ -49,10 +51,11 @@ pub mod hashing;
 #[cfg(test)]
 mod fixture;
 
-pub use cells::{By, Evidence, Grain};
+pub use cells::Evidence;
 pub use choice::Source;
 pub use figures::Figures;
 pub use fold::{Fold, FoldError, Question, Settled};
+pub use grouping::{By, Grain};
 pub use nodes::{NodeIdentity, NodeKind};
 pub use picture::{EdgeCell, NodeCell, Picture};
 pub use range::{Range, RangeError};

@@ -151,7 +151,7 @@ impl Messages {
                 continue;
             }
             let Receive { queue, delivery } = receive;
-            book.add_received(Entry::ReceivedMessages, delivery.party, &delivery.call);
+            book.add_received(Entry::ReceivedMessages, (queue, delivery.party), &delivery.call);
             if queue == PartyId::NOBODY {
                 self.deliveries.push(delivery);
             } else {

@@ -5,8 +5,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::cells::{Book, By, CellKey, DetailId, Entry, Evidence, Grain};
+use crate::cells::{Book, CellKey, DetailId, Entry, Evidence};
 use crate::choice::{Choice, Choices, Source};
+use crate::grouping::{By, Grain};
 use crate::measure::{MILLI, Measure};
 use crate::nodes::{NodeIdentity, NodeKind, ids};
 use crate::party::{Marks, PartyId};

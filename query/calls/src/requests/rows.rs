@@ -9,8 +9,9 @@ use meshlake_schema::{Outcome, ResponseFlags};
 
 use super::row_columns::Columns;
 use super::seen::{Seen, Side};
-use crate::cells::{Book, DetailId, Grain};
+use crate::cells::{Book, DetailId};
 use crate::columns::boolean;
+use crate::grouping::Grain;
 use crate::hashing::{NumberMap, mixed_pair};
 use crate::hosts::{HostPort, address, host_port, is_local, telling_port};
 use crate::measure::{Protocol, outcome_of};

@@ -3,7 +3,7 @@
 use meshlake_schema::rows::{Attributes, Booleans, Doubles, Integers, Links, Text};
 use meshlake_schema::{Table, read_columns};
 
-use crate::cells::{By, Grain};
+use crate::grouping::{By, Grain};
 
 read_columns! {
     /// Readers of one batch. A column that it lacks reads as null.

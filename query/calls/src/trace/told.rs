@@ -77,7 +77,7 @@ impl<'a> Teller<'a, '_> {
                 (received.seen.outcome, received.seen.timed) = (call.seen.outcome, call.seen.timed);
             }
             if !side.is_refused {
-                self.counting.book.add_received(Entry::Received, side.party, &received);
+                self.counting.book.add_received(Entry::Received, (draft.party, side.party), &received);
             }
             self.learn(draft, side);
         }
@@ -139,7 +139,8 @@ impl<'a> Teller<'a, '_> {
         if side.is_implied {
             received.seen.outcome = call.seen.outcome;
         }
-        self.counting.book.add_received(Entry::ReceivedMessages, side.party, &received);
+        let ends = (draft.party, side.party);
+        self.counting.book.add_received(Entry::ReceivedMessages, ends, &received);
         let span = &self.spans[draft.span as usize];
         let others: Vec<Link> =
             self.links(side).iter().filter(|link| **link != (span.trace, span.id)).copied().collect();
@@ -150,7 +151,7 @@ impl<'a> Teller<'a, '_> {
         let call = received(side);
         let halves = Halves { received: 1, expected: 1, ..Halves::default() };
         self.counting.book.add_edge(Entry::Messages, (queue, side.party), &call, &halves);
-        self.counting.book.add_received(Entry::ReceivedMessages, side.party, &call);
+        self.counting.book.add_received(Entry::ReceivedMessages, (queue, side.party), &call);
     }
 
     fn remember_processed(&mut self, side: &Side) {
@@ -192,7 +193,10 @@ impl<'a> Teller<'a, '_> {
             (false, false) => (Entry::Edge, Some(Entry::Received)),
         };
         if let Some(at_node) = at_node {
-            self.counting.book.add_received(at_node, side.party, &call);
+            // Whom links lead to is known later, and may be several.
+            let is_linked = side.is_message && !self.links(side).is_empty();
+            let known = if is_linked { PartyId::NOBODY } else { caller };
+            self.counting.book.add_received(at_node, (known, side.party), &call);
             let is_lost = side.caller == Caller::Lost && caller == PartyId::NOBODY;
             if is_lost && self.links(side).is_empty() {
                 self.counting.book.add_lost(at_node, side.party, &call);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 use meshlake_calls::golden::{GoldenBy, Subject, golden};
 use meshlake_calls::graph::graph;
+use meshlake_calls::shown::Wanted;
 use meshlake_calls::{By, Figures, Fold, Grain, NodeIdentity, NodeKind, Picture, Question, Range, Source};
 use meshlake_schema::UnixNanos;
 
@@ -54,7 +55,7 @@ pub struct Rows {
 /// The graph.
 pub fn answer(rows: &Rows, evidence: Evidence) -> Answer {
     let picture = picture(rows, None, By::Service, Grain::Node, evidence);
-    let graph = graph(&picture, None);
+    let graph = graph(&picture, &Wanted::default());
     let label = |node: usize| label(&graph.nodes[node].identity);
     let nodes = graph.nodes.iter().map(|node| (self::label(&node.identity), told(&node.figures, 0.0, 0.0)));
     let edges = graph.edges.iter().map(|edge| {

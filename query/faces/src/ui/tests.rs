@@ -60,7 +60,12 @@ fn graph(edges: &[Calls<'_>]) -> Graph {
             version: None,
             kind: kind_of(id),
         };
-        GraphNode { identity, figures: figures(calls, errors, millis), evidence: Some(Evidence::Requests) }
+        GraphNode {
+            identity,
+            figures: figures(calls, errors, millis),
+            evidence: Some(Evidence::Requests),
+            hidden_requests: 0.0,
+        }
     };
     let place = |id: &str| ids.binary_search(&id).expect("every end of an edge is a node");
     let edge = |&(source, target, calls, errors, millis): &Calls<'_>| GraphEdge {
@@ -77,7 +82,11 @@ fn graph(edges: &[Calls<'_>]) -> Graph {
         by_requests: f64::from(calls),
         completeness: Some(1.0),
     };
-    Graph { nodes: ids.iter().map(node).collect(), edges: edges.iter().map(edge).collect(), warnings: vec![] }
+    Graph {
+        nodes: ids.iter().map(node).collect(),
+        edges: edges.iter().map(edge).collect(),
+        ..Graph::default()
+    }
 }
 
 fn page(edges: &[Calls<'_>]) -> Page {
