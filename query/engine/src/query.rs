@@ -95,9 +95,9 @@ impl Query {
     /// What of the tenant's accepted records is durable and not in files, of one signal and source or several times.
     ///
     /// # Errors
-    /// [`QueryError::Snapshot`], for a bug of ours.
-    pub fn unflushed(&self) -> Result<Vec<Unflushed>, QueryError> {
-        Ok(self.snapshot.unflushed(&self.tenant)?)
+    /// [`QueryError::Snapshot`], for a bug of ours, or when the collector cannot be asked any more.
+    pub async fn unflushed(&self) -> Result<Vec<Unflushed>, QueryError> {
+        Ok(self.snapshot.unflushed(&self.tenant).await?)
     }
 
     pub fn tenant(&self) -> &str {
