@@ -11,6 +11,7 @@
 
 pub mod functions;
 pub mod settling;
+pub mod operate;
 pub mod calls;
 pub mod trace;
 pub mod tree;
@@ -18,9 +19,11 @@ pub mod services;
 pub mod ledger;
 pub mod status;
 
+/// What the answers of [`operate`] are made of.
+pub use meshlake_calls::operate as answers;
 pub use meshlake_calls::{
     By, EdgeCell, Evidence, Figures, Grain, NodeCell, NodeIdentity, NodeKind, Picture, Question, Range,
-    RangeError, Source, golden, graph, measure,
+    RangeError, Source, golden, graph, list, measure, shown,
 };
 pub use meshlake_engine::{
     Bound, Engine, EngineConfig, Exports, Fault, InFlight, Prepared, Query, QueryError, RowStream, Sender,

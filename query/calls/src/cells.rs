@@ -9,9 +9,12 @@ use meshlake_schema::TimeRange;
 use crate::aliases::Learnt;
 use crate::busy::BusyEdges;
 use crate::details::{self, Details};
+use crate::entry::Entry;
+use crate::grouping::{By, Grain};
 use crate::hashing::NumberMap;
 use crate::measure::{Halves, Measure, Observation, Protocol, Sizes};
 use crate::minutes::Words;
+use crate::noted::{Noted, Notes, RowsOf};
 use crate::party::{Marks, Parties, PartyId, PartyName};
 use crate::range::Range;
 
@@ -22,43 +25,6 @@ pub const CELLS_MAX: usize = 150_000;
 /// Most operations or instances that an answer tells apart; the rest are summed as one, by name `(other)`.
 /// Paths with unforeseen ids in them must not turn an answer into a list of every path ever asked for.
 pub const DETAILS_MAX: usize = 2_000;
-
-/// What makes a node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum By {
-    #[default]
-    Service,
-    /// Deployments. Spans do not name them, so a service seen by spans alone stays whole.
-    Workload,
-    /// Versions of a service; what has no version stays whole.
-    Version,
-    /// All that rows tell of both ends, as cells are settled.
-    Whole,
-}
-
-impl By {
-    /// Those that an answer can be grouped by.
-    pub const ALL: [By; 3] = [By::Service, By::Workload, By::Version];
-
-    pub const fn name(self) -> &'static str {
-        match self {
-            By::Service => "service",
-            By::Workload => "workload",
-            By::Version => "version",
-            By::Whole => "whole",
-        }
-    }
-}
-
-/// What is told apart at a node beside the node itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Grain {
-    Node,
-    Operation,
-    Instance,
-    /// All that is told apart in settled cells; see `settled/detail.rs`.
-    Whole,
-}
 
 /// What a number was derived from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -84,35 +50,6 @@ impl Evidence {
     }
 }
 
-/// What a cell counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Entry {
-    /// Calls on an edge.
-    Edge,
-    /// Calls on an edge that never reached the other side.
-    Refused,
-    /// Messages on an edge: proxies do not see them, so no evidence has to be chosen.
-    Messages,
-    /// Connections on an edge, which count where nothing told of what went through them.
-    Connections,
-    /// Connections that rows of requests on the same edge overlap, and those that only spans do. They count nothing but
-    /// bytes, where spans count, which know none.
-    Carrying,
-    CarryingTraced,
-    /// The same four at a node: received sides.
-    Received,
-    ReceivedMessages,
-    ReceivedConnections,
-    /// Nothing is counted: the destination answered to the name of the source.
-    Alias,
-}
-
-impl Entry {
-    pub fn is_edge(self) -> bool {
-        !matches!(self, Entry::Received | Entry::ReceivedMessages | Entry::ReceivedConnections)
-    }
-}
-
 /// A call, or one received side, ready to be counted.
 #[derive(Debug, Clone, Copy)]
 pub struct Call {
@@ -121,6 +58,13 @@ pub struct Call {
     pub start: i64,
     pub detail: DetailId,
     pub seen: Observation,
+    pub rows: RowsOf,
+}
+
+impl Call {
+    fn noted(&self, halves: Halves) -> Noted {
+        Noted { start: self.start, rows: self.rows, seen: self.seen, halves }
+    }
 }
 
 /// Number of an operation or instance; `NONE` where the grain does not tell them apart.
@@ -135,7 +79,7 @@ impl DetailId {
 /// What tells one cell from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CellKey {
-    /// Nobody at a node.
+    /// At a node only settled cells tell it: the caller of the edge that the received sides are on, nobody without one.
     pub source: PartyId,
     pub destination: PartyId,
     pub detail: DetailId,
@@ -169,6 +113,8 @@ pub struct Book {
     cells_overflowed: bool,
     /// It has no names, and as many cells as it takes; see [`Book::part`].
     is_part: bool,
+    /// Calls one by one, where they are asked for: those on edges, and received sides that are on none.
+    pub notes: Notes<CellKey>,
     pub busy: BusyEdges,
     pub learnt: Learnt,
 }
@@ -186,6 +132,7 @@ impl Book {
             sizes: NumberMap::default(),
             cells_overflowed: false,
             is_part: false,
+            notes: Notes::new(0),
             busy: BusyEdges::default(),
             learnt: Learnt::default(),
         }
@@ -199,14 +146,14 @@ impl Book {
     /// A book without names for what another thread counts by the names of this one. It is to be absorbed before it has
     /// more than [`CELLS_MAX`] cells.
     pub fn part(&self) -> Book {
-        let (busy, folded) = (self.busy.part(), self.folded.clone());
-        Book { is_part: true, busy, folded, ..Book::new(self.range, self.by, self.grain) }
+        let (busy, notes, folded) = (self.busy.part(), self.notes.part(), self.folded.clone());
+        Book { is_part: true, busy, notes, folded, ..Book::new(self.range, self.by, self.grain) }
     }
 
     /// Bytes taken, about: 1 KB of latencies a cell, 200 bytes a party, 60 a detail.
     pub fn bytes(&self) -> usize {
         let cells = self.cells.len() * (size_of::<(CellKey, Measure)>() + (1 << 10));
-        cells + self.parties.len() * 200 + self.details.count() * 60
+        cells + self.parties.len() * 200 + self.details.count() * 60 + self.notes.bytes()
     }
 
     /// Whether a part has so many cells that it should be absorbed.
@@ -223,6 +170,7 @@ impl Book {
         part.sizes.drain().for_each(|(key, sizes)| self.sizes.entry(key).or_default().merge(&sizes));
         self.learnt.absorb(std::mem::take(&mut part.learnt));
         self.busy.absorb(&mut part.busy);
+        self.notes.absorb(&mut part.notes);
     }
 
     /// Whether calls of this time are folded from rows.
@@ -250,8 +198,8 @@ impl Book {
     /// The number of a party, as far as the grouping tells parties apart.
     pub fn intern(&mut self, name: &PartyName<'_>, marks: Marks) -> PartyId {
         let name = PartyName {
-            workload: name.workload.filter(|_| matches!(self.by, By::Workload | By::Whole)),
-            version: name.version.filter(|_| matches!(self.by, By::Version | By::Whole)),
+            workload: name.workload.filter(|_| self.by.tells_workloads()),
+            version: name.version.filter(|_| self.by.tells_versions()),
             ..*name
         };
         self.parties.intern(&name, marks)
@@ -276,6 +224,15 @@ impl Book {
         }
         if let Some(key) = self.key(entry, ends, call) {
             self.add(key, &call.seen, halves);
+            self.notes.add(key, call.noted(*halves));
+        }
+    }
+
+    /// Notes a received side, which is counted already, as a call that is on no edge.
+    pub fn note_alone(&mut self, entry: Entry, party: PartyId, call: &Call) {
+        let halves = Halves { received: 1, expected: 1, ..Halves::default() };
+        if let Some(key) = self.key(entry, (PartyId::NOBODY, party), call) {
+            self.notes.add(key, call.noted(halves));
         }
     }
 
@@ -288,14 +245,16 @@ impl Book {
         Some(CellKey { source, destination, detail, at, evidence: call.evidence, entry, protocol })
     }
 
-    /// Counts a received side at its node.
-    pub fn add_received(&mut self, entry: Entry, party: PartyId, call: &Call) {
-        if let Some(key) = self.key(entry, (PartyId::NOBODY, party), call) {
+    /// Counts a received side at its node, `ends` being caller and callee. Which caller is told apart in settled cells
+    /// only: no answer groups a node by it.
+    pub fn add_received(&mut self, entry: Entry, ends: (PartyId, PartyId), call: &Call) {
+        let source = if self.grain == Grain::Whole { ends.0 } else { PartyId::NOBODY };
+        if let Some(key) = self.key(entry, (source, ends.1), call) {
             self.add(key, &call.seen, &Halves::default());
         }
     }
 
-    /// Adds a received side, which is counted already, to those whose parent span is not stored.
+    /// Adds a received side, which is counted already as nobody's, to those whose parent span is not stored.
     pub fn add_lost(&mut self, entry: Entry, party: PartyId, call: &Call) {
         let key = self.key(entry, (PartyId::NOBODY, party), call);
         if let Some(cell) = key.and_then(|key| self.cell(key)) {

@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use crate::aliases::Aliases;
 use crate::busy::{Busy, BusyEdges};
-use crate::cells::{Book, Call, Entry};
+use crate::cells::{Book, Call};
+use crate::entry::Entry;
 use crate::measure::Halves;
 use crate::minutes::{MINUTE, NamesByMinute, Scope, Words, minute_of};
 use crate::party::{Parties, PartyId};
@@ -30,7 +31,7 @@ struct Connection {
 #[derive(Debug, Default)]
 pub struct Connections {
     made: Vec<Connection>,
-    received: Vec<(PartyId, Call)>,
+    received: Vec<((PartyId, PartyId), Call)>,
     /// Addresses of waypoints, as hashes, by the minutes in which they told of themselves.
     waypoints: HashSet<(i64, u64)>,
 }
@@ -44,7 +45,7 @@ impl Connections {
     pub fn add_alone(&mut self, ends: (PartyId, PartyId), caller: u64, end: i64, call: Call) {
         let halves = Halves { received: 1, expected: 1, ..Halves::default() };
         self.made.push(Connection { ends, caller, end, call, halves });
-        self.received.push((ends.1, call));
+        self.received.push((ends, call));
     }
 
     /// Remembers that a waypoint has this address: what comes from it was called by others.
@@ -54,8 +55,8 @@ impl Connections {
         }
     }
 
-    pub fn add_received(&mut self, party: PartyId, call: Call) {
-        self.received.push((party, call));
+    pub fn add_received(&mut self, ends: (PartyId, PartyId), call: Call) {
+        self.received.push((ends, call));
     }
 
     /// Counts those that nothing overlaps, of what began in the same minute or in the one before or after.
@@ -87,8 +88,8 @@ impl Connections {
                 book.add_edge(entry, *ends, call, halves);
             }
         }
-        for (party, call) in received {
-            book.add_received(Entry::ReceivedConnections, party, &call);
+        for (ends, call) in received {
+            book.add_received(Entry::ReceivedConnections, ends, &call);
         }
     }
 }

@@ -10,9 +10,9 @@ use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field, Fields};
 use meshlake_schema::{ResponseFlags, UnixNanos};
 
-use crate::cells::{By, Grain};
 use crate::choice::Source;
 use crate::fold::{Fold, Question};
+use crate::grouping::{By, Grain};
 use crate::picture::Picture;
 use crate::range::Range;
 

@@ -17,12 +17,14 @@ use meshlake_schema::rows::RowsError;
 use meshlake_schema::{BatchError, Budget, Spent, Table, TableBatch, TimeRange, UnixNanos};
 use thiserror::Error;
 
-use crate::cells::{Book, By, CELLS_MAX, Grain};
+use crate::cells::{Book, CELLS_MAX};
 use crate::choice::Source;
 use crate::connections::Connections;
+use crate::grouping::{By, Grain};
 use crate::held::{Granted, HELD_BYTES_MAX, Held};
 use crate::messages::Messages;
 use crate::minutes::{NamesByMinute, Words, minute_of};
+use crate::noted::Notes;
 use crate::party::PARTIES_MAX;
 use crate::picture::{Asked, Picture, picture};
 use crate::range::Range;
@@ -118,6 +120,13 @@ impl Fold {
         self
     }
 
+    /// Lists calls beside counting them: the newest, of each cell so many.
+    #[must_use]
+    pub fn listing(mut self, most: usize) -> Fold {
+        self.book.notes = Notes::new(most);
+        self
+    }
+
     /// Counts calls that rows tell of at these times only, ascending and apart; at all others cells tell.
     #[must_use]
     pub fn fold_only(mut self, times: Vec<TimeRange>) -> Fold {
@@ -147,7 +156,7 @@ impl Fold {
         self.see(batch);
         let Fold { book, requests, names, .. } = self;
         let mut has_connections = false;
-        RequestRows::of(batch).read(batch, book, |seen| {
+        RequestRows::of(batch).read(batch, book, |_, seen| {
             has_connections |= seen.is_connection;
             names.see(Words::Requests, seen.start, [seen.source, seen.destination]);
             requests.add(seen.hash(), |rows| rows.push(seen));

@@ -3,9 +3,8 @@
 //! Nodes and edges are cut from a [`Picture`] of one bucket, so that every number is also a row of the
 //! golden metrics. Edges keep what both ends saw, and say how complete that is.
 
-use std::collections::{BTreeSet, VecDeque};
-
 use crate::measure::Protocol;
+use crate::shown::{Shown, Wanted};
 use crate::{EdgeCell, Evidence, Figures, NodeCell, NodeIdentity, Picture};
 
 /// A node and the calls it received.
@@ -16,6 +15,8 @@ pub struct GraphNode {
     pub figures: Figures,
     /// What the figures were counted from; `None` for a node that received nothing.
     pub evidence: Option<Evidence>,
+    /// Calls on the edges into it that are not shown.
+    pub hidden_requests: f64,
 }
 
 /// An edge and the calls on it.
@@ -41,55 +42,54 @@ pub struct GraphEdge {
     pub completeness: Option<f64>,
 }
 
+/// What is in the picture and not shown; nothing unless something else was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Hidden {
+    pub nodes: usize,
+    pub edges: usize,
+    /// Calls on those edges.
+    pub requests: f64,
+}
+
 /// Nodes sorted by id, edges by the ids of source and target.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Graph {
     pub nodes: Vec<GraphNode>,
     pub edges: Vec<GraphEdge>,
+    pub hidden: Hidden,
     pub warnings: Vec<String>,
 }
 
-/// How far from the focus a node may be when nothing is said: its callers and callees.
-pub const DEPTH_DEFAULT: usize = 1;
-
-/// The part of a graph around one node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Focus<'a> {
-    /// Id or name of a node; a name stands for all nodes that have it.
-    pub node: &'a str,
-    /// How many edges away a node may be, against or along the calls.
-    pub depth: usize,
-}
-
-/// The graph of a picture, which must have been taken without a step.
-pub fn graph(picture: &Picture, focus: Option<Focus<'_>>) -> Graph {
-    let kept = focus.map(|focus| neighbourhood(picture, focus));
-    let is_kept = |node: usize| kept.as_ref().is_none_or(|kept| kept.contains(&node));
-    let order: Vec<usize> = (0..picture.nodes.len()).filter(|node| is_kept(*node)).collect();
+/// The graph of what is wanted of a picture, which must have been taken without a step.
+pub fn graph(picture: &Picture, wanted: &Wanted<'_>) -> Graph {
+    let Shown { nodes: order, edges: is_shown } = Shown::of(picture, wanted);
     let place = |node: usize| order.binary_search(&node).ok();
-    let edges = picture.edge_cells.iter().filter_map(|cell| {
-        let (source, target) = (place(cell.source)?, place(cell.target)?);
-        Some(edge(picture, cell, source, target))
-    });
+    let mut hidden = Hidden { nodes: picture.nodes.len() - order.len(), ..Hidden::default() };
+    let mut hidden_in = vec![0.0; picture.nodes.len()];
+    let mut edges = Vec::new();
+    for (cell, is_shown) in picture.edge_cells.iter().zip(is_shown) {
+        match (place(cell.source), place(cell.target)) {
+            (Some(source), Some(target)) if is_shown => edges.push(edge(picture, cell, source, target)),
+            _ => {
+                hidden.edges += 1;
+                hidden.requests += cell.measure.requests();
+                hidden_in[cell.target] += cell.measure.requests();
+            }
+        }
+    }
     let mut cells = vec![None; picture.nodes.len()];
     picture.node_cells.iter().for_each(|cell| cells[cell.node] = Some(cell));
-    let mut warnings = picture.warnings.clone();
-    if let Some(focus) = focus.filter(|_| order.is_empty()) {
-        warnings.push(format!("no node is called `{}` in this range", focus.node));
-    }
-    Graph {
-        edges: edges.collect(),
-        nodes: order.iter().map(|at| node(picture, cells[*at], *at)).collect(),
-        warnings,
-    }
+    let shown = order.iter().map(|at| node(picture, cells[*at], *at, hidden_in[*at]));
+    let warnings = picture.warnings.iter().cloned().chain(wanted.unknown(picture)).collect();
+    Graph { edges, nodes: shown.collect(), hidden, warnings }
 }
 
-fn node(picture: &Picture, cell: Option<&NodeCell>, at: usize) -> GraphNode {
+fn node(picture: &Picture, cell: Option<&NodeCell>, at: usize, hidden_requests: f64) -> GraphNode {
     let evidence = cell.map(|cell| cell.evidence);
     let measure = cell.map(|cell| cell.measure.clone()).unwrap_or_default();
     let seconds = picture.range.bucket_seconds(0);
     let figures = Figures::of(&measure, evidence.unwrap_or(Evidence::Requests), seconds);
-    GraphNode { identity: picture.nodes[at].clone(), figures, evidence }
+    GraphNode { identity: picture.nodes[at].clone(), figures, evidence, hidden_requests }
 }
 
 fn edge(picture: &Picture, cell: &EdgeCell, source: usize, target: usize) -> GraphEdge {
@@ -110,32 +110,10 @@ fn edge(picture: &Picture, cell: &EdgeCell, source: usize, target: usize) -> Gra
     }
 }
 
-fn neighbourhood(picture: &Picture, focus: Focus<'_>) -> BTreeSet<usize> {
-    let is_focus = |node: &NodeIdentity| node.id == focus.node || node.name == focus.node;
-    let start = picture.nodes.iter().enumerate().filter(|(_, node)| is_focus(node));
-    let mut kept: BTreeSet<usize> = start.map(|(at, _)| at).collect();
-    let mut queue: VecDeque<(usize, usize)> = kept.iter().map(|at| (*at, 0)).collect();
-    while let Some((at, distance)) = queue.pop_front() {
-        if distance == focus.depth {
-            continue;
-        }
-        for edge in &picture.edge_cells {
-            let other = match at {
-                at if edge.source == at => edge.target,
-                at if edge.target == at => edge.source,
-                _ => continue,
-            };
-            if kept.insert(other) {
-                queue.push_back((other, distance + 1));
-            }
-        }
-    }
-    kept
-}
-
 #[cfg(test)]
 mod tests {
     use crate::fixture::{CALL, CLIENT, Request, SERVED, SPAN, Span, picture};
+    use crate::shown::Focus;
 
     use super::*;
 
@@ -144,8 +122,12 @@ mod tests {
         picture(&[calls("a", "b"), calls("b", "c"), calls("c", "d"), calls("e", "b")], &[])
     }
 
+    fn around(node: &str, depth: usize) -> Wanted<'_> {
+        Wanted { focus: Some(Focus { node, depth }), ..Wanted::default() }
+    }
+
     fn ids(focus: &str, depth: usize) -> Vec<String> {
-        let graph = graph(&chain(), Some(Focus { node: focus, depth }));
+        let graph = graph(&chain(), &around(focus, depth));
         graph.nodes.into_iter().map(|node| node.identity.id).collect()
     }
 
@@ -159,7 +141,7 @@ mod tests {
 
     #[test]
     fn edges_of_a_focus_join_its_own_nodes() {
-        let graph = graph(&chain(), Some(Focus { node: "d", depth: 1 }));
+        let graph = graph(&chain(), &around("d", 1));
         let edges: Vec<_> = graph.edges.iter().map(|edge| (edge.source, edge.target)).collect();
         assert_eq!(edges, [(0, 1)]);
     }
@@ -167,7 +149,8 @@ mod tests {
     /// 4 calls left the client, 3 arrived: 3/4. An arrival without its departure lowers it just as much.
     #[test]
     fn completeness_is_how_far_both_ends_agree() {
-        let completeness = |rows: &[Request]| graph(&picture(rows, &[]), None).edges[0].completeness;
+        let completeness =
+            |rows: &[Request]| graph(&picture(rows, &[]), &Wanted::default()).edges[0].completeness;
         assert_eq!(completeness(&[CALL, CALL, CALL, CALL, SERVED, SERVED, SERVED]), Some(0.75));
         assert_eq!(completeness(&[CALL, SERVED, SERVED]), Some(0.5));
         assert_eq!(completeness(&[CALL]), Some(0.0));
@@ -178,14 +161,101 @@ mod tests {
     #[test]
     fn an_end_that_cannot_report_has_no_completeness() {
         let query = Span { kind: CLIENT, db_system: "mysql", server_address: "db", ..SPAN };
-        assert_eq!(graph(&picture(&[], &[query]), None).edges[0].completeness, None);
+        assert_eq!(graph(&picture(&[], &[query]), &Wanted::default()).edges[0].completeness, None);
     }
 
     #[test]
     fn a_node_that_only_calls_has_no_figures() {
-        let graph = graph(&picture(&[SERVED], &[]), None);
+        let graph = graph(&picture(&[SERVED], &[]), &Wanted::default());
         let told: Vec<_> =
             graph.nodes.iter().map(|n| (n.identity.id.as_str(), n.figures.requests, n.evidence)).collect();
         assert_eq!(told, [("default/a", 0.0, None), ("default/b", 1.0, Some(Evidence::Requests))]);
+    }
+
+    /// x/a calls y/b 30 times, x/c once and fails, y/b calls z/d 6 times, of which one fails; in a minute.
+    fn mesh() -> Picture {
+        let calls = |source, destination, count: usize, outcome| {
+            vec![Request { source, destination, outcome, ..SERVED }; count]
+        };
+        let rows = [
+            calls(("x", "a"), ("y", "b"), 30, "ok"),
+            calls(("x", "a"), ("x", "c"), 1, "error"),
+            calls(("y", "b"), ("z", "d"), 5, "ok"),
+            calls(("y", "b"), ("z", "d"), 1, "error"),
+        ];
+        picture(&rows.concat(), &[])
+    }
+
+    /// The nodes with the calls that each hides, and the edges.
+    fn told(wanted: Wanted<'_>) -> (String, String, Hidden) {
+        let graph = graph(&mesh(), &wanted);
+        let id = |node: usize| graph.nodes[node].identity.id.as_str();
+        let nodes: Vec<_> = graph
+            .nodes
+            .iter()
+            .map(|node| match node.hidden_requests {
+                0.0 => node.identity.id.clone(),
+                hidden => format!("{} -{hidden}", node.identity.id),
+            })
+            .collect();
+        let edges: Vec<_> =
+            graph.edges.iter().map(|edge| format!("{}>{}", id(edge.source), id(edge.target))).collect();
+        (nodes.join(" "), edges.join(" "), graph.hidden)
+    }
+
+    fn check(wanted: Wanted<'_>, nodes: &str, edges: &str, hidden: (usize, usize, f64)) {
+        let (nodes_hidden, edges_hidden, requests) = hidden;
+        let hidden = Hidden { nodes: nodes_hidden, edges: edges_hidden, requests };
+        assert_eq!(told(wanted), (nodes.to_owned(), edges.to_owned(), hidden), "{wanted:?}");
+    }
+
+    #[test]
+    fn nothing_is_hidden_unless_asked_for() {
+        check(Wanted::default(), "x/a x/c y/b z/d", "x/a>x/c x/a>y/b y/b>z/d", (0, 0, 0.0));
+    }
+
+    #[test]
+    fn a_namespace_is_shown_with_whom_it_talks_to() {
+        let of = |namespace| Wanted { namespace: Some(namespace), ..Wanted::default() };
+        check(of("x"), "x/a x/c y/b", "x/a>x/c x/a>y/b", (1, 1, 6.0));
+        check(of("z"), "y/b -30 z/d", "y/b>z/d", (2, 2, 31.0));
+    }
+
+    /// 30, 6 and 1 calls in 60 s.
+    #[test]
+    fn edges_below_a_rate_are_hidden_and_nodes_that_nothing_else_shows() {
+        let at_least = |rate_min| Wanted { rate_min, ..Wanted::default() };
+        check(at_least(0.1), "x/a y/b z/d", "x/a>y/b y/b>z/d", (1, 1, 1.0));
+        check(at_least(0.101), "x/a y/b", "x/a>y/b", (2, 2, 7.0));
+        check(at_least(0.501), "", "", (4, 3, 37.0));
+    }
+
+    /// Six callers of ten calls each: each edge is below the rate, the node is not.
+    #[test]
+    fn a_busy_node_is_shown_whose_callers_are_each_not() {
+        let callers = ["a", "b", "c", "d", "e", "f"];
+        let rows = callers.map(|name| vec![Request { source: ("x", name), ..SERVED }; 10]).concat();
+        let graph = graph(&picture(&rows, &[]), &Wanted { rate_min: 1.0, ..Wanted::default() });
+        let nodes: Vec<_> = graph
+            .nodes
+            .iter()
+            .map(|n| (n.identity.id.as_str(), n.figures.requests, n.hidden_requests))
+            .collect();
+        assert_eq!((nodes, graph.edges.len()), (vec![("default/b", 60.0, 60.0)], 0));
+    }
+
+    #[test]
+    fn what_fails_is_shown_alone_and_filters_add_up() {
+        let failing = Wanted { errors_only: true, ..Wanted::default() };
+        check(failing, "x/a x/c y/b -30 z/d", "x/a>x/c y/b>z/d", (0, 1, 30.0));
+        check(Wanted { rate_min: 0.1, ..failing }, "y/b -30 z/d", "y/b>z/d", (2, 2, 31.0));
+        let focus = Some(Focus { node: "x/a", depth: 9 });
+        check(Wanted { focus, ..failing }, "x/a x/c", "x/a>x/c", (2, 2, 36.0));
+    }
+
+    #[test]
+    fn a_namespace_that_is_not_there_is_answered_with_those_that_are() {
+        let warnings = graph(&mesh(), &Wanted { namespace: Some("X"), ..Wanted::default() }).warnings;
+        assert_eq!(warnings, ["no node is in the namespace `X` in this range; there are x, y, z"]);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! rows of requests -> requests/ (two proxies' rows of one call) --+
-//! rows of spans    -> trace/    (trees, layers, tries, messages) -+-> cells -> picture -> golden, graph
+//! rows of spans    -> trace/    (trees, layers, tries, messages) -+-> cells -> picture -> golden, graph, list
 //! ```
 //! Golden metrics and the service graph are two views of the same numbers, so both are cut from one
 //! [`Picture`]: if they were two queries, a node of the graph and its row in the table could disagree.
@@ -15,14 +15,18 @@
 //! ([`party::PARTIES_MAX`], [`cells::DETAILS_MAX`], [`cells::CELLS_MAX`]); reaching one is either an error or a warning
 //! in the answer.
 
+pub mod operate;
 pub mod golden;
 pub mod graph;
+pub mod shown;
+pub mod list;
 pub mod fold;
 pub mod picture;
 mod placed;
 pub mod nodes;
 pub mod choice;
 pub mod figures;
+pub mod statistics;
 pub mod requests;
 pub mod connections;
 pub mod trace;
@@ -32,7 +36,10 @@ pub mod spans;
 pub mod held;
 pub mod settled;
 pub mod cells;
+pub mod grouping;
+pub mod entry;
 mod details;
+mod noted;
 mod busy;
 pub mod operation;
 pub mod peers;
@@ -49,10 +56,11 @@ pub mod hashing;
 #[cfg(test)]
 mod fixture;
 
-pub use cells::{By, Evidence, Grain};
+pub use cells::Evidence;
 pub use choice::Source;
 pub use figures::Figures;
 pub use fold::{Fold, FoldError, Question, Settled};
+pub use grouping::{By, Grain};
 pub use nodes::{NodeIdentity, NodeKind};
 pub use picture::{EdgeCell, NodeCell, Picture};
 pub use range::{Range, RangeError};

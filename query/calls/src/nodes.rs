@@ -69,7 +69,18 @@ pub struct NodeIdentity {
     pub name: String,
     pub namespace: Option<String>,
     pub version: Option<String>,
+    /// The workload, where parts of a service are told apart by it and by version.
+    pub workload: Option<String>,
     pub kind: NodeKind,
+    /// The id of the service that it is, or is a part of.
+    pub service: String,
+}
+
+impl NodeIdentity {
+    /// Whether it is the service called `service`, by id or by name, or a part of it.
+    pub fn is_of(&self, service: &str) -> bool {
+        self.service == service || self.name == service
+    }
 }
 
 /// The ids of services, unique among those asked for.

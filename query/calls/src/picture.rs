@@ -5,10 +5,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::cells::{Book, By, CellKey, DetailId, Entry, Evidence, Grain};
+use crate::cells::{Book, CellKey, DetailId, Evidence};
 use crate::choice::{Choice, Choices, Source};
+use crate::entry::Entry;
+use crate::grouping::{By, Grain};
 use crate::measure::{MILLI, Measure};
 use crate::nodes::{NodeIdentity, NodeKind, ids};
+use crate::noted::Noted;
 use crate::party::{Marks, PartyId};
 use crate::placed::{Placed, known, lost, place};
 use crate::range::Range;
@@ -42,6 +45,18 @@ pub struct EdgeCell {
     pub by_requests: f64,
 }
 
+/// One call that counts. Places are in [`Picture::nodes`].
+#[derive(Debug, Clone)]
+pub struct CallSeen {
+    /// None where no caller is known.
+    pub source: Option<usize>,
+    pub target: usize,
+    pub evidence: Evidence,
+    /// It never reached the target.
+    pub is_refused: bool,
+    pub noted: Noted,
+}
+
 /// Nodes and edges of a range.
 #[derive(Debug, Clone)]
 pub struct Picture {
@@ -52,6 +67,8 @@ pub struct Picture {
     pub node_cells: Vec<NodeCell>,
     /// Sorted by source, target, bucket.
     pub edge_cells: Vec<EdgeCell>,
+    /// The newest calls, where they are listed, in no order; of each node and edge as many as are asked for, or more.
+    pub calls: Vec<CallSeen>,
     pub warnings: Vec<String>,
 }
 
@@ -89,6 +106,7 @@ pub(super) fn picture(book: &Book, asked: &Asked<'_>, mut warnings: Vec<String>)
         by_id: HashMap::new(),
         node_cells: BTreeMap::new(),
         edge_cells: BTreeMap::new(),
+        calls: Vec::new(),
     };
     for cell in &cells {
         match cell.source {
@@ -169,6 +187,13 @@ fn told(choices: &Choices, names: &HashMap<ServiceId, String>) -> Vec<String> {
     told.collect()
 }
 
+/// What tells a part of a service from the others, as far as the grouping does: a book keeps no more of its parties.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Part {
+    version: Option<String>,
+    workload: Option<String>,
+}
+
 struct Drawing<'a> {
     book: &'a Book,
     services: &'a Services,
@@ -176,10 +201,11 @@ struct Drawing<'a> {
     choices: &'a Choices,
     busiest: Busiest,
     nodes: Vec<NodeIdentity>,
-    places: HashMap<(ServiceId, Option<String>), usize>,
+    places: HashMap<(ServiceId, Part), usize>,
     by_id: HashMap<String, usize>,
     node_cells: BTreeMap<(usize, Option<String>, u16), NodeCell>,
     edge_cells: BTreeMap<(usize, usize, u16), EdgeCell>,
+    calls: Vec<CallSeen>,
 }
 
 impl Drawing<'_> {
@@ -187,6 +213,7 @@ impl Drawing<'_> {
         let choice = self.choices.node(cell.target, cell.key.at.window);
         if choice.counts(cell.key.evidence, cell.key.entry) {
             self.add_to_node(cell);
+            self.list(cell);
         }
     }
 
@@ -215,7 +242,27 @@ impl Drawing<'_> {
             edge.evidence = edge.evidence.min(key.evidence);
             edge.measure.merge(cell.measure);
             edge.refused += if key.entry == Entry::Refused { requests } else { 0.0 };
+            self.list(cell);
         }
+    }
+
+    /// Adds the calls of a cell that counts, one by one.
+    fn list(&mut self, cell: &Placed<'_>) {
+        let notes = self.book.notes.of(&cell.key);
+        if notes.is_empty() {
+            return;
+        }
+        let source = cell.source.map(|source| self.node(source, cell.key.source));
+        let target = self.node(cell.target, cell.key.destination);
+        let is_refused = cell.key.entry == Entry::Refused;
+        let seen = |noted: &Noted| CallSeen {
+            source,
+            target,
+            evidence: cell.key.evidence,
+            is_refused,
+            noted: *noted,
+        };
+        self.calls.extend(notes.iter().map(seen));
     }
 
     /// Adds what connections told of calls that spans tell of, which know no bytes.
@@ -277,31 +324,11 @@ impl Drawing<'_> {
     /// The place of the node that a party of a service belongs to.
     fn node(&mut self, service: ServiceId, party: PartyId) -> usize {
         let party = self.book.parties.party(party);
-        let part = match self.book.by {
-            By::Service | By::Whole => None,
-            By::Workload => party.workload.clone(),
-            By::Version => party.version.clone(),
-        };
+        let part = Part { version: party.version.clone(), workload: party.workload.clone() };
         if let Some(place) = self.places.get(&(service, part.clone())) {
             return *place;
         }
-        let held = self.services.service(service);
-        let mut identity = NodeIdentity {
-            id: self.names[&service].clone(),
-            name: held.name.clone(),
-            namespace: held.namespace.clone(),
-            version: None,
-            kind: NodeKind::of(held),
-        };
-        if let Some(part) = &part {
-            if self.book.by == By::Version {
-                identity.id = format!("{}:{part}", identity.id);
-                identity.version = Some(part.clone());
-            } else {
-                let namespace = held.namespace.as_ref().map_or_else(String::new, |n| format!("{n}/"));
-                identity = NodeIdentity { id: format!("{namespace}{part}"), name: part.clone(), ..identity };
-            }
-        }
+        let identity = self.identity(service, &part);
         // Two services can run in one workload: they are one node then.
         let place = *self.by_id.entry(identity.id.clone()).or_insert(self.nodes.len());
         if place == self.nodes.len() {
@@ -309,6 +336,35 @@ impl Drawing<'_> {
         }
         self.places.insert((service, part), place);
         place
+    }
+
+    /// What a part of a service is called.
+    fn identity(&self, service: ServiceId, part: &Part) -> NodeIdentity {
+        let (held, id) = (self.services.service(service), &self.names[&service]);
+        let mut identity = NodeIdentity {
+            id: id.clone(),
+            name: held.name.clone(),
+            namespace: held.namespace.clone(),
+            version: part.version.clone(),
+            workload: None,
+            kind: NodeKind::of(held),
+            service: id.clone(),
+        };
+        match (self.book.by, &part.version, &part.workload) {
+            (By::Workload, _, Some(workload)) => {
+                let namespace = held.namespace.as_ref().map_or_else(String::new, |n| format!("{n}/"));
+                let (id, name) = (format!("{namespace}{workload}"), workload.clone());
+                NodeIdentity { id, name, ..identity }
+            }
+            (_, version, workload) => {
+                let parts = [(':', version), ('%', workload)];
+                for (before, part) in parts.into_iter().filter_map(|(b, part)| Some((b, part.as_ref()?))) {
+                    identity.id.push(before);
+                    identity.id.push_str(part);
+                }
+                NodeIdentity { workload: workload.clone(), ..identity }
+            }
+        }
     }
 
     fn sorted(mut self, warnings: Vec<String>) -> Picture {
@@ -339,7 +395,11 @@ impl Drawing<'_> {
         let mut edge_cells: Vec<EdgeCell> = edge_cells.map(placed).collect();
         edge_cells.sort_by_key(|edge| (edge.source, edge.target, edge.bucket));
         let nodes = order.into_iter().map(|place| self.nodes[place].clone()).collect();
-        Picture { range: self.book.range, nodes, node_cells, edge_cells, warnings }
+        for call in &mut self.calls {
+            call.source = call.source.map(|source| new_place[source]);
+            call.target = new_place[call.target];
+        }
+        Picture { range: self.book.range, nodes, node_cells, edge_cells, calls: self.calls, warnings }
     }
 }
 

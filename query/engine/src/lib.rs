@@ -22,6 +22,7 @@ mod catalog;
 mod lean;
 mod functions;
 mod capped;
+mod histograms;
 mod text_guard;
 mod plan_guard;
 mod planning;

@@ -1,10 +1,12 @@
 //! Makes the picture of a range: of cells where it is settled, of rows where it is not.
 //!
 //! ```text
+//! list      calls one by one
 //! feed      rows and cells of a snapshot -> fold
 //! reading   which parts of a range are which
 //! ```
 
+pub mod list;
 pub(crate) mod feed;
 pub(crate) mod reading;
 
@@ -81,28 +83,33 @@ pub async fn load(
 /// As [`load`].
 pub async fn load_from(query: &Query, question: Question, only: Option<&str>) -> Result<Picture, LoadError> {
     let Question { range, source, .. } = question;
-    let Reading { cells, folded } = Reading::of(&question, |table, range| query.open(table, range));
-    let mut fold = Fold::new(question)
-        .only(only)
-        .within(query.budget())
-        .on_threads(query.parallelism())
-        .fold_only(folded.clone());
-    for (table, times) in &cells {
-        feed_cells(query, &question, *table, times, &mut fold).await?;
+    let reading = Reading::of(&question, |table, range| query.open(table, range));
+    let fold = fed(query, &reading, Fold::new(question).only(only), &question).await?;
+    let first_row = first_row(query, range, source, &fold, &reading.cells).await?;
+    let picture = finished(query, fold).await?;
+    Ok(Picture { range: range.observed(first_row, query.began()), ..picture })
+}
+
+/// The fold with all that is read for the question, every pass counted.
+async fn fed(query: &Query, reading: &Reading, fold: Fold, question: &Question) -> Result<Fold, LoadError> {
+    let Reading { cells, folded } = reading;
+    let mut fold = fold.within(query.budget()).on_threads(query.parallelism()).fold_only(folded.clone());
+    for (table, times) in cells {
+        feed_cells(query, question, *table, times, &mut fold).await?;
     }
-    let rows = reading::rows_of(&folded);
+    let rows = reading::rows_of(folded);
     loop {
-        fold = feed(query, &question, &rows, fold).await?;
+        fold = feed(query, question, &rows, fold).await?;
         let (counted, more) = counted(fold).await?;
         fold = counted;
         if !more.map_err(|error| LoadError::of(error, query))? {
-            break;
+            return Ok(fold);
         }
     }
-    let first_row = first_row(query, range, source, &fold, &cells).await?;
-    let finished = aside(move || fold.finish()).await?;
-    let picture = finished.map_err(|error| LoadError::of(error, query))?;
-    Ok(Picture { range: range.observed(first_row, query.began()), ..picture })
+}
+
+async fn finished(query: &Query, fold: Fold) -> Result<Picture, LoadError> {
+    aside(move || fold.finish()).await?.map_err(|error| LoadError::of(error, query))
 }
 
 /// From when on calls of the range could be seen: its start where older rows are there, or where the first is so near to

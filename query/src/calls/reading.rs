@@ -94,7 +94,7 @@ fn is_empty(range: TimeRange) -> bool {
 }
 
 /// Ascending, what touches or overlaps as one, without empty ones.
-fn joined(mut ranges: Vec<TimeRange>) -> Vec<TimeRange> {
+pub(super) fn joined(mut ranges: Vec<TimeRange>) -> Vec<TimeRange> {
     ranges.retain(|range| !is_empty(*range));
     ranges.sort_by_key(|range| range.from);
     let mut joined: Vec<TimeRange> = Vec::new();

@@ -7,7 +7,8 @@
 //! Source: Grafana's documentation, "Node graph", "Data API": `id`, `title`, `subtitle`, `mainstat`, `secondarystat`,
 //! `arc__*` (which add up to 1); of edges `id`, `source`, `target`.
 
-use meshlake_calls::graph::{DEPTH_DEFAULT, Focus, Graph, GraphEdge, GraphNode, graph};
+use meshlake_calls::graph::{Graph, GraphEdge, GraphNode, graph};
+use meshlake_calls::shown::{DEPTH_DEFAULT, Focus, Wanted};
 use meshlake_calls::{By, Evidence, Figures, Grain, Question, Source};
 use meshlake_engine::{Arguments, Parameter, ParameterKind, Query, QueryError};
 
@@ -140,5 +141,6 @@ async fn answer(query: &Query, given: &Arguments) -> Result<Graph, QueryError> {
     let picture = load_from(query, question, None).await.map_err(failed)?;
     let depth =
         given.count("depth").map_or(DEPTH_DEFAULT, |depth| usize::try_from(depth).unwrap_or(usize::MAX));
-    Ok(graph(&picture, given.text("focus").map(|node| Focus { node, depth })))
+    let focus = given.text("focus").map(|node| Focus { node, depth });
+    Ok(graph(&picture, &Wanted { focus, ..Wanted::default() }))
 }

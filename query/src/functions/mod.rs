@@ -8,7 +8,9 @@
 
 mod golden;
 mod graph;
+mod calls;
 mod trace_tree;
+mod versions;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,7 +37,9 @@ pub fn all() -> Vec<Arc<dyn TableFunction>> {
         Arc::new(golden::GOLDEN),
         Arc::new(graph::NODES),
         Arc::new(graph::EDGES),
+        Arc::new(calls::CALLS),
         Arc::new(trace_tree::TRACE_TREE),
+        Arc::new(versions::VERSIONS),
     ]
 }
 

@@ -92,7 +92,7 @@ const SOURCE: &[Column] = &[
     nullable(
         "source_naming",
         Kind::Dictionary,
-        "Caller: what kind of name it is: host, store_host, store, queue; caller, callee or other for one without a name. Null, as all of the caller's columns, for nobody.",
+        "Caller: what kind of name it is: host, store_host, store, queue; caller, callee or other for one without a name. Null, as all of the caller's columns, where no edge or several lead to what was received, and in cells of earlier versions.",
     ),
     nullable("source_name", Kind::Dictionary, "Caller: name, as its rows tell it."),
     nullable("source_namespace", Kind::Dictionary, "Caller: namespace. Null when unknown."),

@@ -2,8 +2,8 @@
 
 use arrow::array::{Array as _, BooleanArray, RecordBatch};
 
-use crate::cells::Grain;
 use crate::columns::{Integers, Text};
+use crate::grouping::Grain;
 use crate::hashing::mixed_pair;
 use crate::hosts::is_address;
 use crate::party::PartyName;

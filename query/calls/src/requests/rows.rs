@@ -9,8 +9,9 @@ use meshlake_schema::{Outcome, ResponseFlags};
 
 use super::row_columns::Columns;
 use super::seen::{Seen, Side};
-use crate::cells::{Book, DetailId, Grain};
+use crate::cells::{Book, DetailId};
 use crate::columns::boolean;
+use crate::grouping::Grain;
 use crate::hashing::{NumberMap, mixed_pair};
 use crate::hosts::{HostPort, address, host_port, is_local, telling_port};
 use crate::measure::{Protocol, outcome_of};
@@ -37,26 +38,27 @@ impl<'a> RequestRows<'a> {
         }
     }
 
-    /// Reads every row of the batch that stands for a call.
-    pub fn read(mut self, batch: &RecordBatch, book: &mut Book, mut take: impl FnMut(Seen)) {
+    /// Reads every row of the batch that stands for a call; hands out its place and what was seen, of a gateway's row
+    /// both that it was called and that it called.
+    pub fn read(mut self, batch: &RecordBatch, book: &mut Book, mut take: impl FnMut(usize, Seen)) {
         let counted = boolean(batch, "counted");
         for row in 0..batch.num_rows() {
             if counted(row) != Some(true) {
                 if self.columns.is_progress(row) {
-                    take(Seen { is_progress: true, ..self.seen(row) });
+                    take(row, Seen { is_progress: true, ..self.seen(row) });
                 }
                 continue;
             }
             let seen = self.seen(row);
             match self.columns.observer.get(row) {
-                Some("server") => take(self.received(row, seen, book)),
+                Some("server") => take(row, self.received(row, seen, book)),
                 Some("gateway") => {
-                    take(self.received_by_gateway(row, seen, book));
+                    take(row, self.received_by_gateway(row, seen, book));
                     if let Some(made) = self.made_by_gateway(row, seen, book) {
-                        take(made);
+                        take(row, made);
                     }
                 }
-                _ => take(self.made(row, seen, Marks::NONE, book)),
+                _ => take(row, self.made(row, seen, Marks::NONE, book)),
             }
         }
     }

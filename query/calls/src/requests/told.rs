@@ -2,8 +2,10 @@
 
 use super::Counting;
 use super::seen::Seen;
-use crate::cells::{Book, Call, Entry, Evidence};
+use crate::cells::{Book, Call, Evidence};
+use crate::entry::Entry;
 use crate::measure::Halves;
+use crate::noted::RowKey;
 use crate::party::PartyId;
 use crate::services::ServiceId;
 
@@ -68,11 +70,13 @@ fn one(made: &Seen, source: PartyId, received: &[Seen], tries: usize, counting: 
         received: received.len() as u64,
         expected: arrived,
     };
-    let call = made.call();
+    let mut call = made.call();
+    call.rows.received = received.last().map_or(RowKey::NONE, Seen::row_key);
     if made.is_connection {
         counting.connections.add((source, target), made.end(), call, halves);
         for side in received {
-            counting.connections.add_received(side.destination, Call { start: made.start, ..side.call() });
+            let call = Call { start: made.start, ..side.call() };
+            counting.connections.add_received((source, side.destination), call);
         }
         return;
     }
@@ -80,7 +84,7 @@ fn one(made: &Seen, source: PartyId, received: &[Seen], tries: usize, counting: 
     counting.book.add_edge(entry, (source, target), &call, &halves);
     for side in received {
         let received = Call { start: made.start, ..side.call() };
-        counting.book.add_received(Entry::Received, side.destination, &received);
+        counting.book.add_received(Entry::Received, (source, side.destination), &received);
     }
 }
 
@@ -97,7 +101,7 @@ pub fn tell_alone(row: &Seen, counting: &mut Counting<'_>) {
                 counting.book.add_edge(Entry::Refused, ends, &call, &Halves::default());
             } else {
                 counting.book.add_edge(Entry::Edge, ends, &call, &halves);
-                counting.book.add_received(Entry::Received, row.destination, &call);
+                counting.book.add_received(Entry::Received, ends, &call);
             }
         }
     }

@@ -7,8 +7,11 @@ use meshlake_schema::{Kind, Table, TimeRange, UnixNanos, read_columns};
 use super::ends::End;
 use super::entries;
 use super::numbers::{histogram, narrow};
-use crate::cells::{Book, CellKey, DetailId, Entry, Grain};
+use crate::cells::{Book, CellKey, DetailId};
+use crate::entry::Entry;
+use crate::grouping::Grain;
 use crate::measure::{Measure, Protocol, SUMS};
+use crate::party::PartyId;
 
 read_columns! {
     /// What is read of every settled table; the coarsest has them all.
@@ -96,12 +99,13 @@ fn key(
     let at = book.slot_of_cell(time.0)?;
     let evidence = columns.evidence.get(row).and_then(entries::evidence)?;
     let entry = columns.entry.get(row).and_then(entries::named)?;
-    let source = source(row, columns).intern(book);
+    // No answer groups a node by its callers: their cells are added up, with those of earlier versions, which tell none.
+    let tells_source = entry.is_edge() || book.grain == Grain::Whole;
+    let source = if tells_source { source(row, columns).intern(book) } else { PartyId::NOBODY };
     let destination = destination(row, columns).intern(book);
     let is_without = entry == Entry::Alias || (book.grain == Grain::Instance && entry.is_edge());
     let text = details.filter(|_| !is_without).and_then(|details| details.named(row));
     let detail = if text.is_some() { book.detail(text) } else { DetailId::NONE };
-    // A node has no caller here, whatever its cells tell.
     Some(CellKey { source, destination, detail, at, evidence, entry, protocol: Protocol::Unknown })
 }
 

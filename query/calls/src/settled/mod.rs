@@ -21,14 +21,19 @@ pub mod detail;
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::time::Duration;
 
-    use arrow::array::AsArray;
-    use arrow::datatypes::Int64Type;
+    use arrow::array::{AsArray, BooleanArray, RecordBatch, StringArray};
+    use arrow::compute::cast;
+    use arrow::compute::kernels::nullif::nullif;
+    use arrow::datatypes::{DataType, Int32Type, Int64Type};
     use meshlake_schema::{Table, TimeRange, UnixNanos};
 
     use crate::choice::Source;
-    use crate::fixture::{self, CALL, FROM_SECOND, Request, SERVED, edges, nodes};
+    use crate::fixture::{
+        self, CALL, CLIENT, CONSUMER, FROM_SECOND, PRODUCER, Request, SERVED, SPAN, Span, edges, nodes,
+    };
     use crate::{By, Fold, Grain, Question, Range};
 
     fn question(by: By, grain: Grain) -> Question {
@@ -84,6 +89,95 @@ mod tests {
         };
         let names = ["latency_counts_milli", "request_size_counts_milli", "response_size_counts_milli"];
         assert_eq!(names.map(counts), [1_000, 2_000, 2_000]);
+    }
+
+    /// What each caller sent to b, as `caller entry calls`; `-` for nobody.
+    fn callers(cells: &RecordBatch) -> Vec<String> {
+        let text = |name: &str| {
+            let column = cells.column_by_name(name).expect("a column");
+            cast(column, &DataType::Utf8).expect("names are texts").as_string::<i32>().clone()
+        };
+        let (callers, entries) = (text("source_name"), text("entry"));
+        let requests = cells.column_by_name("requests_milli").expect("a column");
+        let requests = requests.as_primitive::<Int64Type>();
+        let rows = callers.iter().zip(entries.iter().flatten()).zip(requests.values());
+        let mut told: Vec<String> = rows
+            .filter(|((_, entry), _)| entry.starts_with("received"))
+            .map(|((caller, entry), milli)| format!("{} {entry} {}", caller.unwrap_or("-"), milli / 1_000))
+            .collect();
+        told.sort_unstable();
+        told
+    }
+
+    /// By rows: a calls b, which tells of it too, twice; c is known to b's proxy alone; one caller is nobody it knows. By spans: a
+    /// calls b, the parent of another call is lost, a third has none; b takes a message of a queue, and one of two links.
+    #[test]
+    fn what_a_node_received_is_told_by_caller() {
+        let rows = [
+            Request { request_id: "1", ..CALL },
+            Request { request_id: "1", ..SERVED },
+            Request { request_id: "2", second: FROM_SECOND + 1, ..CALL },
+            Request { request_id: "2", second: FROM_SECOND + 1, ..SERVED },
+            Request { source: ("default", "c"), ..SERVED },
+            Request { source: ("", ""), ..SERVED },
+        ];
+        let b = Span { service: ("default", "b"), ..SPAN };
+        let sent = Span { kind: PRODUCER, ..SPAN };
+        let spans = [
+            Span { kind: CLIENT, ..SPAN },
+            Span { id: 2, parent: 1, ..b },
+            Span { trace: 2, parent: 9, ..b },
+            Span { trace: 3, ..b },
+            Span { trace: 4, kind: CONSUMER, queue: "orders", ..b },
+            Span { trace: 5, ..sent },
+            Span { trace: 6, ..sent },
+            Span { trace: 7, kind: CONSUMER, links: &[(5, 1), (6, 1)], ..b },
+        ];
+        let mut fold = Fold::new(question(By::Whole, Grain::Whole));
+        fold.add_requests(&fixture::requests(&rows));
+        fold.add_spans(&fixture::spans(&spans));
+        let settled = fold.settle().expect("a few cells");
+        let cells = settled.rows(Table::Calls10m, "default", UnixNanos(0)).expect("columns of the table");
+        let want = [
+            "- received 1",
+            "- received_messages 1",
+            "a received 1",
+            "a received 2",
+            "c received 1",
+            "client received 1",
+            "client received 1",
+            "orders received_messages 1",
+        ];
+        assert_eq!(callers(cells.rows()), want);
+    }
+
+    /// Versions before cells knew callers wrote one cell a node, with nobody as its caller.
+    #[test]
+    fn cells_of_nodes_without_a_caller_are_read_as_ever() {
+        let cells = settled().rows(Table::Calls1m, "default", UnixNanos(0)).expect("columns of the table");
+        let entries = cells.rows().column_by_name("entry").expect("a column").as_dictionary::<Int32Type>();
+        let entries = entries.downcast_dict::<StringArray>().expect("texts");
+        let is_at_node = BooleanArray::from_iter(
+            entries.into_iter().map(|entry| Some(entry.is_some_and(|entry| entry.starts_with("received")))),
+        );
+        let fields = cells.rows().schema_ref().fields().iter();
+        let columns = cells.rows().columns().iter().zip(fields).map(|(column, field)| {
+            let is_source = field.name().starts_with("source_");
+            if is_source { nullif(column, &is_at_node).expect("as many rows") } else { Arc::clone(column) }
+        });
+        let without =
+            RecordBatch::try_new(cells.rows().schema(), columns.collect()).expect("null is allowed");
+        assert_ne!(callers(cells.rows()), callers(&without));
+        let picture = |cells: &RecordBatch| {
+            let range = Range::new(UnixNanos(960 * 1_000_000_000), UnixNanos(1_080 * 1_000_000_000), None);
+            let range = range.expect("not empty");
+            let asked = Question { range, ..question(By::Version, Grain::Operation) };
+            let mut fold = Fold::new(asked).fold_only(Vec::new());
+            fold.add_cells(Table::Calls1m, cells, &[TimeRange::ALL]).expect("columns of the table");
+            let picture = fold.finish().expect("a few cells");
+            (edges(&picture), nodes(&picture))
+        };
+        assert_eq!(picture(cells.rows()), picture(&without));
     }
 
     #[test]

@@ -6,13 +6,14 @@
 
 use std::hash::{BuildHasher, RandomState};
 
-use meshlake_schema::rows::{Integers, Text};
+use meshlake_schema::rows::Text;
 
 use super::columns::Columns;
+use super::mixing::{mix_meanings, mix_numbers, mix_texts};
 use super::role::NameSays;
 use super::tags;
-use crate::cells::{By, Grain};
-use crate::hashing::{NumberMap, mixed_pair};
+use crate::grouping::{By, Grain};
+use crate::hashing::mixed_pair;
 use crate::hosts::host_of_url;
 
 /// The numbers of `count` rows, as far as a question with this grouping tells rows apart.
@@ -51,7 +52,7 @@ fn own_words(columns: &Columns<'_>, by: By, grain: Grain, codes: &mut [u64]) {
         Some(&columns.outcome),
         Some(&columns.service_name),
         Some(&columns.service_namespace),
-        Some(&columns.service_version).filter(|_| matches!(by, By::Version | By::Whole)),
+        Some(&columns.service_version).filter(|_| by.tells_versions()),
         Some(&columns.service_instance_id).filter(|_| matches!(grain, Grain::Instance | Grain::Whole)),
         Some(&columns.http_request_method),
         Some(&columns.peer_service),
@@ -104,47 +105,5 @@ fn plain_tags(columns: &Columns<'_>, codes: &mut [u64]) {
                 *code = mixed_pair(mixed_pair(*code, place as u64), hasher.hash_one(value));
             }
         }
-    }
-}
-
-fn mix_texts(column: &Text<'_>, codes: &mut [u64]) {
-    if column.has_values() {
-        for (row, code) in codes.iter_mut().enumerate() {
-            *code = with_text(*code, column.code(row));
-        }
-    }
-}
-
-fn with_text(code: u64, (first, second): (u64, u64)) -> u64 {
-    let code = mixed_pair(code, first);
-    if second == 0 { code } else { mixed_pair(code, second) }
-}
-
-fn mix_numbers(column: &Integers<'_>, codes: &mut [u64]) {
-    if column.has_values() {
-        for (row, code) in codes.iter_mut().enumerate() {
-            // Null is another number than any that is there.
-            *code = match column.get(row) {
-                Some(number) => mixed_pair(*code, number.cast_unsigned()),
-                None => mixed_pair(!*code, 0),
-            };
-        }
-    }
-}
-
-/// Mixes in what texts mean, found out once for texts of one code.
-fn mix_meanings(column: &Text<'_>, codes: &mut [u64], meaning: impl Fn(&str) -> u64) {
-    if !column.has_values() {
-        return;
-    }
-    let mut known: NumberMap<(u64, u64), u64> = NumberMap::default();
-    let mut last = ((0, 0), 0);
-    for (row, code) in codes.iter_mut().enumerate() {
-        let text = column.code(row);
-        if text != last.0 {
-            let found = known.entry(text).or_insert_with(|| column.named(row).map_or(0, &meaning));
-            last = (text, *found);
-        }
-        *code = mixed_pair(*code, last.1);
     }
 }

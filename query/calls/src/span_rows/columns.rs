@@ -3,7 +3,7 @@
 use meshlake_schema::rows::{Attributes, Booleans, Doubles, Integers, Links, Text};
 use meshlake_schema::{Table, read_columns};
 
-use crate::cells::{By, Grain};
+use crate::grouping::{By, Grain};
 
 read_columns! {
     /// Readers of one batch. A column that it lacks reads as null.
@@ -70,7 +70,7 @@ pub const NESTED: &[(&str, &[&str])] = &[("links", &["trace_id", "span_id"])];
 /// The columns that a question with this grouping reads of proxies' spans.
 pub fn proxy_columns(by: By, grain: Grain) -> Vec<&'static str> {
     let is_asked = |column: &&str| match *column {
-        "service_version" => matches!(by, By::Version | By::Whole),
+        "service_version" => by.tells_versions(),
         "service_instance_id" => matches!(grain, Grain::Instance | Grain::Whole),
         _ => true,
     };

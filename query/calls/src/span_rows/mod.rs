@@ -3,6 +3,7 @@
 //! ```text
 //! codes   rows that say the same get the same number, without a look at their texts
 //! shape   what spans of one number stand for, once for each
+//! mixing  a column of values into those numbers
 //! ids     hexadecimal to numbers
 //! ```
 //! A batch is read in two halves. The first needs nothing but the batch, so that many are read at the same time; the
@@ -15,14 +16,16 @@ mod codes;
 mod tags;
 mod role;
 pub mod columns;
-mod ids;
+mod mixing;
+pub(crate) mod ids;
 
 use arrow::array::RecordBatch;
 use meshlake_schema::rows::{Links, RowsError};
 
 use self::columns::Columns;
 use self::shape::shape;
-use crate::cells::{Book, By, Grain};
+use crate::cells::Book;
+use crate::grouping::{By, Grain};
 use crate::hashing::NumberMap;
 use crate::spans::{HeldSpan, Link, LinksAt, Role, Shape, ShapeId, Shapes};
 

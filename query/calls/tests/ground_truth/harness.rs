@@ -6,9 +6,11 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 use meshlake_calls::golden::{GoldenBy, Subject, golden};
 use meshlake_calls::graph::graph;
+use meshlake_calls::shown::Wanted;
 use meshlake_calls::{By, Figures, Fold, Grain, NodeIdentity, NodeKind, Picture, Question, Range, Source};
 use meshlake_schema::UnixNanos;
 
+use crate::listed;
 use crate::oracle::{Evidence, FROM, TO};
 
 /// What an answer says of a node or an edge.
@@ -54,7 +56,7 @@ pub struct Rows {
 /// The graph.
 pub fn answer(rows: &Rows, evidence: Evidence) -> Answer {
     let picture = picture(rows, None, By::Service, Grain::Node, evidence);
-    let graph = graph(&picture, None);
+    let graph = graph(&picture, &Wanted::default());
     let label = |node: usize| label(&graph.nodes[node].identity);
     let nodes = graph.nodes.iter().map(|node| (self::label(&node.identity), told(&node.figures, 0.0, 0.0)));
     let edges = graph.edges.iter().map(|edge| {
@@ -133,10 +135,13 @@ fn picture(rows: &Rows, step: Option<Duration>, by: By, grain: Grain, evidence: 
         Evidence::Spans => Source::Spans,
         Evidence::AccessLogs => Source::Requests,
     };
-    let mut fold = Fold::new(Question { range, by, grain, source }).on_threads(2);
+    let mut fold =
+        Fold::new(Question { range, by, grain, source }).listing(listed::CALLS_OF_A_STORY_MAX).on_threads(2);
     rows.requests.iter().for_each(|batch| fold.add_requests(batch));
     rows.spans.iter().for_each(|batch| fold.add_spans(batch));
-    fold.finish().expect("a story is small")
+    let picture = fold.finish().expect("a story is small");
+    listed::check(&picture, rows);
+    picture
 }
 
 fn told(figures: &Figures, retries: f64, refused: f64) -> Told {

@@ -7,9 +7,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use arrow::array::{AsArray, RecordBatch};
-use arrow::compute::filter_record_batch;
-use arrow::datatypes::TimestampMicrosecondType;
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::compute::{cast, filter_record_batch};
+use arrow::datatypes::{DataType, Int64Type, TimestampMicrosecondType};
 use meshlake_calls::minutes::{MINUTE, minute_of, rows_of};
 use meshlake_calls::{By, Fold, Grain, Picture, Question, Range, Source};
 use meshlake_schema::{SETTLE_MARGIN_MINUTES, Table, TimeRange, UnixNanos};
@@ -37,7 +37,7 @@ pub fn differences(told: &[Row], random: &mut Random) -> Vec<String> {
         (Table::Calls10m, By::Service, Grain::Node, None),
         (Table::Calls10m, By::Version, Grain::Node, None),
     ];
-    let mut found = Vec::new();
+    let mut found: Vec<String> = cells.values().filter_map(callers_differ).collect();
     for _ in 0..QUESTIONS {
         let (table, by, grain, step) = random.pick(&questions);
         let source = random.pick(&[Source::Auto, Source::Auto, Source::Spans, Source::Requests]);
@@ -52,6 +52,33 @@ pub fn differences(told: &[Row], random: &mut Random) -> Vec<String> {
         }
     }
     found
+}
+
+/// Whether what nodes received from each caller is not what its edges say that was seen of it there. Messages of
+/// several senders have none at their node, and the sides of connections are counted apart.
+fn callers_differ(cells: &RecordBatch) -> Option<String> {
+    let text = |name: &str| {
+        let column = cast(cells.column_by_name(name).expect("a column"), &DataType::Utf8);
+        column.expect("names are texts").as_string::<i32>().clone()
+    };
+    let sum = |name: &str| cells.column_by_name(name).expect("a column").as_primitive::<Int64Type>().clone();
+    let caller =
+        ["namespace", "name", "workload", "version", "naming"].map(|part| text(&format!("source_{part}")));
+    let (entry, evidence) = (text("entry"), text("evidence"));
+    let (requests, seen) = (sum("requests_milli"), sum("received_milli"));
+    let mut sums: BTreeMap<String, [i64; 2]> = BTreeMap::new();
+    for row in 0..cells.num_rows() {
+        let (place, milli) = match entry.value(row) {
+            "edge" | "refused" => (0, seen.value(row)),
+            "received" if caller[1].is_valid(row) => (1, requests.value(row)),
+            _ => continue,
+        };
+        let parts = caller.each_ref().map(|part| part.is_valid(row).then(|| part.value(row)));
+        let of_caller = sums.entry(format!("{} {parts:?}", evidence.value(row))).or_default();
+        of_caller[place] += milli;
+    }
+    let differs = sums.iter().find(|(_, [on_edges, at_nodes])| on_edges != at_nodes);
+    differs.map(|(caller, sums)| format!("cells say of {caller} on edges and at nodes {sums:?}"))
 }
 
 /// Ends that cells of the table can tell.

@@ -3,6 +3,7 @@
 mod attributes;
 mod explain;
 mod functions;
+mod histograms;
 mod ids;
 mod prepared;
 mod scalars;

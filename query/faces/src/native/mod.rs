@@ -1,5 +1,6 @@
 //! The API of Meshlake's own: `/api/v1/*`, JSON, one file per resource.
 
+mod operate;
 mod calls;
 mod sql;
 mod traces;
@@ -31,6 +32,8 @@ pub fn router() -> Router<FaceState> {
     Router::new()
         .route("/golden", get(calls::golden::answer))
         .route("/graph", get(calls::graph::answer))
+        .route("/calls", get(calls::list::answer))
+        .route("/versions", get(operate::versions::answer))
         .route("/sql", post(sql::answer))
         .route("/traces/{trace_id}", get(traces::answer))
         .route("/services", get(services::answer))

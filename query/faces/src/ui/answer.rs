@@ -12,6 +12,7 @@ use meshlake_query::calls::{LoadError, load};
 use meshlake_query::graph::{Graph, graph};
 use meshlake_query::ledger::{Account, accounts};
 use meshlake_query::services::newest;
+use meshlake_query::shown::Wanted;
 use meshlake_query::{By, Fault, Grain, Question, Range, Source};
 use meshlake_schema::UnixNanos;
 use serde::Deserialize;
@@ -103,7 +104,7 @@ async fn gather(
 ) -> Result<Gathered, LoadError> {
     let question = Question { range, by: By::Service, grain: Grain::Node, source: Source::Auto };
     let picture = load(&state.engine, tenant, question, None).await?;
-    let (graph, range) = (graph(&picture, None), picture.range);
+    let (graph, range) = (graph(&picture, &Wanted::default()), picture.range);
     let ledger = accounts(&state.engine, tenant).await?;
     if !graph.nodes.is_empty() {
         return Ok(Gathered { graph, range, ledger, diagnosis: Diagnosis::Fine });

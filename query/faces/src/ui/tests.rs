@@ -58,9 +58,16 @@ fn graph(edges: &[Calls<'_>]) -> Graph {
             name: name.to_owned(),
             namespace: namespace.map(str::to_owned),
             version: None,
+            workload: None,
             kind: kind_of(id),
+            service: (*id).to_owned(),
         };
-        GraphNode { identity, figures: figures(calls, errors, millis), evidence: Some(Evidence::Requests) }
+        GraphNode {
+            identity,
+            figures: figures(calls, errors, millis),
+            evidence: Some(Evidence::Requests),
+            hidden_requests: 0.0,
+        }
     };
     let place = |id: &str| ids.binary_search(&id).expect("every end of an edge is a node");
     let edge = |&(source, target, calls, errors, millis): &Calls<'_>| GraphEdge {
@@ -77,7 +84,11 @@ fn graph(edges: &[Calls<'_>]) -> Graph {
         by_requests: f64::from(calls),
         completeness: Some(1.0),
     };
-    Graph { nodes: ids.iter().map(node).collect(), edges: edges.iter().map(edge).collect(), warnings: vec![] }
+    Graph {
+        nodes: ids.iter().map(node).collect(),
+        edges: edges.iter().map(edge).collect(),
+        ..Graph::default()
+    }
 }
 
 fn page(edges: &[Calls<'_>]) -> Page {

@@ -1,11 +1,11 @@
 //! Rows of proxies in, calls out: the rules of `docs/calls.md` that are about access logs, by name.
 
-use crate::cells::{By, Grain};
 use crate::choice::Source;
 use crate::fixture::{
     CALL, CLIENT, FROM_SECOND, Request, SERVED, SPAN, Span, check as check_rows, edges, kind, nodes, picture,
     picture_of,
 };
+use crate::grouping::{By, Grain};
 
 const GATEWAY: Request = Request {
     observer: "gateway",

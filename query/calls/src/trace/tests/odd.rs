@@ -1,10 +1,11 @@
 //! Rows that nobody would send on purpose: durations and times that make no sense, and more names than there is room for.
 
 use super::*;
-use crate::cells::{By, DETAILS_MAX, Grain};
+use crate::cells::DETAILS_MAX;
 use crate::choice::Source;
 use crate::fixture::{self, CALL, Request, SERVED};
 use crate::fold::{Fold, FoldError, Question};
+use crate::grouping::{By, Grain};
 
 /// The last second that nanoseconds since the epoch can tell, of the year 2262.
 const LAST_SECOND: i64 = i64::MAX / 1_000_000_000;

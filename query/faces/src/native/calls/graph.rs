@@ -1,4 +1,5 @@
-//! `GET /api/v1/graph?by=&from=&to=&focus=&depth=&source=`: the service graph, see `meshlake_query::graph`.
+//! `GET /api/v1/graph?by=&from=&to=&focus=&depth=&namespace=&min_rate=&errors_only=&source=`: the service graph, see
+//! `meshlake_query::graph`, and what of it is shown, see `meshlake_query::shown`.
 
 use axum::Json;
 use axum::extract::State;
@@ -9,16 +10,23 @@ use super::{FiguresJson, Number, one_of, parameters, range, source, unknown_para
 use crate::FaceState;
 use crate::native::{ApiError, Tenant, TimeRange};
 use meshlake_query::calls::load;
-use meshlake_query::graph::{DEPTH_DEFAULT, Focus, Graph, GraphEdge, GraphNode, graph};
+use meshlake_query::graph::{Graph, GraphEdge, GraphNode, graph};
+use meshlake_query::shown::{DEPTH_DEFAULT, Focus, Wanted};
 use meshlake_query::{By, Evidence, Grain, Question};
 
-const PARAMETERS: [&str; 6] = ["by", "from", "to", "focus", "depth", "source"];
+const PARAMETERS: [&str; 9] =
+    ["by", "from", "to", "focus", "depth", "namespace", "min_rate", "errors_only", "source"];
+
+const YES_OR_NO: [(&str, bool); 4] = [("false", false), ("true", true), ("0", false), ("1", true)];
 
 #[derive(Deserialize)]
 struct Given {
     by: Option<String>,
     focus: Option<String>,
     depth: Option<usize>,
+    namespace: Option<String>,
+    min_rate: Option<String>,
+    errors_only: Option<String>,
     source: Option<String>,
 }
 
@@ -34,7 +42,17 @@ pub struct GraphJson {
     source: &'static str,
     nodes: Vec<NodeJson>,
     edges: Vec<EdgeJson>,
+    hidden: HiddenJson,
     warnings: Vec<String>,
+}
+
+/// What is in the graph of the range and not in the answer, because only a part was asked for.
+#[derive(Serialize)]
+struct HiddenJson {
+    nodes: usize,
+    edges: usize,
+    /// Calls on those edges.
+    requests: Number,
 }
 
 #[derive(Serialize)]
@@ -48,6 +66,8 @@ struct NodeJson {
     figures: FiguresJson,
     /// What the figures were counted from; null for a node that received nothing.
     counted_from: Option<&'static str>,
+    /// Calls on the edges into it that are not in the answer.
+    hidden_requests: Number,
 }
 
 #[derive(Serialize)]
@@ -73,6 +93,28 @@ struct EvidenceJson {
     requests: Number,
 }
 
+impl Given {
+    fn wanted(&self) -> Result<Wanted<'_>, ApiError> {
+        let focus = self.focus.as_deref().filter(|node| !node.is_empty());
+        let errors_only = one_of("errors_only", self.errors_only.as_deref(), &YES_OR_NO)?;
+        Ok(Wanted {
+            focus: focus.map(|node| Focus { node, depth: self.depth.unwrap_or(DEPTH_DEFAULT) }),
+            namespace: self.namespace.as_deref().filter(|namespace| !namespace.is_empty()),
+            rate_min: rate_min(self.min_rate.as_deref())?,
+            errors_only,
+        })
+    }
+}
+
+/// Requests a second; none is 0, which every rate reaches.
+fn rate_min(given: Option<&str>) -> Result<f64, ApiError> {
+    let Some(given) = given.filter(|given| !given.is_empty()) else { return Ok(0.0) };
+    let rate = given.parse().ok().filter(|rate: &f64| rate.is_finite() && *rate >= 0.0);
+    rate.ok_or_else(|| {
+        ApiError::bad_request(format!("min_rate={given} is not a number of requests a second"))
+    })
+}
+
 /// Answers the request.
 pub async fn answer(
     State(state): State<FaceState>,
@@ -84,11 +126,10 @@ pub async fn answer(
     let by = one_of("by", given.by.as_deref(), &By::ALL.map(|by| (by.name(), by)))?;
     let source = source(given.source.as_deref())?;
     let range = range(asked, None)?;
+    let wanted = given.wanted()?;
     let question = Question { range, by, grain: Grain::Node, source };
     let picture = load(&state.engine, &tenant, question, None).await?;
-    let focus = given.focus.as_deref().filter(|node| !node.is_empty());
-    let focus = focus.map(|node| Focus { node, depth: given.depth.unwrap_or(DEPTH_DEFAULT) });
-    let graph = graph(&picture, focus);
+    let graph = graph(&picture, &wanted);
     Ok(Json(GraphJson {
         from: range.from().to_rfc3339(),
         to: range.to().to_rfc3339(),
@@ -98,6 +139,11 @@ pub async fn answer(
         source: source.name(),
         nodes: graph.nodes.iter().map(node_json).collect(),
         edges: graph.edges.iter().map(|edge| edge_json(&graph, edge)).collect(),
+        hidden: HiddenJson {
+            nodes: graph.hidden.nodes,
+            edges: graph.hidden.edges,
+            requests: Number(graph.hidden.requests),
+        },
         warnings: graph.warnings.into_iter().chain(unknown_parameters(&uri, &PARAMETERS)).collect(),
     }))
 }
@@ -111,6 +157,7 @@ fn node_json(node: &GraphNode) -> NodeJson {
         kind: node.identity.kind.name(),
         figures: FiguresJson::from(&node.figures),
         counted_from: node.evidence.map(Evidence::name),
+        hidden_requests: Number(node.hidden_requests),
     }
 }
 

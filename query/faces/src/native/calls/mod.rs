@@ -4,6 +4,7 @@
 
 pub mod golden;
 pub mod graph;
+pub mod list;
 
 use std::time::Duration;
 
@@ -34,7 +35,7 @@ impl From<LoadError> for ApiError {
 
 /// A number as JSON: an integer when it is whole.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Number(f64);
+pub(super) struct Number(pub(super) f64);
 
 impl Serialize for Number {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -48,7 +49,7 @@ impl Serialize for Number {
 
 /// [`Figures`] as every answer names them.
 #[derive(Debug, Serialize)]
-struct FiguresJson {
+pub(super) struct FiguresJson {
     requests: Number,
     rate: Number,
     errors: Number,
@@ -87,14 +88,14 @@ impl From<&Figures> for FiguresJson {
 }
 
 /// The query parameters of a request.
-fn parameters<T: DeserializeOwned>(uri: &Uri) -> Result<T, ApiError> {
+pub(super) fn parameters<T: DeserializeOwned>(uri: &Uri) -> Result<T, ApiError> {
     let Query(given) =
         Query::<T>::try_from_uri(uri).map_err(|error| ApiError::bad_request(error.body_text()))?;
     Ok(given)
 }
 
 /// A warning of parameters that the answer knows nothing of: who misspells one would take the default for an answer.
-fn unknown_parameters(uri: &Uri, known: &[&str]) -> Option<String> {
+pub(super) fn unknown_parameters(uri: &Uri, known: &[&str]) -> Option<String> {
     let Ok(Query(given)) = Query::<Vec<(String, String)>>::try_from_uri(uri) else { return None };
     let mut unknown: Vec<&str> =
         given.iter().map(|(name, _)| name.as_str()).filter(|name| !known.contains(name)).collect();
@@ -110,7 +111,7 @@ fn unknown_parameters(uri: &Uri, known: &[&str]) -> Option<String> {
 }
 
 /// One of several words; none is the first.
-fn one_of<T: Copy>(name: &str, given: Option<&str>, words: &[(&str, T)]) -> Result<T, ApiError> {
+pub(super) fn one_of<T: Copy>(name: &str, given: Option<&str>, words: &[(&str, T)]) -> Result<T, ApiError> {
     let Some(given) = given.filter(|given| !given.is_empty()) else { return Ok(words[0].1) };
     let found = words.iter().find(|(word, _)| *word == given);
     found.map(|(_, value)| *value).ok_or_else(|| {
@@ -119,12 +120,12 @@ fn one_of<T: Copy>(name: &str, given: Option<&str>, words: &[(&str, T)]) -> Resu
     })
 }
 
-fn source(given: Option<&str>) -> Result<Source, ApiError> {
+pub(super) fn source(given: Option<&str>) -> Result<Source, ApiError> {
     one_of("source", given, &Source::ALL.map(|source| (source.name(), source)))
 }
 
 /// The range on the grid, cut by `step`.
-fn range(range: TimeRange, step: Option<&str>) -> Result<Range, ApiError> {
+pub(super) fn range(range: TimeRange, step: Option<&str>) -> Result<Range, ApiError> {
     let step = step.filter(|step| !step.is_empty()).map(duration).transpose()?;
     Range::new(range.from, range.to, step).map_err(|error| ApiError::bad_request(error.to_string()))
 }

@@ -12,6 +12,7 @@ async fn a_service_that_nothing_is_known_of_is_told() {
         ("golden?service=nobody&by=edge", Some("no node is called `nobody` in this range")),
         ("golden?service=web", None),
         ("golden?service=cart", None),
+        ("calls?service=nobody", Some("no node is called `nobody` in this range")),
         ("graph?focus=nobody", Some("no node is called `nobody` in this range")),
     ] {
         let (status, answer) = get_json(calls().await, &format!("/api/v1/{path}&from=1000&to=1020")).await;
@@ -28,7 +29,8 @@ async fn a_service_that_nothing_is_known_of_is_told() {
 async fn unknown_parameters_are_told_in_the_answer() {
     for (path, known) in [
         ("golden?servcie=cart", "by, service, from, to, step, source"),
-        ("graph?servcie=cart", "by, from, to, focus, depth, source"),
+        ("graph?servcie=cart", "by, from, to, focus, depth, namespace, min_rate, errors_only, source"),
+        ("calls?servcie=cart", "from, to, service, source, limit"),
     ] {
         let (status, answer) = get_json(calls().await, &format!("/api/v1/{path}&from=1000&to=1020")).await;
         let want = format!("`servcie` means nothing here; known are {known}");
@@ -53,14 +55,43 @@ async fn odd_questions_are_refused_or_answered() {
         ("golden?from=0&to=9223372036", 400, "the years 1677 to 2262"),
         ("golden?from=never", 400, "neither RFC 3339 nor unix seconds"),
         ("golden?from=99999999999999999999", 400, "neither RFC 3339 nor unix seconds"),
+        ("calls?from=1020&to=1000", 400, "is not before to"),
+        ("calls?source=logs", 400, "is not one of auto, requests, spans"),
+        ("calls?limit=0", 400, "limit=0 is not between 1 and 1000"),
+        ("calls?limit=1001", 400, "limit=1001 is not between 1 and 1000"),
+        ("calls?limit=1&from=0&to=1020", 200, ""),
+        ("calls?limit=1000&from=0&to=1020", 200, ""),
+        ("calls?limit=-1", 400, "limit"),
         ("graph?depth=-1", 400, "depth"),
         ("graph?depth=18446744073709551615&focus=cart&from=1000&to=1020", 200, ""),
         ("graph?from=0&to=9223372020", 200, ""),
+        ("graph?min_rate=fast", 400, "min_rate=fast is not a number of requests a second"),
+        ("graph?min_rate=-1", 400, "min_rate=-1 is not a number"),
+        ("graph?min_rate=NaN", 400, "min_rate=NaN is not a number"),
+        ("graph?errors_only=yes", 400, "errors_only=yes is not one of false, true, 0, 1"),
         ("golden?from=-5&to=1020", 400, "neither RFC 3339 nor unix seconds"),
     ] {
         let (status, answer) = get_json(calls().await, &format!("/api/v1/{path}")).await;
         assert_eq!(status, want, "{path}: {answer}");
         let told = answer["error"]["message"].as_str().unwrap_or_default();
         assert!(told.contains(message), "{path}: {told}");
+    }
+}
+
+/// web calls cart three times in 20 s, once without success, and cart calls nobody.
+#[tokio::test]
+async fn what_a_graph_leaves_out_is_said() {
+    let nothing = json!({"nodes": 0, "edges": 0, "requests": 0});
+    let all = json!({"nodes": 2, "edges": 1, "requests": 3});
+    for (filter, shown, hidden) in [
+        ("", 2, &nothing),
+        ("&min_rate=0.15&errors_only=true&namespace=shop", 2, &nothing),
+        ("&min_rate=0.16", 0, &all),
+        ("&namespace=bank", 0, &all),
+        ("&focus=cart&depth=1&min_rate=0.16", 1, &json!({"nodes": 1, "edges": 1, "requests": 3})),
+    ] {
+        let (_, answer) = get_json(calls().await, &format!("/api/v1/graph?from=1000&to=1020{filter}")).await;
+        let nodes = answer["nodes"].as_array().map(Vec::len);
+        assert_eq!((nodes, &answer["hidden"]), (Some(shown), hidden), "{filter}");
     }
 }

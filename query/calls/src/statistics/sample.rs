@@ -1,0 +1,70 @@
+//! Calls as tests take them: whole observations, each one that could have been otherwise.
+
+use meshlake_schema::LatencyHistogram;
+
+use crate::measure::{MILLI, Measure};
+
+/// The bucket of calls that took no time at all: below all others.
+const ZERO: i32 = i32::MIN;
+
+/// What of a set of calls can be compared.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Sample {
+    pub calls: u64,
+    pub errors: u64,
+    pub latency: Bins,
+}
+
+impl Sample {
+    pub fn of(measure: &Measure) -> Sample {
+        let whole = |calls: f64| calls.round() as u64;
+        let (calls, errors) = (whole(measure.requests()), whole(measure.errors()));
+        Sample { calls, errors: errors.min(calls), latency: Bins::of_histogram(measure.latency()) }
+    }
+}
+
+/// Calls by bucket of their latency, ascending.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Bins(Vec<(i32, f64)>);
+
+impl Bins {
+    /// Ascending buckets, each once, and the calls in it.
+    pub fn of(bins: Vec<(i32, f64)>) -> Bins {
+        Bins(bins)
+    }
+
+    fn of_histogram(histogram: &LatencyHistogram) -> Bins {
+        let zero = (histogram.zero_count() > 0).then_some((ZERO, histogram.zero_count()));
+        let bins = zero.into_iter().chain(histogram.buckets());
+        Bins(bins.map(|(index, milli)| (index, milli as f64 / MILLI as f64)).collect())
+    }
+
+    /// How many calls there are.
+    pub fn calls(&self) -> f64 {
+        self.0.iter().map(|(_, calls)| calls).sum()
+    }
+
+    /// The calls of this set and of another in each bucket of either, ascending.
+    pub fn beside(&self, other: &Bins) -> impl Iterator<Item = (f64, f64)> {
+        let (mut here, mut there) = (self.0.iter().peekable(), other.0.iter().peekable());
+        std::iter::from_fn(move || {
+            let next = [here.peek(), there.peek()].into_iter().flatten().map(|(index, _)| *index).min()?;
+            let own = here.next_if(|(index, _)| *index == next).map_or(0.0, |(_, calls)| *calls);
+            let others = there.next_if(|(index, _)| *index == next).map_or(0.0, |(_, calls)| *calls);
+            Some((own, others))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_of_two_sets_are_told_side_by_side() {
+        let (a, b) = (Bins::of(vec![(ZERO, 1.0), (3, 2.0)]), Bins::of(vec![(2, 5.0), (3, 7.0), (4, 1.0)]));
+        let beside: Vec<_> = a.beside(&b).collect();
+        assert_eq!(beside, [(1.0, 0.0), (0.0, 5.0), (2.0, 7.0), (0.0, 1.0)]);
+        assert_eq!((a.calls(), b.calls()), (3.0, 13.0));
+    }
+}
