@@ -12,7 +12,7 @@ use crate::details::{self, Details};
 use crate::entry::Entry;
 use crate::hashing::NumberMap;
 use crate::measure::{Halves, Measure, Observation, Protocol, Sizes};
-use crate::minutes::Words;
+use crate::minutes::{CountedMinutes, Words};
 use crate::party::{Marks, Parties, PartyId, PartyName};
 use crate::range::Range;
 
@@ -201,6 +201,13 @@ impl Book {
     pub fn is_folded(&self, time: i64) -> bool {
         let next = self.folded.partition_point(|range| range.to.0 <= time);
         self.folded.get(next).is_some_and(|range| range.from.0 <= time)
+    }
+
+    /// The minutes in which calls count that rows tell of.
+    pub fn counted_minutes(&self) -> CountedMinutes {
+        let (from, to) = (self.range.from(), self.range.to());
+        let inside = |times: &TimeRange| TimeRange { from: times.from.max(from), to: times.to.min(to) };
+        CountedMinutes::of(self.folded.iter().map(inside))
     }
 
     /// Learns that a callee answered to a word of its caller's, in a call of this time.
