@@ -301,6 +301,13 @@ impl Book {
         }
     }
 
+    /// Adds how large requests and responses were that are counted already.
+    pub fn add_sizes(&mut self, key: CellKey, sizes: &Sizes) {
+        if sizes.request.count() > 0 || sizes.response.count() > 0 {
+            self.sizes.entry(key).or_default().merge(sizes);
+        }
+    }
+
     /// How large the requests and responses of a cell were.
     pub fn sizes(&self, key: &CellKey) -> Option<&Sizes> {
         self.sizes.get(key)
