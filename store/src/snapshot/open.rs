@@ -152,6 +152,9 @@ impl Snapshot {
             table.files.iter().for_each(|file| take(&file.minutes));
             table.hot.iter().for_each(|hot| take(&hot.minutes));
         }
+        if let Some(remote) = &self.remote {
+            FOLDED.iter().for_each(|table| take(remote.minutes(*table)));
+        }
         arrivals
     }
 
