@@ -2,7 +2,7 @@
 //!
 //! Which evidence counts is known only at the end, and per ten minutes, so a cell keeps both and the window apart
 //! and nothing is thrown away before; grouping cells afterwards is a few thousand additions. Limits:
-//! [`CELLS_MAX`] cells, [`DETAILS_MAX`] operations or instances in an answer.
+//! [`CELLS_MAX`] cells, [`DETAILS_MAX`] operations, instances or values in an answer.
 
 use meshlake_schema::TimeRange;
 
@@ -22,7 +22,8 @@ use crate::range::Range;
 /// Reaching it is an error: an answer with cells left out would be wrong in a way nobody could see.
 pub const CELLS_MAX: usize = 150_000;
 
-/// Most operations or instances that an answer tells apart; the rest are summed as one, by name `(other)`.
+/// Most operations, instances, clusters or values of an attribute that an answer tells apart; the rest are summed as
+/// one, by name `(other)`.
 /// Paths with unforeseen ids in them must not turn an answer into a list of every path ever asked for.
 pub const DETAILS_MAX: usize = 2_000;
 

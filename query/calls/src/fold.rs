@@ -156,7 +156,7 @@ impl Fold {
         self.see(batch);
         let Fold { book, requests, names, .. } = self;
         let mut has_connections = false;
-        RequestRows::of(batch).read(batch, book, |_, seen| {
+        RequestRows::of(batch, book.grain).read(batch, book, |_, seen| {
             has_connections |= seen.is_connection;
             names.see(Words::Requests, seen.start, [seen.source, seen.destination]);
             requests.add(seen.hash(), |rows| rows.push(seen));

@@ -81,7 +81,8 @@ fn fits(table: Table, question: &Question) -> bool {
         Grain::Node => None,
         Grain::Operation => Some("operation"),
         Grain::Instance => Some("destination_instance"),
-        Grain::Whole => return false,
+        Grain::Cluster => Some("destination_cluster"),
+        Grain::Attribute(_) | Grain::Whole => return false,
     };
     let tells = detail.is_none_or(|name| table.columns().iter().any(|column| column.name == name));
     let cell = width(table);

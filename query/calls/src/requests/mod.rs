@@ -1,7 +1,7 @@
 //! Counts the calls that proxies logged: two rows of one call are one call.
 //!
 //! ```text
-//! rows        columns (row_columns) to records
+//! rows        columns (row_columns) to records, with what is grouped by (asked)
 //! streams     what goes on is no call, and what lasts has no latency
 //! once        the same row that came twice is one
 //! hops        rows of one call, by request id and hop, or by both ends of the connection
@@ -12,6 +12,7 @@
 
 pub mod rows;
 pub mod row_columns;
+mod asked;
 mod leftovers;
 mod told;
 mod waypoints;

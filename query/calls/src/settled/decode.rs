@@ -48,14 +48,15 @@ read_columns! {
 /// The column of what a grain tells apart; none where it tells nothing apart.
 fn detail_column(grain: Grain) -> Option<&'static str> {
     match grain {
-        Grain::Node | Grain::Whole => None,
+        Grain::Node | Grain::Whole | Grain::Attribute(_) => None,
+        Grain::Cluster => Some("destination_cluster"),
         Grain::Operation => Some("operation"),
         Grain::Instance => Some("destination_instance"),
     }
 }
 
 /// The columns that a question with this grain reads of a settled table. Only the finer tables have operations and
-/// instances.
+/// instances, and none has attributes.
 pub fn columns(grain: Grain) -> Vec<&'static str> {
     let whole = if grain == Grain::Whole { whole::NAMES } else { &[] };
     Columns::NAMES

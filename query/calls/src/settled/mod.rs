@@ -220,7 +220,7 @@ mod tests {
     #[test]
     fn cells_make_the_picture_of_the_rows() {
         let cells = settled().rows(Table::Calls10s, "default", UnixNanos(0)).expect("columns of the table");
-        for grain in [Grain::Node, Grain::Operation, Grain::Instance] {
+        for grain in [Grain::Node, Grain::Operation, Grain::Instance, Grain::Cluster] {
             let mut fold = Fold::new(question(By::Service, grain)).fold_only(Vec::new());
             fold.add_cells(Table::Calls10s, cells.rows(), &[TimeRange::ALL]).expect("columns of the table");
             let picture = fold.finish().expect("a few cells");

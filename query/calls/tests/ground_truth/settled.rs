@@ -36,6 +36,7 @@ pub fn differences(told: &[Row], random: &mut Random) -> Vec<String> {
         (Table::Calls1m, By::Workload, Grain::Operation, None),
         (Table::Calls10m, By::Service, Grain::Node, None),
         (Table::Calls10m, By::Version, Grain::Node, None),
+        (Table::Calls10m, By::Service, Grain::Cluster, None),
     ];
     let mut found: Vec<String> = cells.values().filter_map(callers_differ).collect();
     found.extend(widened_differ(&cells, told, random));
