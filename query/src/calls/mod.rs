@@ -3,15 +3,17 @@
 //! ```text
 //! feed      rows and cells of a snapshot -> fold
 //! reading   which parts of a range are which
+//! widening  as wide as what is kept of old times
 //! ```
 
 pub(crate) mod feed;
 pub(crate) mod reading;
+mod widening;
 
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 use futures::TryStreamExt;
-use meshlake_calls::range::GRID;
+use meshlake_calls::range::{GRID, WINDOW};
 use meshlake_calls::{Fold, FoldError, Picture, Question, Range, Source, minutes};
 use meshlake_engine::{Engine, Fault, Query, QueryError, Scan};
 use meshlake_schema::{Table, TimeRange, UnixNanos};
@@ -19,6 +21,7 @@ use thiserror::Error;
 
 use self::feed::{aside, counted, feed, feed_cells};
 use self::reading::Reading;
+use self::widening::{Widened, widened};
 
 /// Why there is no picture.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -59,7 +62,8 @@ impl LoadError {
 }
 
 /// The picture of a tenant's calls, from one snapshot of both tables. Limits are spent on what is told of the service
-/// `only`, by id or by name; without it, of all.
+/// `only`, by id or by name; without it, of all. Its range and step are wider than the question's where nothing finer is
+/// kept, which a warning says.
 ///
 /// # Errors
 /// [`LoadError::Query`] from the engine, also when its time or memory is spent; [`LoadError::TooManyCells`] when the
@@ -80,8 +84,11 @@ pub async fn load(
 /// # Errors
 /// As [`load`].
 pub async fn load_from(query: &Query, question: Question, only: Option<&str>) -> Result<Picture, LoadError> {
-    let Question { range, source, .. } = question;
-    let Reading { cells, folded } = Reading::of(&question, |table, range| query.open(table, range));
+    let Widened { range, untold, warnings } =
+        widened(&question, |table, range| query.only_wider(table, range));
+    let source = question.source;
+    let question = Question { range, ..question };
+    let Reading { cells, folded } = Reading::of(&question, &untold, |table, range| query.open(table, range));
     let mut fold = Fold::new(question)
         .only(only)
         .within(query.budget())
@@ -101,7 +108,11 @@ pub async fn load_from(query: &Query, question: Question, only: Option<&str>) ->
     }
     let first_row = first_row(query, range, source, &fold, &cells).await?;
     let finished = aside(move || fold.finish()).await?;
-    let picture = finished.map_err(|error| LoadError::of(error, query))?;
+    let mut picture = finished.map_err(|error| LoadError::of(error, query))?;
+    let late = cells
+        .iter()
+        .flat_map(|(table, times)| times.iter().flat_map(|times| query.frozen_late(*table, *times)));
+    picture.warnings.extend(warnings.into_iter().chain(widening::late(&late.collect::<Vec<_>>())));
     Ok(Picture { range: range.observed(first_row, query.began()), ..picture })
 }
 
@@ -121,10 +132,10 @@ async fn first_row(
     if cells.is_empty() {
         return Ok(first);
     }
-    // A cell knows when it begins, and not when its first call did.
+    // A cell knows when it begins, and not when its first call did; its rows do, unless they are gone.
     let rows = minutes::rows_of(&range);
-    let first = first_of_rows(query, TimeRange { from: rows.from, to: rows.to }, source).await?;
-    Ok(first.unwrap_or(range.from()))
+    let row = first_of_rows(query, TimeRange { from: rows.from, to: rows.to }, source).await?;
+    Ok(row.filter(|row| *row < first.plus(WINDOW)).unwrap_or(first))
 }
 
 /// When the earliest row of the tables that are read starts.
