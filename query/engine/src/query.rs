@@ -94,6 +94,23 @@ impl Query {
         self.snapshot.open(table, range)
     }
 
+    /// The parts of `range` of which only cells wider than those of `table` are kept, and no rows: whole windows of the
+    /// next wider table, ascending.
+    ///
+    /// # Panics
+    /// When the table has no cells.
+    pub fn only_wider(&self, table: Table, range: TimeRange) -> Vec<TimeRange> {
+        self.snapshot.only_wider(table, range)
+    }
+
+    /// The windows of `table` in `range` whose cells lack rows that came when it was too late to count them.
+    ///
+    /// # Panics
+    /// When the table has no cells.
+    pub fn frozen_late(&self, table: Table, range: TimeRange) -> Vec<TimeRange> {
+        self.snapshot.frozen_late(table, range)
+    }
+
     /// What of the tenant's accepted records is durable and not in files, of one signal and source or several times.
     ///
     /// # Errors

@@ -19,11 +19,18 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// `open` tells which windows of a table have to be folded in a range.
-    pub fn of(question: &Question, open: impl Fn(Table, TimeRange) -> Vec<TimeRange>) -> Reading {
+    /// `open` tells which windows of a table have to be folded in a range. What is `untold`, which is ascending and
+    /// apart, is read from the widest cells, whether they tell what is asked for apart or not.
+    pub fn of(
+        question: &Question,
+        untold: &[TimeRange],
+        open: impl Fn(Table, TimeRange) -> Vec<TimeRange>,
+    ) -> Reading {
         let range = &question.range;
-        let mut left = vec![TimeRange { from: range.from(), to: range.to() }];
-        let mut cells = Vec::new();
+        let whole = TimeRange { from: range.from(), to: range.to() };
+        let (mut left, read) = told_and_open(whole, untold.to_vec());
+        let mut cells: Vec<(Table, Vec<TimeRange>)> = Vec::new();
+        cells.extend(Table::settled().last().filter(|_| !read.is_empty()).map(|widest| (widest, read)));
         let mut tables: Vec<Table> = Table::settled().filter(|table| fits(*table, question)).collect();
         tables.reverse();
         for table in tables {
@@ -134,7 +141,7 @@ mod tests {
         let TimeRange { from, to } = times(from, to);
         let range = Range::new(from, to, step.map(Duration::from_secs)).expect("not empty");
         let question = Question { range, by: By::Service, grain, source: Source::Auto };
-        Reading::of(&question, |table, range| {
+        Reading::of(&question, &[], |table, range| {
             let window = width(table).max(60 * NANOS_PER_SECOND);
             let from = UnixNanos((open_from * NANOS_PER_SECOND).div_euclid(window) * window);
             let open = TimeRange { from: from.max(range.from), to: range.to };
@@ -176,6 +183,15 @@ mod tests {
         assert_eq!(tables(600, Some(90), Grain::Node), [Table::Calls10s]);
         assert_eq!(tables(610, Some(60), Grain::Node), [Table::Calls10s], "buckets begin in a minute");
         assert_eq!(tables(600, None, Grain::Operation), [Table::Calls1m]);
+    }
+
+    #[test]
+    fn what_is_untold_is_read_from_the_widest_cells() {
+        let range = Range::new(UnixNanos(0), UnixNanos(1_860 * NANOS_PER_SECOND), None).expect("not empty");
+        let question = Question { range, by: By::Service, grain: Grain::Operation, source: Source::Auto };
+        let got = Reading::of(&question, &[times(0, 1_200)], |_, _| Vec::new());
+        let want = [(Table::Calls10m, vec![times(0, 1_200)]), (Table::Calls1m, vec![times(1_200, 1_860)])];
+        assert_eq!(got, Reading { cells: want.to_vec(), folded: vec![] });
     }
 
     #[test]

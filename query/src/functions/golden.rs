@@ -120,5 +120,5 @@ async fn answer(query: &Query, given: &Arguments) -> Result<Vec<Row>, QueryError
     let service = given.text("service");
     let picture = load_from(query, by.question(range, source), service).await.map_err(failed)?;
     let rows = golden(&picture, by, service).into_iter();
-    Ok(rows.map(|golden| Row { time: golden.time.unwrap_or(range.from()), by, golden }).collect())
+    Ok(rows.map(|golden| Row { time: golden.time.unwrap_or(picture.range.from()), by, golden }).collect())
 }

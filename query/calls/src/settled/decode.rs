@@ -45,36 +45,32 @@ read_columns! {
     }
 }
 
-/// The column of what a grain tells apart; none where it tells nothing apart.
-fn detail_column(grain: Grain) -> Option<&'static str> {
-    match grain {
-        Grain::Node | Grain::Whole | Grain::Attribute(_) => None,
-        Grain::Cluster => Some("destination_cluster"),
-        Grain::Operation => Some("operation"),
-        Grain::Instance => Some("destination_instance"),
-    }
+/// The column of what a grain tells apart; none where it, or the table, tells nothing apart.
+fn detail_column(table: Table, grain: Grain) -> Option<&'static str> {
+    let name = match grain {
+        Grain::Node | Grain::Whole | Grain::Attribute(_) => return None,
+        Grain::Cluster => "destination_cluster",
+        Grain::Operation => "operation",
+        Grain::Instance => "destination_instance",
+    };
+    table.columns().iter().any(|column| column.name == name).then_some(name)
 }
 
 /// The columns that a question with this grain reads of a settled table. Only the finer tables have operations and
 /// instances, and none has attributes.
-pub fn columns(grain: Grain) -> Vec<&'static str> {
+pub fn columns(table: Table, grain: Grain) -> Vec<&'static str> {
     let whole = if grain == Grain::Whole { whole::NAMES } else { &[] };
-    Columns::NAMES
-        .iter()
-        .copied()
-        .chain(SUMS)
-        .chain(detail_column(grain))
-        .chain(whole.iter().copied())
-        .collect()
+    let always = Columns::NAMES.iter().copied().chain(SUMS);
+    always.chain(detail_column(table, grain)).chain(whole.iter().copied()).collect()
 }
 
 /// Those of [`columns`] that a scan is to give as dictionaries: few distinct texts in many rows.
-pub fn dictionaries(grain: Grain) -> Vec<&'static str> {
+pub fn dictionaries(table: Table, grain: Grain) -> Vec<&'static str> {
     let is_text = |name: &&str| {
-        let declared = Table::Calls1m.columns().iter().find(|column| column.name == *name);
+        let declared = table.columns().iter().find(|column| column.name == *name);
         declared.is_some_and(|column| column.kind == Kind::Dictionary)
     };
-    columns(grain).into_iter().filter(is_text).collect()
+    columns(table, grain).into_iter().filter(is_text).collect()
 }
 
 /// Adds the rows of `batch` to `book` whose time is in its range and in one of `times`, which are ascending and apart.
@@ -85,7 +81,8 @@ pub fn add(batch: &RecordBatch, table: Table, times: &[TimeRange], book: &mut Bo
     let columns = Columns::of(batch)?;
     let rows = Rows::of(table, batch);
     let sums = SUMS.iter().map(|name| rows.read(name)).collect::<Result<Vec<Integers<'_>>, _>>()?;
-    let details: Option<Text<'_>> = detail_column(book.grain).map(|name| rows.read(name)).transpose()?;
+    let detail = detail_column(table, book.grain);
+    let details: Option<Text<'_>> = detail.map(|name| rows.read(name)).transpose()?;
     let whole = (book.grain == Grain::Whole).then(|| Whole::of(batch)).transpose()?;
     let mut text = String::new();
     for row in 0..batch.num_rows() {

@@ -115,11 +115,11 @@ pub async fn answer(
         unknown_parameters(&uri, &PARAMETERS),
     ];
     Ok(Json(GoldenJson {
-        from: range.from().to_rfc3339(),
-        to: range.to().to_rfc3339(),
+        from: picture.range.from().to_rfc3339(),
+        to: picture.range.to().to_rfc3339(),
         observed_from: picture.range.observed_from().to_rfc3339(),
         observed_to: picture.range.observed_to().to_rfc3339(),
-        step: range.step().map(|step| step.as_secs()),
+        step: picture.range.step().map(|step| step.as_secs()),
         by: by.to_string(),
         source: source.name(),
         rows,
