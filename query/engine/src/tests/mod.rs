@@ -1,6 +1,7 @@
 //! The engine over hand-made snapshots: rows seen once, tenants apart, hostile statements refused.
 
 mod attributes;
+mod cancel;
 mod explain;
 mod functions;
 mod histograms;
@@ -315,6 +316,7 @@ async fn functions_that_make_much_of_little_are_refused_before_they_do() {
         format!("SELECT replace('{long}', 'x', '{long}')"),
         format!("SELECT regexp_replace('{long}', '.', '{long}', 'g')"),
         "SELECT concat(a, a, a, a, a, a, a, a, a) FROM (SELECT repeat('x', 8000000) a)".to_owned(),
+        "SELECT levenshtein(repeat('x', 60000), repeat('y', 60000)) AS distance".to_owned(),
     ] {
         let answer = rows(&engine, &sql).await.map(|rows| rows.len());
         assert!(matches!(answer, Err(QueryError::Refused(_))), "{}: {answer:?}", &sql[..40]);
