@@ -227,13 +227,7 @@ async fn the_guards_hold_for_prepared_statements() {
 #[tokio::test]
 async fn parameters_are_numbered_from_one_and_bounded() {
     let engine = engine().await;
-    for sql in [
-        "SELECT $2::int",
-        "SELECT $1::int, $3::int",
-        "SELECT $name",
-        "SELECT $0",
-        "SELECT $01::int",
-    ] {
+    for sql in ["SELECT $2::int", "SELECT $1::int, $3::int", "SELECT $name", "SELECT $0", "SELECT $01::int"] {
         let answer = prepared(&engine, sql).await;
         assert!(matches!(answer, Err(QueryError::Invalid(_))), "{sql}: {answer:?}");
     }
