@@ -11,6 +11,7 @@ use datafusion::prelude::{SQLOptions, SessionContext};
 use futures::TryStreamExt;
 use meshlake_schema::{Budget, Spent, Table, TimeRange, UnixNanos};
 use meshlake_store::snapshot::{DataFile, Snapshot, Unflushed};
+use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
@@ -18,7 +19,9 @@ use crate::answer::{Caps, RowStream, bounded};
 use crate::budget::QueryBudget;
 use crate::catalog;
 use crate::error::QueryError;
+use crate::executing::Driven;
 use crate::explain::{Explain, Explained};
+use crate::interrupt::{Stop, stoppable};
 use crate::plan_guard::{self, AllowList};
 use crate::planning::on_big_stack;
 use crate::prepared::{Bound, Prepared, describe};
@@ -37,6 +40,8 @@ pub struct Query {
     allowed: Arc<AllowList>,
     caps: Caps,
     place: Arc<OwnedSemaphorePermit>,
+    /// Where plans run; none where they are asked for.
+    threads: Option<Handle>,
 }
 
 impl Query {
@@ -47,6 +52,7 @@ impl Query {
         tenant: &str,
         deadline: Instant,
         place: OwnedSemaphorePermit,
+        threads: Option<Handle>,
     ) -> Result<Query, QueryError> {
         let config = &shared.config;
         let caps = Caps {
@@ -65,6 +71,7 @@ impl Query {
             allowed: Arc::clone(&shared.allowed),
             caps,
             place: Arc::new(place),
+            threads,
         })
     }
 
@@ -165,7 +172,8 @@ impl Query {
     /// Those of [`Query::sql`].
     pub async fn prepare(&self, sql: &str) -> Result<Prepared, QueryError> {
         text_guard::check(sql)?;
-        let (session, allowed, sql) = (self.session.clone(), Arc::clone(&self.allowed), sql.to_owned());
+        let sql = text_guard::numbered(sql).into_owned();
+        let (session, allowed) = (self.session.clone(), Arc::clone(&self.allowed));
         self.plan(async move {
             let plan = logical_plan(&session, &allowed, &sql).await?;
             describe(&sql, plan, &session.state())
@@ -189,10 +197,13 @@ impl Query {
     }
 
     /// The rows that explain a statement, which is run first where that was asked for.
-    fn explain(&self, explained: Explained) -> Result<RowStream, QueryError> {
+    fn explain(&self, mut explained: Explained) -> Result<RowStream, QueryError> {
         let run = explained.analyzes().then(|| {
-            let plan = Arc::clone(&explained.physical);
-            self.execute(plan, Caps { rows_max: usize::MAX, bytes_max: usize::MAX, ..self.caps })
+            let stop = Stop::default();
+            // What is measured is measured in the plan that runs.
+            explained.physical = stoppable(Arc::clone(&explained.physical), &stop)?;
+            let caps = Caps { rows_max: usize::MAX, bytes_max: usize::MAX, ..self.caps };
+            self.run_plan(Arc::clone(&explained.physical), stop, caps)
         });
         let (mut run, snapshot) = (run.transpose()?, Arc::clone(&self.snapshot));
         Ok(RowStream::of_one(Arc::clone(explained.schema()), async move {
@@ -245,8 +256,27 @@ impl Query {
     }
 
     fn execute(&self, plan: Arc<dyn ExecutionPlan>, caps: Caps) -> Result<RowStream, QueryError> {
-        let stream = execute_stream(plan, self.session.task_ctx())?;
-        Ok(bounded(stream, caps, Arc::clone(&self.place)))
+        let stop = Stop::default();
+        self.run_plan(stoppable(plan, &stop)?, stop, caps)
+    }
+
+    /// Runs `plan`, which `stop` stops, on the threads for plans, or where it is asked for when the query has none.
+    fn run_plan(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        stop: Stop,
+        caps: Caps,
+    ) -> Result<RowStream, QueryError> {
+        let (schema, context, place) = (plan.schema(), self.session.task_ctx(), Arc::clone(&self.place));
+        let Some(threads) = &self.threads else {
+            return Ok(bounded(
+                schema,
+                execute_stream(plan, context)?.map_err(QueryError::from),
+                caps,
+                place,
+            ));
+        };
+        Ok(bounded(schema, Driven::start(plan, context, threads, stop)?, caps, place))
     }
 }
 
