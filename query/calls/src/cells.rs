@@ -190,6 +190,11 @@ impl Book {
     /// Learns that a callee answered to a word of its caller's, in a call of this time.
     pub fn learn(&mut self, evidence: Evidence, time: i64, word: PartyId, own: PartyId) {
         self.learnt.learn(evidence.words(), time, word, own);
+        self.know_as(evidence, time, word, own);
+    }
+
+    /// Remembers for the answer alone that a word stands for a callee, in a call of this time.
+    pub fn know_as(&mut self, evidence: Evidence, time: i64, word: PartyId, own: PartyId) {
         if let Some(at) = self.slot(time) {
             self.cell(CellKey {
                 source: word,

@@ -28,6 +28,7 @@ use self::layers::{Ground, Layers};
 use self::order::Order;
 use self::sides::Sides;
 use self::tree::Tree;
+use crate::addresses::Addresses;
 use crate::cells::Book;
 use crate::messages::Messages;
 use crate::minutes::{Counted, CountedMinutes, NamesByMinute, Scope, Words, by_minute};
@@ -40,6 +41,7 @@ pub struct Counting<'a> {
     pub book: &'a mut Book,
     pub parties: &'a Parties,
     pub names: &'a NamesByMinute,
+    pub addresses: &'a Addresses,
     pub messages: &'a mut Messages,
 }
 

@@ -12,6 +12,7 @@ use meshlake_schema::budget::Holding;
 use meshlake_schema::{Budget, Spent};
 
 use super::{Counting, Walk};
+use crate::addresses::Addresses;
 use crate::cells::Book;
 use crate::held::{HELD_BYTES_MAX, SHARDS};
 use crate::messages::Messages;
@@ -34,6 +35,7 @@ const _: () = assert!(HELD_BYTES_MAX / SHARDS / size_of::<HeldSpan>() * BYTES_A_
 pub struct Walks<'a> {
     pub shapes: &'a Shapes,
     pub names: &'a NamesByMinute,
+    pub addresses: &'a Addresses,
     pub budget: Option<&'a Arc<dyn Budget>>,
     /// Threads that walk, at least one; the caller's is the first.
     pub threads: usize,
@@ -81,8 +83,9 @@ impl Walks<'_> {
             if bytes > ROOM_BYTES_FREE {
                 room.as_mut().map_or(Ok(()), |room| room.resize(room.bytes().max(bytes)))?;
             }
+            let Walks { names, addresses, .. } = self;
             let mut counting =
-                Counting { book: &mut part, parties, names: self.names, messages: &mut messages };
+                Counting { book: &mut part, parties, names, addresses, messages: &mut messages };
             walk.count(&shard, self.shapes, &minutes, &mut counting);
             if part.is_full() {
                 locked(whole).absorb(&mut part);
