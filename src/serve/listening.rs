@@ -20,12 +20,17 @@ pub enum Port {
     OtlpHttp,
     Syslog,
     Query,
+    FlightSql,
 }
 
 impl Port {
     /// In the order in which they are served; they stop in the reverse. The admin port is the first, so that it tells
     /// also how the others stop.
-    const ALL: [Port; 5] = [Port::Admin, Port::OtlpGrpc, Port::OtlpHttp, Port::Syslog, Port::Query];
+    const ALL: [Port; 6] =
+        [Port::Admin, Port::OtlpGrpc, Port::OtlpHttp, Port::Syslog, Port::Query, Port::FlightSql];
+
+    /// Those that answer questions, in a runtime of their own.
+    pub const OF_QUERIES: [Port; 2] = [Port::Query, Port::FlightSql];
 
     /// The label in metrics and log lines.
     pub fn name(self) -> &'static str {
@@ -35,6 +40,7 @@ impl Port {
             Port::OtlpHttp => "otlp_http",
             Port::Syslog => "syslog",
             Port::Query => "query",
+            Port::FlightSql => "flight_sql",
         }
     }
 
@@ -46,6 +52,7 @@ impl Port {
             Port::OtlpHttp => ("collector.otlp_http", &config.collector.otlp_http),
             Port::Syslog => ("collector.syslog", &config.collector.syslog),
             Port::Query => ("query.http", &config.query.http),
+            Port::FlightSql => ("query.flight_sql", &config.query.flight_sql),
         }
     }
 }
@@ -127,6 +134,9 @@ impl Addresses {
         let mut out = std::io::stdout().lock();
         writeln!(out, "meshlake {}", env!("CARGO_PKG_VERSION"))?;
         writeln!(out, "  web page, API         http://{query}/")?;
+        if let Some(flight_sql) = self.find(Port::FlightSql) {
+            writeln!(out, "  Arrow Flight SQL      grpc://{flight_sql}")?;
+        }
         writeln!(out, "  OTLP/gRPC, Envoy ALS  {otlp_grpc}")?;
         writeln!(out, "  OTLP/HTTP             http://{otlp_http}/v1/{{traces,logs,metrics}}")?;
         writeln!(out, "  access log lines      http://{otlp_http}/v1/access_logs")?;

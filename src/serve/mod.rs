@@ -102,6 +102,7 @@ where
     addresses.into_iter().for_each(|address| ANY_PORT.clone_into(address));
     collector.syslog.clear();
     collector.tail.clear();
+    config.query.flight_sql.clear();
     with_server(
         &config,
         Announce::Nobody,

@@ -46,7 +46,7 @@ const _: () = assert!(
         <= STOP_TIME_MAX.as_secs()
 );
 
-/// Connections to the web page and the APIs: browsers open six each, and no more people or programs than this ask at
+/// Connections to the web page and the APIs, and to each other port that answers: browsers open six each, and no more people or programs than this ask at
 /// once what two cores answer.
 const QUERY_CONNECTIONS_MAX: u64 = 256;
 
@@ -124,8 +124,12 @@ impl Server {
                     door(Role::Reader, QUERY_CONNECTIONS_MAX),
                     Protocol::service(meshlake_faces::router(faces.clone())),
                 ),
+                Port::FlightSql => (
+                    door(Role::Reader, QUERY_CONNECTIONS_MAX),
+                    Protocol::service(meshlake_faces::flight_service(faces.clone())),
+                ),
             };
-            let runtime = if port == Port::Query { query.clone() } else { Handle::current() };
+            let runtime = if Port::OF_QUERIES.contains(&port) { query.clone() } else { Handle::current() };
             let _in_runtime = runtime.enter();
             serving.push((port, listener.serve(door, protocol).context("serve a socket")?));
         }
@@ -158,7 +162,7 @@ impl Server {
         let Server { store, collector, mut ports, accepting, .. } = self;
         accepting.store(false, Ordering::Release);
         let began = Instant::now();
-        stop_ports(&mut ports, &[Port::Query], QUERY_STOP_TIME_MAX, began).await;
+        stop_ports(&mut ports, &Port::OF_QUERIES, QUERY_STOP_TIME_MAX, began).await;
         stop_ports(&mut ports, &[Port::Syslog, Port::OtlpHttp, Port::OtlpGrpc], EXPORTS_STOP_TIME_MAX, began)
             .await;
         tell("collector", collector.stop(INTAKE_STOP_TIME_MAX).await, began);

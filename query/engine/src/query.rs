@@ -192,7 +192,7 @@ impl Query {
         let planning = async move { planned(&session, &allowed, statement, rows_max).await };
         match self.plan(planning).await? {
             Planned::Rows(plan) => self.execute(plan, self.caps),
-            Planned::Explained(explained) => self.explain(explained),
+            Planned::Explained(explained) => self.explain(*explained),
         }
     }
 
@@ -300,7 +300,7 @@ async fn logical_plan(
 /// How a statement is answered.
 enum Planned {
     Rows(Arc<dyn ExecutionPlan>),
-    Explained(Explained),
+    Explained(Box<Explained>),
 }
 
 async fn planned(
@@ -312,7 +312,7 @@ async fn planned(
     let plan = logical_plan(session, allowed, statement.sql()).await?;
     let plan = statement.fill(plan)?;
     if let Some(explain) = Explain::of(&plan)? {
-        return Ok(Planned::Explained(explain.plan(session).await?));
+        return Ok(Planned::Explained(Box::new(explain.plan(session).await?)));
     }
     let describes = matches!(plan, LogicalPlan::DescribeTable(_));
     let frame = session.execute_logical_plan(plan).await?;

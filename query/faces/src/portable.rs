@@ -1,7 +1,9 @@
 //! Rows as every Arrow library reads them: without views of strings and bytes, which the engine prefers.
 //!
 //! Arrow for Java cannot read views at all, and readers of other languages learnt it late; what goes out over a wire
-//! is copied anyway. Views inside of lists, maps and structs are replaced as well.
+//! is copied anyway. Views inside of lists, maps and structs are replaced as well. Every value may be null as far as a
+//! schema says: what is known of nulls before a statement is planned and afterwards differs, and clients that were told
+//! one schema refuse an answer of another.
 
 use std::sync::Arc;
 
@@ -10,9 +12,9 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use arrow::error::ArrowError;
 
-/// `schema` with plain strings and bytes for views.
+/// `schema` with plain strings and bytes for views, and nulls everywhere.
 pub fn portable_schema(schema: &Schema) -> SchemaRef {
-    Arc::new(Schema::new(schema.fields().iter().map(portable_field).collect::<Vec<_>>()))
+    Arc::new(Schema::new(schema.fields().iter().map(nullable).collect::<Vec<_>>()))
 }
 
 /// `batch` as `schema`, which is what [`portable_schema`] makes of its own.
@@ -28,24 +30,30 @@ pub fn portable(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, 
     RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
 }
 
-fn portable_field(field: &FieldRef) -> FieldRef {
-    let portable = portable_type(field.data_type());
-    if portable == *field.data_type() {
-        return Arc::clone(field);
-    }
-    Arc::new(Field::clone(field).with_data_type(portable))
+fn nullable(field: &FieldRef) -> FieldRef {
+    Arc::new(Field::new(field.name(), portable_type(field.data_type()), true))
 }
 
 fn portable_type(data_type: &DataType) -> DataType {
     match data_type {
         DataType::Utf8View => DataType::Utf8,
         DataType::BinaryView => DataType::Binary,
-        DataType::List(element) => DataType::List(portable_field(element)),
-        DataType::LargeList(element) => DataType::LargeList(portable_field(element)),
-        DataType::Map(entry, is_sorted) => DataType::Map(portable_field(entry), *is_sorted),
-        DataType::Struct(fields) => DataType::Struct(fields.iter().map(portable_field).collect()),
+        DataType::List(element) => DataType::List(nullable(element)),
+        DataType::LargeList(element) => DataType::LargeList(nullable(element)),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(nullable).collect()),
+        DataType::Map(entry, is_sorted) => DataType::Map(portable_entry(entry), *is_sorted),
         other => other.clone(),
     }
+}
+
+/// An entry of a map, which is never null, nor is its key.
+fn portable_entry(entry: &FieldRef) -> FieldRef {
+    let DataType::Struct(fields) = entry.data_type() else { return Arc::clone(entry) };
+    let of_entry = |(place, field): (usize, &FieldRef)| {
+        Arc::new(Field::new(field.name(), portable_type(field.data_type()), place > 0))
+    };
+    let fields = fields.iter().enumerate().map(of_entry).collect();
+    Arc::new(Field::new(entry.name(), DataType::Struct(fields), false))
 }
 
 #[cfg(test)]
@@ -54,6 +62,23 @@ mod tests {
     use arrow::buffer::OffsetBuffer;
 
     use super::*;
+
+    #[test]
+    fn schemas_that_differ_in_nulls_alone_become_one() {
+        let schema = |can_be_null: bool| {
+            let field = |name, data_type| Field::new(name, data_type, can_be_null);
+            let entry = [Field::new("key", DataType::Utf8, false), field("value", DataType::Utf8View)];
+            let entry = Field::new("key_value", DataType::Struct(entry.into_iter().collect()), false);
+            Schema::new(vec![
+                field("number", DataType::Int64),
+                field("list", DataType::new_list(DataType::Utf8, can_be_null)),
+                field("map", DataType::Map(Arc::new(entry), false)),
+                field("row", DataType::Struct([field("x", DataType::Int64)].into_iter().collect())),
+            ])
+        };
+        assert_ne!(schema(true), schema(false));
+        assert_eq!(portable_schema(&schema(true)), portable_schema(&schema(false)));
+    }
 
     #[test]
     fn views_become_plain_also_inside_of_lists() {
