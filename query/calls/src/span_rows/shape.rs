@@ -12,6 +12,7 @@ use crate::hosts::is_local;
 use crate::measure::{Protocol, milli, outcome_of};
 use crate::party::{Marks, Naming, PartyId, PartyName};
 use crate::peers::{Peer, PeerEvidence, Strength, peer};
+use crate::refusal;
 use crate::settled::detail::{Detail, Observer};
 use crate::spans::{Flags, Role, Shape};
 
@@ -149,7 +150,7 @@ fn detail(row: usize, role: Role, tags: &ProxyTags<'_>, columns: &Columns<'_>, b
             let of_proxy = || tags.instance.filter(|_| !tags.is_waypoint());
             columns.service_instance_id.named(row).or_else(of_proxy)
         }
-        Grain::Whole => return whole_detail(row, role, tags, columns, book),
+        Grain::Whole | Grain::Told(_) => return whole_detail(row, role, tags, columns, book),
     };
     if role == Role::Internal { book.internal_detail(text) } else { book.detail(text) }
 }
@@ -169,10 +170,11 @@ fn whole_detail(
         instance: columns.service_instance_id.named(row).or_else(of_proxy),
         response_code: columns.http_response_status_code.get(row),
         grpc_status: columns.rpc_grpc_status_code.get(row),
+        refusal: columns.error_type.named(row).and_then(refusal::of_application),
         ..Detail::default()
     };
     let mut text = String::new();
-    detail.write(&mut text);
+    detail.of_grain(book.grain).write(&mut text);
     if role == Role::Internal { book.internal_detail(Some(&text)) } else { book.detail(Some(&text)) }
 }
 
