@@ -10,6 +10,8 @@ mod golden;
 mod graph;
 mod trace_tree;
 mod versions;
+mod balance;
+mod policies;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,6 +40,8 @@ pub fn all() -> Vec<Arc<dyn TableFunction>> {
         Arc::new(graph::EDGES),
         Arc::new(trace_tree::TRACE_TREE),
         Arc::new(versions::VERSIONS),
+        Arc::new(balance::BALANCE),
+        Arc::new(policies::POLICIES),
     ]
 }
 
