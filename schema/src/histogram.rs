@@ -8,6 +8,8 @@
 //!
 //! Limits: values are durations in nanoseconds, so the indices span at most 64 * 32 buckets.
 
+use serde::{Deserialize, Serialize};
+
 /// Buckets per power of two: 2^5.
 const BUCKETS_PER_OCTAVE: f64 = 32.0;
 
@@ -21,7 +23,7 @@ const INDEX_MIN: i32 = -1;
 ///
 /// Counts are whole numbers, so that no order of adding changes a sum. Where some stand for more than one call (of
 /// sampled spans), all are in parts of a call.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct LatencyHistogram {
     /// How many values were exactly zero, which no logarithmic bucket can hold.
     zero_count: u64,
@@ -49,7 +51,8 @@ impl LatencyHistogram {
         }
     }
 
-    /// Adds all of `other`: bucket by bucket, so merging is associative and commutative.
+    /// Adds all of `other`: bucket by bucket, so merging is associative and commutative. A count beyond 64 bits is the
+    /// most that they hold: what is added may come from anywhere.
     pub fn merge(&mut self, other: &LatencyHistogram) {
         if other.count == 0 {
             return;
@@ -57,10 +60,11 @@ impl LatencyHistogram {
         let first = self.count == 0;
         self.min_nano = if first { other.min_nano } else { self.min_nano.min(other.min_nano) };
         self.max_nano = self.max_nano.max(other.max_nano);
-        self.count += other.count;
-        self.zero_count += other.zero_count;
+        self.count = self.count.saturating_add(other.count);
+        self.zero_count = self.zero_count.saturating_add(other.zero_count);
         for (index, count) in other.buckets() {
-            *self.bucket(index) += count;
+            let held = self.bucket(index);
+            *held = held.saturating_add(count);
         }
     }
 
@@ -74,7 +78,8 @@ impl LatencyHistogram {
     ) -> LatencyHistogram {
         let mut histogram = LatencyHistogram { zero_count, count: zero_count, ..LatencyHistogram::default() };
         for (index, count) in buckets.filter(|(_, count)| *count > 0) {
-            *histogram.bucket(index.clamp(INDEX_MIN, INDEX_MAX)) += count;
+            let held = histogram.bucket(index.clamp(INDEX_MIN, INDEX_MAX));
+            *held = held.saturating_add(count);
             histogram.count = histogram.count.saturating_add(count);
         }
         if histogram.count > 0 {
@@ -87,6 +92,11 @@ impl LatencyHistogram {
     pub fn buckets(&self) -> impl Iterator<Item = (i32, u64)> {
         let indexed = (self.offset..).zip(self.counts.iter().copied());
         indexed.filter(|(_, count)| *count > 0)
+    }
+
+    /// Bytes that it takes beside its own fields, 16 KiB at most.
+    pub fn heap_bytes(&self) -> usize {
+        self.counts.capacity() * size_of::<u64>()
     }
 
     /// How many values were exactly zero.
@@ -145,7 +155,7 @@ impl LatencyHistogram {
             return Some(0.0);
         }
         for (index, count) in self.buckets() {
-            seen += count;
+            seen = seen.saturating_add(count);
             if seen >= rank {
                 let value = representative(index);
                 return Some(value.clamp(self.min_nano as f64, self.max_nano as f64));

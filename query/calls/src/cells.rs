@@ -2,17 +2,19 @@
 //!
 //! Which evidence counts is known only at the end, and per ten minutes, so a cell keeps both and the window apart
 //! and nothing is thrown away before; grouping cells afterwards is a few thousand additions. Limits:
-//! [`CELLS_MAX`] cells, [`DETAILS_MAX`] operations or instances in an answer.
+//! [`CELLS_MAX`] cells, [`DETAILS_MAX`] operations, instances or values in an answer.
 
 use meshlake_schema::TimeRange;
 
 use crate::aliases::Learnt;
 use crate::busy::BusyEdges;
 use crate::details::{self, Details};
+use crate::entry::Entry;
 use crate::grouping::{By, Grain};
 use crate::hashing::NumberMap;
 use crate::measure::{Halves, Measure, Observation, Protocol, Sizes};
-use crate::minutes::Words;
+use crate::minutes::{CountedMinutes, Words};
+use crate::noted::{Noted, Notes, RowsOf};
 use crate::party::{Marks, Parties, PartyId, PartyName};
 use crate::range::Range;
 
@@ -20,7 +22,8 @@ use crate::range::Range;
 /// Reaching it is an error: an answer with cells left out would be wrong in a way nobody could see.
 pub const CELLS_MAX: usize = 150_000;
 
-/// Most operations or instances that an answer tells apart; the rest are summed as one, by name `(other)`.
+/// Most operations, instances, clusters or values of an attribute that an answer tells apart; the rest are summed as
+/// one, by name `(other)`.
 /// Paths with unforeseen ids in them must not turn an answer into a list of every path ever asked for.
 pub const DETAILS_MAX: usize = 2_000;
 
@@ -48,35 +51,6 @@ impl Evidence {
     }
 }
 
-/// What a cell counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Entry {
-    /// Calls on an edge.
-    Edge,
-    /// Calls on an edge that never reached the other side.
-    Refused,
-    /// Messages on an edge: proxies do not see them, so no evidence has to be chosen.
-    Messages,
-    /// Connections on an edge, which count where nothing told of what went through them.
-    Connections,
-    /// Connections that rows of requests on the same edge overlap, and those that only spans do. They count nothing but
-    /// bytes, where spans count, which know none.
-    Carrying,
-    CarryingTraced,
-    /// The same four at a node: received sides.
-    Received,
-    ReceivedMessages,
-    ReceivedConnections,
-    /// Nothing is counted: the destination answered to the name of the source.
-    Alias,
-}
-
-impl Entry {
-    pub fn is_edge(self) -> bool {
-        !matches!(self, Entry::Received | Entry::ReceivedMessages | Entry::ReceivedConnections)
-    }
-}
-
 /// A call, or one received side, ready to be counted.
 #[derive(Debug, Clone, Copy)]
 pub struct Call {
@@ -85,6 +59,13 @@ pub struct Call {
     pub start: i64,
     pub detail: DetailId,
     pub seen: Observation,
+    pub rows: RowsOf,
+}
+
+impl Call {
+    fn noted(&self, halves: Halves) -> Noted {
+        Noted { start: self.start, rows: self.rows, seen: self.seen, halves }
+    }
 }
 
 /// Number of an operation or instance; `NONE` where the grain does not tell them apart.
@@ -133,6 +114,8 @@ pub struct Book {
     cells_overflowed: bool,
     /// It has no names, and as many cells as it takes; see [`Book::part`].
     is_part: bool,
+    /// Calls one by one, where they are asked for: those on edges, and received sides that are on none.
+    pub notes: Notes<CellKey>,
     pub busy: BusyEdges,
     pub learnt: Learnt,
 }
@@ -150,6 +133,7 @@ impl Book {
             sizes: NumberMap::default(),
             cells_overflowed: false,
             is_part: false,
+            notes: Notes::new(0),
             busy: BusyEdges::default(),
             learnt: Learnt::default(),
         }
@@ -163,14 +147,14 @@ impl Book {
     /// A book without names for what another thread counts by the names of this one. It is to be absorbed before it has
     /// more than [`CELLS_MAX`] cells.
     pub fn part(&self) -> Book {
-        let (busy, folded) = (self.busy.part(), self.folded.clone());
-        Book { is_part: true, busy, folded, ..Book::new(self.range, self.by, self.grain) }
+        let (busy, notes, folded) = (self.busy.part(), self.notes.part(), self.folded.clone());
+        Book { is_part: true, busy, notes, folded, ..Book::new(self.range, self.by, self.grain) }
     }
 
     /// Bytes taken, about: 1 KB of latencies a cell, 200 bytes a party, 60 a detail.
     pub fn bytes(&self) -> usize {
         let cells = self.cells.len() * (size_of::<(CellKey, Measure)>() + (1 << 10));
-        cells + self.parties.len() * 200 + self.details.count() * 60
+        cells + self.parties.len() * 200 + self.details.count() * 60 + self.notes.bytes()
     }
 
     /// Whether a part has so many cells that it should be absorbed.
@@ -187,12 +171,20 @@ impl Book {
         part.sizes.drain().for_each(|(key, sizes)| self.sizes.entry(key).or_default().merge(&sizes));
         self.learnt.absorb(std::mem::take(&mut part.learnt));
         self.busy.absorb(&mut part.busy);
+        self.notes.absorb(&mut part.notes);
     }
 
     /// Whether calls of this time are folded from rows.
     pub fn is_folded(&self, time: i64) -> bool {
         let next = self.folded.partition_point(|range| range.to.0 <= time);
         self.folded.get(next).is_some_and(|range| range.from.0 <= time)
+    }
+
+    /// The minutes in which calls count that rows tell of.
+    pub fn counted_minutes(&self) -> CountedMinutes {
+        let (from, to) = (self.range.from(), self.range.to());
+        let inside = |times: &TimeRange| TimeRange { from: times.from.max(from), to: times.to.min(to) };
+        CountedMinutes::of(self.folded.iter().map(inside))
     }
 
     /// Learns that a callee answered to a word of its caller's, in a call of this time.
@@ -240,6 +232,15 @@ impl Book {
         }
         if let Some(key) = self.key(entry, ends, call) {
             self.add(key, &call.seen, halves);
+            self.notes.add(key, call.noted(*halves));
+        }
+    }
+
+    /// Notes a received side, which is counted already, as a call that is on no edge.
+    pub fn note_alone(&mut self, entry: Entry, party: PartyId, call: &Call) {
+        let halves = Halves { received: 1, expected: 1, ..Halves::default() };
+        if let Some(key) = self.key(entry, (PartyId::NOBODY, party), call) {
+            self.notes.add(key, call.noted(halves));
         }
     }
 
@@ -283,6 +284,13 @@ impl Book {
     pub fn add_cell(&mut self, key: CellKey, measure: &Measure) {
         if let Some(cell) = self.cell(key) {
             cell.merge(measure);
+        }
+    }
+
+    /// Adds how large requests and responses were that are counted already.
+    pub fn add_sizes(&mut self, key: CellKey, sizes: &Sizes) {
+        if sizes.request.count() > 0 || sizes.response.count() > 0 {
+            self.sizes.entry(key).or_default().merge(sizes);
         }
     }
 

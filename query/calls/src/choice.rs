@@ -12,7 +12,8 @@
 //! The choice is made for ten minutes of the clock and not for the range asked for, so that the answers of two
 //! ranges add up to that of both.
 
-use crate::cells::{Entry, Evidence};
+use crate::cells::Evidence;
+use crate::entry::Entry;
 use crate::hashing::NumberMap;
 use crate::measure::{MILLI, Measure};
 use crate::services::ServiceId;

@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use crate::aliases::Aliases;
 use crate::busy::{Busy, BusyEdges};
-use crate::cells::{Book, Call, Entry};
+use crate::cells::{Book, Call};
+use crate::entry::Entry;
 use crate::measure::Halves;
 use crate::minutes::{MINUTE, NamesByMinute, Scope, Words, minute_of};
 use crate::party::{Parties, PartyId};

@@ -24,6 +24,7 @@ use crate::grouping::{By, Grain};
 use crate::held::{Granted, HELD_BYTES_MAX, Held};
 use crate::messages::Messages;
 use crate::minutes::{NamesByMinute, Words, minute_of};
+use crate::noted::Notes;
 use crate::parts::{Parts, parts};
 use crate::party::PARTIES_MAX;
 use crate::picture::{Asked, Picture, picture};
@@ -120,6 +121,13 @@ impl Fold {
         self
     }
 
+    /// Lists calls beside counting them: the newest, of each cell so many.
+    #[must_use]
+    pub fn listing(mut self, most: usize) -> Fold {
+        self.book.notes = Notes::new(most);
+        self
+    }
+
     /// Counts calls that rows tell of at these times only, ascending and apart; at all others cells tell.
     #[must_use]
     pub fn fold_only(mut self, times: Vec<TimeRange>) -> Fold {
@@ -149,7 +157,7 @@ impl Fold {
         self.see(batch);
         let Fold { book, requests, names, .. } = self;
         let mut has_connections = false;
-        RequestRows::of(batch).read(batch, book, |seen| {
+        RequestRows::of(batch, book.grain).read(batch, book, |_, seen| {
             has_connections |= seen.is_connection;
             names.see(Words::Requests, seen.start, [seen.source, seen.destination]);
             requests.add(seen.hash(), |rows| rows.push(seen));
@@ -283,7 +291,8 @@ impl Fold {
     }
 
     /// The cells of all that was counted, for the settled tables. The question is to tell everything apart
-    /// ([`By::Whole`], [`Grain::Whole`]) in buckets of ten seconds, and its range to be of whole cells.
+    /// ([`By::Whole`], [`Grain::Whole`]) in buckets that are no wider than cells, and its range to be of whole cells.
+    /// Of narrower cells, only what the widest table tells is known; its cells can be made of them.
     ///
     /// # Errors
     /// [`FoldError`].

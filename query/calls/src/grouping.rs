@@ -2,6 +2,8 @@
 //!
 //! Both are asked for before any row is read, because rows are read and summed no finer than the answer needs.
 
+use crate::attribute::AttributeKey;
+
 /// What makes a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum By {
@@ -50,6 +52,10 @@ pub enum Grain {
     Instance,
     /// Parts of what settled cells tell, as the text of a [`crate::settled::detail::Detail`]; of a node also who called it.
     Told(Told),
+    /// The cluster of the callee.
+    Cluster,
+    /// What rows say under a key.
+    Attribute(AttributeKey),
     /// All that is told apart in settled cells; see `settled/detail.rs`.
     Whole,
 }
@@ -60,7 +66,7 @@ impl Grain {
         match self {
             Grain::Told(told) => told.has(part),
             Grain::Whole => true,
-            Grain::Node | Grain::Operation | Grain::Instance => false,
+            Grain::Node | Grain::Operation | Grain::Instance | Grain::Cluster | Grain::Attribute(_) => false,
         }
     }
 

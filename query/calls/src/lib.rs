@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! rows of requests -> requests/ (two proxies' rows of one call) --+
-//! rows of spans    -> trace/    (trees, layers, tries, messages) -+-> cells -> picture -> golden, graph
+//! rows of spans    -> trace/    (trees, layers, tries, messages) -+-> cells -> picture -> golden, graph, list
 //! ```
 //! Golden metrics and the service graph are two views of the same numbers, so both are cut from one
 //! [`Picture`]: if they were two queries, a node of the graph and its row in the table could disagree.
@@ -17,8 +17,10 @@
 
 pub mod operate;
 pub mod golden;
+pub mod golden_by;
 pub mod graph;
 pub mod shown;
+pub mod list;
 pub mod fold;
 pub mod picture;
 pub mod parts;
@@ -38,7 +40,9 @@ pub mod held;
 pub mod settled;
 pub mod cells;
 pub mod grouping;
+pub mod entry;
 mod details;
+mod noted;
 mod busy;
 pub mod operation;
 pub mod peers;
@@ -47,6 +51,7 @@ pub mod minutes;
 pub mod services;
 pub mod party;
 pub mod hosts;
+pub mod attribute;
 pub mod measure;
 pub mod proxy_flags;
 pub mod refusal;
@@ -56,10 +61,12 @@ pub mod hashing;
 #[cfg(test)]
 mod fixture;
 
+pub use attribute::AttributeKey;
 pub use cells::Evidence;
 pub use choice::Source;
 pub use figures::Figures;
 pub use fold::{Fold, FoldError, Question, Settled};
+pub use golden_by::GoldenBy;
 pub use grouping::{By, Grain, Told};
 pub use nodes::{NodeIdentity, NodeKind};
 pub use parts::{Part, Parts};

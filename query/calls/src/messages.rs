@@ -12,7 +12,8 @@ use std::sync::Arc;
 
 use meshlake_schema::Outcome;
 
-use crate::cells::{Book, Call, Entry};
+use crate::cells::{Book, Call};
+use crate::entry::Entry;
 use crate::measure::Halves;
 use crate::minutes::{Scope, minute_of};
 use crate::party::{Parties, PartyId, PartyName};
@@ -39,6 +40,8 @@ pub struct Delivery {
     pub call: Call,
     /// Who called by the tree of spans, should no link lead anywhere.
     pub otherwise: PartyId,
+    /// It is on an edge already; its links tell of more.
+    pub is_on_edge: bool,
 }
 
 /// A receive span whose messages another span of the same service may work on, in another trace.
@@ -198,6 +201,8 @@ impl Messages {
         if source != PartyId::NOBODY {
             let halves = Halves { received: 1, expected: 1, ..Halves::default() };
             book.add_edge(Entry::Messages, (source, delivery.party), &delivery.call, &halves);
+        } else if !is_found && !delivery.is_on_edge {
+            book.note_alone(Entry::ReceivedMessages, delivery.party, &delivery.call);
         }
     }
 }
@@ -205,6 +210,7 @@ impl Messages {
 /// Counts a message on the edge from its producer.
 fn handed_over(producer: &Producer, delivery: &Delivery, book: &mut Book) {
     let mut call = producer.call;
+    call.rows.received = delivery.call.rows.received;
     if delivery.call.seen.outcome == Outcome::Error {
         call.seen.outcome = Outcome::Error;
     }

@@ -6,8 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::cells::{Book, Entry, Evidence};
+use crate::cells::{Book, Evidence};
 use crate::choice::Source;
+use crate::entry::Entry;
 use crate::measure::Measure;
 use crate::named::Named;
 use crate::nodes::{NodeIdentity, ids};

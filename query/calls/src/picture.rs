@@ -5,18 +5,20 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::cells::{Book, CellKey, DetailId, Entry, Evidence};
+use crate::cells::{Book, CellKey, DetailId, Evidence};
 use crate::choice::{Choice, Choices, Source};
+use crate::entry::Entry;
 use crate::grouping::Grain;
 use crate::measure::{MILLI, Measure};
 use crate::named::Named;
 use crate::nodes::{NodeIdentity, ids};
+use crate::noted::Noted;
 use crate::party::Marks;
 use crate::placed::{Placed, known, lost, place};
 use crate::range::Range;
 use crate::services::{ServiceId, Services};
 
-/// Calls that a node received in one bucket, by operation or instance if asked for.
+/// Calls that a node received in one bucket, by operation, instance, cluster or value if asked for.
 #[derive(Debug, Clone)]
 pub struct NodeCell {
     /// Place in [`Picture::nodes`].
@@ -44,6 +46,18 @@ pub struct EdgeCell {
     pub by_requests: f64,
 }
 
+/// One call that counts. Places are in [`Picture::nodes`].
+#[derive(Debug, Clone)]
+pub struct CallSeen {
+    /// None where no caller is known.
+    pub source: Option<usize>,
+    pub target: usize,
+    pub evidence: Evidence,
+    /// It never reached the target.
+    pub is_refused: bool,
+    pub noted: Noted,
+}
+
 /// Nodes and edges of a range.
 #[derive(Debug, Clone)]
 pub struct Picture {
@@ -54,6 +68,8 @@ pub struct Picture {
     pub node_cells: Vec<NodeCell>,
     /// Sorted by source, target, bucket.
     pub edge_cells: Vec<EdgeCell>,
+    /// The newest calls, where they are listed, in no order; of each node and edge as many as are asked for, or more.
+    pub calls: Vec<CallSeen>,
     pub warnings: Vec<String>,
 }
 
@@ -76,7 +92,7 @@ pub(super) fn picture(book: &Book, asked: &Asked<'_>, mut warnings: Vec<String>)
     warnings.extend(told(&choices, &names));
     if busiest.is_cut {
         warnings.push(format!(
-            "only the {} busiest operations or instances are told apart; the rest is `(other)`",
+            "only the {} busiest operations, instances or values are told apart; the rest is `(other)`",
             crate::cells::DETAILS_MAX
         ));
     }
@@ -88,6 +104,7 @@ pub(super) fn picture(book: &Book, asked: &Asked<'_>, mut warnings: Vec<String>)
         busiest,
         node_cells: BTreeMap::new(),
         edge_cells: BTreeMap::new(),
+        calls: Vec::new(),
     };
     for cell in &cells {
         match cell.source {
@@ -176,6 +193,7 @@ struct Drawing<'a> {
     busiest: Busiest,
     node_cells: BTreeMap<(usize, Option<String>, u16), NodeCell>,
     edge_cells: BTreeMap<(usize, usize, u16), EdgeCell>,
+    calls: Vec<CallSeen>,
 }
 
 impl Drawing<'_> {
@@ -183,6 +201,7 @@ impl Drawing<'_> {
         let choice = self.choices.node(cell.target, cell.key.at.window);
         if choice.counts(cell.key.evidence, cell.key.entry) {
             self.add_to_node(cell);
+            self.list(cell);
         }
     }
 
@@ -211,7 +230,27 @@ impl Drawing<'_> {
             edge.evidence = edge.evidence.min(key.evidence);
             edge.measure.merge(cell.measure);
             edge.refused += if key.entry == Entry::Refused { requests } else { 0.0 };
+            self.list(cell);
         }
+    }
+
+    /// Adds the calls of a cell that counts, one by one.
+    fn list(&mut self, cell: &Placed<'_>) {
+        let notes = self.book.notes.of(&cell.key);
+        if notes.is_empty() {
+            return;
+        }
+        let source = cell.source.map(|source| self.named.node(source, cell.key.source));
+        let target = self.named.node(cell.target, cell.key.destination);
+        let is_refused = cell.key.entry == Entry::Refused;
+        let seen = |noted: &Noted| CallSeen {
+            source,
+            target,
+            evidence: cell.key.evidence,
+            is_refused,
+            noted: *noted,
+        };
+        self.calls.extend(notes.iter().map(seen));
     }
 
     /// Adds what connections told of calls that spans tell of, which know no bytes.
@@ -294,7 +333,11 @@ impl Drawing<'_> {
         };
         let mut edge_cells: Vec<EdgeCell> = edge_cells.map(placed).collect();
         edge_cells.sort_by_key(|edge| (edge.source, edge.target, edge.bucket));
-        Picture { range: self.book.range, nodes, node_cells, edge_cells, warnings }
+        for call in &mut self.calls {
+            call.source = call.source.map(|source| new_place[source]);
+            call.target = new_place[call.target];
+        }
+        Picture { range: self.book.range, nodes, node_cells, edge_cells, calls: self.calls, warnings }
     }
 }
 

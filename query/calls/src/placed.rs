@@ -4,8 +4,9 @@
 //! of an answer and by nothing else.
 
 use crate::aliases::Aliases;
-use crate::cells::{Book, CellKey, Entry, Evidence};
+use crate::cells::{Book, CellKey, Evidence};
 use crate::choice::Source;
+use crate::entry::Entry;
 use crate::measure::{MILLI, Measure};
 use crate::party::PartyId;
 use crate::services::{ServiceId, Services};

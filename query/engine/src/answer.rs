@@ -27,6 +27,14 @@ pub struct RowStream {
 }
 
 impl RowStream {
+    /// One batch that is made when it is asked for.
+    pub(crate) fn of_one(
+        schema: SchemaRef,
+        batch: impl Future<Output = Result<RecordBatch, QueryError>> + Send + 'static,
+    ) -> RowStream {
+        RowStream { schema, batches: stream::once(batch).boxed() }
+    }
+
     /// The columns of every batch, known before the first.
     pub fn schema(&self) -> &SchemaRef {
         &self.schema

@@ -135,7 +135,7 @@ fn columns_of(
     let nulls = parameters.iter().map(null).collect::<PlanResult<Vec<_>>>()?;
     let plan = if nulls.is_empty() { plan } else { plan.with_param_values(ParamValues::from(nulls))? };
     let plan = match plan {
-        LogicalPlan::Explain(_) | LogicalPlan::DescribeTable(_) => plan,
+        LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) | LogicalPlan::DescribeTable(_) => plan,
         plan => state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {})?,
     };
     Ok(Arc::new(Schema::clone(plan.schema().as_arrow())))

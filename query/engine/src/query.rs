@@ -8,6 +8,7 @@ use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{SQLOptions, SessionContext};
+use futures::TryStreamExt;
 use meshlake_schema::{Budget, Spent, Table, TimeRange, UnixNanos};
 use meshlake_store::snapshot::{DataFile, Snapshot, Unflushed};
 use tokio::sync::OwnedSemaphorePermit;
@@ -17,6 +18,7 @@ use crate::answer::{Caps, RowStream, bounded};
 use crate::budget::QueryBudget;
 use crate::catalog;
 use crate::error::QueryError;
+use crate::explain::{Explain, Explained};
 use crate::plan_guard::{self, AllowList};
 use crate::planning::on_big_stack;
 use crate::prepared::{Bound, Prepared, describe};
@@ -92,12 +94,29 @@ impl Query {
         self.snapshot.open(table, range)
     }
 
+    /// The parts of `range` of which only cells wider than those of `table` are kept, and no rows: whole windows of the
+    /// next wider table, ascending.
+    ///
+    /// # Panics
+    /// When the table has no cells.
+    pub fn only_wider(&self, table: Table, range: TimeRange) -> Vec<TimeRange> {
+        self.snapshot.only_wider(table, range)
+    }
+
+    /// The windows of `table` in `range` whose cells lack rows that came when it was too late to count them.
+    ///
+    /// # Panics
+    /// When the table has no cells.
+    pub fn frozen_late(&self, table: Table, range: TimeRange) -> Vec<TimeRange> {
+        self.snapshot.frozen_late(table, range)
+    }
+
     /// What of the tenant's accepted records is durable and not in files, of one signal and source or several times.
     ///
     /// # Errors
-    /// [`QueryError::Snapshot`], for a bug of ours.
-    pub fn unflushed(&self) -> Result<Vec<Unflushed>, QueryError> {
-        Ok(self.snapshot.unflushed(&self.tenant)?)
+    /// [`QueryError::Snapshot`], for a bug of ours, or when the collector cannot be asked any more.
+    pub async fn unflushed(&self) -> Result<Vec<Unflushed>, QueryError> {
+        Ok(self.snapshot.unflushed(&self.tenant).await?)
     }
 
     pub fn tenant(&self) -> &str {
@@ -128,7 +147,7 @@ impl Query {
         }
     }
 
-    /// Answers one read-only statement without parameters: SELECT, EXPLAIN, DESCRIBE or SHOW TABLES.
+    /// Answers one read-only statement without parameters: SELECT, EXPLAIN, EXPLAIN ANALYZE, DESCRIBE or SHOW TABLES.
     ///
     /// At most `rows_max` rows and `answer_bytes_max` bytes come; more end the stream with an error.
     ///
@@ -162,9 +181,26 @@ impl Query {
         text_guard::check(statement.sql())?;
         let (session, allowed, rows_max) =
             (self.session.clone(), Arc::clone(&self.allowed), self.caps.rows_max);
-        let planning = async move { physical_plan(&session, &allowed, statement, rows_max).await };
-        let plan = self.plan(planning).await?;
-        self.execute(plan, self.caps)
+        let planning = async move { planned(&session, &allowed, statement, rows_max).await };
+        match self.plan(planning).await? {
+            Planned::Rows(plan) => self.execute(plan, self.caps),
+            Planned::Explained(explained) => self.explain(explained),
+        }
+    }
+
+    /// The rows that explain a statement, which is run first where that was asked for.
+    fn explain(&self, explained: Explained) -> Result<RowStream, QueryError> {
+        let run = explained.analyzes().then(|| {
+            let plan = Arc::clone(&explained.physical);
+            self.execute(plan, Caps { rows_max: usize::MAX, bytes_max: usize::MAX, ..self.caps })
+        });
+        let (mut run, snapshot) = (run.transpose()?, Arc::clone(&self.snapshot));
+        Ok(RowStream::of_one(Arc::clone(explained.schema()), async move {
+            if let Some(run) = &mut run {
+                while run.try_next().await?.is_some() {}
+            }
+            Ok(explained.rows(&snapshot)?)
+        }))
     }
 
     /// The rows that `scan` asks for. Strings are `Utf8View`. Trusted: no cap on rows, only the deadline; the caller
@@ -231,17 +267,26 @@ async fn logical_plan(
     Ok(plan)
 }
 
-async fn physical_plan(
+/// How a statement is answered.
+enum Planned {
+    Rows(Arc<dyn ExecutionPlan>),
+    Explained(Explained),
+}
+
+async fn planned(
     session: &SessionContext,
     allowed: &AllowList,
     statement: Bound,
     rows_max: usize,
-) -> Result<Arc<dyn ExecutionPlan>, QueryError> {
+) -> Result<Planned, QueryError> {
     let plan = logical_plan(session, allowed, statement.sql()).await?;
     let plan = statement.fill(plan)?;
-    let describes = matches!(plan, LogicalPlan::Explain(_) | LogicalPlan::DescribeTable(_));
+    if let Some(explain) = Explain::of(&plan)? {
+        return Ok(Planned::Explained(explain.plan(session).await?));
+    }
+    let describes = matches!(plan, LogicalPlan::DescribeTable(_));
     let frame = session.execute_logical_plan(plan).await?;
     // One row over the cap is enough to know that there are more, and lets a sort keep only that many.
     let frame = if describes { frame } else { frame.limit(0, Some(rows_max.saturating_add(1)))? };
-    Ok(frame.create_physical_plan().await?)
+    Ok(Planned::Rows(frame.create_physical_plan().await?))
 }

@@ -20,6 +20,8 @@ use crate::catalog::{self, AttributeAccess, AttributeFilterCache, CATALOG, OnlyS
 use crate::capped::capped;
 use crate::config::EngineConfig;
 use crate::error::QueryError;
+use crate::functions;
+use crate::histograms;
 use crate::text_guard::NESTING_MAX;
 
 /// Functions taken out: the first group makes arrays of any length from a few bytes without asking the memory
@@ -52,7 +54,10 @@ impl SessionTemplate {
         let runtime = runtime(config)?;
         let mut scalar_functions = SessionStateDefaults::default_scalar_functions();
         scalar_functions.retain(|function| !REMOVED_FUNCTIONS.contains(&function.name()));
-        let scalar_functions = scalar_functions.into_iter().map(capped).collect();
+        let own = functions::all().into_iter().chain(histograms::scalars());
+        let scalar_functions = scalar_functions.into_iter().map(capped).chain(own).collect();
+        let mut aggregate_functions = SessionStateDefaults::default_aggregate_functions();
+        aggregate_functions.extend(histograms::aggregates());
         let mut expr_planners = SessionStateDefaults::default_expr_planners();
         expr_planners.insert(0, Arc::new(AttributeAccess));
         // No table factories, file formats or table functions of DataFusion's: nothing to CREATE, COPY to or call in
@@ -63,7 +68,7 @@ impl SessionTemplate {
             .with_expr_planners(expr_planners)
             .with_scalar_functions(scalar_functions)
             .with_higher_order_functions(SessionStateDefaults::default_higher_order_functions())
-            .with_aggregate_functions(SessionStateDefaults::default_aggregate_functions())
+            .with_aggregate_functions(aggregate_functions)
             .with_window_functions(SessionStateDefaults::default_window_functions())
             .build();
         Ok(SessionTemplate { state, runtime })

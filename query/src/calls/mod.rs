@@ -1,17 +1,21 @@
 //! Makes the picture of a range: of cells where it is settled, of rows where it is not.
 //!
 //! ```text
+//! list      calls one by one
 //! feed      rows and cells of a snapshot -> fold
 //! reading   which parts of a range are which
+//! widening  as wide as what is kept of old times
 //! ```
 
+pub mod list;
 pub(crate) mod feed;
 pub(crate) mod reading;
+mod widening;
 
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 use futures::TryStreamExt;
-use meshlake_calls::range::GRID;
+use meshlake_calls::range::{GRID, WINDOW};
 use meshlake_calls::{Fold, FoldError, Parts, Picture, Question, Range, Source, minutes};
 use meshlake_engine::{Engine, Fault, Query, QueryError, Scan};
 use meshlake_schema::{Table, TimeRange, UnixNanos};
@@ -19,6 +23,7 @@ use thiserror::Error;
 
 use self::feed::{aside, counted, feed, feed_cells};
 use self::reading::Reading;
+use self::widening::{Widened, widened};
 
 /// Why there is no picture.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -59,7 +64,8 @@ impl LoadError {
 }
 
 /// The picture of a tenant's calls, from one snapshot of both tables. Limits are spent on what is told of the service
-/// `only`, by id or by name; without it, of all.
+/// `only`, by id or by name; without it, of all. Its range and step are wider than the question's where nothing finer is
+/// kept, which a warning says.
 ///
 /// # Errors
 /// [`LoadError::Query`] from the engine, also when its time or memory is spent; [`LoadError::TooManyCells`] when the
@@ -80,9 +86,9 @@ pub async fn load(
 /// # Errors
 /// As [`load`].
 pub async fn load_from(query: &Query, question: Question, only: Option<&str>) -> Result<Picture, LoadError> {
-    let (fold, range) = folded(query, question, only).await?;
-    let finished = aside(move || fold.finish()).await?;
-    let picture = finished.map_err(|error| LoadError::of(error, query))?;
+    let Read { fold, range, warnings } = read_all(query, question, only).await?;
+    let mut picture = finished(query, fold).await?;
+    picture.warnings.extend(warnings);
     Ok(Picture { range, ..picture })
 }
 
@@ -92,35 +98,56 @@ pub async fn load_from(query: &Query, question: Question, only: Option<&str>) ->
 /// # Errors
 /// As [`load`].
 pub async fn load_parts(query: &Query, question: Question) -> Result<Parts, LoadError> {
-    let (fold, range) = folded(query, question, None).await?;
+    let Read { fold, range, warnings } = read_all(query, question, None).await?;
     let finished = aside(move || fold.finish_parts()).await?;
-    let parts = finished.map_err(|error| LoadError::of(error, query))?;
+    let mut parts = finished.map_err(|error| LoadError::of(error, query))?;
+    parts.warnings.extend(warnings);
     Ok(Parts { range, ..parts })
 }
 
-/// A fold that has all cells and rows of a question, and the range with the part of it that was observed.
-async fn folded(query: &Query, question: Question, only: Option<&str>) -> Result<(Fold, Range), LoadError> {
-    let Question { range, source, .. } = question;
-    let Reading { cells, folded } = Reading::of(&question, |table, range| query.open(table, range));
-    let mut fold = Fold::new(question)
-        .only(only)
-        .within(query.budget())
-        .on_threads(query.parallelism())
-        .fold_only(folded.clone());
-    for (table, times) in &cells {
-        feed_cells(query, &question, *table, times, &mut fold).await?;
+/// A fold that has all cells and rows of a question, the range with the part of it that was observed, and what to say.
+struct Read {
+    fold: Fold,
+    range: Range,
+    warnings: Vec<String>,
+}
+
+async fn read_all(query: &Query, question: Question, only: Option<&str>) -> Result<Read, LoadError> {
+    let Widened { range, untold, mut warnings } =
+        widened(&question, |table, range| query.only_wider(table, range));
+    let source = question.source;
+    let question = Question { range, ..question };
+    let reading = Reading::of(&question, &untold, |table, range| query.open(table, range));
+    let fold = fed(query, &reading, Fold::new(question).only(only), &question).await?;
+    let first_row = first_row(query, range, source, &fold, &reading.cells).await?;
+    let late = reading
+        .cells
+        .iter()
+        .flat_map(|(table, times)| times.iter().flat_map(|times| query.frozen_late(*table, *times)));
+    warnings.extend(widening::late(&late.collect::<Vec<_>>()));
+    Ok(Read { fold, range: range.observed(first_row, query.began()), warnings })
+}
+
+/// The fold with all that is read for the question, every pass counted.
+async fn fed(query: &Query, reading: &Reading, fold: Fold, question: &Question) -> Result<Fold, LoadError> {
+    let Reading { cells, folded } = reading;
+    let mut fold = fold.within(query.budget()).on_threads(query.parallelism()).fold_only(folded.clone());
+    for (table, times) in cells {
+        feed_cells(query, question, *table, times, &mut fold).await?;
     }
-    let rows = reading::rows_of(&folded);
+    let rows = reading::rows_of(folded);
     loop {
-        fold = feed(query, &question, &rows, fold).await?;
+        fold = feed(query, question, &rows, fold).await?;
         let (counted, more) = counted(fold).await?;
         fold = counted;
         if !more.map_err(|error| LoadError::of(error, query))? {
-            break;
+            return Ok(fold);
         }
     }
-    let first_row = first_row(query, range, source, &fold, &cells).await?;
-    Ok((fold, range.observed(first_row, query.began())))
+}
+
+async fn finished(query: &Query, fold: Fold) -> Result<Picture, LoadError> {
+    aside(move || fold.finish()).await?.map_err(|error| LoadError::of(error, query))
 }
 
 /// From when on calls of the range could be seen: its start where older rows are there, or where the first is so near to
@@ -139,10 +166,10 @@ async fn first_row(
     if cells.is_empty() {
         return Ok(first);
     }
-    // A cell knows when it begins, and not when its first call did.
+    // A cell knows when it begins, and not when its first call did; its rows do, unless they are gone.
     let rows = minutes::rows_of(&range);
-    let first = first_of_rows(query, TimeRange { from: rows.from, to: rows.to }, source).await?;
-    Ok(first.unwrap_or(range.from()))
+    let row = first_of_rows(query, TimeRange { from: rows.from, to: rows.to }, source).await?;
+    Ok(row.filter(|row| *row < first.plus(WINDOW)).unwrap_or(first))
 }
 
 /// When the earliest row of the tables that are read starts.

@@ -8,6 +8,7 @@
 
 mod golden;
 mod graph;
+mod calls;
 mod trace_tree;
 mod versions;
 mod balance;
@@ -38,6 +39,7 @@ pub fn all() -> Vec<Arc<dyn TableFunction>> {
         Arc::new(golden::GOLDEN),
         Arc::new(graph::NODES),
         Arc::new(graph::EDGES),
+        Arc::new(calls::CALLS),
         Arc::new(trace_tree::TRACE_TREE),
         Arc::new(versions::VERSIONS),
         Arc::new(balance::BALANCE),

@@ -3,8 +3,9 @@
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Float64Type;
 use futures::TryStreamExt;
+use meshlake_calls::{By, Fold, Grain, Question, Source};
 use meshlake_engine::{Engine, EngineConfig};
-use meshlake_fixture::{Row, SnapshotBuilder, row};
+use meshlake_fixture::{Row, SnapshotBuilder, batch, row};
 use meshlake_schema::{Clock, Table};
 
 use super::*;
@@ -128,6 +129,56 @@ async fn what_operators_ask_are_tables() {
     );
 }
 
+/// Calls of 1 to 199 ms, in three minutes, once as rows and once as cells made of those.
+async fn settled() -> SnapshotBuilder {
+    let rows: Vec<Row> = (0..199)
+        .map(|number: i64| {
+            let mut row = call(900 + number / 2, "ok");
+            row.insert("duration_nano", ((number + 1) * 1_000_000).into());
+            row
+        })
+        .collect();
+    let range = Range::new(UnixNanos(840 * SECOND), UnixNanos(1_020 * SECOND), Some(Duration::from_secs(10)));
+    let range = range.expect("not empty");
+    let mut fold = Fold::new(Question { range, by: By::Whole, grain: Grain::Whole, source: Source::Auto });
+    fold.add_requests(batch(Table::Requests, &rows).rows());
+    let settled = fold.settle().expect("a few cells");
+    let snapshot = SnapshotBuilder::new().hot(Table::Requests, 1, &rows);
+    let cells = |table| settled.rows(table, "default", UnixNanos(0)).expect("columns of the table");
+    snapshot.put(&cells(Table::Calls1m), &[]).await.put(&cells(Table::Calls10m), &[]).await
+}
+
+#[tokio::test]
+async fn histograms_of_cells_tell_what_golden_does() {
+    let percentiles =
+        "SELECT requests, p50_ms, p90_ms, p95_ms, p99_ms, max_ms FROM golden('service', 840, 1020)";
+    let golden = cells(settled().await, percentiles).await;
+    for table in ["calls_1m", "calls_10m"] {
+        let merged = format!(
+            "SELECT hist_count(h), hist_quantile(h, 0.5), hist_quantile(h, 0.9), hist_quantile(h, 0.95), \
+             hist_quantile(h, 0.99), h['max_nano'] / 1e6 \
+             FROM (SELECT hist_merge(latency_zero_milli, latency_buckets, latency_counts_milli, latency_min_nano, \
+             latency_max_nano) AS h FROM {table} WHERE entry = 'received')"
+        );
+        assert_eq!(cells(settled().await, &merged).await, golden, "{table}");
+    }
+    // Nearest rank of 199 values: the 100th is 100 ms, the 190th 190 ms.
+    let exact = "SELECT abs(p50_ms / 100 - 1) < 0.0109 AND abs(p95_ms / 190 - 1) < 0.0109 FROM golden('service', 840, 1020)";
+    assert_eq!(cells(settled().await, exact).await, [["true"]]);
+}
+
+/// Of four calls three are in the last 15 minutes, and the newest two are asked for.
+#[tokio::test]
+async fn calls_are_a_table() {
+    let sql = "SELECT source, target, outcome, server_ms, client_ms IS NULL, seen_by FROM calls() ORDER BY time DESC";
+    let row = |outcome| vec!["shop/web", "shop/cart", outcome, "10", "true", "server"];
+    assert_eq!(cells(calls(), sql).await, ["client_error", "error", "ok"].map(row));
+    let cut = "SELECT CAST(extract(epoch FROM time) AS BIGINT) FROM calls(0, 1020, 'cart', 'requests', 2)";
+    assert_eq!(cells(calls(), cut).await, [["1012"], ["1001"]]);
+    let sums = "SELECT (SELECT sum(requests) FROM calls(0, 1020)) - (SELECT sum(requests) FROM golden('edge', 0, 1020))";
+    assert_eq!(cells(calls(), sums).await, [["0"]]);
+}
+
 /// Of the root's 100 ms the child ran 30; the other began when it had ended, and runs to the root's end.
 #[tokio::test]
 async fn a_trace_is_a_tree() {
@@ -161,6 +212,8 @@ async fn what_is_wrong_with_a_call_is_said() {
             "graph_nodes('service', NULL, NULL, NULL, NULL, 'logs')",
             "source: \"logs\" is not one of auto, requests, spans",
         ),
+        ("calls(NULL, NULL, NULL, 'auto', 1001)", "limit is not between 1 and 1000"),
+        ("calls(NULL, NULL, NULL, 'auto', 0)", "limit is not between 1 and 1000"),
         ("trace_tree()", "name a trace id"),
         ("versions()", "name a service"),
         ("balance()", "name a service"),

@@ -43,7 +43,7 @@ exit $code
 "#;
 
 /// What a list in an answer is called; one that is empty shows a reader nothing.
-const LISTS: [&str; 5] = ["rows", "nodes", "edges", "services", "spans"];
+const LISTS: [&str; 6] = ["rows", "nodes", "edges", "calls", "services", "spans"];
 
 /// What a path from the root starts with; a text may name a file that is gone, and should not.
 const TOP_DIRECTORIES: [&str; 11] = [

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::cells::Entry;
+use crate::entry::Entry;
 use crate::measure::Measure;
 use crate::settled::detail::Detail;
 use crate::{By, Evidence, Figures, Grain, NodeKind, Part, Parts, Question, Range, Source, Told};

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use super::reasons::{self, Policy, RETRIED};
-use crate::cells::Entry;
+use crate::entry::Entry;
 use crate::measure::MILLI;
 use crate::settled::detail::{Detail, Observer};
 use crate::{By, Evidence, Grain, NodeIdentity, NodeKind, Part, Parts, Question, Range, Source, Told};

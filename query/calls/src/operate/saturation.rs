@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::gauges::Gauge;
 use super::policies::{Asked, PolicyRow, policies};
 use super::reasons::Policy;
-use crate::cells::Entry;
+use crate::entry::Entry;
 use crate::measure::Measure;
 use crate::settled::detail::Detail;
 use crate::{By, Evidence, Figures, Grain, Part, Parts, Question, Range, Source, Told};

@@ -7,6 +7,7 @@ use crate::cells::{Call, DetailId, Evidence};
 use crate::hashing::mixed_pair;
 use crate::held::Weighed;
 use crate::measure::{MILLI, Observation, Protocol};
+use crate::noted::{RowKey, RowsOf};
 use crate::party::PartyId;
 
 /// How far two clocks may be apart, or a row from the other observer's. Nanoseconds.
@@ -85,7 +86,21 @@ impl Seen {
             bytes_out: self.bytes_out,
             protocol: self.protocol,
         };
-        Call { evidence: Evidence::Requests, start: self.start, detail: self.detail, seen }
+        let rows = match self.side {
+            Side::Made => RowsOf { made: self.row_key(), ..RowsOf::default() },
+            Side::Received => RowsOf { received: self.row_key(), ..RowsOf::default() },
+        };
+        Call { evidence: Evidence::Requests, start: self.start, detail: self.detail, seen, rows }
+    }
+
+    /// Tells the row from others, by what no joining of rows changes.
+    pub fn row_key(&self) -> RowKey {
+        let numbers = [self.duration, self.bytes_in, self.bytes_out].map(i64::cast_unsigned);
+        let Seen { request, stream, from, to, proxy, caller, authority, .. } = *self;
+        RowKey::of(
+            self.start,
+            numbers.into_iter().chain([request, stream, from, to, proxy, caller, authority]),
+        )
     }
 
     /// The hash that brings the rows of one call together: they share the request's id, or else the connection.

@@ -2,8 +2,10 @@
 
 use super::Counting;
 use super::seen::Seen;
-use crate::cells::{Book, Call, Entry, Evidence};
+use crate::cells::{Book, Call, Evidence};
+use crate::entry::Entry;
 use crate::measure::Halves;
+use crate::noted::RowKey;
 use crate::party::PartyId;
 use crate::services::ServiceId;
 
@@ -68,7 +70,8 @@ fn one(made: &Seen, source: PartyId, received: &[Seen], tries: usize, counting: 
         received: received.len() as u64,
         expected: arrived,
     };
-    let call = made.call();
+    let mut call = made.call();
+    call.rows.received = received.last().map_or(RowKey::NONE, Seen::row_key);
     if made.is_connection {
         counting.connections.add((source, target), made.end(), call, halves);
         for side in received {

@@ -8,7 +8,9 @@ use super::detail::{Detail, Observer};
 use super::ends::End;
 use super::entries;
 use super::numbers::{histogram, narrow};
-use crate::cells::{Book, CellKey, DetailId, Entry};
+use super::whole::{self, Whole};
+use crate::cells::{Book, CellKey, DetailId};
+use crate::entry::Entry;
 use crate::grouping::Grain;
 use crate::measure::{Measure, Protocol, SUMS};
 use crate::party::PartyId;
@@ -47,7 +49,8 @@ read_columns! {
 /// The columns of what a grain tells apart; none where it tells nothing apart.
 pub fn detail_columns(grain: Grain) -> Vec<&'static str> {
     match grain {
-        Grain::Node | Grain::Whole => vec![],
+        Grain::Node | Grain::Whole | Grain::Attribute(_) => vec![],
+        Grain::Cluster => vec!["destination_cluster"],
         Grain::Operation => vec!["operation"],
         Grain::Instance => vec!["destination_instance"],
         Grain::Told(told) => ["observer"].into_iter().chain(told.columns()).collect(),
@@ -61,9 +64,9 @@ struct Details<'a> {
 }
 
 impl<'a> Details<'a> {
-    fn of(rows: &Rows<'a>, grain: Grain) -> Result<Self, RowsError> {
+    fn of(rows: &Rows<'a>, table: Table, grain: Grain) -> Result<Self, RowsError> {
         let mut details = Details { texts: vec![], numbers: vec![] };
-        for name in detail_columns(grain) {
+        for name in told(table, grain) {
             match name {
                 "response_code" | "grpc_status" => details.numbers.push((name, rows.read(name)?)),
                 _ => details.texts.push((name, rows.read(name)?)),
@@ -103,19 +106,27 @@ impl<'a> Details<'a> {
     }
 }
 
+/// Those of [`detail_columns`] that the table has.
+fn told(table: Table, grain: Grain) -> impl Iterator<Item = &'static str> {
+    let has = move |name: &&str| table.columns().iter().any(|column| column.name == *name);
+    detail_columns(grain).into_iter().filter(has)
+}
+
 /// The columns that a question with this grain reads of a settled table. Only the finer tables have operations and
-/// instances.
-pub fn columns(grain: Grain) -> Vec<&'static str> {
-    Columns::NAMES.iter().copied().chain(SUMS).chain(detail_columns(grain)).collect()
+/// instances, and none has attributes.
+pub fn columns(table: Table, grain: Grain) -> Vec<&'static str> {
+    let whole = if grain == Grain::Whole { whole::NAMES } else { &[] };
+    let always = Columns::NAMES.iter().copied().chain(SUMS);
+    always.chain(told(table, grain)).chain(whole.iter().copied()).collect()
 }
 
 /// Those of [`columns`] that a scan is to give as dictionaries: few distinct texts in many rows.
-pub fn dictionaries(grain: Grain) -> Vec<&'static str> {
+pub fn dictionaries(table: Table, grain: Grain) -> Vec<&'static str> {
     let is_text = |name: &&str| {
-        let declared = Table::Calls1m.columns().iter().find(|column| column.name == *name);
+        let declared = table.columns().iter().find(|column| column.name == *name);
         declared.is_some_and(|column| column.kind == Kind::Dictionary)
     };
-    columns(grain).into_iter().filter(is_text).collect()
+    columns(table, grain).into_iter().filter(is_text).collect()
 }
 
 /// Adds the rows of `batch` to `book` whose time is in its range and in one of `times`, which are ascending and apart.
@@ -126,15 +137,24 @@ pub fn add(batch: &RecordBatch, table: Table, times: &[TimeRange], book: &mut Bo
     let columns = Columns::of(batch)?;
     let rows = Rows::of(table, batch);
     let sums = SUMS.iter().map(|name| rows.read(name)).collect::<Result<Vec<Integers<'_>>, _>>()?;
-    let details = Details::of(&rows, book.grain)?;
+    let details = Details::of(&rows, table, book.grain)?;
+    let whole = (book.grain == Grain::Whole).then(|| Whole::of(batch)).transpose()?;
+    let mut text = String::new();
     for row in 0..batch.num_rows() {
         let Some(time) = columns.time.get(row).map(UnixNanos::from_micros) else { continue };
         let next = times.partition_point(|times| times.to <= time);
         if times.get(next).is_none_or(|times| time < times.from) {
             continue;
         }
-        let Some(key) = key(row, time, &columns, &details, book) else { continue };
-        book.add_cell(key, &measure(row, &columns, &sums));
+        let Some(mut key) = key(row, time, &columns, &details, book) else { continue };
+        let measure = measure(row, &columns, &sums);
+        if let Some(whole) = &whole {
+            whole.detail(row).write(&mut text);
+            key.detail = book.detail(Some(&text));
+            key.protocol = protocol(row, &columns);
+            book.add_sizes(key, &whole.sizes(row));
+        }
+        book.add_cell(key, &measure);
     }
     Ok(())
 }
@@ -194,6 +214,9 @@ fn measure(row: usize, columns: &Columns<'_>, sums: &[Integers<'_>]) -> Measure 
         columns.latency_min_nano.or_zero(row),
         columns.latency_max_nano.or_zero(row),
     );
-    let protocol = columns.protocol.get(row).and_then(Protocol::named).unwrap_or_default();
-    Measure::of_sums(numbers, protocol, latency)
+    Measure::of_sums(numbers, protocol(row, columns), latency)
+}
+
+fn protocol(row: usize, columns: &Columns<'_>) -> Protocol {
+    columns.protocol.get(row).and_then(Protocol::named).unwrap_or_default()
 }

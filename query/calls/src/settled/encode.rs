@@ -13,7 +13,8 @@ use super::detail::Detail;
 use super::ends::End;
 use super::entries;
 use super::numbers::{histogram_columns, wide};
-use crate::cells::{Book, CellKey, Entry};
+use crate::cells::{Book, CellKey};
+use crate::entry::Entry;
 use crate::measure::{Measure, SUMS, Sizes};
 
 /// What a row is told apart by, in the order of rows.

@@ -1,6 +1,7 @@
 //! What a cell counts, by name.
 
-use crate::cells::{Entry, Evidence};
+use crate::cells::Evidence;
+use crate::entry::Entry;
 
 const NAMES: [(Entry, &str); 10] = [
     (Entry::Edge, "edge"),

@@ -14,6 +14,8 @@ use crate::spans::{Flags, Role, Span};
 pub struct Draft {
     /// The span whose id a consumer's link would hold.
     pub span: u32,
+    /// The span that tells what became of it: the last try's.
+    pub told_by: u32,
     pub party: PartyId,
     pub start: i64,
     pub end: i64,
@@ -47,6 +49,7 @@ impl Draft {
     pub fn of(at: u32, span: &Span) -> Draft {
         Draft {
             span: at,
+            told_by: at,
             party: span.party,
             start: span.start,
             end: span.end(),
@@ -112,6 +115,7 @@ impl Draft {
             self.end = next.end;
             self.duration = next.end.saturating_sub(self.start);
             (self.outcome, self.failed, self.cancelled) = (next.outcome, next.failed, next.cancelled);
+            self.told_by = next.told_by;
         }
         self.refused += next.refused;
         self.lasting |= next.lasting;

@@ -7,10 +7,12 @@ use meshlake_schema::Outcome;
 use super::Counting;
 use super::draft::Draft;
 use super::sides::{Caller, Side, Sides};
-use crate::cells::{Call, DetailId, Entry, Evidence};
+use crate::cells::{Call, Evidence};
+use crate::entry::Entry;
 use crate::measure::{Halves, Observation, Protocol};
 use crate::messages::{Delivery, Producer, Receive};
 use crate::minutes::Counted;
+use crate::noted::{RowKey, RowsOf};
 use crate::party::{Naming, PartyId};
 use crate::spans::{Link, Shard, Span};
 
@@ -48,10 +50,11 @@ struct Teller<'a, 'b> {
 
 impl<'a> Teller<'a, '_> {
     fn call(&mut self, draft: &Draft) {
-        let mut call = made(draft);
+        let mut call = self.made(draft);
         let last = draft.is_answered().then(|| self.sides.sides[draft.last_side as usize]);
         if let Some(last) = last {
             call.seen = heard(call.seen, &last);
+            call.rows.received = self.row_of_side(&last);
         }
         let target = match (last, draft.named) {
             (Some(last), _) => last.party,
@@ -71,7 +74,7 @@ impl<'a> Teller<'a, '_> {
         let entry = if arrived == 0 { Entry::Refused } else { Entry::Edge };
         self.counting.book.add_edge(entry, (draft.party, target), &call, &halves);
         for side in answers(self.sides, draft) {
-            let mut received = received(side);
+            let mut received = self.received(side);
             (received.start, received.seen.weight) = (draft.start, draft.weight);
             if side.is_implied {
                 (received.seen.outcome, received.seen.timed) = (call.seen.outcome, call.seen.timed);
@@ -105,7 +108,7 @@ impl<'a> Teller<'a, '_> {
         let (first, second) =
             if draft.is_named { (by_sender, by_receiver) } else { (by_receiver, by_sender) };
         let queue = first.or(second).unwrap_or(PartyId::NOBODY);
-        let call = made(draft);
+        let call = self.made(draft);
         if queue != PartyId::NOBODY {
             let halves = Halves { is_made: true, ..Halves::default() };
             self.counting.book.add_edge(Entry::Messages, (draft.party, queue), &call, &halves);
@@ -132,9 +135,10 @@ impl<'a> Teller<'a, '_> {
 
     fn direct_message(&mut self, draft: &Draft, side: &Side, mut call: Call) {
         call.seen = heard(call.seen, side);
+        call.rows.received = self.row_of_side(side);
         let halves = Halves { is_made: true, received: 1, expected: 1, retries: 0 };
         self.counting.book.add_edge(Entry::Messages, (draft.party, side.party), &call, &halves);
-        let mut received = received(side);
+        let mut received = self.received(side);
         (received.start, received.seen.weight) = (draft.start, draft.weight);
         if side.is_implied {
             received.seen.outcome = call.seen.outcome;
@@ -144,11 +148,11 @@ impl<'a> Teller<'a, '_> {
         let span = &self.spans[draft.span as usize];
         let others: Vec<Link> =
             self.links(side).iter().filter(|link| **link != (span.trace, span.id)).copied().collect();
-        self.follow(others, side, PartyId::NOBODY);
+        self.follow(others, side, PartyId::NOBODY, true);
     }
 
     fn delivered(&mut self, queue: PartyId, side: &Side) {
-        let call = received(side);
+        let call = self.received(side);
         let halves = Halves { received: 1, expected: 1, ..Halves::default() };
         self.counting.book.add_edge(Entry::Messages, (queue, side.party), &call, &halves);
         self.counting.book.add_received(Entry::ReceivedMessages, (queue, side.party), &call);
@@ -172,7 +176,8 @@ impl<'a> Teller<'a, '_> {
     fn received_alone(&mut self, side: &Side) {
         if side.takes_in && (side.queue != PartyId::NOBODY || !self.links(side).is_empty()) {
             let (links, otherwise) = (self.links(side).to_vec(), PartyId::NOBODY);
-            let delivery = Delivery { links, party: side.party, call: received(side), otherwise };
+            let call = self.received(side);
+            let delivery = Delivery { links, party: side.party, call, otherwise, is_on_edge: false };
             self.counting.messages.taken_in(Receive { queue: side.queue, delivery });
             return;
         }
@@ -180,7 +185,7 @@ impl<'a> Teller<'a, '_> {
             self.delivered(side.queue, side);
             return;
         }
-        let call = received(side);
+        let call = self.received(side);
         let caller = match side.caller {
             Caller::Span(above) => self.spans[above as usize].party,
             Caller::Outside | Caller::Lost if side.called_by != PartyId::NOBODY => side.called_by,
@@ -203,23 +208,50 @@ impl<'a> Teller<'a, '_> {
             }
         }
         if side.is_message && !self.links(side).is_empty() {
-            self.follow(self.links(side).to_vec(), side, caller);
+            self.follow(self.links(side).to_vec(), side, caller, false);
         } else if caller != PartyId::NOBODY {
             let arrived = u64::from(at_node.is_some());
             let halves = Halves { received: arrived, expected: arrived, ..Halves::default() };
             self.counting.book.add_edge(on_edge, (caller, side.party), &call, &halves);
+        } else if let Some(at_node) = at_node {
+            self.counting.book.note_alone(at_node, side.party, &call);
         }
     }
 
-    fn follow(&mut self, links: Vec<Link>, side: &Side, otherwise: PartyId) {
+    fn follow(&mut self, links: Vec<Link>, side: &Side, otherwise: PartyId, is_on_edge: bool) {
         if !links.is_empty() {
-            let delivery = Delivery { links, party: side.party, call: received(side), otherwise };
+            let call = self.received(side);
+            let delivery = Delivery { links, party: side.party, call, otherwise, is_on_edge };
             self.counting.messages.received(delivery);
         }
     }
 
     fn links(&self, side: &Side) -> &'a [Link] {
         self.sides.links(side, self.shard, self.spans)
+    }
+
+    fn made(&self, draft: &Draft) -> Call {
+        let Draft { weight, outcome, duration, protocol, .. } = *draft;
+        let seen = observed(weight, outcome, duration, protocol, draft.lasting);
+        let rows = RowsOf { made: self.row_of(draft.told_by), ..RowsOf::default() };
+        Call { evidence: Evidence::Spans, start: draft.start, detail: draft.detail, seen, rows }
+    }
+
+    fn received(&self, side: &Side) -> Call {
+        let Side { weight, outcome, duration, protocol, .. } = *side;
+        let seen = observed(weight, outcome, duration, protocol, side.lasting);
+        let rows = RowsOf { received: self.row_of(side.told_by), ..RowsOf::default() };
+        Call { evidence: Evidence::Spans, start: side.start, detail: side.detail, seen, rows }
+    }
+
+    /// None where no span stands for receiving it.
+    fn row_of_side(&self, side: &Side) -> RowKey {
+        if side.is_implied { RowKey::NONE } else { self.row_of(side.told_by) }
+    }
+
+    fn row_of(&self, at: u32) -> RowKey {
+        let span = self.spans.get(at as usize);
+        span.map_or(RowKey::NONE, |span| RowKey::of_span(span.trace, span.id, span.start))
     }
 }
 
@@ -230,16 +262,6 @@ fn answers<'a>(sides: &'a Sides, draft: &Draft) -> impl Iterator<Item = &'a Side
         next = side.next;
         side
     })
-}
-
-fn made(draft: &Draft) -> Call {
-    let Draft { weight, outcome, duration, protocol, .. } = *draft;
-    call(draft.start, draft.detail, observed(weight, outcome, duration, protocol, draft.lasting))
-}
-
-fn received(side: &Side) -> Call {
-    let Side { weight, outcome, duration, protocol, .. } = *side;
-    call(side.start, side.detail, observed(weight, outcome, duration, protocol, side.lasting))
 }
 
 fn observed(
@@ -259,10 +281,6 @@ fn observed(
         bytes_out: 0,
         protocol,
     }
-}
-
-fn call(start: i64, detail: DetailId, seen: Observation) -> Call {
-    Call { evidence: Evidence::Spans, start, detail, seen }
 }
 
 /// What the caller's side saw, with the word of the side that answered: an error there is one of the call.

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
-use meshlake_calls::golden::{GoldenBy, Subject, golden};
+use meshlake_calls::GoldenBy;
+use meshlake_calls::golden::{Subject, golden};
 use meshlake_calls::graph::graph;
 use meshlake_calls::shown::Wanted;
 use meshlake_calls::{By, Figures, Fold, Grain, NodeIdentity, NodeKind, Picture, Question, Range, Source};
 use meshlake_schema::UnixNanos;
 
+use crate::listed;
 use crate::oracle::{Evidence, FROM, TO};
 
 /// What an answer says of a node or an edge.
@@ -73,6 +75,7 @@ pub fn table(rows: &Rows) -> Answer {
     for by in [GoldenBy::Service, GoldenBy::Edge] {
         for row in golden(&picture, by, None) {
             match row.subject {
+                Subject::Group(_) => unreachable!("neither groups by namespace nor by cluster"),
                 Subject::Node { node, .. } => answer.nodes.push((label(&node), told(&row.figures, 0.0, 0.0))),
                 Subject::Edge { client, server } => {
                     let ends = format!("{} -> {}", label(&client), label(&server));
@@ -134,10 +137,13 @@ fn picture(rows: &Rows, step: Option<Duration>, by: By, grain: Grain, evidence: 
         Evidence::Spans => Source::Spans,
         Evidence::AccessLogs => Source::Requests,
     };
-    let mut fold = Fold::new(Question { range, by, grain, source }).on_threads(2);
+    let mut fold =
+        Fold::new(Question { range, by, grain, source }).listing(listed::CALLS_OF_A_STORY_MAX).on_threads(2);
     rows.requests.iter().for_each(|batch| fold.add_requests(batch));
     rows.spans.iter().for_each(|batch| fold.add_spans(batch));
-    fold.finish().expect("a story is small")
+    let picture = fold.finish().expect("a story is small");
+    listed::check(&picture, rows);
+    picture
 }
 
 fn told(figures: &Figures, retries: f64, refused: f64) -> Told {

@@ -15,6 +15,7 @@ mod shrink;
 mod compare;
 mod settled;
 mod harness;
+mod listed;
 mod excuse;
 mod rows;
 mod simulate;

@@ -1,5 +1,6 @@
 //! Rows in, answers out: golden metrics, the graph and the page over hand-made snapshots.
 
+mod listed;
 mod questions;
 
 use std::sync::Arc;
