@@ -9,6 +9,7 @@ use crate::choice::Source;
 use crate::entry::Entry;
 use crate::hosts::is_address;
 use crate::measure::{MILLI, Measure};
+use crate::party::PartyId;
 use crate::services::{ServiceId, Services};
 
 /// Share of received calls without their parent from which the answer says so: the newest spans of a live
@@ -20,6 +21,8 @@ pub struct Placed<'a> {
     pub key: CellKey,
     pub measure: &'a Measure,
     pub source: Option<ServiceId>,
+    /// Who called, of a node's cell too where it tells.
+    pub caller: Option<ServiceId>,
     pub target: ServiceId,
 }
 
@@ -64,14 +67,17 @@ pub fn place<'a>(book: &'a Book, services: &mut Services, source: Source) -> Vec
         .map(|(key, measure)| {
             let window = key.at.window;
             let own = aliases.resolve_in(window, services.of(key.destination), services);
-            if !key.entry.is_edge() {
-                return Placed { key, measure, source: None, target: own };
+            if !key.entry.is_edge() && key.source == PartyId::NOBODY {
+                return Placed { key, measure, source: None, caller: None, target: own };
             }
             let caller = services.at(key.source, own, &book.parties);
             let caller = aliases.resolve_in(window, caller, services);
+            if !key.entry.is_edge() {
+                return Placed { key, measure, source: None, caller: Some(caller), target: own };
+            }
             let callee = services.at(key.destination, caller, &book.parties);
             let target = aliases.resolve_in(window, callee, services);
-            Placed { key, measure, source: Some(caller), target }
+            Placed { key, measure, source: Some(caller), caller: Some(caller), target }
         })
         .collect();
     cells.sort_by_key(|cell| cell.key);

@@ -16,7 +16,7 @@ use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 use futures::TryStreamExt;
 use meshlake_calls::range::{GRID, WINDOW};
-use meshlake_calls::{Fold, FoldError, Picture, Question, Range, Source, minutes};
+use meshlake_calls::{Fold, FoldError, Parts, Picture, Question, Range, Source, minutes};
 use meshlake_engine::{Engine, Fault, Query, QueryError, Scan};
 use meshlake_schema::{Table, TimeRange, UnixNanos};
 use thiserror::Error;
@@ -86,20 +86,46 @@ pub async fn load(
 /// # Errors
 /// As [`load`].
 pub async fn load_from(query: &Query, question: Question, only: Option<&str>) -> Result<Picture, LoadError> {
-    let Widened { range, untold, warnings } =
+    let Read { fold, range, warnings } = read_all(query, question, only).await?;
+    let mut picture = finished(query, fold).await?;
+    picture.warnings.extend(warnings);
+    Ok(Picture { range, ..picture })
+}
+
+/// All that was counted, without a choice among it, for a question whose grain tells parts of what cells tell; see
+/// `meshlake_calls::parts`.
+///
+/// # Errors
+/// As [`load`].
+pub async fn load_parts(query: &Query, question: Question) -> Result<Parts, LoadError> {
+    let Read { fold, range, warnings } = read_all(query, question, None).await?;
+    let finished = aside(move || fold.finish_parts()).await?;
+    let mut parts = finished.map_err(|error| LoadError::of(error, query))?;
+    parts.warnings.extend(warnings);
+    Ok(Parts { range, ..parts })
+}
+
+/// A fold that has all cells and rows of a question, the range with the part of it that was observed, and what to say.
+struct Read {
+    fold: Fold,
+    range: Range,
+    warnings: Vec<String>,
+}
+
+async fn read_all(query: &Query, question: Question, only: Option<&str>) -> Result<Read, LoadError> {
+    let Widened { range, untold, mut warnings } =
         widened(&question, |table, range| query.only_wider(table, range));
     let source = question.source;
     let question = Question { range, ..question };
     let reading = Reading::of(&question, &untold, |table, range| query.open(table, range));
     let fold = fed(query, &reading, Fold::new(question).only(only), &question).await?;
     let first_row = first_row(query, range, source, &fold, &reading.cells).await?;
-    let mut picture = finished(query, fold).await?;
     let late = reading
         .cells
         .iter()
         .flat_map(|(table, times)| times.iter().flat_map(|times| query.frozen_late(*table, *times)));
-    picture.warnings.extend(warnings.into_iter().chain(widening::late(&late.collect::<Vec<_>>())));
-    Ok(Picture { range: range.observed(first_row, query.began()), ..picture })
+    warnings.extend(widening::late(&late.collect::<Vec<_>>()));
+    Ok(Read { fold, range: range.observed(first_row, query.began()), warnings })
 }
 
 /// The fold with all that is read for the question, every pass counted.

@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use meshlake_calls::settled::decode::detail_columns;
 use meshlake_calls::{Grain, Question, Range};
 use meshlake_schema::{Table, TimeRange, UnixNanos};
 
@@ -35,7 +36,12 @@ pub fn widened(question: &Question, only_wider: impl Fn(Table, TimeRange) -> Vec
         }
         untold = gone;
     }
-    let is_told = question.grain == Grain::Node || untold.is_empty();
+    let is_told = untold.is_empty()
+        || question.grain == Grain::Node
+        || tables.last().is_some_and(|widest| {
+            let has = |name| widest.columns().iter().any(|column| column.name == name);
+            matches!(question.grain, Grain::Told(_)) && detail_columns(question.grain).into_iter().all(has)
+        });
     if is_told {
         untold.clear();
     } else if let Some(last) = untold.last() {
@@ -94,7 +100,7 @@ pub fn late(windows: &[TimeRange]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use meshlake_calls::{By, Source};
+    use meshlake_calls::{By, Source, Told};
 
     use super::*;
 
@@ -162,6 +168,9 @@ mod tests {
             got.warnings
         );
         assert_eq!(asked(range(1_200, 2_010, None), Grain::Instance).warnings, [""; 0]);
+        // Cells of ten minutes know flags, and no hosts.
+        assert_eq!(asked(range(600, 2_010, None), Grain::Told(Told::FLAGS)).untold, []);
+        assert_eq!(asked(range(600, 2_010, None), Grain::Told(Told::HOST)).untold, [times(600, 1_200)]);
     }
 
     #[test]
