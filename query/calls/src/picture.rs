@@ -11,7 +11,7 @@ use crate::entry::Entry;
 use crate::grouping::{By, Grain};
 use crate::measure::{MILLI, Measure};
 use crate::nodes::{NodeIdentity, NodeKind, ids};
-use crate::noted::Noted;
+use crate::noted::{Noted, Wish};
 use crate::party::{Marks, PartyId};
 use crate::placed::{Placed, known, lost, place};
 use crate::range::Range;
@@ -213,8 +213,8 @@ impl Drawing<'_> {
         let choice = self.choices.node(cell.target, cell.key.at.window);
         if choice.counts(cell.key.evidence, cell.key.entry) {
             self.add_to_node(cell);
-            self.list(cell);
         }
+        self.list(cell, choice.counts(cell.key.evidence, cell.key.entry));
     }
 
     fn add_edge(&mut self, cell: &Placed<'_>, source: ServiceId) {
@@ -242,14 +242,15 @@ impl Drawing<'_> {
             edge.evidence = edge.evidence.min(key.evidence);
             edge.measure.merge(cell.measure);
             edge.refused += if key.entry == Entry::Refused { requests } else { 0.0 };
-            self.list(cell);
         }
+        self.list(cell, counts);
     }
 
-    /// Adds the calls of a cell that counts, one by one.
-    fn list(&mut self, cell: &Placed<'_>) {
+    /// Adds the calls of a cell one by one: of one that counts, and of any where examples are asked for, as each kind of
+    /// evidence knows other traces.
+    fn list(&mut self, cell: &Placed<'_>, counts: bool) {
         let notes = self.book.notes.of(&cell.key);
-        if notes.is_empty() {
+        if notes.is_empty() || (!counts && self.book.notes.wish() == Wish::Newest) {
             return;
         }
         let source = cell.source.map(|source| self.node(source, cell.key.source));
@@ -374,6 +375,10 @@ impl Drawing<'_> {
         let mut is_used = vec![false; self.nodes.len()];
         self.node_cells.values().for_each(|cell| is_used[cell.node] = true);
         self.edge_cells.values().flat_map(|e| [e.source, e.target]).for_each(|end| is_used[end] = true);
+        self.calls
+            .iter()
+            .flat_map(|call| call.source.into_iter().chain([call.target]))
+            .for_each(|end| is_used[end] = true);
         let mut order: Vec<usize> = (0..self.nodes.len()).filter(|place| is_used[*place]).collect();
         order.sort_by(|a, b| self.nodes[*a].id.cmp(&self.nodes[*b].id));
         let mut new_place = vec![0; self.nodes.len()];

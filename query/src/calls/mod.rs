@@ -6,6 +6,7 @@
 //! reading   which parts of a range are which
 //! ```
 
+pub mod exemplars;
 pub mod list;
 pub(crate) mod feed;
 pub(crate) mod reading;
