@@ -294,7 +294,8 @@ impl Fold {
     }
 
     /// The cells of all that was counted, for the settled tables. The question is to tell everything apart
-    /// ([`By::Whole`], [`Grain::Whole`]) in buckets of ten seconds, and its range to be of whole cells.
+    /// ([`By::Whole`], [`Grain::Whole`]) in buckets that are no wider than cells, and its range to be of whole cells.
+    /// Of narrower cells, only what the widest table tells is known; its cells can be made of them.
     ///
     /// # Errors
     /// [`FoldError`].

@@ -35,15 +35,10 @@ impl Reading {
                     next.push(part);
                     continue;
                 }
+                let (told, folded) = told_and_open(inner, open(table, inner));
+                read.extend(told);
+                next.extend(folded);
                 next.push(TimeRange { from: part.from, to: inner.from });
-                let mut from = inner.from;
-                for window in open(table, inner) {
-                    let (start, end) = (window.from.max(inner.from), window.to.min(inner.to));
-                    read.push(TimeRange { from, to: start });
-                    next.push(TimeRange { from: start, to: end });
-                    from = end;
-                }
-                read.push(TimeRange { from, to: inner.to });
                 next.push(TimeRange { from: inner.to, to: part.to });
             }
             left = joined(next);
@@ -54,6 +49,20 @@ impl Reading {
         }
         Reading { cells, folded: left }
     }
+}
+
+/// What of `range` cells tell, and what of it is in one of the windows that are `open`, which are ascending and apart.
+pub fn told_and_open(range: TimeRange, open: Vec<TimeRange>) -> (Vec<TimeRange>, Vec<TimeRange>) {
+    let (mut told, mut folded) = (Vec::new(), Vec::new());
+    let mut from = range.from;
+    for window in open {
+        let (start, end) = (window.from.max(range.from), window.to.min(range.to));
+        told.push(TimeRange { from, to: start });
+        folded.push(TimeRange { from: start, to: end });
+        from = end;
+    }
+    told.push(TimeRange { from, to: range.to });
+    (joined(told), joined(folded))
 }
 
 /// When rows start that tell of the calls of these times.
@@ -167,6 +176,16 @@ mod tests {
         assert_eq!(tables(600, Some(90), Grain::Node), [Table::Calls10s]);
         assert_eq!(tables(610, Some(60), Grain::Node), [Table::Calls10s], "buckets begin in a minute");
         assert_eq!(tables(600, None, Grain::Operation), [Table::Calls1m]);
+    }
+
+    #[test]
+    fn windows_that_are_open_are_cut_to_the_range() {
+        let got = told_and_open(times(60, 600), vec![times(0, 120), times(300, 360), times(540, 660)]);
+        let want =
+            (vec![times(120, 300), times(360, 540)], vec![times(60, 120), times(300, 360), times(540, 600)]);
+        assert_eq!(got, want);
+        assert_eq!(told_and_open(times(60, 600), Vec::new()), (vec![times(60, 600)], vec![]));
+        assert_eq!(told_and_open(times(60, 600), vec![times(0, 900)]), (vec![], vec![times(60, 600)]));
     }
 
     #[test]

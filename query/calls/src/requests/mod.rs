@@ -45,7 +45,12 @@ pub fn count(
     book: &mut Book,
     connections: &mut Connections,
 ) {
-    for Piece { rows, scope, counted } in cut(rows, Seen::hash, |row| row.start) {
+    let minutes = book.counted_minutes();
+    // What is left over, and what calls cover a connection, is joined over a minute.
+    let pieces = cut(rows, Seen::hash, |row| row.start);
+    for Piece { rows, scope, counted } in
+        pieces.filter(|piece| minutes.are_met(piece.scope, piece.counted, 1))
+    {
         let services = &names.services(scope, Words::Requests, &book.parties);
         count_piece(rows, counted, leftovers, &mut Counting { book, services, connections });
     }

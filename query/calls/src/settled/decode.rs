@@ -7,6 +7,7 @@ use meshlake_schema::{Kind, Table, TimeRange, UnixNanos, read_columns};
 use super::ends::End;
 use super::entries;
 use super::numbers::{histogram, narrow};
+use super::whole::{self, Whole};
 use crate::cells::{Book, CellKey, DetailId};
 use crate::entry::Entry;
 use crate::grouping::Grain;
@@ -57,7 +58,14 @@ fn detail_column(grain: Grain) -> Option<&'static str> {
 /// The columns that a question with this grain reads of a settled table. Only the finer tables have operations and
 /// instances, and none has attributes.
 pub fn columns(grain: Grain) -> Vec<&'static str> {
-    Columns::NAMES.iter().copied().chain(SUMS).chain(detail_column(grain)).collect()
+    let whole = if grain == Grain::Whole { whole::NAMES } else { &[] };
+    Columns::NAMES
+        .iter()
+        .copied()
+        .chain(SUMS)
+        .chain(detail_column(grain))
+        .chain(whole.iter().copied())
+        .collect()
 }
 
 /// Those of [`columns`] that a scan is to give as dictionaries: few distinct texts in many rows.
@@ -78,14 +86,23 @@ pub fn add(batch: &RecordBatch, table: Table, times: &[TimeRange], book: &mut Bo
     let rows = Rows::of(table, batch);
     let sums = SUMS.iter().map(|name| rows.read(name)).collect::<Result<Vec<Integers<'_>>, _>>()?;
     let details: Option<Text<'_>> = detail_column(book.grain).map(|name| rows.read(name)).transpose()?;
+    let whole = (book.grain == Grain::Whole).then(|| Whole::of(batch)).transpose()?;
+    let mut text = String::new();
     for row in 0..batch.num_rows() {
         let Some(time) = columns.time.get(row).map(UnixNanos::from_micros) else { continue };
         let next = times.partition_point(|times| times.to <= time);
         if times.get(next).is_none_or(|times| time < times.from) {
             continue;
         }
-        let Some(key) = key(row, time, &columns, details.as_ref(), book) else { continue };
-        book.add_cell(key, &measure(row, &columns, &sums));
+        let Some(mut key) = key(row, time, &columns, details.as_ref(), book) else { continue };
+        let measure = measure(row, &columns, &sums);
+        if let Some(whole) = &whole {
+            whole.detail(row).write(&mut text);
+            key.detail = book.detail(Some(&text));
+            key.protocol = protocol(row, &columns);
+            book.add_sizes(key, &whole.sizes(row));
+        }
+        book.add_cell(key, &measure);
     }
     Ok(())
 }
@@ -146,6 +163,9 @@ fn measure(row: usize, columns: &Columns<'_>, sums: &[Integers<'_>]) -> Measure 
         columns.latency_min_nano.or_zero(row),
         columns.latency_max_nano.or_zero(row),
     );
-    let protocol = columns.protocol.get(row).and_then(Protocol::named).unwrap_or_default();
-    Measure::of_sums(numbers, protocol, latency)
+    Measure::of_sums(numbers, protocol(row, columns), latency)
+}
+
+fn protocol(row: usize, columns: &Columns<'_>) -> Protocol {
+    columns.protocol.get(row).and_then(Protocol::named).unwrap_or_default()
 }
