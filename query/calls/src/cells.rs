@@ -80,7 +80,7 @@ impl DetailId {
 /// What tells one cell from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CellKey {
-    /// At a node only settled cells tell it: the caller of the edge that the received sides are on, nobody without one.
+    /// At a node the caller of the edge that the received sides are on, where the grain tells callers; else nobody.
     pub source: PartyId,
     pub destination: PartyId,
     pub detail: DetailId,
@@ -253,10 +253,10 @@ impl Book {
         Some(CellKey { source, destination, detail, at, evidence: call.evidence, entry, protocol })
     }
 
-    /// Counts a received side at its node, `ends` being caller and callee. Which caller is told apart in settled cells
-    /// only: no answer groups a node by it.
+    /// Counts a received side at its node, `ends` being caller and callee. Which caller is told apart only where the grain
+    /// tells callers.
     pub fn add_received(&mut self, entry: Entry, ends: (PartyId, PartyId), call: &Call) {
-        let source = if self.grain == Grain::Whole { ends.0 } else { PartyId::NOBODY };
+        let source = if self.grain.tells_callers() { ends.0 } else { PartyId::NOBODY };
         if let Some(key) = self.key(entry, (source, ends.1), call) {
             self.add(key, &call.seen, &Halves::default());
         }

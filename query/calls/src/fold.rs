@@ -25,6 +25,7 @@ use crate::held::{Granted, HELD_BYTES_MAX, Held};
 use crate::messages::Messages;
 use crate::minutes::{NamesByMinute, Words, minute_of};
 use crate::noted::{Notes, Wish};
+use crate::parts::{Parts, parts};
 use crate::party::PARTIES_MAX;
 use crate::picture::{Asked, Picture, picture};
 use crate::range::Range;
@@ -282,15 +283,18 @@ impl Fold {
     /// # Errors
     /// [`FoldError`].
     pub fn finish(mut self) -> Result<Picture, FoldError> {
-        let mut warnings = Vec::new();
-        if self.count_all()? {
-            warnings.push("some rows did not fit into memory and were not read again".to_owned());
-        }
-        if self.book.parties.overflowed() {
-            warnings.push(format!("only {PARTIES_MAX} names are told apart; the rest is `(other)`"));
-        }
+        let warnings = self.finished()?;
         let asked = Asked { source: self.question.source, only: self.only.as_deref() };
         Ok(picture(&self.book, &asked, warnings))
+    }
+
+    /// All that was counted, without a choice among it, for a question whose grain is [`crate::Grain::Told`].
+    ///
+    /// # Errors
+    /// [`FoldError`].
+    pub fn finish_parts(mut self) -> Result<Parts, FoldError> {
+        let warnings = self.finished()?;
+        Ok(parts(&self.book, self.question.source, warnings))
     }
 
     /// The cells of all that was counted, for the settled tables. The question is to tell everything apart
@@ -302,6 +306,18 @@ impl Fold {
     pub fn settle(mut self) -> Result<Settled, FoldError> {
         self.count_all()?;
         Ok(Settled { book: self.book })
+    }
+
+    /// Counts what is left, and what to say of it.
+    fn finished(&mut self) -> Result<Vec<String>, FoldError> {
+        let mut warnings = Vec::new();
+        if self.count_all()? {
+            warnings.push("some rows did not fit into memory and were not read again".to_owned());
+        }
+        if self.book.parties.overflowed() {
+            warnings.push(format!("only {PARTIES_MAX} names are told apart; the rest is `(other)`"));
+        }
+        Ok(warnings)
     }
 
     /// Counts what is left; whether some rows did not fit.

@@ -54,6 +54,63 @@ pub enum Grain {
     Cluster,
     /// What rows say under a key.
     Attribute(AttributeKey),
+    /// Parts of what settled cells tell, as the text of a [`crate::settled::detail::Detail`]; of a node also who called it.
+    Told(Told),
     /// All that is told apart in settled cells; see `settled/detail.rs`.
     Whole,
+}
+
+impl Grain {
+    /// Whether `part` of what settled cells tell is told apart.
+    pub const fn tells(self, part: Told) -> bool {
+        match self {
+            Grain::Told(told) => told.has(part),
+            Grain::Whole => true,
+            Grain::Node | Grain::Operation | Grain::Instance | Grain::Cluster | Grain::Attribute(_) => false,
+        }
+    }
+
+    /// Whether what a node received is told apart by who called it.
+    pub const fn tells_callers(self) -> bool {
+        matches!(self, Grain::Told(_) | Grain::Whole)
+    }
+}
+
+/// Which parts of what settled cells tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Told(u8);
+
+impl Told {
+    pub const ROUTE: Told = Told(1);
+    pub const HOST: Told = Told(2);
+    /// Of the callee.
+    pub const INSTANCE: Told = Told(4);
+    pub const CODE: Told = Told(8);
+    pub const FLAGS: Told = Told(16);
+    pub const REFUSAL: Told = Told(32);
+
+    /// Their columns in settled tables.
+    const COLUMNS: [(Told, &'static str); 7] = [
+        (Told::ROUTE, "route"),
+        (Told::HOST, "host"),
+        (Told::INSTANCE, "destination_instance"),
+        (Told::CODE, "response_code"),
+        (Told::CODE, "grpc_status"),
+        (Told::FLAGS, "response_flags"),
+        (Told::REFUSAL, "refusal"),
+    ];
+
+    #[must_use]
+    pub const fn with(self, other: Told) -> Told {
+        Told(self.0 | other.0)
+    }
+
+    pub const fn has(self, part: Told) -> bool {
+        self.0 & part.0 == part.0
+    }
+
+    /// The columns of settled tables that tell them.
+    pub fn columns(self) -> impl Iterator<Item = &'static str> {
+        Told::COLUMNS.into_iter().filter(move |(part, _)| self.has(*part)).map(|(_, column)| column)
+    }
 }

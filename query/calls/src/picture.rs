@@ -8,11 +8,12 @@ use std::collections::{BTreeMap, HashMap};
 use crate::cells::{Book, CellKey, DetailId, Evidence};
 use crate::choice::{Choice, Choices, Source};
 use crate::entry::Entry;
-use crate::grouping::{By, Grain};
+use crate::grouping::Grain;
 use crate::measure::{MILLI, Measure};
-use crate::nodes::{NodeIdentity, NodeKind, ids};
+use crate::named::Named;
+use crate::nodes::{NodeIdentity, ids};
 use crate::noted::{Noted, Wish};
-use crate::party::{Marks, PartyId};
+use crate::party::Marks;
 use crate::placed::{Placed, known, lost, place};
 use crate::range::Range;
 use crate::services::{ServiceId, Services};
@@ -98,12 +99,9 @@ pub(super) fn picture(book: &Book, asked: &Asked<'_>, mut warnings: Vec<String>)
     let mut drawing = Drawing {
         book,
         services,
-        names: &names,
+        named: Named::of(book, services, &names),
         choices: &choices,
         busiest,
-        nodes: Vec::new(),
-        places: HashMap::new(),
-        by_id: HashMap::new(),
         node_cells: BTreeMap::new(),
         edge_cells: BTreeMap::new(),
         calls: Vec::new(),
@@ -119,7 +117,7 @@ pub(super) fn picture(book: &Book, asked: &Asked<'_>, mut warnings: Vec<String>)
 
 fn choices(cells: &[Placed<'_>]) -> Choices {
     let mut choices = Choices::default();
-    for Placed { key, measure, source, target } in cells {
+    for Placed { key, measure, source, target, .. } in cells {
         let (window, entry, evidence) = (key.at.window, key.entry, key.evidence);
         match source {
             None => choices.see_node(*target, window, entry, evidence, measure),
@@ -187,22 +185,12 @@ fn told(choices: &Choices, names: &HashMap<ServiceId, String>) -> Vec<String> {
     told.collect()
 }
 
-/// What tells a part of a service from the others, as far as the grouping does: a book keeps no more of its parties.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Part {
-    version: Option<String>,
-    workload: Option<String>,
-}
-
 struct Drawing<'a> {
     book: &'a Book,
     services: &'a Services,
-    names: &'a HashMap<ServiceId, String>,
+    named: Named<'a>,
     choices: &'a Choices,
     busiest: Busiest,
-    nodes: Vec<NodeIdentity>,
-    places: HashMap<(ServiceId, Part), usize>,
-    by_id: HashMap<String, usize>,
     node_cells: BTreeMap<(usize, Option<String>, u16), NodeCell>,
     edge_cells: BTreeMap<(usize, usize, u16), EdgeCell>,
     calls: Vec<CallSeen>,
@@ -253,8 +241,8 @@ impl Drawing<'_> {
         if notes.is_empty() || (!counts && self.book.notes.wish() == Wish::Newest) {
             return;
         }
-        let source = cell.source.map(|source| self.node(source, cell.key.source));
-        let target = self.node(cell.target, cell.key.destination);
+        let source = cell.source.map(|source| self.named.node(source, cell.key.source));
+        let target = self.named.node(cell.target, cell.key.destination);
         let is_refused = cell.key.entry == Entry::Refused;
         let seen = |noted: &Noted| CallSeen {
             source,
@@ -277,7 +265,7 @@ impl Drawing<'_> {
 
     fn edge(&mut self, cell: &Placed<'_>, source: ServiceId) -> &mut EdgeCell {
         let key = cell.key;
-        let (from, to) = (self.node(source, key.source), self.node(cell.target, key.destination));
+        let (from, to) = (self.named.node(source, key.source), self.named.node(cell.target, key.destination));
         self.edge_cells.entry((from, to, key.at.bucket)).or_insert_with(|| EdgeCell {
             source: from,
             target: to,
@@ -310,7 +298,7 @@ impl Drawing<'_> {
     }
 
     fn node_cell(&mut self, cell: &Placed<'_>) -> &mut NodeCell {
-        let node = self.node(cell.target, cell.key.destination);
+        let node = self.named.node(cell.target, cell.key.destination);
         let detail = self.busiest.text(cell.key.detail, self.book).map(str::to_owned);
         let bucket = cell.key.at.bucket;
         self.node_cells.entry((node, detail.clone(), bucket)).or_insert_with(|| NodeCell {
@@ -322,67 +310,16 @@ impl Drawing<'_> {
         })
     }
 
-    /// The place of the node that a party of a service belongs to.
-    fn node(&mut self, service: ServiceId, party: PartyId) -> usize {
-        let party = self.book.parties.party(party);
-        let part = Part { version: party.version.clone(), workload: party.workload.clone() };
-        if let Some(place) = self.places.get(&(service, part.clone())) {
-            return *place;
-        }
-        let identity = self.identity(service, &part);
-        // Two services can run in one workload: they are one node then.
-        let place = *self.by_id.entry(identity.id.clone()).or_insert(self.nodes.len());
-        if place == self.nodes.len() {
-            self.nodes.push(identity);
-        }
-        self.places.insert((service, part), place);
-        place
-    }
-
-    /// What a part of a service is called.
-    fn identity(&self, service: ServiceId, part: &Part) -> NodeIdentity {
-        let (held, id) = (self.services.service(service), &self.names[&service]);
-        let mut identity = NodeIdentity {
-            id: id.clone(),
-            name: held.name.clone(),
-            namespace: held.namespace.clone(),
-            version: part.version.clone(),
-            workload: None,
-            kind: NodeKind::of(held),
-            service: id.clone(),
-        };
-        match (self.book.by, &part.version, &part.workload) {
-            (By::Workload, _, Some(workload)) => {
-                let namespace = held.namespace.as_ref().map_or_else(String::new, |n| format!("{n}/"));
-                let (id, name) = (format!("{namespace}{workload}"), workload.clone());
-                NodeIdentity { id, name, ..identity }
-            }
-            (_, version, workload) => {
-                let parts = [(':', version), ('%', workload)];
-                for (before, part) in parts.into_iter().filter_map(|(b, part)| Some((b, part.as_ref()?))) {
-                    identity.id.push(before);
-                    identity.id.push_str(part);
-                }
-                NodeIdentity { workload: workload.clone(), ..identity }
-            }
-        }
-    }
-
     fn sorted(mut self, warnings: Vec<String>) -> Picture {
         // An edge that only evidence not chosen saw has no calls, and a connection's bytes alone are none.
         self.edge_cells.retain(|_, edge| edge.measure.requests_milli() > 0);
         self.node_cells.retain(|_, cell| cell.measure.requests_milli() > 0);
-        let mut is_used = vec![false; self.nodes.len()];
+        let mut is_used = vec![false; self.named.count()];
         self.node_cells.values().for_each(|cell| is_used[cell.node] = true);
         self.edge_cells.values().flat_map(|e| [e.source, e.target]).for_each(|end| is_used[end] = true);
-        self.calls
-            .iter()
-            .flat_map(|call| call.source.into_iter().chain([call.target]))
-            .for_each(|end| is_used[end] = true);
-        let mut order: Vec<usize> = (0..self.nodes.len()).filter(|place| is_used[*place]).collect();
-        order.sort_by(|a, b| self.nodes[*a].id.cmp(&self.nodes[*b].id));
-        let mut new_place = vec![0; self.nodes.len()];
-        order.iter().enumerate().for_each(|(new, old)| new_place[*old] = new);
+        let ends = self.calls.iter().flat_map(|call| call.source.into_iter().chain([call.target]));
+        ends.for_each(|end| is_used[end] = true);
+        let (nodes, new_place) = self.named.sorted(|place| is_used[place]);
         let node_cells = self.node_cells.into_values();
         let mut node_cells: Vec<NodeCell> =
             node_cells.map(|cell| NodeCell { node: new_place[cell.node], ..cell }).collect();
@@ -399,7 +336,6 @@ impl Drawing<'_> {
         };
         let mut edge_cells: Vec<EdgeCell> = edge_cells.map(placed).collect();
         edge_cells.sort_by_key(|edge| (edge.source, edge.target, edge.bucket));
-        let nodes = order.into_iter().map(|place| self.nodes[place].clone()).collect();
         for call in &mut self.calls {
             call.source = call.source.map(|source| new_place[source]);
             call.target = new_place[call.target];
@@ -420,6 +356,7 @@ mod tests {
         kind, nodes, picture, picture_of,
     };
     use crate::fold::{Fold, Question};
+    use crate::grouping::By;
 
     const A: (&str, &str) = ("default", "a");
     const B: (&str, &str) = ("default", "b");

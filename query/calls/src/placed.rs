@@ -8,6 +8,7 @@ use crate::cells::{Book, CellKey, Evidence};
 use crate::choice::Source;
 use crate::entry::Entry;
 use crate::measure::{MILLI, Measure};
+use crate::party::PartyId;
 use crate::services::{ServiceId, Services};
 
 /// Share of received calls without their parent from which the answer says so: the newest spans of a live
@@ -19,6 +20,8 @@ pub struct Placed<'a> {
     pub key: CellKey,
     pub measure: &'a Measure,
     pub source: Option<ServiceId>,
+    /// Who called, of a node's cell too where it tells.
+    pub caller: Option<ServiceId>,
     pub target: ServiceId,
 }
 
@@ -57,14 +60,17 @@ pub fn place<'a>(book: &'a Book, services: &mut Services, source: Source) -> Vec
     let mut cells: Vec<Placed<'a>> = cells
         .map(|(key, measure)| {
             let own = aliases.resolve(services.of(key.destination), services);
-            if !key.entry.is_edge() {
-                return Placed { key, measure, source: None, target: own };
+            if !key.entry.is_edge() && key.source == PartyId::NOBODY {
+                return Placed { key, measure, source: None, caller: None, target: own };
             }
             let caller = services.at(key.source, own, &book.parties);
             let caller = aliases.resolve(caller, services);
+            if !key.entry.is_edge() {
+                return Placed { key, measure, source: None, caller: Some(caller), target: own };
+            }
             let callee = services.at(key.destination, caller, &book.parties);
             let target = aliases.resolve(callee, services);
-            Placed { key, measure, source: Some(caller), target }
+            Placed { key, measure, source: Some(caller), caller: Some(caller), target }
         })
         .collect();
     cells.sort_by_key(|cell| cell.key);

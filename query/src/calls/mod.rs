@@ -15,7 +15,7 @@ use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 use futures::TryStreamExt;
 use meshlake_calls::range::GRID;
-use meshlake_calls::{Fold, FoldError, Picture, Question, Range, Source, minutes};
+use meshlake_calls::{Fold, FoldError, Parts, Picture, Question, Range, Source, minutes};
 use meshlake_engine::{Engine, Fault, Query, QueryError, Scan};
 use meshlake_schema::{Table, TimeRange, UnixNanos};
 use thiserror::Error;
@@ -83,12 +83,29 @@ pub async fn load(
 /// # Errors
 /// As [`load`].
 pub async fn load_from(query: &Query, question: Question, only: Option<&str>) -> Result<Picture, LoadError> {
+    let (fold, range) = folded(query, question, only).await?;
+    Ok(Picture { range, ..finished(query, fold).await? })
+}
+
+/// All that was counted, without a choice among it, for a question whose grain tells parts of what cells tell; see
+/// `meshlake_calls::parts`.
+///
+/// # Errors
+/// As [`load`].
+pub async fn load_parts(query: &Query, question: Question) -> Result<Parts, LoadError> {
+    let (fold, range) = folded(query, question, None).await?;
+    let finished = aside(move || fold.finish_parts()).await?;
+    let parts = finished.map_err(|error| LoadError::of(error, query))?;
+    Ok(Parts { range, ..parts })
+}
+
+/// A fold that has all cells and rows of a question, and the range with the part of it that was observed.
+async fn folded(query: &Query, question: Question, only: Option<&str>) -> Result<(Fold, Range), LoadError> {
     let Question { range, source, .. } = question;
     let reading = Reading::of(&question, |table, range| query.open(table, range));
     let fold = fed(query, &reading, Fold::new(question).only(only), &question).await?;
     let first_row = first_row(query, range, source, &fold, &reading.cells).await?;
-    let picture = finished(query, fold).await?;
-    Ok(Picture { range: range.observed(first_row, query.began()), ..picture })
+    Ok((fold, range.observed(first_row, query.began())))
 }
 
 /// The fold with all that is read for the question, every pass counted.

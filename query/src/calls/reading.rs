@@ -4,6 +4,7 @@
 //! sticks out at its ends is read from the next, and what is open in the finest is folded. Cells fit where they lie whole
 //! in the range and in a bucket of the answer, and where the table tells apart what is asked for.
 
+use meshlake_calls::settled::decode::detail_columns;
 use meshlake_calls::{Grain, Question, Range};
 use meshlake_schema::{Table, TimeRange, UnixNanos};
 
@@ -77,14 +78,11 @@ fn width(table: Table) -> i64 {
 
 /// Whether each cell of the table lies in one bucket, and tells what is asked for.
 fn fits(table: Table, question: &Question) -> bool {
-    let detail = match question.grain {
-        Grain::Node => None,
-        Grain::Operation => Some("operation"),
-        Grain::Instance => Some("destination_instance"),
-        Grain::Cluster => Some("destination_cluster"),
-        Grain::Attribute(_) | Grain::Whole => return false,
-    };
-    let tells = detail.is_none_or(|name| table.columns().iter().any(|column| column.name == name));
+    if matches!(question.grain, Grain::Whole | Grain::Attribute(_)) {
+        return false;
+    }
+    let has = |name| table.columns().iter().any(|column| column.name == name);
+    let tells = detail_columns(question.grain).into_iter().all(has);
     let cell = width(table);
     let is_in_bucket = question.range.step().is_none_or(|step| {
         question.range.from().0.rem_euclid(cell) == 0

@@ -11,6 +11,8 @@ mod graph;
 mod calls;
 mod trace_tree;
 mod versions;
+mod balance;
+mod policies;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +42,8 @@ pub fn all() -> Vec<Arc<dyn TableFunction>> {
         Arc::new(calls::CALLS),
         Arc::new(trace_tree::TRACE_TREE),
         Arc::new(versions::VERSIONS),
+        Arc::new(balance::BALANCE),
+        Arc::new(policies::POLICIES),
     ]
 }
 

@@ -161,6 +161,24 @@ async fn calls_are_a_table() {
     assert_eq!(cells(calls(), sums).await, [["0"]]);
 }
 
+#[tokio::test]
+async fn what_operators_ask_are_tables() {
+    let versions = "SELECT service, subset IS NULL, requests, share, verdict IS NULL FROM versions('cart')";
+    assert_eq!(cells(calls(), versions).await, [["shop/cart", "true", "3", "1", "true"]]);
+    let told = || {
+        let mut call = call(1_000, "client_error");
+        call.extend([("destination_instance", "cart-0".into()), ("response_flags_text", "RL".into())]);
+        SnapshotBuilder::new().hot(Table::Requests, 1, &[call])
+    };
+    let balance = "SELECT instance, verdict, requests, odd IS NULL FROM balance('shop/cart')";
+    assert_eq!(cells(told(), balance).await, [["cart-0", "not_enough", "1", "true"]]);
+    let policies = "SELECT client, server, at, policy, reason, requests, share FROM policies()";
+    assert_eq!(
+        cells(told(), policies).await,
+        [["shop/web", "shop/cart", "server", "rate_limit", "RL", "1", "1"]]
+    );
+}
+
 /// Of the root's 100 ms the child ran 30; the other began when it had ended, and runs to the root's end.
 #[tokio::test]
 async fn a_trace_is_a_tree() {
@@ -197,6 +215,12 @@ async fn what_is_wrong_with_a_call_is_said() {
         ("calls(NULL, NULL, NULL, 'auto', 1001)", "limit is not between 1 and 1000"),
         ("calls(NULL, NULL, NULL, 'auto', 0)", "limit is not between 1 and 1000"),
         ("trace_tree()", "name a trace id"),
+        ("versions()", "name a service"),
+        ("balance()", "name a service"),
+        (
+            "versions('cart', NULL, NULL, NULL, 'logs')",
+            "source: \"logs\" is not one of auto, requests, spans",
+        ),
     ];
     for (call, want) in cases {
         let error = asked(calls(), &format!("SELECT * FROM {call}")).await.expect_err(call);

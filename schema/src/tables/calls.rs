@@ -136,6 +136,11 @@ const RESULT: &[Column] = &[
         Kind::Dictionary,
         "mutual_tls or none, which only the callee's proxy knows; null elsewhere.",
     ),
+    nullable(
+        "refusal",
+        Kind::Dictionary,
+        "What refused the calls where no flag tells it: a proxy's response code details (as of RBAC), or the error type of a limiter or breaker in the application; null when nothing did.",
+    ),
 ];
 
 const SUMS: &[Column] = &[

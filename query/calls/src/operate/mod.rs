@@ -2,6 +2,12 @@
 //!
 //! ```text
 //! versions   subsets of a service side by side, and whether they differ
+//! balance    calls by instance, against equal shares
+//! gateways   hosts and routes, from the outside in
+//! saturation calls in progress, and what was turned away
+//! policies   time-outs, limits, breakers and refusals by edge
+//! gauges     what OTLP metrics tell of a service's means
+//! reasons    what flags, codes and errors mean
 //! asked      the service that a question is about
 //! verdict    what tests say in one word
 //! ```
@@ -9,5 +15,11 @@
 //! is not enough to tell.
 
 pub mod versions;
+pub mod balance;
+pub mod gateways;
+pub mod saturation;
+pub mod policies;
+pub mod gauges;
+pub mod reasons;
 pub mod verdict;
 pub mod asked;

@@ -53,7 +53,7 @@ const COLUMNS: &[&str] = &[
     "proxy_id",
 ];
 
-/// Columns that the fold reads where all is told apart, beside [`COLUMNS`].
+/// Columns that the fold reads where more is told apart, beside [`COLUMNS`].
 const WHOLE_COLUMNS: &[&str] = &[
     "route",
     "response_flags_text",
@@ -65,7 +65,7 @@ const WHOLE_COLUMNS: &[&str] = &[
 
 /// The columns that a question with this grain reads.
 pub fn columns(grain: Grain) -> Vec<&'static str> {
-    let whole = if grain == Grain::Whole { WHOLE_COLUMNS } else { &[] };
+    let whole = if grain.tells_callers() { WHOLE_COLUMNS } else { &[] };
     let mut columns: Vec<&'static str> = COLUMNS.iter().chain(whole).copied().collect();
     for column in asked::columns(grain) {
         if !columns.contains(&column) {

@@ -19,6 +19,7 @@ use crate::measure::{Protocol, outcome_of};
 use crate::operation::{is_stream, write_operation};
 use crate::party::{Marks, PartyId, PartyName};
 use crate::proxy_flags;
+use crate::refusal;
 use crate::settled::detail::{Detail, Observer};
 
 /// The columns of a batch, and what was made of their names so far.
@@ -165,7 +166,7 @@ impl<'a> RequestRows<'a> {
         let own = self.columns.source.address.get(row);
         let detail = match book.grain {
             Grain::Instance => book.detail(self.columns.source.instance.get(row)),
-            Grain::Whole => {
+            Grain::Whole | Grain::Told(_) => {
                 self.whole_detail(row, Side::Received, self.columns.source.instance.get(row), book)
             }
             Grain::Cluster | Grain::Attribute(_) => book.detail(self.asked.of_callee(row, true).as_deref()),
@@ -272,7 +273,7 @@ impl<'a> RequestRows<'a> {
             Grain::Instance if side == Side::Made => DetailId::NONE,
             Grain::Instance => book.detail(columns.destination.instance.get(row)),
             Grain::Cluster | Grain::Attribute(_) => book.detail(self.asked.of_callee(row, false).as_deref()),
-            Grain::Whole => {
+            Grain::Whole | Grain::Told(_) => {
                 let end = if side == Side::Made { None } else { Some(&columns.destination) };
                 self.whole_detail(row, side, end.and_then(|end| end.instance.get(row)), book)
             }
@@ -322,8 +323,9 @@ impl<'a> RequestRows<'a> {
             grpc_status,
             response_flags: columns.flags_text.get(row),
             security: is_received.then_some(if is_secured { "mutual_tls" } else { "none" }),
+            refusal: columns.details.get(row).and_then(refusal::of_proxy),
         };
-        detail.write(&mut self.detail);
+        detail.of_grain(book.grain).write(&mut self.detail);
         book.detail(Some(&self.detail))
     }
 }

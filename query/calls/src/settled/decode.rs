@@ -4,6 +4,7 @@ use arrow::array::RecordBatch;
 use meshlake_schema::rows::{Booleans, IntegerLists, Integers, Micros, Rows, RowsError, Text};
 use meshlake_schema::{Kind, Table, TimeRange, UnixNanos, read_columns};
 
+use super::detail::{Detail, Observer};
 use super::ends::End;
 use super::entries;
 use super::numbers::{histogram, narrow};
@@ -45,13 +46,63 @@ read_columns! {
     }
 }
 
-/// The column of what a grain tells apart; none where it tells nothing apart.
-fn detail_column(grain: Grain) -> Option<&'static str> {
+/// The columns of what a grain tells apart; none where it tells nothing apart.
+pub fn detail_columns(grain: Grain) -> Vec<&'static str> {
     match grain {
-        Grain::Node | Grain::Whole | Grain::Attribute(_) => None,
-        Grain::Cluster => Some("destination_cluster"),
-        Grain::Operation => Some("operation"),
-        Grain::Instance => Some("destination_instance"),
+        Grain::Node | Grain::Whole | Grain::Attribute(_) => vec![],
+        Grain::Cluster => vec!["destination_cluster"],
+        Grain::Operation => vec!["operation"],
+        Grain::Instance => vec!["destination_instance"],
+        Grain::Told(told) => ["observer"].into_iter().chain(told.columns()).collect(),
+    }
+}
+
+/// The columns of a batch that tell apart what is asked for.
+struct Details<'a> {
+    texts: Vec<(&'static str, Text<'a>)>,
+    numbers: Vec<(&'static str, Integers<'a>)>,
+}
+
+impl<'a> Details<'a> {
+    fn of(rows: &Rows<'a>, grain: Grain) -> Result<Self, RowsError> {
+        let mut details = Details { texts: vec![], numbers: vec![] };
+        for name in detail_columns(grain) {
+            match name {
+                "response_code" | "grpc_status" => details.numbers.push((name, rows.read(name)?)),
+                _ => details.texts.push((name, rows.read(name)?)),
+            }
+        }
+        Ok(details)
+    }
+
+    fn of_row(&self, row: usize, book: &mut Book) -> DetailId {
+        if !matches!(book.grain, Grain::Told(_)) {
+            let text = self.texts.first().and_then(|(_, column)| column.named(row));
+            return text.map_or(DetailId::NONE, |text| book.detail(Some(text)));
+        }
+        let text = |name| {
+            let column = self.texts.iter().find(|(known, _)| *known == name);
+            column.and_then(|(_, column)| column.named(row))
+        };
+        let number = |name| {
+            let column = self.numbers.iter().find(|(known, _)| *known == name);
+            column.and_then(|(_, column)| column.get(row))
+        };
+        let is_server = text("observer") == Some(Observer::Server.name());
+        let detail = Detail {
+            observer: if is_server { Observer::Server } else { Observer::Client },
+            route: text("route"),
+            host: text("host"),
+            instance: text("destination_instance"),
+            response_code: number("response_code"),
+            grpc_status: number("grpc_status"),
+            response_flags: text("response_flags"),
+            refusal: text("refusal"),
+            ..Detail::default()
+        };
+        let mut written = String::new();
+        detail.write(&mut written);
+        book.detail(Some(&written))
     }
 }
 
@@ -63,7 +114,7 @@ pub fn columns(grain: Grain) -> Vec<&'static str> {
         .iter()
         .copied()
         .chain(SUMS)
-        .chain(detail_column(grain))
+        .chain(detail_columns(grain))
         .chain(whole.iter().copied())
         .collect()
 }
@@ -85,7 +136,7 @@ pub fn add(batch: &RecordBatch, table: Table, times: &[TimeRange], book: &mut Bo
     let columns = Columns::of(batch)?;
     let rows = Rows::of(table, batch);
     let sums = SUMS.iter().map(|name| rows.read(name)).collect::<Result<Vec<Integers<'_>>, _>>()?;
-    let details: Option<Text<'_>> = detail_column(book.grain).map(|name| rows.read(name)).transpose()?;
+    let details = Details::of(&rows, book.grain)?;
     let whole = (book.grain == Grain::Whole).then(|| Whole::of(batch)).transpose()?;
     let mut text = String::new();
     for row in 0..batch.num_rows() {
@@ -94,7 +145,7 @@ pub fn add(batch: &RecordBatch, table: Table, times: &[TimeRange], book: &mut Bo
         if times.get(next).is_none_or(|times| time < times.from) {
             continue;
         }
-        let Some(mut key) = key(row, time, &columns, details.as_ref(), book) else { continue };
+        let Some(mut key) = key(row, time, &columns, &details, book) else { continue };
         let measure = measure(row, &columns, &sums);
         if let Some(whole) = &whole {
             whole.detail(row).write(&mut text);
@@ -111,19 +162,18 @@ fn key(
     row: usize,
     time: UnixNanos,
     columns: &Columns<'_>,
-    details: Option<&Text<'_>>,
+    details: &Details<'_>,
     book: &mut Book,
 ) -> Option<CellKey> {
     let at = book.slot_of_cell(time.0)?;
     let evidence = columns.evidence.get(row).and_then(entries::evidence)?;
     let entry = columns.entry.get(row).and_then(entries::named)?;
-    // No answer groups a node by its callers: their cells are added up, with those of earlier versions, which tell none.
-    let tells_source = entry.is_edge() || book.grain == Grain::Whole;
+    // Few answers group a node by its callers; for others cells are added up, with those of earlier versions, which tell none.
+    let tells_source = entry.is_edge() || book.grain.tells_callers();
     let source = if tells_source { source(row, columns).intern(book) } else { PartyId::NOBODY };
     let destination = destination(row, columns).intern(book);
     let is_without = entry == Entry::Alias || (book.grain == Grain::Instance && entry.is_edge());
-    let text = details.filter(|_| !is_without).and_then(|details| details.named(row));
-    let detail = if text.is_some() { book.detail(text) } else { DetailId::NONE };
+    let detail = if is_without { DetailId::NONE } else { details.of_row(row, book) };
     Some(CellKey { source, destination, detail, at, evidence, entry, protocol: Protocol::Unknown })
 }
 

@@ -1,6 +1,8 @@
 //! What a settled cell is told apart by beside its ends, its time and what it counts: as one text while rows are held,
 //! so that a row still has a number for it.
 
+use crate::grouping::{Grain, Told};
+
 /// Between the parts; no name has it, for it cannot be typed.
 const SEPARATOR: char = '\u{1f}';
 
@@ -37,9 +39,31 @@ pub struct Detail<'a> {
     pub grpc_status: Option<i64>,
     pub response_flags: Option<&'a str>,
     pub security: Option<&'a str>,
+    pub refusal: Option<&'a str>,
 }
 
 impl<'a> Detail<'a> {
+    /// What of it is told apart by a question with this grain, and by whose word.
+    #[must_use]
+    pub fn of_grain(self, grain: Grain) -> Detail<'a> {
+        if grain == Grain::Whole {
+            return self;
+        }
+        let told = |part, text: Option<&'a str>| text.filter(|_| grain.tells(part));
+        let code = |code: Option<i64>| code.filter(|_| grain.tells(Told::CODE));
+        Detail {
+            observer: self.observer,
+            route: told(Told::ROUTE, self.route),
+            host: told(Told::HOST, self.host),
+            instance: told(Told::INSTANCE, self.instance),
+            response_code: code(self.response_code),
+            grpc_status: code(self.grpc_status),
+            response_flags: told(Told::FLAGS, self.response_flags),
+            refusal: told(Told::REFUSAL, self.refusal),
+            ..Detail::default()
+        }
+    }
+
     /// Replaces `out` by the text of it.
     pub fn write(&self, out: &mut String) {
         out.clear();
@@ -55,6 +79,7 @@ impl<'a> Detail<'a> {
             self.destination_principal,
             self.response_flags,
             self.security,
+            self.refusal,
         ];
         for text in texts {
             out.push(SEPARATOR);
@@ -86,6 +111,7 @@ impl<'a> Detail<'a> {
             destination_principal: next(),
             response_flags: next(),
             security: next(),
+            refusal: next(),
             response_code: next().and_then(|code| code.parse().ok()),
             grpc_status: next().and_then(|status| status.parse().ok()),
         }
@@ -107,6 +133,7 @@ mod tests {
             grpc_status: Some(0),
             response_flags: Some("UF,URX"),
             security: Some("none"),
+            refusal: Some("rbac_access_denied"),
             ..Detail::default()
         };
         for detail in [whole, Detail::default(), Detail { instance: Some("pod-1"), ..Detail::default() }] {
@@ -114,6 +141,16 @@ mod tests {
             detail.write(&mut text);
             assert_eq!(Detail::read(&text), detail, "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_question_is_told_what_it_asks_for() {
+        let whole = Detail { route: Some("r"), host: Some("h"), response_code: Some(1), ..Detail::default() };
+        let asked = Grain::Told(Told::ROUTE.with(Told::CODE));
+        assert_eq!(whole.of_grain(asked), Detail { host: None, ..whole });
+        assert_eq!(whole.of_grain(Grain::Whole), whole);
+        let columns: Vec<_> = Told::ROUTE.with(Told::CODE).columns().collect();
+        assert_eq!(columns, ["route", "response_code", "grpc_status"]);
     }
 
     #[test]

@@ -21,6 +21,7 @@ read_columns! {
         grpc_status: Integers,
         response_flags: Text,
         connection_security_policy: Text,
+        refusal: Text,
         request_size_zero_milli: Integers,
         request_size_buckets: IntegerLists,
         request_size_counts_milli: IntegerLists,
@@ -58,6 +59,7 @@ impl<'a> Whole<'a> {
             grpc_status: columns.grpc_status.get(row),
             response_flags: columns.response_flags.named(row),
             security: columns.connection_security_policy.named(row),
+            refusal: columns.refusal.named(row),
             ..Detail::default()
         }
     }

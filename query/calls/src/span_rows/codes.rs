@@ -12,7 +12,7 @@ use super::columns::Columns;
 use super::mixing::{mix_meanings, mix_numbers, mix_texts};
 use super::role::NameSays;
 use super::tags;
-use crate::grouping::{By, Grain};
+use crate::grouping::{By, Grain, Told};
 use crate::hashing::mixed_pair;
 use crate::hosts::host_of_url;
 
@@ -53,7 +53,9 @@ fn own_words(columns: &Columns<'_>, by: By, grain: Grain, codes: &mut [u64]) {
         Some(&columns.service_name),
         Some(&columns.service_namespace),
         Some(&columns.service_version).filter(|_| by.tells_versions()),
-        Some(&columns.service_instance_id).filter(|_| matches!(grain, Grain::Instance | Grain::Whole)),
+        Some(&columns.service_instance_id)
+            .filter(|_| grain == Grain::Instance || grain.tells(Told::INSTANCE)),
+        Some(&columns.error_type).filter(|_| grain.tells(Told::REFUSAL)),
         Some(&columns.http_request_method),
         Some(&columns.peer_service),
         Some(&columns.rpc_system),

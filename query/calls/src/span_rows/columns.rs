@@ -4,7 +4,7 @@ use meshlake_schema::rows::{Attributes, Booleans, Doubles, Integers, Links, Text
 use meshlake_schema::{Table, read_columns};
 
 use super::asked;
-use crate::grouping::{By, Grain};
+use crate::grouping::{By, Grain, Told};
 
 read_columns! {
     /// Readers of one batch. A column that it lacks reads as null.
@@ -35,6 +35,7 @@ read_columns! {
         peer_service: Text,
         rpc_system: Text,
         rpc_grpc_status_code: Integers,
+        error_type: Text,
         db_system_name: Text,
         db_namespace: Text,
         messaging_system: Text,
@@ -59,6 +60,7 @@ pub const DICTIONARIES: &[&str] = &[
     "http_request_method",
     "peer_service",
     "rpc_system",
+    "error_type",
     "db_system_name",
     "db_namespace",
     "messaging_system",
@@ -73,7 +75,8 @@ pub const NESTED: &[(&str, &[&str])] = &[("links", &["trace_id", "span_id"])];
 pub fn proxy_columns(by: By, grain: Grain) -> Vec<&'static str> {
     let is_asked = |column: &&str| match *column {
         "service_version" => by.tells_versions(),
-        "service_instance_id" => matches!(grain, Grain::Instance | Grain::Whole),
+        "service_instance_id" => grain == Grain::Instance || grain.tells(Told::INSTANCE),
+        "error_type" => grain.tells(Told::REFUSAL),
         _ => true,
     };
     let mut columns: Vec<&'static str> = Columns::NAMES.iter().copied().filter(is_asked).collect();

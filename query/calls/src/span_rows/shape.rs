@@ -15,6 +15,7 @@ use crate::hosts::is_local;
 use crate::measure::{Protocol, milli, outcome_of};
 use crate::party::{Marks, Naming, PartyId, PartyName};
 use crate::peers::{Peer, PeerEvidence, Strength, peer};
+use crate::refusal;
 use crate::settled::detail::{Detail, Observer};
 use crate::spans::{Flags, Role, Shape};
 
@@ -168,14 +169,14 @@ fn detail(row: usize, role: Role, told: &Told<'_>, book: &mut Book) -> DetailId 
         Grain::Operation => told.columns.name.named(row).map(Cow::Borrowed),
         Grain::Instance => told.instance(row).map(Cow::Borrowed),
         Grain::Cluster | Grain::Attribute(_) => told.of_callee(row, role),
-        Grain::Whole => Some(Cow::Owned(whole_detail(row, role, told))),
+        Grain::Whole | Grain::Told(_) => Some(Cow::Owned(whole_detail(row, role, told, book.grain))),
     };
     let text = text.as_deref();
     if role == Role::Internal { book.internal_detail(text) } else { book.detail(text) }
 }
 
 /// All that the span tells of a call beside its ends.
-fn whole_detail(row: usize, role: Role, told: &Told<'_>) -> String {
+fn whole_detail(row: usize, role: Role, told: &Told<'_>, grain: Grain) -> String {
     let columns = told.columns;
     let own_cluster = told.asked.and_then(|asked| asked.own(row));
     let (source_cluster, destination_cluster) =
@@ -188,10 +189,11 @@ fn whole_detail(row: usize, role: Role, told: &Told<'_>) -> String {
         destination_cluster: destination_cluster.as_deref(),
         response_code: columns.http_response_status_code.get(row),
         grpc_status: columns.rpc_grpc_status_code.get(row),
+        refusal: columns.error_type.named(row).and_then(refusal::of_application),
         ..Detail::default()
     };
     let mut text = String::new();
-    detail.write(&mut text);
+    detail.of_grain(grain).write(&mut text);
     text
 }
 

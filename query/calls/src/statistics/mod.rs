@@ -4,6 +4,7 @@
 //! holm         several tests in one answer
 //! proportions  errors of two sets: Fisher's exact test with mid-p
 //! latencies    two latency histograms: Mann and Whitney's test, Cliff's delta
+//! spread       counts of many against what they should be: chi-square
 //! sample       calls as the tests take them
 //! exact        the sum over a discrete distribution that makes a p-value
 //! normal       the normal distribution
@@ -15,6 +16,7 @@
 pub mod holm;
 pub mod proportions;
 pub mod latencies;
+pub mod spread;
 pub mod sample;
 mod exact;
 mod normal;

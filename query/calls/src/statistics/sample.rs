@@ -21,6 +21,14 @@ impl Sample {
         let (calls, errors) = (whole(measure.requests()), whole(measure.errors()));
         Sample { calls, errors: errors.min(calls), latency: Bins::of_histogram(measure.latency()) }
     }
+
+    /// The calls that are not those of `part`, which is a part of them.
+    #[must_use]
+    pub fn without(&self, part: &Sample) -> Sample {
+        let calls = self.calls.saturating_sub(part.calls);
+        let errors = self.errors.saturating_sub(part.errors).min(calls);
+        Sample { calls, errors, latency: self.latency.without(&part.latency) }
+    }
 }
 
 /// Calls by bucket of their latency, ascending.
@@ -37,6 +45,15 @@ impl Bins {
         let zero = (histogram.zero_count() > 0).then_some((ZERO, histogram.zero_count()));
         let bins = zero.into_iter().chain(histogram.buckets());
         Bins(bins.map(|(index, milli)| (index, milli as f64 / MILLI as f64)).collect())
+    }
+
+    fn without(&self, part: &Bins) -> Bins {
+        let mut left = part.0.iter().peekable();
+        let less = |(index, calls): &(i32, f64)| {
+            while left.next_if(|(other, _)| other < index).is_some() {}
+            (*index, calls - left.next_if(|(other, _)| other == index).map_or(0.0, |(_, calls)| *calls))
+        };
+        Bins(self.0.iter().map(less).filter(|(_, calls)| *calls > 0.0).collect())
     }
 
     /// How many calls there are.
@@ -59,6 +76,16 @@ impl Bins {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_rest_of_a_set_is_what_is_not_in_a_part() {
+        let sample =
+            |calls, errors, bins: &[(i32, f64)]| Sample { calls, errors, latency: Bins::of(bins.to_vec()) };
+        let (all, part) =
+            (sample(9, 3, &[(1, 2.0), (4, 5.0), (7, 2.0)]), sample(4, 3, &[(1, 2.0), (4, 2.0)]));
+        assert_eq!(all.without(&part), sample(5, 0, &[(4, 3.0), (7, 2.0)]));
+        assert_eq!(part.without(&part), Sample::default());
+    }
 
     #[test]
     fn buckets_of_two_sets_are_told_side_by_side() {

@@ -4,6 +4,10 @@
 //! its rows do not.
 
 pub mod versions;
+pub mod balance;
+pub mod gateways;
+pub mod saturation;
+pub mod policies;
 
 use axum::http::Uri;
 use serde::Serialize;
@@ -37,6 +41,11 @@ impl From<Range> for RangeJson {
 fn named_service(given: Option<&str>) -> Result<&str, ApiError> {
     let named = given.filter(|service| !service.is_empty());
     named.ok_or_else(|| ApiError::bad_request("name a service: service=reviews"))
+}
+
+/// A parameter that was given; an empty one was not.
+fn given_text(given: &Option<String>) -> Option<&str> {
+    given.as_deref().filter(|text| !text.is_empty())
 }
 
 /// The warnings of an answer, and one of parameters that mean nothing to it.

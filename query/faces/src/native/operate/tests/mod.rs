@@ -1,5 +1,6 @@
 //! Rows in, answers out, over hand-made snapshots.
 
+mod answers;
 mod versions;
 
 use std::sync::Arc;

@@ -1,0 +1,124 @@
+//! Answers over rows.
+
+use super::*;
+use crate::Fold;
+use crate::fixture::{self, FROM_SECOND, Request, SERVED};
+
+/// 960 to 1,080 s after the epoch: two slices of a minute.
+fn asked(requests: &[Request]) -> Balanced {
+    let at = |second: i64| UnixNanos(second * 1_000_000_000);
+    let range = Range::new(at(970), at(1_070), None).expect("not empty");
+    let question = question(range, Source::Auto).expect("a few minutes");
+    let mut fold = Fold::new(question);
+    fold.add_requests(&fixture::requests(requests));
+    balance(&fold.finish().expect("a few cells"), "b")
+}
+
+/// So many calls of an instance in a slice, of which some failed.
+fn calls(instance: &'static str, second: i64, count: usize, errors: usize, millis: i64) -> Vec<Request> {
+    let outcome = |at| if at < errors { "error" } else { "ok" };
+    let call = |at| Request { instance, second, millis, outcome: outcome(at), ..SERVED };
+    (0..count).map(call).collect()
+}
+
+/// The same in both slices.
+fn always(instance: &'static str, count: usize, errors: usize, millis: i64) -> Vec<Request> {
+    let early = calls(instance, FROM_SECOND - 30, count, errors, millis);
+    [early, calls(instance, FROM_SECOND + 30, count, errors, millis)].concat()
+}
+
+fn odd(answer: &Balanced) -> Vec<(&str, Vec<&'static str>)> {
+    let words = |row: &InstanceRow| row.odd.iter().map(|odd| odd.name()).collect();
+    answer.instances.iter().map(|row| (row.name.as_str(), words(row))).collect()
+}
+
+#[test]
+fn turns_are_even_and_not_spread_at_all() {
+    let answer = asked(&["b-0", "b-1", "b-2"].map(|name| always(name, 50, 0, 10)).concat());
+    assert_eq!((answer.verdict, answer.variation), (Balance::Even, Some(0.0)));
+    assert_eq!(answer.spread.map(|spread| spread.dispersion), Some(0.0));
+    assert!(answer.instances.iter().all(|row| row.odd.is_empty() && row.relative == Some(1.0)));
+    let seconds = [answer.range.from(), answer.range.to()].map(UnixNanos::seconds);
+    assert_eq!(seconds, [960, 1_080], "widened to minutes");
+}
+
+/// 200, 100 and 90 calls of 390 in two slices: equal would be 130.
+#[test]
+fn who_gets_more_fails_or_is_slow_is_odd() {
+    let rows = [always("b-0", 100, 0, 10), always("b-1", 50, 10, 10), always("b-2", 45, 0, 90)].concat();
+    let answer = asked(&rows);
+    assert_eq!(answer.verdict, Balance::Uneven);
+    let want = [("b-0", vec!["busy"]), ("b-1", vec!["idle", "failing"]), ("b-2", vec!["idle", "slow"])];
+    assert_eq!(odd(&answer), want);
+    assert_eq!(answer.instances[0].relative, Some(200.0 / 130.0));
+    assert_eq!(answer.instances[0].share, 200.0 / 390.0);
+}
+
+/// b-2 came in the second minute and b-0 went: of the first minute b-1 alone is known to have been there all the time.
+#[test]
+fn who_came_or_went_is_not_odd_for_it() {
+    let (early, late) = (FROM_SECOND - 30, FROM_SECOND + 30);
+    let rows = [
+        calls("b-0", early, 100, 0, 10),
+        calls("b-1", early, 100, 0, 10),
+        calls("b-1", late, 100, 0, 10),
+        calls("b-2", late, 100, 0, 10),
+        calls("b-3", early, 100, 0, 10),
+        calls("b-3", late, 100, 0, 10),
+    ];
+    let answer = asked(&rows.concat());
+    assert_eq!(answer.verdict, Balance::Even, "{answer:?}");
+    let relative = |name| answer.instances.iter().find(|row| row.name == name).and_then(|row| row.relative);
+    assert_eq!(["b-0", "b-1", "b-2", "b-3"].map(relative), [None, Some(1.0), None, Some(1.0)]);
+}
+
+#[test]
+fn subsets_are_not_compared_with_each_other() {
+    let of = |version, instance, count| {
+        always(instance, count, 0, 10).into_iter().map(move |row| Request { version, ..row })
+    };
+    let rows: Vec<Request> =
+        of("v1", "b-0", 90).chain(of("v1", "b-1", 90)).chain(of("v2", "c-0", 10)).collect();
+    let answer = asked(&rows);
+    assert_eq!((answer.verdict, answer.instances[2].relative), (Balance::Even, None));
+}
+
+#[test]
+fn few_calls_or_one_instance_are_not_enough() {
+    let answer = asked(&[always("b-0", 3, 0, 10), always("b-1", 1, 0, 10)].concat());
+    assert_eq!((answer.verdict, odd(&answer)), (Balance::NotEnough, vec![("b-0", vec![]), ("b-1", vec![])]));
+    assert_eq!(asked(&always("b-0", 300, 0, 10)).verdict, Balance::NotEnough);
+    let answer = asked(&[]);
+    assert_eq!((answer.verdict, answer.warnings.len()), (Balance::NotEnough, 1));
+    let answer = asked(&[always("b-0", 30, 0, 10), always("", 5, 0, 10)].concat());
+    assert_eq!(answer.warnings, ["10 calls name no instance; they are not told of"]);
+}
+
+#[test]
+fn a_thousand_instances_are_told_of_and_no_more() {
+    let names: Vec<&'static str> =
+        (0..=INSTANCES_MAX).map(|number| &*Box::leak(format!("b-{number}").into_boxed_str())).collect();
+    let of =
+        |names: &[&'static str]| names.iter().flat_map(|name| calls(name, FROM_SECOND, 2, 0, 10)).collect();
+    let rows: Vec<Request> = of(&names[..INSTANCES_MAX]);
+    let answer = asked(&rows);
+    assert_eq!((answer.instances.len(), answer.warnings.len()), (INSTANCES_MAX, 0));
+    let rows: Vec<Request> = of(&names);
+    let answer = asked(&rows);
+    let want = "only the 1000 busiest instances are told of; 1 more are counted";
+    assert_eq!(
+        (answer.instances.len(), answer.warnings.as_slice()),
+        (INSTANCES_MAX, [want.to_owned()].as_slice())
+    );
+}
+
+/// A month is told in 30 slices, of whole minutes.
+#[test]
+fn slices_are_whole_minutes_and_few() {
+    let at = |second: i64| UnixNanos(second * 1_000_000_000);
+    for (seconds, want) in [(10, 60), (1_800, 60), (1_810, 120), (86_400, 2_880), (2_592_000, 86_400)] {
+        let range = Range::new(at(0), at(seconds), None).expect("not empty");
+        let step = question(range, Source::Auto).expect("it can be widened").range.step();
+        assert_eq!(step.map(|step| step.as_secs()), Some(want), "{seconds}");
+    }
+}

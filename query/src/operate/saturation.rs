@@ -1,0 +1,23 @@
+//! Reads how full a service is; see `meshlake_calls::operate::saturation`.
+
+use meshlake_calls::Range;
+use meshlake_calls::operate::saturation::{Saturation, question, saturation};
+use meshlake_engine::Query;
+
+use super::gauges;
+use crate::calls::{LoadError, load_parts};
+
+/// How full a service is, by id or by name, with what metrics tell of it and of its instances.
+///
+/// # Errors
+/// As [`load_parts`].
+pub async fn load(query: &Query, service: &str, range: Range) -> Result<Saturation, LoadError> {
+    let mut answer = saturation(&load_parts(query, question(range)).await?, service);
+    if let Some(id) = &answer.service {
+        let instances = answer.instances.iter().filter_map(|row| row.name.as_deref());
+        let (gauges, told) = gauges::load(query, id, instances, answer.range).await?;
+        answer.gauges = gauges;
+        answer.warnings.extend(told);
+    }
+    Ok(answer)
+}
