@@ -56,6 +56,7 @@ pub mod attribute;
 pub mod measure;
 pub mod proxy_flags;
 pub mod refusal;
+pub mod catch_all;
 pub mod range;
 mod columns;
 pub mod hashing;
