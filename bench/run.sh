@@ -17,6 +17,7 @@
 #   bench/run.sh syslog                       ten million lines by syslog over TCP
 #   bench/run.sh questions                    answers on those ten million
 #   bench/run.sh calls                        golden metrics and the graph on three of them, folded live
+#   bench/run.sh operate                      answers for operators on what is settled there
 #   bench/run.sh NAME COMMAND [options]       any other, as `meshlake-bench help` tells
 # Options behind the name are added: `bench/run.sh replay --gib 1`. The load has core 1, the server core 0, or
 # both where nothing is sent while it is measured.
@@ -40,6 +41,7 @@ case "$name" in
   size) set -- size "$@" ;;
   size-tracegen) set -- size --signal tracegen --requests 10000 --data-dir "$data" "$@" ;;
   calls) set -- calls --cpus 0,1 --data-dir "$data" "$@" ;;
+  operate) set -- operate --cpus 0,1 --data-dir "$data" "$@" ;;
   import) set -- import --cpus 0,1 "$@" ;;
   syslog) set -- syslog "$@" ;;
   questions) set -- questions --cpus 0,1 --data-dir "$data" "$@" ;;

@@ -14,6 +14,7 @@ mod idle;
 mod replay;
 mod questions;
 mod calls;
+mod operate;
 mod size;
 mod wal;
 mod stored;
@@ -39,6 +40,7 @@ use decode::DecodeArgs;
 use idle::IdleArgs;
 use lines::LinesArgs;
 use load::Sending;
+use operate::OperateArgs;
 use overload::OverloadArgs;
 use payload::{Compression, Protocol, Shape, Signal};
 use questions::QuestionsArgs;
@@ -165,6 +167,13 @@ enum Command {
         #[command(flatten)]
         calls: CallsArgs,
     },
+    /// Measure answers for operators on a data directory whose minutes are settled.
+    Operate {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        operate: OperateArgs,
+    },
 }
 
 #[derive(Debug, Clone, Args)]
@@ -242,6 +251,7 @@ async fn main() -> anyhow::Result<()> {
         Command::Syslog { place, lines } => lines::syslog_page(&place, &lines).await?,
         Command::Questions { place, questions } => questions::page(&place, &questions).await?,
         Command::Calls { place, calls } => calls::page(&place, &calls).await?,
+        Command::Operate { place, operate } => operate::page(&place, &operate).await?,
     };
     print!("{page}");
     if let Some(path) = result {

@@ -16,6 +16,7 @@ mod proxy_identity;
 mod envoy_messages;
 mod pace;
 mod truth;
+mod operations;
 mod model;
 mod mesh;
 mod random;
@@ -157,7 +158,7 @@ impl LiveMesh {
         self.send_ended(i64::MAX).await?;
         self.sidecars.finish().await?;
         self.sent.metric_points = self.applications.finish().await?;
-        Ok(self.ledger.truth(seed, self.sent))
+        Ok(self.ledger.truth(self.model.mesh(), seed, self.sent))
     }
 }
 

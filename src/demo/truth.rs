@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use super::mesh::{DATABASE, EXTERNAL, Instance, Mesh, QUEUE};
 use super::model::{AppSpan, Attempt, Call, Callee, Fate, ProxyReport, Visit};
+use super::operations::{Operations, OperationsTruth};
 
 /// Name of the callers that nothing identifies. Their node belongs to the one they call, `client@callee`,
 /// because one node for all unknown callers would join what has nothing to do with each other.
@@ -39,6 +40,8 @@ pub struct Truth {
     /// The same by version; only nodes inside the mesh have one.
     pub versions: Vec<NodeTruth>,
     pub edges: Vec<EdgeTruth>,
+    #[serde(flatten)]
+    pub operations: OperationsTruth,
 }
 
 /// How much was handed to the receivers and accepted by them.
@@ -133,11 +136,13 @@ pub struct Ledger {
     first: Option<i64>,
     last: Option<i64>,
     durations: usize,
+    operations: Operations,
 }
 
 impl Ledger {
     /// Adds a visit that started at `start`, nanoseconds since the epoch.
     pub fn add(&mut self, mesh: &Mesh, visit: &Visit, start: i64) {
+        self.operations.add(mesh, visit);
         self.add_call(mesh, &visit.entry, start);
     }
 
@@ -203,7 +208,7 @@ impl Ledger {
     }
 
     /// The sums of all that was added.
-    pub fn truth(&self, seed: u64, sent: Sent) -> Truth {
+    pub fn truth(&self, mesh: &Mesh, seed: u64, sent: Sent) -> Truth {
         let exact = self.durations < DURATIONS_MAX;
         let edges: Vec<_> =
             self.edges.iter().map(|((from, to), seen)| edge_truth(from, to, seen, exact)).collect();
@@ -222,7 +227,7 @@ impl Ledger {
         let second = |nanos: i64| nanos.div_euclid(NANOS_PER_SECOND);
         let from = time_text(second(self.first.unwrap_or_default()));
         let to = time_text(second(self.last.unwrap_or_default()) + 1);
-        Truth { seed, from, to, sent, services, versions, edges }
+        Truth { seed, from, to, sent, services, versions, edges, operations: self.operations.truth(mesh) }
     }
 }
 
@@ -381,7 +386,7 @@ mod tests {
         for n in 0..visits {
             ledger.add(&mesh, &model.visit(), 1_700_000_000_000_000_000 + n as i64 * 20_000_000);
         }
-        ledger.truth(seed, Sent::default())
+        ledger.truth(&mesh, seed, Sent::default())
     }
 
     fn sum_of(edges: &[EdgeTruth], select: impl Fn(&EdgeTruth) -> Option<&Golden>) -> u64 {

@@ -30,7 +30,7 @@ const ROUNDS: i64 = 30;
 const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Requests that the backend saw, by path.
-type Counts = Arc<Mutex<BTreeMap<String, i64>>>;
+pub type Counts = Arc<Mutex<BTreeMap<String, i64>>>;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_two_sidecars_report_equals_what_happened() -> Result<()> {
@@ -133,7 +133,7 @@ pub fn edge<'a>(graph: &'a Value, source: &str, target: &str) -> Result<&'a Valu
     found.with_context(|| format!("no edge {source} -> {target} in {graph}"))
 }
 
-async fn wait_for(server: &Server, statement: &str, want: i64) -> Result<()> {
+pub async fn wait_for(server: &Server, statement: &str, want: i64) -> Result<()> {
     let reached = async {
         while server.number(statement).await.unwrap_or(-1) < want {
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -215,7 +215,7 @@ pub async fn start_envoy(
 }
 
 /// A server whose answer is in the path, and which counts.
-async fn start_backend() -> Result<(u16, Counts)> {
+pub async fn start_backend() -> Result<(u16, Counts)> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let port = listener.local_addr()?.port();
     let counts = Counts::default();

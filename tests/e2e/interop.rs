@@ -54,7 +54,7 @@ const TABLES: [&str; 7] =
 
 #[tokio::test(flavor = "multi_thread")]
 async fn other_readers_see_the_rows_that_our_sql_sees() -> Result<()> {
-    let Some(python) = python()? else { return Ok(()) };
+    let Some(python) = python(&READERS)? else { return Ok(()) };
     let dir = tempfile::tempdir()?;
     let data = dir.path().join("data");
     let server = Server::start_with(&["run"], &data, &ENVIRONMENT).await?;
@@ -101,7 +101,7 @@ async fn other_readers_see_every_row_after_a_clean_stop() -> Result<()> {
     }
     // Every span is a trace of its own.
     ensure!(in_files["traces"] == rows && in_files["ledger"].as_u64() > Some(0), "{in_files}");
-    let Some(python) = python()? else { return Ok(()) };
+    let Some(python) = python(&READERS)? else { return Ok(()) };
     check_sent(&read_tables(&python, &data.join("tables"), start / 1_000).await?)?;
     let server = Server::start_with(&["run"], &data, &environment).await?;
     check(&python, &server, &data, start).await?;
@@ -125,7 +125,7 @@ async fn rows_in_files(data: &Path) -> Result<Value> {
 /// their partitions are in it.
 #[tokio::test(flavor = "multi_thread")]
 async fn other_readers_start_from_a_checkpoint() -> Result<()> {
-    let Some(python) = python()? else { return Ok(()) };
+    let Some(python) = python(&READERS)? else { return Ok(()) };
     let dir = tempfile::tempdir()?;
     let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/format-1/data/tables/spans");
     let copy = dir.path().join("spans");
@@ -374,24 +374,26 @@ async fn read_tables(python: &Path, tables: &Path, since_micros: u64) -> Result<
     serde_json::from_slice(&output.stdout).context("the script prints JSON")
 }
 
-/// The Python of the test tools. The packages' absence is a failure where tools are required (CI), else a
+/// Readers of Delta tables.
+const READERS: [&str; 3] = ["deltalake", "polars", "duckdb"];
+
+/// The Python of the test tools with these packages. Their absence is a failure where tools are required (CI), else a
 /// notice.
-fn python() -> Result<Option<PathBuf>> {
+pub fn python(packages: &[&str]) -> Result<Option<PathBuf>> {
     let tools = match std::env::var_os("MESHLAKE_TEST_TOOLS") {
         Some(tools) => PathBuf::from(tools),
         None => PathBuf::from(std::env::var_os("HOME").context("HOME")?).join(".cache/meshlake/test-tools"),
     };
     let libraries = std::fs::read_dir(tools.join("lib")).into_iter().flatten().flatten();
-    let mut packages = libraries.map(|library| library.path().join("site-packages"));
-    let is_complete =
-        packages.any(|path| ["deltalake", "polars", "duckdb"].iter().all(|name| path.join(name).exists()));
+    let mut installed = libraries.map(|library| library.path().join("site-packages"));
+    let is_complete = installed.any(|path| packages.iter().all(|name| path.join(name).exists()));
     if !is_complete {
         let how = "python3 -m venv ~/.cache/meshlake/test-tools && ~/.cache/meshlake/test-tools/bin/pip install -r tests/requirements.txt";
         ensure!(
             std::env::var_os("MESHLAKE_TEST_REQUIRE_TOOLS").is_none(),
-            "readers are not installed: {how}"
+            "{packages:?} are not installed: {how}"
         );
-        eprintln!("SKIPPED: the test with other Delta readers needs them: {how}");
+        eprintln!("SKIPPED: the test needs {packages:?} of Python: {how}");
     }
     Ok(is_complete.then(|| tools.join("bin/python")))
 }

@@ -30,6 +30,12 @@ pub const UNKNOWN_PRODUCT: f64 = 0.15;
 /// The share of traffic that the canary, reviews v3, gets; v1 and v2 share the rest evenly.
 pub const CANARY: f64 = 0.1;
 
+/// The service whose callers hold on to one pod, and the share of its calls that goes there without a choice; that pod is
+/// overloaded, and takes so many times as long.
+pub const FAVOURS: &str = RATINGS;
+pub const FAVOURED: f64 = 0.5;
+pub const OVERLOAD_FACTOR: u64 = 4;
+
 /// How often outside callers do what: the page, the list of products, one product, and else an order.
 pub const VISITS_PAGE: f64 = 0.72;
 pub const VISITS_LIST: f64 = 0.08;

@@ -87,6 +87,9 @@ impl Model {
     fn pod_of(&mut self, service: &str, subset: Option<&str>) -> InstanceId {
         let pods = self.mesh.pods_of(service, subset);
         assert!(!pods.is_empty(), "no pod serves {service} {subset:?}");
+        if service == chances::FAVOURS && self.random.happens(chances::FAVOURED) {
+            return pods[0];
+        }
         pods[self.random.within(0, pods.len() as u64) as usize]
     }
 

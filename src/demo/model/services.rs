@@ -19,7 +19,10 @@ impl Model {
     /// The application of a pod answers a request that reached it at `start`.
     pub(super) fn serve(&mut self, server: InstanceId, operation: &Operation, start: u64) -> Served {
         let (service, version) = (self.mesh.instance(server).service, self.mesh.instance(server).version);
-        let work = self.time(chances::work_of(service, version));
+        let is_overloaded =
+            service == chances::FAVOURS && self.mesh.pods_of(service, None).first() == Some(&server);
+        let factor = if is_overloaded { chances::OVERLOAD_FACTOR } else { 1 };
+        let work = self.time(chances::work_of(service, version)) * factor;
         // Two fifths of the work come before the calls, the rest after them: a page is rendered at the end.
         let mut calls = Vec::new();
         let mut now = start + work / 5 * 2;

@@ -209,10 +209,15 @@ impl<'a> Desk<'a> {
                 Ok(())
             }
             ["GET", path] => {
-                let path = path.split('?').next().unwrap_or_default();
+                let (path, query) = path.split_once('?').unwrap_or((path, ""));
+                let told = query.split('&').filter(|pair| {
+                    let value = pair.split_once('=').map_or("", |(_, value)| value);
+                    !value.is_empty() && !value.contains('|')
+                });
+                let query: Vec<&str> = told.collect();
                 let trace = self.server.sql("SELECT trace_id FROM traces LIMIT 1").await?;
                 let path = path.replace("{trace_id}", trace[0][0].as_str().context("an id is text")?);
-                self.server.get(&path).await.map(drop)
+                self.server.get(&format!("{path}?{}", query.join("&"))).await.map(drop)
             }
             [variable] if variable.starts_with("MESHLAKE_") && variable.contains("__") => {
                 let Some((name, value)) = variable.split_once('=') else { return Ok(()) };

@@ -3,6 +3,8 @@
 //! Counts and edges must be equal, percentiles within 1.1 % of the exact nearest-rank ones (the error
 //! bound of the scale-5 histogram is 1.083 %).
 
+mod operations;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
@@ -46,6 +48,7 @@ async fn the_api_tells_the_truth_about_the_demo_mesh() -> Result<()> {
     check_services(&truth, &golden)?;
     let graph = server.get(&format!("/api/v1/graph?by=service&{range}")).await?;
     check_edges(&truth, &graph)?;
+    operations::check(&server, &truth, &range).await?;
     check_ledger(&truth, &server.get("/api/v1/ledger").await?)
 }
 
