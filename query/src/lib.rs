@@ -23,7 +23,7 @@ pub mod status;
 pub use meshlake_calls::operate as answers;
 pub use meshlake_calls::{
     By, EdgeCell, Evidence, Figures, GoldenBy, Grain, NodeCell, NodeIdentity, NodeKind, Picture, Question,
-    Range, RangeError, Source, golden, graph, list, measure, shown,
+    Range, RangeError, Source, exemplars, golden, graph, list, measure, shown,
 };
 pub use meshlake_engine::{
     Bound, Engine, EngineConfig, Exports, Fault, InFlight, Prepared, Query, QueryError, RowStream, Sender,

@@ -14,7 +14,7 @@ use crate::grouping::{By, Grain};
 use crate::hashing::NumberMap;
 use crate::measure::{Halves, Measure, Observation, Protocol, Sizes};
 use crate::minutes::{CountedMinutes, Words};
-use crate::noted::{Noted, Notes, RowsOf};
+use crate::noted::{Noted, Notes, RowsOf, Wish};
 use crate::party::{Marks, Parties, PartyId, PartyName};
 use crate::range::Range;
 
@@ -133,7 +133,7 @@ impl Book {
             sizes: NumberMap::default(),
             cells_overflowed: false,
             is_part: false,
-            notes: Notes::new(0),
+            notes: Notes::new(0, Wish::Newest),
             busy: BusyEdges::default(),
             learnt: Learnt::default(),
         }

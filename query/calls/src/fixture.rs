@@ -71,6 +71,8 @@ pub struct Request {
     pub upstream_local: &'static str,
     pub upstream_host: &'static str,
     pub cluster: &'static str,
+    /// TLS version towards the caller.
+    pub tls: &'static str,
     /// Kubernetes clusters of the caller and the callee.
     pub clusters: (&'static str, &'static str),
     pub request_id: &'static str,
@@ -113,6 +115,7 @@ pub const CALL: Request = Request {
     upstream_local: "",
     upstream_host: "",
     cluster: "",
+    tls: "",
     clusters: ("", ""),
     request_id: "",
     stream_id: "",
@@ -269,6 +272,7 @@ pub fn requests(rows: &[Request]) -> RecordBatch {
         ("upstream_local_address", column(|row| row.upstream_local)),
         ("upstream_host", column(|row| row.upstream_host)),
         ("upstream_cluster", column(|row| row.cluster)),
+        ("tls_version", column(|row| row.tls)),
         ("source_cluster", column(|row| row.clusters.0)),
         ("destination_cluster", column(|row| row.clusters.1)),
         ("request_id", column(|row| row.request_id)),

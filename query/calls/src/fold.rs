@@ -25,7 +25,7 @@ use crate::grouping::{By, Grain};
 use crate::held::{Granted, HELD_BYTES_MAX, Held};
 use crate::messages::Messages;
 use crate::minutes::{NamesByMinute, Words, minute_of};
-use crate::noted::Notes;
+use crate::noted::{Notes, Wish};
 use crate::parts::{Parts, parts};
 use crate::party::PARTIES_MAX;
 use crate::picture::{Asked, Picture, picture};
@@ -127,7 +127,14 @@ impl Fold {
     /// Lists calls beside counting them: the newest, of each cell so many.
     #[must_use]
     pub fn listing(mut self, most: usize) -> Fold {
-        self.book.notes = Notes::new(most);
+        self.book.notes = Notes::new(most, Wish::Newest);
+        self
+    }
+
+    /// Lists calls as examples beside counting them: those that tell most, of each cell and kind of evidence so many.
+    #[must_use]
+    pub fn exemplifying(mut self, most: usize, wish: Wish) -> Fold {
+        self.book.notes = Notes::new(most, wish);
         self
     }
 

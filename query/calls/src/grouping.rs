@@ -88,9 +88,12 @@ impl Told {
     pub const CODE: Told = Told(8);
     pub const FLAGS: Told = Told(16);
     pub const REFUSAL: Told = Told(32);
+    /// Whether it came by mutual TLS, by the callee's word.
+    pub const SECURITY: Told = Told(64);
+    pub const CATCH_ALL: Told = Told(128);
 
     /// Their columns in settled tables.
-    const COLUMNS: [(Told, &'static str); 7] = [
+    const COLUMNS: [(Told, &'static str); 9] = [
         (Told::ROUTE, "route"),
         (Told::HOST, "host"),
         (Told::INSTANCE, "destination_instance"),
@@ -98,6 +101,8 @@ impl Told {
         (Told::CODE, "grpc_status"),
         (Told::FLAGS, "response_flags"),
         (Told::REFUSAL, "refusal"),
+        (Told::SECURITY, "connection_security_policy"),
+        (Told::CATCH_ALL, "catch_all"),
     ];
 
     #[must_use]

@@ -1,11 +1,14 @@
-//! Calls noted one by one beside the cells that they are counted in, the newest of each cell.
+//! Calls noted one by one beside the cells that they are counted in, of each cell the first by a [`Wish`].
 //!
 //! Which evidence counts is known only when all is counted, and per cell, so that no call may be let go of for a newer
 //! one of another cell, which may turn out not to count. What a row says beyond its numbers is not held: a note knows
 //! which rows told of the call, and those are read once more when it is known which calls are asked for. Limit: so many
-//! notes a cell as calls are asked for; the newest of all are among them, whichever cells count.
+//! notes a cell as calls are asked for; the first of all are among them, whichever cells count.
 
+use std::cmp::{Ordering, Reverse};
 use std::hash::Hash;
+
+use meshlake_schema::Outcome;
 
 use crate::hashing::{NumberMap, mixed_pair};
 use crate::measure::{Halves, Observation};
@@ -51,39 +54,82 @@ pub struct Noted {
 }
 
 impl Noted {
-    /// Newest first. Calls that began at one instant are in the order of their rows, whatever the order in which these
-    /// were read.
-    fn order(&self) -> impl Ord {
-        (std::cmp::Reverse(self.start), self.rows)
+    /// Whether it ended otherwise than it should have, whoever's fault that was.
+    pub fn has_failed(&self) -> bool {
+        self.seen.outcome != Outcome::Ok
+    }
+
+    /// Which of two calls comes first by a wish. Those that are alike in it are in the order of their rows, whatever the order
+    /// in which these were read.
+    pub fn compare(&self, other: &Noted, wish: Wish) -> Ordering {
+        wish.order(self).cmp(&wish.order(other))
     }
 }
 
-/// The newest calls by cell.
+/// Which calls are noted, and which of them first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Wish {
+    #[default]
+    Newest,
+    /// Those that failed first, then those that took longest; of all evidence, also what does not count.
+    Telling {
+        failed_only: bool,
+        /// The least duration, nanoseconds.
+        duration_min: i64,
+    },
+}
+
+impl Wish {
+    fn takes(self, call: &Noted) -> bool {
+        match self {
+            Wish::Newest => true,
+            Wish::Telling { failed_only, duration_min } => {
+                let is_long = duration_min <= 0 || call.seen.duration_nano >= duration_min;
+                is_long && (!failed_only || call.has_failed())
+            }
+        }
+    }
+
+    fn order(self, call: &Noted) -> (bool, Reverse<i64>, Reverse<i64>, RowsOf) {
+        let telling = match self {
+            Wish::Newest => (false, Reverse(0)),
+            Wish::Telling { .. } => (!call.has_failed(), Reverse(call.seen.duration_nano)),
+        };
+        (telling.0, telling.1, Reverse(call.start), call.rows)
+    }
+}
+
+/// The first calls by cell.
 #[derive(Debug)]
 pub struct Notes<K> {
     per_cell_max: usize,
+    wish: Wish,
     by_cell: NumberMap<K, Vec<Noted>>,
 }
 
 impl<K: Hash + Eq> Notes<K> {
     /// Keeps at least so many of each cell, if there are, and less than twice as many; 0 keeps none.
-    pub fn new(per_cell_max: usize) -> Notes<K> {
-        Notes { per_cell_max, by_cell: NumberMap::default() }
+    pub fn new(per_cell_max: usize, wish: Wish) -> Notes<K> {
+        Notes { per_cell_max, wish, by_cell: NumberMap::default() }
+    }
+
+    pub fn wish(&self) -> Wish {
+        self.wish
     }
 
     /// An empty part, for what another thread notes.
     pub fn part(&self) -> Notes<K> {
-        Notes::new(self.per_cell_max)
+        Notes::new(self.per_cell_max, self.wish)
     }
 
-    /// Notes a call, and lets go of the oldest of its cell where there are too many.
+    /// Notes a call, and lets go of the last of its cell where there are too many.
     pub fn add(&mut self, cell: K, call: Noted) {
-        if self.per_cell_max > 0 {
+        if self.per_cell_max > 0 && self.wish.takes(&call) {
             let notes = self.by_cell.entry(cell).or_default();
             notes.push(call);
-            // Half of them at a time: to look for the oldest at each would be a walk over all.
+            // Half of them at a time: to look for the last at each would be a walk over all.
             if notes.len() >= 2 * self.per_cell_max {
-                keep_newest(notes, self.per_cell_max);
+                keep_first(notes, self.per_cell_max, self.wish);
             }
         }
     }
@@ -93,11 +139,11 @@ impl<K: Hash + Eq> Notes<K> {
         for (cell, more) in part.by_cell.drain() {
             let notes = self.by_cell.entry(cell).or_default();
             notes.extend(more);
-            keep_newest(notes, self.per_cell_max);
+            keep_first(notes, self.per_cell_max, self.wish);
         }
     }
 
-    /// The notes of a cell, in no order, the newest among them.
+    /// The notes of a cell, in no order, the first among them.
     pub fn of(&self, cell: &K) -> &[Noted] {
         self.by_cell.get(cell).map_or(&[], Vec::as_slice)
     }
@@ -107,17 +153,15 @@ impl<K: Hash + Eq> Notes<K> {
     }
 }
 
-fn keep_newest(notes: &mut Vec<Noted>, most: usize) {
+fn keep_first(notes: &mut Vec<Noted>, most: usize, wish: Wish) {
     if notes.len() > most {
-        notes.select_nth_unstable_by(most, |a, b| a.order().cmp(&b.order()));
+        notes.select_nth_unstable_by(most, |a, b| a.compare(b, wish));
         notes.truncate(most);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use meshlake_schema::Outcome;
-
     use super::*;
     use crate::measure::{MILLI, Protocol};
 
@@ -146,7 +190,7 @@ mod tests {
     #[test]
     fn the_newest_of_each_cell_are_kept() {
         for order in [[1, 2, 3, 4, 5, 6, 7], [7, 6, 5, 4, 3, 2, 1], [4, 7, 1, 6, 2, 5, 3]] {
-            let mut notes = Notes::new(2);
+            let mut notes = Notes::new(2, Wish::Newest);
             order.into_iter().for_each(|start| notes.add(1, at(start)));
             notes.add(2, at(0));
             let kept = starts(&notes, 1);
@@ -157,7 +201,7 @@ mod tests {
 
     #[test]
     fn parts_add_up_to_the_newest_of_all() {
-        let mut notes = Notes::new(3);
+        let mut notes = Notes::new(3, Wish::Newest);
         let mut part = notes.part();
         [1, 4, 6].into_iter().for_each(|start| notes.add(1, at(start)));
         [2, 5, 3].into_iter().for_each(|start| part.add(1, at(start)));
@@ -167,7 +211,7 @@ mod tests {
 
     #[test]
     fn where_none_are_asked_for_none_are_kept() {
-        let mut notes = Notes::new(0);
+        let mut notes = Notes::new(0, Wish::Newest);
         notes.add(1, at(1));
         assert_eq!((notes.of(&1).len(), notes.bytes()), (0, 0));
     }
@@ -180,11 +224,39 @@ mod tests {
             Noted { rows: RowsOf { made, ..RowsOf::default() }, ..at(9) }
         };
         for order in [[1, 3, 5, 7], [7, 5, 3, 1]] {
-            let mut notes = Notes::new(2);
+            let mut notes = Notes::new(2, Wish::Newest);
             order.into_iter().for_each(|hash| notes.add(1, with(hash)));
             let mut kept: Vec<u64> = notes.of(&1).iter().map(|noted| noted.rows.made.hash).collect();
             kept.sort_unstable();
             assert_eq!(kept, [1, 3]);
         }
+    }
+
+    #[test]
+    fn failed_calls_come_first_then_slow_ones() {
+        let call = |start, duration_nano, outcome| {
+            let noted = at(start);
+            Noted { seen: Observation { duration_nano, outcome, ..noted.seen }, ..noted }
+        };
+        let calls = [
+            call(1, 50, Outcome::Ok),
+            call(2, 10, Outcome::Error),
+            call(3, 90, Outcome::Ok),
+            call(4, 5, Outcome::ClientError),
+            call(5, 90, Outcome::Ok),
+        ];
+        let first = |most, failed_only, duration_min| {
+            let wish = Wish::Telling { failed_only, duration_min };
+            let mut notes = Notes::new(most, wish);
+            calls.iter().for_each(|call| notes.add(1, *call));
+            let mut kept: Vec<Noted> = notes.of(&1).to_vec();
+            kept.sort_by(|a, b| a.compare(b, wish));
+            kept.iter().take(most).map(|noted| noted.start).collect::<Vec<_>>()
+        };
+        assert_eq!(first(9, false, 0), [2, 4, 5, 3, 1]);
+        assert_eq!(first(2, false, 0), [2, 4]);
+        assert_eq!(first(9, true, 0), [2, 4]);
+        assert_eq!(first(9, false, 50), [5, 3, 1], "50 ns are long enough");
+        assert_eq!(first(9, true, 11), [0i64; 0]);
     }
 }

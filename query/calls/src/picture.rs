@@ -12,6 +12,7 @@ use crate::grouping::Grain;
 use crate::measure::{MILLI, Measure};
 use crate::named::Named;
 use crate::nodes::{NodeIdentity, ids};
+use crate::noted::Wish;
 use crate::one_call::CallSeen;
 use crate::party::Marks;
 use crate::placed::{Placed, known, lost, place};
@@ -189,8 +190,8 @@ impl Drawing<'_> {
         let choice = self.choices.node(cell.target, cell.key.at.window);
         if choice.counts(cell.key.evidence, cell.key.entry) {
             self.add_to_node(cell);
-            self.list(cell);
         }
+        self.list(cell, choice.counts(cell.key.evidence, cell.key.entry));
     }
 
     fn add_edge(&mut self, cell: &Placed<'_>, source: ServiceId) {
@@ -218,18 +219,20 @@ impl Drawing<'_> {
             edge.evidence = edge.evidence.min(key.evidence);
             edge.measure.merge(cell.measure);
             edge.refused += if key.entry == Entry::Refused { requests } else { 0.0 };
-            self.list(cell);
         }
+        self.list(cell, counts);
     }
 
-    /// Adds the calls of a cell that counts, one by one.
-    fn list(&mut self, cell: &Placed<'_>) {
+    /// Adds the calls of a cell one by one: of one that counts, and of any where examples are asked for, as each kind of
+    /// evidence knows other traces.
+    fn list(&mut self, cell: &Placed<'_>, counts: bool) {
         let notes = self.book.notes.of(&cell.key);
-        if !notes.is_empty() {
-            let source = cell.source.map(|source| self.named.node(source, cell.key.source));
-            let target = self.named.node(cell.target, cell.key.destination);
-            self.calls.extend(CallSeen::of(cell, self.services, (source, target), notes));
+        if notes.is_empty() || (!counts && self.book.notes.wish() == Wish::Newest) {
+            return;
         }
+        let source = cell.source.map(|source| self.named.node(source, cell.key.source));
+        let target = self.named.node(cell.target, cell.key.destination);
+        self.calls.extend(CallSeen::of(cell, self.services, (source, target), notes));
     }
 
     /// Adds what connections told of calls that spans tell of, which know no bytes.
@@ -295,6 +298,8 @@ impl Drawing<'_> {
         let mut is_used = vec![false; self.named.count()];
         self.node_cells.values().for_each(|cell| is_used[cell.node] = true);
         self.edge_cells.values().flat_map(|e| [e.source, e.target]).for_each(|end| is_used[end] = true);
+        let ends = self.calls.iter().flat_map(|call| call.source.into_iter().chain([call.target]));
+        ends.for_each(|end| is_used[end] = true);
         let (nodes, new_place) = self.named.sorted(|place| is_used[place]);
         let node_cells = self.node_cells.into_values();
         let mut node_cells: Vec<NodeCell> =

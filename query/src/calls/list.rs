@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures::TryStreamExt;
 use meshlake_calls::list::{ListedCall, Lookup, described, newest};
+use meshlake_calls::one_call::CallSeen;
 use meshlake_calls::{By, Evidence, Fold, Grain, Picture, Question, Range, Source, golden};
 use meshlake_engine::{Query, Scan};
 use meshlake_schema::{TimeRange, UnixNanos};
@@ -67,11 +68,17 @@ pub async fn list(query: &Query, asked: &Asked<'_>) -> Result<CallList, LoadErro
     };
     let is_cut = found.len() > most;
     let found = &found[..found.len().min(most)];
+    let lookups = looked_up(query, found).await?;
+    Ok(CallList { calls: described(&picture, found, &lookups), warnings: warnings(&picture, asked, is_cut) })
+}
+
+/// What the rows of these calls say beyond numbers.
+pub(super) async fn looked_up(query: &Query, found: &[CallSeen]) -> Result<[Lookup; 2], LoadError> {
     let mut lookups = [Evidence::Requests, Evidence::Spans].map(|evidence| Lookup::of(found, evidence));
     for lookup in &mut lookups {
         look_up(query, lookup).await?;
     }
-    Ok(CallList { calls: described(&picture, found, &lookups), warnings: warnings(&picture, asked, is_cut) })
+    Ok(lookups)
 }
 
 /// Cells lie on one side of where folding begins, whatever their width.

@@ -7,6 +7,7 @@
 //! widening  as wide as what is kept of old times
 //! ```
 
+pub mod exemplars;
 pub mod list;
 pub(crate) mod feed;
 pub(crate) mod reading;

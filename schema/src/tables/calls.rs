@@ -141,6 +141,11 @@ const RESULT: &[Column] = &[
         Kind::Dictionary,
         "What refused the calls where no flag tells it: a proxy's response code details (as of RBAC), or the error type of a limiter or breaker in the application; null when nothing did.",
     ),
+    nullable(
+        "catch_all",
+        Kind::Dictionary,
+        "passthrough or blackhole, where the proxy knew no service to send the calls to; null elsewhere.",
+    ),
 ];
 
 const SUMS: &[Column] = &[

@@ -6,6 +6,8 @@
 //! gateways   hosts and routes, from the outside in
 //! saturation calls in progress, and what was turned away
 //! policies   time-outs, limits, breakers and refusals by edge
+//! rollouts   instances that came and went, and what that cost
+//! dark       traffic that the mesh does not see whole or does not protect
 //! gauges     what OTLP metrics tell of a service's means
 //! reasons    what flags, codes and errors mean
 //! asked      the service that a question is about
@@ -18,6 +20,8 @@ pub mod versions;
 pub mod balance;
 pub mod gateways;
 pub mod saturation;
+pub mod rollouts;
+pub mod dark;
 pub mod policies;
 pub mod gauges;
 pub mod reasons;

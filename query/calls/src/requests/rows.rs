@@ -11,6 +11,7 @@ use super::asked::Asked;
 use super::row_columns::Columns;
 use super::seen::{Seen, Side};
 use crate::addresses::endpoint_hash;
+use crate::catch_all;
 use crate::cells::{Book, DetailId};
 use crate::columns::boolean;
 use crate::grouping::Grain;
@@ -338,6 +339,7 @@ impl<'a> RequestRows<'a> {
             response_flags: columns.flags_text.get(row),
             security: is_received.then_some(if is_secured { "mutual_tls" } else { "none" }),
             refusal: columns.details.get(row).and_then(refusal::of_proxy),
+            catch_all: catch_all::of_call(columns.upstream_cluster.get(row), columns.route.get(row)),
         };
         detail.of_grain(book.grain).write(&mut self.detail);
         book.detail(Some(&self.detail))

@@ -98,6 +98,8 @@ impl<'a> Details<'a> {
             grpc_status: number("grpc_status"),
             response_flags: text("response_flags"),
             refusal: text("refusal"),
+            security: text("connection_security_policy"),
+            catch_all: text("catch_all"),
             ..Detail::default()
         };
         let mut written = String::new();

@@ -40,6 +40,7 @@ pub struct Detail<'a> {
     pub response_flags: Option<&'a str>,
     pub security: Option<&'a str>,
     pub refusal: Option<&'a str>,
+    pub catch_all: Option<&'a str>,
 }
 
 impl<'a> Detail<'a> {
@@ -60,6 +61,8 @@ impl<'a> Detail<'a> {
             grpc_status: code(self.grpc_status),
             response_flags: told(Told::FLAGS, self.response_flags),
             refusal: told(Told::REFUSAL, self.refusal),
+            security: told(Told::SECURITY, self.security),
+            catch_all: told(Told::CATCH_ALL, self.catch_all),
             ..Detail::default()
         }
     }
@@ -80,6 +83,7 @@ impl<'a> Detail<'a> {
             self.response_flags,
             self.security,
             self.refusal,
+            self.catch_all,
         ];
         for text in texts {
             out.push(SEPARATOR);
@@ -112,6 +116,7 @@ impl<'a> Detail<'a> {
             response_flags: next(),
             security: next(),
             refusal: next(),
+            catch_all: next(),
             response_code: next().and_then(|code| code.parse().ok()),
             grpc_status: next().and_then(|status| status.parse().ok()),
         }
@@ -134,6 +139,7 @@ mod tests {
             response_flags: Some("UF,URX"),
             security: Some("none"),
             refusal: Some("rbac_access_denied"),
+            catch_all: Some("passthrough"),
             ..Detail::default()
         };
         for detail in [whole, Detail::default(), Detail { instance: Some("pod-1"), ..Detail::default() }] {

@@ -151,6 +151,7 @@ fn detail_array(column: &str, cells: &BTreeMap<Key<'_>, Value>) -> Option<ArrayR
         "response_flags" => texts(details().map(|detail| detail.response_flags)),
         "connection_security_policy" => texts(details().map(|detail| detail.security)),
         "refusal" => texts(details().map(|detail| detail.refusal)),
+        "catch_all" => texts(details().map(|detail| detail.catch_all)),
         "response_code" => int(&|detail| detail.response_code),
         "grpc_status" => int(&|detail| detail.grpc_status),
         _ => return None,

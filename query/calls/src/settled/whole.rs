@@ -22,6 +22,7 @@ read_columns! {
         response_flags: Text,
         connection_security_policy: Text,
         refusal: Text,
+        catch_all: Text,
         request_size_zero_milli: Integers,
         request_size_buckets: IntegerLists,
         request_size_counts_milli: IntegerLists,
@@ -60,6 +61,7 @@ impl<'a> Whole<'a> {
             response_flags: columns.response_flags.named(row),
             security: columns.connection_security_policy.named(row),
             refusal: columns.refusal.named(row),
+            catch_all: columns.catch_all.named(row),
             ..Detail::default()
         }
     }

@@ -32,6 +32,7 @@ pub fn router() -> Router<FaceState> {
     Router::new()
         .route("/golden", get(calls::golden::answer))
         .route("/graph", get(calls::graph::answer))
+        .route("/exemplars", get(calls::exemplars::answer))
         .route("/calls", get(calls::list::answer))
         .route("/versions", get(operate::versions::answer))
         .route("/balance", get(operate::balance::answer))

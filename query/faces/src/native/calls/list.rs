@@ -35,7 +35,7 @@ pub struct CallsJson {
 
 /// A call. What nobody told is null.
 #[derive(Serialize)]
-struct CallJson {
+pub(super) struct CallJson {
     time: String,
     /// Ids of nodes.
     source: Option<String>,
@@ -90,7 +90,7 @@ pub async fn answer(
     }))
 }
 
-fn call_json(call: ListedCall) -> CallJson {
+pub(super) fn call_json(call: ListedCall) -> CallJson {
     let (overhead_nano, seen_by) = (call.overhead_nano(), call.seen_by());
     let millis = |nanos: Option<i64>| nanos.map(|nanos| Number(nanos as f64 / 1e6));
     CallJson {

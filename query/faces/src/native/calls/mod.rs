@@ -4,6 +4,7 @@
 
 pub mod golden;
 pub mod graph;
+pub mod exemplars;
 pub mod list;
 
 use std::time::Duration;

@@ -1,6 +1,7 @@
 //! Rows in, answers out: golden metrics, the graph and the page over hand-made snapshots.
 
 mod listed;
+mod exemplars;
 mod questions;
 
 use std::sync::Arc;

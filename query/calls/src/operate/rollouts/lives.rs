@@ -1,0 +1,168 @@
+//! When each instance of a service was called, and whether it came or went.
+//!
+//! An instance that is there gets its share of the service's calls. It *went* if it got none at the end, of so many that
+//! the service received meanwhile that its share of them cannot have been none by chance; it *came* if the same holds of
+//! the start. For calls that arrive independently of one another, the chance that none of `n` expected calls comes is
+//! `e^-n` (Poisson). The bound is set so that of all instances of an answer none is told wrongly in 99 of 100 answers.
+//! Silence of less than a minute tells nothing, for two clocks may be that far apart.
+
+use std::collections::BTreeMap;
+
+use meshlake_schema::UnixNanos;
+
+use super::LIVES_MAX;
+use super::periods::{Event, Period, count};
+use crate::measure::Measure;
+use crate::requests::seen::SKEW_MAX;
+use crate::{Evidence, Figures, Picture, Range};
+
+/// How likely an answer may name an instance that neither came nor went.
+const FALSE_ALARM: f64 = 0.01;
+
+/// An instance while it was called.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Life {
+    pub instance: String,
+    pub version: Option<String>,
+    /// Start of the step of its first call in the range, and end of that of its last.
+    pub first_seen: UnixNanos,
+    pub last_seen: UnixNanos,
+    pub requests: f64,
+    /// Whether it came in the range, and whether it went; `None` where there is not enough to tell.
+    pub came: Option<bool>,
+    pub went: Option<bool>,
+}
+
+/// An instance in buckets.
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    first: u16,
+    last: u16,
+    requests: f64,
+}
+
+/// All instances of a service.
+pub struct Lives {
+    range: Range,
+    /// Instances and versions, sorted.
+    spans: Vec<((String, Option<String>), Span)>,
+    /// Calls of the service by bucket, with those that were refused before they reached it.
+    demand: Vec<f64>,
+    received: Vec<(u16, Evidence, Measure)>,
+    /// Received calls that name no instance.
+    unnamed: f64,
+}
+
+impl Lives {
+    /// `refused` are calls to the service that reached nobody, by bucket.
+    pub fn of(picture: &Picture, service: &str, refused: &[(u16, f64)]) -> Lives {
+        let buckets = usize::from(count(&picture.range));
+        let mut demand = vec![0.0; buckets];
+        let mut spans: BTreeMap<(String, Option<String>), Span> = BTreeMap::new();
+        let (mut received, mut unnamed) = (Vec::new(), 0.0);
+        for cell in picture.node_cells.iter().filter(|cell| picture.nodes[cell.node].service == service) {
+            let requests = cell.measure.requests();
+            demand[usize::from(cell.bucket)] += requests;
+            received.push((cell.bucket, cell.evidence, cell.measure.clone()));
+            let Some(instance) = &cell.detail else {
+                unnamed += requests;
+                continue;
+            };
+            let key = (instance.clone(), picture.nodes[cell.node].version.clone());
+            let new = Span { first: cell.bucket, last: cell.bucket, requests: 0.0 };
+            let span = spans.entry(key).or_insert(new);
+            span.first = span.first.min(cell.bucket);
+            span.last = span.last.max(cell.bucket);
+            span.requests += requests;
+        }
+        for (bucket, calls) in refused {
+            demand[usize::from(*bucket)] += calls;
+        }
+        Lives { range: picture.range, spans: spans.into_iter().collect(), demand, received, unnamed }
+    }
+
+    /// What to say of calls that no instance is known of.
+    pub fn warning(&self) -> Option<String> {
+        let all: f64 = self.received.iter().map(|(.., measure)| measure.requests()).sum();
+        let unnamed = self.unnamed;
+        (unnamed > 0.0).then(|| format!("{unnamed} of {all} received calls name no instance"))
+    }
+
+    /// What came and went, in order of time.
+    pub fn events(&self) -> Vec<Event> {
+        let mut events = Vec::new();
+        for (life, (_, span)) in self.spans.iter().enumerate() {
+            if self.came(span) == Some(true) {
+                events.push(Event { bucket: span.first, is_coming: true, life });
+            }
+            if self.went(span) == Some(true) {
+                events.push(Event { bucket: span.last, is_coming: false, life });
+            }
+        }
+        events.sort_unstable();
+        events
+    }
+
+    pub fn life(&self, at: usize) -> Life {
+        let ((instance, version), span) = &self.spans[at];
+        Life {
+            instance: instance.clone(),
+            version: version.clone(),
+            first_seen: self.range.bucket_start(span.first),
+            last_seen: self.range.bucket_start(span.last + 1).min(self.range.to()),
+            requests: span.requests,
+            came: self.came(span),
+            went: self.went(span),
+        }
+    }
+
+    /// The [`LIVES_MAX`] last seen, and a word on the others.
+    pub fn newest(&self, warnings: &mut Vec<String>) -> Vec<Life> {
+        let mut order: Vec<usize> = (0..self.spans.len()).collect();
+        order.sort_by_key(|at| std::cmp::Reverse(self.spans[*at].1.last));
+        if order.len() > LIVES_MAX {
+            warnings.push(format!("{} instances last seen earlier are not shown", order.len() - LIVES_MAX));
+            order.truncate(LIVES_MAX);
+        }
+        order.into_iter().map(|at| self.life(at)).collect()
+    }
+
+    /// Figures of the calls received in a period; none where there were none.
+    pub fn figures(&self, period: &Period, range: &Range) -> Option<Figures> {
+        let cells = || self.received.iter().filter(|(bucket, ..)| period.has(*bucket));
+        let evidence = cells().map(|(_, evidence, _)| *evidence).min()?;
+        let mut all = Measure::default();
+        cells().for_each(|(.., measure)| all.merge(measure));
+        let seconds = (period.first..period.end).map(|bucket| range.bucket_seconds(bucket)).sum();
+        Some(Figures::of(&all, evidence, seconds))
+    }
+
+    fn came(&self, span: &Span) -> Option<bool> {
+        if span.first == 0 {
+            return Some(false);
+        }
+        let silence = self.range.bucket_start(span.first).0 - self.range.observed_from().0;
+        self.is_no_chance(span, 0..span.first, silence).then_some(true)
+    }
+
+    fn went(&self, span: &Span) -> Option<bool> {
+        let end = count(&self.range);
+        if span.last + 1 >= end {
+            return Some(false);
+        }
+        let silence = self.range.observed_to().0 - self.range.bucket_start(span.last + 1).0;
+        self.is_no_chance(span, span.last + 1..end, silence).then_some(true)
+    }
+
+    /// Whether the instance cannot have been silent in these buckets, so many nanoseconds, by chance.
+    fn is_no_chance(&self, span: &Span, silent: std::ops::Range<u16>, nanos: i64) -> bool {
+        let calls = |buckets: std::ops::Range<u16>| -> f64 {
+            self.demand[usize::from(buckets.start)..usize::from(buckets.end)].iter().sum()
+        };
+        // The first and the last call make the span, so that they tell nothing of the share in it.
+        let of_service = calls(span.first..span.last + 1) - 1.0;
+        let share = if of_service > 0.0 { ((span.requests - 1.0) / of_service).max(0.0) } else { 0.0 };
+        let both_ends = 2.0 * self.spans.len() as f64;
+        nanos >= SKEW_MAX && share * calls(silent) >= (both_ends / FALSE_ALARM).ln()
+    }
+}
