@@ -17,7 +17,7 @@ mod samples;
 mod series;
 mod notes;
 mod calendar;
-mod tree;
+pub mod tree;
 mod histogram;
 mod sum;
 mod matcher;

@@ -148,7 +148,7 @@ pub(crate) fn plan(expr: &Expr, when: When) -> Result<Plan, Error> {
 
 fn planned(expr: &Expr, when: When) -> Result<Plan, Error> {
     let work = match &expr.node {
-        Node::Parenthesis(inner) => return Ok(Plan { at: expr.span.start, ..planned(inner, when)? }),
+        Node::Parenthesis(inner) => return planned(inner, when),
         Node::Sign(Sign::Plus, operand) => return planned(operand, when),
         Node::Sign(Sign::Minus, operand) => Work::Negate(Box::new(planned(operand, when)?)),
         Node::Number(Number { value, .. }) => Work::Number(*value),

@@ -124,6 +124,9 @@ fn push_escaped(out: &mut String, c: char, quote: char) {
 
 /// Line and column of a byte of the text, both from 1, columns in bytes.
 pub(crate) fn position(query: &str, at: usize) -> String {
+    if query.is_empty() {
+        return "unknown position".to_owned();
+    }
     let before = &query.as_bytes()[..at.min(query.len())];
     let line = before.iter().filter(|b| **b == b'\n').count() + 1;
     let line_start = before.iter().rposition(|b| *b == b'\n').map_or(0, |newline| newline + 1);

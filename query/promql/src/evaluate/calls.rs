@@ -110,9 +110,13 @@ impl Evaluator<'_> {
             })
         } else {
             let function = with_scalars(name)?;
+            let of_step = |step: usize| scalars.iter().map(|values| values[step]).collect();
+            let scalars: Vec<Vec<f64>> = (0..grid.count).map(of_step).collect();
             Box::new(move |point, step| {
-                let scalars: Vec<f64> = scalars.iter().map(|values| values[step]).collect();
-                point.float().and_then(|value| function(value, &scalars)).map_or(Point::None, Point::Float)
+                point
+                    .float()
+                    .and_then(|value| function(value, &scalars[step]))
+                    .map_or(Point::None, Point::Float)
             })
         };
         for column in &mut columns {

@@ -3,6 +3,7 @@
 //! A chain of operators is read in a loop, not by recursion, so its length costs no stack here. Brackets, `offset`
 //! and `@` belong to the operand right before them and bind closer than any operator.
 
+use super::selector::names_metric;
 use super::token::{Keyword, Token};
 use super::{Mistake, Parsed, Parser, unquoted};
 use crate::tree::{Aggregation, Aggregator, Binary, Expr, Function, Node, Number, Operator, Sign, Span};
@@ -133,7 +134,7 @@ impl Parser<'_> {
             arguments.push(self.deeper(|parser| parser.expression(0))?);
             let comma = self.span().start;
             if self.takes(Token::Sign(','))? {
-                if self.peek()? == Token::Sign(')') {
+                if !begins_expression(self.peek()?) {
                     return Err(Mistake::new(comma, "trailing commas not allowed in function call args"));
                 }
             } else if self.takes(Token::Sign(')'))? {
@@ -196,6 +197,13 @@ impl Parser<'_> {
         let value = value.map_err(|error| Mistake::new(span.start, error))?;
         Ok(Number { value, is_duration })
     }
+}
+
+/// Whether an expression can begin with a token.
+fn begins_expression(token: Token) -> bool {
+    let is_sign = matches!(token, Token::Operator(Operator::Add | Operator::Subtract));
+    let is_literal = matches!(token, Token::Number | Token::Duration | Token::Text);
+    is_sign || is_literal || matches!(token, Token::Sign('(' | '{')) || names_metric(token)
 }
 
 fn names_function(keyword: Keyword) -> bool {

@@ -19,8 +19,9 @@ impl Parser<'_> {
     /// `(a offset 5m) ^ 2`, but for those right after a parenthesis.
     pub(super) fn offset_length(&mut self) -> Parsed<Length> {
         let start = self.span().start;
-        let is_negative = self.peek()? == Token::Operator(Operator::Subtract);
-        if is_negative || self.peek()? == Token::Operator(Operator::Add) {
+        let mut is_negative = false;
+        while let Token::Operator(sign @ (Operator::Add | Operator::Subtract)) = self.peek()? {
+            is_negative ^= sign == Operator::Subtract;
             self.take();
         }
         let formula = self.term()?;

@@ -114,7 +114,7 @@ impl Parser<'_> {
         const SECONDS_END: f64 = 9_223_372_036_854_775_808.0;
         let is_time = seconds.abs() < SECONDS_END;
         if !is_time {
-            return Ok(Err(format!("timestamp out of bounds for @ modifier: {seconds:.6}")));
+            return Ok(Err(format!("timestamp out of bounds for @ modifier: {}", six_digits(seconds))));
         }
         // Saturates: such times are beyond all samples.
         Ok(Ok(At::Time((seconds * 1e3).round() as i64)))
@@ -235,6 +235,11 @@ impl Parser<'_> {
         }
         Ok(names)
     }
+}
+
+/// A number as the verb `f` has it.
+fn six_digits(value: f64) -> String {
+    if value.is_finite() { format!("{value:.6}") } else { crate::text::plain(value) }
 }
 
 fn range_of(operand: Expr, range: Length, bracket: usize) -> Parsed<Expr> {

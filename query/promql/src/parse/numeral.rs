@@ -48,6 +48,29 @@ pub(super) fn duration_length(text: &str) -> Option<usize> {
     }
 }
 
+/// How much of what is neither a number nor a duration Prometheus quotes: the number, the units that follow it, and the
+/// first character that can belong to neither.
+pub(super) fn unread_length(text: &str) -> usize {
+    let digits = |from: usize| text[from..].bytes().take_while(u8::is_ascii_digit).count();
+    let dotted = || text.find(|c: char| !c.is_ascii_digit() && !"._".contains(c)).unwrap_or(text.len());
+    let mut at = number_length(text).unwrap_or_else(dotted);
+    if !text[at..].starts_with(['s', 'm', 'h', 'd', 'w', 'y']) {
+        return at;
+    }
+    while text[at..].starts_with(['s', 'm', 'h', 'd', 'w', 'y']) {
+        at += 1 + usize::from(text[at + 1..].starts_with('s'));
+        let more = digits(at);
+        if more == 0 {
+            break;
+        }
+        at += more;
+        if !text[at..].starts_with(['s', 'm', 'h', 'd', 'w']) {
+            return at;
+        }
+    }
+    at + text[at..].chars().next().filter(char::is_ascii_alphanumeric).map_or(0, char::len_utf8)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,5 +97,17 @@ mod tests {
         check("5", None);
         check("5m3", None);
         check("m", None);
+    }
+
+    #[test]
+    fn what_is_quoted_ends_where_reading_does() {
+        let check = |text: &str, want: &str| assert_eq!(&text[..unread_length(text)], want, "{text}");
+        check("0deadbeef", "0de");
+        check("1e3start", "1e3st");
+        check("1e3by", "1e3");
+        check("5mwithout", "5mw");
+        check("5m1e3", "5m1");
+        check("2.5.", "2.5.");
+        check("5mx]", "5mx");
     }
 }

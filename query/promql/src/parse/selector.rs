@@ -72,7 +72,7 @@ impl Parser<'_> {
 }
 
 /// Most words of the language are names of metrics too.
-fn names_metric(token: Token) -> bool {
+pub(super) fn names_metric(token: Token) -> bool {
     use Keyword::{Bool, GroupLeft, GroupRight, Ignoring, On};
     match token {
         Token::Identifier | Token::MetricIdentifier | Token::Aggregator(_) => true,

@@ -7,7 +7,7 @@
 //! Source: <https://prometheus.io/docs/prometheus/latest/querying/basics/>, error texts as a Prometheus 3 gives them.
 
 use super::limits::TOKENS_MAX;
-use super::numeral::{duration_length, number_length};
+use super::numeral::{duration_length, number_length, unread_length};
 use crate::text::{quoted, quoted_char};
 use crate::tree::{Aggregator, Operator, Span, words};
 
@@ -177,14 +177,20 @@ impl Reader<'_> {
 
     fn in_statement(&mut self) -> Read {
         let in_brackets = matches!(self.place, Place::Brackets { .. });
+        // Before the first duration in brackets, only what a formula can begin with may stand.
+        let is_begun = !matches!(self.place, Place::Brackets { has_duration: false, .. });
         let Some(c) = self.take() else {
             return match (self.parentheses, in_brackets) {
+                _ if !is_begun => Err("unexpected end of input in duration expression".to_owned()),
                 (1.., _) => Err("unclosed left parenthesis".to_owned()),
-                (0, true) => Err("unexpected end of input in duration expression".to_owned()),
+                (0, true) => Err("unclosed left bracket".to_owned()),
                 (0, false) => Ok(Token::End),
             };
         };
         match c {
+            c if !is_begun && "\"'`<>=!@{[".contains(c) => {
+                Err(format!("unexpected character in duration expression: {}", quoted_char(Some(c))))
+            }
             '0'..='9' => self.number_or_duration(),
             '.' if self.peek().is_some_and(|c| c.is_ascii_digit()) => self.number_or_duration(),
             '"' | '\'' | '`' => self.quoted_text(c),
@@ -229,6 +235,8 @@ impl Reader<'_> {
         match c {
             '(' => self.parentheses += 1,
             ')' if self.parentheses == 0 => {
+                // Prometheus has the place after it.
+                self.start = self.at;
                 return Err(format!("unexpected right parenthesis {}", quoted_char(Some(c))));
             }
             ')' => self.parentheses -= 1,
@@ -248,6 +256,7 @@ impl Reader<'_> {
     fn colon(&mut self) -> Read {
         match &mut self.place {
             Place::Brackets { has_duration: false, .. } => {
+                self.start = self.at;
                 Err("unexpected colon before duration in duration expression".to_owned())
             }
             Place::Brackets { has_colon: true, .. } => {
@@ -361,8 +370,7 @@ impl Reader<'_> {
             self.at += length;
             return Ok(Token::Duration);
         }
-        // What is quoted is what could have been one, up to the first character that cannot.
-        let word = rest.find(|c: char| !c.is_ascii_alphanumeric() && !"_.".contains(c)).unwrap_or(rest.len());
+        let word = unread_length(rest);
         self.at += word;
         Err(format!("bad number or duration syntax: {}", quoted(&rest[..word])))
     }
