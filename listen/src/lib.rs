@@ -26,7 +26,7 @@ pub use cap::Cap;
 pub use connection::Connection;
 pub use datagrams::{DatagramListener, Datagrams};
 pub use http::Caller;
-pub use listener::{Door, Listener, ListenerStats, Served, WrapStart, metrics};
+pub use listener::{Connections, Door, Listener, ListenerStats, Served, WrapStart, metrics};
 pub use principal::{Principal, Role};
 pub use protocol::Protocol;
 pub use stopping::Stopping;

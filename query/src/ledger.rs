@@ -53,7 +53,7 @@ pub async fn accounts(engine: &Engine, tenant: &str) -> Result<Vec<Account>, Que
     for batch in &totals {
         add_totals(&mut accounts, tenant, batch)?;
     }
-    for waiting in query.unflushed()? {
+    for waiting in query.unflushed().await? {
         let account = account(&mut accounts, tenant, &waiting.signal, &waiting.source);
         account.flushed = account.flushed.saturating_sub(waiting.records);
     }

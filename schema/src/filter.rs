@@ -10,13 +10,14 @@
 
 use std::ops::Bound;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::tables::{Kind, Table};
 use crate::time::UnixNanos;
 
 /// Which rows are wanted.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Filter {
     /// All of them; every row when there is none.
     And(Vec<Filter>),
@@ -28,7 +29,7 @@ pub enum Filter {
 }
 
 /// Where a value is in a row.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Place {
     /// A column of the table.
     Column(String),
@@ -38,7 +39,7 @@ pub enum Place {
 }
 
 /// What is asked of one value.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Test {
     Equals(Value),
     /// One of these; never when there is none.
@@ -49,10 +50,12 @@ pub enum Test {
 }
 
 /// A value that a row's is compared with.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Value {
     Text(String),
     Integer(i64),
+    /// Sent as its bits: text has no word for what is no number.
+    #[serde(with = "bits")]
     Double(f64),
     Boolean(bool),
     /// Compared in microseconds, rounded down: the unit of columns of times.
@@ -176,9 +179,36 @@ fn kind_at(table: Table, place: &Place) -> Result<Kind, FilterError> {
     }
 }
 
+/// A double as the integer of its bits.
+mod bits {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(value: &f64, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_u64(value.to_bits())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+        u64::deserialize(from).map(f64::from_bits)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_filter_comes_back_as_it_was_sent() {
+        let within =
+            Test::IsWithin(Bound::Included(Value::Time(UnixNanos(1))), Bound::Excluded(Value::Integer(-1)));
+        let doubles = [f64::INFINITY, -0.0, 0.1].map(Value::Double).to_vec();
+        let filter = Filter::is_in("adjusted_count", doubles)
+            .and(Filter::Is(Place::Column("time".to_owned()), within))
+            .and(Filter::Or(vec![Filter::attribute("k", "\u{0}\"v").negated()]));
+        let text = serde_json::to_string(&filter).expect("text has words for all of it");
+        assert_eq!(serde_json::from_str::<Filter>(&text).ok(), Some(filter));
+        let not_a_number = serde_json::to_string(&Value::Double(f64::NAN)).expect("as any other");
+        assert!(matches!(serde_json::from_str(&not_a_number), Ok(Value::Double(value)) if value.is_nan()));
+    }
 
     fn text(text: &str) -> Value {
         Value::Text(text.to_owned())

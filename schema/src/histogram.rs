@@ -8,6 +8,8 @@
 //!
 //! Limits: values are durations in nanoseconds, so the indices span at most 64 * 32 buckets.
 
+use serde::{Deserialize, Serialize};
+
 /// Buckets per power of two: 2^5.
 const BUCKETS_PER_OCTAVE: f64 = 32.0;
 
@@ -21,7 +23,7 @@ const INDEX_MIN: i32 = -1;
 ///
 /// Counts are whole numbers, so that no order of adding changes a sum. Where some stand for more than one call (of
 /// sampled spans), all are in parts of a call.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct LatencyHistogram {
     /// How many values were exactly zero, which no logarithmic bucket can hold.
     zero_count: u64,

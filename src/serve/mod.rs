@@ -27,6 +27,7 @@ use server::Server;
 use signals::{Signal, Signals};
 
 pub use settings::{engine_config, store_config};
+pub use signals::Interrupts;
 
 /// DataFusion plans recursively; its threads get the stack of a main thread instead of tokio's 2 MiB.
 const QUERY_STACK_BYTES: usize = 8 * 1024 * 1024;
@@ -46,7 +47,7 @@ enum Announce {
 /// # Errors
 /// A port is taken, the data directory cannot be used, or a part fails to start or stop.
 pub fn run(config: &Config, reload: impl Fn() -> Result<Config, ConfigProblems>) -> Result<()> {
-    with_server(config, Announce::All, reload, |_, mut stop| async move {
+    with_server(config, Announce::All, Interrupts::Stop, reload, |_, mut stop| async move {
         stop.wait_for(|stopped| *stopped).await.ok();
         Ok(())
     })
@@ -62,7 +63,7 @@ pub fn demo(
     args: &DemoArgs,
 ) -> Result<()> {
     let args = args.clone();
-    with_server(config, Announce::All, reload, |addresses, mut stop| async move {
+    with_server(config, Announce::All, Interrupts::Stop, reload, |addresses, mut stop| async move {
         let (query, otlp_grpc) = (addresses.of(Port::Query), addresses.of(Port::OtlpGrpc));
         let seed = args.seed.unwrap_or_else(|| SystemClock.now().0.unsigned_abs());
         tell(&format!("\n  demo mesh     seed {seed}, {} requests/s; look at http://{query}/", args.rate));
@@ -86,7 +87,11 @@ pub fn demo(
 /// # Errors
 /// As [`run`], a [`StoreError`](meshlake_store::StoreError) while another process has the directory; or the error of `work`,
 /// which also ends when a signal says so.
-pub fn alone<W>(config: &Config, work: impl FnOnce(SocketAddr, SocketAddr) -> W) -> Result<()>
+pub fn alone<W>(
+    config: &Config,
+    interrupts: Interrupts,
+    work: impl FnOnce(SocketAddr, SocketAddr) -> W,
+) -> Result<()>
 where
     W: Future<Output = Result<()>> + Send + 'static,
 {
@@ -100,6 +105,7 @@ where
     with_server(
         &config,
         Announce::Nobody,
+        interrupts,
         || Ok(config.clone()),
         |addresses, mut stop| {
             let work = work(addresses.of(Port::OtlpHttp), addresses.of(Port::Query));
@@ -140,6 +146,7 @@ fn runtimes() -> Result<(Runtime, Runtime)> {
 fn with_server<F, W>(
     config: &Config,
     announce: Announce,
+    interrupts: Interrupts,
     reload: impl Fn() -> Result<Config, ConfigProblems>,
     work: F,
 ) -> Result<()>
@@ -161,7 +168,7 @@ where
             tracing::warn!(%error, ?addresses, "print the addresses");
         }
         let mut work = ingest.spawn(work(addresses, stopped));
-        let mut signals = Signals::listen().context("listen to signals")?;
+        let mut signals = Signals::listen(interrupts).context("listen to signals")?;
         let early = loop {
             tokio::select! {
                 ended = &mut work => break Some(ended),

@@ -21,7 +21,7 @@ const EIO: i32 = 5;
 /// # Errors
 /// EIO, when asked for.
 #[cfg(feature = "failpoints")]
-pub(crate) fn hit(name: &str) -> io::Result<()> {
+pub fn hit(name: &str) -> io::Result<()> {
     static SETUP: std::sync::Once = std::sync::Once::new();
     // Dropping a scenario would disarm its points.
     SETUP.call_once(|| std::mem::forget(fail::FailScenario::setup()));
@@ -38,6 +38,6 @@ pub(crate) fn hit(name: &str) -> io::Result<()> {
 /// Nothing.
 #[cfg(not(feature = "failpoints"))]
 #[inline(always)]
-pub(crate) fn hit(_: &str) -> io::Result<()> {
+pub fn hit(_: &str) -> io::Result<()> {
     Ok(())
 }

@@ -25,6 +25,7 @@ use std::time::Instant;
 
 use meshlake_schema::{PerTable, Table, TableBatch};
 use object_store::{ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio::sync::{Mutex, Semaphore};
 use tokio::task::spawn_blocking;
@@ -62,7 +63,7 @@ impl FlushError {
 }
 
 /// What flushes did since the start.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FlushStats {
     /// Commits made.
     pub commits: u64,

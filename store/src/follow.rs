@@ -10,6 +10,7 @@ use arrow::array::RecordBatch;
 use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
 use meshlake_schema::Table;
+use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use crate::buffer::{Buffer, Step};
@@ -21,7 +22,7 @@ use crate::snapshot::{Own, ReadError};
 pub const FOLLOWERS_MAX: usize = 64;
 
 /// Whose rows of which table are followed, and from where.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Follow {
     /// Not a derived one: its rows are made at a flush.
     pub table: Table,

@@ -47,7 +47,7 @@ mod test_rows;
 pub mod writer;
 pub mod wal;
 pub mod disk;
-mod fail_point;
+pub mod fail_point;
 mod priority;
 pub mod snapshot;
 mod minutes;
@@ -63,11 +63,14 @@ pub use group::{AppendError, ExportEntry, Group, Lsn, StoredExport};
 pub use maintain::{Effort, MaintainConfig, MaintainError, MaintainStats, Maintenance, Progress};
 pub use minutes::{FOLDED, MinuteLsns, Run};
 pub use priority::give_way_to_flushes;
-pub use reader::Reader;
+pub use reader::{Reader, tables_of};
 pub use replay::{Recovered, ReplayError};
 pub use retain::Retention;
 pub use settle::{Settle, SettleError, SettleJob, SettleStats};
-pub use snapshot::{DataFile, HotBatch, HotScan, HotStream, ReadError, Snapshot, TableSnapshot, Unflushed};
+pub use snapshot::{
+    DataFile, HotBatch, HotScan, HotStream, ReadError, RemoteRows, RemoteTable, Snapshot, TableSnapshot,
+    Unflushed,
+};
 pub use space::SpaceStats;
 pub use status::{
     AskIntake, Exports, InFlight, IntakeStatus, Sender, Status, StoreStats, StoreStatus, TableStats,

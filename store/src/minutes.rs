@@ -20,6 +20,7 @@ use std::sync::Arc;
 use arrow::array::AsArray as _;
 use arrow::datatypes::TimestampMicrosecondType;
 use meshlake_schema::{Table, TableBatch};
+use serde::{Deserialize, Serialize};
 
 use crate::group::Lsn;
 
@@ -39,7 +40,7 @@ pub(crate) fn minute_of(time_micros: i64) -> i64 {
 }
 
 /// Consecutive minutes since the epoch, both inclusive, with one record number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Run {
     pub first: i64,
     pub last: i64,
@@ -47,7 +48,8 @@ pub struct Run {
 }
 
 /// Record numbers by minute, see the module; cheap to clone.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Vec<Run>", into = "Vec<Run>")]
 pub struct MinuteLsns(Arc<[Run]>);
 
 impl MinuteLsns {
@@ -86,7 +88,7 @@ impl MinuteLsns {
     }
 
     /// The higher number of each minute.
-    pub(crate) fn joined<'a>(all: impl IntoIterator<Item = &'a MinuteLsns>) -> Self {
+    pub fn joined<'a>(all: impl IntoIterator<Item = &'a MinuteLsns>) -> Self {
         let mut minutes = BTreeMap::new();
         for (minute, lsn) in all.into_iter().flat_map(MinuteLsns::minutes) {
             let known = minutes.entry(minute).or_insert(lsn);
@@ -153,6 +155,18 @@ impl MinuteLsns {
         }
         let runs: Vec<Run> = parts.map(run).collect::<Option<_>>()?;
         runs.is_sorted_by(|a, b| a.last < b.first).then(|| MinuteLsns(runs.into()))
+    }
+}
+
+impl From<Vec<Run>> for MinuteLsns {
+    fn from(runs: Vec<Run>) -> Self {
+        MinuteLsns(runs.into())
+    }
+}
+
+impl From<MinuteLsns> for Vec<Run> {
+    fn from(minutes: MinuteLsns) -> Self {
+        minutes.0.to_vec()
     }
 }
 

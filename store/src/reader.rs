@@ -5,6 +5,7 @@
 //! a query does. So nothing here hands out what cannot be sent: file lists, numbers, and streams of batches of
 //! one tenant.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -12,11 +13,13 @@ use object_store::ObjectStore;
 use tokio::sync::Semaphore;
 
 use crate::buffer::Buffer;
+use crate::disk::read_only::ReadOnlyDisk;
+use crate::durable_fs::DurableFs;
 use crate::follow::{FOLLOWERS_MAX, Follow, FollowStream, follow};
 use crate::snapshot::{ReadError, Snapshot};
 use crate::status::{AskIntake, Status, StoreStatus};
 
-/// A collector as the query side sees it: the store in this process, or (later) one in another.
+/// A collector as the query side sees it: the store in this process, or one in another.
 #[async_trait]
 pub trait Reader: Send + Sync + 'static {
     /// Files and buffered rows of all tables at one instant, each row once: see [`Snapshot`]. Everything that
@@ -38,6 +41,14 @@ pub trait Reader: Send + Sync + 'static {
     /// # Errors
     /// The collector cannot be asked now; trying again may help.
     async fn status(&self) -> Result<Status, ReadError>;
+}
+
+/// Where the files of snapshots lie that come from a process on `data_dir`, for those who only read.
+///
+/// # Errors
+/// The directory is not there.
+pub fn tables_of(data_dir: &Path) -> object_store::Result<Arc<dyn ObjectStore>> {
+    Ok(Arc::new(DurableFs::open(data_dir, Arc::new(ReadOnlyDisk))?))
 }
 
 /// Answers for the store that it came from, also after that was closed.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use meshlake_schema::{Table, UnixNanos};
+use serde::{Deserialize, Serialize};
 
 use crate::flush::{FlushStats, Flusher};
 use crate::group::Lsn;
@@ -25,7 +26,7 @@ pub struct StoreStatus {
 }
 
 /// How a store is doing.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct StoreStats {
     pub buffer_bytes: usize,
     pub buffer_bytes_max: usize,
@@ -39,7 +40,7 @@ pub struct StoreStats {
     pub tables: Vec<TableStats>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableStats {
     pub table: Table,
     /// Of records above `watermark`. Zero for a derived table.
@@ -66,7 +67,7 @@ impl TableStats {
 }
 
 /// All that may be asked of a collector beside its rows.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Status {
     pub store: StoreStats,
     /// None from a store that no collector writes to.
@@ -74,7 +75,7 @@ pub struct Status {
 }
 
 /// What only the receiving side of a collector knows of itself.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IntakeStatus {
     /// Accepted records that are not durable yet.
     pub in_flight: Vec<InFlight>,
@@ -87,7 +88,7 @@ pub struct IntakeStatus {
 }
 
 /// Records of one tenant, signal and source on their way to the log.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InFlight {
     pub tenant: String,
     pub signal: String,
@@ -96,7 +97,7 @@ pub struct InFlight {
 }
 
 /// Exports to one receiver that were answered alike.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exports {
     pub receiver: String,
     /// `unknown` where the export named none.
@@ -107,7 +108,7 @@ pub struct Exports {
 }
 
 /// Who sent something, and when it was last heard.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sender {
     pub peer: IpAddr,
     /// Empty where the sender names none that can be read.

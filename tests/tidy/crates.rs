@@ -17,7 +17,7 @@ pub struct CrateRule {
 const IO: &[&str] =
     &["tokio*", "hyper*", "axum*", "tonic*", "object_store", "datafusion*", "parquet", "deltalake*"];
 
-pub const RULES: [CrateRule; 10] = [
+pub const RULES: [CrateRule; 11] = [
     rule("schema", &[], IO).pure(),
     rule(
         "listen",
@@ -25,6 +25,7 @@ pub const RULES: [CrateRule; 10] = [
         &["datafusion*", "parquet", "object_store", "deltalake*", "prost*", "opentelemetry*"],
     ),
     rule("store", &["schema"], &["datafusion*", "tonic*", "axum*", "opentelemetry*", "envoy-types"]),
+    rule("remote", &["schema", "store"], &["datafusion*", "axum*", "parquet", "deltalake*"]),
     rule(
         "collector",
         &["schema", "listen", "store"],

@@ -1,10 +1,12 @@
 //! A socket that serves: bound first, served later, stopped with a deadline.
 //!
 //! All listeners of a process are bound before anything starts, so that a taken port ends it before it has touched
-//! a data directory. Limits: no cap per address.
+//! a data directory. One may be bound by another process and served here: whoever connects waits in the socket's own
+//! queue for as long as anybody holds it. Limits: no cap per address.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -66,6 +68,15 @@ pub struct ListenerStats {
     counts: Arc<Counts>,
 }
 
+/// Connections of one listener since it was first served.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Connections {
+    pub open: u64,
+    pub accepted: u64,
+    /// Closed at once because too many were open.
+    pub refused: u64,
+}
+
 #[derive(Debug, Default)]
 struct Counts {
     open: AtomicU64,
@@ -89,6 +100,25 @@ impl Listener {
     pub fn bind(name: &'static str, address: &str) -> Result<Listener, BindError> {
         let (socket, address) = bind(address)?;
         Ok(Listener { name, socket, address, counts: Arc::default() })
+    }
+
+    /// A listener whose socket another process has bound and handed down.
+    ///
+    /// # Errors
+    /// The socket has no address.
+    pub fn inherited(name: &'static str, socket: OwnedFd) -> io::Result<Listener> {
+        let socket = TcpListener::from(socket);
+        let address = socket.local_addr()?;
+        Ok(Listener { name, socket, address, counts: Arc::default() })
+    }
+
+    /// Its socket, to be handed down to a process that serves it.
+    pub fn socket(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    pub fn name(&self) -> &'static str {
+        self.name
     }
 
     /// Where it listens; the port is the one that the system chose when port 0 was asked for.
@@ -142,6 +172,25 @@ impl Served {
 }
 
 impl ListenerStats {
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What is counted.
+    pub fn counted(&self) -> Connections {
+        let [open, accepted, refused] = [&self.counts.open, &self.counts.accepted, &self.counts.refused]
+            .map(|count| count.load(Ordering::Relaxed));
+        Connections { open, accepted, refused }
+    }
+
+    /// Takes over what the process counts that serves the socket.
+    pub fn set(&self, counted: Connections) {
+        let Connections { open, accepted, refused } = counted;
+        self.counts.open.store(open, Ordering::Relaxed);
+        self.counts.accepted.store(accepted, Ordering::Relaxed);
+        self.counts.refused.store(refused, Ordering::Relaxed);
+    }
+
     /// Connections that are open now.
     pub fn open(&self) -> u64 {
         self.counts.open.load(Ordering::Relaxed)

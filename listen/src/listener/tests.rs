@@ -58,6 +58,29 @@ async fn get(address: SocketAddr, header: &str) -> String {
     answer.split_once("\r\n\r\n").expect("a head").1.to_owned()
 }
 
+/// Whoever bound the socket never accepts: who connects while nobody serves waits for the one that serves next.
+#[tokio::test]
+async fn a_socket_that_is_handed_down_keeps_who_waits() {
+    let bound = Listener::bind("test", "127.0.0.1:0").expect("a free port");
+    for _ in 0..2 {
+        let asked = tokio::spawn(get(bound.address(), ""));
+        let handed = bound.socket().try_clone_to_owned().expect("a descriptor");
+        let listener = Listener::inherited("test", handed).expect("a socket");
+        assert_eq!((listener.address(), listener.name()), (bound.address(), "test"));
+        let served = listener.serve(door(1), whoami()).expect("in a runtime");
+        assert_eq!(asked.await.expect("no panic"), "default Reader");
+        assert!(served.stop(Instant::now() + LONG).await);
+    }
+}
+
+#[test]
+fn what_another_process_counts_is_told_as_ones_own() {
+    let listener = Listener::bind("test", "127.0.0.1:0").expect("a free port");
+    let counted = Connections { open: 1, accepted: 20, refused: 300 };
+    listener.stats().set(counted);
+    assert_eq!(listener.stats().counted(), counted);
+}
+
 /// Sends back each byte that it reads.
 fn echo() -> Protocol {
     Protocol::raw(async |mut connection: Connection| {

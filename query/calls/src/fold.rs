@@ -159,7 +159,7 @@ impl Fold {
         self.see(batch);
         let Fold { book, requests, names, addresses, .. } = self;
         let mut has_connections = false;
-        RequestRows::of(batch).read(batch, book, |_, seen| {
+        RequestRows::of(batch, book.grain).read(batch, book, |_, seen| {
             has_connections |= seen.is_connection;
             names.see(Words::Requests, seen.start, [seen.source, seen.destination]);
             seen.tell_addresses(addresses);
@@ -292,7 +292,8 @@ impl Fold {
     }
 
     /// The cells of all that was counted, for the settled tables. The question is to tell everything apart
-    /// ([`By::Whole`], [`Grain::Whole`]) in buckets of ten seconds, and its range to be of whole cells.
+    /// ([`By::Whole`], [`Grain::Whole`]) in buckets that are no wider than cells, and its range to be of whole cells.
+    /// Of narrower cells, only what the widest table tells is known; its cells can be made of them.
     ///
     /// # Errors
     /// [`FoldError`].

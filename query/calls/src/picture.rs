@@ -17,7 +17,7 @@ use crate::placed::{Placed, known, lost, place};
 use crate::range::Range;
 use crate::services::{ServiceId, Services};
 
-/// Calls that a node received in one bucket, by operation or instance if asked for.
+/// Calls that a node received in one bucket, by operation, instance, cluster or value if asked for.
 #[derive(Debug, Clone)]
 pub struct NodeCell {
     /// Place in [`Picture::nodes`].
@@ -79,7 +79,7 @@ pub(super) fn picture(book: &Book, asked: &Asked<'_>, mut warnings: Vec<String>)
     warnings.extend(told(&choices, &names));
     if busiest.is_cut {
         warnings.push(format!(
-            "only the {} busiest operations or instances are told apart; the rest is `(other)`",
+            "only the {} busiest operations, instances or values are told apart; the rest is `(other)`",
             crate::cells::DETAILS_MAX
         ));
     }

@@ -20,6 +20,7 @@ use crate::catalog::{self, AttributeAccess, AttributeFilterCache, CATALOG, OnlyS
 use crate::capped::capped;
 use crate::config::EngineConfig;
 use crate::error::QueryError;
+use crate::functions;
 use crate::histograms;
 use crate::text_guard::NESTING_MAX;
 
@@ -53,8 +54,8 @@ impl SessionTemplate {
         let runtime = runtime(config)?;
         let mut scalar_functions = SessionStateDefaults::default_scalar_functions();
         scalar_functions.retain(|function| !REMOVED_FUNCTIONS.contains(&function.name()));
-        let scalar_functions =
-            scalar_functions.into_iter().map(capped).chain(histograms::scalars()).collect();
+        let own = functions::all().into_iter().chain(histograms::scalars());
+        let scalar_functions = scalar_functions.into_iter().map(capped).chain(own).collect();
         let mut aggregate_functions = SessionStateDefaults::default_aggregate_functions();
         aggregate_functions.extend(histograms::aggregates());
         let mut expr_planners = SessionStateDefaults::default_expr_planners();

@@ -37,6 +37,12 @@ pub fn parameter(
     };
     let given = scalar(value);
     let Some(wanted) = wanted else { return Ok(given) };
+    if let (Value::Text(json), DataType::List(element)) = (value, wanted) {
+        let list = list_of(json, element.data_type());
+        return list.ok_or_else(|| {
+            misfit(format!("{given} does not read as a list, as [1, 2], of {}", element.data_type()))
+        });
+    }
     let is_kind = match value {
         Value::Text(_) => true,
         Value::Integer(_) => wanted.is_numeric(),
@@ -48,6 +54,25 @@ pub fn parameter(
         return Err(misfit(format!("{given} is {}, not {wanted}", given.data_type())));
     }
     given.cast_to(wanted).map_err(|_| misfit(format!("{given} does not read as {wanted}")))
+}
+
+/// The JSON array of `json`, each element read as `element`; none when it is no such array.
+fn list_of(json: &str, element: &DataType) -> Option<ScalarValue> {
+    let values: Vec<serde_json::Value> = serde_json::from_str(json).ok()?;
+    let value = |json: serde_json::Value| {
+        let value = match json {
+            serde_json::Value::Null => ScalarValue::Null,
+            serde_json::Value::Bool(value) => ScalarValue::from(value),
+            serde_json::Value::Number(number) => {
+                number.as_i64().map(ScalarValue::from).or_else(|| number.as_f64().map(ScalarValue::from))?
+            }
+            serde_json::Value::String(text) => ScalarValue::from(text),
+            serde_json::Value::Array(_) | serde_json::Value::Object(_) => return None,
+        };
+        value.cast_to(element).ok()
+    };
+    let values = values.into_iter().map(value).collect::<Option<Vec<_>>>()?;
+    Some(ScalarValue::List(ScalarValue::new_list(&values, element, true)))
 }
 
 #[cfg(test)]
@@ -108,6 +133,23 @@ mod tests {
         for (value, wanted, want) in cases {
             let error = parameter(1, Some(&value), Some(&wanted)).map_err(|error| error.to_string());
             assert_eq!(error, Err(want.to_owned()));
+        }
+    }
+
+    #[test]
+    fn a_list_is_read_from_a_json_array() {
+        let of = |element| DataType::new_list(element, true);
+        let list = |values: &[ScalarValue], element| {
+            ScalarValue::List(ScalarValue::new_list(values, &element, true))
+        };
+        let read = |json: &str, element: DataType| parameter(1, Some(&text(json)), Some(&of(element)));
+        let texts = [ScalarValue::from("a"), ScalarValue::Utf8(None)];
+        assert_eq!(read(r#"["a", null]"#, DataType::Utf8), Ok(list(&texts, DataType::Utf8)));
+        let numbers = [ScalarValue::Int64(Some(1)), ScalarValue::Int64(Some(2))];
+        assert_eq!(read(r#"[1, "2"]"#, DataType::Int64), Ok(list(&numbers, DataType::Int64)));
+        assert_eq!(read("[]", DataType::Int64), Ok(list(&[], DataType::Int64)));
+        for bad in ["", "1", "[[1]]", "[\"x\"]", "[1"] {
+            assert!(read(bad, DataType::Int64).is_err(), "{bad}");
         }
     }
 

@@ -11,6 +11,7 @@
 mod native;
 mod ui;
 mod origin;
+mod portable;
 mod tenant;
 
 use axum::Router;

@@ -20,6 +20,8 @@ use std::sync::{Arc, LazyLock};
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
+use serde::{Deserialize, Serialize};
+
 use kinds::{column, nullable};
 
 pub use calls::SETTLE_MARGIN_MINUTES;
@@ -32,7 +34,7 @@ pub use traces::{SERVICE_NAME_BYTES_MAX, SERVICES_MAX};
 pub const DATE_COLUMN: &str = "date";
 
 /// Every table that is stored: received ones, and those derived from them ([`Table::origin`]).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Table {
     Spans,
     Logs,

@@ -8,11 +8,13 @@ mod text;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use serde::{Deserialize, Serialize};
+
 pub use text::parse_duration;
 
 /// Nanoseconds since the Unix epoch, UTC. Negative values (before 1970) can be represented but are
 /// outside every retention window.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct UnixNanos(pub i64);
 
 const NANOS_PER_MICRO: i64 = 1_000;
@@ -84,7 +86,7 @@ impl UnixNanos {
 ///
 /// Columns of times hold microseconds: a row is in the range when its microsecond is not before that of `from`
 /// and before that of `to`, both rounded down, so that ranges that touch never share a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TimeRange {
     pub from: UnixNanos,
     pub to: UnixNanos,

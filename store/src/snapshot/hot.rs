@@ -5,19 +5,22 @@
 //! from, so for a moment, and after a crash for longer, rows are still buffered whose derived rows are in files
 //! already. The derived table's own watermark tells them apart; the buffer never joins batches across it.
 
+use std::sync::Arc;
+
 use arrow::array::{Array as _, AsArray as _, RecordBatch};
 use arrow::compute::{max, min};
 use arrow::datatypes::TimestampMicrosecondType;
 use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
 use meshlake_schema::{Derived, Filter, Table, TableBatch, TimeRange, derived};
+use serde::{Deserialize, Serialize};
 
 use super::own::refused;
 use super::{HotBatch, Own, ReadError, Snapshot, TableSnapshot};
 use crate::group::Lsn;
 
 /// Which buffered rows are asked for.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HotScan {
     pub table: Table,
     /// Columns of the table's schema in memory ([`Table::schema`]), in the order in which they are to come.
@@ -48,9 +51,14 @@ impl Snapshot {
     /// cancel: a stream that is dropped has no effect on anything.
     ///
     /// # Errors
-    /// A column that the table does not have. The stream ends with an error only for a bug of ours.
+    /// A column that the table does not have. The stream ends with an error only for a bug of ours, or when the rows are in
+    /// another process that is gone.
     pub fn hot(&self, scan: &HotScan) -> Result<HotStream, ReadError> {
         let own = Own::new(scan.table, &scan.tenant, &scan.columns)?;
+        if let Some(remote) = &self.remote {
+            let may_have = remote.may_have(scan.table);
+            return Ok(if may_have { Arc::clone(&remote.rows).hot(scan) } else { stream::empty().boxed() });
+        }
         match derived::of(scan.table) {
             Some(derived) => {
                 let source = self.tables[derived.source()].clone();

@@ -10,10 +10,11 @@
 //! ```
 //! Both halves are of one instant over all tables: a flush moves rows from one to the other in one step, so a
 //! reader that takes both from one snapshot sees each row once, and one that mixes two snapshots may miss rows
-//! or see them twice. A snapshot never changes; it keeps the buffered batches of its instant in memory, so hold
-//! it for a query, not for ever.
+//! or see them twice. A snapshot never changes; it keeps the buffered batches of its instant in memory, here or in the
+//! collector's process ([`Snapshot::remote`]), so hold it for a query, not for ever.
 
 mod hot;
+mod remote;
 mod open;
 mod own;
 mod unflushed;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 use meshlake_schema::{PerTable, Table, TableBatch};
 use object_store::ObjectStore;
 use object_store::path::Path;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::group::Lsn;
@@ -31,12 +33,15 @@ use crate::minutes::MinuteLsns;
 pub use hot::{HotScan, HotStream};
 pub(crate) use open::{Window, window_minutes};
 pub(crate) use own::Own;
+use remote::Remote;
+pub use remote::{RemoteRows, RemoteTable};
 pub use unflushed::Unflushed;
 
 /// One Parquet file of a table.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DataFile {
     /// Where it lies in [`Snapshot::object_store`].
+    #[serde(with = "path_text")]
     pub path: Path,
     pub size_bytes: u64,
     pub rows: u64,
@@ -90,12 +95,14 @@ pub struct TableSnapshot {
 #[derive(Debug, Clone)]
 pub struct Snapshot {
     tables: PerTable<TableSnapshot>,
+    /// Where the buffered rows are, if not in `tables`.
+    remote: Option<Remote>,
     object_store: Arc<dyn ObjectStore>,
 }
 
 impl Snapshot {
     pub fn new(tables: PerTable<TableSnapshot>, object_store: Arc<dyn ObjectStore>) -> Self {
-        Snapshot { tables, object_store }
+        Snapshot { tables, remote: None, object_store }
     }
 
     /// A table with every tenant's buffered rows: not for readers, whom nobody could tell of them.
@@ -122,8 +129,23 @@ impl Snapshot {
     }
 }
 
+/// A place in an object store as text.
+mod path_text {
+    use object_store::path::Path;
+    use serde::de::Error as _;
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(path.as_ref())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Path, D::Error> {
+        Path::parse(String::deserialize(from)?).map_err(D::Error::custom)
+    }
+}
+
 /// Why something could not be read. Trying again may help, unless what was asked for is wrong.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Error, Serialize, Deserialize)]
 #[error("read what the collector holds: {0}")]
 pub struct ReadError(pub String);
 

@@ -143,12 +143,12 @@ fn accepted_records_count_as_unflushed_while_their_tables_buffer_rows_before_the
     tables[Table::Ledger].hot = Arc::new(ledger.map(|(lsn, rows)| hot(lsn, lsn, rows)).into());
     tables[Table::Logs].hot = Arc::new(vec![hot(5, 6, rows(Table::Logs, &[0]))]);
     let snapshot = Snapshot::new(tables, Arc::new(InMemory::new()));
-    let unflushed = snapshot.unflushed("same").expect("columns of the ledger");
+    let unflushed = block_on(snapshot.unflushed("same")).expect("columns of the ledger");
     let of =
         |signal: &str, records| Unflushed { signal: signal.to_owned(), source: "same".to_owned(), records };
     // No span is buffered; a signal that nobody knows waits for every table.
     assert_eq!(unflushed, [of("logs", 8), of("new", 1)]);
-    assert!(snapshot.unflushed("other").expect("columns of the ledger").is_empty());
+    assert!(block_on(snapshot.unflushed("other")).expect("columns of the ledger").is_empty());
 }
 
 fn text(text: &str) -> ArrayRef {

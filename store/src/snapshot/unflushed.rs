@@ -2,6 +2,7 @@
 
 use meshlake_schema::rows::{Integers, Text};
 use meshlake_schema::{Table, read_columns};
+use serde::{Deserialize, Serialize};
 
 use super::{ReadError, Snapshot};
 use crate::group::Lsn;
@@ -18,7 +19,7 @@ read_columns! {
 }
 
 /// Accepted records of one change in the ledger that are in the WAL and not in files.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unflushed {
     pub signal: String,
     pub source: String,
@@ -31,8 +32,11 @@ impl Snapshot {
     /// change of the ledger that is buffered with others counts as not flushed until all of them are.
     ///
     /// # Errors
-    /// Only for a bug of ours.
-    pub fn unflushed(&self, tenant: &str) -> Result<Vec<Unflushed>, ReadError> {
+    /// A bug of ours, or the buffered rows are in another process that is gone.
+    pub async fn unflushed(&self, tenant: &str) -> Result<Vec<Unflushed>, ReadError> {
+        if let Some(remote) = &self.remote {
+            return remote.rows.unflushed(tenant).await;
+        }
         let mut unflushed = Vec::new();
         for hot in self.tables[Table::Ledger].hot.iter() {
             let ledger = Ledger::of(hot.batch.rows()).map_err(|error| ReadError(error.to_string()))?;

@@ -10,6 +10,8 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use serde::{Deserialize, Serialize};
+
 use crate::disk::Disk;
 use crate::fail_point::hit;
 use crate::group::{Lsn, StoredExport};
@@ -41,7 +43,7 @@ pub struct SealedSegment {
 }
 
 /// How much the log holds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WalStats {
     /// Bytes of segment files that are not cut yet, the reserved room of the newest included.
     pub bytes: u64,

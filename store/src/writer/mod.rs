@@ -18,6 +18,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use meshlake_schema::LatencyHistogram;
+use serde::{Deserialize, Serialize};
 
 use crate::fail_point::hit;
 use crate::group::{AppendError, Group, Lsn};
@@ -49,7 +50,7 @@ pub struct WriterThread {
 }
 
 /// What the log's thread has done since it started.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct WriterStats {
     /// Groups that became durable.
     pub groups: u64,

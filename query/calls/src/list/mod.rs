@@ -214,7 +214,7 @@ impl Lookup {
         // What the rows call their ends is found out beside, and not looked at.
         let Ok(range) = Range::new(UnixNanos(0), UnixNanos(1), None) else { return Ok(()) };
         let mut beside = Book::new(range, By::Service, Grain::Node);
-        RequestRows::of(batch).read(batch, &mut beside, |row, seen| {
+        RequestRows::of(batch, beside.grain).read(batch, &mut beside, |row, seen| {
             if self.starts.contains_key(&seen.start) {
                 self.tell(seen.row_key(), || told_by_request(&columns, row, seen.side));
             }

@@ -1,7 +1,7 @@
 //! Counts the calls that proxies logged: two rows of one call are one call.
 //!
 //! ```text
-//! rows        columns (row_columns) to records
+//! rows        columns (row_columns) to records, with what is grouped by (asked)
 //! streams     what goes on is no call, and what lasts has no latency
 //! once        the same row that came twice is one
 //! by_address  ends that only an address names, as those tell who have it
@@ -13,6 +13,7 @@
 
 pub mod rows;
 pub mod row_columns;
+mod asked;
 mod leftovers;
 mod told;
 mod waypoints;
@@ -48,7 +49,12 @@ pub fn count(
     book: &mut Book,
     connections: &mut Connections,
 ) {
-    for Piece { mut rows, scope, counted } in cut(rows, Seen::hash, |row| row.start) {
+    let minutes = book.counted_minutes();
+    // What is left over, and what calls cover a connection, is joined over a minute.
+    let pieces = cut(rows, Seen::hash, |row| row.start);
+    for Piece { mut rows, scope, counted } in
+        pieces.filter(|piece| minutes.are_met(piece.scope, piece.counted, 1))
+    {
         let services = &names.services(scope, Words::Requests, &book.parties);
         by_address::name(&mut rows, counted, addresses, book);
         count_piece(rows, counted, leftovers, &mut Counting { book, services, connections });

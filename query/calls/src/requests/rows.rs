@@ -7,6 +7,7 @@
 use arrow::array::RecordBatch;
 use meshlake_schema::{Outcome, ResponseFlags};
 
+use super::asked::Asked;
 use super::row_columns::Columns;
 use super::seen::{Seen, Side};
 use crate::addresses::endpoint_hash;
@@ -26,16 +27,19 @@ pub struct RequestRows<'a> {
     columns: Columns<'a>,
     parties: NumberMap<u64, PartyId>,
     pods: NumberMap<u64, u64>,
+    asked: Asked<'a>,
     operation: String,
     detail: String,
 }
 
 impl<'a> RequestRows<'a> {
-    pub fn of(batch: &'a RecordBatch) -> Self {
+    /// For a question with this grain.
+    pub fn of(batch: &'a RecordBatch, grain: Grain) -> Self {
         RequestRows {
             columns: Columns::of(batch),
             parties: NumberMap::default(),
             pods: NumberMap::default(),
+            asked: Asked::of(grain, batch),
             operation: String::new(),
             detail: String::new(),
         }
@@ -178,6 +182,7 @@ impl<'a> RequestRows<'a> {
             Grain::Whole => {
                 self.whole_detail(row, Side::Received, self.columns.source.instance.get(row), book)
             }
+            Grain::Cluster | Grain::Attribute(_) => book.detail(self.asked.of_callee(row, true).as_deref()),
             Grain::Node | Grain::Operation => self.detail(row, Side::Received, book),
         };
         let destination = gateway.unwrap_or(PartyId::UNKNOWN);
@@ -280,6 +285,7 @@ impl<'a> RequestRows<'a> {
             Grain::Node => DetailId::NONE,
             Grain::Instance if side == Side::Made => DetailId::NONE,
             Grain::Instance => book.detail(columns.destination.instance.get(row)),
+            Grain::Cluster | Grain::Attribute(_) => book.detail(self.asked.of_callee(row, false).as_deref()),
             Grain::Whole => {
                 let end = if side == Side::Made { None } else { Some(&columns.destination) };
                 self.whole_detail(row, side, end.and_then(|end| end.instance.get(row)), book)
@@ -308,16 +314,24 @@ impl<'a> RequestRows<'a> {
         let is_gateway = columns.observer.get(row) == Some("gateway");
         let is_secured = columns.tls_version.get(row).is_some() && columns.principal.get(row).is_some();
         let is_received = side == Side::Received && !is_gateway;
+        // The callee of what a gateway received is the gateway, which is the row's source.
+        let is_own = side == Side::Received && is_gateway;
+        let (cluster, principal) = (columns.source_cluster.get(row), columns.principal.get(row));
+        let callee = if is_own {
+            (cluster, principal)
+        } else {
+            (columns.destination_cluster.get(row), columns.destination_principal.get(row))
+        };
         let detail = Detail {
             observer: if side == Side::Made { Observer::Client } else { Observer::Server },
             operation: Some(&self.operation),
             route: columns.route.get(row),
             host: columns.authority.get(row).filter(|_| is_gateway),
             instance,
-            source_cluster: columns.source_cluster.get(row),
-            source_principal: columns.principal.get(row),
-            destination_cluster: columns.destination_cluster.get(row),
-            destination_principal: columns.destination_principal.get(row),
+            source_cluster: cluster.filter(|_| !is_own),
+            source_principal: principal.filter(|_| !is_own),
+            destination_cluster: callee.0,
+            destination_principal: callee.1,
             response_code: columns.response_code.get(row),
             grpc_status,
             response_flags: columns.flags_text.get(row),

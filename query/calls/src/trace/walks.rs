@@ -37,7 +37,7 @@ pub struct Walks<'a> {
     pub names: &'a NamesByMinute,
     pub addresses: &'a Addresses,
     pub budget: Option<&'a Arc<dyn Budget>>,
-    /// Threads that walk, at least one.
+    /// Threads that walk, at least one; the caller's is the first.
     pub threads: usize,
 }
 
@@ -49,14 +49,16 @@ impl Walks<'_> {
     pub fn count(&self, shards: Vec<Shard>, book: &mut Book, messages: &mut Messages) -> Result<(), Spent> {
         let threads = self.threads.clamp(1, shards.len().max(1));
         let parties = std::mem::take(&mut book.parties);
-        let parts: Vec<(Book, Messages)> = (0..threads).map(|_| (book.part(), messages.part())).collect();
+        let mine = (book.part(), messages.part());
+        let parts: Vec<(Book, Messages)> = (1..threads).map(|_| (book.part(), messages.part())).collect();
         let (left, whole) = (Mutex::new(shards.into_iter()), Mutex::new(&mut *book));
         let walked = thread::scope(|scope| {
             let walk = |part| scope.spawn(|| self.walk(part, &parties, &left, &whole));
             let walking: Vec<_> = parts.into_iter().map(walk).collect();
+            let mine = self.walk(mine, &parties, &left, &whole);
             let ended =
                 walking.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
-            ended.collect::<Result<Vec<Messages>, Spent>>()
+            std::iter::once(mine).chain(ended).collect::<Result<Vec<Messages>, Spent>>()
         });
         book.parties = parties;
         walked?.into_iter().for_each(|part| messages.absorb(part));
@@ -72,6 +74,7 @@ impl Walks<'_> {
         whole: &Mutex<&mut Book>,
     ) -> Result<Messages, Spent> {
         let mut walk = Walk::default();
+        let minutes = part.counted_minutes();
         let mut room = self.budget.map(|budget| Holding::new(budget.as_ref()));
         loop {
             let shard = locked(left).next();
@@ -83,7 +86,7 @@ impl Walks<'_> {
             let Walks { names, addresses, .. } = self;
             let mut counting =
                 Counting { book: &mut part, parties, names, addresses, messages: &mut messages };
-            walk.count(&shard, self.shapes, &mut counting);
+            walk.count(&shard, self.shapes, &minutes, &mut counting);
             if part.is_full() {
                 locked(whole).absorb(&mut part);
             }

@@ -39,8 +39,8 @@ pub const CATALOG: &str = "meshlake";
 /// The one schema of [`CATALOG`].
 pub const SCHEMA: &str = "public";
 
-/// Tables of `information_schema` that may be read; the others tell of settings and functions.
-const INFORMATION_TABLES: [&str; 2] = ["tables", "columns"];
+/// Tables of `information_schema` that may be read; the others tell of settings.
+const INFORMATION_TABLES: [&str; 3] = ["tables", "columns", "routines"];
 
 /// What statements may read of this catalogue, and of `functions`, by the names of their scans.
 pub fn allowed(functions: Vec<String>) -> AllowList {
