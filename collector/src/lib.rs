@@ -12,9 +12,9 @@
 
 mod collector;
 mod config;
-mod receivers;
 #[doc(hidden)]
 pub mod fuzz;
+mod receivers;
 mod admit;
 mod intake;
 mod positions;

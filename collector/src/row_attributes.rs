@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 use std::ops::Range;
 
-use meshlake_schema::attributes::push_json_string;
+use meshlake_schema::attributes::{push_double, push_json_string};
 
 use crate::limits::{ATTRIBUTES_MAX, KEY_BYTES_MAX, VALUE_BYTES_MAX};
 use crate::tally::{Warning, Warnings};
@@ -58,6 +58,14 @@ impl RowAttributes {
         self.push_with("", name, |text, types| {
             write!(text, "{value}").expect("writing to a String cannot fail");
             types.push('i');
+        });
+    }
+
+    /// Adds a number that need not be whole.
+    pub fn push_double(&mut self, name: &str, value: f64) {
+        self.push_with("", name, |text, types| {
+            push_double(text, value);
+            types.push('d');
         });
     }
 

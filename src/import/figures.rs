@@ -37,10 +37,10 @@ pub async fn tell_figures(query: &str, began: UnixNanos, alone: Option<&Path>) -
     }
     match alone {
         Some(data_dir) => println!(
-            "\n  to ask it: meshlake run --data-dir {}\n  then http://127.0.0.1:7070{golden}",
+            "\n  to see it: meshlake run --data-dir {}\n  then  http://127.0.0.1:7070/?{range}\n  API   http://127.0.0.1:7070{golden}",
             data_dir.display()
         ),
-        None => println!("\n  page  http://{query}/\n  API   http://{query}{golden}"),
+        None => println!("\n  page  http://{query}/?{range}\n  API   http://{query}{golden}"),
     }
     Ok(())
 }

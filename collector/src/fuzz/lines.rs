@@ -5,6 +5,9 @@ use crate::access_log::origin::LineOrigin;
 use crate::access_log::rows::decode_lines;
 use crate::access_log::{Language, LineFormat};
 use crate::intake::FUTURE_MAX;
+use crate::lines::CUT_LINE_BYTES;
+use crate::receivers::syslog::framing::{BrokenFraming, Frames};
+use crate::receivers::syslog::header::Message;
 use crate::tally::{Arrival, Tally, Warning};
 use meshlake_schema::UnixNanos;
 
@@ -30,6 +33,42 @@ pub fn formats(input: &[u8]) {
         Ok(format) => check(lines, &LineOrigin { format: Some(format), ..LineOrigin::default() }),
         Err(error) => assert!(error.position <= format.len(), "{error}"),
     }
+}
+
+/// Checks a stream of syslog over TCP, and each of its messages. Where the stream comes in two pieces, its first byte says.
+///
+/// # Panics
+/// When the pieces tell other messages than the whole, when a message is longer than is kept, or when what is taken out of
+/// one is not in it.
+pub fn syslog(input: &[u8]) {
+    let Some((cut, stream)) = input.split_first() else { return };
+    let (first, second) = stream.split_at(stream.len() * usize::from(*cut) / 256);
+    let messages = read(&[stream]);
+    assert_eq!(read(&[first, second]), messages);
+    for message in messages.0 {
+        assert!(message.len() <= CUT_LINE_BYTES, "{} bytes", message.len());
+        let told = Message::of(&message);
+        for part in [told.host, told.app, told.text] {
+            assert!(part.is_empty() || message.as_ptr_range().contains(&part.as_ptr()));
+        }
+    }
+}
+
+/// The messages of a stream that comes in these pieces, and whether it can be read to its end.
+fn read(pieces: &[&[u8]]) -> (Vec<Vec<u8>>, bool) {
+    let (mut frames, mut messages) = (Frames::default(), Vec::new());
+    for piece in pieces {
+        frames.buffer.extend_from_slice(piece);
+        loop {
+            match frames.next() {
+                Ok(Some(framed)) => messages.push(framed.message.to_vec()),
+                Ok(None) => break,
+                Err(BrokenFraming) => return (messages, false),
+            }
+        }
+    }
+    messages.extend(frames.rest().map(|framed| framed.message.to_vec()));
+    (messages, true)
 }
 
 fn check(lines: &[u8], origin: &LineOrigin) {

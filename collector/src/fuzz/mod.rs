@@ -315,7 +315,7 @@ mod tests {
     type Target = (&'static str, fn(&[u8]));
 
     /// The targets of `collector/fuzz`, by name.
-    const TARGETS: [Target; 11] = [
+    const TARGETS: [Target; 12] = [
         ("access_log_formats", lines::formats),
         ("access_log_lines", lines::known),
         ("envoy_als", |bytes| protobuf(Signal::Requests, bytes)),
@@ -324,6 +324,7 @@ mod tests {
         ("logs_protobuf", |bytes| protobuf(Signal::Logs, bytes)),
         ("metrics_json", |bytes| json(Signal::Metrics, bytes)),
         ("metrics_protobuf", |bytes| protobuf(Signal::Metrics, bytes)),
+        ("syslog", lines::syslog),
         ("traces_json", |bytes| json(Signal::Traces, bytes)),
         ("traces_protobuf", |bytes| protobuf(Signal::Traces, bytes)),
         ("zstd", zstd),

@@ -21,25 +21,25 @@ pub fn endpoint_hash(host: &str, port: u16) -> u64 {
 }
 
 /// Parties that are held of one address in one minute. One pod is told of in two or three ways; an address of which
-/// more tell is a machine's, which many share.
-const TOLD_MAX: usize = 8;
+/// so many tell is a machine's, which many share.
+const TOLD_MAX: usize = 64;
 
 /// Who has which addresses, by the minute.
 #[derive(Debug, Default)]
 pub struct Addresses {
     told: NumberMap<(i64, u64), Vec<PartyId>>,
-    /// What was told last: most rows tell what the one before did.
-    last: Option<(i64, u64, PartyId)>,
+    /// What was told last, of endpoint and pod: most rows tell what the one before did.
+    last: [Option<(i64, u64, PartyId)>; 2],
 }
 
 impl Addresses {
     /// Learns that `own` tells at `time` of having an address, of which this is the hash; 0 is none.
     pub fn tell(&mut self, time: i64, address: u64, own: PartyId) {
         let told = (minute_of(time), address, own);
-        if address == 0 || own.is_built_in() || self.last == Some(told) {
+        if address == 0 || own.is_built_in() || self.last.contains(&Some(told)) {
             return;
         }
-        self.last = Some(told);
+        self.last = [self.last[1], Some(told)];
         let held = self.told.entry((told.0, address)).or_default();
         if held.len() < TOLD_MAX && !held.contains(&own) {
             held.push(own);

@@ -153,6 +153,7 @@ impl<'a, 's> Entry<'a, 's> {
         for field in Fields::new(message) {
             let (number, value) = field?;
             match number {
+                1 => self.attributes.push_double("sample_rate", f64::from_bits(value.fixed64(1)?)),
                 2 | 3 | 13 | 14 | 20 => self.read_address(number, value.bytes(number)?)?,
                 4 => read_tls(value.bytes(4)?, &mut self.seen, &mut self.texts, self.attributes)?,
                 5 => self.start_nanos = Some(nanos(value.bytes(5)?)?),

@@ -106,7 +106,18 @@ fn push(
     for (key, value) in &proxy.attributes {
         attributes.push_text("", key, value);
     }
-    out.push(arrival, seen, &judge(seen, proxy), &proxy.node_id, attributes, None);
+    let verdict = judge(seen, proxy);
+    // A gateway's and a caller's proxy's connections from below are of neither end of the call that the row is about.
+    let certificates = [
+        ("tls.server.", &seen.own_principal, verdict.destination.principal),
+        ("tls.client.", &seen.caller_principal, verdict.source.principal),
+    ];
+    for (prefix, principal, told) in certificates {
+        if !principal.is_empty() && **principal != *told {
+            attributes.push_text(prefix, "principal", principal);
+        }
+    }
+    out.push(arrival, seen, &verdict, &proxy.node_id, attributes, None);
 }
 
 #[cfg(test)]

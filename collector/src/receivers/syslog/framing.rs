@@ -21,7 +21,7 @@ const COUNT_DIGITS_MAX: usize = 9;
 /// Why a stream cannot be read on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("what should be the length of a message is none")]
-pub(super) struct BrokenFraming;
+pub(crate) struct BrokenFraming;
 
 /// How messages are told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,17 +32,17 @@ enum Framing {
 
 /// A message, perhaps cut.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Framed {
-    pub(super) message: BytesMut,
-    pub(super) is_cut: bool,
+pub(crate) struct Framed {
+    pub(crate) message: BytesMut,
+    pub(crate) is_cut: bool,
 }
 
 /// The messages of one connection.
 #[derive(Debug, Default)]
-pub(super) struct Frames {
+pub(crate) struct Frames {
     framing: Option<Framing>,
     /// What has come and is not given out.
-    pub(super) buffer: BytesMut,
+    pub(crate) buffer: BytesMut,
     /// How many bytes of the buffer have no line feed.
     searched: usize,
     /// Of a message that was given out cut: bytes still to come, or `None` up to the line feed.
@@ -51,7 +51,7 @@ pub(super) struct Frames {
 
 impl Frames {
     /// Whether a message has begun and not ended.
-    pub(super) fn has_begun(&self) -> bool {
+    pub(crate) fn has_begun(&self) -> bool {
         !self.buffer.is_empty() || self.skipping.is_some()
     }
 
@@ -59,7 +59,7 @@ impl Frames {
     ///
     /// # Errors
     /// [`BrokenFraming`]; nothing more can be told apart.
-    pub(super) fn next(&mut self) -> Result<Option<Framed>, BrokenFraming> {
+    pub(crate) fn next(&mut self) -> Result<Option<Framed>, BrokenFraming> {
         if !self.skip() {
             return Ok(None);
         }
@@ -78,7 +78,7 @@ impl Frames {
     }
 
     /// What stands behind the last message that has ended, when nothing more comes.
-    pub(super) fn rest(&mut self) -> Option<Framed> {
+    pub(crate) fn rest(&mut self) -> Option<Framed> {
         let is_line = self.framing == Some(Framing::Lines) && self.skipping.is_none();
         (is_line && !self.buffer.is_empty()).then(|| Framed { message: self.buffer.split(), is_cut: false })
     }

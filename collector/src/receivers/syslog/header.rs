@@ -11,16 +11,16 @@ const PRIORITY_MAX: u16 = 191;
 
 /// A message taken apart; names are empty where it has none.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Message<'a> {
-    pub(super) host: &'a [u8],
+pub(crate) struct Message<'a> {
+    pub(crate) host: &'a [u8],
     /// The program: `APP-NAME`, or the tag without the process id.
-    pub(super) app: &'a [u8],
-    pub(super) text: &'a [u8],
+    pub(crate) app: &'a [u8],
+    pub(crate) text: &'a [u8],
 }
 
 impl<'a> Message<'a> {
     /// Takes `message` apart.
-    pub(super) fn of(message: &'a [u8]) -> Message<'a> {
+    pub(crate) fn of(message: &'a [u8]) -> Message<'a> {
         let message = trimmed(message);
         let behind_priority = behind_priority(message).unwrap_or(message);
         let parsed = rfc_5424(behind_priority).or_else(|| rfc_3164(behind_priority));

@@ -6,8 +6,8 @@
 //! Source: RFC 5424, 5426 (UDP), 6587 (TCP), 3164.
 
 mod batch;
-mod framing;
-mod header;
+pub(crate) mod framing;
+pub(crate) mod header;
 
 use std::collections::HashMap;
 use std::io::ErrorKind;

@@ -18,13 +18,15 @@ use meshlake_schema::UnixNanos;
 use serde::Deserialize;
 
 use super::diagnosis::{Diagnosis, Heard};
-use super::{ICON, Page, REFRESH_SECONDS, STYLE, Window};
+use super::{ICON, Page, REFRESH_SECONDS, STYLE, Span, Window};
 use crate::FaceState;
 use crate::tenant::{NOT_A_TENANT, tenant_of};
 
 #[derive(Deserialize)]
 struct Given {
     range: Option<String>,
+    from: Option<String>,
+    to: Option<String>,
     refresh: Option<u64>,
 }
 
@@ -34,11 +36,30 @@ pub async fn answer(State(state): State<FaceState>, beside: Extensions, uri: Uri
         return (StatusCode::BAD_REQUEST, format!("{NOT_A_TENANT}\n")).into_response();
     };
     let given = Parameters::<Given>::try_from_uri(&uri).ok().map(|Parameters(given)| given);
-    let window = given.as_ref().and_then(|given| given.range.as_deref());
-    let window = Window::ALL.into_iter().find(|known| Some(known.name()) == window).unwrap_or_default();
+    let span = given.as_ref().map_or(Span::Last(Window::default()), span);
     let refresh = given.and_then(|given| given.refresh).filter(|seconds| REFRESH_SECONDS.contains(seconds));
-    let (page, status) = page(&state, tenant, window, refresh).await;
+    let (page, status) = page(&state, tenant, span, refresh).await;
     (status, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], page.render()).into_response()
+}
+
+/// What the parameters ask for: both ends, or else one of the windows.
+fn span(given: &Given) -> Span {
+    let time = |text: &Option<String>| text.as_deref().and_then(UnixNanos::parse);
+    if let (Some(from), Some(to)) = (time(&given.from), time(&given.to))
+        && Range::new(from, to, None).is_ok()
+    {
+        return Span::Fixed { from, to };
+    }
+    let window = Window::ALL.into_iter().find(|known| Some(known.name()) == given.range.as_deref());
+    Span::Last(window.unwrap_or_default())
+}
+
+fn range_of(span: Span, now: UnixNanos) -> Range {
+    let (from, to) = match span {
+        Span::Last(window) => (now.minus(Duration::from_secs(window.minutes() * 60)), now),
+        Span::Fixed { from, to } => (from, to),
+    };
+    Range::new(from, to, None).expect("a window has minutes, and a fixed range was tried")
 }
 
 /// The stylesheet of the page.
@@ -54,12 +75,11 @@ pub async fn icon() -> Response {
 async fn page(
     state: &FaceState,
     tenant: String,
-    window: Window,
+    span: Span,
     refresh_seconds: Option<u64>,
 ) -> (Page, StatusCode) {
     let now = state.engine.clock().now();
-    let from = now.minus(Duration::from_secs(window.minutes() * 60));
-    let range = Range::new(from, now, None).expect("a window has minutes");
+    let range = range_of(span, now);
     let found = gather(state, &tenant, range, now).await;
     let (gathered, status) = match found {
         Ok(gathered) => (gathered, StatusCode::OK),
@@ -74,7 +94,7 @@ async fn page(
     };
     let observed_from = gathered.range.observed_from();
     let page = Page {
-        window,
+        span,
         refresh_seconds,
         range_text: (range.from().to_rfc3339(), range.to().to_rfc3339()),
         data_since: (observed_from > range.from()).then(|| observed_from.to_rfc3339()),

@@ -21,6 +21,7 @@ use axum::routing::get;
 use meshlake_query::NodeKind;
 use meshlake_query::graph::{Graph, GraphEdge};
 use meshlake_query::ledger::Account;
+use meshlake_schema::UnixNanos;
 
 use crate::{Endpoints, FaceState};
 use diagnosis::Diagnosis;
@@ -70,13 +71,32 @@ impl Window {
     }
 }
 
+/// What of the past a page is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Span {
+    /// Up to now.
+    Last(Window),
+    /// Always the same: an import of old lines is seen by it.
+    Fixed { from: UnixNanos, to: UnixNanos },
+}
+
+impl Span {
+    /// As it stands in the address.
+    fn query(self) -> String {
+        match self {
+            Span::Last(window) => format!("range={}", window.name()),
+            Span::Fixed { from, to } => format!("from={}&amp;to={}", from.to_rfc3339(), to.to_rfc3339()),
+        }
+    }
+}
+
 /// How often the page may load itself, in seconds.
 pub const REFRESH_SECONDS: [u64; 2] = [10, 60];
 
 /// Everything the page shows.
 #[derive(Debug, Clone)]
 pub struct Page {
-    pub window: Window,
+    pub span: Span,
     /// Loads itself again after so many seconds.
     pub refresh_seconds: Option<u64>,
     /// From and to.
@@ -132,13 +152,14 @@ impl Page {
         out.push_str("<header><a class=brand href=/><span class=mark aria-hidden=true></span>meshlake</a>");
         out.push_str("<nav aria-label=\"Time range\">");
         for window in Window::ALL {
-            self.link(out, window, self.refresh_seconds, window.name(), window == self.window);
+            let span = Span::Last(window);
+            self.link(out, span, self.refresh_seconds, window.name(), span == self.span);
         }
         out.push_str("</nav><nav aria-label=\"Automatic refresh\"><span class=hint>refresh</span>");
-        self.link(out, self.window, None, "off", self.refresh_seconds.is_none());
+        self.link(out, self.span, None, "off", self.refresh_seconds.is_none());
         for seconds in REFRESH_SECONDS {
             let text = format!("{seconds} s");
-            self.link(out, self.window, Some(seconds), &text, self.refresh_seconds == Some(seconds));
+            self.link(out, self.span, Some(seconds), &text, self.refresh_seconds == Some(seconds));
         }
         let (from, to) = &self.range_text;
         put(
@@ -151,11 +172,11 @@ impl Page {
         put(out, format_args!("<span class=hint> tenant {}</span></p></header>", Text(&self.tenant)));
     }
 
-    fn link(&self, out: &mut String, window: Window, refresh: Option<u64>, text: &str, is_current: bool) {
+    fn link(&self, out: &mut String, span: Span, refresh: Option<u64>, text: &str, is_current: bool) {
         let refresh = refresh.map(|seconds| format!("&amp;refresh={seconds}")).unwrap_or_default();
         let current = if is_current { " aria-current=true" } else { "" };
-        let window = window.name();
-        put(out, format_args!("<a href=\"/?range={window}{refresh}\"{current}>{text}</a>"));
+        let span = span.query();
+        put(out, format_args!("<a href=\"/?{span}{refresh}\"{current}>{text}</a>"));
     }
 
     /// Four figures of the whole mesh. The rate is of calls that entered: summing over nodes would count a

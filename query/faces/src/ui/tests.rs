@@ -93,7 +93,7 @@ fn graph(edges: &[Calls<'_>]) -> Graph {
 
 fn page(edges: &[Calls<'_>]) -> Page {
     Page {
-        window: Window::FifteenMinutes,
+        span: Span::Last(Window::FifteenMinutes),
         refresh_seconds: None,
         range_text: ("1970-01-01T00:16:40Z".to_owned(), "1970-01-01T00:17:40Z".to_owned()),
         data_since: None,
@@ -174,6 +174,17 @@ fn range_and_refresh_are_links_that_keep_each_other() {
     assert!(html.contains("<meta http-equiv=refresh content=10>"));
     assert!(html.contains("<a href=\"/?range=1h&amp;refresh=10\">1h</a>"));
     assert!(html.contains("<a href=\"/?range=15m&amp;refresh=10\" aria-current=true>15m</a>"));
+}
+
+/// What was imported lies in the past: its page stays there when it is loaded again.
+#[test]
+fn a_fixed_range_is_kept_by_the_links() {
+    let at = |second: i64| UnixNanos(second * 1_000_000_000);
+    let span = Span::Fixed { from: at(1_000), to: at(1_060) };
+    let html = Page { span, ..page(&[]) }.render();
+    let fixed = "/?from=1970-01-01T00:16:40Z&amp;to=1970-01-01T00:17:40Z";
+    assert!(html.contains(&format!("<a href=\"{fixed}&amp;refresh=10\">10 s</a>")), "{html}");
+    assert!(html.contains("<a href=\"/?range=15m\">15m</a>"), "no window is the current one");
 }
 
 #[test]

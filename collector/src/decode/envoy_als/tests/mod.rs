@@ -3,6 +3,7 @@
 //! `calls` is about the call itself, `parties` about who took part and what has no column.
 
 mod calls;
+mod every_field;
 mod parties;
 
 use std::collections::HashMap;

@@ -281,6 +281,26 @@ async fn another_tenants_calls_are_not_there() {
     assert!(!page.contains("cart") && page.contains("tenant other"));
 }
 
+/// The calls are within a minute that ended long before any window does; a range that makes no sense is none.
+#[tokio::test]
+async fn the_page_shows_a_range_of_the_past() {
+    let old = || {
+        SnapshotBuilder::new().hot(Table::Requests, 1, &[call(60, "client", "ok"), call(60, "server", "ok")])
+    };
+    for (path, is_shown) in [
+        ("/?from=1970-01-01T00:01:00Z&to=1970-01-01T00:02:00Z", true),
+        ("/?from=60&to=120", true),
+        ("/?from=120&to=60", false),
+        ("/?from=60", false),
+        ("/?from=never&to=120", false),
+        ("/?from=0&to=9223372036", false),
+        ("/", false),
+    ] {
+        let (status, _, page) = get(old(), path, "default").await;
+        assert_eq!((status, page.contains("shop/web → shop/cart")), (200, is_shown), "{path}");
+    }
+}
+
 #[tokio::test]
 async fn the_page_shows_the_mesh() {
     let (status, headers, page) = get(calls().await, "/?range=5m&refresh=10", "default").await;
