@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use meshlake_schema::{TimeRange, UnixNanos};
 
 /// Requests a second that one process could make at all; a larger number is a typing error.
@@ -31,7 +31,7 @@ pub enum Command {
     Demo(DemoArgs),
     /// Import access logs and show what they come to.
     Import(ImportArgs),
-    /// Ask a running meshlake in SQL and print the answer as CSV.
+    /// Ask in SQL: one statement, a file of them, or in a shell.
     Sql(SqlArgs),
     /// Merge the files of every window, drop old rows, delete unused files and settle calls, now.
     Maintain(MaintainArgs),
@@ -147,14 +147,51 @@ pub struct ImportArgs {
 
 #[derive(Debug, Clone, Args)]
 pub struct SqlArgs {
-    /// The statement, e.g. "SELECT count(*) FROM spans".
-    pub statement: String,
-    /// Address of the query service, host:port.
-    #[arg(long, default_value = "127.0.0.1:7070")]
-    pub address: String,
+    /// The statement, e.g. "SELECT count(*) FROM spans", or several with semicolons [default: standard input; a shell
+    /// where that is a terminal].
+    pub statement: Option<String>,
+    /// File of statements; - is standard input.
+    #[arg(short, long, value_name = "FILE", conflicts_with = "statement")]
+    pub file: Option<PathBuf>,
+    /// Ask the meshlake at this address, as http://127.0.0.1:7070 [default: the one that runs here, else the data directory].
+    #[arg(long, alias = "address", value_name = "URL", conflicts_with = "data_dir")]
+    pub server: Option<String>,
     /// Tenant to ask for.
     #[arg(long, default_value = "default")]
     pub tenant: String,
+    /// How answers are written [default: table in a terminal, else csv].
+    #[arg(long, value_enum)]
+    pub format: Option<SqlFormat>,
+    /// File to write answers to.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub serve: ServeArgs,
+}
+
+/// How answers are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SqlFormat {
+    Table,
+    Json,
+    Ndjson,
+    Csv,
+    Arrow,
+    Parquet,
+}
+
+impl SqlFormat {
+    /// The server's name for it; none where it is made here.
+    pub fn of_server(self) -> Option<&'static str> {
+        match self {
+            SqlFormat::Table => None,
+            SqlFormat::Json => Some("json"),
+            SqlFormat::Ndjson => Some("ndjson"),
+            SqlFormat::Csv => Some("csv"),
+            SqlFormat::Arrow => Some("arrow"),
+            SqlFormat::Parquet => Some("parquet"),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Args)]

@@ -56,8 +56,10 @@ fn dispatch(command: Command) -> Result<()> {
             import::run(&config, &args)
         }
         Command::Sql(args) => {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(sql::run(&args))
+            let mut config = load(&args.serve)?;
+            // Where this process answers itself, its log would stand between the answers.
+            "warn".clone_into(&mut config.telemetry.log);
+            sql::run(&config, &args)
         }
         Command::Maintain(args) => {
             let mut config = load(&args.serve)?;

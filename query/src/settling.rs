@@ -1,14 +1,20 @@
 //! Folds minutes that are over into cells, for whoever keeps them.
+//!
+//! Cells of ten minutes are added up from those of minutes, as far as those are settled. They are the same as folded ones by
+//! construction: what a call is depends on the minutes around its own and on nothing else, a minute lies in one such
+//! cell, sums are whole numbers, and the key of the one is the key of the other without some of its columns. So each row is
+//! read for its minute alone.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use meshlake_calls::range::GRID;
 use meshlake_calls::{By, Fold, FoldError, Grain, Question, Range, Settled, Source};
 use meshlake_engine::Query;
 use meshlake_schema::{Budget, Table, TableBatch, TimeRange, UnixNanos};
 
-use crate::calls::feed::{aside, counted, feed};
+use crate::calls::feed::{aside, counted, feed, feed_cells};
 use crate::calls::{LoadError, reading};
 
 /// Most time that one fold counts: its cells are held in memory, and an hour of a thousand keys are some hundred MB.
@@ -30,7 +36,7 @@ pub async fn settle(
     let mut batches = Vec::new();
     let mut parts: VecDeque<TimeRange> = parts(range, AT_ONCE_NANOS).collect();
     while let Some(part) = parts.pop_front() {
-        match settled(query, part, &budget).await {
+        match settled(query, tables, part, &budget).await {
             Ok(settled) => {
                 for table in tables {
                     let rows = settled.rows(*table, query.tenant(), query.began());
@@ -57,11 +63,31 @@ fn parts(range: TimeRange, width: i64) -> impl Iterator<Item = TimeRange> {
     })
 }
 
-async fn settled(query: &Query, part: TimeRange, budget: &Arc<dyn Budget>) -> Result<Settled, LoadError> {
-    let range = Range::new(part.from, part.to, Some(GRID)).map_err(|error| LoadError::bug(&error))?;
+/// The table whose cells those of `tables` are the sum of; none where some table tells more than the sum.
+fn narrower(tables: &[Table]) -> Option<Table> {
+    (tables == [Table::Calls10m]).then_some(Table::Calls1m)
+}
+
+async fn settled(
+    query: &Query,
+    tables: &[Table],
+    part: TimeRange,
+    budget: &Arc<dyn Budget>,
+) -> Result<Settled, LoadError> {
+    let narrower = narrower(tables);
+    let (told, folded) = match narrower {
+        Some(table) => reading::told_and_open(part, query.open(table, part)),
+        None => (Vec::new(), vec![part]),
+    };
+    let cell = tables.iter().filter_map(|table| table.cell_seconds()).min();
+    let step = cell.map_or(GRID, |seconds| Duration::from_secs(seconds.into()));
+    let range = Range::new(part.from, part.to, Some(step)).map_err(|error| LoadError::bug(&error))?;
     let question = Question { range, by: By::Whole, grain: Grain::Whole, source: Source::Auto };
-    let mut fold = Fold::new(question).within(Arc::clone(budget));
-    let rows = reading::rows_of(&[part]);
+    let rows = reading::rows_of(&folded);
+    let mut fold = Fold::new(question).within(Arc::clone(budget)).fold_only(folded);
+    if let Some(table) = narrower {
+        feed_cells(query, &question, table, &told, &mut fold).await?;
+    }
     loop {
         fold = feed(query, &question, &rows, fold).await?;
         let (folded, more) = counted(fold).await?;

@@ -69,6 +69,17 @@ pub fn to_json(text: &str, value_type: &str) -> Value {
     parsed.unwrap_or_else(|| Value::String(text.to_owned()))
 }
 
+/// The value of a key in a whole JSON object such as `resource` holds, as text: strings as they are, anything else as
+/// JSON. None without the key, for null, and of what is no object.
+pub fn resource_value(object: &str, key: &str) -> Option<String> {
+    let object: Map<String, Value> = serde_json::from_str(object).ok()?;
+    match object.get(key)? {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        value => Some(value.to_string()),
+    }
+}
+
 /// A map of attributes as one JSON object, in the order of the keys' first appearance.
 pub fn map_to_json<'a>(entries: impl Iterator<Item = (&'a str, &'a str)>, types: &str) -> Map<String, Value> {
     let mut types = Types::new(types);
@@ -137,6 +148,19 @@ mod tests {
     fn types_split_at_whole_entries() {
         let entries: Vec<_> = Types::new("si[s{id}b]n{}").collect();
         assert_eq!(entries, ["s", "i", "[s{id}b]", "n", "{}"]);
+    }
+
+    #[test]
+    fn a_value_of_a_resource_is_its_text() {
+        let resource = r#"{"a.b":"x y","n":5,"l":[1,"z"],"none":null}"#;
+        for (key, want) in
+            [("a.b", Some("x y")), ("n", Some("5")), ("l", Some(r#"[1,"z"]"#)), ("none", None), ("a", None)]
+        {
+            assert_eq!(resource_value(resource, key).as_deref(), want, "{key}");
+        }
+        for broken in ["", "[]", "{\"a\":"] {
+            assert_eq!(resource_value(broken, "a"), None, "{broken}");
+        }
     }
 
     #[test]

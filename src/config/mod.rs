@@ -77,6 +77,8 @@ impl Default for StoreSection {
 pub struct QuerySection {
     /// Address of the web page and of `/api/v1`.
     pub http: String,
+    /// Address of Arrow Flight SQL; empty for none.
+    pub flight_sql: String,
     /// Memory that all running queries may use together, in bytes.
     pub memory_bytes_max: u64,
     /// A query is stopped after this many seconds.
@@ -89,6 +91,7 @@ impl Default for QuerySection {
     fn default() -> Self {
         QuerySection {
             http: "127.0.0.1:7070".to_owned(),
+            flight_sql: "127.0.0.1:7050".to_owned(),
             memory_bytes_max: 1024 * 1024 * 1024,
             timeout_seconds: 30,
             rows_max: 100_000,
@@ -263,7 +266,10 @@ impl Config {
     fn check(&self, problems: &mut Vec<String>) {
         problems.extend(self.collector.problems());
         problems.extend(self.maintain.problems());
-        for (key, address) in [("query.http", &self.query.http), ("admin.http", &self.admin.http)] {
+        let flight_sql = Some(&self.query.flight_sql).filter(|address| !address.is_empty());
+        let addresses = [("query.http", &self.query.http), ("admin.http", &self.admin.http)];
+        let optional = flight_sql.map(|address| ("query.flight_sql", address));
+        for (key, address) in addresses.into_iter().chain(optional) {
             if let Err(error) = check_address(address) {
                 problems.push(format!("{key}: {address:?} is not an address to listen on: {error}"));
             }

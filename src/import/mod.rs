@@ -27,7 +27,7 @@ use tokio::task::{JoinSet, spawn_blocking};
 use crate::cli::ImportArgs;
 use crate::config::Config;
 use crate::maintain::reachable;
-use crate::serve;
+use crate::serve::{self, Interrupts};
 use counts::Counts;
 use figures::tell_figures;
 use input::Input;
@@ -60,7 +60,7 @@ pub fn run(config: &Config, args: &ImportArgs) -> Result<()> {
         return beside(Server { to: post::base_of(to)?, query: None, alone: None }, args);
     }
     let data_dir = &config.store.data_dir;
-    let alone = serve::alone(config, |otlp_http, query| {
+    let alone = serve::alone(config, Interrupts::Stop, |otlp_http, query| {
         let (to, query) = (format!("http://{otlp_http}"), Some(query.to_string()));
         import(Server { to, query, alone: Some(data_dir.clone()) }, args.clone())
     });

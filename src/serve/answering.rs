@@ -15,7 +15,7 @@ use meshlake_store::Reader;
 use super::listening::Port;
 use super::stopping::{door, stop_ports};
 
-/// Connections to the web page and the APIs: browsers open six each, and no more people or programs than this ask at
+/// Connections to each port that answers: browsers open six each, and no more people or programs than this ask at
 /// once what two cores answer.
 const QUERY_CONNECTIONS_MAX: u64 = 256;
 
@@ -47,6 +47,10 @@ impl Answering {
                 Port::Query => (
                     door(Role::Reader, QUERY_CONNECTIONS_MAX),
                     Protocol::service(meshlake_faces::router(faces.clone())),
+                ),
+                Port::FlightSql => (
+                    door(Role::Reader, QUERY_CONNECTIONS_MAX),
+                    Protocol::service(meshlake_faces::flight_service(faces.clone())),
                 ),
                 Port::Admin | Port::OtlpGrpc | Port::OtlpHttp | Port::Syslog => {
                     unreachable!("{} is the collector's", port.name())

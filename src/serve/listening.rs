@@ -28,12 +28,14 @@ pub enum Port {
     OtlpHttp,
     Syslog,
     Query,
+    FlightSql,
 }
 
 impl Port {
     /// In the order in which they are served; they stop in the reverse. The admin port is the first, so that it tells
     /// also how the others stop.
-    const ALL: [Port; 5] = [Port::Admin, Port::OtlpGrpc, Port::OtlpHttp, Port::Syslog, Port::Query];
+    const ALL: [Port; 6] =
+        [Port::Admin, Port::OtlpGrpc, Port::OtlpHttp, Port::Syslog, Port::Query, Port::FlightSql];
 
     /// The label in metrics and log lines.
     pub fn name(self) -> &'static str {
@@ -43,6 +45,7 @@ impl Port {
             Port::OtlpHttp => "otlp_http",
             Port::Syslog => "syslog",
             Port::Query => "query",
+            Port::FlightSql => "flight_sql",
         }
     }
 
@@ -50,7 +53,7 @@ impl Port {
     pub fn side(self) -> Side {
         match self {
             Port::Admin | Port::OtlpGrpc | Port::OtlpHttp | Port::Syslog => Side::Collector,
-            Port::Query => Side::Query,
+            Port::Query | Port::FlightSql => Side::Query,
         }
     }
 
@@ -62,6 +65,7 @@ impl Port {
             Port::OtlpHttp => ("collector.otlp_http", &config.collector.otlp_http),
             Port::Syslog => ("collector.syslog", &config.collector.syslog),
             Port::Query => ("query.http", &config.query.http),
+            Port::FlightSql => ("query.flight_sql", &config.query.flight_sql),
         }
     }
 }
@@ -149,10 +153,11 @@ impl Addresses {
         let mut out = std::io::stdout().lock();
         writeln!(out, "meshlake {}", env!("CARGO_PKG_VERSION"))?;
         // The admin port comes last, for scripts.
-        for port in [Port::Query, Port::OtlpGrpc, Port::OtlpHttp, Port::Syslog] {
+        for port in [Port::Query, Port::FlightSql, Port::OtlpGrpc, Port::OtlpHttp, Port::Syslog] {
             let Some(address) = self.find(port) else { continue };
             match port {
                 Port::Query => writeln!(out, "  web page, API         http://{address}/")?,
+                Port::FlightSql => writeln!(out, "  Arrow Flight SQL      grpc://{address}")?,
                 Port::OtlpGrpc => writeln!(out, "  OTLP/gRPC, Envoy ALS  {address}")?,
                 Port::OtlpHttp => {
                     writeln!(out, "  OTLP/HTTP             http://{address}/v1/{{traces,logs,metrics}}")?;

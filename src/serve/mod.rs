@@ -42,6 +42,7 @@ use signals::{Signal, Signals};
 use supervisor::Supervisor;
 
 pub use settings::{engine_config, store_config};
+pub use signals::Interrupts;
 pub use worker::{query, query_process};
 
 /// A free port, that only this machine reaches.
@@ -67,7 +68,7 @@ enum Announce {
 /// # Errors
 /// A port is taken, the data directory cannot be used, or a part fails to start or stop.
 pub fn run(config: &Config, reload: impl Fn() -> Result<Config, ConfigProblems>) -> Result<()> {
-    with_server(config, Roles::Both, Announce::All, reload, until_stopped)
+    with_server(config, Roles::Both, Announce::All, Interrupts::Stop, reload, until_stopped)
 }
 
 /// Serves the collector's side alone, as [`run`] does, and whoever connects to the socket in the data directory.
@@ -75,7 +76,7 @@ pub fn run(config: &Config, reload: impl Fn() -> Result<Config, ConfigProblems>)
 /// # Errors
 /// As [`run`].
 pub fn collector(config: &Config, reload: impl Fn() -> Result<Config, ConfigProblems>) -> Result<()> {
-    with_server(config, Roles::Collector, Announce::All, reload, until_stopped)
+    with_server(config, Roles::Collector, Announce::All, Interrupts::Stop, reload, until_stopped)
 }
 
 async fn until_stopped(_: Addresses, mut stop: watch::Receiver<bool>) -> Result<()> {
@@ -93,22 +94,37 @@ pub fn demo(
     args: &DemoArgs,
 ) -> Result<()> {
     let args = args.clone();
-    with_server(config, Roles::Both, Announce::All, reload, |addresses, mut stop| async move {
-        let (query, otlp_grpc) = (addresses.of(Port::Query), addresses.of(Port::OtlpGrpc));
-        let seed = args.seed.unwrap_or_else(|| SystemClock.now().0.unsigned_abs());
-        tell(&format!("\n  demo mesh     seed {seed}, {} requests/s; look at http://{query}/", args.rate));
-        let endpoint = format!("http://{otlp_grpc}");
-        let options =
-            DemoOptions { seed, requests_per_second: args.rate, requests: args.requests, truth: args.truth };
-        let mut until = stop.clone();
-        let mesh_stop = async move { until.wait_for(|stopped| *stopped).await.map(drop).unwrap_or_default() };
-        let truth = demo::run(&endpoint, &options, mesh_stop).await?;
-        tell(&serde_json::to_string_pretty(&truth)?);
-        if !args.exit {
-            stop.wait_for(|stopped| *stopped).await.ok();
-        }
-        Ok(())
-    })
+    with_server(
+        config,
+        Roles::Both,
+        Announce::All,
+        Interrupts::Stop,
+        reload,
+        |addresses, mut stop| async move {
+            let (query, otlp_grpc) = (addresses.of(Port::Query), addresses.of(Port::OtlpGrpc));
+            let seed = args.seed.unwrap_or_else(|| SystemClock.now().0.unsigned_abs());
+            tell(&format!(
+                "\n  demo mesh     seed {seed}, {} requests/s; look at http://{query}/",
+                args.rate
+            ));
+            let endpoint = format!("http://{otlp_grpc}");
+            let options = DemoOptions {
+                seed,
+                requests_per_second: args.rate,
+                requests: args.requests,
+                truth: args.truth,
+            };
+            let mut until = stop.clone();
+            let mesh_stop =
+                async move { until.wait_for(|stopped| *stopped).await.map(drop).unwrap_or_default() };
+            let truth = demo::run(&endpoint, &options, mesh_stop).await?;
+            tell(&serde_json::to_string_pretty(&truth)?);
+            if !args.exit {
+                stop.wait_for(|stopped| *stopped).await.ok();
+            }
+            Ok(())
+        },
+    )
 }
 
 /// Serves the data directory of `config` for as long as `work` takes, which is told where OTLP/HTTP and the query service
@@ -117,7 +133,11 @@ pub fn demo(
 /// # Errors
 /// As [`run`], a [`StoreError`](meshlake_store::StoreError) while another process has the directory; or the error of `work`,
 /// which also ends when a signal says so.
-pub fn alone<W>(config: &Config, work: impl FnOnce(SocketAddr, SocketAddr) -> W) -> Result<()>
+pub fn alone<W>(
+    config: &Config,
+    interrupts: Interrupts,
+    work: impl FnOnce(SocketAddr, SocketAddr) -> W,
+) -> Result<()>
 where
     W: Future<Output = Result<()>> + Send + 'static,
 {
@@ -128,10 +148,12 @@ where
     addresses.into_iter().for_each(|address| ANY_PORT.clone_into(address));
     collector.syslog.clear();
     collector.tail.clear();
+    config.query.flight_sql.clear();
     with_server(
         &config,
         Roles::Both,
         Announce::Nobody,
+        interrupts,
         || Ok(config.clone()),
         |addresses, mut stop| {
             let work = work(addresses.of(Port::OtlpHttp), addresses.of(Port::Query));
@@ -175,6 +197,7 @@ fn with_server<F, W>(
     config: &Config,
     roles: Roles,
     announce: Announce,
+    interrupts: Interrupts,
     reload: impl Fn() -> Result<Config, ConfigProblems>,
     work: F,
 ) -> Result<()>
@@ -200,7 +223,7 @@ where
             tracing::warn!(%error, ?addresses, "print the addresses");
         }
         let mut work = ingest.spawn(work(addresses, stopped));
-        let mut signals = Signals::listen().context("listen to signals")?;
+        let mut signals = Signals::listen(interrupts).context("listen to signals")?;
         let early = loop {
             tokio::select! {
                 ended = &mut work => break Some(ended),

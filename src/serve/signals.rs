@@ -9,18 +9,29 @@ pub enum Signal {
     Stop(&'static str),
 }
 
+/// What Ctrl-C means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interrupts {
+    /// To stop.
+    Stop,
+    /// Something to whoever reads the keyboard, and nothing to the server beside it.
+    Ignored,
+}
+
 pub struct Signals {
     hangup: UnixSignal,
     terminate: UnixSignal,
     interrupt: UnixSignal,
+    interrupts: Interrupts,
 }
 
 impl Signals {
-    pub fn listen() -> std::io::Result<Signals> {
+    pub fn listen(interrupts: Interrupts) -> std::io::Result<Signals> {
         Ok(Signals {
             hangup: signal(SignalKind::hangup())?,
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            interrupts,
         })
     }
 
@@ -28,7 +39,7 @@ impl Signals {
         tokio::select! {
             _ = self.hangup.recv() => Signal::Reload,
             _ = self.terminate.recv() => Signal::Stop("SIGTERM"),
-            _ = self.interrupt.recv() => Signal::Stop("SIGINT"),
+            _ = self.interrupt.recv(), if self.interrupts == Interrupts::Stop => Signal::Stop("SIGINT"),
         }
     }
 }

@@ -25,7 +25,7 @@ use super::confine::{Left, confine};
 use super::handover::{Handover, Said, Told, counts_of, hear, say};
 use super::listening::{Side, Sockets};
 use super::settings::engine_config;
-use super::signals::{Signal, Signals};
+use super::signals::{Interrupts, Signal, Signals};
 use super::spill;
 use crate::config::Config;
 use crate::telemetry;
@@ -106,7 +106,7 @@ pub fn query(config: &Config, collector: &Path) -> Result<()> {
         let (otlp_grpc, otlp_http) = (config.collector.otlp_grpc.clone(), config.collector.otlp_http.clone());
         let endpoints = Endpoints { otlp_grpc, otlp_http };
         let answering = Answering::start(engine, sockets.take_query(), Arc::new(reader), endpoints)?;
-        let mut signals = Signals::listen().context("listen to signals")?;
+        let mut signals = Signals::listen(Interrupts::Stop).context("listen to signals")?;
         if let Err(error) = addresses.announce(&data_dir) {
             tracing::warn!(%error, ?addresses, "print the addresses");
         }

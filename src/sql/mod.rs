@@ -1,73 +1,94 @@
-//! `meshlake sql`: asks a running meshlake over HTTP and prints the answer as CSV.
+//! `meshlake sql`: asks statements and prints their answers: one, those of a file or of standard input, or a shell.
 //!
-//! It asks the server instead of opening the data directory, because only the server has the rows that
-//! are durable but not yet in files.
+//! ```text
+//!  argument, -f, standard input, prompt -> statements -> POST /api/v1/sql -> table | bytes as they come -> file, pager
+//! ```
+//! It asks a server over HTTP, never the data directory itself: only a server has the rows that are durable and not
+//! in files yet. Where none runs on a data directory, this process is the server for as long as it takes.
+//!
+//! Modules are listed in the order data meets them; imports point only down the list.
 
-use anyhow::{Context as _, Result, bail, ensure};
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::Bytes;
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
-use std::io::Write as _;
+mod interactive;
+mod complete;
+mod commands;
+mod names;
+mod session;
+mod place;
+mod output;
+mod progress;
+mod table;
+mod client;
+mod split;
 
-use crate::cli::SqlArgs;
+use std::io::{IsTerminal as _, Read as _, stderr, stdin, stdout};
 
-/// Sends the statement and copies the answer to standard output as it comes.
+use anyhow::{Context as _, Result, ensure};
+
+use crate::cli::{SqlArgs, SqlFormat};
+use crate::config::Config;
+use crate::serve::Interrupts;
+use client::Client;
+use output::Output;
+use session::{Session, Settings};
+
+/// Bytes of a file of statements; the server takes 64 KiB a statement.
+const SCRIPT_BYTES_MAX: u64 = 16 << 20;
+
+/// Asks what `args` say.
 ///
 /// # Errors
-/// No meshlake answers at the address, or it refuses the statement (with its message).
-pub async fn run(args: &SqlArgs) -> Result<()> {
-    let address = host_and_port(&args.address)?;
-    let body = serde_json::json!({ "sql": args.statement }).to_string();
-    let request = hyper::Request::post(format!("http://{address}/api/v1/sql"))
-        .header("content-type", "application/json")
-        .header("accept", "text/csv")
-        .header("x-scope-orgid", &args.tenant)
-        .body(Full::new(Bytes::from(body)))
-        .context("read --address and --tenant")?;
-    let client = Client::builder(TokioExecutor::new()).build_http();
-    let no_answer = || format!("no meshlake answers at {address} (start one with `meshlake run`)");
-    let response = client.request(request).await.with_context(no_answer)?;
-    let status = response.status();
-    let mut body = response.into_body();
-    if !status.is_success() {
-        let answer = body.collect().await?.to_bytes();
-        let message = serde_json::from_slice::<serde_json::Value>(&answer)
-            .ok()
-            .and_then(|json| json["error"]["message"].as_str().map(str::to_owned));
-        bail!(message.unwrap_or_else(|| format!("what answers at {address} is no meshlake: {status}")));
-    }
-    let mut out = std::io::stdout().lock();
-    while let Some(frame) = body.frame().await {
-        if let Some(data) = frame.context("read the answer")?.data_ref() {
-            out.write_all(data)?;
+/// No meshlake answers, it refuses a statement (with its message), or an answer cannot be written.
+pub fn run(config: &Config, args: &SqlArgs) -> Result<()> {
+    let script = script(args)?;
+    let is_shell = script.is_none();
+    let output = match &args.output {
+        Some(path) => Output::to_file(path)?,
+        None => Output::to_stdout(is_shell),
+    };
+    let settings = Settings { format: format(args), is_expanded: false, tells_time: false };
+    let tenant = args.tenant.clone();
+    let interrupts = if is_shell { Interrupts::Ignored } else { Interrupts::Stop };
+    place::with_server(config, args, interrupts, move |address, is_own| async move {
+        let mut session = Session::new(Client::new(&address, &tenant)?, settings, output);
+        match script {
+            Some(statements) => session.run_all(&statements).await,
+            None => {
+                let who = if is_own { "this process, on the data directory" } else { "a running server" };
+                interactive::run(
+                    session,
+                    &format!("meshlake {} asks {address}: {who}", env!("CARGO_PKG_VERSION")),
+                )
+                .await
+            }
         }
-    }
-    Ok(out.flush()?)
+    })
 }
 
-/// People copy the address from a browser, with `http://` and a slash.
-fn host_and_port(typed: &str) -> Result<&str> {
-    ensure!(!typed.starts_with("https://"), "--address {typed}: meshlake is asked without TLS");
-    let address = typed.strip_prefix("http://").unwrap_or(typed).trim_end_matches('/');
-    let port = address.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
-    ensure!(port.is_some(), "--address {typed}: want host:port, as 127.0.0.1:7070");
-    Ok(address)
+/// Tables are for people, CSV for programs.
+fn format(args: &SqlArgs) -> SqlFormat {
+    let is_read_by_people = args.output.is_none() && stdout().is_terminal();
+    args.format.unwrap_or(if is_read_by_people { SqlFormat::Table } else { SqlFormat::Csv })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// The statements that are given; none where somebody is to type them.
+fn script(args: &SqlArgs) -> Result<Option<Vec<String>>> {
+    let text = match (&args.statement, &args.file) {
+        (Some(statement), None) => statement.clone(),
+        (None, Some(path)) if path.as_os_str() != "-" => {
+            let file = std::fs::File::open(path).with_context(|| format!("read {}", path.display()))?;
+            all_of(file).with_context(|| format!("read {}", path.display()))?
+        }
+        (None, None) if stdin().is_terminal() && stderr().is_terminal() => return Ok(None),
+        _ => all_of(stdin()).context("read standard input")?,
+    };
+    let statements = split::statements(&text);
+    ensure!(!statements.is_empty(), "there is no statement");
+    Ok(Some(statements))
+}
 
-    #[test]
-    fn an_address_is_taken_as_a_browser_shows_it() {
-        let check = |typed: &str, want: Option<&str>| assert_eq!(host_and_port(typed).ok(), want, "{typed}");
-        check("127.0.0.1:7070", Some("127.0.0.1:7070"));
-        check("http://localhost:7070/", Some("localhost:7070"));
-        check("[::1]:7070", Some("[::1]:7070"));
-        check("127.0.0.1", None);
-        check("[::1]", None);
-        check("https://mesh:7070", None);
-        check("mesh:70700", None);
-    }
+fn all_of(from: impl std::io::Read) -> Result<String> {
+    let mut text = String::new();
+    from.take(SCRIPT_BYTES_MAX + 1).read_to_string(&mut text)?;
+    ensure!(text.len() as u64 <= SCRIPT_BYTES_MAX, "more than {SCRIPT_BYTES_MAX} bytes of statements");
+    Ok(text)
 }

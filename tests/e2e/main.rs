@@ -5,6 +5,7 @@ mod calls;
 mod command_line;
 mod conformance;
 mod docs;
+mod sql;
 mod demo;
 mod disk_full;
 mod maintain;

@@ -3,7 +3,8 @@
 //! A caller names whom it calls by a host, a route or an address; the callee has a name of its own, and where both
 //! sides of a call were seen, the one is an alias of the other. Calls of which only the caller's side was seen are
 //! brought to the same node by it. A name that several services answered to (a load balancer's) is nobody's alias, nor
-//! is one that something reports itself under.
+//! is one that something reports itself under. An address may be given to another service: whose it is, is told first
+//! by the ten minutes that a call lies in.
 
 use std::collections::HashSet;
 
@@ -58,14 +59,27 @@ impl Learnt {
 pub struct Aliases {
     /// By the service that the caller's word names; `None` where several answered to it.
     answered: NumberMap<ServiceId, Option<ServiceId>>,
+    /// The same in ten minutes of the clock, of addresses.
+    answered_in: NumberMap<(u16, ServiceId), Option<ServiceId>>,
 }
 
 impl Aliases {
     /// Learns that `callee` answered to `word`.
     pub fn learn(&mut self, word: ServiceId, callee: ServiceId) {
-        let held = self.answered.entry(word).or_insert(Some(callee));
-        if *held != Some(callee) {
-            *held = None;
+        add(self.answered.entry(word).or_insert(Some(callee)), callee);
+    }
+
+    /// Learns that `callee` answered in a window to a word that is an address, which is another's in another.
+    pub fn learn_address(&mut self, window: u16, word: ServiceId, callee: ServiceId) {
+        add(self.answered_in.entry((window, word)).or_insert(Some(callee)), callee);
+        self.learn(word, callee);
+    }
+
+    /// As [`Aliases::resolve`], in a window.
+    pub fn resolve_in(&self, window: u16, word: ServiceId, services: &Services) -> ServiceId {
+        match self.answered_in.get(&(window, word)) {
+            Some(Some(callee)) if !services.service(word).marks.has(Marks::OBSERVED) => *callee,
+            _ => self.resolve(word, services),
         }
     }
 
@@ -75,6 +89,12 @@ impl Aliases {
             return word;
         }
         self.answered.get(&word).copied().flatten().unwrap_or(word)
+    }
+}
+
+fn add(held: &mut Option<ServiceId>, callee: ServiceId) {
+    if *held != Some(callee) {
+        *held = None;
     }
 }
 
@@ -99,6 +119,22 @@ mod tests {
         aliases.learn(ids[0], ids[1]);
         aliases.learn(ids[0], ids[1]);
         assert_eq!(aliases.resolve(ids[0], &services), ids[1]);
+    }
+
+    /// In one window the address is a's, in the next b's; of the third nobody tells.
+    #[test]
+    fn an_address_is_of_who_answered_in_that_window() {
+        let names = [("10.0.0.1", Marks::OUTSIDE), ("a", Marks::OBSERVED), ("b", Marks::OBSERVED)];
+        let (ids, services) = services(&names);
+        let mut aliases = Aliases::default();
+        aliases.learn_address(0, ids[0], ids[1]);
+        let resolved =
+            |aliases: &Aliases| [0, 1, 2].map(|window| aliases.resolve_in(window, ids[0], &services));
+        assert_eq!(resolved(&aliases), [ids[1]; 3], "all that is known of it");
+        aliases.learn_address(1, ids[0], ids[2]);
+        assert_eq!(resolved(&aliases), [ids[1], ids[2], ids[0]]);
+        aliases.learn_address(1, ids[0], ids[1]);
+        assert_eq!(resolved(&aliases), [ids[1], ids[0], ids[0]]);
     }
 
     #[test]

@@ -29,6 +29,11 @@ impl BusyEdges {
         self.kept.get_or_insert_default();
     }
 
+    /// Whether what is added is kept.
+    pub fn is_kept(&self) -> bool {
+        self.kept.is_some()
+    }
+
     /// The slot that a time lies in, on the grid that ranges lie on.
     pub fn slot(time: i64) -> i64 {
         time.div_euclid(GRID.as_nanos() as i64)

@@ -2,7 +2,7 @@
 //!
 //! Which evidence counts is known only at the end, and per ten minutes, so a cell keeps both and the window apart
 //! and nothing is thrown away before; grouping cells afterwards is a few thousand additions. Limits:
-//! [`CELLS_MAX`] cells, [`DETAILS_MAX`] operations or instances in an answer.
+//! [`CELLS_MAX`] cells, [`DETAILS_MAX`] operations, instances or values in an answer.
 
 use meshlake_schema::TimeRange;
 
@@ -13,7 +13,7 @@ use crate::entry::Entry;
 use crate::grouping::{By, Grain};
 use crate::hashing::NumberMap;
 use crate::measure::{Halves, Measure, Observation, Protocol, Sizes};
-use crate::minutes::Words;
+use crate::minutes::{CountedMinutes, Words};
 use crate::noted::{Noted, Notes, RowsOf};
 use crate::party::{Marks, Parties, PartyId, PartyName};
 use crate::range::Range;
@@ -22,7 +22,8 @@ use crate::range::Range;
 /// Reaching it is an error: an answer with cells left out would be wrong in a way nobody could see.
 pub const CELLS_MAX: usize = 150_000;
 
-/// Most operations or instances that an answer tells apart; the rest are summed as one, by name `(other)`.
+/// Most operations, instances, clusters or values of an attribute that an answer tells apart; the rest are summed as
+/// one, by name `(other)`.
 /// Paths with unforeseen ids in them must not turn an answer into a list of every path ever asked for.
 pub const DETAILS_MAX: usize = 2_000;
 
@@ -179,9 +180,21 @@ impl Book {
         self.folded.get(next).is_some_and(|range| range.from.0 <= time)
     }
 
+    /// The minutes in which calls count that rows tell of.
+    pub fn counted_minutes(&self) -> CountedMinutes {
+        let (from, to) = (self.range.from(), self.range.to());
+        let inside = |times: &TimeRange| TimeRange { from: times.from.max(from), to: times.to.min(to) };
+        CountedMinutes::of(self.folded.iter().map(inside))
+    }
+
     /// Learns that a callee answered to a word of its caller's, in a call of this time.
     pub fn learn(&mut self, evidence: Evidence, time: i64, word: PartyId, own: PartyId) {
         self.learnt.learn(evidence.words(), time, word, own);
+        self.know_as(evidence, time, word, own);
+    }
+
+    /// Remembers for the answer alone that a word stands for a callee, in a call of this time.
+    pub fn know_as(&mut self, evidence: Evidence, time: i64, word: PartyId, own: PartyId) {
         if let Some(at) = self.slot(time) {
             self.cell(CellKey {
                 source: word,
@@ -276,6 +289,13 @@ impl Book {
     pub fn add_cell(&mut self, key: CellKey, measure: &Measure) {
         if let Some(cell) = self.cell(key) {
             cell.merge(measure);
+        }
+    }
+
+    /// Adds how large requests and responses were that are counted already.
+    pub fn add_sizes(&mut self, key: CellKey, sizes: &Sizes) {
+        if sizes.request.count() > 0 || sizes.response.count() > 0 {
+            self.sizes.entry(key).or_default().merge(sizes);
         }
     }
 

@@ -70,6 +70,8 @@ pub struct Request {
     pub upstream_local: &'static str,
     pub upstream_host: &'static str,
     pub cluster: &'static str,
+    /// Kubernetes clusters of the caller and the callee.
+    pub clusters: (&'static str, &'static str),
     pub request_id: &'static str,
     pub stream_id: &'static str,
     pub proxy: &'static str,
@@ -109,6 +111,7 @@ pub const CALL: Request = Request {
     upstream_local: "",
     upstream_host: "",
     cluster: "",
+    clusters: ("", ""),
     request_id: "",
     stream_id: "",
     proxy: "",
@@ -151,6 +154,8 @@ pub struct Span {
     pub operation: &'static str,
     pub links: &'static [(u128, u64)],
     pub tags: &'static [(&'static str, &'static str)],
+    /// A JSON object.
+    pub resource: &'static str,
 }
 
 pub const INTERNAL: i32 = 1;
@@ -190,6 +195,7 @@ pub const SPAN: Span = Span {
     operation: "",
     links: &[],
     tags: &[],
+    resource: "{}",
 };
 
 fn text<T>(rows: &[T], of: impl Fn(&T) -> String) -> ArrayRef {
@@ -257,6 +263,8 @@ pub fn requests(rows: &[Request]) -> RecordBatch {
         ("upstream_local_address", column(|row| row.upstream_local)),
         ("upstream_host", column(|row| row.upstream_host)),
         ("upstream_cluster", column(|row| row.cluster)),
+        ("source_cluster", column(|row| row.clusters.0)),
+        ("destination_cluster", column(|row| row.clusters.1)),
         ("request_id", column(|row| row.request_id)),
         ("stream_id", column(|row| row.stream_id)),
         ("proxy_id", column(|row| row.proxy)),
@@ -295,6 +303,7 @@ pub fn spans(rows: &[Span]) -> RecordBatch {
         ("messaging_system", column(|row| row.messaging_system)),
         ("messaging_destination_name", column(|row| row.queue)),
         ("messaging_operation_type", column(|row| row.operation)),
+        ("resource", column(|row| row.resource)),
         ("links", links(rows)),
         ("attributes", tags(rows)),
     ])

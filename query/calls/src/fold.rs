@@ -17,6 +17,7 @@ use meshlake_schema::rows::RowsError;
 use meshlake_schema::{BatchError, Budget, Spent, Table, TableBatch, TimeRange, UnixNanos};
 use thiserror::Error;
 
+use crate::addresses::Addresses;
 use crate::cells::{Book, CELLS_MAX};
 use crate::choice::Source;
 use crate::connections::Connections;
@@ -75,6 +76,7 @@ pub struct Fold {
     spans: Held<Shard>,
     shapes: Shapes,
     names: NamesByMinute,
+    addresses: Addresses,
     messages: Messages,
     connections: Connections,
     leftovers: Leftovers,
@@ -103,6 +105,7 @@ impl Fold {
             spans: Held::with_budget(bytes_max / 2),
             shapes: Shapes::default(),
             names: NamesByMinute::default(),
+            addresses: Addresses::default(),
             messages: Messages::default(),
             connections: Connections::default(),
             leftovers: Leftovers::default(),
@@ -154,11 +157,12 @@ impl Fold {
     /// Adds rows of `requests`.
     pub fn add_requests(&mut self, batch: &RecordBatch) {
         self.see(batch);
-        let Fold { book, requests, names, .. } = self;
+        let Fold { book, requests, names, addresses, .. } = self;
         let mut has_connections = false;
-        RequestRows::of(batch).read(batch, book, |_, seen| {
+        RequestRows::of(batch, book.grain).read(batch, book, |_, seen| {
             has_connections |= seen.is_connection;
             names.see(Words::Requests, seen.start, [seen.source, seen.destination]);
+            seen.tell_addresses(addresses);
             requests.add(seen.hash(), |rows| rows.push(seen));
         });
         if has_connections {
@@ -229,8 +233,9 @@ impl Fold {
 
     /// Has the budget grant what is held beside rows: sums, names, links, rows that wait for another observer's.
     fn charge(&mut self) -> Result<(), Spent> {
-        let Fold { book, shapes, messages, leftovers, .. } = self;
-        self.beside.resize(book.bytes() + shapes.bytes() + messages.bytes() + leftovers.bytes())
+        let Fold { book, shapes, messages, leftovers, addresses, .. } = self;
+        let names = shapes.bytes() + addresses.bytes();
+        self.beside.resize(book.bytes() + names + messages.bytes() + leftovers.bytes())
     }
 
     /// The same while rows are held, which are let go of where there is no room for both.
@@ -253,13 +258,13 @@ impl Fold {
         self.spans.spent()?;
         self.refused.map_or(Ok(()), Err)?;
         while let Some(shard) = self.requests.take() {
-            let Fold { book, names, connections, leftovers, .. } = self;
-            requests::count(shard, names, leftovers, book, connections);
+            let Fold { book, names, addresses, connections, leftovers, .. } = self;
+            requests::count(shard, names, addresses, leftovers, book, connections);
             in_time(self.budget.as_ref())?;
         }
         let shards = std::iter::from_fn(|| self.spans.take()).collect();
-        let Fold { book, messages, shapes, names, threads, .. } = self;
-        let walks = Walks { shapes, names, budget: self.budget.as_ref(), threads: *threads };
+        let Fold { book, messages, shapes, names, addresses, threads, .. } = self;
+        let walks = Walks { shapes, names, addresses, budget: self.budget.as_ref(), threads: *threads };
         walks.count(shards, book, messages)?;
         if self.book.cells_overflowed() {
             return Err(FoldError::TooManyCells);
@@ -287,7 +292,8 @@ impl Fold {
     }
 
     /// The cells of all that was counted, for the settled tables. The question is to tell everything apart
-    /// ([`By::Whole`], [`Grain::Whole`]) in buckets of ten seconds, and its range to be of whole cells.
+    /// ([`By::Whole`], [`Grain::Whole`]) in buckets that are no wider than cells, and its range to be of whole cells.
+    /// Of narrower cells, only what the widest table tells is known; its cells can be made of them.
     ///
     /// # Errors
     /// [`FoldError`].

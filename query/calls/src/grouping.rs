@@ -2,6 +2,8 @@
 //!
 //! Both are asked for before any row is read, because rows are read and summed no finer than the answer needs.
 
+use crate::attribute::AttributeKey;
+
 /// What makes a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum By {
@@ -48,6 +50,10 @@ pub enum Grain {
     Node,
     Operation,
     Instance,
+    /// The cluster of the callee.
+    Cluster,
+    /// What rows say under a key.
+    Attribute(AttributeKey),
     /// All that is told apart in settled cells; see `settled/detail.rs`.
     Whole,
 }

@@ -17,6 +17,14 @@ pub const fn mixed_pair(first: u64, second: u64) -> u64 {
     product as u64 ^ (product >> 64) as u64
 }
 
+/// A hash of a text; 0 where there is none, and only there.
+pub fn text_hash(text: Option<&str>) -> u64 {
+    text.map_or(0, |text| {
+        let word = |bytes: &[u8]| bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+        text.as_bytes().chunks(8).fold(text.len() as u64 + 1, |hash, chunk| mixed_pair(hash, word(chunk))) | 1
+    })
+}
+
 /// Mixes every number written into one.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Mixer(u64);

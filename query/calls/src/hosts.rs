@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 /// Ports that say nothing: those of HTTP itself.
-const PORTS_OF_HTTP: [u16; 2] = [80, 443];
+pub const PORTS_OF_HTTP: [u16; 2] = [80, 443];
 
 /// A host and its port; 0 where none is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

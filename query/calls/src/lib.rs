@@ -17,11 +17,13 @@
 
 pub mod operate;
 pub mod golden;
+pub mod golden_by;
 pub mod graph;
 pub mod shown;
 pub mod list;
 pub mod fold;
 pub mod picture;
+pub mod one_call;
 mod placed;
 pub mod nodes;
 pub mod choice;
@@ -44,10 +46,12 @@ mod busy;
 pub mod operation;
 pub mod peers;
 pub mod aliases;
+pub mod addresses;
 pub mod minutes;
 pub mod services;
 pub mod party;
 pub mod hosts;
+pub mod attribute;
 pub mod measure;
 pub mod proxy_flags;
 pub mod range;
@@ -56,10 +60,12 @@ pub mod hashing;
 #[cfg(test)]
 mod fixture;
 
+pub use attribute::AttributeKey;
 pub use cells::Evidence;
 pub use choice::Source;
 pub use figures::Figures;
 pub use fold::{Fold, FoldError, Question, Settled};
+pub use golden_by::GoldenBy;
 pub use grouping::{By, Grain};
 pub use nodes::{NodeIdentity, NodeKind};
 pub use picture::{EdgeCell, NodeCell, Picture};

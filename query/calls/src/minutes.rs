@@ -96,6 +96,39 @@ impl Counted {
     }
 }
 
+/// The minutes in which what is found counts. Others are read for what they tell of these, and most rows there tell nothing.
+#[derive(Debug, Clone, Default)]
+pub struct CountedMinutes {
+    /// Ascending and apart.
+    minutes: Vec<Scope>,
+}
+
+impl CountedMinutes {
+    /// The minutes of these times, which are ascending and apart.
+    pub fn of(times: impl Iterator<Item = TimeRange>) -> CountedMinutes {
+        let mut minutes: Vec<Scope> = Vec::new();
+        for times in times.filter(|times| times.from < times.to) {
+            let next =
+                Scope { first: minute_of(times.from.0), last: minute_of(times.to.0.saturating_sub(1)) };
+            match minutes.last_mut() {
+                Some(last) if next.first <= last.last => *last = last.joined(next),
+                _ => minutes.push(next),
+            }
+        }
+        CountedMinutes { minutes }
+    }
+
+    /// Whether what is counted of a walk over `scope` lies in one of them, or at most `reach` minutes from one.
+    pub fn are_met(&self, scope: Scope, counted: Counted, reach: i64) -> bool {
+        let Scope { first, last } = match counted {
+            Counted::All => scope,
+            Counted::Minute(minute) => Scope::of(minute),
+        };
+        let next = self.minutes.partition_point(|minutes| minutes.last.saturating_add(reach) < first);
+        self.minutes.get(next).is_some_and(|minutes| minutes.first.saturating_sub(reach) <= last)
+    }
+}
+
 /// Rows that are looked at together, whose minutes they lie in, and what counts of them.
 #[derive(Debug)]
 pub struct Piece<T> {
@@ -267,6 +300,34 @@ mod tests {
                 "20..20 Minute(20) [(1, 20)]",
             ]
         );
+    }
+
+    #[test]
+    fn what_counts_in_no_minute_that_is_asked_for_is_passed_over() {
+        let times = |from: i64, to: i64| TimeRange { from: UnixNanos(from), to: UnixNanos(to) };
+        // Minutes 5, 6 and 9; the ends are not of whole minutes.
+        let asked = [
+            times(5 * MINUTE + 1, 6 * MINUTE + 1),
+            times(7 * MINUTE, 7 * MINUTE),
+            times(9 * MINUTE, 10 * MINUTE),
+        ];
+        let minutes = CountedMinutes::of(asked.into_iter());
+        let met = |first, last, reach| minutes.are_met(Scope { first, last }, Counted::All, reach);
+        assert_eq!(
+            [4, 5, 6, 7, 8, 9, 10].map(|minute| met(minute, minute, 0)),
+            [false, true, true, false, false, true, false]
+        );
+        assert_eq!(
+            [3, 4, 7, 8, 10, 11].map(|minute| met(minute, minute, 1)),
+            [false, true, true, true, true, false]
+        );
+        assert!(met(7, 9, 0) && met(0, 100, 0) && !met(7, 8, 0));
+        assert!(
+            !minutes.are_met(Scope { first: 5, last: 8 }, Counted::Minute(7), 0),
+            "only that minute counts"
+        );
+        let all = CountedMinutes::of([TimeRange::ALL].into_iter());
+        assert!(all.are_met(Scope::of(0), Counted::All, 0) && all.are_met(Scope::of(0), Counted::All, 1));
     }
 
     #[test]

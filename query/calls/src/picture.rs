@@ -11,13 +11,13 @@ use crate::entry::Entry;
 use crate::grouping::{By, Grain};
 use crate::measure::{MILLI, Measure};
 use crate::nodes::{NodeIdentity, NodeKind, ids};
-use crate::noted::Noted;
+use crate::one_call::CallSeen;
 use crate::party::{Marks, PartyId};
 use crate::placed::{Placed, known, lost, place};
 use crate::range::Range;
 use crate::services::{ServiceId, Services};
 
-/// Calls that a node received in one bucket, by operation or instance if asked for.
+/// Calls that a node received in one bucket, by operation, instance, cluster or value if asked for.
 #[derive(Debug, Clone)]
 pub struct NodeCell {
     /// Place in [`Picture::nodes`].
@@ -43,18 +43,6 @@ pub struct EdgeCell {
     /// Calls by spans, and by rows of `requests`, each alone.
     pub by_spans: f64,
     pub by_requests: f64,
-}
-
-/// One call that counts. Places are in [`Picture::nodes`].
-#[derive(Debug, Clone)]
-pub struct CallSeen {
-    /// None where no caller is known.
-    pub source: Option<usize>,
-    pub target: usize,
-    pub evidence: Evidence,
-    /// It never reached the target.
-    pub is_refused: bool,
-    pub noted: Noted,
 }
 
 /// Nodes and edges of a range.
@@ -91,7 +79,7 @@ pub(super) fn picture(book: &Book, asked: &Asked<'_>, mut warnings: Vec<String>)
     warnings.extend(told(&choices, &names));
     if busiest.is_cut {
         warnings.push(format!(
-            "only the {} busiest operations or instances are told apart; the rest is `(other)`",
+            "only the {} busiest operations, instances or values are told apart; the rest is `(other)`",
             crate::cells::DETAILS_MAX
         ));
     }
@@ -249,20 +237,11 @@ impl Drawing<'_> {
     /// Adds the calls of a cell that counts, one by one.
     fn list(&mut self, cell: &Placed<'_>) {
         let notes = self.book.notes.of(&cell.key);
-        if notes.is_empty() {
-            return;
+        if !notes.is_empty() {
+            let source = cell.source.map(|source| self.node(source, cell.key.source));
+            let target = self.node(cell.target, cell.key.destination);
+            self.calls.extend(CallSeen::of(cell, self.services, (source, target), notes));
         }
-        let source = cell.source.map(|source| self.node(source, cell.key.source));
-        let target = self.node(cell.target, cell.key.destination);
-        let is_refused = cell.key.entry == Entry::Refused;
-        let seen = |noted: &Noted| CallSeen {
-            source,
-            target,
-            evidence: cell.key.evidence,
-            is_refused,
-            noted: *noted,
-        };
-        self.calls.extend(notes.iter().map(seen));
     }
 
     /// Adds what connections told of calls that spans tell of, which know no bytes.

@@ -7,6 +7,7 @@ use crate::aliases::Aliases;
 use crate::cells::{Book, CellKey, Evidence};
 use crate::choice::Source;
 use crate::entry::Entry;
+use crate::hosts::is_address;
 use crate::measure::{MILLI, Measure};
 use crate::services::{ServiceId, Services};
 
@@ -37,7 +38,12 @@ fn aliases(book: &Book, services: &Services, source: Source) -> Aliases {
     let mut aliases = Aliases::default();
     let learnt = book.cells().filter(|(key, _)| key.entry == Entry::Alias && source.allows(key.evidence));
     for (key, _) in learnt {
-        aliases.learn(services.of(key.source), services.of(key.destination));
+        let (word, own) = (services.of(key.source), services.of(key.destination));
+        if is_address(&services.service(word).name) {
+            aliases.learn_address(key.at.window, word, own);
+        } else {
+            aliases.learn(word, own);
+        }
     }
     aliases
 }
@@ -56,14 +62,15 @@ pub fn place<'a>(book: &'a Book, services: &mut Services, source: Source) -> Vec
     let cells = cells.filter(|(key, _)| counts(key));
     let mut cells: Vec<Placed<'a>> = cells
         .map(|(key, measure)| {
-            let own = aliases.resolve(services.of(key.destination), services);
+            let window = key.at.window;
+            let own = aliases.resolve_in(window, services.of(key.destination), services);
             if !key.entry.is_edge() {
                 return Placed { key, measure, source: None, target: own };
             }
             let caller = services.at(key.source, own, &book.parties);
-            let caller = aliases.resolve(caller, services);
+            let caller = aliases.resolve_in(window, caller, services);
             let callee = services.at(key.destination, caller, &book.parties);
-            let target = aliases.resolve(callee, services);
+            let target = aliases.resolve_in(window, callee, services);
             Placed { key, measure, source: Some(caller), target }
         })
         .collect();

@@ -1,7 +1,7 @@
 //! The stream of an answer, ended by its deadline and its caps.
 //!
 //! The deadline covers the whole stream and not only planning, because a query does its work while it is
-//! read. Dropping the stream stops the query: DataFusion ends the tasks of a stream that is dropped.
+//! read. Dropping the stream stops the query.
 
 use std::fmt;
 use std::pin::Pin;
@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use datafusion::execution::SendableRecordBatchStream;
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt};
 use tokio::sync::OwnedSemaphorePermit;
@@ -66,7 +65,7 @@ pub struct Caps {
 }
 
 struct Bounded {
-    inner: SendableRecordBatchStream,
+    inner: BoxStream<'static, Result<RecordBatch, QueryError>>,
     caps: Caps,
     rows: usize,
     bytes: usize,
@@ -74,10 +73,14 @@ struct Bounded {
     _place: Arc<OwnedSemaphorePermit>,
 }
 
-/// `inner` with `caps` applied; holds `place` until it is dropped.
-pub fn bounded(inner: SendableRecordBatchStream, caps: Caps, place: Arc<OwnedSemaphorePermit>) -> RowStream {
-    let schema = inner.schema();
-    let bounded = Bounded { inner, caps, rows: 0, bytes: 0, ended: false, _place: place };
+/// `inner`, rows of `schema`, with `caps` applied; holds `place` until it is dropped.
+pub fn bounded(
+    schema: SchemaRef,
+    inner: impl Stream<Item = Result<RecordBatch, QueryError>> + Send + 'static,
+    caps: Caps,
+    place: Arc<OwnedSemaphorePermit>,
+) -> RowStream {
+    let bounded = Bounded { inner: inner.boxed(), caps, rows: 0, bytes: 0, ended: false, _place: place };
     let batches = stream::unfold(bounded, |mut bounded| async move {
         let batch = bounded.next().await?;
         Some((batch, bounded))
@@ -103,7 +106,7 @@ impl Bounded {
         let batch = match tokio::time::timeout_at(self.caps.deadline, self.inner.next()).await {
             Err(_) => return Some(Err(QueryError::TimedOut(self.caps.timeout))),
             Ok(None) => return None,
-            Ok(Some(Err(error))) => return Some(Err(error.into())),
+            Ok(Some(Err(error))) => return Some(Err(error)),
             Ok(Some(Ok(batch))) => batch,
         };
         let left = self.caps.rows_max - self.rows;
@@ -129,8 +132,6 @@ fn memory_bytes(batch: &RecordBatch) -> usize {
 mod tests {
     use arrow::array::Int64Array;
     use arrow::datatypes::{DataType, Field, Schema};
-    use datafusion::error::DataFusionError;
-    use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
     use tokio::sync::Semaphore;
 
     use super::*;
@@ -142,7 +143,7 @@ mod tests {
     }
 
     async fn run(
-        batches: impl futures::Stream<Item = Result<RecordBatch, DataFusionError>> + Send + 'static,
+        batches: impl Stream<Item = Result<RecordBatch, QueryError>> + Send + 'static,
         rows_max: usize,
         bytes_max: usize,
     ) -> (usize, Option<QueryError>) {
@@ -150,7 +151,7 @@ mod tests {
     }
 
     async fn run_until(
-        batches: impl futures::Stream<Item = Result<RecordBatch, DataFusionError>> + Send + 'static,
+        batches: impl Stream<Item = Result<RecordBatch, QueryError>> + Send + 'static,
         rows_max: usize,
         bytes_max: usize,
         timeout: Duration,
@@ -158,8 +159,7 @@ mod tests {
         let caps = Caps { deadline: Instant::now() + timeout, timeout, rows_max, bytes_max };
         let places = Arc::new(Semaphore::new(1));
         let place = Arc::new(places.acquire_owned().await.expect("the semaphore is open"));
-        let inner = Box::pin(RecordBatchStreamAdapter::new(batch(0).schema(), batches));
-        let mut bounded = bounded(inner, caps, place);
+        let mut bounded = bounded(batch(0).schema(), batches, caps, place);
         let mut rows = 0;
         while let Some(next) = bounded.next().await {
             match next {

@@ -1,4 +1,4 @@
-//! String functions that can make much of little, refused before they do.
+//! String functions that can make much of little, refused before they do; and one that takes long for little.
 //!
 //! DataFusion's memory pool is not asked for what a scalar function allocates, so `repeat('x', 2000000000)` takes
 //! two gigabytes from nobody's budget. Each function here is DataFusion's own behind a check: the size of
@@ -40,9 +40,11 @@ enum Growth {
     ReplacePattern,
     /// All arguments one after the other, the first between each two.
     Join,
+    /// No more than a number, after as many steps as one text is long times the other.
+    Product,
 }
 
-const CAPPED: [(&str, Growth); 7] = [
+const CAPPED: [(&str, Growth); 8] = [
     ("repeat", Growth::Repeat),
     ("lpad", Growth::Pad),
     ("rpad", Growth::Pad),
@@ -50,6 +52,7 @@ const CAPPED: [(&str, Growth); 7] = [
     ("regexp_replace", Growth::ReplacePattern),
     ("concat", Growth::Join),
     ("concat_ws", Growth::Join),
+    ("levenshtein", Growth::Product),
 ];
 
 /// The same function, behind a check if it needs one.
@@ -99,8 +102,9 @@ impl ScalarUDFImpl for Capped {
         let bytes = (0..rows).map(row_bytes).fold(0, u64::saturating_add);
         if bytes > RESULT_BYTES_MAX {
             let name = self.name();
-            let message =
-                format!("{name} could make {bytes} bytes at once, at most {RESULT_BYTES_MAX} are allowed");
+            let message = format!(
+                "{name} could take {bytes} bytes or steps at once, at most {RESULT_BYTES_MAX} are allowed"
+            );
             return Err(QueryError::Refused(message).into());
         }
         self.inner.invoke_with_args(args)
@@ -114,7 +118,7 @@ impl Growth {
         let argument = |position| size(position).unwrap_or_default();
         let (text, second, third) = (argument(0), argument(1), argument(2));
         match self {
-            Growth::Repeat => text.saturating_mul(second),
+            Growth::Repeat | Growth::Product => text.saturating_mul(second),
             Growth::Pad => second.saturating_mul(CHARACTER_BYTES_MAX),
             Growth::Replace => {
                 let found = text.checked_div(second).unwrap_or(text + 1);

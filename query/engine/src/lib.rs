@@ -1,8 +1,8 @@
 //! Runs queries over snapshots within fixed limits of time, memory, disk and size; the only crate that names DataFusion.
 //!
 //! ```text
-//! sql text -> text_guard -> plan (own thread, big stack) -> plan_guard -> optimise -> stream with deadline and caps
-//! Scan     -> plan ----------------------------------- plan_guard -> optimise -> stream with deadline
+//! sql text -> text_guard -> plan (own thread, big stack) -> plan_guard -> optimise -> run (own threads) -> stream with caps
+//! Scan     -> plan ----------------------------------- plan_guard -> optimise -> run (own threads) -> stream
 //! ```
 //! DataFusion aborts the process on deep statements, counts only some of its memory, and ships functions that
 //! turn ten bytes of SQL into gigabytes; so nothing reaches it unseen, and each query has a session of its own
@@ -26,6 +26,8 @@ mod histograms;
 mod text_guard;
 mod plan_guard;
 mod planning;
+mod executing;
+mod interrupt;
 mod answer;
 mod budget;
 mod values;
@@ -54,6 +56,7 @@ pub use query::Query;
 pub use scan::Scan;
 pub use table_function::{Argument, Arguments, ComputedRows, Parameter, ParameterKind, TableFunction};
 
+use executing::Threads;
 use plan_guard::AllowList;
 use session::SessionTemplate;
 use table_function::{callable, scan_name};
@@ -77,6 +80,7 @@ struct Shared {
     allowed: Arc<AllowList>,
     places: Arc<Semaphore>,
     waiting: AtomicUsize,
+    threads: Threads,
 }
 
 impl Engine {
@@ -107,7 +111,8 @@ impl Engine {
         let allowed = Arc::new(catalog::allowed(names.collect()));
         let places = Arc::new(Semaphore::new(config.concurrent_queries_max.max(1)));
         let waiting = AtomicUsize::new(0);
-        let shared = Shared { reader, config, clock, template, functions, allowed, places, waiting };
+        let threads = Threads::new(config.parallelism.max(1))?;
+        let shared = Shared { reader, config, clock, template, functions, allowed, places, waiting, threads };
         Ok(Engine { shared: Arc::new(shared) })
     }
 
@@ -141,7 +146,8 @@ impl Engine {
         let begin = async {
             let place = self.place().await?;
             let snapshot = shared.reader.snapshot().await?;
-            let bare = Query::new(shared, snapshot, tenant, deadline, place)?;
+            let threads = Some(shared.threads.handle().clone());
+            let bare = Query::new(shared, snapshot, tenant, deadline, place, threads)?;
             if shared.functions.is_empty() {
                 return Ok(bare);
             }
@@ -151,14 +157,14 @@ impl Engine {
     }
 
     /// A query over a snapshot that was taken elsewhere, for work of the collector's own: it has no place among the
-    /// concurrent queries, and as much time as its work.
+    /// concurrent queries, runs on the threads that ask, and has as much time as its work.
     ///
     /// # Errors
     /// As [`Engine::begin`], but for those of the queue.
     pub fn begin_on(&self, snapshot: Snapshot, tenant: &str, time: Duration) -> Result<Query, QueryError> {
         let place = Arc::new(Semaphore::new(1)).try_acquire_owned();
         let place = place.map_err(|error| QueryError::Internal(error.to_string()))?;
-        Query::new(&self.shared, snapshot, tenant, Instant::now() + time, place)
+        Query::new(&self.shared, snapshot, tenant, Instant::now() + time, place, None)
     }
 
     /// Answers one read-only statement. See [`Query::sql`].

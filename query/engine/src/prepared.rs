@@ -5,7 +5,7 @@
 //! was found out about it, no snapshot and no place among the running queries: each run sees the snapshot of
 //! its own query and is planned on it.
 //!
-//! Parameters are `$1`, `$2` and so on. A type is known where the parameter is compared with something, cast, or
+//! Parameters are `$1`, `$2` and so on, or `?` by their order. A type is known where the parameter is compared with something, cast, or
 //! a LIMIT; parameters that are used as several types, or only handed to functions, have none, and take that of their
 //! value. A column whose type depends on such a parameter is described as Null.
 

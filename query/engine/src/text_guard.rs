@@ -5,9 +5,12 @@
 //! sees the text. The counts are coarse on purpose: a false refusal is a clear message, a miss is an abort.
 //! What the text hides is counted again on the plan.
 
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
-use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
+use datafusion::sql::sqlparser::tokenizer::{Location, Token, Tokenizer};
 
 use crate::error::QueryError;
 
@@ -45,6 +48,32 @@ pub fn check(sql: &str) -> Result<(), QueryError> {
     at_most(counts.operators, OPERATORS_MAX, "operators")?;
     at_most(counts.selects, SELECTS_MAX, "SELECTs")?;
     at_most(counts.nesting_max, NESTING_MAX, "levels of nesting")
+}
+
+/// `sql` with `$1`, `$2` and so on for `?`, as JDBC and ODBC write parameters; text without them as it is. What does
+/// not tokenize is the parser's to explain.
+pub fn numbered(sql: &str) -> Cow<'_, str> {
+    let tokens = if sql.contains('?') {
+        Tokenizer::new(&GenericDialect {}, sql).tokenize_with_location().unwrap_or_default()
+    } else {
+        Vec::new()
+    };
+    let is_mark = |token: &Token| matches!(token, Token::Placeholder(name) if name == "?");
+    let marks = tokens.iter().filter(|token| is_mark(&token.token)).map(|token| token.span.start);
+    let mut marks = (1..).zip(marks).peekable();
+    if marks.peek().is_none() {
+        return Cow::Borrowed(sql);
+    }
+    let mut out = String::with_capacity(sql.len() + tokens.len());
+    let mut at = Location::new(1, 1);
+    for next in sql.chars() {
+        match marks.next_if(|(_, mark)| *mark == at) {
+            Some((number, _)) => write!(out, "${number}").expect("writing to a String cannot fail"),
+            None => out.push(next),
+        }
+        at = if next == '\n' { Location::new(at.line + 1, 1) } else { Location::new(at.line, at.column + 1) };
+    }
+    Cow::Owned(out)
 }
 
 fn at_most(count: usize, max: usize, what: &str) -> Result<(), QueryError> {
@@ -196,6 +225,17 @@ mod tests {
         ] {
             assert!(refusal(&sql).is_some(), "{}", &sql[..60]);
         }
+    }
+
+    #[test]
+    fn question_marks_are_parameters_by_their_order() {
+        let check = |sql: &str, want: &str| assert_eq!(numbered(sql), want);
+        check(
+            "SELECT ?, 'why?', \"a?\", ? -- ?\nWHERE n = ?",
+            "SELECT $1, 'why?', \"a?\", $2 -- ?\nWHERE n = $3",
+        );
+        check("SELECT 'größe', ?", "SELECT 'größe', $1");
+        check("SELECT $1, 'open ?", "SELECT $1, 'open ?");
     }
 
     #[test]

@@ -9,9 +9,13 @@
 //! Modules are listed in the order data meets them; imports point only down the list.
 
 mod native;
+mod flight;
 mod ui;
 mod origin;
+mod portable;
 mod tenant;
+
+pub use flight::service as flight_service;
 
 use axum::Router;
 use axum::extract::Request;

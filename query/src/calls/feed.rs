@@ -99,9 +99,9 @@ pub async fn feed_cells(
     fold: &mut Fold,
 ) -> Result<(), QueryError> {
     let (Some(first), Some(last)) = (times.first(), times.last()) else { return Ok(()) };
-    let columns = decode::columns(question.grain);
+    let columns = decode::columns(table, question.grain);
     let range = TimeRange { from: first.from, to: last.to };
-    let lean = Some(Lean { dictionaries: &decode::dictionaries(question.grain), nested: &[] });
+    let lean = Some(Lean { dictionaries: &decode::dictionaries(table, question.grain), nested: &[] });
     let scan = Scan { columns: Some(&columns), range, lean, ..Scan::of(table) };
     let mut rows = query.scan(&scan).await?;
     while let Some(batch) = rows.next().await {

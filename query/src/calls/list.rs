@@ -52,7 +52,7 @@ pub async fn list(query: &Query, asked: &Asked<'_>) -> Result<CallList, LoadErro
     let (picture, found) = loop {
         let from = floored(range.to().minus(length)).max(range.from());
         let folded = TimeRange { from, to: range.to() };
-        let reading = Reading::of(&question, |table, part| {
+        let reading = Reading::of(&question, &[], |table, part| {
             joined(query.open(table, part).into_iter().chain([within(folded, part)]).collect())
         });
         // One more than asked for says that there are more.

@@ -4,16 +4,18 @@
 //! list      calls one by one
 //! feed      rows and cells of a snapshot -> fold
 //! reading   which parts of a range are which
+//! widening  as wide as what is kept of old times
 //! ```
 
 pub mod list;
 pub(crate) mod feed;
 pub(crate) mod reading;
+mod widening;
 
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 use futures::TryStreamExt;
-use meshlake_calls::range::GRID;
+use meshlake_calls::range::{GRID, WINDOW};
 use meshlake_calls::{Fold, FoldError, Picture, Question, Range, Source, minutes};
 use meshlake_engine::{Engine, Fault, Query, QueryError, Scan};
 use meshlake_schema::{Table, TimeRange, UnixNanos};
@@ -21,6 +23,7 @@ use thiserror::Error;
 
 use self::feed::{aside, counted, feed, feed_cells};
 use self::reading::Reading;
+use self::widening::{Widened, widened};
 
 /// Why there is no picture.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -61,7 +64,8 @@ impl LoadError {
 }
 
 /// The picture of a tenant's calls, from one snapshot of both tables. Limits are spent on what is told of the service
-/// `only`, by id or by name; without it, of all.
+/// `only`, by id or by name; without it, of all. Its range and step are wider than the question's where nothing finer is
+/// kept, which a warning says.
 ///
 /// # Errors
 /// [`LoadError::Query`] from the engine, also when its time or memory is spent; [`LoadError::TooManyCells`] when the
@@ -82,11 +86,19 @@ pub async fn load(
 /// # Errors
 /// As [`load`].
 pub async fn load_from(query: &Query, question: Question, only: Option<&str>) -> Result<Picture, LoadError> {
-    let Question { range, source, .. } = question;
-    let reading = Reading::of(&question, |table, range| query.open(table, range));
+    let Widened { range, untold, warnings } =
+        widened(&question, |table, range| query.only_wider(table, range));
+    let source = question.source;
+    let question = Question { range, ..question };
+    let reading = Reading::of(&question, &untold, |table, range| query.open(table, range));
     let fold = fed(query, &reading, Fold::new(question).only(only), &question).await?;
     let first_row = first_row(query, range, source, &fold, &reading.cells).await?;
-    let picture = finished(query, fold).await?;
+    let mut picture = finished(query, fold).await?;
+    let late = reading
+        .cells
+        .iter()
+        .flat_map(|(table, times)| times.iter().flat_map(|times| query.frozen_late(*table, *times)));
+    picture.warnings.extend(warnings.into_iter().chain(widening::late(&late.collect::<Vec<_>>())));
     Ok(Picture { range: range.observed(first_row, query.began()), ..picture })
 }
 
@@ -128,10 +140,10 @@ async fn first_row(
     if cells.is_empty() {
         return Ok(first);
     }
-    // A cell knows when it begins, and not when its first call did.
+    // A cell knows when it begins, and not when its first call did; its rows do, unless they are gone.
     let rows = minutes::rows_of(&range);
-    let first = first_of_rows(query, TimeRange { from: rows.from, to: rows.to }, source).await?;
-    Ok(first.unwrap_or(range.from()))
+    let row = first_of_rows(query, TimeRange { from: rows.from, to: rows.to }, source).await?;
+    Ok(row.filter(|row| *row < first.plus(WINDOW)).unwrap_or(first))
 }
 
 /// When the earliest row of the tables that are read starts.

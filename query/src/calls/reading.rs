@@ -19,11 +19,18 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// `open` tells which windows of a table have to be folded in a range.
-    pub fn of(question: &Question, open: impl Fn(Table, TimeRange) -> Vec<TimeRange>) -> Reading {
+    /// `open` tells which windows of a table have to be folded in a range. What is `untold`, which is ascending and
+    /// apart, is read from the widest cells, whether they tell what is asked for apart or not.
+    pub fn of(
+        question: &Question,
+        untold: &[TimeRange],
+        open: impl Fn(Table, TimeRange) -> Vec<TimeRange>,
+    ) -> Reading {
         let range = &question.range;
-        let mut left = vec![TimeRange { from: range.from(), to: range.to() }];
-        let mut cells = Vec::new();
+        let whole = TimeRange { from: range.from(), to: range.to() };
+        let (mut left, read) = told_and_open(whole, untold.to_vec());
+        let mut cells: Vec<(Table, Vec<TimeRange>)> = Vec::new();
+        cells.extend(Table::settled().last().filter(|_| !read.is_empty()).map(|widest| (widest, read)));
         let mut tables: Vec<Table> = Table::settled().filter(|table| fits(*table, question)).collect();
         tables.reverse();
         for table in tables {
@@ -35,15 +42,10 @@ impl Reading {
                     next.push(part);
                     continue;
                 }
+                let (told, folded) = told_and_open(inner, open(table, inner));
+                read.extend(told);
+                next.extend(folded);
                 next.push(TimeRange { from: part.from, to: inner.from });
-                let mut from = inner.from;
-                for window in open(table, inner) {
-                    let (start, end) = (window.from.max(inner.from), window.to.min(inner.to));
-                    read.push(TimeRange { from, to: start });
-                    next.push(TimeRange { from: start, to: end });
-                    from = end;
-                }
-                read.push(TimeRange { from, to: inner.to });
                 next.push(TimeRange { from: inner.to, to: part.to });
             }
             left = joined(next);
@@ -54,6 +56,20 @@ impl Reading {
         }
         Reading { cells, folded: left }
     }
+}
+
+/// What of `range` cells tell, and what of it is in one of the windows that are `open`, which are ascending and apart.
+pub fn told_and_open(range: TimeRange, open: Vec<TimeRange>) -> (Vec<TimeRange>, Vec<TimeRange>) {
+    let (mut told, mut folded) = (Vec::new(), Vec::new());
+    let mut from = range.from;
+    for window in open {
+        let (start, end) = (window.from.max(range.from), window.to.min(range.to));
+        told.push(TimeRange { from, to: start });
+        folded.push(TimeRange { from: start, to: end });
+        from = end;
+    }
+    told.push(TimeRange { from, to: range.to });
+    (joined(told), joined(folded))
 }
 
 /// When rows start that tell of the calls of these times.
@@ -72,7 +88,8 @@ fn fits(table: Table, question: &Question) -> bool {
         Grain::Node => None,
         Grain::Operation => Some("operation"),
         Grain::Instance => Some("destination_instance"),
-        Grain::Whole => return false,
+        Grain::Cluster => Some("destination_cluster"),
+        Grain::Attribute(_) | Grain::Whole => return false,
     };
     let tells = detail.is_none_or(|name| table.columns().iter().any(|column| column.name == name));
     let cell = width(table);
@@ -124,7 +141,7 @@ mod tests {
         let TimeRange { from, to } = times(from, to);
         let range = Range::new(from, to, step.map(Duration::from_secs)).expect("not empty");
         let question = Question { range, by: By::Service, grain, source: Source::Auto };
-        Reading::of(&question, |table, range| {
+        Reading::of(&question, &[], |table, range| {
             let window = width(table).max(60 * NANOS_PER_SECOND);
             let from = UnixNanos((open_from * NANOS_PER_SECOND).div_euclid(window) * window);
             let open = TimeRange { from: from.max(range.from), to: range.to };
@@ -166,6 +183,25 @@ mod tests {
         assert_eq!(tables(600, Some(90), Grain::Node), [Table::Calls10s]);
         assert_eq!(tables(610, Some(60), Grain::Node), [Table::Calls10s], "buckets begin in a minute");
         assert_eq!(tables(600, None, Grain::Operation), [Table::Calls1m]);
+    }
+
+    #[test]
+    fn what_is_untold_is_read_from_the_widest_cells() {
+        let range = Range::new(UnixNanos(0), UnixNanos(1_860 * NANOS_PER_SECOND), None).expect("not empty");
+        let question = Question { range, by: By::Service, grain: Grain::Operation, source: Source::Auto };
+        let got = Reading::of(&question, &[times(0, 1_200)], |_, _| Vec::new());
+        let want = [(Table::Calls10m, vec![times(0, 1_200)]), (Table::Calls1m, vec![times(1_200, 1_860)])];
+        assert_eq!(got, Reading { cells: want.to_vec(), folded: vec![] });
+    }
+
+    #[test]
+    fn windows_that_are_open_are_cut_to_the_range() {
+        let got = told_and_open(times(60, 600), vec![times(0, 120), times(300, 360), times(540, 660)]);
+        let want =
+            (vec![times(120, 300), times(360, 540)], vec![times(60, 120), times(300, 360), times(540, 600)]);
+        assert_eq!(got, want);
+        assert_eq!(told_and_open(times(60, 600), Vec::new()), (vec![times(60, 600)], vec![]));
+        assert_eq!(told_and_open(times(60, 600), vec![times(0, 900)]), (vec![], vec![times(60, 600)]));
     }
 
     #[test]

@@ -15,6 +15,7 @@ const COLUMNS: &[Column<ListedCall>] = &[
     Column { name: "time", value: Value::Time(|row| Some(row.time)) },
     Column { name: "source", value: Value::Text(|row| row.source.as_deref()) },
     Column { name: "target", value: Value::Text(|row| Some(&row.target)) },
+    Column { name: "identity_source", value: Value::Text(|row| Some(row.named_by.name())) },
     Column { name: "protocol", value: Value::Text(|row| Some(row.protocol.name())) },
     Column { name: "operation", value: Value::Text(|row| row.operation.as_deref()) },
     Column { name: "response_code", value: Value::Integer(|row| row.response_code) },

@@ -1,8 +1,8 @@
 //! `golden(by, from, to, step, service, source)`: golden metrics, a row per group and bucket; see
 //! `meshlake_calls::golden`.
 
-use meshlake_calls::golden::{GoldenBy, GoldenRow, Subject, golden};
-use meshlake_calls::{Figures, NodeIdentity, Source};
+use meshlake_calls::golden::{GoldenRow, Subject, golden};
+use meshlake_calls::{Figures, GoldenBy, NodeIdentity, Source};
 use meshlake_engine::{Arguments, Parameter, ParameterKind, Query, QueryError};
 use meshlake_schema::UnixNanos;
 
@@ -20,7 +20,22 @@ impl Row {
     fn node(&self) -> Option<&NodeIdentity> {
         match &self.golden.subject {
             Subject::Node { node, .. } => Some(node),
-            Subject::Edge { .. } => None,
+            Subject::Edge { .. } | Subject::Group(_) => None,
+        }
+    }
+
+    fn namespace(&self) -> Option<&str> {
+        match self.by {
+            GoldenBy::Namespace => self.group(),
+            _ => self.node()?.namespace.as_deref(),
+        }
+    }
+
+    /// The namespace, cluster or value of an attribute, of rows by that.
+    fn group(&self) -> Option<&str> {
+        match &self.golden.subject {
+            Subject::Group(group) => group.as_deref(),
+            _ => None,
         }
     }
 
@@ -36,7 +51,7 @@ impl Row {
     fn edge(&self) -> Option<(&str, &str)> {
         match &self.golden.subject {
             Subject::Edge { client, server } => Some((&client.id, &server.id)),
-            Subject::Node { .. } => None,
+            Subject::Node { .. } | Subject::Group(_) => None,
         }
     }
 
@@ -49,11 +64,16 @@ const COLUMNS: &[Column<Row>] = &[
     Column { name: "time", value: Value::Time(|row| Some(row.time)) },
     Column { name: "id", value: Value::Text(|row| Some(&row.node()?.id)) },
     Column { name: "service", value: Value::Text(|row| Some(&row.node()?.name)) },
-    Column { name: "namespace", value: Value::Text(|row| row.node()?.namespace.as_deref()) },
+    Column { name: "namespace", value: Value::Text(|row| row.namespace()) },
     Column { name: "kind", value: Value::Text(|row| Some(row.node()?.kind.name())) },
     Column { name: "version", value: Value::Text(|row| row.node()?.version.as_deref()) },
     Column { name: "operation", value: Value::Text(|row| row.detail(GoldenBy::Operation)) },
     Column { name: "instance", value: Value::Text(|row| row.detail(GoldenBy::Instance)) },
+    Column { name: "cluster", value: Value::Text(|row| row.group().filter(|_| row.by == GoldenBy::Cluster)) },
+    Column {
+        name: "value",
+        value: Value::Text(|row| row.group().filter(|_| matches!(row.by, GoldenBy::Attribute(_)))),
+    },
     Column { name: "client", value: Value::Text(|row| Some(row.edge()?.0)) },
     Column { name: "server", value: Value::Text(|row| Some(row.edge()?.1)) },
     Column { name: "requests", value: Value::Number(|row| Some(row.figures().requests)) },
@@ -94,11 +114,11 @@ pub(super) const GOLDEN: Function<Row> = Function {
 };
 
 async fn answer(query: &Query, given: &Arguments) -> Result<Vec<Row>, QueryError> {
-    let by = one_of("by", given.text("by"), &GoldenBy::ALL.map(|by| (by.name(), by)))?;
+    let by = GoldenBy::named(given.text("by")).map_err(|error| QueryError::Invalid(error.to_string()))?;
     let source = one_of("source", given.text("source"), &Source::ALL.map(|source| (source.name(), source)))?;
     let range = range(query, given, given.duration("step"))?;
     let service = given.text("service");
     let picture = load_from(query, by.question(range, source), service).await.map_err(failed)?;
     let rows = golden(&picture, by, service).into_iter();
-    Ok(rows.map(|golden| Row { time: golden.time.unwrap_or(range.from()), by, golden }).collect())
+    Ok(rows.map(|golden| Row { time: golden.time.unwrap_or(picture.range.from()), by, golden }).collect())
 }

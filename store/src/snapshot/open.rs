@@ -9,7 +9,7 @@
 //! that was not brought up to date yet has more open windows than another, never other answers.
 //!
 //! *Frozen* is a settled window near which rows have been dropped for their age: a new fold would see less than the old
-//! one, so what comes late there is not counted.
+//! one, so what comes late there is not counted. When its cells go as well, only the wider ones of other tables are left.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -60,17 +60,53 @@ impl Snapshot {
         let minutes =
             minute_of(range.from.micros())..minute_of(range.to.micros().saturating_sub(1)).saturating_add(1);
         let width = window_minutes(table);
-        let mut open: Vec<Range<i64>> = Vec::new();
-        for window in self.windows(table, minutes).into_iter().filter(Window::is_open) {
-            match open.last_mut() {
-                Some(last) if last.end == window.first => last.end += width,
-                _ => open.push(window.first..window.first + width),
-            }
+        let open = self.windows(table, minutes).into_iter().filter(Window::is_open);
+        times(open.map(|window| window.first), width)
+    }
+
+    /// The parts of `range` for which `table` has no cells and never will again, because rows near them were dropped for
+    /// their age, while the next wider table still has some: whole windows of that one, ascending, none touching another.
+    /// None for the widest table.
+    ///
+    /// # Panics
+    /// When `table` has no cells.
+    pub fn only_wider(&self, table: Table, range: TimeRange) -> Vec<TimeRange> {
+        let wider = Table::settled().find(|wider| wider.cell_seconds() > table.cell_seconds());
+        let Some(wider) = wider else { return Vec::new() };
+        let (width, minutes) = (window_minutes(wider), self.past_minutes(range));
+        if minutes.is_empty() {
+            return Vec::new();
         }
-        let instant = |minute: i64| UnixNanos::from_micros(minute * MICROS_PER_MINUTE);
-        open.into_iter()
-            .map(|minutes| TimeRange { from: instant(minutes.start), to: instant(minutes.end) })
-            .collect()
+        let end = minutes.end.saturating_sub(1).div_euclid(width).saturating_add(1).saturating_mul(width);
+        let minutes = minutes.start.div_euclid(width) * width..end;
+        let (wide, narrow) = (self.seen_by_folds(wider, minutes.clone()), self.seen_by_folds(table, minutes));
+        let windows: BTreeSet<i64> = wide.keys().map(|minute| minute.div_euclid(width) * width).collect();
+        let is_gone = |first: &i64| narrow.range(*first..*first + width).next().is_none();
+        times(windows.into_iter().filter(is_gone), width)
+    }
+
+    /// The windows of `table` in `range` near which rows came after others of their time had been dropped: what those tell
+    /// is not in the cells, and never will be.
+    ///
+    /// # Panics
+    /// When `table` has no cells.
+    pub fn frozen_late(&self, table: Table, range: TimeRange) -> Vec<TimeRange> {
+        let minutes = self.past_minutes(range);
+        let windows = if minutes.is_empty() { Vec::new() } else { self.windows(table, minutes) };
+        let is_late = |window: &Window| window.is_past && window.seen.is_some_and(|seen| window.lsn > seen);
+        times(windows.into_iter().filter(is_late).map(|window| window.first), window_minutes(table))
+    }
+
+    /// The minutes of `range` near which rows have been dropped for their age.
+    fn past_minutes(&self, range: TimeRange) -> Range<i64> {
+        let end = minute_of(range.to.micros().saturating_sub(1)).saturating_add(1);
+        minute_of(range.from.micros())..end.min(self.rows_kept_from().saturating_add(SETTLE_MARGIN_MINUTES))
+    }
+
+    /// The first minute whose rows have not been dropped, by what any table that calls are folded from has dropped.
+    fn rows_kept_from(&self) -> i64 {
+        let kept_from = FOLDED.map(|table| i64::from(self.tables[table].kept_from_days) * MINUTES_PER_DAY);
+        kept_from.into_iter().max().unwrap_or_default()
     }
 
     /// Every window of `table` that shares a minute with `minutes` and that rows are near, ascending.
@@ -90,8 +126,7 @@ impl Snapshot {
             }
         }
         let seen = self.seen_by_folds(table, firsts);
-        let kept_from = FOLDED.map(|table| i64::from(self.tables[table].kept_from_days) * MINUTES_PER_DAY);
-        let kept_from = kept_from.into_iter().max().unwrap_or_default();
+        let kept_from = self.rows_kept_from();
         let window = |(first, lsn): (i64, Lsn)| {
             let seen = (first..first + width).map(|minute| seen.get(&minute).copied());
             let seen = seen.min().flatten();
@@ -163,4 +198,18 @@ impl Snapshot {
         let files = self.tables[table].files.iter();
         files.flat_map(|file: &DataFile| file.minutes.minutes_in(&minutes)).collect()
     }
+}
+
+/// The times of windows of `width` minutes that begin at these minutes, ascending; what touches is one.
+fn times(firsts: impl Iterator<Item = i64>, width: i64) -> Vec<TimeRange> {
+    let mut minutes: Vec<Range<i64>> = Vec::new();
+    for first in firsts {
+        match minutes.last_mut() {
+            Some(last) if last.end == first => last.end += width,
+            _ => minutes.push(first..first + width),
+        }
+    }
+    let instant = |minute: i64| UnixNanos::from_micros(minute * MICROS_PER_MINUTE);
+    let times = minutes.into_iter();
+    times.map(|minutes| TimeRange { from: instant(minutes.start), to: instant(minutes.end) }).collect()
 }

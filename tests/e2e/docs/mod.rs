@@ -140,6 +140,7 @@ impl<'a> Desk<'a> {
             (port("collector", "otlp_grpc")?, server.addresses.otlp_grpc.as_str()),
             (port("collector", "otlp_http")?, server.addresses.otlp_http.as_str()),
             (port("query", "http")?, server.addresses.query.as_str()),
+            (port("query", "flight_sql")?, server.addresses.flight_sql.as_str()),
             (port("admin", "http")?, server.addresses.admin.as_str()),
         ]);
         let [run, demo] = ci;

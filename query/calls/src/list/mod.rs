@@ -19,8 +19,9 @@ use crate::grouping::{By, Grain};
 use crate::hashing::NumberMap;
 use crate::measure::{MILLI, Protocol};
 use crate::noted::RowKey;
+use crate::one_call::{CallSeen, NamedBy};
 use crate::operation::write_operation;
-use crate::picture::{CallSeen, Picture};
+use crate::picture::Picture;
 use crate::range::Range;
 use crate::requests::row_columns;
 use crate::requests::rows::RequestRows;
@@ -43,6 +44,8 @@ pub struct ListedCall {
     pub source: Option<String>,
     /// Id of the callee's node.
     pub target: String,
+    /// What names the callee.
+    pub named_by: NamedBy,
     pub protocol: Protocol,
     /// By the side that received it where that was seen; of a request grouped as in golden metrics.
     pub operation: Option<String>,
@@ -211,7 +214,7 @@ impl Lookup {
         // What the rows call their ends is found out beside, and not looked at.
         let Ok(range) = Range::new(UnixNanos(0), UnixNanos(1), None) else { return Ok(()) };
         let mut beside = Book::new(range, By::Service, Grain::Node);
-        RequestRows::of(batch).read(batch, &mut beside, |row, seen| {
+        RequestRows::of(batch, beside.grain).read(batch, &mut beside, |row, seen| {
             if self.starts.contains_key(&seen.start) {
                 self.tell(seen.row_key(), || told_by_request(&columns, row, seen.side));
             }
@@ -314,6 +317,7 @@ fn one(picture: &Picture, call: &CallSeen, made: Told, received: Told) -> Listed
         time: UnixNanos(call.noted.start),
         source: call.source.map(|place| picture.nodes[place].id.clone()),
         target: picture.nodes[call.target].id.clone(),
+        named_by: call.named_by,
         protocol: seen.protocol,
         operation: received.operation.or(made.operation),
         response_code: made.response_code.or(received.response_code),

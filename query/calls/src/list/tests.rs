@@ -207,6 +207,27 @@ fn the_newest_come_first_and_all_add_up() {
     assert_eq!(to_c.len(), 17, "every third of 50");
 }
 
+/// The target names itself, is known by its address or by a name it answered to, or is what its caller says.
+#[test]
+fn what_names_the_target_is_told() {
+    let by_nginx = Request { source: ("", "nginx"), destination: ("", "10.0.0.2"), request_id: "", ..MADE };
+    let renamed = Request { destination: ("default", "b-lb"), request_id: "r3", ..MADE };
+    let answered = Request { request_id: "r3", ..RECEIVED };
+    let unanswered =
+        Request { destination: ("default", "b-lb"), upstream_host: "", request_id: "r4", ..MADE };
+    let outside = Request {
+        destination: ("", "203.0.113.9"),
+        upstream_host: "203.0.113.9:443",
+        request_id: "",
+        ..MADE
+    };
+    let calls = listed(&[by_nginx, renamed, answered, unanswered, outside], &[]);
+    let mut named: Vec<String> =
+        calls.iter().map(|call| format!("{} {}", call.target, call.named_by.name())).collect();
+    named.sort_unstable();
+    assert_eq!(named, ["203.0.113.9 caller", "default/b address", "default/b alias", "default/b own"]);
+}
+
 /// A span that stands for four calls is listed once and counts four.
 #[test]
 fn a_sampled_call_says_what_it_stands_for() {

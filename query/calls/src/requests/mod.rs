@@ -1,9 +1,10 @@
 //! Counts the calls that proxies logged: two rows of one call are one call.
 //!
 //! ```text
-//! rows        columns (row_columns) to records
+//! rows        columns (row_columns) to records, with what is grouped by (asked)
 //! streams     what goes on is no call, and what lasts has no latency
 //! once        the same row that came twice is one
+//! by_address  ends that only an address names, as those tell who have it
 //! hops        rows of one call, by request id and hop, or by both ends of the connection
 //! waypoints   what was received from a waypoint is what it received
 //! told        calls to cells
@@ -12,10 +13,12 @@
 
 pub mod rows;
 pub mod row_columns;
+mod asked;
 mod leftovers;
 mod told;
 mod waypoints;
 mod hops;
+mod by_address;
 mod once;
 mod streams;
 pub mod seen;
@@ -23,6 +26,7 @@ pub mod seen;
 pub use leftovers::Leftovers;
 
 use self::seen::Seen;
+use crate::addresses::Addresses;
 use crate::cells::Book;
 use crate::connections::Connections;
 use crate::minutes::{Counted, NamesByMinute, Piece, Words, cut};
@@ -40,12 +44,19 @@ pub struct Counting<'a> {
 pub fn count(
     rows: Vec<Seen>,
     names: &NamesByMinute,
+    addresses: &Addresses,
     leftovers: &mut Leftovers,
     book: &mut Book,
     connections: &mut Connections,
 ) {
-    for Piece { rows, scope, counted } in cut(rows, Seen::hash, |row| row.start) {
+    let minutes = book.counted_minutes();
+    // What is left over, and what calls cover a connection, is joined over a minute.
+    let pieces = cut(rows, Seen::hash, |row| row.start);
+    for Piece { mut rows, scope, counted } in
+        pieces.filter(|piece| minutes.are_met(piece.scope, piece.counted, 1))
+    {
         let services = &names.services(scope, Words::Requests, &book.parties);
+        by_address::name(&mut rows, counted, addresses, book);
         count_piece(rows, counted, leftovers, &mut Counting { book, services, connections });
     }
 }

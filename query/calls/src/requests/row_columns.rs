@@ -2,6 +2,7 @@
 
 use arrow::array::{Array as _, BooleanArray, RecordBatch};
 
+use super::asked;
 use crate::columns::{Integers, Text};
 use crate::grouping::Grain;
 use crate::hashing::mixed_pair;
@@ -65,7 +66,13 @@ const WHOLE_COLUMNS: &[&str] = &[
 /// The columns that a question with this grain reads.
 pub fn columns(grain: Grain) -> Vec<&'static str> {
     let whole = if grain == Grain::Whole { WHOLE_COLUMNS } else { &[] };
-    COLUMNS.iter().chain(whole).copied().collect()
+    let mut columns: Vec<&'static str> = COLUMNS.iter().chain(whole).copied().collect();
+    for column in asked::columns(grain) {
+        if !columns.contains(&column) {
+            columns.push(column);
+        }
+    }
+    columns
 }
 
 /// The columns of one end of the call.

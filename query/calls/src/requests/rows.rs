@@ -7,13 +7,15 @@
 use arrow::array::RecordBatch;
 use meshlake_schema::{Outcome, ResponseFlags};
 
+use super::asked::Asked;
 use super::row_columns::Columns;
 use super::seen::{Seen, Side};
+use crate::addresses::endpoint_hash;
 use crate::cells::{Book, DetailId};
 use crate::columns::boolean;
 use crate::grouping::Grain;
-use crate::hashing::{NumberMap, mixed_pair};
-use crate::hosts::{HostPort, address, host_port, is_local, telling_port};
+use crate::hashing::{NumberMap, mixed_pair, text_hash as hash};
+use crate::hosts::{HostPort, address, host_port, is_address, is_local, telling_port};
 use crate::measure::{Protocol, outcome_of};
 use crate::operation::{is_stream, write_operation};
 use crate::party::{Marks, PartyId, PartyName};
@@ -24,15 +26,20 @@ use crate::settled::detail::{Detail, Observer};
 pub struct RequestRows<'a> {
     columns: Columns<'a>,
     parties: NumberMap<u64, PartyId>,
+    asked: Asked<'a>,
+    pods: NumberMap<u64, u64>,
     operation: String,
     detail: String,
 }
 
 impl<'a> RequestRows<'a> {
-    pub fn of(batch: &'a RecordBatch) -> Self {
+    /// For a question with this grain.
+    pub fn of(batch: &'a RecordBatch, grain: Grain) -> Self {
         RequestRows {
             columns: Columns::of(batch),
             parties: NumberMap::default(),
+            asked: Asked::of(grain, batch),
+            pods: NumberMap::default(),
             operation: String::new(),
             detail: String::new(),
         }
@@ -49,7 +56,7 @@ impl<'a> RequestRows<'a> {
                 }
                 continue;
             }
-            let seen = self.seen(row);
+            let seen = Seen { pod: self.pod(row), ..self.seen(row) };
             match self.columns.observer.get(row) {
                 Some("server") => take(row, self.received(row, seen, book)),
                 Some("gateway") => {
@@ -112,6 +119,8 @@ impl<'a> RequestRows<'a> {
             authority: hash(authority.map(|at| at.host)),
             proxy: 0,
             onward: 0,
+            pod: 0,
+            far: 0,
         }
     }
 
@@ -132,7 +141,16 @@ impl<'a> RequestRows<'a> {
         let source = self.party(0, row, &|columns| columns.source.name(row), marks, book);
         let destination = self.callee(row, seen.port, upstream, book);
         let detail = self.detail(row, Side::Made, book);
-        Seen { source: source.unwrap_or(PartyId::NOBODY), destination, detail, ..made }
+        let far = far(destination, book);
+        Seen { source: source.unwrap_or(PartyId::NOBODY), destination, detail, far, ..made }
+    }
+
+    /// A hash of the address in the id of the proxy's node; 0 for a waypoint, which speaks for others.
+    fn pod(&mut self, row: usize) -> u64 {
+        let columns = &self.columns;
+        let pod = self.pods.entry(columns.proxy_id.code(row));
+        let pod = *pod.or_insert_with(|| hash(columns.proxy_address(row).filter(|at| !is_local(at))));
+        if pod != 0 && columns.is_waypoint(row) { 0 } else { pod }
     }
 
     fn made_by_gateway(&mut self, row: usize, seen: Seen, book: &mut Book) -> Option<Seen> {
@@ -164,6 +182,7 @@ impl<'a> RequestRows<'a> {
             Grain::Whole => {
                 self.whole_detail(row, Side::Received, self.columns.source.instance.get(row), book)
             }
+            Grain::Cluster | Grain::Attribute(_) => book.detail(self.asked.of_callee(row, true).as_deref()),
             Grain::Node | Grain::Operation => self.detail(row, Side::Received, book),
         };
         let destination = gateway.unwrap_or(PartyId::UNKNOWN);
@@ -266,6 +285,7 @@ impl<'a> RequestRows<'a> {
             Grain::Node => DetailId::NONE,
             Grain::Instance if side == Side::Made => DetailId::NONE,
             Grain::Instance => book.detail(columns.destination.instance.get(row)),
+            Grain::Cluster | Grain::Attribute(_) => book.detail(self.asked.of_callee(row, false).as_deref()),
             Grain::Whole => {
                 let end = if side == Side::Made { None } else { Some(&columns.destination) };
                 self.whole_detail(row, side, end.and_then(|end| end.instance.get(row)), book)
@@ -294,16 +314,24 @@ impl<'a> RequestRows<'a> {
         let is_gateway = columns.observer.get(row) == Some("gateway");
         let is_secured = columns.tls_version.get(row).is_some() && columns.principal.get(row).is_some();
         let is_received = side == Side::Received && !is_gateway;
+        // The callee of what a gateway received is the gateway, which is the row's source.
+        let is_own = side == Side::Received && is_gateway;
+        let (cluster, principal) = (columns.source_cluster.get(row), columns.principal.get(row));
+        let callee = if is_own {
+            (cluster, principal)
+        } else {
+            (columns.destination_cluster.get(row), columns.destination_principal.get(row))
+        };
         let detail = Detail {
             observer: if side == Side::Made { Observer::Client } else { Observer::Server },
             operation: Some(&self.operation),
             route: columns.route.get(row),
             host: columns.authority.get(row).filter(|_| is_gateway),
             instance,
-            source_cluster: columns.source_cluster.get(row),
-            source_principal: columns.principal.get(row),
-            destination_cluster: columns.destination_cluster.get(row),
-            destination_principal: columns.destination_principal.get(row),
+            source_cluster: cluster.filter(|_| !is_own),
+            source_principal: principal.filter(|_| !is_own),
+            destination_cluster: callee.0,
+            destination_principal: callee.1,
             response_code: columns.response_code.get(row),
             grpc_status,
             response_flags: columns.flags_text.get(row),
@@ -314,14 +342,13 @@ impl<'a> RequestRows<'a> {
     }
 }
 
-/// A hash of a text; 0 where there is none.
-fn hash(text: Option<&str>) -> u64 {
-    text.map_or(0, |text| {
-        let word = |bytes: &[u8]| bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
-        text.as_bytes().chunks(8).fold(text.len() as u64 + 1, |hash, chunk| mixed_pair(hash, word(chunk))) | 1
-    })
+/// A hash of the callee's address where nothing else names it; 0 of one that means another thing on each machine.
+fn far(callee: PartyId, book: &Book) -> u64 {
+    let party = book.parties.party(callee);
+    let is_bare = !party.is_scoped && party.marks.has(Marks::OUTSIDE) && is_address(&party.name);
+    if is_bare { hash(Some(&party.name)) } else { 0 }
 }
 
 fn hash_of(at: Option<HostPort<'_>>) -> u64 {
-    at.filter(|at| at.port != 0).map_or(0, |at| mixed_pair(hash(Some(at.host)), u64::from(at.port)) | 1)
+    at.map_or(0, |at| endpoint_hash(at.host, at.port))
 }

@@ -3,6 +3,7 @@
 
 use meshlake_schema::Outcome;
 
+use crate::addresses::Addresses;
 use crate::cells::{Call, DetailId, Evidence};
 use crate::hashing::mixed_pair;
 use crate::held::Weighed;
@@ -63,6 +64,10 @@ pub struct Seen {
     pub proxy: u64,
     /// Where a waypoint sent it.
     pub onward: u64,
+    /// The address in the id of the proxy's node, which nobody shares.
+    pub pod: u64,
+    /// The address of the far end, where the row names it by nothing else.
+    pub far: u64,
 }
 
 impl Seen {
@@ -91,6 +96,19 @@ impl Seen {
             Side::Received => RowsOf { received: self.row_key(), ..RowsOf::default() },
         };
         Call { evidence: Evidence::Requests, start: self.start, detail: self.detail, seen, rows }
+    }
+
+    /// Tells which addresses the row says are its own end's.
+    pub fn tell_addresses(&self, addresses: &mut Addresses) {
+        match self.side {
+            Side::Made => addresses.tell(self.start, self.pod, self.source),
+            // A waypoint takes calls at addresses of what stands behind it, or at its own.
+            Side::Received if self.is_waypoint => {}
+            Side::Received => {
+                addresses.tell(self.start, self.to, self.destination);
+                addresses.tell(self.start, self.pod, self.destination);
+            }
+        }
     }
 
     /// Tells the row from others, by what no joining of rows changes.

@@ -7,6 +7,7 @@ use meshlake_schema::{Kind, Table, TimeRange, UnixNanos, read_columns};
 use super::ends::End;
 use super::entries;
 use super::numbers::{histogram, narrow};
+use super::whole::{self, Whole};
 use crate::cells::{Book, CellKey, DetailId};
 use crate::entry::Entry;
 use crate::grouping::Grain;
@@ -44,28 +45,32 @@ read_columns! {
     }
 }
 
-/// The column of what a grain tells apart; none where it tells nothing apart.
-fn detail_column(grain: Grain) -> Option<&'static str> {
-    match grain {
-        Grain::Node | Grain::Whole => None,
-        Grain::Operation => Some("operation"),
-        Grain::Instance => Some("destination_instance"),
-    }
+/// The column of what a grain tells apart; none where it, or the table, tells nothing apart.
+fn detail_column(table: Table, grain: Grain) -> Option<&'static str> {
+    let name = match grain {
+        Grain::Node | Grain::Whole | Grain::Attribute(_) => return None,
+        Grain::Cluster => "destination_cluster",
+        Grain::Operation => "operation",
+        Grain::Instance => "destination_instance",
+    };
+    table.columns().iter().any(|column| column.name == name).then_some(name)
 }
 
 /// The columns that a question with this grain reads of a settled table. Only the finer tables have operations and
-/// instances.
-pub fn columns(grain: Grain) -> Vec<&'static str> {
-    Columns::NAMES.iter().copied().chain(SUMS).chain(detail_column(grain)).collect()
+/// instances, and none has attributes.
+pub fn columns(table: Table, grain: Grain) -> Vec<&'static str> {
+    let whole = if grain == Grain::Whole { whole::NAMES } else { &[] };
+    let always = Columns::NAMES.iter().copied().chain(SUMS);
+    always.chain(detail_column(table, grain)).chain(whole.iter().copied()).collect()
 }
 
 /// Those of [`columns`] that a scan is to give as dictionaries: few distinct texts in many rows.
-pub fn dictionaries(grain: Grain) -> Vec<&'static str> {
+pub fn dictionaries(table: Table, grain: Grain) -> Vec<&'static str> {
     let is_text = |name: &&str| {
-        let declared = Table::Calls1m.columns().iter().find(|column| column.name == *name);
+        let declared = table.columns().iter().find(|column| column.name == *name);
         declared.is_some_and(|column| column.kind == Kind::Dictionary)
     };
-    columns(grain).into_iter().filter(is_text).collect()
+    columns(table, grain).into_iter().filter(is_text).collect()
 }
 
 /// Adds the rows of `batch` to `book` whose time is in its range and in one of `times`, which are ascending and apart.
@@ -76,15 +81,25 @@ pub fn add(batch: &RecordBatch, table: Table, times: &[TimeRange], book: &mut Bo
     let columns = Columns::of(batch)?;
     let rows = Rows::of(table, batch);
     let sums = SUMS.iter().map(|name| rows.read(name)).collect::<Result<Vec<Integers<'_>>, _>>()?;
-    let details: Option<Text<'_>> = detail_column(book.grain).map(|name| rows.read(name)).transpose()?;
+    let detail = detail_column(table, book.grain);
+    let details: Option<Text<'_>> = detail.map(|name| rows.read(name)).transpose()?;
+    let whole = (book.grain == Grain::Whole).then(|| Whole::of(batch)).transpose()?;
+    let mut text = String::new();
     for row in 0..batch.num_rows() {
         let Some(time) = columns.time.get(row).map(UnixNanos::from_micros) else { continue };
         let next = times.partition_point(|times| times.to <= time);
         if times.get(next).is_none_or(|times| time < times.from) {
             continue;
         }
-        let Some(key) = key(row, time, &columns, details.as_ref(), book) else { continue };
-        book.add_cell(key, &measure(row, &columns, &sums));
+        let Some(mut key) = key(row, time, &columns, details.as_ref(), book) else { continue };
+        let measure = measure(row, &columns, &sums);
+        if let Some(whole) = &whole {
+            whole.detail(row).write(&mut text);
+            key.detail = book.detail(Some(&text));
+            key.protocol = protocol(row, &columns);
+            book.add_sizes(key, &whole.sizes(row));
+        }
+        book.add_cell(key, &measure);
     }
     Ok(())
 }
@@ -145,6 +160,9 @@ fn measure(row: usize, columns: &Columns<'_>, sums: &[Integers<'_>]) -> Measure 
         columns.latency_min_nano.or_zero(row),
         columns.latency_max_nano.or_zero(row),
     );
-    let protocol = columns.protocol.get(row).and_then(Protocol::named).unwrap_or_default();
-    Measure::of_sums(numbers, protocol, latency)
+    Measure::of_sums(numbers, protocol(row, columns), latency)
+}
+
+fn protocol(row: usize, columns: &Columns<'_>) -> Protocol {
+    columns.protocol.get(row).and_then(Protocol::named).unwrap_or_default()
 }

@@ -7,6 +7,7 @@
 //! numbers  sums and histograms
 //! encode   a book in which all is told apart -> rows of a table
 //! decode   rows -> cells of any grouping
+//! whole    rows of narrow cells -> those of wide ones
 //! ```
 //! A fold for a question counts each call in the cell of its grouping; a fold that settles counts it in the cell of all
 //! that is told apart, and reading those adds them up in the cell of the grouping. Sums are whole numbers, so both come
@@ -14,6 +15,7 @@
 
 pub mod encode;
 pub mod decode;
+mod whole;
 mod numbers;
 mod ends;
 mod entries;
@@ -180,10 +182,45 @@ mod tests {
         assert_eq!(picture(cells.rows()), picture(&without));
     }
 
+    /// Cells of ten minutes, of rows and of the cells of their minutes, are the same to the last column.
+    #[test]
+    fn wide_cells_are_the_sum_of_narrow_ones() {
+        let spans =
+            [Span { kind: CLIENT, ..SPAN }, Span { id: 2, parent: 1, service: ("default", "b"), ..SPAN }];
+        let at = |second: i64| UnixNanos(second * 1_000_000_000);
+        let range = Range::new(at(600), at(1_200), Some(Duration::from_secs(600))).expect("not empty");
+        let whole = Question { range, ..question(By::Whole, Grain::Whole) };
+        let fine = Range::new(at(600), at(1_200), Some(Duration::from_secs(10))).expect("not empty");
+        let mut fold = Fold::new(Question { range: fine, ..whole });
+        let failed = Request {
+            second: 700,
+            code: 503,
+            outcome: "error",
+            flags: "UF",
+            principal: "spiffe://a",
+            ..CALL
+        };
+        fold.add_requests(&fixture::requests(
+            &[rows(), vec![failed, Request { path: "/c", ..failed }]].concat(),
+        ));
+        fold.add_spans(&fixture::spans(&spans));
+        let folded = fold.settle().expect("a few cells");
+        let of_rows = folded.rows(Table::Calls10m, "default", UnixNanos(0)).expect("columns of the table");
+        for narrow in [Table::Calls10s, Table::Calls1m] {
+            let cells = folded.rows(narrow, "default", UnixNanos(0)).expect("columns of the table");
+            let mut fold = Fold::new(whole).fold_only(Vec::new());
+            fold.add_cells(narrow, cells.rows(), &[TimeRange::ALL]).expect("columns of the table");
+            let settled = fold.settle().expect("a few cells");
+            let of_cells =
+                settled.rows(Table::Calls10m, "default", UnixNanos(0)).expect("columns of the table");
+            assert_eq!(of_cells.rows(), of_rows.rows(), "{}", narrow.name());
+        }
+    }
+
     #[test]
     fn cells_make_the_picture_of_the_rows() {
         let cells = settled().rows(Table::Calls10s, "default", UnixNanos(0)).expect("columns of the table");
-        for grain in [Grain::Node, Grain::Operation, Grain::Instance] {
+        for grain in [Grain::Node, Grain::Operation, Grain::Instance, Grain::Cluster] {
             let mut fold = Fold::new(question(By::Service, grain)).fold_only(Vec::new());
             fold.add_cells(Table::Calls10s, cells.rows(), &[TimeRange::ALL]).expect("columns of the table");
             let picture = fold.finish().expect("a few cells");

@@ -3,6 +3,7 @@
 use meshlake_schema::rows::{Attributes, Booleans, Doubles, Integers, Links, Text};
 use meshlake_schema::{Table, read_columns};
 
+use super::asked;
 use crate::grouping::{By, Grain};
 
 read_columns! {
@@ -48,6 +49,7 @@ const ATTRIBUTES: &str = "attributes";
 
 /// Columns that a scan is to give as dictionaries: so few distinct texts that files hold each once.
 pub const DICTIONARIES: &[&str] = &[
+    "resource",
     "name",
     "outcome",
     "service_name",
@@ -74,7 +76,10 @@ pub fn proxy_columns(by: By, grain: Grain) -> Vec<&'static str> {
         "service_instance_id" => matches!(grain, Grain::Instance | Grain::Whole),
         _ => true,
     };
-    Columns::NAMES.iter().copied().filter(is_asked).collect()
+    let mut columns: Vec<&'static str> = Columns::NAMES.iter().copied().filter(is_asked).collect();
+    let asked = asked::column(grain).filter(|column| !columns.contains(column));
+    columns.extend(asked);
+    columns
 }
 
 /// Those that it reads of all other spans.

@@ -3,6 +3,7 @@
 //! ```text
 //! codes   rows that say the same get the same number, without a look at their texts
 //! shape   what spans of one number stand for, once for each
+//! asked   what calls are grouped by, where that is no column of every question
 //! mixing  a column of values into those numbers
 //! ids     hexadecimal to numbers
 //! ```
@@ -16,12 +17,14 @@ mod codes;
 mod tags;
 mod role;
 pub mod columns;
+mod asked;
 mod mixing;
 pub(crate) mod ids;
 
 use arrow::array::RecordBatch;
 use meshlake_schema::rows::{Links, RowsError};
 
+use self::asked::Asked;
 use self::columns::Columns;
 use self::shape::shape;
 use crate::cells::Book;
@@ -56,7 +59,11 @@ impl SpanBatch {
         let traces = rows.clone().map(|row| ids::trace_id(columns.trace_id.get(row))).collect();
         let spans = rows.clone().map(|row| ids::span_id(columns.span_id.get(row))).collect();
         let parents = rows.map(|row| ids::span_id(columns.parent_span_id.get(row))).collect();
-        let (shapes, first_rows) = numbered(&codes::codes(&columns, batch.num_rows(), by, grain));
+        let mut codes = codes::codes(&columns, batch.num_rows(), by, grain);
+        if let Some(asked) = Asked::of(grain, &batch)? {
+            asked.mix(&mut codes);
+        }
+        let (shapes, first_rows) = numbered(&codes);
         Ok(SpanBatch { batch, traces, ids: spans, parents, shapes, first_rows })
     }
 
@@ -76,8 +83,9 @@ impl SpanBatch {
         mut take: impl FnMut(HeldSpan, &Shape, Vec<Link>),
     ) -> Result<(), RowsError> {
         let columns = Columns::of(&self.batch)?;
+        let asked = Asked::of(book.grain, &self.batch)?;
         let of_batch = self.first_rows.iter().map(|row| {
-            let shape = shape(*row, &columns, book);
+            let shape = shape(*row, &columns, asked.as_ref(), book);
             (shapes.intern(shape), shape)
         });
         let of_batch: Vec<(ShapeId, Shape)> = of_batch.collect();

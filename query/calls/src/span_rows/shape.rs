@@ -1,8 +1,11 @@
 //! What a span stands for by what it says, found out once for all spans of a batch that say the same.
 
+use std::borrow::Cow;
+
 use meshlake_schema::Outcome;
 use meshlake_schema::rows::Integers;
 
+use super::asked::Asked;
 use super::columns::Columns;
 use super::role::{Said, role};
 use super::tags::ProxyTags;
@@ -18,8 +21,8 @@ use crate::spans::{Flags, Role, Shape};
 /// The kind of a span that calls. Source: `opentelemetry/proto/trace/v1/trace.proto`.
 const CLIENT: i64 = 3;
 
-/// The shape of a row.
-pub fn shape(row: usize, columns: &Columns<'_>, book: &mut Book) -> Shape {
+/// The shape of a row. `asked` is what the question groups by, where that is no column of every question.
+pub fn shape(row: usize, columns: &Columns<'_>, asked: Option<&Asked<'_>>, book: &mut Book) -> Shape {
     let is_proxy = columns.is_proxy.get(row) == Some(true);
     let tags = if is_proxy { ProxyTags::of(&columns.attributes, row) } else { ProxyTags::default() };
     let said = said(row, columns);
@@ -39,7 +42,7 @@ pub fn shape(row: usize, columns: &Columns<'_>, book: &mut Book) -> Shape {
         weight: milli(columns.adjusted_count.get(row)),
         party: party(row, is_proxy, &tags, columns, book),
         peer,
-        detail: detail(row, role, &tags, columns, book),
+        detail: detail(row, role, &Told { tags: &tags, columns, asked }, book),
         role,
         protocol,
         outcome,
@@ -141,39 +144,55 @@ fn intern_peer(evidence: &PeerEvidence<'_>, book: &mut Book) -> (PartyId, Flags)
     (book.intern(&name, marks), Flags::NONE.with_if(Flags::NAMED, strength == Strength::Name))
 }
 
-fn detail(row: usize, role: Role, tags: &ProxyTags<'_>, columns: &Columns<'_>, book: &mut Book) -> DetailId {
+/// Where a span's details are read.
+struct Told<'a> {
+    tags: &'a ProxyTags<'a>,
+    columns: &'a Columns<'a>,
+    asked: Option<&'a Asked<'a>>,
+}
+
+impl<'a> Told<'a> {
+    fn instance(&self, row: usize) -> Option<&'a str> {
+        let of_proxy = || self.tags.instance.filter(|_| !self.tags.is_waypoint());
+        self.columns.service_instance_id.named(row).or_else(of_proxy)
+    }
+
+    fn of_callee(&self, row: usize, role: Role) -> Option<Cow<'a, str>> {
+        self.asked.and_then(|asked| asked.of_callee(row, role.is_received()))
+    }
+}
+
+fn detail(row: usize, role: Role, told: &Told<'_>, book: &mut Book) -> DetailId {
     let text = match book.grain {
         Grain::Node => return DetailId::NONE,
-        Grain::Operation => columns.name.named(row),
-        Grain::Instance => {
-            let of_proxy = || tags.instance.filter(|_| !tags.is_waypoint());
-            columns.service_instance_id.named(row).or_else(of_proxy)
-        }
-        Grain::Whole => return whole_detail(row, role, tags, columns, book),
+        Grain::Operation => told.columns.name.named(row).map(Cow::Borrowed),
+        Grain::Instance => told.instance(row).map(Cow::Borrowed),
+        Grain::Cluster | Grain::Attribute(_) => told.of_callee(row, role),
+        Grain::Whole => Some(Cow::Owned(whole_detail(row, role, told))),
     };
+    let text = text.as_deref();
     if role == Role::Internal { book.internal_detail(text) } else { book.detail(text) }
 }
 
 /// All that the span tells of a call beside its ends.
-fn whole_detail(
-    row: usize,
-    role: Role,
-    tags: &ProxyTags<'_>,
-    columns: &Columns<'_>,
-    book: &mut Book,
-) -> DetailId {
-    let of_proxy = || tags.instance.filter(|_| !tags.is_waypoint());
+fn whole_detail(row: usize, role: Role, told: &Told<'_>) -> String {
+    let columns = told.columns;
+    let own_cluster = told.asked.and_then(|asked| asked.own(row));
+    let (source_cluster, destination_cluster) =
+        if role.is_received() { (None, own_cluster) } else { (own_cluster, None) };
     let detail = Detail {
         observer: if role.is_received() { Observer::Server } else { Observer::Client },
         operation: columns.name.named(row),
-        instance: columns.service_instance_id.named(row).or_else(of_proxy),
+        instance: told.instance(row),
+        source_cluster: source_cluster.as_deref(),
+        destination_cluster: destination_cluster.as_deref(),
         response_code: columns.http_response_status_code.get(row),
         grpc_status: columns.rpc_grpc_status_code.get(row),
         ..Detail::default()
     };
     let mut text = String::new();
     detail.write(&mut text);
-    if role == Role::Internal { book.internal_detail(Some(&text)) } else { book.detail(Some(&text)) }
+    text
 }
 
 fn protocol(row: usize, said: &Said, columns: &Columns<'_>) -> Protocol {

@@ -28,18 +28,20 @@ use self::layers::{Ground, Layers};
 use self::order::Order;
 use self::sides::Sides;
 use self::tree::Tree;
+use crate::addresses::Addresses;
 use crate::cells::Book;
 use crate::messages::Messages;
-use crate::minutes::{Counted, NamesByMinute, Scope, Words, by_minute};
+use crate::minutes::{Counted, CountedMinutes, NamesByMinute, Scope, Words, by_minute};
 use crate::party::Parties;
 use crate::services::Services;
-use crate::spans::{Shapes, Shard, Span};
+use crate::spans::{Role, Shapes, Shard, Span};
 
 /// Where calls are counted.
 pub struct Counting<'a> {
     pub book: &'a mut Book,
     pub parties: &'a Parties,
     pub names: &'a NamesByMinute,
+    pub addresses: &'a Addresses,
     pub messages: &'a mut Messages,
 }
 
@@ -55,19 +57,30 @@ pub struct Walk {
 }
 
 impl Walk {
-    /// Counts the calls of all traces of a shard, which has each of them whole.
-    pub fn count(&mut self, shard: &Shard, shapes: &Shapes, counting: &mut Counting<'_>) {
+    /// Counts the calls of all traces of a shard, which has each of them whole, in `minutes`.
+    pub fn count(
+        &mut self,
+        shard: &Shard,
+        shapes: &Shapes,
+        minutes: &CountedMinutes,
+        counting: &mut Counting<'_>,
+    ) {
         let mut order = std::mem::take(&mut self.order);
         order.put(shard.rooms(), shapes);
         for trace in order.spans.chunk_by_mut(|a, b| a.trace == b.trace) {
             let start = |span: &Span| span.start;
             let Some(scope) = Scope::of_times(trace.iter().map(start)) else { continue };
+            let reach = reach(trace, counting.book);
             if scope.is_seen_whole() {
-                self.walk(trace, scope, Counted::All, shard, counting);
+                if minutes.are_met(scope, Counted::All, reach) {
+                    self.walk(trace, scope, Counted::All, shard, counting);
+                }
                 continue;
             }
             for (minute, scope, mut seen) in by_minute(trace, start) {
-                self.walk(&mut seen, scope, Counted::Minute(minute), shard, counting);
+                if minutes.are_met(scope, Counted::Minute(minute), reach) {
+                    self.walk(&mut seen, scope, Counted::Minute(minute), shard, counting);
+                }
             }
         }
         self.order = order;
@@ -95,6 +108,13 @@ impl Walk {
         self.layers.find(&ground, &mut self.sides);
         told::tell(trace, shard, &self.sides, &self.layers.calls, counted, counting);
     }
+}
+
+/// How many minutes away calls of other traces may be told of by this one: a message's two ends may lie in two traces, and a
+/// call may be what a connection carries.
+fn reach(trace: &[Span], book: &Book) -> i64 {
+    let is_message = |span: &Span| matches!(span.role, Role::Consumed | Role::Produced);
+    i64::from(book.busy.is_kept() || trace.iter().any(is_message))
 }
 
 #[cfg(test)]

@@ -7,8 +7,11 @@ use meshlake_schema::Outcome;
 use super::Counting;
 use super::draft::Draft;
 use super::sides::{Caller, Side, Sides};
+use crate::addresses::endpoint_hash;
 use crate::cells::{Call, Evidence};
 use crate::entry::Entry;
+use crate::hashing::text_hash;
+use crate::hosts::{PORTS_OF_HTTP, is_address};
 use crate::measure::{Halves, Observation, Protocol};
 use crate::messages::{Delivery, Producer, Receive};
 use crate::minutes::Counted;
@@ -73,6 +76,9 @@ impl<'a> Teller<'a, '_> {
         };
         let entry = if arrived == 0 { Entry::Refused } else { Entry::Edge };
         self.counting.book.add_edge(entry, (draft.party, target), &call, &halves);
+        if last.is_none() {
+            self.know_by_address(draft);
+        }
         for side in answers(self.sides, draft) {
             let mut received = self.received(side);
             (received.start, received.seen.weight) = (draft.start, draft.weight);
@@ -83,6 +89,23 @@ impl<'a> Teller<'a, '_> {
                 self.counting.book.add_received(Entry::Received, (draft.party, side.party), &received);
             }
             self.learn(draft, side);
+        }
+    }
+
+    /// Whose address it is that the caller went to, as rows of proxies tell: what spans alone tell must not depend on it.
+    fn know_by_address(&mut self, draft: &Draft) {
+        let party = self.counting.parties.party(draft.named);
+        let addresses = self.counting.addresses;
+        if addresses.is_empty() || party.is_scoped || party.naming != Naming::Host || !is_address(&party.name)
+        {
+            return;
+        }
+        // No port is one of HTTP's own.
+        let ports = if party.port == 0 { PORTS_OF_HTTP } else { [party.port; 2] };
+        let [first, second] = ports.map(|port| endpoint_hash(&party.name, port));
+        let known = [first, second, text_hash(Some(&party.name))];
+        if let Some(own) = addresses.owner(draft.start, known, self.counting.parties) {
+            self.counting.book.know_as(Evidence::Requests, draft.start, draft.named, own);
         }
     }
 

@@ -12,6 +12,7 @@ use meshlake_schema::budget::Holding;
 use meshlake_schema::{Budget, Spent};
 
 use super::{Counting, Walk};
+use crate::addresses::Addresses;
 use crate::cells::Book;
 use crate::held::{HELD_BYTES_MAX, SHARDS};
 use crate::messages::Messages;
@@ -34,8 +35,9 @@ const _: () = assert!(HELD_BYTES_MAX / SHARDS / size_of::<HeldSpan>() * BYTES_A_
 pub struct Walks<'a> {
     pub shapes: &'a Shapes,
     pub names: &'a NamesByMinute,
+    pub addresses: &'a Addresses,
     pub budget: Option<&'a Arc<dyn Budget>>,
-    /// Threads that walk, at least one.
+    /// Threads that walk, at least one; the caller's is the first.
     pub threads: usize,
 }
 
@@ -47,14 +49,16 @@ impl Walks<'_> {
     pub fn count(&self, shards: Vec<Shard>, book: &mut Book, messages: &mut Messages) -> Result<(), Spent> {
         let threads = self.threads.clamp(1, shards.len().max(1));
         let parties = std::mem::take(&mut book.parties);
-        let parts: Vec<(Book, Messages)> = (0..threads).map(|_| (book.part(), messages.part())).collect();
+        let mine = (book.part(), messages.part());
+        let parts: Vec<(Book, Messages)> = (1..threads).map(|_| (book.part(), messages.part())).collect();
         let (left, whole) = (Mutex::new(shards.into_iter()), Mutex::new(&mut *book));
         let walked = thread::scope(|scope| {
             let walk = |part| scope.spawn(|| self.walk(part, &parties, &left, &whole));
             let walking: Vec<_> = parts.into_iter().map(walk).collect();
+            let mine = self.walk(mine, &parties, &left, &whole);
             let ended =
                 walking.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
-            ended.collect::<Result<Vec<Messages>, Spent>>()
+            std::iter::once(mine).chain(ended).collect::<Result<Vec<Messages>, Spent>>()
         });
         book.parties = parties;
         walked?.into_iter().for_each(|part| messages.absorb(part));
@@ -70,6 +74,7 @@ impl Walks<'_> {
         whole: &Mutex<&mut Book>,
     ) -> Result<Messages, Spent> {
         let mut walk = Walk::default();
+        let minutes = part.counted_minutes();
         let mut room = self.budget.map(|budget| Holding::new(budget.as_ref()));
         loop {
             let shard = locked(left).next();
@@ -78,9 +83,10 @@ impl Walks<'_> {
             if bytes > ROOM_BYTES_FREE {
                 room.as_mut().map_or(Ok(()), |room| room.resize(room.bytes().max(bytes)))?;
             }
+            let Walks { names, addresses, .. } = self;
             let mut counting =
-                Counting { book: &mut part, parties, names: self.names, messages: &mut messages };
-            walk.count(&shard, self.shapes, &mut counting);
+                Counting { book: &mut part, parties, names, addresses, messages: &mut messages };
+            walk.count(&shard, self.shapes, &minutes, &mut counting);
             if part.is_full() {
                 locked(whole).absorb(&mut part);
             }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
-use meshlake_calls::golden::{GoldenBy, Subject, golden};
+use meshlake_calls::GoldenBy;
+use meshlake_calls::golden::{Subject, golden};
 use meshlake_calls::graph::graph;
 use meshlake_calls::shown::Wanted;
 use meshlake_calls::{By, Figures, Fold, Grain, NodeIdentity, NodeKind, Picture, Question, Range, Source};
@@ -74,6 +75,7 @@ pub fn table(rows: &Rows) -> Answer {
     for by in [GoldenBy::Service, GoldenBy::Edge] {
         for row in golden(&picture, by, None) {
             match row.subject {
+                Subject::Group(_) => unreachable!("neither groups by namespace nor by cluster"),
                 Subject::Node { node, .. } => answer.nodes.push((label(&node), told(&row.figures, 0.0, 0.0))),
                 Subject::Edge { client, server } => {
                     let ends = format!("{} -> {}", label(&client), label(&server));

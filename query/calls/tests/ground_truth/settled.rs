@@ -36,8 +36,10 @@ pub fn differences(told: &[Row], random: &mut Random) -> Vec<String> {
         (Table::Calls1m, By::Workload, Grain::Operation, None),
         (Table::Calls10m, By::Service, Grain::Node, None),
         (Table::Calls10m, By::Version, Grain::Node, None),
+        (Table::Calls10m, By::Service, Grain::Cluster, None),
     ];
     let mut found: Vec<String> = cells.values().filter_map(callers_differ).collect();
+    found.extend(widened_differ(&cells, told, random));
     for _ in 0..QUESTIONS {
         let (table, by, grain, step) = random.pick(&questions);
         let source = random.pick(&[Source::Auto, Source::Auto, Source::Spans, Source::Requests]);
@@ -79,6 +81,19 @@ fn callers_differ(cells: &RecordBatch) -> Option<String> {
     }
     let differs = sums.iter().find(|(_, [on_edges, at_nodes])| on_edges != at_nodes);
     differs.map(|(caller, sums)| format!("cells say of {caller} on edges and at nodes {sums:?}"))
+}
+
+/// Whether cells of ten minutes are others when they are made of the cells of minutes, and of rows where some are open.
+fn widened_differ(cells: &Cells, told: &[Row], random: &mut Random) -> Option<String> {
+    let open = open(Table::Calls1m, random);
+    let range =
+        Range::new(UnixNanos(FROM), UnixNanos(TO), Some(Duration::from_secs(600))).expect("not empty");
+    let whole = Question { range, by: By::Whole, grain: Grain::Whole, source: Source::Auto };
+    let settled =
+        fold_of(whole, Table::Calls1m, cells, &open, told, random).settle().expect("a story is small");
+    let widened = settled.rows(Table::Calls10m, "default", UnixNanos(0)).expect("columns of the table");
+    let is_same = cells[&(Table::Calls10m, minute_of(FROM))] == *widened.rows();
+    (!is_same).then(|| format!("cells of ten minutes are others when made of minutes, open {open:?}"))
 }
 
 /// Ends that cells of the table can tell.
@@ -160,6 +175,18 @@ fn mixed(
     told: &[Row],
     random: &mut Random,
 ) -> Picture {
+    fold_of(question, table, cells, open, told, random).finish().expect("a story is small")
+}
+
+/// What is counted of cells, and of rows where windows are open.
+fn fold_of(
+    question: Question,
+    table: Table,
+    cells: &Cells,
+    open: &[TimeRange],
+    told: &[Row],
+    random: &mut Random,
+) -> Fold {
     let mut fold = Fold::new(question).fold_only(open.to_vec());
     let times = closed(open);
     for (_, batch) in cells.iter().filter(|((of, _), _)| *of == table) {
@@ -170,7 +197,7 @@ fn mixed(
         rows_of(&range)
     });
     feed(&mut fold, question.source, told, &read.collect::<Vec<_>>(), random);
-    fold.finish().expect("a story is small")
+    fold
 }
 
 /// The times between these.

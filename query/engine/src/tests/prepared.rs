@@ -227,14 +227,7 @@ async fn the_guards_hold_for_prepared_statements() {
 #[tokio::test]
 async fn parameters_are_numbered_from_one_and_bounded() {
     let engine = engine().await;
-    for sql in [
-        "SELECT $2::int",
-        "SELECT $1::int, $3::int",
-        "SELECT $name",
-        "SELECT $0",
-        "SELECT ?",
-        "SELECT $01::int",
-    ] {
+    for sql in ["SELECT $2::int", "SELECT $1::int, $3::int", "SELECT $name", "SELECT $0", "SELECT $01::int"] {
         let answer = prepared(&engine, sql).await;
         assert!(matches!(answer, Err(QueryError::Invalid(_))), "{sql}: {answer:?}");
     }
@@ -257,4 +250,12 @@ async fn texts_are_bounded_together() {
     let values = |bytes: usize| [text(&"x".repeat(bytes)), text("y")];
     assert!(prepared.bind(&values(65_535)).is_ok());
     assert!(matches!(prepared.bind(&values(65_536)), Err(QueryError::Refused(_))));
+}
+
+#[tokio::test]
+async fn question_marks_are_parameters_too() {
+    let engine = engine().await;
+    let sql = "SELECT name FROM spans WHERE kind = ? AND name <> ? AND name <> '?'";
+    assert_eq!(run(&engine, sql, &[integer(2), text("b")]).await.as_deref(), Ok("a"));
+    assert!(prepared(&engine, "SELECT ? + $1").await.is_ok_and(|prepared| prepared.parameters().len() == 1));
 }

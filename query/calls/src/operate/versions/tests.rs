@@ -142,7 +142,14 @@ fn drawn(versions: Vec<(String, Measure)>) -> Picture {
         measure,
     };
     let node_cells = versions.into_iter().enumerate().map(cell).collect();
-    Picture { range: fixture::range(), nodes, node_cells, edge_cells: vec![], calls: vec![], warnings: vec![] }
+    Picture {
+        range: fixture::range(),
+        nodes,
+        node_cells,
+        edge_cells: vec![],
+        calls: vec![],
+        warnings: vec![],
+    }
 }
 
 /// SplitMix64. Source: Steele, Lea and Flood, "Fast splittable pseudorandom number generators" (2014).

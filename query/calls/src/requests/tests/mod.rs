@@ -27,4 +27,5 @@ mod waypoints;
 mod outcomes;
 mod far_ends;
 mod groups;
+mod by_address;
 mod connections;

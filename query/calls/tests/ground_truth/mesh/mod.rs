@@ -3,6 +3,7 @@
 //! Nothing here knows how a row looks. Who can be watched how decides what can be known; the rules that keep
 //! a mesh knowable are in [`Mesh::may_call`].
 
+mod clusters;
 mod outside;
 
 use outside::{queues, stores};

@@ -329,6 +329,7 @@ impl<'a> Teller<'a> {
         let instance = &service.instances[at.instance];
         row.text("service_version", instance.version.clone());
         row.text("service_instance_id", instance.name.clone());
+        row.text("resource", format!(r#"{{"k8s.cluster.name":"{}"}}"#, instance.cluster()));
         self.rows.push(row);
         id
     }

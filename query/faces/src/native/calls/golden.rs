@@ -5,11 +5,12 @@ use axum::extract::State;
 use axum::http::Uri;
 use serde::{Deserialize, Serialize};
 
-use super::{FiguresJson, Number, one_of, parameters, range, source, unknown_parameters};
+use super::{FiguresJson, Number, parameters, range, source, unknown_parameters};
 use crate::FaceState;
 use crate::native::{ApiError, Tenant, TimeRange};
+use meshlake_query::GoldenBy;
 use meshlake_query::calls::load;
-use meshlake_query::golden::{GoldenBy, GoldenRow, Subject, golden, unknown_service};
+use meshlake_query::golden::{GoldenRow, Subject, golden, unknown_service, untold};
 use meshlake_schema::UnixNanos;
 
 const PARAMETERS: [&str; 6] = ["by", "service", "from", "to", "step", "source"];
@@ -32,7 +33,7 @@ pub struct GoldenJson {
     observed_to: String,
     /// Seconds; null when the range is one bucket.
     step: Option<u64>,
-    by: &'static str,
+    by: String,
     source: &'static str,
     rows: Vec<RowJson>,
     warnings: Vec<String>,
@@ -69,7 +70,20 @@ enum SubjectJson {
         instance: Option<Option<String>>,
     },
     /// Ids of nodes.
-    Edge { client: String, server: String },
+    Edge {
+        client: String,
+        server: String,
+    },
+    Namespace {
+        namespace: Option<String>,
+    },
+    Cluster {
+        cluster: Option<String>,
+    },
+    Attribute {
+        attribute: String,
+        value: Option<String>,
+    },
 }
 
 #[derive(Serialize)]
@@ -88,21 +102,25 @@ pub async fn answer(
     uri: Uri,
 ) -> Result<Json<GoldenJson>, ApiError> {
     let given: Given = parameters(&uri)?;
-    let words = GoldenBy::ALL.map(|by| (by.name(), by));
-    let by = one_of("by", given.by.as_deref(), &words)?;
+    let by = GoldenBy::named(given.by.as_deref());
+    let by = by.map_err(|error| ApiError::bad_request(error.to_string()))?;
     let source = source(given.source.as_deref())?;
     let range = range(asked, given.step.as_deref())?;
     let service = given.service.as_deref().filter(|service| !service.is_empty());
     let picture = load(&state.engine, &tenant, by.question(range, source), service).await?;
     let rows = golden(&picture, by, service).into_iter().map(|row| row_json(row, by)).collect();
-    let unknown = [unknown_service(&picture, service), unknown_parameters(&uri, &PARAMETERS)];
+    let unknown = [
+        unknown_service(&picture, service),
+        untold(&picture, by, service),
+        unknown_parameters(&uri, &PARAMETERS),
+    ];
     Ok(Json(GoldenJson {
-        from: range.from().to_rfc3339(),
-        to: range.to().to_rfc3339(),
+        from: picture.range.from().to_rfc3339(),
+        to: picture.range.to().to_rfc3339(),
         observed_from: picture.range.observed_from().to_rfc3339(),
         observed_to: picture.range.observed_to().to_rfc3339(),
-        step: range.step().map(|step| step.as_secs()),
-        by: by.name(),
+        step: picture.range.step().map(|step| step.as_secs()),
+        by: by.to_string(),
         source: source.name(),
         rows,
         warnings: picture.warnings.into_iter().chain(unknown.into_iter().flatten()).collect(),
@@ -112,6 +130,13 @@ pub async fn answer(
 fn row_json(row: GoldenRow, by: GoldenBy) -> RowJson {
     let subject = match row.subject {
         Subject::Edge { client, server } => SubjectJson::Edge { client: client.id, server: server.id },
+        Subject::Group(group) => match by {
+            GoldenBy::Attribute(key) => {
+                SubjectJson::Attribute { attribute: key.text().to_owned(), value: group }
+            }
+            GoldenBy::Cluster => SubjectJson::Cluster { cluster: group },
+            _ => SubjectJson::Namespace { namespace: group },
+        },
         Subject::Node { node, detail } => SubjectJson::Node {
             id: node.id,
             service: node.name,

@@ -131,8 +131,8 @@ pub async fn answer(
     let picture = load(&state.engine, &tenant, question, None).await?;
     let graph = graph(&picture, &wanted);
     Ok(Json(GraphJson {
-        from: range.from().to_rfc3339(),
-        to: range.to().to_rfc3339(),
+        from: picture.range.from().to_rfc3339(),
+        to: picture.range.to().to_rfc3339(),
         observed_from: picture.range.observed_from().to_rfc3339(),
         observed_to: picture.range.observed_to().to_rfc3339(),
         by: by.name(),

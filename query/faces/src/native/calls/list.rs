@@ -40,6 +40,8 @@ struct CallJson {
     /// Ids of nodes.
     source: Option<String>,
     target: String,
+    /// What names the target: `own`, `address`, `alias` or `caller`.
+    identity_source: &'static str,
     protocol: &'static str,
     operation: Option<String>,
     response_code: Option<i64>,
@@ -95,6 +97,7 @@ fn call_json(call: ListedCall) -> CallJson {
         time: call.time.to_rfc3339(),
         source: call.source,
         target: call.target,
+        identity_source: call.named_by.name(),
         protocol: call.protocol.name(),
         operation: call.operation,
         response_code: call.response_code,

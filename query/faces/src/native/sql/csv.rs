@@ -54,11 +54,8 @@ impl Encoder for CsvEncoder {
         Ok(out.into_bytes())
     }
 
-    fn end(self: Box<Self>, truncated_at: Option<usize>) -> Result<Vec<u8>, QueryError> {
-        match truncated_at {
-            Some(rows_max) => Err(QueryError::TooManyRows(rows_max)),
-            None => Ok(self.head.into_bytes()),
-        }
+    fn end(self: Box<Self>, cut: Option<QueryError>) -> Result<Vec<u8>, QueryError> {
+        cut.map_or_else(|| Ok(self.head.into_bytes()), Err)
     }
 }
 
@@ -117,6 +114,7 @@ mod tests {
     #[test]
     fn missing_rows_are_an_error() {
         let encoder = Box::new(CsvEncoder::new(&Schema::empty()));
-        assert_eq!(encoder.end(Some(5)), Err(QueryError::TooManyRows(5)));
+        let cut = QueryError::TooManyRows(5);
+        assert_eq!(encoder.end(Some(cut.clone())), Err(cut));
     }
 }

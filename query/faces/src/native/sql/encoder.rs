@@ -9,9 +9,9 @@ pub trait Encoder: Send {
     /// The bytes that follow from these rows; may be none.
     fn rows(&mut self, batch: &RecordBatch) -> Result<Vec<u8>, QueryError>;
 
-    /// The last bytes. `truncated_at` is the row cap if there were more rows than it.
+    /// The last bytes. `cut` is the cap that the answer outgrew, if it did.
     ///
     /// # Errors
-    /// [`QueryError::TooManyRows`] where the format cannot say that rows are missing.
-    fn end(self: Box<Self>, truncated_at: Option<usize>) -> Result<Vec<u8>, QueryError>;
+    /// That same error where the format cannot say that rows are missing.
+    fn end(self: Box<Self>, cut: Option<QueryError>) -> Result<Vec<u8>, QueryError>;
 }

@@ -1,4 +1,4 @@
-//! Which formats an answer can have, and which of them a request asks for.
+//! Which formats an answer can have, and which of them a request asks for: by name in `?format=`, else by `Accept`.
 //!
 //! Weights (`;q=`) are not read: clients that name two of these formats name the better one first.
 
@@ -10,35 +10,65 @@ use super::arrow_stream::ArrowStreamEncoder;
 use super::csv::CsvEncoder;
 use super::encoder::Encoder;
 use super::json::JsonEncoder;
+use super::ndjson::NdjsonEncoder;
 use super::parquet::ParquetEncoder;
 use meshlake_query::QueryError;
 
-/// A format that `Accept` can ask for.
+/// Names of NDJSON beside its own. Source: the media types that jsonlines.org and clients of Elasticsearch use.
+const NDJSON_ALIASES: [&str; 3] = ["application/ndjson", "application/jsonl", "application/jsonlines"];
+
+/// A format that can be asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     Json,
+    Ndjson,
     Csv,
     ArrowStream,
     Parquet,
 }
 
 impl Format {
-    const ALL: [Format; 4] = [Format::Json, Format::Csv, Format::ArrowStream, Format::Parquet];
+    const ALL: [Format; 5] =
+        [Format::Json, Format::Ndjson, Format::Csv, Format::ArrowStream, Format::Parquet];
 
     pub const fn content_type(self) -> &'static str {
         match self {
             Format::Json => "application/json",
+            Format::Ndjson => "application/x-ndjson",
             Format::Csv => "text/csv; charset=utf-8; header=present",
             Format::ArrowStream => "application/vnd.apache.arrow.stream",
             Format::Parquet => "application/vnd.apache.parquet",
         }
     }
 
+    /// The word for it in `?format=`.
+    const fn name(self) -> &'static str {
+        match self {
+            Format::Json => "json",
+            Format::Ndjson => "ndjson",
+            Format::Csv => "csv",
+            Format::ArrowStream => "arrow",
+            Format::Parquet => "parquet",
+        }
+    }
+
+    /// The format that `name` names, which is that of `?format=`; without one, that of the `Accept` headers.
+    ///
+    /// # Errors
+    /// 400 for a name that none has, 406 when only other formats are accepted.
+    pub fn asked(name: Option<&str>, headers: &HeaderMap) -> Result<Format, ApiError> {
+        let Some(name) = name else { return Format::accepted(headers) };
+        Format::ALL.into_iter().find(|format| format.name() == name).ok_or_else(|| {
+            let names = Format::ALL.map(Format::name).join(", ");
+            ApiError::bad_request(format!("format: {name:?} is not one of {names}"))
+        })
+    }
+
     /// The first format in the `Accept` headers that there is; JSON when nothing or anything is asked for.
     ///
     /// # Errors
     /// 406 when only other formats are asked for.
-    pub fn accepted(headers: &HeaderMap) -> Result<Format, ApiError> {
+    fn accepted(headers: &HeaderMap) -> Result<Format, ApiError> {
         let mut asked = headers
             .get_all(header::ACCEPT)
             .iter()
@@ -53,6 +83,7 @@ impl Format {
         let known = asked.find_map(|range| match range.as_str() {
             "*/*" | "application/*" => Some(Format::Json),
             "text/*" => Some(Format::Csv),
+            alias if NDJSON_ALIASES.contains(&alias) => Some(Format::Ndjson),
             named => {
                 Format::ALL.into_iter().find(|format| format.content_type().split(';').next() == Some(named))
             }
@@ -66,6 +97,7 @@ impl Format {
     pub fn encoder(self, schema: &SchemaRef) -> Result<Box<dyn Encoder>, QueryError> {
         Ok(match self {
             Format::Json => Box::new(JsonEncoder::new(schema)),
+            Format::Ndjson => Box::new(NdjsonEncoder::new(schema)?),
             Format::Csv => Box::new(CsvEncoder::new(schema)),
             Format::ArrowStream => Box::new(ArrowStreamEncoder::new(schema)?),
             Format::Parquet => Box::new(ParquetEncoder::new(schema)?),
@@ -87,12 +119,16 @@ mod tests {
             (Some("text/csv"), Some(Format::Csv)),
             (Some("text/html, application/vnd.apache.parquet;q=0.5, */*"), Some(Format::Parquet)),
             (Some("APPLICATION/VND.APACHE.ARROW.STREAM"), Some(Format::ArrowStream)),
+            (Some("application/jsonl"), Some(Format::Ndjson)),
             (Some("image/png"), None),
         ];
         for (accept, want) in cases {
             let accept = accept.map(|accept| (header::ACCEPT, HeaderValue::from_static(accept)));
             let headers = HeaderMap::from_iter(accept);
-            assert_eq!(Format::accepted(&headers).ok(), want, "{headers:?}");
+            assert_eq!(Format::asked(None, &headers).ok(), want, "{headers:?}");
+            // A format that is named is meant, whatever a client accepts by habit.
+            assert_eq!(Format::asked(Some("arrow"), &headers), Ok(Format::ArrowStream));
+            assert!(Format::asked(Some("xml"), &headers).is_err());
         }
     }
 }

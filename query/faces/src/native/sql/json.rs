@@ -8,7 +8,8 @@ use super::cells::{push_value, type_name};
 use super::encoder::Encoder;
 use meshlake_query::QueryError;
 
-/// `{"columns":[{"name","type"}],"rows":[[...]]}`, and `"truncated":true` at the end where rows are missing.
+/// `{"columns":[{"name","type"}],"rows":[[...]]}`, and `"truncated":true,"reason":"..."` at the end where rows are
+/// missing.
 pub struct JsonEncoder {
     /// The head of the document, until the first bytes are asked for.
     head: String,
@@ -47,9 +48,14 @@ impl Encoder for JsonEncoder {
         Ok(out.into_bytes())
     }
 
-    fn end(self: Box<Self>, truncated_at: Option<usize>) -> Result<Vec<u8>, QueryError> {
+    fn end(self: Box<Self>, cut: Option<QueryError>) -> Result<Vec<u8>, QueryError> {
         let mut out = self.head;
-        out.push_str(if truncated_at.is_some() { "],\"truncated\":true}\n" } else { "]}\n" });
+        out.push(']');
+        if let Some(cut) = cut {
+            out.push_str(",\"truncated\":true,\"reason\":");
+            push_json_string(&mut out, &cut.told());
+        }
+        out.push_str("}\n");
         Ok(out.into_bytes())
     }
 }

@@ -1,18 +1,25 @@
 //! `POST /api/v1/sql`: one read-only statement in, rows out as they are found.
 //!
 //! ```text
-//! {"sql": "SELECT ..."}  ->  {"columns":[{"name","type"}],"rows":[[...]]}         application/json (default)
-//!                            text/csv | application/vnd.apache.arrow.stream | application/vnd.apache.parquet
+//! {"sql": "SELECT ..."}  ->  {"columns":[{"name","type"}],"rows":[[...]]}     ?format=json, the default
+//!                            {"name":value,...} a line                        ?format=ndjson
+//!                            CSV, Arrow IPC stream, Parquet                    ?format=csv | arrow | parquet
 //! ```
-//! The body may also be the statement itself, and `"parameters": [...]` gives values for `$1`, `$2` (`statement.rs`).
-//! The answer is streamed, never held whole. The first part is held back, so that a query that fails early
-//! still gets its status; one that fails later breaks the connection off, which every client notices. Past
-//! the row cap, JSON ends properly with `"truncated": true`; the other formats have no place for it and
-//! break off.
+//! A format is also chosen by `Accept`. The body may be the statement itself, and `"parameters": [...]` gives values for
+//! `$1`, `$2` (`statement.rs`). The answer is streamed, never held whole, and a client that goes away stops the query.
+//!
+//! The first part is held back, so that a query that fails early still gets its status. One that fails later, or outgrows
+//! a cap, ends so that nobody takes it for whole: the connection is broken off before the last chunk (HTTP/1.1) or the
+//! stream is reset (HTTP/2), and what has come lacks its end: `]}` in JSON, the end-of-stream mark in Arrow, the footer in
+//! Parquet. Only JSON has a place to say it, so past a cap it ends properly with `"truncated": true` and the reason. The
+//! caps are in the headers of every answer.
+//!
+//! There is no GET form: a page of another origin could make a browser send one, as an image, and a statement costs.
 
 mod statement;
 mod format;
 mod json;
+mod ndjson;
 mod csv;
 mod arrow_stream;
 mod parquet;
@@ -20,9 +27,10 @@ mod encoder;
 mod cells;
 
 use axum::body::{Body, Bytes};
-use axum::extract::State;
-use axum::extract::rejection::BytesRejection;
-use axum::http::{HeaderMap, header};
+use axum::extract::rejection::{BytesRejection, QueryRejection};
+use axum::extract::{Query, State};
+use axum::http::header::{self, HeaderName};
+use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use futures::{Stream, StreamExt, stream};
 
@@ -31,25 +39,41 @@ use crate::FaceState;
 use encoder::Encoder;
 use format::Format;
 use meshlake_query::{QueryError, RowStream};
+use serde::Deserialize;
 use statement::statement_of;
 
 /// How much of the answer is held back until its status is sent: enough that most answers fail with a
 /// status or not at all, little enough that the first rows come at once.
 const HELD_BYTES: usize = 64 * 1024;
 
+/// The row cap of this answer.
+const ROWS_MAX: HeaderName = HeaderName::from_static("meshlake-rows-max");
+
+/// Its byte cap, of rows in memory.
+const BYTES_MAX: HeaderName = HeaderName::from_static("meshlake-bytes-max");
+
 /// Rows encoded into one chunk; buffered batches can be far larger than DataFusion's own.
 const CHUNK_ROWS: usize = 8_192;
 
-/// Answers one statement in the format that `Accept` asks for.
+/// What stands behind the `?`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Asked {
+    format: Option<String>,
+}
+
+/// Answers one statement in the format that is asked for.
 pub async fn answer(
     State(state): State<FaceState>,
     Tenant(tenant): Tenant,
+    asked: Result<Query<Asked>, QueryRejection>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
+    let Query(asked) = asked.map_err(|error| ApiError::bad_request(error.body_text()))?;
     let body = body.map_err(|error| ApiError::refused_body(error.status(), error.body_text()))?;
     let statement = statement_of(&headers, &body)?;
-    let format = Format::accepted(&headers)?;
+    let format = Format::asked(asked.format.as_deref(), &headers)?;
     let answer = match &statement.parameters {
         None => state.engine.sql(&tenant, &statement.sql).await?,
         Some(parameters) => {
@@ -70,7 +94,13 @@ pub async fn answer(
         }
     });
     let body = Body::from_stream(stream::iter(held).chain(late));
-    Ok(([(header::CONTENT_TYPE, format.content_type())], body).into_response())
+    let config = state.engine.config();
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static(format.content_type())),
+        (ROWS_MAX, config.rows_max.into()),
+        (BYTES_MAX, config.answer_bytes_max.into()),
+    ];
+    Ok((headers, body).into_response())
 }
 
 /// What is left to send.
@@ -97,7 +127,9 @@ impl Encoding {
         let mut encoder = self.encoder.take()?;
         let chunk = match self.answer.next().await {
             None => return Some(encoder.end(None)),
-            Some(Err(QueryError::TooManyRows(rows_max))) => return Some(encoder.end(Some(rows_max))),
+            Some(Err(cut @ (QueryError::TooManyRows(_) | QueryError::TooManyBytes(_)))) => {
+                return Some(encoder.end(Some(cut)));
+            }
             Some(Err(error)) => return Some(Err(error)),
             Some(Ok(batch)) => {
                 let starts = (0..batch.num_rows()).step_by(CHUNK_ROWS);
@@ -111,3 +143,6 @@ impl Encoding {
         Some(chunk.map(|parts| parts.concat()))
     }
 }
+
+#[cfg(test)]
+mod tests;

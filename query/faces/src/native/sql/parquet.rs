@@ -35,9 +35,9 @@ impl Encoder for ParquetEncoder {
         Ok(std::mem::take(self.writer.inner_mut()))
     }
 
-    fn end(mut self: Box<Self>, truncated_at: Option<usize>) -> Result<Vec<u8>, QueryError> {
-        if let Some(rows_max) = truncated_at {
-            return Err(QueryError::TooManyRows(rows_max));
+    fn end(mut self: Box<Self>, cut: Option<QueryError>) -> Result<Vec<u8>, QueryError> {
+        if let Some(cut) = cut {
+            return Err(cut);
         }
         self.writer.finish().map_err(|error| internal(&error))?;
         Ok(std::mem::take(self.writer.inner_mut()))

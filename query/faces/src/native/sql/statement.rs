@@ -1,7 +1,8 @@
 //! The statement in the body of a request: JSON `{"sql": "...", "parameters": [...]}`, or the statement itself.
 //!
 //! Parameters are the values of `$1`, `$2` and so on: null, truth values, numbers, and texts, which are read as whatever
-//! the parameter is compared with, so a time is text here and so is a number beyond what JavaScript holds.
+//! the parameter is compared with, so a time is text here and so is a number beyond what JavaScript holds. An array or
+//! an object is its JSON as text, which reads as a list where one is wanted: `name = ANY($1::text[])`.
 //!
 //! `curl -d` calls everything it sends a form, so the body decides and not its type alone: no statement of SQL
 //! starts with a brace. A type that promises something else altogether is refused, for then the asker means
@@ -35,8 +36,8 @@ pub struct Statement {
 /// Reads the statement of a body.
 ///
 /// # Errors
-/// 415 for a content type that is none of [`TAKEN`], 400 for JSON of another shape, a parameter that is a list or an
-/// object, text that is not UTF-8, and a body without a statement.
+/// 415 for a content type that is none of [`TAKEN`], 400 for JSON of another shape, a number that no column can hold,
+/// text that is not UTF-8, and a body without a statement.
 pub fn statement_of(headers: &HeaderMap, body: &[u8]) -> Result<Statement, ApiError> {
     let content_type = headers.get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or_default());
     let media =
@@ -74,12 +75,14 @@ fn parameter(json: serde_json::Value) -> Result<Option<Value>, ApiError> {
             let whole = number.as_i64().map(Value::Integer);
             Some(whole.or_else(|| number.as_f64().map(Value::Double)).ok_or_else(|| unfit(&number))?)
         }
-        nested @ (serde_json::Value::Array(_) | serde_json::Value::Object(_)) => return Err(unfit(&nested)),
+        nested @ (serde_json::Value::Array(_) | serde_json::Value::Object(_)) => {
+            Some(Value::Text(nested.to_string()))
+        }
     })
 }
 
-fn unfit(json: &dyn std::fmt::Display) -> ApiError {
-    ApiError::bad_request(format!("{json} is no parameter: want null, true, false, a number or a text"))
+fn unfit(number: &serde_json::Number) -> ApiError {
+    ApiError::bad_request(format!("{number} is larger than any number here: send it as text"))
 }
 
 #[cfg(test)]
@@ -123,9 +126,9 @@ mod tests {
     }
 
     #[test]
-    fn parameters_are_null_or_of_the_types_of_json() {
-        let body =
-            br#"{"sql": "SELECT $1", "parameters": [null, true, -7, 0.5, "x", "1970-01-01T00:00:00Z"]}"#;
+    fn parameters_are_of_every_type_of_json() {
+        let body = br#"{"sql": "SELECT $1", "parameters":
+            [null, true, -7, 0.5, "x", "1970-01-01T00:00:00Z", ["a", 1], {"k": null}]}"#;
         let statement = statement_of(&HeaderMap::new(), body).expect("a statement");
         let text = |text: &str| Some(Value::Text(text.to_owned()));
         let want = vec![
@@ -135,9 +138,11 @@ mod tests {
             Some(Value::Double(0.5)),
             text("x"),
             text("1970-01-01T00:00:00Z"),
+            text(r#"["a",1]"#),
+            text(r#"{"k":null}"#),
         ];
         assert_eq!(statement, Statement { sql: "SELECT $1".to_owned(), parameters: Some(want) });
-        for bad in ["[[1]]", "[{}]", "{}", "1"] {
+        for bad in ["{}", "1", "\"x\""] {
             check(None, format!(r#"{{"sql": "SELECT $1", "parameters": {bad}}}"#).as_bytes(), Err(400));
         }
     }

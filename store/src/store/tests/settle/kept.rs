@@ -55,6 +55,41 @@ async fn cells_stay_when_their_rows_are_dropped_and_are_never_made_less() {
         [at(0), at(DAY), at(DAY)],
         "that window is frozen"
     );
+    let late = settling.snapshot().await.frozen_late(Table::Calls10m, TimeRange::ALL);
+    // The last window of the first day has the second day's first rows in its margin.
+    assert_eq!(minutes(&late), [(0, 10), (DAY - 10, DAY + 10)], "and tells so");
+    settling.store.close().await;
+}
+
+fn minutes(times: &[TimeRange]) -> Vec<(i64, i64)> {
+    let minute = |time: UnixNanos| (time.micros() - at(0)).div_euclid(60_000_000);
+    times.iter().map(|times| (minute(times.from), minute(times.to))).collect()
+}
+
+/// Three days with a row each. Cells of a minute are kept for a day, as rows are; those of ten seconds for an hour.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_only_wider_cells_tell_is_told() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let config = with_retention(dir.path(), |retention| {
+        for table in [Table::Spans, Table::Requests, Table::Calls1m] {
+            retention.days[table.index()] = Some(1);
+        }
+        retention.calls_10s_hours = Some(1);
+    });
+    let settling = open_with(config, 3 * DAY).await;
+    settling.spans(&[at(5), at(DAY + 5), at(2 * DAY + 5)]).await;
+    settling.store.flush_all().await.expect("flush");
+    settling.settle(Wanted::Open).await;
+    let only_wider = async |table, range| minutes(&settling.snapshot().await.only_wider(table, range));
+    assert_eq!(only_wider(Table::Calls10s, TimeRange::ALL).await, [], "rows are still there");
+    settling.store.maintenance().run(Effort::All).await.expect("drop");
+    assert_eq!(cells(&settling, Table::Calls10m).await, [at(0), at(DAY), at(2 * DAY)]);
+    // The second day's rows are kept, but for the margin of its first minutes nothing is told anew.
+    assert_eq!(only_wider(Table::Calls1m, TimeRange::ALL).await, [(0, 10)]);
+    assert_eq!(only_wider(Table::Calls10m, TimeRange::ALL).await, [], "there is no wider one");
+    let range = |from, to| TimeRange { from: UnixNanos(at(from) * 1_000), to: UnixNanos(at(to) * 1_000) };
+    assert_eq!(only_wider(Table::Calls1m, range(9, DAY)).await, [(0, 10)], "whole windows");
+    assert_eq!(only_wider(Table::Calls1m, range(10, 3 * DAY)).await, []);
     settling.store.close().await;
 }
 

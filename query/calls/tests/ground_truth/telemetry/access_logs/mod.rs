@@ -308,28 +308,38 @@ fn own(row: &mut Row, end: &'static str, service: &Service, instance: &Instance)
         "source" => SOURCE,
         _ => DESTINATION,
     };
-    let values =
-        [&service.name, &namespace, &service.name, &instance.version, &instance.name, &instance.address];
+    let cluster = instance.cluster().to_owned();
+    let values = [
+        &service.name,
+        &namespace,
+        &service.name,
+        &instance.version,
+        &instance.name,
+        &instance.address,
+        &cluster,
+    ];
     for (column, value) in columns.into_iter().zip(values) {
         row.text(column, value.clone());
     }
 }
 
-const SOURCE: [&str; 6] = [
+const SOURCE: [&str; 7] = [
     "source_service",
     "source_namespace",
     "source_workload",
     "source_version",
     "source_instance",
     "source_address",
+    "source_cluster",
 ];
-const DESTINATION: [&str; 6] = [
+const DESTINATION: [&str; 7] = [
     "destination_service",
     "destination_namespace",
     "destination_workload",
     "destination_version",
     "destination_instance",
     "destination_address",
+    "destination_cluster",
 ];
 
 fn answer(row: &mut Row, call: &Call, verdict: Verdict, outcome: &'static str, is_made: bool) {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{SECOND, calls, get_json};
 
 /// A call of web to cart as the proxies at both ends saw it: 12.5 ms at web's, which tried twice, and 9 ms at cart's.
-fn both_sides() -> [Row; 2] {
+fn both_sides(second: i64) -> [Row; 2] {
     let made = [
         ("duration_nano", 12_500_000.into()),
         ("observer", "client".into()),
@@ -29,7 +29,7 @@ fn both_sides() -> [Row; 2] {
         ("upstream_local_address", "10.0.0.1:4001".into()),
         ("upstream_host", "10.0.0.2:80".into()),
     ];
-    let mut received = row(1_003 * SECOND, made.clone());
+    let mut received = row(second * SECOND, made.clone());
     received.insert("observer", "server".into());
     received.insert("duration_nano", 9_000_000.into());
     received.insert("attempts", 1.into());
@@ -38,18 +38,18 @@ fn both_sides() -> [Row; 2] {
     ["source_address", "upstream_local_address", "upstream_host"].iter().for_each(|name| {
         received.remove(*name);
     });
-    [row(1_003 * SECOND, made), received]
+    [row(second * SECOND, made), received]
 }
 
 #[tokio::test]
 async fn a_call_tells_both_sides_and_what_lay_between() {
-    let snapshot = SnapshotBuilder::new().hot(Table::Requests, 1, &both_sides());
+    let snapshot = SnapshotBuilder::new().hot(Table::Requests, 1, &both_sides(1_003));
     let (status, answer) = get_json(snapshot, "/api/v1/calls?from=1000&to=1020&service=cart&limit=5").await;
     let want = json!({
         "from": "1970-01-01T00:16:40Z", "to": "1970-01-01T00:17:00Z", "service": "cart", "source": "auto",
         "limit": 5, "warnings": [],
         "calls": [{
-            "time": "1970-01-01T00:16:43Z", "source": "shop/web", "target": "shop/cart", "protocol": "http",
+            "time": "1970-01-01T00:16:43Z", "source": "shop/web", "target": "shop/cart", "identity_source": "own", "protocol": "http",
             "operation": "GET /carts/{id}", "response_code": 503, "grpc_status": null, "outcome": "error",
             "fault_class": "retries_exhausted", "refused": false, "attempts": 2, "requests": 1,
             "client_ms": 12.5, "server_ms": 9, "overhead_ms": 3.5, "seen_by": "both", "evidence": "requests",
@@ -76,13 +76,7 @@ async fn the_newest_come_first_and_a_cut_is_told() {
 /// What lies longer before the end of the range than is looked at first is found all the same: two calls hours apart.
 #[tokio::test]
 async fn few_calls_of_a_long_range_are_all_found() {
-    let old = |second: i64| {
-        let [mut made, _] = both_sides();
-        made.insert("time_unix_nano", (second * SECOND).into());
-        made.insert("time", (second * SECOND).into());
-        made
-    };
-    let rows: Vec<Row> = [100, 10_000, 40_000].map(old).to_vec();
+    let rows: Vec<Row> = [100, 10_000, 40_000].into_iter().flat_map(both_sides).collect();
     let snapshot = || SnapshotBuilder::new().hot(Table::Requests, 1, &rows);
     let (_, answer) = get_json(snapshot(), "/api/v1/calls?from=0&to=50000").await;
     assert_eq!(answer["calls"].as_array().map(Vec::len), Some(3), "{answer}");

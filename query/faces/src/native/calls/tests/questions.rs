@@ -95,3 +95,29 @@ async fn what_a_graph_leaves_out_is_said() {
         assert_eq!((nodes, &answer["hidden"]), (Some(shown), hidden), "{filter}");
     }
 }
+
+/// web calls cart three times, once without success, which cart's proxy logged with a key of its own.
+#[tokio::test]
+async fn golden_metrics_are_grouped_by_what_calls_tell() {
+    for (by, want) in [
+        ("namespace", json!([{"namespace": "shop"}, 3, 1])),
+        ("cluster", json!([{"cluster": null}, 3, 1])),
+        ("attribute:service.name", json!([{"attribute": "service.name", "value": "cart"}, 3, 1])),
+        ("attribute:tier", json!([{"attribute": "tier", "value": null}, 3, 1])),
+    ] {
+        let path = format!("/api/v1/golden?from=1000&to=1020&by={by}");
+        let (status, answer) = get_json(calls().await, &path).await;
+        let row = answer["rows"][0].as_object().expect("a row").clone();
+        let names = ["namespace", "cluster", "attribute", "value"];
+        let group: serde_json::Map<_, _> = row
+            .iter()
+            .filter(|(name, _)| names.contains(&name.as_str()))
+            .map(|(n, v)| (n.clone(), v.clone()))
+            .collect();
+        let told = json!([group, row["requests"], row["errors"]]);
+        assert_eq!((status, &answer["by"], told), (200, &json!(by), want), "{answer}");
+    }
+    let (_, answer) = get_json(calls().await, "/api/v1/golden?from=1000&to=1020&by=attribute:tier").await;
+    let warning = answer["warnings"][0].as_str().expect("a warning");
+    assert!(warning.starts_with("3 of 3 calls tell no `tier`"), "{warning}");
+}

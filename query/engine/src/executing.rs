@@ -1,0 +1,119 @@
+//! Runs plans on threads of their own, so that a heavy one holds up nobody who answers, and stops them.
+//!
+//! A step of a plan can compute for a while without giving way. On the threads that serve sockets it would keep a client
+//! that has gone from being noticed, and its own deadline from passing. So a plan is driven on threads that do nothing
+//! else, and its batches are handed over one at a time; who waits for them can always stop waiting. Work that has
+//! threads of its own already, as the fold that settles calls at a lower priority, is driven where it is asked for.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use arrow::array::RecordBatch;
+use datafusion::error::Result as PlanResult;
+use datafusion::execution::TaskContext;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use futures::{FutureExt, Stream, StreamExt};
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::error::QueryError;
+use crate::interrupt::Stop;
+
+/// Batches that are made before somebody takes them: the next, while one is written out.
+const BATCHES_AHEAD: usize = 1;
+
+/// Expressions are evaluated recursively; `plan_guard` bounds their depth for stacks of this size.
+const STACK_BYTES: usize = 8 * 1024 * 1024;
+
+/// Threads that plans run on, until it is dropped.
+#[derive(Debug)]
+pub struct Threads(Option<Runtime>);
+
+impl Threads {
+    /// # Errors
+    /// [`QueryError::Internal`] when threads cannot be started.
+    pub fn new(count: usize) -> Result<Threads, QueryError> {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(count)
+            .thread_name("meshlake-plan-run")
+            .thread_stack_size(STACK_BYTES)
+            .enable_all()
+            .build();
+        let failed = |error| QueryError::Internal(format!("start threads for queries: {error}"));
+        Ok(Threads(Some(runtime.map_err(failed)?)))
+    }
+
+    pub fn handle(&self) -> &Handle {
+        self.0.as_ref().expect("it is there until it is dropped").handle()
+    }
+}
+
+impl Drop for Threads {
+    /// Does not wait: what runs belongs to streams, which nobody can have any more.
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// The batches of a plan that runs elsewhere. Dropping it stops the plan.
+pub struct Driven {
+    batches: mpsc::Receiver<PlanResult<RecordBatch>>,
+    /// None once its end was told.
+    driving: Option<JoinHandle<()>>,
+    stop: Stop,
+}
+
+impl Driven {
+    /// Starts `plan`, which `stop` stops, on `threads`.
+    ///
+    /// # Errors
+    /// Those of the plan's start.
+    pub fn start(
+        plan: Arc<dyn ExecutionPlan>,
+        context: Arc<TaskContext>,
+        threads: &Handle,
+        stop: Stop,
+    ) -> Result<Driven, QueryError> {
+        // Some steps start tasks at once.
+        let in_runtime = threads.enter();
+        let mut stream = execute_stream(plan, context)?;
+        drop(in_runtime);
+        let (made, batches) = mpsc::channel(BATCHES_AHEAD);
+        let driving = threads.spawn(async move {
+            while let Some(batch) = stream.next().await {
+                if made.send(batch).await.is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(Driven { batches, driving: Some(driving), stop })
+    }
+}
+
+impl Stream for Driven {
+    type Item = Result<RecordBatch, QueryError>;
+
+    /// A plan that panics ends with an error, for an end without one would be taken for the whole answer.
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if let Some(batch) = ready!(self.batches.poll_recv(context)) {
+            return Poll::Ready(Some(batch.map_err(QueryError::from)));
+        }
+        let Some(driving) = &mut self.driving else { return Poll::Ready(None) };
+        let ended = ready!(driving.poll_unpin(context));
+        self.driving = None;
+        Poll::Ready(ended.err().map(|error| Err(QueryError::Internal(format!("a plan ended: {error}")))))
+    }
+}
+
+impl Drop for Driven {
+    fn drop(&mut self) {
+        self.stop.stop();
+        if let Some(driving) = &self.driving {
+            driving.abort();
+        }
+    }
+}

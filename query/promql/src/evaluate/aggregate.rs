@@ -1,0 +1,295 @@
+//! Series made one by their labels.
+//!
+//! Series go into their group's column one after the other, each over all steps; what a step needs to remember of the
+//! series so far is one accumulator.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::{Columns, Evaluator};
+use crate::error::Error;
+use crate::functions::quantile_of;
+use crate::histogram::{
+    Combined, Histogram, HistogramMean, HistogramSum, Incompatible, ResetHint, float_label, value_label,
+};
+use crate::labels::{Labels, METADATA};
+use crate::notes::{Doing, Note};
+use crate::plan::{Aggregate, Plan, Work};
+use crate::series::{Grid, Point, Series};
+use crate::sum::{Mean, Sum};
+use crate::tree::Aggregator;
+
+impl Evaluator<'_> {
+    pub(super) fn aggregate(&self, at: usize, aggregate: &Aggregate, grid: Grid) -> Columns<'_> {
+        match (aggregate.aggregator, &aggregate.parameter) {
+            (Aggregator::CountValues, Some(parameter)) => self.count_values(aggregate, parameter, grid),
+            (
+                Aggregator::TopK | Aggregator::BottomK | Aggregator::LimitK | Aggregator::LimitRatio,
+                Some(parameter),
+            ) => self.chosen(at, aggregate, parameter, grid),
+            (Aggregator::Quantile, Some(parameter)) => {
+                let shares = self.scalars(parameter, grid)?;
+                for share in shares.iter().filter(|share| !(0.0..=1.0).contains(*share)) {
+                    self.notes.tell(Note::InvalidQuantile(*share), parameter.at);
+                }
+                self.folded(aggregate, &shares, grid)
+            }
+            _ => self.folded(aggregate, &[], grid),
+        }
+    }
+
+    fn folded(&self, aggregate: &Aggregate, shares: &[f64], grid: Grid) -> Columns<'_> {
+        let (columns, _held) = self.columns(&aggregate.operand, grid)?;
+        let groups = groups(&columns, aggregate);
+        let held = self.meter.hold_columns(groups.len(), grid.count)?;
+        let teller = Teller { evaluator: self, aggregator: aggregate.aggregator, at: aggregate.operand.at };
+        let mut results = Vec::with_capacity(groups.len());
+        for group in groups {
+            self.meter.check_time()?;
+            let mut folds: Vec<Option<Fold>> = (0..grid.count).map(|_| None).collect();
+            for at in &group.members {
+                let metric = columns[*at].labels.metric_name();
+                for (fold, point) in folds.iter_mut().zip(&columns[*at].points) {
+                    teller.add(fold, point, metric);
+                }
+            }
+            let drops_name = group.members.iter().any(|at| columns[*at].drops_name);
+            let share = |step: usize| shares.get(step).copied().unwrap_or(f64::NAN);
+            let points = folds.into_iter().enumerate().map(|(step, fold)| teller.value(fold, share(step)));
+            results.push(Series { labels: group.labels, drops_name, points: points.collect() });
+        }
+        Ok((self.finished(results)?, held))
+    }
+
+    fn count_values(&self, aggregate: &Aggregate, parameter: &Plan, grid: Grid) -> Columns<'_> {
+        let label = if let Work::Text(label) = &parameter.work { label.as_str() } else { "" };
+        if label.is_empty() {
+            return Err(Error::execution(format!("invalid label name {}", crate::text::quoted(label))));
+        }
+        let (columns, _held) = self.columns(&aggregate.operand, grid)?;
+        let mut held = self.meter.hold(0)?;
+        let mut results: Vec<Series> = Vec::new();
+        let mut places: HashMap<Labels, usize> = HashMap::new();
+        for column in &columns {
+            self.meter.check_time()?;
+            for (step, point) in column.points.iter().enumerate() {
+                let value = match point {
+                    Point::None => continue,
+                    Point::Float(value) => float_label(*value),
+                    Point::Histogram(histogram) => value_label(histogram),
+                };
+                let mut labels = group_labels(&column.labels.with(label, &value), aggregate);
+                if !aggregate.without {
+                    labels = labels.with(label, &value);
+                }
+                let place = match places.get(&labels) {
+                    Some(place) => *place,
+                    None => {
+                        held.grow(grid.count)?;
+                        let points = vec![Point::None; grid.count];
+                        results.push(Series { labels: labels.clone(), drops_name: false, points });
+                        places.insert(labels, results.len() - 1);
+                        results.len() - 1
+                    }
+                };
+                let slot = &mut results[place].points[step];
+                *slot = Point::Float(slot.float().unwrap_or(0.0) + 1.0);
+            }
+        }
+        Ok((self.finished(results)?, held))
+    }
+}
+
+/// Series that become one.
+pub(super) struct Group {
+    pub labels: Labels,
+    pub members: Vec<usize>,
+}
+
+/// Groups in the order of their first series.
+pub(super) fn groups(columns: &[Series], aggregate: &Aggregate) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    let mut places: HashMap<Labels, usize> = HashMap::new();
+    for (at, column) in columns.iter().enumerate() {
+        let labels = group_labels(&column.labels, aggregate);
+        let place = *places.entry(labels.clone()).or_insert_with(|| {
+            groups.push(Group { labels, members: Vec::new() });
+            groups.len() - 1
+        });
+        groups[place].members.push(at);
+    }
+    groups
+}
+
+fn group_labels(labels: &Labels, aggregate: &Aggregate) -> Labels {
+    let is_named = |name: &str| aggregate.grouping.iter().any(|label| label == name);
+    labels.keep(
+        |name| {
+            if aggregate.without { !is_named(name) && !METADATA.contains(&name) } else { is_named(name) }
+        },
+    )
+}
+
+/// What a step remembers of the series so far.
+enum Fold {
+    Count(f64),
+    One,
+    Extreme(f64),
+    Sum(Sum),
+    Mean(Mean),
+    Variance {
+        count: f64,
+        mean: f64,
+        squares: f64,
+    },
+    Values(Vec<f64>),
+    Histograms {
+        sum: AnySum,
+        hints: (bool, bool),
+    },
+    /// Floats and histograms, which have no sum.
+    Mixed,
+    /// Histograms that have no sum.
+    Incompatible,
+}
+
+enum AnySum {
+    Sum(Box<HistogramSum>),
+    Mean(Box<HistogramMean>),
+}
+
+impl AnySum {
+    fn add(&mut self, histogram: &Histogram) -> Result<Combined, Incompatible> {
+        match self {
+            AnySum::Sum(sum) => sum.add(histogram),
+            AnySum::Mean(mean) => mean.add(histogram),
+        }
+    }
+}
+
+/// Folds points, and tells what is odd about them.
+struct Teller<'t> {
+    evaluator: &'t Evaluator<'t>,
+    aggregator: Aggregator,
+    at: usize,
+}
+
+impl Teller<'_> {
+    fn tell(&self, note: Note) {
+        self.evaluator.notes.tell(note, self.at);
+    }
+
+    fn add(&self, fold: &mut Option<Fold>, point: &Point, metric: &str) {
+        match point {
+            Point::None => {}
+            Point::Float(value) => match fold {
+                None => *fold = Some(self.first_float(*value)),
+                Some(fold) => self.add_float(fold, *value),
+            },
+            Point::Histogram(histogram) => self.add_histogram(fold, histogram, metric),
+        }
+    }
+
+    fn first_float(&self, value: f64) -> Fold {
+        match self.aggregator {
+            Aggregator::Count => Fold::Count(1.0),
+            Aggregator::Group => Fold::One,
+            Aggregator::Min | Aggregator::Max => Fold::Extreme(value),
+            Aggregator::Sum => Fold::Sum(Sum { total: value, lost: 0.0 }),
+            Aggregator::Avg => Fold::Mean(Mean::of_first(value)),
+            Aggregator::Stddev | Aggregator::Stdvar => {
+                let squares = if value.is_finite() { 0.0 } else { f64::NAN };
+                Fold::Variance { count: 1.0, mean: value, squares }
+            }
+            _ => Fold::Values(vec![value]),
+        }
+    }
+
+    fn add_float(&self, fold: &mut Fold, value: f64) {
+        match fold {
+            Fold::Count(count) => *count += 1.0,
+            Fold::One | Fold::Mixed | Fold::Incompatible => {}
+            Fold::Sum(sum) => sum.add(value),
+            Fold::Mean(mean) => mean.add(value),
+            Fold::Values(values) => values.push(value),
+            Fold::Histograms { .. } => *fold = Fold::Mixed,
+            Fold::Extreme(extreme) => {
+                let is_better =
+                    if self.aggregator == Aggregator::Max { value > *extreme } else { value < *extreme };
+                if is_better || extreme.is_nan() {
+                    *extreme = value;
+                }
+            }
+            Fold::Variance { count, mean, squares } => {
+                *count += 1.0;
+                let distance = value - *mean;
+                *mean += distance / *count;
+                *squares += distance * (value - *mean);
+            }
+        }
+    }
+
+    fn add_histogram(&self, fold: &mut Option<Fold>, histogram: &Arc<Histogram>, metric: &str) {
+        match (self.aggregator, &mut *fold) {
+            (Aggregator::Count, Some(Fold::Count(count))) => *count += 1.0,
+            (Aggregator::Count, _) => *fold = Some(Fold::Count(1.0)),
+            (Aggregator::Group, _) => *fold = Some(Fold::One),
+            (Aggregator::Sum | Aggregator::Avg, Some(Fold::Mixed | Fold::Incompatible)) => {}
+            (Aggregator::Sum | Aggregator::Avg, Some(Fold::Sum(_) | Fold::Mean(_))) => {
+                *fold = Some(Fold::Mixed);
+            }
+            (Aggregator::Sum | Aggregator::Avg, Some(Fold::Histograms { sum, hints })) => {
+                hints.0 |= histogram.hint == ResetHint::Reset;
+                hints.1 |= histogram.hint == ResetHint::NoReset;
+                match sum.add(histogram) {
+                    Ok(combined) if combined.bounds_reconciled => {
+                        self.tell(Note::ReconciledBounds(Doing::Aggregation));
+                    }
+                    Ok(_) => {}
+                    Err(Incompatible) => {
+                        self.tell(Note::MixedSchemas { metric: metric.to_owned() });
+                        *fold = Some(Fold::Incompatible);
+                    }
+                }
+            }
+            (Aggregator::Sum | Aggregator::Avg, _) => {
+                let sum = if self.aggregator == Aggregator::Sum {
+                    AnySum::Sum(Box::new(HistogramSum::of_first(histogram)))
+                } else {
+                    AnySum::Mean(Box::new(HistogramMean::of_first(histogram)))
+                };
+                let hints = (histogram.hint == ResetHint::Reset, histogram.hint == ResetHint::NoReset);
+                *fold = Some(Fold::Histograms { sum, hints });
+            }
+            (aggregator, _) => self.tell(Note::IgnoredInAggregation { aggregation: aggregator.text() }),
+        }
+    }
+
+    fn value(&self, fold: Option<Fold>, share: f64) -> Point {
+        let Some(fold) = fold else { return Point::None };
+        Point::Float(match fold {
+            Fold::Count(count) => count,
+            Fold::One => 1.0,
+            Fold::Extreme(value) => value,
+            Fold::Sum(sum) => sum.value(),
+            Fold::Mean(mean) => mean.value(),
+            Fold::Values(values) => quantile_of(share, values),
+            Fold::Variance { count, squares, .. } if self.aggregator == Aggregator::Stdvar => squares / count,
+            Fold::Variance { count, squares, .. } => (squares / count).sqrt(),
+            Fold::Incompatible => return Point::None,
+            Fold::Mixed => {
+                self.tell(Note::MixedInAggregation);
+                return Point::None;
+            }
+            Fold::Histograms { sum, hints } => {
+                if hints == (true, true) {
+                    self.tell(Note::CollidingHints(Doing::Aggregation));
+                }
+                return match sum {
+                    AnySum::Sum(sum) => sum.value().into(),
+                    AnySum::Mean(mean) => mean.value().into(),
+                };
+            }
+        })
+    }
+}

@@ -1,0 +1,100 @@
+//! What an evaluation holds in memory, and its limits.
+//!
+//! Columns and samples are counted before they are made and given back when they are dropped, so that a long query
+//! over few series is no dearer than its widest part.
+
+use std::cell::Cell;
+
+use meshlake_schema::Budget;
+
+use crate::error::Error;
+use crate::options::Options;
+
+/// Bytes of one point of a column, or of one sample with its time.
+const POINT_BYTES: usize = 16;
+
+pub(crate) struct Meter<'a> {
+    budget: &'a dyn Budget,
+    samples: Cell<usize>,
+    samples_max: usize,
+    series: Cell<usize>,
+    series_max: usize,
+}
+
+impl<'a> Meter<'a> {
+    pub(super) fn new(budget: &'a dyn Budget, options: &Options) -> Self {
+        let (samples_max, series_max) = (options.samples_max, options.series_max);
+        Meter { budget, samples: Cell::new(0), samples_max, series: Cell::new(0), series_max }
+    }
+
+    /// # Errors
+    /// [`Error::Timeout`].
+    pub(super) fn check_time(&self) -> Result<(), Error> {
+        Ok(self.budget.check_time()?)
+    }
+
+    /// Counts series that are read; they are not given back.
+    pub(super) fn count_series(&self, count: usize) -> Result<(), Error> {
+        let series = self.series.get().saturating_add(count);
+        self.series.set(series);
+        if series > self.series_max { Err(Error::too_many_series()) } else { Ok(()) }
+    }
+
+    /// Asks for memory of so many samples before it is taken.
+    pub(super) fn hold(&self, samples: usize) -> Result<Held<'_>, Error> {
+        let mut held = Held { meter: self, samples: 0 };
+        held.grow(samples)?;
+        Ok(held)
+    }
+
+    /// The same for columns of so many steps.
+    pub(super) fn hold_columns(&self, columns: usize, steps: usize) -> Result<Held<'_>, Error> {
+        self.hold(columns.saturating_mul(steps))
+    }
+}
+
+/// Memory that is held; given back when it is dropped.
+pub(crate) struct Held<'m> {
+    meter: &'m Meter<'m>,
+    samples: usize,
+}
+
+impl Held<'_> {
+    pub(super) fn grow(&mut self, samples: usize) -> Result<(), Error> {
+        let all = self.meter.samples.get().saturating_add(samples);
+        if all > self.meter.samples_max {
+            return Err(Error::too_many_samples());
+        }
+        self.meter.budget.grow(samples.saturating_mul(POINT_BYTES))?;
+        self.meter.samples.set(all);
+        self.samples += samples;
+        Ok(())
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.meter.samples.set(self.meter.samples.get() - self.samples);
+        self.meter.budget.shrink(self.samples * POINT_BYTES);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use meshlake_schema::budget::Allowance;
+
+    #[test]
+    fn memory_is_held_up_to_the_limits_and_comes_back() {
+        let budget = Allowance::new(5 * POINT_BYTES, None);
+        let options = Options { samples_max: 4, series_max: 2, ..Options::default() };
+        let meter = Meter::new(&budget, &options);
+        let held = meter.hold_columns(2, 2).unwrap();
+        assert_eq!(meter.hold(1).err(), Some(Error::too_many_samples()));
+        drop(held);
+        assert_eq!(budget.bytes(), 0);
+        assert!(meter.hold(usize::MAX).is_err());
+        assert!(meter.count_series(2).is_ok());
+        assert_eq!(meter.count_series(1), Err(Error::too_many_series()));
+    }
+}
