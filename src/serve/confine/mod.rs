@@ -61,11 +61,18 @@ pub fn confine(left: &Left, memory_bytes_max: usize) -> String {
         Ok(bytes) => format!("memory bounded at {} MiB", bytes >> 20),
         Err(error) => format!("memory not bounded: {error}"),
     };
-    format!("{memory}; files and ports: {}; system calls: {}", files::restrict(left), calls::filter(left))
+    let ended_first = match std::fs::write("/proc/self/oom_score_adj", OOM_SCORE) {
+        Ok(()) => String::new(),
+        Err(error) => format!(" and not the first to be ended for it: {error}"),
+    };
+    format!(
+        "{memory}{ended_first}; files and ports: {}; system calls: {}",
+        files::restrict(left),
+        calls::filter(left)
+    )
 }
 
 fn bound_memory(memory_bytes_max: usize) -> std::io::Result<u64> {
-    std::fs::write("/proc/self/oom_score_adj", OOM_SCORE)?;
     let bytes = memory_bytes(memory_bytes_max);
     setrlimit(Resource::Data, Rlimit { current: Some(bytes), maximum: Some(bytes) })?;
     Ok(bytes)
