@@ -1,11 +1,10 @@
 //! How the query process dies, and with whom.
 
 use anyhow::{Context as _, Result, ensure};
-use hyper::body::Bytes;
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use prost::Message as _;
 
-use super::processes::{gone, line_of, next_query_process, query_process_of, signal};
+use super::processes::{gone, line_of, next_query_process, query_process_of, signal, until_serving};
 use crate::harness::{Server, request};
 use crate::payloads::{logs, now_nanos, span, traces};
 
@@ -82,16 +81,15 @@ async fn it_is_told_how_it_is() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let server = Server::start(&dir.path().join("data")).await?;
     let first = next_query_process(&server, None).await?;
+    until_serving(&server).await?;
     let before = server.get("/api/v1/status").await?["query"].clone();
     ensure!(before["pid"] == first && before["is_serving"] == true && before["restarts"] == 0, "{before}");
     signal("-TERM", first).await?;
     let second = next_query_process(&server, Some(first)).await?;
+    until_serving(&server).await?;
     let after = server.get("/api/v1/status").await?["query"].clone();
     ensure!(after["pid"] == second && after["restarts"] == 1, "{after}");
     ensure!(after["last_end"] == "exit status: 0", "{after}");
-    let url = format!("http://{}/readyz/query", server.addresses.admin);
-    let (status, text) = request("GET", &url, &[], Bytes::new()).await?;
-    ensure!(status == 200, "{}", String::from_utf8_lossy(&text));
     ensure!(server.metric("meshlake_query_up").await? == 1.0);
     let accepted = server.metric("meshlake_connections_accepted_total{listener=\"query\"}").await?;
     ensure!(accepted >= 1.0, "connections to the query process are counted: {accepted}");
@@ -104,6 +102,7 @@ async fn it_has_renounced_what_it_does_not_need() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let environment = [("MESHLAKE_QUERY__MEMORY_BYTES_MAX", "1073741824")];
     let server = Server::start_with(&["run"], &dir.path().join("data"), &environment).await?;
+    until_serving(&server).await?;
     let status = server.get("/api/v1/status").await?;
     let words = status["query"]["confinement"].as_str().context("what it has renounced")?;
     ensure!(server.log()?.contains(words), "the log does not say {words}");

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use hyper::body::Bytes;
 use tokio::process::Command;
 
-use crate::harness::Server;
+use crate::harness::{Server, request};
 
 /// For what takes a moment; a slow machine takes a tenth of it.
 pub const TIMEOUT: Duration = Duration::from_secs(60);
@@ -41,6 +42,18 @@ pub async fn next_query_process(server: &Server, before: Option<u32>) -> Result<
         }
     };
     tokio::time::timeout(TIMEOUT, found).await.context("no query process was started in time")?
+}
+
+/// Waits until the collector has heard that its query process serves, which answers a moment before.
+pub async fn until_serving(server: &Server) -> Result<()> {
+    let url = format!("http://{}/readyz/query", server.addresses.admin);
+    let serving = async {
+        while request("GET", &url, &[], Bytes::new()).await?.0 != 200 {
+            tokio::time::sleep(POLL).await;
+        }
+        Ok(())
+    };
+    tokio::time::timeout(TIMEOUT, serving).await.context("the query process does not serve in time")?
 }
 
 pub async fn signal(name: &str, pid: u32) -> Result<()> {
