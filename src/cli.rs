@@ -20,6 +20,13 @@ pub struct Cli {
 pub enum Command {
     /// Run the collector and the query service.
     Run(ServeArgs),
+    /// Run the collector alone; a query service of its own asks it through a socket in the data directory.
+    Collector(ServeArgs),
+    /// Run the query service alone, on a collector of this machine.
+    Query(QueryArgs),
+    /// What `run` starts.
+    #[command(hide = true)]
+    QueryProcess,
     /// Run everything and drive a live mesh through it.
     Demo(DemoArgs),
     /// Import access logs and show what they come to.
@@ -42,6 +49,23 @@ pub struct ServeArgs {
     /// Configuration file (TOML).
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct QueryArgs {
+    /// Data directory of the collector, or the socket in it.
+    #[arg(long, value_name = "PATH")]
+    pub collector: PathBuf,
+    /// Configuration file (TOML).
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+impl QueryArgs {
+    /// What of it is the configuration's.
+    pub fn serve(&self) -> ServeArgs {
+        ServeArgs { data_dir: None, config: self.config.clone() }
+    }
 }
 
 #[derive(Debug, Clone, Args)]

@@ -11,6 +11,7 @@ mod demo;
 mod admin;
 mod telemetry;
 mod settling;
+mod query_process;
 mod config;
 mod cli;
 
@@ -44,6 +45,9 @@ fn main() -> ExitCode {
 fn dispatch(command: Command) -> Result<()> {
     match command {
         Command::Run(args) => serve::run(&load(&args)?, || load(&args)),
+        Command::Collector(args) => serve::collector(&load(&args)?, || load(&args)),
+        Command::Query(args) => serve::query(&load(&args.serve())?, &args.collector),
+        Command::QueryProcess => serve::query_process(),
         Command::Demo(args) => serve::demo(&load(&args.serve)?, || load(&args.serve), &args),
         Command::Import(args) => {
             let mut config = load(&args.serve)?;

@@ -55,7 +55,7 @@ async fn run_or_ask(config: &Config, rederived: Option<TimeRange>) -> Result<()>
 }
 
 async fn by_hand(config: &Config, mut store: Store, rederived: Option<TimeRange>) -> Result<()> {
-    let engine = Engine::new(store.reader(), serve::engine_config(config)?, Arc::new(SystemClock))?;
+    let engine = Engine::new(store.reader(), serve::engine_config(config, None)?, Arc::new(SystemClock))?;
     store.settle_with(Arc::new(Folds::new(engine))).context("start the thread that settles")?;
     let maintenance = store.maintenance();
     let bar = bar();

@@ -26,7 +26,7 @@ pub use meshlake_calls::{
     Range, RangeError, Source, exemplars, golden, graph, list, measure, shown,
 };
 pub use meshlake_engine::{
-    Bound, Engine, EngineConfig, Exports, Fault, InFlight, Prepared, Query, QueryError, RowStream, Sender,
-    Status, TableStats,
+    Bound, Engine, EngineConfig, Exports, Fault, InFlight, Prepared, Query, QueryError, QueryStatus,
+    RowStream, Sender, Status, TableStats,
 };
 pub use meshlake_schema::filter::Value;

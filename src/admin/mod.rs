@@ -1,4 +1,4 @@
-//! `/healthz`, `/readyz`, `/metrics` and `/maintain` of this process.
+//! `/healthz`, `/readyz`, `/metrics` and `/maintain` of this process, and how its query process is.
 //!
 //! They have a listener of their own, so that they answer while the others are overloaded, and so that
 //! metrics are not shown to whoever may send data.
@@ -18,6 +18,8 @@ use meshlake_listen::ListenerStats;
 use meshlake_schema::metrics::{MEDIA_TYPE, Page};
 use meshlake_store::{Maintenance, SpaceStats, StoreStatus};
 
+use crate::query_process::QueryProcess;
+
 pub use maintain::MaintainStatus;
 
 /// Says whether the process takes exports, to probes of every kind alike.
@@ -36,12 +38,15 @@ pub struct AdminState {
     pub maintenance: Maintenance,
     pub collector: StatsHandle,
     pub listeners: Vec<ListenerStats>,
+    /// None where the query side is not this process's business.
+    pub query: Option<QueryProcess>,
 }
 
 pub fn router(state: AdminState) -> Router {
     Router::new()
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
+        .route("/readyz/query", get(query_ready))
         .route("/metrics", get(metrics))
         .route("/maintain", get(maintain::status).post(maintain::run))
         .with_state(state)
@@ -77,8 +82,21 @@ async fn ready(State(state): State<AdminState>) -> (StatusCode, String) {
     }
 }
 
+/// Apart from the other, so that nobody stops sending to a collector whose query process starts again.
+async fn query_ready(State(state): State<AdminState>) -> (StatusCode, String) {
+    match state.query.map(|query| query.check()) {
+        Some(Ok(())) => (StatusCode::OK, "ready\n".to_owned()),
+        Some(Err(why)) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
+        None => (StatusCode::NOT_FOUND, "there is no query process here\n".to_owned()),
+    }
+}
+
 async fn metrics(State(state): State<AdminState>) -> Response {
     let mut page = Page::default();
+    if let Some(query) = &state.query {
+        query.count().await;
+        query.metrics(&mut page);
+    }
     state.collector.metrics(&mut page);
     state.store.metrics(&mut page);
     state.maintenance.metrics(&mut page);

@@ -1,7 +1,7 @@
 //! Everything that listens, as one list: a name, the key that says where, and what is bound there.
 //!
-//! All of it is bound before anything starts, and served in the order of the list. A port more is a line here and, in
-//! `server`, what is served on it.
+//! All of it is bound before anything starts, and served in the order of the list; sockets of the query side are bound
+//! here and served by its process. A port more is a line here and, in `server` or `answering`, what is served on it.
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -9,11 +9,19 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use meshlake_listen::{DatagramListener, Listener, ListenerStats};
+use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 
-/// What a port is for.
+/// Which of the two roles of meshlake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    Collector,
+    Query,
+}
+
+/// What a port is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Port {
     Admin,
     OtlpGrpc,
@@ -29,9 +37,6 @@ impl Port {
     const ALL: [Port; 6] =
         [Port::Admin, Port::OtlpGrpc, Port::OtlpHttp, Port::Syslog, Port::Query, Port::FlightSql];
 
-    /// Those that answer questions, in a runtime of their own.
-    pub const OF_QUERIES: [Port; 2] = [Port::Query, Port::FlightSql];
-
     /// The label in metrics and log lines.
     pub fn name(self) -> &'static str {
         match self {
@@ -41,6 +46,14 @@ impl Port {
             Port::Syslog => "syslog",
             Port::Query => "query",
             Port::FlightSql => "flight_sql",
+        }
+    }
+
+    /// The role that serves it.
+    pub fn side(self) -> Side {
+        match self {
+            Port::Admin | Port::OtlpGrpc | Port::OtlpHttp | Port::Syslog => Side::Collector,
+            Port::Query | Port::FlightSql => Side::Query,
         }
     }
 
@@ -70,10 +83,13 @@ pub struct Sockets {
 pub struct Addresses(Vec<(Port, SocketAddr)>);
 
 impl Sockets {
+    /// Those of some sides.
+    ///
     /// # Errors
     /// An address is none, its name cannot be resolved, or it is taken.
-    pub fn bind(config: &Config) -> Result<Sockets> {
-        let wanted = Port::ALL.into_iter().filter(|port| !port.configured(config).1.is_empty());
+    pub fn bind(config: &Config, sides: &[Side]) -> Result<Sockets> {
+        let wanted = Port::ALL.into_iter().filter(|port| sides.contains(&port.side()));
+        let wanted = wanted.filter(|port| !port.configured(config).1.is_empty());
         let bound = wanted.map(|port| {
             let (key, address) = port.configured(config);
             let listener =
@@ -97,6 +113,11 @@ impl Sockets {
 
     pub fn stats(&self) -> Vec<ListenerStats> {
         self.listeners.iter().map(|(_, listener)| listener.stats()).collect()
+    }
+
+    /// Those that the query side serves.
+    pub fn take_query(&mut self) -> Vec<(Port, Listener)> {
+        self.listeners.extract_if(.., |(port, _)| port.side() == Side::Query).collect()
     }
 
     /// What takes syslog's datagrams.
@@ -129,22 +150,27 @@ impl Addresses {
     /// # Errors
     /// Standard output cannot be written.
     pub fn announce(&self, data_dir: &Path) -> std::io::Result<()> {
-        let ports = [Port::Admin, Port::OtlpGrpc, Port::OtlpHttp, Port::Query];
-        let [admin, otlp_grpc, otlp_http, query] = ports.map(|port| self.of(port));
         let mut out = std::io::stdout().lock();
         writeln!(out, "meshlake {}", env!("CARGO_PKG_VERSION"))?;
-        writeln!(out, "  web page, API         http://{query}/")?;
-        if let Some(flight_sql) = self.find(Port::FlightSql) {
-            writeln!(out, "  Arrow Flight SQL      grpc://{flight_sql}")?;
-        }
-        writeln!(out, "  OTLP/gRPC, Envoy ALS  {otlp_grpc}")?;
-        writeln!(out, "  OTLP/HTTP             http://{otlp_http}/v1/{{traces,logs,metrics}}")?;
-        writeln!(out, "  access log lines      http://{otlp_http}/v1/access_logs")?;
-        if let Some(syslog) = self.find(Port::Syslog) {
-            writeln!(out, "  syslog, TCP and UDP   {syslog}")?;
+        // The admin port comes last, for scripts.
+        for port in [Port::Query, Port::FlightSql, Port::OtlpGrpc, Port::OtlpHttp, Port::Syslog] {
+            let Some(address) = self.find(port) else { continue };
+            match port {
+                Port::Query => writeln!(out, "  web page, API         http://{address}/")?,
+                Port::FlightSql => writeln!(out, "  Arrow Flight SQL      grpc://{address}")?,
+                Port::OtlpGrpc => writeln!(out, "  OTLP/gRPC, Envoy ALS  {address}")?,
+                Port::OtlpHttp => {
+                    writeln!(out, "  OTLP/HTTP             http://{address}/v1/{{traces,logs,metrics}}")?;
+                    writeln!(out, "  access log lines      http://{address}/v1/access_logs")?;
+                }
+                Port::Syslog => writeln!(out, "  syslog, TCP and UDP   {address}")?,
+                Port::Admin => {}
+            }
         }
         writeln!(out, "  data                  {}", data_dir.display())?;
-        writeln!(out, "  admin                 http://{admin}/metrics")?;
+        if let Some(admin) = self.find(Port::Admin) {
+            writeln!(out, "  admin                 http://{admin}/metrics")?;
+        }
         out.flush()
     }
 }

@@ -1,10 +1,23 @@
 //! Puts the parts together: binds every socket, starts from the store outwards, stops in reverse order.
 //!
-//! There are two runtimes, so that a heavy query cannot take the threads that acknowledge data. All sockets
+//! ```text
+//!  meshlake run        this process: every socket, the collector, the supervisor
+//!                        '- meshlake query-process: the query side, on sockets that were handed down
+//!  meshlake collector  the collector alone, and a socket in the data directory
+//!  meshlake query      the query side alone, on that socket
+//! ```
+//! Questions are answered in a process of their own, because a statement can end the one that runs it. All sockets
 //! are bound before anything starts: a taken port ends the process before it has touched the data directory.
 
 mod server;
+mod supervisor;
+mod worker;
+mod confine;
+mod handover;
+mod answering;
+mod stopping;
 mod listening;
+mod spill;
 mod settings;
 mod signals;
 
@@ -21,19 +34,27 @@ use tokio::sync::watch;
 use crate::cli::DemoArgs;
 use crate::config::{Config, ConfigProblems};
 use crate::demo::{self, DemoOptions};
+use crate::query_process::QueryProcess;
 use crate::telemetry;
-use listening::{Addresses, Port, Sockets};
-use server::Server;
+use listening::{Addresses, Port, Side, Sockets};
+use server::{QuerySide, Server};
 use signals::{Signal, Signals};
+use supervisor::Supervisor;
 
 pub use settings::{engine_config, store_config};
 pub use signals::Interrupts;
-
-/// DataFusion plans recursively; its threads get the stack of a main thread instead of tokio's 2 MiB.
-const QUERY_STACK_BYTES: usize = 8 * 1024 * 1024;
+pub use worker::{query, query_process};
 
 /// A free port, that only this machine reaches.
 const ANY_PORT: &str = "127.0.0.1:0";
+
+/// What one process is responsible for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Roles {
+    /// The collector, and a process for the query side.
+    Both,
+    Collector,
+}
 
 /// Who is told where the server listens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,10 +68,20 @@ enum Announce {
 /// # Errors
 /// A port is taken, the data directory cannot be used, or a part fails to start or stop.
 pub fn run(config: &Config, reload: impl Fn() -> Result<Config, ConfigProblems>) -> Result<()> {
-    with_server(config, Announce::All, Interrupts::Stop, reload, |_, mut stop| async move {
-        stop.wait_for(|stopped| *stopped).await.ok();
-        Ok(())
-    })
+    with_server(config, Roles::Both, Announce::All, Interrupts::Stop, reload, until_stopped)
+}
+
+/// Serves the collector's side alone, as [`run`] does, and whoever connects to the socket in the data directory.
+///
+/// # Errors
+/// As [`run`].
+pub fn collector(config: &Config, reload: impl Fn() -> Result<Config, ConfigProblems>) -> Result<()> {
+    with_server(config, Roles::Collector, Announce::All, Interrupts::Stop, reload, until_stopped)
+}
+
+async fn until_stopped(_: Addresses, mut stop: watch::Receiver<bool>) -> Result<()> {
+    stop.wait_for(|stopped| *stopped).await.ok();
+    Ok(())
 }
 
 /// Serves, and drives a live mesh through the server's own sockets.
@@ -63,22 +94,37 @@ pub fn demo(
     args: &DemoArgs,
 ) -> Result<()> {
     let args = args.clone();
-    with_server(config, Announce::All, Interrupts::Stop, reload, |addresses, mut stop| async move {
-        let (query, otlp_grpc) = (addresses.of(Port::Query), addresses.of(Port::OtlpGrpc));
-        let seed = args.seed.unwrap_or_else(|| SystemClock.now().0.unsigned_abs());
-        tell(&format!("\n  demo mesh     seed {seed}, {} requests/s; look at http://{query}/", args.rate));
-        let endpoint = format!("http://{otlp_grpc}");
-        let options =
-            DemoOptions { seed, requests_per_second: args.rate, requests: args.requests, truth: args.truth };
-        let mut until = stop.clone();
-        let mesh_stop = async move { until.wait_for(|stopped| *stopped).await.map(drop).unwrap_or_default() };
-        let truth = demo::run(&endpoint, &options, mesh_stop).await?;
-        tell(&serde_json::to_string_pretty(&truth)?);
-        if !args.exit {
-            stop.wait_for(|stopped| *stopped).await.ok();
-        }
-        Ok(())
-    })
+    with_server(
+        config,
+        Roles::Both,
+        Announce::All,
+        Interrupts::Stop,
+        reload,
+        |addresses, mut stop| async move {
+            let (query, otlp_grpc) = (addresses.of(Port::Query), addresses.of(Port::OtlpGrpc));
+            let seed = args.seed.unwrap_or_else(|| SystemClock.now().0.unsigned_abs());
+            tell(&format!(
+                "\n  demo mesh     seed {seed}, {} requests/s; look at http://{query}/",
+                args.rate
+            ));
+            let endpoint = format!("http://{otlp_grpc}");
+            let options = DemoOptions {
+                seed,
+                requests_per_second: args.rate,
+                requests: args.requests,
+                truth: args.truth,
+            };
+            let mut until = stop.clone();
+            let mesh_stop =
+                async move { until.wait_for(|stopped| *stopped).await.map(drop).unwrap_or_default() };
+            let truth = demo::run(&endpoint, &options, mesh_stop).await?;
+            tell(&serde_json::to_string_pretty(&truth)?);
+            if !args.exit {
+                stop.wait_for(|stopped| *stopped).await.ok();
+            }
+            Ok(())
+        },
+    )
 }
 
 /// Serves the data directory of `config` for as long as `work` takes, which is told where OTLP/HTTP and the query service
@@ -105,6 +151,7 @@ where
     config.query.flight_sql.clear();
     with_server(
         &config,
+        Roles::Both,
         Announce::Nobody,
         interrupts,
         || Ok(config.clone()),
@@ -127,6 +174,8 @@ fn tell(line: &str) {
     }
 }
 
+/// For the collector, and for what the query side asks of it: a large answer to that must not take the threads that
+/// acknowledge data.
 fn runtimes() -> Result<(Runtime, Runtime)> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let ingest = Builder::new_multi_thread()
@@ -134,18 +183,19 @@ fn runtimes() -> Result<(Runtime, Runtime)> {
         .on_thread_start(give_way_to_flushes)
         .enable_all()
         .build()?;
-    let query = Builder::new_multi_thread()
-        .thread_name("query")
+    let readers = Builder::new_multi_thread()
+        .thread_name("readers")
         .worker_threads(cores.saturating_sub(1).max(1))
-        .thread_stack_size(QUERY_STACK_BYTES)
+        .on_thread_start(give_way_to_flushes)
         .enable_all()
         .build()?;
-    Ok((ingest, query))
+    Ok((ingest, readers))
 }
 
 /// Starts everything, runs `work` beside it until it ends or a signal comes, stops everything.
 fn with_server<F, W>(
     config: &Config,
+    roles: Roles,
     announce: Announce,
     interrupts: Interrupts,
     reload: impl Fn() -> Result<Config, ConfigProblems>,
@@ -155,13 +205,17 @@ where
     F: FnOnce(Addresses, watch::Receiver<bool>) -> W,
     W: Future<Output = Result<()>> + Send + 'static,
 {
-    let sockets = Sockets::bind(config)?;
+    let sides: &[Side] = match roles {
+        Roles::Both => &[Side::Collector, Side::Query],
+        Roles::Collector => &[Side::Collector],
+    };
+    let sockets = Sockets::bind(config, sides)?;
     let addresses = sockets.addresses();
-    let (ingest, query) = runtimes()?;
+    let (ingest, readers) = runtimes()?;
     let (stop, stopped) = watch::channel(false);
     let result = ingest.block_on(async {
         let telemetry = telemetry::start(&config.telemetry)?;
-        let server = Server::start(config, sockets, query.handle().clone()).await?;
+        let (server, query) = start(config, roles, sockets, &readers).await?;
         // Standard output may be a file on a full disk; that must not end the process.
         if announce == Announce::All
             && let Err(error) = addresses.announce(&config.store.data_dir)
@@ -187,11 +241,34 @@ where
             Some(ended) => ended,
             None => work.await,
         };
-        server.stop().await;
+        server.stop(query).await;
         telemetry.stop();
         worked.context("run")?
     });
-    query.shutdown_timeout(Duration::ZERO);
+    readers.shutdown_timeout(Duration::ZERO);
     ingest.shutdown_timeout(Duration::ZERO);
     result
+}
+
+/// Starts the collector's side, and the process of the query side where that is one of `roles`.
+async fn start(
+    config: &Config,
+    roles: Roles,
+    mut sockets: Sockets,
+    readers: &Runtime,
+) -> Result<(Server, Option<Supervisor>)> {
+    let (addresses, listeners, for_query) = (sockets.addresses(), sockets.stats(), sockets.take_query());
+    let (process, asked) = QueryProcess::new();
+    let query = match roles {
+        Roles::Both => QuerySide::Ours(process.clone()),
+        Roles::Collector => QuerySide::Anybody,
+    };
+    let server = Server::start(config, sockets, listeners, query, readers.handle()).await?;
+    let supervisor = match roles {
+        Roles::Both => {
+            Some(Supervisor::start(config, &addresses, for_query, server.remote(), (process, asked))?)
+        }
+        Roles::Collector => None,
+    };
+    Ok((server, supervisor))
 }

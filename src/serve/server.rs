@@ -1,4 +1,4 @@
-//! The parts of a running server: started from the store outwards, stopped in reverse order.
+//! The collector's side: its parts, started from the store outwards, and all that runs stopped in reverse order.
 //!
 //! Each step of a stop has a time of its own and a line in the log, so that a stop which is cut off by whoever asked for
 //! it tells where it was.
@@ -9,24 +9,24 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use meshlake_collector::{Collector, ExportLabels, Heard, NoRoom, Ports, SenderKey};
-use meshlake_faces::{Endpoints, FaceState};
-use meshlake_listen::{Cap, Door, Protocol, Role, Served};
-use meshlake_query::{Engine, functions};
+use meshlake_listen::{ListenerStats, Protocol, Role, Served};
+use meshlake_query::Engine;
+use meshlake_remote::Server as RemoteServer;
 use meshlake_schema::{Clock, SystemClock};
 use meshlake_store::{Exports, InFlight, IntakeStatus, Sender, Stopped, Store, StoreStatus};
 use tokio::runtime::Handle;
 
 use super::listening::{Port, Sockets};
 use super::settings::{engine_config, store_config};
+use super::stopping::{door, stop_ports, tell};
+use super::supervisor::{self, Supervisor};
 use crate::admin::{self, AdminState, Readiness};
 use crate::config::{Config, ConfigProblems};
+use crate::query_process::QueryProcess;
 use crate::settling::Folds;
 
-/// Answers that are being computed may finish for this long when the process stops.
-const QUERY_STOP_TIME_MAX: Duration = Duration::from_secs(2);
-
 /// Exports in flight may be answered for this long; both ports have it together.
-const EXPORTS_STOP_TIME_MAX: Duration = Duration::from_secs(3);
+const EXPORTS_STOP_TIME_MAX: Duration = Duration::from_millis(2_500);
 
 /// What was taken in without being answered may become durable for this long.
 const INTAKE_STOP_TIME_MAX: Duration = Duration::from_secs(1);
@@ -39,16 +39,12 @@ const STOP_TIME_MAX: Duration = Duration::from_secs(9);
 const STORE_STOP_TIME_MIN: Duration = Duration::from_secs(3);
 
 const _: () = assert!(
-    QUERY_STOP_TIME_MAX.as_secs()
-        + EXPORTS_STOP_TIME_MAX.as_secs()
-        + INTAKE_STOP_TIME_MAX.as_secs()
-        + STORE_STOP_TIME_MIN.as_secs()
-        <= STOP_TIME_MAX.as_secs()
+    supervisor::STOP_TIME_MAX.as_millis()
+        + EXPORTS_STOP_TIME_MAX.as_millis()
+        + INTAKE_STOP_TIME_MAX.as_millis()
+        + STORE_STOP_TIME_MIN.as_millis()
+        <= STOP_TIME_MAX.as_millis()
 );
-
-/// Connections to the web page and the APIs, and to each other port that answers: browsers open six each, and no more people or programs than this ask at
-/// once what two cores answer.
-const QUERY_CONNECTIONS_MAX: u64 = 256;
 
 /// Connections to the admin port: a scraper, probes, somebody who looks.
 const ADMIN_CONNECTIONS_MAX: u64 = 64;
@@ -56,10 +52,20 @@ const ADMIN_CONNECTIONS_MAX: u64 = 64;
 /// How far files of lines are stored, in the data directory; see `docs/formats.md`.
 const POSITIONS_FILE: &str = "positions";
 
+/// How the query side reaches the collector.
+#[derive(Debug, Clone)]
+pub enum QuerySide {
+    /// It is a process that this one starts.
+    Ours(QueryProcess),
+    /// Whoever connects to the socket in the data directory.
+    Anybody,
+}
+
 /// Everything that runs, in the order it was started.
 pub struct Server {
     store: Store,
     collector: Collector,
+    remote: Arc<RemoteServer>,
     ports: Vec<(Port, Served)>,
     accepting: Arc<AtomicBool>,
     /// The configuration in use, for people.
@@ -67,13 +73,19 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts everything on `sockets`; the query side in the runtime of `query`, the rest in the one that this is called
-    /// in.
+    /// Starts everything on `sockets`; what the query side asks is answered in the runtime of `readers`, the rest runs in
+    /// the one that this is called in.
     ///
     /// # Errors
     /// The data directory cannot be used, or a part does not start.
-    pub async fn start(config: &Config, mut sockets: Sockets, query: Handle) -> Result<Server> {
-        let (addresses, listeners) = (sockets.addresses(), sockets.stats());
+    pub async fn start(
+        config: &Config,
+        mut sockets: Sockets,
+        listeners: Vec<ListenerStats>,
+        query: QuerySide,
+        readers: &Handle,
+    ) -> Result<Server> {
+        let addresses = sockets.addresses();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let mut store = Store::open(store_config(config)?, clock.clone()).await?;
         let accepting = Arc::new(AtomicBool::new(true));
@@ -92,18 +104,30 @@ impl Server {
         collector.unfit_without(move || ready.check().is_ok());
 
         let configuration = Arc::new(Mutex::new(config.shown()));
-        let intake = intake_status(&collector, Arc::clone(&configuration));
+        let process = match &query {
+            QuerySide::Ours(process) => Some(process.clone()),
+            QuerySide::Anybody => None,
+        };
+        let intake = intake_status(&collector, Arc::clone(&configuration), process.clone());
         let reader = store.reader_with(Arc::new(intake));
-        let engine = Engine::with_functions(reader, engine_config(config)?, clock, functions::all())?;
-        store.settle_with(Arc::new(Folds::new(engine.clone()))).context("start the thread that settles")?;
-        let endpoints = Endpoints { otlp_grpc: grpc.to_string(), otlp_http: http.to_string() };
-        let faces = FaceState { engine, endpoints };
+        let remote = {
+            let _in_runtime = readers.enter();
+            match &query {
+                QuerySide::Ours(_) => RemoteServer::start(Arc::clone(&reader)),
+                QuerySide::Anybody => RemoteServer::listen(Arc::clone(&reader), &config.store.data_dir)
+                    .context("listen in the data directory")?,
+            }
+        };
+        // Calls are settled here and not by the query process, so that they are also while that one is down.
+        let engine = Engine::new(reader, engine_config(config, None)?, clock)?;
+        store.settle_with(Arc::new(Folds::new(engine))).context("start the thread that settles")?;
         let admin = AdminState {
             readiness,
             store: store.status(),
             maintenance: store.maintenance(),
             collector: collector.stats_handle(),
             listeners,
+            query: process,
         };
 
         let mut serving = Vec::new();
@@ -120,21 +144,18 @@ impl Server {
                 Port::OtlpGrpc => (collector.door(), collector.grpc()),
                 Port::OtlpHttp => (collector.door(), collector.http()),
                 Port::Syslog => (collector.door(), collector.syslog()),
-                Port::Query => (
-                    door(Role::Reader, QUERY_CONNECTIONS_MAX),
-                    Protocol::service(meshlake_faces::router(faces.clone())),
-                ),
-                Port::FlightSql => (
-                    door(Role::Reader, QUERY_CONNECTIONS_MAX),
-                    Protocol::service(meshlake_faces::flight_service(faces.clone())),
-                ),
+                Port::Query | Port::FlightSql => unreachable!("{} is the query side's", port.name()),
             };
-            let runtime = if Port::OF_QUERIES.contains(&port) { query.clone() } else { Handle::current() };
-            let _in_runtime = runtime.enter();
             serving.push((port, listener.serve(door, protocol).context("serve a socket")?));
         }
         collector.follow(&config.collector.tail);
-        Ok(Server { store, collector, ports: serving, accepting, configuration })
+        let remote = Arc::new(remote);
+        Ok(Server { store, collector, remote, ports: serving, accepting, configuration })
+    }
+
+    /// What the query process asks.
+    pub fn remote(&self) -> Arc<RemoteServer> {
+        Arc::clone(&self.remote)
     }
 
     /// Takes from the new configuration what can be taken while running.
@@ -158,11 +179,13 @@ impl Server {
 
     /// Reverse order: answers end, then receivers, then the store, which puts into files what it buffers. The admin port,
     /// which tells how it goes, is the last.
-    pub async fn stop(self) {
+    pub async fn stop(self, query: Option<Supervisor>) {
         let Server { store, collector, mut ports, accepting, .. } = self;
         accepting.store(false, Ordering::Release);
         let began = Instant::now();
-        stop_ports(&mut ports, &Port::OF_QUERIES, QUERY_STOP_TIME_MAX, began).await;
+        if let Some(query) = query {
+            tell("query", query.stop().await, began);
+        }
         stop_ports(&mut ports, &[Port::Syslog, Port::OtlpHttp, Port::OtlpGrpc], EXPORTS_STOP_TIME_MAX, began)
             .await;
         tell("collector", collector.stop(INTAKE_STOP_TIME_MAX).await, began);
@@ -170,39 +193,6 @@ impl Server {
         tell("store", store.stop(time_left).await == Stopped::Flushed, began);
         stop_ports(&mut ports, &[Port::Admin], Duration::ZERO, began).await;
     }
-}
-
-/// Stops some of `serving` together, which have `time_max` for it.
-async fn stop_ports(
-    serving: &mut Vec<(Port, Served)>,
-    stopping: &[Port],
-    time_max: Duration,
-    began: Instant,
-) {
-    let deadline = tokio::time::Instant::now() + time_max;
-    let stopped: Vec<_> = serving.extract_if(.., |(port, _)| stopping.contains(port)).collect();
-    stopped.iter().for_each(|(_, served)| served.begin_stop());
-    for (port, served) in stopped.into_iter().rev() {
-        tell(port.name(), served.stop(deadline).await, began);
-    }
-}
-
-/// Says how a step of a stop went that began at `began`.
-fn tell(step: &str, in_time: bool, began: Instant) {
-    let elapsed_ms = began.elapsed().as_millis();
-    if in_time {
-        tracing::info!(step, elapsed_ms, "stopped");
-    } else {
-        tracing::warn!(
-            step,
-            elapsed_ms,
-            "did not stop in time and is cut off; all that was acknowledged is in the log"
-        );
-    }
-}
-
-fn door(role: Role, connections_max: u64) -> Door {
-    Door { role, cap: Cap::new(connections_max), wrap: None }
 }
 
 /// The disk first: while it is full, the buffer may be full for no other reason.
@@ -220,6 +210,7 @@ fn room_in(status: &StoreStatus, bytes_to_come: usize) -> Result<(), NoRoom> {
 fn intake_status(
     collector: &Collector,
     configuration: Arc<Mutex<String>>,
+    query: Option<QueryProcess>,
 ) -> impl Fn() -> IntakeStatus + Send + Sync + 'static {
     let (ledger, stats) = (collector.ledger().clone(), collector.stats_handle());
     move || {
@@ -229,6 +220,7 @@ fn intake_status(
             exports: stats.exports.exports.into_iter().map(exports_row).collect(),
             senders: stats.senders.into_iter().map(sender_row).collect(),
             configuration: lock(&configuration).clone(),
+            query: query.as_ref().map(QueryProcess::status),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What each part is told of the configuration: its own values, in its own types.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -23,12 +24,13 @@ pub fn store_config(config: &Config) -> Result<StoreConfig> {
     })
 }
 
-/// How queries are run.
+/// How queries are run; what they spill goes to `spill_dir`, or to a directory of the system's.
 ///
 /// # Errors
 /// A size that this machine cannot address.
-pub fn engine_config(config: &Config) -> Result<EngineConfig> {
+pub fn engine_config(config: &Config, spill_dir: Option<&Path>) -> Result<EngineConfig> {
     Ok(EngineConfig {
+        spill_dir: spill_dir.map(Path::to_owned),
         memory_bytes_max: usize::try_from(config.query.memory_bytes_max).context("query.memory_bytes_max")?,
         timeout_seconds: config.query.timeout_seconds,
         rows_max: usize::try_from(config.query.rows_max).context("query.rows_max")?,

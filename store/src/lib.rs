@@ -73,7 +73,8 @@ pub use snapshot::{
 };
 pub use space::SpaceStats;
 pub use status::{
-    AskIntake, Exports, InFlight, IntakeStatus, Sender, Status, StoreStats, StoreStatus, TableStats,
+    AskIntake, Exports, InFlight, IntakeStatus, QueryStatus, Sender, Status, StoreStats, StoreStatus,
+    TableStats,
 };
 pub use store::{Stopped, Store, StoreConfig, StoreError};
 pub use wal::{Damage, Torn};

@@ -85,6 +85,23 @@ pub struct IntakeStatus {
     pub senders: Vec<Sender>,
     /// The configuration in use, every key of it, as TOML and without what is secret.
     pub configuration: String,
+    /// None where the collector runs by itself.
+    pub query: Option<QueryStatus>,
+}
+
+/// How the process is that answers questions, where the collector has started one.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueryStatus {
+    /// None while there is no such process.
+    pub pid: Option<u32>,
+    /// Whether it answers.
+    pub is_serving: bool,
+    /// How often one ended and another was started.
+    pub restarts: u64,
+    /// How the last one ended; empty before any did.
+    pub last_end: String,
+    /// What it has renounced, in words for people; empty while it does not answer.
+    pub confinement: String,
 }
 
 /// Records of one tenant, signal and source on their way to the log.

@@ -19,6 +19,7 @@ mod fail_points;
 mod hostile;
 mod interop;
 mod power_cut;
+mod query_process;
 mod readers;
 mod refusals;
 mod reload;

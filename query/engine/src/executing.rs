@@ -27,6 +27,9 @@ const BATCHES_AHEAD: usize = 1;
 /// Expressions are evaluated recursively; `plan_guard` bounds their depth for stacks of this size.
 const STACK_BYTES: usize = 8 * 1024 * 1024;
 
+/// Reads of files at the same time, a thread each. The process has a bound on its memory in which stacks count whole.
+const BLOCKING_THREADS_MAX: usize = 64;
+
 /// Threads that plans run on, until it is dropped.
 #[derive(Debug)]
 pub struct Threads(Option<Runtime>);
@@ -37,6 +40,7 @@ impl Threads {
     pub fn new(count: usize) -> Result<Threads, QueryError> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(count)
+            .max_blocking_threads(BLOCKING_THREADS_MAX)
             .thread_name("meshlake-plan-run")
             .thread_stack_size(STACK_BYTES)
             .enable_all()

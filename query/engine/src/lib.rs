@@ -45,7 +45,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 pub use meshlake_store::snapshot::{DataFile, Unflushed};
-pub use meshlake_store::{Exports, InFlight, Sender, Status, TableStats};
+pub use meshlake_store::{Exports, InFlight, QueryStatus, Sender, Status, TableStats};
 
 pub use answer::RowStream;
 pub use config::EngineConfig;

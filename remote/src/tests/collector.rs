@@ -16,8 +16,8 @@ use meshlake_schema::{PerTable, Table, TableBatch, UnixNanos};
 use meshlake_store::snapshot::{HotBatch, TableSnapshot};
 use meshlake_store::{
     DataFile, Exports, FlushStats, Follow, FollowStream, Followed, InFlight, IntakeStatus, MinuteLsns,
-    ReadError, Reader, Run, Sender, SettleStats, Snapshot, SpaceStats, Status, StoreStats, TableStats,
-    WriterStats,
+    QueryStatus, ReadError, Reader, Run, Sender, SettleStats, Snapshot, SpaceStats, Status, StoreStats,
+    TableStats, WriterStats,
 };
 use object_store::memory::InMemory;
 use object_store::path::Path;
@@ -132,6 +132,7 @@ impl Reader for Collector {
                 last: UnixNanos(i64::MAX),
             }],
             configuration: text("[a]\nb = \"c\"\n"),
+            query: Some(QueryStatus { pid: Some(17), is_serving: true, ..QueryStatus::default() }),
         };
         Ok(Status { store, intake: Some(intake) })
     }

@@ -13,8 +13,8 @@
 //! or see them twice. A snapshot never changes; it keeps the buffered batches of its instant in memory, here or in the
 //! collector's process ([`Snapshot::remote`]), so hold it for a query, not for ever.
 
-mod hot;
 mod remote;
+mod hot;
 mod open;
 mod own;
 mod unflushed;

@@ -2,15 +2,16 @@
 //!
 //! Rows come as the buffer holds them, shared and dictionary-encoded; the casts to what queries see are a
 //! projection above them, so only the columns and batches that a query reaches are ever converted, one batch
-//! at a time. Limits: all of them are taken while the scan is planned, as pointers within one process; batches are
-//! pruned here, by a predicate that understands more than the range that a snapshot could be asked for.
+//! at a time. Limits: all of them are taken while the scan is planned, as pointers within one process and as copies from
+//! another; so batches of other times than a plain bound on `time` allows are not asked for, and the rest is pruned here,
+//! by a predicate that understands more.
 
 use std::sync::Arc;
 
 use arrow::array::{Array, RecordBatch, TimestampMicrosecondArray};
 use arrow::compute::{max, min};
 use arrow::datatypes::DataType;
-use datafusion::common::internal_err;
+use datafusion::common::{ScalarValue, internal_err};
 use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{Expr, Operator};
@@ -21,7 +22,7 @@ use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
 use futures::TryStreamExt;
 use meshlake_schema::filter::Value;
 use meshlake_schema::tables::DATE_COLUMN;
-use meshlake_schema::{Filter, Table, TimeRange};
+use meshlake_schema::{Filter, Table, TimeRange, UnixNanos};
 use meshlake_store::snapshot::{HotScan, Snapshot};
 
 use super::columns::{Seen, hot_schema, query_schema};
@@ -44,7 +45,8 @@ pub async fn wanted_hot(
     names.sort_unstable();
     names.dedup();
     let filter = Some(asked(filters));
-    let scan = HotScan { table, columns: names, tenant: tenant.to_owned(), range: TimeRange::ALL, filter };
+    let range = times_asked(filters);
+    let scan = HotScan { table, columns: names, tenant: tenant.to_owned(), range, filter };
     let rows = async { snapshot.hot(&scan)?.try_collect().await };
     let batches: Vec<RecordBatch> =
         rows.await.map_err(|error| DataFusionError::from(QueryError::from(error)))?;
@@ -64,6 +66,41 @@ fn source_of(column: &str) -> &str {
 /// before they are computed.
 fn asked(filters: &[Expr]) -> Filter {
     Filter::And(filters.iter().filter_map(text_asked).collect())
+}
+
+/// The times that a row must have: those that comparisons of `time` with an instant leave.
+fn times_asked(filters: &[Expr]) -> TimeRange {
+    filters.iter().filter_map(bounds_asked).fold(TimeRange::ALL, |all, asked| TimeRange {
+        from: all.from.max(asked.from),
+        to: all.to.min(asked.to),
+    })
+}
+
+fn bounds_asked(filter: &Expr) -> Option<TimeRange> {
+    let Expr::BinaryExpr(binary) = filter else { return None };
+    let (column, instant, op) = match (binary.left.try_as_col(), binary.right.try_as_col()) {
+        (Some(column), None) => (column, micros_of(&binary.right)?, binary.op),
+        (None, Some(column)) => (column, micros_of(&binary.left)?, binary.op.swap()?),
+        _ => return None,
+    };
+    if column.name != TIME_COLUMN {
+        return None;
+    }
+    let (from, past) = (UnixNanos::from_micros(instant), UnixNanos::from_micros(instant.saturating_add(1)));
+    match op {
+        Operator::Gt | Operator::GtEq => Some(TimeRange { from, ..TimeRange::ALL }),
+        Operator::Lt => Some(TimeRange { to: from, ..TimeRange::ALL }),
+        Operator::LtEq => Some(TimeRange { to: past, ..TimeRange::ALL }),
+        Operator::Eq => Some(TimeRange { from, to: past }),
+        _ => None,
+    }
+}
+
+fn micros_of(expr: &Expr) -> Option<i64> {
+    match expr {
+        Expr::Literal(ScalarValue::TimestampMicrosecond(micros, _), _) => *micros,
+        _ => None,
+    }
 }
 
 fn text_asked(filter: &Expr) -> Option<Filter> {
@@ -147,11 +184,34 @@ fn bounds_of(rows: &RecordBatch) -> Bounds {
 
 #[cfg(test)]
 mod tests {
-    use datafusion::common::ScalarValue;
     use datafusion::logical_expr::{col, lit};
     use meshlake_fixture::{batch, row};
 
     use super::*;
+
+    /// Whatever is not understood asks for more, never for less.
+    #[test]
+    fn times_that_a_row_may_have_are_asked_for() {
+        let at = |micros: i64| lit(ScalarValue::TimestampMicrosecond(Some(micros), Some("UTC".into())));
+        let range = |from: Option<i64>, to: Option<i64>| TimeRange {
+            from: from.map_or(TimeRange::ALL.from, UnixNanos::from_micros),
+            to: to.map_or(TimeRange::ALL.to, UnixNanos::from_micros),
+        };
+        let time = || col("time");
+        let nothing_known = lit(ScalarValue::TimestampMicrosecond(None, Some("UTC".into())));
+        let cases = [
+            (vec![time().gt_eq(at(5)), time().lt(at(9))], range(Some(5), Some(9))),
+            (vec![time().gt(at(5)), time().lt_eq(at(9))], range(Some(5), Some(10))),
+            (vec![at(5).lt_eq(time()), at(9).gt(time()), time().lt(at(20))], range(Some(5), Some(9))),
+            (vec![time().eq(at(7))], range(Some(7), Some(8))),
+            (vec![time().not_eq(at(7)), col("ingest_time").gt(at(7))], TimeRange::ALL),
+            (vec![time().gt(at(5)).or(time().lt(at(3)))], TimeRange::ALL),
+            (vec![time().gt(nothing_known), time().gt(lit(5))], TimeRange::ALL),
+        ];
+        for (filters, want) in cases {
+            assert_eq!(times_asked(&filters), want, "{filters:?}");
+        }
+    }
 
     #[test]
     fn texts_that_every_row_must_have_are_asked_for() {

@@ -5,13 +5,14 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use meshlake_query::status::status;
-use meshlake_query::{Exports, InFlight, Sender, Status, TableStats};
+use meshlake_query::{Exports, InFlight, QueryStatus, Sender, Status, TableStats};
 use serde_json::{Value, json};
 
 use super::{ApiError, Tenant};
 use crate::FaceState;
 
-/// Answers `{"buffer","wal","disk","tables","exports","in_flight","senders","configuration"}`. Sizes are bytes.
+/// Answers `{"buffer","wal","disk","tables","exports","in_flight","senders","configuration",
+/// "query"}`. Sizes are bytes; `query` is null where the collector has started no query process.
 pub async fn answer(State(state): State<FaceState>, Tenant(tenant): Tenant) -> Result<Response, ApiError> {
     let Status { store, intake } = status(&state.engine, &tenant).await?;
     let intake = intake.unwrap_or_default();
@@ -33,6 +34,7 @@ pub async fn answer(State(state): State<FaceState>, Tenant(tenant): Tenant) -> R
         "in_flight": intake.in_flight.iter().map(in_flight).collect::<Vec<_>>(),
         "senders": intake.senders.iter().map(sender).collect::<Vec<_>>(),
         "configuration": intake.configuration,
+        "query": intake.query.as_ref().map(query_process),
     });
     Ok(Json(answer).into_response())
 }
@@ -60,6 +62,16 @@ fn exports(answered: &Exports) -> Value {
 
 fn in_flight(waiting: &InFlight) -> Value {
     json!({"signal": waiting.signal, "source": waiting.source, "records": waiting.records})
+}
+
+fn query_process(query: &QueryStatus) -> Value {
+    json!({
+        "pid": query.pid,
+        "is_serving": query.is_serving,
+        "restarts": query.restarts,
+        "last_end": Some(&query.last_end).filter(|end| !end.is_empty()),
+        "confinement": query.confinement,
+    })
 }
 
 fn sender(sender: &Sender) -> Value {
