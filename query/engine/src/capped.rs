@@ -94,7 +94,7 @@ impl ScalarUDFImpl for Capped {
         self.inner.coerce_types(types)
     }
 
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+    fn invoke_with_args(&self, mut args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let sizes = args.args.iter().map(Size::of).collect::<Result<Vec<_>>>()?;
         let all_same = sizes.iter().all(|size| matches!(size, Size::Same(_)));
         let rows = if all_same { 1 } else { args.number_rows };
@@ -107,8 +107,27 @@ impl ScalarUDFImpl for Capped {
             );
             return Err(QueryError::Refused(message).into());
         }
+        if self.growth == Growth::Pad
+            && let Some(length) = args.args.get_mut(1)
+        {
+            *length = at_least_zero(length)?;
+        }
         self.inner.invoke_with_args(args)
     }
+}
+
+/// A negative length is none, as in PostgreSQL; DataFusion's functions take it for one beyond all memory and panic.
+fn at_least_zero(length: &ColumnarValue) -> Result<ColumnarValue> {
+    Ok(match length {
+        ColumnarValue::Scalar(ScalarValue::Int64(Some(length))) => {
+            ColumnarValue::Scalar(ScalarValue::Int64(Some((*length).max(0))))
+        }
+        ColumnarValue::Array(lengths) if lengths.data_type() == &DataType::Int64 => {
+            let lengths = lengths.as_primitive::<Int64Type>();
+            ColumnarValue::Array(Arc::new(lengths.unary::<_, Int64Type>(|length| length.max(0))))
+        }
+        other => other.clone(),
+    })
 }
 
 impl Growth {

@@ -96,6 +96,9 @@ impl From<QueryError> for DataFusionError {
 /// How DataFusion's disk manager words its limit; it has no kind of its own and comes as an I/O error.
 const SPILL_LIMIT_WORDS: &str = "used disk space during the spilling process";
 
+/// How the errors of a pattern begin, of the crate regex and of its parser alike; they come as errors of no kind.
+const PATTERN_WORDS: &str = "regex parse error";
+
 /// Strips what DataFusion wraps around an error and says whose fault the rest is.
 fn classify(error: &DataFusionError) -> QueryError {
     match error {
@@ -108,7 +111,7 @@ fn classify(error: &DataFusionError) -> QueryError {
             Some(error) => error.clone(),
             None => inner
                 .downcast_ref::<DataFusionError>()
-                .map_or_else(|| QueryError::Internal(inner.to_string()), classify),
+                .map_or_else(|| classify_unknown(inner.to_string()), classify),
         },
         DataFusionError::ResourcesExhausted(message) => QueryError::Memory(message.clone()),
         DataFusionError::ArrowError(inner, _) => classify_arrow(inner),
@@ -123,6 +126,15 @@ fn classify(error: &DataFusionError) -> QueryError {
         DataFusionError::SchemaError(schema, _) => QueryError::Invalid(schema.to_string()),
         DataFusionError::Internal(message) => QueryError::Internal(message.clone()),
         other => QueryError::Internal(other.to_string()),
+    }
+}
+
+/// An error of a kind that DataFusion has not.
+fn classify_unknown(message: String) -> QueryError {
+    if message.starts_with(PATTERN_WORDS) {
+        QueryError::Invalid(message)
+    } else {
+        QueryError::Internal(message)
     }
 }
 

@@ -99,3 +99,23 @@ async fn chains_and_towers_end_in_a_clear_error_and_never_in_an_abort() {
     let sql = format!("SELECT count(*) FROM spans WHERE kind + {} > -1", vec!["kind"; 90].join(" + "));
     assert_eq!(one(&engine, &sql).await, "4");
 }
+
+#[tokio::test]
+async fn no_length_and_no_pattern_takes_a_plan_down() {
+    let engine = mixed().await;
+    for sql in [
+        "SELECT rpad('e', -1, name), lpad('e', -1, name), rpad(name, -1, NULL), lpad(name, -9223372036854775807) FROM spans LIMIT 1",
+        "SELECT rpad('e', -1, 'x'), lpad('e', -1), rpad('e', kind - 1, 'x'), lpad('e', kind - 1, name) FROM spans LIMIT 1",
+    ] {
+        let answer = rows(&engine, sql).await;
+        assert!(answer.as_ref().is_ok_and(|rows| rows[0].iter().all(String::is_empty)), "{sql}: {answer:?}");
+    }
+    for sql in [
+        "SELECT name ~ '{\"a\":[1]}' FROM spans",
+        "SELECT 'x' SIMILAR TO '(a*' FROM spans",
+        "SELECT regexp_like(name, '(a') FROM spans",
+    ] {
+        let answer = rows(&engine, sql).await;
+        assert!(matches!(answer, Err(QueryError::Invalid(_))), "{sql}: {answer:?}");
+    }
+}
