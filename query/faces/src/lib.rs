@@ -10,6 +10,7 @@
 
 mod native;
 mod ui;
+mod cells;
 mod origin;
 mod tenant;
 
