@@ -16,6 +16,7 @@ mod table_function;
 mod query;
 mod scan;
 mod prepared;
+pub mod postgres;
 mod session;
 mod catalog;
 mod lean;
@@ -52,6 +53,7 @@ pub use scan::Scan;
 pub use table_function::{Argument, Arguments, ComputedRows, Parameter, ParameterKind, TableFunction};
 
 use plan_guard::AllowList;
+use postgres::Known;
 use session::SessionTemplate;
 use table_function::{callable, scan_name};
 
@@ -72,6 +74,8 @@ struct Shared {
     template: SessionTemplate,
     functions: Vec<Arc<dyn TableFunction>>,
     allowed: Arc<AllowList>,
+    /// What clients of PostgreSQL are told of tables and functions.
+    known: Arc<Known>,
     places: Arc<Semaphore>,
     waiting: AtomicUsize,
 }
@@ -104,7 +108,13 @@ impl Engine {
         let allowed = Arc::new(catalog::allowed(names.collect()));
         let places = Arc::new(Semaphore::new(config.concurrent_queries_max.max(1)));
         let waiting = AtomicUsize::new(0);
-        let shared = Shared { reader, config, clock, template, functions, allowed, places, waiting };
+        let described = functions.iter().map(|function| {
+            let parameters = function.parameters().iter();
+            let parameters = parameters.map(|parameter| (parameter.name, parameter.kind.data_type()));
+            (function.name(), parameters.collect(), function.columns())
+        });
+        let known = Arc::new(Known::of(described, template.function_names()));
+        let shared = Shared { reader, config, clock, template, functions, allowed, known, places, waiting };
         Ok(Engine { shared: Arc::new(shared) })
     }
 
@@ -132,13 +142,21 @@ impl Engine {
     /// [`QueryError::Busy`] when too many wait already, [`QueryError::TimedOut`] when no place came free in
     /// time, [`QueryError::Snapshot`]; trying again can help with each.
     pub async fn begin(&self, tenant: &str) -> Result<Query, QueryError> {
+        self.begin_within(tenant, self.shared.config.timeout()).await
+    }
+
+    /// The same with less time than the configuration gives; never more.
+    ///
+    /// # Errors
+    /// As [`Engine::begin`].
+    pub async fn begin_within(&self, tenant: &str, timeout: Duration) -> Result<Query, QueryError> {
         let shared = &self.shared;
-        let timeout = shared.config.timeout();
+        let timeout = timeout.min(shared.config.timeout());
         let deadline = Instant::now() + timeout;
         let begin = async {
             let place = self.place().await?;
             let snapshot = shared.reader.snapshot().await?;
-            let bare = Query::new(shared, snapshot, tenant, deadline, place)?;
+            let bare = Query::new(shared, snapshot, tenant, (deadline, timeout), place)?;
             if shared.functions.is_empty() {
                 return Ok(bare);
             }
@@ -155,7 +173,7 @@ impl Engine {
     pub fn begin_on(&self, snapshot: Snapshot, tenant: &str, time: Duration) -> Result<Query, QueryError> {
         let place = Arc::new(Semaphore::new(1)).try_acquire_owned();
         let place = place.map_err(|error| QueryError::Internal(error.to_string()))?;
-        Query::new(&self.shared, snapshot, tenant, Instant::now() + time, place)
+        Query::new(&self.shared, snapshot, tenant, (Instant::now() + time, time), place)
     }
 
     /// Answers one read-only statement. See [`Query::sql`].

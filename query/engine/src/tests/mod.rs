@@ -3,6 +3,7 @@
 mod attributes;
 mod functions;
 mod ids;
+mod postgres;
 mod prepared;
 mod scans;
 
