@@ -24,6 +24,6 @@ pub use meshlake_calls::{
 };
 pub use meshlake_engine::{
     Bound, Engine, EngineConfig, Exports, Fault, InFlight, Prepared, Query, QueryError, RowStream, Sender,
-    Status, TableStats,
+    Status, TableStats, postgres,
 };
 pub use meshlake_schema::filter::Value;

@@ -77,6 +77,8 @@ impl Default for StoreSection {
 pub struct QuerySection {
     /// Address of the web page and of `/api/v1`.
     pub http: String,
+    /// Address of the protocol of PostgreSQL; empty for none.
+    pub postgres: String,
     /// Memory that all running queries may use together, in bytes.
     pub memory_bytes_max: u64,
     /// A query is stopped after this many seconds.
@@ -89,6 +91,7 @@ impl Default for QuerySection {
     fn default() -> Self {
         QuerySection {
             http: "127.0.0.1:7070".to_owned(),
+            postgres: "127.0.0.1:7432".to_owned(),
             memory_bytes_max: 1024 * 1024 * 1024,
             timeout_seconds: 30,
             rows_max: 100_000,
@@ -267,6 +270,13 @@ impl Config {
             if let Err(error) = check_address(address) {
                 problems.push(format!("{key}: {address:?} is not an address to listen on: {error}"));
             }
+        }
+        // An empty one is not listened on.
+        let postgres = &self.query.postgres;
+        if !postgres.is_empty()
+            && let Err(error) = check_address(postgres)
+        {
+            problems.push(format!("query.postgres: {postgres:?} is not an address to listen on: {error}"));
         }
         let sizes = [
             ("store.buffer_bytes_max", self.store.buffer_bytes_max),

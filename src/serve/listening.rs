@@ -20,12 +20,14 @@ pub enum Port {
     OtlpHttp,
     Syslog,
     Query,
+    Postgres,
 }
 
 impl Port {
     /// In the order in which they are served; they stop in the reverse. The admin port is the first, so that it tells
     /// also how the others stop.
-    const ALL: [Port; 5] = [Port::Admin, Port::OtlpGrpc, Port::OtlpHttp, Port::Syslog, Port::Query];
+    const ALL: [Port; 6] =
+        [Port::Admin, Port::OtlpGrpc, Port::OtlpHttp, Port::Syslog, Port::Query, Port::Postgres];
 
     /// The label in metrics and log lines.
     pub fn name(self) -> &'static str {
@@ -35,6 +37,7 @@ impl Port {
             Port::OtlpHttp => "otlp_http",
             Port::Syslog => "syslog",
             Port::Query => "query",
+            Port::Postgres => "postgres",
         }
     }
 
@@ -46,6 +49,7 @@ impl Port {
             Port::OtlpHttp => ("collector.otlp_http", &config.collector.otlp_http),
             Port::Syslog => ("collector.syslog", &config.collector.syslog),
             Port::Query => ("query.http", &config.query.http),
+            Port::Postgres => ("query.postgres", &config.query.postgres),
         }
     }
 }
@@ -132,6 +136,9 @@ impl Addresses {
         writeln!(out, "  access log lines      http://{otlp_http}/v1/access_logs")?;
         if let Some(syslog) = self.find(Port::Syslog) {
             writeln!(out, "  syslog, TCP and UDP   {syslog}")?;
+        }
+        if let Some(postgres) = self.find(Port::Postgres) {
+            writeln!(out, "  PostgreSQL clients    postgres://{postgres}/default")?;
         }
         writeln!(out, "  data                  {}", data_dir.display())?;
         writeln!(out, "  admin                 http://{admin}/metrics")?;

@@ -50,6 +50,9 @@ const _: () = assert!(
 /// once what two cores answer.
 const QUERY_CONNECTIONS_MAX: u64 = 256;
 
+/// Connections of clients of PostgreSQL: pools keep some ten each, and PostgreSQL itself lets in as many.
+const POSTGRES_CONNECTIONS_MAX: u64 = 100;
+
 /// Connections to the admin port: a scraper, probes, somebody who looks.
 const ADMIN_CONNECTIONS_MAX: u64 = 64;
 
@@ -124,8 +127,12 @@ impl Server {
                     door(Role::Reader, QUERY_CONNECTIONS_MAX),
                     Protocol::service(meshlake_faces::router(faces.clone())),
                 ),
+                Port::Postgres => {
+                    (door(Role::Reader, POSTGRES_CONNECTIONS_MAX), meshlake_faces::postgres(faces.clone()))
+                }
             };
-            let runtime = if port == Port::Query { query.clone() } else { Handle::current() };
+            let is_of_query = matches!(port, Port::Query | Port::Postgres);
+            let runtime = if is_of_query { query.clone() } else { Handle::current() };
             let _in_runtime = runtime.enter();
             serving.push((port, listener.serve(door, protocol).context("serve a socket")?));
         }
@@ -158,7 +165,7 @@ impl Server {
         let Server { store, collector, mut ports, accepting, .. } = self;
         accepting.store(false, Ordering::Release);
         let began = Instant::now();
-        stop_ports(&mut ports, &[Port::Query], QUERY_STOP_TIME_MAX, began).await;
+        stop_ports(&mut ports, &[Port::Query, Port::Postgres], QUERY_STOP_TIME_MAX, began).await;
         stop_ports(&mut ports, &[Port::Syslog, Port::OtlpHttp, Port::OtlpGrpc], EXPORTS_STOP_TIME_MAX, began)
             .await;
         tell("collector", collector.stop(INTAKE_STOP_TIME_MAX).await, began);

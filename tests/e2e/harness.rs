@@ -32,6 +32,7 @@ pub struct Addresses {
     pub otlp_grpc: String,
     pub otlp_http: String,
     pub query: String,
+    pub postgres: String,
     pub admin: String,
 }
 
@@ -56,10 +57,11 @@ pub const BUSY_STORE: [(&str, &str); 2] =
     [("MESHLAKE_STORE__BUFFER_BYTES_MAX", "1048576"), ("MESHLAKE_STORE__FLUSH_AGE_MAX_SECONDS", "1")];
 
 /// Environment that puts every listener on a free port.
-pub const FREE_PORTS: [(&str, &str); 4] = [
+pub const FREE_PORTS: [(&str, &str); 5] = [
     ("MESHLAKE_COLLECTOR__OTLP_GRPC", "127.0.0.1:0"),
     ("MESHLAKE_COLLECTOR__OTLP_HTTP", "127.0.0.1:0"),
     ("MESHLAKE_QUERY__HTTP", "127.0.0.1:0"),
+    ("MESHLAKE_QUERY__POSTGRES", "127.0.0.1:0"),
     ("MESHLAKE_ADMIN__HTTP", "127.0.0.1:0"),
 ];
 
@@ -266,12 +268,19 @@ async fn read_addresses(stdout: ChildStdout) -> Result<Addresses> {
     let mut lines = BufReader::new(stdout).lines();
     while let Some(line) = lines.next_line().await? {
         let Some((name, rest)) = line.trim().split_once("  ") else { continue };
-        let address =
-            rest.trim().trim_start_matches("http://").split(['/', ' ']).next().unwrap_or_default().to_owned();
+        let address = rest
+            .trim()
+            .trim_start_matches("http://")
+            .trim_start_matches("postgres://")
+            .split(['/', ' '])
+            .next()
+            .unwrap_or_default()
+            .to_owned();
         match name {
             "OTLP/gRPC, Envoy ALS" => addresses.otlp_grpc = address,
             "OTLP/HTTP" => addresses.otlp_http = address,
             "web page, API" => addresses.query = address,
+            "PostgreSQL clients" => addresses.postgres = address,
             "admin" => {
                 addresses.admin = address;
                 // The last address; what follows on stdout must still be read, or the pipe would fill.

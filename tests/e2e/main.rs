@@ -10,6 +10,7 @@ mod disk_full;
 mod maintain;
 mod settled;
 mod durability;
+mod postgres;
 mod proxies;
 mod envoy;
 mod fail_points;

@@ -10,6 +10,7 @@
 
 mod native;
 mod ui;
+mod postgres;
 mod cells;
 mod origin;
 mod tenant;
@@ -21,6 +22,8 @@ use axum::middleware::{self, Next};
 use axum::response::Response;
 use meshlake_query::Engine;
 use tracing::Instrument as _;
+
+pub use postgres::protocol as postgres;
 
 /// Where the collector listens, as people must type it.
 #[derive(Debug, Clone, PartialEq, Eq)]
