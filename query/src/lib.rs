@@ -27,6 +27,6 @@ pub use meshlake_calls::{
 };
 pub use meshlake_engine::{
     Bound, Engine, EngineConfig, Exports, Fault, InFlight, Prepared, Query, QueryError, QueryStatus,
-    RowStream, Sender, Status, TableStats,
+    RowStream, Sender, Status, TableStats, postgres,
 };
 pub use meshlake_schema::filter::Value;

@@ -79,6 +79,8 @@ pub struct QuerySection {
     pub http: String,
     /// Address of Arrow Flight SQL; empty for none.
     pub flight_sql: String,
+    /// Address of the protocol of PostgreSQL; empty for none.
+    pub postgres: String,
     /// Memory that all running queries may use together, in bytes.
     pub memory_bytes_max: u64,
     /// A query is stopped after this many seconds.
@@ -92,6 +94,7 @@ impl Default for QuerySection {
         QuerySection {
             http: "127.0.0.1:7070".to_owned(),
             flight_sql: "127.0.0.1:7050".to_owned(),
+            postgres: "127.0.0.1:7432".to_owned(),
             memory_bytes_max: 1024 * 1024 * 1024,
             timeout_seconds: 30,
             rows_max: 100_000,
@@ -273,6 +276,13 @@ impl Config {
             if let Err(error) = check_address(address) {
                 problems.push(format!("{key}: {address:?} is not an address to listen on: {error}"));
             }
+        }
+        // An empty one is not listened on.
+        let postgres = &self.query.postgres;
+        if !postgres.is_empty()
+            && let Err(error) = check_address(postgres)
+        {
+            problems.push(format!("query.postgres: {postgres:?} is not an address to listen on: {error}"));
         }
         let sizes = [
             ("store.buffer_bytes_max", self.store.buffer_bytes_max),

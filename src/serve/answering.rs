@@ -19,6 +19,9 @@ use super::stopping::{door, stop_ports};
 /// once what two cores answer.
 const QUERY_CONNECTIONS_MAX: u64 = 256;
 
+/// Connections of clients of PostgreSQL: pools keep some ten each, and PostgreSQL itself lets in as many.
+const POSTGRES_CONNECTIONS_MAX: u64 = 100;
+
 /// Answers that are being computed may finish for this long when the process stops.
 pub const QUERY_STOP_TIME_MAX: Duration = Duration::from_secs(2);
 
@@ -52,6 +55,9 @@ impl Answering {
                     door(Role::Reader, QUERY_CONNECTIONS_MAX),
                     Protocol::service(meshlake_faces::flight_service(faces.clone())),
                 ),
+                Port::Postgres => {
+                    (door(Role::Reader, POSTGRES_CONNECTIONS_MAX), meshlake_faces::postgres(faces.clone()))
+                }
                 Port::Admin | Port::OtlpGrpc | Port::OtlpHttp | Port::Syslog => {
                     unreachable!("{} is the collector's", port.name())
                 }

@@ -29,13 +29,21 @@ pub enum Port {
     Syslog,
     Query,
     FlightSql,
+    Postgres,
 }
 
 impl Port {
     /// In the order in which they are served; they stop in the reverse. The admin port is the first, so that it tells
     /// also how the others stop.
-    const ALL: [Port; 6] =
-        [Port::Admin, Port::OtlpGrpc, Port::OtlpHttp, Port::Syslog, Port::Query, Port::FlightSql];
+    const ALL: [Port; 7] = [
+        Port::Admin,
+        Port::OtlpGrpc,
+        Port::OtlpHttp,
+        Port::Syslog,
+        Port::Query,
+        Port::FlightSql,
+        Port::Postgres,
+    ];
 
     /// The label in metrics and log lines.
     pub fn name(self) -> &'static str {
@@ -46,6 +54,7 @@ impl Port {
             Port::Syslog => "syslog",
             Port::Query => "query",
             Port::FlightSql => "flight_sql",
+            Port::Postgres => "postgres",
         }
     }
 
@@ -53,7 +62,7 @@ impl Port {
     pub fn side(self) -> Side {
         match self {
             Port::Admin | Port::OtlpGrpc | Port::OtlpHttp | Port::Syslog => Side::Collector,
-            Port::Query | Port::FlightSql => Side::Query,
+            Port::Query | Port::FlightSql | Port::Postgres => Side::Query,
         }
     }
 
@@ -66,6 +75,7 @@ impl Port {
             Port::Syslog => ("collector.syslog", &config.collector.syslog),
             Port::Query => ("query.http", &config.query.http),
             Port::FlightSql => ("query.flight_sql", &config.query.flight_sql),
+            Port::Postgres => ("query.postgres", &config.query.postgres),
         }
     }
 }
@@ -153,11 +163,14 @@ impl Addresses {
         let mut out = std::io::stdout().lock();
         writeln!(out, "meshlake {}", env!("CARGO_PKG_VERSION"))?;
         // The admin port comes last, for scripts.
-        for port in [Port::Query, Port::FlightSql, Port::OtlpGrpc, Port::OtlpHttp, Port::Syslog] {
+        for port in
+            [Port::Query, Port::FlightSql, Port::Postgres, Port::OtlpGrpc, Port::OtlpHttp, Port::Syslog]
+        {
             let Some(address) = self.find(port) else { continue };
             match port {
                 Port::Query => writeln!(out, "  web page, API         http://{address}/")?,
                 Port::FlightSql => writeln!(out, "  Arrow Flight SQL      grpc://{address}")?,
+                Port::Postgres => writeln!(out, "  PostgreSQL clients    postgres://{address}/default")?,
                 Port::OtlpGrpc => writeln!(out, "  OTLP/gRPC, Envoy ALS  {address}")?,
                 Port::OtlpHttp => {
                     writeln!(out, "  OTLP/HTTP             http://{address}/v1/{{traces,logs,metrics}}")?;

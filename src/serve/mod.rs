@@ -147,6 +147,7 @@ where
         [&mut collector.otlp_grpc, &mut collector.otlp_http, &mut config.query.http, &mut config.admin.http];
     addresses.into_iter().for_each(|address| ANY_PORT.clone_into(address));
     collector.syslog.clear();
+    config.query.postgres.clear();
     collector.tail.clear();
     config.query.flight_sql.clear();
     with_server(

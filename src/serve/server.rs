@@ -144,7 +144,9 @@ impl Server {
                 Port::OtlpGrpc => (collector.door(), collector.grpc()),
                 Port::OtlpHttp => (collector.door(), collector.http()),
                 Port::Syslog => (collector.door(), collector.syslog()),
-                Port::Query | Port::FlightSql => unreachable!("{} is the query side's", port.name()),
+                Port::Query | Port::FlightSql | Port::Postgres => {
+                    unreachable!("{} is the query side's", port.name())
+                }
             };
             serving.push((port, listener.serve(door, protocol).context("serve a socket")?));
         }

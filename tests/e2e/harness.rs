@@ -33,6 +33,7 @@ pub struct Addresses {
     pub otlp_http: String,
     pub query: String,
     pub flight_sql: String,
+    pub postgres: String,
     pub admin: String,
 }
 
@@ -57,11 +58,12 @@ pub const BUSY_STORE: [(&str, &str); 2] =
     [("MESHLAKE_STORE__BUFFER_BYTES_MAX", "1048576"), ("MESHLAKE_STORE__FLUSH_AGE_MAX_SECONDS", "1")];
 
 /// Environment that puts every listener on a free port.
-pub const FREE_PORTS: [(&str, &str); 5] = [
+pub const FREE_PORTS: [(&str, &str); 6] = [
     ("MESHLAKE_COLLECTOR__OTLP_GRPC", "127.0.0.1:0"),
     ("MESHLAKE_COLLECTOR__OTLP_HTTP", "127.0.0.1:0"),
     ("MESHLAKE_QUERY__HTTP", "127.0.0.1:0"),
     ("MESHLAKE_QUERY__FLIGHT_SQL", "127.0.0.1:0"),
+    ("MESHLAKE_QUERY__POSTGRES", "127.0.0.1:0"),
     ("MESHLAKE_ADMIN__HTTP", "127.0.0.1:0"),
 ];
 
@@ -272,6 +274,7 @@ async fn read_addresses(stdout: ChildStdout) -> Result<Addresses> {
             .trim()
             .trim_start_matches("http://")
             .trim_start_matches("grpc://")
+            .trim_start_matches("postgres://")
             .split(['/', ' '])
             .next()
             .unwrap_or_default()
@@ -281,6 +284,7 @@ async fn read_addresses(stdout: ChildStdout) -> Result<Addresses> {
             "OTLP/HTTP" => addresses.otlp_http = address,
             "web page, API" => addresses.query = address,
             "Arrow Flight SQL" => addresses.flight_sql = address,
+            "PostgreSQL clients" => addresses.postgres = address,
             "admin" => {
                 addresses.admin = address;
                 // The last address; what follows on stdout must still be read, or the pipe would fill.

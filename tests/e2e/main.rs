@@ -12,6 +12,7 @@ mod disk_full;
 mod maintain;
 mod settled;
 mod durability;
+mod postgres;
 mod proxies;
 mod policies;
 mod envoy;

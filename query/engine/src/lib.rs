@@ -17,6 +17,7 @@ mod query;
 mod scan;
 mod prepared;
 mod explain;
+pub mod postgres;
 mod session;
 mod catalog;
 mod lean;
@@ -58,6 +59,7 @@ pub use table_function::{Argument, Arguments, ComputedRows, Parameter, Parameter
 
 use executing::Threads;
 use plan_guard::AllowList;
+use postgres::Known;
 use session::SessionTemplate;
 use table_function::{callable, scan_name};
 
@@ -78,6 +80,8 @@ struct Shared {
     template: SessionTemplate,
     functions: Vec<Arc<dyn TableFunction>>,
     allowed: Arc<AllowList>,
+    /// What clients of PostgreSQL are told of tables and functions.
+    known: Arc<Known>,
     places: Arc<Semaphore>,
     waiting: AtomicUsize,
     threads: Threads,
@@ -112,7 +116,14 @@ impl Engine {
         let places = Arc::new(Semaphore::new(config.concurrent_queries_max.max(1)));
         let waiting = AtomicUsize::new(0);
         let threads = Threads::new(config.parallelism.max(1))?;
-        let shared = Shared { reader, config, clock, template, functions, allowed, places, waiting, threads };
+        let described = functions.iter().map(|function| {
+            let parameters = function.parameters().iter();
+            let parameters = parameters.map(|parameter| (parameter.name, parameter.kind.data_type()));
+            (function.name(), parameters.collect(), function.columns())
+        });
+        let known = Arc::new(Known::of(described, template.function_names()));
+        let shared =
+            Shared { reader, config, clock, template, functions, allowed, known, places, waiting, threads };
         Ok(Engine { shared: Arc::new(shared) })
     }
 
@@ -140,14 +151,22 @@ impl Engine {
     /// [`QueryError::Busy`] when too many wait already, [`QueryError::TimedOut`] when no place came free in
     /// time, [`QueryError::Snapshot`]; trying again can help with each.
     pub async fn begin(&self, tenant: &str) -> Result<Query, QueryError> {
+        self.begin_within(tenant, self.shared.config.timeout()).await
+    }
+
+    /// The same with less time than the configuration gives; never more.
+    ///
+    /// # Errors
+    /// As [`Engine::begin`].
+    pub async fn begin_within(&self, tenant: &str, timeout: Duration) -> Result<Query, QueryError> {
         let shared = &self.shared;
-        let timeout = shared.config.timeout();
+        let timeout = timeout.min(shared.config.timeout());
         let deadline = Instant::now() + timeout;
         let begin = async {
             let place = self.place().await?;
             let snapshot = shared.reader.snapshot().await?;
             let threads = Some(shared.threads.handle().clone());
-            let bare = Query::new(shared, snapshot, tenant, deadline, place, threads)?;
+            let bare = Query::new(shared, snapshot, tenant, (deadline, timeout), place, threads)?;
             if shared.functions.is_empty() {
                 return Ok(bare);
             }
@@ -164,7 +183,7 @@ impl Engine {
     pub fn begin_on(&self, snapshot: Snapshot, tenant: &str, time: Duration) -> Result<Query, QueryError> {
         let place = Arc::new(Semaphore::new(1)).try_acquire_owned();
         let place = place.map_err(|error| QueryError::Internal(error.to_string()))?;
-        Query::new(&self.shared, snapshot, tenant, Instant::now() + time, place, None)
+        Query::new(&self.shared, snapshot, tenant, (Instant::now() + time, time), place, None)
     }
 
     /// Answers one read-only statement. See [`Query::sql`].

@@ -1,6 +1,7 @@
 //! One query: one snapshot of all tables, one tenant, one deadline.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use datafusion::catalog::TableFunction;
 use datafusion::dataframe::DataFrame;
@@ -24,6 +25,7 @@ use crate::explain::{Explain, Explained};
 use crate::interrupt::{Stop, stoppable};
 use crate::plan_guard::{self, AllowList};
 use crate::planning::on_big_stack;
+use crate::postgres::{self, Catalogue, Identity, Known};
 use crate::prepared::{Bound, Prepared, describe};
 use crate::scan::Scan;
 use crate::{Shared, text_guard};
@@ -38,6 +40,7 @@ pub struct Query {
     began: UnixNanos,
     parallelism: usize,
     allowed: Arc<AllowList>,
+    known: Arc<Known>,
     caps: Caps,
     place: Arc<OwnedSemaphorePermit>,
     /// Where plans run; none where they are asked for.
@@ -50,17 +53,12 @@ impl Query {
         shared: &Shared,
         snapshot: Snapshot,
         tenant: &str,
-        deadline: Instant,
+        (deadline, timeout): (Instant, Duration),
         place: OwnedSemaphorePermit,
         threads: Option<Handle>,
     ) -> Result<Query, QueryError> {
         let config = &shared.config;
-        let caps = Caps {
-            deadline,
-            timeout: config.timeout(),
-            rows_max: config.rows_max,
-            bytes_max: config.answer_bytes_max,
-        };
+        let caps = Caps { deadline, timeout, rows_max: config.rows_max, bytes_max: config.answer_bytes_max };
         let snapshot = Arc::new(snapshot);
         Ok(Query {
             session: shared.template.session(&snapshot, tenant, Vec::new())?,
@@ -69,6 +67,7 @@ impl Query {
             began: shared.clock.now(),
             parallelism: config.parallelism.max(1),
             allowed: Arc::clone(&shared.allowed),
+            known: Arc::clone(&shared.known),
             caps,
             place: Arc::new(place),
             threads,
@@ -85,6 +84,19 @@ impl Query {
         let functions = functions(&bare);
         let session = shared.template.session(&bare.snapshot, &bare.tenant, functions)?;
         Ok(Query { session, ..Query::clone(&bare) })
+    }
+
+    /// The same query, whose statements are those of PostgreSQL's clients: of `identity`, about `catalogue`.
+    ///
+    /// # Errors
+    /// [`QueryError::Internal`], for a bug of ours.
+    pub fn as_postgres(&self, identity: &Arc<Identity>, catalogue: Catalogue) -> Result<Query, QueryError> {
+        let session = postgres::session(&self.session, &self.known, identity, catalogue)?;
+        let allowed = match catalogue {
+            Catalogue::Telemetry => Arc::clone(&self.allowed),
+            Catalogue::System => Arc::new(postgres::allowed()),
+        };
+        Ok(Query { session, allowed, ..self.clone() })
     }
 
     /// The files of `table`, of every tenant, in no order: what rows of the snapshot are in them and when, so that a

@@ -3,6 +3,7 @@
 //! Everything that does not depend on the query is built once; a session is a copy of that with one
 //! snapshot's tables and one object store. No setting can be changed by SQL, because SET is refused.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -72,6 +73,16 @@ impl SessionTemplate {
             .with_window_functions(SessionStateDefaults::default_window_functions())
             .build();
         Ok(SessionTemplate { state, runtime })
+    }
+
+    /// The functions that statements may call, by name and kind: `f` of values, `a` of groups, `w` of windows.
+    pub fn function_names(&self) -> Vec<(String, &'static str)> {
+        let scalar = self.state.scalar_functions().values().map(|function| (function.name(), "f"));
+        let aggregate = self.state.aggregate_functions().values().map(|function| (function.name(), "a"));
+        let window = self.state.window_functions().values().map(|function| (function.name(), "w"));
+        let names = scalar.chain(aggregate).chain(window).map(|(name, kind)| (name.to_owned(), kind));
+        // Functions of several names are there once a name.
+        names.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// A session that sees `snapshot` as `tenant` may, with `functions` to call as tables.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, IntervalDayTime, IntervalMonthDayNano, SchemaRef, TimeUnit};
+use arrow::datatypes::{DataType, IntervalDayTime, IntervalMonthDayNano, IntervalUnit, SchemaRef, TimeUnit};
 use datafusion::catalog::streaming::StreamingTable;
 use datafusion::catalog::{TableFunction as Callable, TableFunctionArgs, TableFunctionImpl, TableProvider};
 use datafusion::common::{ScalarValue, plan_err};
@@ -146,6 +146,16 @@ impl Arguments {
 }
 
 impl ParameterKind {
+    /// What a value is by its best type; each can be given as text.
+    pub fn data_type(self) -> DataType {
+        match self {
+            ParameterKind::Text => DataType::Utf8,
+            ParameterKind::Time => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+            ParameterKind::Duration => DataType::Interval(IntervalUnit::MonthDayNano),
+            ParameterKind::Count => DataType::Int64,
+        }
+    }
+
     fn wanted(self) -> &'static str {
         match self {
             ParameterKind::Text => "text",

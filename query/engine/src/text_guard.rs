@@ -40,8 +40,16 @@ pub fn check(sql: &str) -> Result<(), QueryError> {
     let tokens = Tokenizer::new(&GenericDialect {}, sql)
         .tokenize()
         .map_err(|error| QueryError::Invalid(format!("SQL does not parse: {error}")))?;
+    check_tokens(&tokens)
+}
+
+/// Checks the tokens of one statement, in whichever dialect they were read.
+///
+/// # Errors
+/// [`QueryError::Refused`] naming the bound.
+pub fn check_tokens<'a>(tokens: impl IntoIterator<Item = &'a Token>) -> Result<(), QueryError> {
     let mut counts = Counts::default();
-    for token in &tokens {
+    for token in tokens {
         counts.add(token)?;
     }
     at_most(counts.tokens, TOKENS_MAX, "tokens")?;
@@ -76,7 +84,9 @@ pub fn numbered(sql: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-fn at_most(count: usize, max: usize, what: &str) -> Result<(), QueryError> {
+/// # Errors
+/// [`QueryError::Refused`] for more than `max` of `what`.
+pub fn at_most(count: usize, max: usize, what: &str) -> Result<(), QueryError> {
     if count <= max {
         return Ok(());
     }

@@ -11,6 +11,8 @@
 mod native;
 mod flight;
 mod ui;
+mod postgres;
+mod cells;
 mod origin;
 mod portable;
 mod tenant;
@@ -24,6 +26,8 @@ use axum::middleware::{self, Next};
 use axum::response::Response;
 use meshlake_query::Engine;
 use tracing::Instrument as _;
+
+pub use postgres::protocol as postgres;
 
 /// Where the collector listens, as people must type it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -17,4 +17,4 @@ mod snippets;
 mod varnish;
 mod client;
 mod backend;
-mod programs;
+pub mod programs;

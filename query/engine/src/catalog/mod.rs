@@ -30,6 +30,7 @@ use crate::plan_guard::AllowList;
 
 pub use attribute_access::{AttributeAccess, attribute};
 pub use attribute_runs::AttributeFilterCache;
+pub use columns::query_schema;
 pub use only_store::OnlyStore;
 pub use prune::nanos_are_time;
 pub use tenant_table::TenantTable;

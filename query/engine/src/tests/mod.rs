@@ -6,6 +6,7 @@ mod explain;
 mod functions;
 mod histograms;
 mod ids;
+mod postgres;
 mod prepared;
 mod refusals;
 mod scalars;

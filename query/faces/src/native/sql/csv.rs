@@ -7,8 +7,8 @@
 use arrow::array::{Array, RecordBatch};
 use arrow::datatypes::{DataType, Schema};
 
-use super::cells::push_plain;
 use super::encoder::Encoder;
+use crate::cells::push_plain;
 use meshlake_query::QueryError;
 
 /// First characters that spreadsheets read as the start of a formula. Source: OWASP, CSV Injection.

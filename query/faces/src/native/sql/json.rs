@@ -4,8 +4,8 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
 use meshlake_schema::attributes::push_json_string;
 
-use super::cells::{push_value, type_name};
 use super::encoder::Encoder;
+use crate::cells::{push_value, type_name};
 use meshlake_query::QueryError;
 
 /// `{"columns":[{"name","type"}],"rows":[[...]]}`, and `"truncated":true,"reason":"..."` at the end where rows are

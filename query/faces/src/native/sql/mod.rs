@@ -24,7 +24,6 @@ mod csv;
 mod arrow_stream;
 mod parquet;
 mod encoder;
-mod cells;
 
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::{BytesRejection, QueryRejection};

@@ -1,0 +1,56 @@
+//! The simple protocol: a text of one or more statements, each answered in turn, all values as text.
+
+use meshlake_query::postgres::{Command, read};
+use pgwire::messages::PgWireBackendMessage;
+use pgwire::messages::response::{EmptyQueryResponse, TransactionStatus};
+
+use super::perform::rows_are_shown;
+use super::session::{Session, Stop};
+use super::shown::description;
+
+impl Session {
+    /// Answers every statement of `sql`, up to the first that fails.
+    ///
+    /// # Errors
+    /// The client has gone; a failure is told to it here.
+    pub async fn query(&mut self, sql: &str) -> Result<(), Stop> {
+        self.kept.remove_statement(Some(""));
+        self.kept.remove_portal("");
+        match self.statements(sql).await {
+            Err(Stop::Failed(failure)) => self.fail(&failure),
+            Err(Stop::Gone) => return Err(Stop::Gone),
+            Ok(()) => {}
+        }
+        if self.kept.transaction == TransactionStatus::Idle {
+            self.kept.end_transaction(true);
+        }
+        self.ready().await
+    }
+
+    async fn statements(&mut self, sql: &str) -> Result<(), Stop> {
+        let commands = read(sql, Vec::new()).await.map_err(|misread| Stop::Failed(misread.into()))?;
+        if commands.is_empty() {
+            self.push(&PgWireBackendMessage::EmptyQueryResponse(EmptyQueryResponse::new()));
+        }
+        for command in &commands {
+            self.statement(command).await?;
+        }
+        Ok(())
+    }
+
+    async fn statement(&mut self, command: &Command) -> Result<(), Stop> {
+        self.check_transaction(command)?;
+        if let Some(mut rows) = self.rows_of(command, None, &[]).await? {
+            self.push(&description(rows.columns()));
+            let (sent, _) = self.send(&mut rows, None).await?;
+            self.complete(rows_are_shown(command, sent));
+            return Ok(());
+        }
+        let mut columns = Vec::new();
+        if let Command::Fetch { cursor, is_move: false, .. } = command {
+            columns = self.kept.portal(cursor)?.columns.clone().unwrap_or_default();
+            self.push(&description(&columns));
+        }
+        self.perform(command, None, &columns).await
+    }
+}
