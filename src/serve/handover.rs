@@ -215,9 +215,20 @@ mod tests {
             say(&ours, &told).await.expect("the other side is there");
         }
         assert_eq!(hear(&theirs).await.expect("a message"), Some(Told::Count));
-        say(&theirs, &Said::Counted(vec![(1, 20, 300)])).await.expect("the other side is there");
+        let said = Said::Counted(vec![(1, 20, 300)]);
+        say(&theirs, &said).await.expect("the other side is there");
+        assert_eq!(hear(&ours).await.expect("a message"), Some(said));
         drop(ours);
         assert_eq!(hear(&theirs).await.expect("a message"), Some(Told::Stop));
+        assert_eq!(hear::<Told>(&theirs).await.expect("an end"), None);
+    }
+
+    /// The kernel tells of a reset then, before what the dead one had said.
+    #[tokio::test]
+    async fn one_that_dies_without_having_read_is_gone_as_well() {
+        let (ours, theirs) = UnixSeqpacket::pair().expect("two sockets");
+        say(&theirs, &Told::Count).await.expect("the other side is there");
+        drop(ours);
         assert_eq!(hear::<Told>(&theirs).await.expect("an end"), None);
     }
 }
