@@ -14,6 +14,7 @@ mod idle;
 mod replay;
 mod questions;
 mod calls;
+mod settled;
 mod size;
 mod wal;
 mod stored;
@@ -44,6 +45,7 @@ use payload::{Compression, Protocol, Shape, Signal};
 use questions::QuestionsArgs;
 use replay::ReplayArgs;
 use server::Place;
+use settled::SettledArgs;
 use size::SizeArgs;
 
 /// The allocator of meshlake, because `decode` measures its code here.
@@ -165,6 +167,13 @@ enum Command {
         #[command(flatten)]
         calls: CallsArgs,
     },
+    /// Measure golden metrics and the graph of a day that is settled, and while spans come in.
+    Settled {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        settled: SettledArgs,
+    },
 }
 
 #[derive(Debug, Clone, Args)]
@@ -242,6 +251,7 @@ async fn main() -> anyhow::Result<()> {
         Command::Syslog { place, lines } => lines::syslog_page(&place, &lines).await?,
         Command::Questions { place, questions } => questions::page(&place, &questions).await?,
         Command::Calls { place, calls } => calls::page(&place, &calls).await?,
+        Command::Settled { place, settled } => settled::page(&place, &settled).await?,
     };
     print!("{page}");
     if let Some(path) = result {
