@@ -15,6 +15,7 @@ mod replay;
 mod questions;
 mod calls;
 mod operate;
+mod settled;
 mod size;
 mod wal;
 mod stored;
@@ -46,6 +47,7 @@ use payload::{Compression, Protocol, Shape, Signal};
 use questions::QuestionsArgs;
 use replay::ReplayArgs;
 use server::Place;
+use settled::SettledArgs;
 use size::SizeArgs;
 
 /// The allocator of meshlake, because `decode` measures its code here.
@@ -174,6 +176,13 @@ enum Command {
         #[command(flatten)]
         operate: OperateArgs,
     },
+    /// Measure golden metrics and the graph of a day that is settled, and while spans come in.
+    Settled {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        settled: SettledArgs,
+    },
 }
 
 #[derive(Debug, Clone, Args)]
@@ -252,6 +261,7 @@ async fn main() -> anyhow::Result<()> {
         Command::Questions { place, questions } => questions::page(&place, &questions).await?,
         Command::Calls { place, calls } => calls::page(&place, &calls).await?,
         Command::Operate { place, operate } => operate::page(&place, &operate).await?,
+        Command::Settled { place, settled } => settled::page(&place, &settled).await?,
     };
     print!("{page}");
     if let Some(path) = result {

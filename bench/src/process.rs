@@ -25,6 +25,23 @@ pub fn cpu_time(pid: u32) -> anyhow::Result<Duration> {
     Ok(Duration::from_millis(ticks * 1_000 / TICKS_PER_SECOND))
 }
 
+/// CPU time that those threads of the process have used that are there and whose name begins with `name`.
+///
+/// # Errors
+/// When the process is gone.
+pub fn cpu_time_of_threads(pid: u32, name: &str) -> anyhow::Result<Duration> {
+    let path = format!("/proc/{pid}/task");
+    let mut ticks = 0;
+    for thread in fs::read_dir(&path).with_context(|| format!("list {path}"))? {
+        // A thread may end while it is looked at.
+        let thread = thread.with_context(|| format!("list {path}"))?;
+        let Ok(stat) = fs::read_to_string(thread.path().join("stat")) else { continue };
+        let is_meant = stat.split_once('(').is_some_and(|(_, rest)| rest.starts_with(name));
+        ticks += cpu_ticks(&stat).filter(|_| is_meant).unwrap_or(0);
+    }
+    Ok(Duration::from_millis(ticks * 1_000 / TICKS_PER_SECOND))
+}
+
 /// CPU time of the children of this process that have ended and were waited for, and of theirs.
 ///
 /// # Errors

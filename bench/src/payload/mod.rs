@@ -3,13 +3,14 @@
 //! Shaped like the load that other programs were measured with: 20 services of 3 pods, 100 routes, 15 resource
 //! attributes, 12 to 18 span attributes, 60 resources in a request of 1,000 spans (what a gateway
 //! collector sends), 10.5 spans a trace, about 790 bytes a span. No two requests are equal. Spans can also be
-//! made in the shape of another project's benchmark; see `tracegen`.
+//! made in the shape of another project's benchmark, see `tracegen`, or of a mesh whose calls are known, see `mesh`.
 //! Limits: the requests taken at a time are held in memory (a million spans take 800 MB).
 
 mod traces;
 mod tracegen;
 mod logs;
 mod metrics;
+pub mod mesh;
 mod resources;
 mod attributes;
 mod body;
@@ -145,6 +146,14 @@ impl Maker {
             Signal::Metrics => body::encoded(&metrics::request(random, records, start), protocol),
         }
     }
+}
+
+/// A message of gRPC, not compressed.
+///
+/// # Errors
+/// When it is too long for a frame (4 GiB).
+pub fn packed_message(message: &[u8]) -> anyhow::Result<Bytes> {
+    body::packed(message.to_vec(), Protocol::Grpc, Compression::None)
 }
 
 /// Makes all requests of the shape.

@@ -4,6 +4,7 @@
 //! take turns with acknowledgements. One thread for tasks, because settling may take its time.
 
 use std::io;
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinError;
@@ -12,6 +13,10 @@ use crate::priority::give_way_to_all;
 
 /// Blocking work at the same time: reading a file, walking the rows of a pass.
 const BLOCKING_THREADS_MAX: usize = 4;
+
+/// How long a thread without blocking work is kept: longer than from round to round, so that rounds share their threads and
+/// what settling takes can be read off them.
+const KEEP_ALIVE: Duration = Duration::from_secs(150);
 
 /// As large as the main thread's: plans of queries are walked recursively.
 const STACK_BYTES: usize = 8 << 20;
@@ -25,7 +30,11 @@ impl LowPriority {
     pub fn start() -> io::Result<Self> {
         let mut builder = Builder::new_multi_thread();
         builder.thread_name("settle").worker_threads(1).max_blocking_threads(BLOCKING_THREADS_MAX);
-        let builder = builder.thread_stack_size(STACK_BYTES).on_thread_start(give_way_to_all).enable_all();
+        let builder = builder
+            .thread_keep_alive(KEEP_ALIVE)
+            .thread_stack_size(STACK_BYTES)
+            .on_thread_start(give_way_to_all)
+            .enable_all();
         Ok(LowPriority(Some(builder.build()?)))
     }
 
