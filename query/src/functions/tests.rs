@@ -205,7 +205,7 @@ async fn a_trace_is_a_tree() {
 #[tokio::test]
 async fn what_is_wrong_with_a_call_is_said() {
     let cases = [
-        ("golden('pod')", "by: \"pod\" is not one of service, operation, edge, version, instance"),
+        ("golden('pod')", "by=pod is not one of service, operation, edge, version, instance"),
         ("golden('service', 20, 10)", "the range is empty"),
         ("golden('service', 0, 100, '15s')", "step 15s is not a multiple of 10 s"),
         (
