@@ -161,6 +161,21 @@ async fn calls_are_a_table() {
     assert_eq!(cells(calls(), sums).await, [["0"]]);
 }
 
+/// A pod of cart until second 500, another from then on, one call a second.
+#[tokio::test]
+async fn rollouts_are_a_table() {
+    let rows: Vec<Row> = (100..1_000)
+        .map(|second| {
+            let mut call = call(second, "ok");
+            call.insert("destination_instance", if second < 500 { "cart-1" } else { "cart-2" }.into());
+            call
+        })
+        .collect();
+    let snapshot = SnapshotBuilder::new().hot(Table::Requests, 1, &rows);
+    let sql = "SELECT service, kind, came, went, verdict, lost, extract(epoch FROM \"from\") FROM rollouts('cart', 100, 1000)";
+    assert_eq!(cells(snapshot, sql).await, [["shop/cart", "restart", "1", "1", "none", "0", "460"]]);
+}
+
 #[tokio::test]
 async fn what_operators_ask_are_tables() {
     let versions = "SELECT service, subset IS NULL, requests, share, verdict IS NULL FROM versions('cart')";
