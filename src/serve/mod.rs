@@ -67,8 +67,13 @@ pub fn demo(
         let seed = args.seed.unwrap_or_else(|| SystemClock.now().0.unsigned_abs());
         tell(&format!("\n  demo mesh     seed {seed}, {} requests/s; look at http://{query}/", args.rate));
         let endpoint = format!("http://{otlp_grpc}");
-        let options =
-            DemoOptions { seed, requests_per_second: args.rate, requests: args.requests, truth: args.truth };
+        let options = DemoOptions {
+            seed,
+            requests_per_second: args.rate,
+            requests: args.requests,
+            history: args.history,
+            truth: args.truth,
+        };
         let mut until = stop.clone();
         let mesh_stop = async move { until.wait_for(|stopped| *stopped).await.map(drop).unwrap_or_default() };
         let truth = demo::run(&endpoint, &options, mesh_stop).await?;
