@@ -12,6 +12,7 @@ mod maintain;
 mod settled;
 mod durability;
 mod proxies;
+mod envoy_rollout;
 mod policies;
 mod envoy;
 mod fail_points;
