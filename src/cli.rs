@@ -1,12 +1,17 @@
 //! What the user typed. What it means is decided in `main.rs` and `config/`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use meshlake_schema::time::parse_duration;
 use meshlake_schema::{TimeRange, UnixNanos};
 
 /// Requests a second that one process could make at all; a larger number is a typing error.
 const RATE_MAX: f64 = 100_000.0;
+
+/// Longest past of a demo mesh: four million visits at the default rate, some half an hour to live through.
+const HISTORY_MAX: Duration = Duration::from_secs(24 * 3_600);
 
 /// Telemetry for service meshes: OTLP and access logs in; SQL, golden metrics and the service graph out.
 #[derive(Debug, Parser)]
@@ -104,6 +109,9 @@ pub struct DemoArgs {
     /// Stop the mesh (not the server) after this many requests.
     #[arg(long)]
     pub requests: Option<u64>,
+    /// Begin so long ago, as 15m, and live through that first, as fast as it is taken.
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = history)]
+    pub history: Duration,
     /// Write what was really sent to this file as JSON when the mesh stops.
     #[arg(long, value_name = "FILE")]
     pub truth: Option<PathBuf>,
@@ -216,6 +224,11 @@ fn rate(text: &str) -> Result<f64, String> {
     if is_possible { Ok(rate) } else { Err(format!("must be above 0 and at most {RATE_MAX}")) }
 }
 
+fn history(text: &str) -> Result<Duration, String> {
+    let history = parse_duration(text).ok_or_else(|| "not a number of seconds, or 30s, 5m, 1h".to_owned())?;
+    if history <= HISTORY_MAX { Ok(history) } else { Err("must be at most 24h".to_owned()) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -240,6 +253,15 @@ mod tests {
         );
         assert!(parse(&["--from", "1795392000"]).is_err(), "without --rederive");
         assert!(parse(&["--rederive", "--from", "yesterday"]).is_err());
+    }
+
+    #[test]
+    fn a_past_is_at_most_a_day() {
+        assert_eq!(history("15m"), Ok(Duration::from_secs(900)));
+        assert_eq!(history("24h"), Ok(HISTORY_MAX));
+        for text in ["86401", "-1", "long"] {
+            assert!(history(text).is_err(), "{text}");
+        }
     }
 
     #[test]

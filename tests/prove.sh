@@ -24,6 +24,7 @@ bit-flips        | MESHLAKE_TEST_BIT_FLIPS         |  100000 | bit_flips
 commits          | MESHLAKE_TEST_COMMITS           |   10000 | many_commits::
 readers-seconds  | MESHLAKE_TEST_READERS_SECONDS   |    3600 | readers::
 calls            | MESHLAKE_TEST_STORIES           |  100000 | what_is_told_is_what_happened
+rollouts         | MESHLAKE_TEST_ROLLOUTS          |       1 | a_rollout_of_real_envoys_cost_what_the_client_lost
 '
 
 percent="${1:-100}"

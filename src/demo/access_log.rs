@@ -218,6 +218,7 @@ fn response_flags(flag: Flag) -> ResponseFlags {
         Flag::Overflow => ResponseFlags { upstream_overflow: true, ..none },
         Flag::RateLimited => ResponseFlags { rate_limited: true, ..none },
         Flag::RetriesExhausted => ResponseFlags { upstream_retry_limit_exceeded: true, ..none },
+        Flag::NoConnection => ResponseFlags { upstream_connection_failure: true, ..none },
     }
 }
 

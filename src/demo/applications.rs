@@ -25,7 +25,7 @@ use opentelemetry_sdk::trace::{
 use tonic::transport::Channel;
 
 use super::counted_exporters::{Accepted, CountedMetrics, CountedSpans};
-use super::mesh::{Instance, Mesh};
+use super::mesh::{Instance, InstanceId, Mesh};
 use super::model::Visit;
 use super::spans::{self, DraftSpan, Measurement};
 
@@ -71,6 +71,27 @@ impl Applications {
             has_application.then(|| Application::start(instance, channel.clone())).transpose()
         });
         Ok(Applications { mesh: mesh.clone(), by_instance: started.collect::<anyhow::Result<_>>()? })
+    }
+
+    /// Starts the SDKs of the pods that are new in `mesh`.
+    ///
+    /// # Errors
+    /// As [`Applications::start`].
+    pub fn join(&mut self, mesh: &Mesh, channel: &Channel) -> anyhow::Result<()> {
+        for instance in &mesh.instances()[self.by_instance.len()..] {
+            self.by_instance.push(Some(Application::start(instance, channel.clone())?));
+        }
+        self.mesh = mesh.clone();
+        Ok(())
+    }
+
+    /// Ends the SDK of a pod that is gone, and gives back how many of its metric points were accepted.
+    ///
+    /// # Errors
+    /// When a span or a point was lost.
+    pub async fn leave(&mut self, pod: InstanceId) -> anyhow::Result<u64> {
+        let Some(application) = self.by_instance[pod].take() else { return Ok(0) };
+        tokio::task::spawn_blocking(move || application.finish()).await.context("end the SDK of a pod")?
     }
 
     /// Counts the requests of a visit that has begun as active.

@@ -152,6 +152,8 @@ pub enum AccessLogType {
 pub struct ResponseFlags {
     #[prost(bool, tag = "3")]
     pub upstream_request_timeout: bool,
+    #[prost(bool, tag = "6")]
+    pub upstream_connection_failure: bool,
     #[prost(bool, tag = "8")]
     pub upstream_overflow: bool,
     #[prost(bool, tag = "12")]

@@ -95,10 +95,12 @@ impl Instance {
     }
 }
 
-/// All pods.
+/// All pods that there are and were.
 #[derive(Debug, Clone)]
 pub struct Mesh {
     instances: Vec<Instance>,
+    /// By pod: it made way for another.
+    is_gone: Vec<bool>,
 }
 
 impl Mesh {
@@ -106,7 +108,8 @@ impl Mesh {
         let numbered = (1u8..).zip(&WORKLOADS);
         let pods = numbered.flat_map(|(n, workload)| (0..workload.pods).map(move |pod| (n, workload, pod)));
         let instances = (10u8..).zip(pods);
-        Mesh { instances: instances.map(|(host, (n, w, pod))| instance(n, w, pod, host)).collect() }
+        let instances: Vec<_> = instances.map(|(host, (n, w, pod))| instance(n, w, pod, host)).collect();
+        Mesh { is_gone: vec![false; instances.len()], instances }
     }
 
     pub fn instances(&self) -> &[Instance] {
@@ -117,10 +120,26 @@ impl Mesh {
         &self.instances[id]
     }
 
-    /// The pods of a service, of one version or of all.
+    /// Puts another pod in the place of one: the same workload under a new name and address.
+    pub fn replace(&mut self, old: InstanceId) -> InstanceId {
+        let new = self.instances.len();
+        let number = u32::try_from(new).expect("a demo ends before 2^32 pods");
+        let [.., high, low] = number.to_be_bytes();
+        let old_pod = &self.instances[old];
+        let template = old_pod.pod.rsplit_once('-').map_or(old_pod.pod.as_str(), |(template, _)| template);
+        let suffix = number.wrapping_mul(0x85eb_ca6b) >> 12;
+        let pod = format!("{template}-{suffix:05x}");
+        self.instances.push(Instance { pod, ip: Ipv4Addr::new(10, 245, high, low), ..old_pod.clone() });
+        self.is_gone.push(false);
+        self.is_gone[old] = true;
+        new
+    }
+
+    /// The pods of a service that there are, of one version or of all.
     pub fn pods_of(&self, service: &str, version: Option<&str>) -> Vec<InstanceId> {
         let serves = |pod: &Instance| pod.service == service && version.is_none_or(|v| v == pod.version);
-        self.instances.iter().enumerate().filter(|(_, pod)| serves(pod)).map(|(id, _)| id).collect()
+        let pods = self.instances.iter().enumerate().filter(|(id, pod)| !self.is_gone[*id] && serves(pod));
+        pods.map(|(id, _)| id).collect()
     }
 }
 
@@ -156,6 +175,19 @@ mod tests {
         assert_eq!(mesh.instances().len(), 11);
         assert_eq!(mesh.instances().iter().map(|pod| pod.ip).collect::<HashSet<_>>().len(), 11);
         assert_eq!(mesh.instances().iter().map(|pod| &pod.pod).collect::<HashSet<_>>().len(), 11);
+    }
+
+    #[test]
+    fn a_new_pod_takes_the_place_of_an_old_one() {
+        let mut mesh = Mesh::bookinfo();
+        let old = mesh.pods_of(PRODUCTPAGE, None);
+        let new = mesh.replace(old[0]);
+        assert_eq!(mesh.pods_of(PRODUCTPAGE, None), [old[1], new]);
+        let (old, new) = (mesh.instance(old[0]), mesh.instance(new));
+        assert_eq!((&old.workload, old.service_ip), (&new.workload, new.service_ip));
+        assert!(old.pod != new.pod && old.ip != new.ip, "{new:?}");
+        let names: HashSet<_> = mesh.instances().iter().map(|pod| &pod.pod).collect();
+        assert_eq!(names.len(), 12);
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //! Bookinfo behind an ingress gateway, with a queue, a database that nothing instruments and a service
 //! outside: applications export spans and metrics with the OpenTelemetry SDK, proxies stream access logs. Calls
 //! come from a seeded model (so a run can be repeated), at the pace of the clock (so a dashboard is alive).
-//! Each visit is sent when it has ended, like the telemetry of real programs.
+//! Each visit is sent when it has ended, like the telemetry of real programs. A mesh that is to have a past lives through it
+//! first, as fast as it is taken.
 //! Limits: one process, one connection; when the machine cannot keep up, the mesh slows down instead of
 //! sending late what it missed.
 
@@ -17,6 +18,7 @@ mod envoy_messages;
 mod pace;
 mod truth;
 mod operations;
+mod rollouts;
 mod model;
 mod mesh;
 mod random;
@@ -30,8 +32,10 @@ use anyhow::Context as _;
 use tonic::transport::{Channel, Endpoint};
 
 use applications::Applications;
-use model::{Model, Visit};
+use mesh::InstanceId;
+use model::{Flag, Model, Visit};
 use pace::Pace;
+use rollouts::{Change, Rollouts, Schedule};
 use sidecars::Sidecars;
 use truth::Ledger;
 pub use truth::{Sent, Truth};
@@ -39,6 +43,8 @@ pub use truth::{Sent, Truth};
 /// How often the mesh looks at the clock. Short against a second, so that charts are smooth; long against
 /// the work of a tick.
 const TICK: Duration = Duration::from_millis(100);
+/// Longer than any visit takes; a few seconds are the longest.
+const VISIT_TIME_MAX: Duration = Duration::from_secs(30);
 /// The receiver listens before the demo starts; a connection takes microseconds.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
 
@@ -51,6 +57,8 @@ pub struct DemoOptions {
     pub requests_per_second: f64,
     /// The mesh stops after this many visits; `None` for never.
     pub requests: Option<u64>,
+    /// How much of the mesh's life lies in the past when it starts.
+    pub history: Duration,
     /// Where the truth is written as JSON when the mesh stops.
     pub truth: Option<PathBuf>,
 }
@@ -68,7 +76,7 @@ pub async fn run(
     options: &DemoOptions,
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<Truth> {
-    let DemoOptions { seed, requests_per_second, requests, ref truth } = *options;
+    let DemoOptions { seed, requests_per_second, requests, history, ref truth } = *options;
     let mut pace = Pace::new(requests_per_second, requests);
     let channel = connect(endpoint).await?;
     let mut mesh = LiveMesh::start(seed, &channel)?;
@@ -76,16 +84,23 @@ pub async fn run(
     let mut stop = pin!(stop);
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let began = unix_nanos(SystemTime::now());
+    let began = unix_nanos(SystemTime::now()).saturating_sub_unsigned(history.as_nanos() as u64);
+    let mut now = began;
     loop {
+        let next = now.saturating_add_unsigned(TICK.as_nanos() as u64);
+        let present = unix_nanos(SystemTime::now());
+        // What is past is not waited for.
+        let is_past = next <= present;
         tokio::select! {
+            biased;
             () = &mut stop => break,
-            _ = ticks.tick() => {}
+            _ = ticks.tick(), if !is_past => {}
+            () = tokio::task::yield_now(), if is_past => {}
         }
-        let now = unix_nanos(SystemTime::now());
+        now = if is_past { next } else { unix_nanos(SystemTime::now()) };
         let elapsed = Duration::from_nanos(u64::try_from(now - began).unwrap_or_default());
         for start in pace.starts(elapsed) {
-            mesh.begin(began.saturating_add_unsigned(start.as_nanos() as u64));
+            mesh.begin(began, start.as_nanos() as u64)?;
         }
         mesh.send_ended(now).await?;
         if pace.is_over() && mesh.pending.is_empty() {
@@ -112,6 +127,11 @@ struct LiveMesh {
     applications: Applications,
     sidecars: Sidecars,
     ledger: Ledger,
+    schedule: Schedule,
+    rollouts: Rollouts,
+    /// Pods that made way for others, and when.
+    leaving: Vec<(i64, InstanceId)>,
+    channel: Channel,
     sent: Sent,
     /// Visits that have begun, with their start in nanoseconds since the epoch, in no order. At most the
     /// rate times the longest visit (some four seconds).
@@ -124,14 +144,61 @@ impl LiveMesh {
         let applications = Applications::start(model.mesh(), channel)?;
         let sidecars = Sidecars::new(model.mesh(), channel);
         let (ledger, sent) = (Ledger::default(), Sent::default());
-        Ok(LiveMesh { model, applications, sidecars, ledger, sent, pending: Vec::new() })
+        let (schedule, rollouts) = (Schedule::default(), Rollouts::default());
+        let (channel, leaving, pending) = (channel.clone(), Vec::new(), Vec::new());
+        Ok(LiveMesh {
+            model,
+            applications,
+            sidecars,
+            ledger,
+            schedule,
+            rollouts,
+            leaving,
+            channel,
+            sent,
+            pending,
+        })
     }
 
-    fn begin(&mut self, start: i64) {
+    /// Begins a visit so many nanoseconds after the mesh `began`.
+    fn begin(&mut self, began: i64, elapsed: u64) -> anyhow::Result<()> {
+        let start = began.saturating_add_unsigned(elapsed);
+        for change in self.schedule.due(elapsed) {
+            match change {
+                Change::Replace { kills } => self.replace(kills, start)?,
+                Change::Forget => self.model.forget_dead(),
+            }
+        }
         let visit = self.model.visit();
+        if visit.entry.outbound.is_some_and(|seen| seen.flag == Some(Flag::NoConnection)) {
+            self.rollouts.lost();
+        }
         self.applications.begin(&visit);
         // Proxies report whole microseconds.
         self.pending.push((start - start.rem_euclid(1_000), visit));
+        Ok(())
+    }
+
+    fn replace(&mut self, kills: bool, now: i64) -> anyhow::Result<()> {
+        let (old, new) = self.model.replace_oldest(rollouts::SERVICE, kills);
+        let mesh = self.model.mesh();
+        let (gone, came) = (mesh.instance(old), mesh.instance(new));
+        self.rollouts.replaced(&gone.node(), &gone.pod, &came.pod);
+        self.applications.join(mesh, &self.channel)?;
+        self.sidecars.join(mesh, &self.channel);
+        self.leaving.push((now, old));
+        Ok(())
+    }
+
+    /// Ends what runs in pods that made way long enough ago for their last visit to have ended.
+    async fn let_go(&mut self, now: i64) -> anyhow::Result<()> {
+        let stays = VISIT_TIME_MAX.as_nanos() as i64;
+        let leaving = self.leaving.extract_if(.., |(gone, _)| now.saturating_sub(*gone) > stays);
+        for (_, pod) in leaving.collect::<Vec<_>>() {
+            self.sent.metric_points += self.applications.leave(pod).await?;
+            self.sidecars.leave(pod).await?;
+        }
+        Ok(())
     }
 
     async fn send_ended(&mut self, now: i64) -> anyhow::Result<()> {
@@ -140,6 +207,7 @@ impl LiveMesh {
         for (start, visit) in ended {
             self.send(start, &visit).await?;
         }
+        self.let_go(now).await?;
         self.sidecars.flush().await
     }
 
@@ -157,8 +225,8 @@ impl LiveMesh {
     async fn finish(mut self, seed: u64) -> anyhow::Result<Truth> {
         self.send_ended(i64::MAX).await?;
         self.sidecars.finish().await?;
-        self.sent.metric_points = self.applications.finish().await?;
-        Ok(self.ledger.truth(self.model.mesh(), seed, self.sent))
+        self.sent.metric_points += self.applications.finish().await?;
+        Ok(self.ledger.truth(self.model.mesh(), seed, self.sent, self.rollouts.truth()))
     }
 }
 
@@ -310,8 +378,13 @@ mod tests {
             .add_service(AccessLogServiceServer::new(receiver.clone()))
             .serve_with_incoming(tokio_stream::wrappers::TcpListenerStream::new(listener));
         let server = tokio::spawn(server);
-        let options =
-            DemoOptions { seed: 42, requests_per_second: 10_000.0, requests: Some(300), truth: None };
+        let options = DemoOptions {
+            seed: 42,
+            requests_per_second: 10_000.0,
+            requests: Some(300),
+            history: Duration::ZERO,
+            truth: None,
+        };
         let truth = run(&otlp_grpc, &options, receiver.first_log.notified()).await;
         server.abort();
         truth

@@ -150,6 +150,7 @@ fn short_name(flag: Flag) -> &'static str {
         Flag::Overflow => "UO",
         Flag::RateLimited => "RL",
         Flag::RetriesExhausted => "URX",
+        Flag::NoConnection => "UF",
     }
 }
 

@@ -23,7 +23,7 @@ use super::envoy_messages::{
     HttpAccessLogEntries, HttpAccessLogEntry, Identifier, STREAM_ACCESS_LOGS, StreamAccessLogsMessage,
     StreamAccessLogsResponse,
 };
-use super::mesh::{Instance, Mesh};
+use super::mesh::{Instance, InstanceId, Mesh};
 use super::model::Visit;
 use super::proxy_identity;
 
@@ -37,14 +37,32 @@ const STALL_MAX: Duration = Duration::from_secs(30);
 /// All proxies.
 pub struct Sidecars {
     mesh: Mesh,
-    /// In the order of the mesh's pods.
-    proxies: Vec<Proxy>,
+    /// In the order of the mesh's pods; none of one that is gone.
+    proxies: Vec<Option<Proxy>>,
 }
 
 impl Sidecars {
     pub fn new(mesh: &Mesh, channel: &Channel) -> Self {
-        let proxies = mesh.instances().iter().map(|instance| Proxy::new(instance, channel.clone())).collect();
-        Sidecars { mesh: mesh.clone(), proxies }
+        let mut sidecars = Sidecars { mesh: mesh.clone(), proxies: Vec::new() };
+        sidecars.join(mesh, channel);
+        sidecars
+    }
+
+    /// Takes in the proxies of the pods that are new in `mesh`.
+    pub fn join(&mut self, mesh: &Mesh, channel: &Channel) {
+        let new = &mesh.instances()[self.proxies.len()..];
+        self.proxies.extend(new.iter().map(|instance| Some(Proxy::new(instance, channel.clone()))));
+        self.mesh = mesh.clone();
+    }
+
+    /// Ends the stream of a pod that is gone.
+    ///
+    /// # Errors
+    /// When it broke: some of its entries may not have been accepted.
+    pub async fn leave(&mut self, pod: InstanceId) -> anyhow::Result<()> {
+        let Some(mut proxy) = self.proxies[pod].take() else { return Ok(()) };
+        proxy.flush().await?;
+        proxy.finish().await
     }
 
     /// Takes the entries of a visit that started at `start` (nanoseconds since the epoch) and gives back
@@ -53,7 +71,8 @@ impl Sidecars {
         let entries = access_log::entries(&self.mesh, visit, start);
         let count = entries.len() as u64;
         for (instance, entry) in entries {
-            self.proxies[instance].waiting.push(entry);
+            let proxy = self.proxies[instance].as_mut();
+            proxy.expect("pods stay until their last visit has ended").waiting.push(entry);
         }
         count
     }
@@ -65,7 +84,7 @@ impl Sidecars {
     ///
     /// cancel: entries already handed to a stream are sent, the others are lost.
     pub async fn flush(&mut self) -> anyhow::Result<()> {
-        for proxy in &mut self.proxies {
+        for proxy in self.proxies.iter_mut().flatten() {
             proxy.flush().await?;
         }
         Ok(())
@@ -77,7 +96,7 @@ impl Sidecars {
     /// When a stream broke: some of its entries may not have been accepted.
     pub async fn finish(mut self) -> anyhow::Result<()> {
         self.flush().await?;
-        for proxy in self.proxies {
+        for proxy in self.proxies.into_iter().flatten() {
             proxy.finish().await?;
         }
         Ok(())

@@ -16,6 +16,7 @@ use serde::Serialize;
 use super::mesh::{DATABASE, EXTERNAL, Instance, Mesh, QUEUE};
 use super::model::{AppSpan, Attempt, Call, Callee, Fate, ProxyReport, Visit};
 use super::operations::{Operations, OperationsTruth};
+use super::rollouts::RolloutTruth;
 
 /// Name of the callers that nothing identifies. Their node belongs to the one they call, `client@callee`,
 /// because one node for all unknown callers would join what has nothing to do with each other.
@@ -40,6 +41,8 @@ pub struct Truth {
     /// The same by version; only nodes inside the mesh have one.
     pub versions: Vec<NodeTruth>,
     pub edges: Vec<EdgeTruth>,
+    /// In order of time.
+    pub rollouts: Vec<RolloutTruth>,
     #[serde(flatten)]
     pub operations: OperationsTruth,
 }
@@ -208,7 +211,7 @@ impl Ledger {
     }
 
     /// The sums of all that was added.
-    pub fn truth(&self, mesh: &Mesh, seed: u64, sent: Sent) -> Truth {
+    pub fn truth(&self, mesh: &Mesh, seed: u64, sent: Sent, rollouts: Vec<RolloutTruth>) -> Truth {
         let exact = self.durations < DURATIONS_MAX;
         let edges: Vec<_> =
             self.edges.iter().map(|((from, to), seen)| edge_truth(from, to, seen, exact)).collect();
@@ -227,7 +230,8 @@ impl Ledger {
         let second = |nanos: i64| nanos.div_euclid(NANOS_PER_SECOND);
         let from = time_text(second(self.first.unwrap_or_default()));
         let to = time_text(second(self.last.unwrap_or_default()) + 1);
-        Truth { seed, from, to, sent, services, versions, edges, operations: self.operations.truth(mesh) }
+        let operations = self.operations.truth(mesh);
+        Truth { seed, from, to, sent, services, versions, edges, rollouts, operations }
     }
 }
 
@@ -386,7 +390,7 @@ mod tests {
         for n in 0..visits {
             ledger.add(&mesh, &model.visit(), 1_700_000_000_000_000_000 + n as i64 * 20_000_000);
         }
-        ledger.truth(&mesh, seed, Sent::default())
+        ledger.truth(&mesh, seed, Sent::default(), Vec::new())
     }
 
     fn sum_of(edges: &[EdgeTruth], select: impl Fn(&EdgeTruth) -> Option<&Golden>) -> u64 {

@@ -112,6 +112,7 @@ pub fn demo(
                 seed,
                 requests_per_second: args.rate,
                 requests: args.requests,
+                history: args.history,
                 truth: args.truth,
             };
             let mut until = stop.clone();

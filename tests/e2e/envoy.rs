@@ -183,9 +183,27 @@ pub async fn start_envoy(
     upstream: u16,
     collector: u16,
 ) -> Result<Child> {
-    let template = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/data/envoy/{name}.yaml"));
+    let ports = [listen, upstream, collector];
+    Ok(start_with(envoy, dir, name, &configuration(name)?, ports).await?.0)
+}
+
+/// A configuration of the test's data, with names of ports in it.
+pub fn configuration(name: &str) -> Result<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/data/envoy/{name}.yaml"));
+    std::fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))
+}
+
+/// An Envoy of this configuration, ready, and its admin port. The ports are those where it listens, to which it sends calls,
+/// and to which it sends telemetry.
+pub async fn start_with(
+    envoy: &Path,
+    dir: &Path,
+    name: &str,
+    configuration: &str,
+    [listen, upstream, collector]: [u16; 3],
+) -> Result<(Child, u16)> {
     let admin = free_port().await?;
-    let config = std::fs::read_to_string(template)?
+    let config = configuration
         .replace("@ADMIN@", &admin.to_string())
         .replace("@LISTEN@", &listen.to_string())
         .replace("@UPSTREAM@", &upstream.to_string())
@@ -211,7 +229,7 @@ pub async fn start_envoy(
     tokio::time::timeout(ARRIVAL_TIMEOUT, ready)
         .await
         .with_context(|| format!("envoy {name} did not become ready"))?;
-    Ok(child)
+    Ok((child, admin))
 }
 
 /// A server whose answer is in the path, and which counts.

@@ -14,6 +14,7 @@ mod settled;
 mod durability;
 mod postgres;
 mod proxies;
+mod envoy_rollout;
 mod policies;
 mod envoy;
 mod fail_points;

@@ -162,6 +162,7 @@ pub struct Span {
     pub tags: &'static [(&'static str, &'static str)],
     /// A JSON object.
     pub resource: &'static str,
+    pub instance: &'static str,
 }
 
 pub const INTERNAL: i32 = 1;
@@ -203,6 +204,7 @@ pub const SPAN: Span = Span {
     links: &[],
     tags: &[],
     resource: "{}",
+    instance: "",
 };
 
 fn text<T>(rows: &[T], of: impl Fn(&T) -> String) -> ArrayRef {
@@ -298,6 +300,7 @@ pub fn spans(rows: &[Span]) -> RecordBatch {
         ("service_name", column(|row| row.service.1)),
         ("service_namespace", column(|row| row.service.0)),
         ("service_version", column(|row| row.version)),
+        ("service_instance_id", column(|row| row.instance)),
         ("http_request_method", column(|row| row.method)),
         ("http_request_resend_count", known(rows, |row| row.resends)),
         ("rpc_system", column(|row| row.rpc_system)),

@@ -13,6 +13,7 @@ mod trace_tree;
 mod versions;
 mod balance;
 mod policies;
+mod rollouts;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +45,7 @@ pub fn all() -> Vec<Arc<dyn TableFunction>> {
         Arc::new(versions::VERSIONS),
         Arc::new(balance::BALANCE),
         Arc::new(policies::POLICIES),
+        Arc::new(rollouts::ROLLOUTS),
     ]
 }
 

@@ -179,6 +179,21 @@ async fn calls_are_a_table() {
     assert_eq!(cells(calls(), sums).await, [["0"]]);
 }
 
+/// A pod of cart until second 500, another from then on, one call a second.
+#[tokio::test]
+async fn rollouts_are_a_table() {
+    let rows: Vec<Row> = (100..1_000)
+        .map(|second| {
+            let mut call = call(second, "ok");
+            call.insert("destination_instance", if second < 500 { "cart-1" } else { "cart-2" }.into());
+            call
+        })
+        .collect();
+    let snapshot = SnapshotBuilder::new().hot(Table::Requests, 1, &rows);
+    let sql = "SELECT service, kind, came, went, verdict, lost, extract(epoch FROM \"from\") FROM rollouts('cart', 100, 1000)";
+    assert_eq!(cells(snapshot, sql).await, [["shop/cart", "restart", "1", "1", "none", "0", "460"]]);
+}
+
 /// Of the root's 100 ms the child ran 30; the other began when it had ended, and runs to the root's end.
 #[tokio::test]
 async fn a_trace_is_a_tree() {

@@ -6,6 +6,8 @@
 //! policies     what ended calls, by edge
 //! gateways     hosts and routes
 //! saturation   how full a service is
+//! rollouts     instances that came and went
+//! dark         what the mesh does not see whole
 //! gauges       its metrics
 //! ```
 //! An answer is read as golden metrics are: the widest cells that fit, and rows where minutes are still open.
@@ -15,4 +17,6 @@ pub mod balance;
 pub mod policies;
 pub mod gateways;
 pub mod saturation;
+pub mod rollouts;
+pub mod dark;
 mod gauges;

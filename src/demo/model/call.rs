@@ -123,6 +123,8 @@ pub enum Flag {
     RateLimited,
     /// URX: the last allowed attempt failed too.
     RetriesExhausted,
+    /// UF: nobody listened where the pod had been.
+    NoConnection,
 }
 
 /// What became of a call, for one observer.
@@ -144,7 +146,9 @@ impl ProxyReport {
         match self.flag {
             Some(Flag::CallerGone) => Fate::Aborted,
             Some(Flag::RateLimited) => Fate::ClientError,
-            Some(Flag::TimedOut | Flag::Overflow | Flag::RetriesExhausted) => Fate::Error,
+            Some(Flag::TimedOut | Flag::Overflow | Flag::RetriesExhausted | Flag::NoConnection) => {
+                Fate::Error
+            }
             None => self.status.map_or(Fate::Aborted, fate_of_status),
         }
     }

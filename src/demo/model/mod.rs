@@ -37,11 +37,13 @@ pub struct Model {
     /// The connection that the next attempt between two pods uses. Attempts of one call never share
     /// one, as Envoy closes an HTTP/1.1 connection whose response it does not want.
     next_port: u64,
+    /// The service of which one pod is dead, and its callers' proxies do not know it yet.
+    half_dead: Option<&'static str>,
 }
 
 impl Model {
     pub fn new(seed: u64) -> Self {
-        Model { mesh: Mesh::bookinfo(), random: Random::new(seed), next_port: PORTS.0 }
+        Model { mesh: Mesh::bookinfo(), random: Random::new(seed), next_port: PORTS.0, half_dead: None }
     }
 
     pub fn mesh(&self) -> &Mesh {
@@ -64,6 +66,25 @@ impl Model {
             user_agent,
             entry: self.call(gateway, page, operation, 0),
         }
+    }
+
+    /// Replaces the oldest pod of a service and gives back it and the new one. Where `kills`, its callers go on calling it
+    /// until [`Model::forget_dead`].
+    pub fn replace_oldest(&mut self, service: &'static str, kills: bool) -> (InstanceId, InstanceId) {
+        let pods = self.mesh.pods_of(service, None);
+        let old = *pods.first().expect("every service has pods");
+        self.half_dead = kills.then_some(service);
+        (old, self.mesh.replace(old))
+    }
+
+    pub fn forget_dead(&mut self) {
+        self.half_dead = None;
+    }
+
+    /// Whether a call meets a dead pod: it is one beside those that serve, and each is as likely.
+    fn meets_dead(&mut self, service: &str) -> bool {
+        let alive = self.mesh.pods_of(service, None).len() as f64;
+        self.half_dead == Some(service) && self.random.happens(1.0 / (alive + 1.0))
     }
 
     fn entry_operation(&mut self) -> Operation {
@@ -224,6 +245,27 @@ mod tests {
         assert!(!refused.is_empty());
         assert!(refused.iter().all(|call| call.attempts.is_empty()));
         assert!(refused.iter().all(|call| call.client_span.is_some_and(|span| span.status == Some(503))));
+    }
+
+    #[test]
+    fn a_dead_pod_costs_calls_until_it_is_forgotten() {
+        let mut model = Model::new(42);
+        let lost = |model: &mut Model| {
+            let visits = (0..600).map(|_| model.visit().entry);
+            let lost =
+                visits.filter(|call| call.outbound.is_some_and(|o| o.flag == Some(Flag::NoConnection)));
+            lost.inspect(|call| assert!(call.attempts.is_empty())).count()
+        };
+        assert_eq!(lost(&mut model), 0);
+        let (old, new) = model.replace_oldest(PRODUCTPAGE, true);
+        assert_ne!(model.mesh().instance(old).pod, model.mesh().instance(new).pod);
+        // A third of 600, within five standard deviations of 11.5.
+        let while_dead = lost(&mut model);
+        assert!((142..=258).contains(&while_dead), "{while_dead}");
+        model.forget_dead();
+        assert_eq!(lost(&mut model), 0);
+        model.replace_oldest(PRODUCTPAGE, false);
+        assert_eq!(lost(&mut model), 0, "a pod that drains costs nothing");
     }
 
     #[test]

@@ -16,6 +16,9 @@ const CALLER_LEFT: &str = "downstream_remote_disconnect";
 const TIMEOUT_BODY: u64 = "upstream request timeout".len() as u64;
 const OVERFLOW_BODY: u64 =
     "upstream connect error or disconnect/reset before headers. reset reason: overflow".len() as u64;
+const NO_CONNECTION_BODY: u64 =
+    "upstream connect error or disconnect/reset before headers. reset reason: connection failure".len()
+        as u64;
 const RATE_LIMIT_BODY: u64 = "local_rate_limited".len() as u64;
 
 /// When and why a call ends before it is answered.
@@ -40,7 +43,9 @@ impl Model {
         let by_gateway = self.mesh.instance(caller).is_gateway();
         let sent = if by_gateway { start } else { start + self.delay(chances::TO_OWN_PROXY) };
         let sent = sent.next_multiple_of(1_000);
-        let (outbound, attempts) = if self.random.happens(policy.overflow) {
+        let (outbound, attempts) = if self.meets_dead(name) {
+            (self.no_connection(sent, &operation), Vec::new())
+        } else if self.random.happens(policy.overflow) {
             (self.refusal(sent, &operation), Vec::new())
         } else {
             let attempts = self.attempts(caller, name, subset, &operation, sent, policy);
@@ -76,6 +81,17 @@ impl Model {
             upstream_last_received: None,
             request_bytes: operation.request_bytes,
             response_bytes: OVERFLOW_BODY,
+        }
+    }
+
+    /// Nobody listens where the pod was: the caller's kernel hears so at once.
+    fn no_connection(&mut self, start: u64, operation: &Operation) -> ProxyReport {
+        ProxyReport {
+            flag: Some(Flag::NoConnection),
+            details: "upstream_reset_before_response_started{connection_failure}",
+            duration: self.delay(chances::TO_OTHER_POD),
+            response_bytes: NO_CONNECTION_BODY,
+            ..self.refusal(start, operation)
         }
     }
 

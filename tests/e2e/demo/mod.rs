@@ -19,10 +19,14 @@ const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A server on `data_dir` after a mesh of so many visits, and what was really sent.
 pub async fn finished(data_dir: &Path, visits: u32) -> Result<(Server, Value)> {
+    ended(data_dir, &["--rate", "200", "--requests", &visits.to_string()]).await
+}
+
+/// The same of a mesh with these arguments, which make it end.
+async fn ended(data_dir: &Path, arguments: &[&str]) -> Result<(Server, Value)> {
     let truth_file = data_dir.with_extension("truth.json");
     let truth_path = truth_file.to_str().context("the temporary path is UTF-8")?;
-    let visits = visits.to_string();
-    let arguments = ["demo", "--seed", "7", "--rate", "200", "--requests", &visits, "--truth", truth_path];
+    let arguments = [&["demo", "--seed", "7", "--truth", truth_path], arguments].concat();
     let server = Server::start_with(&arguments, data_dir, &[]).await?;
     let written = async {
         loop {
@@ -50,6 +54,50 @@ async fn the_api_tells_the_truth_about_the_demo_mesh() -> Result<()> {
     check_edges(&truth, &graph)?;
     operations::check(&server, &truth, &range).await?;
     check_ledger(&truth, &server.get("/api/v1/ledger").await?)
+}
+
+/// Thirteen minutes of five visits a second: a restart that costs nothing, and one that does.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_rolling_restart_cost_is_what_the_mesh_lost() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let arguments = ["--rate", "5", "--requests", "3900", "--history", "13m"];
+    let (server, truth) = ended(&dir.path().join("data"), &arguments).await?;
+    let range = format!("from={}&to={}", text(&truth["from"])?, text(&truth["to"])?);
+
+    let found = server.get(&format!("/api/v1/rollouts?service=productpage&{range}")).await?;
+    let (restarts, truths) = (rows(&found, "rollouts")?, rows(&truth, "rollouts")?);
+    assert_eq!((restarts.len(), truths.len()), (2, 2), "{found}\n{truths:?}");
+    // The newest comes first.
+    for ((restart, want), verdict) in restarts.iter().rev().zip(truths).zip(["none", "some"]) {
+        let pods = |key: &str| -> Result<BTreeSet<String>> {
+            Ok(rows(restart, key)?.iter().map(|life| life["instance"].to_string()).collect())
+        };
+        let named = |key: &str| -> Result<BTreeSet<String>> {
+            Ok(rows(want, key)?.iter().map(Value::to_string).collect())
+        };
+        assert_eq!((pods("went")?, pods("came")?), (named("went")?, named("came")?), "{restart}");
+        assert_eq!((&restart["kind"], &found["service"]), (&want["kind"], &want["service"]));
+        let by_flag = rows(&restart["cost"], "by")?.iter().find(|loss| loss["response_flags"] == "UF");
+        let lost = by_flag.map_or(0.0, |loss| loss["during"].as_f64().unwrap_or(-1.0));
+        assert_eq!(Some(lost), want["lost"].as_f64(), "{restart}");
+        assert_eq!(restart["cost"]["verdict"], verdict, "{restart}");
+    }
+    ensure!(truths[1]["lost"].as_u64() > Some(0), "the second restart costs something: {truths:?}");
+    check_dark(&truth, &server.get(&format!("/api/v1/dark?{range}")).await?)
+}
+
+/// The service outside, the database that only spans tell of, and nothing else but what the truth's edges have.
+fn check_dark(truth: &Value, dark: &Value) -> Result<()> {
+    for (target, kind) in [("api.payments.example", "outside"), ("mysqldb", "no_proxy")] {
+        let want = rows(truth, "edges")?.iter().find(|edge| edge["target"] == target);
+        let want = want.with_context(|| format!("no edge to {target}"))?;
+        let have = rows(dark, "edges")?.iter().find(|edge| edge["target"]["id"] == target);
+        let have = have.with_context(|| format!("{target} is not dark in {dark}"))?;
+        let calls = rows(have, "dark")?.iter().find(|calls| calls["kind"] == kind);
+        let calls = calls.with_context(|| format!("{have} is not {kind}"))?;
+        assert_eq!(calls["requests"].as_f64(), want["requests"].as_f64(), "{have}");
+    }
+    Ok(())
 }
 
 fn text(value: &Value) -> Result<&str> {

@@ -39,6 +39,8 @@ pub fn router() -> Router<FaceState> {
         .route("/policies", get(operate::policies::answer))
         .route("/gateways", get(operate::gateways::answer))
         .route("/saturation", get(operate::saturation::answer))
+        .route("/rollouts", get(operate::rollouts::answer))
+        .route("/dark", get(operate::dark::answer))
         .route("/sql", post(sql::answer))
         .route("/traces/{trace_id}", get(traces::answer))
         .route("/services", get(services::answer))

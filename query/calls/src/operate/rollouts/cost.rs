@@ -112,7 +112,7 @@ impl Losses {
         let mut lost = measure.errors();
         if part.entry == Entry::Refused {
             *self.refused.entry(bucket).or_default() += measure.requests();
-            // Over a limit is no error, but the caller got nothing; an answer that a proxy gave by itself is one.
+            // What is over a limit is an error of the client's, but the caller got nothing all the same.
             lost += measure.client_errors();
         }
         if lost > 0.0 {

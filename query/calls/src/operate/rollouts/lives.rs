@@ -4,7 +4,8 @@
 //! the service received meanwhile that its share of them cannot have been none by chance; it *came* if the same holds of
 //! the start. For calls that arrive independently of one another, the chance that none of `n` expected calls comes is
 //! `e^-n` (Poisson). The bound is set so that of all instances of an answer none is told wrongly in 99 of 100 answers.
-//! Silence of less than a minute tells nothing, for two clocks may be that far apart.
+//! Silence of less than a minute tells nothing, for two clocks may be that far apart. Proxies and spans may name one instance
+//! differently: those of one kind of evidence are told, and what only the other tells of says nothing of them.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +15,7 @@ use super::LIVES_MAX;
 use super::periods::{Event, Period, count};
 use crate::measure::Measure;
 use crate::requests::seen::SKEW_MAX;
-use crate::{Evidence, Figures, Picture, Range};
+use crate::{Evidence, Figures, NodeCell, Picture, Range};
 
 /// How likely an answer may name an instance that neither came nor went.
 const FALSE_ALARM: f64 = 0.01;
@@ -46,11 +47,23 @@ pub struct Lives {
     range: Range,
     /// Instances and versions, sorted.
     spans: Vec<((String, Option<String>), Span)>,
-    /// Calls of the service by bucket, with those that were refused before they reached it.
+    /// Calls of the service by bucket, of the evidence that names instances, with those that were refused before they reached
+    /// it.
     demand: Vec<f64>,
     received: Vec<(u16, Evidence, Measure)>,
-    /// Received calls that name no instance.
+    /// Received calls that name no instance, and those that name instances as others do not.
     unnamed: f64,
+    named_otherwise: f64,
+}
+
+/// The evidence that names instances in most calls; proxies where none does.
+fn names<'a>(cells: impl Iterator<Item = &'a NodeCell>) -> Evidence {
+    let (mut rows, mut spans) = (0.0, 0.0);
+    for cell in cells.filter(|cell| cell.detail.is_some()) {
+        let calls = if cell.evidence == Evidence::Requests { &mut rows } else { &mut spans };
+        *calls += cell.measure.requests();
+    }
+    if spans > rows { Evidence::Spans } else { Evidence::Requests }
 }
 
 impl Lives {
@@ -59,11 +72,17 @@ impl Lives {
         let buckets = usize::from(count(&picture.range));
         let mut demand = vec![0.0; buckets];
         let mut spans: BTreeMap<(String, Option<String>), Span> = BTreeMap::new();
-        let (mut received, mut unnamed) = (Vec::new(), 0.0);
-        for cell in picture.node_cells.iter().filter(|cell| picture.nodes[cell.node].service == service) {
+        let (mut received, mut unnamed, mut named_otherwise) = (Vec::new(), 0.0, 0.0);
+        let cells = || picture.node_cells.iter().filter(|cell| picture.nodes[cell.node].service == service);
+        let names = names(cells());
+        for cell in cells() {
             let requests = cell.measure.requests();
-            demand[usize::from(cell.bucket)] += requests;
             received.push((cell.bucket, cell.evidence, cell.measure.clone()));
+            if cell.evidence != names {
+                named_otherwise += requests;
+                continue;
+            }
+            demand[usize::from(cell.bucket)] += requests;
             let Some(instance) = &cell.detail else {
                 unnamed += requests;
                 continue;
@@ -78,14 +97,22 @@ impl Lives {
         for (bucket, calls) in refused {
             demand[usize::from(*bucket)] += calls;
         }
-        Lives { range: picture.range, spans: spans.into_iter().collect(), demand, received, unnamed }
+        let (range, spans) = (picture.range, spans.into_iter().collect());
+        Lives { range, spans, demand, received, unnamed, named_otherwise }
     }
 
     /// What to say of calls that no instance is known of.
-    pub fn warning(&self) -> Option<String> {
+    pub fn warnings(&self) -> Vec<String> {
         let all: f64 = self.received.iter().map(|(.., measure)| measure.requests()).sum();
-        let unnamed = self.unnamed;
-        (unnamed > 0.0).then(|| format!("{unnamed} of {all} received calls name no instance"))
+        let (unnamed, otherwise) = (self.unnamed, self.named_otherwise);
+        let unnamed = (unnamed > 0.0).then(|| format!("{unnamed} of {all} received calls name no instance"));
+        let otherwise = (otherwise > 0.0).then(|| {
+            format!(
+                "{otherwise} of {all} received calls are told by other evidence, whose names of instances are not \
+                 compared; `source` takes one"
+            )
+        });
+        unnamed.into_iter().chain(otherwise).collect()
     }
 
     /// What came and went, in order of time.

@@ -142,7 +142,7 @@ pub fn rollouts(picture: &Picture, parts: &Parts, service: &str) -> Rollouts {
     };
     let losses = Losses::of(parts, id);
     let lives = Lives::of(picture, id, &losses.refused());
-    warnings.extend(lives.warning());
+    warnings.extend(lives.warnings());
     let events = lives.events();
     let mut periods = Periods::of(&events, &picture.range);
     if periods.len() > ROLLOUTS_MAX {

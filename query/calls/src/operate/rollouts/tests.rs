@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::Fold;
-use crate::fixture::{self, CALL, Request, SERVED};
+use crate::fixture::{self, CALL, Request, SERVED, SPAN, Span};
 
 const STEP: Duration = Duration::from_secs(10);
 
@@ -38,14 +38,15 @@ fn refused(flags: &'static str, step: i64, count: i64) -> Vec<Request> {
 }
 
 fn answer(rows: &[Request]) -> Rollouts {
-    answer_in(rows, range())
+    answer_in(rows, &[], range())
 }
 
-fn answer_in(rows: &[Request], range: Range) -> Rollouts {
-    let batch = fixture::requests(rows);
+fn answer_in(rows: &[Request], spans: &[Span], range: Range) -> Rollouts {
+    let (rows, spans) = (fixture::requests(rows), fixture::spans(spans));
     let folded = |question| {
         let mut fold = Fold::new(question);
-        fold.add_requests(&batch);
+        fold.add_requests(&rows);
+        fold.add_spans(&spans);
         fold
     };
     let picture = folded(question(range, Source::Auto)).finish().expect("a few cells");
@@ -173,6 +174,25 @@ fn clocks_that_are_apart_start_no_rollout() {
     assert_eq!(lives(&found), ["b-1 0..175 came no went ?", "b-2 5..180 came ? went no"]);
 }
 
+/// Ten minutes of rows, then twenty of spans, as if the proxy's log had been turned off: one pod by two names.
+#[test]
+fn another_name_of_an_instance_is_no_new_instance() {
+    let rows = served("b-1", "v1", 0..60, 5);
+    let spans: Vec<Span> = (60..180)
+        .map(|step: i64| {
+            let id = step.unsigned_abs();
+            let (second, service) = (36_000 + step * 10, ("default", "b"));
+            Span { trace: id.into(), id, second, service, instance: "6f1c", version: "v1", ..SPAN }
+        })
+        .collect();
+    let found = answer_in(&rows, &spans, range());
+    assert_eq!(found.rollouts, []);
+    assert_eq!(lives(&found), ["b-1 0..60 came no went ?"]);
+    let said = "120 of 420 received calls are told by other evidence, whose names of instances are not compared; \
+                `source` takes one";
+    assert_eq!(found.warnings, [said]);
+}
+
 #[test]
 fn an_unknown_service_and_no_calls_are_said() {
     let found = answer(&[]);
@@ -205,7 +225,7 @@ fn only_the_newest_rollouts_are_shown() {
     let name = |number: i64| &*Box::leak(format!("b-{number}").into_boxed_str());
     let rows: Vec<Request> =
         (0..=60).flat_map(|pod| served(name(pod), "v1", pod * 20..pod * 20 + 20, 2)).collect();
-    let found = answer_in(&rows, range);
+    let found = answer_in(&rows, &[], range);
     assert_eq!(found.rollouts.len(), ROLLOUTS_MAX);
     assert!(found.rollouts[0].from > found.rollouts[1].from, "newest first");
     assert!(found.rollouts.iter().all(|rollout| rollout.kind == RolloutKind::Restart));

@@ -8,6 +8,8 @@ pub mod balance;
 pub mod gateways;
 pub mod saturation;
 pub mod policies;
+pub mod rollouts;
+pub mod dark;
 
 use axum::http::Uri;
 use serde::Serialize;

@@ -1,6 +1,7 @@
 //! Rows in, answers out, over hand-made snapshots.
 
 mod answers;
+mod changes;
 mod versions;
 
 use std::sync::Arc;
