@@ -364,13 +364,8 @@ pub fn picture(requests: &[Request], spans: &[Span]) -> Picture {
 
 /// Every node that received calls, as `id calls/errors`.
 pub fn nodes(picture: &Picture) -> Vec<String> {
-    let cells = picture.node_cells.iter();
-    cells
-        .map(|cell| {
-            let measure = &cell.measure;
-            format!("{} {}/{}", picture.nodes[cell.node].id, measure.requests(), measure.errors())
-        })
-        .collect()
+    let cells = picture.node_cells.iter().map(|cell| (&picture.nodes[cell.node].id, &cell.measure));
+    cells.map(|(id, measure)| format!("{id} {}/{}", measure.requests(), measure.errors())).collect()
 }
 
 /// Every edge, as `source -> target calls/errors`, with ` +n` for retries.
@@ -380,10 +375,8 @@ pub fn edges(picture: &Picture) -> Vec<String> {
     cells
         .map(|cell| {
             let measure = &cell.measure;
-            let retries = match measure.retries() {
-                0.0 => String::new(),
-                retries => format!(" +{retries}"),
-            };
+            let retries = measure.retries();
+            let retries = if retries == 0.0 { String::new() } else { format!(" +{retries}") };
             let ends = format!("{} -> {}", id(cell.source), id(cell.target));
             format!("{ends} {}/{}{retries}", measure.requests(), measure.errors())
         })
@@ -398,9 +391,6 @@ pub fn kind(picture: &Picture, id: &str) -> Option<&'static str> {
 /// Checks edges and nodes of these rows at once.
 pub fn check(requests: &[Request], spans: &[Span], want_edges: &[&str], want_nodes: &[&str]) {
     let picture = picture(requests, spans);
-    assert_eq!((edges(&picture), nodes(&picture)), (owned(want_edges), owned(want_nodes)));
-}
-
-fn owned(texts: &[&str]) -> Vec<String> {
-    texts.iter().map(|text| (*text).to_owned()).collect()
+    assert_eq!(edges(&picture), want_edges, "edges; the nodes are {:?}", nodes(&picture));
+    assert_eq!(nodes(&picture), want_nodes, "nodes");
 }

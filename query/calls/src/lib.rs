@@ -16,11 +16,11 @@
 //! in the answer.
 
 pub mod operate;
+pub mod exemplars;
 pub mod golden;
 pub mod golden_by;
 pub mod graph;
 pub mod shown;
-pub mod exemplars;
 pub mod list;
 pub mod fold;
 pub mod picture;

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use arrow::array::RecordBatch;
 use meshlake_calls::GoldenBy;
 use meshlake_calls::golden::{Subject, golden};
 use meshlake_calls::graph::graph;
@@ -13,6 +12,7 @@ use meshlake_schema::UnixNanos;
 
 use crate::listed;
 use crate::oracle::{Evidence, FROM, TO};
+use crate::rows::Rows;
 
 /// What an answer says of a node or an edge.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -47,12 +47,6 @@ pub struct Answer {
 
 /// Ways in which the same calls may be grouped; the sums are to be the same.
 pub const GROUPINGS: [&str; 5] = ["operation", "version", "instance", "workload", "minute"];
-
-/// The rows of one story.
-pub struct Rows {
-    pub requests: Vec<RecordBatch>,
-    pub spans: Vec<RecordBatch>,
-}
 
 /// The graph.
 pub fn answer(rows: &Rows, evidence: Evidence) -> Answer {

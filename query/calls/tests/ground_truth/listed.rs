@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use meshlake_calls::list::{ListedCall, Lookup, described, newest};
 use meshlake_calls::{Evidence, Picture};
 
-use crate::harness::Rows;
+use crate::rows::Rows;
 
 /// More than any story has.
 pub const CALLS_OF_A_STORY_MAX: usize = 100_000;

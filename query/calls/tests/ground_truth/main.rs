@@ -30,10 +30,11 @@ use std::collections::BTreeMap;
 
 use excuse::Excuses;
 use features::{Feature, Features};
-use harness::{Answer, Rows};
+use harness::Answer;
 use meshlake_schema::Table;
 use oracle::Evidence;
 use random::Random;
+use rows::Rows;
 use story::Story;
 use telemetry::Row;
 

@@ -14,6 +14,12 @@ use meshlake_schema::{Kind, Table, TableBatch};
 use crate::random::Random;
 use crate::telemetry::{Row, Value};
 
+/// The rows of one story.
+pub struct Rows {
+    pub requests: Vec<RecordBatch>,
+    pub spans: Vec<RecordBatch>,
+}
+
 /// The rows of one table, shuffled and cut into batches.
 pub fn batches(table: Table, rows: &[Row], random: &mut Random) -> Vec<RecordBatch> {
     let mut rows: Vec<&Row> = rows.iter().filter(|row| row.table == table).collect();

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! lives     when each instance was called, and whether it really came or went
+//! cost      calls lost in a rollout beyond what is usual, by what ended them
 //! periods   when a rollout was, and what is before and after it
-//! cost      calls lost in it beyond what is usual, by what ended them
 //! ```
 //! Nothing tells of a rollout but the calls: an instance is there from the first call that it received to the last. So an
 //! answer says of an instance that it came or went only where its silence could not be chance, and of a rollout what it
@@ -11,8 +11,8 @@
 //! steps; an instance that keeps its name over a restart is one; [`LIVES_MAX`] and [`ROLLOUTS_MAX`].
 
 mod lives;
-mod periods;
 mod cost;
+mod periods;
 
 use std::time::Duration;
 
