@@ -146,8 +146,7 @@ fn check_common(row: &Row) {
     }
 }
 
-#[test]
-fn every_field_of_a_request_is_in_its_row() {
+fn every_field_of_a_request() -> log::HttpAccessLogEntry {
     let headers = |name: &str, value: &str| HashMap::from([(name.to_owned(), value.to_owned())]);
     let request = log::HttpRequestProperties {
         request_method: core::RequestMethod::Patch as i32,
@@ -176,13 +175,17 @@ fn every_field_of_a_request_is_in_its_row() {
         upstream_header_bytes_received: 207,
         downstream_header_bytes_sent: 208,
     };
-    let entry = log::HttpAccessLogEntry {
+    log::HttpAccessLogEntry {
         common_properties: Some(every_common_field()),
         protocol_version: log::http_access_log_entry::HttpVersion::Http3 as i32,
         request: Some(request),
         response: Some(response),
-    };
-    let row = row(&message(vec![entry]));
+    }
+}
+
+#[test]
+fn every_field_of_a_request_is_in_its_row() {
+    let row = row(&message(vec![every_field_of_a_request()]));
     check_common(&row);
     check_texts(
         &row,
