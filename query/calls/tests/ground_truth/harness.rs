@@ -136,7 +136,7 @@ fn picture(rows: &Rows, step: Option<Duration>, by: By, grain: Grain, evidence: 
     rows.requests.iter().for_each(|batch| fold.add_requests(batch));
     rows.spans.iter().for_each(|batch| fold.add_spans(batch));
     let picture = fold.finish().expect("a story is small");
-    listed::check(&picture, rows);
+    listed::check(&picture, &rows.requests, &rows.spans);
     picture
 }
 

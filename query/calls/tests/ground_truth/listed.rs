@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use arrow::array::RecordBatch;
 use meshlake_calls::list::{ListedCall, Lookup, described, newest};
 use meshlake_calls::{Evidence, Picture};
-
-use crate::rows::Rows;
 
 /// More than any story has.
 pub const CALLS_OF_A_STORY_MAX: usize = 100_000;
@@ -16,12 +15,12 @@ type Sums = [i64; 3];
 /// # Panics
 /// When the calls of an edge are not those that it counts, when a node without edges in has others, or when the rows of a
 /// call are not found again.
-pub fn check(picture: &Picture, rows: &Rows) {
+pub fn check(picture: &Picture, of_requests: &[RecordBatch], of_spans: &[RecordBatch]) {
     let calls = newest(picture, None, CALLS_OF_A_STORY_MAX);
     let mut requests = Lookup::of(&calls, Evidence::Requests);
     let mut spans = Lookup::of(&calls, Evidence::Spans);
-    rows.requests.iter().for_each(|batch| requests.add(batch).expect("columns of requests"));
-    rows.spans.iter().for_each(|batch| spans.add(batch).expect("columns of spans"));
+    of_requests.iter().for_each(|batch| requests.add(batch).expect("columns of requests"));
+    of_spans.iter().for_each(|batch| spans.add(batch).expect("columns of spans"));
     let listed = described(picture, &calls, &[requests, spans]);
     listed.iter().for_each(is_told_by_its_rows);
     assert!(listed.is_sorted_by_key(|call| std::cmp::Reverse(call.time)), "newest first");
