@@ -11,7 +11,7 @@ fn replaced() -> SnapshotBuilder {
     let row = |(second, pod): (i64, &str)| {
         let mut row = served("v1", 10, "ok");
         row.insert("time_unix_nano", (second * SECOND).into());
-        row.insert("time", (second * SECOND).into());
+        row.insert("time", (second * SECOND / 1_000).into());
         row.insert("destination_instance", pod.into());
         row
     };
@@ -22,7 +22,7 @@ fn replaced() -> SnapshotBuilder {
     for (name, value) in [("observer", "client"), ("response_flags_text", "UF")] {
         lost.insert(name, value.into());
     }
-    lost.extend([("time_unix_nano", (501 * SECOND).into()), ("time", (501 * SECOND).into())]);
+    lost.extend([("time_unix_nano", (501 * SECOND).into()), ("time", (501 * SECOND / 1_000).into())]);
     // Bit 5 is field 6 of Envoy's ResponseFlags, upstream_connection_failure.
     lost.extend([("response_flags", 32.into()), ("attempts", 1.into()), ("response_code", 503.into())]);
     rows.push(lost);
