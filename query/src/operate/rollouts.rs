@@ -34,6 +34,7 @@ pub async fn load(query: &Query, asked: &Asked<'_>) -> Result<Rollouts, LoadErro
 
 async fn read(query: &Query, asked: &Asked<'_>, range: Range) -> Result<Rollouts, LoadError> {
     let picture = load_from(query, question(range, asked.source), Some(asked.service)).await?;
-    let parts = load_parts(query, losses_question(range, asked.source)).await?;
+    // Where nothing finer is kept the range was widened: both are to be of the same steps.
+    let parts = load_parts(query, losses_question(picture.range, asked.source)).await?;
     Ok(rollouts(&picture, &parts, asked.service))
 }

@@ -78,6 +78,7 @@ pub struct Cost {
 }
 
 /// Calls on the edges into a service, and which of them were lost, by bucket.
+#[derive(Default)]
 pub struct Losses {
     calls: BTreeMap<u16, f64>,
     refused: BTreeMap<u16, f64>,
@@ -99,7 +100,7 @@ impl Losses {
             of_edges().filter(|part| part.evidence == Evidence::Requests).map(edge).collect();
         let is_taken =
             |part: &&Part| part.evidence == Evidence::Requests || !by_proxies.contains(&edge(part));
-        let mut losses = Losses { calls: BTreeMap::new(), refused: BTreeMap::new(), lost: BTreeMap::new() };
+        let mut losses = Losses::default();
         for part in of_edges().filter(is_taken) {
             losses.add(part);
         }

@@ -140,7 +140,13 @@ pub fn rollouts(picture: &Picture, parts: &Parts, service: &str) -> Rollouts {
             warnings,
         };
     };
-    let losses = Losses::of(parts, id);
+    let steps = |range: &Range| (range.from(), range.to(), range.step());
+    let losses = if steps(&parts.range) == steps(&picture.range) {
+        Losses::of(parts, id)
+    } else {
+        warnings.push("what was lost is kept in other steps of time than instances are".to_owned());
+        Losses::default()
+    };
     let lives = Lives::of(picture, id, &losses.refused());
     warnings.extend(lives.warnings());
     let events = lives.events();
