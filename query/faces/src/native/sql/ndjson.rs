@@ -11,7 +11,7 @@ use arrow::datatypes::Schema;
 use meshlake_query::QueryError;
 use meshlake_schema::attributes::push_json_string;
 
-use super::cells::push_value;
+use crate::cells::push_value;
 use super::encoder::Encoder;
 
 #[derive(Debug)]
