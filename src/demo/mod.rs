@@ -429,7 +429,13 @@ mod tests {
         let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = closed.local_addr().expect("bound");
         drop(closed);
-        let options = DemoOptions { seed: 1, requests_per_second: 1.0, requests: None, truth: None };
+        let options = DemoOptions {
+            seed: 1,
+            requests_per_second: 1.0,
+            requests: None,
+            history: Duration::ZERO,
+            truth: None,
+        };
         let endpoint = format!("http://{address}");
         let error = run(&endpoint, &options, std::future::pending()).await.expect_err("nobody listens");
         assert!(format!("{error:#}").contains(&format!("connect to http://{address}")), "{error:#}");

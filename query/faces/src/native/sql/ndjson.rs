@@ -11,8 +11,8 @@ use arrow::datatypes::Schema;
 use meshlake_query::QueryError;
 use meshlake_schema::attributes::push_json_string;
 
-use crate::cells::push_value;
 use super::encoder::Encoder;
+use crate::cells::push_value;
 
 #[derive(Debug)]
 pub struct NdjsonEncoder {
