@@ -95,6 +95,9 @@ impl Instance {
     }
 }
 
+/// The number of the first pod; each later one has the next, which its name and address are made of.
+const FIRST_HOST: u8 = 10;
+
 /// All pods that there are and were.
 #[derive(Debug, Clone)]
 pub struct Mesh {
@@ -107,7 +110,7 @@ impl Mesh {
     pub fn bookinfo() -> Self {
         let numbered = (1u8..).zip(&WORKLOADS);
         let pods = numbered.flat_map(|(n, workload)| (0..workload.pods).map(move |pod| (n, workload, pod)));
-        let instances = (10u8..).zip(pods);
+        let instances = (FIRST_HOST..).zip(pods);
         let instances: Vec<_> = instances.map(|(host, (n, w, pod))| instance(n, w, pod, host)).collect();
         Mesh { is_gone: vec![false; instances.len()], instances }
     }
@@ -123,7 +126,7 @@ impl Mesh {
     /// Puts another pod in the place of one: the same workload under a new name and address.
     pub fn replace(&mut self, old: InstanceId) -> InstanceId {
         let new = self.instances.len();
-        let number = u32::try_from(new).expect("a demo ends before 2^32 pods");
+        let number = u32::from(FIRST_HOST) + u32::try_from(new).expect("a demo ends before 2^32 pods");
         let [.., high, low] = number.to_be_bytes();
         let old_pod = &self.instances[old];
         let template = old_pod.pod.rsplit_once('-').map_or(old_pod.pod.as_str(), |(template, _)| template);
