@@ -274,7 +274,8 @@ mod tests {
             "default/a -> default/b server caller DC 1",
         ];
         let mut have = told(&answer);
-        (have.sort_unstable(), want.sort_unstable());
+        have.sort_unstable();
+        want.sort_unstable();
         assert_eq!(have, want);
         let breaker = answer.rows.iter().find(|row| row.reason == "UO").expect("told above");
         assert_eq!((breaker.share, breaker.rate), (1.0 / 4.0, 1.0 / 60.0));
