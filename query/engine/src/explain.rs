@@ -19,7 +19,7 @@ use std::sync::Arc;
 use arrow::array::{RecordBatch, StringArray};
 use arrow::datatypes::SchemaRef;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::datasource::physical_plan::FileScanConfig;
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfig};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::Result;
 use datafusion::logical_expr::{ExplainFormat, LogicalPlan};
@@ -180,7 +180,7 @@ impl<'a> Read<'a> {
     }
 
     fn add(&mut self, config: &FileScanConfig, metrics: &MetricsSet, paths: &BTreeSet<&'a str>) {
-        let files = config.file_groups.iter().flat_map(|group| group.files());
+        let files = config.file_groups.iter().flat_map(FileGroup::files);
         let known: Vec<&str> =
             files.filter_map(|file| paths.get(file.object_meta.location.as_ref()).copied()).collect();
         // A scan is of one table.

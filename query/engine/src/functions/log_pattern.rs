@@ -83,10 +83,8 @@ fn pattern(text: &str) -> String {
     while let Some(first) = rest.chars().next() {
         let before = text[..text.len() - rest.len()].chars().next_back();
         let taken = match first {
-            '"' | '\'' => quoted(rest, first, before).map(|length| {
-                push_quoted(&mut out, &rest[..length], &rest[length..]);
-                length
-            }),
+            '"' | '\'' => quoted(rest, first, before)
+                .inspect(|&length| push_quoted(&mut out, &rest[..length], &rest[length..])),
             first if is_of_word(first) => Some(match uuid(rest) {
                 Some(length) => {
                     push_mask(&mut out);
@@ -164,9 +162,9 @@ fn push_word(out: &mut String, rest: &str) -> usize {
     let length = rest.find(|next| !is_of_word(next)).unwrap_or(rest.len());
     let word = &rest[..length];
     if is_made_up(word) {
-        push_mask(out)
+        push_mask(out);
     } else {
-        out.push_str(word)
+        out.push_str(word);
     }
     length
 }

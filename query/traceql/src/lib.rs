@@ -1,1 +1,0 @@
-//! TraceQL, pure: text -> syntax tree -> which spans and traces it selects.
