@@ -66,7 +66,8 @@ async fn send_and_flush(server: &Server, number: u64) -> Result<()> {
     tokio::time::timeout(FLUSH_TIMEOUT, flushed).await.context("no flush came in time")?
 }
 
-async fn maintain(data: &Path, environment: &[(&str, &str)]) -> Result<Output> {
+/// Runs `meshlake maintain` on a data directory, which a server may be using.
+pub async fn maintain(data: &Path, environment: &[(&str, &str)]) -> Result<Output> {
     let mut command = Command::new(BINARY);
     command.arg("maintain").arg("--data-dir").arg(data).envs(environment.iter().copied());
     let output = command.kill_on_drop(true).output().await?;

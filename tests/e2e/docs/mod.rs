@@ -19,6 +19,7 @@ use tokio::process::Command;
 
 use crate::demo;
 use crate::harness::{BINARY, Server, request};
+use crate::maintain::maintain;
 use markdown::Block;
 
 const REPOSITORY: &str = env!("CARGO_MANIFEST_DIR");
@@ -68,7 +69,9 @@ async fn what_the_documentation_says_works() -> Result<()> {
         return Ok(());
     }
     let dir = tempfile::tempdir()?;
-    let (server, _) = demo::finished(&dir.path().join("meshlake-data"), 600).await?;
+    let data = dir.path().join("meshlake-data");
+    let (server, _) = demo::finished_with_restarts(&data).await?;
+    maintain(&data, &[("MESHLAKE_ADMIN__HTTP", &server.addresses.admin)]).await?;
     let desk = Desk::new(dir.path(), &server)?;
     let (mut wrong, mut kinds) = (Vec::new(), BTreeSet::new());
     for path in pages()? {
