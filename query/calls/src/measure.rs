@@ -47,6 +47,11 @@ impl Protocol {
 /// Calls are counted in thousandths, whole numbers, so that no order of adding changes a sum.
 pub const MILLI: u64 = 1_000;
 
+/// The sum of calls, or of shares of calls. Of none it is 0, where `Iterator::sum` makes it -0, which people would see.
+pub fn total(values: impl Iterator<Item = f64>) -> f64 {
+    values.fold(0.0, |sum, value| sum + value)
+}
+
 /// A span's `adjusted_count` in thousandths of a call; one call where it makes no sense.
 pub fn milli(adjusted_count: Option<f64>) -> u64 {
     let count = adjusted_count.filter(|count| count.is_finite() && *count > 0.0).unwrap_or(1.0);

@@ -69,6 +69,8 @@ pub struct Driven {
     /// None once its end was told.
     driving: Option<JoinHandle<()>>,
     stop: Stop,
+    /// They outlive the plan, whoever else is done with them.
+    _threads: Arc<Threads>,
 }
 
 impl Driven {
@@ -79,22 +81,22 @@ impl Driven {
     pub fn start(
         plan: Arc<dyn ExecutionPlan>,
         context: Arc<TaskContext>,
-        threads: &Handle,
+        threads: Arc<Threads>,
         stop: Stop,
     ) -> Result<Driven, QueryError> {
         // Some steps start tasks at once.
-        let in_runtime = threads.enter();
+        let in_runtime = threads.handle().enter();
         let mut stream = execute_stream(plan, context)?;
         drop(in_runtime);
         let (made, batches) = mpsc::channel(BATCHES_AHEAD);
-        let driving = threads.spawn(async move {
+        let driving = threads.handle().spawn(async move {
             while let Some(batch) = stream.next().await {
                 if made.send(batch).await.is_err() {
                     return;
                 }
             }
         });
-        Ok(Driven { batches, driving: Some(driving), stop })
+        Ok(Driven { batches, driving: Some(driving), stop, _threads: threads })
     }
 }
 

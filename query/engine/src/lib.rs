@@ -84,7 +84,7 @@ struct Shared {
     known: Arc<Known>,
     places: Arc<Semaphore>,
     waiting: AtomicUsize,
-    threads: Threads,
+    threads: Arc<Threads>,
 }
 
 impl Engine {
@@ -115,7 +115,7 @@ impl Engine {
         let allowed = Arc::new(catalog::allowed(names.collect()));
         let places = Arc::new(Semaphore::new(config.concurrent_queries_max.max(1)));
         let waiting = AtomicUsize::new(0);
-        let threads = Threads::new(config.parallelism.max(1))?;
+        let threads = Arc::new(Threads::new(config.parallelism.max(1))?);
         let described = functions.iter().map(|function| {
             let parameters = function.parameters().iter();
             let parameters = parameters.map(|parameter| (parameter.name, parameter.kind.data_type()));
@@ -165,7 +165,7 @@ impl Engine {
         let begin = async {
             let place = self.place().await?;
             let snapshot = shared.reader.snapshot().await?;
-            let threads = Some(shared.threads.handle().clone());
+            let threads = Some(Arc::clone(&shared.threads));
             let bare = Query::new(shared, snapshot, tenant, (deadline, timeout), place, threads)?;
             if shared.functions.is_empty() {
                 return Ok(bare);

@@ -12,7 +12,6 @@ use datafusion::prelude::{SQLOptions, SessionContext};
 use futures::TryStreamExt;
 use meshlake_schema::{Budget, Spent, Table, TimeRange, UnixNanos};
 use meshlake_store::snapshot::{DataFile, Snapshot, Unflushed};
-use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
@@ -20,7 +19,7 @@ use crate::answer::{Caps, RowStream, bounded};
 use crate::budget::QueryBudget;
 use crate::catalog;
 use crate::error::QueryError;
-use crate::executing::Driven;
+use crate::executing::{Driven, Threads};
 use crate::explain::{Explain, Explained};
 use crate::interrupt::{Stop, stoppable};
 use crate::plan_guard::{self, AllowList};
@@ -44,7 +43,7 @@ pub struct Query {
     caps: Caps,
     place: Arc<OwnedSemaphorePermit>,
     /// Where plans run; none where they are asked for.
-    threads: Option<Handle>,
+    threads: Option<Arc<Threads>>,
 }
 
 impl Query {
@@ -55,7 +54,7 @@ impl Query {
         tenant: &str,
         (deadline, timeout): (Instant, Duration),
         place: OwnedSemaphorePermit,
-        threads: Option<Handle>,
+        threads: Option<Arc<Threads>>,
     ) -> Result<Query, QueryError> {
         let config = &shared.config;
         let caps = Caps { deadline, timeout, rows_max: config.rows_max, bytes_max: config.answer_bytes_max };
@@ -288,7 +287,7 @@ impl Query {
                 place,
             ));
         };
-        Ok(bounded(schema, Driven::start(plan, context, threads, stop)?, caps, place))
+        Ok(bounded(schema, Driven::start(plan, context, Arc::clone(threads), stop)?, caps, place))
     }
 }
 

@@ -17,6 +17,7 @@ use std::collections::HashMap;
 
 use crate::catch_all;
 use crate::entry::Entry;
+use crate::measure::total;
 use crate::parts::{Part, Parts};
 use crate::settled::detail::Detail;
 use crate::{By, EdgeCell, Evidence, Grain, NodeIdentity, NodeKind, Picture, Question, Range, Source, Told};
@@ -147,7 +148,7 @@ pub fn dark(picture: &Picture, parts: &Parts, service: Option<&str>) -> DarkTraf
         warnings.push(format!("{} edges with fewer dark calls are not shown", edges.len() - EDGES_MAX));
         edges.truncate(EDGES_MAX);
     }
-    let requests = picture.edge_cells.iter().map(|cell| cell.measure.requests()).sum();
+    let requests = total(picture.edge_cells.iter().map(|cell| cell.measure.requests()));
     DarkTraffic { range: picture.range, edges, requests, warnings }
 }
 

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::periods::{Period, Periods};
 use crate::Evidence;
 use crate::entry::Entry;
+use crate::measure::total;
 use crate::parts::{Part, Parts};
 use crate::settled::detail::Detail;
 use crate::statistics::proportions::{self, Proportion};
@@ -169,7 +170,7 @@ impl Losses {
                 let of = |period: &Period| self.lost_for(&reason, period);
                 let during = of(&periods.during);
                 let beyond = base.map(|base| {
-                    let usually = base.periods.iter().map(of).sum();
+                    let usually = total(base.periods.iter().map(of));
                     (during - usual(usually, base)).max(0.0)
                 });
                 let (before, after) = (of(&periods.before), of(&periods.after));
@@ -200,16 +201,16 @@ impl Losses {
     }
 
     fn calls(&self, period: &Period) -> f64 {
-        self.calls.range(period.first..period.end.max(period.first)).map(|(_, calls)| calls).sum()
+        total(self.calls.range(period.first..period.end.max(period.first)).map(|(_, calls)| *calls))
     }
 
     fn lost(&self, period: &Period) -> f64 {
-        self.lost.iter().filter(|((_, bucket), _)| period.has(*bucket)).map(|(_, lost)| lost).sum()
+        total(self.lost.iter().filter(|((_, bucket), _)| period.has(*bucket)).map(|(_, lost)| *lost))
     }
 
     fn lost_for(&self, reason: &Reason, period: &Period) -> f64 {
         let lost = self.lost.iter().filter(|((of, bucket), _)| of == reason && period.has(*bucket));
-        lost.map(|(_, lost)| lost).sum()
+        total(lost.map(|(_, lost)| *lost))
     }
 }
 
@@ -220,11 +221,11 @@ struct Base {
 
 impl Base {
     fn calls(&self, losses: &Losses) -> f64 {
-        self.periods.iter().map(|period| losses.calls(period)).sum()
+        total(self.periods.iter().map(|period| losses.calls(period)))
     }
 
     fn lost(&self, losses: &Losses) -> f64 {
-        self.periods.iter().map(|period| losses.lost(period)).sum()
+        total(self.periods.iter().map(|period| losses.lost(period)))
     }
 }
 
