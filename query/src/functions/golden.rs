@@ -64,7 +64,7 @@ const COLUMNS: &[Column<Row>] = &[
     Column { name: "time", value: Value::Time(|row| Some(row.time)) },
     Column { name: "id", value: Value::Text(|row| Some(&row.node()?.id)) },
     Column { name: "service", value: Value::Text(|row| Some(&row.node()?.name)) },
-    Column { name: "namespace", value: Value::Text(|row| row.namespace()) },
+    Column { name: "namespace", value: Value::Text(Row::namespace) },
     Column { name: "kind", value: Value::Text(|row| Some(row.node()?.kind.name())) },
     Column { name: "version", value: Value::Text(|row| row.node()?.version.as_deref()) },
     Column { name: "operation", value: Value::Text(|row| row.detail(GoldenBy::Operation)) },

@@ -106,11 +106,15 @@ fn subset_json(subset: Subset) -> SubsetJson {
 
 fn comparison_json(found: Comparison) -> ComparisonJson {
     let Comparison { verdict, errors, latency } = found;
-    ComparisonJson { verdict: verdict.name(), errors: errors.map(judged), latency: latency.map(judged) }
+    ComparisonJson {
+        verdict: verdict.name(),
+        errors: errors.as_ref().map(judged),
+        latency: latency.as_ref().map(judged),
+    }
 }
 
-fn judged(judged: Judged) -> JudgedJson {
-    let Judged { verdict, method, test, p_adjusted } = judged;
+fn judged(judged: &Judged) -> JudgedJson {
+    let Judged { verdict, method, ref test, p_adjusted } = *judged;
     JudgedJson {
         verdict: verdict.name(),
         method,
