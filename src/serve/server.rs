@@ -244,7 +244,7 @@ fn exports_row((labels, count): (ExportLabels, u64)) -> Exports {
 
 fn sender_row((key, heard): (SenderKey, Heard)) -> Sender {
     Sender {
-        peer: key.peer,
+        peer: key.peer.to_string(),
         tenant: key.tenant.to_string(),
         signal: key.signal.to_owned(),
         source: key.source.to_owned(),

@@ -47,7 +47,8 @@ impl Query {
             }
             anyhow::bail!("it ended before it said where it listens")
         };
-        let addresses = tokio::time::timeout(TIMEOUT, addresses).await.context("it does not listen in time")?;
+        let addresses =
+            tokio::time::timeout(TIMEOUT, addresses).await.context("it does not listen in time")?;
         let (address, admin) = addresses.with_context(|| std::fs::read_to_string(log).unwrap_or_default())?;
         Ok(Query { child, address, admin })
     }

@@ -55,11 +55,11 @@ impl Batch {
         self.bytes
     }
 
-    /// Adds a message as a line; one without text is none.
-    pub(super) fn add(&mut self, message: &[u8]) {
+    /// Adds a message as a line, and gives the tenant whose it is; one without text is none.
+    pub(super) fn add(&mut self, message: &[u8]) -> Option<&Arc<str>> {
         let Message { host, app, text } = Message::of(message);
         if text.trim_ascii().is_empty() {
-            return;
+            return None;
         }
         self.key.clear();
         self.key.extend_from_slice(host);
@@ -75,6 +75,7 @@ impl Batch {
         lines.extend(text.iter().map(|byte| if *byte == b'\n' { b' ' } else { *byte }));
         lines.put_u8(b'\n');
         self.bytes += lines.len() - before;
+        Some(&self.senders[at].1)
     }
 
     /// Takes all lines out.
