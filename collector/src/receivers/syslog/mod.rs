@@ -25,7 +25,7 @@ use crate::admit::frame::Message;
 use crate::admit::media::Encoding;
 use crate::admit::refusal::Refusal;
 use crate::admit::senders::SenderKey;
-use crate::decode::access_log::FORMAT;
+use crate::decode::access_log::SYSLOG_FORMAT;
 use crate::intake::Tickets;
 use crate::line_origin::LinesConfig;
 use batch::{App, Batch, Lines};
@@ -118,7 +118,7 @@ impl Syslog {
         sending.flush().await;
         if let Err(refusal) = result {
             tracing::debug!(%refusal, %peer, "a connection of syslog ended");
-            sending.receivers.count(OVER_TCP, Some(FORMAT.signal), Err(&refusal));
+            sending.receivers.count(OVER_TCP, Some(SYSLOG_FORMAT.signal), Err(&refusal));
         }
         sending.wait_until_stored().await;
     }
@@ -226,7 +226,7 @@ impl Sending {
                     tenant,
                     self.receiver,
                     self.receiver,
-                    &FORMAT,
+                    &SYSLOG_FORMAT,
                     self.stopping.clone(),
                 )
             });
@@ -240,7 +240,7 @@ impl Sending {
                 tracing::debug!(%refusal, "lost messages of syslog");
                 let senders = senders.iter().filter(|sender| sender.tenant == of_tenant);
                 senders.for_each(|sender| self.receivers.senders.refuse(sender));
-                self.receivers.count(self.receiver, Some(FORMAT.signal), Err(&refusal));
+                self.receivers.count(self.receiver, Some(SYSLOG_FORMAT.signal), Err(&refusal));
             }
         }
     }
@@ -253,8 +253,8 @@ impl Sending {
         let sender = |(peer, tenant): (IpAddr, Arc<str>)| SenderKey {
             peer: peer.to_canonical().to_string().into(),
             tenant,
-            signal: FORMAT.signal.name(),
-            source: FORMAT.source,
+            signal: SYSLOG_FORMAT.signal.name(),
+            source: SYSLOG_FORMAT.source,
         };
         let senders: Vec<_> = peers.into_iter().map(sender).collect();
         let now = self.receivers.clock.now();
