@@ -18,7 +18,7 @@ use tokio::runtime::Handle;
 
 use super::listening::{Port, Sockets};
 use super::settings::{engine_config, store_config};
-use super::stopping::{door, stop_ports, tell};
+use super::stopping::{ADMIN_CONNECTIONS_MAX, door, stop_ports, tell};
 use super::supervisor::{self, Supervisor};
 use crate::admin::{self, AdminState, Readiness};
 use crate::config::{Config, ConfigProblems};
@@ -45,9 +45,6 @@ const _: () = assert!(
         + STORE_STOP_TIME_MIN.as_millis()
         <= STOP_TIME_MAX.as_millis()
 );
-
-/// Connections to the admin port: a scraper, probes, somebody who looks.
-const ADMIN_CONNECTIONS_MAX: u64 = 64;
 
 /// How far files of lines are stored, in the data directory; see `docs/formats.md`.
 const POSITIONS_FILE: &str = "positions";
@@ -144,7 +141,7 @@ impl Server {
                 Port::OtlpGrpc => (collector.door(), collector.grpc()),
                 Port::OtlpHttp => (collector.door(), collector.http()),
                 Port::Syslog => (collector.door(), collector.syslog()),
-                Port::Query | Port::FlightSql | Port::Postgres => {
+                Port::Query | Port::FlightSql | Port::Postgres | Port::QueryAdmin => {
                     unreachable!("{} is the query side's", port.name())
                 }
             };
@@ -247,7 +244,7 @@ fn exports_row((labels, count): (ExportLabels, u64)) -> Exports {
 
 fn sender_row((key, heard): (SenderKey, Heard)) -> Sender {
     Sender {
-        peer: key.peer,
+        peer: key.peer.to_string(),
         tenant: key.tenant.to_string(),
         signal: key.signal.to_owned(),
         source: key.source.to_owned(),

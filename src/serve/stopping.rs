@@ -6,6 +6,9 @@ use meshlake_listen::{Cap, Door, Role, Served};
 
 use super::listening::Port;
 
+/// Connections to the admin port: a scraper, probes, somebody who looks.
+pub const ADMIN_CONNECTIONS_MAX: u64 = 64;
+
 pub fn door(role: Role, connections_max: u64) -> Door {
     Door { role, cap: Cap::new(connections_max), wrap: None }
 }
