@@ -17,6 +17,7 @@ pub mod calls;
 pub mod trace;
 pub mod tree;
 pub mod services;
+pub mod samples;
 pub mod series;
 pub mod ledger;
 pub mod status;
