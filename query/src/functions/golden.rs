@@ -118,7 +118,7 @@ async fn answer(query: &Query, given: &Arguments) -> Result<Vec<Row>, QueryError
     let source = one_of("source", given.text("source"), &Source::ALL.map(|source| (source.name(), source)))?;
     let range = range(query, given, given.duration("step"))?;
     let service = given.text("service");
-    let picture = load_from(query, by.question(range, source), service).await.map_err(failed)?;
+    let picture = load_from(query, by.question(range, source), by.frame(service)).await.map_err(failed)?;
     let rows = golden(&picture, by, service).into_iter();
     Ok(rows.map(|golden| Row { time: golden.time.unwrap_or(picture.range.from()), by, golden }).collect())
 }
