@@ -290,7 +290,10 @@ impl Slow<'_> {
             Number::Count => Plain::Int(spans.len() as i64),
             Number::Of(name, expr) => {
                 let values: Vec<Plain> = spans.iter().map(|at| self.value(expr, *at, (None, None))).collect();
-                aggregate(name, values.into_iter().filter(|value| double(value).is_some()).collect())
+                aggregate(
+                    name,
+                    &values.into_iter().filter(|value| double(value).is_some()).collect::<Vec<_>>(),
+                )
             }
             Number::Binary(sign, left, right) => {
                 compute(sign, &self.number(left, spans), &self.number(right, spans))
@@ -311,7 +314,7 @@ fn double(value: &Plain) -> Option<f64> {
     }
 }
 
-fn aggregate(name: &str, values: Vec<Plain>) -> Plain {
+fn aggregate(name: &str, values: &[Plain]) -> Plain {
     let numbers: Vec<f64> = values.iter().filter_map(double).collect();
     let sum: f64 = numbers.iter().sum();
     let result = match name {
