@@ -11,6 +11,7 @@ mod apache;
 mod caddy;
 mod haproxy;
 mod sidecars;
+mod endings;
 mod four_ways;
 mod nginx;
 mod snippets;
