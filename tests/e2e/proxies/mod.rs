@@ -10,6 +10,7 @@
 mod apache;
 mod caddy;
 mod haproxy;
+mod traefik;
 mod sidecars;
 mod endings;
 mod four_ways;
