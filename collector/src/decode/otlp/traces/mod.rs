@@ -14,8 +14,8 @@ pub use builder::SpanBuilder;
 
 use meshlake_schema::UnixNanos;
 
+use crate::columns::origin::{Resource, Scope};
 use crate::decode::otlp::any_value::repeated;
-use crate::decode::otlp::resource::{Resource, Scope};
 use crate::decode::otlp::value_writer::ValueWriter;
 use crate::decode::otlp::{SPAN_ID_BYTES, TRACE_ID_BYTES, is_zero};
 use crate::protobuf::wire::{Fields, WireError};
