@@ -183,12 +183,12 @@ impl Fold {
     /// The same of rows whose first half was read elsewhere, for this question.
     pub fn add_span_batch(&mut self, batch: &SpanBatch) {
         self.see(batch.rows());
-        let Fold { book, shapes, spans, requests, messages, names, bytes_max, .. } = self;
+        let Fold { book, shapes, spans, requests, messages, names, addresses, bytes_max, .. } = self;
         // Rows of requests come first; what they leave is the spans'.
         spans.bound(bytes_max.saturating_sub(requests.bytes()).max(*bytes_max / 2));
         // Rows are sorted by what they say, so most name what the row before does.
         let mut last_seen = None;
-        let read = batch.spans(book, shapes, |span, shape, links| {
+        let read = batch.spans(book, shapes, addresses, |span, shape, links| {
             if shape.role == spans::Role::Consumed {
                 links.iter().for_each(|link| messages.want(*link));
             }
