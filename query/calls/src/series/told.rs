@@ -177,7 +177,7 @@ impl<'a> Teller<'a> {
 
     fn sizes(&mut self, place: Place, told: &Told<'_>) {
         let Some(sizes) = told.sizes else { return };
-        let [requests, .., bytes_in, bytes_out, _] = told.measure.sums();
+        let [requests, .., bytes_in, bytes_out, _duration, _squares] = told.measure.sums();
         let sum = |sketch: &LatencyHistogram, exact: u64| {
             if sketch.count() == requests { exact } else { about(sketch) }
         };
@@ -203,7 +203,7 @@ impl<'a> Teller<'a> {
         let ends = Labels::of(told, reporter);
         let values = [&ends.callee()[..], &[reporter, "tcp", ends.flags], &ends.caller()].concat();
         let place = self.draft.place(Family::Connections, &values);
-        let [connections, .., bytes_in, bytes_out, _] = told.measure.sums();
+        let [connections, .., bytes_in, bytes_out, _duration, _squares] = told.measure.sums();
         // Istio's words are Envoy's: what a proxy sends is what it answers, towards the caller (istio/istio#32399).
         for (field, amount) in [(CALLS, connections), (SENT, bytes_out), (RECEIVED, bytes_in)] {
             self.amount(place, field, told.slot, amount);
@@ -329,7 +329,7 @@ impl<'a> Teller<'a> {
 /// The sum of the durations in the sketch, in thousandths of microseconds: exact, unless calls without a latency were
 /// summed with others.
 fn duration(measure: &Measure) -> u64 {
-    let [requests, .., duration] = measure.sums();
+    let [requests, .., duration, _squares] = measure.sums();
     let sketch = measure.latency();
     if sketch.count() == requests { duration } else { about(sketch) / MILLI }
 }
