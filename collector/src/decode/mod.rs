@@ -9,7 +9,7 @@
 //! payload was not validated; the builder may then hold part of a row and must be dropped.
 //!
 //! Formats never import one another; what they share lies below: lines of access logs in `access_log`, the rows of
-//! `requests` in `request_rows`, columns in `columns`, the wire in `protobuf`.
+//! `requests` in `request_rows`, those of metrics in `metric_rows`, columns in `columns`, the wire in `protobuf`.
 
 pub mod access_log;
 pub mod envoy_als;
@@ -20,6 +20,7 @@ use meshlake_schema::{Table, TableBatch};
 use thiserror::Error;
 
 use crate::access_log::origin::LineOrigin;
+use crate::metric_rows::MetricBuilders;
 use crate::normalize::requests::proxy::ProxyIdentity;
 use crate::protobuf::messages::Message;
 use crate::protobuf::validate::validate;
@@ -28,7 +29,6 @@ use crate::request_rows::RequestBuilder;
 use crate::signal::Signal;
 use crate::tally::{Arrival, Tally};
 use otlp::logs::LogBuilder;
-use otlp::metrics::MetricBuilders;
 use otlp::traces::SpanBuilder;
 
 /// One way in which telemetry is written.

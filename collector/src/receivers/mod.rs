@@ -330,7 +330,7 @@ fn sender_of(call: &Call) -> Option<SenderKey> {
     let format = written_as(call.request.headers(), call.route.formats).unwrap_or(first);
     let tenant = call.caller.principal.as_ref().map(|principal| principal.tenant.shared());
     Some(SenderKey {
-        peer: call.caller.peer.ip().to_canonical(),
+        peer: call.caller.peer.ip().to_canonical().to_string().into(),
         tenant: tenant.unwrap_or_default(),
         signal: format.signal.name(),
         source: format.source,
