@@ -8,6 +8,7 @@
 //!
 //! Modules are listed in the order data meets them; imports point only down the list.
 
+mod metrics;
 mod wanted;
 mod evaluate;
 mod trace;
@@ -20,6 +21,7 @@ mod error;
 
 pub use error::Error;
 pub use evaluate::{Spanset, evaluate};
+pub use metrics::{Exemplar, Line, Partial, STEPS_MAX, Steps};
 pub use parse::parse;
 pub use pattern::Pattern;
 pub use trace::{Span, Spans, Trace};

@@ -1,6 +1,7 @@
 //! Random queries over random traces, against what the language's description says, interpreted directly: no sorting, no
 //! walk, no types; every span against every other.
 
+mod series;
 mod rows;
 mod slow;
 mod language;
