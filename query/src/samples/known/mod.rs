@@ -175,20 +175,25 @@ impl Generation {
         let mut kept = self.kept();
         let Kept { tenants, bytes } = &mut *kept;
         let tenant = tenants.entry(tenant.to_owned()).or_default();
+        let mut last: Option<(StemKey, &mut Entry)> = None;
         for row in 0..batch.num_rows() {
             let key = keys.get(row, &self.variants);
             let time = labelled.times.or_zero(row);
-            let entry = entries.0.entry(key).or_insert_with(|| {
-                let stem = tenant.stem(key, &labelled, row, bytes);
-                let is_spread = stem.as_ref().is_some_and(|stem| stem.shape.is_spread());
-                let marks = is_spread.then(Box::default);
-                Entry { stem, first: time, last: time, marks }
-            });
+            // Most rows are of the series of the row before.
+            let entry = match last {
+                Some((known, entry)) if known == key => entry,
+                _ => entries.0.entry(key).or_insert_with(|| {
+                    let stem = tenant.stem(key, &labelled, row, bytes);
+                    let is_spread = stem.as_ref().is_some_and(|stem| stem.shape.is_spread());
+                    Entry { stem, first: time, last: time, marks: is_spread.then(Box::default) }
+                }),
+            };
             entry.first = entry.first.min(time);
             entry.last = entry.last.max(time);
             if let Some(marks) = &mut entry.marks {
                 marks.add(&labelled.marks(row), labelled.sum.get(row).is_some());
             }
+            last = Some((key, entry));
         }
         Ok(())
     }
