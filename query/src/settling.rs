@@ -14,8 +14,8 @@ use meshlake_calls::{By, Fold, FoldError, Grain, Question, Range, Settled, Sourc
 use meshlake_engine::Query;
 use meshlake_schema::{Budget, Table, TableBatch, TimeRange, UnixNanos};
 
-use crate::calls::feed::{aside, counted, feed, feed_cells};
-use crate::calls::{LoadError, reading};
+use crate::calls::feed::{aside, counted, feed};
+use crate::calls::{LoadError, add_cells, reading};
 
 /// Most time that one fold counts: its cells are held in memory, and an hour of a thousand keys are some hundred MB.
 const AT_ONCE_NANOS: i64 = 3_600 * 1_000_000_000;
@@ -86,7 +86,7 @@ async fn settled(
     let rows = reading::rows_of(&folded);
     let mut fold = Fold::new(question).within(Arc::clone(budget)).fold_only(folded);
     if let Some(table) = narrower {
-        feed_cells(query, &question, table, &told, &mut fold).await?;
+        add_cells(query, &question, table, &told, &mut fold).await?;
     }
     loop {
         fold = feed(query, &question, &rows, fold).await?;

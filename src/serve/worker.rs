@@ -28,7 +28,7 @@ use super::listening::{Port, Side, Sockets};
 use super::settings::engine_config;
 use super::signals::{Interrupts, Signal, Signals};
 use super::spill;
-use super::stopping::{ADMIN_CONNECTIONS_MAX, door, stop_ports};
+use super::stopping::{ADMIN_CONNECTIONS_MAX, ADMIN_STOP_TIME_MAX, door, stop_ports};
 use crate::admin::query_side::{self, QuerySideState};
 use crate::config::Config;
 use crate::telemetry;
@@ -122,7 +122,7 @@ pub fn query(config: &Config, collector: &Path) -> Result<()> {
             }
         }
         answering.stop().await;
-        stop_ports(&mut admin_ports, &[Port::QueryAdmin], Duration::ZERO, Instant::now()).await;
+        stop_ports(&mut admin_ports, &[Port::QueryAdmin], ADMIN_STOP_TIME_MAX, Instant::now()).await;
         telemetry.stop();
         anyhow::Ok(())
     })?;

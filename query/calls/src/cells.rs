@@ -321,31 +321,15 @@ impl Book {
 
     /// Sums up all but the busiest operations, so that there is room for more cells.
     fn fold_details(&mut self) {
-        let busiest = self.busiest(|_| true);
+        let requests = self.cells.iter().map(|(key, measure)| (key.detail, measure.requests_milli()));
+        let busiest = busiest(requests, |detail| self.detail_text(detail));
         let cells = std::mem::take(&mut self.cells);
         for (mut key, measure) in cells {
             if key.detail != DetailId::NONE && busiest.binary_search(&key.detail).is_err() {
                 key.detail = DetailId::OTHER;
-                self.details.overflow();
             }
             self.cells.entry(key).or_default().merge(&measure);
         }
-    }
-
-    /// The busiest details of the cells that `is_asked` for, [`DETAILS_MAX`] at most, sorted by number.
-    pub fn busiest(&self, is_asked: impl Fn(&CellKey) -> bool) -> Vec<DetailId> {
-        let mut requests: NumberMap<DetailId, u64> = NumberMap::default();
-        for (key, measure) in &self.cells {
-            if key.detail > DetailId::OTHER && is_asked(key) {
-                *requests.entry(key.detail).or_default() += measure.requests_milli();
-            }
-        }
-        let mut order: Vec<(u64, DetailId)> = requests.into_iter().map(|(id, n)| (n, id)).collect();
-        // The text breaks ties: numbers depend on the order in which rows came.
-        order.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| self.detail_text(a.1).cmp(&self.detail_text(b.1))));
-        let mut busiest: Vec<DetailId> = order.into_iter().take(DETAILS_MAX).map(|(_, id)| id).collect();
-        busiest.sort_unstable();
-        busiest
     }
 
     /// The number of an operation or instance of a call; no text is [`DetailId::NONE`].
@@ -371,9 +355,29 @@ impl Book {
         self.cells_overflowed
     }
 
-    pub fn details_overflowed(&self) -> bool {
-        self.details.overflowed()
+    /// Takes all cells out.
+    pub fn take_cells(&mut self) -> impl Iterator<Item = (CellKey, Measure)> + use<> {
+        std::mem::take(&mut self.cells).into_iter()
     }
+}
+
+/// Of details and the calls of each, the busiest, [`DETAILS_MAX`] at most, sorted by number. What is told apart nowhere, or
+/// is summed up already, is none.
+pub fn busiest<'a>(
+    requests: impl Iterator<Item = (DetailId, u64)>,
+    text: impl Fn(DetailId) -> Option<&'a str>,
+) -> Vec<DetailId> {
+    let mut sums: NumberMap<DetailId, u64> = NumberMap::default();
+    for (detail, requests) in requests.filter(|(detail, _)| *detail > DetailId::OTHER) {
+        let sum = sums.entry(detail).or_default();
+        *sum = sum.saturating_add(requests);
+    }
+    let mut order: Vec<(u64, DetailId)> = sums.into_iter().map(|(id, requests)| (requests, id)).collect();
+    // The text breaks ties: numbers depend on the order in which rows came.
+    order.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| text(a.1).cmp(&text(b.1))));
+    let mut busiest: Vec<DetailId> = order.into_iter().take(DETAILS_MAX).map(|(_, id)| id).collect();
+    busiest.sort_unstable();
+    busiest
 }
 
 #[cfg(test)]
@@ -460,7 +464,7 @@ mod tests {
                 book.add(key(0, busy, Entry::Received), &CALL, &Halves::default());
             }
         }
-        assert!(!book.cells_overflowed() && book.details_overflowed());
+        assert!(!book.cells_overflowed() && book.cells().count() < 20_000);
         let busy = book.detail(Some("busy"));
         let cell = book.cells().find(|(key, _)| key.detail == busy).expect("it has a cell");
         assert_eq!(cell.1.requests(), 160.0);

@@ -16,7 +16,6 @@ pub struct Details {
     names: Interner<String>,
     /// How many are of spans that may be no calls.
     of_other_spans: usize,
-    overflowed: bool,
 }
 
 impl Default for Details {
@@ -25,7 +24,7 @@ impl Default for Details {
         // In the order of the constants.
         names.intern("", String::new);
         names.intern(party::OTHER, || party::OTHER.to_owned());
-        Details { names, of_other_spans: 0, overflowed: false }
+        Details { names, of_other_spans: 0 }
     }
 }
 
@@ -50,15 +49,6 @@ impl Details {
 
     pub fn text(&self, number: u32) -> &str {
         self.names.value(number)
-    }
-
-    /// Remembers that some names were summed as one.
-    pub fn overflow(&mut self) {
-        self.overflowed = true;
-    }
-
-    pub fn overflowed(&self) -> bool {
-        self.overflowed
     }
 
     fn intern(&mut self, text: &str, is_full: bool) -> u32 {

@@ -24,7 +24,7 @@ pub struct CallSeen {
 impl CallSeen {
     /// The calls that are noted of a cell.
     pub fn of<'n>(
-        cell: &Placed<'_>,
+        cell: &Placed,
         services: &Services,
         (source, target): (Option<usize>, usize),
         notes: &'n [Noted],
@@ -65,7 +65,7 @@ impl NamedBy {
         }
     }
 
-    fn of(cell: &Placed<'_>, services: &Services) -> NamedBy {
+    fn of(cell: &Placed, services: &Services) -> NamedBy {
         let word = services.of(cell.key.destination);
         let target = services.service(cell.target);
         if target.owner.is_some() {

@@ -8,6 +8,7 @@
 //!
 //! Modules are listed in the order data meets them; imports point only down the list.
 
+mod wanted;
 mod evaluate;
 mod trace;
 mod parse;
@@ -23,3 +24,4 @@ pub use parse::parse;
 pub use pattern::Pattern;
 pub use trace::{Span, Spans, Trace};
 pub use value::{Arithmetic, Comparison, Kind, Status, Value};
+pub use wanted::{Candidates, Wanted};
