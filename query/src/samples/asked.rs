@@ -35,11 +35,6 @@ impl<'a> Asked<'a> {
         self.names.is_empty()
     }
 
-    /// Whether no label is asked for besides the name.
-    pub fn is_of_names_alone(&self) -> bool {
-        self.labels.is_empty() && self.spread.is_empty()
-    }
-
     pub fn has_name(&self, name: &str) -> bool {
         self.names.iter().all(|matcher| matcher.matches(name))
     }

@@ -2,17 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use meshlake_engine::Query;
+use meshlake_engine::{Part, Query};
 use meshlake_promql::{Error, Labels, METRIC_NAME, value_text};
 use meshlake_schema::attributes::resource_value;
 use meshlake_schema::budget::Holding;
 use meshlake_schema::{Table, TimeRange};
 
 use super::asked::Asked;
+use super::known::Marks;
 use super::names::{self, Names, TABLES};
 use super::naming::unit;
 use super::range;
-use super::reading::stems;
+use super::reading::{Found as FoundStem, stems};
 use super::stems::{Shape, Stem};
 use super::target_info;
 use crate::series::{Found, Metadata, Wanted};
@@ -57,15 +58,6 @@ pub async fn label_values(
     wanted: &Wanted<'_>,
 ) -> Result<Found<BTreeSet<String>>, Error> {
     let mut values = BTreeSet::new();
-    let asked = Asked::of(wanted.matchers);
-    if label == METRIC_NAME && asked.is_of_names_alone() {
-        let is_cut = each_name(query, &asked, range::from(wanted.from, wanted.to), |name| {
-            values.insert(name);
-            drops_last(&mut values, wanted.limit)
-        })
-        .await?;
-        return Ok(Found { found: values, is_cut });
-    }
     let is_cut = each_series(query, wanted, |one| {
         one.each_label(|name, value| {
             if name == label && !values.contains(value) {
@@ -83,7 +75,7 @@ pub async fn metadata(query: &Query, metric: Option<&str>) -> Result<Vec<Metadat
     let mut all = BTreeSet::new();
     for table in TABLES {
         let more = ["metric_description", "metric_metadata"];
-        names::each_name(query, table, TimeRange::ALL, &more, |names, row| {
+        names::each_name(query, table, (TimeRange::ALL, Part::Whole), &more, |names, row| {
             let Some((family, shape)) = names.family(row) else { return };
             if metric.is_some_and(|metric| metric != family) {
                 return;
@@ -157,9 +149,9 @@ async fn each_series(
     let range = range::from(wanted.from, wanted.to);
     let found = stems(query, &asked, range, &mut held).await?;
     let mut is_cut = false;
-    for stem in &found.stems {
+    for FoundStem { stem, marks, .. } in &found.found {
         budget.check_time()?;
-        each_of_stem(stem, |ending, more| {
+        each_of_stem(stem.shape, marks.as_deref(), |ending, more| {
             if asked.has_series(stem, ending, more) {
                 is_cut |= told(&One::OfStem { stem, ending, more });
             }
@@ -172,42 +164,23 @@ async fn each_series(
 }
 
 /// The series of a stem: their endings, and the labels that tell them apart.
-fn each_of_stem(stem: &Stem, mut told: impl FnMut(&'static str, Option<(&'static str, &str)>)) {
-    let label = match stem.shape {
-        Shape::Number | Shape::Native => return told("", None),
-        Shape::Classic => "le",
-        Shape::Summary => "quantile",
+fn each_of_stem(
+    shape: Shape,
+    marks: Option<&Marks>,
+    mut told: impl FnMut(&'static str, Option<(&'static str, &str)>),
+) {
+    let Some(marks) = marks else { return told("", None) };
+    let (label, ending, infinite) = match shape {
+        Shape::Classic => ("le", "_bucket", Some("+Inf")),
+        _ => ("quantile", "", None),
     };
-    let (ending, infinite) = if label == "le" { ("_bucket", Some("+Inf")) } else { ("", None) };
-    let marks = stem.marks.iter().flatten().filter(|mark| infinite.is_none() || **mark != f64::INFINITY);
-    marks.for_each(|mark| told(ending, Some((label, &value_text(*mark)))));
+    let own = marks.lists.iter().flatten().filter(|mark| infinite.is_none() || **mark != f64::INFINITY);
+    own.for_each(|mark| told(ending, Some((label, &value_text(*mark)))));
     infinite.into_iter().for_each(|infinite| told(ending, Some((label, infinite))));
     told("_count", None);
-    if stem.has_sum {
+    if marks.has_sum {
         told("_sum", None);
     }
-}
-
-/// The same with names alone, which are in narrower columns.
-async fn each_name(
-    query: &Query,
-    asked: &Asked<'_>,
-    range: TimeRange,
-    mut told: impl FnMut(String) -> bool,
-) -> Result<bool, Error> {
-    let mut is_cut = false;
-    for table in TABLES {
-        names::each_name(query, table, range, &[], |told_names, row| {
-            let Some((family, shape)) = told_names.family(row) else { return };
-            let names = shape.endings().iter().map(|ending| format!("{family}{ending}"));
-            names.filter(|name| asked.has_name(name)).for_each(|name| is_cut |= told(name));
-        })
-        .await?;
-    }
-    if !target_info::labels(query, asked, range).await?.is_empty() {
-        is_cut |= told(target_info::NAME.to_owned());
-    }
-    Ok(is_cut)
 }
 
 /// Keeps the first so many; whether there was one more.

@@ -19,7 +19,7 @@ use super::error::{of_query, of_rows};
 use super::names::TABLES;
 use super::range;
 use super::reading::{Stems, stems};
-use super::stems::{Keys, Shape, Stem, Variants, optional};
+use super::stems::{Keys, Shape, Stem, optional};
 use crate::series::{Exemplar, Found, Wanted};
 
 /// Characters of an exemplar's labels, beyond which only the ids are given.
@@ -50,14 +50,7 @@ pub async fn exemplars(
     let asked = Asked::of(wanted.matchers);
     let range = range::from(wanted.from, wanted.to);
     let found = stems(query, &asked, range, &mut held_stems).await?;
-    let mut reading = Reading {
-        asked: &asked,
-        wanted,
-        found: &found,
-        variants: found.variants.clone(),
-        by_series: BySeries::new(),
-        count: 0,
-    };
+    let mut reading = Reading { asked: &asked, wanted, found: &found, by_series: BySeries::new(), count: 0 };
     for table in TABLES {
         let Some(filter) = found.filter(table, &asked) else { continue };
         let bounds = (table == Table::MetricHistograms).then_some("explicit_bounds");
@@ -83,7 +76,6 @@ struct Reading<'a> {
     asked: &'a Asked<'a>,
     wanted: &'a Wanted<'a>,
     found: &'a Stems,
-    variants: Variants,
     by_series: BySeries,
     count: usize,
 }
@@ -100,8 +92,10 @@ impl Reading<'_> {
             if places.is_empty() || self.count >= EXEMPLARS_MAX {
                 continue;
             }
-            let Some(stem) = self.found.place(keys.get(row, &mut self.variants)) else { continue };
-            let stem = &self.found.stems[stem];
+            let Some(stem) = self.found.place(keys.get(row, &self.found.generation.variants)) else {
+                continue;
+            };
+            let stem = self.found.stem(stem);
             for place in places {
                 let time = Some(exemplars.time_unix_nano.or_zero(place)).filter(|time| *time != 0);
                 let time = time.unwrap_or_else(|| times.or_zero(row)).div_euclid(NANOS_PER_MILLI);

@@ -7,8 +7,8 @@
 //! asked, so that a rule which changes needs no rewriting of what is stored. What cannot be told as Prometheus tells it is said
 //! in warnings, never left out in silence.
 //!
-//! Everything is read from one snapshot, so a question sees each sample once. Limits: names and labels are found by scans of
-//! narrow columns, whose cost grows with the rows of the range.
+//! Everything is read from one snapshot, so a question sees each sample once. Which series a file has is read once and known from
+//! then on, so that names and labels cost what is in memory; only of the buffer they are read for each question.
 
 mod select;
 mod exemplars;
@@ -16,6 +16,7 @@ mod catalogue;
 mod target_info;
 mod collect;
 mod reading;
+mod known;
 mod names;
 mod range;
 mod asked;

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use arrow::array::RecordBatch;
 use futures::TryStreamExt;
-use meshlake_engine::{Lean, Query, Scan};
+use meshlake_engine::{Lean, Part, Query, Scan};
 use meshlake_promql::Error;
 use meshlake_schema::rows::{Booleans, Rows, RowsError, Text};
 use meshlake_schema::{Table, TimeRange};
@@ -17,6 +17,9 @@ use super::stems::{REMOTE_WRITTEN, Shape, optional};
 /// The tables that hold points.
 pub const TABLES: [Table; 4] =
     [Table::MetricPoints, Table::MetricHistograms, Table::MetricExpHistograms, Table::MetricSummaries];
+
+/// `aggregation_temporality` of points that tell of the time since the one before. Source: metrics.proto.
+pub const DELTA: i64 = 1;
 
 /// What makes the name of a row's series, and what is told of its metric where that is read.
 pub struct Names<'a> {
@@ -74,7 +77,7 @@ impl<'a> Names<'a> {
     }
 }
 
-/// The metrics of rows in `range` whose series have a name that is asked for.
+/// The metrics of rows of that part of `table` in `range` whose series have a name that is asked for.
 ///
 /// # Errors
 /// Of the query.
@@ -83,9 +86,10 @@ pub async fn metrics(
     table: Table,
     asked: &Asked<'_>,
     range: TimeRange,
+    part: Part<'_>,
 ) -> Result<BTreeSet<String>, Error> {
     let mut metrics = BTreeSet::new();
-    each_name(query, table, range, &[], |names, row| {
+    each_name(query, table, (range, part), &[], |names, row| {
         let Some((family, shape)) = names.family(row) else { return };
         if shape.endings().iter().any(|ending| asked.has_name(&format!("{family}{ending}"))) {
             metrics.insert(names.metric.get(row).unwrap_or_default().to_owned());
@@ -95,7 +99,7 @@ pub async fn metrics(
     Ok(metrics)
 }
 
-/// Calls `told` with the rows of `table` in `range` that differ in what makes a name or in one of the columns `more`, which are
+/// Calls `told` with the rows of that part of `table` in `range` that differ in what makes a name or in one of the columns `more`, which are
 /// text; with some of them several times.
 ///
 /// # Errors
@@ -103,7 +107,7 @@ pub async fn metrics(
 pub async fn each_name(
     query: &Query,
     table: Table,
-    range: TimeRange,
+    (range, part): (TimeRange, Part<'_>),
     more: &[&str],
     mut told: impl FnMut(&Names<'_>, usize),
 ) -> Result<(), Error> {
@@ -112,7 +116,7 @@ pub async fn each_name(
     let own: &[&str] = if table == Table::MetricPoints { &["is_monotonic"] } else { &[] };
     let columns = [&["time_unix_nano"], own, &dictionaries].concat();
     let lean = Some(Lean { dictionaries: &dictionaries, nested: &[] });
-    let scan = Scan { columns: Some(&columns), range, lean, ..Scan::of(table) };
+    let scan = Scan { columns: Some(&columns), range, lean, part, ..Scan::of(table) };
     let mut rows = query.scan(&scan).await.map_err(|error| of_query(&error))?;
     while let Some(batch) = rows.try_next().await.map_err(|error| of_query(&error))? {
         let names = Names::of(table, &batch).map_err(|error| of_rows(&error))?;

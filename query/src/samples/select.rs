@@ -10,11 +10,14 @@ use meshlake_schema::{Filter, Table, TimeRange};
 use super::asked::Asked;
 use super::collect::{Collector, Window, counts_from};
 use super::error::of_query;
-use super::names::TABLES;
+use super::names::{DELTA, TABLES};
 use super::range::later_than;
-use super::reading::{DELTA, Stems, stems};
+use super::reading::{Stems, stems};
 use super::stems::{Keys, Shape};
 use super::target_info;
+
+/// Samples that one selection reads, those of histograms by their size: as many as an evaluation may hold.
+const SAMPLES_MAX: usize = 50_000_000;
 
 /// Functions to which counts of deltas are as good as totals, and better: they are exact.
 const COUNTING: [&str; 3] = ["rate", "increase", "delta"];
@@ -24,12 +27,21 @@ const COUNTING: [&str; 3] = ["rate", "increase", "delta"];
 /// # Errors
 /// Of the query; [`Error::Execution`] when there are too many samples or the budget ends. Cancel: nothing is lost.
 pub async fn select(query: &Query, selection: &Selection<'_>) -> Result<Selected, Error> {
+    select_at_most(SAMPLES_MAX, query, selection).await
+}
+
+/// The same with another limit on samples, those of histograms by their size.
+pub async fn select_at_most(
+    samples_max: usize,
+    query: &Query,
+    selection: &Selection<'_>,
+) -> Result<Selected, Error> {
     let budget = query.budget();
     let (mut held_stems, mut held_samples) = (Holding::new(&*budget), Holding::new(&*budget));
     let asked = Asked::of(selection.matchers);
     let range = later_than(selection.after, selection.until);
     let found = stems(query, &asked, range, &mut held_stems).await?;
-    let mut collector = Collector::new(&asked, &found);
+    let mut collector = Collector::new(&asked, &found, samples_max);
     let has_events = has_events(&selection.hints);
     for table in TABLES {
         for (filter, range) in parts(table, &asked, &found, selection, has_events) {
@@ -62,12 +74,11 @@ fn parts(
     selection: &Selection<'_>,
     has_events: bool,
 ) -> Vec<(Filter, TimeRange)> {
-    let of_table = || found.stems.iter().filter(|stem| stem.table == table);
     let Some(filter) = found.filter(table, asked) else { return Vec::new() };
     let range = later_than(selection.after, selection.until);
     // Histograms are counted by their totals alone.
     let needs_totals = |shape: Shape| !has_events || shape == Shape::Native;
-    if !of_table().any(|stem| stem.is_delta && needs_totals(stem.shape)) {
+    if !found.of_table(table).any(|stem| stem.is_delta && needs_totals(stem.shape)) {
         return vec![(filter, range)];
     }
     let is_delta = Filter::equals("aggregation_temporality", Value::Integer(DELTA));

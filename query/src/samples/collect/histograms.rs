@@ -47,7 +47,9 @@ impl Collector<'_> {
         let buckets: IntegerLists<'_> = rows.read("bucket_counts")?;
         let mut keys = Keys::of(table, batch)?;
         for row in 0..batch.num_rows() {
-            let Some(stem) = self.found.place(keys.get(row, &mut self.variants)) else { continue };
+            let Some(stem) = self.found.place(keys.get(row, &self.found.generation.variants)) else {
+                continue;
+            };
             let read = Row {
                 when: When { time: times.or_zero(row), start: starts.or_zero(row) },
                 is_stale: flags.or_zero(row) & NO_RECORDED_VALUE != 0,
@@ -57,7 +59,7 @@ impl Collector<'_> {
                 bounds: bounds.get(row),
                 counts: buckets.get(row),
             };
-            match self.found.stems[stem].shape {
+            match self.found.stem(stem).shape {
                 Shape::Native => self.add_custom(stem, &read),
                 _ => self.add_classic(stem, &read),
             }

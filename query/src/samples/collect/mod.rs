@@ -14,7 +14,7 @@ mod joined;
 mod deltas;
 mod strand;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -26,7 +26,7 @@ use meshlake_schema::rows::RowsError;
 use super::asked::Asked;
 use super::error::{of_rows, too_many_samples};
 use super::reading::Stems;
-use super::stems::{Keys, Variants};
+use super::stems::Keys;
 use histograms::Buckets;
 use joined::{Join, join};
 use strand::Strand;
@@ -34,9 +34,6 @@ use summaries::QuantilePlaces;
 
 pub use deltas::counts_from;
 pub use joined::Window;
-
-/// Samples that one selection reads, those of histograms by their size: as many as an evaluation may hold.
-const SAMPLES_MAX: usize = 50_000_000;
 
 /// Bytes of one sample on its way: time, start, value, and what vectors keep in reserve.
 const SAMPLE_BYTES: usize = 40;
@@ -76,7 +73,6 @@ struct When {
 pub struct Collector<'a> {
     asked: &'a Asked<'a>,
     found: &'a Stems,
-    variants: Variants,
     series: Vec<Collecting>,
     by_labels: HashMap<Labels, usize>,
     /// By stem: the series of a number, the native histogram.
@@ -84,22 +80,23 @@ pub struct Collector<'a> {
     buckets: HashMap<usize, Buckets>,
     quantiles: HashMap<usize, QuantilePlaces>,
     samples: usize,
+    samples_max: usize,
     /// Histograms that no schema of Prometheus's is coarse enough for.
     too_coarse: usize,
 }
 
 impl<'a> Collector<'a> {
-    pub fn new(asked: &'a Asked<'a>, found: &'a Stems) -> Self {
+    pub fn new(asked: &'a Asked<'a>, found: &'a Stems, samples_max: usize) -> Self {
         Collector {
             asked,
             found,
-            variants: found.variants.clone(),
             series: Vec::new(),
             by_labels: HashMap::new(),
             single: HashMap::new(),
             buckets: HashMap::new(),
             quantiles: HashMap::new(),
             samples: 0,
+            samples_max,
             too_coarse: 0,
         }
     }
@@ -127,7 +124,7 @@ impl<'a> Collector<'a> {
             _ => self.add_points(batch),
         };
         added.map_err(|error| of_rows(&error))?;
-        if self.samples > SAMPLES_MAX {
+        if self.samples > self.samples_max {
             return Err(too_many_samples());
         }
         Ok(held.resize(self.samples.saturating_mul(SAMPLE_BYTES))?)
@@ -177,8 +174,9 @@ impl<'a> Collector<'a> {
                 .warnings
                 .push(format!("{count} exponential histograms of a scale below -4 are left out"));
         }
-        let collisions = self.found.collisions.iter();
-        selected.warnings.extend(collisions.map(|label| {
+        let collisions: BTreeSet<&String> =
+            self.found.found.iter().flat_map(|found| &found.stem.collisions).collect();
+        selected.warnings.extend(collisions.into_iter().map(|label| {
             format!("several attributes collide as label {label:?} after name sanitization, values are concatenated with ';'")
         }));
         selected
@@ -195,7 +193,7 @@ impl<'a> Collector<'a> {
 
     /// Where floats of a stem go, those with that ending and label; none if they are not asked for.
     fn place(&mut self, stem_at: usize, ending: &str, more: Option<(&str, &str)>) -> Option<Place> {
-        let stem = &self.found.stems[stem_at];
+        let stem = self.found.stem(stem_at);
         if !self.asked.has_series(stem, ending, more) {
             return None;
         }
@@ -209,7 +207,7 @@ impl<'a> Collector<'a> {
         if let Some(known) = self.single.get(&stem_at) {
             return *known;
         }
-        let stem = &self.found.stems[stem_at];
+        let stem = self.found.stem(stem_at);
         let place = self.asked.has_series(stem, "", None).then(|| {
             let series = self.series_of(stem.labels("", None));
             Place { series, strand: strand_of(&mut self.series[series].histograms, stem_at, stem.is_delta) }

@@ -42,7 +42,7 @@ impl Collector<'_> {
         let negative = (integers("negative_offset")?, lists("negative_bucket_counts")?);
         let mut keys = Keys::of(table, batch)?;
         for row in 0..batch.num_rows() {
-            let stem = self.found.place(keys.get(row, &mut self.variants));
+            let stem = self.found.place(keys.get(row, &self.found.generation.variants));
             let Some(place) = stem.and_then(|stem| self.place_of_native(stem)) else { continue };
             let scale = scales.or_zero(row);
             let Some(schema) = schema_of(scale) else {

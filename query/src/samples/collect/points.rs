@@ -20,7 +20,7 @@ impl Collector<'_> {
         let mut keys = Keys::of(table, batch)?;
         let mut last = None;
         for row in 0..batch.num_rows() {
-            let key = keys.get(row, &mut self.variants);
+            let key = keys.get(row, &self.found.generation.variants);
             let place = match last {
                 Some((known, place)) if known == key => place,
                 _ => self.place_of_number(key),

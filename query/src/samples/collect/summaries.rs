@@ -32,7 +32,9 @@ impl Collector<'_> {
         let quantiles: Quantiles<'_> = rows.read("quantiles")?;
         let mut keys = Keys::of(table, batch)?;
         for row in 0..batch.num_rows() {
-            let Some(stem) = self.found.place(keys.get(row, &mut self.variants)) else { continue };
+            let Some(stem) = self.found.place(keys.get(row, &self.found.generation.variants)) else {
+                continue;
+            };
             let mut places = self.quantiles.remove(&stem).unwrap_or_else(|| QuantilePlaces {
                 sum: self.place(stem, "_sum", None),
                 count: self.place(stem, "_count", None),

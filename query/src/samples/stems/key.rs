@@ -1,6 +1,7 @@
 //! Tells the rows of stored series apart by numbers.
 
 use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 
 use arrow::array::RecordBatch;
 use meshlake_schema::Table;
@@ -22,9 +23,9 @@ struct Variant {
     is_monotonic: Option<bool>,
 }
 
-/// Numbers of what was met; the same for all batches of an answer.
-#[derive(Debug, Clone, Default)]
-pub struct Variants(HashMap<Variant, u32>);
+/// Numbers of what was met; the same for all who ask one of these.
+#[derive(Debug, Default)]
+pub struct Variants(Mutex<HashMap<Variant, u32>>);
 
 /// The columns that a key is made of: those of [`COLUMNS`] that the table has.
 const TEXTS: [&str; 5] =
@@ -81,7 +82,7 @@ impl<'a> Keys<'a> {
         })
     }
 
-    pub fn get(&mut self, row: usize, variants: &mut Variants) -> StemKey {
+    pub fn get(&mut self, row: usize, variants: &Variants) -> StemKey {
         let codes =
             (self.texts.map(|text| text.code(row)), self.temporality.get(row), self.is_monotonic.get(row));
         let variant = match self.last {
@@ -101,9 +102,11 @@ impl<'a> Keys<'a> {
 }
 
 impl Variants {
-    fn number(&mut self, variant: Variant) -> u32 {
-        let next = u32::try_from(self.0.len()).expect("a variant takes more than a byte of memory");
-        *self.0.entry(variant).or_insert(next)
+    fn number(&self, variant: Variant) -> u32 {
+        // A panic elsewhere leaves whole entries.
+        let mut numbers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = u32::try_from(numbers.len()).expect("a variant takes more than a byte of memory");
+        *numbers.entry(variant).or_insert(next)
     }
 }
 

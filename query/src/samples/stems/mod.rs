@@ -44,6 +44,11 @@ impl Shape {
         }
     }
 
+    /// Whether it grows into several series.
+    pub fn is_spread(self) -> bool {
+        matches!(self, Shape::Classic | Shape::Summary)
+    }
+
     /// What is put behind the family's name.
     pub fn endings(self) -> &'static [&'static str] {
         match self {
@@ -57,7 +62,6 @@ impl Shape {
 /// A stored series, as Prometheus sees it.
 #[derive(Debug)]
 pub struct Stem {
-    pub table: Table,
     /// The metric as it is stored.
     pub metric: Arc<str>,
     /// The name of its series, without an ending.
@@ -67,10 +71,8 @@ pub struct Stem {
     pub shape: Shape,
     /// Whether each point tells of the time since the one before, not since the counter began.
     pub is_delta: bool,
-    /// Bounds of buckets, or quantiles, that its rows had; each list once.
-    pub marks: Vec<Vec<f64>>,
-    /// Of buckets and quantiles, whether some row told a sum.
-    pub has_sum: bool,
+    /// Labels whose values several attributes made.
+    pub collisions: Vec<String>,
 }
 
 impl Stem {

@@ -1,5 +1,6 @@
 //! Rows as senders make them, asked for as Prometheus's engine asks.
 
+mod bounds;
 mod catalogue;
 mod deltas;
 mod shapes;
