@@ -18,6 +18,7 @@ pub static FORMAT: Format = Format {
     source: "access_log",
     resends: |_| false,
     rewrites: false,
+    tells_written: false,
     unpack: |bytes| {
         let column_bytes = lines(&bytes).count().saturating_mul(ROW_COLUMN_BYTES);
         Ok(Valid { bytes, column_bytes, found_instead: None })
