@@ -22,6 +22,7 @@ pub static FORMAT: Format = Format {
     source: "access_log",
     resends: |_| false,
     rewrites: false,
+    tells_written: false,
     unpack: |bytes| Ok(unpacked(bytes)),
     decode: |bytes, sender, arrival, out| {
         Ok(decode_lines(bytes, &origin_of(sender), arrival, &mut out.requests))
