@@ -104,7 +104,12 @@ pub fn query(config: &Config, collector: &Path) -> Result<()> {
         tracing::info!(confinement, "the query process is confined");
         let reader: Arc<dyn Reader> = Arc::new(RemoteReader::at(&socket, files));
         if let Err(error) = reader.status().await {
-            tracing::warn!(%error, socket = %socket.display(), "no collector answers yet");
+            let socket = socket.display();
+            tracing::warn!(
+                %error,
+                %socket,
+                "no collector answers yet (`meshlake run` has a query side of its own and none listens)"
+            );
         }
         let (otlp_grpc, otlp_http) = (config.collector.otlp_grpc.clone(), config.collector.otlp_http.clone());
         let endpoints = Endpoints { otlp_grpc, otlp_http };

@@ -179,7 +179,7 @@ fn random(calls: u64, one_in: u64, kept: u64, random: &mut Random) -> Measure {
     for _ in 0..calls {
         let fails = u64::from(random.below(one_in) == 0);
         let bucket = random.below(16).min(random.below(16)) as usize;
-        if random.below(kept) == 0 {
+        if kept == 1 || random.below(kept) == 0 {
             (known, errors) = (known + 1, errors + fails);
             buckets[bucket] += 1;
         }
