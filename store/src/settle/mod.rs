@@ -47,7 +47,7 @@ use runtime::LowPriority;
 use tenants::{Tenants, TenantsError};
 
 pub(crate) use background::SettleTask;
-pub use fold::{Settle, SettleError, SettleJob};
+pub use fold::{Settle, SettleError, SettleJob, SettledCells};
 pub use progress::SettleStats;
 
 /// Every minute since the epoch that a time can lie in.

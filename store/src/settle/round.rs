@@ -11,7 +11,7 @@ use arrow::datatypes::{Int32Type, TimestampMicrosecondType};
 use meshlake_schema::tables::SETTLE_MARGIN_MINUTES;
 use meshlake_schema::{Table, TableBatch, TimeRange, UnixNanos};
 
-use super::fold::{FoldBudget, SettleJob};
+use super::fold::{FoldBudget, SettleJob, SettledCells};
 use super::plan::{self, Due, Run, Terms, Which};
 use super::tenants::Tenants;
 use super::write::{self, Cells, Target};
@@ -169,8 +169,10 @@ impl Settler {
                 return Err("the store is stopping".to_owned());
             }
         };
-        let batches = folded.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
+        let folded = folded.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
+        let SettledCells { batches, cut_windows } = folded;
         batches.iter().try_for_each(|batch| check(&job, batch))?;
+        self.work.count(|stats| stats.windows_cut += cut_windows);
         Ok(batches)
     }
 
