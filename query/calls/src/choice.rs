@@ -12,7 +12,7 @@
 //! The choice is made for ten minutes of the clock and not for the range asked for, so that the answers of two
 //! ranges add up to that of both.
 
-use crate::cells::Evidence;
+use crate::cell_key::Evidence;
 use crate::entry::Entry;
 use crate::hashing::NumberMap;
 use crate::measure::MILLI;

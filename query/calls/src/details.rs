@@ -16,6 +16,7 @@ pub struct Details {
     names: Interner<String>,
     /// How many are of spans that may be no calls.
     of_other_spans: usize,
+    overflowed: bool,
 }
 
 impl Default for Details {
@@ -24,7 +25,7 @@ impl Default for Details {
         // In the order of the constants.
         names.intern("", String::new);
         names.intern(party::OTHER, || party::OTHER.to_owned());
-        Details { names, of_other_spans: 0 }
+        Details { names, of_other_spans: 0, overflowed: false }
     }
 }
 
@@ -43,6 +44,16 @@ impl Details {
         number
     }
 
+    /// The number of what others are summed up as, which there are few of.
+    pub fn of_summary(&mut self, text: &str) -> u32 {
+        self.names.intern(text, || text.to_owned()).unwrap_or(OTHER)
+    }
+
+    /// Whether some names found no room.
+    pub fn overflowed(&self) -> bool {
+        self.overflowed
+    }
+
     pub fn count(&self) -> usize {
         self.names.values().len()
     }
@@ -56,7 +67,10 @@ impl Details {
         match (known, is_full) {
             (Some(number), _) => number,
             (None, false) => self.names.intern(text, || text.to_owned()).unwrap_or(OTHER),
-            (None, true) => OTHER,
+            (None, true) => {
+                self.overflowed = true;
+                OTHER
+            }
         }
     }
 }

@@ -18,7 +18,8 @@ use meshlake_schema::rows::RowsError;
 use meshlake_schema::{BatchError, Budget, Spent, Table, TableBatch, TimeRange, UnixNanos};
 
 use crate::addresses::Addresses;
-use crate::cells::{Book, DetailId};
+use crate::cell_key::DetailId;
+use crate::cells::{Beyond, Book, SETTLED_CELLS_MAX};
 use crate::choice::Source;
 use crate::connections::Connections;
 use crate::drawing::{Counted, Drawing};
@@ -31,7 +32,6 @@ use crate::messages::Messages;
 use crate::minutes::{NamesByMinute, Words, minute_of};
 use crate::noted::{Notes, Wish};
 use crate::parts::{Parts, parts};
-use crate::party::PARTIES_MAX;
 use crate::picture::Picture;
 use crate::range::Range;
 use crate::requests::rows::RequestRows;
@@ -43,6 +43,7 @@ use crate::settled::{decode, encode};
 use crate::span_rows::SpanBatch;
 use crate::spans::{self, Shapes, Shard};
 use crate::survey::Survey;
+use crate::trace::order::WALKED_SPANS_MAX;
 use crate::trace::walks::Walks;
 
 /// What to count and how to group it.
@@ -115,6 +116,13 @@ impl Fold {
     #[must_use]
     pub fn framed(mut self, frame: Frame) -> Fold {
         self.frame = frame;
+        self
+    }
+
+    /// Has room for as many cells as are settled together, and does so where there are more.
+    #[must_use]
+    pub fn settling(mut self, beyond: Beyond) -> Fold {
+        self.book.bound(SETTLED_CELLS_MAX, beyond);
         self
     }
 
@@ -351,8 +359,10 @@ impl Fold {
         if self.count_all()? {
             warnings.push("some rows did not fit into memory and were not read again".to_owned());
         }
-        if self.book.parties.overflowed() {
-            warnings.push(format!("only {PARTIES_MAX} names are told apart; the rest is `(other)`"));
+        if self.book.cut_traces > 0 {
+            warnings.push(format!(
+                "traces of more than {WALKED_SPANS_MAX} spans are looked at in parts; calls from one part to the next are on no edge"
+            ));
         }
         Ok(warnings)
     }
@@ -383,6 +393,11 @@ pub struct Settled {
 }
 
 impl Settled {
+    /// Whether some cells are summed up in others, or names as one.
+    pub fn is_cut(&self) -> bool {
+        self.book.is_cut()
+    }
+
     /// The rows of one of the tables, sorted by callee, caller and time, made at `now`.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! One call that counts, where calls are listed.
 
-use crate::cells::Evidence;
+use crate::cell_key::Evidence;
 use crate::entry::Entry;
 use crate::hosts::is_address;
 use crate::noted::Noted;

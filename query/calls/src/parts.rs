@@ -6,7 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::cells::{Book, Evidence};
+use crate::cell_key::Evidence;
+use crate::cells::Book;
 use crate::choice::Source;
 use crate::entry::Entry;
 use crate::hashing::NumberMap;
@@ -25,7 +26,7 @@ pub struct Part {
     pub target: usize,
     pub entry: Entry,
     pub evidence: Evidence,
-    /// The text of a [`crate::settled::detail::Detail`].
+    /// The text of a [`crate::detail::Detail`].
     pub detail: String,
     pub bucket: u16,
     pub measure: Measure,
@@ -91,8 +92,8 @@ mod tests {
     use meshlake_schema::{Table, TimeRange, UnixNanos};
 
     use super::*;
+    use crate::detail::Detail;
     use crate::fixture::{self, CALL, Request, SERVED, SERVER, SPAN, Span};
-    use crate::settled::detail::Detail;
     use crate::{By, Fold, Grain, Question, Told};
 
     const TOLD: Told = Told::FLAGS.with(Told::CODE).with(Told::REFUSAL);

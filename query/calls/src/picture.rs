@@ -3,7 +3,7 @@
 //! There is one set of calls. Evidence is chosen by service and by edge, whatever the grouping, and a grouping only
 //! sorts the calls that were chosen into parts: each total is the same under every one.
 
-use crate::cells::Evidence;
+use crate::cell_key::Evidence;
 use crate::measure::Measure;
 use crate::nodes::NodeIdentity;
 use crate::one_call::CallSeen;

@@ -4,7 +4,7 @@
 //! of an answer and by nothing else.
 
 use crate::aliases::Aliases;
-use crate::cells::{CellKey, Evidence};
+use crate::cell_key::{CellKey, Evidence};
 use crate::choice::{Choice, Choices, Source};
 use crate::entry::Entry;
 use crate::hosts::is_address;

@@ -4,7 +4,8 @@
 //! takes their ends and their numbers alone, at 200 bytes each. With latencies, which take a kilobyte or two, a day of
 //! a large mesh would not fit into memory; so cells are surveyed first, and then read once more for what of them is shown.
 
-use crate::cells::{Book, CellKey, DetailId, Slot};
+use crate::cell_key::{CellKey, DetailId, Slot};
+use crate::cells::Book;
 use crate::hashing::NumberMap;
 use crate::measure::{Measure, Protocol};
 
@@ -86,7 +87,7 @@ mod tests {
     use meshlake_schema::UnixNanos;
 
     use super::*;
-    use crate::cells::Evidence;
+    use crate::cell_key::Evidence;
     use crate::entry::Entry;
     use crate::grouping::{By, Grain};
     use crate::party::{Marks, PartyId, PartyName};

@@ -15,7 +15,8 @@ use meshlake_schema::filter::Value;
 use meshlake_schema::{Filter, Table, TimeRange};
 
 use self::sheet::{Place, Sheet};
-use crate::cells::{Book, CellKey, DETAILS_MAX, Evidence};
+use crate::cell_key::{CellKey, Evidence};
+use crate::cells::{Book, DETAILS_MAX};
 use crate::choice::{Choice, Choices, Source};
 use crate::entry::Entry;
 use crate::error::FoldError;
@@ -87,6 +88,13 @@ impl Drawing {
         let (ends, nodes) = ends(&cells, Named::of(&book, &services, &names));
         let is_asked: Vec<bool> = nodes.iter().map(|node| frame.is_of(node)).collect();
         warnings.extend(lost(&cells));
+        if cells
+            .iter()
+            .any(|cell| cell.key.source == PartyId::OTHER || cell.key.destination == PartyId::OTHER)
+        {
+            warnings
+                .push("some names are not told apart, for there are too many: they are `(other)`".to_owned());
+        }
         warnings.extend(told(&choices, &names, |id| {
             nodes.iter().zip(&is_asked).any(|(node, is_asked)| *is_asked && node.service == id)
         }));
@@ -202,7 +210,7 @@ impl Drawing {
         let (mut node_cells, mut edge_cells, is_cut) = sheet.shown(&book);
         if is_cut {
             warnings.push(format!(
-                "only the {DETAILS_MAX} busiest operations, instances or values are told apart; the rest is `(other)`"
+                "only the busiest operations, instances or values are told apart, {DETAILS_MAX} at most; the rest is `(other)`"
             ));
         }
         if unplaced > 0 {

@@ -1,6 +1,9 @@
 //! The sums of a drawing: of nodes by what is told apart at them, and of edges, each in buckets.
 
-use crate::cells::{Book, CELLS_MAX, CellKey, DetailId, Evidence, busiest};
+use std::collections::HashSet;
+
+use crate::cell_key::{CellKey, DetailId, Evidence};
+use crate::cells::{Book, CELLS_MAX, busiest};
 use crate::entry::Entry;
 use crate::hashing::NumberMap;
 use crate::measure::{MILLI, Measure};
@@ -34,6 +37,8 @@ struct NodeSum {
 pub struct Sheet {
     nodes: NumberMap<(u32, DetailId, u16), NodeSum>,
     edges: NumberMap<(u32, u32, u16), EdgeCell>,
+    /// What is told apart at nodes and was summed up: it stays so, for what is told apart is told whole.
+    summed_up: HashSet<(u32, DetailId)>,
     overflowed: bool,
 }
 
@@ -89,7 +94,8 @@ impl Sheet {
     }
 
     fn add_node(&mut self, node: u32, place: &Place, key: &CellKey, measure: &Measure, book: &Book) {
-        let at = (node, key.detail, key.at.bucket);
+        let is_summed_up = !self.summed_up.is_empty() && self.summed_up.contains(&(node, key.detail));
+        let at = (node, if is_summed_up { DetailId::OTHER } else { key.detail }, key.at.bucket);
         if !self.nodes.contains_key(&at) && !self.has_room(book) {
             return;
         }
@@ -128,6 +134,9 @@ impl Sheet {
     fn keep(&mut self, kept: &[DetailId]) {
         for ((node, detail, bucket), sum) in std::mem::take(&mut self.nodes) {
             let is_kept = detail <= DetailId::OTHER || kept.binary_search(&detail).is_ok();
+            if !is_kept {
+                self.summed_up.insert((node, detail));
+            }
             let at = (node, if is_kept { detail } else { DetailId::OTHER }, bucket);
             let NodeSum { evidence, measure } = sum;
             let held =

@@ -23,15 +23,16 @@ use super::metrics::{
     CALLS, CLIENT_SECONDS, DURATION, FAILED, Family, Histogram, LATENCY, RECEIVED, REQUEST_BYTES,
     RESPONSE_BYTES, SENT, SERVER_SECONDS,
 };
-use crate::cells::{Book, CellKey, Evidence};
+use crate::cell_key::{CellKey, Evidence};
+use crate::cells::Book;
 use crate::choice::{Choice, Choices, Source};
+use crate::detail::{Detail, Observer};
 use crate::entry::Entry;
 use crate::hashing::NumberMap;
 use crate::measure::{MILLI, Measure, Protocol, Sizes};
 use crate::nodes::NodeKind;
 use crate::placed::{Placed, choice_of_edge, choices, place};
 use crate::services::{ServiceId, Services};
-use crate::settled::detail::{Detail, Observer};
 use crate::survey::Survey;
 
 /// What Kiali asks for by this name: see `extensions` in its configuration.

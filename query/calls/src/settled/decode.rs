@@ -4,12 +4,13 @@ use arrow::array::RecordBatch;
 use meshlake_schema::rows::{Booleans, IntegerLists, Integers, Micros, Rows, RowsError, Text};
 use meshlake_schema::{Kind, Table, TimeRange, UnixNanos, read_columns};
 
-use super::detail::{Detail, Observer};
 use super::ends::End;
 use super::entries;
 use super::numbers::{histogram, narrow};
 use super::whole::{self, Whole};
-use crate::cells::{Book, CellKey, DetailId};
+use crate::cell_key::{CellKey, DetailId};
+use crate::cells::Book;
+use crate::detail::{Detail, Observer};
 use crate::entry::Entry;
 use crate::grouping::Grain;
 use crate::measure::{Measure, Protocol, SUMS};

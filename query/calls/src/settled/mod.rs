@@ -1,7 +1,6 @@
 //! Cells as rows of the settled tables: what a fold counted in a minute, to be read instead of counted again.
 //!
 //! ```text
-//! detail   what a cell is told apart by beside its ends, as one text
 //! ends     caller and callee
 //! entries  what is counted
 //! numbers  sums and histograms
@@ -19,7 +18,6 @@ mod whole;
 mod numbers;
 mod ends;
 mod entries;
-pub mod detail;
 
 #[cfg(test)]
 mod tests {
