@@ -2,10 +2,11 @@
 
 use meshlake_engine::{Engine, EngineConfig};
 use meshlake_fixture::{Cell, Row, SnapshotBuilder, row};
-use meshlake_promql::{AnswerValue, Comparison, Matcher, Options, Point, When, evaluate, parse};
-use meshlake_schema::{Clock, Table, UnixNanos};
+use meshlake_promql::{Answer, AnswerValue, Comparison, Matcher, Options, Point, When, evaluate, parse};
+use meshlake_schema::{Clock, Table, TimeRange, UnixNanos};
 
 use super::*;
+use crate::settling::settle;
 
 const SECOND: i64 = 1_000_000_000;
 const DAY: i64 = 86_400;
@@ -51,7 +52,10 @@ fn served(seconds: impl IntoIterator<Item = i64>) -> Vec<Row> {
 }
 
 fn engine(rows: &[Row], now: i64) -> Engine {
-    let snapshot = SnapshotBuilder::new().hot(Table::Requests, 1, rows);
+    engine_of(SnapshotBuilder::new().hot(Table::Requests, 1, rows), now)
+}
+
+fn engine_of(snapshot: SnapshotBuilder, now: i64) -> Engine {
     let config = EngineConfig { parallelism: 1, ..EngineConfig::default() };
     Engine::with_functions(snapshot.reader(), config, Arc::new(At(now)), Vec::new()).expect("no directory")
 }
@@ -69,12 +73,13 @@ async fn asked<T: Send + 'static>(
 
 async fn answer(rows: &[Row], now: i64, text: &str, when: When) -> AnswerValue {
     let text = text.to_owned();
-    asked(rows, now, move |counted| {
-        let tree = parse(&text).expect("a query");
-        let budget = counted.query.budget();
-        evaluate(&tree, &text, when, counted, &*budget, &Options::default()).expect("an answer").value
-    })
-    .await
+    asked(rows, now, move |counted| evaluated(counted, &text, when).value).await
+}
+
+fn evaluated(counted: &Counted, text: &str, when: When) -> Answer {
+    let tree = parse(text).expect("a query");
+    let budget = counted.query.budget();
+    evaluate(&tree, text, when, counted, &*budget, &Options::default()).expect("an answer")
 }
 
 fn float(point: &Point) -> f64 {
@@ -225,17 +230,11 @@ fn query_span() -> Row {
 }
 
 async fn of_spans(text: &'static str) -> Vec<String> {
-    let snapshot = SnapshotBuilder::new().hot(Table::Spans, 1, &[query_span()]);
-    let config = EngineConfig { parallelism: 1, ..EngineConfig::default() };
-    let engine = Engine::with_functions(snapshot.reader(), config, Arc::new(At(3_660)), Vec::new());
-    let query = engine.expect("no directory").begin("default").await.expect("a place is free");
+    let engine = engine_of(SnapshotBuilder::new().hot(Table::Spans, 1, &[query_span()]), 3_660);
+    let query = engine.begin("default").await.expect("a place is free");
     let counted = Counted::new(query, Arc::new(Chunks::default()), Handle::current());
-    let answer = tokio::task::spawn_blocking(move || {
-        let tree = parse(text).expect("a query");
-        let budget = counted.query.budget();
-        evaluate(&tree, text, When::Instant(3_660_000), &counted, &*budget, &Options::default())
-    });
-    match answer.await.expect("it ends").expect("an answer").value {
+    let answer = move || evaluated(&counted, text, When::Instant(3_660_000));
+    match tokio::task::spawn_blocking(answer).await.expect("an answer").value {
         AnswerValue::Vector(_, rows) => rows.iter().map(|(l, p)| format!("{l} {}", float(p))).collect(),
         other => panic!("{other:?} is no vector"),
     }
@@ -310,4 +309,54 @@ async fn names_and_labels_are_told_without_samples() {
         )
     });
     assert_eq!(nothing.await, (Found::default(), Vec::new()));
+}
+
+/// The rows, and cells of some tables of the hour from second 3,600 on.
+async fn settled(rows: &[Row], tables: &[Table]) -> SnapshotBuilder {
+    let query = engine(rows, 7_200).begin("default").await.expect("a place is free");
+    let hour = TimeRange { from: UnixNanos(3_600 * SECOND), to: UnixNanos(7_200 * SECOND) };
+    let mut snapshot = SnapshotBuilder::new().hot(Table::Requests, 1, rows);
+    for table in tables {
+        let cells = settle(&query, &[*table], hour, query.budget()).await.expect("a few cells");
+        snapshot = snapshot.settled_file(&cells[0], 60..=119, 1).await;
+    }
+    snapshot
+}
+
+/// What is told of cells alone, of those of some widths, is what is told of the rows.
+#[tokio::test]
+async fn cells_tell_what_rows_do() {
+    let rows: Vec<Row> = (0..40)
+        .flat_map(|at| {
+            let ids = [("request_id", Cell::from(at.to_string().as_str())), ("path", "/a".into())];
+            ["client", "server"].map(|observer| with(call(3_600 + at * 61, observer), ids.clone()))
+        })
+        .collect();
+    let questions = [
+        ("sort(sum by (reporter, response_code) (increase(istio_requests_total[10m])))", 4_200),
+        ("sum by (reporter) (increase(istio_requests_total[70s]))", 4_210),
+        ("sum by (le) (rate(istio_request_duration_milliseconds_bucket[1m]))", 5_040),
+        ("sum by (span_name, span_kind) (increase(traces_spanmetrics_calls_total[1m]))", 5_040),
+        ("istio_request_bytes_sum", 6_000),
+    ];
+    let of_rows = SnapshotBuilder::new().hot(Table::Requests, 1, &rows);
+    let all: Vec<Table> = Table::settled().collect();
+    let of_cells = [settled(&rows, &all).await, settled(&rows, &all[1..]).await];
+    let ask = |snapshot: SnapshotBuilder| async move {
+        let query = engine_of(snapshot, 7_200).begin("default").await.expect("a place is free");
+        let counted = Counted::new(query, Arc::new(Chunks::default()), Handle::current());
+        let ask = move || questions.map(|(text, now)| evaluated(&counted, text, When::Instant(now * 1_000)));
+        tokio::task::spawn_blocking(ask).await.expect("an answer")
+    };
+    let want = ask(of_rows).await;
+    let [fine, coarse] = of_cells;
+    assert_eq!(ask(fine).await, want);
+    // Without cells of ten seconds: the call at 4,149 s, and of the minute of that at 4,210 s a sixth.
+    let coarse = ask(coarse).await;
+    for at in [0, 2, 3] {
+        assert_eq!(coarse[at], want[at], "{}", questions[at].0);
+    }
+    let AnswerValue::Vector(_, values) = &coarse[1].value else { panic!("no vector") };
+    assert_eq!(values.iter().map(|(_, point)| float(point)).collect::<Vec<_>>(), [1.0 + 1.0 / 6.0; 2]);
+    assert!(coarse[1].infos[0].contains("only counts of 60 s are kept"), "{:?}", coarse[1].infos);
 }
