@@ -27,7 +27,7 @@ pub static FORMAT: Format = Format {
         let unsaid = LineOrigin::default();
         let origin = match sender {
             Some(Sender::Lines(origin)) => origin,
-            Some(Sender::Proxy(_)) | None => &unsaid,
+            Some(Sender::Proxy(_) | Sender::Families(_)) | None => &unsaid,
         };
         Ok(decode_lines(bytes, origin, arrival, &mut out.requests))
     },
