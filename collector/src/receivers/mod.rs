@@ -134,6 +134,8 @@ pub(crate) struct Receivers {
     pub(crate) clock: Arc<dyn Clock>,
     /// Says of log records that lines of access logs are looked for in them; `None` where they are not.
     pub(crate) sender_of_logs: Option<Arc<Sender>>,
+    /// Says of samples what was told of their metrics.
+    pub(crate) sender_of_samples: Arc<Sender>,
     pub(crate) origins: Origins,
     pub(crate) ports: Ports,
     /// Set once, by whoever started the store; nothing is refused before.
@@ -280,7 +282,11 @@ impl Receivers {
         self.stats.count_bytes(wire_bytes, unpacked.bytes.len());
         let found_instead = unpacked.found_instead.take();
         let name = name_of(format, &tenant, path, &unpacked);
-        let sender = self.sender_of_logs.clone().filter(|_| format.signal == Signal::Logs);
+        let sender = match format.signal {
+            Signal::Logs => self.sender_of_logs.clone(),
+            Signal::Metrics => Some(Arc::clone(&self.sender_of_samples)),
+            Signal::Traces | Signal::Requests => None,
+        };
         let answer = self.submit(format, name, tenant, sender, unpacked)?;
         let tally = self.acknowledged(answer, answer_by).await?;
         Ok(Tally { found_instead: found_instead.filter(|_| tally.received == 0), ..tally })
