@@ -12,6 +12,7 @@
 pub mod functions;
 pub mod settling;
 pub mod operate;
+pub mod synthesis;
 pub mod calls;
 pub mod trace;
 pub mod tree;

@@ -8,6 +8,7 @@
 //! the requests and the rows are fed again for the rest; each is counted whole, in one pass, so that no bound
 //! leaves a call off its edge.
 
+use std::hash::RandomState;
 use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
@@ -33,6 +34,8 @@ use crate::range::Range;
 use crate::requests::rows::RequestRows;
 use crate::requests::seen::Seen;
 use crate::requests::{self, Leftovers};
+use crate::series::chunk::Chunk;
+use crate::series::told::told;
 use crate::settled::{decode, encode};
 use crate::span_rows::SpanBatch;
 use crate::spans::{self, Shapes, Shard};
@@ -300,6 +303,19 @@ impl Fold {
     pub fn finish_parts(mut self) -> Result<Parts, FoldError> {
         let warnings = self.finished()?;
         Ok(parts(&self.book, self.question.source, warnings))
+    }
+
+    /// The series of all that was counted, for a question of ten minutes of the clock whose grain is [`Grain::Labels`], of
+    /// buckets of `slot_seconds`. `hasher` is to be that of all chunks that are compared.
+    ///
+    /// # Errors
+    /// [`FoldError`]; [`FoldError::TooManyCells`] also where codes could not be told apart: wider buckets help.
+    pub fn finish_series(mut self, slot_seconds: u32, hasher: &RandomState) -> Result<Chunk, FoldError> {
+        let warnings = self.finished()?;
+        if self.book.details_overflowed() && !self.book.grain.tells_operations() {
+            return Err(FoldError::TooManyCells);
+        }
+        Ok(told(&self.book, i64::from(slot_seconds) * 1_000, hasher, warnings))
     }
 
     /// The cells of all that was counted, for the settled tables. The question is to tell everything apart

@@ -26,6 +26,7 @@ pub mod fold;
 pub mod picture;
 pub mod one_call;
 pub mod parts;
+pub mod series;
 mod named;
 mod placed;
 pub mod nodes;

@@ -14,8 +14,7 @@ use crate::named::Named;
 use crate::nodes::{NodeIdentity, ids};
 use crate::noted::Wish;
 use crate::one_call::CallSeen;
-use crate::party::Marks;
-use crate::placed::{Placed, known, lost, place};
+use crate::placed::{Placed, choice_of_edge, choices, known, lost, place};
 use crate::range::Range;
 use crate::services::{ServiceId, Services};
 
@@ -104,18 +103,6 @@ pub(super) fn picture(book: &Book, asked: &Asked<'_>, mut warnings: Vec<String>)
     drawing.sorted(warnings)
 }
 
-fn choices(cells: &[Placed<'_>]) -> Choices {
-    let mut choices = Choices::default();
-    for Placed { key, measure, source, target, .. } in cells {
-        let (window, entry, evidence) = (key.at.window, key.entry, key.evidence);
-        match source {
-            None => choices.see_node(*target, window, entry, evidence, measure),
-            Some(source) => choices.see_edge((*source, *target), window, entry, evidence, measure),
-        }
-    }
-    choices
-}
-
 fn used(cells: &[Placed<'_>]) -> Vec<ServiceId> {
     let ends = cells.iter().flat_map(|cell| cell.source.into_iter().chain([cell.target]));
     let mut used: Vec<ServiceId> = ends.collect();
@@ -196,7 +183,7 @@ impl Drawing<'_> {
 
     fn add_edge(&mut self, cell: &Placed<'_>, source: ServiceId) {
         let (key, window) = (&cell.key, cell.key.at.window);
-        let choice = self.choice_of_edge(source, cell.target, window);
+        let choice = choice_of_edge(self.choices, self.services, (source, cell.target), window);
         if matches!(key.entry, Entry::Carrying | Entry::CarryingTraced) {
             if choice == Choice::Of(Evidence::Spans) {
                 self.add_bytes(cell, source);
@@ -257,18 +244,6 @@ impl Drawing<'_> {
             by_spans: 0.0,
             by_requests: 0.0,
         })
-    }
-
-    /// Callers that nobody names in spans may be named by the callee's proxy: where it writes rows, and none for an
-    /// unknown caller, spans of one are calls of somebody known.
-    fn choice_of_edge(&self, source: ServiceId, target: ServiceId, window: u16) -> Choice {
-        let edge = self.choices.edge(source, target, window);
-        let is_caller = self.services.service(source).marks.has(Marks::CALLER);
-        match self.choices.node(target, window) {
-            Choice::EdgesIn => edge,
-            node if is_caller && !self.choices.edge_has_rows(source, target, window) => node,
-            _ => edge,
-        }
     }
 
     fn add_to_node(&mut self, cell: &Placed<'_>) {

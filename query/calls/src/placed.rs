@@ -5,11 +5,11 @@
 
 use crate::aliases::Aliases;
 use crate::cells::{Book, CellKey, Evidence};
-use crate::choice::Source;
+use crate::choice::{Choice, Choices, Source};
 use crate::entry::Entry;
 use crate::hosts::is_address;
 use crate::measure::{MILLI, Measure};
-use crate::party::PartyId;
+use crate::party::{Marks, PartyId};
 use crate::services::{ServiceId, Services};
 
 /// Share of received calls without their parent from which the answer says so: the newest spans of a live
@@ -82,6 +82,36 @@ pub fn place<'a>(book: &'a Book, services: &mut Services, source: Source) -> Vec
         .collect();
     cells.sort_by_key(|cell| cell.key);
     cells
+}
+
+/// Which evidence counts of each node and edge.
+pub fn choices(cells: &[Placed<'_>]) -> Choices {
+    let mut choices = Choices::default();
+    for Placed { key, measure, source, target, .. } in cells {
+        let (window, entry, evidence) = (key.at.window, key.entry, key.evidence);
+        match source {
+            None => choices.see_node(*target, window, entry, evidence, measure),
+            Some(source) => choices.see_edge((*source, *target), window, entry, evidence, measure),
+        }
+    }
+    choices
+}
+
+/// Which entries of an edge count. Callers that nobody names in spans may be named by the callee's proxy: where it writes
+/// rows, and none for an unknown caller, spans of one are calls of somebody known.
+pub fn choice_of_edge(
+    choices: &Choices,
+    services: &Services,
+    (source, target): (ServiceId, ServiceId),
+    window: u16,
+) -> Choice {
+    let edge = choices.edge(source, target, window);
+    let is_caller = services.service(source).marks.has(Marks::CALLER);
+    match choices.node(target, window) {
+        Choice::EdgesIn => edge,
+        node if is_caller && !choices.edge_has_rows(source, target, window) => node,
+        _ => edge,
+    }
 }
 
 /// What to say where more than a few received calls have a parent span that is not stored.

@@ -121,6 +121,15 @@ impl Query {
         self.snapshot.only_wider(table, range)
     }
 
+    /// The windows of `table` that share a minute with `range` and of whose calls anything is known, ascending: when each
+    /// begins, and a number that is another one when its calls may be others.
+    ///
+    /// # Panics
+    /// When the table has no cells.
+    pub fn told_windows(&self, table: Table, range: TimeRange) -> Vec<(UnixNanos, u64)> {
+        self.snapshot.told_windows(table, range)
+    }
+
     /// The windows of `table` in `range` whose cells lack rows that came when it was too late to count them.
     ///
     /// # Panics

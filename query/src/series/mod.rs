@@ -49,6 +49,9 @@ pub struct Exemplar {
     pub time: i64,
 }
 
+/// Labels of a series, and events of it.
+pub type Exemplified = (Labels, Vec<Exemplar>);
+
 /// A source of series.
 pub trait Source: Samples + Send + Sync {
     /// Label sets of series, in any order.
@@ -79,7 +82,7 @@ pub trait Source: Samples + Send + Sync {
     ///
     /// # Errors
     /// As [`Samples::select`].
-    fn exemplars(&self, wanted: &Wanted<'_>) -> Result<Found<Vec<(Labels, Vec<Exemplar>)>>, Error>;
+    fn exemplars(&self, wanted: &Wanted<'_>) -> Result<Found<Vec<Exemplified>>, Error>;
 }
 
 /// What an evaluation is told when a source cannot read its rows, in Prometheus's kinds. What is ours or the disk's is

@@ -49,9 +49,9 @@ read_columns! {
 /// The columns of what a grain tells apart; none where it tells nothing apart.
 pub fn detail_columns(grain: Grain) -> Vec<&'static str> {
     match grain {
-        Grain::Node | Grain::Whole | Grain::Attribute(_) => vec![],
+        Grain::Node | Grain::Whole | Grain::Attribute(_) | Grain::Labels { by_operation: false } => vec![],
         Grain::Cluster => vec!["destination_cluster"],
-        Grain::Operation => vec!["operation"],
+        Grain::Operation | Grain::Labels { by_operation: true } => vec!["operation"],
         Grain::Instance => vec!["destination_instance"],
         Grain::Told(told) => ["observer"].into_iter().chain(told.columns()).collect(),
     }
@@ -73,6 +73,11 @@ impl<'a> Details<'a> {
             }
         }
         Ok(details)
+    }
+
+    fn operation(&self, row: usize) -> Option<&'a str> {
+        let (_, column) = self.texts.iter().find(|(name, _)| *name == "operation")?;
+        column.named(row)
     }
 
     fn of_row(&self, row: usize, book: &mut Book) -> DetailId {
@@ -117,7 +122,7 @@ fn told(table: Table, grain: Grain) -> impl Iterator<Item = &'static str> {
 /// The columns that a question with this grain reads of a settled table. Only the finer tables have operations and
 /// instances, and none has attributes.
 pub fn columns(table: Table, grain: Grain) -> Vec<&'static str> {
-    let whole = if grain == Grain::Whole { whole::NAMES } else { &[] };
+    let whole = if grain.tells_ends() { whole::NAMES } else { &[] };
     let always = Columns::NAMES.iter().copied().chain(SUMS);
     always.chain(told(table, grain)).chain(whole.iter().copied()).collect()
 }
@@ -140,7 +145,7 @@ pub fn add(batch: &RecordBatch, table: Table, times: &[TimeRange], book: &mut Bo
     let rows = Rows::of(table, batch);
     let sums = SUMS.iter().map(|name| rows.read(name)).collect::<Result<Vec<Integers<'_>>, _>>()?;
     let details = Details::of(&rows, table, book.grain)?;
-    let whole = (book.grain == Grain::Whole).then(|| Whole::of(batch)).transpose()?;
+    let whole = book.grain.tells_ends().then(|| Whole::of(batch)).transpose()?;
     let mut text = String::new();
     for row in 0..batch.num_rows() {
         let Some(time) = columns.time.get(row).map(UnixNanos::from_micros) else { continue };
@@ -151,7 +156,8 @@ pub fn add(batch: &RecordBatch, table: Table, times: &[TimeRange], book: &mut Bo
         let Some(mut key) = key(row, time, &columns, &details, book) else { continue };
         let measure = measure(row, &columns, &sums);
         if let Some(whole) = &whole {
-            whole.detail(row).write(&mut text);
+            let operation = details.operation(row);
+            Detail { operation, ..whole.detail(row) }.of_grain(book.grain).write(&mut text);
             key.detail = book.detail(Some(&text));
             key.protocol = protocol(row, &columns);
             book.add_sizes(key, &whole.sizes(row));
@@ -175,7 +181,9 @@ fn key(
     let tells_source = entry.is_edge() || book.grain.tells_callers();
     let source = if tells_source { source(row, columns).intern(book) } else { PartyId::NOBODY };
     let destination = destination(row, columns).intern(book);
-    let is_without = entry == Entry::Alias || (book.grain == Grain::Instance && entry.is_edge());
+    let is_without = entry == Entry::Alias
+        || book.grain.tells_ends()
+        || (book.grain == Grain::Instance && entry.is_edge());
     let detail = if is_without { DetailId::NONE } else { details.of_row(row, book) };
     Some(CellKey { source, destination, detail, at, evidence, entry, protocol: Protocol::Unknown })
 }

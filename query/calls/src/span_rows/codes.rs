@@ -93,7 +93,7 @@ fn may_have_far_end(columns: &Columns<'_>, row: usize) -> bool {
 }
 
 fn names(name: &Text<'_>, grain: Grain, codes: &mut [u64]) {
-    if matches!(grain, Grain::Operation | Grain::Whole) {
+    if grain.tells_operations() {
         mix_texts(name, codes);
     } else {
         mix_meanings(name, codes, |name| NameSays::of(name).code());

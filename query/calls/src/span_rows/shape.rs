@@ -169,7 +169,9 @@ fn detail(row: usize, role: Role, told: &Told<'_>, book: &mut Book) -> DetailId 
         Grain::Operation => told.columns.name.named(row).map(Cow::Borrowed),
         Grain::Instance => told.instance(row).map(Cow::Borrowed),
         Grain::Cluster | Grain::Attribute(_) => told.of_callee(row, role),
-        Grain::Whole | Grain::Told(_) => Some(Cow::Owned(whole_detail(row, role, book.grain, told))),
+        Grain::Whole | Grain::Labels { .. } | Grain::Told(_) => {
+            Some(Cow::Owned(whole_detail(row, role, book.grain, told)))
+        }
     };
     let text = text.as_deref();
     if role == Role::Internal { book.internal_detail(text) } else { book.detail(text) }
