@@ -14,6 +14,7 @@ mod maintain;
 mod settled;
 mod durability;
 mod postgres;
+mod remote_write;
 mod proxies;
 mod envoy_rollout;
 mod policies;

@@ -26,7 +26,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use http::{HeaderValue, Method, Request, Response, Version, header};
+use http::{Method, Request, Response, Version, header};
 use hyper::body::Incoming;
 use meshlake_listen::Caller;
 use meshlake_schema::Clock;
@@ -47,7 +47,7 @@ use crate::intake::{Answer, Budget, Intake, Payload};
 use crate::positions::Positions;
 use crate::signal::Signal;
 use crate::tally::Tally;
-use posted::{linger, read_posted, read_posted_as, read_posted_block, refuse_unread};
+use posted::{closing, linger, read_posted, read_posted_as, read_posted_block, refuse_unread};
 use unacknowledged::Unacknowledged;
 
 pub use syslog::SyslogAppConfig;
@@ -365,12 +365,6 @@ fn check_grpc_head(receivers: &Receivers, request: &Request<Incoming>) -> Result
         return Err(Refusal::WrongVerb(request.method().to_string()));
     }
     check_grpc(request.headers(), receivers.ports.http)
-}
-
-/// An answer behind which the connection ends.
-fn closing(mut response: Response<ReplyBody>) -> Response<ReplyBody> {
-    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    response
 }
 
 /// What the intake answered; no answer at all means that the group was lost to a bug.
