@@ -5,6 +5,7 @@ mod calls;
 mod command_line;
 mod conformance;
 mod docs;
+mod prometheus;
 mod sql;
 mod demo;
 mod statistics;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use meshlake_promql::{Error, Labels, Matcher};
 
 use super::asking::{Prometheus, asked};
-use super::evaluate::CUT;
+use super::bounds::CUT;
 use super::{EARLIEST, LATEST};
 use crate::series::{Found, Metadata, Wanted};
 

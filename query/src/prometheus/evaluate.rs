@@ -3,17 +3,15 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use meshlake_promql::{Answer, AnswerValue, Error, Labels, Options, Point, When, parse};
+use meshlake_promql::{Answer, AnswerValue, Error, Options, When, parse};
 use meshlake_schema::Budget;
 
 use super::asking::{At, Prometheus, asked};
+use super::bounds::{CUT, label_bytes, point_bytes};
 
 /// Series that the selectors of one query may read. Prometheus has no such limit; memory is bounded by the budget, and
 /// this by what a query of a hundred thousand series needs that reads them twice.
 const SERIES_MAX: usize = 200_000;
-
-/// What an answer says that has more series than were asked for; Prometheus's words.
-pub(super) const CUT: &str = "results truncated due to limit";
 
 /// A query.
 #[derive(Debug, Clone)]
@@ -119,23 +117,9 @@ fn bytes(value: &AnswerValue) -> usize {
     }
 }
 
-/// Bytes of a label set, about.
-pub(super) fn label_bytes(labels: &Labels) -> usize {
-    labels.iter().map(|label| label.name.len() + label.value.len()).sum::<usize>() + size_of::<Labels>()
-}
-
-/// Bytes of a point with its time, about.
-pub(super) fn point_bytes(point: &Point) -> usize {
-    const BUCKET: usize = size_of::<(i32, f64)>();
-    let histogram = match point {
-        Point::Histogram(histogram) => (histogram.positive.len() + histogram.negative.len()) * BUCKET,
-        Point::None | Point::Float(_) => 0,
-    };
-    size_of::<(i64, Point)>() + histogram
-}
-
 #[cfg(test)]
 mod tests {
+    use meshlake_promql::{Labels, Point};
     use meshlake_schema::budget::Allowance;
 
     use super::super::fixture::Memory;

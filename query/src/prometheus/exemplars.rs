@@ -4,7 +4,7 @@ use meshlake_promql::tree::{Expr, Node};
 use meshlake_promql::{Error, Labels, Matcher, parse};
 
 use super::asking::{Prometheus, asked};
-use super::evaluate::CUT;
+use super::bounds::CUT;
 use super::{EARLIEST, LATEST};
 use crate::series::{Exemplar, Wanted};
 

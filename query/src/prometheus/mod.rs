@@ -9,6 +9,7 @@
 //! asking      one snapshot, a thread that may wait, a budget
 //! merged      all sources as one
 //! sources     which they are
+//! bounds      how large answers are
 //! ```
 //! An evaluation blocks the thread that it runs on while a source reads, so questions run on threads that may wait, at
 //! most as many at a time as queries of the engine. Errors are Prometheus's, by kind and text.
@@ -21,6 +22,7 @@ mod statistics;
 mod asking;
 mod merged;
 mod sources;
+mod bounds;
 
 #[cfg(test)]
 mod fixture;

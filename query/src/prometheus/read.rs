@@ -11,7 +11,7 @@ use meshlake_promql::{
 use meshlake_schema::Budget;
 
 use super::asking::{At, Prometheus, asked};
-use super::evaluate::{label_bytes, point_bytes};
+use super::bounds::{label_bytes, point_bytes};
 
 /// One selection: all matchers, later than `after` and at the latest at `until`, milliseconds since the epoch.
 #[derive(Debug, Clone)]
