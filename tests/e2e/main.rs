@@ -6,6 +6,7 @@ mod command_line;
 mod conformance;
 mod docs;
 mod prometheus;
+mod otlp_series;
 mod sql;
 mod demo;
 mod statistics;

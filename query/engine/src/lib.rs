@@ -29,7 +29,6 @@ mod plan_guard;
 mod planning;
 mod executing;
 mod interrupt;
-mod kept;
 mod answer;
 mod budget;
 mod values;
@@ -59,7 +58,6 @@ pub use scan::{Part, Scan};
 pub use table_function::{Argument, Arguments, ComputedRows, Parameter, ParameterKind, TableFunction};
 
 use executing::Threads;
-use kept::Kept;
 use plan_guard::AllowList;
 use postgres::Known;
 use session::SessionTemplate;
@@ -87,7 +85,6 @@ struct Shared {
     places: Arc<Semaphore>,
     waiting: AtomicUsize,
     threads: Arc<Threads>,
-    kept: Arc<Kept>,
 }
 
 impl Engine {
@@ -125,20 +122,8 @@ impl Engine {
             (function.name(), parameters.collect(), function.columns())
         });
         let known = Arc::new(Known::of(described, template.function_names()));
-        let kept = Arc::default();
-        let shared = Shared {
-            reader,
-            config,
-            clock,
-            template,
-            functions,
-            allowed,
-            known,
-            places,
-            waiting,
-            threads,
-            kept,
-        };
+        let shared =
+            Shared { reader, config, clock, template, functions, allowed, known, places, waiting, threads };
         Ok(Engine { shared: Arc::new(shared) })
     }
 

@@ -6,6 +6,7 @@ use meshlake_engine::Query;
 use tokio::runtime::Handle;
 
 use crate::samples::Stored;
+use crate::samples::known::Known;
 use crate::series::Source;
 use crate::synthesis::Counted;
 use crate::synthesis::chunks::Chunks;
@@ -14,12 +15,13 @@ use crate::synthesis::chunks::Chunks;
 #[derive(Debug, Clone, Default)]
 pub struct Kept {
     chunks: Arc<Chunks>,
+    known: Arc<Known>,
 }
 
 /// All sources, over the snapshot of one query. They read on `runtime` while they are waited for.
 pub fn sources(query: &Query, kept: &Kept, runtime: &Handle) -> Vec<Box<dyn Source>> {
     vec![
-        Box::new(Stored::new(query.clone(), runtime.clone())),
+        Box::new(Stored::new(query.clone(), Arc::clone(&kept.known), runtime.clone())),
         Box::new(Counted::new(query.clone(), Arc::clone(&kept.chunks), runtime.clone())),
     ]
 }
