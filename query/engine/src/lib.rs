@@ -23,6 +23,7 @@ mod catalog;
 mod lean;
 mod functions;
 mod capped;
+mod series;
 mod histograms;
 mod text_guard;
 mod plan_guard;
@@ -112,6 +113,7 @@ impl Engine {
     ) -> Result<Engine, QueryError> {
         let template = SessionTemplate::new(&config)?;
         let names = functions.iter().map(|function| scan_name(function.name()));
+        let names = names.chain([scan_name(series::GENERATE_SERIES)]);
         let allowed = Arc::new(catalog::allowed(names.collect()));
         let places = Arc::new(Semaphore::new(config.concurrent_queries_max.max(1)));
         let waiting = AtomicUsize::new(0);
