@@ -123,7 +123,7 @@ impl Engine {
             let parameters = parameters.map(|parameter| (parameter.name, parameter.kind.data_type()));
             (function.name(), parameters.collect(), function.columns())
         });
-        let known = Arc::new(Known::of(described, template.function_names()));
+        let known = Arc::new(Known::of(described, template.function_names(), clock.now()));
         let shared =
             Shared { reader, config, clock, template, functions, allowed, known, places, waiting, threads };
         Ok(Engine { shared: Arc::new(shared) })
