@@ -43,10 +43,15 @@ pub fn unwrapped(expr: &Expr) -> &Expr {
 
 /// `inner` as `data_type`, where the engine does not know the type by its name.
 pub fn plain_cast(inner: &Expr, data_type: &DataType) -> Option<Expr> {
-    if let DataType::Array(ArrayElemTypeDef::SquareBracket(element, _)) = data_type
-        && let Some(array) = plain_array(inner, element)
-    {
-        return Some(array);
+    if let DataType::Array(ArrayElemTypeDef::SquareBracket(element, _)) = data_type {
+        if let Some(array) = plain_array(inner, element) {
+            return Some(array);
+        }
+        if is_parameter(inner) {
+            // Its value is a text until it is read as an array.
+            let plain = plain_type(data_type).unwrap_or_else(|| data_type.clone());
+            return Some(cast(call("text_array", vec![inner.clone()]), plain));
+        }
     }
     let name = plain_name(data_type);
     if NAMED_OIDS.contains(&name.as_str()) {
@@ -64,6 +69,10 @@ pub fn plain_cast(inner: &Expr, data_type: &DataType) -> Option<Expr> {
     }
     let plain = plain_type(data_type)?;
     Some(cast(inner.clone(), plain))
+}
+
+fn is_parameter(expr: &Expr) -> bool {
+    matches!(expr, Expr::Value(value) if matches!(value.value, Value::Placeholder(_)))
 }
 
 /// `'{a,b}'::text[]` as `ARRAY['a', 'b']`, and numbers of types as their names.

@@ -103,8 +103,8 @@ fn counted(subquery: &Query) -> Option<Expr> {
         let mut select = Select::clone(select);
         select.projection.clone_from(&shell.projection);
         select.distinct = None;
-        *shell = Box::new(select);
-        return is_plain.then(|| Expr::Subquery(outer));
+        **shell = select;
+        return is_plain.then_some(Expr::Subquery(outer));
     }
     let TableFactor::Derived { subquery: inner, .. } = &mut shell.from.first_mut()?.relation else {
         return None;
@@ -120,7 +120,7 @@ fn counted(subquery: &Query) -> Option<Expr> {
         alone.limit_clause.clone_from(&inner.limit_clause);
     }
     alone.order_by = None;
-    *inner = Box::new(alone);
+    **inner = alone;
     Some(Expr::Subquery(outer))
 }
 

@@ -305,6 +305,11 @@ async fn what_drivers_ask_the_catalogue_is_planned() {
     for (sql, want) in cases {
         assert_eq!(answer(&engine, sql).await, want, "{sql}");
     }
+}
+
+#[tokio::test]
+async fn telemetry_is_not_read_by_recursion() {
+    let engine = with_spans();
     let refused = answer(
         &engine,
         "WITH RECURSIVE t AS (SELECT name FROM spans UNION ALL SELECT name FROM t) SELECT * FROM t",
@@ -320,7 +325,7 @@ async fn arrays_that_are_parameters_are_of_what_they_are_compared_with() {
     else {
         panic!("a question")
     };
-    assert_eq!(question.array_parameters, [1, 2]);
+    assert_eq!(question.array_parameters, [1], "the other is cast to what it is");
     let identity = Arc::new(Identity::default());
     let query = engine.begin("default").await.expect("a query");
     let query = query.as_postgres(&identity, question.catalogue).expect("a session");
