@@ -23,6 +23,7 @@ mod catalog;
 mod lean;
 mod functions;
 mod capped;
+mod series;
 mod histograms;
 mod text_guard;
 mod plan_guard;
@@ -112,6 +113,7 @@ impl Engine {
     ) -> Result<Engine, QueryError> {
         let template = SessionTemplate::new(&config)?;
         let names = functions.iter().map(|function| scan_name(function.name()));
+        let names = names.chain([scan_name(series::GENERATE_SERIES)]);
         let allowed = Arc::new(catalog::allowed(names.collect()));
         let places = Arc::new(Semaphore::new(config.concurrent_queries_max.max(1)));
         let waiting = AtomicUsize::new(0);
@@ -121,7 +123,7 @@ impl Engine {
             let parameters = parameters.map(|parameter| (parameter.name, parameter.kind.data_type()));
             (function.name(), parameters.collect(), function.columns())
         });
-        let known = Arc::new(Known::of(described, template.function_names()));
+        let known = Arc::new(Known::of(described, template.function_names(), clock.now()));
         let shared =
             Shared { reader, config, clock, template, functions, allowed, known, places, waiting, threads };
         Ok(Engine { shared: Arc::new(shared) })
