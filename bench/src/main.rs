@@ -8,6 +8,7 @@ mod ack;
 mod compare;
 mod decode;
 mod decode_lines;
+mod tail;
 mod lines;
 mod overload;
 mod idle;
@@ -155,6 +156,13 @@ enum Command {
         #[command(flatten)]
         lines: LinesArgs,
     },
+    /// Measure a file of access logs that is followed.
+    Tail {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        lines: LinesArgs,
+    },
     /// Measure answers on what `size --signal tracegen --data-dir DIR` has left.
     Questions {
         #[command(flatten)]
@@ -258,6 +266,7 @@ async fn main() -> anyhow::Result<()> {
         }
         Command::Import { place, lines } => lines::import_page(&place, &lines)?,
         Command::Syslog { place, lines } => lines::syslog_page(&place, &lines).await?,
+        Command::Tail { place, lines } => tail::page(&place, &lines).await?,
         Command::Questions { place, questions } => questions::page(&place, &questions).await?,
         Command::Calls { place, calls } => calls::page(&place, &calls).await?,
         Command::Operate { place, operate } => operate::page(&place, &operate).await?,

@@ -24,6 +24,7 @@ pub mod lines;
 pub mod decode;
 pub mod access_log;
 pub mod request_rows;
+pub mod metric_rows;
 pub mod row_attributes;
 pub mod normalize;
 pub mod address;

@@ -12,10 +12,12 @@
 pub mod functions;
 pub mod settling;
 pub mod operate;
+pub mod synthesis;
 pub mod calls;
 pub mod trace;
 pub mod tree;
 pub mod services;
+pub mod samples;
 pub mod series;
 pub mod ledger;
 pub mod status;

@@ -8,33 +8,13 @@
 //!
 //! Source: Zhang et al., "CRISP: Critical Path Analysis of Large-Scale Microservice Architectures", USENIX ATC 2022.
 //!
-//! Parents are found as for calls (rule 2 of `docs/calls.md`): the halves of a call may share an id, and the received
-//! one is then the other's child. Work that goes on when its parent has ended counts as far as the parent lasted.
-//! Pure and linear but for sorting, however deep a trace is.
+//! Parents are found as everywhere (`schema/src/parents.rs`). Work that goes on when its parent has ended counts as far
+//! as the parent lasted. Pure and linear but for sorting, however deep a trace is.
 
 use std::cmp::Reverse;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
-/// OTLP `SpanKind`.
-const SERVER: i64 = 2;
-const CLIENT: i64 = 3;
-const PRODUCER: i64 = 4;
-const CONSUMER: i64 = 5;
-
-/// What of a span decides its place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Span<'a> {
-    pub id: &'a str,
-    pub parent: Option<&'a str>,
-    /// Namespace and name.
-    pub service: (Option<&'a str>, Option<&'a str>),
-    /// OTLP `SpanKind`.
-    pub kind: i64,
-    /// Nanoseconds since the epoch.
-    pub start: i64,
-    /// Nanoseconds; below zero counts as none.
-    pub duration: i64,
-}
+use meshlake_schema::parents::{Span, parents};
 
 /// A span at its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,20 +72,9 @@ struct Forest {
 
 impl Forest {
     fn grow(spans: &[Span<'_>], kept: &[usize]) -> Forest {
-        let mut by_id: HashMap<&str, Vec<usize>> = HashMap::new();
-        for at in kept {
-            by_id.entry(spans[*at].id).or_default().push(*at);
-        }
-        let mut parents = vec![None; spans.len()];
-        for at in kept {
-            parents[*at] = parent_of(spans, &by_id, *at);
-        }
-        let mut is_orphan: Vec<bool> =
+        let parents = parents(spans, kept);
+        let is_orphan =
             (0..spans.len()).map(|at| parents[at].is_none() && spans[at].parent.is_some()).collect();
-        for cut in circles(spans, &parents, kept) {
-            parents[cut] = None;
-            is_orphan[cut] = true;
-        }
         let mut sorted = kept.to_vec();
         sorted.sort_by_key(|at| (spans[*at].start, Reverse(spans[*at].duration), *at));
         let (mut roots, mut children) = (Vec::new(), vec![Vec::new(); spans.len()]);
@@ -158,55 +127,6 @@ impl Forest {
         }
         own
     }
-}
-
-/// The span that `at` is a child of.
-fn parent_of(spans: &[Span<'_>], by_id: &HashMap<&str, Vec<usize>>, at: usize) -> Option<usize> {
-    let span = &spans[at];
-    let alike = |id: &str| by_id.get(id).into_iter().flatten().copied().filter(|other| *other != at);
-    if is_received(span)
-        && let Some(made) = alike(span.id).find(|other| is_made(&spans[*other]))
-    {
-        return Some(made);
-    }
-    let parent = span.parent?;
-    let of_service = || alike(parent).filter(|other| spans[*other].service == span.service);
-    let received = |other: &usize| is_received(&spans[*other]);
-    // If both halves are of one service, the received one is nearer.
-    of_service()
-        .find(received)
-        .or_else(|| of_service().next())
-        .or_else(|| alike(parent).find(received))
-        .or_else(|| alike(parent).next())
-}
-
-fn is_made(span: &Span<'_>) -> bool {
-    matches!(span.kind, CLIENT | PRODUCER)
-}
-
-fn is_received(span: &Span<'_>) -> bool {
-    matches!(span.kind, SERVER | CONSUMER)
-}
-
-/// Of each circle of parents its earliest span.
-fn circles(spans: &[Span<'_>], parents: &[Option<usize>], kept: &[usize]) -> Vec<usize> {
-    const NEVER: usize = usize::MAX;
-    let mut walked_from = vec![NEVER; spans.len()];
-    let mut cuts = Vec::new();
-    for from in kept {
-        let mut at = Some(*from);
-        while let Some(here) = at.filter(|here| walked_from[*here] == NEVER) {
-            walked_from[here] = *from;
-            at = parents[here];
-        }
-        // The walk has met itself, and not an earlier one.
-        if let Some(first) = at.filter(|here| walked_from[*here] == *from) {
-            let circle =
-                std::iter::successors(Some(first), |here| parents[*here].filter(|next| *next != first));
-            cuts.extend(circle.min_by_key(|here| (spans[*here].start, *here)));
-        }
-    }
-    cuts
 }
 
 /// Nanoseconds in which at least one of `runs`, which are sorted by their starts, ran.
@@ -269,8 +189,8 @@ mod tests {
 
     #[test]
     fn halves_that_share_an_id_are_parent_and_child() {
-        let made = Span { kind: CLIENT, ..span("call", "root", 10, 90) };
-        let received = Span { kind: SERVER, service: CART, ..span("call", "root", 20, 80) };
+        let made = Span { kind: 3, ..span("call", "root", 10, 90) };
+        let received = Span { kind: 2, service: CART, ..span("call", "root", 20, 80) };
         let inside = Span { service: CART, ..span("work", "call", 30, 40) };
         let connect = span("connect", "call", 10, 15);
         let spans = [span("root", "", 0, 100), received, inside, made, connect];

@@ -1,6 +1,6 @@
 //! The words and shapes that every other crate shares: tables and their columns, proven batches and how their
 //! rows are read, filters, time, how attribute values are written as text, what counts as an error, the latency
-//! histogram.
+//! histogram, which span is whose parent, Go's regular expressions.
 //!
 //! Pure by rule: no I/O, no async, no engine. Whatever two crates must agree on to the last bit
 //! (an outcome, a bucket index, a column's type) is computed here, once, so that a rollup written
@@ -19,6 +19,8 @@ pub mod attribute_filter;
 pub mod outcome;
 pub mod response_flags;
 pub mod histogram;
+pub mod go_regex;
+pub mod parents;
 pub mod budget;
 pub mod time;
 pub mod tenant;

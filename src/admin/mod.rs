@@ -3,6 +3,7 @@
 //! They have a listener of their own, so that they answer while the others are overloaded, and so that
 //! metrics are not shown to whoever may send data.
 
+pub mod query_side;
 mod maintain;
 
 use std::sync::Arc;

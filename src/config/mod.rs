@@ -81,6 +81,9 @@ pub struct QuerySection {
     pub flight_sql: String,
     /// Address of the protocol of PostgreSQL; empty for none.
     pub postgres: String,
+    /// Address of `/healthz`, `/readyz` and `/metrics` of `meshlake query`; empty for none. Apart from `admin.http`, because
+    /// the collector that it asks runs beside it.
+    pub admin: String,
     /// Memory that all running queries may use together, in bytes.
     pub memory_bytes_max: u64,
     /// A query is stopped after this many seconds.
@@ -95,6 +98,7 @@ impl Default for QuerySection {
             http: "127.0.0.1:7070".to_owned(),
             flight_sql: "127.0.0.1:7050".to_owned(),
             postgres: "127.0.0.1:7432".to_owned(),
+            admin: "127.0.0.1:7072".to_owned(),
             memory_bytes_max: 1024 * 1024 * 1024,
             timeout_seconds: 30,
             rows_max: 100_000,
@@ -269,20 +273,15 @@ impl Config {
     fn check(&self, problems: &mut Vec<String>) {
         problems.extend(self.collector.problems());
         problems.extend(self.maintain.problems());
-        let flight_sql = Some(&self.query.flight_sql).filter(|address| !address.is_empty());
         let addresses = [("query.http", &self.query.http), ("admin.http", &self.admin.http)];
-        let optional = flight_sql.map(|address| ("query.flight_sql", address));
+        let QuerySection { flight_sql, postgres, admin, .. } = &self.query;
+        let optional =
+            [("query.flight_sql", flight_sql), ("query.postgres", postgres), ("query.admin", admin)];
+        let optional = optional.into_iter().filter(|(_, address)| !address.is_empty());
         for (key, address) in addresses.into_iter().chain(optional) {
             if let Err(error) = check_address(address) {
                 problems.push(format!("{key}: {address:?} is not an address to listen on: {error}"));
             }
-        }
-        // An empty one is not listened on.
-        let postgres = &self.query.postgres;
-        if !postgres.is_empty()
-            && let Err(error) = check_address(postgres)
-        {
-            problems.push(format!("query.postgres: {postgres:?} is not an address to listen on: {error}"));
         }
         let sizes = [
             ("store.buffer_bytes_max", self.store.buffer_bytes_max),

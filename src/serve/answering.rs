@@ -58,8 +58,8 @@ impl Answering {
                 Port::Postgres => {
                     (door(Role::Reader, POSTGRES_CONNECTIONS_MAX), meshlake_faces::postgres(faces.clone()))
                 }
-                Port::Admin | Port::OtlpGrpc | Port::OtlpHttp | Port::Syslog => {
-                    unreachable!("{} is the collector's", port.name())
+                Port::Admin | Port::OtlpGrpc | Port::OtlpHttp | Port::Syslog | Port::QueryAdmin => {
+                    unreachable!("{} answers no questions", port.name())
                 }
             };
             Ok((port, listener.serve(door, protocol).context("serve a socket")?))

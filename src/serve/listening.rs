@@ -18,6 +18,8 @@ use crate::config::Config;
 pub enum Side {
     Collector,
     Query,
+    /// What of the query side only one that runs by itself has.
+    QueryAlone,
 }
 
 /// What a port is for.
@@ -30,12 +32,13 @@ pub enum Port {
     Query,
     FlightSql,
     Postgres,
+    QueryAdmin,
 }
 
 impl Port {
     /// In the order in which they are served; they stop in the reverse. The admin port is the first, so that it tells
     /// also how the others stop.
-    const ALL: [Port; 7] = [
+    const ALL: [Port; 8] = [
         Port::Admin,
         Port::OtlpGrpc,
         Port::OtlpHttp,
@@ -43,6 +46,7 @@ impl Port {
         Port::Query,
         Port::FlightSql,
         Port::Postgres,
+        Port::QueryAdmin,
     ];
 
     /// The label in metrics and log lines.
@@ -55,6 +59,7 @@ impl Port {
             Port::Query => "query",
             Port::FlightSql => "flight_sql",
             Port::Postgres => "postgres",
+            Port::QueryAdmin => "query_admin",
         }
     }
 
@@ -63,6 +68,7 @@ impl Port {
         match self {
             Port::Admin | Port::OtlpGrpc | Port::OtlpHttp | Port::Syslog => Side::Collector,
             Port::Query | Port::FlightSql | Port::Postgres => Side::Query,
+            Port::QueryAdmin => Side::QueryAlone,
         }
     }
 
@@ -76,6 +82,7 @@ impl Port {
             Port::Query => ("query.http", &config.query.http),
             Port::FlightSql => ("query.flight_sql", &config.query.flight_sql),
             Port::Postgres => ("query.postgres", &config.query.postgres),
+            Port::QueryAdmin => ("query.admin", &config.query.admin),
         }
     }
 }
@@ -177,11 +184,11 @@ impl Addresses {
                     writeln!(out, "  access log lines      http://{address}/v1/access_logs")?;
                 }
                 Port::Syslog => writeln!(out, "  syslog, TCP and UDP   {address}")?,
-                Port::Admin => {}
+                Port::Admin | Port::QueryAdmin => {}
             }
         }
         writeln!(out, "  data                  {}", data_dir.display())?;
-        if let Some(admin) = self.find(Port::Admin) {
+        if let Some(admin) = self.find(Port::Admin).or_else(|| self.find(Port::QueryAdmin)) {
             writeln!(out, "  admin                 http://{admin}/metrics")?;
         }
         out.flush()

@@ -9,12 +9,13 @@ use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use meshlake_faces::Endpoints;
+use meshlake_listen::{Listener, Protocol, Role, Served};
 use meshlake_remote::{RemoteReader, socket_path};
-use meshlake_store::{Reader as _, tables_of};
+use meshlake_store::{Reader, tables_of};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -23,10 +24,12 @@ use tokio_seqpacket::UnixSeqpacket;
 use super::answering::Answering;
 use super::confine::{Left, confine};
 use super::handover::{Handover, Said, Told, counts_of, hear, say};
-use super::listening::{Side, Sockets};
+use super::listening::{Port, Side, Sockets};
 use super::settings::engine_config;
 use super::signals::{Interrupts, Signal, Signals};
 use super::spill;
+use super::stopping::{ADMIN_CONNECTIONS_MAX, ADMIN_STOP_TIME_MAX, door, stop_ports};
+use crate::admin::query_side::{self, QuerySideState};
 use crate::config::Config;
 use crate::telemetry;
 
@@ -88,8 +91,8 @@ pub fn query_process() -> Result<()> {
 /// A port is taken, or there is no such directory.
 pub fn query(config: &Config, collector: &Path) -> Result<()> {
     let (data_dir, socket) = place_of(collector)?;
-    let mut sockets = Sockets::bind(config, &[Side::Query])?;
-    let addresses = sockets.addresses();
+    let mut sockets = Sockets::bind(config, &[Side::Query, Side::QueryAlone])?;
+    let (addresses, listeners) = (sockets.addresses(), sockets.stats());
     let spill = spill::make(&data_dir)?;
     let engine = engine_config(config, Some(spill.path()))?;
     let files = tables_of(&data_dir).with_context(|| format!("open {}", data_dir.display()))?;
@@ -99,13 +102,20 @@ pub fn query(config: &Config, collector: &Path) -> Result<()> {
     runtime.block_on(async {
         let telemetry = telemetry::start(&config.telemetry)?;
         tracing::info!(confinement, "the query process is confined");
-        let reader = RemoteReader::at(&socket, files);
+        let reader: Arc<dyn Reader> = Arc::new(RemoteReader::at(&socket, files));
         if let Err(error) = reader.status().await {
-            tracing::warn!(%error, socket = %socket.display(), "no collector answers yet");
+            let socket = socket.display();
+            tracing::warn!(
+                %error,
+                %socket,
+                "no collector answers yet (`meshlake run` has a query side of its own and none listens)"
+            );
         }
         let (otlp_grpc, otlp_http) = (config.collector.otlp_grpc.clone(), config.collector.otlp_http.clone());
         let endpoints = Endpoints { otlp_grpc, otlp_http };
-        let answering = Answering::start(engine, sockets.take_query(), Arc::new(reader), endpoints)?;
+        let admin = QuerySideState { collector: Arc::clone(&reader), listeners };
+        let answering = Answering::start(engine, sockets.take_query(), reader, endpoints)?;
+        let mut admin_ports = serve_admin(sockets, &admin)?;
         let mut signals = Signals::listen(Interrupts::Stop).context("listen to signals")?;
         if let Err(error) = addresses.announce(&data_dir) {
             tracing::warn!(%error, ?addresses, "print the addresses");
@@ -117,11 +127,22 @@ pub fn query(config: &Config, collector: &Path) -> Result<()> {
             }
         }
         answering.stop().await;
+        stop_ports(&mut admin_ports, &[Port::QueryAdmin], ADMIN_STOP_TIME_MAX, Instant::now()).await;
         telemetry.stop();
         anyhow::Ok(())
     })?;
     runtime.shutdown_timeout(Duration::ZERO);
     Ok(())
+}
+
+/// Serves what is left of `sockets`: health and metrics, which tell also how the other ports stop.
+fn serve_admin(sockets: Sockets, state: &QuerySideState) -> Result<Vec<(Port, Served)>> {
+    let serve = |(port, listener): (Port, Listener)| {
+        let service = Protocol::service(query_side::router(state.clone()));
+        let served = listener.serve(door(Role::Operator, ADMIN_CONNECTIONS_MAX), service);
+        Ok((port, served.context("serve a socket")?))
+    };
+    sockets.in_order().map(serve).collect()
 }
 
 /// The data directory and the socket that `collector`, one or the other, stands for.

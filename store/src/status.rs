@@ -1,7 +1,6 @@
 //! How a store is doing, for admission, readiness and metrics.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -127,7 +126,8 @@ pub struct Exports {
 /// Who sent something, and when it was last heard.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sender {
-    pub peer: IpAddr,
+    /// An IP address, or the path of a file that is followed.
+    pub peer: String,
     /// Empty where the sender names none that can be read.
     pub tenant: String,
     pub signal: String,
@@ -135,7 +135,7 @@ pub struct Sender {
     pub source: String,
     /// What it calls itself; empty for nothing.
     pub agent: String,
-    /// Exports since it was first heard of, and streams that were opened.
+    /// Exports since it was first heard of, streams that were opened, and payloads of lines.
     pub exports: u64,
     /// Those that were refused as a whole.
     pub refused: u64,

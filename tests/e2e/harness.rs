@@ -58,12 +58,13 @@ pub const BUSY_STORE: [(&str, &str); 2] =
     [("MESHLAKE_STORE__BUFFER_BYTES_MAX", "1048576"), ("MESHLAKE_STORE__FLUSH_AGE_MAX_SECONDS", "1")];
 
 /// Environment that puts every listener on a free port.
-pub const FREE_PORTS: [(&str, &str); 6] = [
+pub const FREE_PORTS: [(&str, &str); 7] = [
     ("MESHLAKE_COLLECTOR__OTLP_GRPC", "127.0.0.1:0"),
     ("MESHLAKE_COLLECTOR__OTLP_HTTP", "127.0.0.1:0"),
     ("MESHLAKE_QUERY__HTTP", "127.0.0.1:0"),
     ("MESHLAKE_QUERY__FLIGHT_SQL", "127.0.0.1:0"),
     ("MESHLAKE_QUERY__POSTGRES", "127.0.0.1:0"),
+    ("MESHLAKE_QUERY__ADMIN", "127.0.0.1:0"),
     ("MESHLAKE_ADMIN__HTTP", "127.0.0.1:0"),
 ];
 

@@ -41,6 +41,7 @@ mod words;
 mod peers;
 mod reading;
 mod escape;
+mod header_time;
 mod moment;
 mod numbers;
 

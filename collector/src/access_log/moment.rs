@@ -11,7 +11,7 @@ use super::numbers::{Unit, nanos, take_digits};
 
 const SECONDS_PER_DAY: i64 = 86_400;
 const NANOS_PER_SECOND: i64 = 1_000_000_000;
-const MONTHS: [&str; 12] =
+pub(super) const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// The parts of an instant that have been read so far.
@@ -51,7 +51,7 @@ impl Moment {
         }
     }
 
-    fn set_date(&mut self, year: i64, month: i64, day: i64) -> Option<()> {
+    pub(super) fn set_date(&mut self, year: i64, month: i64, day: i64) -> Option<()> {
         if !(1..=12).contains(&month) || !(1..=31).contains(&day) {
             return None;
         }
@@ -214,7 +214,7 @@ fn read_any(text: &str, moment: &mut Moment) -> Option<()> {
 }
 
 /// Reads `07:00:07`, with or without a fraction and a zone.
-fn read_clock(text: &str, moment: &mut Moment) -> Option<()> {
+pub(super) fn read_clock(text: &str, moment: &mut Moment) -> Option<()> {
     let (clock, rest) = text.split_at_checked(8)?;
     let bytes = clock.as_bytes();
     if bytes[2] != b':' || bytes[5] != b':' {
@@ -263,7 +263,7 @@ pub(super) fn read_zone(text: &str) -> Option<(i32, &str)> {
 }
 
 /// A number of nothing but digits.
-fn number(digits: &str) -> Option<i64> {
+pub(super) fn number(digits: &str) -> Option<i64> {
     let add = |number: i64, digit: u8| digit.is_ascii_digit().then(|| number * 10 + i64::from(digit - b'0'));
     if digits.is_empty() || digits.len() > 9 {
         return None;

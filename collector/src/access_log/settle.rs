@@ -5,23 +5,42 @@
 
 use meshlake_schema::{ResponseFlags, UnixNanos};
 
+use super::header_time::header_time;
 use super::reading::{PeerEnd, Reading, Timer};
 use super::termination;
 use crate::normalize::requests::facts::{Layer, Observer, TraceContext};
 use crate::tally::{Arrival, RejectReason};
 
-/// Settles what several fields say together, and when the call began. The facts are in `seen` then. Times without a
-/// zone are `offset_seconds` east of UTC.
+/// What is known of when a line was logged beside what it says.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Clock<'a> {
+    /// Seconds east of UTC of times that are written without a zone.
+    pub(super) offset_seconds: i32,
+    /// The time in the header of the message that the line came in; empty where there is none.
+    pub(super) header: &'a [u8],
+}
+
+impl Clock<'_> {
+    /// When the header says that it was logged. A clock that is wrong says nothing: no call is lost for it.
+    fn logged(&self, arrival: &Arrival<'_>) -> Option<i64> {
+        let text = str::from_utf8(self.header).ok()?;
+        let logged = header_time(text, self.offset_seconds, arrival.ingest_time)?;
+        let accepted = arrival.accepted_time(u64::try_from(logged).ok()?);
+        accepted.ok().map(|_| logged)
+    }
+}
+
+/// Settles what several fields say together, and when the call began. The facts are in `seen` then.
 ///
 /// # Errors
 /// No field says when it was, or the time is outside the accepted window.
 pub(super) fn settle(
     reading: &mut Reading<'_>,
     arrival: &Arrival<'_>,
-    offset_seconds: i32,
+    clock: Clock<'_>,
 ) -> Result<(), RejectReason> {
     settle_durations(reading);
-    let start = start(reading, offset_seconds).ok_or(RejectReason::MissingTime)?;
+    let start = start(reading, arrival, clock).ok_or(RejectReason::MissingTime)?;
     let start = u64::try_from(start).map_err(|_| RejectReason::TimeOutOfRange)?;
     reading.seen.start = arrival.accepted_time(start)?;
     settle_addresses(reading);
@@ -39,15 +58,16 @@ pub(super) fn settle(
 }
 
 /// When a line says that it was, if that is acceptable, else when it came in: for lines that cannot be read in full.
-pub(super) fn time_of_unread(reading: &Reading<'_>, arrival: &Arrival<'_>, offset_seconds: i32) -> UnixNanos {
-    let said = start(reading, offset_seconds).and_then(|start| u64::try_from(start).ok());
+pub(super) fn time_of_unread(reading: &Reading<'_>, arrival: &Arrival<'_>, clock: Clock<'_>) -> UnixNanos {
+    let said = start(reading, arrival, clock).and_then(|start| u64::try_from(start).ok());
     said.and_then(|start| arrival.accepted_time(start).ok()).unwrap_or(arrival.ingest_time)
 }
 
-fn start(reading: &Reading<'_>, offset_seconds: i32) -> Option<i64> {
-    let end =
-        || reading.end.unix_nano(offset_seconds).map(|end| end.saturating_sub(reading.seen.duration_nano));
-    reading.start.unix_nano(offset_seconds).or_else(end)
+/// What the line says goes before what its header does; proxies log when a call is over.
+fn start(reading: &Reading<'_>, arrival: &Arrival<'_>, clock: Clock<'_>) -> Option<i64> {
+    let end = || reading.end.unix_nano(clock.offset_seconds).or_else(|| clock.logged(arrival));
+    let before = |end: i64| end.saturating_sub(reading.seen.duration_nano);
+    reading.start.unix_nano(clock.offset_seconds).or_else(|| end().map(before))
 }
 
 fn settle_durations(reading: &mut Reading<'_>) {

@@ -1,11 +1,11 @@
 //! Who has sent what lately, for people who ask why a service is missing.
 //!
-//! A sender is an address, a tenant and a kind of telemetry. What one writes is shown to people and never becomes a
+//! A sender is an address or a file that is followed, a tenant and a kind of telemetry. What one writes is shown to people and never becomes a
 //! label of metrics, whose number must not be up to senders. Limits: the [`SENDERS_MAX`] that were heard of last; of
-//! an endless stream its begin and its end are heard, not each message.
+//! an endless stream its begin and its end are heard, not each message; of syslog each payload of lines, because its
+//! connections last for days.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use meshlake_schema::UnixNanos;
@@ -19,7 +19,8 @@ const AGENT_BYTES_MAX: usize = 128;
 /// What tells senders apart.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SenderKey {
-    pub peer: IpAddr,
+    /// An IP address, or the path of a file.
+    pub peer: Arc<str>,
     /// Empty where the sender names none that can be read.
     pub tenant: Arc<str>,
     /// The name of a signal.
@@ -33,7 +34,7 @@ pub struct SenderKey {
 pub struct Heard {
     /// The `User-Agent` that came last; empty for none.
     pub agent: String,
-    /// Exports, and streams that were opened.
+    /// Exports, streams that were opened, and payloads of lines.
     pub exports: u64,
     /// Those that were refused as a whole.
     pub refused: u64,
@@ -85,8 +86,12 @@ mod tests {
     use super::*;
 
     fn key(host: u32) -> SenderKey {
-        let peer = IpAddr::from((0x0a00_0000 + host).to_be_bytes());
-        SenderKey { peer, tenant: "default".into(), signal: "traces", source: "otlp_http" }
+        SenderKey {
+            peer: format!("10.0.0.{host}").into(),
+            tenant: "default".into(),
+            signal: "traces",
+            source: "otlp_http",
+        }
     }
 
     #[test]

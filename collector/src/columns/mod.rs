@@ -5,6 +5,7 @@
 //! next. A group of requests shares one set of columns, so a request of five spans costs five rows and
 //! nothing else.
 
+pub mod origin;
 pub mod attributes;
 pub mod rows;
 

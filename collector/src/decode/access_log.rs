@@ -2,9 +2,13 @@
 //!
 //! Any bytes are such a payload, so nothing is proven before they are decoded. Who logged comes with the payload.
 
+use std::borrow::Cow;
+
+use bytes::Bytes;
+
 use super::{Format, Sender, Valid};
 use crate::access_log::origin::LineOrigin;
-use crate::access_log::rows::{decode_lines, lines};
+use crate::access_log::rows::{Line, decode_each, decode_lines, lines};
 use crate::signal::Signal;
 
 /// What a row takes in columns beside its text: as one of Envoy's log service.
@@ -18,16 +22,39 @@ pub static FORMAT: Format = Format {
     source: "access_log",
     resends: |_| false,
     rewrites: false,
-    unpack: |bytes| {
-        let column_bytes = lines(&bytes).count().saturating_mul(ROW_COLUMN_BYTES);
-        Ok(Valid { bytes, column_bytes, found_instead: None })
-    },
+    tells_written: false,
+    unpack: |bytes| Ok(unpacked(bytes)),
     decode: |bytes, sender, arrival, out| {
-        let unsaid = LineOrigin::default();
-        let origin = match sender {
-            Some(Sender::Lines(origin)) => origin,
-            Some(Sender::Proxy(_)) | None => &unsaid,
-        };
-        Ok(decode_lines(bytes, origin, arrival, &mut out.requests))
+        Ok(decode_lines(bytes, &origin_of(sender), arrival, &mut out.requests))
     },
 };
+
+/// Texts of syslog messages, separated as lines are, each behind the time of its header and a [`HEADER_END`].
+pub static SYSLOG_FORMAT: Format = Format {
+    name: "syslog_lines",
+    decode: |bytes, sender, arrival, out| {
+        let line = |line| {
+            let end = memchr::memchr(HEADER_END, line).unwrap_or_default();
+            let (header_time, text) = line.split_at(end);
+            Line { header_time, text: text.strip_prefix(&[HEADER_END]).unwrap_or(text) }
+        };
+        let lines = lines(bytes).map(line);
+        Ok(decode_each(lines, &origin_of(sender), arrival, &mut out.requests))
+    },
+    ..FORMAT
+};
+
+/// Stands in no time of a header.
+pub const HEADER_END: u8 = b'\t';
+
+fn unpacked(bytes: Bytes) -> Valid {
+    let column_bytes = lines(&bytes).count().saturating_mul(ROW_COLUMN_BYTES);
+    Valid { bytes, column_bytes, found_instead: None }
+}
+
+fn origin_of(sender: Option<&Sender>) -> Cow<'_, LineOrigin> {
+    match sender {
+        Some(Sender::Lines(origin)) => Cow::Borrowed(origin),
+        Some(Sender::Proxy(_)) | None => Cow::Owned(LineOrigin::default()),
+    }
+}

@@ -9,17 +9,19 @@
 //! payload was not validated; the builder may then hold part of a row and must be dropped.
 //!
 //! Formats never import one another; what they share lies below: lines of access logs in `access_log`, the rows of
-//! `requests` in `request_rows`, columns in `columns`, the wire in `protobuf`.
+//! `requests` in `request_rows`, those of metrics in `metric_rows`, columns in `columns`, the wire in `protobuf`.
 
 pub mod access_log;
 pub mod envoy_als;
 pub mod otlp;
+pub mod remote_write;
 
 use bytes::Bytes;
 use meshlake_schema::{Table, TableBatch};
 use thiserror::Error;
 
 use crate::access_log::origin::LineOrigin;
+use crate::metric_rows::MetricBuilders;
 use crate::normalize::requests::proxy::ProxyIdentity;
 use crate::protobuf::messages::Message;
 use crate::protobuf::validate::validate;
@@ -28,7 +30,6 @@ use crate::request_rows::RequestBuilder;
 use crate::signal::Signal;
 use crate::tally::{Arrival, Tally};
 use otlp::logs::LogBuilder;
-use otlp::metrics::MetricBuilders;
 use otlp::traces::SpanBuilder;
 
 /// One way in which telemetry is written.
@@ -45,6 +46,8 @@ pub struct Format {
     pub resends: fn(&[u8]) -> bool,
     /// Whether unpacking makes other bytes, about as many, instead of looking at those that came.
     pub rewrites: bool,
+    /// Whether senders are told how much of each kind was written, again when they send the same again.
+    pub tells_written: bool,
     /// Proves that bytes, already inflated, can be decoded.
     pub unpack: fn(Bytes) -> Result<Valid, Unreadable>,
     /// Pushes the rows of bytes that `unpack` gave.

@@ -9,6 +9,7 @@ mod otlp_grpc;
 mod otlp_http;
 mod envoy_als;
 mod access_log_http;
+mod remote_write;
 mod health;
 pub(crate) mod syslog;
 pub(crate) mod tail;
@@ -46,7 +47,7 @@ use crate::intake::{Answer, Budget, Intake, Payload};
 use crate::positions::Positions;
 use crate::signal::Signal;
 use crate::tally::Tally;
-use posted::{linger, read_posted, read_posted_as, refuse_unread};
+use posted::{linger, read_posted, read_posted_as, read_posted_block, refuse_unread};
 use unacknowledged::Unacknowledged;
 
 pub use syslog::SyslogAppConfig;
@@ -59,6 +60,7 @@ static ROUTES: &[&[Route]] = &[
     &otlp_http::ROUTES,
     &envoy_als::ROUTES,
     &access_log_http::ROUTES,
+    &remote_write::ROUTES,
     &health::ROUTES,
 ];
 
@@ -330,7 +332,7 @@ fn sender_of(call: &Call) -> Option<SenderKey> {
     let format = written_as(call.request.headers(), call.route.formats).unwrap_or(first);
     let tenant = call.caller.principal.as_ref().map(|principal| principal.tenant.shared());
     Some(SenderKey {
-        peer: call.caller.peer.ip().to_canonical(),
+        peer: call.caller.peer.ip().to_canonical().to_string().into(),
         tenant: tenant.unwrap_or_default(),
         signal: format.signal.name(),
         source: format.source,
@@ -430,6 +432,7 @@ mod own_tests {
             (Port::Http, "/v1/traces", Some(Signal::Traces)),
             (Port::Http, "/v1/logs", Some(Signal::Logs)),
             (Port::Http, "/v1/metrics", Some(Signal::Metrics)),
+            (Port::Http, "/api/v1/write", Some(Signal::Metrics)),
             (Port::Http, service, None),
             (Port::Grpc, "/v1/traces", None),
         ];

@@ -235,7 +235,7 @@ impl Book {
     fn key(&self, entry: Entry, (source, destination): (PartyId, PartyId), call: &Call) -> Option<CellKey> {
         let is_without = self.grain == Grain::Instance && entry.is_edge();
         let detail = if is_without { DetailId::NONE } else { call.detail };
-        let protocol = if self.grain == Grain::Whole { call.seen.protocol } else { Protocol::Unknown };
+        let protocol = if self.grain.tells_ends() { call.seen.protocol } else { Protocol::Unknown };
         let at = self.slot(call.start)?;
         Some(CellKey { source, destination, detail, at, evidence: call.evidence, entry, protocol })
     }
@@ -262,7 +262,7 @@ impl Book {
         let cell = self.cells.entry(key).or_default();
         cell.add(call);
         cell.add_sides(call.weight, sides);
-        if self.grain == Grain::Whole && key.evidence == Evidence::Requests && call.sized {
+        if self.grain.tells_ends() && key.evidence == Evidence::Requests && call.sized {
             self.sizes.entry(key).or_default().add(call);
         }
     }

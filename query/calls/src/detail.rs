@@ -51,6 +51,10 @@ impl<'a> Detail<'a> {
         if grain == Grain::Whole {
             return self;
         }
+        if grain.tells_ends() {
+            let operation = self.operation.filter(|_| grain.tells_operations());
+            return Detail { operation, route: None, host: None, instance: None, refusal: None, ..self };
+        }
         let told = |part, text: Option<&'a str>| text.filter(|_| grain.tells(part));
         let code = |code: Option<i64>| code.filter(|_| grain.tells(Told::CODE));
         Detail {

@@ -8,6 +8,7 @@
 //! the requests and the rows are fed again for the rest; each is counted whole, in one pass, so that no bound
 //! leaves a call off its edge.
 
+use std::hash::RandomState;
 use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
@@ -17,6 +18,7 @@ use meshlake_schema::rows::RowsError;
 use meshlake_schema::{BatchError, Budget, Spent, Table, TableBatch, TimeRange, UnixNanos};
 
 use crate::addresses::Addresses;
+use crate::cell_key::DetailId;
 use crate::cells::{Beyond, Book, SETTLED_CELLS_MAX};
 use crate::choice::Source;
 use crate::connections::Connections;
@@ -35,6 +37,8 @@ use crate::range::Range;
 use crate::requests::rows::RequestRows;
 use crate::requests::seen::Seen;
 use crate::requests::{self, Leftovers};
+use crate::series::chunk::Chunk;
+use crate::series::told::told;
 use crate::settled::{decode, encode};
 use crate::span_rows::SpanBatch;
 use crate::spans::{self, Shapes, Shard};
@@ -193,12 +197,12 @@ impl Fold {
     /// The same of rows whose first half was read elsewhere, for this question.
     pub fn add_span_batch(&mut self, batch: &SpanBatch) {
         self.see(batch.rows());
-        let Fold { book, shapes, spans, requests, messages, names, bytes_max, .. } = self;
+        let Fold { book, shapes, spans, requests, messages, names, addresses, bytes_max, .. } = self;
         // Rows of requests come first; what they leave is the spans'.
         spans.bound(bytes_max.saturating_sub(requests.bytes()).max(*bytes_max / 2));
         // Rows are sorted by what they say, so most name what the row before does.
         let mut last_seen = None;
-        let read = batch.spans(book, shapes, |span, shape, links| {
+        let read = batch.spans(book, shapes, addresses, |span, shape, links| {
             if shape.role == spans::Role::Consumed {
                 links.iter().for_each(|link| messages.want(*link));
             }
@@ -328,6 +332,20 @@ impl Fold {
     pub fn finish_parts(mut self) -> Result<Parts, FoldError> {
         let warnings = self.finished()?;
         Ok(parts(&self.book, self.question.source, warnings))
+    }
+
+    /// The series of all that was counted, for a question of ten minutes of the clock whose grain is [`Grain::Labels`], of
+    /// buckets of `slot_seconds`. `hasher` is to be that of all chunks that are compared.
+    ///
+    /// # Errors
+    /// [`FoldError`]; [`FoldError::TooManyCells`] also where codes could not be told apart: wider buckets help.
+    pub fn finish_series(mut self, slot_seconds: u32, hasher: &RandomState) -> Result<Chunk, FoldError> {
+        let warnings = self.finished()?;
+        let is_cut = self.book.cells().any(|(key, _)| key.detail == DetailId::OTHER);
+        if is_cut && !self.book.grain.tells_operations() {
+            return Err(FoldError::TooManyCells);
+        }
+        Ok(told(&self.book, i64::from(slot_seconds) * 1_000, hasher, warnings))
     }
 
     /// The cells of all that was counted, for the settled tables. The question is to tell everything apart

@@ -58,6 +58,10 @@ pub enum Grain {
     Attribute(AttributeKey),
     /// All that is told apart in settled cells; see `detail.rs`.
     Whole,
+    /// What labels of series tell: of all that, neither route, host, instance nor refusal, and operations where asked for.
+    Labels {
+        by_operation: bool,
+    },
 }
 
 impl Grain {
@@ -66,13 +70,24 @@ impl Grain {
         match self {
             Grain::Told(told) => told.has(part),
             Grain::Whole => true,
+            Grain::Labels { .. } => Told::OF_LABELS.has(part),
             Grain::Node | Grain::Operation | Grain::Instance | Grain::Cluster | Grain::Attribute(_) => false,
         }
     }
 
     /// Whether what a node received is told apart by who called it.
     pub const fn tells_callers(self) -> bool {
-        matches!(self, Grain::Told(_) | Grain::Whole)
+        matches!(self, Grain::Told(_)) || self.tells_ends()
+    }
+
+    /// Whether clusters and identities of both ends are told apart, and protocols; sizes are kept besides.
+    pub const fn tells_ends(self) -> bool {
+        matches!(self, Grain::Whole | Grain::Labels { .. })
+    }
+
+    /// Whether operations are told apart.
+    pub const fn tells_operations(self) -> bool {
+        matches!(self, Grain::Operation | Grain::Whole | Grain::Labels { by_operation: true })
     }
 }
 
@@ -91,6 +106,8 @@ impl Told {
     /// Whether it came by mutual TLS, by the callee's word.
     pub const SECURITY: Told = Told(64);
     pub const CATCH_ALL: Told = Told(128);
+
+    const OF_LABELS: Told = Told::CODE.with(Told::FLAGS).with(Told::SECURITY).with(Told::CATCH_ALL);
 
     /// Their columns in settled tables.
     const COLUMNS: [(Told, &'static str); 9] = [

@@ -29,6 +29,7 @@ pub mod frame;
 pub mod error;
 pub mod one_call;
 pub mod parts;
+pub mod series;
 mod named;
 mod placed;
 pub mod nodes;

@@ -5,11 +5,11 @@
 
 use crate::aliases::Aliases;
 use crate::cell_key::{CellKey, Evidence};
-use crate::choice::Source;
+use crate::choice::{Choice, Choices, Source};
 use crate::entry::Entry;
 use crate::hosts::is_address;
 use crate::measure::MILLI;
-use crate::party::{Parties, PartyId};
+use crate::party::{Marks, Parties, PartyId};
 use crate::services::{ServiceId, Services};
 use crate::survey::{Counted, Survey};
 
@@ -109,6 +109,36 @@ pub fn used(cells: &[Placed]) -> Vec<ServiceId> {
     used.sort_unstable();
     used.dedup();
     used
+}
+
+/// Which evidence counts of each node and edge.
+pub fn choices(cells: &[Placed]) -> Choices {
+    let mut choices = Choices::default();
+    for Placed { key, counted, source, target, .. } in cells {
+        let (window, entry, evidence) = (key.at.window, key.entry, key.evidence);
+        match source {
+            None => choices.see_node(*target, window, entry, evidence, counted.requests),
+            Some(source) => choices.see_edge((*source, *target), window, entry, evidence, counted.requests),
+        }
+    }
+    choices
+}
+
+/// Which entries of an edge count. Callers that nobody names in spans may be named by the callee's proxy: where it writes
+/// rows, and none for an unknown caller, spans of one are calls of somebody known.
+pub fn choice_of_edge(
+    choices: &Choices,
+    services: &Services,
+    (source, target): (ServiceId, ServiceId),
+    window: u16,
+) -> Choice {
+    let edge = choices.edge(source, target, window);
+    let is_caller = services.service(source).marks.has(Marks::CALLER);
+    match choices.node(target, window) {
+        Choice::EdgesIn => edge,
+        node if is_caller && !choices.edge_has_rows(source, target, window) => node,
+        _ => edge,
+    }
 }
 
 /// What to say where more than a few received calls have a parent span that is not stored.

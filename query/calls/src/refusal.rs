@@ -30,8 +30,9 @@ pub fn of_proxy(details: &str) -> Option<&str> {
 
 /// Types of errors by which limiters, breakers and time limits of applications end calls. Sources: resilience4j, Sentinel
 /// (`BlockException` and what extends it), Dubbo (`RpcException` has one type for all reasons and is none of them), Failsafe,
-/// Polly; the semantic conventions for `error.type` (`timeout`).
-pub const APPLICATION: [&str; 17] = [
+/// Polly, pybreaker, circuitbreaker of Python; the semantic conventions for `error.type` (`timeout`). Not among them are types
+/// that tell the reason in their message alone: HystrixRuntimeException, and the errors of Go (gobreaker).
+pub const APPLICATION: [&str; 22] = [
     "io.github.resilience4j.circuitbreaker.CallNotPermittedException",
     "io.github.resilience4j.ratelimiter.RequestNotPermitted",
     "io.github.resilience4j.bulkhead.BulkheadFullException",
@@ -48,10 +49,15 @@ pub const APPLICATION: [&str; 17] = [
     "dev.failsafe.RateLimitExceededException",
     "dev.failsafe.BulkheadFullException",
     "Polly.CircuitBreaker.BrokenCircuitException",
+    "Polly.CircuitBreaker.IsolatedCircuitException",
     "Polly.RateLimiting.RateLimiterRejectedException",
+    "Polly.Timeout.TimeoutRejectedException",
+    "Polly.Bulkhead.BulkheadRejectedException",
+    "pybreaker.CircuitBreakerError",
+    "circuitbreaker.CircuitBreakerError",
 ];
 
-/// The type of error, if limiters or breakers refuse by it.
+/// The type of an error or of an exception, if limiters or breakers refuse by it.
 pub fn of_application(error_type: &str) -> Option<&'static str> {
     APPLICATION.into_iter().find(|known| *known == error_type)
 }

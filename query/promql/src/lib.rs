@@ -29,7 +29,7 @@ mod error;
 pub use error::Error;
 pub use histogram::{Bucket, Buckets, CUSTOM_BUCKETS, Histogram, ResetHint, SCHEMAS};
 pub use labels::{Label, Labels, METRIC_NAME};
-pub use matcher::{Comparison, Matcher, REGEX_BYTES_MAX};
+pub use matcher::{Comparison, Matcher};
 pub use options::Options;
 pub use parse::{parse, parse_selector};
 pub use plan::When;

@@ -104,7 +104,7 @@ fn width(table: Table) -> i64 {
 
 /// Whether each cell of the table lies in one bucket, and tells what is asked for.
 fn fits(table: Table, question: &Question) -> bool {
-    if matches!(question.grain, Grain::Attribute(_) | Grain::Whole) {
+    if matches!(question.grain, Grain::Attribute(_)) || question.grain.tells_ends() {
         return false;
     }
     let has = |name| table.columns().iter().any(|column| column.name == name);

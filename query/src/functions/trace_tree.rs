@@ -4,12 +4,13 @@
 use arrow::array::RecordBatch;
 use meshlake_engine::{Arguments, Parameter, ParameterKind, Query, QueryError};
 use meshlake_schema::UnixNanos;
+use meshlake_schema::parents::Span;
 use meshlake_schema::rows::{Booleans, Integers, RowsError, Text};
 use meshlake_schema::{Table, read_columns};
 
 use super::{Column, Function, Value, parameter};
 use crate::trace::{kind_name, spans_of, status_name};
-use crate::tree::{Placed, Span, tree};
+use crate::tree::{Placed, tree};
 
 const NANOS_PER_MILLI: f64 = 1e6;
 

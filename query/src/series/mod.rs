@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 
+use meshlake_engine::QueryError;
 use meshlake_promql::{Error, Labels, Matcher, Samples};
 
 /// Which series are asked for: those with a sample at `from` or later and at the latest at `to`, both in
@@ -48,6 +49,9 @@ pub struct Exemplar {
     pub time: i64,
 }
 
+/// Labels of a series, and events of it.
+pub type Exemplified = (Labels, Vec<Exemplar>);
+
 /// A source of series.
 pub trait Source: Samples + Send + Sync {
     /// Label sets of series, in any order.
@@ -78,5 +82,53 @@ pub trait Source: Samples + Send + Sync {
     ///
     /// # Errors
     /// As [`Samples::select`].
-    fn exemplars(&self, wanted: &Wanted<'_>) -> Result<Found<Vec<(Labels, Vec<Exemplar>)>>, Error>;
+    fn exemplars(&self, wanted: &Wanted<'_>) -> Result<Found<Vec<Exemplified>>, Error>;
+}
+
+/// What an evaluation is told when a source cannot read its rows, in Prometheus's kinds. What is ours or the disk's is
+/// logged whole here and told without details.
+pub fn unread(error: &QueryError) -> Error {
+    match error {
+        QueryError::TimedOut(_) => Error::Timeout("expression evaluation".to_owned()),
+        QueryError::Busy => Error::Timeout("query queue".to_owned()),
+        QueryError::Snapshot(_) | QueryError::Storage(_) | QueryError::Internal(_) => {
+            tracing::warn!(%error, "read series");
+            Error::Internal(error.told())
+        }
+        QueryError::Invalid(_)
+        | QueryError::Refused(_)
+        | QueryError::TooManyRows(_)
+        | QueryError::TooManyBytes(_)
+        | QueryError::Memory(_) => Error::Execution(error.told()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn what_is_ours_is_told_without_details_and_what_is_the_askers_with() {
+        let cases = [
+            (
+                QueryError::TimedOut(Duration::from_secs(1)),
+                Error::Timeout("expression evaluation".to_owned()),
+            ),
+            (QueryError::Busy, Error::Timeout("query queue".to_owned())),
+            (QueryError::Invalid("no column x".to_owned()), Error::Execution("no column x".to_owned())),
+            (
+                QueryError::Storage("/var/lib".to_owned()),
+                Error::Internal("stored data could not be read".to_owned()),
+            ),
+            (
+                QueryError::Internal("bug".to_owned()),
+                Error::Internal("the server failed; its log says more".to_owned()),
+            ),
+        ];
+        for (error, want) in cases {
+            assert_eq!(unread(&error), want, "{error:?}");
+        }
+    }
 }

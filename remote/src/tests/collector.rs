@@ -122,7 +122,7 @@ impl Reader for Collector {
                 count: 14,
             }],
             senders: vec![Sender {
-                peer: "fe80::1".parse().expect("an address"),
+                peer: "fe80::1".to_owned(),
                 tenant: text("t"),
                 signal: text("traces"),
                 source: text("s"),

@@ -210,6 +210,11 @@ fn columns() -> Vec<Column> {
             "Events in the order sent; time_unix_nano is 0 where the sender set none.",
         ),
         column("links", Kind::Links, "Links in the order sent."),
+        nullable(
+            "exception_type",
+            Kind::Dictionary,
+            "exception.type of the last event called exception; null without one.",
+        ),
     ];
     let promoted = PROMOTED_SPAN_KEYS.into_iter().map(|(_, name, kind)| match kind {
         PromotedType::Int => {

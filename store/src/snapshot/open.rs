@@ -97,6 +97,28 @@ impl Snapshot {
         times(windows.into_iter().filter(is_late).map(|window| window.first), window_minutes(table))
     }
 
+    /// The windows of `table` that share a minute with `range` and of whose calls anything is known, ascending: when each
+    /// begins, and the last record that brought a row near it, or that its fold saw where rows near it are gone. As long as
+    /// that is the same record, so are the calls of the window.
+    ///
+    /// # Panics
+    /// When `table` has no cells.
+    pub fn told_windows(&self, table: Table, range: TimeRange) -> Vec<(UnixNanos, Lsn)> {
+        let width = window_minutes(table);
+        let minutes =
+            minute_of(range.from.micros())..minute_of(range.to.micros().saturating_sub(1)).saturating_add(1);
+        let first_of = |minute: i64| minute.div_euclid(width) * width;
+        let whole = first_of(minutes.start)..first_of(minutes.end.saturating_sub(1)).saturating_add(width);
+        let mut told: BTreeMap<i64, Lsn> = BTreeMap::new();
+        for (minute, seen) in self.seen_by_folds(table, whole) {
+            let known = told.entry(first_of(minute)).or_insert(seen);
+            *known = seen.max(*known);
+        }
+        told.extend(self.windows(table, minutes).into_iter().map(|window| (window.first, window.lsn)));
+        let start = |minute: i64| UnixNanos::from_micros(minute * MICROS_PER_MINUTE);
+        told.into_iter().map(|(first, lsn)| (start(first), lsn)).collect()
+    }
+
     /// The minutes of `range` near which rows have been dropped for their age.
     fn past_minutes(&self, range: TimeRange) -> Range<i64> {
         let end = minute_of(range.to.micros().saturating_sub(1)).saturating_add(1);

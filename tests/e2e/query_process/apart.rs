@@ -18,6 +18,7 @@ const PROTOBUF: (&str, &str) = ("content-type", "application/x-protobuf");
 struct Query {
     child: Child,
     address: String,
+    admin: String,
 }
 
 impl Query {
@@ -33,17 +34,43 @@ impl Query {
             .kill_on_drop(true)
             .spawn()?;
         let mut lines = BufReader::new(child.stdout.take().context("it is piped")?).lines();
-        let address = async {
+        let addresses = async {
+            let mut address = String::new();
             while let Some(line) = lines.next_line().await? {
-                if let Some(rest) = line.trim().strip_prefix("web page, API") {
-                    return Ok(rest.trim().trim_start_matches("http://").trim_end_matches('/').to_owned());
+                let Some((name, url)) = line.trim().split_once("http://") else { continue };
+                let listens = url.split('/').next().unwrap_or_default().to_owned();
+                match name.trim() {
+                    "web page, API" => address = listens,
+                    "admin" => return Ok((address, listens)),
+                    _ => {}
                 }
             }
             anyhow::bail!("it ended before it said where it listens")
         };
-        let address = tokio::time::timeout(TIMEOUT, address).await.context("it does not listen in time")?;
-        let address = address.with_context(|| std::fs::read_to_string(log).unwrap_or_default())?;
-        Ok(Query { child, address })
+        let addresses =
+            tokio::time::timeout(TIMEOUT, addresses).await.context("it does not listen in time")?;
+        let (address, admin) = addresses.with_context(|| std::fs::read_to_string(log).unwrap_or_default())?;
+        Ok(Query { child, address, admin })
+    }
+
+    /// Status and text of a page of the admin port.
+    async fn admin(&self, path: &str) -> Result<(u16, String)> {
+        let (status, body) =
+            request("GET", &format!("http://{}{path}", self.admin), &[], Bytes::new()).await?;
+        Ok((status, String::from_utf8(body.to_vec())?))
+    }
+
+    /// It lives, and says whether its collector answers: to probes and in metrics alike.
+    async fn check_admin(&self, answers: bool) -> Result<()> {
+        ensure!(self.admin("/healthz").await?.0 == 200);
+        let (status, said) = self.admin("/readyz").await?;
+        ensure!(status == if answers { 200 } else { 503 }, "{status} {said}");
+        let (_, page) = self.admin("/metrics").await?;
+        let up = format!("\nmeshlake_collector_up {}\n", u8::from(answers));
+        ensure!(page.contains(&up), "{page}");
+        ensure!(page.contains("meshlake_connections{listener=\"query\"}"), "{page}");
+        ensure!(page.contains("meshlake_connections{listener=\"query_admin\"}"), "{page}");
+        Ok(())
     }
 
     async fn spans(&self) -> Result<(u16, String)> {
@@ -81,10 +108,12 @@ async fn each_role_runs_by_itself() -> Result<()> {
     ensure!(status == 200 && body.contains("\"rows\":[[2]]"), "{status} {body}");
     let by_socket = Query::start(&data.join("socket/collector"), &dir.path().join("other.log")).await?;
     ensure!(by_socket.spans().await?.1 == body, "the socket stands for its directory");
+    query.check_admin(true).await?;
 
     collector.kill().await?;
     let (status, body) = query.spans().await?;
     ensure!(status == 503 && body.contains("no_snapshot"), "{status} {body}");
+    query.check_admin(false).await?;
     let collector = Server::start_with(&["collector"], &data, &[]).await?;
     post_span(&collector, 3).await?;
     let found = async {
@@ -99,6 +128,8 @@ async fn each_role_runs_by_itself() -> Result<()> {
     signal("-TERM", query.child.id().context("it runs")?).await?;
     let ended = tokio::time::timeout(TIMEOUT, query.child.wait()).await.context("it does not stop")??;
     ensure!(ended.code() == Some(0), "{ended}");
+    let said = std::fs::read_to_string(dir.path().join("query.log"))?;
+    ensure!(!said.contains("did not stop in time"), "nothing is cut off: {said}");
     ensure!(collector.terminate().await? == Some(0), "the collector goes on without it");
     Ok(())
 }

@@ -16,7 +16,7 @@ use meshlake_schema::Outcome;
 use super::origin::LineOrigin;
 use super::pattern::LINE;
 use super::reading::{PeerEnd, Reading};
-use super::settle::{settle, time_of_unread};
+use super::settle::{Clock, settle, time_of_unread};
 use super::{LineFormat, Program, json, known, w3c};
 use crate::limits::{BODY_BYTES_MAX, cut_text};
 use crate::normalize::requests::facts::RequestFacts;
@@ -37,6 +37,13 @@ const FIELDS: &str = "#Fields";
 const UNKNOWN: &str = "unknown";
 const UNKNOWN_PROGRAM: Program = Program { service: "", kind: ProxyKind::Plain, observer: None };
 
+/// A line, and the time in the header of the message that it came in, where it came in one.
+#[derive(Debug, Clone, Copy)]
+pub struct Line<'a> {
+    pub header_time: &'a [u8],
+    pub text: &'a [u8],
+}
+
 /// Pushes a row for each line of `bytes`; empty lines are none.
 pub fn decode_lines(
     bytes: &[u8],
@@ -44,11 +51,20 @@ pub fn decode_lines(
     arrival: &Arrival<'_>,
     out: &mut RequestBuilder,
 ) -> Tally {
+    let plain = |text| Line { header_time: b"", text };
+    decode_each(lines(bytes).map(plain), origin, arrival, out)
+}
+
+/// Pushes a row for each of these lines.
+pub fn decode_each<'a>(
+    lines: impl Iterator<Item = Line<'a>>,
+    origin: &LineOrigin,
+    arrival: &Arrival<'_>,
+    out: &mut RequestBuilder,
+) -> Tally {
     let mut tally = Tally::of(arrival);
     let mut reader = LineReader::new(origin);
-    for line in lines(bytes) {
-        reader.push(line, arrival, out, &mut tally);
-    }
+    lines.for_each(|line| reader.push(line, arrival, out, &mut tally));
     tally
 }
 
@@ -97,11 +113,12 @@ impl<'o> LineReader<'o> {
     /// Pushes the row of one line, and counts it.
     pub(crate) fn push(
         &mut self,
-        line: &[u8],
+        line: Line<'_>,
         arrival: &Arrival<'_>,
         out: &mut RequestBuilder,
         tally: &mut Tally,
     ) {
+        let Line { header_time, text: line } = line;
         if line.starts_with(w3c::DIRECTIVE.as_bytes()) && self.takes_directives() {
             // It says something of the lines, and is none.
             self.said = known::w3c(&String::from_utf8_lossy(line)).or(self.said.take());
@@ -114,13 +131,15 @@ impl<'o> LineReader<'o> {
         tally.warnings.add(Warning::TextReplaced, u64::from(matches!(text, Cow::Owned(_))));
         tally.warnings.add(Warning::ValueCut, u64::from(is_cut));
         let mut attributes = std::mem::take(&mut self.attributes);
-        let result = if is_cut { Err(LINE) } else { self.push_read(&text, &mut attributes, arrival, out) };
+        let clock = self.clock(header_time);
+        let result =
+            if is_cut { Err(LINE) } else { self.push_read(&text, clock, &mut attributes, arrival, out) };
         let result = result.or_else(|field| match json::mended(&text) {
-            Some(mended) => self.push_read(&mended, &mut attributes, arrival, out),
+            Some(mended) => self.push_read(&mended, clock, &mut attributes, arrival, out),
             None => Err(field),
         });
         let outcome = result.unwrap_or_else(|field| {
-            self.push_unread(&text, field, &mut attributes, arrival, out);
+            self.push_unread((&text, field), clock, &mut attributes, arrival, out);
             tally.keep_unread(field);
             Ok(())
         });
@@ -129,6 +148,10 @@ impl<'o> LineReader<'o> {
         }
         tally.count(outcome);
         self.attributes = attributes;
+    }
+
+    fn clock<'h>(&self, header: &'h [u8]) -> Clock<'h> {
+        Clock { offset_seconds: self.origin.offset_seconds, header }
     }
 
     fn takes_directives(&self) -> bool {
@@ -140,6 +163,7 @@ impl<'o> LineReader<'o> {
     fn push_read(
         &mut self,
         line: &str,
+        clock: Clock<'_>,
         attributes: &mut RowAttributes,
         arrival: &Arrival<'_>,
         out: &mut RequestBuilder,
@@ -167,7 +191,7 @@ impl<'o> LineReader<'o> {
                 return Err(FIELDS);
             }
             reading.seen.layer = format.layer;
-            let settled = settle(&mut reading, arrival, origin.offset_seconds);
+            let settled = settle(&mut reading, arrival, clock);
             let (mut seen, own_end) = (reading.seen, reading.own_end);
             *attributes = reading.attributes;
             match settled {
@@ -194,8 +218,8 @@ impl<'o> LineReader<'o> {
     /// Pushes the row of a line that cannot be read because of `field`.
     fn push_unread(
         &mut self,
-        line: &str,
-        field: &'static str,
+        (line, field): (&str, &'static str),
+        clock: Clock<'_>,
         attributes: &mut RowAttributes,
         arrival: &Arrival<'_>,
         out: &mut RequestBuilder,
@@ -208,7 +232,7 @@ impl<'o> LineReader<'o> {
             // It may be read as far as its time.
             let _ = format.read(line, &mut reading);
         }
-        let start = time_of_unread(&reading, arrival, self.origin.offset_seconds);
+        let start = time_of_unread(&reading, arrival, clock);
         let seen = RequestFacts { start, is_untimed: true, source_format: name, ..RequestFacts::default() };
         *attributes = reading.attributes;
         attributes.clear();

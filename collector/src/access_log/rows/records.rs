@@ -78,7 +78,7 @@ impl LineReader<'_> {
             reading.seen.source_format = ENVOY_OTLP;
         }
         let unread = take_fields(record, format.is_some(), &mut reading);
-        let settled = match settle(&mut reading, arrival, self.origin.offset_seconds) {
+        let settled = match settle(&mut reading, arrival, self.clock(b"")) {
             Err(RejectReason::MissingTime) => {
                 reading.seen.start = arrival.ingest_time;
                 Ok(())

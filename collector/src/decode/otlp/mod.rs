@@ -71,6 +71,7 @@ mod tests {
 
     use super::testing::random::Random;
     use super::*;
+    use crate::metric_rows::MetricBuilders;
     use crate::protobuf::messages::Message;
     use crate::protobuf::messages::otlp::{EXPORT_LOGS, EXPORT_METRICS, EXPORT_TRACES};
     use crate::protobuf::validate::validate;
@@ -153,7 +154,7 @@ mod tests {
         let arrival = testing::arrival();
         let (mut spans, mut records) = (traces::SpanBuilder::default(), logs::LogBuilder::default());
         let mut requests = RequestBuilder::default();
-        let mut points = metrics::MetricBuilders::default();
+        let mut points = MetricBuilders::default();
         let accepted = check_valid_payloads_decode(&EXPORT_TRACES, traces, |payload| {
             traces::decode_traces(payload, &arrival, &mut spans)
         });
@@ -242,7 +243,7 @@ mod tests {
             let scope_metrics = vec![ScopeMetrics { metrics, ..ScopeMetrics::default() }];
             let resource_metrics = vec![ResourceMetrics { scope_metrics, ..ResourceMetrics::default() }];
             let payload = ExportMetricsServiceRequest { resource_metrics }.encode_to_vec();
-            let mut points = metrics::MetricBuilders::default();
+            let mut points = MetricBuilders::default();
             metrics::decode_metrics(&payload, &arrival, &mut points).expect("valid");
             compare(&EXPORT_METRICS, &payload, points.finish());
         }

@@ -11,6 +11,7 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use super::header::Message;
 use crate::access_log::origin::LineOrigin;
 use crate::decode::Sender;
+use crate::decode::access_log::HEADER_END;
 
 /// Programs and hosts that are remembered at once; then all are forgotten, and those that log are soon known again.
 const SENDERS_MAX: usize = 1024;
@@ -55,11 +56,11 @@ impl Batch {
         self.bytes
     }
 
-    /// Adds a message as a line; one without text is none.
-    pub(super) fn add(&mut self, message: &[u8]) {
-        let Message { host, app, text } = Message::of(message);
+    /// Adds a message as a line, and gives the tenant whose it is; one without text is none.
+    pub(super) fn add(&mut self, message: &[u8]) -> Option<&Arc<str>> {
+        let Message { host, app, time, text } = Message::of(message);
         if text.trim_ascii().is_empty() {
-            return;
+            return None;
         }
         self.key.clear();
         self.key.extend_from_slice(host);
@@ -71,10 +72,13 @@ impl Batch {
         };
         let lines = &mut self.senders[at].2;
         let before = lines.len();
+        lines.extend_from_slice(time);
+        lines.put_u8(HEADER_END);
         // A message is a line, whatever is in it.
         lines.extend(text.iter().map(|byte| if *byte == b'\n' { b' ' } else { *byte }));
         lines.put_u8(b'\n');
         self.bytes += lines.len() - before;
+        Some(&self.senders[at].1)
     }
 
     /// Takes all lines out.
@@ -149,12 +153,12 @@ mod tests {
         ] {
             batch.add(message.as_bytes());
         }
-        assert_eq!(batch.bytes(), 4 + 4 + 2);
+        assert_eq!(batch.bytes(), 2 * 18 + 20 + 3);
         let text = |text: &str| text.to_owned();
         let want = [
-            (text("edge"), text("vm"), text("shop"), text("a\nd\n")),
-            (text("haproxy"), text("vm"), text("default"), text("b c\n")),
-            (text(""), text(""), text("default"), text("e\n")),
+            (text("edge"), text("vm"), text("shop"), text("Nov 23 07:07:07\ta\nNov 23 07:07:08\td\n")),
+            (text("haproxy"), text("vm"), text("default"), text("Nov 23 07:07:07\tb c\n")),
+            (text(""), text(""), text("default"), text("\te\n")),
         ];
         assert_eq!(taken(&mut batch), want);
         assert_eq!((batch.bytes(), taken(&mut batch).len()), (0, 0));

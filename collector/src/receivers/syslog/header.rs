@@ -6,6 +6,8 @@
 //!
 //! Source: RFC 5424, 6; RFC 3164, 4.1; RFC 5424, 6.4 (the byte order mark in front of UTF-8).
 
+use crate::decode::access_log::HEADER_END;
+
 /// The largest priority: facility 23, severity 7.
 const PRIORITY_MAX: u16 = 191;
 
@@ -15,6 +17,8 @@ pub(crate) struct Message<'a> {
     pub(crate) host: &'a [u8],
     /// The program: `APP-NAME`, or the tag without the process id.
     pub(crate) app: &'a [u8],
+    /// When it was logged, as it is written.
+    pub(crate) time: &'a [u8],
     pub(crate) text: &'a [u8],
 }
 
@@ -24,10 +28,12 @@ impl<'a> Message<'a> {
         let message = trimmed(message);
         let behind_priority = behind_priority(message).unwrap_or(message);
         let parsed = rfc_5424(behind_priority).or_else(|| rfc_3164(behind_priority));
-        let Message { host, app, text } =
+        let Message { host, app, time, text } =
             parsed.unwrap_or(Message { text: behind_priority, ..Message::default() });
         let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-        Message { host, app, text: text.trim_ascii_start() }
+        // A time that holds what ends one among lines is none.
+        let time = if time.contains(&HEADER_END) || time.contains(&b'\n') { &[] } else { time };
+        Message { host, app, time, text: text.trim_ascii_start() }
     }
 }
 
@@ -56,7 +62,12 @@ fn rfc_5424(text: &[u8]) -> Option<Message<'_>> {
     let (_process, rest) = word(rest)?;
     let (_kind, rest) = word(rest)?;
     let text = behind_structured_data(rest)?;
-    Some(Message { host: known(host), app: known(app), text: text.strip_prefix(b" ").unwrap_or(text) })
+    Some(Message {
+        host: known(host),
+        app: known(app),
+        time: known(time),
+        text: text.strip_prefix(b" ").unwrap_or(text),
+    })
 }
 
 /// What stands behind `-` or `[id name="value"...]...`, in which `"`, `\` and `]` of values are escaped.
@@ -85,13 +96,14 @@ fn behind_structured_data(text: &[u8]) -> Option<&[u8]> {
 /// `Nov 23 07:07:07 host tag[1]: text`
 fn rfc_3164(text: &[u8]) -> Option<Message<'_>> {
     let rest = behind_time(text)?;
+    let time = text[..text.len() - rest.len()].trim_ascii_end();
     // Without a host the first word is the tag, which ends with a colon.
     let (first, behind_first) = word(rest)?;
     let (host, tagged) = if first.ends_with(b":") { (&[][..], rest) } else { (first, behind_first) };
     let Some((app, text)) = tag(tagged) else {
-        return Some(Message { host, app: &[], text: tagged });
+        return Some(Message { host, app: &[], time, text: tagged });
     };
-    Some(Message { host, app, text })
+    Some(Message { host, app, time, text })
 }
 
 /// What stands behind a time as RFC 3164 has it, with or without a year and a fraction, or as RFC 3339 has it.
@@ -155,8 +167,25 @@ mod tests {
     use super::*;
 
     fn check(message: &str, [host, app, text]: [&str; 3]) {
-        let want = Message { host: host.as_bytes(), app: app.as_bytes(), text: text.as_bytes() };
-        assert_eq!(Message::of(message.as_bytes()), want, "{message:?}");
+        let Message { host: has_host, app: has_app, text: has_text, .. } = Message::of(message.as_bytes());
+        let want = [host, app, text].map(str::as_bytes);
+        assert_eq!([has_host, has_app, has_text], want, "{message:?}");
+    }
+
+    #[test]
+    fn the_time_is_kept_as_it_is_written() {
+        for (message, want) in [
+            ("<190>Nov  3 07:07:07 vm nginx: x", "Nov  3 07:07:07"),
+            ("<13>Nov 23 2026 07:07:07.123 vm tag: x", "Nov 23 2026 07:07:07.123"),
+            ("<13>Nov 23 07:07:07 2026 vm tag: x", "Nov 23 07:07:07 2026"),
+            ("<13>2026-11-23T07:07:07.1+01:00 vm tag[1]: x", "2026-11-23T07:07:07.1+01:00"),
+            ("<190>1 2026-11-23T07:07:07+00:00 vm nginx - - - x", "2026-11-23T07:07:07+00:00"),
+            ("<190>1 - vm nginx - - - x", ""),
+            ("<190>1 2026-11-23T07:07:07\tZZ vm nginx - - - x", ""),
+            ("10.0.0.1 - - [x]", ""),
+        ] {
+            assert_eq!(Message::of(message.as_bytes()).time, want.as_bytes(), "{message:?}");
+        }
     }
 
     /// What rsyslog 8.2302 relays, nginx 1.22 and HAProxy 2.6 send, and the examples of RFC 5424, 6.5.
@@ -226,8 +255,8 @@ mod tests {
         for _ in 0..20_000 {
             let message: Vec<u8> =
                 (0..below(12)).flat_map(|_| pieces[below(pieces.len())].to_vec()).collect();
-            let Message { host, app, text } = Message::of(&message);
-            assert!(host.len() + app.len() + text.len() <= message.len(), "{message:?}");
+            let Message { host, app, time, text } = Message::of(&message);
+            assert!(host.len() + app.len() + time.len() + text.len() <= message.len(), "{message:?}");
         }
     }
 

@@ -11,6 +11,7 @@ pub(crate) mod header;
 
 use std::collections::HashMap;
 use std::io::ErrorKind;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +24,8 @@ use super::{Receivers, Unacknowledged};
 use crate::admit::frame::Message;
 use crate::admit::media::Encoding;
 use crate::admit::refusal::Refusal;
-use crate::decode::access_log::FORMAT;
+use crate::admit::senders::SenderKey;
+use crate::decode::access_log::SYSLOG_FORMAT;
 use crate::intake::Tickets;
 use crate::line_origin::LinesConfig;
 use batch::{App, Batch, Lines};
@@ -86,12 +88,14 @@ pub(crate) struct Syslog {
     apps: Arc<[App]>,
 }
 
-/// Where messages of one peer go.
+/// Where messages that come in at one socket go.
 struct Sending {
     receivers: Arc<Receivers>,
     receiver: &'static str,
     stopping: Stopping,
     batch: Batch,
+    /// Whom the messages of the batch are of, with the tenant; most come in runs, of which one is held.
+    peers: Vec<(IpAddr, Arc<str>)>,
     by_tenant: HashMap<Arc<str>, Unacknowledged>,
 }
 
@@ -106,14 +110,15 @@ impl Syslog {
         let Connection { mut stream, peer, stopping, .. } = connection;
         let mut sending = self.sending(OVER_TCP, stopping);
         let mut frames = Frames::default();
-        let result = sending.read(&mut stream, &mut frames).await;
+        let from = peer.ip();
+        let result = sending.read(from, &mut stream, &mut frames).await;
         if let Some(rest) = frames.rest() {
-            sending.batch.add(&rest.message);
+            sending.add(from, &rest.message);
         }
         sending.flush().await;
         if let Err(refusal) = result {
             tracing::debug!(%refusal, %peer, "a connection of syslog ended");
-            sending.receivers.count(OVER_TCP, Some(FORMAT.signal), Err(&refusal));
+            sending.receivers.count(OVER_TCP, Some(SYSLOG_FORMAT.signal), Err(&refusal));
         }
         sending.wait_until_stored().await;
     }
@@ -134,7 +139,7 @@ impl Syslog {
             }
             while sending.batch.bytes() < BATCH_BYTES_MAX && !sending.batch.is_full() {
                 match socket.try_recv_from(&mut datagram) {
-                    Ok((length, _)) => sending.batch.add(&datagram[..length]),
+                    Ok((length, from)) => sending.add(from.ip(), &datagram[..length]),
                     Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                     // What an earlier answer of ours would have met; we send none.
                     Err(error) => tracing::debug!(%error, "read a datagram of syslog"),
@@ -148,17 +153,26 @@ impl Syslog {
     fn sending(self, receiver: &'static str, stopping: Stopping) -> Sending {
         let Syslog { receivers, apps } = self;
         let batch = Batch::new(apps, Tenant::default().shared());
-        Sending { receivers, receiver, stopping, batch, by_tenant: HashMap::new() }
+        Sending { receivers, receiver, stopping, batch, peers: Vec::new(), by_tenant: HashMap::new() }
     }
 }
 
 impl Sending {
+    /// Adds a message to the batch, and remembers who sent it.
+    fn add(&mut self, from: IpAddr, message: &[u8]) {
+        let Some(tenant) = self.batch.add(message) else { return };
+        if self.peers.last().is_none_or(|(last, of)| *last != from || of != tenant) {
+            self.peers.push((from, Arc::clone(tenant)));
+        }
+    }
+
     /// Reads messages until the peer ends or a stop does.
     ///
     /// # Errors
     /// Why it is not read on.
     async fn read(
         &mut self,
+        from: IpAddr,
         stream: &mut (impl tokio::io::AsyncRead + Unpin),
         frames: &mut Frames,
     ) -> Result<(), Refusal> {
@@ -177,16 +191,16 @@ impl Sending {
                 Ok(Err(error)) => return Err(Refusal::Undecodable(format!("the connection broke: {error}"))),
                 Err(_) => return Err(Refusal::TimedOut("the rest of a message did not come in time")),
             }
-            let told = self.take_framed(frames).await;
+            let told = self.take_framed(from, frames).await;
             pay_for(&mut held, frames.buffer.len() + READ_BYTES)?;
             told?;
         }
     }
 
-    async fn take_framed(&mut self, frames: &mut Frames) -> Result<(), Refusal> {
+    async fn take_framed(&mut self, from: IpAddr, frames: &mut Frames) -> Result<(), Refusal> {
         let told = loop {
             match frames.next() {
-                Ok(Some(framed)) => self.batch.add(&framed.message),
+                Ok(Some(framed)) => self.add(from, &framed.message),
                 Ok(None) => break Ok(()),
                 Err(BrokenFraming) => {
                     break Err(Refusal::BrokenFrame("the length of a message is no number"));
@@ -202,7 +216,9 @@ impl Sending {
 
     /// Hands on what is in the batch. What cannot be taken is counted and lost.
     async fn flush(&mut self) {
+        let senders = self.hear();
         for Lines { sender, tenant, bytes } in self.batch.take() {
+            let of_tenant = Arc::clone(&tenant);
             let messages = self.by_tenant.entry(tenant).or_insert_with_key(|tenant| {
                 let (receivers, tenant) = (Arc::clone(&self.receivers), Arc::clone(tenant));
                 Unacknowledged::new(
@@ -210,7 +226,7 @@ impl Sending {
                     tenant,
                     self.receiver,
                     self.receiver,
-                    &FORMAT,
+                    &SYSLOG_FORMAT,
                     self.stopping.clone(),
                 )
             });
@@ -222,9 +238,28 @@ impl Sending {
             };
             if let Err(refusal) = handed.await {
                 tracing::debug!(%refusal, "lost messages of syslog");
-                self.receivers.count(self.receiver, Some(FORMAT.signal), Err(&refusal));
+                let senders = senders.iter().filter(|sender| sender.tenant == of_tenant);
+                senders.for_each(|sender| self.receivers.senders.refuse(sender));
+                self.receivers.count(self.receiver, Some(SYSLOG_FORMAT.signal), Err(&refusal));
             }
         }
+    }
+
+    /// Takes down who sent what is in the batch.
+    fn hear(&mut self) -> Vec<SenderKey> {
+        let mut peers = std::mem::take(&mut self.peers);
+        peers.sort_unstable();
+        peers.dedup();
+        let sender = |(peer, tenant): (IpAddr, Arc<str>)| SenderKey {
+            peer: peer.to_canonical().to_string().into(),
+            tenant,
+            signal: SYSLOG_FORMAT.signal.name(),
+            source: SYSLOG_FORMAT.source,
+        };
+        let senders: Vec<_> = peers.into_iter().map(sender).collect();
+        let now = self.receivers.clock.now();
+        senders.iter().for_each(|sender| self.receivers.senders.hear(sender.clone(), "", now));
+        senders
     }
 
     /// Returns when the store has room, or a stop has begun.

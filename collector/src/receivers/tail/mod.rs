@@ -22,6 +22,8 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::Receivers;
 use crate::admit::refusal::Refusal;
+use crate::admit::senders::SenderKey;
+use crate::decode::access_log::FORMAT;
 use crate::line_origin::LinesConfig;
 use crate::signal::Signal;
 use followed::FileKey;
@@ -132,12 +134,23 @@ async fn blocking<T: Send + 'static>(
 
 fn store(receivers: Arc<Receivers>, read: ReadPart, settle: mpsc::Sender<(FileKey, bool)>) -> JoinHandle<()> {
     tokio::spawn(async move {
-        let ReadPart { key, identity, tenant, sender, part } = read;
+        let ReadPart { key, identity, tenant, sender, path, part } = read;
+        let heard = SenderKey {
+            peer: path,
+            tenant: Arc::clone(&tenant),
+            signal: FORMAT.signal.name(),
+            source: FORMAT.source,
+        };
+        receivers.senders.hear(heard.clone(), "", receivers.clock.now());
         let stored = receivers.store_part(&tenant, identity, &part, &sender, None).await;
         receivers.count(RECEIVER, Some(Signal::Requests), stored.as_ref());
         match &stored {
-            Err(Refusal::Panicked) | Ok(_) => {}
-            Err(refusal) => tracing::debug!(%refusal, "read a part of a file again"),
+            Ok(_) => {}
+            Err(Refusal::Panicked) => receivers.senders.refuse(&heard),
+            Err(refusal) => {
+                receivers.senders.refuse(&heard);
+                tracing::debug!(%refusal, "read a part of a file again");
+            }
         }
         // The other end is gone when the process stops.
         let _ = settle.send((key, stored.is_ok())).await;

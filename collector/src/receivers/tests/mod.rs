@@ -6,6 +6,7 @@
 mod grpc;
 mod http;
 mod access_logs;
+mod remote_write;
 mod syslog;
 mod tail;
 mod als;
@@ -30,7 +31,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use crate::intake::testing::{StillClock, TestLog};
-use crate::{Collector, CollectorConfig, Ports};
+use crate::{Collector, CollectorConfig, Heard, Ports, SenderKey};
 
 /// Longer than any test takes.
 const STOP_TIME_MAX: Duration = Duration::from_secs(60);
@@ -123,6 +124,14 @@ impl Running {
         let exports = stats.exports.exports.iter();
         exports.filter(|(labels, _)| labels.status == status).map(|(_, count)| count).sum()
     }
+}
+
+/// Who is known to send, as (peer, tenant, signal, source, refused).
+fn known_senders(collector: &Collector) -> Vec<(String, String, &'static str, &'static str, u64)> {
+    let told = |(key, heard): (SenderKey, Heard)| {
+        (key.peer.to_string(), key.tenant.to_string(), key.signal, key.source, heard.refused)
+    };
+    collector.stats().senders.into_iter().map(told).collect()
 }
 
 /// Names and values.

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::Instant;
 
-use super::{STOP_TIME_MAX, start};
+use super::{STOP_TIME_MAX, known_senders, start};
 
 const TEXT: &str = "10.0.0.1 - - [22/Nov/2026:07:07:07 +0000] \"GET /a HTTP/1.1\" 200 12 \"-\" \"curl/8\"";
 
@@ -25,6 +25,8 @@ async fn check(bytes: &[u8], rows: usize, broken: u64) {
     stream.read_to_end(&mut Vec::new()).await.ok();
     assert_eq!(running.log.rows(Table::Requests).into_iter().sum::<usize>(), rows);
     assert_eq!(running.counted("broken_frame"), broken);
+    let peer = || ("127.0.0.1".to_owned(), "default".to_owned(), "requests", "access_log", 0);
+    assert_eq!(known_senders(&running.collector), (rows > 0).then(peer).into_iter().collect::<Vec<_>>());
     assert!(served.stop(Instant::now() + STOP_TIME_MAX).await);
     running.stop().await;
 }
@@ -86,6 +88,8 @@ async fn datagrams_become_rows() {
         }
     };
     tokio::time::timeout(Duration::from_secs(60), stored).await.expect("two rows");
+    let peer = ("127.0.0.1".to_owned(), "default".to_owned(), "requests", "access_log", 0);
+    assert_eq!(known_senders(&running.collector), [peer]);
     assert!(served.stop(Instant::now() + STOP_TIME_MAX).await);
     running.stop().await;
 }

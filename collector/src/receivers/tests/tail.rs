@@ -8,7 +8,7 @@ use arrow::array::AsArray as _;
 use arrow::datatypes::Int32Type;
 use meshlake_schema::Table;
 
-use super::{Running, STOP_TIME_MAX, start, stop};
+use super::{Running, STOP_TIME_MAX, known_senders, start, stop};
 use crate::lines::PART_BYTES_MAX;
 use crate::receivers::TailConfig;
 
@@ -54,6 +54,9 @@ async fn a_part_that_was_not_stored_is_read_again() {
     running.collector.follow(&[following(dir.path(), "*.log")]);
     wait_for_rows(&running, 3).await;
     let log = Arc::clone(&running.log);
+    let path = dir.path().join("a.log").display().to_string();
+    let file = (path, "default".to_owned(), "requests", "access_log", 1);
+    assert_eq!(known_senders(&running.collector), [file], "refused once");
     let Running { collector, served, .. } = running;
     stop(collector, served, STOP_TIME_MAX, STOP_TIME_MAX).await;
     assert_eq!(log.rows(Table::Requests).into_iter().sum::<usize>(), 3);

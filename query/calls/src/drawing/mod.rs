@@ -28,9 +28,9 @@ use crate::named::{Named, sorted};
 use crate::nodes::{NodeIdentity, ids};
 use crate::noted::Wish;
 use crate::one_call::CallSeen;
-use crate::party::{Marks, PartyId};
+use crate::party::PartyId;
 use crate::picture::Picture;
-use crate::placed::{Placed, lost, may_count, place, used};
+use crate::placed::{Placed, choice_of_edge, choices, lost, may_count, place, used};
 use crate::services::{ServiceId, Services};
 use crate::settled::decode;
 use crate::survey::Survey;
@@ -238,18 +238,6 @@ impl Drawing {
     }
 }
 
-fn choices(cells: &[Placed]) -> Choices {
-    let mut choices = Choices::default();
-    for Placed { key, counted, source, target, .. } in cells {
-        let (window, entry, evidence) = (key.at.window, key.entry, key.evidence);
-        match source {
-            None => choices.see_node(*target, window, entry, evidence, counted.requests),
-            Some(source) => choices.see_edge((*source, *target), window, entry, evidence, counted.requests),
-        }
-    }
-    choices
-}
-
 /// The nodes at both ends of each cell, by their places.
 fn ends(cells: &[Placed], mut named: Named<'_>) -> (Vec<(Option<u32>, u32)>, Vec<NodeIdentity>) {
     let mut node = |service, party| {
@@ -304,7 +292,7 @@ impl Aim<'_> {
             let node = at_node.counts(evidence, entry).then_some(to);
             return Place { node, ..Place::default() };
         };
-        let choice = self.choice_of_edge(source, cell.target, window);
+        let choice = choice_of_edge(self.choices, self.services, (source, cell.target), window);
         let no_reports = at_node == Choice::EdgesIn;
         let edge = Some((from, to));
         if matches!(entry, Entry::Carrying | Entry::CarryingTraced) {
@@ -316,17 +304,5 @@ impl Aim<'_> {
         let counts = choice.counts(evidence, entry);
         let node = (counts && no_reports && entry != Entry::Refused).then_some(to);
         Place { node, edge, counts, is_bytes: false }
-    }
-
-    /// Callers that nobody names in spans may be named by the callee's proxy: where it writes rows, and none for an
-    /// unknown caller, spans of one are calls of somebody known.
-    fn choice_of_edge(&self, source: ServiceId, target: ServiceId, window: u16) -> Choice {
-        let edge = self.choices.edge(source, target, window);
-        let is_caller = self.services.service(source).marks.has(Marks::CALLER);
-        match self.choices.node(target, window) {
-            Choice::EdgesIn => edge,
-            node if is_caller && !self.choices.edge_has_rows(source, target, window) => node,
-            _ => edge,
-        }
     }
 }

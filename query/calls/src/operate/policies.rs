@@ -295,6 +295,9 @@ mod tests {
     #[test]
     fn applications_refuse_too() {
         let open = "io.github.resilience4j.circuitbreaker.CallNotPermittedException";
+        // As the Java agent tells it: the status is the type of the error, an event has the exception.
+        let limited = "com.alibaba.csp.sentinel.slots.block.flow.FlowException";
+        let received = Span { kind: SERVER, service: ("x", "b"), ..SPAN };
         let spans = [
             Span { trace: 1, kind: SERVER, service: ("x", "b"), error_type: open, outcome: "error", ..SPAN },
             Span { trace: 2, kind: SERVER, service: ("x", "b"), http_status: 429, ..SPAN },
@@ -307,12 +310,21 @@ mod tests {
                 ..SPAN
             },
             Span { trace: 4, kind: SERVER, service: ("x", "b"), error_type: "java.lang.Error", ..SPAN },
+            Span { trace: 5, error_type: "500", exception_type: limited, outcome: "error", ..received },
+            Span {
+                trace: 6,
+                error_type: "500",
+                exception_type: "java.lang.Error",
+                outcome: "error",
+                ..received
+            },
         ];
         let answer = asked(&[], &spans, Asked::default());
         let want = [
             "x/b -> api.example client timeout grpc_4 1".to_owned(),
             "client@x/b -> x/b server rate_limit http_429 1".to_owned(),
             format!("client@x/b -> x/b server circuit_breaker {open} 1"),
+            format!("client@x/b -> x/b server rate_limit {limited} 1"),
         ];
         let mut have = told(&answer);
         have.sort_by_key(|row| want.iter().position(|want| want == row));

@@ -105,7 +105,7 @@ const DETAILS: [Reason; 5] = [
 ];
 
 /// What applications refuse by, by a part of the type of the error.
-const TYPES: [Reason; 15] = [
+const TYPES: [Reason; 18] = [
     (
         "circuitbreaker.CallNotPermittedException",
         Policy::CircuitBreaker,
@@ -176,6 +176,21 @@ const TYPES: [Reason; 15] = [
         "Polly.RateLimiting.RateLimiterRejectedException",
         Policy::RateLimit,
         "A rate limiter of Polly in the application let no more pass.",
+    ),
+    (
+        "Polly.CircuitBreaker.IsolatedCircuitException",
+        Policy::CircuitBreaker,
+        "A circuit breaker of Polly in the application was held open by hand.",
+    ),
+    (
+        "Polly.Bulkhead.BulkheadRejectedException",
+        Policy::CircuitBreaker,
+        "A bulkhead of Polly in the application was full: too many calls in progress.",
+    ),
+    (
+        "breaker.CircuitBreakerError",
+        Policy::CircuitBreaker,
+        "A circuit breaker of the application, in Python, was open.",
     ),
 ];
 

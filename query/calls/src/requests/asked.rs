@@ -53,7 +53,8 @@ fn key(grain: Grain) -> Option<AttributeKey> {
     match grain {
         Grain::Cluster => AttributeKey::new(CLUSTER_KEY),
         Grain::Attribute(key) => Some(key),
-        Grain::Node | Grain::Operation | Grain::Instance | Grain::Told(_) | Grain::Whole => None,
+        Grain::Node | Grain::Operation | Grain::Instance | Grain::Told(_) => None,
+        Grain::Whole | Grain::Labels { .. } => None,
     }
 }
 

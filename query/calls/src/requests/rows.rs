@@ -182,7 +182,7 @@ impl<'a> RequestRows<'a> {
         let own = self.columns.source.address.get(row);
         let detail = match book.grain {
             Grain::Instance => book.detail(self.columns.source.instance.get(row)),
-            Grain::Whole | Grain::Told(_) => {
+            Grain::Whole | Grain::Labels { .. } | Grain::Told(_) => {
                 self.whole_detail(row, Side::Received, self.columns.source.instance.get(row), book)
             }
             Grain::Cluster | Grain::Attribute(_) => book.detail(self.asked.of_callee(row, true).as_deref()),
@@ -289,7 +289,7 @@ impl<'a> RequestRows<'a> {
             Grain::Instance if side == Side::Made => DetailId::NONE,
             Grain::Instance => book.detail(columns.destination.instance.get(row)),
             Grain::Cluster | Grain::Attribute(_) => book.detail(self.asked.of_callee(row, false).as_deref()),
-            Grain::Whole | Grain::Told(_) => {
+            Grain::Whole | Grain::Labels { .. } | Grain::Told(_) => {
                 let end = if side == Side::Made { None } else { Some(&columns.destination) };
                 self.whole_detail(row, side, end.and_then(|end| end.instance.get(row)), book)
             }

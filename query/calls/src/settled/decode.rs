@@ -66,9 +66,9 @@ read_columns! {
 /// The columns of what a grain tells apart; none where it tells nothing apart.
 pub fn detail_columns(grain: Grain) -> Vec<&'static str> {
     match grain {
-        Grain::Node | Grain::Whole | Grain::Attribute(_) => vec![],
+        Grain::Node | Grain::Whole | Grain::Attribute(_) | Grain::Labels { by_operation: false } => vec![],
         Grain::Cluster => vec!["destination_cluster"],
-        Grain::Operation => vec!["operation"],
+        Grain::Operation | Grain::Labels { by_operation: true } => vec!["operation"],
         Grain::Instance => vec!["destination_instance"],
         Grain::Told(told) => ["observer"].into_iter().chain(told.columns()).collect(),
     }
@@ -90,6 +90,11 @@ impl<'a> Details<'a> {
             }
         }
         Ok(details)
+    }
+
+    fn operation(&self, row: usize) -> Option<&'a str> {
+        let (_, column) = self.texts.iter().find(|(name, _)| *name == "operation")?;
+        column.named(row)
     }
 
     fn of_row(&self, row: usize, book: &mut Book) -> DetailId {
@@ -147,7 +152,7 @@ pub fn columns(table: Table, reading: Reading) -> Vec<&'static str> {
         Reading::Survey => return [Keys::NAMES, Surveyed::NAMES].concat(),
         Reading::Whole(grain) => grain,
     };
-    let whole = if grain == Grain::Whole { whole::NAMES } else { &[] };
+    let whole = if grain.tells_ends() { whole::NAMES } else { &[] };
     let sums = SUMS.into_iter().filter(|name| !Keys::NAMES.contains(name));
     let always = Keys::NAMES.iter().copied().chain(Latencies::NAMES.iter().copied()).chain(sums);
     always.chain(told(table, grain)).chain(whole.iter().copied()).collect()
@@ -201,13 +206,14 @@ pub fn add<P>(
     let rows = Rows::of(table, batch);
     let sums = SUMS.iter().map(|name| rows.read(name)).collect::<Result<Vec<Integers<'_>>, _>>()?;
     let details = Details::of(&rows, table, book.grain)?;
-    let whole = (book.grain == Grain::Whole).then(|| Whole::of(batch)).transpose()?;
+    let whole = book.grain.tells_ends().then(|| Whole::of(batch)).transpose()?;
     let mut text = String::new();
     for row in 0..batch.num_rows() {
         let Some(mut key) = keys.key(row, times, book) else { continue };
         let Some(place) = place(&key, keys.requests(row)) else { continue };
         if let Some(whole) = &whole {
-            whole.detail(row).write(&mut text);
+            let operation = details.operation(row);
+            Detail { operation, ..whole.detail(row) }.of_grain(book.grain).write(&mut text);
             key.detail = book.detail(Some(&text));
             key.protocol = protocol(row, &latencies);
             book.add_sizes(key, &whole.sizes(row));

@@ -46,7 +46,7 @@ enum Values<'a> {
 fn key(grain: Grain) -> Option<AttributeKey> {
     match grain {
         Grain::Node | Grain::Operation | Grain::Instance | Grain::Told(_) => None,
-        Grain::Cluster | Grain::Whole => AttributeKey::new(CLUSTER_KEY),
+        Grain::Cluster | Grain::Whole | Grain::Labels { .. } => AttributeKey::new(CLUSTER_KEY),
         Grain::Attribute(key) => Some(key),
     }
 }

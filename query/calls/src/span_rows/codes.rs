@@ -56,6 +56,7 @@ fn own_words(columns: &Columns<'_>, by: By, grain: Grain, codes: &mut [u64]) {
         Some(&columns.service_instance_id)
             .filter(|_| grain == Grain::Instance || grain.tells(Told::INSTANCE)),
         Some(&columns.error_type).filter(|_| grain.tells(Told::REFUSAL)),
+        Some(&columns.exception_type).filter(|_| grain.tells(Told::REFUSAL)),
         Some(&columns.http_request_method),
         Some(&columns.peer_service),
         Some(&columns.rpc_system),
@@ -92,7 +93,7 @@ fn may_have_far_end(columns: &Columns<'_>, row: usize) -> bool {
 }
 
 fn names(name: &Text<'_>, grain: Grain, codes: &mut [u64]) {
-    if matches!(grain, Grain::Operation | Grain::Whole) {
+    if grain.tells_operations() {
         mix_texts(name, codes);
     } else {
         mix_meanings(name, codes, |name| NameSays::of(name).code());

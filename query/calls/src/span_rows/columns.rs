@@ -24,6 +24,7 @@ read_columns! {
         service_namespace: Text,
         service_version: Text,
         service_instance_id: Text,
+        resource: Text,
         http_request_method: Text,
         http_response_status_code: Integers,
         http_request_resend_count: Integers,
@@ -36,6 +37,7 @@ read_columns! {
         rpc_system: Text,
         rpc_grpc_status_code: Integers,
         error_type: Text,
+        exception_type: Text,
         db_system_name: Text,
         db_namespace: Text,
         messaging_system: Text,
@@ -61,6 +63,7 @@ pub const DICTIONARIES: &[&str] = &[
     "peer_service",
     "rpc_system",
     "error_type",
+    "exception_type",
     "db_system_name",
     "db_namespace",
     "messaging_system",
@@ -76,7 +79,7 @@ pub fn proxy_columns(by: By, grain: Grain) -> Vec<&'static str> {
     let is_asked = |column: &&str| match *column {
         "service_version" => by.tells_versions(),
         "service_instance_id" => grain == Grain::Instance || grain.tells(Told::INSTANCE),
-        "error_type" => grain.tells(Told::REFUSAL),
+        "error_type" | "exception_type" => grain.tells(Told::REFUSAL),
         _ => true,
     };
     let mut columns: Vec<&'static str> = Columns::NAMES.iter().copied().filter(is_asked).collect();

@@ -170,7 +170,9 @@ fn detail(row: usize, role: Role, told: &Told<'_>, book: &mut Book) -> DetailId 
         Grain::Operation => told.columns.name.named(row).map(Cow::Borrowed),
         Grain::Instance => told.instance(row).map(Cow::Borrowed),
         Grain::Cluster | Grain::Attribute(_) => told.of_callee(row, role),
-        Grain::Whole | Grain::Told(_) => Some(Cow::Owned(whole_detail(row, role, book.grain, told))),
+        Grain::Whole | Grain::Labels { .. } | Grain::Told(_) => {
+            Some(Cow::Owned(whole_detail(row, role, book.grain, told)))
+        }
     };
     let text = text.as_deref();
     if role == Role::Internal { book.internal_detail(text) } else { book.detail(text) }
@@ -190,12 +192,19 @@ fn whole_detail(row: usize, role: Role, grain: Grain, told: &Told<'_>) -> String
         destination_cluster: destination_cluster.as_deref(),
         response_code: columns.http_response_status_code.get(row),
         grpc_status: columns.rpc_grpc_status_code.get(row),
-        refusal: columns.error_type.named(row).and_then(refusal::of_application),
+        refusal: refusal(row, columns),
         ..Detail::default()
     };
     let mut text = String::new();
     detail.of_grain(grain).write(&mut text);
     text
+}
+
+/// What instrumentation of HTTP calls an error is its status code, and the exception is told by an event.
+fn refusal(row: usize, columns: &Columns<'_>) -> Option<&'static str> {
+    let mut types =
+        [columns.error_type, columns.exception_type].into_iter().filter_map(|types| types.named(row));
+    types.find_map(refusal::of_application)
 }
 
 fn protocol(row: usize, said: &Said, columns: &Columns<'_>) -> Protocol {

@@ -14,6 +14,7 @@ mod shown;
 mod shrink;
 mod compare;
 mod settled;
+mod series;
 mod harness;
 mod listed;
 mod excuse;
@@ -141,6 +142,7 @@ fn invariants(told: &[Row], cut: &Rows, answer: &Answer, random: &mut Random) ->
         found.push("rows in another order give another answer".to_owned());
     }
     found.extend(settled::differences(told, random));
+    found.extend(series::differences(cut));
     let by_service = harness::grouped(cut, "service");
     for grouping in harness::GROUPINGS {
         let sums = harness::grouped(cut, grouping);

@@ -5,6 +5,7 @@
 //! minutes that are left open, and must come to the picture of the rows.
 
 use std::collections::BTreeMap;
+use std::hash::RandomState;
 use std::time::Duration;
 
 use arrow::array::{Array, AsArray, RecordBatch};
@@ -17,8 +18,8 @@ use meshlake_schema::{SETTLE_MARGIN_MINUTES, Table, TimeRange, UnixNanos};
 
 use crate::oracle::{FROM, TO};
 use crate::random::Random;
-use crate::rows;
 use crate::telemetry::{Row, Value};
+use crate::{rows, series};
 
 /// Questions asked of the rows of a story; with hundreds of stories each of them is asked often.
 const QUESTIONS: usize = 3;
@@ -41,6 +42,7 @@ pub fn differences(told: &[Row], random: &mut Random) -> Vec<String> {
     ];
     let mut found: Vec<String> = cells.values().filter_map(callers_differ).collect();
     found.extend(widened_differ(&cells, told, random));
+    found.extend(series_differ(&cells, told, random));
     for _ in 0..QUESTIONS {
         let (table, by, grain, step) = random.pick(&questions);
         let source = random.pick(&[Source::Auto, Source::Auto, Source::Spans, Source::Requests]);
@@ -126,6 +128,28 @@ fn widened_differ(cells: &Cells, told: &[Row], random: &mut Random) -> Option<St
     let widened = settled.rows(Table::Calls10m, "default", UnixNanos(0)).expect("columns of the table");
     let is_same = cells[&(Table::Calls10m, minute_of(FROM))] == *widened.rows();
     (!is_same).then(|| format!("cells of ten minutes are others when made of minutes, open {open:?}"))
+}
+
+/// Whether series made of cells, and of rows where some are open, are others than those of rows alone.
+fn series_differ(cells: &Cells, told: &[Row], random: &mut Random) -> Option<String> {
+    let hasher = RandomState::new();
+    let asked = [
+        (Table::Calls10s, 10, false),
+        (Table::Calls1m, 60, true),
+        (Table::Calls1m, 600, false),
+        (Table::Calls10m, 600, false),
+    ];
+    let (table, seconds, by_operation) = random.pick(&asked);
+    let (question, open) = (series::question(seconds, by_operation), open(table, random));
+    let finished =
+        |fold: Fold| series::shown(&fold.finish_series(seconds, &hasher).expect("a story is small"));
+    let mixed = finished(fold_of(question, table, cells, &open, told, random));
+    let mut live = Fold::new(question);
+    feed(&mut live, question.source, told, &[rows_of(&question.range)], random);
+    let live = finished(live);
+    let first = mixed.iter().zip(&live).find(|(mixed, live)| mixed != live);
+    (mixed != live)
+        .then(|| format!("series by {seconds} s of {table:?}, open {open:?}: cells and rows say {first:#?}"))
 }
 
 /// Ends that cells of the table can tell.

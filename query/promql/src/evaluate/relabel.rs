@@ -1,9 +1,10 @@
 //! Functions of labels: they know series and no values.
 
+use meshlake_schema::go_regex::whole_value_regex;
+
 use super::{Columns, Evaluator};
 use crate::error::Error;
 use crate::labels::{Labels, METRIC_NAME};
-use crate::matcher::whole_value_regex;
 use crate::plan::{Plan, Work};
 use crate::series::{Grid, Series};
 

@@ -3,6 +3,7 @@
 //! It says what was written, so that it can be written again: parentheses, durations given as formulas and the
 //! order of matchers are kept. What they mean for one question, with its start, end and step, is the plan's matter.
 
+mod pretty;
 mod print;
 pub mod function;
 

@@ -142,17 +142,25 @@ impl Display for Subquery {
 
 impl Display for Aggregation {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        f.write_str(self.aggregator.text())?;
-        if self.without {
-            write!(f, " without ({}) ", label_list(&self.grouping))?;
-        } else if !self.grouping.is_empty() {
-            write!(f, " by ({}) ", label_list(&self.grouping))?;
-        }
-        f.write_str("(")?;
+        write!(f, "{}(", self.head())?;
         if let Some(parameter) = &self.parameter {
             write!(f, "{parameter}, ")?;
         }
         write!(f, "{})", self.operand)
+    }
+}
+
+impl Aggregation {
+    /// What stands before the parenthesis.
+    pub(super) fn head(&self) -> String {
+        let aggregator = self.aggregator.text();
+        if self.without {
+            format!("{aggregator} without ({}) ", label_list(&self.grouping))
+        } else if self.grouping.is_empty() {
+            aggregator.to_owned()
+        } else {
+            format!("{aggregator} by ({}) ", label_list(&self.grouping))
+        }
     }
 }
 
@@ -165,8 +173,15 @@ fn label_list(labels: &[String]) -> String {
 
 impl Display for Binary {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.left, self.between(), self.right)
+    }
+}
+
+impl Binary {
+    /// The operator with what belongs to it.
+    pub(super) fn between(&self) -> String {
         let returns_bool = if self.returns_bool { " bool" } else { "" };
-        write!(f, "{} {}{returns_bool}{} {}", self.left, self.operator.text(), self.matching, self.right)
+        format!("{}{returns_bool}{}", self.operator.text(), self.matching)
     }
 }
 

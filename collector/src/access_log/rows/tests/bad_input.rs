@@ -115,6 +115,33 @@ fn times_without_a_zone_are_the_origins() {
     check(&rows[0], &json!({"time_unix_nano": 1_606_339_578_409_000_000_i64}));
 }
 
+/// A line without a time was logged when the header of its message says, if that can be; one that tells a time keeps it.
+#[test]
+fn a_header_tells_when_a_line_without_a_time_was_logged() {
+    // date -u -d 2026-11-22T07:07:07Z +%s is 1795331227.
+    let second = 1_000_000_000;
+    let now = UnixNanos((1_795_331_227 + 3) * second);
+    let arrival = Arrival { ingest_time: now, latest: UnixNanos(now.0 + 3_600 * second), ..arrival() };
+    let untimed = LineFormat::compile(Language::Nginx, r#"$remote_addr "$request" $status $request_time"#);
+    let untimed = LineOrigin { format: untimed.ok(), offset_seconds: 3_600, ..LineOrigin::default() };
+    let row = |header: &str, text: &str, origin: &LineOrigin| {
+        let mut builder = RequestBuilder::default();
+        let line = Line { header_time: header.as_bytes(), text: text.as_bytes() };
+        let tally = decode_each([line].into_iter(), origin, &arrival, &mut builder);
+        assert_eq!((tally.received, tally.accepted), (1, 1), "{header} {text}");
+        rows(&mut builder).remove(0)
+    };
+    let line = r#"10.0.0.1 "GET / HTTP/1.1" 200 0.250"#;
+    // Logged at the end, in the zone that is configured.
+    let start = 1_795_331_227 * second - second / 4;
+    check(&row("Nov 22 08:07:07", line, &untimed), &json!({"time_unix_nano": start, "counted": true}));
+    for header in ["", "Nov 22 12:07:07", "Nov 22 8:07", "\u{e9}"] {
+        check(&row(header, line, &untimed), &json!({"time_unix_nano": now.0, "counted": false}));
+    }
+    let own = row("Nov 22 08:07:07", istio("u", "/").trim_end(), &origin("istio_text"));
+    check(&own, &json!({"time_unix_nano": 1_606_339_578_409_000_000_i64}));
+}
+
 #[test]
 fn times_outside_the_window_are_refused_by_reason() {
     let arrival = Arrival { latest: UnixNanos(1_606_339_578_000_000_000), ..arrival() };

@@ -1,14 +1,12 @@
 //! Histograms with explicit bounds: `HistogramDataPoint` to rows of `metric_histograms`.
 
-use arrow::array::ArrayRef;
-use arrow::datatypes::{Float64Type, Int32Type, Int64Type};
-use meshlake_schema::{Table, TableBatch, UnixNanos};
+use meshlake_schema::UnixNanos;
 
 use super::PointContext;
-use super::point::{Distribution, DistributionColumns, PointColumns, PointHead, extend_fixed64};
-use crate::columns::NumberColumn;
-use crate::columns::rows::NumberListColumn;
+use super::point::{self, PointHead, extend_fixed64};
 use crate::decode::otlp::any_value::KeyValue;
+use crate::metric_rows::HistogramBuilder;
+use crate::metric_rows::histograms::ExplicitHistogram;
 use crate::protobuf::wire::{Fields, WireError};
 use crate::tally::{Arrival, RejectReason};
 
@@ -16,31 +14,27 @@ use crate::tally::{Arrival, RejectReason};
 #[derive(Debug, Default)]
 struct HistogramPoint<'a> {
     head: PointHead<'a>,
-    distribution: Distribution,
-    bounds: Vec<f64>,
-    /// Unsigned on the wire; read as such until they are proven to fit.
-    bucket_counts: Vec<i64>,
+    histogram: ExplicitHistogram,
 }
 
 impl<'a> HistogramPoint<'a> {
     fn read(&mut self, message: &'a [u8]) -> Result<(), WireError> {
         self.head.clear();
-        self.distribution = Distribution::default();
-        self.bounds.clear();
-        self.bucket_counts.clear();
+        self.histogram.clear();
+        let ExplicitHistogram { distribution, bounds, bucket_counts, .. } = &mut self.histogram;
         for field in Fields::new(message) {
             match field? {
                 (2, value) => self.head.start_unix_nano = value.fixed64(2)?,
                 (3, value) => self.head.time_unix_nano = value.fixed64(3)?,
-                (4, value) => self.distribution.count = value.fixed64(4)?,
-                (5, value) => self.distribution.sum = Some(value.double(5)?),
-                (6, value) => extend_fixed64(&mut self.bucket_counts, value, 6, |bits| bits as i64)?,
-                (7, value) => extend_fixed64(&mut self.bounds, value, 7, f64::from_bits)?,
+                (4, value) => distribution.count = value.fixed64(4)?,
+                (5, value) => distribution.sum = Some(value.double(5)?),
+                (6, value) => extend_fixed64(bucket_counts, value, 6, |bits| bits as i64)?,
+                (7, value) => extend_fixed64(bounds, value, 7, f64::from_bits)?,
                 (8, value) => self.head.exemplars.push(value.bytes(8)?),
                 (9, value) => self.head.attributes.push(KeyValue::read(value.bytes(9)?)?),
                 (10, value) => self.head.flags = value.varint(10)? as u32,
-                (11, value) => self.distribution.min = Some(value.double(11)?),
-                (12, value) => self.distribution.max = Some(value.double(12)?),
+                (11, value) => distribution.min = Some(value.double(11)?),
+                (12, value) => distribution.max = Some(value.double(12)?),
                 _ => {}
             }
         }
@@ -48,18 +42,18 @@ impl<'a> HistogramPoint<'a> {
     }
 
     fn accepted_time(&mut self, arrival: &Arrival<'_>) -> Result<UnixNanos, RejectReason> {
-        if self.head.no_recorded_value(self.distribution.sum) {
-            self.distribution = Distribution::default();
-            self.bounds.clear();
-            self.bucket_counts.clear();
+        if self.head.no_recorded_value(self.histogram.distribution.sum) {
+            self.histogram.clear();
         }
-        self.distribution.check()?;
-        if !self.buckets_agree() {
+        self.histogram.distribution.check()?;
+        if !self.histogram.buckets_agree() {
             return Err(RejectReason::BadHistogramBuckets);
         }
         self.head.accepted_time(arrival)
     }
+}
 
+impl ExplicitHistogram {
     /// Bounds ascend strictly, there is one bucket more than bounds, and the buckets add up to the count;
     /// or there are neither bounds nor buckets. Source: metrics.proto, `HistogramDataPoint`.
     fn buckets_agree(&self) -> bool {
@@ -74,33 +68,7 @@ impl<'a> HistogramPoint<'a> {
     }
 }
 
-/// Rows of `metric_histograms` being built; keeps its memory from one batch to the next.
-#[derive(Debug, Default)]
-pub struct HistogramBuilder {
-    pub(super) columns: PointColumns,
-    temporality: NumberColumn<Int32Type>,
-    distribution: DistributionColumns,
-    bounds: NumberListColumn<Float64Type>,
-    bucket_counts: NumberListColumn<Int64Type>,
-}
-
 impl HistogramBuilder {
-    /// Rows since the last batch.
-    pub fn rows(&self) -> usize {
-        self.columns.rows()
-    }
-
-    /// Takes all rows as a batch; `None` when there are none.
-    pub fn finish(&mut self) -> Option<TableBatch> {
-        let (temporality, distribution) = (&mut self.temporality, &mut self.distribution);
-        let (bounds, bucket_counts) = (&mut self.bounds, &mut self.bucket_counts);
-        let own = || -> Vec<ArrayRef> {
-            let [count, sum, min, max] = distribution.finish();
-            vec![temporality.finish(), count, sum, min, max, bounds.finish(), bucket_counts.finish()]
-        };
-        self.columns.finish(Table::MetricHistograms, own)
-    }
-
     /// Decodes the points of one metric.
     pub(super) fn decode<'a>(
         &mut self,
@@ -113,11 +81,8 @@ impl HistogramBuilder {
             point.read(message?)?;
             let accepted = point.accepted_time(context.arrival);
             if let Ok(time) = accepted {
-                self.temporality.push(temporality);
-                self.distribution.push(&point.distribution);
-                self.bounds.push(&point.bounds);
-                self.bucket_counts.push(&point.bucket_counts);
-                self.columns.push(&mut point.head, time, true, context)?;
+                self.push_own(Some(temporality), &point.histogram);
+                point::push(&mut self.columns, &mut point.head, time, true, context)?;
             }
             context.tally.count(accepted.map(drop));
         }

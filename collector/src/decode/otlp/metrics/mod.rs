@@ -13,68 +13,14 @@ mod point;
 mod exemplars;
 mod series;
 
-pub use exp_histograms::ExpHistogramBuilder;
-pub use histograms::HistogramBuilder;
-pub use numbers::PointBuilder;
-pub use summaries::SummaryBuilder;
-
-use meshlake_schema::TableBatch;
-
-use crate::decode::otlp::any_value::repeated;
-use crate::decode::otlp::resource::{Resource, Scope, non_empty};
+use crate::columns::origin::{Resource, Scope};
+use crate::decode::otlp::resource::non_empty;
 use crate::decode::otlp::value_writer::ValueWriter;
-use crate::protobuf::wire::{Fields, WireError};
+use crate::metric_rows::numbers::NumberShape;
+use crate::metric_rows::{self, MetricBuilders};
+use crate::protobuf::wire::{Fields, WireError, repeated};
 use crate::tally::{Arrival, RejectReason, Tally};
-use numbers::NumberShape;
-use series::SeriesHasher;
-
-/// The builders of the four metric tables.
-#[derive(Debug, Default)]
-pub struct MetricBuilders {
-    pub points: PointBuilder,
-    pub histograms: HistogramBuilder,
-    pub exp_histograms: ExpHistogramBuilder,
-    pub summaries: SummaryBuilder,
-}
-
-impl MetricBuilders {
-    /// Rows of all four since the last batches.
-    pub fn rows(&self) -> usize {
-        self.points.rows() + self.histograms.rows() + self.exp_histograms.rows() + self.summaries.rows()
-    }
-
-    /// Takes all rows, one batch for each table that has any.
-    pub fn finish(&mut self) -> Vec<TableBatch> {
-        let batches = [
-            self.points.finish(),
-            self.histograms.finish(),
-            self.exp_histograms.finish(),
-            self.summaries.finish(),
-        ];
-        batches.into_iter().flatten().collect()
-    }
-
-    fn begin_resource(&mut self) {
-        self.points.columns.begin_resource();
-        self.histograms.columns.begin_resource();
-        self.exp_histograms.columns.begin_resource();
-        self.summaries.columns.begin_resource();
-    }
-
-    fn end_metric(&mut self, metric: &Metric) {
-        self.points.columns.end_metric(metric);
-        self.histograms.columns.end_metric(metric);
-        self.exp_histograms.columns.end_metric(metric);
-        self.summaries.columns.end_metric(metric);
-    }
-
-    fn end_scope(&mut self, arrival: &Arrival<'_>, resource: &Resource, scope: &Scope) {
-        self.points.columns.end_scope(arrival, resource, scope);
-        self.histograms.columns.end_scope(arrival, resource, scope);
-        self.exp_histograms.columns.end_scope(arrival, resource, scope);
-        self.summaries.columns.end_scope(arrival, resource, scope);
-    }
-}
+use series::PointSeries;
 
 /// What a metric says once for all its points; what is empty on the wire is `None`.
 #[derive(Debug, Default)]
@@ -114,7 +60,7 @@ impl Number {
 /// What decoding a point needs beside its bytes.
 struct PointContext<'a> {
     arrival: &'a Arrival<'a>,
-    series: SeriesHasher,
+    series: PointSeries,
     writer: ValueWriter,
     tally: Tally,
 }
@@ -132,7 +78,7 @@ pub fn decode_metrics(
     arrival: &Arrival<'_>,
     out: &mut MetricBuilders,
 ) -> Result<Tally, WireError> {
-    let (series, writer) = (SeriesHasher::default(), ValueWriter::default());
+    let (series, writer) = (PointSeries::default(), ValueWriter::default());
     let mut context = PointContext { arrival, series, writer, tally: Tally::of(arrival) };
     for resource_metrics in repeated(payload, 1) {
         let resource_metrics = resource_metrics?;
@@ -191,7 +137,7 @@ fn decode_metric(
         Shape::Histogram => out.histograms.decode(points, head.temporality, context)?,
         Shape::ExpHistogram => out.exp_histograms.decode(points, head.temporality, context)?,
     }
-    out.end_metric(&metric);
+    out.end_metric(&metric.texts());
     Ok(())
 }
 
@@ -211,6 +157,15 @@ enum Shape {
 }
 
 impl Metric {
+    fn texts(&self) -> metric_rows::Metric<'_> {
+        metric_rows::Metric {
+            name: &self.name,
+            description: self.description.as_deref(),
+            unit: self.unit.as_deref(),
+            metadata: self.metadata.as_ref().map(|(json, types)| (json.as_str(), types.as_str())),
+        }
+    }
+
     /// Reads a `Metric` message and, beside it, its data; `None` when it has none that is known.
     fn read<'a>(
         message: &'a [u8],

@@ -1,22 +1,14 @@
 //! Gauges and sums: `NumberDataPoint` to rows of `metric_points`.
 
-use arrow::array::ArrayRef;
-use arrow::datatypes::{Float64Type, Int32Type, Int64Type};
-use meshlake_schema::{Table, TableBatch, UnixNanos};
+use meshlake_schema::UnixNanos;
 
-use super::point::{PointColumns, PointHead};
+use super::point::{self, PointHead};
 use super::{Number, PointContext};
-use crate::columns::{BooleanColumn, DictionaryColumn, NumberColumn};
 use crate::decode::otlp::any_value::KeyValue;
+use crate::metric_rows::PointBuilder;
+use crate::metric_rows::numbers::{NumberShape, NumberValue};
 use crate::protobuf::wire::{Fields, WireError};
 use crate::tally::{Arrival, RejectReason};
-
-/// What a metric says about all its number points.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum NumberShape {
-    Gauge,
-    Sum { temporality: i32, is_monotonic: bool },
-}
 
 /// A `NumberDataPoint` message as it lies in the payload.
 #[derive(Debug, Default)]
@@ -54,39 +46,7 @@ impl<'a> NumberPoint<'a> {
     }
 }
 
-/// Rows of `metric_points` being built; keeps its memory from one batch to the next.
-#[derive(Debug, Default)]
-pub struct PointBuilder {
-    pub(super) columns: PointColumns,
-    metric_type: DictionaryColumn,
-    temporality: NumberColumn<Int32Type>,
-    is_monotonic: BooleanColumn,
-    value: NumberColumn<Float64Type>,
-    value_int: NumberColumn<Int64Type>,
-}
-
 impl PointBuilder {
-    /// Rows since the last batch.
-    pub fn rows(&self) -> usize {
-        self.columns.rows()
-    }
-
-    /// Takes all rows as a batch; `None` when there are none.
-    pub fn finish(&mut self) -> Option<TableBatch> {
-        let (metric_type, temporality) = (&mut self.metric_type, &mut self.temporality);
-        let (is_monotonic, value, value_int) = (&mut self.is_monotonic, &mut self.value, &mut self.value_int);
-        let own = || -> Vec<ArrayRef> {
-            vec![
-                metric_type.finish(),
-                temporality.finish(),
-                is_monotonic.finish(),
-                value.finish(),
-                value_int.finish(),
-            ]
-        };
-        self.columns.finish(Table::MetricPoints, own)
-    }
-
     /// Decodes the points of one metric.
     pub(super) fn decode<'a>(
         &mut self,
@@ -113,20 +73,9 @@ impl PointBuilder {
         shape: NumberShape,
         context: &mut PointContext<'_>,
     ) -> Result<(), WireError> {
-        match shape {
-            NumberShape::Gauge => {
-                self.metric_type.push("gauge");
-                self.temporality.push_option(None);
-                self.is_monotonic.push_option(None);
-            }
-            NumberShape::Sum { temporality, is_monotonic } => {
-                self.metric_type.push("sum");
-                self.temporality.push(temporality);
-                self.is_monotonic.push(is_monotonic);
-            }
-        }
-        self.value.push_option(point.number.map(Number::as_double));
-        self.value_int.push_option(point.number.and_then(Number::as_int));
-        self.columns.push(&mut point.head, time, true, context)
+        let value = point.number.map(Number::as_double);
+        let value_int = point.number.and_then(Number::as_int);
+        self.push_own(shape, NumberValue { value, value_int });
+        point::push(&mut self.columns, &mut point.head, time, true, context)
     }
 }

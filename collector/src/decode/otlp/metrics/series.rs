@@ -1,58 +1,32 @@
-//! The id of the series that a point belongs to.
+//! The series that a data point belongs to.
 //!
-//! ```text
-//! hashed = resource id (8 bytes) | scope name | metric name | (key | type | text)*   entries sorted by key
-//! each text = its length (4 bytes) | its bytes; all numbers little endian
-//! ```
-//! xxh3-64 of that. Lengths stand before texts so that no two series join to the same bytes. Type and text
-//! of a value are those of `meshlake_schema::attributes`. Of entries with one key the last counts, as in the row. Else
-//! the attributes are those that were sent: where a point has more than are kept, or longer ones, its series must not
-//! become one with another that differs in what was cut.
+//! Of entries with one key the last counts, as in the row. Else the attributes are those that were sent: where a point has
+//! more than are kept, or longer ones, its series must not become one with another that differs in what was cut.
 //!
 //! Limits: a list or map is hashed as it is kept.
 
-use xxhash_rust::xxh3::{Xxh3, xxh3_64};
-
 use crate::decode::otlp::any_value::{AnyValue, KeyValue};
 use crate::decode::otlp::value_writer::ValueWriter;
+use crate::metric_rows::series::SeriesHasher;
 use crate::protobuf::wire::WireError;
 
-/// What points share is hashed once where it is longer than this: a name may be as large as a request. Where it is
-/// shorter, hashing it anew is faster than to go on with a copy of a half-finished hash.
-const PREFIX_BYTES_MAX: usize = 1 << 10;
-
-/// Hashes the points of one metric after another; keeps the bytes that points share, or their hash.
+/// Finds the series of the points of one metric after another.
 #[derive(Default)]
-pub(super) struct SeriesHasher {
-    bytes: Vec<u8>,
+pub(super) struct PointSeries {
+    hasher: SeriesHasher,
     /// One of its own: what it has to mend or cut is counted where the attribute is stored.
     writer: ValueWriter,
-    scope_end: usize,
-    metric_end: usize,
-    /// The hash up to `scope_end` and `metric_end`, where that is far.
-    scope: Option<Xxh3>,
-    metric: Option<Xxh3>,
 }
 
-impl SeriesHasher {
+impl PointSeries {
     /// Starts a scope of a resource.
     pub(super) fn begin_scope(&mut self, resource_id: i64, scope_name: &str) {
-        self.bytes.clear();
-        self.bytes.extend_from_slice(&resource_id.to_le_bytes());
-        push_text(&mut self.bytes, scope_name.as_bytes());
-        self.scope = hash_if_long(&self.bytes);
-        self.scope_end = self.bytes.len();
+        self.hasher.begin_scope(resource_id, scope_name);
     }
 
     /// Starts a metric of the scope.
     pub(super) fn begin_metric(&mut self, name: &str) {
-        self.bytes.truncate(self.scope_end);
-        push_text(&mut self.bytes, name.as_bytes());
-        self.metric = match &self.scope {
-            Some(scope) => Some(hash_on(scope, &self.bytes[self.scope_end..])),
-            None => hash_if_long(&self.bytes),
-        };
-        self.metric_end = self.bytes.len();
+        self.hasher.begin_metric(name.as_bytes());
     }
 
     /// The series of a point of the metric; sorts the point's attributes by key.
@@ -60,54 +34,33 @@ impl SeriesHasher {
     /// # Errors
     /// A nested value that cannot be read.
     pub(super) fn series_id(&mut self, entries: &mut [KeyValue<'_>]) -> Result<i64, WireError> {
-        self.bytes.truncate(self.metric_end);
+        self.hasher.begin_series();
         // The sort is stable, so that the last of equal keys is the last one sent.
         entries.sort_by(|a, b| a.key.cmp(b.key));
         for (at, entry) in entries.iter().enumerate() {
             if entries.get(at + 1).is_some_and(|next| next.key == entry.key) {
                 continue;
             }
-            push_text(&mut self.bytes, entry.key);
             if let AnyValue::String(text) = entry.value {
-                push_text(&mut self.bytes, b"s");
-                push_text(&mut self.bytes, text);
+                self.hasher.push(entry.key, "s", text);
                 continue;
             }
             let (text, value_type) = self.writer.single(entry.value)?;
-            push_text(&mut self.bytes, value_type.as_bytes());
-            push_text(&mut self.bytes, text.as_bytes());
+            self.hasher.push(entry.key, value_type, text.as_bytes());
         }
-        let hash = match &self.metric {
-            None => xxh3_64(&self.bytes),
-            Some(metric) => hash_on(metric, &self.bytes[self.metric_end..]).digest(),
-        };
-        Ok(hash as i64)
+        Ok(self.hasher.series_id())
     }
-}
-
-fn hash_if_long(bytes: &[u8]) -> Option<Xxh3> {
-    (bytes.len() > PREFIX_BYTES_MAX).then(|| hash_on(&Xxh3::new(), bytes))
-}
-
-/// The hash of what was hashed `before` and then of `bytes`.
-fn hash_on(before: &Xxh3, bytes: &[u8]) -> Xxh3 {
-    let mut hash = before.clone();
-    hash.update(bytes);
-    hash
-}
-
-fn push_text(bytes: &mut Vec<u8>, text: &[u8]) {
-    let length = u32::try_from(text.len()).expect("a payload is far smaller than 4 GiB");
-    bytes.extend_from_slice(&length.to_le_bytes());
-    bytes.extend_from_slice(text);
 }
 
 #[cfg(test)]
 mod tests {
+    use xxhash_rust::xxh3::xxh3_64;
+
     use super::*;
+    use crate::metric_rows::series::PREFIX_BYTES_MAX;
 
     fn id(resource_id: i64, scope: &str, metric: &str, entries: &[(&str, AnyValue<'_>)]) -> i64 {
-        let mut hasher = SeriesHasher::default();
+        let mut hasher = PointSeries::default();
         hasher.begin_scope(resource_id, scope);
         hasher.begin_metric(metric);
         let mut entries: Vec<_> =
@@ -131,7 +84,7 @@ mod tests {
             let bytes =
                 [5_i64.to_le_bytes().to_vec(), text(&scope), text(&metric), text("k"), text("s"), text("v")];
             let want = xxh3_64(&bytes.concat()) as i64;
-            let mut hasher = SeriesHasher::default();
+            let mut hasher = PointSeries::default();
             hasher.begin_scope(5, &scope);
             for name in [&metric, "another", &metric] {
                 hasher.begin_metric(name);

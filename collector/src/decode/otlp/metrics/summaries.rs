@@ -1,14 +1,11 @@
 //! Summaries: `SummaryDataPoint` to rows of `metric_summaries`.
 
-use arrow::array::ArrayRef;
-use arrow::datatypes::{Float64Type, Int64Type};
-use meshlake_schema::{Kind, Table, TableBatch, UnixNanos};
+use meshlake_schema::UnixNanos;
 
 use super::PointContext;
-use super::point::{PointColumns, PointHead};
-use crate::columns::NumberColumn;
-use crate::columns::rows::ListEnds;
+use super::point::{self, PointHead};
 use crate::decode::otlp::any_value::KeyValue;
+use crate::metric_rows::SummaryBuilder;
 use crate::protobuf::wire::{Fields, WireError};
 use crate::tally::{Arrival, RejectReason};
 
@@ -69,34 +66,7 @@ fn read_quantile(message: &[u8]) -> Result<(f64, f64), WireError> {
     Ok((quantile, at_quantile))
 }
 
-/// Rows of `metric_summaries` being built; keeps its memory from one batch to the next.
-#[derive(Debug, Default)]
-pub struct SummaryBuilder {
-    pub(super) columns: PointColumns,
-    count: NumberColumn<Int64Type>,
-    sum: NumberColumn<Float64Type>,
-    quantile_rows: ListEnds,
-    quantile: NumberColumn<Float64Type>,
-    at_quantile: NumberColumn<Float64Type>,
-}
-
 impl SummaryBuilder {
-    /// Rows since the last batch.
-    pub fn rows(&self) -> usize {
-        self.columns.rows()
-    }
-
-    /// Takes all rows as a batch; `None` when there are none.
-    pub fn finish(&mut self) -> Option<TableBatch> {
-        let (count, sum, rows) = (&mut self.count, &mut self.sum, &mut self.quantile_rows);
-        let (quantile, at_quantile) = (&mut self.quantile, &mut self.at_quantile);
-        let own = || -> Vec<ArrayRef> {
-            let fields = vec![quantile.finish(), at_quantile.finish()];
-            vec![count.finish(), sum.finish(), rows.finish_structs(Kind::Quantiles, fields)]
-        };
-        self.columns.finish(Table::MetricSummaries, own)
-    }
-
     /// Decodes the points of one metric.
     pub(super) fn decode<'a>(
         &mut self,
@@ -108,14 +78,8 @@ impl SummaryBuilder {
             point.read(message?)?;
             let accepted = point.accepted_time(context.arrival);
             if let Ok(time) = accepted {
-                self.count.push(point.count as i64);
-                self.sum.push(point.sum);
-                for (quantile, at_quantile) in &point.quantiles {
-                    self.quantile.push(*quantile);
-                    self.at_quantile.push(*at_quantile);
-                }
-                self.quantile_rows.end_row(self.quantile.len());
-                self.columns.push(&mut point.head, time, false, context)?;
+                self.push_own(point.count as i64, point.sum, &point.quantiles);
+                point::push(&mut self.columns, &mut point.head, time, false, context)?;
             }
             context.tally.count(accepted.map(drop));
         }

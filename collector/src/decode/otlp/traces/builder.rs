@@ -10,12 +10,13 @@ use super::Span;
 use super::nested::{EventsColumn, LinksColumn};
 use super::promoted::PromotedColumns;
 use crate::columns::attributes::AttributesColumn;
+use crate::columns::origin::{OriginColumns, Resource, Scope};
 use crate::columns::{BooleanColumn, DictionaryColumn, NumberColumn, TextColumn};
 use crate::decode::otlp::is_zero;
-use crate::decode::otlp::resource::{OriginColumns, Resource, Scope};
 use crate::decode::otlp::value_writer::ValueWriter;
+use crate::limits::{VALUE_BYTES_MAX, cut_text};
 use crate::normalize::spans::{SpanFacts, adjusted_count};
-use crate::protobuf::wire::WireError;
+use crate::protobuf::wire::{self, WireError};
 use crate::tally::{Arrival, Warning};
 
 /// Rows of `spans` being built; keeps its memory from one batch to the next.
@@ -43,6 +44,7 @@ pub struct SpanBuilder {
     dropped_links: NumberColumn<Int64Type>,
     events: EventsColumn,
     links: LinksColumn,
+    exception_type: DictionaryColumn,
     promoted: PromotedColumns,
     attributes: AttributesColumn,
     attribute_types: DictionaryColumn,
@@ -71,7 +73,8 @@ impl SpanBuilder {
         Some(TableBatch::try_new(Table::Spans, batch).expect("the schema is the table's own"))
     }
 
-    fn finish_own(&mut self, rows: usize) -> [ArrayRef; 21] {
+    fn finish_own(&mut self, rows: usize) -> [ArrayRef; 22] {
+        self.exception_type.pad_nulls(rows);
         self.trace_state.pad_nulls(rows);
         self.status_message.pad_nulls(rows);
         [
@@ -96,6 +99,7 @@ impl SpanBuilder {
             self.dropped_links.finish(),
             self.events.finish(),
             self.links.finish(),
+            self.exception_type.finish(),
         ]
     }
 
@@ -136,8 +140,13 @@ impl SpanBuilder {
         self.kind.push(span.kind);
         self.status_code.push(span.status_code);
         push_sparse(&mut self.status_message, row, &writer.utf8(span.status_message));
-        let left_out = self.events.push_row(&span.events, writer)?;
-        self.dropped_events.push(i64::from(span.dropped_events) + left_out);
+        let events = self.events.push_row(&span.events, writer)?;
+        self.dropped_events.push(i64::from(span.dropped_events) + events.left_out);
+        if let Some(exception_type) = events.exception_type {
+            // What is cut or mended of it was warned of at the event.
+            let text = wire::text(cut_text(exception_type, VALUE_BYTES_MAX));
+            push_sparse(&mut self.exception_type, row, &text);
+        }
         let left_out = self.links.push_row(&span.links, writer)?;
         self.dropped_links.push(i64::from(span.dropped_links) + left_out);
         self.push_attributes(row, span, resource, writer)

@@ -14,11 +14,10 @@ pub use builder::SpanBuilder;
 
 use meshlake_schema::UnixNanos;
 
-use crate::decode::otlp::any_value::repeated;
-use crate::decode::otlp::resource::{Resource, Scope};
+use crate::columns::origin::{Resource, Scope};
 use crate::decode::otlp::value_writer::ValueWriter;
 use crate::decode::otlp::{SPAN_ID_BYTES, TRACE_ID_BYTES, is_zero};
-use crate::protobuf::wire::{Fields, WireError};
+use crate::protobuf::wire::{Fields, WireError, repeated};
 use crate::tally::{Arrival, RejectReason, Tally};
 
 /// A `Span` message as it lies in the payload.
@@ -291,6 +290,42 @@ mod tests {
         assert_eq!(link.text("trace_state").as_deref(), Some("a=b"));
         assert_eq!(link.map(), [("k".into(), "true".into())]);
         assert_eq!((link.int("dropped_attributes_count"), link.int("flags")), (Some(5), Some(0x100)));
+    }
+
+    #[test]
+    fn the_type_of_the_last_exception_has_a_column() {
+        let event = |name: &str, attributes| otlp::span::Event {
+            name: name.into(),
+            attributes,
+            ..otlp::span::Event::default()
+        };
+        let of = |text: &str| entry("exception.type", string(text));
+        let check = |events: Vec<otlp::span::Event>, want: Option<&str>| {
+            let row = decode_span(otlp::Span { events, ..valid_span() });
+            assert_eq!(row.text("exception_type").as_deref(), want);
+        };
+        check(vec![], None);
+        check(
+            vec![event("exception", vec![entry("exception.message", string("E")), of("a.First")])],
+            Some("a.First"),
+        );
+        let two = vec![event("exception", vec![of("a.First")]), event("exception", vec![of("b.Last")])];
+        check(two, Some("b.Last"));
+        let untyped = vec![event("exception", vec![of("a.First")]), event("exception", vec![])];
+        check(untyped, Some("a.First"));
+        check(
+            vec![
+                event("log", vec![of("a.First")]),
+                event("exception", vec![entry("exception.type", int(1))]),
+            ],
+            None,
+        );
+        check(vec![event("exception", vec![of("")])], None);
+        let long = "é".repeat(VALUE_BYTES_MAX / 2 + 1);
+        check(vec![event("exception", vec![of(&long)])], Some(&long[..VALUE_BYTES_MAX]));
+        let mut many = vec![event("exception", vec![of("a.First")]); EVENTS_MAX];
+        many.push(event("exception", vec![of("b.LeftOut")]));
+        check(many, Some("a.First"));
     }
 
     #[test]

@@ -7,10 +7,28 @@ use meshlake_schema::Kind;
 use crate::columns::attributes::AttributesColumn;
 use crate::columns::rows::ListEnds;
 use crate::columns::{NumberColumn, TextColumn};
+use crate::decode::otlp::any_value::{AnyValue, KeyValue, repeated};
 use crate::decode::otlp::value_writer::ValueWriter;
 use crate::limits::{EVENTS_MAX, LINKS_MAX};
 use crate::protobuf::wire::{Fields, WireError};
 use crate::tally::Warning;
+
+/// The event by which a span tells of an exception, and its attribute. Source: OpenTelemetry's semantic conventions,
+/// "Exceptions on spans".
+const EXCEPTION: &[u8] = b"exception";
+const EXCEPTION_TYPE: &[u8] = b"exception.type";
+
+/// The field of `Span.Event` with its attributes.
+const ATTRIBUTES: u32 = 3;
+
+/// What the events of a span come to beside the column.
+#[derive(Debug)]
+pub(super) struct Events<'a> {
+    /// Events that are not kept.
+    pub(super) left_out: i64,
+    /// Of the last exception among those that are.
+    pub(super) exception_type: Option<&'a [u8]>,
+}
 
 /// The column `events`.
 #[derive(Debug, Default)]
@@ -24,29 +42,39 @@ pub(super) struct EventsColumn {
 }
 
 impl EventsColumn {
-    /// Pushes the events of one span, each a `Span.Event` message, as many as are kept; returns how many are not.
+    /// Pushes the events of one span, each a `Span.Event` message, as many as are kept.
     ///
     /// # Errors
     /// Bytes that are no such message.
     #[inline]
-    pub(super) fn push_row(&mut self, events: &[&[u8]], writer: &mut ValueWriter) -> Result<i64, WireError> {
+    pub(super) fn push_row<'a>(
+        &mut self,
+        events: &[&'a [u8]],
+        writer: &mut ValueWriter,
+    ) -> Result<Events<'a>, WireError> {
+        let mut exception_type = None;
         for event in events.iter().take(EVENTS_MAX) {
-            self.push_event(event, writer)?;
+            exception_type = self.push_event(event, writer)?.or(exception_type);
         }
         self.rows.end_row(self.name.len());
         let left_out = events.len().saturating_sub(EVENTS_MAX);
         writer.warn(Warning::EventDropped, left_out as u64);
-        Ok(left_out as i64)
+        Ok(Events { left_out: left_out as i64, exception_type })
     }
 
-    fn push_event(&mut self, message: &[u8], writer: &mut ValueWriter) -> Result<(), WireError> {
+    /// Pushes an event; gives the type of the exception that it tells of.
+    fn push_event<'a>(
+        &mut self,
+        message: &'a [u8],
+        writer: &mut ValueWriter,
+    ) -> Result<Option<&'a [u8]>, WireError> {
         let (mut time, mut name, mut dropped, mut left_out) = (0, [].as_slice(), 0, 0);
         for field in Fields::new(message) {
             match field? {
                 (1, value) => time = value.fixed64(1)?,
                 (2, value) => name = value.bytes(2)?,
-                (3, value) => {
-                    left_out += writer.push_sent(&mut self.attributes, value.bytes(3)?)?;
+                (ATTRIBUTES, value) => {
+                    left_out += writer.push_sent(&mut self.attributes, value.bytes(ATTRIBUTES)?)?;
                 }
                 (4, value) => dropped = value.varint(4)? as u32,
                 _ => {}
@@ -56,7 +84,7 @@ impl EventsColumn {
         writer.push_text(&mut self.name, name);
         writer.end_list_row(&mut self.attributes, &mut self.attribute_types);
         self.dropped_attributes.push(i64::from(dropped) + i64::from(left_out));
-        Ok(())
+        if name == EXCEPTION { exception_type(message) } else { Ok(None) }
     }
 
     /// Takes all rows as an array and leaves the column empty.
@@ -70,6 +98,17 @@ impl EventsColumn {
         ];
         self.rows.finish_structs(Kind::Events, fields)
     }
+}
+
+/// The type in an event that tells of an exception; none where it is empty or no text.
+fn exception_type(event: &[u8]) -> Result<Option<&[u8]>, WireError> {
+    let mut found = None;
+    for attribute in repeated(event, ATTRIBUTES) {
+        if let KeyValue { key: EXCEPTION_TYPE, value: AnyValue::String(text) } = KeyValue::read(attribute?)? {
+            found = Some(text).filter(|text| !text.is_empty());
+        }
+    }
+    Ok(found)
 }
 
 /// The column `links`. Ids are kept as sent, whatever their length: a link cannot be refused by itself.

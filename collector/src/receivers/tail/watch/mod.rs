@@ -67,6 +67,7 @@ pub(super) struct ReadPart {
     pub(super) identity: FileIdentity,
     pub(super) tenant: Arc<str>,
     pub(super) sender: Arc<Sender>,
+    pub(super) path: Arc<str>,
     pub(super) part: Part,
 }
 
@@ -277,6 +278,7 @@ impl Watch {
             identity: followed.known.identity,
             tenant: Arc::clone(&self.sections[followed.section].tenant),
             sender: Arc::clone(&followed.sender),
+            path: followed.path().to_string_lossy().into(),
             part,
         })
     }

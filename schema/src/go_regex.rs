@@ -1,0 +1,151 @@
+//! Go's regular expressions by way of Rust's, for the query languages that are defined by Go programs.
+//!
+//! PromQL's, TraceQL's and LogQL's expressions are RE2's. The `regex` crate knows the same language but for spellings:
+//! RE2 takes a brace that is no repetition for a character, has `\Q..\E`, and its classes `\d \w \s \b` know ASCII
+//! only. A pattern is rewritten to say the same to the crate; both run in time linear in the text. The size of a
+//! compiled expression is bounded, as nested repetitions grow exponentially.
+
+use regex::{Regex, RegexBuilder};
+
+/// Bytes that one compiled expression may take. Prometheus's own limit is RE2's: 1000 repetitions, and a program
+/// of some megabytes. Guess, not measured.
+pub const REGEX_BYTES_MAX: usize = 4 << 20;
+
+/// An expression that has to match a whole value.
+///
+/// # Errors
+/// Text that says what is wrong with the pattern, or that it is too large, as Go begins it.
+pub fn whole_value_regex(pattern: &str) -> Result<Regex, String> {
+    // Compiled by itself first: `a)|(b` is no expression, but between parentheses it would be.
+    let inner = rewritten(pattern);
+    let error = |error: regex::Error| format!("error parsing regexp: {}", reason(&error));
+    build(&inner).map_err(error)?;
+    build(&format!("^(?s:{inner})$")).map_err(error)
+}
+
+fn build(pattern: &str) -> Result<Regex, regex::Error> {
+    RegexBuilder::new(pattern).size_limit(REGEX_BYTES_MAX).dfa_size_limit(REGEX_BYTES_MAX).build()
+}
+
+/// What is wrong, on one line; the crate draws a picture over several.
+fn reason(error: &regex::Error) -> String {
+    let text = error.to_string();
+    text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
+}
+
+/// The pattern in the spelling of the `regex` crate.
+fn rewritten(pattern: &str) -> String {
+    let mut out = String::with_capacity(pattern.len());
+    let mut rest = pattern;
+    let mut in_class = false;
+    while let Some(c) = rest.chars().next() {
+        let mut taken = c.len_utf8();
+        match c {
+            '\\' => {
+                taken = escape(rest, in_class, &mut out);
+            }
+            '[' if !in_class => {
+                in_class = true;
+                // A bracket right after the opening one, or after its `^`, is a member of the class.
+                let open = ["[^]", "[]", "[^", "["].into_iter().find(|open| rest.starts_with(open));
+                let open = open.unwrap_or("[");
+                taken = open.len();
+                out += &open.replace(']', "\\]");
+            }
+            '[' if rest.starts_with("[:") && rest.contains(":]") => {
+                taken = rest.find(":]").map_or(1, |end| end + 2);
+                out += &rest[..taken];
+            }
+            '[' | '&' | '~' if in_class => {
+                out.push('\\');
+                out.push(c);
+            }
+            ']' if in_class => {
+                in_class = false;
+                out.push(c);
+            }
+            '{' if !in_class && !is_repetition(rest) => out += "\\{",
+            c => out.push(c),
+        }
+        rest = &rest[taken..];
+    }
+    out
+}
+
+/// Writes the escape that `rest` starts with; gives its length.
+fn escape(rest: &str, in_class: bool, out: &mut String) -> usize {
+    if let Some(literal) = rest.strip_prefix("\\Q") {
+        let end = literal.find("\\E").unwrap_or(literal.len());
+        *out += &regex::escape(&literal[..end]);
+        return (2 + end + 2).min(rest.len());
+    }
+    let Some(c) = rest[1..].chars().next() else {
+        out.push('\\');
+        return 1;
+    };
+    let bracketed = |set: &str, is_bare: bool| if is_bare { set.to_owned() } else { format!("[{set}]") };
+    match c {
+        'd' => *out += &bracketed("0-9", in_class),
+        'w' => *out += &bracketed("0-9A-Za-z_", in_class),
+        's' => *out += &bracketed("\\t\\n\\x0C\\r ", in_class),
+        'D' => *out += "[^0-9]",
+        'W' => *out += "[^0-9A-Za-z_]",
+        'S' => *out += "[^\\t\\n\\x0C\\r ]",
+        'b' | 'B' => *out += &format!("(?-u:\\{c})"),
+        c => {
+            out.push('\\');
+            out.push(c);
+        }
+    }
+    1 + c.len_utf8()
+}
+
+/// Whether a brace opens a repetition: `{2}`, `{2,}`, `{2,3}`.
+fn is_repetition(rest: &str) -> bool {
+    let Some(inside) = rest[1..].split_once('}').map(|(inside, _)| inside) else { return false };
+    let (least, most) = inside.split_once(',').unwrap_or((inside, ""));
+    let is_number = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    !least.is_empty() && is_number(least) && is_number(most)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_means_what_it_means_to_go() {
+        let check = |pattern: &str, yes: &[&str], no: &[&str]| {
+            let regex = whole_value_regex(pattern).expect("a pattern");
+            yes.iter().for_each(|value| assert!(regex.is_match(value), "{pattern} matches {value}"));
+            no.iter().for_each(|value| assert!(!regex.is_match(value), "{pattern} does not match {value}"));
+        };
+        check("a|bc", &["a", "bc"], &["ab", "abc", "xa"]);
+        check("5..", &["503", "5\nx"], &["50", "5034"]);
+        check("", &[""], &["a"]);
+        check("a{b}{2}", &["a{b}}"], &["a{b}"]);
+        check("x{,3}", &["x{,3}"], &["xx"]);
+        check(r"\d+", &["12"], &["\u{663}"]);
+        check(r"[\w]+", &["a_1"], &["ä", "-"]);
+        check(r"\Qa.b\E+", &["a.bb"], &["axb"]);
+        check("[[:alpha:]&[]+", &["a&[b"], &["1"]);
+        check("[]a]+[^]]", &["]ab"], &["a]"]);
+        check(r"^.+\.ns\..+$", &["a.ns.svc"], &["ans.svc"]);
+        check("ä{2}", &["ää"], &["ä"]);
+    }
+
+    #[test]
+    fn what_is_no_expression_is_refused() {
+        let refused = |pattern: &str| whole_value_regex(pattern).expect_err("no pattern");
+        assert_eq!(refused("("), "error parsing regexp: unclosed group");
+        assert!(refused("a)|(b").contains("unopened group"));
+        assert!(refused(&"(".repeat(5_000)).starts_with("error parsing regexp: "));
+        assert!(refused("((((a{50}){50}){50}){50}){50}").contains("size"));
+        assert!(refused("\\").starts_with("error parsing regexp: "));
+    }
+
+    #[test]
+    fn expressions_that_explode_elsewhere_are_linear() {
+        let regex = whole_value_regex("(a*)*b").expect("a pattern");
+        assert!(!regex.is_match(&"a".repeat(100_000)));
+    }
+}
