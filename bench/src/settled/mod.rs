@@ -52,10 +52,11 @@ pub struct SettledArgs {
     #[arg(long, default_value_t = 5)]
     times: usize,
     /// Spans a second that come in while the last minutes are asked for, one after the other.
-    #[arg(long, value_delimiter = ',', default_value = "5000,50000")]
+    #[arg(long, value_delimiter = ',', default_value = "50000")]
     rates: Vec<u64>,
-    /// Seconds for which they do; from the fifth minute on minutes are settled as they end.
-    #[arg(long, default_value_t = 330)]
+    /// Seconds for which they do. Busy minutes are settled five at a time, three and a half minutes after the last of them: the
+    /// first three, with two empty ones before, in the sixth minute, the next five in the eleventh.
+    #[arg(long, default_value_t = 690)]
     seconds: u64,
 }
 

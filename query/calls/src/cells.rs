@@ -26,9 +26,9 @@ use crate::range::Range;
 pub const CELLS_MAX: usize = 150_000;
 
 /// Most cells that are settled together, those of each ten seconds: in a window that has more, all but the busiest are summed
-/// up, as a window that is never settled is folded anew by each question. A thousand five hundred operations of two kinds of
-/// evidence fit; with latencies and sizes this is 100 MB, of 256 MiB that a fold may take.
-pub const SETTLED_CELLS_MAX: usize = 60_000;
+/// up, as a window that is never settled is folded anew by each question. Five minutes of fifteen hundred operations, and six
+/// times as many in one, fit; with latencies this is 150 MB, of 256 MiB that a fold may take.
+pub const SETTLED_CELLS_MAX: usize = 120_000;
 
 /// Most operations, instances, clusters or values of an attribute that an answer tells apart; the rest are summed as
 /// one, by name `(other)`.

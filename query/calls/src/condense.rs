@@ -136,9 +136,11 @@ mod tests {
     use arrow::datatypes::{DataType, Int64Type};
     use meshlake_schema::{Table, TableBatch, TimeRange, UnixNanos};
 
-    use crate::cells::SETTLED_CELLS_MAX;
     use crate::fixture::{self, CLIENT, FROM_SECOND, SERVER, SPAN, Span};
     use crate::{Beyond, By, Fold, FoldError, Frame, Grain, Picture, Question, Range, Settled, Source};
+
+    /// Room for so many cells.
+    const CELLS_MAX: usize = 1_000;
 
     fn leaked(text: String) -> &'static str {
         Box::leak(text.into_boxed_str())
@@ -148,7 +150,7 @@ mod tests {
         let at = |second: i64| UnixNanos(second * 1_000_000_000);
         let range = Range::new(at(960), at(1_020), Some(Duration::from_secs(10))).expect("not empty");
         let question = Question { range, by: By::Whole, grain: Grain::Whole, source: Source::Auto };
-        let mut fold = Fold::new(question).settling(beyond);
+        let mut fold = Fold::new(question).bounded(CELLS_MAX, beyond);
         fold.add_spans(&fixture::spans(spans));
         fold.settle()
     }
@@ -192,7 +194,7 @@ mod tests {
             Span { trace: at as u128 + 1, id: at as u64 + 1, name, service, second, kind: SERVER, ..SPAN }
         };
         let mut spans: Vec<Span> =
-            (0..=SETTLED_CELLS_MAX).map(|at| of(at, leaked(format!("op {at}")), ("default", "a"))).collect();
+            (0..=CELLS_MAX).map(|at| of(at, leaked(format!("op {at}")), ("default", "a"))).collect();
         spans.extend((0..9).map(|at| of(100_000 + at, "op 7", ("default", "a"))));
         spans.extend((0..2).map(|at| of(200_000 + at, "GET /", ("default", "quiet"))));
         assert_eq!(
@@ -202,10 +204,10 @@ mod tests {
         );
         let settled = settled(&spans, Beyond::OthersOfNames).expect("all but the busiest are summed up");
         assert!(settled.is_cut());
-        let all = SETTLED_CELLS_MAX as i64 + 10;
+        let all = CELLS_MAX as i64 + 10;
         for table in Table::settled() {
             let cells = cells(&settled, table);
-            assert!(cells.row_count() <= SETTLED_CELLS_MAX, "{}", table.name());
+            assert!(cells.row_count() <= CELLS_MAX, "{}", table.name());
             let want = BTreeMap::from([("a".to_owned(), all), ("quiet".to_owned(), 2)]);
             assert_eq!(calls(&cells, "destination_name"), want, "{}", table.name());
         }
@@ -228,7 +230,7 @@ mod tests {
             let received = Span { id: 2, parent: 1, kind: SERVER, service: ("default", name), ..made };
             [made, received]
         };
-        let count = SETTLED_CELLS_MAX / 2 + 1;
+        let count = CELLS_MAX / 2 + 1;
         let mut spans: Vec<Span> =
             (1..=count).flat_map(|trace| called(trace, leaked(format!("s{trace}")))).collect();
         spans.extend((1..=2).flat_map(|number| called(1_000_000 + number, "b")));

@@ -121,8 +121,14 @@ impl Fold {
 
     /// Has room for as many cells as are settled together, and does so where there are more.
     #[must_use]
-    pub fn settling(mut self, beyond: Beyond) -> Fold {
-        self.book.bound(SETTLED_CELLS_MAX, beyond);
+    pub fn settling(self, beyond: Beyond) -> Fold {
+        self.bounded(SETTLED_CELLS_MAX, beyond)
+    }
+
+    /// The same with room for so many.
+    #[must_use]
+    pub fn bounded(mut self, cells_max: usize, beyond: Beyond) -> Fold {
+        self.book.bound(cells_max, beyond);
         self
     }
 

@@ -8,11 +8,12 @@ use super::ends::End;
 use super::entries;
 use super::numbers::{histogram, narrow};
 use super::whole::{self, Whole};
-use crate::cell_key::{CellKey, DetailId};
+use crate::cell_key::{CellKey, DetailId, Slot};
 use crate::cells::Book;
 use crate::detail::{Detail, Observer};
 use crate::entry::Entry;
 use crate::grouping::Grain;
+use crate::hosts::is_address;
 use crate::measure::{Measure, Protocol, SUMS};
 use crate::party::PartyId;
 use crate::survey::{Counted, Survey};
@@ -227,8 +228,16 @@ pub fn add<P>(
 /// The keys of the rows of a batch, one after the other. Rows are sorted by their ends, so most have those of the row before.
 struct KeyRows<'a> {
     keys: Keys<'a>,
-    source: Option<(End<'a>, PartyId)>,
-    destination: Option<(End<'a>, PartyId)>,
+    source: Option<Known<'a>>,
+    destination: Option<Known<'a>>,
+}
+
+/// An end of the row before.
+struct Known<'a> {
+    end: End<'a>,
+    party: PartyId,
+    /// Whose it is depends on when.
+    is_address: bool,
 }
 
 impl<'a> KeyRows<'a> {
@@ -253,24 +262,28 @@ impl<'a> KeyRows<'a> {
         let entry = self.keys.entry.get(row).and_then(entries::named)?;
         // Few answers group a node by its callers; for others cells are added up, with those of earlier versions, which tell none.
         let tells_source = entry.is_edge() || book.grain.tells_callers();
-        let source = if tells_source {
+        let (source, is_from_address) = if tells_source {
             interned(source(row, &self.keys), &mut self.source, book)
         } else {
-            PartyId::NOBODY
+            (PartyId::NOBODY, false)
         };
-        let destination = interned(destination(row, &self.keys), &mut self.destination, book);
+        let (destination, is_address) = interned(destination(row, &self.keys), &mut self.destination, book);
+        // Where no evidence is chosen, the ten minutes only tell whose an address was; a day has 144 of them.
+        let is_timeless = matches!(book.grain, Grain::Told(_)) && !is_from_address && !is_address;
+        let at = if is_timeless { Slot { window: 0, ..at } } else { at };
         let (detail, protocol) = (DetailId::NONE, Protocol::Unknown);
         Some(CellKey { source, destination, detail, at, evidence, entry, protocol })
     }
 }
 
-fn interned<'a>(end: End<'a>, last: &mut Option<(End<'a>, PartyId)>, book: &mut Book) -> PartyId {
+fn interned<'a>(end: End<'a>, last: &mut Option<Known<'a>>, book: &mut Book) -> (PartyId, bool) {
     match last {
-        Some((held, party)) if *held == end => *party,
+        Some(known) if known.end == end => (known.party, known.is_address),
         _ => {
             let party = end.intern(book);
-            *last = Some((end, party));
-            party
+            let is_address = end.name.is_some_and(is_address);
+            *last = Some(Known { end, party, is_address });
+            (party, is_address)
         }
     }
 }
