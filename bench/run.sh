@@ -15,6 +15,7 @@
 #                                             left in $MESHLAKE_BENCH_DATA (bench-data) for:
 #   bench/run.sh import                       an import of ten million lines of nginx, and GoAccess where it is installed
 #   bench/run.sh syslog                       ten million lines by syslog over TCP
+#   bench/run.sh tail                         ten million lines in a file that is followed
 #   bench/run.sh questions                    answers on those ten million
 #   bench/run.sh calls                        golden metrics and the graph on three of them, folded live
 #   bench/run.sh operate                      answers for operators on what is settled there
@@ -48,6 +49,7 @@ case "$name" in
   settled) set -- settled --cpus 0,1 "$@" ;;
   import) set -- import --cpus 0,1 "$@" ;;
   syslog) set -- syslog "$@" ;;
+  tail) set -- tail "$@" ;;
   questions) set -- questions --cpus 0,1 --data-dir "$data" "$@" ;;
 esac
 mkdir -p bench/results

@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use meshlake_query::{Engine, settling};
-use meshlake_schema::TableBatch;
-use meshlake_store::{Settle, SettleError, SettleJob};
+use meshlake_store::{Settle, SettleError, SettleJob, SettledCells};
 
 /// Longest fold; the job's own budget ends it earlier.
 const FOLD_TIME_MAX: Duration = Duration::from_secs(900);
@@ -26,11 +25,13 @@ impl Folds {
 
 #[async_trait]
 impl Settle for Folds {
-    async fn settle(&self, job: SettleJob) -> Result<Vec<TableBatch>, SettleError> {
+    async fn settle(&self, job: SettleJob) -> Result<SettledCells, SettleError> {
         let SettleJob { snapshot, tenant, tables, range, budget } = job;
         let query = self.engine.begin_on(snapshot, &tenant, FOLD_TIME_MAX);
         let query = query.map_err(|error| SettleError(error.to_string()))?;
         let cells = settling::settle(&query, &tables, range, budget).await;
-        cells.map_err(|error| SettleError(error.to_string()))
+        let settling::Cells { batches, cut_windows } =
+            cells.map_err(|error| SettleError(error.to_string()))?;
+        Ok(SettledCells { batches, cut_windows })
     }
 }

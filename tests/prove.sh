@@ -17,6 +17,7 @@ query-kills      | MESHLAKE_TEST_QUERY_KILLS       |    1000 | query_process::ki
 settled          | MESHLAKE_TEST_SETTLED_SEEDS     |   50000 | cells_and_open_rows_are_all_rows
 tail-kills       | MESHLAKE_TEST_TAIL_KILLS        |    1000 | every_line_is_stored_once_after_kill_9
 import-kills     | MESHLAKE_TEST_IMPORT_KILLS      |    1000 | every_line_is_imported_once_after_kill_9
+endless-line     | MESHLAKE_TEST_LINE_MIB          |    1024 | a_line_without_an_end
 fail-points      | MESHLAKE_TEST_FAIL_POINT_ROUNDS |      50 | fail_points::
 disk-full        | MESHLAKE_TEST_DISK_FULL_CYCLES  |     200 | disk_full::
 eio-on-fdatasync | MESHLAKE_TEST_SYNC_FAILURES     |    1000 | sync_failures

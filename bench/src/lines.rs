@@ -21,7 +21,7 @@ use crate::random::Random;
 use crate::report;
 use crate::server::{Place, Server};
 
-const MILLION: f64 = 1e6;
+pub const MILLION: f64 = 1e6;
 const NANOS_PER_SECOND: i64 = 1_000_000_000;
 const HOUR_NANOS: i64 = 3600 * NANOS_PER_SECOND;
 const START_TIME_MAX: Duration = Duration::from_secs(30);
@@ -34,7 +34,7 @@ const LINES_OF_A_ROUND: usize = 100_000;
 #[derive(Debug, Clone, Args)]
 pub struct LinesArgs {
     #[arg(long, default_value_t = 10_000_000)]
-    lines: usize,
+    pub lines: usize,
 }
 
 /// Imports a file and writes the page.
@@ -141,7 +141,11 @@ fn row(program: &str, lines: usize, elapsed: Duration, cpu: Duration, table_byte
     ]
 }
 
-fn write_file(path: &Path, count: usize) -> anyhow::Result<u64> {
+/// Writes a file of `count` lines; how many bytes it has.
+///
+/// # Errors
+/// It cannot be written.
+pub fn write_file(path: &Path, count: usize) -> anyhow::Result<u64> {
     let mut file = BufWriter::new(std::fs::File::create(path)?);
     let (mut lines, mut line, mut bytes) = (Lines::new(count)?, String::new(), 0);
     for _ in 0..count {
@@ -212,7 +216,7 @@ fn common_log_time(second: i64) -> String {
     format!("{}/{month}/{}:{} +0000", &iso[8..10], &iso[..4], &iso[11..19])
 }
 
-fn with_commas(number: usize) -> String {
+pub fn with_commas(number: usize) -> String {
     let digits = number.to_string();
     let grouped = digits.as_bytes().rchunks(3).rev().map(|group| String::from_utf8_lossy(group).into_owned());
     grouped.collect::<Vec<_>>().join(",")

@@ -77,6 +77,19 @@ pub enum RejectReason {
     CountOutOfRange,
     /// A sum or histogram does not say whether it is delta or cumulative.
     UnspecifiedTemporality,
+    /// A series has no label `__name__`, or an empty one.
+    MissingMetricName,
+    /// A label of a series is empty, comes twice, or is no UTF-8; to leave it out would make another series.
+    BadLabel,
+    /// A series has more labels, or longer ones, than are kept.
+    TooManyLabels,
+    LabelTooLong,
+    /// A reference into the table of symbols leads nowhere, or has no partner; or the table does not begin with "".
+    BadSymbol,
+    /// A native histogram has buckets of a kind that is not known.
+    UnknownHistogramSchema,
+    /// A native histogram has more buckets between its first and its last than are kept.
+    TooManyBuckets,
 }
 
 impl RejectReason {
@@ -92,6 +105,13 @@ impl RejectReason {
             RejectReason::BadHistogramBuckets => "bad_histogram_buckets",
             RejectReason::CountOutOfRange => "count_out_of_range",
             RejectReason::UnspecifiedTemporality => "unspecified_temporality",
+            RejectReason::MissingMetricName => "missing_metric_name",
+            RejectReason::BadLabel => "bad_label",
+            RejectReason::TooManyLabels => "too_many_labels",
+            RejectReason::LabelTooLong => "label_too_long",
+            RejectReason::BadSymbol => "bad_symbol",
+            RejectReason::UnknownHistogramSchema => "unknown_histogram_schema",
+            RejectReason::TooManyBuckets => "too_many_buckets",
         }
     }
 }
@@ -237,6 +257,27 @@ pub struct Tally {
     pub window: Option<Window>,
     /// What an export holds in which no records were found, for its sender.
     pub found_instead: Option<String>,
+    /// What was written, by kind, for formats whose senders are told.
+    pub written: Written,
+}
+
+/// What of a payload was written, by the kinds that Prometheus remote write tells apart.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Written {
+    pub samples: u64,
+    pub histograms: u64,
+    pub exemplars: u64,
+    /// Exemplars that could not be read, or whose series was rejected.
+    pub exemplars_left_out: u64,
+}
+
+impl Written {
+    fn merge(&mut self, other: &Written) {
+        self.samples += other.samples;
+        self.histograms += other.histograms;
+        self.exemplars += other.exemplars;
+        self.exemplars_left_out += other.exemplars_left_out;
+    }
 }
 
 impl Tally {
@@ -275,6 +316,7 @@ impl Tally {
         if self.found_instead.is_none() {
             self.found_instead.clone_from(&other.found_instead);
         }
+        self.written.merge(&other.written);
     }
 
     /// Counts a line that is kept unread because of `field`; as a record it is counted elsewhere.

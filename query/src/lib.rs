@@ -17,6 +17,7 @@ pub mod calls;
 pub mod trace;
 pub mod tree;
 pub mod services;
+pub mod samples;
 pub mod series;
 pub mod ledger;
 pub mod status;
@@ -24,8 +25,8 @@ pub mod status;
 /// What the answers of [`operate`] are made of.
 pub use meshlake_calls::operate as answers;
 pub use meshlake_calls::{
-    By, EdgeCell, Evidence, Figures, GoldenBy, Grain, NodeCell, NodeIdentity, NodeKind, Picture, Question,
-    Range, RangeError, Source, exemplars, golden, graph, list, measure, shown,
+    By, EdgeCell, Evidence, Figures, Frame, GoldenBy, Grain, NodeCell, NodeIdentity, NodeKind, Picture,
+    Question, Range, RangeError, Source, exemplars, golden, graph, list, measure, shown,
 };
 pub use meshlake_engine::{
     Bound, Engine, EngineConfig, Exports, Fault, InFlight, Prepared, Query, QueryError, QueryStatus,

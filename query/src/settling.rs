@@ -10,40 +10,54 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use meshlake_calls::range::GRID;
-use meshlake_calls::{By, Fold, FoldError, Grain, Question, Range, Settled, Source};
-use meshlake_engine::Query;
+use meshlake_calls::{Beyond, By, Fold, FoldError, Grain, Question, Range, Settled, Source};
+use meshlake_engine::{Query, QueryError};
 use meshlake_schema::{Budget, Table, TableBatch, TimeRange, UnixNanos};
 
-use crate::calls::feed::{aside, counted, feed, feed_cells};
-use crate::calls::{LoadError, reading};
+use crate::calls::feed::{aside, counted, feed};
+use crate::calls::{LoadError, add_cells, reading};
 
 /// Most time that one fold counts: its cells are held in memory, and an hour of a thousand keys are some hundred MB.
 const AT_ONCE_NANOS: i64 = 3_600 * 1_000_000_000;
 
-/// The cells of the calls of the query's tenant that start in `range`, which is of whole cells and minutes: batches of
-/// each of `tables`. Memory for rows comes from `budget`.
+/// What was settled.
+#[derive(Debug, Default)]
+pub struct Cells {
+    /// Of each table.
+    pub batches: Vec<TableBatch>,
+    /// Windows in which some cells are summed up in others, as there were too many.
+    pub cut_windows: u64,
+}
+
+/// The cells of the calls of the query's tenant that start in `range`, which is of whole cells and minutes, for each of
+/// `tables`. Memory for rows comes from `budget`. A long range is settled in parts, so that cells are summed up only where
+/// one window has too many.
 ///
 /// # Errors
-/// As [`crate::calls::load`]; [`LoadError::TooManyCells`] when even one window has too many. Cancel: as there.
+/// As [`crate::calls::load`]. Cancel: as there.
 pub async fn settle(
     query: &Query,
     tables: &[Table],
     range: TimeRange,
     budget: Arc<dyn Budget>,
-) -> Result<Vec<TableBatch>, LoadError> {
+) -> Result<Cells, LoadError> {
     let seconds = tables.iter().filter_map(|table| table.cell_seconds()).max().unwrap_or(60).max(60);
     let window = i64::from(seconds) * 1_000_000_000;
-    let mut batches = Vec::new();
+    let mut cells = Cells::default();
     let mut parts: VecDeque<TimeRange> = parts(range, AT_ONCE_NANOS).collect();
     while let Some(part) = parts.pop_front() {
-        match settled(query, tables, part, &budget).await {
+        let is_one = part.to.0 - part.from.0 <= window;
+        // Of several windows a few may have too many, and only there are some summed up.
+        let beyond = if is_one { Beyond::OthersOfNames } else { Beyond::Refuse };
+        match settled(query, tables, part, beyond, &budget).await {
             Ok(settled) => {
                 for table in tables {
                     let rows = settled.rows(*table, query.tenant(), query.began());
-                    batches.push(rows.map_err(|error| LoadError::bug(&error))?);
+                    cells.batches.push(rows.map_err(|error| LoadError::bug(&error))?);
                 }
+                cells.cut_windows += u64::from(settled.is_cut());
             }
-            Err(LoadError::TooManyCells(_)) if part.to.0 - part.from.0 > window => {
+            Err(error) if is_too_much(&error) && !is_one => {
                 let windows = (part.to.0 - part.from.0) / window;
                 let middle = UnixNanos(part.from.0 + (windows + 1) / 2 * window);
                 parts.push_front(TimeRange { from: middle, to: part.to });
@@ -52,7 +66,12 @@ pub async fn settle(
             Err(error) => return Err(error),
         }
     }
-    Ok(batches)
+    Ok(cells)
+}
+
+/// Whether less of it may be done.
+fn is_too_much(error: &LoadError) -> bool {
+    matches!(error, LoadError::TooManyCells(_) | LoadError::Query(QueryError::Memory(_)))
 }
 
 fn parts(range: TimeRange, width: i64) -> impl Iterator<Item = TimeRange> {
@@ -72,6 +91,7 @@ async fn settled(
     query: &Query,
     tables: &[Table],
     part: TimeRange,
+    beyond: Beyond,
     budget: &Arc<dyn Budget>,
 ) -> Result<Settled, LoadError> {
     let narrower = narrower(tables);
@@ -84,9 +104,9 @@ async fn settled(
     let range = Range::new(part.from, part.to, Some(step)).map_err(|error| LoadError::bug(&error))?;
     let question = Question { range, by: By::Whole, grain: Grain::Whole, source: Source::Auto };
     let rows = reading::rows_of(&folded);
-    let mut fold = Fold::new(question).within(Arc::clone(budget)).fold_only(folded);
+    let mut fold = Fold::new(question).settling(beyond).within(Arc::clone(budget)).fold_only(folded);
     if let Some(table) = narrower {
-        feed_cells(query, &question, table, &told, &mut fold).await?;
+        add_cells(query, &question, table, &told, &mut fold).await?;
     }
     loop {
         fold = feed(query, &question, &rows, fold).await?;

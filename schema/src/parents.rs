@@ -32,13 +32,13 @@ pub struct Span<'a> {
 /// The place of each span's parent among `spans`; none for a root, for one whose parent is not there, and for the
 /// earliest of a circle. Spans beside those at `kept` are nobody's parent or child.
 pub fn parents(spans: &[Span<'_>], kept: &[usize]) -> Vec<Option<usize>> {
-    let mut by_id: HashMap<&str, Vec<usize>> = HashMap::new();
+    let mut alike = Alike::default();
     for at in kept {
-        by_id.entry(spans[*at].id).or_default().push(*at);
+        alike.insert(&spans[*at], *at);
     }
     let mut parents = vec![None; spans.len()];
     for at in kept {
-        parents[*at] = parent_of(spans, &by_id, *at);
+        parents[*at] = alike.parent_of(&spans[*at], *at);
     }
     for cut in circles(spans, &parents, kept) {
         parents[cut] = None;
@@ -46,24 +46,66 @@ pub fn parents(spans: &[Span<'_>], kept: &[usize]) -> Vec<Option<usize>> {
     parents
 }
 
-/// The span that `at` is a child of.
-fn parent_of(spans: &[Span<'_>], by_id: &HashMap<&str, Vec<usize>>, at: usize) -> Option<usize> {
-    let span = &spans[at];
-    let alike = |id: &str| by_id.get(id).into_iter().flatten().copied().filter(|other| *other != at);
-    if is_received(span)
-        && let Some(made) = alike(span.id).find(|other| is_made(&spans[*other]))
-    {
-        return Some(made);
+/// The first two of some spans: one of them is another than the one that asks.
+#[derive(Debug, Clone, Copy, Default)]
+struct FirstTwo([Option<usize>; 2]);
+
+impl FirstTwo {
+    fn push(&mut self, at: usize) {
+        if let Some(free) = self.0.iter_mut().find(|place| place.is_none()) {
+            *free = Some(at);
+        }
     }
-    let parent = span.parent?;
-    let of_service = || alike(parent).filter(|other| spans[*other].service == span.service);
-    let received = |other: &usize| is_received(&spans[*other]);
-    // If both halves are of one service, the received one is nearer.
-    of_service()
-        .find(received)
-        .or_else(|| of_service().next())
-        .or_else(|| alike(parent).find(received))
-        .or_else(|| alike(parent).next())
+
+    fn other_than(&self, at: usize) -> Option<usize> {
+        self.0.into_iter().flatten().find(|other| *other != at)
+    }
+}
+
+/// Spans that share an id.
+#[derive(Debug, Clone, Copy, Default)]
+struct Halves {
+    all: FirstTwo,
+    made: FirstTwo,
+    received: FirstTwo,
+}
+
+type Service<'a> = (Option<&'a str>, Option<&'a str>);
+
+/// Spans by id, and by id and service; of many alike only those that can be asked for, so that nobody's ids make it slow.
+#[derive(Debug, Default)]
+struct Alike<'a> {
+    by_id: HashMap<&'a str, Halves>,
+    by_service: HashMap<(&'a str, Service<'a>), Halves>,
+}
+
+impl<'a> Alike<'a> {
+    fn insert(&mut self, span: &Span<'a>, at: usize) {
+        let by_id = self.by_id.entry(span.id).or_default();
+        let by_service = self.by_service.entry((span.id, span.service)).or_default();
+        for halves in [by_id, by_service] {
+            halves.all.push(at);
+            if is_made(span) {
+                halves.made.push(at);
+            }
+            if is_received(span) {
+                halves.received.push(at);
+            }
+        }
+    }
+
+    /// The span that the one at `at` is a child of.
+    fn parent_of(&self, span: &Span<'a>, at: usize) -> Option<usize> {
+        let same_id = self.by_id.get(span.id).filter(|_| is_received(span));
+        if let Some(made) = same_id.and_then(|halves| halves.made.other_than(at)) {
+            return Some(made);
+        }
+        let parent = span.parent?;
+        // If both halves are of one service, the received one is nearer.
+        let nearest = |halves: &Halves| halves.received.other_than(at).or_else(|| halves.all.other_than(at));
+        let of_service = self.by_service.get(&(parent, span.service)).and_then(nearest);
+        of_service.or_else(|| self.by_id.get(parent).and_then(nearest))
+    }
 }
 
 fn is_made(span: &Span<'_>) -> bool {
@@ -127,6 +169,15 @@ mod tests {
         circle[0].start = 5;
         circle[2].start = 7;
         assert_eq!(parents_of(&circle), [Some(1), None, Some(0)]);
+    }
+
+    /// Looking at all that are alike for each of them would take ten thousand million looks.
+    #[test]
+    fn many_spans_of_one_id_are_no_more_work() {
+        let spans = vec![span("same", Some("same"), "web", CLIENT); 100_000];
+        let parents = parents_of(&spans);
+        assert!(parents[2..].iter().all(|parent| *parent == Some(0)));
+        assert_eq!([parents[0], parents[1]].iter().flatten().count(), 1, "the first two make a circle");
     }
 
     #[test]

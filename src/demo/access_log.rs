@@ -18,6 +18,11 @@ use super::proxy_identity;
 
 /// TLS_AES_256_GCM_SHA384, which Istio's proxies agree on (RFC 8446, B.4).
 const TLS_CIPHER_SUITE: u32 = 0x1302;
+/// Where Istio's proxies send what is for no service that they know, and by which route.
+/// Source: istio pilot/pkg/util/constants, `PassthroughCluster`; pilot/pkg/networking/core/httproute.go, `allow_any`.
+const PASSTHROUGH: &str = "PassthroughCluster";
+const ALLOW_ANY: &str = "allow_any";
+const DEFAULT_ROUTE: &str = "default";
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
 /// The inbound side connects to its application from this address (Istio's `InboundPassthroughBindIpv4`).
 const INBOUND_SOURCE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 6);
@@ -69,7 +74,7 @@ impl Teller<'_> {
             }
             _ => {
                 let address = (EXTERNAL_ADDRESS, EXTERNAL_PORT);
-                (format!("outbound|{EXTERNAL_PORT}||{EXTERNAL}"), address, Some(address))
+                (PASSTHROUGH.to_owned(), address, Some(address))
             }
         };
         let port = reached.map_or(call.caller_port, |(_, port)| port);
@@ -89,6 +94,7 @@ impl Teller<'_> {
             upstream_local_address: upstream.map(|_| socket(caller.ip, port)),
             upstream_cluster: cluster,
             filter_state_objects: peer_state("upstream_peer", answered.map(|(to, _)| to)),
+            route_name: if call.callee == Callee::External { ALLOW_ANY } else { DEFAULT_ROUTE }.to_owned(),
             ..self.common(seen)
         };
         self.entry(call, common, seen)
@@ -107,7 +113,7 @@ impl Teller<'_> {
             upstream_remote_address: reached.then(|| socket(server.ip, server.port)),
             upstream_local_address: reached.then(|| socket(INBOUND_SOURCE, attempt.port)),
             upstream_cluster: format!("inbound|{}||", server.port),
-            tls_properties: Some(tls(caller, server, call.callee)),
+            tls_properties: caller.is_protected().then(|| tls(caller, server, call.callee)),
             filter_state_objects: peer_state("downstream_peer", Some(caller)),
             ..self.common(seen)
         };
@@ -131,7 +137,7 @@ impl Teller<'_> {
             time_to_first_downstream_tx_byte: answered,
             time_to_last_downstream_tx_byte: answered,
             response_flags: seen.flag.map(response_flags),
-            route_name: "default".to_owned(),
+            route_name: DEFAULT_ROUTE.to_owned(),
             stream_id: self.visit.request_id.clone(),
             upstream_request_attempt_count: seen.attempts,
             access_log_type: AccessLogType::DownstreamEnd.into(),

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::mesh::{InstanceId, Mesh, PUBLIC_HOST, RATINGS, REVIEWS};
+use super::mesh::{EXTERNAL, InstanceId, Mesh, PUBLIC_HOST, RATINGS, REVIEWS};
 use super::model::{Attempt, Call, Callee, Flag, ProxyReport, Visit};
 
 /// The version that is slow.
@@ -25,6 +25,18 @@ pub struct OperationsTruth {
     pub worse: Vec<Bad>,
     /// Pods that get more than their share, and are slow for it.
     pub overloaded: Vec<Bad>,
+    /// Calls that came without TLS, and that went to where proxies know no service. Sorted by caller, callee.
+    pub dark: Vec<DarkTruth>,
+}
+
+/// Calls that the mesh does not protect or does not know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DarkTruth {
+    pub client: String,
+    pub server: String,
+    /// `plaintext`, by the callee's proxy, or `passthrough`, by the caller's.
+    pub kind: &'static str,
+    pub requests: u64,
 }
 
 /// Calls that ended for a reason, as one observer told it.
@@ -71,6 +83,8 @@ pub struct Operations {
     policies: BTreeMap<Key, u64>,
     received: BTreeMap<InstanceId, u64>,
     entered: BTreeMap<InstanceId, u64>,
+    /// Caller, callee, kind.
+    dark: BTreeMap<(String, String, &'static str), u64>,
 }
 
 impl Operations {
@@ -91,14 +105,21 @@ impl Operations {
                 *self.policies.entry((ends.0, ends.1, at, "retried")).or_default() += retries;
             }
         }
+        if call.callee == Callee::External && call.outbound.is_some() {
+            *self.dark.entry((caller.node(), EXTERNAL.to_owned(), "passthrough")).or_default() += 1;
+        }
         call.attempts.iter().for_each(|attempt| self.add_attempt(mesh, call, attempt));
     }
 
     fn add_attempt(&mut self, mesh: &Mesh, call: &Call, attempt: &Attempt) {
         if let Some(seen) = &attempt.inbound {
             *self.received.entry(attempt.server).or_default() += 1;
-            let ends = (mesh.instance(call.caller).node(), mesh.instance(attempt.server).node());
+            let caller = mesh.instance(call.caller);
+            let ends = (caller.node(), mesh.instance(attempt.server).node());
             self.ended(&ends, "server", seen);
+            if !caller.is_protected() {
+                *self.dark.entry((ends.0, ends.1, "plaintext")).or_default() += 1;
+            }
         }
         attempt.calls.iter().for_each(|inner| self.add_call(mesh, inner));
     }
@@ -129,12 +150,19 @@ impl Operations {
             host: PUBLIC_HOST,
             requests: *requests,
         };
+        let dark = |((client, server, kind), requests): (&(String, String, &'static str), &u64)| DarkTruth {
+            client: client.clone(),
+            server: server.clone(),
+            kind,
+            requests: *requests,
+        };
         let part =
             |pod: &InstanceId, part: &str| Bad { service: mesh.instance(*pod).node(), part: part.to_owned() };
         let canaries = mesh.pods_of(REVIEWS, Some(CANARY));
         let favoured = mesh.pods_of(RATINGS, None);
         OperationsTruth {
             policies: self.policies.iter().map(policy).collect(),
+            dark: self.dark.iter().map(dark).collect(),
             instances: self.received.iter().map(instance).collect(),
             gateways: self.entered.iter().map(gateway).collect(),
             worse: canaries.first().map(|pod| part(pod, CANARY)).into_iter().collect(),
@@ -178,6 +206,8 @@ mod tests {
             assert!(reasons.contains(&met), "{met:?} in {reasons:?}");
         }
         assert_eq!(truth.gateways[0].requests, 3_000);
+        let dark: Vec<_> = truth.dark.iter().map(|row| (row.server.as_str(), row.kind)).collect();
+        assert_eq!(dark, [("api.payments.example", "passthrough"), ("default/ratings", "plaintext")]);
     }
 
     /// Half of the calls to ratings go to its first pod, and of the rest every other one: three quarters.

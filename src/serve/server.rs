@@ -18,7 +18,7 @@ use tokio::runtime::Handle;
 
 use super::listening::{Port, Sockets};
 use super::settings::{engine_config, store_config};
-use super::stopping::{ADMIN_CONNECTIONS_MAX, door, stop_ports, tell};
+use super::stopping::{ADMIN_CONNECTIONS_MAX, ADMIN_STOP_TIME_MAX, door, stop_ports, tell};
 use super::supervisor::{self, Supervisor};
 use crate::admin::{self, AdminState, Readiness};
 use crate::config::{Config, ConfigProblems};
@@ -31,8 +31,8 @@ const EXPORTS_STOP_TIME_MAX: Duration = Duration::from_millis(2_500);
 /// What was taken in without being answered may become durable for this long.
 const INTAKE_STOP_TIME_MAX: Duration = Duration::from_secs(1);
 
-/// A whole stop stays below the 10 s that orchestrators commonly grant before SIGKILL. What the steps before leave
-/// of it is the store's: a group at the disk, and what is buffered goes to files.
+/// A whole stop stays, with what the admin port has then, below the 10 s that orchestrators commonly grant before SIGKILL.
+/// What the steps before leave of it is the store's: a group at the disk, and what is buffered goes to files.
 const STOP_TIME_MAX: Duration = Duration::from_secs(9);
 
 /// When every step takes its time, this is left to the store.
@@ -190,7 +190,7 @@ impl Server {
         tell("collector", collector.stop(INTAKE_STOP_TIME_MAX).await, began);
         let time_left = STOP_TIME_MAX.saturating_sub(began.elapsed());
         tell("store", store.stop(time_left).await == Stopped::Flushed, began);
-        stop_ports(&mut ports, &[Port::Admin], Duration::ZERO, began).await;
+        stop_ports(&mut ports, &[Port::Admin], ADMIN_STOP_TIME_MAX, began).await;
     }
 }
 

@@ -9,6 +9,10 @@ use super::listening::Port;
 /// Connections to the admin port: a scraper, probes, somebody who looks.
 pub const ADMIN_CONNECTIONS_MAX: u64 = 64;
 
+/// A page of the admin port may be sent to its end for this long when all else has stopped: a scraper that is there reads in
+/// milliseconds, and one that keeps its connection is told to go.
+pub const ADMIN_STOP_TIME_MAX: Duration = Duration::from_millis(250);
+
 pub fn door(role: Role, connections_max: u64) -> Door {
     Door { role, cap: Cap::new(connections_max), wrap: None }
 }

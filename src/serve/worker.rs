@@ -28,7 +28,7 @@ use super::listening::{Port, Side, Sockets};
 use super::settings::engine_config;
 use super::signals::{Interrupts, Signal, Signals};
 use super::spill;
-use super::stopping::{ADMIN_CONNECTIONS_MAX, door, stop_ports};
+use super::stopping::{ADMIN_CONNECTIONS_MAX, ADMIN_STOP_TIME_MAX, door, stop_ports};
 use crate::admin::query_side::{self, QuerySideState};
 use crate::config::Config;
 use crate::telemetry;
@@ -104,7 +104,12 @@ pub fn query(config: &Config, collector: &Path) -> Result<()> {
         tracing::info!(confinement, "the query process is confined");
         let reader: Arc<dyn Reader> = Arc::new(RemoteReader::at(&socket, files));
         if let Err(error) = reader.status().await {
-            tracing::warn!(%error, socket = %socket.display(), "no collector answers yet");
+            let socket = socket.display();
+            tracing::warn!(
+                %error,
+                %socket,
+                "no collector answers yet (`meshlake run` has a query side of its own and none listens)"
+            );
         }
         let (otlp_grpc, otlp_http) = (config.collector.otlp_grpc.clone(), config.collector.otlp_http.clone());
         let endpoints = Endpoints { otlp_grpc, otlp_http };
@@ -122,7 +127,7 @@ pub fn query(config: &Config, collector: &Path) -> Result<()> {
             }
         }
         answering.stop().await;
-        stop_ports(&mut admin_ports, &[Port::QueryAdmin], Duration::ZERO, Instant::now()).await;
+        stop_ports(&mut admin_ports, &[Port::QueryAdmin], ADMIN_STOP_TIME_MAX, Instant::now()).await;
         telemetry.stop();
         anyhow::Ok(())
     })?;

@@ -66,7 +66,7 @@ pub use priority::give_way_to_flushes;
 pub use reader::{Reader, tables_of};
 pub use replay::{Recovered, ReplayError};
 pub use retain::Retention;
-pub use settle::{Settle, SettleError, SettleJob, SettleStats};
+pub use settle::{Settle, SettleError, SettleJob, SettleStats, SettledCells};
 pub use snapshot::{
     DataFile, HotBatch, HotScan, HotStream, ReadError, RemoteRows, RemoteTable, Snapshot, TableSnapshot,
     Unflushed,

@@ -138,6 +138,11 @@ fn settle_metrics(page: &mut Page, settle: &SettleStats) {
         ("settle_commits_total", "Commits of cells.", settle.commits),
         ("settle_windows_total", "Windows folded into cells.", settle.windows),
         ("settle_windows_anew_total", "Those of them that had been settled before.", settle.windows_anew),
+        (
+            "settle_cut_windows_total",
+            "Windows with so many cells that all but the busiest were summed up as (other).",
+            settle.windows_cut,
+        ),
         ("settle_cells_total", "Rows of cells that folds made.", settle.cells),
         ("settle_failures_total", "Folds that failed and are tried again.", settle.failures),
     ];

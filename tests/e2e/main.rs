@@ -29,6 +29,7 @@ mod sdk;
 mod slow_disk;
 mod threads;
 mod status;
+mod trace;
 mod witness;
 mod wrong_port;
 mod load;

@@ -37,7 +37,7 @@ async fn settled_calls_are_all_calls_once() -> Result<()> {
     let live = answers(&server, first, 150).await?;
     maintain(&data, &server, &[]).await?;
     check(&server, 150, "when all is settled").await?;
-    ensure!(answers(&server, first, 150).await? == live, "cells tell what rows do");
+    same(&answers(&server, first, 150).await?, &live, "cells and rows")?;
     ensure!(server.metric("meshlake_settle_open_minutes").await? == 0.0, "all minutes are settled");
 
     // Late rows, among them some of minutes in which there were none.
@@ -49,7 +49,7 @@ async fn settled_calls_are_all_calls_once() -> Result<()> {
     check(&server, 150, "after a kill").await?;
     maintain(&data, &server, &[]).await?;
     check(&server, 170, "when late rows are settled").await?;
-    ensure!(answers(&server, first, 170).await? == mixed, "cells tell what they do beside rows");
+    same(&answers(&server, first, 170).await?, &mixed, "cells, and cells beside rows")?;
     server.check_for_panics()?;
     ensure!(server.terminate().await? == Some(0), "the server stops");
 
@@ -144,6 +144,13 @@ async fn answers(server: &Server, first: u64, calls: u64) -> Result<Vec<Value>> 
     }
     answers.push(server.get(&format!("/api/v1/graph?{range}")).await?);
     Ok(answers)
+}
+
+fn same(some: &[Value], others: &[Value], which: &str) -> Result<()> {
+    for (one, other) in some.iter().zip(others) {
+        ensure!(one == other, "{which} tell two things:\n{one}\n{other}");
+    }
+    Ok(())
 }
 
 /// Asks the server that runs, through `meshlake maintain`.

@@ -1,4 +1,5 @@
-//! What an accepted OTLP export is answered: nothing when all was stored as sent, else a partial success.
+//! What an accepted export is answered: nothing when all was stored as sent, else a partial success, or for Prometheus
+//! remote write, which knows none, a refusal of the part.
 //!
 //! The counts are exact and the message names every reason, because a client may not send a partially
 //! accepted export again: this text is all that its owner will ever see of the loss. The list of reasons
@@ -9,7 +10,7 @@
 use std::fmt::Write as _;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
-use http::{HeaderMap, HeaderValue, Response, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
 use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsPartialSuccess, ExportLogsServiceResponse};
 use opentelemetry_proto::tonic::collector::metrics::v1::{
@@ -23,9 +24,10 @@ use serde_json::json;
 
 use super::ReplyBody;
 use super::media::MediaType;
+use super::refusal::Refusal;
 use super::rpc_status;
 use crate::signal::Signal;
-use crate::tally::{RejectReason, Tally};
+use crate::tally::{RejectReason, Tally, Written};
 
 /// The gRPC answer that carries `message`.
 pub fn grpc(message: &[u8]) -> Response<ReplyBody> {
@@ -118,6 +120,37 @@ fn partial(signal: Signal, tally: &Tally) -> Option<(i64, String)> {
         let _ = write!(message, "{separator}{times} {}", warning.what());
     }
     Some((i64::try_from(rejected).unwrap_or(i64::MAX), rpc_status::cut(message)))
+}
+
+/// The answer to a Prometheus remote write: nothing, or, where some of it was rejected, a refusal that says what. Senders
+/// of 2.0 are told how much was written of each kind, and take it for nothing where they are not.
+///
+/// Source: prometheus.io, "Remote-Write 2.0", Response.
+pub fn remote_write(tally: &Tally, tells_written: bool) -> Response<ReplyBody> {
+    let Written { samples, histograms, exemplars, exemplars_left_out } = tally.written;
+    let mut response = match (tally.rejected_count(), exemplars_left_out) {
+        (0, 0) => {
+            let mut response = Response::new(Full::new(Bytes::new()).boxed());
+            *response.status_mut() = StatusCode::NO_CONTENT;
+            response
+        }
+        (0, left_out) => Refusal::PartlyRejected(format!("{left_out} exemplars rejected")).into_text(),
+        (_, left_out) => {
+            let (_, mut why) = partial(Signal::Metrics, tally).unwrap_or_default();
+            if left_out > 0 {
+                let _ = write!(why, "; {left_out} exemplars rejected");
+            }
+            Refusal::PartlyRejected(why).into_text()
+        }
+    };
+    if tells_written {
+        let written = [("samples", samples), ("histograms", histograms), ("exemplars", exemplars)];
+        for (kind, count) in written {
+            let name = HeaderName::try_from(format!("x-prometheus-remote-write-{kind}-written"));
+            response.headers_mut().insert(name.expect("a name"), HeaderValue::from(count));
+        }
+    }
+    response
 }
 
 #[cfg(test)]

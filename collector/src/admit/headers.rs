@@ -9,19 +9,26 @@
 
 use http::{HeaderMap, HeaderName, header};
 
-use super::media::{Encoding, MediaType};
+use super::media::{ACCEPTED_ENCODINGS, BLOCK_ENCODINGS, Encoding, MediaType};
 use super::refusal::Refusal;
 
-/// The one of `known` that a request's content type names.
+/// The one of `known` that a request's content type names. A known name may end in a parameter, by which it is told from
+/// others of its type; a request that has a parameter of that name has to have that value.
 ///
 /// # Errors
 /// [`Refusal::WrongMediaType`] when it is missing, another one, or text in a charset other than UTF-8.
 pub fn written_as<T: Copy>(headers: &HeaderMap, known: &[(&'static str, T)]) -> Result<T, Refusal> {
     let found = text_of(headers, &header::CONTENT_TYPE);
     let (essence, parameters) = found.split_once(';').unwrap_or((&found, ""));
-    let named = known.iter().find(|(name, _)| essence.trim().eq_ignore_ascii_case(name));
-    if let Some((name, chosen)) = named
-        && (*name == MediaType::Protobuf.name() || is_utf8(parameters))
+    let split = |name: &'static str| name.split_once(';').unwrap_or((name, ""));
+    let of_type = known.iter().map(|(name, chosen)| (split(name), chosen));
+    let of_type = of_type.filter(|((name, _), _)| essence.trim().eq_ignore_ascii_case(name));
+    let told_apart = of_type.clone().find_map(|((_, parameter), _)| parameter.split_once('='));
+    let told = told_apart.and_then(|(key, _)| parameter_of(parameters, key));
+    let mut named =
+        of_type.filter(|((_, parameter), _)| parameter.split_once('=').map(|(_, value)| value) == told);
+    if let Some(((name, _), chosen)) = named.next()
+        && (name == MediaType::Protobuf.name() || is_utf8(parameters))
     {
         return Ok(*chosen);
     }
@@ -82,7 +89,20 @@ fn encoding_named_by(headers: &HeaderMap, header: &HeaderName) -> Result<Encodin
         "" | "identity" => Ok(Encoding::Identity),
         "gzip" | "x-gzip" => Ok(Encoding::Gzip),
         "zstd" => Ok(Encoding::Zstd),
-        _ => Err(Refusal::UnknownEncoding(name)),
+        _ => Err(Refusal::UnknownEncoding { found: name, accepted: ACCEPTED_ENCODINGS }),
+    }
+}
+
+/// The Content-Encoding of a Prometheus remote write; the first of its senders did not name theirs.
+///
+/// # Errors
+/// [`Refusal::UnknownEncoding`] for anything but nothing, `snappy` and `zstd`.
+pub fn block_encoding_of(headers: &HeaderMap) -> Result<Encoding, Refusal> {
+    let found = text_of(headers, &header::CONTENT_ENCODING);
+    match found.trim().to_ascii_lowercase().as_str() {
+        "" | "snappy" => Ok(Encoding::Snappy),
+        "zstd" => Ok(Encoding::Zstd),
+        _ => Err(Refusal::UnknownEncoding { found, accepted: BLOCK_ENCODINGS }),
     }
 }
 
@@ -90,6 +110,13 @@ fn encoding_named_by(headers: &HeaderMap, header: &HeaderName) -> Result<Encodin
 fn text_of(headers: &HeaderMap, name: &HeaderName) -> String {
     let values = headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
     values.collect::<Vec<_>>().join(", ")
+}
+
+/// The value of a parameter, without its quotes.
+fn parameter_of<'p>(parameters: &'p str, key: &str) -> Option<&'p str> {
+    let mut parameters = parameters.split(';').filter_map(|parameter| parameter.split_once('='));
+    let (_, value) = parameters.find(|(name, _)| name.trim().eq_ignore_ascii_case(key))?;
+    Some(value.trim().trim_matches('"'))
 }
 
 fn is_utf8(parameters: &str) -> bool {
@@ -139,6 +166,42 @@ mod tests {
             ("application/json", false),
         ] {
             assert_eq!(check_grpc(&headers("content-type", &[value]), 4318).is_ok(), want, "{value}");
+        }
+    }
+
+    /// A parameter that tells known types apart must have a known value; where it is missing, the one without it is meant.
+    #[test]
+    fn types_are_told_apart_by_a_parameter() {
+        let known = [("a/b;proto=two", 2), ("a/b;proto=one", 1), ("a/b", 0), ("text/plain", 9)];
+        let cases = [
+            ("a/b", Some(0)),
+            ("a/b; x=y", Some(0)),
+            ("A/B;proto=one", Some(1)),
+            ("a/b; Proto=\"two\"; x=y", Some(2)),
+            ("a/b;proto=TWO", None),
+            ("a/b;proto=", None),
+            ("a/b;proto=three", None),
+            ("text/plain;proto=one", Some(9)),
+            ("a/c;proto=one", None),
+        ];
+        for (value, want) in cases {
+            assert_eq!(written_as(&headers("content-type", &[value]), &known).ok(), want, "{value}");
+        }
+    }
+
+    #[test]
+    fn remote_write_is_packed_in_blocks() {
+        let cases: [(&[&str], Option<Encoding>); 7] = [
+            (&[], Some(Encoding::Snappy)),
+            (&["Snappy"], Some(Encoding::Snappy)),
+            (&["zstd"], Some(Encoding::Zstd)),
+            (&["gzip"], None),
+            (&["identity"], None),
+            (&["x-snappy-framed"], None),
+            (&["snappy, snappy"], None),
+        ];
+        for (values, want) in cases {
+            assert_eq!(block_encoding_of(&headers("content-encoding", values)).ok(), want, "{values:?}");
         }
     }
 

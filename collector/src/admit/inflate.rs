@@ -1,4 +1,4 @@
-//! Inflates gzip and zstd with a cap on what comes out, paying for every step before it is taken.
+//! Inflates gzip, zstd and blocks of Snappy with a cap on what comes out, paying for every step before it is taken.
 //!
 //! The ready-made layers for HTTP and gRPC inflate first and look at the size later, or never. Here the
 //! output grows in steps that the byte budget has granted, and stops one byte above the limit, whatever the
@@ -23,6 +23,9 @@ const STEP_BYTES_MIN: usize = 64 * 1024;
 /// up to 2 GiB; 8 MiB is what RFC 9659 allows for HTTP, and what the highest levels of zstd(1) stay below
 /// unless asked.
 const ZSTD_WINDOW_LOG_MAX: u32 = 23;
+
+/// The most bytes that come of one: a copy of 64 bytes takes three. Source: google/snappy, format_description.txt, 2.2.2.
+const SNAPPY_RATIO_MAX: usize = 64_usize.div_ceil(3);
 
 /// The bytes that `packed` holds in `encoding`; `tickets` has grown by what they occupy, unless they are `packed`
 /// itself.
@@ -56,8 +59,25 @@ pub fn inflate(
             }
             inflated
         }
+        Encoding::Snappy => unsnap(&packed, limit_bytes, tickets),
     };
     inflated.map(Bytes::from)
+}
+
+/// A block says at its beginning how many bytes it holds. That is held against the limit, and against what so many bytes can
+/// hold, before there is memory for them.
+fn unsnap(packed: &[u8], limit_bytes: usize, tickets: &mut Tickets) -> Result<Vec<u8>, Refusal> {
+    let broken = |error: snap::Error| Refusal::Undecodable(format!("snappy: {error}"));
+    let declared = snap::raw::decompress_len(packed).map_err(broken)?;
+    if declared > packed.len().saturating_mul(SNAPPY_RATIO_MAX) {
+        let why = format!("snappy: {} bytes cannot hold the {declared} that they claim", packed.len());
+        return Err(Refusal::Undecodable(why));
+    }
+    if declared > limit_bytes {
+        return Err(Refusal::TooLarge { limit_bytes, when: "after inflating" });
+    }
+    tickets.grow(declared)?;
+    snap::raw::Decoder::new().decompress_vec(packed).map_err(broken)
 }
 
 /// How many bytes the frames of a zstd stream say that they hold, those that say it. Frames are stepped over by the
@@ -155,6 +175,45 @@ mod tests {
             let result = inflate(bomb.into(), encoding, LIMIT, &mut tickets);
             assert_eq!(result, Err(Refusal::TooLarge { limit_bytes: LIMIT, when: "after inflating" }));
         }
+    }
+
+    fn snappy(bytes: &[u8]) -> Vec<u8> {
+        snap::raw::Encoder::new().compress_vec(bytes).expect("compressing in memory")
+    }
+
+    #[test]
+    fn a_block_of_snappy_comes_back_up_to_the_limit() {
+        for bytes in [0, 1, LIMIT - 1, LIMIT] {
+            let inflated = run(&snappy(&vec![7; bytes]), Encoding::Snappy);
+            assert_eq!(inflated.as_deref(), Ok(vec![7; bytes].as_slice()), "{bytes}");
+        }
+        let one_more = run(&snappy(&vec![7; LIMIT + 1]), Encoding::Snappy);
+        assert_eq!(one_more, Err(Refusal::TooLarge { limit_bytes: LIMIT, when: "after inflating" }));
+        let whole = snappy(b"a text of some length, a text of some length");
+        for end in 1..whole.len() {
+            let cut = run(&whole[..end], Encoding::Snappy);
+            assert!(matches!(cut, Err(Refusal::Undecodable(_))), "cut at {end}: {cut:?}");
+        }
+    }
+
+    /// Lengths as varints: 2^32 - 1, 2^35 - 1, one that does not end, 2^20 of five bytes. The budget has no byte for any
+    /// of them. A literal of one byte and a copy of 64 are 65 bytes in six, which is taken.
+    #[test]
+    fn a_block_that_claims_more_than_it_can_hold_is_refused_before_there_is_memory() {
+        let claims: [&[u8]; 4] = [
+            b"\xff\xff\xff\xff\x0f",
+            b"\xff\xff\xff\xff\x7f",
+            b"\xff\xff\xff\xff\xff\xff",
+            b"\x80\x80\x40\x00a",
+        ];
+        for claim in claims {
+            let budget = Budget::new(claim.len());
+            let mut tickets = budget.take(claim.len()).expect("free");
+            let refused = inflate(Bytes::from_static(claim), Encoding::Snappy, 64 << 20, &mut tickets);
+            assert!(matches!(refused, Err(Refusal::Undecodable(_))), "{claim:?}: {refused:?}");
+        }
+        let densest = [b"\x41\x00a".as_slice(), b"\xfe\x01\x00"].concat();
+        assert_eq!(run(&densest, Encoding::Snappy).as_deref(), Ok([b'a'; 65].as_slice()));
     }
 
     #[test]

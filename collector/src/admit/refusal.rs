@@ -20,7 +20,7 @@ use meshlake_store::group::AppendError;
 use thiserror::Error;
 
 use super::ReplyBody;
-use super::media::{ACCEPTED_ENCODINGS, MediaType};
+use super::media::MediaType;
 use super::rpc_status::{self, Detail};
 use crate::intake::{NotStored, OverBudget};
 use crate::protobuf::wire::WireError;
@@ -80,8 +80,11 @@ pub enum Refusal {
     #[error("no such service: {0}")]
     UnknownService(String),
     /// The sender's fault.
-    #[error("content coding {0:?} is not supported, use {ACCEPTED_ENCODINGS}")]
-    UnknownEncoding(String),
+    #[error("content coding {found:?} is not supported, use {accepted}")]
+    UnknownEncoding { found: String, accepted: &'static str },
+    /// Some of an export could not be stored, told to a sender who knows no partial success. The sender's fault.
+    #[error("{0}")]
+    PartlyRejected(String),
     /// The length-prefixed framing of gRPC is broken. The sender's fault.
     #[error("broken gRPC frame: {0}")]
     BrokenFrame(&'static str),
@@ -115,13 +118,15 @@ pub enum Refusal {
 impl Refusal {
     pub fn grpc_code(&self) -> GrpcCode {
         match self {
-            Refusal::Undecodable(_) | Refusal::Tenant(_) => GrpcCode::InvalidArgument,
+            Refusal::Undecodable(_) | Refusal::Tenant(_) | Refusal::PartlyRejected(_) => {
+                GrpcCode::InvalidArgument
+            }
             Refusal::TooLarge { .. } => GrpcCode::ResourceExhausted,
             Refusal::UnknownPath(_)
             | Refusal::WrongVerb(_)
             | Refusal::WrongMediaType { .. }
             | Refusal::WrongPort { .. }
-            | Refusal::UnknownEncoding(_) => GrpcCode::Unimplemented,
+            | Refusal::UnknownEncoding { .. } => GrpcCode::Unimplemented,
             Refusal::UnknownService(_) => GrpcCode::NotFound,
             Refusal::BrokenFrame(_) => GrpcCode::Internal,
             Refusal::OverQuota(_)
@@ -137,12 +142,15 @@ impl Refusal {
 
     pub fn http_status(&self) -> StatusCode {
         match self {
-            Refusal::Undecodable(_) | Refusal::Tenant(_) | Refusal::BrokenFrame(_) => StatusCode::BAD_REQUEST,
+            Refusal::Undecodable(_)
+            | Refusal::Tenant(_)
+            | Refusal::BrokenFrame(_)
+            | Refusal::PartlyRejected(_) => StatusCode::BAD_REQUEST,
             Refusal::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Refusal::UnknownPath(_) | Refusal::UnknownService(_) => StatusCode::NOT_FOUND,
             Refusal::WrongPort { .. } => StatusCode::MISDIRECTED_REQUEST,
             Refusal::WrongVerb(_) => StatusCode::METHOD_NOT_ALLOWED,
-            Refusal::WrongMediaType { .. } | Refusal::UnknownEncoding(_) => {
+            Refusal::WrongMediaType { .. } | Refusal::UnknownEncoding { .. } => {
                 StatusCode::UNSUPPORTED_MEDIA_TYPE
             }
             Refusal::OverQuota(_) => StatusCode::TOO_MANY_REQUESTS,
@@ -181,7 +189,8 @@ impl Refusal {
             Refusal::WrongMediaType { .. } => "wrong_media_type",
             Refusal::WrongPort { .. } => "wrong_port",
             Refusal::UnknownService(_) => "unknown_service",
-            Refusal::UnknownEncoding(_) => "unknown_encoding",
+            Refusal::UnknownEncoding { .. } => "unknown_encoding",
+            Refusal::PartlyRejected(_) => "partly_rejected",
             Refusal::BrokenFrame(_) => "broken_frame",
             Refusal::OverQuota(_) => "over_quota",
             Refusal::Overloaded(_) => "overloaded",
@@ -220,8 +229,8 @@ impl Refusal {
             let value = HeaderValue::try_from(text).expect("base64 is ASCII");
             headers.insert("grpc-status-details-bin", value);
         }
-        if matches!(self, Refusal::UnknownEncoding(_)) {
-            headers.insert("grpc-accept-encoding", HeaderValue::from_static(ACCEPTED_ENCODINGS));
+        if let Refusal::UnknownEncoding { accepted, .. } = self {
+            headers.insert("grpc-accept-encoding", HeaderValue::from_static(accepted));
         }
         headers
     }
@@ -235,17 +244,27 @@ impl Refusal {
             MediaType::Protobuf => rpc_status::to_protobuf(code, &message, detail.as_ref()),
             MediaType::Json => rpc_status::to_json(code, &message, detail.as_ref()),
         };
+        self.respond(body, media_type.name())
+    }
+
+    /// The answer over HTTP to senders that log its body: one line of text.
+    pub fn into_text(self) -> Response<ReplyBody> {
+        let body = format!("{}\n", rpc_status::cut(self.to_string()));
+        self.respond(body.into_bytes(), "text/plain; charset=utf-8")
+    }
+
+    fn respond(self, body: Vec<u8>, content_type: &'static str) -> Response<ReplyBody> {
         let mut response = Response::new(Full::new(Bytes::from(body)).boxed());
         *response.status_mut() = self.http_status();
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type.name()));
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
         if let Some(delay) = self.retry_after() {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(delay.as_secs().max(1)));
         }
         match self {
             Refusal::WrongVerb(_) => drop(headers.insert(header::ALLOW, HeaderValue::from_static("POST"))),
-            Refusal::UnknownEncoding(_) => {
-                headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(ACCEPTED_ENCODINGS));
+            Refusal::UnknownEncoding { accepted, .. } => {
+                headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(accepted));
             }
             _ => {}
         }
@@ -319,6 +338,7 @@ fn percent_encoded(message: &str) -> HeaderValue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admit::media::ACCEPTED_ENCODINGS;
 
     fn over() -> OverBudget {
         OverBudget { wanted: 2, free: 1, limit: 2, is_share: false, held: Duration::ZERO }
@@ -331,11 +351,17 @@ mod tests {
         let cases = [
             (Refusal::Undecodable(String::new()), 3, 400, false),
             (Refusal::Tenant(TenantError::Empty), 3, 400, false),
+            (Refusal::PartlyRejected(String::new()), 3, 400, false),
             (Refusal::TooLarge { limit_bytes: 1, when: "as sent" }, 8, 413, false),
             (Refusal::UnknownPath("/x".to_owned()), 12, 404, false),
             (Refusal::WrongVerb("GET".to_owned()), 12, 405, false),
             (Refusal::WrongMediaType { found: String::new(), expected: String::new() }, 12, 415, false),
-            (Refusal::UnknownEncoding("br".to_owned()), 12, 415, false),
+            (
+                Refusal::UnknownEncoding { found: "br".to_owned(), accepted: ACCEPTED_ENCODINGS },
+                12,
+                415,
+                false,
+            ),
             (Refusal::WrongPort { here: "", sent: "", port: 1 }, 12, 421, false),
             (Refusal::UnknownService("x".to_owned()), 5, 404, false),
             (Refusal::BrokenFrame("flag"), 13, 400, false),
@@ -397,7 +423,8 @@ mod tests {
     fn http_answers_say_what_would_have_been_right() {
         let verb = Refusal::WrongVerb("GET".to_owned()).into_http(MediaType::Json);
         assert_eq!(verb.headers()["allow"], "POST");
-        let coding = Refusal::UnknownEncoding("br".to_owned()).into_http(MediaType::Protobuf);
+        let coding = Refusal::UnknownEncoding { found: "br".to_owned(), accepted: ACCEPTED_ENCODINGS }
+            .into_http(MediaType::Protobuf);
         assert_eq!(coding.headers()["accept-encoding"], "zstd, gzip, identity");
         assert_eq!(coding.headers()["content-type"], "application/x-protobuf");
         let busy = Refusal::Overloaded(over()).into_http(MediaType::Json);

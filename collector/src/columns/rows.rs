@@ -131,6 +131,11 @@ impl<T: ArrowPrimitiveType> NumberListColumn<T> {
         self.rows.end_row(self.values.len());
     }
 
+    /// Pushes a row without a list.
+    pub fn push_null(&mut self) {
+        self.rows.end_null_row();
+    }
+
     /// Takes all rows as an array and leaves the column empty.
     pub fn finish(&mut self) -> ArrayRef {
         let values = PrimitiveArray::<T>::new(ScalarBuffer::from(self.values.clone()), None);

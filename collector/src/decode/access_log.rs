@@ -22,6 +22,7 @@ pub static FORMAT: Format = Format {
     source: "access_log",
     resends: |_| false,
     rewrites: false,
+    tells_written: false,
     unpack: |bytes| Ok(unpacked(bytes)),
     decode: |bytes, sender, arrival, out| {
         Ok(decode_lines(bytes, &origin_of(sender), arrival, &mut out.requests))
@@ -54,6 +55,6 @@ fn unpacked(bytes: Bytes) -> Valid {
 fn origin_of(sender: Option<&Sender>) -> Cow<'_, LineOrigin> {
     match sender {
         Some(Sender::Lines(origin)) => Cow::Borrowed(origin),
-        Some(Sender::Proxy(_)) | None => Cow::Owned(LineOrigin::default()),
+        Some(Sender::Proxy(_) | Sender::Families(_)) | None => Cow::Owned(LineOrigin::default()),
     }
 }

@@ -14,6 +14,7 @@
 pub mod access_log;
 pub mod envoy_als;
 pub mod otlp;
+pub mod remote_write;
 
 use bytes::Bytes;
 use meshlake_schema::{Table, TableBatch};
@@ -30,6 +31,7 @@ use crate::signal::Signal;
 use crate::tally::{Arrival, Tally};
 use otlp::logs::LogBuilder;
 use otlp::traces::SpanBuilder;
+use remote_write::families::Families;
 
 /// One way in which telemetry is written.
 #[derive(Debug)]
@@ -45,6 +47,8 @@ pub struct Format {
     pub resends: fn(&[u8]) -> bool,
     /// Whether unpacking makes other bytes, about as many, instead of looking at those that came.
     pub rewrites: bool,
+    /// Whether senders are told how much of each kind was written, again when they send the same again.
+    pub tells_written: bool,
     /// Proves that bytes, already inflated, can be decoded.
     pub unpack: fn(Bytes) -> Result<Valid, Unreadable>,
     /// Pushes the rows of bytes that `unpack` gave.
@@ -61,6 +65,8 @@ pub enum Sender {
     Proxy(ProxyIdentity),
     /// Where lines come from.
     Lines(LineOrigin),
+    /// What senders of remote write have told of metrics.
+    Families(Families),
 }
 
 /// Bytes that can be decoded.

@@ -9,6 +9,7 @@
 //! decoders' own tests. Here it must be sound: valid Arrow, attributes that read back as the types beside them.
 
 pub mod lines;
+pub mod remote_write;
 
 use std::collections::BTreeSet;
 
@@ -315,7 +316,7 @@ mod tests {
     type Target = (&'static str, fn(&[u8]));
 
     /// The targets of `collector/fuzz`, by name.
-    const TARGETS: [Target; 12] = [
+    const TARGETS: [Target; 14] = [
         ("access_log_formats", lines::formats),
         ("access_log_lines", lines::known),
         ("envoy_als", |bytes| protobuf(Signal::Requests, bytes)),
@@ -324,6 +325,8 @@ mod tests {
         ("logs_protobuf", |bytes| protobuf(Signal::Logs, bytes)),
         ("metrics_json", |bytes| json(Signal::Metrics, bytes)),
         ("metrics_protobuf", |bytes| protobuf(Signal::Metrics, bytes)),
+        ("remote_write_1", remote_write::version_1),
+        ("remote_write_2", remote_write::version_2),
         ("syslog", lines::syslog),
         ("traces_json", |bytes| json(Signal::Traces, bytes)),
         ("traces_protobuf", |bytes| protobuf(Signal::Traces, bytes)),

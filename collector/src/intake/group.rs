@@ -54,8 +54,8 @@ struct Member {
 enum Kind {
     /// Its records; they are remembered under the claim, where there is one.
     Records(Option<Claim>),
-    /// A line in the ledger: its records are stored already.
-    Repeat,
+    /// A line in the ledger: its records are stored already. What its sender is told beside that.
+    Repeat { told: Box<Tally> },
 }
 
 impl OpenGroup {
@@ -101,11 +101,18 @@ impl OpenGroup {
         }
     }
 
-    /// Counts `payload` as a repeat of an export that was stored with `records` records.
+    /// Counts `payload` as a repeat of an export that was stored with `records` records. Where its sender is told how much
+    /// was written, that is found out again: what was rejected then still is, but for what has become too old meanwhile.
     pub(super) fn add_repeat(&mut self, payload: Payload, records: u32, accepted: Accepted) {
         let tally = Tally { deduplicated: records.into(), ..Tally::default() };
         self.changes.add(&origin_of(&payload), &tally);
-        self.members.push(Member { payload, accepted, tally, kind: Kind::Repeat });
+        let mut told = tally.clone();
+        if payload.format.tells_written
+            && let Ok(first) = decode_into(&mut Builders::default(), &payload, accepted)
+        {
+            told = Tally { deduplicated: tally.deduplicated, ..first };
+        }
+        self.members.push(Member { payload, accepted, tally, kind: Kind::Repeat { told: Box::new(told) } });
     }
 
     /// Ends the group: its batches, those of the ledger included, and who waits for them.
@@ -157,7 +164,7 @@ impl OpenGroup {
             self.reset();
             let decoded = |member: &Member| match member.kind {
                 Kind::Records(_) => self.decode(&member.payload, member.accepted).err(),
-                Kind::Repeat => {
+                Kind::Repeat { .. } => {
                     self.changes.add(&origin_of(&member.payload), &member.tally);
                     None
                 }
@@ -187,12 +194,18 @@ impl Waiters {
         }
         for member in self.members.drain(..) {
             let Member { payload, tally, kind, accepted } = member;
-            if let (Kind::Records(Some(claim)), Ok(())) = (kind, result)
-                && tally.accepted > 0
-            {
-                claim.stored(tally.accepted, accepted.ingest_time);
-            }
-            answer(payload, result.clone().map(|()| tally).map_err(Into::into));
+            let told = match kind {
+                Kind::Repeat { told } => *told,
+                Kind::Records(claim) => {
+                    if let (Some(claim), Ok(())) = (claim, result)
+                        && tally.accepted > 0
+                    {
+                        claim.stored(tally.accepted, accepted.ingest_time);
+                    }
+                    tally
+                }
+            };
+            answer(payload, result.clone().map(|()| told).map_err(Into::into));
         }
     }
 }

@@ -40,6 +40,9 @@ impl Part {
 
     /// The piece of it that is of `range`; of a line that was cut, all of it if it starts there and else nothing.
     pub fn slice(&self, range: Range<u64>) -> Bytes {
+        if range.is_empty() {
+            return Bytes::new();
+        }
         if self.is_cut() {
             return if range.start == self.range.start { self.bytes.clone() } else { Bytes::new() };
         }
@@ -293,5 +296,6 @@ mod tests {
         }
         let cut = part(10..99, b"a");
         assert_eq!((&cut.slice(10..99)[..], &cut.slice(50..99)[..]), (b"a".as_slice(), b"".as_slice()));
+        assert_eq!(&cut.slice(10..10)[..], b"", "nothing stands before its start");
     }
 }

@@ -33,6 +33,19 @@ pub(crate) struct ExpHistogram {
     pub(crate) zero_threshold: f64,
     pub(crate) positive: Buckets,
     pub(crate) negative: Buckets,
+    /// The exact counts, where one has a fraction.
+    pub(crate) doubles: Option<ExpCounts>,
+    /// See the column `reset_hint`.
+    pub(crate) reset_hint: Option<i32>,
+}
+
+/// Counts that need not be integers.
+#[derive(Debug, Default)]
+pub(crate) struct ExpCounts {
+    pub(crate) count: f64,
+    pub(crate) zero_count: f64,
+    pub(crate) positive: Vec<f64>,
+    pub(crate) negative: Vec<f64>,
 }
 
 impl ExpHistogram {
@@ -42,6 +55,7 @@ impl ExpHistogram {
         (self.scale, self.zero_count, self.zero_threshold) = (0, 0, 0.0);
         self.positive.clear();
         self.negative.clear();
+        (self.doubles, self.reset_hint) = (None, None);
     }
 }
 
@@ -56,6 +70,11 @@ pub struct ExpHistogramBuilder {
     zero_threshold: NumberColumn<Float64Type>,
     positive: BucketsColumns,
     negative: BucketsColumns,
+    count_double: NumberColumn<Float64Type>,
+    zero_count_double: NumberColumn<Float64Type>,
+    positive_double: NumberListColumn<Float64Type>,
+    negative_double: NumberListColumn<Float64Type>,
+    reset_hint: NumberColumn<Int32Type>,
 }
 
 #[derive(Debug, Default)]
@@ -83,6 +102,9 @@ impl ExpHistogramBuilder {
         let (scale, zero_count, zero_threshold) =
             (&mut self.scale, &mut self.zero_count, &mut self.zero_threshold);
         let (positive, negative) = (&mut self.positive, &mut self.negative);
+        let (count_double, zero_count_double) = (&mut self.count_double, &mut self.zero_count_double);
+        let (positive_double, negative_double) = (&mut self.positive_double, &mut self.negative_double);
+        let reset_hint = &mut self.reset_hint;
         let own = || -> Vec<ArrayRef> {
             let [count, sum, min, max] = distribution.finish();
             vec![
@@ -98,6 +120,11 @@ impl ExpHistogramBuilder {
                 positive.counts.finish(),
                 negative.offset.finish(),
                 negative.counts.finish(),
+                count_double.finish(),
+                zero_count_double.finish(),
+                positive_double.finish(),
+                negative_double.finish(),
+                reset_hint.finish(),
             ]
         };
         self.columns.finish(Table::MetricExpHistograms, own)
@@ -112,5 +139,22 @@ impl ExpHistogramBuilder {
         self.zero_threshold.push(histogram.zero_threshold);
         self.positive.push(&histogram.positive);
         self.negative.push(&histogram.negative);
+        self.push_doubles(histogram.doubles.as_ref());
+        self.reset_hint.push_option(histogram.reset_hint);
+    }
+
+    fn push_doubles(&mut self, doubles: Option<&ExpCounts>) {
+        self.count_double.push_option(doubles.map(|counts| counts.count));
+        self.zero_count_double.push_option(doubles.map(|counts| counts.zero_count));
+        match doubles {
+            Some(ExpCounts { positive, negative, .. }) => {
+                self.positive_double.push(positive);
+                self.negative_double.push(negative);
+            }
+            None => {
+                self.positive_double.push_null();
+                self.negative_double.push_null();
+            }
+        }
     }
 }

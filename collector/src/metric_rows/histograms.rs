@@ -15,6 +15,10 @@ pub(crate) struct ExplicitHistogram {
     pub(crate) bounds: Vec<f64>,
     /// One more than bounds, or none. Unsigned on the wire; read as such until they are proven to fit.
     pub(crate) bucket_counts: Vec<i64>,
+    /// The exact counts, of all and of each bucket, where one has a fraction.
+    pub(crate) doubles: Option<(f64, Vec<f64>)>,
+    /// See the column `reset_hint`.
+    pub(crate) reset_hint: Option<i32>,
 }
 
 impl ExplicitHistogram {
@@ -23,6 +27,7 @@ impl ExplicitHistogram {
         self.distribution = Distribution::default();
         self.bounds.clear();
         self.bucket_counts.clear();
+        (self.doubles, self.reset_hint) = (None, None);
     }
 }
 
@@ -34,6 +39,9 @@ pub struct HistogramBuilder {
     distribution: DistributionColumns,
     bounds: NumberListColumn<Float64Type>,
     bucket_counts: NumberListColumn<Int64Type>,
+    count_double: NumberColumn<Float64Type>,
+    bucket_counts_double: NumberListColumn<Float64Type>,
+    reset_hint: NumberColumn<Int32Type>,
 }
 
 impl HistogramBuilder {
@@ -46,9 +54,22 @@ impl HistogramBuilder {
     pub fn finish(&mut self) -> Option<TableBatch> {
         let (temporality, distribution) = (&mut self.temporality, &mut self.distribution);
         let (bounds, bucket_counts) = (&mut self.bounds, &mut self.bucket_counts);
+        let (count_double, bucket_counts_double) = (&mut self.count_double, &mut self.bucket_counts_double);
+        let reset_hint = &mut self.reset_hint;
         let own = || -> Vec<ArrayRef> {
             let [count, sum, min, max] = distribution.finish();
-            vec![temporality.finish(), count, sum, min, max, bounds.finish(), bucket_counts.finish()]
+            vec![
+                temporality.finish(),
+                count,
+                sum,
+                min,
+                max,
+                bounds.finish(),
+                bucket_counts.finish(),
+                count_double.finish(),
+                bucket_counts_double.finish(),
+                reset_hint.finish(),
+            ]
         };
         self.columns.finish(Table::MetricHistograms, own)
     }
@@ -59,5 +80,16 @@ impl HistogramBuilder {
         self.distribution.push(&histogram.distribution);
         self.bounds.push(&histogram.bounds);
         self.bucket_counts.push(&histogram.bucket_counts);
+        match &histogram.doubles {
+            Some((count, counts)) => {
+                self.count_double.push(*count);
+                self.bucket_counts_double.push(counts);
+            }
+            None => {
+                self.count_double.push_option(None);
+                self.bucket_counts_double.push_null();
+            }
+        }
+        self.reset_hint.push_option(histogram.reset_hint);
     }
 }

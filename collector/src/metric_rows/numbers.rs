@@ -11,7 +11,12 @@ use crate::columns::{BooleanColumn, DictionaryColumn, NumberColumn};
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum NumberShape {
     Gauge,
-    Sum { temporality: i32, is_monotonic: bool },
+    Sum {
+        temporality: i32,
+        is_monotonic: bool,
+    },
+    /// No type was told that says whether it is one or the other.
+    Unknown,
 }
 
 /// The value of a number point; none where none was recorded.
@@ -57,18 +62,14 @@ impl PointBuilder {
 
     /// Pushes what only points of this table have.
     pub(crate) fn push_own(&mut self, shape: NumberShape, number: NumberValue) {
-        match shape {
-            NumberShape::Gauge => {
-                self.metric_type.push("gauge");
-                self.temporality.push_option(None);
-                self.is_monotonic.push_option(None);
-            }
-            NumberShape::Sum { temporality, is_monotonic } => {
-                self.metric_type.push("sum");
-                self.temporality.push(temporality);
-                self.is_monotonic.push(is_monotonic);
-            }
-        }
+        let (metric_type, temporality, is_monotonic) = match shape {
+            NumberShape::Gauge => ("gauge", None, None),
+            NumberShape::Sum { temporality, is_monotonic } => ("sum", Some(temporality), Some(is_monotonic)),
+            NumberShape::Unknown => ("unknown", None, None),
+        };
+        self.metric_type.push(metric_type);
+        self.temporality.push_option(temporality);
+        self.is_monotonic.push_option(is_monotonic);
         self.value.push_option(number.value);
         self.value_int.push_option(number.value_int);
     }

@@ -244,6 +244,14 @@ impl<'a> Iterator for Fields<'a> {
     }
 }
 
+/// The sub-messages of a repeated field, in the order sent.
+pub fn repeated(message: &[u8], number: u32) -> impl Iterator<Item = Result<&[u8], WireError>> {
+    Fields::new(message).filter_map(move |field| match field {
+        Ok((found, value)) => (found == number).then(|| value.bytes(number)),
+        Err(error) => Some(Err(error)),
+    })
+}
+
 /// Reads a packed run of varints (repeated numbers in one length-delimited field).
 pub fn packed_varints(bytes: &[u8]) -> impl Iterator<Item = Result<u64, WireError>> + '_ {
     let mut fields = Fields::new(bytes);

@@ -9,6 +9,7 @@ mod otlp_grpc;
 mod otlp_http;
 mod envoy_als;
 mod access_log_http;
+mod remote_write;
 mod health;
 pub(crate) mod syslog;
 pub(crate) mod tail;
@@ -46,7 +47,7 @@ use crate::intake::{Answer, Budget, Intake, Payload};
 use crate::positions::Positions;
 use crate::signal::Signal;
 use crate::tally::Tally;
-use posted::{linger, read_posted, read_posted_as, refuse_unread};
+use posted::{linger, read_posted, read_posted_as, read_posted_block, refuse_unread};
 use unacknowledged::Unacknowledged;
 
 pub use syslog::SyslogAppConfig;
@@ -59,6 +60,7 @@ static ROUTES: &[&[Route]] = &[
     &otlp_http::ROUTES,
     &envoy_als::ROUTES,
     &access_log_http::ROUTES,
+    &remote_write::ROUTES,
     &health::ROUTES,
 ];
 
@@ -132,6 +134,8 @@ pub(crate) struct Receivers {
     pub(crate) clock: Arc<dyn Clock>,
     /// Says of log records that lines of access logs are looked for in them; `None` where they are not.
     pub(crate) sender_of_logs: Option<Arc<Sender>>,
+    /// Says of samples what was told of their metrics.
+    pub(crate) sender_of_samples: Arc<Sender>,
     pub(crate) origins: Origins,
     pub(crate) ports: Ports,
     /// Set once, by whoever started the store; nothing is refused before.
@@ -278,7 +282,11 @@ impl Receivers {
         self.stats.count_bytes(wire_bytes, unpacked.bytes.len());
         let found_instead = unpacked.found_instead.take();
         let name = name_of(format, &tenant, path, &unpacked);
-        let sender = self.sender_of_logs.clone().filter(|_| format.signal == Signal::Logs);
+        let sender = match format.signal {
+            Signal::Logs => self.sender_of_logs.clone(),
+            Signal::Metrics => Some(Arc::clone(&self.sender_of_samples)),
+            Signal::Traces | Signal::Requests => None,
+        };
         let answer = self.submit(format, name, tenant, sender, unpacked)?;
         let tally = self.acknowledged(answer, answer_by).await?;
         Ok(Tally { found_instead: found_instead.filter(|_| tally.received == 0), ..tally })
@@ -430,6 +438,7 @@ mod own_tests {
             (Port::Http, "/v1/traces", Some(Signal::Traces)),
             (Port::Http, "/v1/logs", Some(Signal::Logs)),
             (Port::Http, "/v1/metrics", Some(Signal::Metrics)),
+            (Port::Http, "/api/v1/write", Some(Signal::Metrics)),
             (Port::Http, service, None),
             (Port::Grpc, "/v1/traces", None),
         ];

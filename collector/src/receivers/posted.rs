@@ -8,15 +8,15 @@
 use std::time::Duration;
 
 use http::request::Parts;
-use http::{Method, Request, Response, Version};
+use http::{HeaderMap, Method, Request, Response, Version};
 use hyper::body::Incoming;
 use meshlake_listen::Caller;
 
 use super::{Call, Read, Receivers, Route, closing};
 use crate::admit::ReplyBody;
 use crate::admit::body::{Chunks, read_body};
-use crate::admit::headers::{http_encoding_of, media_type_of, written_as};
-use crate::admit::media::MediaType;
+use crate::admit::headers::{block_encoding_of, http_encoding_of, media_type_of, written_as};
+use crate::admit::media::{Encoding, MediaType};
 use crate::admit::refusal::Refusal;
 use crate::admit::unpack::Packed;
 use crate::decode::Format;
@@ -30,22 +30,36 @@ const LINGER_BYTES_MAX: usize = 128 << 20;
 /// Reads one export. What is left of a refused one over HTTP/1.1 is read on in the background; the
 /// answer should then close the connection.
 pub(super) async fn read_posted(call: Call) -> Result<Read, Refusal> {
-    read_posted_by(call, |route, head| written_as(&head.headers, route.formats)).await
+    read_posted_by(call, http_encoding_of, |route, head| written_as(&head.headers, route.formats)).await
+}
+
+/// Reads one export of Prometheus remote write, which is packed in its own ways.
+pub(super) async fn read_posted_block(call: Call) -> Result<Read, Refusal> {
+    read_posted_by(call, block_encoding_of, |route, head| written_as(&head.headers, route.formats)).await
 }
 
 /// Reads one export that is in `format`, whatever its sender calls it.
 pub(super) async fn read_posted_as(call: Call, format: &'static Format) -> Result<Read, Refusal> {
-    read_posted_by(call, |_, _| Ok(format)).await
+    read_posted_by(call, http_encoding_of, |_, _| Ok(format)).await
 }
 
-async fn read_posted_by<F>(call: Call, format_of: F) -> Result<Read, Refusal>
+type EncodingOf = fn(&HeaderMap) -> Result<Encoding, Refusal>;
+
+async fn read_posted_by<F>(call: Call, encoding_of: EncodingOf, format_of: F) -> Result<Read, Refusal>
 where
     F: FnOnce(&Route, &Parts) -> Result<&'static Format, Refusal>,
 {
     let Call { receivers, route, request, caller } = call;
     let lingers = request.version() <= Version::HTTP_11;
     let (head, mut body) = request.into_parts();
-    let read = read_parts(&receivers, route, caller, &head, &mut body, format_of).await;
+    let said = |head: &Parts| {
+        is_post(head)?;
+        Ok((format_of(route, head)?, encoding_of(&head.headers)?))
+    };
+    let read = match said(&head) {
+        Ok(said) => read_parts(&receivers, route, caller, said, &mut body).await,
+        Err(refusal) => Err(refusal),
+    };
     if read.is_err() && lingers {
         tokio::spawn(linger(body));
     }
@@ -56,15 +70,9 @@ async fn read_parts(
     receivers: &Receivers,
     route: &'static Route,
     caller: Caller,
-    head: &Parts,
+    (format, encoding): (&'static Format, Encoding),
     body: &mut Incoming,
-    format_of: impl FnOnce(&Route, &Parts) -> Result<&'static Format, Refusal>,
 ) -> Result<Read, Refusal> {
-    if head.method != Method::POST {
-        return Err(Refusal::WrongVerb(head.method.to_string()));
-    }
-    let format = format_of(route, head)?;
-    let encoding = http_encoding_of(&head.headers)?;
     let tenant = caller.principal?.tenant.shared();
     let budget = receivers.admit(&tenant)?;
     let limit_bytes = receivers.export_bytes_max();
@@ -72,6 +80,13 @@ async fn read_parts(
     receivers.quotas.charge(&tenant, bytes.len());
     let packed = Packed { bytes, encoding, format, limit_bytes, tickets };
     Ok(Read { path: route.path, tenant, packed, answer_by: None })
+}
+
+fn is_post(head: &Parts) -> Result<(), Refusal> {
+    match head.method {
+        Method::POST => Ok(()),
+        _ => Err(Refusal::WrongVerb(head.method.to_string())),
+    }
 }
 
 /// Answers a request that is not read. Even "no such path" is answered in the type of the request, where that is one

@@ -1,10 +1,11 @@
-//! Whose address it is, as the rows of the one who has it tell.
+//! Whose address it is, as the rows and spans of the one who has it tell.
 //!
 //! A proxy that knows only addresses (nginx, HAProxy) names whom it called by one, and a callee's proxy without
 //! certificates whom it was called by. Who has an address tells so in rows of its own:
 //! ```text
 //! endpoint   where a callee's proxy took a call: the address and port that its callers went to
-//! pod        the address in the id of a sidecar's or gateway's node, which it shares with nobody
+//! pod        the address in the id of a sidecar's or gateway's node, which it shares with nobody; the same of a pod or
+//!            container whose spans tell it (span_rows/own_addresses.rs)
 //! ```
 //! Far ends are found by endpoint, else by pod; callers, whose ports tell nothing, by pod. Addresses are given to others in
 //! time, so an owner is looked for among the rows of the minute of the call, and two that tell of one address in one

@@ -8,12 +8,15 @@ use meshlake_schema::TimeRange;
 
 use crate::aliases::Learnt;
 use crate::busy::BusyEdges;
-use crate::details::{self, Details};
+use crate::cell_key::{CellKey, DetailId, Evidence, Slot};
+use crate::condense::Condensed;
+use crate::detail::Detail;
+use crate::details::Details;
 use crate::entry::Entry;
 use crate::grouping::{By, Grain};
 use crate::hashing::NumberMap;
 use crate::measure::{Halves, Measure, Observation, Protocol, Sizes};
-use crate::minutes::{CountedMinutes, Words};
+use crate::minutes::CountedMinutes;
 use crate::noted::{Noted, Notes, RowsOf, Wish};
 use crate::party::{Marks, Parties, PartyId, PartyName};
 use crate::range::Range;
@@ -22,34 +25,15 @@ use crate::range::Range;
 /// Reaching it is an error: an answer with cells left out would be wrong in a way nobody could see.
 pub const CELLS_MAX: usize = 150_000;
 
+/// Most cells that are settled together, those of each ten seconds: in a window that has more, all but the busiest are summed
+/// up, as a window that is never settled is folded anew by each question. A thousand five hundred operations of two kinds of
+/// evidence fit; with latencies and sizes this is 100 MB, of 256 MiB that a fold may take.
+pub const SETTLED_CELLS_MAX: usize = 60_000;
+
 /// Most operations, instances, clusters or values of an attribute that an answer tells apart; the rest are summed as
 /// one, by name `(other)`.
 /// Paths with unforeseen ids in them must not turn an answer into a list of every path ever asked for.
 pub const DETAILS_MAX: usize = 2_000;
-
-/// What a number was derived from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Evidence {
-    Requests,
-    Spans,
-}
-
-impl Evidence {
-    /// Whose words say what its names are.
-    pub fn words(self) -> Words {
-        match self {
-            Evidence::Requests => Words::Requests,
-            Evidence::Spans => Words::Spans,
-        }
-    }
-
-    pub const fn name(self) -> &'static str {
-        match self {
-            Evidence::Requests => "requests",
-            Evidence::Spans => "spans",
-        }
-    }
-}
 
 /// A call, or one received side, ready to be counted.
 #[derive(Debug, Clone, Copy)]
@@ -68,34 +52,15 @@ impl Call {
     }
 }
 
-/// Number of an operation or instance; `NONE` where the grain does not tell them apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct DetailId(u32);
-
-impl DetailId {
-    pub const NONE: DetailId = DetailId(details::NONE);
-    pub const OTHER: DetailId = DetailId(details::OTHER);
-}
-
-/// What tells one cell from another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CellKey {
-    /// At a node the caller of the edge that the received sides are on, where the grain tells callers; else nobody.
-    pub source: PartyId,
-    pub destination: PartyId,
-    pub detail: DetailId,
-    pub at: Slot,
-    pub evidence: Evidence,
-    pub entry: Entry,
-    /// Unknown but in settled cells, which have one protocol each.
-    pub protocol: Protocol,
-}
-
-/// A bucket of the range, and the ten minutes in which evidence is chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Slot {
-    pub bucket: u16,
-    pub window: u16,
+/// What is done where there are more cells than find room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beyond {
+    /// All but the busiest operations are summed up; where there are too many names, it is an error.
+    OthersOfDetails,
+    /// All but the busiest operations are summed up, and where that is not enough all but the busiest names.
+    OthersOfNames,
+    /// It is an error.
+    Refuse,
 }
 
 /// Everything that is summed, and the names it is summed by.
@@ -111,13 +76,18 @@ pub struct Book {
     cells: NumberMap<CellKey, Measure>,
     /// How large requests were, and responses. Only kept where all is told apart.
     sizes: NumberMap<CellKey, Sizes>,
+    cells_max: usize,
     cells_overflowed: bool,
+    beyond: Beyond,
+    condensed: Condensed,
     /// It has no names, and as many cells as it takes; see [`Book::part`].
     is_part: bool,
     /// Calls one by one, where they are asked for: those on edges, and received sides that are on none.
     pub notes: Notes<CellKey>,
     pub busy: BusyEdges,
     pub learnt: Learnt,
+    /// Traces of so many spans that they were walked in parts; of those that lie in many minutes, each time.
+    pub cut_traces: u64,
 }
 
 impl Book {
@@ -131,11 +101,15 @@ impl Book {
             details: Details::default(),
             cells: NumberMap::default(),
             sizes: NumberMap::default(),
+            cells_max: CELLS_MAX,
             cells_overflowed: false,
+            beyond: Beyond::OthersOfDetails,
+            condensed: Condensed::default(),
             is_part: false,
             notes: Notes::new(0, Wish::Newest),
             busy: BusyEdges::default(),
             learnt: Learnt::default(),
+            cut_traces: 0,
         }
     }
 
@@ -144,22 +118,34 @@ impl Book {
         self.folded = times;
     }
 
-    /// A book without names for what another thread counts by the names of this one. It is to be absorbed before it has
-    /// more than [`CELLS_MAX`] cells.
-    pub fn part(&self) -> Book {
-        let (busy, notes, folded) = (self.busy.part(), self.notes.part(), self.folded.clone());
-        Book { is_part: true, busy, notes, folded, ..Book::new(self.range, self.by, self.grain) }
+    /// Has room for so many cells, and does so where there are more.
+    pub fn bound(&mut self, cells_max: usize, beyond: Beyond) {
+        (self.cells_max, self.beyond) = (cells_max, beyond);
     }
 
-    /// Bytes taken, about: 1 KB of latencies a cell, 200 bytes a party, 60 a detail.
+    /// Whether cells are summed up in others, or names as one.
+    pub fn is_cut(&self) -> bool {
+        !self.condensed.is_empty() || self.parties.overflowed() || self.details.overflowed()
+    }
+
+    /// A book without names for what another thread counts by the names of this one. It is to be absorbed before it has
+    /// many more cells than this has room for.
+    pub fn part(&self) -> Book {
+        let (busy, notes, folded) = (self.busy.part(), self.notes.part(), self.folded.clone());
+        let cells_max = self.cells_max;
+        Book { is_part: true, cells_max, busy, notes, folded, ..Book::new(self.range, self.by, self.grain) }
+    }
+
+    /// Bytes taken, about: 1 KB of latencies a cell, 256 bytes of sizes, 200 bytes a party, 60 a detail.
     pub fn bytes(&self) -> usize {
         let cells = self.cells.len() * (size_of::<(CellKey, Measure)>() + (1 << 10));
-        cells + self.parties.len() * 200 + self.details.count() * 60 + self.notes.bytes()
+        let sizes = self.sizes.len() * (size_of::<(CellKey, Sizes)>() + (1 << 8));
+        cells + sizes + self.parties.len() * 200 + self.details.count() * 60 + self.notes.bytes()
     }
 
     /// Whether a part has so many cells that it should be absorbed.
     pub fn is_full(&self) -> bool {
-        self.cells.len() >= CELLS_MAX
+        self.cells.len() >= self.cells_max
     }
 
     /// Adds all that `part` counted and learnt, and leaves it empty. Sums are of whole numbers, so that no order of
@@ -168,10 +154,11 @@ impl Book {
         for (key, measure) in part.cells.drain() {
             self.add_cell(key, &measure);
         }
-        part.sizes.drain().for_each(|(key, sizes)| self.sizes.entry(key).or_default().merge(&sizes));
+        part.sizes.drain().for_each(|(key, sizes)| self.add_sizes(key, &sizes));
         self.learnt.absorb(std::mem::take(&mut part.learnt));
         self.busy.absorb(&mut part.busy);
         self.notes.absorb(&mut part.notes);
+        self.cut_traces += std::mem::take(&mut part.cut_traces);
     }
 
     /// Whether calls of this time are folded from rows.
@@ -196,15 +183,10 @@ impl Book {
     /// Remembers for the answer alone that a word stands for a callee, in a call of this time.
     pub fn know_as(&mut self, evidence: Evidence, time: i64, word: PartyId, own: PartyId) {
         if let Some(at) = self.slot(time) {
-            self.cell(CellKey {
-                source: word,
-                destination: own,
-                detail: DetailId::NONE,
-                at,
-                evidence,
-                entry: Entry::Alias,
-                protocol: Protocol::Unknown,
-            });
+            let (detail, protocol) = (DetailId::NONE, Protocol::Unknown);
+            let (source, destination, entry) = (word, own, Entry::Alias);
+            let key = CellKey { source, destination, detail, at, evidence, entry, protocol };
+            self.add_cell(key, &Measure::default());
         }
     }
 
@@ -270,31 +252,32 @@ impl Book {
     /// Adds a received side, which is counted already as nobody's, to those whose parent span is not stored.
     pub fn add_lost(&mut self, entry: Entry, party: PartyId, call: &Call) {
         let key = self.key(entry, (PartyId::NOBODY, party), call);
-        if let Some(cell) = key.and_then(|key| self.cell(key)) {
-            cell.add_lost(call.seen.weight);
+        if let Some(key) = key.and_then(|key| self.room_for(key)) {
+            self.cells.entry(key).or_default().add_lost(call.seen.weight);
         }
     }
 
     pub fn add(&mut self, key: CellKey, call: &Observation, sides: &Halves) {
-        if let Some(cell) = self.cell(key) {
-            cell.add(call);
-            cell.add_sides(call.weight, sides);
-            if self.grain.tells_ends() && key.evidence == Evidence::Requests && call.sized {
-                self.sizes.entry(key).or_default().add(call);
-            }
+        let Some(key) = self.room_for(key) else { return };
+        let cell = self.cells.entry(key).or_default();
+        cell.add(call);
+        cell.add_sides(call.weight, sides);
+        if self.grain.tells_ends() && key.evidence == Evidence::Requests && call.sized {
+            self.sizes.entry(key).or_default().add(call);
         }
     }
 
     /// Adds what is counted already.
     pub fn add_cell(&mut self, key: CellKey, measure: &Measure) {
-        if let Some(cell) = self.cell(key) {
-            cell.merge(measure);
+        if let Some(key) = self.room_for(key) {
+            self.cells.entry(key).or_default().merge(measure);
         }
     }
 
     /// Adds how large requests and responses were that are counted already.
     pub fn add_sizes(&mut self, key: CellKey, sizes: &Sizes) {
         if sizes.request.count() > 0 || sizes.response.count() > 0 {
+            let key = self.condensed.key(key).unwrap_or(key);
             self.sizes.entry(key).or_default().merge(sizes);
         }
     }
@@ -304,53 +287,77 @@ impl Book {
         self.sizes.get(key)
     }
 
-    fn cell(&mut self, key: CellKey) -> Option<&mut Measure> {
-        if self.cells.len() >= CELLS_MAX && !self.is_part && !self.cells.contains_key(&key) {
-            if self.cells_overflowed {
-                return None;
-            }
-            self.fold_details();
-            // Summing up takes a look at all cells: where it makes no room to speak of, it would be done for each new one.
-            if self.cells.len() > CELLS_MAX - CELLS_MAX / 64 {
-                self.cells_overflowed = true;
-                return None;
-            }
+    /// The key of the cell that calls of `key` are counted in; none where there is no room for one more.
+    fn room_for(&mut self, key: CellKey) -> Option<CellKey> {
+        let own = self.condensed.key(key)?;
+        if self.cells.len() < self.cells_max || self.is_part || self.cells.contains_key(&own) {
+            return Some(own);
         }
-        Some(self.cells.entry(key).or_default())
+        if self.cells_overflowed {
+            return None;
+        }
+        if self.beyond != Beyond::Refuse {
+            self.condense();
+        }
+        // Summing up takes a look at all cells: where it makes no room to speak of, it would be done for each new one.
+        self.cells_overflowed = !self.has_room();
+        if self.cells_overflowed { None } else { self.condensed.key(key) }
     }
 
-    /// Sums up all but the busiest operations, so that there is room for more cells.
-    fn fold_details(&mut self) {
-        let busiest = self.busiest(|_| true);
-        let cells = std::mem::take(&mut self.cells);
-        for (mut key, measure) in cells {
-            if key.detail != DetailId::NONE && busiest.binary_search(&key.detail).is_err() {
-                key.detail = DetailId::OTHER;
-                self.details.overflow();
-            }
-            self.cells.entry(key).or_default().merge(&measure);
+    fn has_room(&self) -> bool {
+        self.cells.len() <= self.cells_max - self.cells_max / 64
+    }
+
+    /// Makes room for as many cells as there are, if it can.
+    fn condense(&mut self) {
+        let target = self.cells_max / 2;
+        let counted = |cells: &NumberMap<CellKey, Measure>| -> Vec<(CellKey, u64)> {
+            cells.iter().map(|(key, measure)| (*key, measure.requests_milli())).collect()
+        };
+        let cells = counted(&self.cells).into_iter();
+        for group in self.condensed.beyond(cells, target, |detail| self.detail_text(detail)) {
+            let summary = self.summary(group.1);
+            self.condensed.sum_up(group, summary);
+        }
+        self.apply_condensed();
+        if self.beyond == Beyond::OthersOfNames && !self.has_room() {
+            self.condensed.sum_up_parties(&counted(&self.cells), target);
+            self.apply_condensed();
         }
     }
 
-    /// The busiest details of the cells that `is_asked` for, [`DETAILS_MAX`] at most, sorted by number.
-    pub fn busiest(&self, is_asked: impl Fn(&CellKey) -> bool) -> Vec<DetailId> {
-        let mut requests: NumberMap<DetailId, u64> = NumberMap::default();
-        for (key, measure) in &self.cells {
-            if key.detail > DetailId::OTHER && is_asked(key) {
-                *requests.entry(key.detail).or_default() += measure.requests_milli();
+    fn apply_condensed(&mut self) {
+        for (key, measure) in std::mem::take(&mut self.cells) {
+            if let Some(key) = self.condensed.key(key) {
+                self.cells.entry(key).or_default().merge(&measure);
             }
         }
-        let mut order: Vec<(u64, DetailId)> = requests.into_iter().map(|(id, n)| (n, id)).collect();
-        // The text breaks ties: numbers depend on the order in which rows came.
-        order.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| self.detail_text(a.1).cmp(&self.detail_text(b.1))));
-        let mut busiest: Vec<DetailId> = order.into_iter().take(DETAILS_MAX).map(|(_, id)| id).collect();
-        busiest.sort_unstable();
-        busiest
+        for (key, sizes) in std::mem::take(&mut self.sizes) {
+            self.add_sizes(key, &sizes);
+        }
+    }
+
+    /// As what is summed up that is told apart by `detail`: what takes few values, such as codes, stays told.
+    fn summary(&mut self, detail: DetailId) -> DetailId {
+        if !self.grain.tells_callers() {
+            return DetailId::OTHER;
+        }
+        let mut text = String::new();
+        Detail::read(self.details.text(detail.0)).summary().write(&mut text);
+        DetailId(self.details.of_summary(&text))
     }
 
     /// The number of an operation or instance of a call; no text is [`DetailId::NONE`].
     pub fn detail(&mut self, text: Option<&str>) -> DetailId {
-        text.map_or(DetailId::NONE, |text| DetailId(self.details.of_call(text)))
+        let Some(text) = text else { return DetailId::NONE };
+        match DetailId(self.details.of_call(text)) {
+            DetailId::OTHER if self.grain.tells_callers() => {
+                let mut summary = String::new();
+                Detail::read(text).summary().write(&mut summary);
+                DetailId(self.details.of_summary(&summary))
+            }
+            detail => detail,
+        }
     }
 
     /// The same of a span that may not be a call at all: however many there are, those of calls find room.
@@ -371,9 +378,29 @@ impl Book {
         self.cells_overflowed
     }
 
-    pub fn details_overflowed(&self) -> bool {
-        self.details.overflowed()
+    /// Takes all cells out.
+    pub fn take_cells(&mut self) -> impl Iterator<Item = (CellKey, Measure)> + use<> {
+        std::mem::take(&mut self.cells).into_iter()
     }
+}
+
+/// Of details and the calls of each, the busiest, [`DETAILS_MAX`] at most, sorted by number. What is told apart nowhere, or
+/// is summed up already, is none.
+pub fn busiest<'a>(
+    requests: impl Iterator<Item = (DetailId, u64)>,
+    text: impl Fn(DetailId) -> Option<&'a str>,
+) -> Vec<DetailId> {
+    let mut sums: NumberMap<DetailId, u64> = NumberMap::default();
+    for (detail, requests) in requests.filter(|(detail, _)| *detail > DetailId::OTHER) {
+        let sum = sums.entry(detail).or_default();
+        *sum = sum.saturating_add(requests);
+    }
+    let mut order: Vec<(u64, DetailId)> = sums.into_iter().map(|(id, requests)| (requests, id)).collect();
+    // The text breaks ties: numbers depend on the order in which rows came.
+    order.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| text(a.1).cmp(&text(b.1))));
+    let mut busiest: Vec<DetailId> = order.into_iter().take(DETAILS_MAX).map(|(_, id)| id).collect();
+    busiest.sort_unstable();
+    busiest
 }
 
 #[cfg(test)]
@@ -448,11 +475,11 @@ mod tests {
         assert_eq!(part.cells().count(), 0);
     }
 
-    /// 160,000 operations called once each and one called twice: the busiest stays whole.
+    /// 160,000 operations of one callee called twice each, in two rounds, and one that is called more often.
     #[test]
-    fn the_busiest_operations_keep_their_cells() {
+    fn the_busiest_operations_keep_their_cells_whole() {
         let mut book = book();
-        for number in 0..160_000 {
+        for number in (0..160_000).chain(0..160_000) {
             let busy = book.detail(Some("busy"));
             let other = book.detail(Some(&format!("op {number}")));
             book.add(key(0, other, Entry::Received), &CALL, &Halves::default());
@@ -460,18 +487,21 @@ mod tests {
                 book.add(key(0, busy, Entry::Received), &CALL, &Halves::default());
             }
         }
-        assert!(!book.cells_overflowed() && book.details_overflowed());
+        assert!(!book.cells_overflowed() && book.is_cut());
         let busy = book.detail(Some("busy"));
-        let cell = book.cells().find(|(key, _)| key.detail == busy).expect("it has a cell");
-        assert_eq!(cell.1.requests(), 160.0);
-        let all: f64 = book.cells().map(|(_, measure)| measure.requests()).sum();
-        assert_eq!(all, 160_160.0, "nothing is left out");
+        let requests = |detail| book.cells().find(|(key, _)| key.detail == detail).map(|(_, m)| m.requests());
+        assert_eq!(requests(busy), Some(320.0));
+        let told = book.cells().filter(|(key, _)| key.detail > DetailId::OTHER && key.detail != busy);
+        let told: Vec<f64> = told.map(|(_, measure)| measure.requests()).collect();
+        assert!(told.len() > CELLS_MAX / 4 && told.iter().all(|requests| *requests == 2.0), "{}", told.len());
+        let others = requests(DetailId::OTHER).expect("there are some");
+        assert_eq!(others + told.iter().sum::<f64>() + 320.0, 320_320.0, "nothing is left out");
     }
 
     #[test]
     fn names_of_spans_that_are_no_calls_take_no_room_from_those_that_are() {
         let mut book = book();
-        for number in 0..=details::DETAILS_HELD_MAX {
+        for number in 0..=crate::details::DETAILS_HELD_MAX {
             book.internal_detail(Some(&format!("work {number}")));
         }
         assert_eq!(book.internal_detail(Some("one more")), DetailId::OTHER);

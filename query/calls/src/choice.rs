@@ -12,10 +12,10 @@
 //! The choice is made for ten minutes of the clock and not for the range asked for, so that the answers of two
 //! ranges add up to that of both.
 
-use crate::cells::Evidence;
+use crate::cell_key::Evidence;
 use crate::entry::Entry;
 use crate::hashing::NumberMap;
-use crate::measure::{MILLI, Measure};
+use crate::measure::MILLI;
 use crate::services::ServiceId;
 
 /// What an answer may be derived from.
@@ -84,7 +84,7 @@ struct Totals {
 }
 
 impl Totals {
-    fn add(&mut self, entry: Entry, evidence: Evidence, measure: &Measure) {
+    fn add(&mut self, entry: Entry, evidence: Evidence, requests: u64) {
         let sum = match (entry, evidence) {
             (Entry::Messages | Entry::ReceivedMessages, _) => &mut self.messages,
             (Entry::Connections | Entry::ReceivedConnections, _) => &mut self.connections,
@@ -92,7 +92,7 @@ impl Totals {
             (_, Evidence::Requests) => &mut self.rows,
             (_, Evidence::Spans) => &mut self.spans,
         };
-        *sum += measure.requests_milli();
+        *sum = sum.saturating_add(requests);
     }
 
     fn spans_exceed(&self) -> bool {
@@ -127,8 +127,9 @@ pub struct Excess {
 }
 
 impl Choices {
-    pub fn see_node(&mut self, node: ServiceId, window: u16, entry: Entry, by: Evidence, measure: &Measure) {
-        self.nodes.entry((node, window)).or_default().add(entry, by, measure);
+    /// Adds so many calls, in thousandths.
+    pub fn see_node(&mut self, node: ServiceId, window: u16, entry: Entry, by: Evidence, requests: u64) {
+        self.nodes.entry((node, window)).or_default().add(entry, by, requests);
     }
 
     pub fn see_edge(
@@ -137,9 +138,9 @@ impl Choices {
         window: u16,
         entry: Entry,
         by: Evidence,
-        measure: &Measure,
+        requests: u64,
     ) {
-        self.edges.entry((source, target, window)).or_default().add(entry, by, measure);
+        self.edges.entry((source, target, window)).or_default().add(entry, by, requests);
     }
 
     pub fn node(&self, node: ServiceId, window: u16) -> Choice {

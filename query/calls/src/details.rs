@@ -44,6 +44,16 @@ impl Details {
         number
     }
 
+    /// The number of what others are summed up as, which there are few of.
+    pub fn of_summary(&mut self, text: &str) -> u32 {
+        self.names.intern(text, || text.to_owned()).unwrap_or(OTHER)
+    }
+
+    /// Whether some names found no room.
+    pub fn overflowed(&self) -> bool {
+        self.overflowed
+    }
+
     pub fn count(&self) -> usize {
         self.names.values().len()
     }
@@ -52,21 +62,15 @@ impl Details {
         self.names.value(number)
     }
 
-    /// Remembers that some names were summed as one.
-    pub fn overflow(&mut self) {
-        self.overflowed = true;
-    }
-
-    pub fn overflowed(&self) -> bool {
-        self.overflowed
-    }
-
     fn intern(&mut self, text: &str, is_full: bool) -> u32 {
         let known = if is_full { self.names.known(text) } else { None };
         match (known, is_full) {
             (Some(number), _) => number,
             (None, false) => self.names.intern(text, || text.to_owned()).unwrap_or(OTHER),
-            (None, true) => OTHER,
+            (None, true) => {
+                self.overflowed = true;
+                OTHER
+            }
         }
     }
 }

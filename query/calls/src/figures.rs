@@ -1,6 +1,6 @@
 //! The golden metrics of a set of calls, ready to be shown: rate, errors, latency, saturation.
 
-use crate::cells::Evidence;
+use crate::cell_key::Evidence;
 use crate::measure::Measure;
 
 /// Golden metrics over some seconds. Counts are weights: whole numbers unless spans were sampled.

@@ -16,20 +16,23 @@ use arrow::compute::min;
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use meshlake_schema::rows::RowsError;
 use meshlake_schema::{BatchError, Budget, Spent, Table, TableBatch, TimeRange, UnixNanos};
-use thiserror::Error;
 
 use crate::addresses::Addresses;
-use crate::cells::{Book, CELLS_MAX};
+use crate::cell_key::DetailId;
+use crate::cells::{Beyond, Book, SETTLED_CELLS_MAX};
 use crate::choice::Source;
 use crate::connections::Connections;
+use crate::drawing::{Counted, Drawing};
+use crate::error::FoldError;
+use crate::frame::Frame;
 use crate::grouping::{By, Grain};
 use crate::held::{Granted, HELD_BYTES_MAX, Held};
+use crate::measure::Measure;
 use crate::messages::Messages;
 use crate::minutes::{NamesByMinute, Words, minute_of};
 use crate::noted::{Notes, Wish};
 use crate::parts::{Parts, parts};
-use crate::party::PARTIES_MAX;
-use crate::picture::{Asked, Picture, picture};
+use crate::picture::Picture;
 use crate::range::Range;
 use crate::requests::rows::RequestRows;
 use crate::requests::seen::Seen;
@@ -39,6 +42,8 @@ use crate::series::told::told;
 use crate::settled::{decode, encode};
 use crate::span_rows::SpanBatch;
 use crate::spans::{self, Shapes, Shard};
+use crate::survey::Survey;
+use crate::trace::order::WALKED_SPANS_MAX;
 use crate::trace::walks::Walks;
 
 /// What to count and how to group it.
@@ -50,30 +55,16 @@ pub struct Question {
     pub source: Source,
 }
 
-/// Why there is no picture.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum FoldError {
-    /// A shorter range, a wider step or a coarser grouping helps.
-    #[error(
-        "the answer needs more than {CELLS_MAX} cells: shorten the range, widen `step` or group by service"
-    )]
-    TooManyCells,
-    /// A shorter range helps, or asking again when less is going on.
-    #[error(transparent)]
-    Spent(#[from] Spent),
-    /// A bug of ours.
-    #[error(transparent)]
-    Rows(#[from] RowsError),
-}
-
 /// Rows so far.
 pub struct Fold {
     question: Question,
-    only: Option<String>,
+    frame: Frame,
     budget: Option<Arc<dyn Budget>>,
     /// Memory for what is held beside rows.
     beside: Granted,
     book: Book,
+    /// Of settled cells.
+    survey: Survey,
     /// Of what a pass holds.
     bytes_max: usize,
     requests: Held<Vec<Seen>>,
@@ -100,10 +91,11 @@ impl Fold {
         let book = Book::new(question.range, question.by, question.grain);
         Fold {
             question,
-            only: None,
+            frame: Frame::whole(),
             budget: None,
             beside: Granted::default(),
             book,
+            survey: Survey::default(),
             bytes_max,
             requests: Held::with_budget(bytes_max / 2),
             spans: Held::with_budget(bytes_max / 2),
@@ -120,10 +112,17 @@ impl Fold {
         }
     }
 
-    /// Spends limits on what is told of this service, by id or by name. All others are counted all the same.
+    /// Makes the picture of what the frame shows. All else is counted all the same, as far as it tells of that.
     #[must_use]
-    pub fn only(mut self, service: Option<&str>) -> Fold {
-        self.only = service.map(str::to_owned);
+    pub fn framed(mut self, frame: Frame) -> Fold {
+        self.frame = frame;
+        self
+    }
+
+    /// Has room for as many cells as are settled together, and does so where there are more.
+    #[must_use]
+    pub fn settling(mut self, beyond: Beyond) -> Fold {
+        self.book.bound(SETTLED_CELLS_MAX, beyond);
         self
     }
 
@@ -192,12 +191,12 @@ impl Fold {
     /// The same of rows whose first half was read elsewhere, for this question.
     pub fn add_span_batch(&mut self, batch: &SpanBatch) {
         self.see(batch.rows());
-        let Fold { book, shapes, spans, requests, messages, names, bytes_max, .. } = self;
+        let Fold { book, shapes, spans, requests, messages, names, addresses, bytes_max, .. } = self;
         // Rows of requests come first; what they leave is the spans'.
         spans.bound(bytes_max.saturating_sub(requests.bytes()).max(*bytes_max / 2));
         // Rows are sorted by what they say, so most name what the row before does.
         let mut last_seen = None;
-        let read = batch.spans(book, shapes, |span, shape, links| {
+        let read = batch.spans(book, shapes, addresses, |span, shape, links| {
             if shape.role == spans::Role::Consumed {
                 links.iter().for_each(|link| messages.want(*link));
             }
@@ -212,8 +211,18 @@ impl Fold {
         self.make_room();
     }
 
-    /// Adds cells of a settled table, once, in whatever pass: those that begin in one of `times`, which are ascending and
-    /// apart, and none of which is folded from rows.
+    /// Surveys cells of a settled table, once, in whatever pass: those that begin in one of `times`, which are ascending and
+    /// apart, and none of which is folded from rows. What of them is shown is to be added to the drawing.
+    ///
+    /// # Errors
+    /// [`FoldError`].
+    pub fn survey_cells(&mut self, batch: &RecordBatch, times: &[TimeRange]) -> Result<(), FoldError> {
+        self.see_cells(batch);
+        decode::survey(batch, times, &mut self.book, &mut self.survey)?;
+        Ok(self.charge()?)
+    }
+
+    /// Adds cells as [`Fold::survey_cells`] does, whole, for what is no picture.
     ///
     /// # Errors
     /// A bug of ours: the batch is not one of columns of the table.
@@ -223,11 +232,16 @@ impl Fold {
         batch: &RecordBatch,
         times: &[TimeRange],
     ) -> Result<(), RowsError> {
+        self.see_cells(batch);
+        let put = |book: &mut Book, key, measure: &Measure, ()| book.add_cell(key, measure);
+        decode::add(batch, table, times, &mut self.book, |_, _| Some(()), put)
+    }
+
+    fn see_cells(&mut self, batch: &RecordBatch) {
         let starts = batch.column_by_name("time").and_then(|column| column.as_primitive_opt());
         let first =
             starts.and_then(min::<TimestampMicrosecondType>).map(|micros| micros.saturating_mul(1_000));
         self.first_row = self.first_row.into_iter().chain(first).min();
-        decode::add(batch, table, times, &mut self.book)
     }
 
     /// The start of the earliest row or cell so far, whether it is counted or not.
@@ -244,9 +258,10 @@ impl Fold {
 
     /// Has the budget grant what is held beside rows: sums, names, links, rows that wait for another observer's.
     fn charge(&mut self) -> Result<(), Spent> {
-        let Fold { book, shapes, messages, leftovers, addresses, .. } = self;
+        let Fold { book, survey, shapes, messages, leftovers, addresses, .. } = self;
         let names = shapes.bytes() + addresses.bytes();
-        self.beside.resize(book.bytes() + names + messages.bytes() + leftovers.bytes())
+        let counted = book.bytes() + survey.bytes();
+        self.beside.resize(counted + names + messages.bytes() + leftovers.bytes())
     }
 
     /// The same while rows are held, which are let go of where there is no room for both.
@@ -285,15 +300,23 @@ impl Fold {
         Ok(more_requests || more_spans)
     }
 
-    /// Joins what lies in several passes, chooses, and groups. A pass that was not ended is ended; rows that it
-    /// could not hold are then left out, which only those avoid who feed them again.
+    /// Joins what lies in several passes, chooses, and groups, where nothing is settled. A pass that was not ended is ended;
+    /// rows that it could not hold are then left out, which only those avoid who feed them again.
     ///
     /// # Errors
     /// [`FoldError`].
-    pub fn finish(mut self) -> Result<Picture, FoldError> {
+    pub fn finish(self) -> Result<Picture, FoldError> {
+        self.drawing()?.finish()
+    }
+
+    /// The same, to which what is shown of settled cells is still added.
+    ///
+    /// # Errors
+    /// [`FoldError`].
+    pub fn drawing(mut self) -> Result<Drawing, FoldError> {
         let warnings = self.finished()?;
-        let asked = Asked { source: self.question.source, only: self.only.as_deref() };
-        Ok(picture(&self.book, &asked, warnings))
+        let Fold { book, survey, frame, beside, question, .. } = self;
+        Drawing::of(Counted { book, survey, source: question.source, frame, beside, warnings })
     }
 
     /// All that was counted, without a choice among it, for a question whose grain is [`crate::Grain::Told`].
@@ -312,7 +335,8 @@ impl Fold {
     /// [`FoldError`]; [`FoldError::TooManyCells`] also where codes could not be told apart: wider buckets help.
     pub fn finish_series(mut self, slot_seconds: u32, hasher: &RandomState) -> Result<Chunk, FoldError> {
         let warnings = self.finished()?;
-        if self.book.details_overflowed() && !self.book.grain.tells_operations() {
+        let is_cut = self.book.cells().any(|(key, _)| key.detail == DetailId::OTHER);
+        if is_cut && !self.book.grain.tells_operations() {
             return Err(FoldError::TooManyCells);
         }
         Ok(told(&self.book, i64::from(slot_seconds) * 1_000, hasher, warnings))
@@ -335,8 +359,10 @@ impl Fold {
         if self.count_all()? {
             warnings.push("some rows did not fit into memory and were not read again".to_owned());
         }
-        if self.book.parties.overflowed() {
-            warnings.push(format!("only {PARTIES_MAX} names are told apart; the rest is `(other)`"));
+        if self.book.cut_traces > 0 {
+            warnings.push(format!(
+                "traces of more than {WALKED_SPANS_MAX} spans are looked at in parts; calls from one part to the next are on no edge"
+            ));
         }
         Ok(warnings)
     }
@@ -367,6 +393,11 @@ pub struct Settled {
 }
 
 impl Settled {
+    /// Whether some cells are summed up in others, or names as one.
+    pub fn is_cut(&self) -> bool {
+        self.book.is_cut()
+    }
+
     /// The rows of one of the tables, sorted by callee, caller and time, made at `now`.
     ///
     /// # Errors

@@ -308,8 +308,7 @@ mod tests {
         assert_eq!(rows.len(), DETAILS_MAX + 1);
         assert_eq!(rows[0].subject, Subject::Group(Some("(other)".to_owned())));
         assert_eq!(rows[0].figures.requests, 1.0);
-        let said =
-            "only the 2000 busiest operations, instances or values are told apart; the rest is `(other)`";
+        let said = "only the busiest operations, instances or values are told apart, 2000 at most; the rest is `(other)`";
         assert_eq!(picture.warnings, [said]);
     }
 }

@@ -6,7 +6,7 @@ use meshlake_schema::tables::PROMOTED_SPAN_KEYS;
 use thiserror::Error;
 
 use crate::attribute::{AttributeKey, KEY_BYTES_MAX};
-use crate::{By, Grain, Question, Range, Source};
+use crate::{By, Frame, Grain, Question, Range, Source};
 
 /// What stands before the key of an attribute.
 const ATTRIBUTE: &str = "attribute:";
@@ -72,6 +72,11 @@ impl GoldenBy {
             GoldenBy::Service | GoldenBy::Edge | GoldenBy::Version | GoldenBy::Namespace => Grain::Node,
         };
         Question { range, by, grain, source }
+    }
+
+    /// What of the picture rows are cut from, of one service or of all.
+    pub fn frame(self, service: Option<&str>) -> Frame {
+        if self == GoldenBy::Edge { Frame::edges(service) } else { Frame::nodes(service) }
     }
 }
 

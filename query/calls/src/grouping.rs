@@ -50,13 +50,13 @@ pub enum Grain {
     Node,
     Operation,
     Instance,
-    /// Parts of what settled cells tell, as the text of a [`crate::settled::detail::Detail`]; of a node also who called it.
+    /// Parts of what settled cells tell, as the text of a [`crate::detail::Detail`]; of a node also who called it.
     Told(Told),
     /// The cluster of the callee.
     Cluster,
     /// What rows say under a key.
     Attribute(AttributeKey),
-    /// All that is told apart in settled cells; see `settled/detail.rs`.
+    /// All that is told apart in settled cells; see `detail.rs`.
     Whole,
     /// What labels of series tell: of all that, neither route, host, instance nor refusal, and operations where asked for.
     Labels {

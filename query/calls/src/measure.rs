@@ -115,12 +115,14 @@ pub struct Measure {
     /// Sum of all durations times their weight, microseconds, connections included. Of nanoseconds, 64 bits would
     /// end at a day of 200 calls in progress.
     duration: u64,
+    /// Sum of the squares of the weights, in thousandths of a call squared. 0 where it is not known.
+    squares: u64,
     latency: LatencyHistogram,
     protocols: [u64; Protocol::ALL.len()],
 }
 
 /// The sums of a [`Measure`] under the names of their columns in settled tables.
-pub const SUMS: [&str; 13] = [
+pub const SUMS: [&str; 14] = [
     "requests_milli",
     "errors_milli",
     "client_errors_milli",
@@ -134,6 +136,7 @@ pub const SUMS: [&str; 13] = [
     "request_bytes_milli",
     "response_bytes_milli",
     "duration_micros_milli",
+    "weight_squares_milli",
 ];
 
 /// How large requests and responses were, as histograms of bytes.
@@ -155,6 +158,12 @@ impl Sizes {
     }
 }
 
+/// Of a number of thousandths, in thousandths.
+fn square(milli: u64) -> u64 {
+    let square = u128::from(milli) * u128::from(milli) / u128::from(MILLI);
+    u64::try_from(square).unwrap_or(u64::MAX)
+}
+
 fn calls(milli: u64) -> f64 {
     milli as f64 / MILLI as f64
 }
@@ -172,6 +181,7 @@ impl Measure {
         }
         self.add_bytes(call);
         self.duration = self.duration.saturating_add((duration / 1_000).saturating_mul(weight));
+        self.squares = self.squares.saturating_add(square(weight));
         if call.timed {
             self.latency.record(duration, weight);
         }
@@ -220,6 +230,7 @@ impl Measure {
         self.bytes_in = self.bytes_in.saturating_add(other.bytes_in);
         self.bytes_out = self.bytes_out.saturating_add(other.bytes_out);
         self.duration = self.duration.saturating_add(other.duration);
+        self.squares = self.squares.saturating_add(other.squares);
         self.latency.merge(&other.latency);
         for (sum, part) in self.protocols.iter_mut().zip(other.protocols) {
             *sum += part;
@@ -242,6 +253,7 @@ impl Measure {
             self.bytes_in,
             self.bytes_out,
             self.duration,
+            self.squares,
         ]
     }
 
@@ -249,7 +261,7 @@ impl Measure {
     pub fn of_sums(sums: [u64; SUMS.len()], protocol: Protocol, latency: LatencyHistogram) -> Measure {
         let [requests, errors, client_errors, aborted, retries, made, received, expected, joined, rest @ ..] =
             sums;
-        let [lost, bytes_in, bytes_out, duration] = rest;
+        let [lost, bytes_in, bytes_out, duration, squares] = rest;
         let mut protocols = [0; Protocol::ALL.len()];
         protocols[protocol as usize] = requests;
         Measure {
@@ -266,6 +278,7 @@ impl Measure {
             bytes_in,
             bytes_out,
             duration,
+            squares,
             latency,
             protocols,
         }
@@ -277,6 +290,15 @@ impl Measure {
 
     pub fn requests(&self) -> f64 {
         calls(self.requests)
+    }
+
+    /// How many observations a call is worth, 0..=1: fewer than one where calls are known by a sample. Where weights are not
+    /// known, as in cells of earlier versions, each call is one.
+    ///
+    /// Source: Kish, "Survey Sampling" (1965), 8.2: the effective size of a sample is the square of the sum of its weights
+    /// over the sum of their squares. Exact while no row stands for more than 10^8 calls.
+    pub fn effective_share(&self) -> f64 {
+        if self.squares == 0 { 1.0 } else { (self.requests as f64 / self.squares as f64).min(1.0) }
     }
 
     /// The same in thousandths, exact.
@@ -366,6 +388,35 @@ impl Measure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// 4 calls of weight 1 and 2 of weight 3: (4 + 6)^2 / (4 + 18) observations.
+    #[test]
+    fn sampled_calls_are_worth_fewer_observations() {
+        let call = |weight| Observation {
+            weight,
+            outcome: Outcome::Ok,
+            duration_nano: 1,
+            timed: true,
+            sized: false,
+            bytes_in: 0,
+            bytes_out: 0,
+            protocol: Protocol::Http,
+        };
+        let mut measure = Measure::default();
+        (0..4).for_each(|_| measure.add(&call(MILLI)));
+        assert_eq!((measure.requests(), measure.effective_share()), (4.0, 1.0));
+        (0..2).for_each(|_| measure.add(&call(3 * MILLI)));
+        assert!((measure.requests() * measure.effective_share() - 100.0 / 22.0).abs() < 1e-12);
+        let mut sums = measure.sums();
+        sums[SUMS.len() - 1] = 0;
+        let earlier = Measure::of_sums(sums, Protocol::Http, LatencyHistogram::default());
+        assert_eq!(earlier.effective_share(), 1.0, "nothing is known of weights");
+        measure.merge(&earlier);
+        assert!(
+            (measure.effective_share() - 20.0 / 22.0).abs() < 1e-12,
+            "twenty calls, of ten of which weights are known"
+        );
+    }
 
     fn call(outcome: Outcome, millis: i64) -> Observation {
         Observation {

@@ -143,9 +143,13 @@ impl<K: Hash + Eq> Notes<K> {
         }
     }
 
-    /// The notes of a cell, in no order, the first among them.
-    pub fn of(&self, cell: &K) -> &[Noted] {
-        self.by_cell.get(cell).map_or(&[], Vec::as_slice)
+    /// All notes by what `group` says of their cells, in no order, the first of each cell among them.
+    pub fn take_by(&mut self, group: impl Fn(K) -> K) -> NumberMap<K, Vec<Noted>> {
+        let mut grouped: NumberMap<K, Vec<Noted>> = NumberMap::default();
+        for (cell, notes) in self.by_cell.drain() {
+            grouped.entry(group(cell)).or_default().extend(notes);
+        }
+        grouped
     }
 
     pub fn bytes(&self) -> usize {
@@ -180,8 +184,13 @@ mod tests {
         Noted { start, rows: RowsOf { made, ..RowsOf::default() }, seen, halves: Halves::default() }
     }
 
+    /// The notes of a cell, in no order.
+    fn of(notes: &Notes<u8>, cell: u8) -> &[Noted] {
+        notes.by_cell.get(&cell).map_or(&[], Vec::as_slice)
+    }
+
     fn starts(notes: &Notes<u8>, cell: u8) -> Vec<i64> {
-        let mut starts: Vec<i64> = notes.of(&cell).iter().map(|noted| noted.start).collect();
+        let mut starts: Vec<i64> = of(notes, cell).iter().map(|noted| noted.start).collect();
         starts.sort_unstable_by(|a, b| b.cmp(a));
         starts
     }
@@ -213,7 +222,7 @@ mod tests {
     fn where_none_are_asked_for_none_are_kept() {
         let mut notes = Notes::new(0, Wish::Newest);
         notes.add(1, at(1));
-        assert_eq!((notes.of(&1).len(), notes.bytes()), (0, 0));
+        assert_eq!((of(&notes, 1).len(), notes.bytes()), (0, 0));
     }
 
     /// Of calls that began together those are kept whose rows come first, in whatever order they were added.
@@ -226,7 +235,7 @@ mod tests {
         for order in [[1, 3, 5, 7], [7, 5, 3, 1]] {
             let mut notes = Notes::new(2, Wish::Newest);
             order.into_iter().for_each(|hash| notes.add(1, with(hash)));
-            let mut kept: Vec<u64> = notes.of(&1).iter().map(|noted| noted.rows.made.hash).collect();
+            let mut kept: Vec<u64> = of(&notes, 1).iter().map(|noted| noted.rows.made.hash).collect();
             kept.sort_unstable();
             assert_eq!(kept, [1, 3]);
         }
@@ -249,7 +258,7 @@ mod tests {
             let wish = Wish::Telling { failed_only, duration_min };
             let mut notes = Notes::new(most, wish);
             calls.iter().for_each(|call| notes.add(1, *call));
-            let mut kept: Vec<Noted> = notes.of(&1).to_vec();
+            let mut kept: Vec<Noted> = of(&notes, 1).to_vec();
             kept.sort_by(|a, b| a.compare(b, wish));
             kept.iter().take(most).map(|noted| noted.start).collect::<Vec<_>>()
         };

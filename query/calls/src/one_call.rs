@@ -1,6 +1,6 @@
 //! One call that counts, where calls are listed.
 
-use crate::cells::Evidence;
+use crate::cell_key::Evidence;
 use crate::entry::Entry;
 use crate::hosts::is_address;
 use crate::noted::Noted;
@@ -24,7 +24,7 @@ pub struct CallSeen {
 impl CallSeen {
     /// The calls that are noted of a cell.
     pub fn of<'n>(
-        cell: &Placed<'_>,
+        cell: &Placed,
         services: &Services,
         (source, target): (Option<usize>, usize),
         notes: &'n [Noted],
@@ -65,7 +65,7 @@ impl NamedBy {
         }
     }
 
-    fn of(cell: &Placed<'_>, services: &Services) -> NamedBy {
+    fn of(cell: &Placed, services: &Services) -> NamedBy {
         let word = services.of(cell.key.destination);
         let target = services.service(cell.target);
         if target.owner.is_some() {

@@ -6,15 +6,17 @@
 
 use std::collections::BTreeMap;
 
-use crate::cells::{Book, Evidence};
+use crate::cell_key::Evidence;
+use crate::cells::Book;
 use crate::choice::Source;
 use crate::entry::Entry;
+use crate::hashing::NumberMap;
 use crate::measure::Measure;
-use crate::named::Named;
+use crate::named::{Named, sorted};
 use crate::nodes::{NodeIdentity, ids};
-use crate::placed::{Placed, known, place};
+use crate::placed::{place, used};
 use crate::range::Range;
-use crate::services::ServiceId;
+use crate::survey::Survey;
 
 /// Calls of one edge, or received at one node, that are alike in what is told.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,7 +26,7 @@ pub struct Part {
     pub target: usize,
     pub entry: Entry,
     pub evidence: Evidence,
-    /// The text of a [`crate::settled::detail::Detail`].
+    /// The text of a [`crate::detail::Detail`].
     pub detail: String,
     pub bucket: u16,
     pub measure: Measure,
@@ -43,21 +45,25 @@ pub struct Parts {
 
 /// Groups all cells of `book`.
 pub(super) fn parts(book: &Book, source: Source, warnings: Vec<String>) -> Parts {
-    let mut services = known(book, source);
-    let cells = place(book, &mut services, source);
+    let (cells, services) = place(&Survey::of(book), &book.parties, source);
     let names = ids(&services, &used(&cells));
     let mut named = Named::of(book, &services, &names);
-    let mut sums = BTreeMap::new();
-    for cell in &cells {
+    let places = cells.iter().map(|cell| {
         let key = &cell.key;
         let target = named.node(cell.target, key.destination);
         let source = cell.caller.map(|caller| named.node(caller, key.source));
+        (cell.surveyed, (target, source, key.entry, key.evidence))
+    });
+    let places: NumberMap<_, _> = places.collect();
+    let mut sums = BTreeMap::new();
+    for (key, measure) in book.cells() {
+        let Some((target, source, entry, evidence)) = places.get(&Survey::key(*key)) else { continue };
         let detail = book.detail_text(key.detail).unwrap_or_default();
-        let group = (target, source, key.entry, key.evidence, detail, key.at.bucket);
-        sums.entry(group).or_insert_with(Measure::default).merge(cell.measure);
+        let group = (*target, *source, *entry, *evidence, detail, key.at.bucket);
+        sums.entry(group).or_insert_with(Measure::default).merge(measure);
     }
     sums.retain(|_, measure| measure.requests_milli() > 0);
-    let (nodes, new_place) = named.sorted(|_| true);
+    let (nodes, new_place) = sorted(&named.into_nodes(), |_| true);
     let part = |((target, source, entry, evidence, detail, bucket), measure): (Group<'_>, Measure)| Part {
         source: source.map(|source| new_place[source]),
         target: new_place[target],
@@ -81,21 +87,13 @@ impl Part {
     }
 }
 
-fn used(cells: &[Placed<'_>]) -> Vec<ServiceId> {
-    let ends = cells.iter().flat_map(|cell| cell.caller.into_iter().chain([cell.target]));
-    let mut used: Vec<ServiceId> = ends.collect();
-    used.sort_unstable();
-    used.dedup();
-    used
-}
-
 #[cfg(test)]
 mod tests {
     use meshlake_schema::{Table, TimeRange, UnixNanos};
 
     use super::*;
+    use crate::detail::Detail;
     use crate::fixture::{self, CALL, Request, SERVED, SERVER, SPAN, Span};
-    use crate::settled::detail::Detail;
     use crate::{By, Fold, Grain, Question, Told};
 
     const TOLD: Told = Told::FLAGS.with(Told::CODE).with(Told::REFUSAL);

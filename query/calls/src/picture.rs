@@ -3,20 +3,11 @@
 //! There is one set of calls. Evidence is chosen by service and by edge, whatever the grouping, and a grouping only
 //! sorts the calls that were chosen into parts: each total is the same under every one.
 
-use std::collections::{BTreeMap, HashMap};
-
-use crate::cells::{Book, CellKey, DetailId, Evidence};
-use crate::choice::{Choice, Choices, Source};
-use crate::entry::Entry;
-use crate::grouping::Grain;
-use crate::measure::{MILLI, Measure};
-use crate::named::Named;
-use crate::nodes::{NodeIdentity, ids};
-use crate::noted::Wish;
+use crate::cell_key::Evidence;
+use crate::measure::Measure;
+use crate::nodes::NodeIdentity;
 use crate::one_call::CallSeen;
-use crate::placed::{Placed, choice_of_edge, choices, known, lost, place};
 use crate::range::Range;
-use crate::services::{ServiceId, Services};
 
 /// Calls that a node received in one bucket, by operation, instance, cluster or value if asked for.
 #[derive(Debug, Clone)]
@@ -61,245 +52,6 @@ pub struct Picture {
     pub warnings: Vec<String>,
 }
 
-/// What a picture is made for.
-pub(super) struct Asked<'a> {
-    pub source: Source,
-    /// The service whose operations are asked for; `None`: of all.
-    pub only: Option<&'a str>,
-}
-
-/// Groups all cells of `book`, choosing among observations.
-pub(super) fn picture(book: &Book, asked: &Asked<'_>, mut warnings: Vec<String>) -> Picture {
-    let mut services = known(book, asked.source);
-    let cells = place(book, &mut services, asked.source);
-    let choices = choices(&cells);
-    let services = &services;
-    warnings.extend(lost(&cells));
-    let names = ids(services, &used(&cells));
-    let busiest = busiest(book, &cells, services, &names, asked.only);
-    warnings.extend(told(&choices, &names));
-    if busiest.is_cut {
-        warnings.push(format!(
-            "only the {} busiest operations, instances or values are told apart; the rest is `(other)`",
-            crate::cells::DETAILS_MAX
-        ));
-    }
-    let mut drawing = Drawing {
-        book,
-        services,
-        named: Named::of(book, services, &names),
-        choices: &choices,
-        busiest,
-        node_cells: BTreeMap::new(),
-        edge_cells: BTreeMap::new(),
-        calls: Vec::new(),
-    };
-    for cell in &cells {
-        match cell.source {
-            None => drawing.add_received(cell),
-            Some(source) => drawing.add_edge(cell, source),
-        }
-    }
-    drawing.sorted(warnings)
-}
-
-fn used(cells: &[Placed<'_>]) -> Vec<ServiceId> {
-    let ends = cells.iter().flat_map(|cell| cell.source.into_iter().chain([cell.target]));
-    let mut used: Vec<ServiceId> = ends.collect();
-    used.sort_unstable();
-    used.dedup();
-    used
-}
-
-/// The operations or instances that are told apart.
-struct Busiest {
-    kept: Vec<DetailId>,
-    is_cut: bool,
-}
-
-impl Busiest {
-    fn text<'a>(&self, detail: DetailId, book: &'a Book) -> Option<&'a str> {
-        let is_kept = detail <= DetailId::OTHER || self.kept.binary_search(&detail).is_ok();
-        book.detail_text(if is_kept { detail } else { DetailId::OTHER })
-    }
-}
-
-/// The limit is spent on received sides of what is asked for, busiest first.
-fn busiest(
-    book: &Book,
-    cells: &[Placed<'_>],
-    services: &Services,
-    names: &HashMap<ServiceId, String>,
-    only: Option<&str>,
-) -> Busiest {
-    if book.grain == Grain::Node {
-        return Busiest { kept: Vec::new(), is_cut: false };
-    }
-    let is_asked = |service: &ServiceId| {
-        only.is_none_or(|only| names[service] == only || services.service(*service).name == only)
-    };
-    let keys: std::collections::HashSet<&CellKey> =
-        cells.iter().filter(|cell| is_asked(&cell.target)).map(|cell| &cell.key).collect();
-    let kept = book.busiest(|key| keys.contains(key));
-    let mut all: Vec<DetailId> =
-        keys.iter().map(|key| key.detail).filter(|detail| *detail > DetailId::OTHER).collect();
-    all.sort_unstable();
-    all.dedup();
-    Busiest { is_cut: book.details_overflowed() || all.len() > kept.len(), kept }
-}
-
-fn told(choices: &Choices, names: &HashMap<ServiceId, String>) -> Vec<String> {
-    let excesses = choices.excesses();
-    let told = excesses.iter().map(|excess| {
-        format!(
-            "{}: spans tell of {} calls, proxies of {}; spans are taken, for some calls do not pass its proxy",
-            names[&excess.service],
-            excess.spans / MILLI,
-            excess.rows / MILLI
-        )
-    });
-    told.collect()
-}
-
-struct Drawing<'a> {
-    book: &'a Book,
-    services: &'a Services,
-    named: Named<'a>,
-    choices: &'a Choices,
-    busiest: Busiest,
-    node_cells: BTreeMap<(usize, Option<String>, u16), NodeCell>,
-    edge_cells: BTreeMap<(usize, usize, u16), EdgeCell>,
-    calls: Vec<CallSeen>,
-}
-
-impl Drawing<'_> {
-    fn add_received(&mut self, cell: &Placed<'_>) {
-        let choice = self.choices.node(cell.target, cell.key.at.window);
-        if choice.counts(cell.key.evidence, cell.key.entry) {
-            self.add_to_node(cell);
-        }
-        self.list(cell, choice.counts(cell.key.evidence, cell.key.entry));
-    }
-
-    fn add_edge(&mut self, cell: &Placed<'_>, source: ServiceId) {
-        let (key, window) = (&cell.key, cell.key.at.window);
-        let choice = choice_of_edge(self.choices, self.services, (source, cell.target), window);
-        if matches!(key.entry, Entry::Carrying | Entry::CarryingTraced) {
-            if choice == Choice::Of(Evidence::Spans) {
-                self.add_bytes(cell, source);
-            }
-            return;
-        }
-        let counts = choice.counts(key.evidence, key.entry);
-        let no_reports = self.choices.node(cell.target, window) == Choice::EdgesIn;
-        if counts && no_reports && key.entry != Entry::Refused {
-            self.add_to_node(cell);
-        }
-        let edge = self.edge(cell, source);
-        // Thousandths are whole numbers, whose sum no order of adding changes; `sorted` makes calls of them.
-        let requests = cell.measure.requests_milli() as f64;
-        match (key.entry, key.evidence) {
-            (_, Evidence::Spans) => edge.by_spans += requests,
-            (_, Evidence::Requests) => edge.by_requests += requests,
-        }
-        if counts {
-            edge.evidence = edge.evidence.min(key.evidence);
-            edge.measure.merge(cell.measure);
-            edge.refused += if key.entry == Entry::Refused { requests } else { 0.0 };
-        }
-        self.list(cell, counts);
-    }
-
-    /// Adds the calls of a cell one by one: of one that counts, and of any where examples are asked for, as each kind of
-    /// evidence knows other traces.
-    fn list(&mut self, cell: &Placed<'_>, counts: bool) {
-        let notes = self.book.notes.of(&cell.key);
-        if notes.is_empty() || (!counts && self.book.notes.wish() == Wish::Newest) {
-            return;
-        }
-        let source = cell.source.map(|source| self.named.node(source, cell.key.source));
-        let target = self.named.node(cell.target, cell.key.destination);
-        self.calls.extend(CallSeen::of(cell, self.services, (source, target), notes));
-    }
-
-    /// Adds what connections told of calls that spans tell of, which know no bytes.
-    fn add_bytes(&mut self, cell: &Placed<'_>, source: ServiceId) {
-        self.edge(cell, source).measure.merge_bytes(cell.measure);
-        if self.choices.node(cell.target, cell.key.at.window) == Choice::EdgesIn {
-            let bytes = Placed { key: CellKey { evidence: Evidence::Spans, ..cell.key }, ..*cell };
-            self.node_cell(&bytes).measure.merge_bytes(cell.measure);
-        }
-    }
-
-    fn edge(&mut self, cell: &Placed<'_>, source: ServiceId) -> &mut EdgeCell {
-        let key = cell.key;
-        let (from, to) = (self.named.node(source, key.source), self.named.node(cell.target, key.destination));
-        self.edge_cells.entry((from, to, key.at.bucket)).or_insert_with(|| EdgeCell {
-            source: from,
-            target: to,
-            bucket: key.at.bucket,
-            evidence: Evidence::Spans,
-            measure: Measure::default(),
-            refused: 0.0,
-            by_spans: 0.0,
-            by_requests: 0.0,
-        })
-    }
-
-    fn add_to_node(&mut self, cell: &Placed<'_>) {
-        let held = self.node_cell(cell);
-        // A node may be counted from both kinds; rows are the stronger word.
-        held.evidence = held.evidence.min(cell.key.evidence);
-        held.measure.merge(cell.measure);
-    }
-
-    fn node_cell(&mut self, cell: &Placed<'_>) -> &mut NodeCell {
-        let node = self.named.node(cell.target, cell.key.destination);
-        let detail = self.busiest.text(cell.key.detail, self.book).map(str::to_owned);
-        let bucket = cell.key.at.bucket;
-        self.node_cells.entry((node, detail.clone(), bucket)).or_insert_with(|| NodeCell {
-            node,
-            detail,
-            bucket,
-            evidence: cell.key.evidence,
-            measure: Measure::default(),
-        })
-    }
-
-    fn sorted(mut self, warnings: Vec<String>) -> Picture {
-        // An edge that only evidence not chosen saw has no calls, and a connection's bytes alone are none.
-        self.edge_cells.retain(|_, edge| edge.measure.requests_milli() > 0);
-        self.node_cells.retain(|_, cell| cell.measure.requests_milli() > 0);
-        let mut is_used = vec![false; self.named.count()];
-        self.node_cells.values().for_each(|cell| is_used[cell.node] = true);
-        self.edge_cells.values().flat_map(|e| [e.source, e.target]).for_each(|end| is_used[end] = true);
-        let ends = self.calls.iter().flat_map(|call| call.source.into_iter().chain([call.target]));
-        ends.for_each(|end| is_used[end] = true);
-        let (nodes, new_place) = self.named.sorted(|place| is_used[place]);
-        let node_cells = self.node_cells.into_values();
-        let mut node_cells: Vec<NodeCell> =
-            node_cells.map(|cell| NodeCell { node: new_place[cell.node], ..cell }).collect();
-        node_cells.sort_by(|a, b| (a.node, &a.detail, a.bucket).cmp(&(b.node, &b.detail, b.bucket)));
-        let edge_cells = self.edge_cells.into_values();
-        let calls = |milli: f64| milli / MILLI as f64;
-        let placed = |edge: EdgeCell| EdgeCell {
-            source: new_place[edge.source],
-            target: new_place[edge.target],
-            refused: calls(edge.refused),
-            by_spans: calls(edge.by_spans),
-            by_requests: calls(edge.by_requests),
-            ..edge
-        };
-        let mut edge_cells: Vec<EdgeCell> = edge_cells.map(placed).collect();
-        edge_cells.sort_by_key(|edge| (edge.source, edge.target, edge.bucket));
-        for call in &mut self.calls {
-            call.source = call.source.map(|source| new_place[source]);
-            call.target = new_place[call.target];
-        }
-        Picture { range: self.book.range, nodes, node_cells, edge_cells, calls: self.calls, warnings }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -307,12 +59,14 @@ mod tests {
     use meshlake_schema::UnixNanos;
 
     use super::*;
+    use crate::choice::Source;
     use crate::fixture::{
         self, CALL, CLIENT, CONSUMER, FROM_SECOND, PRODUCER, Request, SERVED, SERVER, SPAN, Span, edges,
         kind, nodes, picture, picture_of,
     };
     use crate::fold::{Fold, Question};
-    use crate::grouping::By;
+    use crate::frame::Frame;
+    use crate::grouping::{By, Grain};
 
     const A: (&str, &str) = ("default", "a");
     const B: (&str, &str) = ("default", "b");
@@ -459,7 +213,7 @@ mod tests {
         let details = |only| {
             let range = fixture::range();
             let question = Question { range, by: By::Service, grain: Grain::Operation, source: Source::Auto };
-            let mut fold = Fold::new(question).only(only);
+            let mut fold = Fold::new(question).framed(Frame::nodes(only));
             fold.add_spans(&fixture::spans(&spans));
             let picture = fold.finish().expect("a few cells");
             let node = picture.nodes.iter().position(|node| node.name == "quiet").expect("it is there");

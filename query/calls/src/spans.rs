@@ -6,7 +6,7 @@
 
 use meshlake_schema::Outcome;
 
-use crate::cells::DetailId;
+use crate::cell_key::DetailId;
 use crate::hashing::{NumberMap, mixed_pair};
 use crate::held::Weighed;
 use crate::measure::Protocol;

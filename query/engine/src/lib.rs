@@ -29,6 +29,7 @@ mod plan_guard;
 mod planning;
 mod executing;
 mod interrupt;
+mod kept;
 mod answer;
 mod budget;
 mod values;
@@ -54,10 +55,11 @@ pub use error::{Fault, QueryError};
 pub use lean::Lean;
 pub use prepared::{Bound, Prepared};
 pub use query::Query;
-pub use scan::Scan;
+pub use scan::{Part, Scan};
 pub use table_function::{Argument, Arguments, ComputedRows, Parameter, ParameterKind, TableFunction};
 
 use executing::Threads;
+use kept::Kept;
 use plan_guard::AllowList;
 use postgres::Known;
 use session::SessionTemplate;
@@ -85,6 +87,7 @@ struct Shared {
     places: Arc<Semaphore>,
     waiting: AtomicUsize,
     threads: Arc<Threads>,
+    kept: Arc<Kept>,
 }
 
 impl Engine {
@@ -122,8 +125,20 @@ impl Engine {
             (function.name(), parameters.collect(), function.columns())
         });
         let known = Arc::new(Known::of(described, template.function_names()));
-        let shared =
-            Shared { reader, config, clock, template, functions, allowed, known, places, waiting, threads };
+        let kept = Arc::default();
+        let shared = Shared {
+            reader,
+            config,
+            clock,
+            template,
+            functions,
+            allowed,
+            known,
+            places,
+            waiting,
+            threads,
+            kept,
+        };
         Ok(Engine { shared: Arc::new(shared) })
     }
 

@@ -22,11 +22,12 @@ use crate::error::QueryError;
 use crate::executing::{Driven, Threads};
 use crate::explain::{Explain, Explained};
 use crate::interrupt::{Stop, stoppable};
+use crate::kept::Kept;
 use crate::plan_guard::{self, AllowList};
 use crate::planning::on_big_stack;
 use crate::postgres::{self, Catalogue, Identity, Known};
 use crate::prepared::{Bound, Prepared, describe};
-use crate::scan::Scan;
+use crate::scan::{Part, Scan};
 use crate::{Shared, text_guard};
 
 /// A snapshot that can be asked. Made by `Engine::begin`; holds its buffered batches in memory until it and
@@ -44,6 +45,7 @@ pub struct Query {
     place: Arc<OwnedSemaphorePermit>,
     /// Where plans run; none where they are asked for.
     threads: Option<Arc<Threads>>,
+    kept: Arc<Kept>,
 }
 
 impl Query {
@@ -70,6 +72,7 @@ impl Query {
             caps,
             place: Arc::new(place),
             threads,
+            kept: Arc::clone(&shared.kept),
         })
     }
 
@@ -158,6 +161,12 @@ impl Query {
     /// How many threads may work on rows of this query at the same time.
     pub fn parallelism(&self) -> usize {
         self.parallelism
+    }
+
+    /// What answers of that kind keep between questions, for all queries of one engine; empty at first. Whoever keeps bounds
+    /// it, and tells tenants apart.
+    pub fn kept<T: Default + Send + Sync + 'static>(&self) -> Arc<T> {
+        self.kept.of()
     }
 
     /// What work on rows of this query may take: memory of the engine's pool, time until the query's deadline.
@@ -253,6 +262,11 @@ impl Query {
         let mut table = catalog::TenantTable::new(scan.table, Arc::clone(&self.snapshot), &self.tenant);
         if let Some(lean) = &scan.lean {
             table = table.lean(lean);
+        }
+        match scan.part {
+            Part::Whole => {}
+            Part::Files(files) => table = table.of_files(files),
+            Part::Buffered => table = table.of_files(&[]).with_buffered(),
         }
         let source = provider_as_source(Arc::new(table));
         let plan = LogicalPlanBuilder::scan(scan.table.name(), source, None)?.build()?;

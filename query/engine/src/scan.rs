@@ -13,6 +13,7 @@ use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, lit};
 use meshlake_schema::filter::{Filter, Place, Test, Value};
 use meshlake_schema::{Table, TimeRange, UnixNanos};
+use meshlake_store::snapshot::DataFile;
 
 use crate::catalog::{attribute, nanos_are_time};
 use crate::error::QueryError;
@@ -39,6 +40,19 @@ pub struct Scan<'a> {
     pub limit: Option<usize>,
     /// In which forms columns come that would cost more in others. None: as SQL sees them.
     pub lean: Option<Lean<'a>>,
+    pub part: Part<'a>,
+}
+
+/// Where the rows are that are wanted: a file never changes, so that what was read of it once needs no second scan.
+#[derive(Debug, Clone, Copy, Default)]
+pub enum Part<'a> {
+    /// In files and in the buffer.
+    #[default]
+    Whole,
+    /// In these files of the table.
+    Files(&'a [&'a DataFile]),
+    /// In the buffer.
+    Buffered,
 }
 
 impl Scan<'_> {
@@ -52,6 +66,7 @@ impl Scan<'_> {
             order: &[],
             limit: None,
             lean: None,
+            part: Part::Whole,
         }
     }
 

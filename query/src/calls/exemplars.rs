@@ -14,7 +14,6 @@ use meshlake_engine::Query;
 use meshlake_schema::TimeRange;
 
 use super::list::looked_up;
-use super::reading::Reading;
 use super::{LoadError, fed, finished};
 use crate::trace::spans_of;
 
@@ -50,9 +49,8 @@ pub async fn exemplars(query: &Query, asked: &Asked<'_>) -> Result<Exemplars, Lo
     let wish = Wish::Telling { failed_only, duration_min };
     let candidates_max = most * CANDIDATES_PER_EXAMPLE;
     let folded = vec![TimeRange { from: range.from(), to: range.to() }];
-    let reading = Reading { cells: Vec::new(), folded };
     let fold = Fold::new(question).exemplifying(candidates_max, wish);
-    let picture = finished(query, fed(query, &reading, fold, &question).await?).await?;
+    let picture = finished(query, fed(query, &folded, &[], fold, &question).await?).await?;
     let mut found = candidates(&picture, &wanted, wish);
     found.truncate(candidates_max);
     let calls = traced(query, &picture, &found, most).await?;

@@ -11,6 +11,8 @@ use meshlake_schema::filter::Value;
 use meshlake_schema::{Filter, Table, TimeRange};
 use tokio::sync::mpsc::{self, Sender};
 
+use super::LoadError;
+
 /// Batches that are decoded and not yet folded, and as many whose ids are being read: enough that neither side waits for
 /// the other, at some megabyte each.
 const ON_THE_WAY_MAX: usize = 4;
@@ -90,25 +92,32 @@ async fn send(sender: &Sender<Rows>, rows: Rows) -> Result<(), QueryError> {
     sender.send(rows).await.map_err(|_| QueryError::Internal("the fold has ended early".to_owned()))
 }
 
-/// Feeds the cells of a table that begin in one of `times`, which are ascending and apart.
+/// Has each batch of the cells of a table that begin in one of `times`, which are ascending and apart, taken.
 pub async fn feed_cells(
     query: &Query,
-    question: &Question,
-    table: Table,
-    times: &[TimeRange],
-    fold: &mut Fold,
-) -> Result<(), QueryError> {
+    cells: &Cells<'_>,
+    mut take: impl FnMut(&RecordBatch) -> Result<(), FoldError>,
+) -> Result<(), LoadError> {
+    let Cells { table, times, reading, filter } = cells;
     let (Some(first), Some(last)) = (times.first(), times.last()) else { return Ok(()) };
-    let columns = decode::columns(table, question.grain);
+    let columns = decode::columns(*table, *reading);
     let range = TimeRange { from: first.from, to: last.to };
-    let lean = Some(Lean { dictionaries: &decode::dictionaries(table, question.grain), nested: &[] });
-    let scan = Scan { columns: Some(&columns), range, lean, ..Scan::of(table) };
+    let lean = Some(Lean { dictionaries: &decode::dictionaries(*table, *reading), nested: &[] });
+    let filter = filter.clone();
+    let scan = Scan { columns: Some(&columns), filter, range, lean, ..Scan::of(*table) };
     let mut rows = query.scan(&scan).await?;
     while let Some(batch) = rows.next().await {
-        let added = fold.add_cells(table, &batch?, times);
-        added.map_err(|error| QueryError::Internal(format!("read cells: {error}")))?;
+        take(&batch?).map_err(|error| LoadError::of(error, query))?;
     }
     Ok(())
+}
+
+/// Which cells are read, and what of them.
+pub struct Cells<'a> {
+    pub table: Table,
+    pub times: &'a [TimeRange],
+    pub reading: decode::Reading,
+    pub filter: Filter,
 }
 
 /// Counts what the fold holds, whether there is more. Sorting and walking millions of rows takes too long for a thread

@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures::TryStreamExt;
 use meshlake_calls::list::{ListedCall, Lookup, described, newest};
 use meshlake_calls::one_call::CallSeen;
-use meshlake_calls::{By, Evidence, Fold, Grain, Picture, Question, Range, Source, golden};
+use meshlake_calls::{By, Evidence, Fold, Frame, Grain, Picture, Question, Range, Source, golden};
 use meshlake_engine::{Query, Scan};
 use meshlake_schema::{TimeRange, UnixNanos};
 
@@ -57,8 +57,9 @@ pub async fn list(query: &Query, asked: &Asked<'_>) -> Result<CallList, LoadErro
             joined(query.open(table, part).into_iter().chain([within(folded, part)]).collect())
         });
         // One more than asked for says that there are more.
-        let fold = Fold::new(question).only(service).listing(most + 1);
-        let picture = finished(query, fed(query, &reading, fold, &question).await?).await?;
+        let fold = Fold::new(question).framed(Frame::whole_of(service)).listing(most + 1);
+        let picture =
+            finished(query, fed(query, &reading.folded, &reading.cells, fold, &question).await?).await?;
         let found = newest(&picture, service, most + 1);
         let is_enough = found.get(most).is_some_and(|call| call.noted.start >= from.0);
         if is_enough || from == range.from() {

@@ -17,12 +17,13 @@ use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 use futures::TryStreamExt;
 use meshlake_calls::range::{GRID, WINDOW};
-use meshlake_calls::{Fold, FoldError, Parts, Picture, Question, Range, Source, minutes};
+use meshlake_calls::settled::decode;
+use meshlake_calls::{Fold, FoldError, Frame, Parts, Picture, Question, Range, Source};
 use meshlake_engine::{Engine, Fault, Query, QueryError, Scan};
-use meshlake_schema::{Table, TimeRange, UnixNanos};
+use meshlake_schema::{Filter, Table, TimeRange, UnixNanos};
 use thiserror::Error;
 
-use self::feed::{aside, counted, feed, feed_cells};
+use self::feed::{Cells, aside, counted, feed, feed_cells};
 use self::reading::Reading;
 use self::widening::{Widened, widened};
 
@@ -64,9 +65,8 @@ impl LoadError {
     }
 }
 
-/// The picture of a tenant's calls, from one snapshot of both tables. Limits are spent on what is told of the service
-/// `only`, by id or by name; without it, of all. Its range and step are wider than the question's where nothing finer is
-/// kept, which a warning says.
+/// The picture of a tenant's calls, from one snapshot of both tables, of what the frame shows. Its range and step are wider
+/// than the question's where nothing finer is kept, which a warning says.
 ///
 /// # Errors
 /// [`LoadError::Query`] from the engine, also when its time or memory is spent; [`LoadError::TooManyCells`] when the
@@ -76,21 +76,42 @@ pub async fn load(
     engine: &Engine,
     tenant: &str,
     question: Question,
-    only: Option<&str>,
+    frame: Frame,
 ) -> Result<Picture, LoadError> {
     let query = engine.begin(tenant).await?;
-    load_from(&query, question, only).await
+    load_from(&query, question, frame).await
 }
 
 /// As [`load`], from the snapshot of a query.
 ///
 /// # Errors
 /// As [`load`].
-pub async fn load_from(query: &Query, question: Question, only: Option<&str>) -> Result<Picture, LoadError> {
-    let Read { fold, range, warnings } = read_all(query, question, only).await?;
-    let mut picture = finished(query, fold).await?;
-    picture.warnings.extend(warnings);
-    Ok(Picture { range, ..picture })
+pub async fn load_from(query: &Query, question: Question, frame: Frame) -> Result<Picture, LoadError> {
+    let Plan { question, reading, surveyed, mut warnings } = Plan::of(query, question);
+    let fold = Fold::new(question).framed(frame);
+    let fold = fed(query, &reading.folded, &surveyed, fold, &question).await?;
+    let first_row = first_row(query, &question, &fold, &reading.cells).await?;
+    let picture = drawn(query, &question, &reading.cells, fold).await?;
+    warnings.splice(0..0, picture.warnings);
+    Ok(Picture { range: question.range.observed(first_row, query.began()), warnings, ..picture })
+}
+
+/// The picture of what a fold counted, with what it shows of these cells, which were surveyed.
+async fn drawn(
+    query: &Query,
+    question: &Question,
+    cells: &[(Table, Vec<TimeRange>)],
+    fold: Fold,
+) -> Result<Picture, LoadError> {
+    let drawing = aside(move || fold.drawing()).await?;
+    let mut drawing = drawing.map_err(|error| LoadError::of(error, query))?;
+    let filter = drawing.filter();
+    for (table, times) in cells {
+        let reading = decode::Reading::Whole(question.grain);
+        let cells = Cells { table: *table, times, reading, filter: filter.clone() };
+        feed_cells(query, &cells, |batch| drawing.add_cells(*table, batch, times)).await?;
+    }
+    aside(move || drawing.finish()).await?.map_err(|error| LoadError::of(error, query))
 }
 
 /// All that was counted, without a choice among it, for a question whose grain tells parts of what cells tell; see
@@ -99,42 +120,77 @@ pub async fn load_from(query: &Query, question: Question, only: Option<&str>) ->
 /// # Errors
 /// As [`load`].
 pub async fn load_parts(query: &Query, question: Question) -> Result<Parts, LoadError> {
-    let Read { fold, range, warnings } = read_all(query, question, None).await?;
-    let finished = aside(move || fold.finish_parts()).await?;
-    let mut parts = finished.map_err(|error| LoadError::of(error, query))?;
-    parts.warnings.extend(warnings);
-    Ok(Parts { range, ..parts })
+    let Plan { question, reading, mut warnings, .. } = Plan::of(query, question);
+    let mut fold = Fold::new(question).within(query.budget());
+    for (table, times) in &reading.cells {
+        add_cells(query, &question, *table, times, &mut fold).await?;
+    }
+    let fold = fed(query, &reading.folded, &[], fold, &question).await?;
+    let first_row = first_row(query, &question, &fold, &reading.cells).await?;
+    let parts = aside(move || fold.finish_parts()).await?;
+    let parts = parts.map_err(|error| LoadError::of(error, query))?;
+    warnings.splice(0..0, parts.warnings);
+    Ok(Parts { range: question.range.observed(first_row, query.began()), warnings, ..parts })
 }
 
-/// A fold that has all cells and rows of a question, the range with the part of it that was observed, and what to say.
-struct Read {
-    fold: Fold,
-    range: Range,
+/// The picture of what a fold counted of rows, by names that cells told too.
+async fn finished(query: &Query, fold: Fold) -> Result<Picture, LoadError> {
+    aside(move || fold.finish()).await?.map_err(|error| LoadError::of(error, query))
+}
+
+/// Adds cells whole, with all that is counted.
+pub(crate) async fn add_cells(
+    query: &Query,
+    question: &Question,
+    table: Table,
+    times: &[TimeRange],
+    fold: &mut Fold,
+) -> Result<(), LoadError> {
+    let reading = decode::Reading::Whole(question.grain);
+    let cells = Cells { table, times, reading, filter: Filter::And(Vec::new()) };
+    feed_cells(query, &cells, |batch| Ok(fold.add_cells(table, batch, times)?)).await
+}
+
+/// How a question is answered.
+struct Plan {
+    /// As wide as what is kept.
+    question: Question,
+    reading: Reading,
+    /// Cells that tell what everything is called and which evidence counts, of all times that are not folded.
+    surveyed: Vec<(Table, Vec<TimeRange>)>,
     warnings: Vec<String>,
 }
 
-async fn read_all(query: &Query, question: Question, only: Option<&str>) -> Result<Read, LoadError> {
-    let Widened { range, untold, mut warnings } =
-        widened(&question, |table, range| query.only_wider(table, range));
-    let source = question.source;
-    let question = Question { range, ..question };
-    let reading = Reading::of(&question, &untold, |table, range| query.open(table, range));
-    let fold = fed(query, &reading, Fold::new(question).only(only), &question).await?;
-    let first_row = first_row(query, range, source, &fold, &reading.cells).await?;
-    let late = reading
-        .cells
-        .iter()
-        .flat_map(|(table, times)| times.iter().flat_map(|times| query.frozen_late(*table, *times)));
-    warnings.extend(widening::late(&late.collect::<Vec<_>>()));
-    Ok(Read { fold, range: range.observed(first_row, query.began()), warnings })
+impl Plan {
+    fn of(query: &Query, question: Question) -> Plan {
+        let Widened { range, untold, mut warnings } =
+            widened(&question, |table, range| query.only_wider(table, range));
+        let question = Question { range, ..question };
+        let open = |table, range| query.open(table, range);
+        let reading = Reading::of(&question, &untold, open);
+        let surveyed = Reading::survey(&question, &untold, &reading.folded, open);
+        let late = reading
+            .cells
+            .iter()
+            .flat_map(|(table, times)| times.iter().flat_map(|times| query.frozen_late(*table, *times)));
+        warnings.extend(widening::late(&late.collect::<Vec<_>>()));
+        Plan { question, reading, surveyed, warnings }
+    }
 }
 
-/// The fold with all that is read for the question, every pass counted.
-async fn fed(query: &Query, reading: &Reading, fold: Fold, question: &Question) -> Result<Fold, LoadError> {
-    let Reading { cells, folded } = reading;
-    let mut fold = fold.within(query.budget()).on_threads(query.parallelism()).fold_only(folded.clone());
-    for (table, times) in cells {
-        feed_cells(query, question, *table, times, &mut fold).await?;
+/// The fold with a survey of the cells and all that rows tell of the times to be folded, every pass counted.
+async fn fed(
+    query: &Query,
+    folded: &[TimeRange],
+    surveyed: &[(Table, Vec<TimeRange>)],
+    fold: Fold,
+    question: &Question,
+) -> Result<Fold, LoadError> {
+    let mut fold = fold.within(query.budget()).on_threads(query.parallelism()).fold_only(folded.to_vec());
+    for (table, times) in surveyed {
+        let reading = decode::Reading::Survey;
+        let cells = Cells { table: *table, times, reading, filter: Filter::And(Vec::new()) };
+        feed_cells(query, &cells, |batch| fold.survey_cells(batch, times)).await?;
     }
     let rows = reading::rows_of(folded);
     loop {
@@ -147,30 +203,28 @@ async fn fed(query: &Query, reading: &Reading, fold: Fold, question: &Question) 
     }
 }
 
-async fn finished(query: &Query, fold: Fold) -> Result<Picture, LoadError> {
-    aside(move || fold.finish()).await?.map_err(|error| LoadError::of(error, query))
-}
-
 /// From when on calls of the range could be seen: its start where older rows are there, or where the first is so near to
 /// it that it makes no difference, or where there is none.
 async fn first_row(
     query: &Query,
-    range: Range,
-    source: Source,
+    question: &Question,
     fold: &Fold,
     cells: &[(Table, Vec<TimeRange>)],
 ) -> Result<UnixNanos, QueryError> {
+    let Question { range, source, .. } = *question;
     let Some(first) = fold.first_row() else { return Ok(range.from()) };
-    if first < range.from().plus(GRID) || has_older_rows(query, range, source).await? {
+    let is_told = cells.is_empty() && first < range.from().plus(GRID);
+    if is_told || has_older_rows(query, range, source).await? {
         return Ok(range.from());
     }
     if cells.is_empty() {
         return Ok(first);
     }
     // A cell knows when it begins, and not when its first call did; its rows do, unless they are gone.
-    let rows = minutes::rows_of(&range);
-    let row = first_of_rows(query, TimeRange { from: rows.from, to: rows.to }, source).await?;
-    Ok(row.filter(|row| *row < first.plus(WINDOW)).unwrap_or(first))
+    let to = first.plus(WINDOW);
+    let row = first_of_rows(query, TimeRange { from: range.from(), to }, source).await?;
+    let first = row.unwrap_or(first);
+    Ok(if first < range.from().plus(GRID) { range.from() } else { first })
 }
 
 /// When the earliest row of the tables that are read starts.

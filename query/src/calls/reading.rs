@@ -20,6 +20,25 @@ pub struct Reading {
 }
 
 impl Reading {
+    /// Which cells tell what everything is called and which evidence counts in the range of `question`, but for the times
+    /// that are `folded` for it: the widest there are, whatever it tells apart.
+    pub fn survey(
+        question: &Question,
+        untold: &[TimeRange],
+        folded: &[TimeRange],
+        open: impl Fn(Table, TimeRange) -> Vec<TimeRange>,
+    ) -> Vec<(Table, Vec<TimeRange>)> {
+        let Ok(range) = Range::new(question.range.from(), question.range.to(), None) else {
+            return Vec::new();
+        };
+        let question = Question { range, grain: Grain::Node, ..*question };
+        let reading = Reading::of(&question, untold, |table, part| {
+            let folded = folded.iter().filter(|times| times.from < part.to && part.from < times.to);
+            joined(open(table, part).into_iter().chain(folded.copied()).collect())
+        });
+        reading.cells
+    }
+
     /// `open` tells which windows of a table have to be folded in a range. What is `untold`, which is ascending and
     /// apart, is read from the widest cells, whether they tell what is asked for apart or not.
     pub fn of(
@@ -181,6 +200,22 @@ mod tests {
         assert_eq!(tables(600, Some(90), Grain::Node), [Table::Calls10s]);
         assert_eq!(tables(610, Some(60), Grain::Node), [Table::Calls10s], "buckets begin in a minute");
         assert_eq!(tables(600, None, Grain::Operation), [Table::Calls1m]);
+    }
+
+    /// The third minute is folded although no table says so: a survey takes nothing of it from cells, and the rest from the widest.
+    #[test]
+    fn a_survey_leaves_out_what_is_folded() {
+        let TimeRange { from, to } = times(0, 1_500);
+        let step = Some(Duration::from_secs(60));
+        let range = Range::new(from, to, step).expect("not empty");
+        let question = Question { range, by: By::Service, grain: Grain::Operation, source: Source::Auto };
+        let open = |table, _| if table == Table::Calls10m { vec![times(0, 600)] } else { Vec::new() };
+        let got = Reading::survey(&question, &[], &[times(120, 180)], open);
+        let want = [
+            (Table::Calls10m, vec![times(600, 1_200)]),
+            (Table::Calls1m, vec![times(0, 120), times(180, 600), times(1_200, 1_500)]),
+        ];
+        assert_eq!(got, want);
     }
 
     #[test]

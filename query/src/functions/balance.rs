@@ -1,10 +1,9 @@
 //! `balance(service, from, to, source)`: calls by instance; see `meshlake_calls::operate::balance`.
 
-use meshlake_calls::Source;
 use meshlake_calls::operate::balance::{InstanceRow, Odd};
 use meshlake_engine::{Arguments, Parameter, ParameterKind, Query, QueryError};
 
-use super::{Column, Function, Value, failed, one_of, parameter, range};
+use super::{Column, Function, Value, failed, parameter, range, service, source};
 use crate::operate::balance::load;
 
 /// An instance and the answer that it is part of.
@@ -49,8 +48,8 @@ pub(super) const BALANCE: Function<Row> = Function {
 };
 
 async fn answer(query: &Query, given: &Arguments) -> Result<Vec<Row>, QueryError> {
-    let source = one_of("source", given.text("source"), &Source::ALL.map(|source| (source.name(), source)))?;
-    let service = given.text("service").ok_or_else(|| QueryError::Invalid("name a service".to_owned()))?;
+    let source = source(given)?;
+    let service = service(given)?;
     let answer = load(query, service, range(query, given, None)?, source).await.map_err(failed)?;
     let row = |instance: InstanceRow| {
         let words: Vec<&str> = instance.odd.iter().copied().map(Odd::name).collect();

@@ -1,10 +1,9 @@
 //! `calls(from, to, service, source, limit)`: calls one by one, newest first; see `crate::calls::list`.
 
-use meshlake_calls::Source;
 use meshlake_calls::list::{CALLS_DEFAULT, CALLS_MAX, ListedCall};
 use meshlake_engine::{Arguments, Parameter, ParameterKind, Query, QueryError};
 
-use super::{Column, Function, Value, failed, one_of, parameter, range};
+use super::{Column, Function, Value, failed, parameter, range, source};
 use crate::calls::list::{Asked, list};
 
 fn millis(nanos: Option<i64>) -> Option<f64> {
@@ -50,7 +49,7 @@ pub(super) const CALLS: Function<ListedCall> = Function {
 };
 
 async fn answer(query: &Query, given: &Arguments) -> Result<Vec<ListedCall>, QueryError> {
-    let source = one_of("source", given.text("source"), &Source::ALL.map(|source| (source.name(), source)))?;
+    let source = source(given)?;
     let range = range(query, given, None)?;
     let most = given.count("limit").map_or(Some(CALLS_DEFAULT), |limit| usize::try_from(limit).ok());
     let most = most.filter(|most| (1..=CALLS_MAX).contains(most));

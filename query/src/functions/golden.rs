@@ -2,11 +2,11 @@
 //! `meshlake_calls::golden`.
 
 use meshlake_calls::golden::{GoldenRow, Subject, golden};
-use meshlake_calls::{Figures, GoldenBy, NodeIdentity, Source};
+use meshlake_calls::{Figures, GoldenBy, NodeIdentity};
 use meshlake_engine::{Arguments, Parameter, ParameterKind, Query, QueryError};
 use meshlake_schema::UnixNanos;
 
-use super::{Column, Function, Value, failed, one_of, parameter, range};
+use super::{Column, Function, Value, failed, parameter, range, source};
 use crate::calls::load_from;
 
 /// A row and the start of its bucket.
@@ -115,10 +115,10 @@ pub(super) const GOLDEN: Function<Row> = Function {
 
 async fn answer(query: &Query, given: &Arguments) -> Result<Vec<Row>, QueryError> {
     let by = GoldenBy::named(given.text("by")).map_err(|error| QueryError::Invalid(error.to_string()))?;
-    let source = one_of("source", given.text("source"), &Source::ALL.map(|source| (source.name(), source)))?;
+    let source = source(given)?;
     let range = range(query, given, given.duration("step"))?;
     let service = given.text("service");
-    let picture = load_from(query, by.question(range, source), service).await.map_err(failed)?;
+    let picture = load_from(query, by.question(range, source), by.frame(service)).await.map_err(failed)?;
     let rows = golden(&picture, by, service).into_iter();
     Ok(rows.map(|golden| Row { time: golden.time.unwrap_or(picture.range.from()), by, golden }).collect())
 }

@@ -9,10 +9,10 @@
 
 use meshlake_calls::graph::{Graph, GraphEdge, GraphNode, graph};
 use meshlake_calls::shown::{DEPTH_DEFAULT, Focus, Wanted};
-use meshlake_calls::{By, Evidence, Figures, Grain, Question, Source};
+use meshlake_calls::{By, Evidence, Figures, Frame, Grain, Question};
 use meshlake_engine::{Arguments, Parameter, ParameterKind, Query, QueryError};
 
-use super::{Column, Function, Value, failed, one_of, parameter, range};
+use super::{Column, Function, Value, failed, one_of, parameter, range, source};
 use crate::calls::load_from;
 
 const NODE_COLUMNS: &[Column<GraphNode>] = &[
@@ -135,10 +135,10 @@ pub(super) const EDGES: Function<Edge> = Function {
 
 async fn answer(query: &Query, given: &Arguments) -> Result<Graph, QueryError> {
     let by = one_of("by", given.text("by"), &By::ALL.map(|by| (by.name(), by)))?;
-    let source = one_of("source", given.text("source"), &Source::ALL.map(|source| (source.name(), source)))?;
+    let source = source(given)?;
     let range = range(query, given, None)?;
     let question = Question { range, by, grain: Grain::Node, source };
-    let picture = load_from(query, question, None).await.map_err(failed)?;
+    let picture = load_from(query, question, Frame::whole()).await.map_err(failed)?;
     let depth =
         given.count("depth").map_or(DEPTH_DEFAULT, |depth| usize::try_from(depth).unwrap_or(usize::MAX));
     let focus = given.text("focus").map(|node| Focus { node, depth });

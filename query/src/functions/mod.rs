@@ -24,7 +24,7 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use futures::future::BoxFuture;
 use futures::{StreamExt, stream};
-use meshlake_calls::Range;
+use meshlake_calls::{Range, Source};
 use meshlake_engine::{Arguments, ComputedRows, Parameter, ParameterKind, Query, QueryError, TableFunction};
 use meshlake_schema::UnixNanos;
 
@@ -137,6 +137,16 @@ fn range(query: &Query, given: &Arguments, step: Option<Duration>) -> Result<Ran
     let to = given.time("to").unwrap_or(query.began());
     let from = given.time("from").unwrap_or(to.minus(DEFAULT_RANGE));
     Range::new(from, to, step).map_err(|error| QueryError::Invalid(error.to_string()))
+}
+
+/// The service that has to be named.
+fn service(given: &Arguments) -> Result<&str, QueryError> {
+    given.text("service").ok_or_else(|| QueryError::Invalid("name a service".to_owned()))
+}
+
+/// What calls are counted from.
+fn source(given: &Arguments) -> Result<Source, QueryError> {
+    one_of("source", given.text("source"), &Source::ALL.map(|source| (source.name(), source)))
 }
 
 /// One of several words; none is the first.

@@ -1,11 +1,11 @@
 //! `rollouts(service, from, to, source)`: instances that came and went, and what that cost; see
 //! `meshlake_calls::operate::rollouts`.
 
+use meshlake_calls::Figures;
 use meshlake_calls::operate::rollouts::{Rollout, range_of};
-use meshlake_calls::{Figures, Source};
 use meshlake_engine::{Arguments, Parameter, ParameterKind, Query, QueryError};
 
-use super::{Column, Function, Value, failed, one_of, parameter, range};
+use super::{Column, Function, Value, failed, parameter, range, service, source};
 use crate::operate::rollouts::{Asked, load};
 
 /// A rollout of the service.
@@ -68,8 +68,8 @@ pub(super) const ROLLOUTS: Function<Row> = Function {
 };
 
 async fn answer(query: &Query, given: &Arguments) -> Result<Vec<Row>, QueryError> {
-    let source = one_of("source", given.text("source"), &Source::ALL.map(|source| (source.name(), source)))?;
-    let service = given.text("service").ok_or_else(|| QueryError::Invalid("name a service".to_owned()))?;
+    let source = source(given)?;
+    let service = service(given)?;
     let asked = range(query, given, None)?;
     let range =
         range_of(asked.from(), asked.to(), 0).map_err(|error| QueryError::Invalid(error.to_string()))?;

@@ -1,11 +1,10 @@
 //! `versions(service, from, to, baseline, source)`: subsets of a service side by side; see
 //! `meshlake_calls::operate::versions`.
 
-use meshlake_calls::Source;
 use meshlake_calls::operate::versions::{Comparison, Judged, Subset, Versions};
 use meshlake_engine::{Arguments, Parameter, ParameterKind, Query, QueryError};
 
-use super::{Column, Function, Value, failed, one_of, parameter, range};
+use super::{Column, Function, Value, failed, parameter, range, service, source};
 use crate::operate::versions::{Asked, load};
 
 /// A subset and the answer that it is part of.
@@ -75,8 +74,8 @@ pub(super) const VERSIONS: Function<Row> = Function {
 };
 
 async fn answer(query: &Query, given: &Arguments) -> Result<Vec<Row>, QueryError> {
-    let source = one_of("source", given.text("source"), &Source::ALL.map(|source| (source.name(), source)))?;
-    let service = given.text("service").ok_or_else(|| QueryError::Invalid("name a service".to_owned()))?;
+    let source = source(given)?;
+    let service = service(given)?;
     let range = range(query, given, None)?;
     let asked = Asked { service, baseline: given.text("baseline"), range, source };
     let Versions { service, by, baseline, subsets, .. } = load(query, &asked).await.map_err(failed)?;

@@ -1,7 +1,7 @@
 //! Reads what the instances of a service received; see `meshlake_calls::operate::balance`.
 
 use meshlake_calls::operate::balance::{Balanced, balance, question};
-use meshlake_calls::{Range, RangeError, Source};
+use meshlake_calls::{Frame, Range, RangeError, Source};
 use meshlake_engine::{Query, QueryError};
 
 use crate::calls::{LoadError, load_from};
@@ -13,5 +13,5 @@ use crate::calls::{LoadError, load_from};
 pub async fn load(query: &Query, service: &str, range: Range, source: Source) -> Result<Balanced, LoadError> {
     let invalid = |error: RangeError| QueryError::Invalid(error.to_string());
     let question = question(range, source).map_err(invalid)?;
-    Ok(balance(&load_from(query, question, Some(service)).await?, service))
+    Ok(balance(&load_from(query, question, Frame::nodes(Some(service))).await?, service))
 }

@@ -1,7 +1,7 @@
 //! Reads what the subsets of a service did; see `meshlake_calls::operate::versions`.
 
 use meshlake_calls::operate::versions::{Versions, question, versions};
-use meshlake_calls::{Range, Source};
+use meshlake_calls::{Frame, Range, Source};
 use meshlake_engine::Query;
 
 use crate::calls::{LoadError, load_from};
@@ -20,6 +20,7 @@ pub struct Asked<'a> {
 /// # Errors
 /// As [`load_from`].
 pub async fn load(query: &Query, asked: &Asked<'_>) -> Result<Versions, LoadError> {
-    let picture = load_from(query, question(asked.range, asked.source), Some(asked.service)).await?;
+    let picture =
+        load_from(query, question(asked.range, asked.source), Frame::nodes(Some(asked.service))).await?;
     Ok(versions(&picture, asked.service, asked.baseline))
 }

@@ -318,8 +318,9 @@ async fn read_cells(query: &Query, table: Table, windows: &mut [Window]) -> Resu
     let (Some(first), Some(last)) = (told().next(), told().next_back()) else { return Ok(()) };
     let range = TimeRange { from: first.from, to: last.to };
     let grain = windows[0].question.grain;
-    let columns = decode::columns(table, grain);
-    let lean = Some(Lean { dictionaries: &decode::dictionaries(table, grain), nested: &[] });
+    let reading = decode::Reading::Whole(grain);
+    let columns = decode::columns(table, reading);
+    let lean = Some(Lean { dictionaries: &decode::dictionaries(table, reading), nested: &[] });
     let mut rows = query.scan(&Scan { columns: Some(&columns), range, lean, ..Scan::of(table) }).await?;
     while let Some(batch) = rows.next().await {
         let batch = batch?;

@@ -162,6 +162,11 @@ const SUMS: &[Column] = &[
     column("request_bytes_milli", Kind::Int64, "Bytes towards the callee, in thousandths; 0 when unknown."),
     column("response_bytes_milli", Kind::Int64, "Bytes towards the caller, in thousandths; 0 when unknown."),
     column("duration_micros_milli", Kind::Int64, "Sum of all durations, thousandths of microseconds."),
+    nullable(
+        "weight_squares_milli",
+        Kind::Int64,
+        "Sum of the squares of how many calls each row stood for, in thousandths. Null in cells of earlier versions.",
+    ),
 ];
 
 const HISTOGRAMS: &[Column] = &[

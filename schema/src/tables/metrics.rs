@@ -89,7 +89,7 @@ const POINT: [Column; 11] = [
 const TEMPORALITY: Column = nullable(
     "aggregation_temporality",
     Kind::Int32,
-    "OTLP: 0 unspecified, 1 delta, 2 cumulative; null for a gauge.",
+    "OTLP: 0 unspecified, 1 delta, 2 cumulative; null for a gauge and where no type was told.",
 );
 
 /// Columns that all histogram shapes share.
@@ -114,18 +114,45 @@ fn table(own: &[Column]) -> Vec<Column> {
 
 fn point_columns() -> Vec<Column> {
     table(&[
-        column("metric_type", Kind::Dictionary, "gauge or sum."),
+        column(
+            "metric_type",
+            Kind::Dictionary,
+            "gauge, sum, or unknown: a Prometheus sample of which no type was told, or one of another type.",
+        ),
         TEMPORALITY,
-        nullable("is_monotonic", Kind::Boolean, "Whether the sum only grows; null for a gauge."),
-        nullable("value", Kind::Float64, "The value as a double; null when no value was recorded."),
+        nullable("is_monotonic", Kind::Boolean, "Whether the sum only grows; null for all but sums."),
+        nullable(
+            "value",
+            Kind::Float64,
+            "The value as a double; null when no value was recorded, and in a row that only carries exemplars.",
+        ),
         nullable("value_int", Kind::Int64, "The exact value when it was sent as an integer; else null."),
     ])
 }
+
+/// What a Prometheus histogram may say and an OTLP one may not.
+const COUNT_DOUBLE: Column = nullable(
+    "count_double",
+    Kind::Float64,
+    "The exact count where it or that of a bucket has a fraction (Prometheus float histograms); the integer counts beside are then rounded. Else null.",
+);
+const RESET_HINT: Column = nullable(
+    "reset_hint",
+    Kind::Int32,
+    "What a Prometheus sender knows of resets: 1 the first after one, 2 none since the one before, 3 a gauge histogram; null when not told.",
+);
 
 fn histogram_columns() -> Vec<Column> {
     let own = [
         column("explicit_bounds", Kind::Float64List, "Upper bounds of the buckets but the last, ascending."),
         column("bucket_counts", Kind::Int64List, "Values per bucket; one more than bounds, or empty."),
+        COUNT_DOUBLE,
+        nullable(
+            "bucket_counts_double",
+            Kind::Float64List,
+            "As bucket_counts, exact, where count_double is set.",
+        ),
+        RESET_HINT,
     ];
     table(&[&[TEMPORALITY], DISTRIBUTION.as_slice(), &own].concat())
 }
@@ -139,6 +166,19 @@ fn exp_histogram_columns() -> Vec<Column> {
         column("positive_bucket_counts", Kind::Int64List, "Values per positive bucket."),
         column("negative_offset", Kind::Int32, "Index of the first negative bucket."),
         column("negative_bucket_counts", Kind::Int64List, "Values per negative bucket."),
+        COUNT_DOUBLE,
+        nullable("zero_count_double", Kind::Float64, "As zero_count, exact, where count_double is set."),
+        nullable(
+            "positive_bucket_counts_double",
+            Kind::Float64List,
+            "As positive_bucket_counts, exact, where count_double is set.",
+        ),
+        nullable(
+            "negative_bucket_counts_double",
+            Kind::Float64List,
+            "As negative_bucket_counts, exact, where count_double is set.",
+        ),
+        RESET_HINT,
     ];
     table(&[&[TEMPORALITY], DISTRIBUTION.as_slice(), &own].concat())
 }

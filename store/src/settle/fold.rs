@@ -26,7 +26,7 @@ pub trait Settle: Send + Sync + 'static {
     ///
     /// # Errors
     /// The job is tried again later, window by window.
-    async fn settle(&self, job: SettleJob) -> Result<Vec<TableBatch>, SettleError>;
+    async fn settle(&self, job: SettleJob) -> Result<SettledCells, SettleError>;
 }
 
 /// Windows of one tenant to be made cells of.
@@ -44,14 +44,22 @@ pub struct SettleJob {
     pub budget: Arc<dyn Budget>,
 }
 
+/// What a fold made.
+#[derive(Debug, Clone, Default)]
+pub struct SettledCells {
+    pub batches: Vec<TableBatch>,
+    /// Windows in which some cells are summed up in others, as there were too many.
+    pub cut_windows: u64,
+}
+
 /// Why there are no cells. The windows stay open.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{0}")]
 pub struct SettleError(pub String);
 
-/// Memory that a fold may hold rows in: with a full buffer of the default size and the rest of the process some 512 MiB.
-/// A fold of more rows reads them once more for each such part.
-const FOLD_BYTES_MAX: usize = 128 << 20;
+/// Memory that a fold may take: with a full buffer of the default size and the rest of the process some 640 MiB. A fold of more
+/// rows reads them once more for each such part; but a trace has to be whole, and this is what one of a million spans takes.
+const FOLD_BYTES_MAX: usize = 256 << 20;
 
 /// Longest fold. A job has rows of a few seconds' work; and files that leave their tables in the meantime stay for an
 /// hour.

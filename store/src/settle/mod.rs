@@ -9,7 +9,8 @@
 //! crash between two tables leaves one of them with more open windows. Numbers of new records stay above those that any
 //! fold saw, because a table's watermark is the highest of them.
 //!
-//! Minutes are settled once a minute; those that late rows reached, every five, so that a trickle of late rows costs a
+//! Minutes are settled once a minute, and five together where there are many rows, as each fold reads the minutes around
+//! its own once more; those that late rows reached, every five, so that a trickle of late rows costs a
 //! few folds and one commit. In between, and when folds fail, questions fold these windows themselves.
 //!
 //! Folds run on threads that everything else comes before. Limits: a window near which rows were dropped for their age
@@ -25,7 +26,7 @@ mod write;
 mod progress;
 mod runtime;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -47,7 +48,7 @@ use runtime::LowPriority;
 use tenants::{Tenants, TenantsError};
 
 pub(crate) use background::SettleTask;
-pub use fold::{Settle, SettleError, SettleJob};
+pub use fold::{Settle, SettleError, SettleJob, SettledCells};
 pub use progress::SettleStats;
 
 /// Every minute since the epoch that a time can lie in.
@@ -109,6 +110,8 @@ struct Rounds {
     tenants: Tenants,
     /// By the minutes of a window.
     retries: BTreeMap<i64, Retries>,
+    /// Minutes that are due and wait for others, to be settled together.
+    waiting: BTreeSet<i64>,
 }
 
 /// Which windows are to be settled.

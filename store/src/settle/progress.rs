@@ -21,6 +21,9 @@ pub struct SettleStats {
     /// Windows settled, those settled anew among them; a minute counts once for all tables.
     pub windows: u64,
     pub windows_anew: u64,
+    /// Folds of windows in which all but the busiest operations and names were summed up, by tables with windows of one
+    /// length.
+    pub windows_cut: u64,
     /// Rows of cells written by folds.
     pub cells: u64,
     /// Folds that failed; their windows are tried again.

@@ -11,7 +11,7 @@ use arrow::datatypes::{Int32Type, TimestampMicrosecondType};
 use meshlake_schema::tables::SETTLE_MARGIN_MINUTES;
 use meshlake_schema::{Table, TableBatch, TimeRange, UnixNanos};
 
-use super::fold::{FoldBudget, SettleJob};
+use super::fold::{FoldBudget, SettleJob, SettledCells};
 use super::plan::{self, Due, Run, Terms, Which};
 use super::tenants::Tenants;
 use super::write::{self, Cells, Target};
@@ -48,14 +48,19 @@ impl Settler {
     ) -> Done {
         let width = window_minutes(tables[0]);
         let (snapshot, now_micros) = (self.snapshot(), self.clock.now().micros());
-        let due = self.due(&snapshot, tables, wanted, minutes, now_micros);
+        let mut due = self.due(&snapshot, tables, wanted, minutes, now_micros);
+        if matches!(wanted, Wanted::Round { .. }) {
+            if width == 1 {
+                rounds.waiting = plan::waiting(&due, rows_in(&snapshot, &due, width));
+            }
+            due = plan::without(due, &rounds.waiting, width);
+        }
         let due = rounds.retries.entry(width).or_default().ready(due, now_micros);
-        let (Some(oldest), Some(newest)) = (due.first(), due.last()) else { return Done::default() };
+        let Some(oldest) = due.first() else { return Done::default() };
         if !self.space.has_room_for(CELLS_BYTES_MAX as u64) {
             return Done { error: Some(RoundError::NoRoom), ..Done::default() };
         }
-        let rows = snapshot.rows_by_minute(&(oldest.first..newest.first + width));
-        let rows_of = |first: i64| rows.range(first..first + width).map(|(_, rows)| rows).sum();
+        let rows_of = rows_in(&snapshot, &due, width);
         let runs = plan::runs(&due, width, rows_of, &rounds.retries[&width].alone());
         let mut done = Done::default();
         let mut failures = 0;
@@ -169,8 +174,10 @@ impl Settler {
                 return Err("the store is stopping".to_owned());
             }
         };
-        let batches = folded.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
+        let folded = folded.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
+        let SettledCells { batches, cut_windows } = folded;
         batches.iter().try_for_each(|batch| check(&job, batch))?;
+        self.work.count(|stats| stats.windows_cut += cut_windows);
         Ok(batches)
     }
 
@@ -239,6 +246,13 @@ impl Settler {
             stats.cells += rows.sum::<u64>();
         });
     }
+}
+
+/// How many rows lie in windows of `width` minutes by their first, for those that are due.
+fn rows_in(snapshot: &Snapshot, due: &[Due], width: i64) -> impl Fn(i64) -> u64 + use<> {
+    let (first, last) = (due.first().map_or(0, |due| due.first), due.last().map_or(0, |due| due.first));
+    let rows = snapshot.rows_by_minute(&(first..last + width));
+    move |first| rows.range(first..first + width).map(|(_, rows)| rows).sum()
 }
 
 fn instant(minute: i64) -> UnixNanos {

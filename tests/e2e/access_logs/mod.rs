@@ -1,5 +1,6 @@
 //! Access logs by every way in, through the built binary: posted, imported, followed in files, sent by syslog.
 
+mod endless;
 mod import;
 mod kill;
 mod syslog;

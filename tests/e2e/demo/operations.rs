@@ -21,7 +21,8 @@ pub(super) async fn check(server: &Server, truth: &Value, range: &str) -> Result
         check_saturation(truth, overloaded, &server.get(&path).await?)?;
     }
     check_policies(truth, &server.get(&format!("/api/v1/policies?{range}")).await?)?;
-    check_gateways(truth, &server.get(&format!("/api/v1/gateways?{range}")).await?)
+    check_gateways(truth, &server.get(&format!("/api/v1/gateways?{range}")).await?)?;
+    check_dark(truth, &server.get(&format!("/api/v1/dark?{range}")).await?)
 }
 
 /// Each version has the calls that it received, and the canary alone is worse.
@@ -85,6 +86,24 @@ fn check_gateways(truth: &Value, answer: &Value) -> Result<()> {
     };
     let want: BTreeMap<_, _> = rows(truth, "gateways")?.iter().map(counts).collect();
     let have: BTreeMap<_, _> = rows(answer, "rows")?.iter().map(counts).collect();
+    assert_eq!(have, want, "{answer}");
+    Ok(())
+}
+
+/// What came without TLS and what went to where no service is known is so on no other edge.
+fn check_dark(truth: &Value, answer: &Value) -> Result<()> {
+    let is_asked = |calls: &&Value| calls["kind"] == "plaintext" || calls["kind"] == "passthrough";
+    let mut have = BTreeMap::new();
+    for edge in rows(answer, "edges")? {
+        for calls in rows(edge, "dark")?.iter().filter(is_asked) {
+            let ends = [&edge["source"]["id"], &edge["target"]["id"], &calls["kind"]].map(Value::to_string);
+            have.insert(ends, calls["requests"].as_f64());
+        }
+    }
+    let key = |row: &Value| ["client", "server", "kind"].map(|key| row[key].to_string());
+    let want: BTreeMap<_, _> =
+        rows(truth, "dark")?.iter().map(|row| (key(row), row["requests"].as_f64())).collect();
+    ensure!(want.len() == 2, "{want:?}");
     assert_eq!(have, want, "{answer}");
     Ok(())
 }

@@ -27,7 +27,21 @@ impl Memory {
     pub fn of(data_dir: &Path) -> Result<Memory> {
         // The lock file holds the process id of whoever runs on the directory.
         let pid = std::fs::read_to_string(data_dir.join("LOCK"))?.trim().parse().context("a process id")?;
+        Memory::of_process(pid)
+    }
+
+    /// # Errors
+    /// There is no such process.
+    pub fn of_process(pid: u32) -> Result<Memory> {
         Ok(Memory { pid, start_bytes: resident_bytes(pid)? })
+    }
+
+    /// # Errors
+    /// It has grown beyond what is no leak.
+    pub fn check_bounded(&self) -> Result<()> {
+        let (now, start) = (resident_bytes(self.pid)? >> 20, self.start_bytes >> 20);
+        ensure!(now <= start + (GROWTH_BYTES_MAX >> 20), "{now} MiB resident, {start} MiB at the start");
+        Ok(())
     }
 
     /// Returns when the memory is about what it was at the start.

@@ -9,7 +9,7 @@
 mod cuts;
 mod http1;
 mod http2;
-mod memory;
+pub mod memory;
 mod slow;
 
 use anyhow::{Context as _, Result, ensure};

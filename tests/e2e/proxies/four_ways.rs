@@ -18,7 +18,7 @@ const WAYS: [&str; 4] = [
 ];
 
 /// What all four say alike. Times are to the millisecond in some, and compared as such.
-const FIELDS: [&str; 20] = [
+pub const FIELDS: [&str; 20] = [
     "response_code",
     "method",
     "path",
@@ -116,25 +116,43 @@ async fn four_ways_of_one_envoy_are_the_same_rows() -> Result<()> {
 }
 
 fn bootstrap(server: &Server, logs: &str, listen: u16, upstream: u16) -> Result<String> {
-    let [grpc, http] =
-        [&server.addresses.otlp_grpc, &server.addresses.otlp_http].map(|address| port_of(address));
-    let (grpc, http) = (grpc?.to_string(), http?.to_string());
-    let als = snippet("envoy/access-log.yaml", &[("port_value: 4317", &format!("port_value: {grpc}"))])?;
-    let others = [
-        snippet("envoy/access-log-otlp.yaml", &[])?,
-        snippet("envoy/access-log-otlp-http.yaml", &[("127.0.0.1:4318", &format!("127.0.0.1:{http}"))])?,
-        snippet("envoy/access-log-file.yaml", &[("/var/log/envoy/", logs)])?,
-    ];
-    let mut access_log = items(&als, "access_log", 10)?;
-    for other in &others {
-        access_log += &items(other, "access_log", 10)?;
-    }
     Ok(BOOTSTRAP
-        .replace("@ACCESS_LOG@", &access_log)
-        .replace("@CLUSTERS@", &items(&als, "clusters", 2)?)
+        .replace("@ACCESS_LOG@\n", &log_items(server, logs, 10)?)
+        .replace("@CLUSTERS@\n", &log_clusters(server)?)
         .replace("@LISTEN@", &listen.to_string())
         .replace("@UPSTREAM@", &upstream.to_string())
-        .replace("@HTTP@", &http))
+        .replace("@HTTP@", &http_port(server)?.to_string()))
+}
+
+/// The loggers of all four ways, for an HttpConnectionManager.
+pub fn log_items(server: &Server, logs: &str, indent: usize) -> Result<String> {
+    Ok(items(&snippet("envoy/access-log.yaml", &[])?, "access_log", indent)? + &others(server, logs, indent)?)
+}
+
+/// The same for a TcpProxy.
+pub fn tcp_log_items(server: &Server, logs: &str, indent: usize) -> Result<String> {
+    let als = snippet("envoy/access-log-tcp.yaml", &[])?;
+    Ok(items(&als, "access_log", indent)? + &others(server, logs, indent)?)
+}
+
+/// The clusters that the loggers send to, but for that of OTLP over HTTP.
+pub fn log_clusters(server: &Server) -> Result<String> {
+    let port = format!("port_value: {}", port_of(&server.addresses.otlp_grpc)?);
+    items(&snippet("envoy/access-log.yaml", &[("port_value: 4317", &port)])?, "clusters", 2)
+}
+
+pub fn http_port(server: &Server) -> Result<u16> {
+    port_of(&server.addresses.otlp_http)
+}
+
+fn others(server: &Server, logs: &str, indent: usize) -> Result<String> {
+    let http = format!("127.0.0.1:{}", http_port(server)?);
+    let others = [
+        snippet("envoy/access-log-otlp.yaml", &[])?,
+        snippet("envoy/access-log-otlp-http.yaml", &[("127.0.0.1:4318", &http)])?,
+        snippet("envoy/access-log-file.yaml", &[("/var/log/envoy/", logs)])?,
+    ];
+    others.iter().map(|other| items(other, "access_log", indent)).collect()
 }
 
 /// Fails unless the four rows of each request agree in every field, and in their times to the millisecond.

@@ -10,7 +10,9 @@
 mod apache;
 mod caddy;
 mod haproxy;
+mod traefik;
 mod sidecars;
+mod endings;
 mod four_ways;
 mod nginx;
 mod snippets;

@@ -128,6 +128,8 @@ async fn each_role_runs_by_itself() -> Result<()> {
     signal("-TERM", query.child.id().context("it runs")?).await?;
     let ended = tokio::time::timeout(TIMEOUT, query.child.wait()).await.context("it does not stop")??;
     ensure!(ended.code() == Some(0), "{ended}");
+    let said = std::fs::read_to_string(dir.path().join("query.log"))?;
+    ensure!(!said.contains("did not stop in time"), "nothing is cut off: {said}");
     ensure!(collector.terminate().await? == Some(0), "the collector goes on without it");
     Ok(())
 }

@@ -8,4 +8,4 @@ mod flight;
 mod hostile;
 mod questions;
 mod shell;
-mod tools;
+pub mod tools;

@@ -1,7 +1,7 @@
 //! The head of a stream: `Identifier` and its `Node` as a [`ProxyIdentity`].
 //!
-//! Source: envoy/config/core/v3/base.proto. Region, zone and log name have no column; they go to the
-//! attributes of every row under their OpenTelemetry names (`log_name` is Envoy's own).
+//! Source: envoy/config/core/v3/base.proto. Region, zone, log name and the proxy's release have no column; they go to the
+//! attributes of every row under their OpenTelemetry names (`log_name` is Envoy's own, `istio.version` is ours).
 
 use super::fields::{Texts, map_entry};
 use super::peer::read_struct;
@@ -31,8 +31,10 @@ pub(super) fn read(identifier: &[u8]) -> Result<ProxyIdentity, WireError> {
             _ => {}
         }
     }
+    let version = facts.proxy_version.clone();
     let proxy = ProxyIdentity::new(&texts.read(id), &texts.read(cluster), facts);
     Ok(proxy
+        .with_attribute("istio.version", &version)
         .with_attribute("log_name", &texts.read(log_name))
         .with_attribute("cloud.region", &texts.read(region))
         .with_attribute("cloud.availability_zone", &texts.read(zone)))

@@ -36,10 +36,11 @@ pub static FORMAT: Format = Format {
     source: "envoy_als",
     resends: |_| false,
     rewrites: false,
+    tells_written: false,
     unpack: |bytes| valid_protobuf(bytes, &STREAM_ACCESS_LOGS_MESSAGE),
     decode: |bytes, sender, arrival, out| match sender {
         Some(Sender::Proxy(proxy)) => decode_entries(bytes, proxy, arrival, &mut out.requests),
-        Some(Sender::Lines(_)) | None => {
+        Some(Sender::Lines(_) | Sender::Families(_)) | None => {
             let unnamed = ProxyIdentity::new("", "", WorkloadFacts::default());
             decode_entries(bytes, &unnamed, arrival, &mut out.requests)
         }

@@ -81,6 +81,7 @@ pub(super) fn read_struct<'a>(message: &'a [u8], texts: &mut Texts) -> Result<Wo
             b"cluster" | b"CLUSTER_ID" => &mut facts.cluster,
             b"identity" | b"IDENTITY" => &mut facts.principal,
             b"INSTANCE_IPS" => &mut facts.addresses,
+            b"ISTIO_VERSION" => &mut facts.proxy_version,
             b"service" => &mut facts.canonical_name,
             b"revision" => &mut facts.canonical_revision,
             b"app" => &mut facts.app,

@@ -12,11 +12,11 @@ use std::borrow::Cow;
 use crate::access_log::origin::LineOrigin;
 use crate::access_log::rows::LineReader;
 use crate::access_log::rows::records::{NamedValue, Record, is_of_envoy};
-use crate::decode::otlp::any_value::{AnyValue, KeyValue, repeated};
+use crate::decode::otlp::any_value::{AnyValue, KeyValue};
 use crate::decode::otlp::value_writer::ValueWriter;
 use crate::normalize::requests::facts::TraceContext;
 use crate::normalize::requests::proxy::{ProxyIdentity, WorkloadFacts};
-use crate::protobuf::wire::{Fields, WireError};
+use crate::protobuf::wire::{Fields, WireError, repeated};
 
 /// What says of a resource that Envoy's logger sent it. Source: Envoy, `OpenTelemetryAccessLogConfig`, built-in labels.
 const ENVOYS_OWN: [&str; 2] = ["log_name", "node_name"];

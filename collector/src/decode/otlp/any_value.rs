@@ -124,14 +124,6 @@ impl<'a> KeyValue<'a> {
     }
 }
 
-/// The sub-messages of a repeated field, in the order sent.
-pub fn repeated(message: &[u8], number: u32) -> impl Iterator<Item = Result<&[u8], WireError>> {
-    Fields::new(message).filter_map(move |field| match field {
-        Ok((found, value)) => (found == number).then(|| value.bytes(number)),
-        Err(error) => Some(Err(error)),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use opentelemetry_proto::tonic::common::v1::any_value::Value as Otlp;

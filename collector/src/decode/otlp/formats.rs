@@ -52,7 +52,7 @@ const LOGS: Telemetry = Telemetry {
     decode: |bytes, sender, arrival, out| {
         let lines = match sender {
             Some(Sender::Lines(origin)) => Some(origin),
-            Some(Sender::Proxy(_)) | None => None,
+            Some(Sender::Proxy(_) | Sender::Families(_)) | None => None,
         };
         decode_logs(bytes, lines, arrival, &mut out.logs, &mut out.requests)
     },
@@ -66,7 +66,16 @@ const METRICS: Telemetry = Telemetry {
 const fn protobuf(source: &'static str) -> BySignal {
     const fn of(source: &'static str, telemetry: Telemetry, unpack: Unpack) -> Format {
         let Telemetry { signal, resends, decode } = telemetry;
-        Format { name: "otlp_protobuf", signal, source, resends, rewrites: false, unpack, decode }
+        Format {
+            name: "otlp_protobuf",
+            signal,
+            source,
+            resends,
+            rewrites: false,
+            tells_written: false,
+            unpack,
+            decode,
+        }
     }
     BySignal {
         traces: of(source, TRACES, |bytes| from_protobuf(bytes, &EXPORT_TRACES)),
@@ -78,7 +87,16 @@ const fn protobuf(source: &'static str) -> BySignal {
 const fn in_json(telemetry: Telemetry, unpack: Unpack) -> Format {
     let Telemetry { signal, resends, decode } = telemetry;
     let source = "otlp_http_json";
-    Format { name: "otlp_json", signal, source, resends, rewrites: true, unpack, decode }
+    Format {
+        name: "otlp_json",
+        signal,
+        source,
+        resends,
+        rewrites: true,
+        tells_written: false,
+        unpack,
+        decode,
+    }
 }
 
 fn from_protobuf(bytes: Bytes, message: &'static Message) -> Result<Valid, Unreadable> {

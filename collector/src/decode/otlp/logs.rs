@@ -19,12 +19,12 @@ use crate::columns::attributes::AttributesColumn;
 use crate::columns::origin::{OriginColumns, Resource, Scope};
 use crate::columns::{DictionaryColumn, NumberColumn, TextColumn};
 use crate::decode::otlp::access_logs::{Candidate, Logger};
-use crate::decode::otlp::any_value::{AnyValue, repeated};
+use crate::decode::otlp::any_value::AnyValue;
 use crate::decode::otlp::value_writer::ValueWriter;
 use crate::decode::otlp::{SPAN_ID_BYTES, TRACE_ID_BYTES, push_id, push_non_empty};
 use crate::limits::BODY_BYTES_MAX;
 use crate::normalize::requests::facts::TraceContext;
-use crate::protobuf::wire::{Fields, Value, WireError};
+use crate::protobuf::wire::{Fields, Value, WireError, repeated};
 use crate::request_rows::RequestBuilder;
 use crate::tally::{Arrival, RejectReason, Tally};
 

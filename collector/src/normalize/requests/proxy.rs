@@ -39,6 +39,8 @@ pub struct WorkloadFacts<'a> {
     pub canonical_revision: Cow<'a, str>,
     pub app_version: Cow<'a, str>,
     pub version: Cow<'a, str>,
+    /// Of the proxy itself: Istio's release.
+    pub proxy_version: Cow<'a, str>,
     /// Whether all of this was read off a node id, which names no more than the pod.
     pub from_node_id: bool,
 }

@@ -5,12 +5,13 @@
 //!
 //! Sources: opentelemetry-proto (`*.proto` of release 1.9), envoy/service/accesslog/v3/als.proto,
 //! envoy/data/accesslog/v3/accesslog.proto, envoy/config/core/v3/{base,address}.proto, and
-//! google/protobuf/{struct,any,timestamp,duration,wrappers}.proto. Limits: a field that no decoder reads
+//! google/protobuf/{struct,any,timestamp,duration,wrappers}.proto, and those of Prometheus that `remote_write` names. Limits: a field that no decoder reads
 //! may be left out (it is then skipped like any unknown field); `Node.extensions`, 60 KB of every Envoy
 //! stream, is left out on purpose.
 
 pub mod otlp;
 pub mod envoy;
+pub mod remote_write;
 
 /// A message type.
 pub struct Message {

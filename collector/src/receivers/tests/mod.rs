@@ -6,6 +6,7 @@
 mod grpc;
 mod http;
 mod access_logs;
+mod remote_write;
 mod syslog;
 mod tail;
 mod als;

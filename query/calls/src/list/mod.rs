@@ -14,7 +14,8 @@ use arrow::array::RecordBatch;
 use meshlake_schema::rows::{Booleans, Integers, RowsError, Text};
 use meshlake_schema::{Outcome, Table, TimeRange, UnixNanos, read_columns};
 
-use crate::cells::{Book, Evidence};
+use crate::cell_key::Evidence;
+use crate::cells::Book;
 use crate::grouping::{By, Grain};
 use crate::hashing::NumberMap;
 use crate::measure::{MILLI, Protocol};

@@ -6,9 +6,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::detail::Detail;
 use crate::entry::Entry;
 use crate::measure::Measure;
-use crate::settled::detail::Detail;
 use crate::{By, Evidence, Figures, Grain, NodeKind, Part, Parts, Question, Range, Source, Told};
 
 /// Most hosts and routes of an answer, busiest first.

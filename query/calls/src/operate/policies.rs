@@ -8,9 +8,9 @@
 use std::collections::BTreeMap;
 
 use super::reasons::{self, Policy, RETRIED};
+use crate::detail::Detail;
 use crate::entry::Entry;
 use crate::measure::MILLI;
-use crate::settled::detail::Detail;
 use crate::{By, Evidence, Grain, NodeIdentity, NodeKind, Part, Parts, Question, Range, Source, Told};
 
 /// Most rows of an answer, those of most calls first.

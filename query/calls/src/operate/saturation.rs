@@ -10,9 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::gauges::Gauge;
 use super::policies::{Asked, PolicyRow, policies};
 use super::reasons::Policy;
+use crate::detail::Detail;
 use crate::entry::Entry;
 use crate::measure::Measure;
-use crate::settled::detail::Detail;
 use crate::{By, Evidence, Figures, Grain, Part, Parts, Question, Range, Source, Told};
 
 /// Most instances of an answer, those with most calls in progress first.

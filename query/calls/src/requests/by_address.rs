@@ -5,7 +5,8 @@
 
 use super::seen::{Seen, Side};
 use crate::addresses::Addresses;
-use crate::cells::{Book, Evidence};
+use crate::cell_key::Evidence;
+use crate::cells::Book;
 use crate::minutes::Counted;
 use crate::party::PartyId;
 

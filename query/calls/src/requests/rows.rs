@@ -12,8 +12,10 @@ use super::row_columns::Columns;
 use super::seen::{Seen, Side};
 use crate::addresses::endpoint_hash;
 use crate::catch_all;
-use crate::cells::{Book, DetailId};
+use crate::cell_key::DetailId;
+use crate::cells::Book;
 use crate::columns::boolean;
+use crate::detail::{Detail, Observer};
 use crate::grouping::Grain;
 use crate::hashing::{NumberMap, mixed_pair, text_hash as hash};
 use crate::hosts::{HostPort, address, host_port, is_address, is_local, telling_port};
@@ -22,7 +24,6 @@ use crate::operation::{is_stream, write_operation};
 use crate::party::{Marks, PartyId, PartyName};
 use crate::proxy_flags;
 use crate::refusal;
-use crate::settled::detail::{Detail, Observer};
 
 /// The columns of a batch, and what was made of their names so far.
 pub struct RequestRows<'a> {

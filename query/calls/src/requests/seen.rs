@@ -4,7 +4,8 @@
 use meshlake_schema::Outcome;
 
 use crate::addresses::Addresses;
-use crate::cells::{Call, DetailId, Evidence};
+use crate::cell_key::{DetailId, Evidence};
+use crate::cells::Call;
 use crate::hashing::mixed_pair;
 use crate::held::Weighed;
 use crate::measure::{MILLI, Observation, Protocol};

@@ -2,7 +2,8 @@
 
 use super::Counting;
 use super::seen::Seen;
-use crate::cells::{Book, Call, Evidence};
+use crate::cell_key::Evidence;
+use crate::cells::{Book, Call};
 use crate::entry::Entry;
 use crate::measure::Halves;
 use crate::noted::RowKey;

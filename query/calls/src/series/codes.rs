@@ -6,9 +6,9 @@
 
 use std::borrow::Cow;
 
-use crate::cells::Evidence;
+use crate::cell_key::Evidence;
+use crate::detail::Detail;
 use crate::measure::{Measure, Protocol};
-use crate::settled::detail::Detail;
 
 /// What labels say where nothing is to say.
 pub const NONE: &str = "-";

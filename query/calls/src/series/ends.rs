@@ -65,7 +65,7 @@ pub struct Ends<'a> {
 }
 
 impl<'a> Ends<'a> {
-    pub fn of(book: &'a Book, services: &'a Services, cells: &[Placed<'_>]) -> Self {
+    pub fn of(book: &'a Book, services: &'a Services, cells: &[Placed]) -> Self {
         let mut only: HashMap<ServiceId, Option<PartyId>> = HashMap::new();
         let own = |party: PartyId| book.parties.party(party);
         let ends = cells.iter().flat_map(|cell| {

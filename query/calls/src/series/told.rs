@@ -23,14 +23,17 @@ use super::metrics::{
     CALLS, CLIENT_SECONDS, DURATION, FAILED, Family, Histogram, LATENCY, RECEIVED, REQUEST_BYTES,
     RESPONSE_BYTES, SENT, SERVER_SECONDS,
 };
-use crate::cells::{Book, Evidence};
+use crate::cell_key::{CellKey, Evidence};
+use crate::cells::Book;
 use crate::choice::{Choice, Choices, Source};
+use crate::detail::{Detail, Observer};
 use crate::entry::Entry;
+use crate::hashing::NumberMap;
 use crate::measure::{MILLI, Measure, Protocol, Sizes};
 use crate::nodes::NodeKind;
-use crate::placed::{Placed, choice_of_edge, choices, known, place};
+use crate::placed::{Placed, choice_of_edge, choices, place};
 use crate::services::{ServiceId, Services};
-use crate::settled::detail::{Detail, Observer};
+use crate::survey::Survey;
 
 /// What Kiali asks for by this name: see `extensions` in its configuration.
 const EXTENSION: &str = "meshlake";
@@ -38,15 +41,19 @@ const EXTENSION: &str = "meshlake";
 /// The chunk of a book of ten minutes whose slots are of so many milliseconds. By operation it has the families that
 /// tell operations, otherwise all others.
 pub fn told(book: &Book, slot: i64, hasher: &RandomState, warnings: Vec<String>) -> Chunk {
-    let mut services = known(book, Source::Auto);
-    let cells = place(book, &mut services, Source::Auto);
-    let choices = choices(&cells);
-    let ends = Ends::of(book, &services, &cells);
+    let (placed, services) = place(&Survey::of(book), &book.parties, Source::Auto);
+    let choices = choices(&placed);
+    let ends = Ends::of(book, &services, &placed);
     let draft = Draft::new(hasher);
     let thresholds = Thresholds::default();
     let mut teller = Teller { book, services: &services, choices: &choices, ends, draft, thresholds };
-    for cell in &cells {
-        teller.cell(cell);
+    let places: NumberMap<CellKey, &Placed> = placed.iter().map(|placed| (placed.surveyed, placed)).collect();
+    let mut cells: Vec<(&CellKey, &Measure)> = book.cells().collect();
+    cells.sort_unstable_by_key(|(key, _)| **key);
+    for (key, measure) in cells {
+        if let Some(placed) = places.get(&Survey::key(*key)) {
+            teller.cell(placed, key, measure);
+        }
     }
     let start = book.range.from().0.div_euclid(1_000_000);
     teller.draft.finish(start, slot, warnings)
@@ -95,17 +102,18 @@ struct Told<'a> {
 }
 
 impl<'a> Teller<'a> {
-    fn cell(&mut self, cell: &Placed<'a>) {
+    fn cell(&mut self, cell: &Placed, key: &CellKey, measure: &'a Measure) {
         if !self.counts(cell) {
             return;
         }
-        let (key, book) = (&cell.key, self.book);
+        let book = self.book;
+        let entry = cell.key.entry;
         let told = Told {
-            entry: key.entry,
+            entry,
             evidence: key.evidence,
             protocol: key.protocol,
             detail: Detail::read(book.detail_text(key.detail).unwrap_or_default()),
-            measure: cell.measure,
+            measure,
             sizes: book.sizes(key),
             slot: u8::try_from(key.at.bucket).unwrap_or(u8::MAX),
             caller: cell.caller.map(|caller| self.ends.end(caller, key.source)),
@@ -114,7 +122,7 @@ impl<'a> Teller<'a> {
         if book.grain.tells_operations() {
             return self.spans(&told);
         }
-        match key.entry {
+        match entry {
             Entry::Edge | Entry::Refused => {
                 if told.evidence == Evidence::Spans && !told.callee.kind.reports() {
                     self.extension(&told);
@@ -133,7 +141,7 @@ impl<'a> Teller<'a> {
     }
 
     /// Whether the cell is one of those that add up to golden metrics.
-    fn counts(&self, cell: &Placed<'_>) -> bool {
+    fn counts(&self, cell: &Placed) -> bool {
         let window = cell.key.at.window;
         let choice = match cell.source {
             Some(source) => choice_of_edge(self.choices, self.services, (source, cell.target), window),
@@ -172,7 +180,7 @@ impl<'a> Teller<'a> {
 
     fn sizes(&mut self, place: Place, told: &Told<'_>) {
         let Some(sizes) = told.sizes else { return };
-        let [requests, .., bytes_in, bytes_out, _] = told.measure.sums();
+        let [requests, .., bytes_in, bytes_out, _duration, _squares] = told.measure.sums();
         let sum = |sketch: &LatencyHistogram, exact: u64| {
             if sketch.count() == requests { exact } else { about(sketch) }
         };
@@ -198,7 +206,7 @@ impl<'a> Teller<'a> {
         let ends = Labels::of(told, reporter);
         let values = [&ends.callee()[..], &[reporter, "tcp", ends.flags], &ends.caller()].concat();
         let place = self.draft.place(Family::Connections, &values);
-        let [connections, .., bytes_in, bytes_out, _] = told.measure.sums();
+        let [connections, .., bytes_in, bytes_out, _duration, _squares] = told.measure.sums();
         // Istio's words are Envoy's: what a proxy sends is what it answers, towards the caller (istio/istio#32399).
         for (field, amount) in [(CALLS, connections), (SENT, bytes_out), (RECEIVED, bytes_in)] {
             self.amount(place, field, told.slot, amount);
@@ -324,7 +332,7 @@ impl<'a> Teller<'a> {
 /// The sum of the durations in the sketch, in thousandths of microseconds: exact, unless calls without a latency were
 /// summed with others.
 fn duration(measure: &Measure) -> u64 {
-    let [requests, .., duration] = measure.sums();
+    let [requests, .., duration, _squares] = measure.sums();
     let sketch = measure.latency();
     if sketch.count() == requests { duration } else { about(sketch) / MILLI }
 }

@@ -1,27 +1,28 @@
-//! Adds rows of a settled table up in the cells of a question.
+//! Reads rows of a settled table: surveys them, and adds them up in the cells of a question.
 
 use arrow::array::RecordBatch;
 use meshlake_schema::rows::{Booleans, IntegerLists, Integers, Micros, Rows, RowsError, Text};
 use meshlake_schema::{Kind, Table, TimeRange, UnixNanos, read_columns};
 
-use super::detail::{Detail, Observer};
 use super::ends::End;
 use super::entries;
 use super::numbers::{histogram, narrow};
 use super::whole::{self, Whole};
-use crate::cells::{Book, CellKey, DetailId};
+use crate::cell_key::{CellKey, DetailId};
+use crate::cells::Book;
+use crate::detail::{Detail, Observer};
 use crate::entry::Entry;
 use crate::grouping::Grain;
 use crate::measure::{Measure, Protocol, SUMS};
 use crate::party::PartyId;
+use crate::survey::{Counted, Survey};
 
 read_columns! {
-    /// What is read of every settled table; the coarsest has them all.
-    pub(super) struct Columns of Table::Calls10m {
+    /// What is read of every settled table to know where a cell belongs; the coarsest has them all.
+    struct Keys of Table::Calls10m {
         time: Micros,
         evidence: Text,
         entry: Text,
-        protocol: Text,
         source_naming: Text,
         source_name: Text,
         source_namespace: Text,
@@ -38,6 +39,21 @@ read_columns! {
         destination_port: Integers,
         destination_is_scoped: Booleans,
         destination_marks: Integers,
+        requests_milli: Integers,
+    }
+}
+
+read_columns! {
+    /// What a survey reads beside.
+    struct Surveyed of Table::Calls10m {
+        lost_milli: Integers,
+    }
+}
+
+read_columns! {
+    /// What a cell counts, beside its sums.
+    struct Latencies of Table::Calls10m {
+        protocol: Text,
         latency_zero_milli: Integers,
         latency_buckets: IntegerLists,
         latency_counts_milli: IntegerLists,
@@ -118,114 +134,185 @@ fn told(table: Table, grain: Grain) -> impl Iterator<Item = &'static str> {
     detail_columns(grain).into_iter().filter(has)
 }
 
-/// The columns that a question with this grain reads of a settled table. Only the finer tables have operations and
-/// instances, and none has attributes.
-pub fn columns(table: Table, grain: Grain) -> Vec<&'static str> {
+/// What is read of cells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// Their ends and how many calls they count: what [`survey`] reads.
+    Survey,
+    /// What a question with this grain tells apart, and all that is counted: what [`add`] reads.
+    Whole(Grain),
+}
+
+/// The columns that are read of a settled table. Only the finer tables have operations and instances, and none has
+/// attributes.
+pub fn columns(table: Table, reading: Reading) -> Vec<&'static str> {
+    let grain = match reading {
+        Reading::Survey => return [Keys::NAMES, Surveyed::NAMES].concat(),
+        Reading::Whole(grain) => grain,
+    };
     let whole = if grain.tells_ends() { whole::NAMES } else { &[] };
-    let always = Columns::NAMES.iter().copied().chain(SUMS);
+    let sums = SUMS.into_iter().filter(|name| !Keys::NAMES.contains(name));
+    let always = Keys::NAMES.iter().copied().chain(Latencies::NAMES.iter().copied()).chain(sums);
     always.chain(told(table, grain)).chain(whole.iter().copied()).collect()
 }
 
 /// Those of [`columns`] that a scan is to give as dictionaries: few distinct texts in many rows.
-pub fn dictionaries(table: Table, grain: Grain) -> Vec<&'static str> {
+pub fn dictionaries(table: Table, reading: Reading) -> Vec<&'static str> {
     let is_text = |name: &&str| {
         let declared = table.columns().iter().find(|column| column.name == *name);
         declared.is_some_and(|column| column.kind == Kind::Dictionary)
     };
-    columns(table, grain).into_iter().filter(is_text).collect()
+    columns(table, reading).into_iter().filter(is_text).collect()
 }
 
-/// Adds the rows of `batch` to `book` whose time is in its range and in one of `times`, which are ascending and apart.
+/// Surveys the rows of `batch` whose time is in the range of `book`, which learns their names, and in one of `times`, which
+/// are ascending and apart.
+///
+/// # Errors
+/// A bug of ours: the batch is not one of columns of a settled table.
+pub fn survey(
+    batch: &RecordBatch,
+    times: &[TimeRange],
+    book: &mut Book,
+    survey: &mut Survey,
+) -> Result<(), RowsError> {
+    let mut rows = KeyRows::of(batch)?;
+    let surveyed = Surveyed::of(batch)?;
+    for row in 0..batch.num_rows() {
+        let Some(key) = rows.key(row, times, book) else { continue };
+        let lost = narrow(surveyed.lost_milli.or_zero(row));
+        survey.add(key, Counted { requests: rows.requests(row), lost });
+    }
+    Ok(())
+}
+
+/// Puts the rows of `batch` whose time is in the range of `book` and in one of `times`, which are ascending and apart, where
+/// `place` says by what a survey tells apart of them and by how many calls they count, in thousandths.
 ///
 /// # Errors
 /// A bug of ours: the batch is not one of columns of `table`.
-pub fn add(batch: &RecordBatch, table: Table, times: &[TimeRange], book: &mut Book) -> Result<(), RowsError> {
-    let columns = Columns::of(batch)?;
+pub fn add<P>(
+    batch: &RecordBatch,
+    table: Table,
+    times: &[TimeRange],
+    book: &mut Book,
+    mut place: impl FnMut(&CellKey, u64) -> Option<P>,
+    mut put: impl FnMut(&mut Book, CellKey, &Measure, P),
+) -> Result<(), RowsError> {
+    let mut keys = KeyRows::of(batch)?;
+    let latencies = Latencies::of(batch)?;
     let rows = Rows::of(table, batch);
     let sums = SUMS.iter().map(|name| rows.read(name)).collect::<Result<Vec<Integers<'_>>, _>>()?;
     let details = Details::of(&rows, table, book.grain)?;
     let whole = book.grain.tells_ends().then(|| Whole::of(batch)).transpose()?;
     let mut text = String::new();
     for row in 0..batch.num_rows() {
-        let Some(time) = columns.time.get(row).map(UnixNanos::from_micros) else { continue };
-        let next = times.partition_point(|times| times.to <= time);
-        if times.get(next).is_none_or(|times| time < times.from) {
-            continue;
-        }
-        let Some(mut key) = key(row, time, &columns, &details, book) else { continue };
-        let measure = measure(row, &columns, &sums);
+        let Some(mut key) = keys.key(row, times, book) else { continue };
+        let Some(place) = place(&key, keys.requests(row)) else { continue };
         if let Some(whole) = &whole {
             let operation = details.operation(row);
             Detail { operation, ..whole.detail(row) }.of_grain(book.grain).write(&mut text);
             key.detail = book.detail(Some(&text));
-            key.protocol = protocol(row, &columns);
+            key.protocol = protocol(row, &latencies);
             book.add_sizes(key, &whole.sizes(row));
+        } else if key.entry != Entry::Alias && !(book.grain == Grain::Instance && key.entry.is_edge()) {
+            key.detail = details.of_row(row, book);
         }
-        book.add_cell(key, &measure);
+        put(book, key, &measure(row, &latencies, &sums), place);
     }
     Ok(())
 }
 
-fn key(
-    row: usize,
-    time: UnixNanos,
-    columns: &Columns<'_>,
-    details: &Details<'_>,
-    book: &mut Book,
-) -> Option<CellKey> {
-    let at = book.slot_of_cell(time.0)?;
-    let evidence = columns.evidence.get(row).and_then(entries::evidence)?;
-    let entry = columns.entry.get(row).and_then(entries::named)?;
-    // Few answers group a node by its callers; for others cells are added up, with those of earlier versions, which tell none.
-    let tells_source = entry.is_edge() || book.grain.tells_callers();
-    let source = if tells_source { source(row, columns).intern(book) } else { PartyId::NOBODY };
-    let destination = destination(row, columns).intern(book);
-    let is_without = entry == Entry::Alias
-        || book.grain.tells_ends()
-        || (book.grain == Grain::Instance && entry.is_edge());
-    let detail = if is_without { DetailId::NONE } else { details.of_row(row, book) };
-    Some(CellKey { source, destination, detail, at, evidence, entry, protocol: Protocol::Unknown })
+/// The keys of the rows of a batch, one after the other. Rows are sorted by their ends, so most have those of the row before.
+struct KeyRows<'a> {
+    keys: Keys<'a>,
+    source: Option<(End<'a>, PartyId)>,
+    destination: Option<(End<'a>, PartyId)>,
 }
 
-fn source<'a>(row: usize, columns: &Columns<'a>) -> End<'a> {
-    End {
-        name: columns.source_name.get(row),
-        namespace: columns.source_namespace.get(row),
-        workload: columns.source_workload.get(row),
-        version: columns.source_version.get(row),
-        naming: columns.source_naming.get(row),
-        port: columns.source_port.get(row),
-        is_scoped: columns.source_is_scoped.get(row),
-        marks: columns.source_marks.get(row),
+impl<'a> KeyRows<'a> {
+    fn of(batch: &'a RecordBatch) -> Result<KeyRows<'a>, RowsError> {
+        Ok(KeyRows { keys: Keys::of(batch)?, source: None, destination: None })
+    }
+
+    /// In thousandths.
+    fn requests(&self, row: usize) -> u64 {
+        narrow(self.keys.requests_milli.or_zero(row))
+    }
+
+    /// Where a row belongs, but for what is told apart at its ends; `None` outside the range and the times.
+    fn key(&mut self, row: usize, times: &[TimeRange], book: &mut Book) -> Option<CellKey> {
+        let time = self.keys.time.get(row).map(UnixNanos::from_micros)?;
+        let next = times.partition_point(|times| times.to <= time);
+        if times.get(next).is_none_or(|times| time < times.from) {
+            return None;
+        }
+        let at = book.slot_of_cell(time.0)?;
+        let evidence = self.keys.evidence.get(row).and_then(entries::evidence)?;
+        let entry = self.keys.entry.get(row).and_then(entries::named)?;
+        // Few answers group a node by its callers; for others cells are added up, with those of earlier versions, which tell none.
+        let tells_source = entry.is_edge() || book.grain.tells_callers();
+        let source = if tells_source {
+            interned(source(row, &self.keys), &mut self.source, book)
+        } else {
+            PartyId::NOBODY
+        };
+        let destination = interned(destination(row, &self.keys), &mut self.destination, book);
+        let (detail, protocol) = (DetailId::NONE, Protocol::Unknown);
+        Some(CellKey { source, destination, detail, at, evidence, entry, protocol })
     }
 }
 
-fn destination<'a>(row: usize, columns: &Columns<'a>) -> End<'a> {
-    End {
-        name: columns.destination_name.get(row),
-        namespace: columns.destination_namespace.get(row),
-        workload: columns.destination_workload.get(row),
-        version: columns.destination_version.get(row),
-        naming: columns.destination_naming.get(row),
-        port: columns.destination_port.get(row),
-        is_scoped: columns.destination_is_scoped.get(row),
-        marks: columns.destination_marks.get(row),
+fn interned<'a>(end: End<'a>, last: &mut Option<(End<'a>, PartyId)>, book: &mut Book) -> PartyId {
+    match last {
+        Some((held, party)) if *held == end => *party,
+        _ => {
+            let party = end.intern(book);
+            *last = Some((end, party));
+            party
+        }
     }
 }
 
-fn measure(row: usize, columns: &Columns<'_>, sums: &[Integers<'_>]) -> Measure {
+fn source<'a>(row: usize, keys: &Keys<'a>) -> End<'a> {
+    End {
+        name: keys.source_name.get(row),
+        namespace: keys.source_namespace.get(row),
+        workload: keys.source_workload.get(row),
+        version: keys.source_version.get(row),
+        naming: keys.source_naming.get(row),
+        port: keys.source_port.get(row),
+        is_scoped: keys.source_is_scoped.get(row),
+        marks: keys.source_marks.get(row),
+    }
+}
+
+fn destination<'a>(row: usize, keys: &Keys<'a>) -> End<'a> {
+    End {
+        name: keys.destination_name.get(row),
+        namespace: keys.destination_namespace.get(row),
+        workload: keys.destination_workload.get(row),
+        version: keys.destination_version.get(row),
+        naming: keys.destination_naming.get(row),
+        port: keys.destination_port.get(row),
+        is_scoped: keys.destination_is_scoped.get(row),
+        marks: keys.destination_marks.get(row),
+    }
+}
+
+fn measure(row: usize, latencies: &Latencies<'_>, sums: &[Integers<'_>]) -> Measure {
     let mut numbers = [0; SUMS.len()];
     numbers.iter_mut().zip(sums).for_each(|(number, column)| *number = narrow(column.or_zero(row)));
     let latency = histogram(
-        columns.latency_zero_milli.or_zero(row),
-        columns.latency_buckets.get(row),
-        columns.latency_counts_milli.get(row),
-        columns.latency_min_nano.or_zero(row),
-        columns.latency_max_nano.or_zero(row),
+        latencies.latency_zero_milli.or_zero(row),
+        latencies.latency_buckets.get(row),
+        latencies.latency_counts_milli.get(row),
+        latencies.latency_min_nano.or_zero(row),
+        latencies.latency_max_nano.or_zero(row),
     );
-    Measure::of_sums(numbers, protocol(row, columns), latency)
+    Measure::of_sums(numbers, protocol(row, latencies), latency)
 }
 
-fn protocol(row: usize, columns: &Columns<'_>) -> Protocol {
-    columns.protocol.get(row).and_then(Protocol::named).unwrap_or_default()
+fn protocol(row: usize, latencies: &Latencies<'_>) -> Protocol {
+    latencies.protocol.get(row).and_then(Protocol::named).unwrap_or_default()
 }

@@ -9,11 +9,12 @@ use arrow::array::{
 use arrow::datatypes::Int32Type;
 use meshlake_schema::{BatchError, LatencyHistogram, Table, TableBatch, UnixNanos};
 
-use super::detail::Detail;
 use super::ends::End;
 use super::entries;
 use super::numbers::{histogram_columns, wide};
-use crate::cells::{Book, CellKey};
+use crate::cell_key::CellKey;
+use crate::cells::Book;
+use crate::detail::Detail;
 use crate::entry::Entry;
 use crate::measure::{Measure, SUMS, Sizes};
 

@@ -1,6 +1,6 @@
 //! What a cell counts, by name.
 
-use crate::cells::Evidence;
+use crate::cell_key::Evidence;
 use crate::entry::Entry;
 
 const NAMES: [(Entry, &str); 10] = [

@@ -1,7 +1,6 @@
 //! Cells as rows of the settled tables: what a fold counted in a minute, to be read instead of counted again.
 //!
 //! ```text
-//! detail   what a cell is told apart by beside its ends, as one text
 //! ends     caller and callee
 //! entries  what is counted
 //! numbers  sums and histograms
@@ -19,7 +18,6 @@ mod whole;
 mod numbers;
 mod ends;
 mod entries;
-pub mod detail;
 
 #[cfg(test)]
 mod tests {
@@ -30,13 +28,15 @@ mod tests {
     use arrow::compute::cast;
     use arrow::compute::kernels::nullif::nullif;
     use arrow::datatypes::{DataType, Int32Type, Int64Type};
-    use meshlake_schema::{Table, TimeRange, UnixNanos};
+    use meshlake_schema::filter::Value;
+    use meshlake_schema::{Filter, Table, TimeRange, UnixNanos};
 
     use crate::choice::Source;
     use crate::fixture::{
         self, CALL, CLIENT, CONSUMER, FROM_SECOND, PRODUCER, Request, SERVED, SPAN, Span, edges, nodes,
     };
-    use crate::{By, Fold, Grain, Question, Range};
+    use crate::golden::golden;
+    use crate::{By, Fold, Frame, GoldenBy, Grain, Picture, Question, Range};
 
     fn question(by: By, grain: Grain) -> Question {
         let at = |second: i64| UnixNanos(second * 1_000_000_000);
@@ -91,6 +91,15 @@ mod tests {
         };
         let names = ["latency_counts_milli", "request_size_counts_milli", "response_size_counts_milli"];
         assert_eq!(names.map(counts), [1_000, 2_000, 2_000]);
+    }
+
+    /// The picture of settled cells alone.
+    fn picture_of(question: Question, frame: Frame, table: Table, cells: &RecordBatch) -> Picture {
+        let mut fold = Fold::new(question).fold_only(Vec::new()).framed(frame);
+        fold.survey_cells(cells, &[TimeRange::ALL]).expect("columns of the table");
+        let mut drawing = fold.drawing().expect("a few cells");
+        drawing.add_cells(table, cells, &[TimeRange::ALL]).expect("columns of the table");
+        drawing.finish().expect("a few cells")
     }
 
     /// What each caller sent to b, as `caller entry calls`; `-` for nobody.
@@ -174,9 +183,7 @@ mod tests {
             let range = Range::new(UnixNanos(960 * 1_000_000_000), UnixNanos(1_080 * 1_000_000_000), None);
             let range = range.expect("not empty");
             let asked = Question { range, ..question(By::Version, Grain::Operation) };
-            let mut fold = Fold::new(asked).fold_only(Vec::new());
-            fold.add_cells(Table::Calls1m, cells, &[TimeRange::ALL]).expect("columns of the table");
-            let picture = fold.finish().expect("a few cells");
+            let picture = picture_of(asked, Frame::whole(), Table::Calls1m, cells);
             (edges(&picture), nodes(&picture))
         };
         assert_eq!(picture(cells.rows()), picture(&without));
@@ -221,12 +228,83 @@ mod tests {
     fn cells_make_the_picture_of_the_rows() {
         let cells = settled().rows(Table::Calls10s, "default", UnixNanos(0)).expect("columns of the table");
         for grain in [Grain::Node, Grain::Operation, Grain::Instance, Grain::Cluster] {
-            let mut fold = Fold::new(question(By::Service, grain)).fold_only(Vec::new());
-            fold.add_cells(Table::Calls10s, cells.rows(), &[TimeRange::ALL]).expect("columns of the table");
-            let picture = fold.finish().expect("a few cells");
+            let asked = question(By::Service, grain);
+            let picture = picture_of(asked, Frame::whole(), Table::Calls10s, cells.rows());
             let slots = [1, 2, 1].map(|calls| format!("default/a -> default/b {calls}/0"));
             assert_eq!(edges(&picture), slots);
             assert_eq!(nodes(&picture), ["default/b 1/0"]);
         }
+    }
+
+    /// Ten services of a hundred operations each, called in each of twelve slots of ten seconds: those of one are answered
+    /// as in the whole, and nothing of the others is held.
+    #[test]
+    fn a_frame_shows_what_the_whole_shows_of_a_service() {
+        let calls: Vec<Request> = (0..1_200)
+            .map(|number: i64| {
+                let path = &*Box::leak(format!("/p{}", number / 10 % 10).into_boxed_str());
+                let name = ["b0", "b1", "b2", "b3", "b4", "b5", "b6", "b7", "b8", "b9"][number as usize % 10];
+                Request { path, destination: ("default", name), second: 960 + number / 100 * 10, ..SERVED }
+            })
+            .collect();
+        let mut fold = Fold::new(question(By::Whole, Grain::Whole));
+        fold.add_requests(&fixture::requests(&calls));
+        let settled = fold.settle().expect("a few cells");
+        let cells = settled.rows(Table::Calls10s, "default", UnixNanos(0)).expect("columns of the table");
+        let asked = question(By::Service, Grain::Operation);
+        let whole = picture_of(asked, Frame::whole(), Table::Calls10s, cells.rows());
+        let framed = picture_of(asked, Frame::nodes(Some("b3")), Table::Calls10s, cells.rows());
+        let of_b3 = |picture: &Picture| golden(picture, GoldenBy::Operation, Some("default/b3"));
+        assert_eq!(of_b3(&whole), of_b3(&framed));
+        assert_eq!((of_b3(&framed).len(), whole.node_cells.len()), (120, 1_200));
+        assert_eq!((framed.node_cells.len(), framed.edge_cells.len(), framed.nodes.len()), (120, 0, 1));
+        let edges = picture_of(asked, Frame::edges(Some("b3")), Table::Calls10s, cells.rows());
+        assert_eq!((edges.node_cells.len(), edges.edge_cells.len(), edges.nodes.len()), (0, 12, 2));
+        assert_eq!(golden(&whole, GoldenBy::Edge, Some("b3")), golden(&edges, GoldenBy::Edge, Some("b3")));
+    }
+
+    /// Cells are looked up by the names that their ends have there, which are not always those of the answer.
+    #[test]
+    fn a_frame_says_by_which_names_cells_are_found() {
+        let by_alias = Request { destination: ("", "web"), request_id: "1", ..CALL };
+        let answered = Request { destination: ("default", "b"), request_id: "1", ..SERVED };
+        let later = Request { destination: ("", "web"), second: FROM_SECOND + 60, ..CALL };
+        let other = Request { destination: ("default", "c"), ..SERVED };
+        let mut fold = Fold::new(question(By::Whole, Grain::Whole));
+        fold.add_requests(&fixture::requests(&[by_alias, answered, later, other]));
+        let settled = fold.settle().expect("a few cells");
+        let cells = settled.rows(Table::Calls1m, "default", UnixNanos(0)).expect("columns of the table");
+        let filter = |frame: Frame| {
+            let mut fold = Fold::new(question(By::Service, Grain::Node)).fold_only(Vec::new()).framed(frame);
+            fold.survey_cells(cells.rows(), &[TimeRange::ALL]).expect("columns of the table");
+            fold.drawing().expect("a few cells").filter()
+        };
+        let text = |name: &str| Value::Text(name.to_owned());
+        let targets = Filter::is_in("destination_name", vec![text("b"), text("web")]);
+        assert_eq!(filter(Frame::edges(Some("default/b"))), targets);
+        assert_eq!(filter(Frame::nodes(Some("c"))), Filter::is_in("destination_name", vec![text("c")]));
+        let from_a = Filter::is_in("source_name", vec![text("a")]);
+        let to_a = Filter::is_in("destination_name", vec![]);
+        assert_eq!(filter(Frame::edges(Some("a"))), Filter::Or(vec![to_a, from_a]));
+        assert_eq!(filter(Frame::whole()), Filter::And(vec![]));
+    }
+
+    /// Cells of an earlier version may call an end otherwise in one width than in another.
+    #[test]
+    fn cells_that_no_survey_knows_are_said() {
+        let settled = settled();
+        let rows = |table| settled.rows(table, "default", UnixNanos(0)).expect("columns of the table");
+        let surveyed = rows(Table::Calls10m);
+        let mut fold = Fold::new(question(By::Service, Grain::Operation)).fold_only(Vec::new());
+        fold.survey_cells(&surveyed.rows().slice(0, 1), &[TimeRange::ALL]).expect("columns of the table");
+        let mut drawing = fold.drawing().expect("a few cells");
+        drawing.add_cells(Table::Calls1m, rows(Table::Calls1m).rows(), &[TimeRange::ALL]).expect("columns");
+        let picture = drawing.finish().expect("a few cells");
+        // All five cells are of a and b, but only one of three kinds was surveyed.
+        let left_out =
+            picture.warnings.iter().find(|warning| warning.contains("are left out")).expect("said");
+        let shown: f64 = picture.edge_cells.iter().map(|edge| edge.measure.requests()).sum::<f64>()
+            + picture.node_cells.iter().map(|cell| cell.measure.requests()).sum::<f64>();
+        assert!(left_out.starts_with(&format!("{} calls", 5.0 - shown)), "{left_out}, {shown} are shown");
     }
 }

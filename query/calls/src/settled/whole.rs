@@ -6,8 +6,8 @@ use arrow::array::RecordBatch;
 use meshlake_schema::rows::{IntegerLists, Integers, RowsError, Text};
 use meshlake_schema::{LatencyHistogram, Table, read_columns};
 
-use super::detail::{Detail, Observer};
 use super::numbers::histogram;
+use crate::detail::{Detail, Observer};
 use crate::measure::Sizes;
 
 read_columns! {

@@ -24,6 +24,7 @@ read_columns! {
         service_namespace: Text,
         service_version: Text,
         service_instance_id: Text,
+        resource: Text,
         http_request_method: Text,
         http_response_status_code: Integers,
         http_request_resend_count: Integers,

@@ -4,6 +4,7 @@
 //! codes   rows that say the same get the same number, without a look at their texts
 //! shape   what spans of one number stand for, once for each
 //! asked   what calls are grouped by, where that is no column of every question
+//! own_addresses  what a resource says of the addresses that its service has
 //! mixing  a column of values into those numbers
 //! ids     hexadecimal to numbers
 //! ```
@@ -18,6 +19,7 @@ mod tags;
 mod role;
 pub mod columns;
 mod asked;
+mod own_addresses;
 mod mixing;
 pub(crate) mod ids;
 
@@ -26,11 +28,13 @@ use meshlake_schema::rows::{Links, RowsError};
 
 use self::asked::Asked;
 use self::columns::Columns;
+use self::own_addresses::{OwnAddresses, ToldLast};
 use self::shape::shape;
+use crate::addresses::Addresses;
 use crate::cells::Book;
 use crate::grouping::{By, Grain};
 use crate::hashing::NumberMap;
-use crate::spans::{HeldSpan, Link, LinksAt, Role, Shape, ShapeId, Shapes};
+use crate::spans::{Flags, HeldSpan, Link, LinksAt, Role, Shape, ShapeId, Shapes};
 
 /// What a span without `service.name` is called. Source: OpenTelemetry resource semantic conventions.
 pub const UNKNOWN_SERVICE: &str = "unknown_service";
@@ -46,6 +50,7 @@ pub struct SpanBatch {
     shapes: Vec<u32>,
     /// By shape: the first row that has it.
     first_rows: Vec<usize>,
+    own: OwnAddresses,
 }
 
 impl SpanBatch {
@@ -64,7 +69,8 @@ impl SpanBatch {
             asked.mix(&mut codes);
         }
         let (shapes, first_rows) = numbered(&codes);
-        Ok(SpanBatch { batch, traces, ids: spans, parents, shapes, first_rows })
+        let own = OwnAddresses::of(&columns.resource, batch.num_rows());
+        Ok(SpanBatch { batch, traces, ids: spans, parents, shapes, first_rows, own })
     }
 
     /// The rows.
@@ -72,7 +78,7 @@ impl SpanBatch {
         &self.batch
     }
 
-    /// Hands out every span of the batch, with its links where they may matter.
+    /// Hands out every span of the batch, with its links where they may matter. `addresses` learns what they tell of their own.
     ///
     /// # Errors
     /// None that [`SpanBatch::read`] had not.
@@ -80,6 +86,7 @@ impl SpanBatch {
         &self,
         book: &mut Book,
         shapes: &mut Shapes,
+        addresses: &mut Addresses,
         mut take: impl FnMut(HeldSpan, &Shape, Vec<Link>),
     ) -> Result<(), RowsError> {
         let columns = Columns::of(&self.batch)?;
@@ -89,6 +96,7 @@ impl SpanBatch {
             (shapes.intern(shape), shape)
         });
         let of_batch: Vec<(ShapeId, Shape)> = of_batch.collect();
+        let mut told_last = ToldLast::default();
         for row in 0..self.batch.num_rows() {
             let (id, shape) = &of_batch[self.shapes[row] as usize];
             let span = HeldSpan {
@@ -100,6 +108,9 @@ impl SpanBatch {
                 shape: *id,
                 links: LinksAt::default(),
             };
+            if !shape.flags.has(Flags::PROXY) {
+                self.own.tell(row, span.start, shape.party, &mut told_last, addresses);
+            }
             let has_links = matches!(shape.role, Role::Consumed | Role::Produced);
             take(span, shape, if has_links { links(&columns.links, row) } else { Vec::new() });
         }

@@ -9,14 +9,15 @@ use super::asked::Asked;
 use super::columns::Columns;
 use super::role::{Said, role};
 use super::tags::ProxyTags;
-use crate::cells::{Book, DetailId};
+use crate::cell_key::DetailId;
+use crate::cells::Book;
+use crate::detail::{Detail, Observer};
 use crate::grouping::Grain;
 use crate::hosts::is_local;
 use crate::measure::{Protocol, milli, outcome_of};
 use crate::party::{Marks, Naming, PartyId, PartyName};
 use crate::peers::{Peer, PeerEvidence, Strength, peer};
 use crate::refusal;
-use crate::settled::detail::{Detail, Observer};
 use crate::spans::{Flags, Role, Shape};
 
 /// The kind of a span that calls. Source: `opentelemetry/proto/trace/v1/trace.proto`.

@@ -8,6 +8,7 @@ use arrow::datatypes::DataType;
 use meshlake_schema::Kind;
 
 use super::*;
+use crate::addresses::Addresses;
 use crate::fixture::{self, CLIENT, CONSUMER, SERVER, SPAN, Span as Row};
 
 /// Rows whose text is `text_type`, but for the ids and what is nested.
@@ -49,7 +50,9 @@ fn every_encoding_of_text_reads_the_same() {
         let take = |span: HeldSpan, shape: &Shape, links: Vec<Link>| {
             spans.push(format!("{:?} {} {} {shape:?} {links:?}", span.trace, span.id, span.parent));
         };
-        batch.spans(&mut book, &mut Shapes::default(), take).expect("columns of spans");
+        batch
+            .spans(&mut book, &mut Shapes::default(), &mut Addresses::default(), take)
+            .expect("columns of spans");
         spans
     };
     let plain = read(&DataType::Utf8);

@@ -1,4 +1,8 @@
 //! Calls as tests take them: whole observations, each one that could have been otherwise.
+//!
+//! A call that is known by a sample stands for many that nobody saw. Tests take so many observations as would tell as much
+//! (the effective size of the sample), with the shares that the weighted calls have: of spans sampled one in ten, those that
+//! were stored, and of a mixture of weights fewer.
 
 use meshlake_schema::LatencyHistogram;
 
@@ -17,9 +21,10 @@ pub struct Sample {
 
 impl Sample {
     pub fn of(measure: &Measure) -> Sample {
-        let whole = |calls: f64| calls.round() as u64;
+        let seen = measure.effective_share();
+        let whole = |calls: f64| (calls * seen).round() as u64;
         let (calls, errors) = (whole(measure.requests()), whole(measure.errors()));
-        Sample { calls, errors: errors.min(calls), latency: Bins::of_histogram(measure.latency()) }
+        Sample { calls, errors: errors.min(calls), latency: Bins::of_histogram(measure.latency(), seen) }
     }
 
     /// The calls that are not those of `part`, which is a part of them.
@@ -41,10 +46,11 @@ impl Bins {
         Bins(bins)
     }
 
-    fn of_histogram(histogram: &LatencyHistogram) -> Bins {
+    /// `seen` is how many observations each call is worth.
+    fn of_histogram(histogram: &LatencyHistogram, seen: f64) -> Bins {
         let zero = (histogram.zero_count() > 0).then_some((ZERO, histogram.zero_count()));
         let bins = zero.into_iter().chain(histogram.buckets());
-        Bins(bins.map(|(index, milli)| (index, milli as f64 / MILLI as f64)).collect())
+        Bins(bins.map(|(index, milli)| (index, milli as f64 / MILLI as f64 * seen)).collect())
     }
 
     fn without(&self, part: &Bins) -> Bins {

@@ -4,7 +4,7 @@ use meshlake_schema::Outcome;
 
 use super::sides::Side;
 use super::tree::NONE;
-use crate::cells::DetailId;
+use crate::cell_key::DetailId;
 use crate::measure::Protocol;
 use crate::party::PartyId;
 use crate::spans::{Flags, Role, Span};

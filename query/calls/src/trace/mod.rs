@@ -10,8 +10,8 @@
 //! ```
 //! Strict parent-child pairing (client span, server span) loses most real meshes: a gateway records client
 //! spans only, a sidecar puts two spans of its own between caller and callee, frameworks nest spans, one made span may
-//! be answered by many. So each trace is walked as a whole. All walks are loops over arrays, linear in the number of
-//! spans: a trace may be a million spans wide or deep, or a circle.
+//! be answered by many. So each trace is walked as a whole, up to [`order::WALKED_SPANS_MAX`] spans. All walks are loops over
+//! arrays, linear in the number of spans: a trace may be as wide or deep as it likes, or a circle.
 
 pub mod walks;
 mod told;
@@ -20,7 +20,7 @@ mod attempts;
 mod draft;
 mod sides;
 mod tree;
-mod order;
+pub mod order;
 
 use std::sync::Arc;
 
@@ -102,11 +102,14 @@ impl Walk {
         self.services = Some((scope, Arc::clone(&services)));
         let services: &Services = &services;
         let trace = order::once(trace, services);
-        self.tree.build(trace, services);
-        self.sides.find(shard, trace, &self.tree, counting.parties);
-        let ground = Ground { spans: trace, tree: &self.tree, shard, parties: counting.parties, services };
-        self.layers.find(&ground, &mut self.sides);
-        told::tell(trace, shard, &self.sides, &self.layers.calls, counted, counting);
+        counting.book.cut_traces += u64::from(trace.len() > order::WALKED_SPANS_MAX);
+        for part in order::parts(trace) {
+            self.tree.build(part, services);
+            self.sides.find(shard, part, &self.tree, counting.parties);
+            let ground = Ground { spans: part, tree: &self.tree, shard, parties: counting.parties, services };
+            self.layers.find(&ground, &mut self.sides);
+            told::tell(part, shard, &self.sides, &self.layers.calls, counted, counting);
+        }
     }
 }
 

@@ -43,8 +43,13 @@ impl Order {
     }
 }
 
+/// Spans of one trace that are walked together. A trace of more, such as one whose id is the same for all requests, is walked in
+/// parts: what lies side by side in time mostly belongs together, and memory for a walk has an end. Guess: a hundred times what
+/// traces are known to have.
+pub const WALKED_SPANS_MAX: usize = 100_000;
+
 /// The spans of `trace`, sorted by id, service, role, start and duration, and each there once.
-pub fn once<'s>(trace: &'s mut [Span], services: &Services) -> &'s [Span] {
+pub fn once<'s>(trace: &'s mut [Span], services: &Services) -> &'s mut [Span] {
     if trace.is_sorted_by(|a, b| a.id < b.id) {
         return trace;
     }
@@ -57,5 +62,19 @@ pub fn once<'s>(trace: &'s mut [Span], services: &Services) -> &'s [Span] {
             kept += 1;
         }
     }
-    &trace[..kept]
+    &mut trace[..kept]
+}
+
+/// The parts of a trace that are walked by themselves, each sorted by id: one, but where there are too many spans.
+pub fn parts(trace: &mut [Span]) -> impl Iterator<Item = &[Span]> {
+    let is_cut = trace.len() > WALKED_SPANS_MAX;
+    if is_cut {
+        trace.sort_unstable_by_key(|span| (span.start, span.id, span.party, span.role));
+    }
+    trace.chunks_mut(WALKED_SPANS_MAX).map(move |part| {
+        if is_cut {
+            part.sort_unstable_by_key(|span| (span.id, span.start, span.party, span.role));
+        }
+        &*part
+    })
 }

@@ -7,7 +7,7 @@
 //! made ones has received it all the same, once for each span above them.
 
 use super::tree::{NONE, Tree};
-use crate::cells::DetailId;
+use crate::cell_key::DetailId;
 use crate::measure::Protocol;
 use crate::party::{Naming, Parties, PartyId};
 use crate::services::ServiceId;

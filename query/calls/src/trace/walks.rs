@@ -11,6 +11,7 @@ use std::thread;
 use meshlake_schema::budget::Holding;
 use meshlake_schema::{Budget, Spent};
 
+use super::order::WALKED_SPANS_MAX;
 use super::{Counting, Walk};
 use crate::addresses::Addresses;
 use crate::cells::Book;
@@ -20,16 +21,27 @@ use crate::minutes::NamesByMinute;
 use crate::party::Parties;
 use crate::spans::{HeldSpan, Shapes, Shard};
 
-/// What a walk takes for each span of its shard beside the span as it is held: the span itself (80), its place (32), its
-/// place in the tree (45), what is around it (24), what it is as a received side (120) or as a call and a layer of one
-/// (3 times 112), and the heads of vectors. A trace of a million spans takes 0.6 GB.
-const BYTES_A_SPAN: usize = 640;
+/// What a walk takes for each span of its shard beside the span as it is held: the span itself (80) and its place (32).
+const ORDERED_BYTES: usize = 112;
+
+/// What it takes besides for each that is walked together: its place in the tree (45), what is around it (24), what it is as a
+/// received side (120) or as a call and a layer of one (3 times 112), and the heads of vectors.
+const WALKED_BYTES: usize = 528;
+
+/// A trace of a million spans is counted within what a fold may hold.
+const _: () = assert!(bytes(1_000_000) + 1_000_000 * size_of::<HeldSpan>() < HELD_BYTES_MAX);
+
+/// Bytes that a walk over so many spans takes.
+const fn bytes(spans: usize) -> usize {
+    let together = if spans < WALKED_SPANS_MAX { spans } else { WALKED_SPANS_MAX };
+    spans * ORDERED_BYTES + together * WALKED_BYTES
+}
 
 /// Room for a walk that the budget is not asked for: the rows of a pass take what they can get, and a shard of all that a
 /// pass may hold takes less than this. What is larger is one long trace.
 const ROOM_BYTES_FREE: usize = 16 << 20;
 
-const _: () = assert!(HELD_BYTES_MAX / SHARDS / size_of::<HeldSpan>() * BYTES_A_SPAN < ROOM_BYTES_FREE);
+const _: () = assert!(bytes(HELD_BYTES_MAX / SHARDS / size_of::<HeldSpan>()) < ROOM_BYTES_FREE);
 
 /// What the walks of all threads share.
 pub struct Walks<'a> {
@@ -79,7 +91,7 @@ impl Walks<'_> {
         loop {
             let shard = locked(left).next();
             let Some(shard) = shard else { break };
-            let bytes = shard.len() * BYTES_A_SPAN;
+            let bytes = bytes(shard.len());
             if bytes > ROOM_BYTES_FREE {
                 room.as_mut().map_or(Ok(()), |room| room.resize(room.bytes().max(bytes)))?;
             }

@@ -11,8 +11,9 @@ use std::time::Duration;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::{DataType, Int64Type, TimestampMicrosecondType};
+use meshlake_calls::golden::{self, golden};
 use meshlake_calls::minutes::{MINUTE, minute_of, rows_of};
-use meshlake_calls::{By, Fold, Grain, Picture, Question, Range, Source};
+use meshlake_calls::{By, Fold, Frame, GoldenBy, Grain, NodeIdentity, Picture, Question, Range, Source};
 use meshlake_schema::{SETTLE_MARGIN_MINUTES, Table, TimeRange, UnixNanos};
 
 use crate::oracle::{FROM, TO};
@@ -48,14 +49,45 @@ pub fn differences(told: &[Row], random: &mut Random) -> Vec<String> {
         let range = range(table, step, random);
         let question = Question { range, by, grain, source };
         let open = open(table, random);
-        let mixed = shown(&mixed(question, table, &cells, &open, told, random));
-        let live = shown(&folded(question, told, random));
+        let live = folded(question, told, random);
+        found.extend(frame_differs(&live, question, table, &cells, &open, told, random));
+        let mixed = shown(&mixed(question, table, &cells, &open, Frame::whole(), told, random));
+        let live = shown(&live);
         if mixed != live {
             let first = mixed.lines().zip(live.lines()).find(|(mixed, live)| mixed != live);
             found.push(format!("{question:?} of {table:?}, open {open:?}: cells and rows say {first:#?}"));
         }
     }
     found
+}
+
+/// Whether the picture of one service, of cells and rows, shows it otherwise than that of all does.
+#[allow(clippy::too_many_arguments)]
+fn frame_differs(
+    live: &Picture,
+    question: Question,
+    table: Table,
+    cells: &Cells,
+    open: &[TimeRange],
+    told: &[Row],
+    random: &mut Random,
+) -> Option<String> {
+    let nodes: Vec<&NodeIdentity> = live.nodes.iter().collect();
+    if nodes.is_empty() {
+        return None;
+    }
+    let node = random.pick(&nodes);
+    let service = random.pick(&[&node.id, &node.name]);
+    let (by, frame) = match question.grain {
+        Grain::Node if random.percent(50) => (GoldenBy::Edge, Frame::edges(Some(service))),
+        Grain::Operation => (GoldenBy::Operation, Frame::nodes(Some(service))),
+        _ => (GoldenBy::Service, Frame::nodes(Some(service))),
+    };
+    let framed = mixed(question, table, cells, open, frame, told, random);
+    let [whole, part] = [live, &framed].map(|picture| golden(picture, by, Some(service)));
+    let is_known = golden::unknown_service(&framed, Some(service)).is_none();
+    (whole != part || !is_known)
+        .then(|| format!("{service} by {by} in {question:?}: in the whole {whole:#?}, alone {part:#?}"))
 }
 
 /// Whether what nodes received from each caller is not what its edges say that was seen of it there. Messages of
@@ -196,10 +228,21 @@ fn mixed(
     table: Table,
     cells: &Cells,
     open: &[TimeRange],
+    frame: Frame,
     told: &[Row],
     random: &mut Random,
 ) -> Picture {
-    fold_of(question, table, cells, open, told, random).finish().expect("a story is small")
+    let times = closed(open);
+    let mut fold = Fold::new(question).fold_only(open.to_vec()).framed(frame);
+    for (_, batch) in cells.iter().filter(|((of, _), _)| *of == table) {
+        fold.survey_cells(batch, &times).expect("columns of the table");
+    }
+    feed_open(&mut fold, question, open, told, random);
+    let mut drawing = fold.drawing().expect("a story is small");
+    for (_, batch) in cells.iter().filter(|((of, _), _)| *of == table) {
+        drawing.add_cells(table, batch, &times).expect("columns of the table");
+    }
+    drawing.finish().expect("a story is small")
 }
 
 /// What is counted of cells, and of rows where windows are open.
@@ -216,12 +259,17 @@ fn fold_of(
     for (_, batch) in cells.iter().filter(|((of, _), _)| *of == table) {
         fold.add_cells(table, batch, &times).expect("columns of the table");
     }
+    feed_open(&mut fold, question, open, told, random);
+    fold
+}
+
+/// Feeds the rows that tell of these times.
+fn feed_open(fold: &mut Fold, question: Question, open: &[TimeRange], told: &[Row], random: &mut Random) {
     let read = open.iter().map(|window| {
         let range = Range::new(window.from, window.to, None).expect("not empty");
         rows_of(&range)
     });
-    feed(&mut fold, question.source, told, &read.collect::<Vec<_>>(), random);
-    fold
+    feed(fold, question.source, told, &read.collect::<Vec<_>>(), random);
 }
 
 /// The times between these.

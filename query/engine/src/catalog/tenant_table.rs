@@ -46,11 +46,28 @@ pub struct TenantTable {
     seen: Seen,
     snapshot: Arc<Snapshot>,
     tenant: String,
+    /// None for all of the snapshot's.
+    files: Option<Vec<DataFile>>,
+    has_buffered: bool,
 }
 
 impl TenantTable {
     pub fn new(table: Table, snapshot: Arc<Snapshot>, tenant: &str) -> Self {
-        TenantTable { table, seen: Seen::of(table), snapshot, tenant: tenant.to_owned() }
+        let (seen, tenant) = (Seen::of(table), tenant.to_owned());
+        TenantTable { table, seen, snapshot, tenant, files: None, has_buffered: true }
+    }
+
+    /// The rows of these files alone.
+    #[must_use]
+    pub fn of_files(self, files: &[&DataFile]) -> Self {
+        let files = files.iter().copied().cloned().collect();
+        TenantTable { files: Some(files), has_buffered: false, ..self }
+    }
+
+    /// And those in the buffer.
+    #[must_use]
+    pub fn with_buffered(self) -> Self {
+        TenantTable { has_buffered: true, ..self }
     }
 
     /// The same in the forms that `lean` asks for.
@@ -63,7 +80,7 @@ impl TenantTable {
 
     /// The files that may hold rows the query wants.
     fn wanted_files(&self, pruner: &Pruner) -> Result<Vec<DataFile>> {
-        let files = self.snapshot.files(self.table);
+        let files = self.files.as_ref().unwrap_or_else(|| self.snapshot.files(self.table));
         let bounds = files.iter().map(|file| Bounds {
             rows: file.rows,
             time_min_micros: file.time_min_micros,
@@ -100,6 +117,9 @@ impl TenantTable {
         pruner: &Pruner,
         session: &dyn Session,
     ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        if !self.has_buffered {
+            return Ok(None);
+        }
         let schema = &self.seen.query;
         let mut columns = read.to_vec();
         if on_attributes.is_some() {

@@ -241,3 +241,27 @@ async fn a_lean_scan_has_the_same_rows_in_the_forms_asked_for() {
     let DataType::Struct(fields) = link.data_type() else { panic!("of structs") };
     assert_eq!(fields.len(), 2);
 }
+
+/// Two files with one span each, one in the buffer.
+#[tokio::test]
+async fn a_scan_may_be_of_some_files_or_of_the_buffer() {
+    let builder = SnapshotBuilder::new().file(Table::Spans, &[span(1, "a")], &[]).await;
+    let builder = builder.file(Table::Spans, &[span(2, "b")], &[]).await;
+    let engine = builder.hot(Table::Spans, 1, &[span(3, "c")]).engine();
+    let query = engine.begin("default").await.expect("a snapshot");
+    let [first, second] = query.files(Table::Spans) else { panic!("two files") };
+    let cases = [
+        (Part::Whole, "abc"),
+        (Part::Files(&[second]), "b"),
+        (Part::Files(&[second, first]), "ab"),
+        (Part::Files(&[]), ""),
+        (Part::Buffered, "c"),
+    ];
+    for (part, want) in cases {
+        assert_eq!(
+            names(&engine, Scan { part, ..Scan::of(Table::Spans) }).await.as_deref(),
+            Ok(want),
+            "{part:?}"
+        );
+    }
+}

@@ -13,7 +13,7 @@ use meshlake_query::graph::{Graph, graph};
 use meshlake_query::ledger::{Account, accounts};
 use meshlake_query::services::newest;
 use meshlake_query::shown::Wanted;
-use meshlake_query::{By, Fault, Grain, Question, Range, Source};
+use meshlake_query::{By, Fault, Frame, Grain, Question, Range, Source};
 use meshlake_schema::UnixNanos;
 use serde::Deserialize;
 
@@ -123,7 +123,7 @@ async fn gather(
     now: UnixNanos,
 ) -> Result<Gathered, LoadError> {
     let question = Question { range, by: By::Service, grain: Grain::Node, source: Source::Auto };
-    let picture = load(&state.engine, tenant, question, None).await?;
+    let picture = load(&state.engine, tenant, question, Frame::whole()).await?;
     let (graph, range) = (graph(&picture, &Wanted::default()), picture.range);
     let ledger = accounts(&state.engine, tenant).await?;
     if !graph.nodes.is_empty() {

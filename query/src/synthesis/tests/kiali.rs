@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use meshlake_calls::{By, Grain, Question, Range, Source as Evidence};
+use meshlake_calls::{By, Frame, Grain, Question, Range, Source as Evidence};
 
 use super::*;
 use crate::calls::load_from;
@@ -139,7 +139,7 @@ async fn kialis_graph_is_ours() {
     let at = |second: i64| UnixNanos(second * SECOND);
     let range = Range::new(at(3_600), at(3_660), None).expect("a minute");
     let question = Question { range, by: By::Service, grain: Grain::Node, source: Evidence::Auto };
-    let picture = load_from(&query, question, None).await.expect("a few cells");
+    let picture = load_from(&query, question, Frame::whole()).await.expect("a few cells");
     let name = |node: usize| match picture.nodes[node].kind {
         meshlake_calls::NodeKind::Client => UNKNOWN.to_owned(),
         _ => picture.nodes[node].name.clone(),

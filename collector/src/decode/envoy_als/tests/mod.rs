@@ -100,6 +100,7 @@ fn identifier() -> service::stream_access_logs_message::Identifier {
         ("OWNER", text("kubernetes://apis/apps/v1/namespaces/default/deployments/productpage-v1")),
         ("LABELS", Value { kind: Some(value::Kind::StructValue(labels)) }),
         ("INSTANCE_IPS", text("10.0.0.1,fd00::1")),
+        ("ISTIO_VERSION", text("1.27.1")),
     ]);
     let node = core::Node {
         id: NODE_ID.into(),

@@ -21,7 +21,7 @@ impl<'a> HistogramPoint<'a> {
     fn read(&mut self, message: &'a [u8]) -> Result<(), WireError> {
         self.head.clear();
         self.histogram.clear();
-        let ExplicitHistogram { distribution, bounds, bucket_counts } = &mut self.histogram;
+        let ExplicitHistogram { distribution, bounds, bucket_counts, .. } = &mut self.histogram;
         for field in Fields::new(message) {
             match field? {
                 (2, value) => self.head.start_unix_nano = value.fixed64(2)?,

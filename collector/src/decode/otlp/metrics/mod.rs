@@ -14,12 +14,11 @@ mod exemplars;
 mod series;
 
 use crate::columns::origin::{Resource, Scope};
-use crate::decode::otlp::any_value::repeated;
 use crate::decode::otlp::resource::non_empty;
 use crate::decode::otlp::value_writer::ValueWriter;
 use crate::metric_rows::numbers::NumberShape;
 use crate::metric_rows::{self, MetricBuilders};
-use crate::protobuf::wire::{Fields, WireError};
+use crate::protobuf::wire::{Fields, WireError, repeated};
 use crate::tally::{Arrival, RejectReason, Tally};
 use series::PointSeries;
 

@@ -15,10 +15,9 @@ pub use builder::SpanBuilder;
 use meshlake_schema::UnixNanos;
 
 use crate::columns::origin::{Resource, Scope};
-use crate::decode::otlp::any_value::repeated;
 use crate::decode::otlp::value_writer::ValueWriter;
 use crate::decode::otlp::{SPAN_ID_BYTES, TRACE_ID_BYTES, is_zero};
-use crate::protobuf::wire::{Fields, WireError};
+use crate::protobuf::wire::{Fields, WireError, repeated};
 use crate::tally::{Arrival, RejectReason, Tally};
 
 /// A `Span` message as it lies in the payload.

@@ -13,9 +13,9 @@ use meshlake_schema::attributes::{Types, push_bytes, push_double, push_int, push
 
 use crate::columns::attributes::AttributesColumn;
 use crate::columns::{DictionaryColumn, TextColumn};
-use crate::decode::otlp::any_value::{AnyValue, KeyValue, repeated};
+use crate::decode::otlp::any_value::{AnyValue, KeyValue};
 use crate::limits::{ATTRIBUTES_MAX, BODY_BYTES_MAX, KEY_BYTES_MAX, LEVELS_MAX, VALUE_BYTES_MAX, cut_text};
-use crate::protobuf::wire::{self, WireError};
+use crate::protobuf::wire::{self, WireError, repeated};
 use crate::tally::{Warning, Warnings};
 
 /// Writes values as text, and beside it the types of all values of a row.

@@ -135,7 +135,7 @@ pub(super) struct Instance<'a> {
     name: &'a str,
     evidence: Evidence,
     measure: Measure,
-    /// Calls by slice.
+    /// Calls by slice, as many as they are observations: sampled ones are fewer.
     slices: BTreeMap<u16, f64>,
 }
 
@@ -202,6 +202,11 @@ fn instances<'a>(picture: &'a Picture, service: &str) -> (Vec<Instance<'a>>, f64
         *instance.slices.entry(cell.bucket).or_default() += cell.measure.requests();
     }
     let mut instances: Vec<Instance<'a>> = instances.into_values().collect();
+    // One share for all: calls are compared with calls, and only how far they are apart by chance depends on it.
+    let mut whole = Measure::default();
+    instances.iter().for_each(|instance| whole.merge(&instance.measure));
+    let slices = instances.iter_mut().flat_map(|instance| instance.slices.values_mut());
+    slices.for_each(|calls| *calls *= whole.effective_share());
     instances.sort_by_key(|instance| std::cmp::Reverse(instance.measure.requests_milli()));
     (instances, unnamed)
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::Fold;
-use crate::fixture::{self, FROM_SECOND, Request, SERVED};
+use crate::fixture::{self, FROM_SECOND, Request, SERVED, SERVER, SPAN, Span};
 
 /// 960 to 1,080 s after the epoch: two slices of a minute.
 fn asked(requests: &[Request]) -> Balanced {
@@ -52,6 +52,30 @@ fn who_gets_more_fails_or_is_slow_is_odd() {
     assert_eq!(odd(&answer), want);
     assert_eq!(answer.instances[0].relative, Some(200.0 / 130.0));
     assert_eq!(answer.instances[0].share, 200.0 / 390.0);
+}
+
+/// 300 calls of one and 200 of the other are no chance, chi-square 20 of one degree; of 30 and 20 spans that were stored it
+/// is 2, which chance exceeds in 16 % of cases.
+#[test]
+fn sampled_spans_are_not_as_many_observations_as_calls() {
+    let spans = |weight: f64, counts: [u128; 2]| {
+        let of = |(instance, count): (&'static str, u128)| {
+            (0..count).map(move |trace| {
+                let base = if instance == "b-0" { 1_000 } else { 5_000 };
+                Span { trace: base + trace, instance, weight, kind: SERVER, service: ("x", "b"), ..SPAN }
+            })
+        };
+        let rows: Vec<Span> = ["b-0", "b-1"].into_iter().zip(counts).flat_map(of).collect();
+        let mut fold = Fold::new(question(fixture::range(), Source::Auto).expect("a minute"));
+        fold.add_spans(&fixture::spans(&rows));
+        balance(&fold.finish().expect("a few cells"), "x/b")
+    };
+    let (known, sampled) = (spans(1.0, [300, 200]), spans(10.0, [30, 20]));
+    for answer in [&known, &sampled] {
+        assert_eq!(answer.instances[0].figures.requests, 300.0);
+        assert_eq!(answer.instances[0].relative, Some(1.2));
+    }
+    assert_eq!((known.verdict, sampled.verdict), (Balance::Uneven, Balance::Even));
 }
 
 /// b-2 came in the second minute and b-0 went: of the first minute b-1 alone is known to have been there all the time.

@@ -16,10 +16,10 @@
 use std::collections::HashMap;
 
 use crate::catch_all;
+use crate::detail::Detail;
 use crate::entry::Entry;
 use crate::measure::total;
 use crate::parts::{Part, Parts};
-use crate::settled::detail::Detail;
 use crate::{By, EdgeCell, Evidence, Grain, NodeIdentity, NodeKind, Picture, Question, Range, Source, Told};
 
 /// Most edges of an answer, those with most dark calls first. Guess, not measured.

@@ -9,10 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::periods::{Period, Periods};
 use crate::Evidence;
+use crate::detail::Detail;
 use crate::entry::Entry;
 use crate::measure::total;
 use crate::parts::{Part, Parts};
-use crate::settled::detail::Detail;
 use crate::statistics::proportions::{self, Proportion};
 use crate::statistics::{ALPHA, holm};
 

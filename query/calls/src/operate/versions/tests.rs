@@ -116,9 +116,15 @@ fn only_so_many_versions_are_told_of_and_the_rest_is_said() {
 
 /// Calls of which so many failed, by bucket of latency.
 fn measure(calls: u64, errors: u64, buckets: &[u64]) -> Measure {
+    sampled(1, calls, errors, buckets)
+}
+
+/// The same of calls each of which stands for `weight`.
+fn sampled(weight: u64, calls: u64, errors: u64, buckets: &[u64]) -> Measure {
     let mut sums = [0; SUMS.len()];
-    (sums[0], sums[1]) = (calls * MILLI, errors * MILLI);
-    let buckets = (640..).zip(buckets.iter().map(|count| count * MILLI));
+    (sums[0], sums[1]) = (calls * weight * MILLI, errors * weight * MILLI);
+    sums[SUMS.len() - 1] = calls * weight * weight * MILLI;
+    let buckets = (640..).zip(buckets.iter().map(|count| count * weight * MILLI));
     Measure::of_sums(sums, Protocol::Http, LatencyHistogram::of_buckets(0, buckets, 1, 1 << 40))
 }
 
@@ -165,15 +171,36 @@ impl Random {
     }
 }
 
-/// So many calls of which one in `one_in` fails, in 16 buckets, the fuller the lower.
-fn random(calls: u64, one_in: u64, random: &mut Random) -> Measure {
+/// So many calls of which one in `one_in` fails, in 16 buckets, the fuller the lower; one in `kept` is known, and stands for
+/// all of those.
+fn random(calls: u64, one_in: u64, kept: u64, random: &mut Random) -> Measure {
     let mut buckets = [0; 16];
-    let mut errors = 0;
+    let (mut known, mut errors) = (0, 0);
     for _ in 0..calls {
-        errors += u64::from(random.below(one_in) == 0);
-        buckets[random.below(16).min(random.below(16)) as usize] += 1;
+        let fails = u64::from(random.below(one_in) == 0);
+        let bucket = random.below(16).min(random.below(16)) as usize;
+        if kept == 1 || random.below(kept) == 0 {
+            (known, errors) = (known + 1, errors + fails);
+            buckets[bucket] += 1;
+        }
     }
-    measure(calls, errors, &buckets)
+    sampled(kept, known, errors, &buckets)
+}
+
+/// Whether versions of these sizes, all alike, are called different: in the answer, in errors alone, in latency alone.
+fn wolves(sizes: &[u64], mut draw: impl FnMut(u64) -> Measure) -> [bool; 3] {
+    let named = sizes.iter().enumerate().map(|(at, calls)| (format!("v{at}"), *calls));
+    let answer = versions(&drawn(named.map(|(name, calls)| (name, draw(calls))).collect()), "b", None);
+    let found: Vec<&Comparison> =
+        answer.subsets.iter().filter_map(|subset| subset.comparison.as_ref()).collect();
+    let is_wolf = |verdict: Verdict| matches!(verdict, Verdict::Worse | Verdict::Better);
+    let alone = |judged: &Option<Judged>| judged.as_ref().is_some_and(|j| j.test.p_value < 0.05);
+    let first = found.first();
+    [
+        found.iter().any(|found| is_wolf(found.verdict)),
+        first.is_some_and(|found| alone(&found.errors)),
+        first.is_some_and(|found| alone(&found.latency)),
+    ]
 }
 
 /// A test at 5 % cries wolf in 5 % of cases. Of 10,000 seeds that is 500, give or take 22 (the square root of 10,000 *
@@ -184,26 +211,40 @@ fn versions_that_are_alike_are_called_different_in_five_percent_of_cases() {
     for (sizes, one_in, at_least) in
         [(&[120, 60][..], 20, 400), (&[30, 20][..], 10, 200), (&[60, 40, 30][..], 20, 300)]
     {
-        let mut wolves = [0; 3];
+        let mut counts = [0; 3];
         for seed in 0..10_000 {
             let mut source = Random(seed);
-            let named = sizes.iter().enumerate().map(|(at, calls)| (format!("v{at}"), *calls));
-            let answer = versions(
-                &drawn(named.map(|(name, calls)| (name, random(calls, one_in, &mut source))).collect()),
-                "b",
-                None,
-            );
-            let found: Vec<&Comparison> =
-                answer.subsets.iter().filter_map(|subset| subset.comparison.as_ref()).collect();
-            let is_wolf = |verdict: Verdict| matches!(verdict, Verdict::Worse | Verdict::Better);
-            wolves[0] += usize::from(found.iter().any(|found| is_wolf(found.verdict)));
-            let alone = |judged: &Option<Judged>| judged.as_ref().is_some_and(|j| j.test.p_value < 0.05);
-            wolves[1] += usize::from(alone(&found[0].errors));
-            wolves[2] += usize::from(alone(&found[0].latency));
+            let wolves = wolves(sizes, |calls| random(calls, one_in, 1, &mut source));
+            counts.iter_mut().zip(wolves).for_each(|(count, is_wolf)| *count += usize::from(is_wolf));
         }
-        let [answers, errors, latencies] = wolves;
-        assert!((at_least..=566).contains(&answers), "{sizes:?}: {wolves:?}");
-        assert!((150..=566).contains(&errors), "{sizes:?}: {wolves:?}");
-        assert!((434..=566).contains(&latencies), "{sizes:?}: {wolves:?}");
+        let [answers, errors, latencies] = counts;
+        assert!((at_least..=566).contains(&answers), "{sizes:?}: {counts:?}");
+        assert!((150..=566).contains(&errors), "{sizes:?}: {counts:?}");
+        assert!((434..=566).contains(&latencies), "{sizes:?}: {counts:?}");
+    }
+}
+
+/// Spans that are sampled are fewer observations than calls, and so are calls of which some are sampled and some are not:
+/// taken for as many as they stand for, ten in a row of one outcome would be a finding. The bounds are those of above.
+#[test]
+fn sampled_calls_cry_wolf_no_more_often() {
+    let mixed = |calls: u64, source: &mut Random| {
+        let mut all = random(calls / 2, 20, 1, source);
+        all.merge(&random(calls * 5, 20, 10, source));
+        all
+    };
+    let (mut sampled, mut of_both) = ([0; 3], [0; 3]);
+    for seed in 0..10_000 {
+        let mut source = Random(seed);
+        let wolves_of_one_in_ten = wolves(&[1_200, 600], |calls| random(calls, 20, 10, &mut source));
+        let wolves_of_both = wolves(&[120, 60], |calls| mixed(calls, &mut source));
+        for (counts, wolves) in [(&mut sampled, wolves_of_one_in_ten), (&mut of_both, wolves_of_both)] {
+            counts.iter_mut().zip(wolves).for_each(|(count, is_wolf)| *count += usize::from(is_wolf));
+        }
+    }
+    for [answers, errors, latencies] in [sampled, of_both] {
+        let counts = format!("{sampled:?} {of_both:?}");
+        assert!((200..=566).contains(&answers), "{counts}");
+        assert!((100..=566).contains(&errors) && (300..=566).contains(&latencies), "{counts}");
     }
 }

@@ -101,6 +101,24 @@ fn rows_of_both_ends_that_only_addresses_join_are_one_call() {
     check(&[of_c, from_c], &[], &["default/c -> default/b 1/0"], &["default/b 1/0"]);
 }
 
+/// b has an SDK and no proxy; a resource detector told its pod's address. In another minute the address is another's.
+#[test]
+fn an_address_is_whose_spans_tell_of_it() {
+    let resource = r#"{"k8s.pod.ip":"10.0.0.2"}"#;
+    let of_b = Span { kind: CLIENT, service: ("shop", "b"), server_address: "d", resource, ..SPAN };
+    let seen = |rows: &[Request], spans: &[Span], to: &str| {
+        let edges = [format!("nginx -> {to} 1/0"), "shop/b -> d 1/0".to_owned()];
+        let mut nodes = [format!("{to} 1/0"), "d 1/0".to_owned()];
+        nodes.sort();
+        check(rows, spans, &edges.each_ref().map(String::as_str), &nodes.each_ref().map(String::as_str));
+    };
+    let elsewhere = Request { upstream_host: "10.0.0.2:8080", ..BY_NGINX };
+    seen(&[BY_NGINX], &[of_b], "shop/b");
+    seen(&[elsewhere], &[of_b], "shop/b");
+    let of_a_machine = Span { resource: r#"{"host.ip":["10.0.0.2"]}"#, ..of_b };
+    seen(&[BY_NGINX], &[of_a_machine], "10.0.0.2");
+}
+
 #[test]
 fn an_address_that_two_tell_of_in_a_minute_is_nobodys() {
     let of_c = Request { destination: ("default", "c"), request_id: "third", ..BY_B };

@@ -3,8 +3,9 @@
 use super::*;
 use crate::cells::DETAILS_MAX;
 use crate::choice::Source;
+use crate::error::FoldError;
 use crate::fixture::{self, CALL, Request, SERVED};
-use crate::fold::{Fold, FoldError, Question};
+use crate::fold::{Fold, Question};
 use crate::grouping::{By, Grain};
 
 /// The last second that nanoseconds since the epoch can tell, of the year 2262.

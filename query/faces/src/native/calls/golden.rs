@@ -107,7 +107,7 @@ pub async fn answer(
     let source = source(given.source.as_deref())?;
     let range = range(asked, given.step.as_deref())?;
     let service = given.service.as_deref().filter(|service| !service.is_empty());
-    let picture = load(&state.engine, &tenant, by.question(range, source), service).await?;
+    let picture = load(&state.engine, &tenant, by.question(range, source), by.frame(service)).await?;
     let rows = golden(&picture, by, service).into_iter().map(|row| row_json(row, by)).collect();
     let unknown = [
         unknown_service(&picture, service),

@@ -12,7 +12,7 @@ use crate::native::{ApiError, Tenant, TimeRange};
 use meshlake_query::calls::load;
 use meshlake_query::graph::{Graph, GraphEdge, GraphNode, graph};
 use meshlake_query::shown::{DEPTH_DEFAULT, Focus, Wanted};
-use meshlake_query::{By, Evidence, Grain, Question};
+use meshlake_query::{By, Evidence, Frame, Grain, Question};
 
 const PARAMETERS: [&str; 9] =
     ["by", "from", "to", "focus", "depth", "namespace", "min_rate", "errors_only", "source"];
@@ -128,7 +128,7 @@ pub async fn answer(
     let range = range(asked, None)?;
     let wanted = given.wanted()?;
     let question = Question { range, by, grain: Grain::Node, source };
-    let picture = load(&state.engine, &tenant, question, None).await?;
+    let picture = load(&state.engine, &tenant, question, Frame::whole()).await?;
     let graph = graph(&picture, &wanted);
     Ok(Json(GraphJson {
         from: picture.range.from().to_rfc3339(),

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::{ApiError, Tenant};
 use crate::FaceState;
+use meshlake_query::QueryError;
 use meshlake_query::trace::{SPANS_MAX, trace};
 
 /// Digits of a W3C trace id.
@@ -26,7 +27,11 @@ pub async fn answer(
     let trace_id = parse_trace_id(&trace_id)?;
     let query = state.engine.begin(&tenant).await?;
     let trace = trace(&query, &trace_id).await?;
-    let spans: Vec<Value> = trace.spans.iter().flat_map(span::spans_to_json).collect();
+    let mut spans: Vec<Value> = Vec::new();
+    for batch in &trace.spans {
+        let read = span::spans_to_json(batch);
+        spans.extend(read.map_err(|error| QueryError::Internal(format!("read spans: {error}")))?);
+    }
     if spans.is_empty() {
         return Err(ApiError::not_found(format!("there is no span of trace {trace_id}")));
     }

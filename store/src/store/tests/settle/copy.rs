@@ -15,7 +15,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::minutes::{FOLDED, MICROS_PER_MINUTE, minute_of};
-use crate::settle::{Settle, SettleError, SettleJob};
+use crate::settle::{Settle, SettleError, SettleJob, SettledCells};
 use crate::snapshot::Snapshot;
 use crate::test_rows::{MIDNIGHT, rows};
 
@@ -28,6 +28,8 @@ pub(in crate::store::tests) struct Copy {
     pub broken: Mutex<BTreeSet<i64>>,
     /// Minutes after midnight in which no row is a call.
     pub silent: Mutex<BTreeSet<i64>>,
+    /// Of these minutes there are too many cells.
+    pub cut: Mutex<BTreeSet<i64>>,
 }
 
 impl Copy {
@@ -41,7 +43,7 @@ impl Copy {
 
 #[async_trait]
 impl Settle for Copy {
-    async fn settle(&self, job: SettleJob) -> Result<Vec<TableBatch>, SettleError> {
+    async fn settle(&self, job: SettleJob) -> Result<SettledCells, SettleError> {
         let minutes = minute(job.range.from.micros())..minute(job.range.to.micros());
         self.asked.lock().expect("no panic").push((minutes.clone(), job.tables.clone()));
         if minutes.clone().any(|minute| self.broken.lock().expect("no panic").contains(&minute)) {
@@ -58,7 +60,9 @@ impl Settle for Copy {
         };
         times.retain(is_call);
         times.sort_unstable();
-        Ok(job.tables.iter().map(|table| cells(*table, &job.tenant, &times)).collect())
+        let batches = job.tables.iter().map(|table| cells(*table, &job.tenant, &times)).collect();
+        let is_cut = |minute: &i64| self.cut.lock().expect("no panic").contains(minute);
+        Ok(SettledCells { batches, cut_windows: minutes.filter(is_cut).count() as u64 })
     }
 }
 

@@ -111,6 +111,18 @@ async fn windows_that_are_over_are_settled_and_all_rows_are_answered() {
     settling.store.close().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn windows_of_too_many_cells_are_counted() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let settling = Settling::open(dir.path(), 30).await;
+    settling.fold.cut.lock().expect("no panic").insert(3);
+    settling.spans(&[at(3)]).await;
+    settling.settle(Wanted::Open).await;
+    // Once with the minutes, once with the ten of them.
+    assert_eq!(settling.store.maintenance().settle_stats().windows_cut, 2);
+    settling.store.close().await;
+}
+
 /// Rows near a minute and no call in it: it is settled all the same, and stays so.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_minute_without_calls_is_settled_and_stays_settled() {

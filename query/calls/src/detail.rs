@@ -2,6 +2,7 @@
 //! so that a row still has a number for it.
 
 use crate::grouping::{Grain, Told};
+use crate::party::OTHER;
 
 /// Between the parts; no name has it, for it cannot be typed.
 const SEPARATOR: char = '\u{1f}';
@@ -83,6 +84,12 @@ impl<'a> Detail<'a> {
             catch_all: told(Told::CATCH_ALL, self.catch_all),
             ..Detail::default()
         }
+    }
+
+    /// What is left of it where it is one of too many: what takes few values.
+    #[must_use]
+    pub fn summary(self) -> Detail<'a> {
+        Detail { operation: Some(OTHER), route: None, host: None, instance: None, ..self }
     }
 
     /// Replaces `out` by the text of it.

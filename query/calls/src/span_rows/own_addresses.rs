@@ -1,0 +1,140 @@
+//! Which addresses those who made spans say are theirs, for proxies that know who they call by an address only.
+//!
+//! The resource of a span tells them: `k8s.pod.ip`, or `host.ip` (`ip` of Jaeger's clients) of a container. A pod and a
+//! container have their address alone; that of a machine is shared by all that runs there, so it is not taken. Loopback
+//! addresses mean another thing on every machine. What spans tell beside the resource (`net.host.ip`) is not looked at: their
+//! attributes are most of their bytes.
+//!
+//! Source: OpenTelemetry's semantic conventions for resources (host, container, k8s.pod).
+
+use std::net::IpAddr;
+
+use meshlake_schema::attributes::resource_value;
+use meshlake_schema::rows::Text;
+
+use crate::addresses::Addresses;
+use crate::hashing::{NumberMap, text_hash};
+use crate::minutes::minute_of;
+use crate::party::PartyId;
+
+/// Its address, which no other pod has.
+const POD_ADDRESS: &str = "k8s.pod.ip";
+
+/// Addresses of the machine, or of the container where there is one: text, or a list of it.
+const HOST_ADDRESSES: [&str; 2] = ["host.ip", "ip"];
+
+/// What only the resource of a container has.
+const OF_A_CONTAINER: [&str; 3] = ["container.id", "k8s.pod.name", "k8s.pod.uid"];
+
+/// Addresses of one container: two versions of the protocol, and a few networks.
+const ADDRESSES_MAX: usize = 8;
+
+/// The addresses that the rows of a batch tell.
+#[derive(Debug, Default)]
+pub struct OwnAddresses {
+    /// By row, the place of its addresses; empty where no row tells any.
+    by_row: Vec<u32>,
+    /// Hashes of the addresses of one resource. The first place is of those that tell none.
+    known: Vec<Vec<u64>>,
+}
+
+/// What was told last, by place: rows of one resource come in runs of one minute.
+#[derive(Debug, Default)]
+pub struct ToldLast(Vec<Option<(i64, PartyId)>>);
+
+impl OwnAddresses {
+    /// Those of `count` rows with these resources.
+    pub fn of(resources: &Text<'_>, count: usize) -> OwnAddresses {
+        let mut known = vec![Vec::new()];
+        let mut places: NumberMap<(u64, u64), u32> = NumberMap::default();
+        let mut last = ((0, 0), 0);
+        let mut place = |row: usize| {
+            let code = resources.code(row);
+            if code != last.0 {
+                let found = *places.entry(code).or_insert_with(|| {
+                    let addresses = resources.named(row).map(addresses_of).unwrap_or_default();
+                    if addresses.is_empty() {
+                        return 0;
+                    }
+                    known.push(addresses);
+                    known.len() as u32 - 1
+                });
+                last = (code, found);
+            }
+            last.1
+        };
+        let by_row: Vec<u32> =
+            if resources.has_values() { (0..count).map(&mut place).collect() } else { Vec::new() };
+        if known.len() == 1 { OwnAddresses::default() } else { OwnAddresses { by_row, known } }
+    }
+
+    /// Tells that `own`, which made the span of `row` at `time`, has the addresses that the row says.
+    pub fn tell(&self, row: usize, time: i64, own: PartyId, last: &mut ToldLast, addresses: &mut Addresses) {
+        let Some(place) = self.by_row.get(row).map(|place| *place as usize).filter(|place| *place > 0) else {
+            return;
+        };
+        last.0.resize(self.known.len(), None);
+        let told = Some((minute_of(time), own));
+        if last.0[place] != told {
+            last.0[place] = told;
+            self.known[place].iter().for_each(|address| addresses.tell(time, *address, own));
+        }
+    }
+}
+
+/// Hashes of the addresses that a resource says are its own.
+fn addresses_of(resource: &str) -> Vec<u64> {
+    if let Some(pod) = resource_value(resource, POD_ADDRESS) {
+        return hashes([pod.as_str()]);
+    }
+    let is_container = OF_A_CONTAINER.iter().any(|key| resource_value(resource, key).is_some());
+    let mut told = HOST_ADDRESSES.iter().filter_map(|key| resource_value(resource, key));
+    let Some(told) = told.next().filter(|_| is_container) else { return Vec::new() };
+    // Neither brackets, commas nor quotes stand in an address.
+    hashes(told.trim_matches(['[', ']']).split(',').map(|text| text.trim().trim_matches('"')))
+}
+
+fn hashes<'a>(texts: impl IntoIterator<Item = &'a str>) -> Vec<u64> {
+    let addresses = texts.into_iter().filter_map(|text| text.parse::<IpAddr>().ok());
+    let addresses = addresses.filter(|address| !address.is_loopback() && !address.is_unspecified());
+    addresses.take(ADDRESSES_MAX).map(|address| text_hash(Some(&address.to_string()))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(resource: &str, want: &[&str]) {
+        let want: Vec<u64> = want.iter().map(|address| text_hash(Some(address))).collect();
+        assert_eq!(addresses_of(resource), want, "{resource}");
+    }
+
+    #[test]
+    fn a_pod_and_a_container_tell_their_address_and_a_machine_does_not() {
+        check(r#"{"k8s.pod.ip":"10.0.0.2","host.ip":["10.0.0.9"]}"#, &["10.0.0.2"]);
+        check(r#"{"container.id":"c","host.ip":["10.0.0.3","fe80::3"]}"#, &["10.0.0.3", "fe80::3"]);
+        check(r#"{"k8s.pod.name":"b-1","ip":"10.0.0.4"}"#, &["10.0.0.4"]);
+        check(r#"{"host.ip":["10.0.0.9"],"host.name":"vm"}"#, &[]);
+        check(r#"{"container.id":"c"}"#, &[]);
+        check("{}", &[]);
+        check("", &[]);
+    }
+
+    #[test]
+    fn what_is_no_address_of_its_own_is_left_out() {
+        check(r#"{"k8s.pod.ip":"127.0.0.1"}"#, &[]);
+        check(r#"{"k8s.pod.ip":"::"}"#, &[]);
+        check(r#"{"k8s.pod.ip":"a.b"}"#, &[]);
+        check(r#"{"container.id":"c","host.ip":["::1",7]}"#, &[]);
+        check(r#"{"container.id":"c","host.ip":["::1","10.0.0.3"]}"#, &["10.0.0.3"]);
+    }
+
+    #[test]
+    fn only_so_many_addresses_are_taken() {
+        for (count, want) in [(ADDRESSES_MAX, ADDRESSES_MAX), (ADDRESSES_MAX + 1, ADDRESSES_MAX)] {
+            let all: Vec<String> = (0..count).map(|host| format!("\"10.0.0.{}\"", host + 1)).collect();
+            let resource = format!("{{\"container.id\":\"c\",\"host.ip\":[{}]}}", all.join(","));
+            assert_eq!(addresses_of(&resource).len(), want, "{count}");
+        }
+    }
+}

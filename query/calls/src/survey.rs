@@ -1,0 +1,135 @@
+//! How many calls each cell counts, without what they are told apart by and without latencies.
+//!
+//! What everything is called and which evidence counts is told by all cells of an answer, in each ten minutes; but that
+//! takes their ends and their numbers alone, at 200 bytes each. With latencies, which take a kilobyte or two, a day of
+//! a large mesh would not fit into memory; so cells are surveyed first, and then read once more for what of them is shown.
+
+use crate::cell_key::{CellKey, DetailId, Slot};
+use crate::cells::Book;
+use crate::hashing::NumberMap;
+use crate::measure::{Measure, Protocol};
+
+/// Most entries of a survey: a day of ten minutes of some two thousand edges, or a month of seventy, each told by two kinds of
+/// evidence and at both ends. Reaching it is an error, as a call may not be left out.
+pub const SURVEYED_MAX: usize = 1_000_000;
+
+/// What an entry takes while names are brought together: itself, with its ends, and where it goes, in maps half full.
+const ENTRY_BYTES: usize = 200;
+
+/// What a survey knows of a cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counted {
+    /// Calls, in thousandths.
+    pub requests: u64,
+    /// Received sides whose parent span is not stored, in thousandths.
+    pub lost: u64,
+}
+
+impl Counted {
+    pub fn of(measure: &Measure) -> Counted {
+        Counted { requests: measure.requests_milli(), lost: measure.lost_milli() }
+    }
+}
+
+/// Cells by what a survey tells apart: their ends, what they count, its evidence, and the ten minutes.
+#[derive(Debug, Default)]
+pub struct Survey {
+    cells: NumberMap<CellKey, Counted>,
+    is_full: bool,
+}
+
+impl Survey {
+    /// What a survey tells apart of a cell.
+    pub fn key(cell: CellKey) -> CellKey {
+        let at = Slot { bucket: 0, ..cell.at };
+        CellKey { detail: DetailId::NONE, at, protocol: Protocol::Unknown, ..cell }
+    }
+
+    /// The survey of all cells of a book.
+    pub fn of(book: &Book) -> Survey {
+        let mut survey = Survey::default();
+        survey.add_all(book);
+        survey
+    }
+
+    pub fn add_all(&mut self, book: &Book) {
+        book.cells().for_each(|(key, measure)| self.add(*key, Counted::of(measure)));
+    }
+
+    pub fn add(&mut self, cell: CellKey, counted: Counted) {
+        let key = Survey::key(cell);
+        if self.cells.len() >= SURVEYED_MAX && !self.cells.contains_key(&key) {
+            self.is_full = true;
+            return;
+        }
+        let held = self.cells.entry(key).or_default();
+        held.requests = held.requests.saturating_add(counted.requests);
+        held.lost = held.lost.saturating_add(counted.lost);
+    }
+
+    pub fn cells(&self) -> impl Iterator<Item = (&CellKey, &Counted)> {
+        self.cells.iter()
+    }
+
+    /// Bytes taken, about, with what is made of it.
+    pub fn bytes(&self) -> usize {
+        self.cells.len() * ENTRY_BYTES
+    }
+
+    /// Whether some cells found no room.
+    pub fn is_full(&self) -> bool {
+        self.is_full
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use meshlake_schema::UnixNanos;
+
+    use super::*;
+    use crate::cell_key::Evidence;
+    use crate::entry::Entry;
+    use crate::grouping::{By, Grain};
+    use crate::party::{Marks, PartyId, PartyName};
+    use crate::range::Range;
+
+    /// One party, as far as a survey is concerned: what tells its cells apart is the ten minutes and the entry.
+    fn cell(window: u16, entry: Entry, destination: PartyId) -> CellKey {
+        let at = Slot { bucket: 7, window };
+        let (source, detail, protocol) = (PartyId::NOBODY, DetailId::OTHER, Protocol::Http);
+        CellKey { source, destination, detail, at, evidence: Evidence::Spans, entry, protocol }
+    }
+
+    #[test]
+    fn what_is_told_apart_at_an_end_or_in_a_bucket_is_one_entry() {
+        let mut survey = Survey::default();
+        let one = Counted { requests: 1_000, lost: 500 };
+        let first = cell(1, Entry::Received, PartyId::OTHER);
+        survey.add(first, one);
+        survey.add(CellKey { detail: DetailId::NONE, at: Slot { bucket: 8, window: 1 }, ..first }, one);
+        survey.add(cell(2, Entry::Received, PartyId::OTHER), one);
+        let mut told: Vec<(u16, Counted)> =
+            survey.cells().map(|(key, held)| (key.at.window, *held)).collect();
+        told.sort_by_key(|(window, _)| *window);
+        assert_eq!(told, [(1, Counted { requests: 2_000, lost: 1_000 }), (2, one)]);
+    }
+
+    #[test]
+    fn the_number_of_entries_is_bounded_and_the_bound_is_told() {
+        let range = Range::new(UnixNanos(0), UnixNanos(1), None).expect("not empty");
+        let mut book = Book::new(range, By::Service, Grain::Node);
+        let mut survey = Survey::default();
+        let names = SURVEYED_MAX.div_ceil(50_000);
+        let parties: Vec<PartyId> = (0..=names)
+            .map(|at| book.intern(&PartyName { name: &at.to_string(), ..PartyName::default() }, Marks::NONE))
+            .collect();
+        for party in &parties[..names] {
+            (0..50_000).for_each(|window| survey.add(cell(window, Entry::Edge, *party), Counted::default()));
+        }
+        assert_eq!((survey.cells().count(), survey.is_full()), (SURVEYED_MAX, false));
+        survey.add(cell(0, Entry::Edge, parties[0]), Counted::default());
+        assert!(!survey.is_full(), "an entry that exists takes more");
+        survey.add(cell(0, Entry::Edge, parties[names]), Counted::default());
+        assert_eq!((survey.cells().count(), survey.is_full()), (SURVEYED_MAX, true));
+    }
+}

@@ -1,0 +1,77 @@
+//! What makes the labels of the series of one batch's rows.
+
+use arrow::array::RecordBatch;
+use meshlake_schema::Table;
+use meshlake_schema::rows::{Attributes, DoubleLists, Doubles, Integers, Quantiles, Rows, RowsError, Text};
+
+use crate::samples::names::Names;
+use crate::samples::naming::value;
+use crate::samples::stems::{Scope, optional};
+
+/// What makes the labels of a row's series.
+pub struct Labelled<'a> {
+    pub names: Names<'a>,
+    pub temporality: Integers<'a>,
+    pub resource_id: Integers<'a>,
+    pub resource: Text<'a>,
+    pub resource_types: Text<'a>,
+    version: Text<'a>,
+    schema_url: Text<'a>,
+    scope_attributes: Text<'a>,
+    scope_attribute_types: Text<'a>,
+    attributes: Attributes<'a>,
+    attribute_types: Text<'a>,
+    bounds: DoubleLists<'a>,
+    quantiles: Quantiles<'a>,
+    pub times: Integers<'a>,
+    pub sum: Doubles<'a>,
+}
+
+impl<'a> Labelled<'a> {
+    pub fn of(table: Table, batch: &'a RecordBatch) -> Result<Self, RowsError> {
+        let rows = Rows::of(table, batch);
+        Ok(Labelled {
+            names: Names::of(table, batch)?,
+            temporality: optional(table, &rows, "aggregation_temporality")?,
+            resource_id: rows.read("resource_id")?,
+            resource: rows.read("resource")?,
+            resource_types: rows.read("resource_types")?,
+            version: rows.read("scope_version")?,
+            schema_url: rows.read("scope_schema_url")?,
+            scope_attributes: rows.read("scope_attributes")?,
+            scope_attribute_types: rows.read("scope_attribute_types")?,
+            attributes: rows.read("attributes")?,
+            attribute_types: rows.read("attribute_types")?,
+            bounds: optional(table, &rows, "explicit_bounds")?,
+            quantiles: optional(table, &rows, "quantiles")?,
+            times: rows.read("time_unix_nano")?,
+            sum: optional(table, &rows, "sum")?,
+        })
+    }
+
+    pub fn scope(&self, row: usize) -> Scope<'a> {
+        let text = |text: Text<'a>| text.get(row).unwrap_or_default();
+        Scope {
+            name: text(self.names.scope),
+            version: text(self.version),
+            schema_url: text(self.schema_url),
+            attributes: text(self.scope_attributes),
+            attribute_types: text(self.scope_attribute_types),
+        }
+    }
+
+    pub fn own_attributes(&self, row: usize) -> Vec<(String, String)> {
+        let types = self.attribute_types.get(row).unwrap_or_default();
+        let mut types = meshlake_schema::attributes::Types::new(types);
+        let entries = self.attributes.entries(row);
+        entries
+            .map(|(key, text)| (key.to_owned(), value::of_attribute(text, types.next().unwrap_or("s"))))
+            .collect()
+    }
+
+    /// What tells apart the series of a row's stem.
+    pub fn marks(&self, row: usize) -> Vec<f64> {
+        let quantiles = self.quantiles.places(row).filter_map(|place| self.quantiles.quantile.get(place));
+        self.bounds.get(row).iter().copied().chain(quantiles).collect()
+    }
+}

@@ -1,0 +1,92 @@
+//! What stored series are called in Prometheus: one stem a stored series, from which its series there grow.
+//!
+//! A gauge is one series, a histogram of ten buckets is twelve, and they have all labels in common but one. So labels are
+//! made once a stem, when the first of its rows is met, and rows are told apart by numbers.
+//!
+//! The id of a stored series does not cover what a sender may change without beginning a new one: unit, shape,
+//! temporality, the version and attributes of its scope. Rows that differ there are stems of their own.
+
+mod key;
+mod labels;
+
+use std::sync::Arc;
+
+use meshlake_promql::Labels;
+use meshlake_schema::Table;
+
+pub use key::{Keys, StemKey, Variants, optional};
+pub use labels::{ResourceLabels, Scope, labels};
+
+/// How a remote-written row is marked: labels and names of such rows are stored as they were sent, and are given back so.
+pub const REMOTE_WRITTEN: &str = "prometheus.remote_write";
+
+/// Into which series a stem grows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// One series of floats.
+    Number,
+    /// `_bucket` with one `le` each, `_count` and `_sum`.
+    Classic,
+    /// One series of native histograms, exponential or with custom buckets.
+    Native,
+    /// One series a quantile, `_count` and `_sum`.
+    Summary,
+}
+
+impl Shape {
+    /// The shape of rows of a metric table. Bounds that came by remote write were a native histogram's.
+    pub fn of(table: Table, is_remote_written: bool) -> Shape {
+        match (table, is_remote_written) {
+            (Table::MetricHistograms, false) => Shape::Classic,
+            (Table::MetricHistograms, true) | (Table::MetricExpHistograms, _) => Shape::Native,
+            (Table::MetricSummaries, _) => Shape::Summary,
+            _ => Shape::Number,
+        }
+    }
+
+    /// Whether it grows into several series.
+    pub fn is_spread(self) -> bool {
+        matches!(self, Shape::Classic | Shape::Summary)
+    }
+
+    /// What is put behind the family's name.
+    pub fn endings(self) -> &'static [&'static str] {
+        match self {
+            Shape::Number | Shape::Native => &[""],
+            Shape::Classic => &["_bucket", "_sum", "_count"],
+            Shape::Summary => &["", "_sum", "_count"],
+        }
+    }
+}
+
+/// A stored series, as Prometheus sees it.
+#[derive(Debug)]
+pub struct Stem {
+    /// The metric as it is stored.
+    pub metric: Arc<str>,
+    /// The name of its series, without an ending.
+    pub family: Arc<str>,
+    /// Sorted by name, but for the metric's name and the one that tells its series apart.
+    pub labels: Vec<(Arc<str>, Arc<str>)>,
+    pub shape: Shape,
+    /// Whether each point tells of the time since the one before, not since the counter began.
+    pub is_delta: bool,
+    /// Labels whose values several attributes made.
+    pub collisions: Vec<String>,
+}
+
+impl Stem {
+    /// The labels of the series with that ending, and a label more.
+    pub fn labels(&self, ending: &str, more: Option<(&str, &str)>) -> Labels {
+        let name = ("__name__".into(), format!("{}{ending}", self.family).into());
+        let own = self.labels.iter().cloned();
+        let more = more.map(|(name, value)| (Arc::from(name), Arc::from(value)));
+        Labels::from_pairs::<Arc<str>, Arc<str>>([name].into_iter().chain(own).chain(more))
+    }
+
+    /// The value of a label; empty without it.
+    pub fn label(&self, name: &str) -> &str {
+        let found = self.labels.iter().find(|(label, _)| &**label == name);
+        found.map_or("", |(_, value)| value)
+    }
+}

@@ -1,0 +1,153 @@
+//! `target_info`: what resources tell of themselves beside their names, a series a resource.
+//!
+//! Prometheus makes it of each export: a sample where the resource's points begin, one every half of the lookback, and one
+//! where they end, so that it is there whenever one of their samples is. Exports are known by when they were taken in.
+//!
+//! Source: <https://opentelemetry.io/docs/specs/otel/compatibility/prometheus_and_openmetrics/#resource-attributes-1>,
+//! and Prometheus's OTLP receiver for the times.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use arrow::array::RecordBatch;
+use futures::TryStreamExt;
+use meshlake_engine::{Lean, Query, Scan};
+use meshlake_promql::{Error, Labels, METRIC_NAME};
+use meshlake_schema::rows::{Integers, Micros, Rows, RowsError, Text};
+use meshlake_schema::{Table, TimeRange};
+
+use super::asked::Asked;
+use super::error::{of_query, of_rows};
+use super::names::TABLES;
+use super::stems::{REMOTE_WRITTEN, ResourceLabels};
+
+/// The name of the metric.
+pub const NAME: &str = "target_info";
+
+/// What metadata says of it, as in Prometheus.
+pub const HELP: &str = "Target metadata";
+
+/// Half of the time that a sample is the latest one for, unless a question says otherwise; nanoseconds.
+const INTERVAL: i64 = 150_000_000_000;
+
+const COLUMNS: [&str; 6] =
+    ["ingest_time", "time_unix_nano", "resource_id", "resource", "resource_types", "scope_name"];
+const DICTIONARIES: [&str; 3] = ["resource", "resource_types", "scope_name"];
+
+/// The exports of one resource: when they were taken in, and their first and last point.
+type Exports = BTreeMap<i64, (i64, i64)>;
+
+/// The labels of targets that are asked for, each once, with the times of their samples: nanoseconds, in order.
+///
+/// # Errors
+/// Of the query. Cancel: nothing is lost.
+pub async fn targets(
+    query: &Query,
+    asked: &Asked<'_>,
+    range: TimeRange,
+) -> Result<Vec<(Labels, BTreeSet<i64>)>, Error> {
+    if !asked.has_name(NAME) {
+        return Ok(Vec::new());
+    }
+    Ok(read(query, asked, range, &COLUMNS).await?.finish())
+}
+
+/// The labels of targets that are asked for, each once.
+///
+/// # Errors
+/// Of the query. Cancel: nothing is lost.
+pub async fn labels(query: &Query, asked: &Asked<'_>, range: TimeRange) -> Result<Vec<Labels>, Error> {
+    if !asked.has_name(NAME) {
+        return Ok(Vec::new());
+    }
+    // Without the time at which each row was taken in all are one export.
+    let targets = read(query, asked, range, &COLUMNS[1..]).await?.finish();
+    Ok(targets.into_iter().map(|(labels, _)| labels).collect())
+}
+
+async fn read(
+    query: &Query,
+    asked: &Asked<'_>,
+    range: TimeRange,
+    columns: &[&str],
+) -> Result<Targets, Error> {
+    let mut targets = Targets::default();
+    for table in TABLES {
+        let lean = Some(Lean { dictionaries: &DICTIONARIES, nested: &[] });
+        let scan = Scan { columns: Some(columns), filter: asked.filter(), range, lean, ..Scan::of(table) };
+        let mut rows = query.scan(&scan).await.map_err(|error| of_query(&error))?;
+        while let Some(batch) = rows.try_next().await.map_err(|error| of_query(&error))? {
+            targets.add(table, &batch, asked).map_err(|error| of_rows(&error))?;
+        }
+    }
+    Ok(targets)
+}
+
+#[derive(Default)]
+struct Targets {
+    /// By the resource's id; none for one that has no target or is not asked for.
+    by_resource: HashMap<i64, Option<(Labels, Exports)>>,
+}
+
+impl Targets {
+    fn add(&mut self, table: Table, batch: &RecordBatch, asked: &Asked<'_>) -> Result<(), RowsError> {
+        let rows = Rows::of(table, batch);
+        let times: Integers<'_> = rows.read("time_unix_nano")?;
+        let taken_in: Micros<'_> = rows.read("ingest_time")?;
+        let ids: Integers<'_> = rows.read("resource_id")?;
+        let resources: Text<'_> = rows.read("resource")?;
+        let types: Text<'_> = rows.read("resource_types")?;
+        let scopes: Text<'_> = rows.read("scope_name")?;
+        for row in 0..batch.num_rows() {
+            if scopes.get(row) == Some(REMOTE_WRITTEN) {
+                continue;
+            }
+            let target = self.by_resource.entry(ids.or_zero(row)).or_insert_with(|| {
+                let text = |text: Text<'_>| text.get(row).unwrap_or_default().to_owned();
+                target(&text(resources), &text(types), asked).map(|labels| (labels, Exports::new()))
+            });
+            let Some((_, exports)) = target else { continue };
+            let time = times.or_zero(row);
+            let export = exports.entry(taken_in.get(row).unwrap_or_default()).or_insert((time, time));
+            *export = (export.0.min(time), export.1.max(time));
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Vec<(Labels, BTreeSet<i64>)> {
+        let mut by_labels: BTreeMap<Labels, BTreeSet<i64>> = BTreeMap::new();
+        for (labels, exports) in self.by_resource.into_values().flatten() {
+            let times = by_labels.entry(labels).or_default();
+            times.extend(exports.into_values().flat_map(sample_times));
+        }
+        by_labels.into_iter().collect()
+    }
+}
+
+fn target(resource: &str, types: &str, asked: &Asked<'_>) -> Option<Labels> {
+    let own = ResourceLabels::of_target(resource, types)?;
+    let name = (METRIC_NAME.to_owned(), NAME.to_owned());
+    let labels = Labels::from_pairs(own.into_iter().chain([name]));
+    asked.has_labels(|name| labels.get(name)).then_some(labels)
+}
+
+fn sample_times((first, last): (i64, i64)) -> impl Iterator<Item = i64> {
+    let step = usize::try_from(INTERVAL).expect("it is a small number");
+    (first..last).step_by(step).chain([last])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_are_half_a_lookback_apart_and_one_is_the_last() {
+        let seconds = |first: i64, last: i64| -> Vec<i64> {
+            sample_times((first * 1_000_000_000, last * 1_000_000_000))
+                .map(|time| time / 1_000_000_000)
+                .collect()
+        };
+        assert_eq!(seconds(10, 10), [10]);
+        assert_eq!(seconds(10, 160), [10, 160]);
+        assert_eq!(seconds(10, 311), [10, 160, 310, 311]);
+    }
+}

@@ -1,0 +1,128 @@
+//! Random queries over random traces, against what the language's description says, interpreted directly: no sorting, no
+//! walk, no types; every span against every other.
+
+mod series;
+mod rows;
+mod slow;
+mod language;
+mod data;
+
+use std::collections::BTreeSet;
+
+use data::{Dice, Made, Plain};
+use meshlake_schema::Table;
+use meshlake_schema::budget::Allowance;
+use meshlake_traceql::tree::{Body, Pipeline};
+use meshlake_traceql::{Candidates, Trace, Value, Wanted, evaluate, parse};
+use slow::{Groups, Slow};
+
+const QUERIES: u64 = 2_000;
+
+fn plain(value: &Value<'_>) -> Plain {
+    match value {
+        Value::Nil => Plain::Nil,
+        Value::Text(text) => Plain::Text(text.to_string()),
+        Value::Integer(value) => Plain::Int(*value),
+        Value::Float(value) => Plain::Float(*value),
+        Value::Boolean(value) => Plain::Bool(*value),
+        Value::Duration(value) => Plain::Nanos(*value),
+        Value::Status(status) => Plain::Status(*status as i64),
+        Value::Kind(kind) => Plain::Kind(*kind as i64),
+        Value::List(items) => Plain::List(items.iter().map(plain).collect()),
+    }
+}
+
+fn pipeline(query: &str) -> Pipeline {
+    let tree = parse(query).unwrap_or_else(|error| panic!("{query}: {error}"));
+    let Body::Spans(pipeline) = tree.body else { panic!("{query} is of spans") };
+    pipeline
+}
+
+/// The answer in the test's words.
+fn answered(pipeline: &Pipeline, trace: &Made) -> Groups {
+    let spansets = evaluate(pipeline, &Trace::new(trace), &Allowance::new(0, None)).expect("no deadline");
+    let group = |spanset: meshlake_traceql::Spanset<'_>| {
+        let by = spanset.attributes.iter().filter(|(name, _)| name.starts_with("by("));
+        (spanset.spans.into_iter().collect(), by.map(|(_, value)| plain(value)).collect())
+    };
+    spansets.into_iter().map(group).collect()
+}
+
+/// Ids of the spans of each group, in no order.
+fn ids(groups: &Groups, trace: &Made) -> BTreeSet<BTreeSet<String>> {
+    let of_group = |spans: &slow::Group| spans.iter().map(|at| trace.spans[*at].id.clone()).collect();
+    groups.iter().map(|(spans, _)| of_group(spans)).collect()
+}
+
+/// A trace and a query, by its seed.
+fn made(seed: u64) -> (Made, Vec<language::Stage>, String) {
+    let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let trace = data::trace(&mut dice);
+    let stages = language::stages(&mut dice, 2);
+    let query = language::text_of(&stages);
+    (trace, stages, query)
+}
+
+#[test]
+fn a_query_gives_what_the_language_says() {
+    let mut with_some = 0;
+    for seed in 0..QUERIES {
+        let (trace, stages, query) = made(seed);
+        let found = answered(&pipeline(&query), &trace);
+        let all = (0..trace.spans.len()).collect();
+        let want = Slow(&trace).stages(&stages, &all);
+        assert_eq!(found, want, "seed {seed}: {query}\n{trace:#?}");
+        with_some += usize::from(!want.is_empty());
+    }
+    let share = with_some as f64 / QUERIES as f64;
+    assert!((0.2..0.9).contains(&share), "{share} of the queries give something");
+}
+
+/// What grafana/tempo#3777, #2659 and #5272 report: the same question, another answer. Here no order of rows matters.
+#[test]
+fn the_order_in_which_spans_come_changes_nothing() {
+    for seed in 0..QUERIES {
+        let (mut trace, _, query) = made(seed);
+        let pipeline = pipeline(&query);
+        let before = ids(&answered(&pipeline, &trace), &trace);
+        trace.spans.reverse();
+        let middle = trace.spans.len() / 2;
+        trace.spans.rotate_left(middle);
+        assert_eq!(ids(&answered(&pipeline, &trace), &trace), before, "seed {seed}: {query}\n{trace:#?}");
+    }
+}
+
+fn can_match(candidates: &Candidates, trace: &Made) -> bool {
+    match candidates {
+        Candidates::With(filter) => {
+            assert_eq!(filter.check(Table::Spans), Ok(()));
+            (0..trace.spans.len()).any(|at| rows::passes(trace, at, filter))
+        }
+        Candidates::All(parts) => parts.iter().all(|part| can_match(part, trace)),
+        Candidates::Any(parts) => parts.iter().any(|part| can_match(part, trace)),
+    }
+}
+
+#[test]
+fn no_filter_leaves_out_what_the_query_wants() {
+    let (mut ruled_out, mut without_structure) = (0, 0);
+    for seed in 0..QUERIES {
+        let (trace, _, query) = made(seed);
+        let pipeline = pipeline(&query);
+        let wanted = Wanted::of(&pipeline);
+        let whole = answered(&pipeline, &trace);
+        let is_candidate = can_match(&wanted.traces, &trace);
+        assert!(is_candidate || whole.is_empty(), "seed {seed}: {query}\n{wanted:?}\n{trace:#?}");
+        ruled_out += usize::from(!is_candidate);
+        let Some(filter) = wanted.spans else { continue };
+        assert_eq!(filter.check(Table::Spans), Ok(()));
+        without_structure += 1;
+        let mut part = trace.clone();
+        let mut places = 0..trace.spans.len();
+        part.spans.retain(|_| places.next().is_some_and(|at| rows::passes(&trace, at, &filter)));
+        let found = ids(&answered(&pipeline, &part), &part);
+        assert_eq!(found, ids(&whole, &trace), "seed {seed}: {query}\n{filter:?}\n{trace:#?}");
+    }
+    assert!(ruled_out > 50, "{ruled_out} traces need not be read");
+    assert!(without_structure > 200, "{without_structure} queries need no whole trace");
+}
