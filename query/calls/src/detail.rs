@@ -13,6 +13,8 @@ pub enum Observer {
     #[default]
     Client,
     Server,
+    /// A proxy before the callee, which tells of it what its own proxy would.
+    Waypoint,
 }
 
 impl Observer {
@@ -20,7 +22,19 @@ impl Observer {
         match self {
             Observer::Client => "client",
             Observer::Server => "server",
+            Observer::Waypoint => "waypoint",
         }
+    }
+
+    /// The observer of that name; the caller where it is none.
+    pub fn named(name: &str) -> Observer {
+        let others = [Observer::Server, Observer::Waypoint];
+        others.into_iter().find(|observer| observer.name() == name).unwrap_or_default()
+    }
+
+    /// Whether it is the callee's side.
+    pub fn is_callees(self) -> bool {
+        self != Observer::Client
     }
 }
 
@@ -115,7 +129,7 @@ impl<'a> Detail<'a> {
         let mut parts = rest.split(SEPARATOR);
         let mut next = || parts.next().filter(|part| !part.is_empty());
         Detail {
-            observer: if observer == Observer::Server.name() { Observer::Server } else { Observer::Client },
+            observer: Observer::named(observer),
             operation: next(),
             route: next(),
             host: next(),
@@ -141,7 +155,7 @@ mod tests {
     #[test]
     fn what_was_written_is_read() {
         let whole = Detail {
-            observer: Observer::Server,
+            observer: Observer::Waypoint,
             operation: Some("GET /x"),
             host: Some("shop.example"),
             destination_principal: Some("spiffe://a/b"),

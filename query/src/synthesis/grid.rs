@@ -89,7 +89,7 @@ pub fn instants_count(selection: &Selection<'_>, look: &Look) -> usize {
     let hints = &selection.hints;
     let is_instant = hints.function.is_none() && hints.range == 0;
     let apart = if is_instant { hints.step.max(GRID) } else { GRID };
-    usize::try_from((look.until - look.from) / apart).unwrap_or(usize::MAX).saturating_add(1)
+    usize::try_from(look.until.saturating_sub(look.from) / apart).unwrap_or(usize::MAX).saturating_add(1)
 }
 
 #[cfg(test)]

@@ -29,6 +29,10 @@ const WINDOW_NANOS: i64 = WINDOW * NANOS_PER_MILLI;
 /// Most windows of one question: sixty days. A year of them would not fit into memory.
 pub const WINDOWS_MAX: usize = 60 * 144;
 
+/// Windows that began at most so long ago are read in the narrowest slots for every question: rows still come, so that they
+/// are folded again and again, and one fold is to serve all. Two windows.
+const NEWEST_NANOS: i64 = 2 * WINDOW_NANOS;
+
 /// Minutes of a window that one table's cells may lack and narrower cells have: so many may be on their way. More are
 /// gone for their age.
 const LAGGING_MINUTES_MAX: i64 = 2;
@@ -45,7 +49,7 @@ pub struct Asked {
 
 /// One window that is to be made.
 #[derive(Debug, Clone)]
-struct Wanted {
+pub(super) struct Wanted {
     key: Key,
     version: u64,
 }
@@ -93,8 +97,7 @@ pub async fn load(query: &Query, chunks: &Chunks, asked: &Asked) -> Result<Vec<A
 /// # Errors
 /// As [`crate::calls::load`].
 pub async fn has_calls(query: &Query) -> Result<bool, LoadError> {
-    let tables = Table::settled().chain([Table::Requests, Table::Spans]);
-    for table in tables {
+    for table in [Table::Requests, Table::Spans].into_iter().chain(Table::settled()) {
         let scan = Scan { columns: Some(&["time"]), limit: Some(1), ..Scan::of(table) };
         let mut rows = query.scan(&scan).await?;
         while let Some(batch) = rows.next().await {
@@ -106,7 +109,8 @@ pub async fn has_calls(query: &Query) -> Result<bool, LoadError> {
     Ok(false)
 }
 
-fn wanted(query: &Query, asked: &Asked) -> Result<Vec<Wanted>, LoadError> {
+/// The windows of a question of which anything is known, ascending.
+pub(super) fn wanted(query: &Query, asked: &Asked) -> Result<Vec<Wanted>, LoadError> {
     let nanos = |millis: i64| UnixNanos(millis.saturating_mul(NANOS_PER_MILLI));
     let first_fine = nanos(floor(asked.from, WINDOW));
     let range = TimeRange { from: nanos(floor(asked.from, DAY)), to: nanos(asked.until) };
@@ -120,8 +124,13 @@ fn wanted(query: &Query, asked: &Asked) -> Result<Vec<Wanted>, LoadError> {
         return Err(QueryError::Invalid(text).into());
     }
     let tenant: Arc<str> = query.tenant().into();
+    let newest = query.began().0.saturating_sub(NEWEST_NANOS);
     let wanted = told.into_iter().map(|(start, version)| {
-        let slot_seconds = if start < first_fine { 600 } else { asked.slot_seconds };
+        let slot_seconds = match start {
+            start if start.0 > newest => 10,
+            start if start < first_fine => 600,
+            _ => asked.slot_seconds,
+        };
         let key = Key {
             tenant: Arc::clone(&tenant),
             start: start.0,

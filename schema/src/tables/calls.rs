@@ -83,7 +83,7 @@ const WHAT: &[Column] = &[
     column(
         "observer",
         Kind::Dictionary,
-        "Whose word the latency, bytes and code are: client (the caller's side) or server (the callee's).",
+        "Whose word the latency, bytes and code are: client (the caller's side), server (the callee's) or waypoint (a proxy before it).",
     ),
     column("protocol", Kind::Dictionary, "http, grpc, tcp, database, messaging or unknown."),
 ];

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use super::reasons::{self, Policy, RETRIED};
-use crate::detail::{Detail, Observer};
+use crate::detail::Detail;
 use crate::entry::Entry;
 use crate::measure::MILLI;
 use crate::{By, Evidence, Grain, NodeIdentity, NodeKind, Part, Parts, Question, Range, Source, Told};
@@ -212,7 +212,7 @@ impl Sums {
 /// Whose word a part is; none of what counts no calls, and of edges that only the callee told of, which it tells at its node.
 fn at(part: &Part, nodes: &[NodeIdentity]) -> Option<At> {
     let is_gateway = |node: usize| nodes[node].kind == NodeKind::Gateway;
-    let is_callees = Detail::read(&part.detail).observer == Observer::Server;
+    let is_callees = Detail::read(&part.detail).observer.is_callees();
     match part.entry {
         Entry::Edge | Entry::Messages | Entry::Connections if is_callees => None,
         Entry::Edge | Entry::Refused | Entry::Messages | Entry::Connections => {

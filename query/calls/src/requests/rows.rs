@@ -326,7 +326,11 @@ impl<'a> RequestRows<'a> {
             (columns.destination_cluster.get(row), columns.destination_principal.get(row))
         };
         let detail = Detail {
-            observer: if side == Side::Made { Observer::Client } else { Observer::Server },
+            observer: match side {
+                Side::Made => Observer::Client,
+                Side::Received if columns.is_waypoint(row) => Observer::Waypoint,
+                Side::Received => Observer::Server,
+            },
             operation: Some(&self.operation),
             route: columns.route.get(row),
             host: columns.authority.get(row).filter(|_| is_gateway),

@@ -3,12 +3,12 @@
 //! ```text
 //! edge, refused, by the caller's word       requests, reporter source
 //! refused, by a waypoint's word             requests, reporter waypoint
-//! received                                  requests, reporter destination; span metrics
+//! received                                  requests, reporter destination or waypoint; span metrics
 //! connections, received connections         connections, both reporters
 //! any on an edge                            service graph
 //! messages, and what only spans tell of a data store or a host outside    extension
 //! ```
-//! Of each, only what counts by the evidence that was chosen for the node or the edge. So requests by destination are what
+//! Of each, only what counts by the evidence that was chosen for the node or the edge. So requests by destinations and waypoints are what
 //! nodes received in golden metrics, and the service graph is their edges.
 
 use std::hash::RandomState;
@@ -157,8 +157,10 @@ impl<'a> Teller<'a> {
 
     fn requests(&mut self, told: &Told<'_>) {
         let reporter = match (told.entry, told.detail.observer) {
+            (Entry::Received | Entry::Refused, Observer::Waypoint) => "waypoint",
             (Entry::Received, _) => "destination",
             (_, Observer::Client) => "source",
+            // A proxy that refuses before the callee stands where a waypoint does.
             (Entry::Refused, Observer::Server) => "waypoint",
             // The callee tells of it.
             _ => return,
@@ -355,9 +357,9 @@ struct Labels<'a> {
 impl<'a> Labels<'a> {
     fn of(told: &'a Told<'a>, reporter: &str) -> Self {
         let detail = &told.detail;
-        let is_destination = reporter == "destination";
+        let is_callees = reporter != "source";
         Labels {
-            security: detail.security.filter(|_| is_destination).unwrap_or(UNKNOWN),
+            security: detail.security.filter(|_| is_callees).unwrap_or(UNKNOWN),
             flags: detail.response_flags.unwrap_or(NONE),
             host: told.callee.host(),
             service_name: told.callee.service_name(detail.catch_all).to_owned(),

@@ -110,9 +110,8 @@ impl<'a> Details<'a> {
             let column = self.numbers.iter().find(|(known, _)| *known == name);
             column.and_then(|(_, column)| column.get(row))
         };
-        let is_server = text("observer") == Some(Observer::Server.name());
         let detail = Detail {
-            observer: if is_server { Observer::Server } else { Observer::Client },
+            observer: Observer::named(text("observer").unwrap_or_default()),
             route: text("route"),
             host: text("host"),
             instance: text("destination_instance"),

@@ -49,9 +49,8 @@ impl<'a> Whole<'a> {
 
     pub fn detail(&self, row: usize) -> Detail<'a> {
         let columns = &self.columns;
-        let is_server = columns.observer.get(row) == Some(Observer::Server.name());
         Detail {
-            observer: if is_server { Observer::Server } else { Observer::Client },
+            observer: Observer::named(columns.observer.get(row).unwrap_or_default()),
             source_cluster: columns.source_cluster.named(row),
             source_principal: columns.source_principal.named(row),
             destination_cluster: columns.destination_cluster.named(row),

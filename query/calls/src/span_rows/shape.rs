@@ -185,7 +185,11 @@ fn whole_detail(row: usize, role: Role, grain: Grain, told: &Told<'_>) -> String
     let (source_cluster, destination_cluster) =
         if role.is_received() { (None, own_cluster) } else { (own_cluster, None) };
     let detail = Detail {
-        observer: if role.is_received() { Observer::Server } else { Observer::Client },
+        observer: match role.is_received() {
+            false => Observer::Client,
+            true if told.tags.is_waypoint() => Observer::Waypoint,
+            true => Observer::Server,
+        },
         operation: columns.name.named(row),
         instance: told.instance(row),
         source_cluster: source_cluster.as_deref(),

@@ -1,10 +1,14 @@
 //! Series over hand-made snapshots, asked in PromQL.
 
+mod catalogue;
+mod kiali;
+
 use meshlake_engine::{Engine, EngineConfig};
 use meshlake_fixture::{Cell, Row, SnapshotBuilder, row};
-use meshlake_promql::{Answer, AnswerValue, Comparison, Matcher, Options, Point, When, evaluate, parse};
+use meshlake_promql::{Answer, AnswerValue, Matcher, Options, Point, When, evaluate, parse};
 use meshlake_schema::{Clock, Table, TimeRange, UnixNanos};
 
+use super::loading::Asked;
 use super::*;
 use crate::settling::settle;
 
@@ -275,42 +279,6 @@ async fn a_range_is_answered_step_by_step() {
     assert_eq!(values, [(3_600, 0.0), (3_840, 8.0), (4_080, 8.0), (4_320, 4.0)]);
 }
 
-fn wanted(matchers: &[Matcher]) -> Wanted<'_> {
-    Wanted { matchers, from: 0, to: 4_000_000, limit: 1_000 }
-}
-
-#[tokio::test]
-async fn names_and_labels_are_told_without_samples() {
-    let rows = served([3_601]);
-    let told = asked(&rows, 3_700, |counted| {
-        let names = counted.label_values("__name__", &wanted(&[])).expect("names").found;
-        let of = [Matcher::equal("__name__", "istio_requests_total")];
-        let services = counted.label_values("destination_service_name", &wanted(&of)).expect("values").found;
-        let not = [Matcher::new("reporter", Comparison::NotEqual, "destination").expect("no expression")];
-        let none = counted.series(&wanted(&not)).expect("series").found.len();
-        let labels = counted.label_names(&wanted(&of)).expect("labels").found.len();
-        let cut = counted.series(&Wanted { limit: 3, ..wanted(&[]) }).expect("series");
-        let bounds = counted.label_values("le", &wanted(&[])).expect("bounds").found.len();
-        let about = counted.metadata(Some("istio_request_bytes")).expect("metadata");
-        (names.len(), services, none, labels, (cut.found.len(), cut.is_cut), bounds, about[0].kind)
-    });
-    let (names, services, others, labels, cut, bounds, kind) = told.await;
-    assert_eq!(names, METRICS.len(), "all, so that Kiali misses none");
-    assert_eq!(services.into_iter().collect::<Vec<_>>(), ["cart"]);
-    // Of the service graph, and of both services: neither has a reporter.
-    assert!(others > 0);
-    // The 25 and the name; Envoy's 20 bounds, and Tempo's of the service graph and of spans.
-    assert_eq!((labels, cut, kind), (26, (3, true), "histogram"));
-    assert_eq!(bounds, 20 + 8 + 14 - ["+Inf"].len() + 1);
-    let nothing = asked(&[], 3_700, |counted| {
-        (
-            counted.label_values("__name__", &wanted(&[])).expect("names"),
-            counted.metadata(None).expect("none"),
-        )
-    });
-    assert_eq!(nothing.await, (Found::default(), Vec::new()));
-}
-
 /// The rows, and cells of some tables of the hour from second 3,600 on.
 async fn settled(rows: &[Row], tables: &[Table]) -> SnapshotBuilder {
     let query = engine(rows, 7_200).begin("default").await.expect("a place is free");
@@ -359,4 +327,31 @@ async fn cells_tell_what_rows_do() {
     let AnswerValue::Vector(_, values) = &coarse[1].value else { panic!("no vector") };
     assert_eq!(values.iter().map(|(_, point)| float(point)).collect::<Vec<_>>(), [1.0 + 1.0 / 6.0; 2]);
     assert!(coarse[1].infos[0].contains("only counts of 60 s are kept"), "{:?}", coarse[1].infos);
+}
+
+/// A call at each ten minutes of sixty days, and one more.
+#[tokio::test]
+async fn more_days_than_fit_are_refused() {
+    let rows = served((0..=loading::WINDOWS_MAX as i64).map(|at| at * 600));
+    let until = 60 * DAY + 600;
+    let windows = asked(&rows, until, move |counted| {
+        let count = |until: i64| {
+            let asked = Asked { from: 0, until: until * 1_000, slot_seconds: 600, by_operation: false };
+            loading::wanted(&counted.query, &asked).map(|wanted| wanted.len()).map_err(|error| told(&error))
+        };
+        [count(until - 600), count(until)]
+    });
+    let refused = "series that are counted from calls are told of at most 60 days at once";
+    let refused = Err(Error::Execution(refused.to_owned()));
+    assert_eq!(windows.await, [Ok(loading::WINDOWS_MAX), refused]);
+}
+
+/// A call in an ambient mesh, as the waypoint before cart saw it: sources that have no proxy are told of by it.
+#[tokio::test]
+async fn a_waypoint_reports_for_the_service_behind_it() {
+    let waypoint =
+        with(call(3_601, "server"), [("proxy_id", "waypoint~10.0.0.9~wp.shop~cluster.local".into())]);
+    let ask = "sum by (reporter, destination_service_name) (increase(istio_requests_total[1m]))";
+    let got = vector(&[waypoint], 3_660, ask).await;
+    assert_eq!(got, ["{destination_service_name=\"cart\", reporter=\"waypoint\"} 1"]);
 }
