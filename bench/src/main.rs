@@ -10,6 +10,7 @@ mod decode;
 mod decode_lines;
 mod tail;
 mod lines;
+mod remote_write;
 mod overload;
 mod idle;
 mod replay;
@@ -46,6 +47,7 @@ use operate::OperateArgs;
 use overload::OverloadArgs;
 use payload::{Compression, Protocol, Shape, Signal};
 use questions::QuestionsArgs;
+use remote_write::RemoteWriteArgs;
 use replay::ReplayArgs;
 use server::Place;
 use settled::SettledArgs;
@@ -163,6 +165,13 @@ enum Command {
         #[command(flatten)]
         lines: LinesArgs,
     },
+    /// Measure Prometheus remote write, 1.0 and 2.0.
+    RemoteWrite {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        remote_write: RemoteWriteArgs,
+    },
     /// Measure answers on what `size --signal tracegen --data-dir DIR` has left.
     Questions {
         #[command(flatten)]
@@ -267,6 +276,7 @@ async fn main() -> anyhow::Result<()> {
         Command::Import { place, lines } => lines::import_page(&place, &lines)?,
         Command::Syslog { place, lines } => lines::syslog_page(&place, &lines).await?,
         Command::Tail { place, lines } => tail::page(&place, &lines).await?,
+        Command::RemoteWrite { place, remote_write } => remote_write::page(&place, &remote_write).await?,
         Command::Questions { place, questions } => questions::page(&place, &questions).await?,
         Command::Calls { place, calls } => calls::page(&place, &calls).await?,
         Command::Operate { place, operate } => operate::page(&place, &operate).await?,

@@ -24,6 +24,7 @@ use crate::admit::senders::{Heard, SenderKey, Senders};
 use crate::admit::stats::{Stats, StatsReading};
 use crate::config::CollectorConfig;
 use crate::decode::Sender;
+use crate::decode::remote_write::families::Families;
 use crate::intake::{Budget, Intake, IntakeThread};
 use crate::ledger::{LedgerView, RecordTotals};
 use crate::positions::Positions;
@@ -126,6 +127,7 @@ impl Collector {
             senders: Arc::new(Senders::default()),
             clock,
             sender_of_logs: config.otlp_access_logs.then(|| Arc::new(Sender::Lines(LineOrigin::default()))),
+            sender_of_samples: Arc::new(Sender::Families(Families::default())),
             origins: Origins::new(&config.cors_origins),
             ports,
             room: OnceLock::new(),

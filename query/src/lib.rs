@@ -12,6 +12,7 @@
 pub mod functions;
 pub mod settling;
 pub mod operate;
+pub mod prometheus;
 pub mod synthesis;
 pub mod calls;
 pub mod trace;
@@ -32,4 +33,6 @@ pub use meshlake_engine::{
     Bound, Engine, EngineConfig, Exports, Fault, InFlight, Prepared, Query, QueryError, QueryStatus,
     RowStream, Sender, Status, TableStats, postgres,
 };
+/// The language of the questions of [`prometheus`].
+pub use meshlake_promql as promql;
 pub use meshlake_schema::filter::Value;

@@ -32,7 +32,8 @@ pub struct Answering {
 }
 
 impl Answering {
-    /// Serves `sockets` from what `reader` sees, in the runtime that this is called in.
+    /// Serves `sockets` from what `reader` sees, in the runtime that this is called in. `calls_days` is for how long calls
+    /// are kept.
     ///
     /// # Errors
     /// The engine cannot be made, or a socket not be watched.
@@ -41,9 +42,10 @@ impl Answering {
         sockets: Vec<(Port, Listener)>,
         reader: Arc<dyn Reader>,
         endpoints: Endpoints,
+        calls_days: u32,
     ) -> Result<Answering> {
         let engine = Engine::with_functions(reader, config, Arc::new(SystemClock), functions::all())?;
-        let faces = FaceState { engine, endpoints };
+        let faces = FaceState { endpoints, calls_days, ..FaceState::new(engine) };
         let listeners = sockets.iter().map(|(_, listener)| listener.stats()).collect();
         let serve = |(port, listener): (Port, Listener)| {
             let (door, protocol) = match port {

@@ -63,7 +63,9 @@ pub fn query_process() -> Result<()> {
     runtime.block_on(async {
         let telemetry = telemetry::start(&handover.config.telemetry)?;
         let reader = RemoteReader::over(connection, files).context("connect to the collector")?;
-        let answering = Answering::start(config, sockets, Arc::new(reader), handover.endpoints())?;
+        let calls_days = handover.config.maintain.calls_10m_days;
+        let answering =
+            Answering::start(config, sockets, Arc::new(reader), handover.endpoints(), calls_days)?;
         let (stop, mut stopped) = watch::channel(false);
         let counts = answering.listeners().to_vec();
         let counted =
@@ -114,7 +116,8 @@ pub fn query(config: &Config, collector: &Path) -> Result<()> {
         let (otlp_grpc, otlp_http) = (config.collector.otlp_grpc.clone(), config.collector.otlp_http.clone());
         let endpoints = Endpoints { otlp_grpc, otlp_http };
         let admin = QuerySideState { collector: Arc::clone(&reader), listeners };
-        let answering = Answering::start(engine, sockets.take_query(), reader, endpoints)?;
+        let calls_days = config.maintain.calls_10m_days;
+        let answering = Answering::start(engine, sockets.take_query(), reader, endpoints, calls_days)?;
         let mut admin_ports = serve_admin(sockets, &admin)?;
         let mut signals = Signals::listen(Interrupts::Stop).context("listen to signals")?;
         if let Err(error) = addresses.announce(&data_dir) {

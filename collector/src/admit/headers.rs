@@ -120,7 +120,10 @@ fn parameter_of<'p>(parameters: &'p str, key: &str) -> Option<&'p str> {
 }
 
 fn is_utf8(parameters: &str) -> bool {
-    parameter_of(parameters, "charset").is_none_or(|charset| charset.eq_ignore_ascii_case("utf-8"))
+    parameters.split(';').filter_map(|parameter| parameter.split_once('=')).all(|(name, value)| {
+        !name.trim().eq_ignore_ascii_case("charset")
+            || value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+    })
 }
 
 #[cfg(test)]

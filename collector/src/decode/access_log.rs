@@ -55,6 +55,6 @@ fn unpacked(bytes: Bytes) -> Valid {
 fn origin_of(sender: Option<&Sender>) -> Cow<'_, LineOrigin> {
     match sender {
         Some(Sender::Lines(origin)) => Cow::Borrowed(origin),
-        Some(Sender::Proxy(_)) | None => Cow::Owned(LineOrigin::default()),
+        Some(Sender::Proxy(_) | Sender::Families(_)) | None => Cow::Owned(LineOrigin::default()),
     }
 }

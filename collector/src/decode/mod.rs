@@ -31,6 +31,7 @@ use crate::signal::Signal;
 use crate::tally::{Arrival, Tally};
 use otlp::logs::LogBuilder;
 use otlp::traces::SpanBuilder;
+use remote_write::families::Families;
 
 /// One way in which telemetry is written.
 #[derive(Debug)]
@@ -64,6 +65,8 @@ pub enum Sender {
     Proxy(ProxyIdentity),
     /// Where lines come from.
     Lines(LineOrigin),
+    /// What senders of remote write have told of metrics.
+    Families(Families),
 }
 
 /// Bytes that can be decoded.

@@ -26,7 +26,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use http::{HeaderValue, Method, Request, Response, Version, header};
+use http::{Method, Request, Response, Version, header};
 use hyper::body::Incoming;
 use meshlake_listen::Caller;
 use meshlake_schema::Clock;
@@ -47,7 +47,7 @@ use crate::intake::{Answer, Budget, Intake, Payload};
 use crate::positions::Positions;
 use crate::signal::Signal;
 use crate::tally::Tally;
-use posted::{linger, read_posted, read_posted_as, read_posted_block, refuse_unread};
+use posted::{closing, linger, read_posted, read_posted_as, read_posted_block, refuse_unread};
 use unacknowledged::Unacknowledged;
 
 pub use syslog::SyslogAppConfig;
@@ -134,6 +134,8 @@ pub(crate) struct Receivers {
     pub(crate) clock: Arc<dyn Clock>,
     /// Says of log records that lines of access logs are looked for in them; `None` where they are not.
     pub(crate) sender_of_logs: Option<Arc<Sender>>,
+    /// Says of samples what was told of their metrics.
+    pub(crate) sender_of_samples: Arc<Sender>,
     pub(crate) origins: Origins,
     pub(crate) ports: Ports,
     /// Set once, by whoever started the store; nothing is refused before.
@@ -280,7 +282,11 @@ impl Receivers {
         self.stats.count_bytes(wire_bytes, unpacked.bytes.len());
         let found_instead = unpacked.found_instead.take();
         let name = name_of(format, &tenant, path, &unpacked);
-        let sender = self.sender_of_logs.clone().filter(|_| format.signal == Signal::Logs);
+        let sender = match format.signal {
+            Signal::Logs => self.sender_of_logs.clone(),
+            Signal::Metrics => Some(Arc::clone(&self.sender_of_samples)),
+            Signal::Traces | Signal::Requests => None,
+        };
         let answer = self.submit(format, name, tenant, sender, unpacked)?;
         let tally = self.acknowledged(answer, answer_by).await?;
         Ok(Tally { found_instead: found_instead.filter(|_| tally.received == 0), ..tally })
@@ -359,12 +365,6 @@ fn check_grpc_head(receivers: &Receivers, request: &Request<Incoming>) -> Result
         return Err(Refusal::WrongVerb(request.method().to_string()));
     }
     check_grpc(request.headers(), receivers.ports.http)
-}
-
-/// An answer behind which the connection ends.
-fn closing(mut response: Response<ReplyBody>) -> Response<ReplyBody> {
-    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    response
 }
 
 /// What the intake answered; no answer at all means that the group was lost to a bug.

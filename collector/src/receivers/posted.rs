@@ -8,11 +8,11 @@
 use std::time::Duration;
 
 use http::request::Parts;
-use http::{HeaderMap, Method, Request, Response, Version};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Version, header};
 use hyper::body::Incoming;
 use meshlake_listen::Caller;
 
-use super::{Call, Read, Receivers, Route, closing};
+use super::{Call, Read, Receivers, Route};
 use crate::admit::ReplyBody;
 use crate::admit::body::{Chunks, read_body};
 use crate::admit::headers::{block_encoding_of, http_encoding_of, media_type_of, written_as};
@@ -98,6 +98,12 @@ pub(super) fn refuse_unread(request: Request<Incoming>, refusal: Refusal) -> Res
     }
     tokio::spawn(linger(request.into_body()));
     closing(response)
+}
+
+/// An answer behind which the connection ends.
+pub(super) fn closing(mut response: Response<ReplyBody>) -> Response<ReplyBody> {
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
 }
 
 /// Reads the rest of a body and throws it away, within bounds.

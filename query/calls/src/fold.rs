@@ -206,10 +206,9 @@ impl Fold {
             if shape.role == spans::Role::Consumed {
                 links.iter().for_each(|link| messages.want(*link));
             }
-            let seen = Some((minute_of(span.start), span.shape));
-            if seen != last_seen {
+            let seen = (minute_of(span.start), span.shape);
+            if last_seen.replace(seen) != Some(seen) {
                 names.see(Words::Spans, span.start, [shape.party, shape.peer]);
-                last_seen = seen;
             }
             spans.add(spans::hash_of(span.trace), |shard| shard.add(span, links));
         });

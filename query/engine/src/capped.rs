@@ -1,4 +1,4 @@
-//! String functions that can make much of little, refused before they do; and one that takes long for little.
+//! Functions that can make much of little, refused before they do; and one that takes long for little.
 //!
 //! DataFusion's memory pool is not asked for what a scalar function allocates, so `repeat('x', 2000000000)` takes
 //! two gigabytes from nobody's budget. Each function here is DataFusion's own behind a check: the size of
@@ -19,6 +19,7 @@ use datafusion::logical_expr::{
 };
 
 use crate::error::QueryError;
+use crate::series::{check_series, repeated_bytes};
 
 /// Bytes that one call may make for one batch (8,192 rows, or one while constants are folded). 64 MiB leaves
 /// 8 KiB a row, more than any label or path.
@@ -42,9 +43,13 @@ enum Growth {
     Join,
     /// No more than a number, after as many steps as one text is long times the other.
     Product,
+    /// A list from one number or time to another.
+    Series,
+    /// A list of the value, n times.
+    Values,
 }
 
-const CAPPED: [(&str, Growth); 8] = [
+const CAPPED: [(&str, Growth); 11] = [
     ("repeat", Growth::Repeat),
     ("lpad", Growth::Pad),
     ("rpad", Growth::Pad),
@@ -53,6 +58,9 @@ const CAPPED: [(&str, Growth); 8] = [
     ("concat", Growth::Join),
     ("concat_ws", Growth::Join),
     ("levenshtein", Growth::Product),
+    ("generate_series", Growth::Series),
+    ("range", Growth::Series),
+    ("array_repeat", Growth::Values),
 ];
 
 /// The same function, behind a check if it needs one.
@@ -95,11 +103,11 @@ impl ScalarUDFImpl for Capped {
     }
 
     fn invoke_with_args(&self, mut args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let sizes = args.args.iter().map(Size::of).collect::<Result<Vec<_>>>()?;
-        let all_same = sizes.iter().all(|size| matches!(size, Size::Same(_)));
-        let rows = if all_same { 1 } else { args.number_rows };
-        let row_bytes = |row| self.growth.row_bytes(&|argument| sizes.get(argument).map(|size| size.at(row)));
-        let bytes = (0..rows).map(row_bytes).fold(0, u64::saturating_add);
+        let bytes = match self.growth {
+            Growth::Series => check_series(self.name(), &args).map(|()| 0)?,
+            Growth::Values => repeated_bytes(&args)?,
+            growth => growth.bytes(&args)?,
+        };
         if bytes > RESULT_BYTES_MAX {
             let name = self.name();
             let message = format!(
@@ -131,6 +139,15 @@ fn at_least_zero(length: &ColumnarValue) -> Result<ColumnarValue> {
 }
 
 impl Growth {
+    /// A bound on the bytes of a whole batch.
+    fn bytes(self, args: &ScalarFunctionArgs) -> Result<u64> {
+        let sizes = args.args.iter().map(Size::of).collect::<Result<Vec<_>>>()?;
+        let all_same = sizes.iter().all(|size| matches!(size, Size::Same(_)));
+        let rows = if all_same { 1 } else { args.number_rows };
+        let row_bytes = |row| self.row_bytes(&|argument| sizes.get(argument).map(|size| size.at(row)));
+        Ok((0..rows).map(row_bytes).fold(0, u64::saturating_add))
+    }
+
     /// A bound on the bytes of one row's result. `size` is the byte length of a text argument, the value of a
     /// number, or None past the last argument.
     fn row_bytes(self, size: &dyn Fn(usize) -> Option<u64>) -> u64 {
@@ -148,6 +165,7 @@ impl Growth {
                 let others = (1..).map_while(size).map(|other| other.saturating_add(text));
                 others.fold(text, u64::saturating_add)
             }
+            Growth::Series | Growth::Values => 0,
         }
     }
 }

@@ -23,7 +23,7 @@ pub enum QueryError {
     #[error("the answer is larger than {0} bytes: select fewer columns or add a LIMIT")]
     TooManyBytes(usize),
     /// The query took too long; a narrower time range may help.
-    #[error("the query took longer than {} s", .0.as_secs())]
+    #[error("the query took longer than {} s", .0.as_secs_f64())]
     TimedOut(Duration),
     /// The query needs more memory or spill space than there is; a narrower one may help.
     #[error("the query needs more memory than it may use: {0}")]

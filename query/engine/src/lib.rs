@@ -23,13 +23,13 @@ mod catalog;
 mod lean;
 mod functions;
 mod capped;
+mod series;
 mod histograms;
 mod text_guard;
 mod plan_guard;
 mod planning;
 mod executing;
 mod interrupt;
-mod kept;
 mod answer;
 mod budget;
 mod values;
@@ -59,7 +59,6 @@ pub use scan::{Part, Scan};
 pub use table_function::{Argument, Arguments, ComputedRows, Parameter, ParameterKind, TableFunction};
 
 use executing::Threads;
-use kept::Kept;
 use plan_guard::AllowList;
 use postgres::Known;
 use session::SessionTemplate;
@@ -87,7 +86,6 @@ struct Shared {
     places: Arc<Semaphore>,
     waiting: AtomicUsize,
     threads: Arc<Threads>,
-    kept: Arc<Kept>,
 }
 
 impl Engine {
@@ -115,6 +113,7 @@ impl Engine {
     ) -> Result<Engine, QueryError> {
         let template = SessionTemplate::new(&config)?;
         let names = functions.iter().map(|function| scan_name(function.name()));
+        let names = names.chain([scan_name(series::GENERATE_SERIES)]);
         let allowed = Arc::new(catalog::allowed(names.collect()));
         let places = Arc::new(Semaphore::new(config.concurrent_queries_max.max(1)));
         let waiting = AtomicUsize::new(0);
@@ -124,21 +123,9 @@ impl Engine {
             let parameters = parameters.map(|parameter| (parameter.name, parameter.kind.data_type()));
             (function.name(), parameters.collect(), function.columns())
         });
-        let known = Arc::new(Known::of(described, template.function_names()));
-        let kept = Arc::default();
-        let shared = Shared {
-            reader,
-            config,
-            clock,
-            template,
-            functions,
-            allowed,
-            known,
-            places,
-            waiting,
-            threads,
-            kept,
-        };
+        let known = Arc::new(Known::of(described, template.function_names(), clock.now()));
+        let shared =
+            Shared { reader, config, clock, template, functions, allowed, known, places, waiting, threads };
         Ok(Engine { shared: Arc::new(shared) })
     }
 

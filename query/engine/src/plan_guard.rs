@@ -13,8 +13,11 @@ use crate::error::QueryError;
 /// Nodes of a plan, subqueries included. The largest dashboards have some dozens.
 const NODES_MAX: usize = 300;
 
-/// Tables read by one statement, counted with repetition; joins of more than a few are runaway cross joins.
-const SCANS_MAX: usize = 16;
+/// Tables of telemetry read by one statement, counted with repetition; joins of more than a few are runaway cross joins.
+pub const SCANS_MAX: usize = 16;
+
+/// Tables of a catalogue, which are small: drivers that ask what a type consists of read some twenty.
+pub const CATALOGUE_SCANS_MAX: usize = 48;
 
 /// Rows of VALUES.
 const VALUES_ROWS_MAX: usize = 1_000;
@@ -34,6 +37,11 @@ pub struct AllowList {
     pub tables: Vec<(&'static str, Vec<&'static str>)>,
     /// Scans of functions, which are in no schema.
     pub functions: Vec<String>,
+    /// How many scans one statement may have.
+    pub scans_max: usize,
+    /// Whether a query may build on its own rows. It ends with the deadline if not before, and only a catalogue is small
+    /// enough for that to cost little.
+    pub recurs: bool,
 }
 
 impl AllowList {
@@ -54,11 +62,16 @@ impl AllowList {
 pub fn check(plan: &LogicalPlan, allowed: &AllowList) -> Result<(), QueryError> {
     let (mut nodes, mut scans) = (0, 0);
     let mut refusal = None;
+    // Queries that build on their own rows read those by their own name, in no schema.
+    let mut own = Vec::new();
     plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::RecursiveQuery(query) = node {
+            own.push(query.name.clone());
+        }
         nodes += 1;
         scans += usize::from(matches!(node, LogicalPlan::TableScan(_)));
-        refusal = check_node(node, allowed)?.or_else(|| too_many(nodes, NODES_MAX, "steps"));
-        refusal = refusal.take().or_else(|| too_many(scans, SCANS_MAX, "tables"));
+        refusal = check_node(node, allowed, &own)?.or_else(|| too_many(nodes, NODES_MAX, "steps"));
+        refusal = refusal.take().or_else(|| too_many(scans, allowed.scans_max, "tables"));
         Ok(if refusal.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
     })?;
     refusal.map_or(Ok(()), |reason| Err(QueryError::Refused(reason)))
@@ -69,7 +82,7 @@ fn too_many(count: usize, max: usize, what: &str) -> Option<String> {
 }
 
 /// The reason to refuse this node, if there is one.
-fn check_node(node: &LogicalPlan, allowed: &AllowList) -> Result<Option<String>> {
+fn check_node(node: &LogicalPlan, allowed: &AllowList, own: &[String]) -> Result<Option<String>> {
     let refusal = match node {
         LogicalPlan::Projection(_)
         | LogicalPlan::Filter(_)
@@ -87,8 +100,9 @@ fn check_node(node: &LogicalPlan, allowed: &AllowList) -> Result<Option<String>>
         | LogicalPlan::Explain(_)
         | LogicalPlan::Analyze(_)
         | LogicalPlan::DescribeTable(_) => None,
-        LogicalPlan::TableScan(scan) => check_scan(scan, allowed),
+        LogicalPlan::TableScan(scan) => check_scan(scan, allowed, own),
         LogicalPlan::Values(values) => too_many(values.values.len(), VALUES_ROWS_MAX, "rows of VALUES"),
+        LogicalPlan::RecursiveQuery(_) if allowed.recurs => None,
         LogicalPlan::RecursiveQuery(_) => Some("recursive queries are not allowed".to_owned()),
         LogicalPlan::Repartition(_)
         | LogicalPlan::Statement(_)
@@ -109,9 +123,10 @@ fn check_node(node: &LogicalPlan, allowed: &AllowList) -> Result<Option<String>>
 }
 
 /// Only the tables of the list exist as far as a statement is concerned.
-fn check_scan(scan: &TableScan, allowed: &AllowList) -> Option<String> {
+fn check_scan(scan: &TableScan, allowed: &AllowList, own: &[String]) -> Option<String> {
     let name = scan.table_name.table();
-    let is_allowed = allowed.allows(scan.table_name.schema(), name);
+    let is_own = scan.table_name.schema().is_none() && own.iter().any(|own| own == name);
+    let is_allowed = is_own || allowed.allows(scan.table_name.schema(), name);
     (!is_allowed).then(|| format!("table {name} cannot be read"))
 }
 
@@ -157,11 +172,15 @@ mod tests {
             default_schema: "public",
             tables: vec![("public", vec!["spans"]), ("information_schema", vec!["tables"])],
             functions: vec!["golden()".to_owned()],
+            scans_max: SCANS_MAX,
+            recurs: false,
         };
         let metadata = AllowList {
             default_schema: "pg_catalog",
             tables: vec![("pg_catalog", vec!["pg_class"])],
             functions: Vec::new(),
+            scans_max: CATALOGUE_SCANS_MAX,
+            recurs: true,
         };
         let cases = [
             ("spans", true, false),
@@ -186,7 +205,13 @@ mod tests {
     #[test]
     fn subqueries_are_held_against_the_list_too() {
         let tables = vec![("public", vec!["spans"])];
-        let list = AllowList { default_schema: "public", tables, functions: Vec::new() };
+        let list = AllowList {
+            default_schema: "public",
+            tables,
+            functions: Vec::new(),
+            scans_max: SCANS_MAX,
+            recurs: false,
+        };
         let hidden = exists(Arc::new(scan("pg_class").build().expect("a scan")));
         let plan = scan("spans").filter(hidden).and_then(LogicalPlanBuilder::build).expect("a filter");
         assert_eq!(refusal(&plan, &list).as_deref(), Some("table pg_class cannot be read"));

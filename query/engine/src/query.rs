@@ -22,7 +22,6 @@ use crate::error::QueryError;
 use crate::executing::{Driven, Threads};
 use crate::explain::{Explain, Explained};
 use crate::interrupt::{Stop, stoppable};
-use crate::kept::Kept;
 use crate::plan_guard::{self, AllowList};
 use crate::planning::on_big_stack;
 use crate::postgres::{self, Catalogue, Identity, Known};
@@ -45,7 +44,6 @@ pub struct Query {
     place: Arc<OwnedSemaphorePermit>,
     /// Where plans run; none where they are asked for.
     threads: Option<Arc<Threads>>,
-    kept: Arc<Kept>,
 }
 
 impl Query {
@@ -72,7 +70,6 @@ impl Query {
             caps,
             place: Arc::new(place),
             threads,
-            kept: Arc::clone(&shared.kept),
         })
     }
 
@@ -161,12 +158,6 @@ impl Query {
     /// How many threads may work on rows of this query at the same time.
     pub fn parallelism(&self) -> usize {
         self.parallelism
-    }
-
-    /// What answers of that kind keep between questions, for all queries of one engine; empty at first. Whoever keeps bounds
-    /// it, and tells tenants apart.
-    pub fn kept<T: Default + Send + Sync + 'static>(&self) -> Arc<T> {
-        self.kept.of()
     }
 
     /// What work on rows of this query may take: memory of the engine's pool, time until the query's deadline.

@@ -23,21 +23,13 @@ use crate::config::EngineConfig;
 use crate::error::QueryError;
 use crate::functions;
 use crate::histograms;
+use crate::series;
 use crate::text_guard::NESTING_MAX;
 
-/// Functions taken out: the first group makes arrays of any length from a few bytes without asking the memory
-/// pool, the second tells of files and of the build. Strings have `capped`.
-const REMOVED_FUNCTIONS: [&str; 9] = [
-    "array_repeat",
-    "array_resize",
-    "range",
-    "generate_series",
-    "input_file_name",
-    "file_row_index",
-    "version",
-    "arrow_metadata",
-    "with_metadata",
-];
+/// Functions taken out: the first makes arrays of any length from a few bytes without asking the memory pool, the
+/// others tell of files and of the build. What else makes much of little is `capped`.
+const REMOVED_FUNCTIONS: [&str; 6] =
+    ["array_resize", "input_file_name", "file_row_index", "version", "arrow_metadata", "with_metadata"];
 
 /// How many of the largest consumers a memory error names.
 const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::new(5).expect("5 is not zero");
@@ -90,8 +82,9 @@ impl SessionTemplate {
         &self,
         snapshot: &Arc<Snapshot>,
         tenant: &str,
-        functions: Vec<Arc<TableFunction>>,
+        mut functions: Vec<Arc<TableFunction>>,
     ) -> Result<SessionContext, QueryError> {
+        functions.push(series::table());
         let store = OnlyStore::new(Arc::clone(snapshot.object_store()));
         let runtime = RuntimeEnvBuilder::from_runtime_env(&self.runtime)
             .with_object_store_registry(Arc::new(store))

@@ -9,6 +9,7 @@
 //! Modules are listed in the order data meets them; imports point only down the list.
 
 mod native;
+mod prometheus;
 mod flight;
 mod ui;
 mod postgres;
@@ -24,7 +25,9 @@ use axum::extract::Request;
 use axum::http::header::{self, HeaderName, HeaderValue};
 use axum::middleware::{self, Next};
 use axum::response::Response;
+use axum::routing::get;
 use meshlake_query::Engine;
+use meshlake_query::prometheus::Prometheus;
 use tracing::Instrument as _;
 
 pub use postgres::protocol as postgres;
@@ -50,12 +53,17 @@ pub struct FaceState {
     pub engine: Engine,
     /// Where senders reach the collector; the page tells people.
     pub endpoints: Endpoints,
+    /// The same engine, with what its sources of series keep between questions.
+    pub prometheus: Prometheus,
+    /// How many days of calls are kept; 0 is for ever. Clients ask for no more than that.
+    pub calls_days: u32,
 }
 
 impl FaceState {
-    /// State of faces whose page shows the default addresses.
+    /// State of faces whose page shows the default addresses, and that know no end of what is kept.
     pub fn new(engine: Engine) -> Self {
-        FaceState { engine, endpoints: Endpoints::default() }
+        let prometheus = Prometheus::new(engine.clone());
+        FaceState { engine, endpoints: Endpoints::default(), prometheus, calls_days: 0 }
     }
 }
 
@@ -64,6 +72,8 @@ pub fn router(state: FaceState) -> Router {
     Router::new()
         .merge(ui::router())
         .nest("/api/v1", native::router())
+        .nest("/prometheus", prometheus::router())
+        .route("/prometheus/", get(prometheus::here))
         .fallback(native::no_such_path)
         .method_not_allowed_fallback(native::no_such_method)
         .layer(middleware::from_fn(with_headers))

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use meshlake_engine::{Part, Query};
+use meshlake_engine::Part;
 use meshlake_promql::{Error, Labels, METRIC_NAME, value_text};
 use meshlake_schema::attributes::resource_value;
 use meshlake_schema::budget::Holding;
 use meshlake_schema::{Table, TimeRange};
 
+use super::Stored;
 use super::asked::Asked;
 use super::known::Marks;
 use super::names::{self, Names, TABLES};
@@ -26,9 +27,9 @@ const TYPES: [&str; 8] =
 ///
 /// # Errors
 /// As [`super::select::select`], and so of all here.
-pub async fn series(query: &Query, wanted: &Wanted<'_>) -> Result<Found<Vec<Labels>>, Error> {
+pub async fn series(stored: &Stored, wanted: &Wanted<'_>) -> Result<Found<Vec<Labels>>, Error> {
     let mut series = BTreeSet::new();
-    let is_cut = each_series(query, wanted, |one| {
+    let is_cut = each_series(stored, wanted, |one| {
         series.insert(one.labels());
         drops_last(&mut series, wanted.limit)
     })
@@ -37,9 +38,9 @@ pub async fn series(query: &Query, wanted: &Wanted<'_>) -> Result<Found<Vec<Labe
 }
 
 /// Names of their labels.
-pub async fn label_names(query: &Query, wanted: &Wanted<'_>) -> Result<Found<BTreeSet<String>>, Error> {
+pub async fn label_names(stored: &Stored, wanted: &Wanted<'_>) -> Result<Found<BTreeSet<String>>, Error> {
     let mut names = BTreeSet::new();
-    let is_cut = each_series(query, wanted, |one| {
+    let is_cut = each_series(stored, wanted, |one| {
         one.each_label(|name, _| {
             if !names.contains(name) {
                 names.insert(name.to_owned());
@@ -53,12 +54,12 @@ pub async fn label_names(query: &Query, wanted: &Wanted<'_>) -> Result<Found<BTr
 
 /// Values of one of their labels.
 pub async fn label_values(
-    query: &Query,
+    stored: &Stored,
     label: &str,
     wanted: &Wanted<'_>,
 ) -> Result<Found<BTreeSet<String>>, Error> {
     let mut values = BTreeSet::new();
-    let is_cut = each_series(query, wanted, |one| {
+    let is_cut = each_series(stored, wanted, |one| {
         one.each_label(|name, value| {
             if name == label && !values.contains(value) {
                 values.insert(value.to_owned());
@@ -71,7 +72,8 @@ pub async fn label_values(
 }
 
 /// What senders told of metrics, each once.
-pub async fn metadata(query: &Query, metric: Option<&str>) -> Result<Vec<Metadata>, Error> {
+pub async fn metadata(stored: &Stored, metric: Option<&str>) -> Result<Vec<Metadata>, Error> {
+    let query = &stored.query;
     let mut all = BTreeSet::new();
     for table in TABLES {
         let more = ["metric_description", "metric_metadata"];
@@ -139,15 +141,16 @@ impl One<'_> {
 /// Calls `told` with every series that matches, with some several times. It says whether something was left out, and so does the
 /// answer.
 async fn each_series(
-    query: &Query,
+    stored: &Stored,
     wanted: &Wanted<'_>,
     mut told: impl FnMut(&One<'_>) -> bool,
 ) -> Result<bool, Error> {
+    let query = &stored.query;
     let budget = query.budget();
     let mut held = Holding::new(&*budget);
     let asked = Asked::of(wanted.matchers);
     let range = range::from(wanted.from, wanted.to);
-    let found = stems(query, &asked, range, &mut held).await?;
+    let found = stems(stored, &asked, range, &mut held).await?;
     let mut is_cut = false;
     for FoundStem { stem, marks, .. } in &found.found {
         budget.check_time()?;

@@ -14,6 +14,7 @@ use meshlake_schema::filter::Value;
 use meshlake_schema::rows::{DoubleLists, Exemplars, Integers, Rows, RowsError};
 use meshlake_schema::{Filter, Table};
 
+use super::Stored;
 use super::asked::Asked;
 use super::error::{of_query, of_rows};
 use super::names::TABLES;
@@ -42,14 +43,15 @@ type BySeries = BTreeMap<Labels, Vec<Exemplar>>;
 /// # Errors
 /// As [`super::select::select`].
 pub async fn exemplars(
-    query: &Query,
+    stored: &Stored,
     wanted: &Wanted<'_>,
 ) -> Result<Found<Vec<(Labels, Vec<Exemplar>)>>, Error> {
+    let query = &stored.query;
     let budget = query.budget();
     let (mut held_stems, mut held) = (Holding::new(&*budget), Holding::new(&*budget));
     let asked = Asked::of(wanted.matchers);
     let range = range::from(wanted.from, wanted.to);
-    let found = stems(query, &asked, range, &mut held_stems).await?;
+    let found = stems(stored, &asked, range, &mut held_stems).await?;
     let mut reading = Reading { asked: &asked, wanted, found: &found, by_series: BySeries::new(), count: 0 };
     for table in TABLES {
         let Some(filter) = found.filter(table, &asked) else { continue };

@@ -16,7 +16,7 @@ mod catalogue;
 mod target_info;
 mod collect;
 mod reading;
-mod known;
+pub mod known;
 mod names;
 mod range;
 mod asked;
@@ -25,51 +25,56 @@ mod naming;
 mod error;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use meshlake_engine::Query;
 use meshlake_promql::{Error, Labels, Samples, Selected, Selection};
 use tokio::runtime::Handle;
+
+use known::Known;
 
 use crate::series::{Exemplar, Found, Metadata, Source, Wanted};
 
 /// The metrics of one snapshot. To be asked from a thread that may wait.
 pub struct Stored {
     query: Query,
+    known: Arc<Known>,
     /// Where what is waited for runs.
     runtime: Handle,
 }
 
 impl Stored {
-    pub fn new(query: Query, runtime: Handle) -> Self {
-        Stored { query, runtime }
+    /// `known` is what the questions before learnt of the same snapshots' files.
+    pub fn new(query: Query, known: Arc<Known>, runtime: Handle) -> Self {
+        Stored { query, known, runtime }
     }
 }
 
 impl Samples for Stored {
     fn select(&self, selection: &Selection<'_>) -> Result<Selected, Error> {
-        self.runtime.block_on(select::select(&self.query, selection))
+        self.runtime.block_on(select::select(self, selection))
     }
 }
 
 impl Source for Stored {
     fn series(&self, wanted: &Wanted<'_>) -> Result<Found<Vec<Labels>>, Error> {
-        self.runtime.block_on(catalogue::series(&self.query, wanted))
+        self.runtime.block_on(catalogue::series(self, wanted))
     }
 
     fn label_names(&self, wanted: &Wanted<'_>) -> Result<Found<BTreeSet<String>>, Error> {
-        self.runtime.block_on(catalogue::label_names(&self.query, wanted))
+        self.runtime.block_on(catalogue::label_names(self, wanted))
     }
 
     fn label_values(&self, label: &str, wanted: &Wanted<'_>) -> Result<Found<BTreeSet<String>>, Error> {
-        self.runtime.block_on(catalogue::label_values(&self.query, label, wanted))
+        self.runtime.block_on(catalogue::label_values(self, label, wanted))
     }
 
     fn metadata(&self, metric: Option<&str>) -> Result<Vec<Metadata>, Error> {
-        self.runtime.block_on(catalogue::metadata(&self.query, metric))
+        self.runtime.block_on(catalogue::metadata(self, metric))
     }
 
     fn exemplars(&self, wanted: &Wanted<'_>) -> Result<Found<Vec<(Labels, Vec<Exemplar>)>>, Error> {
-        self.runtime.block_on(exemplars::exemplars(&self.query, wanted))
+        self.runtime.block_on(exemplars::exemplars(self, wanted))
     }
 }
 

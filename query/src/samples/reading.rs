@@ -14,9 +14,10 @@ use meshlake_schema::budget::Holding;
 use meshlake_schema::filter::Value;
 use meshlake_schema::{Filter, Table, TimeRange};
 
+use super::Stored;
 use super::asked::Asked;
 use super::error::{of_query, of_rows};
-use super::known::{self, Entries, Generation, Known, Marks};
+use super::known::{self, Entries, Generation, Marks};
 use super::names::{TABLES, metrics};
 use super::stems::{Stem, StemKey};
 
@@ -107,12 +108,13 @@ impl Stems {
 /// # Errors
 /// Of the query; [`Error::Execution`] when the budget ends.
 pub async fn stems(
-    query: &Query,
+    stored: &Stored,
     asked: &Asked<'_>,
     range: TimeRange,
     held: &mut Holding<'_>,
 ) -> Result<Stems, Error> {
-    let generation = query.kept::<Known>().generation();
+    let Stored { query, known, .. } = stored;
+    let generation = known.generation();
     let mut reading =
         Reading { query, asked, range, generation: &generation, known_bytes: generation.bytes(), held };
     let mut stems = Stems { found: Vec::new(), generation: Arc::clone(&generation), places: HashMap::new() };

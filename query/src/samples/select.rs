@@ -1,12 +1,13 @@
 //! The samples that matchers ask for.
 
 use futures::TryStreamExt;
-use meshlake_engine::{Lean, Query, Scan};
+use meshlake_engine::{Lean, Scan};
 use meshlake_promql::{Error, Hints, Selected, Selection};
 use meshlake_schema::budget::Holding;
 use meshlake_schema::filter::Value;
 use meshlake_schema::{Filter, Table, TimeRange};
 
+use super::Stored;
 use super::asked::Asked;
 use super::collect::{Collector, Window, counts_from};
 use super::error::of_query;
@@ -26,21 +27,22 @@ const COUNTING: [&str; 3] = ["rate", "increase", "delta"];
 ///
 /// # Errors
 /// Of the query; [`Error::Execution`] when there are too many samples or the budget ends. Cancel: nothing is lost.
-pub async fn select(query: &Query, selection: &Selection<'_>) -> Result<Selected, Error> {
-    select_at_most(SAMPLES_MAX, query, selection).await
+pub async fn select(stored: &Stored, selection: &Selection<'_>) -> Result<Selected, Error> {
+    select_at_most(SAMPLES_MAX, stored, selection).await
 }
 
 /// The same with another limit on samples, those of histograms by their size.
 pub async fn select_at_most(
     samples_max: usize,
-    query: &Query,
+    stored: &Stored,
     selection: &Selection<'_>,
 ) -> Result<Selected, Error> {
+    let query = &stored.query;
     let budget = query.budget();
     let (mut held_stems, mut held_samples) = (Holding::new(&*budget), Holding::new(&*budget));
     let asked = Asked::of(selection.matchers);
     let range = later_than(selection.after, selection.until);
-    let found = stems(query, &asked, range, &mut held_stems).await?;
+    let found = stems(stored, &asked, range, &mut held_stems).await?;
     let mut collector = Collector::new(&asked, &found, samples_max);
     let has_events = has_events(&selection.hints);
     for table in TABLES {

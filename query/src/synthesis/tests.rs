@@ -318,7 +318,7 @@ async fn settled(rows: &[Row], tables: &[Table]) -> SnapshotBuilder {
     let mut snapshot = SnapshotBuilder::new().hot(Table::Requests, 1, rows);
     for table in tables {
         let cells = settle(&query, &[*table], hour, query.budget()).await.expect("a few cells");
-        snapshot = snapshot.settled_file(&cells[0], 60..=119, 1).await;
+        snapshot = snapshot.settled_file(&cells.batches[0], 60..=119, 1).await;
     }
     snapshot
 }

@@ -159,63 +159,69 @@ pub(super) const SPANS: Declared = Declared {
     columns,
 };
 
+/// What a span is.
+const OWN: &[Column] = &[
+    column("time", Kind::Timestamp, "Start of the span."),
+    column("time_unix_nano", Kind::Int64, "Start of the span in nanoseconds since the epoch, as sent."),
+    column(
+        "duration_nano",
+        Kind::Int64,
+        "End minus start in nanoseconds, at most 2^63 - 1; negative when the sender's end lies before its start, 0 when it sent no end.",
+    ),
+    column("trace_id", Kind::Text, "32 lower-case hex digits."),
+    column("span_id", Kind::Text, "16 lower-case hex digits."),
+    nullable("parent_span_id", Kind::Text, "16 lower-case hex digits; null for a root span."),
+    nullable("trace_state", Kind::Dictionary, "W3C tracestate; null when empty."),
+    column("flags", Kind::Int64, "W3C trace flags and the remote-parent bits, as sent."),
+    column("name", Kind::Dictionary, "The operation."),
+    column(
+        "kind",
+        Kind::Int32,
+        "OTLP SpanKind: 0 unspecified, 1 internal, 2 server, 3 client, 4 producer, 5 consumer.",
+    ),
+    column("status_code", Kind::Int32, "OTLP StatusCode: 0 unset, 1 ok, 2 error."),
+    nullable("status_message", Kind::Dictionary, "Status message; null when empty."),
+    column(
+        "is_proxy",
+        Kind::Boolean,
+        "The span was made by a proxy: attribute component = proxy, or SDK name envoy.",
+    ),
+    column(
+        "adjusted_count",
+        Kind::Float64,
+        "How many calls this span stands for, from the sampling threshold in tracestate (ot=th:); 1 when unsampled.",
+    ),
+    column("outcome", Kind::Dictionary, "ok, client_error, error or aborted; see the outcome table."),
+    column(
+        "counted",
+        Kind::Boolean,
+        "Whether the span counts as a call at its service: kind server or consumer.",
+    ),
+];
+
+/// What it holds.
+const CONTENTS: &[Column] = &[
+    column(
+        "dropped_attributes_count",
+        Kind::Int64,
+        "Attributes that the sender dropped, and those beyond 128.",
+    ),
+    column("dropped_events_count", Kind::Int64, "Events that the sender dropped, and those beyond 1024."),
+    column("dropped_links_count", Kind::Int64, "Links that the sender dropped, and those beyond 1024."),
+    column(
+        "events",
+        Kind::Events,
+        "Events in the order sent; time_unix_nano is 0 where the sender set none.",
+    ),
+    column("links", Kind::Links, "Links in the order sent."),
+    nullable(
+        "exception_type",
+        Kind::Dictionary,
+        "exception.type of the last event called exception; null without one.",
+    ),
+];
+
 fn columns() -> Vec<Column> {
-    let own = [
-        column("time", Kind::Timestamp, "Start of the span."),
-        column("time_unix_nano", Kind::Int64, "Start of the span in nanoseconds since the epoch, as sent."),
-        column(
-            "duration_nano",
-            Kind::Int64,
-            "End minus start in nanoseconds, at most 2^63 - 1; negative when the sender's end lies before its start, 0 when it sent no end.",
-        ),
-        column("trace_id", Kind::Text, "32 lower-case hex digits."),
-        column("span_id", Kind::Text, "16 lower-case hex digits."),
-        nullable("parent_span_id", Kind::Text, "16 lower-case hex digits; null for a root span."),
-        nullable("trace_state", Kind::Dictionary, "W3C tracestate; null when empty."),
-        column("flags", Kind::Int64, "W3C trace flags and the remote-parent bits, as sent."),
-        column("name", Kind::Dictionary, "The operation."),
-        column(
-            "kind",
-            Kind::Int32,
-            "OTLP SpanKind: 0 unspecified, 1 internal, 2 server, 3 client, 4 producer, 5 consumer.",
-        ),
-        column("status_code", Kind::Int32, "OTLP StatusCode: 0 unset, 1 ok, 2 error."),
-        nullable("status_message", Kind::Dictionary, "Status message; null when empty."),
-        column(
-            "is_proxy",
-            Kind::Boolean,
-            "The span was made by a proxy: attribute component = proxy, or SDK name envoy.",
-        ),
-        column(
-            "adjusted_count",
-            Kind::Float64,
-            "How many calls this span stands for, from the sampling threshold in tracestate (ot=th:); 1 when unsampled.",
-        ),
-        column("outcome", Kind::Dictionary, "ok, client_error, error or aborted; see the outcome table."),
-        column(
-            "counted",
-            Kind::Boolean,
-            "Whether the span counts as a call at its service: kind server or consumer.",
-        ),
-        column(
-            "dropped_attributes_count",
-            Kind::Int64,
-            "Attributes that the sender dropped, and those beyond 128.",
-        ),
-        column("dropped_events_count", Kind::Int64, "Events that the sender dropped, and those beyond 1024."),
-        column("dropped_links_count", Kind::Int64, "Links that the sender dropped, and those beyond 1024."),
-        column(
-            "events",
-            Kind::Events,
-            "Events in the order sent; time_unix_nano is 0 where the sender set none.",
-        ),
-        column("links", Kind::Links, "Links in the order sent."),
-        nullable(
-            "exception_type",
-            Kind::Dictionary,
-            "exception.type of the last event called exception; null without one.",
-        ),
-    ];
     let promoted = PROMOTED_SPAN_KEYS.into_iter().map(|(_, name, kind)| match kind {
         PromotedType::Int => {
             nullable(name, Kind::Int64, "The semantic-convention attribute of this name; null when absent.")
@@ -228,7 +234,8 @@ fn columns() -> Vec<Column> {
     });
     ARRIVAL
         .into_iter()
-        .chain(own)
+        .chain(OWN.iter().copied())
+        .chain(CONTENTS.iter().copied())
         .chain(RESOURCE_AND_SCOPE)
         .chain([SCOPE_DROPPED])
         .chain(promoted)

@@ -20,7 +20,7 @@ use crate::long_form;
 use crate::payloads::now_nanos;
 
 /// What is written at once.
-const CHUNK: [u8; 1 << 20] = [b'x'; 1 << 20];
+static CHUNK: [u8; 1 << 20] = [b'x'; 1 << 20];
 
 /// Bytes of the line.
 fn line_bytes() -> usize {

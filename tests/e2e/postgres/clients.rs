@@ -1,6 +1,6 @@
 //! Runs a client to its end, with a deadline.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -30,22 +30,45 @@ pub fn client(program: PathBuf, server: &Server) -> Result<Command> {
     Ok(command)
 }
 
-/// Python with `packages`, from the test tools. Their absence is a failure where tools are required (CI), else a notice.
-pub fn python(packages: &[&str]) -> Result<Option<PathBuf>> {
-    let tools = match std::env::var_os("MESHLAKE_TEST_TOOLS") {
+/// The directory of the test tools.
+pub fn directory() -> Result<PathBuf> {
+    Ok(match std::env::var_os("MESHLAKE_TEST_TOOLS") {
         Some(tools) => PathBuf::from(tools),
         None => PathBuf::from(std::env::var_os("HOME").context("HOME")?).join(".cache/meshlake/test-tools"),
-    };
+    })
+}
+
+/// Python with `packages`, from the test tools. Their absence is a failure where tools are required (CI), else a notice.
+pub fn python(packages: &[&str]) -> Result<Option<PathBuf>> {
+    let tools = directory()?;
     let libraries = std::fs::read_dir(tools.join("lib")).into_iter().flatten().flatten();
     let mut libraries = libraries.map(|library| library.path().join("site-packages"));
     let is_complete = libraries.any(|path| packages.iter().all(|name| path.join(name).exists()));
-    if !is_complete {
-        let how = format!("{}/bin/pip install -r tests/requirements.txt", tools.display());
-        ensure!(
-            std::env::var_os("MESHLAKE_TEST_REQUIRE_TOOLS").is_none(),
-            "{packages:?} are not installed: {how}"
-        );
-        eprintln!("SKIPPED: a test with {packages:?} needs them: {how}");
+    let how = format!("for {packages:?}: {}/bin/pip install -r tests/requirements.txt", tools.display());
+    available(is_complete.then(|| tools.join("bin/python")), &how)
+}
+
+/// `tool`; its absence is a failure where tools are required (CI), else a notice of `how` to get it.
+pub fn available<T>(tool: Option<T>, how: &str) -> Result<Option<T>> {
+    if tool.is_none() {
+        ensure!(std::env::var_os("MESHLAKE_TEST_REQUIRE_TOOLS").is_none(), "a test tool is missing: {how}");
+        eprintln!("SKIPPED: a test tool is missing: {how}");
     }
-    Ok(is_complete.then(|| tools.join("bin/python")))
+    Ok(tool)
+}
+
+/// Files under a directory that statements spill to.
+pub fn spilled_files(temporary: &Path) -> Result<Vec<PathBuf>> {
+    let mut left = Vec::new();
+    let mut directories = vec![temporary.to_owned()];
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(directory)? {
+            let entry = entry?;
+            match entry.file_type()?.is_dir() {
+                true => directories.push(entry.path()),
+                false => left.push(entry.path()),
+            }
+        }
+    }
+    Ok(left)
 }

@@ -3,7 +3,7 @@
 
 mod psql;
 mod drivers;
-mod clients;
+pub mod clients;
 
 use std::path::Path;
 

@@ -99,6 +99,11 @@ def cursors(connection):
             cursor.itersize = size
             cursor.execute(statement, (2,))
             same((size, sorted(number for number, in cursor)), (size, list(range(SPANS))))
+    for binary in (False, True):
+        with connection.transaction(), connection.cursor(name="binary", binary=binary) as cursor:
+            cursor.execute("SELECT kind, time, attributes FROM spans LIMIT 3")
+            kind, time, attributes = cursor.fetchall()[-1]
+            same((kind, time.tzinfo is not None, list(attributes)), (2, True, ["test.number"]))
     with connection.transaction(), connection.cursor(name="part") as cursor:
         cursor.execute(statement, (2,))
         same(len(cursor.fetchmany(10)), 10)

@@ -34,8 +34,8 @@ pub(super) fn read(identifier: &[u8]) -> Result<ProxyIdentity, WireError> {
     let version = facts.proxy_version.clone();
     let proxy = ProxyIdentity::new(&texts.read(id), &texts.read(cluster), facts);
     Ok(proxy
-        .with_attribute("istio.version", &version)
         .with_attribute("log_name", &texts.read(log_name))
         .with_attribute("cloud.region", &texts.read(region))
-        .with_attribute("cloud.availability_zone", &texts.read(zone)))
+        .with_attribute("cloud.availability_zone", &texts.read(zone))
+        .with_attribute("istio.version", &version))
 }

@@ -40,7 +40,7 @@ pub static FORMAT: Format = Format {
     unpack: |bytes| valid_protobuf(bytes, &STREAM_ACCESS_LOGS_MESSAGE),
     decode: |bytes, sender, arrival, out| match sender {
         Some(Sender::Proxy(proxy)) => decode_entries(bytes, proxy, arrival, &mut out.requests),
-        Some(Sender::Lines(_)) | None => {
+        Some(Sender::Lines(_) | Sender::Families(_)) | None => {
             let unnamed = ProxyIdentity::new("", "", WorkloadFacts::default());
             decode_entries(bytes, &unnamed, arrival, &mut out.requests)
         }

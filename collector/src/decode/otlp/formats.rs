@@ -52,7 +52,7 @@ const LOGS: Telemetry = Telemetry {
     decode: |bytes, sender, arrival, out| {
         let lines = match sender {
             Some(Sender::Lines(origin)) => Some(origin),
-            Some(Sender::Proxy(_)) | None => None,
+            Some(Sender::Proxy(_) | Sender::Families(_)) | None => None,
         };
         decode_logs(bytes, lines, arrival, &mut out.logs, &mut out.requests)
     },

@@ -21,11 +21,14 @@ mod buckets;
 mod names;
 mod series;
 mod labels;
+pub mod families;
 mod metadata;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+
+use std::sync::Arc;
 
 use super::{Builders, Format, Sender};
 use crate::limits::ATTRIBUTES_MAX;
@@ -84,13 +87,17 @@ pub static VERSION_2: Format = Format {
 fn decode(
     bytes: &[u8],
     version: Version,
-    _sender: Option<&Sender>,
+    sender: Option<&Sender>,
     arrival: &Arrival<'_>,
     out: &mut Builders,
 ) -> Result<Tally, WireError> {
+    let told = match (version, sender) {
+        (Version::One, Some(Sender::Families(families))) => families.learn(arrival.tenant, bytes)?,
+        _ => Arc::default(),
+    };
     let payload = Payload::read(bytes, version)?;
     let mut orphans = Orphans::find(&payload)?;
-    let mut rows = Rows::new(arrival, &mut out.metrics);
+    let mut rows = Rows::new(arrival, &told, &mut out.metrics);
     let mut series = Series::default();
     for message in payload.series() {
         series.read(message?, &payload)?;

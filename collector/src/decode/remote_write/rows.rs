@@ -8,6 +8,7 @@ use std::rc::Rc;
 use meshlake_schema::UnixNanos;
 
 use super::exemplars::{self, LABEL_TYPES};
+use super::families::FamiliesOfTenant;
 use super::histograms::{NativeHistogram, Shape};
 use super::labels::{Identity, LabelList};
 use super::metadata::{CUMULATIVE, Metadata};
@@ -15,7 +16,7 @@ use super::names::SeriesNames;
 use super::orphans::Orphans;
 use super::samples::{Sample, nanoseconds};
 use super::series::{Payload, Series};
-use super::{SCOPE_NAME, samples};
+use super::{SCOPE_NAME, Version, samples};
 use crate::columns::origin::{Resource, Scope};
 use crate::metric_rows::numbers::{NumberShape, NumberValue};
 use crate::metric_rows::point::{NO_RECORDED_VALUE, PointColumns};
@@ -39,6 +40,8 @@ struct Common<'l, 'a> {
 
 pub(super) struct Rows<'a, 'o> {
     arrival: &'o Arrival<'o>,
+    /// What 1.0 has told of metrics.
+    told: &'o FamiliesOfTenant,
     out: &'o mut MetricBuilders,
     names: SeriesNames<'a>,
     scope: Scope,
@@ -52,10 +55,15 @@ pub(super) struct Rows<'a, 'o> {
 }
 
 impl<'a, 'o> Rows<'a, 'o> {
-    pub(super) fn new(arrival: &'o Arrival<'o>, out: &'o mut MetricBuilders) -> Self {
+    pub(super) fn new(
+        arrival: &'o Arrival<'o>,
+        told: &'o FamiliesOfTenant,
+        out: &'o mut MetricBuilders,
+    ) -> Self {
         Rows {
             tally: Tally::of(arrival),
             arrival,
+            told,
             out,
             names: SeriesNames::default(),
             scope: Scope { name: Some(SCOPE_NAME.to_owned()), ..Scope::default() },
@@ -87,10 +95,14 @@ impl<'a, 'o> Rows<'a, 'o> {
                 return Ok(());
             }
         };
+        let metadata = match payload.version {
+            Version::One => self.told.metadata_of(identity.metric_name),
+            Version::Two => *metadata,
+        };
         let common = self.begin(identity);
         for message in samples.iter() {
             let sample = Sample::read(message, *start)?;
-            let accepted = self.push_sample(&sample, &common, metadata);
+            let accepted = self.push_sample(&sample, &common, metadata.metric_type.shape());
             self.tally.written.samples += u64::from(accepted.is_ok());
             self.tally.count(accepted);
         }
@@ -104,7 +116,7 @@ impl<'a, 'o> Rows<'a, 'o> {
             orphans.take(common.series_id, payload, exemplars)?;
         }
         self.end_series(exemplars, payload)?;
-        self.end_metric(&identity, metadata);
+        self.end_metric(&identity, &metadata);
         Ok(())
     }
 
@@ -165,12 +177,12 @@ impl<'a, 'o> Rows<'a, 'o> {
         &mut self,
         sample: &Sample,
         common: &Common<'_, 'a>,
-        metadata: &Metadata<'_>,
+        shape: NumberShape,
     ) -> Result<(), RejectReason> {
         let time = samples::accepted_time(sample.time, self.arrival)?;
         let value = (!sample.is_stale()).then_some(sample.value);
         let flags = if sample.is_stale() { NO_RECORDED_VALUE } else { 0 };
-        self.out.points.push_own(metadata.metric_type.shape(), NumberValue { value, value_int: None });
+        self.out.points.push_own(shape, NumberValue { value, value_int: None });
         self.push_common(Place::Points, common, time, sample.start, flags);
         Ok(())
     }

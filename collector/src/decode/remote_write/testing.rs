@@ -10,7 +10,7 @@ use meshlake_schema::{Table, UnixNanos};
 use prost::Message;
 
 use super::{VERSION_1, VERSION_2};
-use crate::decode::{Builders, Format};
+use crate::decode::{Builders, Format, Sender};
 use crate::tally::{Arrival, RejectReason, Tally};
 
 /// 2026-11-23T07:00:00Z (`date -d 2026-11-23T07:00:00Z +%s%3N`).
@@ -235,9 +235,18 @@ pub(crate) struct Decoded {
 }
 
 pub(crate) fn decoded(format: &Format, payload: &[u8]) -> Decoded {
+    decoded_by(format, payload, None, &arrival())
+}
+
+pub(crate) fn decoded_by(
+    format: &Format,
+    payload: &[u8],
+    sender: Option<&Sender>,
+    arrival: &Arrival<'_>,
+) -> Decoded {
     let valid = (format.unpack)(Bytes::copy_from_slice(payload)).expect("valid");
     let mut out = Builders::default();
-    let tally = (format.decode)(&valid.bytes, None, &arrival(), &mut out).expect("valid bytes are decoded");
+    let tally = (format.decode)(&valid.bytes, sender, arrival, &mut out).expect("valid bytes are decoded");
     assert_eq!(tally.received, tally.accepted + tally.rejected_count());
     assert_eq!(tally.accepted, out.rows().iter().sum::<usize>() as u64);
     let batches = out.finish().into_iter().map(|batch| (batch.table(), batch.rows().clone())).collect();

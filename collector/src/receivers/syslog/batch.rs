@@ -136,7 +136,7 @@ mod tests {
                 let text = String::from_utf8_lossy(&lines.bytes).into_owned();
                 (origin.service.clone(), origin.instance.clone(), lines.tenant.to_string(), text)
             }
-            Sender::Proxy(_) => panic!("lines have no proxy"),
+            Sender::Proxy(_) | Sender::Families(_) => panic!("lines have no proxy"),
         };
         batch.take().into_iter().map(told).collect()
     }

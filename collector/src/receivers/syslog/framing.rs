@@ -4,8 +4,8 @@
 //! 177 <190>1 2026-11-23T07:07:07Z ...     counted: length in bytes, a space, the message
 //! <190>Nov 23 07:07:07 vm nginx: ...\n    ended by a line feed (or, as some write it, a NUL)
 //! ```
-//! The first byte of a connection tells which: a counted stream begins with a digit and a space behind at most
-//! [`COUNT_DIGITS_MAX`] of them. It stays with that: behind a count that is none nobody can say where a message begins, and
+//! The first bytes of a connection tell which: a counted stream begins with digits and a space, of which more than
+//! [`COUNT_DIGITS`] are a count only where a priority follows, as lines may begin with seconds since the epoch. It stays with that: behind a count that is none nobody can say where a message begins, and
 //! the connection is over. A message that is longer than is kept is read to its end and kept cut.
 //!
 //! Source: RFC 6587, 3.4.1 and 3.4.2.
@@ -15,8 +15,11 @@ use thiserror::Error;
 
 use crate::lines::CUT_LINE_BYTES;
 
-/// A message has less than 1 GB; more digits are no count.
-const COUNT_DIGITS_MAX: usize = 9;
+/// Less than 1 GB: so many digits are a count whatever follows. Seconds since the epoch have had one more since 2001.
+const COUNT_DIGITS: usize = 9;
+
+/// Less than 1 TB; more digits are no count.
+const COUNT_DIGITS_MAX: usize = 12;
 
 /// Why a stream cannot be read on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -107,6 +110,8 @@ impl Frames {
         }
         match self.buffer.get(digits) {
             None => Ok(None),
+            Some(b' ') if digits > COUNT_DIGITS && self.buffer.len() == digits + 1 => Ok(None),
+            Some(b' ') if digits > COUNT_DIGITS && self.buffer[digits + 1] != b'<' => Err(BrokenFraming),
             Some(b' ') if digits > 0 => {
                 let add = |number, digit: &u8| 10 * number + usize::from(digit - b'0');
                 Ok(Some((self.buffer[..digits].iter().fold(0, add), digits + 1)))
@@ -209,6 +214,23 @@ mod tests {
         check("12a x\n", &["12a x"], Ok(None));
         check("0 x\n", &["0 x"], Ok(None));
         check("9999999999 x\n", &["9999999999 x"], Ok(None));
+    }
+
+    /// Ten digits may be a gigabyte or a second since the epoch: what stands behind them tells.
+    #[test]
+    fn a_message_of_a_gigabyte_is_counted_where_a_priority_follows() {
+        let long = format!("<1>{}", "x".repeat(CUT_LINE_BYTES));
+        for digits in ["999999999", "1000000000", "999999999999"] {
+            let want = vec![(long[..CUT_LINE_BYTES].to_owned(), true)];
+            for piece_bytes in [11, 4096] {
+                assert_eq!(
+                    told(format!("{digits} {long}").as_bytes(), piece_bytes),
+                    (want.clone(), Ok(None))
+                );
+            }
+        }
+        check("1795417627 vm nginx\n<1>a\n", &["1795417627 vm nginx", "<1>a"], Ok(None));
+        check("1234567890123 <1>a\n", &["1234567890123 <1>a"], Ok(None));
     }
 
     #[test]

@@ -3,15 +3,17 @@
 use std::net::SocketAddr;
 
 use ::http::Request;
+use arrow::array::{Array as _, AsArray as _};
+use arrow::datatypes::DataType;
 use bytes::Bytes;
 use http_body_util::Full;
-use meshlake_schema::Table;
+use meshlake_schema::{Table, TableBatch};
 use prost::Message as _;
 
 use super::{Headers, Reply, Running, gzip, send_http1, send_http2, start, start_with, zstd};
 use crate::CollectorConfig;
 use crate::decode::remote_write::testing::{
-    Exemplar, Histogram, Sample, TimeSeries, WriteRequest, labels, series, to_2,
+    Exemplar, Histogram, MetricMetadata, Sample, TimeSeries, WriteRequest, labels, series, to_2,
 };
 use crate::intake::testing::NOW;
 
@@ -152,6 +154,40 @@ async fn the_same_request_again_is_answered_as_before() {
         assert_eq!(replies[0].body, replies[1].body);
     }
     assert_eq!((rows(&running), running.counted("repeat")), ([4, 2], 2));
+    running.stop().await;
+}
+
+/// 1.0 tells types in requests of their own, which are no records; the samples that come after have them, those of another
+/// tenant have not.
+#[tokio::test]
+async fn what_is_told_of_a_metric_is_known_of_its_samples() {
+    let running = start().await;
+    let told = MetricMetadata {
+        metric_type: 1,
+        metric_family_name: "m".to_owned(),
+        help: "what m counts".to_owned(),
+        unit: String::new(),
+    };
+    let told = WriteRequest { metadata: vec![told], ..WriteRequest::default() }.encode_to_vec();
+    let samples = request(false).encode_to_vec();
+    let headers = [("content-type", TYPE_1), ("content-encoding", "snappy"), ("x-scope-orgid", "other")];
+    for (body, headers) in
+        [(&samples, &headers[..2]), (&told, &headers[..2]), (&samples, &headers[..2]), (&samples, &headers)]
+    {
+        let reply = send_http1(running.http, posting(running.http, headers, snappy(body))).await;
+        assert_eq!(reply.status.as_u16(), 204);
+    }
+    let groups = running.log.groups();
+    let points =
+        groups.iter().flat_map(|group| &group.batches).filter(|batch| batch.table() == Table::MetricPoints);
+    let first = |batch: &TableBatch, name: &str| {
+        let column = arrow::compute::cast(&batch.rows()[name], &DataType::Utf8).expect("text");
+        column.is_valid(0).then(|| column.as_string::<i32>().value(0).to_owned())
+    };
+    let names = ["tenant", "metric_type", "metric_description"];
+    let rows: Vec<_> = points.map(|batch| names.map(|name| first(batch, name).unwrap_or_default())).collect();
+    let want = [["default", "unknown", ""], ["default", "sum", "what m counts"], ["other", "unknown", ""]];
+    assert_eq!(rows, want);
     running.stop().await;
 }
 

@@ -26,7 +26,7 @@ use datafusion::error::Result;
 use meshlake_schema::Table;
 use meshlake_store::snapshot::Snapshot;
 
-use crate::plan_guard::AllowList;
+use crate::plan_guard::{AllowList, SCANS_MAX};
 
 pub use attribute_access::{AttributeAccess, attribute};
 pub use attribute_runs::AttributeFilterCache;
@@ -52,6 +52,8 @@ pub fn allowed(functions: Vec<String>) -> AllowList {
             ("information_schema", INFORMATION_TABLES.to_vec()),
         ],
         functions,
+        scans_max: SCANS_MAX,
+        recurs: false,
     }
 }
 

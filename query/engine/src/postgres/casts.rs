@@ -7,6 +7,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::array_text::elements_of;
+use super::postgres_type::{PostgresType, Scalar};
 
 /// Types that hold the oid of a thing and show its name.
 const NAMED_OIDS: [&str; 8] =
@@ -42,10 +43,15 @@ pub fn unwrapped(expr: &Expr) -> &Expr {
 
 /// `inner` as `data_type`, where the engine does not know the type by its name.
 pub fn plain_cast(inner: &Expr, data_type: &DataType) -> Option<Expr> {
-    if let DataType::Array(ArrayElemTypeDef::SquareBracket(element, _)) = data_type
-        && let Some(array) = plain_array(inner, element)
-    {
-        return Some(array);
+    if let DataType::Array(ArrayElemTypeDef::SquareBracket(element, _)) = data_type {
+        if let Some(array) = plain_array(inner, element) {
+            return Some(array);
+        }
+        if is_parameter(inner) {
+            // Its value is a text until it is read as an array.
+            let plain = plain_type(data_type).unwrap_or_else(|| data_type.clone());
+            return Some(cast(call("text_array", vec![inner.clone()]), plain));
+        }
     }
     let name = plain_name(data_type);
     if NAMED_OIDS.contains(&name.as_str()) {
@@ -56,8 +62,17 @@ pub fn plain_cast(inner: &Expr, data_type: &DataType) -> Option<Expr> {
     {
         return Some(shown);
     }
+    match name.as_str() {
+        "bytea" => return Some(call("bytea", vec![inner.clone()])),
+        "json" | "jsonb" => return Some(call("jsonb", vec![inner.clone()])),
+        _ => {}
+    }
     let plain = plain_type(data_type)?;
     Some(cast(inner.clone(), plain))
+}
+
+fn is_parameter(expr: &Expr) -> bool {
+    matches!(expr, Expr::Value(value) if matches!(value.value, Value::Placeholder(_)))
 }
 
 /// `'{a,b}'::text[]` as `ARRAY['a', 'b']`, and numbers of types as their names.
@@ -82,6 +97,24 @@ fn plain_name(data_type: &DataType) -> String {
     name.trim_matches('"').to_owned()
 }
 
+/// The type that clients know for one that a statement spells.
+pub fn postgres_type_of(data_type: &DataType) -> Option<PostgresType> {
+    if let DataType::Array(ArrayElemTypeDef::SquareBracket(element, _)) = data_type {
+        let element = postgres_type_of(element).filter(|element| !element.is_array)?;
+        return Some(PostgresType { is_array: true, ..element });
+    }
+    let name = plain_name(data_type);
+    let name = match name.as_str() {
+        "int" => "int4",
+        "json" => "jsonb",
+        "varchar" | "character varying" => "text",
+        name => name,
+    };
+    let mut known = Scalar::ALL.into_iter().map(|scalar| (scalar, scalar.described()));
+    let (scalar, _) = known.find(|(_, known)| known.name == name || known.sql_name == name)?;
+    Some(PostgresType { scalar, is_array: false })
+}
+
 fn is_text(name: &str) -> bool {
     matches!(name, "text" | "varchar" | "character varying" | "name")
 }
@@ -92,7 +125,7 @@ fn plain_type(data_type: &DataType) -> Option<DataType> {
         let element = plain_type(element)?;
         return Some(DataType::Array(ArrayElemTypeDef::SquareBracket(Box::new(element), None)));
     }
-    if !matches!(data_type, DataType::Custom(..) | DataType::JSON | DataType::JSONB | DataType::Uuid) {
+    if !matches!(data_type, DataType::Custom(..) | DataType::Uuid) {
         return None;
     }
     Some(match plain_name(data_type).as_str() {
@@ -106,9 +139,8 @@ fn plain_type(data_type: &DataType) -> Option<DataType> {
         "date" => DataType::Date,
         "timestamp" => DataType::Timestamp(None, TimezoneInfo::None),
         "timestamptz" => DataType::Timestamp(None, TimezoneInfo::Tz),
-        "bytea" => DataType::Bytea,
-        "text" | "name" | "char" | "varchar" | "bpchar" | "json" | "jsonb" | "uuid" | "inet" | "cidr"
-        | "citext" | "unknown" | "character_data" | "sql_identifier" | "yes_or_no" => DataType::Text,
+        "text" | "name" | "char" | "varchar" | "bpchar" | "uuid" | "inet" | "cidr" | "citext" | "tid"
+        | "unknown" | "character_data" | "sql_identifier" | "yes_or_no" => DataType::Text,
         _ => return None,
     })
 }

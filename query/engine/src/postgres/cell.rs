@@ -6,10 +6,10 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Float32Array, Int16Array, Int16Builder, Int32Array, Int32Builder, Int64Array,
-    Int64Builder, ListBuilder, StringArray, StringBuilder,
+    ArrayRef, BinaryArray, BooleanArray, Float32Array, Int16Array, Int16Builder, Int32Array, Int32Builder,
+    Int64Array, ListBuilder, StringArray, StringBuilder, TimestampMicrosecondArray,
 };
-use arrow::datatypes::{DataType, Field};
+use arrow::datatypes::{DataType, Field, TimeUnit};
 use datafusion::error::{DataFusionError, Result};
 
 use super::postgres_type::{FIELD_TYPE, Scalar};
@@ -25,6 +25,9 @@ pub enum Cell {
     Text(String),
     Ints(Vec<i64>),
     Texts(Vec<String>),
+    Bytes(Vec<u8>),
+    /// Microseconds since 1970 in UTC.
+    Micros(i64),
 }
 
 impl From<bool> for Cell {
@@ -77,8 +80,11 @@ pub enum CellType {
     Oid,
     Oids,
     Int2s,
-    Int8s,
     Texts,
+    Int2vector,
+    Oidvector,
+    Bytea,
+    Timestamptz,
 }
 
 impl CellType {
@@ -97,6 +103,8 @@ impl CellType {
             "oid[]" => CellType::Oids,
             "int2[]" => CellType::Int2s,
             "text[]" => CellType::Texts,
+            "int2vector" => CellType::Int2vector,
+            "oidvector" => CellType::Oidvector,
             _ => return None,
         })
     }
@@ -110,9 +118,10 @@ impl CellType {
             CellType::Int8 => DataType::Int64,
             CellType::Float4 => DataType::Float32,
             CellType::Text | CellType::Named(_) => DataType::Utf8,
-            CellType::Oids => list(DataType::Int32),
-            CellType::Int2s => list(DataType::Int16),
-            CellType::Int8s => list(DataType::Int64),
+            CellType::Oids | CellType::Oidvector => list(DataType::Int32),
+            CellType::Int2s | CellType::Int2vector => list(DataType::Int16),
+            CellType::Bytea => DataType::Binary,
+            CellType::Timestamptz => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
             CellType::Texts => list(DataType::Utf8),
         }
     }
@@ -123,6 +132,8 @@ impl CellType {
         let scalar = match self {
             CellType::Named(scalar) => scalar,
             CellType::Oid | CellType::Oids => Scalar::Oid,
+            CellType::Int2vector => Scalar::Int2vector,
+            CellType::Oidvector => Scalar::Oidvector,
             _ => return field,
         };
         field.with_metadata([(FIELD_TYPE.to_owned(), scalar.described().name.to_owned())].into())
@@ -165,6 +176,22 @@ impl CellType {
                 });
                 Arc::new(values.collect::<Result<Float32Array>>()?)
             }
+            CellType::Bytea => {
+                let values = cells.map(|cell| match cell {
+                    Cell::Null => Ok(None),
+                    Cell::Bytes(value) => Ok(Some(value.as_slice())),
+                    other => Err(wrong(other)),
+                });
+                Arc::new(values.collect::<Result<BinaryArray>>()?)
+            }
+            CellType::Timestamptz => {
+                let values = cells.map(|cell| match cell {
+                    Cell::Null => Ok(None),
+                    Cell::Micros(value) => Ok(Some(*value)),
+                    other => Err(wrong(other)),
+                });
+                Arc::new(values.collect::<Result<TimestampMicrosecondArray>>()?.with_timezone("UTC"))
+            }
             CellType::Text | CellType::Named(_) => {
                 let values = cells.map(|cell| match cell {
                     Cell::Null => Ok(None),
@@ -173,7 +200,11 @@ impl CellType {
                 });
                 Arc::new(values.collect::<Result<StringArray>>()?)
             }
-            CellType::Oids | CellType::Int2s | CellType::Int8s | CellType::Texts => self.list(cells)?,
+            CellType::Oids
+            | CellType::Int2s
+            | CellType::Texts
+            | CellType::Int2vector
+            | CellType::Oidvector => self.list(cells)?,
         })
     }
 
@@ -185,7 +216,7 @@ impl CellType {
             other => Err(wrong(other)),
         };
         Ok(match self {
-            CellType::Oids => {
+            CellType::Oids | CellType::Oidvector => {
                 let mut builder = ListBuilder::new(Int32Builder::new());
                 for cell in cells {
                     let values = ints(cell)?;
@@ -195,20 +226,13 @@ impl CellType {
                 }
                 Arc::new(builder.finish())
             }
-            CellType::Int2s => {
+            CellType::Int2s | CellType::Int2vector => {
                 let mut builder = ListBuilder::new(Int16Builder::new());
                 for cell in cells {
                     let values = ints(cell)?;
                     builder.append_option(values.map(|values| {
                         values.into_iter().map(|value| i16::try_from(value).ok()).collect::<Vec<_>>()
                     }));
-                }
-                Arc::new(builder.finish())
-            }
-            CellType::Int8s => {
-                let mut builder = ListBuilder::new(Int64Builder::new());
-                for cell in cells {
-                    builder.append_option(ints(cell)?.map(|values| values.into_iter().map(Some)));
                 }
                 Arc::new(builder.finish())
             }

@@ -7,8 +7,9 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, GroupByExpr, Ident, JoinConstraint, JoinOperator, ObjectName, ObjectNamePart,
-    Query, Select, SelectItem, SetExpr, TableFactor, TableWithJoins, Value, Visit as _, Visitor,
+    BinaryOperator, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident,
+    JoinConstraint, JoinOperator, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr,
+    TableFactor, TableWithJoins, Value, Visit as _, Visitor,
 };
 
 use super::labels::label_of;
@@ -20,7 +21,8 @@ const AGGREGATES: [&str; 10] =
 
 /// Replaces every SELECT of `query` that has no rows; true when nothing else is left.
 pub fn empty_query(query: &mut Query) -> bool {
-    let is_emptied = query.with.is_none() && empty_body(&mut query.body);
+    let empty = names_without_rows(query);
+    let is_emptied = empty_body(&mut query.body, &empty);
     if is_emptied {
         // There is nothing to be ordered, and the columns to order by are gone.
         query.order_by = None;
@@ -28,10 +30,14 @@ pub fn empty_query(query: &mut Query) -> bool {
     is_emptied
 }
 
-fn empty_body(body: &mut SetExpr) -> bool {
+fn empty_body(body: &mut SetExpr, empty: &[String]) -> bool {
     match body {
         SetExpr::Select(select) => {
-            let is_emptied = has_no_rows(select);
+            let has_columns = select
+                .projection
+                .iter()
+                .all(|item| matches!(item, SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. }));
+            let is_emptied = has_columns && has_no_rows(select, empty);
             if is_emptied {
                 empty_select(select);
             }
@@ -39,28 +45,57 @@ fn empty_body(body: &mut SetExpr) -> bool {
         }
         SetExpr::Query(query) => empty_query(query),
         SetExpr::SetOperation { left, right, .. } => {
-            let (left, right) = (empty_body(left), empty_body(right));
+            let (left, right) = (empty_body(left, empty), empty_body(right, empty));
             left && right
         }
         _ => false,
     }
 }
 
-fn has_no_rows(select: &Select) -> bool {
-    let has_columns = select
-        .projection
-        .iter()
-        .all(|item| matches!(item, SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. }));
-    let is_grouped = !matches!(&select.group_by, GroupByExpr::Expressions(by, _) if by.is_empty());
-    let is_plain = !is_grouped && !aggregates(select);
-    has_columns && is_plain && select.from.iter().any(is_without_rows)
+/// The names of WITH whose queries have no rows.
+fn names_without_rows(query: &Query) -> Vec<String> {
+    let mut empty = Vec::new();
+    for table in query.with.iter().flat_map(|with| &with.cte_tables) {
+        if is_query_without_rows(&table.query, &empty) {
+            empty.push(table.alias.name.value.clone());
+        }
+    }
+    empty
+}
+
+fn is_query_without_rows(query: &Query, empty: &[String]) -> bool {
+    let empty = [empty, names_without_rows(query).as_slice()].concat();
+    is_body_without_rows(&query.body, &empty)
+}
+
+fn is_body_without_rows(body: &SetExpr, empty: &[String]) -> bool {
+    match body {
+        SetExpr::Select(select) => has_no_rows(select, empty),
+        SetExpr::Query(query) => is_query_without_rows(query, empty),
+        SetExpr::SetOperation { left, right, .. } => {
+            is_body_without_rows(left, empty) && is_body_without_rows(right, empty)
+        }
+        _ => false,
+    }
+}
+
+fn has_no_rows(select: &Select, empty: &[String]) -> bool {
+    let is_plain = is_grouped(&select.group_by) || !aggregates(select);
+    is_plain && select.from.iter().any(|from| is_without_rows(from, empty))
+}
+
+/// Whether there is a row a group, and so none where there are no rows; ROLLUP and its like have one also then.
+fn is_grouped(group_by: &GroupByExpr) -> bool {
+    let GroupByExpr::Expressions(by, modifiers) = group_by else { return false };
+    let is_set = |expr: &Expr| matches!(expr, Expr::Rollup(_) | Expr::Cube(_) | Expr::GroupingSets(_));
+    !by.is_empty() && modifiers.is_empty() && !by.iter().any(is_set)
 }
 
 /// An outer join has the rows of its outer side.
-fn is_without_rows(from: &TableWithJoins) -> bool {
-    let mut is_without = is_empty_table(&from.relation);
+fn is_without_rows(from: &TableWithJoins, empty: &[String]) -> bool {
+    let mut is_without = is_empty_table(&from.relation, empty);
     for join in &from.joins {
-        let is_empty = is_empty_table(&join.relation);
+        let is_empty = is_empty_table(&join.relation, empty);
         is_without = match &join.join_operator {
             JoinOperator::Join(_) | JoinOperator::Inner(_) | JoinOperator::CrossJoin(_) => {
                 is_without || is_empty
@@ -74,10 +109,14 @@ fn is_without_rows(from: &TableWithJoins) -> bool {
     is_without
 }
 
-fn is_empty_table(table: &TableFactor) -> bool {
+fn is_empty_table(table: &TableFactor, empty: &[String]) -> bool {
     match table {
-        TableFactor::Table { name, .. } => is_empty(&names_of(name)),
-        TableFactor::NestedJoin { table_with_joins, .. } => is_without_rows(table_with_joins),
+        TableFactor::Table { name, .. } => {
+            let names = names_of(name);
+            matches!(names.as_slice(), [only] if empty.contains(only)) || is_empty(&names)
+        }
+        TableFactor::Derived { subquery, .. } => is_query_without_rows(subquery, empty),
+        TableFactor::NestedJoin { table_with_joins, .. } => is_without_rows(table_with_joins, empty),
         _ => false,
     }
 }
@@ -116,6 +155,7 @@ fn empty_select(select: &mut Select) {
     }
     select.from.clear();
     select.distinct = None;
+    select.group_by = GroupByExpr::Expressions(Vec::new(), Vec::new());
     select.having = None;
     // A client gives as many values as its statement has parameters, so each is still named.
     let never = Expr::Value(Value::Boolean(false).into());
@@ -156,7 +196,14 @@ fn is_aggregate(expr: &Expr) -> bool {
     match expr {
         Expr::Function(function) => {
             let name = names_of(&function.name).pop().unwrap_or_default();
-            function.over.is_none() && AGGREGATES.contains(&name.as_str())
+            let FunctionArguments::List(list) = &function.args else { return false };
+            let of_arguments = || {
+                list.args.iter().any(|argument| match argument {
+                    FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => is_aggregate(expr),
+                    _ => false,
+                })
+            };
+            function.over.is_none() && (AGGREGATES.contains(&name.as_str()) || of_arguments())
         }
         Expr::Cast { expr, .. } | Expr::Nested(expr) | Expr::UnaryOp { expr, .. } => is_aggregate(expr),
         Expr::BinaryOp { left, right, .. } => is_aggregate(left) || is_aggregate(right),

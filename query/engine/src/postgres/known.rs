@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, SchemaRef};
-use meshlake_schema::Table;
+use meshlake_schema::{Table, UnixNanos};
 
 use super::postgres_type::PostgresType;
 use crate::catalog::query_schema;
@@ -43,6 +43,8 @@ pub struct Known {
     pub functions: Vec<KnownFunction>,
     /// Of the engine's own: number, name, and `prokind`.
     pub built_in: Vec<(i32, String, &'static str)>,
+    /// Since when questions are answered.
+    pub started: UnixNanos,
 }
 
 /// A table of telemetry.
@@ -76,7 +78,11 @@ pub type Described = (&'static str, Vec<(&'static str, DataType)>, SchemaRef);
 
 impl Known {
     /// `functions` are tables; `built_in` are the engine's own functions, by name and `prokind`.
-    pub fn of(functions: impl Iterator<Item = Described>, built_in: Vec<(String, &'static str)>) -> Known {
+    pub fn of(
+        functions: impl Iterator<Item = Described>,
+        built_in: Vec<(String, &'static str)>,
+        started: UnixNanos,
+    ) -> Known {
         let tables = Table::ALL.into_iter().zip(0..).map(|(table, place)| KnownTable {
             oid: FIRST_OID + place,
             row_type_oid: FIRST_ROW_TYPE_OID + place,
@@ -92,7 +98,12 @@ impl Known {
             KnownFunction { oid, name, parameters: parameters.collect(), columns: columns.collect() }
         });
         let built_in = (FIRST_BUILT_IN_OID..).zip(built_in).map(|(oid, (name, kind))| (oid, name, kind));
-        Known { tables: tables.collect(), functions: functions.collect(), built_in: built_in.collect() }
+        Known {
+            tables: tables.collect(),
+            functions: functions.collect(),
+            built_in: built_in.collect(),
+            started,
+        }
     }
 }
 

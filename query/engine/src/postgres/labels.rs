@@ -5,14 +5,19 @@
 //!
 //! Source: PostgreSQL 16, `FigureColname` in `src/backend/parser/parse_target.c`.
 
-use datafusion::sql::sqlparser::ast::{AccessExpr, Expr, Ident, ObjectName, ObjectNamePart};
+use datafusion::sql::sqlparser::ast::{
+    AccessExpr, DataType, Expr, Ident, ObjectName, ObjectNamePart, Query, SelectItem, SetExpr,
+};
+
+use super::postgres_type::Scalar;
 
 const NAMELESS: &str = "?column?";
 
 /// The name of the column that `expr` is without an alias; none where that is the column's own.
 pub fn label_of(expr: &Expr) -> Option<String> {
     match expr {
-        Expr::Identifier(_) | Expr::CompoundIdentifier(_) => None,
+        Expr::Identifier(name) => Some(folded(name)),
+        Expr::CompoundIdentifier(_) => None,
         expr => Some(figured(expr).unwrap_or_else(|| NAMELESS.to_owned())),
     }
 }
@@ -25,9 +30,10 @@ fn figured(expr: &Expr) -> Option<String> {
         Expr::CompoundFieldAccess { root, access_chain } => return figured_access(root, access_chain),
         Expr::Function(function) => return last_name(&function.name),
         Expr::Cast { expr, data_type, .. } => {
-            return figured(expr).or_else(|| Some(data_type.to_string().to_lowercase()));
+            return strongly_figured(expr).or_else(|| Some(type_name(data_type)));
         }
-        Expr::TypedString(typed) => return Some(typed.data_type.to_string().to_lowercase()),
+        Expr::TypedString(typed) => return Some(type_name(&typed.data_type)),
+        Expr::Subquery(query) => return figured_subquery(query),
         Expr::Case { else_result, .. } => {
             let name = else_result.as_deref().and_then(figured);
             return Some(name.unwrap_or_else(|| "case".to_owned()));
@@ -45,6 +51,48 @@ fn figured(expr: &Expr) -> Option<String> {
         _ => return None,
     };
     Some(fixed.to_owned())
+}
+
+/// The name of an expression, unless that comes from a type or from CASE, which a type that it is cast to takes over.
+fn strongly_figured(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::Cast { expr, .. } | Expr::Nested(expr) => strongly_figured(expr),
+        Expr::TypedString(_) => None,
+        Expr::Case { else_result, .. } => else_result.as_deref().and_then(strongly_figured),
+        expr => figured(expr),
+    }
+}
+
+/// The name that `pg_type` has for a type, of an array that of its elements.
+fn type_name(data_type: &DataType) -> String {
+    let name = data_type.to_string().to_lowercase();
+    let name = name.trim_end_matches("[]").rsplit('.').next().unwrap_or_default();
+    let (name, rest) = name.split_once('(').map_or((name, ""), |(name, rest)| {
+        (name.trim_end(), rest.split_once(')').map_or("", |(_, rest)| rest))
+    });
+    let name = format!("{name}{rest}");
+    match name.as_str() {
+        "int" => "int4".to_owned(),
+        "decimal" | "dec" => "numeric".to_owned(),
+        "double" | "float" => "float8".to_owned(),
+        "timestamp" | "time" => name,
+        "char" | "character" => "bpchar".to_owned(),
+        "character varying" => "varchar".to_owned(),
+        _ => {
+            let mut known = Scalar::ALL.into_iter().map(Scalar::described);
+            known.find(|known| known.sql_name == name).map_or(name, |known| known.name.to_owned())
+        }
+    }
+}
+
+/// The name of the one column of a sub-query.
+fn figured_subquery(query: &Query) -> Option<String> {
+    let SetExpr::Select(select) = query.body.as_ref() else { return None };
+    match select.projection.first()? {
+        SelectItem::ExprWithAlias { alias, .. } => Some(folded(alias)),
+        SelectItem::UnnamedExpr(expr) => figured(expr),
+        _ => None,
+    }
 }
 
 /// Of `a.b`, b; of `a['b']`, a.
@@ -81,6 +129,14 @@ mod tests {
             ("pg_catalog.version()", "version"),
             ("a::text", "a"),
             ("'1'::int4", "int4"),
+            ("'1'::bigint", "int8"),
+            ("'text'::regtype::oid", "oid"),
+            ("CASE WHEN true THEN 1 END::text", "text"),
+            ("'1'::numeric(5, 2)", "numeric"),
+            ("'1'::timestamp with time zone", "timestamptz"),
+            ("'{1}'::double precision[]", "float8"),
+            ("'1'::varchar(3)", "varchar"),
+            ("(SELECT count(*) FROM t)", "count"),
             ("(a)", "a"),
             ("CASE WHEN true THEN 1 END", "case"),
             ("CASE WHEN true THEN 1 ELSE a END", "a"),

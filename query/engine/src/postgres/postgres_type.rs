@@ -32,6 +32,9 @@ pub enum Scalar {
     Interval,
     Numeric,
     Jsonb,
+    /// A row of numbers as the catalogue writes them: with spaces between, counted from 0.
+    Int2vector,
+    Oidvector,
 }
 
 /// A type of a column: one value, or an array of them.
@@ -58,7 +61,7 @@ pub struct Described {
 }
 
 impl Scalar {
-    pub const ALL: [Scalar; 18] = [
+    pub const ALL: [Scalar; 20] = [
         Scalar::Bool,
         Scalar::Bytea,
         Scalar::Char,
@@ -77,6 +80,8 @@ impl Scalar {
         Scalar::Interval,
         Scalar::Numeric,
         Scalar::Jsonb,
+        Scalar::Int2vector,
+        Scalar::Oidvector,
     ];
 
     pub fn described(self) -> Described {
@@ -99,6 +104,8 @@ impl Scalar {
             Scalar::Interval => (1186, 1187, "interval", "interval", 16, 'T'),
             Scalar::Numeric => (1700, 1231, "numeric", "numeric", -1, 'N'),
             Scalar::Jsonb => (3802, 3807, "jsonb", "jsonb", -1, 'U'),
+            Scalar::Int2vector => (22, 1006, "int2vector", "int2vector", -1, 'A'),
+            Scalar::Oidvector => (30, 1013, "oidvector", "oidvector", -1, 'A'),
         };
         Described { oid, array_oid, name, sql_name, bytes, category }
     }
@@ -113,9 +120,12 @@ impl PostgresType {
     /// values are arrays; other lists, maps and structs are `jsonb`; a column of nothing but nulls is text.
     pub fn of(field: &Field) -> PostgresType {
         let told = field.metadata().get(FIELD_TYPE).and_then(|name| Scalar::named(name));
-        let is_array = matches!(field.data_type(), DataType::List(_));
+        let is_list = matches!(field.data_type(), DataType::List(_));
         match told {
-            Some(scalar) => PostgresType { scalar, is_array },
+            Some(scalar @ (Scalar::Int2vector | Scalar::Oidvector)) => {
+                PostgresType { scalar, is_array: false }
+            }
+            Some(scalar) => PostgresType { scalar, is_array: is_list },
             None => PostgresType::of_data(field.data_type()),
         }
     }

@@ -15,9 +15,11 @@ use std::ops::ControlFlow;
 use super::emptied::names_of;
 use super::labels::label_of;
 use super::misread::{Misread, position_of};
+use super::named_apart::tell_apart;
 use super::postgres_type::PostgresType;
 use super::relations::{Catalogue, is_system};
-use super::rewrite::{Rewrite, SETS, tell_apart};
+use super::rewrite::Rewrite;
+use super::sets::SETS;
 use crate::error::QueryError;
 use crate::text_guard::NESTING_MAX;
 
@@ -32,6 +34,10 @@ pub struct Question {
     pub labels: Vec<Option<String>>,
     /// Numbers of the parameters that stand for arrays, from 1.
     pub array_parameters: Vec<usize>,
+    /// The same with one element for each of those, whose types are then told; none where there are none.
+    pub of_elements: Option<String>,
+    /// What parameters are cast to, by number, where that is not to be seen in `sql`.
+    pub cast_parameters: Vec<(usize, PostgresType)>,
     /// What the end of the answer calls the command.
     pub tag: &'static str,
 }
@@ -62,6 +68,7 @@ impl Question {
         }
         let catalogue = catalogue_of(&statement)?;
         let labels = labels_of(&statement);
+        let as_written = statement.clone();
         let mut rewrite = Rewrite::new(parameters, catalogue);
         let _ = VisitMut::visit(&mut statement, &mut rewrite);
         if let Some(query) = query_of_mut(&mut statement) {
@@ -74,8 +81,16 @@ impl Question {
             | Statement::ShowFunctions { .. } => "SHOW",
             _ => "SELECT",
         };
-        let array_parameters = rewrite.array_parameters;
-        Ok(Question { sql: statement.to_string(), catalogue, labels, array_parameters, tag })
+        let (array_parameters, cast_parameters) = (rewrite.array_parameters, rewrite.cast_parameters);
+        let of_elements = (!array_parameters.is_empty()).then(|| {
+            let mut statement = as_written;
+            let mut rewrite = Rewrite::new(parameters, catalogue);
+            rewrite.asks_for_elements = true;
+            let _ = VisitMut::visit(&mut statement, &mut rewrite);
+            statement.to_string()
+        });
+        let sql = statement.to_string();
+        Ok(Question { sql, catalogue, labels, array_parameters, cast_parameters, of_elements, tag })
     }
 
     /// All rows of the table that `tokens` name, or the columns in parentheses after it.

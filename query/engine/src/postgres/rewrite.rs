@@ -16,28 +16,27 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     Array, ArrayElemTypeDef, BinaryOperator, DataType, ExactNumberInfo, Expr, Function, FunctionArguments,
-    Ident, ObjectName, Query, Select, SelectItem, SetExpr, TableAlias, TableFactor, TimezoneInfo, Value,
-    VisitorMut,
+    Ident, ObjectName, Query, Select, SelectItem, SetExpr, TableFactor, TimezoneInfo, Value, VisitorMut,
 };
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
-use datafusion::sql::sqlparser::parser::Parser;
 
 use super::array_text::elements_of;
-use super::casts::{call, cast, plain_cast, show_names, unwrapped};
+use super::casts::{call, cast, plain_cast, postgres_type_of, show_names, unwrapped};
 use super::emptied::{aggregates, empty_query, is_emptied, names_of};
+use super::existing::{as_list, count_existing};
+use super::json_access::json_access;
 use super::operators::plain_operator;
+use super::ordering::{limit_by_fetch, order_by_columns};
 use super::postgres_type::{PostgresType, Scalar};
-use super::relations::{Catalogue, is_empty};
-use crate::text_guard::NESTING_MAX;
+use super::relations::{Catalogue, is_relation};
+use super::sets::{rows_of_columns, set_of_rows};
+use super::time_patterns::respell_pattern;
+use super::type_questions::{OID_ARRAY, asks_for_absent_type, compare_procedures, gives_oids, list_of_oids};
 
 /// The schema of everything that PostgreSQL brings.
 const SYSTEM_SCHEMA: &str = "pg_catalog";
 
 /// Names that are functions without parentheses, but for those that the parser knows.
 const BARE_CALLS: [&str; 3] = ["current_schema", "current_role", "current_database"];
-
-/// Functions that give a set of rows where they stand for a table.
-pub const SETS: [&str; 4] = ["generate_series", "string_to_array", "unnest", "current_schemas"];
 
 /// The passage from one to the other.
 pub struct Rewrite<'a> {
@@ -46,6 +45,10 @@ pub struct Rewrite<'a> {
     catalogue: Catalogue,
     /// Numbers of the parameters that were found to stand for arrays, from 1.
     pub array_parameters: Vec<usize>,
+    /// What parameters are cast to, where the engine has a function for that and so cannot tell; by number, from 1.
+    pub cast_parameters: Vec<(usize, PostgresType)>,
+    /// Whether `x = ANY($1)` becomes `x = $1`, which tells the type of its elements and nothing else.
+    pub asks_for_elements: bool,
 }
 
 impl VisitorMut for Rewrite<'_> {
@@ -62,6 +65,12 @@ impl VisitorMut for Rewrite<'_> {
         if self.catalogue == Catalogue::System {
             empty_query(query);
         }
+        limit_by_fetch(query);
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        order_by_columns(query);
         ControlFlow::Continue(())
     }
 
@@ -80,7 +89,7 @@ impl VisitorMut for Rewrite<'_> {
     fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<()> {
         // A function that is a table of the catalogue.
         if let TableFactor::Table { name, args: args @ Some(_), .. } = table
-            && is_empty(&names_of(name))
+            && is_relation(&names_of(name))
         {
             *args = None;
         }
@@ -91,72 +100,16 @@ impl VisitorMut for Rewrite<'_> {
     }
 
     fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        rows_of_columns(select);
+        count_existing(select);
         select.projection.iter_mut().for_each(show_names);
         ControlFlow::Continue(())
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        match expr {
-            Expr::Collate { expr: inner, .. } => *expr = Expr::clone(inner),
-            Expr::Value(value) => {
-                if let Value::Placeholder(name) = &value.value {
-                    if let Some(wanted) = self.given(name) {
-                        *expr = cast(expr.clone(), wanted);
-                    }
-                } else if let Some(text) = plain_text(&value.value) {
-                    value.value = Value::SingleQuotedString(text);
-                }
-            }
-            Expr::Identifier(name) if name.quote_style.is_none() => {
-                let folded = name.value.to_ascii_lowercase();
-                if BARE_CALLS.contains(&folded.as_str()) {
-                    *expr = call(&folded, Vec::new());
-                }
-            }
-            // The number of the table that a row is of, which nothing here is found by.
-            Expr::CompoundIdentifier(names) if names.last().is_some_and(|name| name.value == "tableoid") => {
-                *expr = Expr::Value(Value::Number("0".to_owned(), false).into());
-            }
-            Expr::BinaryOp { left, op, right } => {
-                plain_operator(op);
-                compare_procedures(left, right);
-            }
-            Expr::Like { pattern, escape_char, .. } | Expr::ILike { pattern, escape_char, .. } => {
-                if let Some(escape) = escape_char.take() {
-                    let arguments = vec![Expr::clone(pattern), Expr::Value(escape)];
-                    **pattern = call("like_pattern", arguments);
-                }
-            }
-            Expr::AnyOp { left, compare_op, right, .. } => {
-                if let Some(plain) = self.any_of(left, compare_op, right) {
-                    *expr = plain;
-                }
-            }
-            Expr::Subquery(query) if self.catalogue == Catalogue::System => {
-                if is_emptied(query) {
-                    *expr = Expr::Value(Value::Null.into());
-                } else {
-                    one_value(query);
-                }
-            }
-            Expr::Function(function) => {
-                rename(function);
-                if let Some(query) = array_query(function) {
-                    *expr = Expr::Subquery(query);
-                }
-            }
-            Expr::TypedString(typed) => {
-                let text = Expr::Value(typed.value.clone());
-                if let Some(plain) = plain_cast(&text, &typed.data_type) {
-                    *expr = plain;
-                }
-            }
-            Expr::Cast { expr: inner, data_type, .. } => {
-                if let Some(plain) = plain_cast(inner, data_type) {
-                    *expr = plain;
-                }
-            }
-            _ => {}
+        let plain = self.plain_value(expr).or_else(|| self.plain_operation(expr));
+        if let Some(plain) = plain.or_else(|| self.plain_call(expr)) {
+            *expr = plain;
         }
         ControlFlow::Continue(())
     }
@@ -164,7 +117,116 @@ impl VisitorMut for Rewrite<'_> {
 
 impl<'a> Rewrite<'a> {
     pub fn new(parameters: &'a [Option<PostgresType>], catalogue: Catalogue) -> Self {
-        Rewrite { parameters, catalogue, array_parameters: Vec::new() }
+        Rewrite {
+            parameters,
+            catalogue,
+            array_parameters: Vec::new(),
+            cast_parameters: Vec::new(),
+            asks_for_elements: false,
+        }
+    }
+
+    /// What a value or a name becomes.
+    fn plain_value(&self, expr: &mut Expr) -> Option<Expr> {
+        match expr {
+            Expr::Collate { expr: inner, .. } => Some(Expr::clone(inner)),
+            Expr::Value(value) => {
+                if let Value::Placeholder(name) = &value.value {
+                    let wanted = self.given(name)?;
+                    return Some(plain_cast(expr, &wanted).unwrap_or_else(|| cast(expr.clone(), wanted)));
+                }
+                value.value = Value::SingleQuotedString(plain_text(&value.value)?);
+                None
+            }
+            Expr::Identifier(name) if name.quote_style.is_none() => {
+                let folded = name.value.to_ascii_lowercase();
+                let is_call = BARE_CALLS.contains(&folded.as_str());
+                if is_call { Some(call(&folded, Vec::new())) } else { self.of_row(name) }
+            }
+            Expr::CompoundIdentifier(names) => names.last().and_then(|name| self.of_row(name)),
+            _ => None,
+        }
+    }
+
+    /// What an operation becomes.
+    fn plain_operation(&mut self, expr: &mut Expr) -> Option<Expr> {
+        match expr {
+            Expr::BinaryOp { left, op, right } => {
+                plain_operator(op);
+                compare_procedures(left, right);
+                let is_system = self.catalogue == Catalogue::System;
+                let never = is_system && asks_for_absent_type(left, op, right);
+                let never = never.then(|| Expr::Value(Value::Boolean(false).into()));
+                json_access(left, op, right).or(never)
+            }
+            Expr::Case { operand: None, conditions, else_result, .. } => {
+                let never = Expr::Value(Value::Boolean(false).into());
+                conditions.retain(|condition| condition.condition != never);
+                let is_never = conditions.is_empty();
+                let otherwise = else_result.take_if(|_| is_never).map(|otherwise| *otherwise);
+                if is_never {
+                    return Some(otherwise.unwrap_or_else(|| Expr::Value(Value::Null.into())));
+                }
+                let has_oids = gives_oids(conditions, else_result.as_deref());
+                has_oids.then(|| call(OID_ARRAY, vec![expr.clone()]))
+            }
+            Expr::Like { pattern, escape_char, .. } | Expr::ILike { pattern, escape_char, .. } => {
+                let escape = escape_char.take()?;
+                let arguments = vec![Expr::clone(pattern), Expr::Value(escape)];
+                **pattern = call("like_pattern", arguments);
+                None
+            }
+            Expr::AnyOp { left, compare_op, right, .. } => self.any_of(left, compare_op, right),
+            _ => None,
+        }
+    }
+
+    /// What a sub-query, a call or a cast becomes.
+    fn plain_call(&mut self, expr: &mut Expr) -> Option<Expr> {
+        match expr {
+            Expr::Subquery(query) if self.catalogue == Catalogue::System => {
+                if is_emptied(query) {
+                    return Some(Expr::Value(Value::Null.into()));
+                }
+                one_value(query);
+                None
+            }
+            Expr::Function(function) => {
+                rename(function);
+                respell_pattern(function);
+                let oids = (self.catalogue == Catalogue::System).then(|| list_of_oids(function));
+                array_query(function).map(Expr::Subquery).or(oids.flatten())
+            }
+            Expr::TypedString(typed) => plain_cast(&Expr::Value(typed.value.clone()), &typed.data_type),
+            Expr::Cast { expr: inner, data_type, .. } => {
+                self.note_cast(inner, data_type);
+                plain_cast(inner, data_type)
+            }
+            _ => None,
+        }
+    }
+
+    /// What PostgreSQL knows of where and by whom a row was written; nothing here is found by it. All rows are in one
+    /// place, so that a client which reads a table place by place finds each row once.
+    fn of_row(&self, name: &Ident) -> Option<Expr> {
+        let of_writing = matches!(name.value.as_str(), "tableoid" | "xmin" | "xmax" | "cmin" | "cmax");
+        if name.value == "ctid" {
+            return Some(Expr::Value(Value::SingleQuotedString("(0,0)".to_owned()).into()));
+        }
+        (of_writing && self.catalogue == Catalogue::System)
+            .then(|| Expr::Value(Value::Number("0".to_owned(), false).into()))
+    }
+
+    fn note_cast(&mut self, inner: &Expr, data_type: &DataType) {
+        let Some(told) = postgres_type_of(data_type) else { return };
+        let is_hidden = told.is_array || matches!(told.scalar, Scalar::Jsonb | Scalar::Bytea | Scalar::Oid);
+        if let Expr::Value(value) = inner
+            && let Value::Placeholder(name) = &value.value
+            && is_hidden
+        {
+            let number = name.strip_prefix('$').and_then(|number| number.parse().ok());
+            self.cast_parameters.extend(number.map(|number| (number, told)));
+        }
     }
 
     /// `x = ANY('{a,b}')` and `x = ANY($1)`, where the array is a text until it is read as one.
@@ -178,6 +240,10 @@ impl<'a> Rewrite<'a> {
                 let list = elements.collect();
                 let (expr, negated) = (Box::new(left.clone()), false);
                 (*op == BinaryOperator::Eq).then_some(Expr::InList { expr, list, negated })
+            }
+            Value::Placeholder(_) if *op == BinaryOperator::Eq && self.asks_for_elements => {
+                let (left, right) = (Box::new(left.clone()), Box::new(unwrapped(right).clone()));
+                Some(Expr::BinaryOp { left, op: BinaryOperator::Eq, right })
             }
             Value::Placeholder(name) if *op == BinaryOperator::Eq => {
                 self.array_parameters
@@ -207,6 +273,7 @@ impl<'a> Rewrite<'a> {
             Scalar::Timestamp => DataType::Timestamp(None, TimezoneInfo::None),
             Scalar::Timestamptz => DataType::Timestamp(None, TimezoneInfo::Tz),
             Scalar::Bytea => DataType::Bytea,
+            Scalar::Int2vector | Scalar::Oidvector => return None,
             Scalar::Char
             | Scalar::Name
             | Scalar::Text
@@ -216,68 +283,6 @@ impl<'a> Rewrite<'a> {
             | Scalar::Numeric => return None,
         })
     }
-}
-
-/// Gives columns that are called alike a name of their own, which the engine wants; the answer is labelled by
-/// [`Question::labels`](super::question::Question::labels).
-pub fn tell_apart(body: &mut SetExpr) {
-    match body {
-        SetExpr::Query(query) => tell_apart(&mut query.body),
-        SetExpr::SetOperation { left, right, .. } => {
-            tell_apart(left);
-            tell_apart(right);
-        }
-        SetExpr::Select(select) => {
-            let mut seen = Vec::new();
-            for (position, item) in select.projection.iter_mut().enumerate() {
-                let name = match item {
-                    SelectItem::UnnamedExpr(expr) => expr.to_string(),
-                    SelectItem::ExprWithAlias { alias, .. } => alias.value.clone(),
-                    _ => continue,
-                };
-                if seen.contains(&name) {
-                    let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = &*item
-                    else {
-                        continue;
-                    };
-                    let alias = Ident::with_quote('"', format!("{name}:{}", position + 1));
-                    *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
-                }
-                seen.push(name);
-            }
-        }
-        _ => {}
-    }
-}
-
-/// Functions of a type are known by their names here: `typreceive = 0` asks whether there is none, and others compare
-/// them with the number of one that they know by its name.
-fn compare_procedures(left: &Expr, right: &mut Expr) {
-    const COLUMNS: [&str; 6] =
-        ["typinput", "typoutput", "typreceive", "typsend", "typanalyze", "typsubscript"];
-    let name = match left {
-        Expr::Identifier(name) => Some(name),
-        Expr::CompoundIdentifier(names) => names.last(),
-        _ => None,
-    };
-    let is_procedure = name.is_some_and(|name| COLUMNS.contains(&name.value.as_str()));
-    if !is_procedure {
-        return;
-    }
-    let name = match right {
-        Expr::Value(value) if matches!(&value.value, Value::Number(number, _) if number == "0") => {
-            "-".to_owned()
-        }
-        // `'pg_catalog.array_in'::regproc`, which has become a call.
-        Expr::Function(function) if function.name.to_string() == "regproc" => {
-            let FunctionArguments::List(list) = &function.args else { return };
-            let name = list.args.first().map(ToString::to_string).unwrap_or_default();
-            let name = name.trim_matches('\'');
-            name.rsplit_once('.').map_or(name, |(_, name)| name).to_owned()
-        }
-        _ => return,
-    };
-    *right = Expr::Value(Value::SingleQuotedString(name).into());
 }
 
 /// Makes a sub-query that stands for a value one that cannot have two: the engine plans no other where it depends on
@@ -292,33 +297,6 @@ fn one_value(query: &mut Query) {
     *item = SelectItem::UnnamedExpr(call("first_value", vec![expr.clone()]));
     query.order_by = None;
     query.limit_clause = None;
-}
-
-/// `generate_series(1, 3) AS i` as `(SELECT unnest(generate_series(1, 3)) AS i) AS i`.
-fn set_of_rows(table: &TableFactor) -> Option<TableFactor> {
-    let TableFactor::Table { name, alias, args: Some(args), .. } = table else { return None };
-    let function = names_of(name).pop().filter(|name| SETS.contains(&name.as_str()))?;
-    let args = args.args.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    let alias_name = alias.as_ref().map_or_else(|| Ident::new(&function), |alias| alias.name.clone());
-    let column =
-        alias.as_ref().and_then(|alias| alias.columns.first()).map_or(&alias_name, |column| &column.name);
-    // An array that is no set of rows stands for itself, as PostgreSQL's functions of one value do.
-    let value = match function.as_str() {
-        "generate_series" => format!("unnest(generate_series({args}))"),
-        _ => format!("{function}({args})"),
-    };
-    let sql = format!("SELECT {value} AS {column}");
-    let mut parser =
-        Parser::new(&PostgreSqlDialect {}).with_recursion_limit(NESTING_MAX).try_with_sql(&sql).ok()?;
-    let subquery = parser.parse_query().ok()?;
-    let mut derived = TableFactor::Derived { lateral: false, subquery, alias: alias.clone(), sample: None };
-    if let TableFactor::Derived { alias: alias @ None, .. } = &mut derived {
-        *alias = Some(TableAlias { explicit: true, name: alias_name, columns: Vec::new(), at: None });
-    }
-    if let TableFactor::Derived { alias: Some(alias), .. } = &mut derived {
-        alias.columns.clear();
-    }
-    Some(derived)
 }
 
 /// The text of a literal that is not written as `'text'`.
@@ -375,11 +353,5 @@ fn array_query(function: &Function) -> Option<Box<Query>> {
     if !function.name.to_string().eq_ignore_ascii_case("array") {
         return None;
     }
-    let mut query = query.clone();
-    let SetExpr::Select(select) = query.body.as_mut() else { return None };
-    let [item] = select.projection.as_mut_slice() else { return None };
-    let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = item else { return None };
-    *item = SelectItem::UnnamedExpr(call("array_agg", vec![expr.clone()]));
-    query.order_by = None;
-    Some(query)
+    as_list(query)
 }

@@ -8,6 +8,7 @@ use datafusion::prelude::SessionContext;
 
 use super::functions;
 use super::known::{Facts, Identity, Known};
+use super::literals::BooleanLiterals;
 use super::relations::{Catalogue, PG_CATALOG, catalogs};
 use crate::catalog::CATALOG;
 use crate::error::QueryError;
@@ -34,11 +35,13 @@ pub fn session(
         options.default_schema = PG_CATALOG.to_owned();
         // There is one of our own.
         options.information_schema = false;
+        config.options_mut().execution.enable_recursive_ctes = true;
     }
     let mut builder = SessionStateBuilder::new_from_existing(state).with_config(config);
     if catalogue == Catalogue::System {
         builder = builder.with_catalog_list(catalogs(&facts, CATALOG)?).with_table_function_list(Vec::new());
     }
     builder.scalar_functions().get_or_insert_default().extend(functions::all(&facts));
+    builder.expr_planners().get_or_insert_default().insert(0, Arc::new(BooleanLiterals));
     Ok(SessionContext::new_with_state(builder.build()))
 }

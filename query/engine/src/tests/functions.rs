@@ -147,7 +147,7 @@ async fn a_wrong_argument_is_named() {
         ("told($1)", "told: word must be a constant, not $1"),
         ("told((SELECT 'a'))", "told: word must be a constant"),
         ("untold()", "table function 'untold' not found"),
-        ("generate_series(1, 5)", "table function 'generate_series' not found"),
+        ("range(1, 5)", "table function 'range' not found"),
     ];
     for (call, want) in cases {
         let said = told(call).await;

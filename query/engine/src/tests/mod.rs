@@ -245,7 +245,7 @@ async fn tables_can_be_listed_and_described() {
     assert!(one(&engine, "SHOW COLUMNS FROM ledger").await.contains("records"));
     assert!(one(&engine, "EXPLAIN SELECT count(*) FROM spans").await.contains("physical_plan"));
     let sql = "SELECT DISTINCT routine_name FROM information_schema.routines \
-               WHERE routine_name IN ('count', 'time_bucket', 'array_repeat') ORDER BY 1";
+               WHERE routine_name IN ('count', 'time_bucket', 'array_resize') ORDER BY 1";
     assert_eq!(
         one(&engine, sql).await,
         "count;time_bucket",

@@ -5,7 +5,7 @@
 use meshlake_schema::Table;
 
 use super::{Engines, SnapshotBuilder, span, text_rows};
-use crate::postgres::{Catalogue, Command, CopyFormat, Identity, Misread, read};
+use crate::postgres::{Catalogue, Command, CopyFormat, Identity, Misread, PostgresType, Scalar, read};
 use crate::{Engine, QueryError};
 use std::sync::Arc;
 
@@ -211,9 +211,127 @@ async fn the_catalogue_tells_tables_columns_and_types() {
 }
 
 #[tokio::test]
-async fn a_series_ends_where_it_would_be_too_long() {
+async fn sets_of_rows_stand_for_tables_and_columns() {
     let engine = with_spans();
-    assert_eq!(answer(&engine, "SELECT array_upper(generate_series(1, 1000), 1)").await, "1000");
-    assert!(answer(&engine, "SELECT generate_series(1, 1001)").await.contains("at most 1000"));
-    assert!(answer(&engine, "SELECT generate_series(1, 9, 0)").await.contains("zero"));
+    let cases = [
+        (
+            "SELECT i, count(name) FROM generate_series(1, 2) AS i LEFT JOIN spans ON i = 1 GROUP BY 1 ORDER BY 1",
+            "1,2;2,0",
+        ),
+        ("SELECT generate_series(3, 1, -1)", "3;2;1"),
+        ("SELECT * FROM unnest(ARRAY['a', 'b']) WITH ORDINALITY AS t(x, n)", "a,1;b,2"),
+        (
+            "SELECT t::text FROM generate_series('2026-11-29'::timestamp, '2026-11-30'::timestamp, '12 hours'::interval) AS t",
+            "2026-11-29T00:00:00;2026-11-29T12:00:00;2026-11-30T00:00:00",
+        ),
+    ];
+    for (sql, want) in cases {
+        assert_eq!(answer(&engine, sql).await, want, "{sql}");
+    }
+    assert!(answer(&engine, "SELECT generate_series(1, 9, 0)").await.contains("step can't be 0"));
+    assert!(answer(&engine, "SELECT generate_series(1, 5000000)").await.contains("at most"));
+}
+
+/// Each is of a kind that a driver or a tool sends: pgjdbc, SQLAlchemy, Npgsql, asyncpg, Grafana, DBeaver, DuckDB.
+#[tokio::test]
+async fn what_drivers_ask_the_catalogue_is_planned() {
+    let engine = with_spans();
+    let cases = [
+        // Of things that there are none of, through sub-queries and WITH.
+        (
+            "SELECT (keys).x FROM (SELECT information_schema._pg_expandarray(indkey) AS keys FROM pg_index) k",
+            "",
+        ),
+        ("WITH k AS (SELECT conkey FROM pg_constraint) SELECT (conkey).n FROM k", ""),
+        ("SELECT count(*) FROM (SELECT inhrelid, (x).y FROM pg_inherits GROUP BY inhrelid) i", "0"),
+        (
+            "SELECT relname FROM pg_class c LEFT JOIN (SELECT indrelid FROM pg_index) i ON c.oid = i.indrelid WHERE relname = 'spans'",
+            "spans",
+        ),
+        // Among columns.
+        (
+            "SELECT EXISTS (SELECT FROM pg_class WHERE relname = 'spans'), NOT EXISTS (SELECT 1 FROM pg_class WHERE relname = 'none')",
+            "true,true",
+        ),
+        (
+            "SELECT EXISTS (SELECT 1 FROM spans WHERE name = 'a'), EXISTS (SELECT 1 FROM spans WHERE name = 'x')",
+            "true,false",
+        ),
+        (
+            "SELECT relname, EXISTS (SELECT 1 FROM pg_attribute a WHERE a.attrelid = c.oid AND attname = 'trace_id') FROM pg_class c WHERE relname IN ('spans', 'pg_am') ORDER BY 1",
+            "pg_am,false;spans,true",
+        ),
+        (
+            "SELECT 1 IN (SELECT oid FROM pg_namespace), 11 NOT IN (SELECT oid FROM pg_namespace), NULL IN (SELECT 1)",
+            "false,false,",
+        ),
+        (
+            "SELECT nspname FROM pg_namespace ORDER BY CASE WHEN nspname IN (SELECT 'public') THEN 0 ELSE 1 END, 1 FETCH FIRST 2 ROWS ONLY",
+            "public;information_schema",
+        ),
+        ("SELECT n.oid, n.* FROM pg_namespace n WHERE n.nspname = 'public'", "2200,2200,public,10,"),
+        // Types and the functions that read them.
+        (
+            "SELECT t.typname FROM pg_type t JOIN pg_proc p ON p.oid = t.typreceive WHERE p.proname = 'int8recv'",
+            "int8",
+        ),
+        ("SELECT typname FROM pg_type WHERE oid = 'pg_catalog.trigger'::regtype", "trigger"),
+        (
+            "SELECT CASE WHEN typtype = 'd' THEN (WITH RECURSIVE b AS (SELECT 1) SELECT (x).y FROM b) ELSE typname END FROM pg_type WHERE oid = 20",
+            "int8",
+        ),
+        (
+            "WITH RECURSIVE t(oid, element, depth) AS (SELECT oid, typelem, 0 FROM pg_type WHERE oid = 1016 UNION ALL \
+             SELECT p.oid, p.typelem, depth + 1 FROM pg_type p, t WHERE p.oid = t.element) SELECT oid, depth FROM t ORDER BY 2",
+            "1016,0;20,1",
+        ),
+        ("SELECT xmin, ctid FROM pg_class WHERE relname = 'spans'", "0,(0,0)"),
+        ("SELECT format('%s %I %L%%', 'a', 'B c', NULL)", "a \"B c\" NULL%"),
+        // Documents, bytes, and texts that are booleans.
+        (
+            "SELECT to_char('2026-11-29 07:40:04.25'::timestamp, 'DD.MM.YYYY HH24:MI:SS.MS')",
+            "29.11.2026 07:40:04.250",
+        ),
+        (
+            "SELECT to_timestamp('2026-11-22 00:00:01.500000', 'YYYY-MM-DD HH24:MI:SS.US') = '2026-11-22 00:00:01.5'",
+            "true",
+        ),
+        ("SELECT '{\"a\": {\"b\": 1}}'::jsonb -> 'a' ->> 'b', '[5]'::json ->> 0", "1,5"),
+        (
+            "SELECT count(*) FROM spans WHERE is_proxy = 'f' AND NOT attributes ? 'none' AND attributes ->> 'none' IS NULL",
+            "2",
+        ),
+    ];
+    for (sql, want) in cases {
+        assert_eq!(answer(&engine, sql).await, want, "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn telemetry_is_not_read_by_recursion() {
+    let engine = with_spans();
+    let refused = answer(
+        &engine,
+        "WITH RECURSIVE t AS (SELECT name FROM spans UNION ALL SELECT name FROM t) SELECT * FROM t",
+    );
+    assert!(refused.await.contains("ecursive"));
+}
+
+#[tokio::test]
+async fn arrays_that_are_parameters_are_of_what_they_are_compared_with() {
+    let engine = with_spans();
+    let Command::Rows(question) =
+        only("SELECT 1 FROM spans WHERE kind = ANY($1) AND name = ANY($2::text[])").await
+    else {
+        panic!("a question")
+    };
+    assert_eq!(question.array_parameters, [1], "the other is cast to what it is");
+    let identity = Arc::new(Identity::default());
+    let query = engine.begin("default").await.expect("a query");
+    let query = query.as_postgres(&identity, question.catalogue).expect("a session");
+    let of_elements = question.of_elements.expect("there are arrays");
+    let prepared = query.prepare(&of_elements).await.expect("it can be planned");
+    assert_eq!(prepared.parameters()[0], Some(arrow::datatypes::DataType::Int32));
+    let texts = PostgresType { scalar: Scalar::Text, is_array: true };
+    assert_eq!(question.cast_parameters, [(2, texts)]);
 }

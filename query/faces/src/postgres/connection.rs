@@ -64,6 +64,10 @@ async fn converse(mut session: Session, mut stopping: Stopping) {
             Err(Stop::Failed(failure)) => {
                 session.fail(&failure);
                 is_skipping = true;
+                // At once, as PostgreSQL does: a driver that prepares waits for the outcome before it sends a Sync.
+                if session.flush().await.is_err() {
+                    return;
+                }
             }
             Err(Stop::Gone) => return,
         }

@@ -14,7 +14,7 @@ use meshlake_query::postgres::{CopyFormat, Question};
 use pgwire::messages::PgWireBackendMessage;
 use pgwire::messages::copy::{CopyDone, CopyOutResponse};
 
-use super::session::{LATE_SEND_TIME, Session, Stop};
+use super::session::{Session, Stop};
 use super::values::{Column, push_sized, push_text};
 
 const BINARY_HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
@@ -53,7 +53,7 @@ impl Session {
                 !outgoing.is_full()
             });
             if self.outgoing.is_full() {
-                self.outgoing.flush(rows.deadline + LATE_SEND_TIME).await?;
+                self.outgoing.flush(rows.send_deadline()).await?;
             }
         }
         if is_binary {

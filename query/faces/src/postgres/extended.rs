@@ -1,8 +1,9 @@
 //! The extended protocol: a statement is prepared, given its values, described, and run, a message each.
 
+use arrow::datatypes::DataType;
 use bytes::Bytes;
 use meshlake_query::Prepared;
-use meshlake_query::postgres::{Command, PostgresType, read};
+use meshlake_query::postgres::{Command, PostgresType, Question, read};
 use pgwire::messages::PgWireBackendMessage;
 use pgwire::messages::data::{NoData, ParameterDescription};
 use pgwire::messages::extendedquery::{BindComplete, CloseComplete, ParseComplete, PortalSuspended};
@@ -116,16 +117,24 @@ impl Session {
         let (engine, tenant) = (self.engine.clone(), self.principal.tenant.clone());
         let (identity, timeout, question) = (self.identity(), self.timeout(), question.clone());
         let catalogue = question.catalogue;
-        let sql = question.sql.clone();
-        let prepared = self
+        let (sql, of_elements) = (question.sql.clone(), question.of_elements.clone());
+        let (prepared, elements) = self
             .watch(async move {
                 let query = engine.begin_within(tenant.as_str(), timeout).await?;
-                query.as_postgres(&identity, catalogue)?.prepare(&sql).await
+                let query = query.as_postgres(&identity, catalogue)?;
+                let prepared = query.prepare(&sql).await?;
+                let elements = match of_elements {
+                    // What does not tell leaves its elements texts.
+                    Some(sql) => query.prepare(&sql).await.ok(),
+                    None => None,
+                };
+                Ok((prepared, elements))
             })
             .await?;
         let answers = matches!(command, Command::Rows(_));
         let columns = answers.then(|| columns_of(prepared.columns(), &question.labels));
-        let parameters = parameter_types(&prepared, declared, &question.array_parameters);
+        let elements = elements.as_ref().map_or(&[][..], Prepared::parameters);
+        let parameters = parameter_types(&prepared, declared, &question, elements);
         Ok(Statement { command: Some(command), prepared: Some(prepared), parameters, columns, text_bytes })
     }
 
@@ -213,18 +222,26 @@ impl Session {
     }
 }
 
-/// Types as the client gave them, then as the statement tells them.
+/// Types as the client gave them, then as the statement tells them: of arrays by the types of their `elements`.
 fn parameter_types(
     prepared: &Prepared,
     declared: &[Option<PostgresType>],
-    arrays: &[usize],
+    question: &Question,
+    elements: &[Option<DataType>],
 ) -> Vec<PostgresType> {
     let found = prepared.parameters().iter().enumerate();
     let types = found.map(|(place, found)| {
         let declared = declared.get(place).copied().flatten();
+        let is_array = question.array_parameters.contains(&(place + 1));
+        let cast = question.cast_parameters.iter().find(|(number, _)| *number == place + 1);
+        let element = elements.get(place).and_then(Option::as_ref).map(PostgresType::of_data);
+        let array =
+            || PostgresType { is_array: true, ..element.filter(|element| !element.is_array).unwrap_or(TEXT) };
         declared
+            .or_else(|| cast.map(|(_, postgres_type)| *postgres_type))
+            .or_else(|| is_array.then(array))
             .or_else(|| found.as_ref().map(PostgresType::of_data))
-            .unwrap_or(PostgresType { is_array: arrays.contains(&(place + 1)), ..TEXT })
+            .unwrap_or(TEXT)
     });
     types.collect()
 }

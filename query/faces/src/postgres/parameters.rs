@@ -3,6 +3,8 @@
 //! What comes as text goes on as text: the engine reads it as what the parameter is. Of the binary format the numbers
 //! and times are read here; what the engine has no value for (dates, numerics, arrays) becomes the text that it reads.
 
+use std::fmt::Write as _;
+
 use bytes::{Bytes, BytesMut};
 use meshlake_query::Value;
 use meshlake_query::postgres::{PostgresType, Scalar};
@@ -100,12 +102,20 @@ fn of_bytes(bytes: &[u8], postgres_type: PostgresType) -> Result<Value, Wrong> {
             Value::Text(text)
         }
         Scalar::Jsonb => of_text(bytes.strip_prefix(b"\x01").unwrap_or(bytes))?,
-        // The engine takes texts, and these are the bytes of one where they are UTF-8.
-        Scalar::Bytea => of_text(bytes)?,
-        Scalar::Time | Scalar::Interval => {
+        Scalar::Bytea => Value::Text(bytes_text(bytes)),
+        Scalar::Time | Scalar::Interval | Scalar::Int2vector | Scalar::Oidvector => {
             return Err((FEATURE_NOT_SUPPORTED, "this type is taken as text only"));
         }
     })
+}
+
+/// Bytes as PostgreSQL writes them in text: `\x00ff`.
+fn bytes_text(bytes: &[u8]) -> String {
+    let mut text = "\\x".to_owned();
+    for byte in bytes {
+        write!(text, "{byte:02x}").expect("writing to a String cannot fail");
+    }
+    text
 }
 
 fn sized<const N: usize>(bytes: &[u8]) -> Result<[u8; N], Wrong> {
@@ -165,7 +175,7 @@ mod tests {
     #[test]
     fn bytes_are_read_as_what_they_are() {
         let text = |text: &str| Value::Text(text.to_owned());
-        let cases: [(Scalar, &[u8], Value); 9] = [
+        let cases: [(Scalar, &[u8], Value); 10] = [
             (Scalar::Bool, &[1], Value::Boolean(true)),
             (Scalar::Int2, &[0xff, 0xff], Value::Integer(-1)),
             (Scalar::Int4, &[0, 0, 1, 0], Value::Integer(256)),
@@ -174,6 +184,7 @@ mod tests {
             (Scalar::Timestamptz, &[0; 8], Value::Time(UnixNanos(946_684_800_000_000_000))),
             (Scalar::Date, &[0, 0, 0, 1], text("2000-01-02")),
             (Scalar::Jsonb, b"\x01{}", text("{}")),
+            (Scalar::Bytea, &[0, 0xff], text("\\x00ff")),
             (Scalar::Text, "é".as_bytes(), text("é")),
         ];
         for (scalar, bytes, want) in cases {

@@ -12,7 +12,7 @@ use super::failure::{
     ACTIVE_TRANSACTION, FAILED_TRANSACTION, Failure, NO_ACTIVE_TRANSACTION, NO_SUCH_CURSOR,
 };
 use super::rows::Rows;
-use super::session::{LATE_SEND_TIME, Session, Stop};
+use super::session::{Session, Stop};
 use super::shown::{columns_of, shown, shown_columns};
 use super::state::{Portal, Progress, Statement};
 use super::values::{Column, push_row};
@@ -107,7 +107,7 @@ impl Session {
             });
             sent += taken as u64;
             if self.outgoing.is_full() {
-                self.outgoing.flush(rows.deadline + LATE_SEND_TIME).await?;
+                self.outgoing.flush(rows.send_deadline()).await?;
             }
         }
     }

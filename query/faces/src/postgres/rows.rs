@@ -3,6 +3,8 @@
 //! The rows of a cursor wait in the engine until they are fetched: what is held here is one batch. While they wait they
 //! hold a place among the running queries, so they wait no longer than a query may run.
 
+use std::time::Duration;
+
 use arrow::array::{ArrayRef, RecordBatch};
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
@@ -10,6 +12,9 @@ use meshlake_query::QueryError;
 use tokio::time::Instant;
 
 use super::values::{Column, laid_out};
+
+/// What is added to a statement's time until a client that does not read is left.
+const LATE_SEND_TIME: Duration = Duration::from_secs(1);
 
 /// Rows of one statement, from where they have been read to.
 pub struct Rows {
@@ -32,6 +37,12 @@ impl Rows {
 
     pub fn columns(&self) -> &[Column] {
         &self.columns
+    }
+
+    /// Until when a client may take to read what is sent of them. Rows that come late have time to be read as well: a
+    /// plan may notice its deadline late, and then its client is not at fault.
+    pub fn send_deadline(&self) -> Instant {
+        self.deadline.max(Instant::now()) + LATE_SEND_TIME
     }
 
     /// From now on all values go in the binary format.
@@ -75,5 +86,20 @@ impl Rows {
             }
         }
         *next - start
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_that_come_after_their_deadline_have_time_to_be_read() {
+        let late = Instant::now() - Duration::from_secs(10);
+        let rows = Rows::new(Vec::new(), futures::stream::empty().boxed(), late);
+        assert!(rows.send_deadline() > Instant::now());
+        let soon = Instant::now() + Duration::from_secs(10);
+        let rows = Rows::new(Vec::new(), futures::stream::empty().boxed(), soon);
+        assert_eq!(rows.send_deadline(), soon + LATE_SEND_TIME);
     }
 }

@@ -23,9 +23,6 @@ use super::state::State;
 /// How long a client may take to read what is not rows.
 const SEND_TIME_MAX: Duration = Duration::from_secs(30);
 
-/// What is added to a statement's time until a client that does not read is left.
-pub const LATE_SEND_TIME: Duration = Duration::from_secs(1);
-
 /// A connection that has begun.
 pub struct Session {
     pub engine: Engine,

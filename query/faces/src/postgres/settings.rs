@@ -58,15 +58,19 @@ const ON: Allowed = Allowed::Only(&["on", "true", "yes", "1"]);
 const SWITCH: Allowed = Allowed::Anything;
 
 #[rustfmt::skip]
-const SETTINGS: [Declared; 33] = [
+const SETTINGS: [Declared; 41] = [
     declared("application_name", "", Allowed::Anything, true, "Sets the application name to be reported in statistics and logs."),
+    declared("block_size", "8192", Allowed::Nothing, false, "Shows the size of a disk block."),
     declared("bytea_output", "hex", Allowed::Only(&["hex"]), false, "Sets the output format for bytea."),
     declared("client_encoding", "UTF8", Allowed::Encoding, true, "Sets the client's character set encoding."),
     declared("client_min_messages", "notice", Allowed::Anything, false, "Sets the message levels that are sent to the client."),
     declared("DateStyle", "ISO, MDY", Allowed::Beginning("iso"), true, "Sets the display format for date and time values."),
+    declared("default_table_access_method", "heap", Allowed::Only(&["heap"]), false, "Sets the default table access method for new tables."),
+    declared("default_tablespace", "", Allowed::Anything, false, "Sets the default tablespace to create tables and indexes in."),
     declared("default_transaction_deferrable", "off", SWITCH, false, "Sets the default deferrable status of new transactions."),
     declared("default_transaction_isolation", "read committed", Allowed::Anything, false, "Sets the transaction isolation level of each new transaction."),
     declared("default_transaction_read_only", "on", ON, true, "Sets the default read-only status of new transactions."),
+    declared("escape_string_warning", "on", SWITCH, false, "Warn about backslash escapes in ordinary string literals."),
     declared("extra_float_digits", "1", Allowed::Anything, false, "Sets the number of digits displayed for floating-point values."),
     declared("idle_in_transaction_session_timeout", "0", Allowed::Time, false, "Sets the maximum allowed idle time between queries, when in a transaction."),
     declared("in_hot_standby", "off", Allowed::Nothing, true, "Shows whether hot standby is currently active."),
@@ -79,6 +83,7 @@ const SETTINGS: [Declared; 33] = [
     declared("lc_messages", "C", Allowed::Anything, false, "Sets the language in which messages are displayed."),
     declared("lc_monetary", "C", Allowed::Anything, false, "Sets the locale for formatting monetary amounts."),
     declared("lock_timeout", "0", Allowed::Time, false, "Sets the maximum allowed duration of any wait for a lock."),
+    declared("max_connections", "100", Allowed::Nothing, false, "Sets the maximum number of concurrent connections."),
     declared("max_identifier_length", "63", Allowed::Nothing, false, "Shows the maximum identifier length."),
     declared("max_index_keys", "32", Allowed::Nothing, false, "Shows the maximum number of index keys."),
     declared("row_security", "on", SWITCH, false, "Enable row security."),
@@ -90,8 +95,11 @@ const SETTINGS: [Declared; 33] = [
     declared("standard_conforming_strings", "on", ON, true, "Causes '...' strings to treat backslashes literally."),
     declared("statement_timeout", "0", Allowed::Time, false, "Sets the maximum allowed duration of any statement; the server's own is never exceeded."),
     declared("TimeZone", "UTC", Allowed::Zone, true, "Sets the time zone for displaying and interpreting time stamps."),
+    declared("transaction_deferrable", "off", SWITCH, false, "Whether to defer a read-only serializable transaction until it can be executed with no possible serialization failures."),
     declared("transaction_isolation", "read committed", Allowed::Anything, false, "Sets the current transaction's isolation level."),
     declared("transaction_read_only", "on", ON, false, "Sets the current transaction's read-only status."),
+    declared("work_mem", "4MB", Allowed::Anything, false, "Sets the maximum memory to be used for query workspaces; the server's own is what counts."),
+    declared("xmloption", "content", Allowed::Anything, false, "Sets whether XML data in implicit parsing and serialization operations is to be considered as documents or content fragments."),
 ];
 
 /// The values of one connection.

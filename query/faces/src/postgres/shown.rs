@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use meshlake_query::QueryError;
-use meshlake_query::postgres::{PostgresType, Scalar};
+use meshlake_query::postgres::{PostgresType, Scalar, shown_name};
 use pgwire::messages::PgWireBackendMessage;
 use pgwire::messages::data::{FieldDescription, RowDescription};
 
@@ -22,7 +22,7 @@ pub fn columns_of(schema: &Schema, labels: &[Option<String>]) -> Vec<Column> {
     let columns = schema.fields().iter().enumerate().map(|(place, field)| {
         let label = labels.get(place).cloned().flatten();
         Column {
-            name: label.unwrap_or_else(|| field.name().clone()),
+            name: label.unwrap_or_else(|| shown_name(field.name()).to_owned()),
             postgres_type: PostgresType::of(field),
             is_binary: false,
         }

@@ -52,6 +52,14 @@ pub fn parse_selector(text: &str) -> Result<Vec<Matcher>, Error> {
     }
 }
 
+/// The seconds of a duration as `1h30m`: units from the largest to the smallest, each at most once.
+///
+/// # Errors
+/// What is wrong with it, in Prometheus's words.
+pub fn duration_seconds(text: &str) -> Result<f64, String> {
+    if text.is_empty() { Err("empty duration string".to_owned()) } else { formula::seconds(text) }
+}
+
 /// Something wrong at a place of the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Mistake {

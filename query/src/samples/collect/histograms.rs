@@ -4,14 +4,23 @@
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use meshlake_promql::{CUSTOM_BUCKETS, Histogram, stale_marker, value_text};
+use meshlake_promql::{CUSTOM_BUCKETS, Histogram, ResetHint, stale_marker, value_text};
 use meshlake_schema::Table;
 use meshlake_schema::rows::{DoubleLists, Doubles, IntegerLists, Integers, Rows, RowsError};
 
+use super::native::hint;
 use super::{Collector, Keys, NO_RECORDED_VALUE, Place, When};
 use crate::samples::stems::Shape;
 
-pub const COLUMNS: [&str; 4] = ["count", "sum", "explicit_bounds", "bucket_counts"];
+pub const COLUMNS: [&str; 7] = [
+    "count",
+    "count_double",
+    "sum",
+    "explicit_bounds",
+    "bucket_counts",
+    "bucket_counts_double",
+    "reset_hint",
+];
 
 /// Where the samples of one stem go.
 #[derive(Debug, Default)]
@@ -32,6 +41,9 @@ struct Row<'a> {
     sum: Option<f64>,
     bounds: &'a [f64],
     counts: &'a [i64],
+    /// Where counts have fractions, as none of a classic one has.
+    exact: Option<&'a [f64]>,
+    hint: ResetHint,
 }
 
 impl Collector<'_> {
@@ -45,6 +57,9 @@ impl Collector<'_> {
         let sums: Doubles<'_> = rows.read("sum")?;
         let bounds: DoubleLists<'_> = rows.read("explicit_bounds")?;
         let buckets: IntegerLists<'_> = rows.read("bucket_counts")?;
+        let exact_counts: Doubles<'_> = rows.read("count_double")?;
+        let exact_buckets: DoubleLists<'_> = rows.read("bucket_counts_double")?;
+        let hints: Integers<'_> = rows.read("reset_hint")?;
         let mut keys = Keys::of(table, batch)?;
         for row in 0..batch.num_rows() {
             let Some(stem) = self.found.place(keys.get(row, &self.found.generation.variants)) else {
@@ -54,10 +69,12 @@ impl Collector<'_> {
                 when: When { time: times.or_zero(row), start: starts.or_zero(row) },
                 is_stale: flags.or_zero(row) & NO_RECORDED_VALUE != 0,
                 // Lossless up to 2^53 values.
-                count: counts.or_zero(row) as f64,
+                count: exact_counts.get(row).unwrap_or(counts.or_zero(row) as f64),
                 sum: sums.get(row),
                 bounds: bounds.get(row),
                 counts: buckets.get(row),
+                exact: exact_counts.get(row).map(|_| exact_buckets.get(row)),
+                hint: hint(hints.get(row)),
             };
             match self.found.stem(stem).shape {
                 Shape::Native => self.add_custom(stem, &read),
@@ -69,12 +86,15 @@ impl Collector<'_> {
 
     fn add_custom(&mut self, stem: usize, row: &Row<'_>) {
         let Some(place) = self.place_of_native(stem) else { return };
-        let filled = (0_i32..).zip(row.counts).filter(|(_, count)| **count != 0);
+        let whole = row.counts.iter().map(|count| *count as f64);
+        let counts = row.exact.map_or_else(|| whole.collect(), <[f64]>::to_vec);
+        let filled = (0_i32..).zip(counts).filter(|(_, count)| *count != 0.0);
         let histogram = Histogram {
             schema: CUSTOM_BUCKETS,
             count: row.count,
             sum: if row.is_stale { stale_marker() } else { row.sum.unwrap_or(0.0) },
-            positive: filled.map(|(index, count)| (index, *count as f64)).collect(),
+            positive: filled.collect(),
+            hint: row.hint,
             custom_bounds: Arc::from(row.bounds),
             ..Histogram::default()
         };

@@ -21,7 +21,7 @@ pub struct Join<T> {
     pub run: Run<T>,
     /// Of deltas of numbers.
     pub events: Option<Arc<dyn Events>>,
-    /// Whether samples of several stored series alternate.
+    /// Whether samples of several stored series alternate, but for deltas, which are added.
     pub is_interleaved: bool,
 }
 
@@ -33,7 +33,9 @@ pub fn join<T: Value + 'static>(strands: Vec<Strand<T>>, window: Window) -> Join
         let all = if strand.is_delta { &mut deltas } else { &mut points };
         all.extend(strand.points);
     }
-    let events = Deltas::of(&deltas).map(|deltas| Arc::new(deltas) as Arc<dyn Events>);
+    // What some senders tell in totals is not in the deltas of others.
+    let counted = points.is_empty().then(|| Deltas::of(&deltas)).flatten();
+    let events = counted.map(|deltas| Arc::new(deltas) as Arc<dyn Events>);
     points.extend(totals(deltas));
     let mut run = run(points);
     let kept_from = run.times.partition_point(|time| *time <= window.after);
@@ -51,7 +53,8 @@ fn is_interleaved<T>(strands: &[Strand<T>]) -> bool {
     if strands.len() < 2 {
         return false;
     }
-    let mut ends: Vec<(i64, i64)> = strands.iter().filter_map(ends).collect();
+    let totals = strands.iter().filter(|strand| !strand.is_delta);
+    let mut ends: Vec<(i64, i64)> = totals.filter_map(ends).collect();
     ends.sort_unstable();
     ends.windows(2).any(|pair| pair[1].0 <= pair[0].1)
 }

@@ -6,22 +6,27 @@
 //! Sources: metrics.proto, `ExponentialHistogramDataPoint`; <https://prometheus.io/docs/specs/native_histograms/>.
 
 use arrow::array::RecordBatch;
-use meshlake_promql::{Buckets, Histogram, SCHEMAS, stale_marker};
+use meshlake_promql::{Buckets, Histogram, ResetHint, SCHEMAS, stale_marker};
 use meshlake_schema::Table;
-use meshlake_schema::rows::{Doubles, IntegerLists, Integers, Rows, RowsError};
+use meshlake_schema::rows::{DoubleLists, Doubles, IntegerLists, Integers, Rows, RowsError};
 
 use super::{Collector, Keys, NO_RECORDED_VALUE, When};
 
-pub const COLUMNS: [&str; 9] = [
+pub const COLUMNS: [&str; 14] = [
     "count",
+    "count_double",
     "sum",
     "scale",
     "zero_count",
+    "zero_count_double",
     "zero_threshold",
     "positive_offset",
     "positive_bucket_counts",
+    "positive_bucket_counts_double",
     "negative_offset",
     "negative_bucket_counts",
+    "negative_bucket_counts_double",
+    "reset_hint",
 ];
 
 /// Width of a zero bucket of which nobody told: Prometheus's own for OTLP.
@@ -33,36 +38,42 @@ impl Collector<'_> {
         let rows = Rows::of(table, batch);
         let integers = |name| rows.read::<Integers<'_>>(name);
         let doubles = |name| rows.read::<Doubles<'_>>(name);
-        let lists = |name| rows.read::<IntegerLists<'_>>(name);
         let (times, starts, flags) =
             (integers("time_unix_nano")?, integers("start_time_unix_nano")?, integers("flags")?);
-        let (counts, sums, scales) = (integers("count")?, doubles("sum")?, integers("scale")?);
-        let (zeros, thresholds) = (integers("zero_count")?, doubles("zero_threshold")?);
-        let positive = (integers("positive_offset")?, lists("positive_bucket_counts")?);
-        let negative = (integers("negative_offset")?, lists("negative_bucket_counts")?);
+        let (counts, exact_counts) = (integers("count")?, doubles("count_double")?);
+        let (zeros, exact_zeros) = (integers("zero_count")?, doubles("zero_count_double")?);
+        let (sums, scales, thresholds) = (doubles("sum")?, integers("scale")?, doubles("zero_threshold")?);
+        let hints = integers("reset_hint")?;
+        let positive =
+            Side::of(&rows, ["positive_offset", "positive_bucket_counts", "positive_bucket_counts_double"])?;
+        let negative =
+            Side::of(&rows, ["negative_offset", "negative_bucket_counts", "negative_bucket_counts_double"])?;
         let mut keys = Keys::of(table, batch)?;
         for row in 0..batch.num_rows() {
-            let stem = self.found.place(keys.get(row, &self.found.generation.variants));
-            let Some(place) = stem.and_then(|stem| self.place_of_native(stem)) else { continue };
+            let Some(stem) = self.found.place(keys.get(row, &self.found.generation.variants)) else {
+                continue;
+            };
+            let Some(place) = self.place_of_native(stem) else { continue };
             let scale = scales.or_zero(row);
             let Some(schema) = schema_of(scale) else {
                 self.too_coarse += 1;
                 continue;
             };
-            let filled = |(offsets, lists): &(Integers<'_>, IntegerLists<'_>)| {
-                buckets(offsets.or_zero(row), lists.get(row), scale - i64::from(schema))
-            };
+            let exact = exact_counts.get(row);
+            let coarser = scale - i64::from(schema);
             let is_stale = flags.or_zero(row) & NO_RECORDED_VALUE != 0;
-            let told = thresholds.get(row).filter(|threshold| *threshold > 0.0);
+            let is_told = self.found.stem(stem).is_remote_written;
+            let threshold = thresholds.get(row).filter(|threshold| is_told || *threshold > 0.0);
             let histogram = Histogram {
                 schema,
-                zero_threshold: told.unwrap_or(ZERO_THRESHOLD),
+                zero_threshold: threshold.unwrap_or(ZERO_THRESHOLD),
                 // Lossless up to 2^53 values, as all counts here.
-                zero_count: zeros.or_zero(row) as f64,
-                count: counts.or_zero(row) as f64,
+                zero_count: exact_zeros.get(row).unwrap_or(zeros.or_zero(row) as f64),
+                count: exact.unwrap_or(counts.or_zero(row) as f64),
                 sum: if is_stale { stale_marker() } else { sums.get(row).unwrap_or(0.0) },
-                positive: filled(&positive),
-                negative: filled(&negative),
+                positive: positive.filled(row, coarser, exact.is_some()),
+                negative: negative.filled(row, coarser, exact.is_some()),
+                hint: hint(hints.get(row)),
                 ..Histogram::default()
             };
             self.push_histogram(
@@ -75,6 +86,38 @@ impl Collector<'_> {
     }
 }
 
+/// What a sender of remote write told of resets; others tell nothing.
+pub(super) fn hint(told: Option<i64>) -> ResetHint {
+    match told {
+        Some(1) => ResetHint::Reset,
+        Some(2) => ResetHint::NoReset,
+        Some(3) => ResetHint::Gauge,
+        _ => ResetHint::Unknown,
+    }
+}
+
+/// The buckets on one side of zero.
+struct Side<'a> {
+    offsets: Integers<'a>,
+    counts: IntegerLists<'a>,
+    /// Where counts have fractions.
+    exact: DoubleLists<'a>,
+}
+
+impl<'a> Side<'a> {
+    fn of(rows: &Rows<'a>, [offset, counts, exact]: [&str; 3]) -> Result<Self, RowsError> {
+        Ok(Side { offsets: rows.read(offset)?, counts: rows.read(counts)?, exact: rows.read(exact)? })
+    }
+
+    fn filled(&self, row: usize, coarser: i64, is_exact: bool) -> Buckets {
+        let offset = self.offsets.or_zero(row);
+        if is_exact {
+            return buckets(offset, self.exact.get(row).iter().copied(), coarser);
+        }
+        buckets(offset, self.counts.get(row).iter().map(|count| *count as f64), coarser)
+    }
+}
+
 /// The schema of a scale; none for one that is too coarse.
 fn schema_of(scale: i64) -> Option<i8> {
     let schema = scale.min(i64::from(*SCHEMAS.end()));
@@ -82,13 +125,12 @@ fn schema_of(scale: i64) -> Option<i8> {
 }
 
 /// The filled buckets of dense counts that begin at `offset`, `2^coarser` of which become one.
-fn buckets(offset: i64, counts: &[i64], coarser: i64) -> Buckets {
+fn buckets(offset: i64, counts: impl Iterator<Item = f64>, coarser: i64) -> Buckets {
     // A shift of more bits than an index has leaves its sign.
     let coarser = u32::try_from(coarser).unwrap_or(0).min(i64::BITS - 1);
     let mut buckets = Buckets::new();
-    for (index, count) in (offset..).zip(counts).filter(|(_, count)| **count != 0) {
+    for (index, count) in (offset..).zip(counts).filter(|(_, count)| *count != 0.0) {
         let index = i32::try_from((index >> coarser) + 1).unwrap_or(i32::MAX);
-        let count = *count as f64;
         match buckets.last_mut() {
             Some((last, sum)) if *last == index => *sum += count,
             _ => buckets.push((index, count)),
@@ -100,6 +142,10 @@ fn buckets(offset: i64, counts: &[i64], coarser: i64) -> Buckets {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn buckets(offset: i64, counts: &[i32], coarser: i64) -> Buckets {
+        super::buckets(offset, counts.iter().map(|count| f64::from(*count)), coarser)
+    }
 
     /// With a base of 2 the OTLP buckets -1, 0 and 2 end at 1, 2 and 8, which are Prometheus's 0, 1 and 3.
     #[test]

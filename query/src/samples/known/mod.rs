@@ -249,6 +249,7 @@ impl Tenant {
             labels,
             shape,
             is_delta: labelled.temporality.get(row) == Some(DELTA),
+            is_remote_written: labelled.names.is_remote_written(row),
             collisions,
         })
     }

@@ -71,6 +71,7 @@ pub struct Stem {
     pub shape: Shape,
     /// Whether each point tells of the time since the one before, not since the counter began.
     pub is_delta: bool,
+    pub is_remote_written: bool,
     /// Labels whose values several attributes made.
     pub collisions: Vec<String>,
 }

@@ -3,7 +3,6 @@
 use meshlake_promql::Error;
 
 use super::*;
-use crate::samples::known::Known;
 use crate::samples::reading::LEARNT_ROWS_MAX;
 use crate::samples::select::select_at_most;
 
@@ -22,7 +21,7 @@ fn over_file(rows: u64) -> Asked {
 fn a_file_is_known_once_it_was_read() {
     for (rows, is_learnt) in [(LEARNT_ROWS_MAX, true), (LEARNT_ROWS_MAX + 1, false)] {
         let asked = over_file(rows);
-        let known = || asked.stored.query.kept::<Known>().generation().file("default", FILE).is_some();
+        let known = || asked.stored.known.generation().file("default", FILE).is_some();
         assert!(!known());
         let all = [
             r#"{__name__="m", at="10"} 1@10"#,
@@ -44,9 +43,8 @@ fn one_sample_too_many_is_refused() {
     let asked = Asked::points((1..=3).map(|second| gauge(1, "m", second, 1.0)).collect());
     let matchers = matchers("m");
     let selection = Selection { matchers: &matchers, after: 0, until: 60_000, hints: Hints::default() };
-    let select = |samples_max: usize| {
-        asked.runtime.block_on(select_at_most(samples_max, &asked.stored.query, &selection))
-    };
+    let select =
+        |samples_max: usize| asked.runtime.block_on(select_at_most(samples_max, &asked.stored, &selection));
     assert_eq!(select(3).map(|selected| selected.series.len()), Ok(1));
     let want = "query processing would load too many samples into memory in expression evaluation";
     assert_eq!(select(2).err(), Some(Error::Execution(want.to_owned())));

@@ -86,3 +86,20 @@ fn senders_of_deltas_are_added() {
     assert_eq!(value(&asked, "increase(hits_total[1m])", 120), 31.0);
     assert_eq!(value(&asked, "hits_total", 120), 31.0);
 }
+
+/// One sender tells deltas, another totals under the same name: neither is all there is, so the samples are asked.
+#[test]
+fn deltas_beside_totals_are_not_counted_alone() {
+    let total = |second: i64, value: f64| {
+        let mut total = delta(2, second, value);
+        total.insert("aggregation_temporality", 2.into());
+        total
+    };
+    let asked = Asked::points(vec![delta(1, 110, 1.0), total(115, 50.0), total(125, 70.0)]);
+    let hints = Hints { function: Some("increase"), ..Hints::default() };
+    let selected = asked.selected("hits_total", (90, 150), hints);
+    assert!(selected.series[0].events.is_none());
+    assert_eq!(lines(&selected), [r#"{__name__="hits_total"} 0@100 1@110 50@115 70@125"#]);
+    let alone = Asked::points(vec![delta(1, 110, 1.0)]).selected("hits_total", (90, 150), hints);
+    assert!(alone.series[0].events.is_some());
+}

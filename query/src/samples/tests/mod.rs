@@ -66,7 +66,7 @@ impl Asked {
         let engine =
             Engine::new(snapshot.reader(), config, Arc::new(SystemClock)).expect("no directory is named");
         let query = runtime.block_on(engine.begin("default")).expect("a snapshot");
-        let stored = Stored::new(query, runtime.handle().clone());
+        let stored = Stored::new(query, Arc::default(), runtime.handle().clone());
         Asked { runtime, stored }
     }
 

@@ -82,6 +82,27 @@ fn exponential(second: i64, scale: i64, temporality: i64) -> Row {
     point(1, "size", second, cells)
 }
 
+/// A float histogram of a gauge, with a zero bucket that is a point, as a Prometheus sends it.
+#[test]
+fn a_remote_written_histogram_is_as_it_was_sent() {
+    let row = with(
+        exponential(10, 0, 2),
+        [
+            ("scope_name", "prometheus.remote_write".into()),
+            ("count_double", 4.75.into()),
+            ("zero_count_double", 0.25.into()),
+            ("positive_bucket_counts_double", Cell::Floats(vec![1.5, 0.0, 2.0])),
+            ("negative_bucket_counts_double", Cell::Floats(vec![1.0])),
+            ("reset_hint", 3.into()),
+        ],
+    );
+    let asked = Asked::of([(Table::MetricExpHistograms, vec![row])]);
+    let want = [r#"{__name__="size"} {count:4.75, sum:20, [-4,-2):1, [-0,0]:0.25, (1,2]:1.5, (4,8]:2}@10"#];
+    assert_eq!(asked.lines("size"), want);
+    let selected = asked.selected("size", (0, 60), Hints::default());
+    assert_eq!(selected.series[0].histograms.values[0].hint, meshlake_promql::ResetHint::Gauge);
+}
+
 /// With a base of 2, buckets 0 and 2 are (1, 2] and (4, 8], and the negative 1 is [-4, -2).
 #[test]
 fn an_exponential_histogram_is_a_native_one() {

@@ -5,7 +5,7 @@
 use super::combine::{binds, is_writable};
 use super::{Mistake, Parsed, Parser};
 use crate::lex::Token;
-use crate::tree::{Aggregate, Aggregation, Scalar, Series, Spansets, Structure};
+use crate::tree::{Aggregate, Aggregation, Function, Scalar, Series, Spansets, Structure};
 use crate::value::{Arithmetic, Comparison, Value};
 
 pub(super) enum Item {
@@ -98,7 +98,7 @@ impl Parser<'_> {
             let message = match name {
                 "topk" | "bottomk" => format!("{name}() ranks series, as in {{ }} | rate() | {name}(5)"),
                 "by" | "coalesce" | "select" => format!("{name}() is a stage by itself, between |"),
-                name if crate::parse::over_time::is_function(name) => {
+                name if Function::is_word(name) => {
                     format!("{name}() makes series of spans, as in {{ }} | {name}()")
                 }
                 name => format!("unknown function {name}"),

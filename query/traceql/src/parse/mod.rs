@@ -9,9 +9,9 @@
 //! <https://grafana.com/docs/tempo/latest/metrics-from-traces/metrics-queries/functions/>.
 
 mod query;
+mod over_time;
 mod pipeline;
 mod items;
-mod over_time;
 mod expression;
 mod combine;
 mod names;

@@ -7,26 +7,10 @@ use crate::lex::Token;
 use crate::tree::{Aggregation, COMPARED_VALUES, Function, OverTime, Pipeline, Series, Stage};
 use crate::value::{Comparison, Value};
 
-const FUNCTIONS: [&str; 9] = [
-    "rate",
-    "count_over_time",
-    "min_over_time",
-    "max_over_time",
-    "avg_over_time",
-    "sum_over_time",
-    "quantile_over_time",
-    "histogram_over_time",
-    "compare",
-];
-
-pub(super) fn is_function(name: &str) -> bool {
-    FUNCTIONS.contains(&name)
-}
-
 impl<'a> Parser<'a> {
     /// The name of a function that makes series, if one comes next.
     pub(super) fn over_time_function(&self) -> Option<&'a str> {
-        self.function().filter(|name| is_function(name))
+        self.function().filter(|name| Function::is_word(name))
     }
 
     pub(super) fn over_time(&mut self, name: &str, stages: Vec<Stage>) -> Parsed<Series> {
@@ -55,7 +39,7 @@ impl<'a> Parser<'a> {
             "compare" => self.compare()?,
             name => {
                 let word = name.strip_suffix("_over_time").unwrap_or_default();
-                let aggregation = Aggregation::of_word(word).expect("FUNCTIONS holds no other names");
+                let aggregation = Aggregation::of_word(word).expect("no other function is left");
                 Function::Over(aggregation, self.measure(&format!("{name}()"))?)
             }
         };

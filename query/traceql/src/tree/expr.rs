@@ -1,6 +1,7 @@
 //! Expressions over one span, as they stand in braces, `by()` and aggregates.
 
 use super::field::Field;
+use super::kind::Type;
 use crate::pattern::Pattern;
 use crate::value::{Arithmetic, Comparison, Value};
 
@@ -26,39 +27,6 @@ pub enum Expr {
     Not(Box<Expr>),
     And(Box<Expr>, Box<Expr>),
     Or(Box<Expr>, Box<Expr>),
-}
-
-/// What an expression's value is, as far as it is known before a span is seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Type {
-    /// An attribute's: each span may have another.
-    Any,
-    Nil,
-    Text,
-    Number,
-    Duration,
-    Boolean,
-    Status,
-    Kind,
-}
-
-impl Type {
-    pub fn word(self) -> &'static str {
-        match self {
-            Type::Any => "an attribute",
-            Type::Nil => "nil",
-            Type::Text => "a text",
-            Type::Number => "a number",
-            Type::Duration => "a duration",
-            Type::Boolean => "a condition",
-            Type::Status => "a status",
-            Type::Kind => "a kind of span",
-        }
-    }
-
-    pub fn is_numeric(self) -> bool {
-        matches!(self, Type::Any | Type::Number | Type::Duration)
-    }
 }
 
 impl Expr {

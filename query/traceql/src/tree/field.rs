@@ -7,7 +7,7 @@
 //! Source: <https://grafana.com/docs/tempo/latest/traceql/construct-traceql-queries/>, "Intrinsic fields", and the
 //! design proposals "TraceQL Concepts" and "TraceQL Extensions" for `parent`, and `nestedSet*`.
 
-use super::expr::Type;
+use super::kind::Type;
 use crate::value::words;
 
 words! {

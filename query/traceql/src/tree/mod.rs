@@ -8,9 +8,11 @@ mod series;
 mod spans;
 mod expr;
 mod field;
+mod kind;
 
-pub use expr::{Expr, Type};
+pub use expr::Expr;
 pub use field::{Attribute, Field, Intrinsic, Scope};
+pub use kind::Type;
 pub use series::{COMPARED_VALUES, Function, OverTime, Series};
 pub use spans::{Aggregate, Aggregation, Pipeline, Relation, Scalar, Sides, Spansets, Stage, Structure};
 

@@ -57,7 +57,25 @@ pub enum Function {
     },
 }
 
+/// By their words.
+const FUNCTIONS: [&str; 9] = [
+    "rate",
+    "count_over_time",
+    "min_over_time",
+    "max_over_time",
+    "avg_over_time",
+    "sum_over_time",
+    "quantile_over_time",
+    "histogram_over_time",
+    "compare",
+];
+
 impl Function {
+    /// Whether a function is called so.
+    pub(crate) fn is_word(word: &str) -> bool {
+        FUNCTIONS.contains(&word)
+    }
+
     pub fn word(&self) -> &'static str {
         match self {
             Function::Rate => "rate",

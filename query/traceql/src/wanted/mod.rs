@@ -1,6 +1,6 @@
 //! What a query wants of stored spans, said before any is read.
 //!
-//! Reading whole traces to find that they do not match is what makes a search slow. So a pipeline says two things in words
+//! Reading whole traces to find that they do not match is what makes a search slow. So a query says two things in words
 //! of `schema`'s filters, which scans can use: which traces can match at all, by spans that each must have, and whether
 //! spans beside those that pass a filter can change the answer. Both may be wide, neither leaves out what the language
 //! wants: a filter that passes a span too many costs a look at it, one that passes too few would be a wrong answer.
@@ -9,10 +9,10 @@ mod bound;
 
 use meshlake_schema::Filter;
 
-use crate::tree::{Expr, Field, Pipeline, Scalar, Sides, Spansets, Stage};
+use crate::tree::{Body, Expr, Field, Function, OverTime, Pipeline, Query, Scalar, Sides, Spansets, Stage};
 use bound::bound;
 
-/// What a pipeline wants of stored spans.
+/// What a query wants of stored spans.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Wanted {
     /// Which traces can match.
@@ -34,10 +34,42 @@ pub enum Candidates {
 }
 
 impl Wanted {
-    pub fn of(pipeline: &Pipeline) -> Wanted {
+    pub fn of(query: &Query) -> Wanted {
+        let series = match &query.body {
+            Body::Spans(pipeline) => return Wanted::of_pipeline(pipeline),
+            Body::Series(series) => series,
+        };
+        let parts: Vec<Wanted> = series.over_time().into_iter().map(Wanted::of_over_time).collect();
+        let spans = parts.iter().map(|part| part.spans.clone()).collect::<Option<Vec<Filter>>>();
+        let traces = Candidates::any(parts.into_iter().map(|part| part.traces).collect());
+        Wanted { traces, spans: spans.map(any_of) }
+    }
+
+    fn of_pipeline(pipeline: &Pipeline) -> Wanted {
         let spans = (!needs_structure(pipeline)).then(|| spans_of(pipeline));
         Wanted { traces: Candidates::of(pipeline), spans }
     }
+
+    fn of_over_time(over_time: &OverTime) -> Wanted {
+        let of_trace = |expr: Option<&Expr>| expr.is_some_and(|expr| expr.has_field(Field::is_of_trace));
+        let function = &over_time.function;
+        // What is told of each span names the root of its trace.
+        let tells_root = matches!(function, Function::Compare { .. });
+        let is_of_trace =
+            tells_root || over_time.by.iter().any(Field::is_of_trace) || of_trace(function.measured());
+        let wanted = Wanted::of_pipeline(&over_time.spans);
+        if is_of_trace { Wanted { spans: None, ..wanted } } else { wanted }
+    }
+}
+
+/// Rows that pass one of the filters.
+fn any_of(mut filters: Vec<Filter>) -> Filter {
+    filters.dedup();
+    let every = Filter::And(Vec::new());
+    if filters.contains(&every) {
+        return every;
+    }
+    if filters.len() == 1 { filters.remove(0) } else { Filter::Or(filters) }
 }
 
 impl Candidates {
@@ -88,6 +120,7 @@ impl Candidates {
             match part {
                 Candidates::Any(parts) => wanted.extend(parts),
                 part if part == Candidates::EVERY => return part,
+                part if wanted.contains(&part) => {}
                 part => wanted.push(part),
             }
         }
@@ -114,8 +147,7 @@ fn spans_of_set(spansets: &Spansets) -> Filter {
         Spansets::Filter(Some(condition)) => bound(condition).filter,
         Spansets::Pipeline(pipeline) => spans_of(pipeline),
         Spansets::And(left, right) | Spansets::Or(left, right) | Spansets::Structure(_, left, right) => {
-            let sides = [spans_of_set(left), spans_of_set(right)];
-            if sides.contains(&every) { every } else { Filter::Or(sides.to_vec()) }
+            any_of(vec![spans_of_set(left), spans_of_set(right)])
         }
     }
 }
@@ -161,13 +193,9 @@ mod tests {
 
     use super::*;
     use crate::parse;
-    use crate::tree::Body;
 
     fn wanted(query: &str) -> Wanted {
-        match parse(query).map(|query| query.body) {
-            Ok(Body::Spans(pipeline)) => Wanted::of(&pipeline),
-            other => panic!("{query}: {other:?}"),
-        }
+        Wanted::of(&parse(query).unwrap_or_else(|error| panic!("{query}: {error}")))
     }
 
     fn with(filter: Filter) -> Candidates {
@@ -212,6 +240,33 @@ mod tests {
         let either = Filter::Or(vec![named("a"), named("b")]);
         assert_eq!(wanted("{ name = \"a\" } && { name = \"b\" }").spans, Some(either));
         assert_eq!(wanted("count() > 2 | { name = \"a\" }").spans, Some(Filter::And(Vec::new())));
+    }
+
+    #[test]
+    fn series_want_what_each_function_does() {
+        let named = |name: &str| Filter::equals("name", text(name));
+        let check = |query: &str, traces: Candidates, spans: Option<Filter>| {
+            assert_eq!(wanted(query), Wanted { traces, spans }, "{query}");
+        };
+        check("{ name = \"a\" } | rate() by (.x)", with(named("a")), Some(named("a")));
+        check("{ name = \"a\" } | rate() by (rootName)", with(named("a")), None);
+        check("{ name = \"a\" } | max_over_time(parent.duration)", with(named("a")), None);
+        check("{ name = \"a\" } | compare({ status = error })", with(named("a")), None);
+        check(
+            "({ name = \"a\" } | rate()) / ({ } | rate())",
+            Candidates::EVERY,
+            Some(Filter::And(Vec::new())),
+        );
+        check(
+            "({ name = \"a\" } | rate()) / ({ name = \"b\" } | rate()) * 100",
+            Candidates::Any(vec![with(named("a")), with(named("b"))]),
+            Some(Filter::Or(vec![named("a"), named("b")])),
+        );
+        check(
+            "({ name = \"a\" } | rate()) / ({ name = \"a\" } | rate())",
+            with(named("a")),
+            Some(named("a")),
+        );
     }
 
     #[test]

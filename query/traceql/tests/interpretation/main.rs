@@ -1,9 +1,11 @@
 //! Random queries over random traces, against what the language's description says, interpreted directly: no sorting, no
 //! walk, no types; every span against every other.
 
+mod reported;
 mod series;
 mod rows;
 mod slow;
+mod plain;
 mod language;
 mod data;
 
@@ -109,7 +111,7 @@ fn no_filter_leaves_out_what_the_query_wants() {
     for seed in 0..QUERIES {
         let (trace, _, query) = made(seed);
         let pipeline = pipeline(&query);
-        let wanted = Wanted::of(&pipeline);
+        let wanted = Wanted::of(&parse(&query).expect("it was read before"));
         let whole = answered(&pipeline, &trace);
         let is_candidate = can_match(&wanted.traces, &trace);
         assert!(is_candidate || whole.is_empty(), "seed {seed}: {query}\n{wanted:?}\n{trace:#?}");

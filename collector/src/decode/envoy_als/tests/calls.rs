@@ -13,10 +13,10 @@ fn the_identifier_names_the_proxy_and_may_ride_on_any_message() {
     assert_eq!(proxy.addresses, ["10.0.0.1", "fd00::1"]);
     let attributes: Vec<_> = proxy.attributes.iter().map(|(key, value)| (*key, value.as_str())).collect();
     let want = [
-        ("istio.version", "1.27.1"),
         ("log_name", "als"),
         ("cloud.region", "r"),
         ("cloud.availability_zone", "z"),
+        ("istio.version", "1.27.1"),
     ];
     assert_eq!(attributes, want);
     assert_eq!(decode_identifier(&message(vec![]).encode_to_vec()), Ok(None));

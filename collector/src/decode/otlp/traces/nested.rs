@@ -7,10 +7,10 @@ use meshlake_schema::Kind;
 use crate::columns::attributes::AttributesColumn;
 use crate::columns::rows::ListEnds;
 use crate::columns::{NumberColumn, TextColumn};
-use crate::decode::otlp::any_value::{AnyValue, KeyValue, repeated};
+use crate::decode::otlp::any_value::{AnyValue, KeyValue};
 use crate::decode::otlp::value_writer::ValueWriter;
 use crate::limits::{EVENTS_MAX, LINKS_MAX};
-use crate::protobuf::wire::{Fields, WireError};
+use crate::protobuf::wire::{Fields, WireError, repeated};
 use crate::tally::Warning;
 
 /// The event by which a span tells of an exception, and its attribute. Source: OpenTelemetry's semantic conventions,

@@ -6,3 +6,4 @@ mod histograms;
 mod exemplars;
 mod bad_input;
 mod random;
+mod captures;

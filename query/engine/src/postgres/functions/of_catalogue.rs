@@ -27,7 +27,7 @@ const fn nothing(name: &'static str) -> Declared {
     declared(name, TEXT, |_, _| Ok(Cell::Null))
 }
 
-pub const ALL: [Declared; 57] = [
+pub const ALL: [Declared; 59] = [
     declared("format_type", TEXT, format_type).with_nulls(),
     declared("pg_get_userbyid", CellType::Named(Scalar::Name), |facts, _| {
         Ok(facts.identity.user.as_str().into())
@@ -66,6 +66,7 @@ pub const ALL: [Declared; 57] = [
     declared("pg_total_relation_size", CellType::Int8, |_, _| Ok(Cell::Null)),
     declared("pg_indexes_size", CellType::Int8, |_, _| Ok(Cell::Null)),
     declared("pg_database_size", CellType::Int8, |_, _| Ok(Cell::Null)),
+    declared("pg_stat_get_numscans", CellType::Int8, |_, _| Ok(Cell::Null)),
     declared("pg_my_temp_schema", CellType::Oid, |_, _| Ok(0.into())),
     declared("has_table_privilege", CellType::Bool, may),
     declared("has_any_column_privilege", CellType::Bool, may),
@@ -87,6 +88,9 @@ pub const ALL: [Declared; 57] = [
     declared("regrole", CellType::Oid, |facts, arguments| oid(facts, arguments, "role", role_oid)),
     declared("regrole_name", TEXT, |facts, arguments| named(facts, arguments, role_oid, role_name)),
     declared("regtype_names", CellType::Texts, type_names),
+    declared("oid_array", CellType::Oids, |_, arguments| {
+        Ok(Cell::Ints(arguments.list(0)?.iter().filter_map(|oid| oid.parse().ok()).collect()))
+    }),
 ];
 
 fn text(arguments: Arguments<'_>) -> Result<String> {
@@ -220,13 +224,16 @@ fn function_oid(facts: &Facts, name: &str) -> Option<i64> {
     let (_, name) = parts(name);
     let own = facts.known.functions.iter().find(|function| function.name == name);
     let built_in = || facts.known.built_in.iter().find(|(_, known, _)| *known == name);
-    own.map(|function| function.oid).or_else(|| built_in().map(|(oid, ..)| *oid)).map(i64::from)
+    let conversion = || relations::conversions().find(|(_, known)| *known == name).map(|(oid, _)| oid);
+    let number = own.map(|function| function.oid).or_else(|| built_in().map(|(oid, ..)| *oid));
+    number.or_else(conversion).map(i64::from)
 }
 
 fn function_name(facts: &Facts, oid: i64) -> Option<String> {
     let own = function_of(facts, oid).map(|function| function.name.to_owned());
     let built_in = || facts.known.built_in.iter().find(|(known, ..)| i64::from(*known) == oid);
-    own.or_else(|| built_in().map(|(_, name, _)| name.clone()))
+    let conversion = || relations::conversions().find(|(known, _)| i64::from(*known) == oid);
+    own.or_else(|| built_in().map(|(_, name, _)| name.clone())).or_else(|| conversion().map(|(_, name)| name))
 }
 
 fn schema_oid(_: &Facts, name: &str) -> Option<i64> {

@@ -12,7 +12,7 @@ const SEARCHED: [&str; 2] = ["pg_catalog", "public"];
 
 const NAME: CellType = CellType::Named(Scalar::Name);
 
-pub const ALL: [Declared; 10] = [
+pub const ALL: [Declared; 19] = [
     Declared { name: "version", returns: CellType::Text, takes_nulls: false, body: version },
     Declared { name: "current_database", returns: NAME, takes_nulls: false, body: database },
     Declared { name: "current_schema", returns: NAME, takes_nulls: false, body: |_, _| Ok("public".into()) },
@@ -23,6 +23,21 @@ pub const ALL: [Declared; 10] = [
     Declared { name: "pg_backend_pid", returns: CellType::Int4, takes_nulls: false, body: process_id },
     Declared { name: "pg_is_in_recovery", returns: CellType::Bool, takes_nulls: false, body: no },
     Declared { name: "pg_is_other_temp_schema", returns: CellType::Bool, takes_nulls: false, body: no },
+    Declared { name: "pg_is_wal_replay_paused", returns: CellType::Bool, takes_nulls: false, body: no },
+    Declared { name: "set_config", returns: CellType::Text, takes_nulls: true, body: set_config },
+    Declared {
+        name: "pg_postmaster_start_time",
+        returns: CellType::Timestamptz,
+        takes_nulls: false,
+        body: started,
+    },
+    Declared { name: "txid_current", returns: CellType::Int8, takes_nulls: false, body: transaction },
+    Declared { name: "pg_current_xact_id", returns: CellType::Int8, takes_nulls: false, body: transaction },
+    // Where a connection comes from is not told.
+    Declared { name: "inet_client_addr", returns: CellType::Text, takes_nulls: false, body: nothing },
+    Declared { name: "inet_client_port", returns: CellType::Int4, takes_nulls: false, body: nothing },
+    Declared { name: "inet_server_addr", returns: CellType::Text, takes_nulls: false, body: nothing },
+    Declared { name: "inet_server_port", returns: CellType::Int4, takes_nulls: false, body: nothing },
 ];
 
 /// Tools read the number out of the second word, so that comes first; see PostgreSQL's own.
@@ -64,4 +79,30 @@ fn process_id(facts: &Facts, _: Arguments<'_>) -> Result<Cell> {
 
 fn no(_: &Facts, _: Arguments<'_>) -> Result<Cell> {
     Ok(false.into())
+}
+
+fn nothing(_: &Facts, _: Arguments<'_>) -> Result<Cell> {
+    Ok(Cell::Null)
+}
+
+/// There is one transaction, as nobody changes anything.
+fn transaction(_: &Facts, _: Arguments<'_>) -> Result<Cell> {
+    Ok(1.into())
+}
+
+fn started(facts: &Facts, _: Arguments<'_>) -> Result<Cell> {
+    Ok(Cell::Micros(facts.known.started.0 / 1_000))
+}
+
+/// Tools set what their answers depend on by this function too. What nothing here depends on is taken and forgotten;
+/// what counts is set by SET alone, and refused here rather than ignored.
+fn set_config(facts: &Facts, arguments: Arguments<'_>) -> Result<Cell> {
+    let (name, value) = (arguments.text(0)?.unwrap_or_default(), arguments.text(1)?.unwrap_or_default());
+    let now = value_of(facts, &name)
+        .ok_or_else(|| DataFusionError::Plan(format!("unrecognized configuration parameter \"{name}\"")))?;
+    let counts = ["statement_timeout", "client_encoding", "timezone", "datestyle"];
+    if now != value && counts.iter().any(|known| known.eq_ignore_ascii_case(&name)) {
+        return Err(DataFusionError::Plan(format!("\"{name}\" is set by SET, not by set_config")));
+    }
+    Ok(value.into())
 }

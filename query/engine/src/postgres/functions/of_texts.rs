@@ -6,10 +6,7 @@ use super::{Arguments, Declared};
 use crate::postgres::array_text::elements_of;
 use crate::postgres::cell::{Cell, CellType};
 use crate::postgres::known::Facts;
-use crate::postgres::postgres_type::PostgresType;
-
-/// Numbers of one series: a batch has 8,192 rows, and 64 MiB are what a function may make of one.
-const SERIES_MAX: i64 = 1_000;
+use crate::postgres::postgres_type::{PostgresType, Scalar};
 
 const fn declared(
     name: &'static str,
@@ -19,7 +16,7 @@ const fn declared(
     Declared { name, returns, takes_nulls: false, body }
 }
 
-pub const ALL: [Declared; 13] = [
+pub const ALL: [Declared; 15] = [
     declared("quote_ident", CellType::Text, |_, arguments| Ok(quoted(&text(arguments)?).into())),
     declared("quote_literal", CellType::Text, |_, arguments| {
         Ok(format!("'{}'", text(arguments)?.replace('\'', "''")).into())
@@ -32,7 +29,9 @@ pub const ALL: [Declared; 13] = [
         let length = i64::try_from(arguments.length(0)?).unwrap_or(i64::MAX);
         Ok((length > 0).then_some(length).into())
     }),
-    declared("generate_series", CellType::Int8s, series),
+    declared("format", CellType::Text, format_text).with_nulls(),
+    declared("bytea", CellType::Bytea, |_, arguments| bytes_of(&text(arguments)?)),
+    declared("jsonb", CellType::Named(Scalar::Jsonb), |_, arguments| document(text(arguments)?)),
     declared("text_array", CellType::Texts, |_, arguments| {
         let text = text(arguments)?;
         let elements = elements_of(&text).ok_or_else(|| {
@@ -117,26 +116,83 @@ fn parse_ident(text: &str) -> Result<Cell> {
     }
 }
 
-fn series(_: &Facts, arguments: Arguments<'_>) -> Result<Cell> {
-    let number = |place: usize| -> Result<Option<i64>> {
-        let Some(text) = arguments.text(place)? else { return Ok(None) };
-        let wrong = |_| DataFusionError::Plan(format!("generate_series takes whole numbers, not {text}"));
-        text.parse().map(Some).map_err(wrong)
-    };
-    let (Some(start), Some(stop)) = (number(0)?, number(1)?) else {
-        return Err(DataFusionError::Plan("generate_series takes a start and an end".to_owned()));
-    };
-    let step = number(2)?.unwrap_or(1);
-    if step == 0 {
-        return Err(DataFusionError::Plan("step size cannot equal zero".to_owned()));
+/// `%s`, `%I` and `%L` for the next argument, or `%2$s` for the second. Source: PostgreSQL 16, "format". Limits: no
+/// widths.
+fn format_text(_: &Facts, arguments: Arguments<'_>) -> Result<Cell> {
+    let Some(pattern) = arguments.text(0)? else { return Ok(Cell::Null) };
+    let wrong = |what: &str| DataFusionError::Execution(format!("format: {what}"));
+    let mut out = String::new();
+    let (mut next, mut rest) = (1, pattern.as_str());
+    while let Some((before, behind)) = rest.split_once('%') {
+        out.push_str(before);
+        let digits = behind.len() - behind.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let (place, kind) = match behind[digits..].strip_prefix('$') {
+            Some(kind) => (behind[..digits].parse().map_err(|_| wrong("no such argument"))?, kind),
+            None => (next, behind),
+        };
+        let mut kinds = kind.chars();
+        let kind = kinds.next();
+        rest = kinds.as_str();
+        if kind == Some('%') {
+            out.push('%');
+            continue;
+        }
+        if place >= arguments.0.len() {
+            return Err(wrong("too few arguments"));
+        }
+        next = place + 1;
+        match (kind, arguments.text(place)?) {
+            (Some('s'), value) => out.push_str(&value.unwrap_or_default()),
+            (Some('I'), Some(value)) => out.push_str(&quoted(&value)),
+            (Some('I'), None) => return Err(wrong("null values cannot be formatted as an SQL identifier")),
+            (Some('L'), Some(value)) => out.push_str(&format!("'{}'", value.replace('\'', "''"))),
+            (Some('L'), None) => out.push_str("NULL"),
+            _ => return Err(wrong("only %s, %I, %L and %% are known")),
+        }
     }
-    let count = (i128::from(stop) - i128::from(start)) / i128::from(step) + 1;
-    if count > SERIES_MAX.into() {
-        return Err(DataFusionError::Plan(format!("generate_series makes at most {SERIES_MAX} numbers")));
+    out.push_str(rest);
+    Ok(out.into())
+}
+
+/// `\x00ff`, or text with `\\` and `\ooo` in it. Source: PostgreSQL 16, "Binary Data Types".
+fn bytes_of(text: &str) -> Result<Cell> {
+    let wrong = || DataFusionError::Execution("Cast error: invalid input syntax for type bytea".to_owned());
+    if let Some(digits) = text.strip_prefix("\\x") {
+        let digits: Vec<u8> = digits.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
+        let bytes = digits.chunks(2).map(|pair| {
+            let pair = str::from_utf8(pair).ok().filter(|pair| pair.len() == 2 && !pair.starts_with('+'));
+            pair.and_then(|pair| u8::from_str_radix(pair, 16).ok()).ok_or_else(wrong)
+        });
+        return Ok(Cell::Bytes(bytes.collect::<Result<_>>()?));
     }
-    let is_in = |number: &i64| if step > 0 { *number <= stop } else { *number >= stop };
-    let numbers = std::iter::successors(Some(start), |number| number.checked_add(step)).take_while(is_in);
-    Ok(Cell::Ints(numbers.collect()))
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, behind)) = rest.split_first() {
+        rest = behind;
+        match (first, behind) {
+            (b'\\', [b'\\', behind @ ..]) => {
+                bytes.push(b'\\');
+                rest = behind;
+            }
+            (b'\\', [a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', behind @ ..]) => {
+                bytes.push((a - b'0') * 64 + (b - b'0') * 8 + (c - b'0'));
+                rest = behind;
+            }
+            (b'\\', _) => return Err(wrong()),
+            (byte, _) => bytes.push(*byte),
+        }
+    }
+    Ok(Cell::Bytes(bytes))
+}
+
+/// A document as it was written, which it must be.
+fn document(text: String) -> Result<Cell> {
+    match serde_json::from_str::<serde::de::IgnoredAny>(&text) {
+        Ok(_) => Ok(text.into()),
+        Err(_) => {
+            Err(DataFusionError::Execution("Cast error: invalid input syntax for type json".to_owned()))
+        }
+    }
 }
 
 /// Source: PostgreSQL 16, `pg_size_pretty`: a unit is used until its number reaches 10,240.
@@ -180,6 +236,22 @@ mod tests {
             [("pg/_%", "/", r"pg\_%"), (r"a\b", "/", r"a\\b"), ("a//b", "/", r"a\/b"), (r"a\_", "", r"a\\_")];
         for (pattern, escape, want) in cases {
             assert_eq!(like_pattern(pattern, escape), want, "{pattern}");
+        }
+    }
+
+    /// As PostgreSQL 15 answers `SELECT '...'::bytea`.
+    #[test]
+    fn bytes_are_written_in_hex_or_as_they_are() {
+        let cases = [
+            (r"\x00fF", Some(vec![0, 255])),
+            (r"a\\b\001", Some(vec![b'a', b'\\', b'b', 1])),
+            ("", Some(vec![])),
+            (r"\x0", None),
+            (r"\xg0", None),
+            (r"a\b", None),
+        ];
+        for (text, want) in cases {
+            assert_eq!(bytes_of(text).ok(), want.map(Cell::Bytes), "{text}");
         }
     }
 

@@ -5,7 +5,7 @@ use crate::postgres::cell::Cell;
 use crate::postgres::known::Facts;
 use crate::postgres::postgres_type::{PostgresType, Scalar};
 
-pub const ALL: [Relation; 5] = [
+pub const ALL: [Relation; 6] = [
     Relation::new(
         INFORMATION_SCHEMA,
         "schemata",
@@ -55,6 +55,17 @@ pub const ALL: [Relation; 5] = [
         "specific_catalog name, specific_schema name, specific_name name, ordinal_position int4, \
          parameter_mode text, parameter_name name, data_type text",
         parameters,
+    ),
+    Relation::new(
+        INFORMATION_SCHEMA,
+        "character_sets",
+        "character_set_catalog name, character_set_schema name, character_set_name name, \
+         character_repertoire name, form_of_use name, default_collate_catalog name, \
+         default_collate_schema name, default_collate_name name",
+        |facts| {
+            let database = facts.identity.database.as_str();
+            vec![row![Cell::Null, Cell::Null, "UTF8", "UCS", "UTF8", database, "pg_catalog", "C.UTF-8"]]
+        },
     ),
 ];
 

@@ -24,10 +24,10 @@ use meshlake_schema::Table;
 
 use super::cell::{Cell, CellType};
 use super::known::Facts;
-use crate::plan_guard::AllowList;
+use crate::plan_guard::{AllowList, CATALOGUE_SCANS_MAX};
 
 pub use classes::OWNER;
-pub use postgres_types::OTHERS;
+pub use postgres_types::{OTHERS, conversions};
 
 /// The schema of PostgreSQL's own tables, and the one that the standard asks for.
 pub const PG_CATALOG: &str = "pg_catalog";
@@ -143,6 +143,18 @@ pub fn is_system(name: &[String]) -> bool {
     }
 }
 
+/// Whether a name in FROM is of one of these tables.
+pub fn is_relation(name: &[String]) -> bool {
+    let Some(name) = name.last().filter(|_| is_system(name)) else { return false };
+    all().any(|(_, relation)| relation.name == name)
+}
+
+/// Whether columns of that name hold oids.
+pub fn is_oid(column: &str) -> bool {
+    let mut columns = all().flat_map(|(_, relation)| relation.columns());
+    columns.any(|(name, cell_type)| name == column && cell_type == CellType::Oid)
+}
+
 /// Whether a name in FROM is of a table that never has rows.
 pub fn is_empty(name: &[String]) -> bool {
     let Some(name) = name.last().filter(|_| is_system(name)) else { return false };
@@ -155,7 +167,13 @@ pub fn allowed() -> AllowList {
         let of_schema = all().filter(|(_, relation)| relation.schema == schema);
         (schema, of_schema.map(|(_, relation)| relation.name).collect())
     });
-    AllowList { default_schema: PG_CATALOG, tables: tables.to_vec(), functions: Vec::new() }
+    AllowList {
+        default_schema: PG_CATALOG,
+        tables: tables.to_vec(),
+        functions: Vec::new(),
+        scans_max: CATALOGUE_SCANS_MAX,
+        recurs: true,
+    }
 }
 
 /// All tables, as `facts` fill them.

@@ -1,7 +1,7 @@
 //! Functions: those that are tables of telemetry, and by their names alone those that the engine has.
 
 use super::classes::{OWNER, oid_of};
-use super::{PG_CATALOG, PUBLIC, Relation, Rows, row, schema_oid};
+use super::{PG_CATALOG, PUBLIC, Relation, Rows, conversions, row, schema_oid};
 use crate::postgres::cell::Cell;
 use crate::postgres::known::Facts;
 
@@ -19,7 +19,7 @@ pub const ALL: [Relation; 2] = [
         "oid oid, proname name, pronamespace oid, proowner oid, prolang oid, procost float4, prorows float4, \
          provariadic oid, prosupport text, prokind char, prosecdef bool, proleakproof bool, proisstrict bool, \
          proretset bool, provolatile char, proparallel char, pronargs int2, pronargdefaults int2, \
-         prorettype oid, proargtypes oid[], proallargtypes oid[], proargmodes text[], proargnames text[], \
+         prorettype oid, proargtypes oidvector, proallargtypes oid[], proargmodes text[], proargnames text[], \
          proargdefaults text, protrftypes oid[], prosrc text, probin text, prosqlbody text, \
          proconfig text[], proacl text[]",
         procedures,
@@ -68,9 +68,10 @@ fn procedures(facts: &Facts) -> Rows {
             function.name,
         ]
     });
-    let built_in = facts.known.built_in.iter().map(|(oid, name, kind)| {
+    let own = facts.known.built_in.iter().map(|(oid, name, kind)| (*oid, name.clone(), *kind));
+    let built_in = own.chain(conversions().map(|(oid, name)| (oid, name, "f"))).map(|(oid, name, kind)| {
         row![
-            *oid,
+            oid,
             name.as_str(),
             schema_oid(PG_CATALOG),
             OWNER,
@@ -79,7 +80,7 @@ fn procedures(facts: &Facts) -> Rows {
             Cell::Float(0.0),
             ANY,
             "-",
-            *kind,
+            kind,
             false,
             false,
             false,

@@ -15,7 +15,11 @@ const ROLE_COLUMNS: &str = "oid oid, rolname name, rolsuper bool, rolinherit boo
      rolcreatedb bool, rolcanlogin bool, rolreplication bool, rolconnlimit int4, rolpassword text, \
      rolvaliduntil text, rolbypassrls bool, rolconfig text[]";
 
-pub const ALL: [Relation; 6] = [
+const SETTING_COLUMNS: &str = "name text, setting text, unit text, category text, short_desc text, extra_desc text, context text, \
+     vartype text, source text, min_val text, max_val text, enumvals text[], boot_val text, \
+     reset_val text, sourcefile text, sourceline int4, pending_restart bool";
+
+pub const ALL: [Relation; 8] = [
     Relation::new(
         PG_CATALOG,
         "pg_database",
@@ -36,13 +40,13 @@ pub const ALL: [Relation; 6] = [
          passwd text, valuntil text, useconfig text[]",
         |facts| vec![row![facts.identity.user.as_str(), OWNER, false, false, false, false, "********"]],
     ),
+    Relation::new(PG_CATALOG, "pg_settings", SETTING_COLUMNS, settings),
+    Relation::new(PG_CATALOG, "pg_show_all_settings", SETTING_COLUMNS, settings),
     Relation::new(
         PG_CATALOG,
-        "pg_settings",
-        "name text, setting text, unit text, category text, short_desc text, extra_desc text, context text, \
-         vartype text, source text, min_val text, max_val text, enumvals text[], boot_val text, \
-         reset_val text, sourcefile text, sourceline int4, pending_restart bool",
-        settings,
+        "pg_timezone_names",
+        "name text, abbrev text, utc_offset text, is_dst bool",
+        |_| vec![row!["UTC", "UTC", "00:00:00", false]],
     ),
     Relation::new(
         PG_CATALOG,

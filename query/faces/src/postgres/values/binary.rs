@@ -26,13 +26,16 @@ const MICROS_TO_2000: i64 = DAYS_TO_2000 as i64 * 86_400_000_000;
 
 const NUMERIC_NEGATIVE: u16 = 0x4000;
 
+/// What arrays are counted from, but for the vectors of the catalogue.
+const FIRST: i32 = 1;
+
 /// Decimal digits in one of `numeric`'s.
 const NUMERIC_DIGITS: usize = 4;
 
 /// Appends a value that is not null.
 pub fn push(out: &mut BytesMut, array: &dyn Array, row: usize, postgres_type: PostgresType) {
     if postgres_type.is_array {
-        return push_array(out, array.as_list::<i32>().value(row).as_ref(), postgres_type.scalar);
+        return push_array(out, &array.as_list::<i32>().value(row), postgres_type.scalar, FIRST);
     }
     match postgres_type.scalar {
         Scalar::Bool => out.put_u8(array.as_boolean().value(row).into()),
@@ -62,10 +65,13 @@ pub fn push(out: &mut BytesMut, array: &dyn Array, row: usize, postgres_type: Po
             out.put_u8(1);
             out.put_slice(json(array, row).as_bytes());
         }
+        Scalar::Int2vector => push_array(out, &array.as_list::<i32>().value(row), Scalar::Int2, 0),
+        Scalar::Oidvector => push_array(out, &array.as_list::<i32>().value(row), Scalar::Oid, 0),
     }
 }
 
-fn push_array(out: &mut BytesMut, elements: &dyn Array, scalar: Scalar) {
+/// `first` is the number of the first element.
+fn push_array(out: &mut BytesMut, elements: &dyn Array, scalar: Scalar, first: i32) {
     let one = PostgresType { scalar, is_array: false };
     let dimensions = i32::from(!elements.is_empty());
     out.put_i32(dimensions);
@@ -75,7 +81,7 @@ fn push_array(out: &mut BytesMut, elements: &dyn Array, scalar: Scalar) {
         return;
     }
     out.put_i32(i32::try_from(elements.len()).unwrap_or(i32::MAX));
-    out.put_i32(1);
+    out.put_i32(first);
     for place in 0..elements.len() {
         push_sized(out, elements, place, one, true);
     }

@@ -62,12 +62,18 @@ fn layout_of(postgres_type: PostgresType) -> Option<DataType> {
         Scalar::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
         Scalar::Timestamptz => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
         Scalar::Interval => DataType::Interval(IntervalUnit::MonthDayNano),
+        Scalar::Int2vector => list_of(DataType::Int16),
+        Scalar::Oidvector => list_of(DataType::Int32),
         Scalar::Jsonb => return None,
     };
     Some(match postgres_type.is_array {
-        true => DataType::List(Arc::new(Field::new("item", one, true))),
+        true => list_of(one),
         false => one,
     })
+}
+
+fn list_of(element: DataType) -> DataType {
+    DataType::List(Arc::new(Field::new("item", element, true)))
 }
 
 /// Appends row `row` as a message of its own.
@@ -120,8 +126,14 @@ fn set_length(out: &mut BytesMut, start: usize, own: usize) {
     out[start..start + 4].copy_from_slice(&length.to_be_bytes());
 }
 
-/// A document, as JSON.
+/// A document, as JSON; what is text already is a document as it is.
 fn json(array: &dyn Array, row: usize) -> String {
+    match array.data_type() {
+        DataType::Utf8 => return array.as_string::<i32>().value(row).to_owned(),
+        DataType::LargeUtf8 => return array.as_string::<i64>().value(row).to_owned(),
+        DataType::Utf8View => return array.as_string_view().value(row).to_owned(),
+        _ => {}
+    }
     let mut json = String::new();
     crate::cells::push_value(&mut json, array, row);
     json

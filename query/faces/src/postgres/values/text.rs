@@ -49,11 +49,23 @@ pub fn push(out: &mut BytesMut, array: &dyn Array, row: usize, postgres_type: Po
             push_interval(out, array.as_primitive::<IntervalMonthDayNanoType>().value(row));
         }
         Scalar::Jsonb => out.put_slice(json(array, row).as_bytes()),
+        Scalar::Int2vector => push_vector(out, &array.as_list::<i32>().value(row), Scalar::Int2),
+        Scalar::Oidvector => push_vector(out, &array.as_list::<i32>().value(row), Scalar::Oid),
     }
 }
 
 fn push_integer(out: &mut BytesMut, value: impl std::fmt::Display) {
     write!(out, "{value}").expect("writing to a buffer cannot fail");
+}
+
+/// `1 2 3`
+fn push_vector(out: &mut BytesMut, elements: &dyn Array, scalar: Scalar) {
+    for place in 0..elements.len() {
+        if place > 0 {
+            out.put_u8(b' ');
+        }
+        push(out, elements, place, PostgresType { scalar, is_array: false });
+    }
 }
 
 /// `{1,NULL,"a b"}`

@@ -1,0 +1,119 @@
+//! A question on its way: one snapshot, a thread that may wait for its sources, time and memory.
+//!
+//! Who goes away while a question is worked on stops it at the next look at the clock; reading of rows that is under way
+//! ends by itself, at the latest at the engine's deadline. Threads are as many as places among the engine's queries.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use meshlake_engine::Engine;
+use meshlake_promql::Error;
+use meshlake_schema::{Budget, Spent};
+use tokio::runtime::Handle;
+
+use super::merged::Merged;
+use super::sources::{Kept, sources};
+use crate::series::unread;
+
+/// What questions are asked of; clones are one.
+#[derive(Clone)]
+pub struct Prometheus {
+    engine: Engine,
+    kept: Kept,
+}
+
+impl Prometheus {
+    pub fn new(engine: Engine) -> Self {
+        Prometheus { engine, kept: Kept::default() }
+    }
+}
+
+/// What work on a question has to do it with.
+pub struct At {
+    pub merged: Merged,
+    pub budget: Arc<dyn Budget>,
+    /// Bytes that the answer may take in memory.
+    pub answer_bytes_max: usize,
+}
+
+/// Runs `work` over the sources of one snapshot of a tenant, within `timeout` or what the engine gives a query.
+///
+/// Cancel: the work is told at its next look at the clock.
+///
+/// # Errors
+/// Those of `work`; [`Error::Timeout`] when no place comes free in time, [`Error::Internal`] without a snapshot.
+pub async fn asked<T: Send + 'static>(
+    prometheus: &Prometheus,
+    tenant: &str,
+    timeout: Option<Duration>,
+    work: impl FnOnce(&At) -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    let Prometheus { engine, kept } = prometheus.clone();
+    let timeout = timeout.unwrap_or(Duration::MAX);
+    let query = engine.begin_within(tenant, timeout).await.map_err(|error| unread(&error))?;
+    let asker = Asker::default();
+    let budget = Arc::new(WhileAsked { budget: query.budget(), is_gone: Arc::clone(&asker.is_gone) });
+    let answer_bytes_max = engine.config().answer_bytes_max;
+    let runtime = Handle::current();
+    let working = tokio::task::spawn_blocking(move || {
+        let merged = Merged::new(sources(&query, &kept, &runtime));
+        work(&At { merged, budget, answer_bytes_max })
+    });
+    let failed = |error: tokio::task::JoinError| {
+        tracing::error!(%error, "answer a question of Prometheus's API");
+        Error::Internal("the server failed; its log says more".to_owned())
+    };
+    working.await.map_err(failed)?
+}
+
+/// Who waits for an answer.
+#[derive(Default)]
+struct Asker {
+    is_gone: Arc<AtomicBool>,
+}
+
+impl Drop for Asker {
+    fn drop(&mut self) {
+        self.is_gone.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A budget whose time is also up when nobody waits any more.
+#[derive(Debug)]
+struct WhileAsked {
+    budget: Arc<dyn Budget>,
+    is_gone: Arc<AtomicBool>,
+}
+
+impl Budget for WhileAsked {
+    fn grow(&self, bytes: usize) -> Result<(), Spent> {
+        self.budget.grow(bytes)
+    }
+
+    fn shrink(&self, bytes: usize) {
+        self.budget.shrink(bytes);
+    }
+
+    fn check_time(&self) -> Result<(), Spent> {
+        if self.is_gone.load(Ordering::Relaxed) { Err(Spent::Time) } else { self.budget.check_time() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use meshlake_schema::budget::Allowance;
+
+    use super::*;
+
+    #[test]
+    fn time_is_up_when_the_asker_has_gone() {
+        let asker = Asker::default();
+        let allowance: Arc<dyn Budget> = Arc::new(Allowance::new(10, None));
+        let budget = WhileAsked { budget: allowance, is_gone: Arc::clone(&asker.is_gone) };
+        assert_eq!((budget.check_time(), budget.grow(10)), (Ok(()), Ok(())));
+        assert!(budget.grow(1).is_err());
+        drop(asker);
+        assert_eq!(budget.check_time(), Err(Spent::Time));
+    }
+}
