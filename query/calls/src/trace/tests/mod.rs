@@ -27,3 +27,4 @@ mod messages;
 mod far_ends;
 mod bounds;
 mod odd;
+mod reported;
