@@ -13,6 +13,7 @@ mod maintain;
 mod settled;
 mod durability;
 mod postgres;
+mod grafana;
 mod proxies;
 mod envoy_rollout;
 mod policies;
