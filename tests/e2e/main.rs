@@ -5,6 +5,7 @@ mod calls;
 mod command_line;
 mod conformance;
 mod docs;
+mod grafana;
 mod prometheus;
 mod otlp_series;
 mod postgres;
