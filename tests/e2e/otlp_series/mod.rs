@@ -159,10 +159,10 @@ fn each_time(export: &mut ExportMetricsServiceRequest, mut change: impl FnMut(&m
     for metric in scopes.flat_map(|scope| &mut scope.metrics) {
         match &mut metric.data {
             Some(Data::Gauge(gauge)) => {
-                gauge.data_points.iter_mut().for_each(|point| change(&mut point.time_unix_nano))
+                gauge.data_points.iter_mut().for_each(|point| change(&mut point.time_unix_nano));
             }
             Some(Data::Sum(sum)) => {
-                sum.data_points.iter_mut().for_each(|point| change(&mut point.time_unix_nano))
+                sum.data_points.iter_mut().for_each(|point| change(&mut point.time_unix_nano));
             }
             Some(Data::Histogram(histogram)) => {
                 histogram.data_points.iter_mut().for_each(|point| change(&mut point.time_unix_nano));
