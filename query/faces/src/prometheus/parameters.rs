@@ -137,14 +137,13 @@ impl Parameters {
         Ok(sets)
     }
 
-    /// Which series are asked for: `match[]`, `start`, `end` and `limit`.
+    /// Which series of `sets` are asked for: `start`, `end` and `limit`.
     ///
     /// # Errors
     /// 400.
-    pub async fn browse(&self) -> Result<Browse, ApiError> {
-        let limit = self.limit()?;
+    pub fn browse(&self, sets: Vec<Vec<Matcher>>) -> Result<Browse, ApiError> {
         let (from, to) = (self.time_or("start", EARLIEST)?, self.time_or("end", LATEST)?);
-        Ok(Browse { sets: self.selectors().await?, from, to, limit })
+        Ok(Browse { sets, from, to, limit: self.limit()? })
     }
 }
 
