@@ -3,7 +3,7 @@
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
-use axum::http::{HeaderMap, Request, Response};
+use axum::http::{HeaderMap, HeaderValue, Request, Response};
 use meshlake_fixture::SnapshotBuilder;
 use meshlake_listen::{Principal, Role};
 use meshlake_query::{Engine, EngineConfig};
@@ -221,7 +221,7 @@ async fn large_answers_are_packed_for_those_who_take_it() {
     let (status, coding, length) = ask("GET", "gzip").await;
     let (_, none, whole) = ask("GET", "identity").await;
     assert_eq!(
-        (status, coding.as_ref().map(|coding| coding.as_bytes()), none),
+        (status, coding.as_ref().map(HeaderValue::as_bytes), none),
         (200, Some(b"gzip".as_slice()), None)
     );
     assert!(length < whole, "{length} of {whole}");
