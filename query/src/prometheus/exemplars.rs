@@ -1,18 +1,19 @@
 //! Exemplars: measured events of the series that a query reads.
 
 use meshlake_promql::tree::{Expr, Node};
-use meshlake_promql::{Error, Labels, Matcher, parse};
+use meshlake_promql::{Error, Matcher, parse};
 
 use super::asking::{Prometheus, asked};
 use super::bounds::CUT;
+use super::merged::SeriesExemplars;
 use super::{EARLIEST, LATEST};
-use crate::series::{Exemplar, Wanted};
+use crate::series::Wanted;
 
 /// Exemplars of one answer. Grafana draws one dot each, and asks for no more.
 const EXEMPLARS_MAX: usize = 10_000;
 
 /// Exemplars, each series once, and what to say of them.
-pub type Exemplars = (Vec<(Labels, Vec<Exemplar>)>, Vec<String>);
+pub type Exemplars = (SeriesExemplars, Vec<String>);
 
 /// Exemplars of all series that the selectors of `query` match, from `from` up to and with `to`, in milliseconds since
 /// the epoch.

@@ -5,7 +5,7 @@
 //! says so.
 
 use std::cell::Cell;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use meshlake_promql::{Error, Labels, METRIC_NAME, Matcher, Samples, Selected, Selection, SeriesSamples};
 
@@ -17,6 +17,9 @@ pub struct Merged {
     sources: Vec<Box<dyn Source>>,
     counts: Cell<Counts>,
 }
+
+/// Series with their exemplars.
+pub type SeriesExemplars = Vec<(Labels, Vec<Exemplar>)>;
 
 /// What selectors were given, each time that they were.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -86,8 +89,8 @@ impl Merged {
         &self,
         sets: &[Vec<Matcher>],
         wanted: Wanted<'_>,
-    ) -> Result<Found<Vec<(Labels, Vec<Exemplar>)>>, Error> {
-        let mut all = std::collections::BTreeMap::<Labels, Vec<Exemplar>>::new();
+    ) -> Result<Found<SeriesExemplars>, Error> {
+        let mut all = BTreeMap::<Labels, Vec<Exemplar>>::new();
         let mut is_cut = false;
         for matchers in sets {
             for source in &self.sources {

@@ -23,7 +23,9 @@ pub async fn series(State(state): State<FaceState>, parameters: Parameters) -> R
     if parameters.first("match[]").is_none() {
         return Err(ApiError::bad_data("no match[] parameter provided"));
     }
-    let browse = parameters.browse().await?;
+    // Here alone Prometheus names the parameter.
+    let named = |error: ApiError| ApiError { text: ApiError::invalid("match[]", &error.text).text, ..error };
+    let browse = parameters.browse(parameters.selectors().await.map_err(named)?)?;
     let (found, warnings) = prometheus::series(&state.prometheus, &parameters.tenant, browse).await?;
     let push = |out: &mut String, labels| push_labels(out, &labels);
     Ok(written::list(found.into_iter(), push, Notes::warnings(warnings)))
@@ -34,7 +36,7 @@ pub async fn label_names(
     State(state): State<FaceState>,
     parameters: Parameters,
 ) -> Result<Response, ApiError> {
-    let browse = parameters.browse().await?;
+    let browse = parameters.browse(parameters.selectors().await?)?;
     let (found, warnings) = prometheus::label_names(&state.prometheus, &parameters.tenant, browse).await?;
     Ok(texts(found, warnings))
 }
@@ -45,7 +47,8 @@ pub async fn label_values(
     Path(name): Path<String>,
     parameters: Parameters,
 ) -> Result<Response, ApiError> {
-    let (browse, label) = (parameters.browse().await?, unescaped(&name));
+    let browse = parameters.browse(parameters.selectors().await?)?;
+    let label = unescaped(&name);
     let (found, warnings) =
         prometheus::label_values(&state.prometheus, &parameters.tenant, label, browse).await?;
     Ok(texts(found, warnings))

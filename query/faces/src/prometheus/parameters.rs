@@ -2,7 +2,7 @@
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use meshlake_query::prometheus::{Browse, EARLIEST, LATEST};
 use meshlake_query::promql::{Matcher, parse_selector};
 
@@ -32,7 +32,7 @@ impl FromRequest<FaceState> for Parameters {
         let tenant = tenant_of(request.extensions()).ok_or_else(|| ApiError::bad_data(NOT_A_TENANT))?;
         let now = state.engine.clock().now().micros().div_euclid(1_000);
         let query = request.uri().query().unwrap_or_default().to_owned();
-        let content_type = request.headers().get(header::CONTENT_TYPE).map(|value| value.as_bytes());
+        let content_type = request.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
         let is_form =
             content_type.is_some_and(|value| value.starts_with(b"application/x-www-form-urlencoded"));
         let mut pairs = Vec::new();
@@ -137,14 +137,13 @@ impl Parameters {
         Ok(sets)
     }
 
-    /// Which series are asked for: `match[]`, `start`, `end` and `limit`.
+    /// Which series of `sets` are asked for: `start`, `end` and `limit`.
     ///
     /// # Errors
     /// 400.
-    pub async fn browse(&self) -> Result<Browse, ApiError> {
-        let limit = self.limit()?;
+    pub fn browse(&self, sets: Vec<Vec<Matcher>>) -> Result<Browse, ApiError> {
         let (from, to) = (self.time_or("start", EARLIEST)?, self.time_or("end", LATEST)?);
-        Ok(Browse { sets: self.selectors().await?, from, to, limit })
+        Ok(Browse { sets, from, to, limit: self.limit()? })
     }
 }
 

@@ -73,10 +73,15 @@ async fn answer(
 }
 
 fn timeout(parameters: &Parameters) -> Result<Option<Duration>, ApiError> {
-    let Some(text) = parameters.first("timeout") else { return Ok(None) };
+    if parameters.first("timeout").is_none() {
+        return Ok(None);
+    }
     let millis = parameters.duration("timeout")?;
     let positive = u64::try_from(millis).ok().filter(|millis| *millis > 0);
-    let wrong = || ApiError::invalid("timeout", format_args!("timeout must be positive, got {text}"));
+    let wrong = || {
+        let seconds = millis as f64 / 1e3;
+        ApiError::invalid("timeout", format_args!("timeout must be positive, got {seconds}s"))
+    };
     Ok(Some(Duration::from_millis(positive.ok_or_else(wrong)?)))
 }
 

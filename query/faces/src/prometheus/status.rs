@@ -98,9 +98,12 @@ pub async fn flags(State(state): State<FaceState>) -> Response {
 
 /// `status/tsdb`.
 pub async fn database(State(state): State<FaceState>, parameters: Parameters) -> Result<Response, ApiError> {
-    let limit = parameters.limit()?.unwrap_or(STATISTICS_ENTRIES);
+    let limit = parameters.first("limit").map_or(Ok(STATISTICS_ENTRIES), str::parse);
+    let Some(limit) = limit.ok().filter(|limit| *limit > 0) else {
+        return Err(ApiError::bad_data("limit must be a positive number"));
+    };
     if limit > STATISTICS_ENTRIES_MAX {
-        return Err(ApiError::invalid("limit", format_args!("must not exceed {STATISTICS_ENTRIES_MAX}")));
+        return Err(ApiError::bad_data(format!("limit must not exceed {STATISTICS_ENTRIES_MAX}")));
     }
     let now = parameters.now;
     let statistics: Statistics = statistics(&state.prometheus, &parameters.tenant, now, limit).await?;

@@ -3,7 +3,7 @@
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
-use axum::http::{HeaderMap, Request, Response};
+use axum::http::{HeaderMap, HeaderValue, Request, Response};
 use meshlake_fixture::SnapshotBuilder;
 use meshlake_listen::{Principal, Role};
 use meshlake_query::{Engine, EngineConfig};
@@ -95,8 +95,18 @@ async fn what_is_wrong_is_told_in_prometheus_words() {
                 or instant Vector";
     check("/api/v1/query_range?query=a[5m]&start=0&end=1&step=1", 400, "bad_data", kind).await;
     let timeout = "invalid parameter \"timeout\": timeout must be positive, got -1s";
-    check("/api/v1/query?query=1&timeout=-1", 400, "bad_data", &timeout.replace("-1s", "-1")).await;
+    check("/api/v1/query?query=1&timeout=-1", 400, "bad_data", timeout).await;
     check("/api/v1/series", 400, "bad_data", "no match[] parameter provided").await;
+    let series = "invalid parameter \"match[]\": match[] must contain at least one non-empty matcher";
+    check("/api/v1/series?match[]={}", 400, "bad_data", series).await;
+    check(
+        "/api/v1/labels?match[]=a%7B",
+        400,
+        "bad_data",
+        "1:3: parse error: unexpected end of input inside braces",
+    )
+    .await;
+    check("/api/v1/status/tsdb?limit=0", 400, "bad_data", "limit must be a positive number").await;
     check("/api/v1/nothing", 404, "not_found", "there is nothing at this path").await;
     let (status, answer) = post("/api/v1/metadata", "").await;
     assert_eq!((status, &answer["status"]), (405, &json!("error")));
@@ -211,7 +221,7 @@ async fn large_answers_are_packed_for_those_who_take_it() {
     let (status, coding, length) = ask("GET", "gzip").await;
     let (_, none, whole) = ask("GET", "identity").await;
     assert_eq!(
-        (status, coding.as_ref().map(|coding| coding.as_bytes()), none),
+        (status, coding.as_ref().map(HeaderValue::as_bytes), none),
         (200, Some(b"gzip".as_slice()), None)
     );
     assert!(length < whole, "{length} of {whole}");
