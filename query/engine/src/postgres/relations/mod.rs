@@ -6,8 +6,8 @@
 //! Source: PostgreSQL 16, "System Catalogs", "System Views" and "The Information Schema". Columns that no client was
 //! seen to read are left out.
 
-mod postgres_types;
 mod procedures;
+mod postgres_types;
 mod server;
 mod information;
 mod empty;
