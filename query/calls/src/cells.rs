@@ -9,7 +9,7 @@ use meshlake_schema::TimeRange;
 use crate::aliases::Learnt;
 use crate::busy::BusyEdges;
 use crate::cell_key::{CellKey, DetailId, Evidence, Slot};
-use crate::condense::Condensed;
+use crate::condense::{Beyond, Condensed};
 use crate::detail::Detail;
 use crate::details::Details;
 use crate::entry::Entry;
@@ -50,17 +50,6 @@ impl Call {
     fn noted(&self, halves: Halves) -> Noted {
         Noted { start: self.start, rows: self.rows, seen: self.seen, halves }
     }
-}
-
-/// What is done where there are more cells than find room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Beyond {
-    /// All but the busiest operations are summed up; where there are too many names, it is an error.
-    OthersOfDetails,
-    /// All but the busiest operations are summed up, and where that is not enough all but the busiest names.
-    OthersOfNames,
-    /// It is an error.
-    Refuse,
 }
 
 /// Everything that is summed, and the names it is summed by.

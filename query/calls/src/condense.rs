@@ -13,6 +13,17 @@ use crate::entry::Entry;
 use crate::hashing::NumberMap;
 use crate::party::PartyId;
 
+/// What is done where there are more cells than find room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beyond {
+    /// All but the busiest operations are summed up; where there are too many names, it is an error.
+    OthersOfDetails,
+    /// All but the busiest operations are summed up, and where that is not enough all but the busiest names.
+    OthersOfNames,
+    /// It is an error.
+    Refuse,
+}
+
 /// How cells are summed up; nothing is, at first.
 #[derive(Debug, Default)]
 pub struct Condensed {

@@ -15,12 +15,13 @@ use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::min;
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use meshlake_schema::rows::RowsError;
-use meshlake_schema::{BatchError, Budget, Spent, Table, TableBatch, TimeRange, UnixNanos};
+use meshlake_schema::{Budget, Spent, Table, TimeRange, UnixNanos};
 
 use crate::addresses::Addresses;
 use crate::cell_key::DetailId;
-use crate::cells::{Beyond, Book, SETTLED_CELLS_MAX};
+use crate::cells::{Book, SETTLED_CELLS_MAX};
 use crate::choice::Source;
+use crate::condense::Beyond;
 use crate::connections::Connections;
 use crate::drawing::{Counted, Drawing};
 use crate::error::FoldError;
@@ -39,7 +40,7 @@ use crate::requests::seen::Seen;
 use crate::requests::{self, Leftovers};
 use crate::series::chunk::Chunk;
 use crate::series::told::told;
-use crate::settled::{decode, encode};
+use crate::settled::{Settled, decode};
 use crate::span_rows::SpanBatch;
 use crate::spans::{self, Shapes, Shard};
 use crate::survey::Survey;
@@ -388,30 +389,6 @@ impl Fold {
         std::mem::take(&mut self.leftovers).finish(names, book, connections);
         std::mem::take(&mut self.messages).finish(book);
         std::mem::take(connections).finish(&busy, names, book);
-    }
-}
-
-/// Cells of a range that is settled.
-#[derive(Debug)]
-pub struct Settled {
-    book: Book,
-}
-
-impl Settled {
-    /// Whether some cells are summed up in others, or names as one.
-    pub fn is_cut(&self) -> bool {
-        self.book.is_cut()
-    }
-
-    /// The rows of one of the tables, sorted by callee, caller and time, made at `now`.
-    ///
-    /// # Errors
-    /// A bug of ours: the columns are not the table's.
-    ///
-    /// # Panics
-    /// When the table has no cells.
-    pub fn rows(&self, table: Table, tenant: &str, now: UnixNanos) -> Result<TableBatch, BatchError> {
-        encode::rows(&self.book, table, tenant, now)
     }
 }
 

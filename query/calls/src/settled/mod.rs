@@ -19,6 +19,34 @@ mod numbers;
 mod ends;
 mod entries;
 
+use meshlake_schema::{BatchError, Table, TableBatch, UnixNanos};
+
+use crate::cells::Book;
+
+/// Cells of a range that is settled.
+#[derive(Debug)]
+pub struct Settled {
+    pub(super) book: Book,
+}
+
+impl Settled {
+    /// Whether some cells are summed up in others, or names as one.
+    pub fn is_cut(&self) -> bool {
+        self.book.is_cut()
+    }
+
+    /// The rows of one of the tables, sorted by callee, caller and time, made at `now`.
+    ///
+    /// # Errors
+    /// A bug of ours: the columns are not the table's.
+    ///
+    /// # Panics
+    /// When the table has no cells.
+    pub fn rows(&self, table: Table, tenant: &str, now: UnixNanos) -> Result<TableBatch, BatchError> {
+        encode::rows(&self.book, table, tenant, now)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
