@@ -27,7 +27,10 @@ pub struct Target {
 #[derive(Debug)]
 pub enum Question {
     /// At one instant, else at every step.
-    PromQl { query: String, is_instant: bool },
+    PromQl {
+        query: String,
+        is_instant: bool,
+    },
     Sql(String),
 }
 
@@ -89,7 +92,8 @@ pub fn variables(name: &str, board: &Value) -> Result<Vec<Variable>> {
     let read = queried.map(|variable| {
         let query = variable["query"]["query"].as_str().context("a query")?;
         let inner = query.strip_prefix("label_values(").and_then(|rest| rest.strip_suffix(')'));
-        let (metric, label) = inner.and_then(|inner| inner.rsplit_once(", ")).context("label_values(a, b)")?;
+        let (metric, label) =
+            inner.and_then(|inner| inner.rsplit_once(", ")).context("label_values(a, b)")?;
         Ok(Variable {
             place: format!("{name} / ${}", variable["name"]),
             name: variable["name"].as_str().context("a name")?.to_owned(),
@@ -118,7 +122,8 @@ fn with_intervals(query: &str, times: Times) -> String {
 
 /// Source: <https://grafana.com/docs/grafana/latest/datasources/postgres/query-editor/>.
 fn with_macros(statement: &str, times: Times) -> String {
-    let [from, to] = [times.from, times.to].map(|time| format!("'{}'", UnixNanos::from_seconds(time).to_rfc3339()));
+    let [from, to] =
+        [times.from, times.to].map(|time| format!("'{}'", UnixNanos::from_seconds(time).to_rfc3339()));
     let between = format!("time BETWEEN {from} AND {to}");
     statement
         .replace("$__timeFilter(time)", &between)

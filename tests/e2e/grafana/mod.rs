@@ -3,8 +3,8 @@
 //! Grafana itself is not run. What it sends is: a form by POST to the source of metrics, a text without parameters to the
 //! source of SQL, variables and macros expanded by its documented rules.
 
-mod boards;
 mod numbers;
+mod boards;
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
@@ -121,7 +121,8 @@ pub async fn ask(server: &Server, query: &str, is_instant: bool, times: Times) -
     let answer: Value = serde_json::from_slice(&body)?;
     let mut samples = Vec::new();
     for series in answer["data"]["result"].as_array().context("a result")? {
-        let points = if is_instant { std::slice::from_ref(&series["value"]) } else { list(&series["values"])? };
+        let points =
+            if is_instant { std::slice::from_ref(&series["value"]) } else { list(&series["values"])? };
         for point in points {
             samples.push(point[1].as_str().context("a value")?.parse()?);
         }
@@ -148,10 +149,14 @@ async fn asked_in_sql(
     let mut command = tokio::process::Command::new(python);
     let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/grafana/sql.py");
     command.arg(script).arg(&server.addresses.postgres).stdin(std::fs::File::open(&file)?).kill_on_drop(true);
-    let output = tokio::time::timeout(TIME_MAX, command.output()).await.context("statements took too long")??;
+    let output =
+        tokio::time::timeout(TIME_MAX, command.output()).await.context("statements took too long")??;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let answers: Vec<Value> = serde_json::from_slice(&output.stdout)?;
     ensure!(answers.len() == statements.len(), "an answer each");
-    let empty = statements.iter().zip(&answers).filter(|(_, answer)| list(&answer["rows"]).is_ok_and(<[_]>::is_empty));
+    let empty = statements
+        .iter()
+        .zip(&answers)
+        .filter(|(_, answer)| list(&answer["rows"]).is_ok_and(<[_]>::is_empty));
     Ok(empty.map(|((place, statement), _)| format!("{place}: {statement}")).collect())
 }

@@ -17,7 +17,9 @@ pub async fn check(server: &Server, truth: &Value, times: Times) -> Result<()> {
         let selector = format!(
             r#"reporter="destination", destination_service_namespace="{namespace}", destination_service_name="{name}""#
         );
-        let counted = sum(server, &format!("sum(increase(istio_requests_total{{{selector}}}[{seconds}s]))"), times).await?;
+        let counted =
+            sum(server, &format!("sum(increase(istio_requests_total{{{selector}}}[{seconds}s]))"), times)
+                .await?;
         let want = service["requests"].as_f64().context("requests")?;
         // What only spans or messages tell of has no request of a proxy.
         if counted != 0.0 {

@@ -4,6 +4,7 @@
 //! told     cells of ten minutes, evidence chosen -> labels and amounts
 //! ends     what labels say of caller and callee
 //! codes    what labels say of how a call ended
+//! sketches what lies below bounds, and sums of values
 //! chunk    label sets, and what was counted of each in each slot of time
 //! metrics  which metric has which labels and is read of which amounts
 //! bounds   upper bounds of buckets, and which buckets of a sketch lie below
@@ -15,6 +16,7 @@
 pub mod told;
 mod ends;
 mod codes;
+mod sketches;
 pub mod chunk;
 pub mod metrics;
 mod bounds;

@@ -23,13 +23,14 @@ use super::metrics::{
     CALLS, CLIENT_SECONDS, DURATION, FAILED, Family, Histogram, LATENCY, RECEIVED, REQUEST_BYTES,
     RESPONSE_BYTES, SENT, SERVER_SECONDS,
 };
+use super::sketches::{Thresholds, about, duration};
 use crate::cell_key::{CellKey, Evidence};
 use crate::cells::Book;
 use crate::choice::{Choice, Choices, Source};
 use crate::detail::{Detail, Observer};
 use crate::entry::Entry;
 use crate::hashing::NumberMap;
-use crate::measure::{MILLI, Measure, Protocol, Sizes};
+use crate::measure::{Measure, Protocol, Sizes};
 use crate::nodes::NodeKind;
 use crate::placed::{Placed, choice_of_edge, choices, place};
 use crate::services::{ServiceId, Services};
@@ -57,26 +58,6 @@ pub fn told(book: &Book, slot: i64, hasher: &RandomState, warnings: Vec<String>)
     }
     let start = book.range.from().0.div_euclid(1_000_000);
     teller.draft.finish(start, slot, warnings)
-}
-
-/// Bounds in the sketch, of each histogram.
-struct Thresholds {
-    duration: Bounds,
-    bytes: Bounds,
-    graph: Bounds,
-    spans: Bounds,
-}
-
-impl Default for Thresholds {
-    fn default() -> Self {
-        let of = |histogram: &Histogram| Bounds::of(histogram.bounds, histogram.unit);
-        Thresholds {
-            duration: of(&DURATION),
-            bytes: of(&REQUEST_BYTES),
-            graph: of(&SERVER_SECONDS),
-            spans: of(&LATENCY),
-        }
-    }
 }
 
 struct Teller<'a> {
@@ -327,20 +308,6 @@ impl<'a> Teller<'a> {
     fn amount(&mut self, place: Place, field: u8, slot: u8, amount: u64) {
         self.draft.add(place, Amount { field, slot, amount });
     }
-}
-
-/// The sum of the durations in the sketch, in thousandths of microseconds: exact, unless calls without a latency were
-/// summed with others.
-fn duration(measure: &Measure) -> u64 {
-    let [requests, .., duration, _squares] = measure.sums();
-    let sketch = measure.latency();
-    if sketch.count() == requests { duration } else { about(sketch) / MILLI }
-}
-
-/// The sum of all values of a sketch, to 1.09 %.
-fn about(sketch: &LatencyHistogram) -> u64 {
-    let middle = |index: i32| ((f64::from(index) + 0.5) / 32.0).exp2();
-    sketch.buckets().map(|(index, count)| (middle(index) * count as f64) as u64).fold(0, u64::saturating_add)
 }
 
 /// What labels of Istio's metrics say of both ends.
