@@ -79,7 +79,7 @@ fn compared(what: &str, series: &Sums, picture: &Sums) -> Option<String> {
     Some(format!("{what} {name:?}: series say {series:?}, the picture {picture:?}"))
 }
 
-fn labels<'c>(chunk: &'c Chunk, family: Family, set: usize) -> BTreeMap<&'static str, &'c str> {
+fn labels(chunk: &Chunk, family: Family, set: usize) -> BTreeMap<&'static str, &str> {
     let values = chunk.sets(family).values(set).iter().map(|value| &*chunk.texts()[*value as usize]);
     family.labels().iter().copied().zip(values).collect()
 }
