@@ -1,7 +1,7 @@
 //! A real Prometheus scrapes itself and writes to the binary, in the messages of 1.0 and of 2.0; what its own database
 //! has is the truth that rows are held against.
 
-mod prometheus;
+pub mod prometheus;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

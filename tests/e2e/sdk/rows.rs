@@ -184,6 +184,11 @@ fn row(cells: Vec<(String, Json)>) -> Result<Value> {
             ensure!(sent == text, "{column} is {text}, the attribute {sent}");
         }
     }
+    if let Some(Value::String(exception)) = row.remove("exception_type") {
+        let events = row["events"].to_string();
+        let is_told = events.contains("exception.type") && events.contains(&format!("\"{exception}\""));
+        ensure!(is_told, "exception_type is {exception}, the events are {events}");
+    }
     check_time(&mut row)?;
     row.retain(|column, _| !ADDED.contains(&column.as_str()));
     Ok(row.into())
