@@ -58,7 +58,8 @@ pub struct SettledCells {
 pub struct SettleError(pub String);
 
 /// Memory that a fold may take: with a full buffer of the default size and the rest of the process some 640 MiB. A fold of more
-/// rows reads them once more for each such part; but a trace has to be whole, and this is what one of a million spans takes.
+/// rows reads them once more for each such part; but a trace has to be whole, and by the sizes of its parts one of a million spans
+/// takes this. The cells of the largest windows do not fit; see `bench/results/calls.md`.
 const FOLD_BYTES_MAX: usize = 256 << 20;
 
 /// Longest fold. A job has rows of a few seconds' work; and files that leave their tables in the meantime stay for an
