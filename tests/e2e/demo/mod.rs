@@ -22,6 +22,11 @@ pub async fn finished(data_dir: &Path, visits: u32) -> Result<(Server, Value)> {
     ended(data_dir, &["--rate", "200", "--requests", &visits.to_string()]).await
 }
 
+/// The same of the last two minutes: whoever asks about now, of whole ten seconds, finds them whenever it asks.
+pub async fn finished_with_a_past(data_dir: &Path) -> Result<(Server, Value)> {
+    ended(data_dir, &["--rate", "5", "--requests", "600", "--history", "2m"]).await
+}
+
 /// The same of thirteen minutes of five visits a second, which are past: a restart that costs nothing, and one that does.
 pub async fn finished_with_restarts(data_dir: &Path) -> Result<(Server, Value)> {
     ended(data_dir, &["--rate", "5", "--requests", "3900", "--history", "13m"]).await

@@ -57,6 +57,7 @@ async fn every_panel_has_something_to_show() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let (server, truth) = demo::finished(&dir.path().join("data"), 600).await?;
     let times = whole(&truth)?;
+    over(times).await?;
     let (mut empty, mut statements) = (Vec::new(), Vec::new());
     for (name, board) in boards::all()? {
         check_variables(&server, &name, &board).await?;
@@ -93,6 +94,13 @@ fn whole(truth: &Value) -> Result<Times> {
     };
     let (from, to) = (second("from")?, second("to")?);
     Ok(Times { from: from.div_euclid(INTERVAL) * INTERVAL, to: (to.div_euclid(INTERVAL) + 1) * INTERVAL })
+}
+
+/// Waits until they have passed: counts of the ten seconds that are not over are not told.
+async fn over(times: Times) -> Result<()> {
+    let end = std::time::UNIX_EPOCH + Duration::from_secs(times.to.try_into()?);
+    tokio::time::sleep(end.duration_since(std::time::SystemTime::now()).unwrap_or_default()).await;
+    Ok(())
 }
 
 /// Every variable lists something, and what was chosen of it.

@@ -96,7 +96,7 @@ fn queries() -> Vec<(String, bool)> {
 #[tokio::test]
 async fn kiali_draws_a_mesh() -> Result<()> {
     let dir = tempfile::tempdir()?;
-    let (server, _) = demo::finished(&dir.path().join("data"), 400).await?;
+    let (server, _) = demo::finished_with_a_past(&dir.path().join("data")).await?;
     let base = base(&server);
     for (query, is_there) in queries() {
         let answer = data(&base, "query", &[("query", &query)]).await?;
