@@ -18,6 +18,7 @@ use super::LIVES_MAX;
 use super::periods::{Event, Period, count};
 use crate::detail::Detail;
 use crate::measure::Measure;
+use crate::party::OTHER;
 use crate::requests::seen::SKEW_MAX;
 use crate::{Evidence, Figures, NodeCell, Picture, Range};
 
@@ -90,8 +91,10 @@ pub struct Lives {
     /// it.
     demand: Vec<f64>,
     received: Vec<(u16, Evidence, Measure)>,
-    /// Received calls that name no instance, and those that name instances as others do not.
+    /// Received calls that name no instance, those of instances too many to be told apart, and those that name instances as
+    /// others do not.
     unnamed: f64,
+    not_told_apart: f64,
     named_otherwise: f64,
 }
 
@@ -115,7 +118,8 @@ impl Lives {
         let buckets = usize::from(count(&picture.range));
         let mut demand = vec![0.0; buckets];
         let mut spans: BTreeMap<Identity, Span> = BTreeMap::new();
-        let (mut received, mut unnamed, mut named_otherwise) = (Vec::new(), 0.0, 0.0);
+        let mut received = Vec::new();
+        let (mut unnamed, mut not_told_apart, mut named_otherwise) = (0.0, 0.0, 0.0);
         let cells = || picture.node_cells.iter().filter(|cell| picture.nodes[cell.node].service == service);
         let names = names(cells());
         let releases = Releases::of(picture, cells().filter(|cell| cell.evidence == names));
@@ -129,7 +133,8 @@ impl Lives {
             demand[usize::from(cell.bucket)] += requests;
             let detail = Detail::read(cell.detail.as_deref().unwrap_or_default());
             let Some(instance) = detail.instance else {
-                unnamed += requests;
+                let is_other = cell.detail.as_deref() == Some(OTHER);
+                *(if is_other { &mut not_told_apart } else { &mut unnamed }) += requests;
                 continue;
             };
             let version = picture.nodes[cell.node].version.clone();
@@ -146,13 +151,13 @@ impl Lives {
             demand[usize::from(*bucket)] += calls;
         }
         let (range, spans) = (picture.range, spans.into_iter().collect());
-        Lives { range, spans, demand, received, unnamed, named_otherwise }
+        Lives { range, spans, demand, received, unnamed, not_told_apart, named_otherwise }
     }
 
     /// What to say of calls that no instance is known of.
     pub fn warnings(&self) -> Vec<String> {
         let all: f64 = self.received.iter().map(|(.., measure)| measure.requests()).sum();
-        let (unnamed, otherwise) = (self.unnamed, self.named_otherwise);
+        let (unnamed, others, otherwise) = (self.unnamed, self.not_told_apart, self.named_otherwise);
         let unnamed = (unnamed > 0.0).then(|| format!("{unnamed} of {all} received calls name no instance"));
         let otherwise = (otherwise > 0.0).then(|| {
             format!(
@@ -160,7 +165,9 @@ impl Lives {
                  compared; `source` takes one"
             )
         });
-        unnamed.into_iter().chain(otherwise).collect()
+        let others = (others > 0.0)
+            .then(|| format!("{others} of {all} received calls are of instances that are not told apart"));
+        unnamed.into_iter().chain(others).chain(otherwise).collect()
     }
 
     /// What came and went, in order of time.

@@ -266,6 +266,22 @@ fn a_thousand_instances_and_two_hundred_versions_are_bounded() {
     assert_eq!(found.warnings, ["1 instances last seen earlier are not shown"]);
 }
 
+/// One more than are told apart: the last by name, as all are as busy. Nothing says that it came or went.
+#[test]
+fn instances_that_are_not_told_apart_are_said() {
+    let name = |number: usize| &*Box::leak(format!("b-{number:04}").into_boxed_str());
+    let row = |number: usize| Request {
+        second: 36_000 + (number as i64) % 1_800,
+        instance: name(number),
+        ..SERVED
+    };
+    let rows: Vec<Request> = (0..=crate::cells::DETAILS_MAX).map(row).collect();
+    let found = answer(&rows);
+    assert_eq!((found.instances.len(), found.rollouts.len()), (LIVES_MAX, 0));
+    let want = "1 of 2001 received calls are of instances that are not told apart";
+    assert!(found.warnings.iter().any(|warning| warning == want), "{:?}", found.warnings);
+}
+
 /// A new pod every 200 seconds: 60 rollouts, of which the newest are shown.
 #[test]
 fn only_the_newest_rollouts_are_shown() {
