@@ -57,6 +57,7 @@ fn own_words(columns: &Columns<'_>, by: By, grain: Grain, codes: &mut [u64]) {
         Some(&columns.service_instance_id).filter(|_| grain.tells_instances()),
         Some(&columns.error_type).filter(|_| grain.tells(Told::REFUSAL)),
         Some(&columns.exception_type).filter(|_| grain.tells(Told::REFUSAL)),
+        Some(&columns.exception_cause).filter(|_| grain.tells(Told::REFUSAL)),
         Some(&columns.http_request_method),
         Some(&columns.peer_service),
         Some(&columns.rpc_system),

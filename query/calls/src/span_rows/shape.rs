@@ -214,11 +214,11 @@ fn whole_detail(row: usize, role: Role, grain: Grain, told: &Told<'_>) -> String
     text
 }
 
-/// What instrumentation of HTTP calls an error is its status code, and the exception is told by an event.
+/// What instrumentation of HTTP calls an error is its status code, and the exception is told by an event; applications wrap
+/// what a library throws.
 fn refusal(row: usize, columns: &Columns<'_>) -> Option<&'static str> {
-    let mut types =
-        [columns.error_type, columns.exception_type].into_iter().filter_map(|types| types.named(row));
-    types.find_map(refusal::of_application)
+    let types = [columns.error_type, columns.exception_type, columns.exception_cause];
+    types.into_iter().filter_map(|types| types.named(row)).find_map(refusal::of_application)
 }
 
 fn protocol(row: usize, said: &Said, columns: &Columns<'_>) -> Protocol {
