@@ -16,6 +16,7 @@ mod postgres;
 mod cells;
 mod origin;
 mod portable;
+mod grpc;
 mod tenant;
 
 pub use flight::service as flight_service;

@@ -1,0 +1,3 @@
+//! What faces over gRPC share: the codes that errors are answered with.
+
+pub mod status;
