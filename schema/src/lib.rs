@@ -10,6 +10,7 @@
 
 pub mod derived;
 pub mod traces;
+mod names;
 pub mod rows;
 pub mod filter;
 pub mod batch;
