@@ -10,6 +10,7 @@
 
 pub mod derived;
 pub mod traces;
+pub mod series;
 mod names;
 pub mod rows;
 pub mod filter;
