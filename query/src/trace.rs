@@ -117,7 +117,9 @@ fn uncounted(query: &Query) -> impl Iterator<Item = Range> {
     let oldest_counted = query.files(Table::Traces).iter().map(|file| file.date_days).min();
     let spans = query.files(Table::Spans).iter();
     spans
-        .filter(move |file| !file.is_in_traces || oldest_counted.is_none_or(|oldest| file.date_days < oldest))
+        .filter(move |file| {
+            !file.is_derived_from || oldest_counted.is_none_or(|oldest| file.date_days < oldest)
+        })
         .map(|file| Range { first: file.time_min_micros, last: file.time_max_micros })
 }
 
