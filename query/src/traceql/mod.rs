@@ -1,6 +1,8 @@
 //! Questions of TraceQL over stored spans, one snapshot each.
 //!
 //! ```text
+//! browse      names and values that can be asked for
+//! series      what selected spans come to over time
 //! search      traces with spans that a query selects
 //! candidates  which traces can match, by a slice of time
 //! slices      a range, newest first
@@ -13,6 +15,8 @@
 //! The language itself is [`meshlake_traceql`]. What is answered is exact: scans leave out only what cannot matter, and
 //! each span or trace that is left is looked at by the language's own rules.
 
+mod browse;
+mod series;
 mod search;
 mod candidates;
 mod slices;
@@ -27,6 +31,8 @@ mod error;
 #[cfg(test)]
 mod tests;
 
+pub use browse::{Browse, Browsed, SCOPES, Told, names, values};
 pub use error::Error;
 pub use found::{FoundSpan, FoundSpanset, FoundTrace, ServiceStats};
-pub use search::{Found, Search, search};
+pub use search::{ANY_DURATION, Found, Search, search};
+pub use series::{Series, series};

@@ -137,6 +137,17 @@ impl<'a> SpanRows<'a> {
     }
 }
 
+impl SpanRows<'_> {
+    /// Which distinct object the attributes of a row's resource or scope are; none without one, and of other scopes.
+    pub fn object(&self, row: usize, scope: Scope) -> Option<usize> {
+        match scope {
+            Scope::Resource => self.resources.places[row],
+            Scope::Instrumentation => self.scopes.places[row],
+            _ => None,
+        }
+    }
+}
+
 /// Some of the rows.
 pub struct StoredSpans<'a> {
     rows: &'a SpanRows<'a>,

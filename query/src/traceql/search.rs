@@ -6,6 +6,7 @@
 
 use std::cmp::Ordering;
 use std::collections::HashSet;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use meshlake_engine::{Query, QueryError};
@@ -41,7 +42,12 @@ pub struct Search {
     pub traces_max: usize,
     /// Told of each spanset, the first by start.
     pub spans_max: usize,
+    /// How long a trace lasts, nanoseconds.
+    pub durations: RangeInclusive<i64>,
 }
+
+/// All durations.
+pub const ANY_DURATION: RangeInclusive<i64> = i64::MIN..=i64::MAX;
 
 /// What was found.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -159,7 +165,8 @@ impl Searching<'_> {
     }
 
     fn keep(&mut self, traces: Vec<FoundTrace>) {
-        self.found.traces.extend(traces);
+        let durations = &self.asked.durations;
+        self.found.traces.extend(traces.into_iter().filter(|trace| durations.contains(&trace.duration_nano)));
         self.found.traces.sort_by(newest_first);
         if self.found.traces.len() > self.asked.traces_max {
             self.found.traces.truncate(self.asked.traces_max);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use meshlake_engine::{Engine, EngineConfig, Query};
 use meshlake_fixture::{Row, SnapshotBuilder, row};
 use meshlake_schema::{SystemClock, Table, TimeRange, UnixNanos};
-use meshlake_traceql::parse;
+use meshlake_traceql::{parse, tree};
 
 use super::*;
 
@@ -117,7 +117,7 @@ async fn query(snapshot: SnapshotBuilder) -> Query {
 
 fn asked(text: &str, range: TimeRange, traces_max: usize) -> Search {
     let query = parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
-    Search { query, range, traces_max, spans_max: 3 }
+    Search { query, range, traces_max, spans_max: 3, durations: ANY_DURATION }
 }
 
 async fn found(query: &Query, asked: &Search) -> Found {
@@ -267,4 +267,99 @@ async fn a_query_of_series_is_no_search() {
     let query = query(SnapshotBuilder::new()).await;
     let error = search(&query, &asked("{ } | rate()", TimeRange::ALL, 5)).await;
     assert!(matches!(error, Err(Error::OtherKind(_))), "{error:?}");
+}
+
+/// Spans of each service that a query selects, as a series without steps counts them.
+async fn counts(engine: &Engine, text: &str, start: i64, end: i64) -> Vec<(String, f64)> {
+    let query = engine.begin("default").await.expect("a place is free");
+    let tree = parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+    let steps = meshlake_traceql::Steps::instant(start, end).expect("an instant");
+    let series = series(&query, &tree, steps).await.unwrap_or_else(|error| panic!("{text}: {error}"));
+    let told = |line: &meshlake_traceql::Line| {
+        let labels: Vec<String> = line.labels.iter().map(|(_, value)| value.to_string()).collect();
+        (labels.join(" "), line.values[0].unwrap_or_default())
+    };
+    series.lines.iter().map(told).collect()
+}
+
+/// By rows and by whole traces alike, over files and memory: what a loop over all spans says.
+#[tokio::test]
+async fn series_count_every_selected_span_once() {
+    let traces = traces(200);
+    let engine = stored(&traces).await;
+    let (start, end) = (6 * 3_600 * SECOND, 30 * 3_600 * SECOND);
+    let selected: [(&str, Selects); 4] = [
+        ("{ }", |_, _| true),
+        ("{ resource.k8s.pod.name = \"p2\" && span.color != nil }", |_, span| {
+            span.pod == "p2" && span.color.is_some()
+        }),
+        ("{ rootServiceName = \"db\" }", |all, _| all[0].service == "db"),
+        ("{ name = \"get\" } >> { status = error }", |all, span| {
+            span.is_error && all.iter().filter(|above| above.id < span.id).any(|above| above.name == "get")
+        }),
+    ];
+    for (text, selects) in selected {
+        let query = format!("{text} | count_over_time() by (resource.service.name)");
+        let mut want: std::collections::BTreeMap<String, f64> = std::collections::BTreeMap::new();
+        for spans in &traces {
+            for span in spans.iter().filter(|span| span.start > start && span.start <= end) {
+                if selects(spans, span) {
+                    *want.entry(format!("{:?}", span.service)).or_default() += 1.0;
+                }
+            }
+        }
+        assert_eq!(counts(&engine, &query, start, end).await, Vec::from_iter(want), "{query}");
+    }
+}
+
+#[tokio::test]
+async fn series_of_a_query_of_spans_there_are_none() {
+    let query = query(SnapshotBuilder::new()).await;
+    let steps = meshlake_traceql::Steps::instant(0, SECOND).expect("an instant");
+    let error = series(&query, &parse("{ }").expect("a query"), steps).await;
+    assert!(matches!(error, Err(Error::OtherKind(_))), "{error:?}");
+}
+
+#[tokio::test]
+async fn names_and_values_are_those_of_the_range_and_of_spans_that_pass() {
+    let span = |id, start, service, color| Made {
+        trace: id,
+        id,
+        parent: None,
+        start,
+        duration: 1,
+        service,
+        name: "get",
+        is_error: false,
+        pod: "p",
+        color,
+    };
+    let old = [span(1, SECOND, "web", Some("red"))].map(|span| span.row());
+    let new = [span(2, DAY, "cart", Some("blue")), span(3, DAY + 1, "db", None)].map(|span| span.row());
+    let snapshot = SnapshotBuilder::new().traced_file(&old).await.hot(Table::Spans, 1, &new);
+    let query = query(snapshot).await;
+    let browse = |from, text: Option<&str>, limit| Browse {
+        range: TimeRange { from: UnixNanos(from), to: UnixNanos(2 * DAY) },
+        query: text.map(|text| parse(text).expect("a query")),
+        limit,
+    };
+    let field = |scope, key| tree::Field::attribute(scope, key);
+    let values_of = async |browse: Browse, field: tree::Field| {
+        let browsed = values(&query, &browse, &field).await.expect("it is answered");
+        let told: Vec<String> = browsed.found.iter().map(|told| told.0.to_string()).collect();
+        (told.join(" "), browsed.is_complete)
+    };
+    let color = || field(tree::Scope::Span, "color");
+    let service = || field(tree::Scope::Resource, "service.name");
+    assert_eq!(values_of(browse(0, None, 9), color()).await, ("\"blue\" \"red\"".to_owned(), true));
+    assert_eq!(values_of(browse(DAY, None, 9), color()).await, ("\"blue\"".to_owned(), true));
+    let of_blue = browse(0, Some("{ span.color = \"blue\" }"), 9);
+    assert_eq!(values_of(of_blue, service()).await, ("\"cart\"".to_owned(), true));
+    assert_eq!(values_of(browse(0, None, 3), service()).await.1, true);
+    assert_eq!(values_of(browse(0, None, 2), service()).await.1, false);
+    let names = names(&query, &browse(0, None, 9), &SCOPES).await.expect("it is answered").found;
+    let of = |scope| names[&scope].iter().map(String::as_str).collect::<Vec<_>>().join(" ");
+    assert_eq!(of(tree::Scope::Span), "color");
+    assert_eq!(of(tree::Scope::Resource), "k8s.pod.name service.name");
+    assert_eq!((of(tree::Scope::Event), of(tree::Scope::Link)), (String::new(), String::new()));
 }
