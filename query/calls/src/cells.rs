@@ -222,7 +222,7 @@ impl Book {
 
     /// Where a call is counted; nowhere outside the range.
     fn key(&self, entry: Entry, (source, destination): (PartyId, PartyId), call: &Call) -> Option<CellKey> {
-        let is_without = self.grain == Grain::Instance && entry.is_edge();
+        let is_without = self.grain.is_by_instance() && entry.is_edge();
         let detail = if is_without { DetailId::NONE } else { call.detail };
         let protocol = if self.grain.tells_ends() { call.seen.protocol } else { Protocol::Unknown };
         let at = self.slot(call.start)?;

@@ -332,7 +332,16 @@ mod tests {
         assert_eq!(names(Table::Calls10s), names(Table::Calls1m));
         let fine = names(Table::Calls1m);
         let lost: HashSet<_> = fine.difference(&names(Table::Calls10m)).copied().collect();
-        assert_eq!(lost, HashSet::from(["operation", "route", "host", "destination_instance"]));
+        assert_eq!(
+            lost,
+            HashSet::from([
+                "operation",
+                "route",
+                "host",
+                "destination_instance",
+                "destination_proxy_version"
+            ])
+        );
     }
 
     #[test]

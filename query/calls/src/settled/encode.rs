@@ -82,10 +82,10 @@ fn detail_of_row(book: &Book, key: &CellKey, is_fine: bool) -> String {
         detail = Detail::default();
     }
     if key.entry.is_edge() {
-        detail.instance = None;
+        (detail.instance, detail.proxy_version) = (None, None);
     }
     if !is_fine {
-        detail = Detail { operation: None, route: None, host: None, instance: None, ..detail };
+        detail = Detail { operation: None, ..detail.of_any_instance() };
     }
     let mut text = String::new();
     detail.write(&mut text);
@@ -145,6 +145,7 @@ fn detail_array(column: &str, cells: &BTreeMap<Key<'_>, Value>) -> Option<ArrayR
         "route" => texts(details().map(|detail| detail.route)),
         "host" => texts(details().map(|detail| detail.host)),
         "destination_instance" => texts(details().map(|detail| detail.instance)),
+        "destination_proxy_version" => texts(details().map(|detail| detail.proxy_version)),
         "source_cluster" => texts(details().map(|detail| detail.source_cluster)),
         "source_principal" => texts(details().map(|detail| detail.source_principal)),
         "destination_cluster" => texts(details().map(|detail| detail.destination_cluster)),

@@ -78,7 +78,7 @@ pub const NESTED: &[(&str, &[&str])] = &[("links", &["trace_id", "span_id"])];
 pub fn proxy_columns(by: By, grain: Grain) -> Vec<&'static str> {
     let is_asked = |column: &&str| match *column {
         "service_version" => by.tells_versions(),
-        "service_instance_id" => grain == Grain::Instance || grain.tells(Told::INSTANCE),
+        "service_instance_id" => grain.tells_instances(),
         "error_type" | "exception_type" => grain.tells(Told::REFUSAL),
         _ => true,
     };

@@ -35,6 +35,7 @@ pub fn differences(told: &[Row], random: &mut Random) -> Vec<String> {
         (Table::Calls10s, By::Service, Grain::Operation, None),
         (Table::Calls10s, By::Version, Grain::Node, step(10)),
         (Table::Calls1m, By::Service, Grain::Instance, step(120)),
+        (Table::Calls1m, By::Version, Grain::InstanceAndProxy, step(60)),
         (Table::Calls1m, By::Workload, Grain::Operation, None),
         (Table::Calls10m, By::Service, Grain::Node, None),
         (Table::Calls10m, By::Version, Grain::Node, None),
