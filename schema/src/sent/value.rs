@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use crate::attributes::Types;
+use crate::attributes::{Types, push_double, push_int, push_json_string};
 
 /// One value of an attribute.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,6 +44,47 @@ impl<'a> SentValue<'a> {
             _ => None,
         };
         parsed.unwrap_or_else(|| SentValue::text(text))
+    }
+
+    /// As JSON, as values inside of others are stored: bytes as base64, what is no number as a string.
+    pub fn json(&self) -> String {
+        let mut out = String::new();
+        self.push_json(&mut out);
+        out
+    }
+
+    fn push_json(&self, out: &mut String) {
+        match self {
+            SentValue::Nothing => out.push_str("null"),
+            SentValue::Text(text) => push_json_string(out, text),
+            SentValue::Integer(value) => push_int(out, *value),
+            SentValue::Double(value) if value.is_finite() => push_double(out, *value),
+            SentValue::Double(value) => {
+                out.push('"');
+                push_double(out, *value);
+                out.push('"');
+            }
+            SentValue::Boolean(value) => out.push_str(if *value { "true" } else { "false" }),
+            SentValue::Bytes(bytes) => push_json_string(out, &STANDARD.encode(bytes)),
+            SentValue::List(items) => {
+                out.push('[');
+                for (at, item) in items.iter().enumerate() {
+                    out.push_str(if at > 0 { "," } else { "" });
+                    item.push_json(out);
+                }
+                out.push(']');
+            }
+            SentValue::Map(entries) => {
+                out.push('{');
+                for (at, (key, value)) in entries.iter().enumerate() {
+                    out.push_str(if at > 0 { "," } else { "" });
+                    push_json_string(out, key);
+                    out.push(':');
+                    value.push_json(out);
+                }
+                out.push('}');
+            }
+        }
     }
 
     /// Borrows nothing any more.
@@ -207,6 +248,7 @@ mod tests {
             ),
         ]);
         assert_eq!(SentValue::parse(stored, "{[idysdnb]{si}}"), want);
+        assert_eq!(want.json(), stored);
     }
 
     #[test]
