@@ -10,6 +10,7 @@
 
 pub mod derived;
 pub mod traces;
+pub mod sent;
 pub mod rows;
 pub mod filter;
 pub mod batch;
