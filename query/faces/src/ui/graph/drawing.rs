@@ -1,20 +1,14 @@
-//! Draws the service graph as inline SVG: boxes by layer, curves by rate, colours by error ratio.
+//! Draws a sketch as inline SVG: boxes by layer, curves by rate, colours by error ratio.
 //!
-//! Colour never stands alone: every edge says its rate, error ratio and p99 in words, and every node and
-//! edge has a `<title>` with all figures, which browsers show as a tooltip and screen readers read.
+//! Colour never stands alone: every edge says its figures in words, and every node and edge has a `<title>` with all of
+//! them, which browsers show as a tooltip and screen readers read; both are links.
 
-use std::collections::HashMap;
+use maud::{Markup, html};
 
-use meshlake_query::NodeKind;
-use meshlake_query::graph::{Graph, GraphEdge, GraphNode};
-
-use super::format;
-use super::html::{Text, shortened};
 use super::layout::{Layout, Place, layout};
-use super::{put, severity};
-
-/// Most nodes that are drawn; a drawing of more is a tangle that `/api/v1/graph?focus=` answers better.
-pub const NODES_DRAWN_MAX: usize = 48;
+use super::sketch::{Line, Node, Sketch};
+use crate::ui::text::{Text, shortened};
+use crate::ui::words::Words;
 
 /// Sizes in drawing units, which are pixels when the drawing is not scaled.
 const NODE_WIDTH: f64 = 170.0;
@@ -32,70 +26,52 @@ const WIDE: f64 = 1_080.0;
 /// Characters that fit a node's width.
 const NAME_CHARS_MAX: usize = 20;
 
+/// Edges that are labelled; of more, labels would cover one another, and looking for room takes time by their square.
+const LABELS_MAX: usize = 150;
+
 /// Where along its curve a label is tried, in this order: the middle is best, the ends are crowded.
 const LABEL_SPOTS: [f64; 9] = [0.5, 0.45, 0.55, 0.4, 0.6, 0.35, 0.65, 0.3, 0.7];
 
 /// How far off its curve a label is tried when there is no room on it; half its height still touches.
 const LABEL_NUDGES: [f64; 3] = [0.0, -14.0, 14.0];
 
-/// Writes the drawing of the busiest nodes and the edges between them.
-pub fn write(out: &mut String, graph: &Graph) {
-    let drawn = busiest(graph);
-    let places: HashMap<usize, usize> = drawn.iter().enumerate().map(|(at, node)| (*node, at)).collect();
-    let ends = |edge: &GraphEdge| Some((*places.get(&edge.source)?, *places.get(&edge.target)?));
-    let edges: Vec<(&GraphEdge, (usize, usize))> =
-        graph.edges.iter().filter_map(|edge| Some((edge, ends(edge)?))).collect();
-    let pairs: Vec<(usize, usize)> = edges.iter().map(|(_, ends)| *ends).collect();
-    let layout = layout(drawn.len(), &pairs);
+/// The drawing, with its legend.
+pub fn drawing(sketch: &Sketch, words: &Words) -> Markup {
+    let pairs: Vec<(usize, usize)> = sketch.lines.iter().map(|line| line.ends).collect();
+    let layout = layout(sketch.nodes.len(), &pairs);
     let columns = layout.layer_count as f64;
     let width = PADDING * 2.0 + columns * NODE_WIDTH + (columns - 1.0).max(0.0) * COLUMN_GAP;
     let height = PADDING * 2.0 + layout.height;
+    let curves: Vec<Curve> =
+        pairs.iter().zip(&layout.routes).map(|(ends, route)| Curve::of(*ends, route)).collect();
+    let rate_max = sketch.lines.iter().map(|line| line.rate).fold(0.0, f64::max);
+    let mut labels = Labels::around(&layout);
+    let is_labelled = sketch.lines.len() <= LABELS_MAX;
     // A wide drawing shrinks to the page, but not below what can be read; a narrow one is not blown up.
     let class = if width > WIDE { "graph wide" } else { "graph" };
-    put(
-        out,
-        format_args!(
-            "<div class=scroll tabindex=0 role=region aria-label=\"Service graph\"><svg class=\"{class}\" role=img \
-             aria-label=\"{} nodes and {} edges\" viewBox=\"0 0 {width:.0} {height:.0}\" width=\"{width:.0}\" \
-             height=\"{height:.0}\" xmlns=\"http://www.w3.org/2000/svg\">",
-            drawn.len(),
-            edges.len()
-        ),
-    );
-    arrow_heads(out);
-    let mut labels = Labels::around(&layout);
-    let rate_max = edges.iter().map(|(edge, _)| edge.figures.rate).fold(0.0, f64::max);
-    // All lines first: a label must not lie under another edge's line.
-    let mut words = String::new();
-    for (place, (edge, (from, to))) in edges.iter().enumerate() {
-        let curve = if from == to {
-            Curve::around(point(layout.nodes[*from]))
-        } else {
-            Curve::along(&layout.routes[place])
-        };
-        write_line(out, graph, edge, &curve, rate_max);
-        write_label(&mut words, graph, edge, &curve, &mut labels);
+    let (width, height) = (format!("{width:.0}"), format!("{height:.0}"));
+    let counts = format!("{} {}, {} {}", sketch.nodes.len(), words.nodes, sketch.lines.len(), words.edges);
+    html! {
+        div class="scroll" tabindex="0" role="region" aria-label=(words.graph) {
+            svg class=(class) role="group" aria-label=(counts) viewBox={ "0 0 " (width) " " (height) }
+                width=(width) height=(height) xmlns="http://www.w3.org/2000/svg" {
+                (arrow_heads())
+                // All lines first: a label must not lie under another edge's line.
+                @for (line, curve) in sketch.lines.iter().zip(&curves) { (drawn_line(line, curve, rate_max)) }
+                @if is_labelled {
+                    @for (line, curve) in sketch.lines.iter().zip(&curves) { (drawn_label(line, curve, &mut labels)) }
+                }
+                @for (node, place) in sketch.nodes.iter().zip(&layout.nodes) { (drawn_node(node, point(*place))) }
+            }
+        }
+        p class="legend" {
+            span class="key good" {} (words.errors_below_one) " "
+            span class="key warn" {} (words.errors_one_to_five) " "
+            span class="key bad" {} (words.errors_from_five) ". "
+            (words.graph_legend)
+            @if sketch.left_out > 0 { " " (sketch.left_out) " " (words.nodes_not_drawn) }
+        }
     }
-    out.push_str(&words);
-    for (node, place) in drawn.iter().zip(&layout.nodes) {
-        write_node(out, &graph.nodes[*node], point(*place));
-    }
-    out.push_str("</svg></div>");
-    legend(out, graph.nodes.len() - drawn.len());
-}
-
-/// The places of the nodes with the most calls in and out, in the order of their ids.
-fn busiest(graph: &Graph) -> Vec<usize> {
-    let mut calls = vec![0.0; graph.nodes.len()];
-    for edge in &graph.edges {
-        calls[edge.source] += edge.figures.requests;
-        calls[edge.target] += edge.figures.requests;
-    }
-    let mut order: Vec<usize> = (0..graph.nodes.len()).collect();
-    order.sort_by(|a, b| calls[*b].total_cmp(&calls[*a]).then(a.cmp(b)));
-    order.truncate(NODES_DRAWN_MAX);
-    order.sort_unstable();
-    order
 }
 
 fn point(place: Place) -> (f64, f64) {
@@ -110,6 +86,10 @@ struct Curve {
 }
 
 impl Curve {
+    fn of(ends: (usize, usize), route: &[Place]) -> Curve {
+        if ends.0 == ends.1 { Curve::around(point(route[0])) } else { Curve::along(route) }
+    }
+
     /// From the right side of the source to the left side of the target, level at both ends and at each
     /// bend; the other way round for an edge that points back.
     fn along(route: &[Place]) -> Curve {
@@ -202,144 +182,59 @@ impl Labels {
     }
 }
 
-fn arrow_heads(out: &mut String) {
-    out.push_str("<defs>");
-    for class in ["good", "warn", "bad"] {
-        put(
-            out,
-            format_args!(
-                "<marker id=head-{class} class=\"head {class}\" viewBox=\"0 0 8 8\" refX=2 refY=4 markerWidth=9 \
-                 markerHeight=9 markerUnits=userSpaceOnUse orient=auto><path d=\"M0 0L8 4L0 8z\"/></marker>"
-            ),
-        );
+fn arrow_heads() -> Markup {
+    html! {
+        defs {
+            @for class in ["good", "warn", "bad"] {
+                marker id={ "head-" (class) } class={ "head " (class) } viewBox="0 0 8 8" refX="2" refY="4"
+                    markerWidth="9" markerHeight="9" markerUnits="userSpaceOnUse" orient="auto" {
+                    path d="M0 0L8 4L0 8z" {}
+                }
+            }
+        }
     }
-    out.push_str("</defs>");
 }
 
-fn write_line(out: &mut String, graph: &Graph, edge: &GraphEdge, curve: &Curve, rate_max: f64) {
-    let class = severity(edge.figures.error_ratio);
+fn drawn_line(line: &Line, curve: &Curve, rate_max: f64) -> Markup {
     // The square root keeps a call a second visible beside a thousand.
-    let share = if rate_max > 0.0 { (edge.figures.rate / rate_max).sqrt() } else { 0.0 };
-    put(
-        out,
-        format_args!(
-            "<g class=\"edge {class}\">{}<path d=\"{}\" stroke-width=\"{:.1}\" marker-end=\"url(#head-{class})\"/></g>",
-            Title { graph, edge },
-            curve.path(),
-            1.4 + 4.0 * share,
-        ),
-    );
+    let share = if rate_max > 0.0 { (line.rate / rate_max).sqrt() } else { 0.0 };
+    let width = format!("{:.1}", 1.4 + 4.0 * share);
+    html! {
+        g class={ "edge " (line.severity) } {
+            title { (Text(&line.title)) }
+            path d=(curve.path()) stroke-width=(width) marker-end={ "url(#head-" (line.severity) ")" } {}
+        }
+    }
 }
 
-fn write_label(out: &mut String, graph: &Graph, edge: &GraphEdge, curve: &Curve, labels: &mut Labels) {
-    let figures = &edge.figures;
-    let class = severity(figures.error_ratio);
-    let rate = format::rate(figures.rate);
-    let detail = format!("{} · {}", format::percent(figures.error_ratio), format::duration(figures.p99_ms));
-    let chars = rate.chars().count().max(detail.chars().count());
+fn drawn_label(line: &Line, curve: &Curve, labels: &mut Labels) -> Markup {
+    let chars = line.label.iter().map(|text| text.chars().count()).max().unwrap_or(0);
     let width = chars as f64 * LABEL_CHAR_WIDTH + LABEL_MARGIN;
     let (x, y) = labels.place(&curve.spots(), width);
-    put(
-        out,
-        format_args!(
-            "<g class=\"edge {class}\">{}<rect x=\"{:.1}\" y=\"{:.1}\" width=\"{width:.1}\" height=\"{LABEL_HEIGHT}\" \
-             rx=5 /><text x=\"{x:.1}\" y=\"{:.1}\">{rate}</text><text class=detail x=\"{x:.1}\" y=\"{:.1}\">{detail}</text></g>",
-            Title { graph, edge },
-            x - width / 2.0,
-            y - LABEL_HEIGHT / 2.0,
-            y - 2.0,
-            y + 10.0,
-        ),
-    );
-}
-
-/// All that is known of an edge, as its tooltip.
-struct Title<'a> {
-    graph: &'a Graph,
-    edge: &'a GraphEdge,
-}
-
-impl std::fmt::Display for Title<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let [source, target] =
-            [self.edge.source, self.edge.target].map(|end| &self.graph.nodes[end].identity.id);
-        write!(f, "<title>{} → {}\n{}</title>", Text(source), Text(target), Text(&edge_words(self.edge)))
+    let [first, second] = &line.label;
+    let units = |value: f64| format!("{value:.1}");
+    html! {
+        a class={ "edge " (line.severity) } href=(line.link) {
+            title { (Text(&line.title)) }
+            rect x=(units(x - width / 2.0)) y=(units(y - LABEL_HEIGHT / 2.0)) width=(units(width))
+                height=(units(LABEL_HEIGHT)) rx="5" {}
+            text x=(units(x)) y=(units(y - 2.0)) { (first) }
+            text class="detail" x=(units(x)) y=(units(y + 10.0)) { (second) }
+        }
     }
 }
 
-fn edge_words(edge: &GraphEdge) -> String {
-    let figures = &edge.figures;
-    let mut words = format!(
-        "{} · {} calls, {} errors, {} retries, {} refused\np50 {} · p90 {} · p99 {}\ncounted from {}",
-        edge.protocol.name(),
-        format::count(figures.requests),
-        format::count(figures.errors),
-        format::count(edge.retries),
-        format::count(edge.refused),
-        format::duration(figures.p50_ms),
-        format::duration(figures.p90_ms),
-        format::duration(figures.p99_ms),
-        edge.evidence.name(),
-    );
-    if let Some(completeness) = edge.completeness {
-        words.push_str(&format!(", both ends agree on {}", format::percent(completeness)));
-    }
-    words
-}
-
-fn write_node(out: &mut String, node: &GraphNode, (x, y): (f64, f64)) {
-    let identity = &node.identity;
-    let figures = &node.figures;
+fn drawn_node(node: &Node, (x, y): (f64, f64)) -> Markup {
     let (left, top) = (x - NODE_WIDTH / 2.0, y - NODE_HEIGHT / 2.0);
-    let kind = identity.kind.name();
-    let class = if node.evidence.is_some() { severity(figures.error_ratio) } else { "good" };
-    let name = if identity.kind == NodeKind::Client { "outside callers" } else { &identity.name };
-    let place = identity.namespace.as_deref().map(|namespace| format!(" · {namespace}")).unwrap_or_default();
-    let radius = if matches!(identity.kind, NodeKind::Client | NodeKind::External) { 20 } else { 9 };
-    put(
-        out,
-        format_args!(
-            "<g class=\"node {kind} {class}\"><title>{} ({kind})\n{} calls, {} errors\np50 {} · p90 {} · p99 {}</title>\
-             <rect x=\"{left:.1}\" y=\"{top:.1}\" width=\"{NODE_WIDTH}\" height=\"{NODE_HEIGHT}\" rx={radius} />\
-             <text class=name x=\"{x:.1}\" y=\"{:.1}\">{}</text><text class=kind x=\"{x:.1}\" y=\"{:.1}\">{}</text>",
-            Text(&identity.id),
-            format::count(figures.requests),
-            format::count(figures.errors),
-            format::duration(figures.p50_ms),
-            format::duration(figures.p90_ms),
-            format::duration(figures.p99_ms),
-            top + 22.0,
-            Text(&shortened(name, NAME_CHARS_MAX)),
-            top + 38.0,
-            Text(&shortened(&format!("{kind}{place}"), NAME_CHARS_MAX + 6)),
-        ),
-    );
-    if node.evidence.is_some() {
-        put(
-            out,
-            format_args!(
-                "<text class=figures x=\"{x:.1}\" y=\"{:.1}\">{} · {} · {}</text>",
-                top + 55.0,
-                format::rate(figures.rate),
-                format::percent(figures.error_ratio),
-                format::duration(figures.p99_ms),
-            ),
-        );
+    let radius = if node.is_outside { 20 } else { 9 };
+    let units = |value: f64| format!("{value:.1}");
+    html! {
+        a class={ "node " (node.class) } href=(node.link) {
+            title { (Text(&node.title)) }
+            rect x=(units(left)) y=(units(top)) width=(units(NODE_WIDTH)) height=(units(NODE_HEIGHT)) rx=(radius) {}
+            text class="name" x=(units(x)) y=(units(top + 22.0)) { (Text(&shortened(&node.name, NAME_CHARS_MAX))) }
+            text class="kind" x=(units(x)) y=(units(top + 38.0)) { (Text(&shortened(&node.place, NAME_CHARS_MAX + 6))) }
+            text class="figures" x=(units(x)) y=(units(top + 55.0)) { (node.figures) }
+        }
     }
-    out.push_str("</g>");
-}
-
-fn legend(out: &mut String, left_out: usize) {
-    out.push_str(
-        "<p class=legend><span class=\"key good\"></span>errors below 1 % <span class=\"key warn\"></span>1 to 5 % \
-         <span class=\"key bad\"></span>5 % and more. On each edge: calls a second, errors, p99. Wider is busier; \
-         hover or focus for all figures.",
-    );
-    if left_out > 0 {
-        put(
-            out,
-            format_args!(" {left_out} less busy nodes are not drawn; <code>/api/v1/graph</code> has them."),
-        );
-    }
-    out.push_str("</p>");
 }
