@@ -61,7 +61,8 @@ impl Protocol {
     }
 
     /// HTTP, each request answered by `service`, as a router is one; it finds the caller's
-    /// [`Principal`](crate::Principal) beside the request.
+    /// [`Principal`](crate::Principal) beside the request, and the [`Stopping`](crate::Stopping) that an answer without an
+    /// end of its own has to heed.
     pub fn service<S, B>(service: S) -> Protocol
     where
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
@@ -73,6 +74,7 @@ impl Protocol {
     {
         Protocol::http(move |mut request: Request<Incoming>, caller: Caller| {
             request.extensions_mut().insert(caller.principal);
+            request.extensions_mut().insert(caller.stopping);
             let mut service = service.clone();
             async move {
                 // A service whose error is impossible is ready without error; routers always are.

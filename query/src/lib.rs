@@ -15,6 +15,7 @@ pub mod operate;
 pub mod prometheus;
 pub mod synthesis;
 pub mod calls;
+pub mod traceql;
 pub mod trace;
 pub mod tree;
 pub mod services;
@@ -36,3 +37,5 @@ pub use meshlake_engine::{
 /// The language of the questions of [`prometheus`].
 pub use meshlake_promql as promql;
 pub use meshlake_schema::filter::Value;
+/// The language of the questions of [`traceql`].
+pub use meshlake_traceql as traceql_language;

@@ -87,9 +87,9 @@ pub fn status_name(code: Option<i64>) -> &'static str {
 
 /// Start times in microseconds, both inclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Range {
-    first: i64,
-    last: i64,
+pub(crate) struct Range {
+    pub first: i64,
+    pub last: i64,
 }
 
 /// When the spans that `traces` counts for the trace of that filter started; none when it cannot tell.
@@ -113,17 +113,19 @@ async fn parts(query: &Query, of_trace: Filter) -> Result<Option<Vec<Range>>, Qu
 
 /// When spans in files that `traces` does not count started. It is retained by whole dates, as they are, but
 /// perhaps for fewer.
-fn uncounted(query: &Query) -> impl Iterator<Item = Range> {
+pub(crate) fn uncounted(query: &Query) -> impl Iterator<Item = Range> {
     let oldest_counted = query.files(Table::Traces).iter().map(|file| file.date_days).min();
     let spans = query.files(Table::Spans).iter();
     spans
-        .filter(move |file| !file.is_in_traces || oldest_counted.is_none_or(|oldest| file.date_days < oldest))
+        .filter(move |file| {
+            !file.is_derived_from || oldest_counted.is_none_or(|oldest| file.date_days < oldest)
+        })
         .map(|file| Range { first: file.time_min_micros, last: file.time_max_micros })
 }
 
 /// The same times in few ranges, perhaps with more between them: ranges less than a window apart are joined,
 /// and all of them when they are too many.
-fn joined(mut ranges: Vec<Range>) -> Vec<Range> {
+pub(crate) fn joined(mut ranges: Vec<Range>) -> Vec<Range> {
     ranges.sort_unstable();
     let mut joined: Vec<Range> = Vec::new();
     for range in ranges {
@@ -140,7 +142,7 @@ fn joined(mut ranges: Vec<Range>) -> Vec<Range> {
     joined
 }
 
-fn starts_in_any(ranges: &[Range]) -> Filter {
+pub(crate) fn starts_in_any(ranges: &[Range]) -> Filter {
     let at = |micros| Bound::Included(Value::Time(UnixNanos::from_micros(micros)));
     let within = |range: &Range| {
         Filter::Is(Place::Column("time".to_owned()), Test::IsWithin(at(range.first), at(range.last)))

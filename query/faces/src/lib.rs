@@ -16,15 +16,19 @@ mod postgres;
 mod cells;
 mod origin;
 mod portable;
+#[allow(dead_code, unused_imports, reason = "faces that give out whole spans come next")]
+mod otlp;
+mod grpc;
 mod tenant;
 
 pub use flight::service as flight_service;
 
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::header::{self, HeaderName, HeaderValue};
+use axum::http::{HeaderMap, Uri};
 use axum::middleware::{self, Next};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use meshlake_query::Engine;
 use meshlake_query::prometheus::Prometheus;
@@ -67,18 +71,30 @@ impl FaceState {
     }
 }
 
-/// Every path that the query side answers over HTTP.
+/// The services of gRPC on the port of HTTP, by full name.
+const GRPC_SERVICES: &[&str] = &["grpc.health.v1.Health"];
+
+/// Every path that the query side answers over HTTP, and every method over gRPC beside it.
 pub fn router(state: FaceState) -> Router {
     Router::new()
         .merge(ui::router())
         .nest("/api/v1", native::router())
         .nest("/prometheus", prometheus::router())
         .route("/prometheus/", get(prometheus::here))
-        .fallback(native::no_such_path)
+        .merge(grpc::router(GRPC_SERVICES))
+        .fallback(no_such_path)
         .method_not_allowed_fallback(native::no_such_method)
         .layer(middleware::from_fn(with_headers))
         .layer(middleware::from_fn(traced))
         .with_state(state)
+}
+
+/// Answers in the words of whoever asked.
+async fn no_such_path(state: State<FaceState>, headers: HeaderMap, uri: Uri) -> Response {
+    match grpc::is_grpc(&headers) {
+        true => grpc::no_such_method(uri.path()),
+        false => native::no_such_path(state, uri).await.into_response(),
+    }
 }
 
 /// One span per request, until its head is answered: part of our own traces, named by the semantic

@@ -20,7 +20,7 @@ use tonic::Status;
 
 use super::handle::Handle;
 use super::statements::Statements;
-use super::status::unencodable;
+use crate::grpc::status::unencodable;
 
 const CREATE: &str = "CreatePreparedStatement";
 const CLOSE: &str = "ClosePreparedStatement";

@@ -18,7 +18,7 @@ use meshlake_schema::Table;
 use tonic::Status;
 
 use super::statements::Statements;
-use super::status::unencodable;
+use crate::grpc::status::unencodable;
 
 /// The one catalogue and its one schema, as `information_schema` calls them.
 const CATALOG: &str = "meshlake";

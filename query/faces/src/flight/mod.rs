@@ -23,7 +23,6 @@ mod statements;
 mod values;
 mod running;
 mod handle;
-mod status;
 
 use arrow_flight::flight_service_server::{FlightService, FlightServiceServer};
 

@@ -16,7 +16,7 @@ use tonic::Status;
 
 use super::handle::Handle;
 use super::running::{Run, Running};
-use super::status::{failed, unencodable};
+use crate::grpc::status::{failed, unencodable};
 use crate::portable::{portable, portable_schema};
 
 /// The record batches of an answer as they go over the wire.

@@ -68,7 +68,8 @@ impl<'q> Partial<'q> {
         Some(Partial { series, steps, parts, exemplars_max, budget, holding: Holding::new(budget) })
     }
 
-    /// Adds a trace, which must not have been added before.
+    /// Adds a trace, which must not have been added before; or rows of many ([`Trace::of_rows`]) where the query counts
+    /// each span whatever the others are.
     ///
     /// # Errors
     /// [`Error::Spent`] and [`Error::TooManySeries`]; what was added is of no use then.
@@ -223,7 +224,7 @@ impl Kept {
 fn exemplar(trace: &Trace<'_>, at: usize, value: f64) -> Exemplar {
     let span = trace.span(at);
     Exemplar {
-        trace_id: trace.id().to_owned(),
+        trace_id: trace.trace_id(at).to_owned(),
         span_id: span.id.to_owned(),
         time_nano: span.start_nano,
         value,

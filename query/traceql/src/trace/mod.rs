@@ -17,8 +17,8 @@ use walk::Walk;
 pub trait Spans {
     fn count(&self) -> usize;
 
-    /// 32 lower-case hex digits.
-    fn trace_id(&self) -> &str;
+    /// 32 lower-case hex digits; of all spans the same, but where spans of many traces are looked at one by one.
+    fn trace_id(&self, at: usize) -> &str;
 
     /// What the span at a place has without attributes.
     fn span(&self, at: usize) -> Span<'_>;
@@ -110,6 +110,14 @@ impl<'a> Trace<'a> {
         Trace { spans, facts, walk, root, duration_nano: end.saturating_sub(start) }
     }
 
+    /// Spans that are looked at one by one, of whatever traces: none is another's parent or root. For queries of which
+    /// [`Selected`](crate::Selected) says that spans are alone, and for conditions of single spans.
+    pub fn of_rows(spans: &'a dyn Spans) -> Trace<'a> {
+        let facts: Vec<Span<'a>> = (0..spans.count()).map(|at| spans.span(at)).collect();
+        let walk = Walk::apart(facts.len());
+        Trace { spans, facts, walk, root: None, duration_nano: 0 }
+    }
+
     pub fn count(&self) -> usize {
         self.facts.len()
     }
@@ -119,8 +127,9 @@ impl<'a> Trace<'a> {
         &self.facts[at]
     }
 
-    pub fn id(&self) -> &'a str {
-        self.spans.trace_id()
+    /// The id of the trace that the span at a place is of.
+    pub fn trace_id(&self, at: usize) -> &'a str {
+        self.spans.trace_id(at)
     }
 
     /// The earliest span without a parent.

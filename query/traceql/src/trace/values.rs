@@ -147,7 +147,7 @@ impl<'a> Trace<'a> {
                 None if span.parent.is_none() => -1,
                 None => 0,
             }),
-            Intrinsic::TraceId => Value::text(spans.trace_id()),
+            Intrinsic::TraceId => Value::text(spans.trace_id(at)),
             Intrinsic::TraceDuration => Value::Duration(self.duration_nano),
             Intrinsic::RootName => root().map_or(Value::Nil, |root| Value::text(root.name)),
             Intrinsic::RootService => id(root().and_then(|root| root.service)),

@@ -20,6 +20,12 @@ pub(crate) struct Walk {
 }
 
 impl Walk {
+    /// Of spans that have nothing to do with one another.
+    pub(super) fn apart(count: usize) -> Walk {
+        let (parents, none) = (vec![None; count], vec![0; count]);
+        Walk { parents, lefts: none.clone(), rights: none.clone(), child_counts: none }
+    }
+
     /// Through the spans with these parents, which make no circle; children by start.
     pub(super) fn through(facts: &[Span<'_>], parents: Vec<Option<usize>>) -> Walk {
         let count = facts.len();

@@ -4,6 +4,7 @@
 //! fully parenthesised, and reads back as the same tree.
 
 mod print;
+mod fields;
 mod series;
 mod spans;
 mod expr;

@@ -10,6 +10,7 @@ use std::ops::Bound;
 use meshlake_schema::Filter;
 use meshlake_schema::attributes::{push_double, push_int};
 use meshlake_schema::filter::{Place, Test, Value as Stored};
+use meshlake_schema::tables::PROMOTED_SPAN_KEYS;
 
 use crate::pattern::Pattern;
 use crate::tree::{Attribute, Expr, Field, Intrinsic, Scope};
@@ -256,6 +257,12 @@ fn service_is(texts: &[String]) -> Filter {
 
 fn existing(field: &Field, is_negated: bool) -> Passing {
     match field {
+        // A column may be filled from another spelling of its key, so it does not say that the key itself is missing.
+        Field::Attribute(Attribute { scope: Scope::Span, of_parent: false, key })
+            if is_negated && is_promoted(key) =>
+        {
+            Passing::ALL
+        }
         Field::Attribute(Attribute { scope: Scope::Span, of_parent: false, key }) => {
             let is_missing = attribute_test(key, Test::IsNull);
             // An attribute that was sent without a value is there, as an empty text.
@@ -271,6 +278,10 @@ fn existing(field: &Field, is_negated: bool) -> Passing {
         }
         _ => Passing::ALL,
     }
+}
+
+fn is_promoted(key: &str) -> bool {
+    PROMOTED_SPAN_KEYS.iter().any(|(promoted, ..)| *promoted == key)
 }
 
 fn matched(field: &Field, is_negated: bool, pattern: &Pattern) -> Passing {

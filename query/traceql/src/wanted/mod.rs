@@ -5,12 +5,15 @@
 //! spans beside those that pass a filter can change the answer. Both may be wide, neither leaves out what the language
 //! wants: a filter that passes a span too many costs a look at it, one that passes too few would be a wrong answer.
 
+mod selected;
 mod bound;
 
 use meshlake_schema::Filter;
 
 use crate::tree::{Body, Expr, Field, Function, OverTime, Pipeline, Query, Scalar, Sides, Spansets, Stage};
 use bound::bound;
+
+pub use selected::Selected;
 
 /// What a query wants of stored spans.
 #[derive(Debug, Clone, PartialEq)]
@@ -289,5 +292,7 @@ mod tests {
         let either = Filter::is_in("service_name", vec![text("a"), text("b")]);
         check("{ resource.service.name =~ \"a|b\" }", Filter::Or(vec![either, null]));
         check("{ name =~ \"a|b\" }", Filter::is_in("name", vec![text("a"), text("b")]));
+        // Its column may hold what was sent as `http.method`.
+        check("{ span.http.request.method = nil }", Filter::And(Vec::new()));
     }
 }

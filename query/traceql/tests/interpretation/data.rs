@@ -166,7 +166,7 @@ impl Spans for Made {
         self.spans.len()
     }
 
-    fn trace_id(&self) -> &str {
+    fn trace_id(&self, _: usize) -> &str {
         &self.id
     }
 

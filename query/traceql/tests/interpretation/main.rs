@@ -15,7 +15,7 @@ use data::{Dice, Made, Plain};
 use meshlake_schema::Table;
 use meshlake_schema::budget::Allowance;
 use meshlake_traceql::tree::{Body, Pipeline};
-use meshlake_traceql::{Candidates, Trace, Value, Wanted, evaluate, parse};
+use meshlake_traceql::{Candidates, Selected, Trace, Value, Wanted, evaluate, parse};
 use slow::{Groups, Slow};
 
 const QUERIES: u64 = 2_000;
@@ -127,4 +127,30 @@ fn no_filter_leaves_out_what_the_query_wants() {
     }
     assert!(ruled_out > 50, "{ruled_out} traces need not be read");
     assert!(without_structure > 200, "{without_structure} queries need no whole trace");
+}
+
+/// Every span of an answer passes what is said of each by itself, and where spans are alone, those are all.
+#[test]
+fn what_is_said_of_selected_spans_is_true_of_them() {
+    let (mut with_condition, mut alone) = (0, 0);
+    for seed in 0..QUERIES {
+        let (trace, _, query) = made(seed);
+        let selected = Selected::of(&parse(&query).expect("it was read before"));
+        let rows = Trace::of_rows(&trace);
+        let holds = |at: usize| selected.condition.as_ref().is_none_or(|condition| rows.holds(condition, at));
+        let found: BTreeSet<usize> =
+            answered(&pipeline(&query), &trace).into_iter().flat_map(|(spans, _)| spans).collect();
+        for at in &found {
+            assert!(holds(*at), "seed {seed}: {query}\n{selected:?}\n{trace:#?}");
+            assert!(rows::passes(&trace, *at, &selected.filter), "seed {seed}: {query}\n{trace:#?}");
+        }
+        with_condition += usize::from(selected.condition.is_some());
+        if selected.is_alone {
+            alone += 1;
+            let told: BTreeSet<usize> = (0..trace.spans.len()).filter(|at| holds(*at)).collect();
+            assert_eq!(told, found, "seed {seed}: {query}\n{trace:#?}");
+        }
+    }
+    assert!(with_condition > 500, "{with_condition} queries say something of each span");
+    assert!(alone > 200, "{alone} queries look at spans alone");
 }

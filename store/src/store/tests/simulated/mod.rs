@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures::executor::block_on;
-use meshlake_schema::{Clock, Table, UnixNanos};
+use meshlake_schema::{Clock, Table, UnixNanos, derived};
 use object_store::ObjectStore;
 use tokio::runtime::Runtime;
 
@@ -29,6 +29,7 @@ use self::catalog::SimCatalog;
 use self::fs::SimFs;
 use self::seeds::run_seeds;
 use super::crash::{Failing, Failure};
+use super::fixture::derived_now;
 use super::settle::copy::{Copy, answer, truth};
 use super::{MIDNIGHT, values_in, values_in_file};
 use crate::data_dir::prepare;
@@ -270,10 +271,12 @@ impl Machine {
 
     /// Whose next commit fails.
     fn failing_table(&mut self) -> Table {
-        match self.coin.below(4) {
+        let own = |place: u64| self.tables[(place % 2) as usize];
+        match self.coin.below(6) {
             3 if self.settles() => Table::Calls1m,
             2 if self.settles() => Table::Calls10s,
-            table => self.tables[(table % 2) as usize],
+            place @ (4 | 5) => own(place).derived().next().unwrap_or(own(place)),
+            place => own(place),
         }
     }
 
@@ -328,6 +331,10 @@ impl Machine {
             }
         }
         assert!(found.values().all(|count| *count == 1), "rows are there twice: {found:?}");
+        for table in self.tables {
+            let rows = found.keys().filter(|(of, _)| *of == table).count();
+            self.check_derived(&snapshot, table, rows);
+        }
         let mut there_in_all = 0;
         for (number, sent) in self.sent.iter_mut().enumerate() {
             let times = sent.rows.iter().flat_map(|(table, times)| times.iter().map(|time| (*table, *time)));
@@ -348,6 +355,16 @@ impl Machine {
         assert_eq!(counted, there_in_all, "what the ledger counts");
         if self.settles() {
             Self::check_cells(&snapshot);
+        }
+    }
+
+    /// What is derived from the rows of a table counts each of them once.
+    fn check_derived(&mut self, snapshot: &Snapshot, source: Table, rows: usize) {
+        for table in source.derived() {
+            let count = derived::of(table).expect("a derived table").count;
+            let in_files: i64 = self.values(snapshot, table, count).iter().sum();
+            let in_all = in_files + block_on(derived_now(snapshot, table));
+            assert_eq!(in_all, rows as i64, "rows of {} in {}", source.name(), table.name());
         }
     }
 

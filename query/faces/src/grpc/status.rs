@@ -1,4 +1,4 @@
-//! What a failed call is answered with. The one place where errors become codes of gRPC on this face.
+//! What a failed call of gRPC is answered with. The one place where errors of the query side become its codes.
 //!
 //! Clients go by the code: UNAVAILABLE may be tried again, the others not before something has changed.
 //! Source: `grpc/grpc` doc/statuscodes.md.
@@ -17,14 +17,14 @@ pub fn failed(error: &QueryError) -> Status {
         QueryError::Internal(_) => Code::Internal,
     };
     if matches!(error, QueryError::Snapshot(_) | QueryError::Storage(_) | QueryError::Internal(_)) {
-        tracing::warn!(%error, "answer Flight SQL");
+        tracing::warn!(%error, "answer a call");
     }
     Status::new(code, error.told())
 }
 
 /// The status of what cannot be encoded: a bug of ours.
 pub fn unencodable(error: &dyn std::fmt::Display) -> Status {
-    tracing::warn!(%error, "encode for Flight SQL");
+    tracing::warn!(%error, "encode an answer");
     Status::internal("the server failed; its log says more")
 }
 

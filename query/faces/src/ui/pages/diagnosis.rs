@@ -9,8 +9,11 @@ use std::time::Duration;
 use meshlake_query::ledger::Account;
 use meshlake_schema::UnixNanos;
 
-use super::html::Text;
-use super::{format, put};
+use maud::{Markup, html};
+
+use crate::ui::asked::Asked;
+use crate::ui::text::Text;
+use crate::ui::words::Words;
 
 /// Senders' clocks may differ by this much before it is called skew; NTP keeps hosts well below.
 const CLOCK_SKEW_TOLD: Duration = Duration::from_secs(60);
@@ -26,8 +29,6 @@ pub struct Heard {
 /// Why the page is empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Diagnosis {
-    /// It is not.
-    Fine,
     NothingReceived,
     /// Records came, but of signals that tell of no calls.
     OnlyOtherSignals(Vec<String>),
@@ -79,104 +80,53 @@ impl Diagnosis {
     }
 
     /// (headline, what to do).
-    fn words(&self) -> Option<(String, String)> {
-        let words = match self {
-            Diagnosis::Fine => return None,
-            Diagnosis::NothingReceived => (
-                "Nothing has been received yet".to_owned(),
-                "No sender has reached this server. Point one at it as shown below; the first calls show up here \
-                 within a second of arriving."
-                    .to_owned(),
-            ),
+    fn words(&self, words: &Words) -> (String, String) {
+        match self {
+            Diagnosis::NothingReceived => {
+                (words.nothing_received.to_owned(), words.nothing_received_advice.to_owned())
+            }
             Diagnosis::OnlyOtherSignals(signals) => (
-                format!("Only {} came in, which tell of no calls", signals.join(" and ")),
-                "Golden metrics and the graph are made from traces and proxy access logs. Turn on a trace exporter \
-                 or an access log service as shown below."
-                    .to_owned(),
+                format!("{}: {}", words.only_other_signals, signals.join(", ")),
+                words.only_other_signals_advice.to_owned(),
             ),
             Diagnosis::AllRejected(reasons) => {
-                let list: Vec<String> =
-                    reasons.iter().map(|(reason, n)| format!("{reason} ({})", format::count(*n as f64))).collect();
+                let reasons: Vec<String> =
+                    reasons.iter().map(|(reason, records)| format!("{reason} ({records})")).collect();
                 (
-                    "Data came in and was rejected".to_owned(),
-                    format!("Reasons: {}. The ledger below counts every record.", list.join(", ")),
+                    words.all_rejected.to_owned(),
+                    format!("{} {}", words.all_rejected_advice, reasons.join(", ")),
                 )
             }
-            Diagnosis::Earlier(age) => (
-                format!("No calls in this range; the newest one started {} ago", span(*age)),
-                "Either nothing is calling or the sender has stopped, or its clock is behind. Choose a longer range \
-                 above, or ask the API with from and to."
-                    .to_owned(),
+            Diagnosis::Earlier(behind) => (
+                words.newest_call_is_old.replace("{}", &span(*behind, words)),
+                words.newest_call_is_old_advice.to_owned(),
             ),
             Diagnosis::ClockAhead(ahead) => (
-                format!("The newest call starts {} in the future", span(*ahead)),
-                "The sender's clock is ahead of this server's, so its calls lie outside of every range that ends now. \
-                 Synchronise the clocks (NTP, chrony)."
-                    .to_owned(),
+                words.clock_is_ahead.replace("{}", &span(*ahead, words)),
+                words.clock_is_ahead_advice.to_owned(),
             ),
-            Diagnosis::NoCalls => (
-                "Data is arriving, but no calls yet".to_owned(),
-                "A call is a span of kind SERVER or CONSUMER, a CLIENT span, or a finished row of an access log. \
-                 What arrived so far is none of these."
-                    .to_owned(),
-            ),
-            Diagnosis::Failed(message) => ("The question could not be answered".to_owned(), message.clone()),
-        };
-        Some(words)
+            Diagnosis::NoCalls => (words.no_calls.to_owned(), words.no_calls_advice.to_owned()),
+            Diagnosis::Failed(message) => (words.not_answered.to_owned(), message.clone()),
+        }
     }
 }
 
-/// Writes the diagnosis, if there is one.
-pub fn write(out: &mut String, diagnosis: &Diagnosis) {
-    let Some((headline, advice)) = diagnosis.words() else { return };
-    put(
-        out,
-        format_args!(
-            "<section class=\"note lead\" role=status><h2>{}</h2><p>{}</p></section>",
-            Text(&headline),
-            Text(&advice)
-        ),
-    );
-}
-
-/// Writes what became of everything received.
-pub fn write_ledger(out: &mut String, ledger: &[Account]) {
-    if ledger.is_empty() {
-        return;
+/// The diagnosis.
+pub fn shown(diagnosis: &Diagnosis, asked: &Asked) -> Markup {
+    let (headline, advice) = diagnosis.words(asked.words());
+    html! {
+        section class="note lead" role="status" { h2 { (Text(&headline)) } p { (Text(&advice)) } }
     }
-    out.push_str(
-        "<section aria-labelledby=ledger><h2 id=ledger>Received</h2><div class=scroll><table><thead><tr>\
-         <th scope=col class=text>signal</th><th scope=col class=text>by</th><th scope=col>received</th>\
-         <th scope=col>accepted</th><th scope=col>rejected</th><th scope=col class=text>why</th></tr></thead><tbody>",
-    );
-    for line in ledger {
-        let rejected: u64 = line.rejected.values().sum();
-        let reasons: Vec<&str> = line.rejected.keys().map(String::as_str).collect();
-        put(
-            out,
-            format_args!(
-                "<tr><th scope=row class=text>{}</th><td class=text>{}</td><td>{}</td><td>{}</td><td>{}</td>\
-                 <td class=text>{}</td></tr>",
-                Text(&line.signal),
-                Text(&line.source),
-                format::count(line.received as f64),
-                format::count(line.accepted as f64),
-                format::count(rejected as f64),
-                Text(&reasons.join(", "))
-            ),
-        );
-    }
-    out.push_str("</tbody></table></div></section>");
 }
 
 /// A span of time in its largest unit.
-fn span(time: Duration) -> String {
+fn span(time: Duration, words: &Words) -> String {
     let seconds = time.as_secs();
     let (value, unit) = match seconds {
-        0..=119 => (seconds, "seconds"),
-        120..=7_199 => (seconds / 60, "minutes"),
-        7_200..=172_799 => (seconds / 3_600, "hours"),
-        _ => (seconds / 86_400, "days"),
+        0..=119 => (seconds, words.seconds),
+        120..=7_199 => (seconds / 60, words.minutes),
+        7_200..=172_799 => (seconds / 3_600, words.hours),
+        _ => (seconds / 86_400, words.days),
     };
     format!("{value} {unit}")
 }

@@ -14,7 +14,7 @@ const UNKNOWN: u32 = u32::MAX;
 
 /// Texts by number, each once.
 #[derive(Default)]
-pub(super) struct Names<'a> {
+pub(crate) struct Names<'a> {
     numbers: HashMap<&'a str, u32>,
     texts: Vec<&'a str>,
 }
@@ -54,7 +54,7 @@ impl<'a> Names<'a> {
 }
 
 /// One dictionary column of one batch.
-pub(super) struct Keys<'a> {
+pub(crate) struct Keys<'a> {
     keys: &'a Int32Array,
     values: &'a StringArray,
     numbers: Vec<u32>,
@@ -62,7 +62,8 @@ pub(super) struct Keys<'a> {
 
 impl<'a> Keys<'a> {
     pub fn of(rows: &'a RecordBatch, name: &str) -> Self {
-        let column = super::column(rows, name).as_dictionary::<Int32Type>();
+        let column = rows.column_by_name(name).expect("a proven batch has its table's columns");
+        let column = column.as_dictionary::<Int32Type>();
         let values = column.values().as_string::<i32>();
         Keys { keys: column.keys(), values, numbers: vec![UNKNOWN; values.len()] }
     }

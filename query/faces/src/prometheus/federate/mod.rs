@@ -34,11 +34,12 @@ pub async fn answer(
     headers: HeaderMap,
     parameters: Parameters,
 ) -> Result<Response, ApiError> {
-    let sets = parameters.selectors().await?;
-    if sets.is_empty() {
+    let selectors = parameters.selectors()?;
+    if selectors.is_empty() {
         return Err(ApiError::bad_data("no match[] parameter provided"));
     }
-    let samples = prometheus::latest(&state.prometheus, &parameters.tenant, sets, parameters.now).await?;
+    let samples =
+        prometheus::latest(&state.prometheus, &parameters.tenant, selectors, parameters.now).await?;
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     let names = if accept.contains(ALLOWS_UTF8) { Names::Utf8 } else { Names::Underscores };
     let content_type = match names {

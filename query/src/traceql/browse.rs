@@ -1,0 +1,228 @@
+//! Names and values of what spans can be asked for: what an editor offers while a query is typed.
+//!
+//! What was stored is looked at from the newest on, until there are as many as asked for or as many rows were looked at as
+//! are worth the wait, and the answer says which. Resources and scopes are a few texts for millions of rows, so that each is
+//! read once a batch; attributes of spans lie in each row.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use futures::TryStreamExt;
+use meshlake_engine::{Lean, Query, Scan};
+use meshlake_schema::rows::RowsError;
+use meshlake_schema::sent::SentAttributes;
+use meshlake_schema::{Table, TimeRange};
+use meshlake_traceql::tree::{self, Field, Scope};
+use meshlake_traceql::{Selected, Trace, Value};
+
+use super::aside::aside;
+use super::error::{Error, of_rows};
+use super::needs::Needs;
+use super::rows::SpanRows;
+use super::search::files;
+use super::slices::slices;
+
+/// Rows that one question looks at. A second's work where each has a map of attributes; an hour of a thousand spans a
+/// second has four million.
+pub const ROWS_MAX: usize = 1_000_000;
+
+/// Scopes whose attributes have names, in the order told.
+pub const SCOPES: [Scope; 5] =
+    [Scope::Span, Scope::Resource, Scope::Event, Scope::Link, Scope::Instrumentation];
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub struct Browse {
+    pub range: TimeRange,
+    /// Of spans that this query can select; of all without one.
+    pub query: Option<tree::Query>,
+    /// Names of each scope, or values, at most.
+    pub limit: usize,
+}
+
+/// What was found.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Browsed<T> {
+    pub found: T,
+    /// Whether all rows of the range were looked at, and all is told that they have.
+    pub is_complete: bool,
+    pub inspected_spans: usize,
+}
+
+/// Names of attributes by scope, of those scopes, sorted.
+///
+/// # Errors
+/// Those of scans.
+pub async fn names(
+    query: &Query,
+    asked: &Browse,
+    scopes: &[Scope],
+) -> Result<Browsed<BTreeMap<Scope, BTreeSet<String>>>, Error> {
+    let columns = scopes.iter().flat_map(|scope| -> Vec<&'static str> {
+        match scope {
+            Scope::Any => Vec::new(),
+            Scope::Span => SentAttributes::columns().collect(),
+            Scope::Resource => vec!["resource", "resource_types"],
+            Scope::Instrumentation => vec!["scope_attributes", "scope_attribute_types"],
+            Scope::Event => vec!["events"],
+            Scope::Link => vec!["links"],
+        }
+    });
+    let looking = Looking::new(asked, Needs::of_rows([]).with(columns.collect::<Vec<_>>()));
+    let limit = asked.limit;
+    let all = scopes.to_vec();
+    let of_batch = move |rows: &SpanRows<'_>, passing: &[usize]| {
+        all.iter().map(|scope| (*scope, names_of(rows, passing, *scope))).collect::<Vec<_>>()
+    };
+    let add = |found: &mut BTreeMap<Scope, BTreeSet<String>>, names: Vec<(Scope, BTreeSet<String>)>| {
+        for (scope, names) in names {
+            found.entry(scope).or_default().extend(names);
+        }
+        found.values().any(|names| names.len() > limit)
+    };
+    let mut browsed = looking.through(query, of_batch, add).await?;
+    for names in browsed.found.values_mut() {
+        while names.len() > limit {
+            names.pop_last();
+        }
+    }
+    Ok(browsed)
+}
+
+fn names_of(rows: &SpanRows<'_>, passing: &[usize], scope: Scope) -> BTreeSet<String> {
+    let mut names: HashSet<&str> = HashSet::new();
+    let mut seen = HashSet::new();
+    for row in passing {
+        if rows.object(*row, scope).is_none_or(|object| seen.insert(object)) {
+            rows.for_each_attribute(*row, scope, &mut |key, _| {
+                names.insert(key);
+            });
+        }
+    }
+    names.into_iter().map(str::to_owned).collect()
+}
+
+/// Values of a field, sorted by kind and value.
+///
+/// # Errors
+/// Those of scans.
+pub async fn values(query: &Query, asked: &Browse, field: &Field) -> Result<Browsed<BTreeSet<Told>>, Error> {
+    let looking = Looking::new(asked, Needs::of_rows([field]));
+    let (field, limit) = (field.clone(), asked.limit);
+    let of_batch = move |rows: &SpanRows<'_>, passing: &[usize]| {
+        let all = rows.all();
+        let spans = Trace::of_rows(&all);
+        let mut found = BTreeSet::new();
+        for row in passing {
+            match spans.field(&field, *row) {
+                Value::Nil => {}
+                Value::List(items) => found.extend(items.into_iter().map(|item| Told(item.into_owned()))),
+                value => {
+                    found.insert(Told(value.into_owned()));
+                }
+            }
+        }
+        found
+    };
+    let add = |found: &mut BTreeSet<Told>, more: BTreeSet<Told>| {
+        found.extend(more);
+        found.len() > limit
+    };
+    let mut browsed = looking.through(query, of_batch, add).await?;
+    while browsed.found.len() > limit {
+        browsed.found.pop_last();
+    }
+    Ok(browsed)
+}
+
+/// A value in the order of all values.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Told(pub Value<'static>);
+
+impl Eq for Told {}
+
+impl PartialOrd for Told {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Told {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.total_order(&other.0)
+    }
+}
+
+/// A look through rows, newest first.
+struct Looking {
+    range: TimeRange,
+    selected: Option<Arc<Selected>>,
+    columns: Vec<&'static str>,
+}
+
+impl Looking {
+    fn new(asked: &Browse, needs: Needs) -> Looking {
+        let selected = asked.query.as_ref().map(Selected::of);
+        let mut of_condition = Vec::new();
+        if let Some(condition) = selected.as_ref().and_then(|selected| selected.condition.as_ref()) {
+            condition.for_each_field(&mut |field| of_condition.push(field));
+        }
+        let columns = needs.with(Needs::of_rows(of_condition).columns()).columns();
+        Looking { range: asked.range, selected: selected.map(Arc::new), columns }
+    }
+
+    /// Has what is in each batch of rows added, until `add` says that it is enough, or enough rows were looked at.
+    async fn through<T: Default, P: Send + 'static>(
+        &self,
+        query: &Query,
+        of_batch: impl Fn(&SpanRows<'_>, &[usize]) -> P + Clone + Send + 'static,
+        mut add: impl FnMut(&mut T, P) -> bool,
+    ) -> Result<Browsed<T>, Error> {
+        let mut browsed = Browsed { found: T::default(), is_complete: true, inspected_spans: 0 };
+        let dictionaries: Vec<&str> =
+            super::series::DICTIONARIES.into_iter().filter(|name| self.columns.contains(name)).collect();
+        for slice in slices(self.range, files(query), query.began()) {
+            let scan = Scan {
+                columns: Some(&self.columns),
+                filter: self
+                    .selected
+                    .as_ref()
+                    .map_or(meshlake_schema::Filter::And(Vec::new()), |selected| selected.filter.clone()),
+                range: slice,
+                lean: Some(Lean { dictionaries: &dictionaries, nested: &[] }),
+                ..Scan::of(Table::Spans)
+            };
+            let mut rows = query.scan(&scan).await?;
+            while let Some(batch) = rows.try_next().await? {
+                browsed.inspected_spans += batch.num_rows();
+                let (of_batch, selected) = (of_batch.clone(), self.selected.clone());
+                let part = aside(move || looked_at(&batch, selected.as_deref(), of_batch)).await?;
+                let is_enough = add(&mut browsed.found, part.map_err(|error| of_rows(&error))?);
+                if is_enough || browsed.inspected_spans >= ROWS_MAX {
+                    browsed.is_complete = false;
+                    return Ok(browsed);
+                }
+            }
+        }
+        Ok(browsed)
+    }
+}
+
+fn looked_at<P>(
+    batch: &RecordBatch,
+    selected: Option<&Selected>,
+    of_batch: impl Fn(&SpanRows<'_>, &[usize]) -> P,
+) -> Result<P, RowsError> {
+    let rows = SpanRows::of(batch)?;
+    let condition = selected.and_then(|selected| selected.condition.as_ref());
+    let passing: Vec<usize> = match condition {
+        None => (0..batch.num_rows()).collect(),
+        Some(condition) => {
+            let all = rows.all();
+            let spans = Trace::of_rows(&all);
+            (0..spans.count()).filter(|row| spans.holds(condition, *row)).collect()
+        }
+    };
+    Ok(of_batch(&rows, &passing))
+}

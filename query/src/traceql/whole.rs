@@ -1,0 +1,180 @@
+//! Whole traces, many at a time.
+//!
+//! As for a single trace (`trace.rs`) the table `traces` is asked first when the traces were, and how many spans each has,
+//! so that spans are read in few scans of which none holds too much. A trace of more than [`SPANS_MAX`] spans is read
+//! alone, its earliest spans only.
+
+use std::collections::HashMap;
+
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
+use futures::TryStreamExt;
+use meshlake_engine::{Query, QueryError, Scan};
+use meshlake_schema::budget::Holding;
+use meshlake_schema::filter::Value;
+use meshlake_schema::rows::{Integers, Micros, Text};
+use meshlake_schema::{Filter, Table, UnixNanos, read_columns};
+
+use super::error::of_rows;
+use crate::trace::{Range, SPANS_MAX, joined, spans_of, starts_in_any, uncounted};
+
+read_columns! {
+    struct Parts of Table::Traces {
+        trace_id: Text,
+        time: Micros,
+        last_start_unix_nano: Integers,
+        span_count: Integers,
+    }
+}
+
+/// What `traces` says of one trace.
+#[derive(Debug, Clone, Default)]
+struct Extent {
+    ranges: Vec<Range>,
+    spans: usize,
+}
+
+/// Rows of whole traces.
+#[derive(Debug)]
+pub struct Whole {
+    pub spans: RecordBatch,
+    /// Traces of which only the earliest [`SPANS_MAX`] spans are here.
+    pub cut: Vec<String>,
+}
+
+/// Traces that are read together.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Group {
+    pub ids: Vec<String>,
+    /// When their spans started; none if that is not known of all.
+    ranges: Option<Vec<Range>>,
+}
+
+/// The traces of `ids` in groups, in the same order.
+///
+/// # Errors
+/// Those of [`Query::scan`].
+pub async fn groups(query: &Query, ids: Vec<String>) -> Result<Vec<Group>, QueryError> {
+    let extents = extents(query, &ids).await?;
+    Ok(packed(ids, &extents))
+}
+
+async fn extents(query: &Query, ids: &[String]) -> Result<HashMap<String, Extent>, QueryError> {
+    let scan = Scan { columns: Some(Parts::NAMES), filter: of_traces(ids), ..Scan::of(Table::Traces) };
+    let mut rows = query.scan(&scan).await?;
+    let mut extents: HashMap<String, Extent> = HashMap::new();
+    while let Some(batch) = rows.try_next().await? {
+        let parts = Parts::of(&batch).map_err(|error| of_rows(&error))?;
+        for row in 0..batch.num_rows() {
+            let times = parts.time.get(row).zip(parts.last_start_unix_nano.get(row));
+            // Only a file of another writer can lack them.
+            let (Some(id), Some((first, last))) = (parts.trace_id.get(row), times) else { continue };
+            let extent = extents.entry(id.to_owned()).or_default();
+            extent.ranges.push(Range { first, last: UnixNanos(last).micros() });
+            extent.spans += usize::try_from(parts.span_count.or_zero(row)).unwrap_or_default();
+        }
+    }
+    Ok(extents)
+}
+
+fn of_traces(ids: &[String]) -> Filter {
+    Filter::is_in("trace_id", ids.iter().cloned().map(Value::Text).collect())
+}
+
+/// Groups of at most [`SPANS_MAX`] spans, or of one trace.
+fn packed(ids: Vec<String>, extents: &HashMap<String, Extent>) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    let mut spans = usize::MAX;
+    for id in ids {
+        let extent = extents.get(&id);
+        let more = extent.map_or(1, |extent| extent.spans.max(1));
+        spans = spans.saturating_add(more);
+        match groups.last_mut().filter(|_| spans <= SPANS_MAX) {
+            Some(group) => {
+                group.ids.push(id);
+                group.ranges = group
+                    .ranges
+                    .take()
+                    .zip(extent)
+                    .map(|(own, extent)| [own, extent.ranges.clone()].concat());
+            }
+            None => {
+                spans = more;
+                groups.push(Group { ids: vec![id], ranges: extent.map(|extent| extent.ranges.clone()) });
+            }
+        }
+    }
+    groups
+}
+
+/// All rows of the traces of a group, whose memory is held by `held`.
+///
+/// # Errors
+/// Those of [`Query::scan`].
+pub async fn whole(
+    query: &Query,
+    group: &Group,
+    columns: &[&str],
+    held: &mut Holding<'_>,
+) -> Result<Whole, QueryError> {
+    let mut filter = of_traces(&group.ids);
+    if let Some(ranges) = &group.ranges {
+        filter = filter.and(starts_in_any(&joined(ranges.iter().copied().chain(uncounted(query)).collect())));
+    }
+    let limit = Some(SPANS_MAX + 1);
+    let scan = Scan { columns: Some(columns), filter, limit, ..Scan::of(Table::Spans) };
+    let rows = query.scan(&scan).await?;
+    let schema = rows.schema().clone();
+    let mut spans: Vec<RecordBatch> = rows.try_collect().await?;
+    let mut cut = Vec::new();
+    if spans.iter().map(RecordBatch::num_rows).sum::<usize>() > SPANS_MAX {
+        spans.clear();
+        for id in &group.ids {
+            let trace = spans_of(query, id, Some(columns)).await?;
+            spans.extend(trace.spans);
+            hold(query, held, &spans)?;
+            if trace.is_truncated {
+                cut.push(id.clone());
+            }
+        }
+    }
+    hold(query, held, &spans)?;
+    let joined = concat_batches(&schema, &spans);
+    let spans = joined.map_err(|error| QueryError::Internal(format!("read traces: {error}")))?;
+    Ok(Whole { spans, cut })
+}
+
+fn hold(query: &Query, held: &mut Holding<'_>, spans: &[RecordBatch]) -> Result<(), QueryError> {
+    let bytes = spans.iter().map(RecordBatch::get_array_memory_size).sum();
+    held.resize(bytes).map_err(|spent| query.stopped(spent))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grouped(spans: &[(&str, Option<usize>)]) -> Vec<(String, bool)> {
+        let extent = |spans| Extent { ranges: vec![Range { first: 1, last: 2 }], spans };
+        let known = spans.iter().filter_map(|(id, spans)| Some(((*id).to_owned(), extent((*spans)?))));
+        let ids = spans.iter().map(|(id, _)| (*id).to_owned()).collect();
+        let groups = packed(ids, &known.collect());
+        groups.into_iter().map(|group| (group.ids.concat(), group.ranges.is_some())).collect()
+    }
+
+    #[test]
+    fn a_group_has_few_spans_or_one_trace() {
+        let half = SPANS_MAX / 2;
+        let check = |spans: &[(&str, Option<usize>)], want: &[(&str, bool)]| {
+            let want: Vec<_> = want.iter().map(|(ids, known)| ((*ids).to_owned(), *known)).collect();
+            assert_eq!(grouped(spans), want);
+        };
+        check(&[], &[]);
+        check(&[("a", Some(half)), ("b", Some(half))], &[("ab", true)]);
+        check(&[("a", Some(half)), ("b", Some(half + 1))], &[("a", true), ("b", true)]);
+        check(
+            &[("a", Some(1)), ("b", Some(9 * half)), ("c", Some(1))],
+            &[("a", true), ("b", true), ("c", true)],
+        );
+        check(&[("a", Some(1)), ("b", None), ("c", Some(1))], &[("abc", false)]);
+    }
+}
