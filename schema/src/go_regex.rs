@@ -23,6 +23,14 @@ pub fn whole_value_regex(pattern: &str) -> Result<Regex, String> {
     build(&format!("^(?s:{inner})$")).map_err(error)
 }
 
+/// An expression that may match any part of a text.
+///
+/// # Errors
+/// As [`whole_value_regex`].
+pub fn part_regex(pattern: &str) -> Result<Regex, String> {
+    build(&rewritten(pattern)).map_err(|error| format!("error parsing regexp: {}", reason(&error)))
+}
+
 fn build(pattern: &str) -> Result<Regex, regex::Error> {
     RegexBuilder::new(pattern).size_limit(REGEX_BYTES_MAX).dfa_size_limit(REGEX_BYTES_MAX).build()
 }
@@ -111,6 +119,13 @@ fn is_repetition(rest: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_expression_of_parts_is_not_anchored() {
+        let regex = part_regex(r"b\d{").expect("a pattern");
+        assert!(regex.is_match("ab1{") && !regex.is_match("ab{"));
+        assert_eq!(part_regex("(").err().as_deref(), Some("error parsing regexp: unclosed group"));
+    }
 
     #[test]
     fn a_pattern_means_what_it_means_to_go() {
