@@ -4,6 +4,7 @@
 
 mod promtool;
 mod python;
+mod oracle;
 mod peers;
 mod kiali;
 
