@@ -8,6 +8,7 @@ mod javascript;
 mod oracle;
 mod peers;
 mod kiali;
+pub mod sidecars;
 
 use std::path::{Path, PathBuf};
 
