@@ -1,9 +1,9 @@
 //! The API of Meshlake's own: `/api/v1/*`, JSON, one file per resource.
 
 mod operate;
+mod traces;
 mod calls;
 mod sql;
-mod traces;
 mod services;
 mod ledger;
 mod status;
