@@ -16,6 +16,7 @@ pub mod prometheus;
 pub mod synthesis;
 pub mod dependencies;
 pub mod calls;
+pub mod analysis;
 pub mod traceql;
 pub mod trace;
 pub mod tree;

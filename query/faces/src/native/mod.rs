@@ -2,6 +2,7 @@
 
 mod operate;
 mod traces;
+mod spans;
 mod calls;
 mod sql;
 mod services;
@@ -42,7 +43,10 @@ pub fn router() -> Router<FaceState> {
         .route("/rollouts", get(operate::rollouts::answer))
         .route("/dark", get(operate::dark::answer))
         .route("/sql", post(sql::answer))
+        .route("/traces/compare", get(traces::analysis::compare))
         .route("/traces/{trace_id}", get(traces::answer))
+        .route("/traces/{trace_id}/analysis", get(traces::analysis::answer))
+        .route("/spans/compare", get(spans::compare))
         .route("/services", get(services::answer))
         .route("/ledger", get(ledger::answer))
         .route("/status", get(status::answer))

@@ -1,5 +1,6 @@
 //! `GET /api/v1/traces/{trace_id}`: a trace as its spans, sorted by start.
 
+pub mod analysis;
 mod span;
 
 use axum::Json;
@@ -46,3 +47,6 @@ fn parse_trace_id(text: &str) -> Result<String, ApiError> {
         ApiError::bad_request(format!("trace id {text:?} is not 1 to 32 hexadecimal digits, or all zero"))
     })
 }
+
+#[cfg(test)]
+mod tests;
