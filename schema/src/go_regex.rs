@@ -66,6 +66,16 @@ pub fn whole_value_regex_within(pattern: &str, held: &mut Holding<'_>) -> Result
     Err(wrong(&format!("compiled regex exceeds size limit of {REGEX_BYTES_MAX} bytes")))
 }
 
+/// An expression that may match any part of a text.
+///
+/// # Errors
+/// As [`whole_value_regex`].
+pub fn part_regex(pattern: &str) -> Result<Regex, String> {
+    let pattern = rewritten(pattern);
+    let built = RegexBuilder::new(&pattern).size_limit(REGEX_BYTES_MAX).dfa_size_limit(REGEX_BYTES_MAX).build();
+    built.map_err(|error| format!("error parsing regexp: {}", reason(&error.to_string())))
+}
+
 /// What is wrong, on one line; the crate draws a picture over several.
 fn reason(text: &str) -> String {
     text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
@@ -151,6 +161,13 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    #[test]
+    fn an_expression_of_parts_is_not_anchored() {
+        let regex = part_regex(r"b\d{").expect("a pattern");
+        assert!(regex.is_match("ab1{") && !regex.is_match("ab{"));
+        assert_eq!(part_regex("(").err().as_deref(), Some("error parsing regexp: unclosed group"));
+    }
 
     #[test]
     fn a_pattern_means_what_it_means_to_go() {

@@ -212,16 +212,20 @@ pub fn add<P>(
     for row in 0..batch.num_rows() {
         let Some(mut key) = keys.key(row, times, book) else { continue };
         let Some(place) = place(&key, keys.requests(row)) else { continue };
+        let measure = measure(row, &latencies, &sums);
         if let Some(whole) = &whole {
             let operation = details.operation(row);
             Detail { operation, ..whole.detail(row) }.of_grain(book.grain).write(&mut text);
             key.detail = book.detail(Some(&text));
             key.protocol = protocol(row, &latencies);
+            put(book, key, &measure, place);
             book.add_sizes(key, &whole.sizes(row));
-        } else if key.entry != Entry::Alias && !(book.grain.is_by_instance() && key.entry.is_edge()) {
+            continue;
+        }
+        if key.entry != Entry::Alias && !(book.grain.is_by_instance() && key.entry.is_edge()) {
             key.detail = details.of_row(row, book);
         }
-        put(book, key, &measure(row, &latencies, &sums), place);
+        put(book, key, &measure, place);
     }
     Ok(())
 }

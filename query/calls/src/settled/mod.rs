@@ -22,17 +22,21 @@ mod entries;
 use meshlake_schema::{BatchError, Table, TableBatch, UnixNanos};
 
 use crate::cells::Book;
+use crate::held::Granted;
 
 /// Cells of a range that is settled.
 #[derive(Debug)]
 pub struct Settled {
     pub(super) book: Book,
+    pub(super) is_cut: bool,
+    /// The memory that it takes.
+    pub(super) _granted: Granted,
 }
 
 impl Settled {
-    /// Whether some cells are summed up in others, or names as one.
+    /// Whether some cells are summed up in others, or names as one, or traces were looked at in parts.
     pub fn is_cut(&self) -> bool {
-        self.book.is_cut()
+        self.is_cut
     }
 
     /// The rows of one of the tables, sorted by callee, caller and time, made at `now`.

@@ -10,7 +10,7 @@ use meshlake_schema::UnixNanos;
 const WIDTH: f64 = 560.0;
 const HEIGHT: f64 = 170.0;
 const LEFT: f64 = 58.0;
-const RIGHT: f64 = 10.0;
+const RIGHT: f64 = 18.0;
 const TOP: f64 = 10.0;
 const BOTTOM: f64 = 24.0;
 

@@ -159,7 +159,7 @@ pub const fn number(name: &str) -> Column<'_> {
 pub fn table(label: &str, columns: &[Column<'_>], rows: &[(&str, Vec<Markup>)]) -> Markup {
     let class = |at: usize| (columns[at].align == Align::Text).then_some("text");
     html! {
-        div class="scroll" tabindex="0" role="region" aria-label=(label) {
+        div class="scroll" tabindex="0" role="group" aria-label=(label) {
             table {
                 thead { tr {
                     @for (at, column) in columns.iter().enumerate() {

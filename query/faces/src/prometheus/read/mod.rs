@@ -12,7 +12,7 @@
 mod frames;
 mod messages;
 mod float_histogram_chunk;
-mod spans;
+pub(super) mod spans;
 mod xor_chunk;
 mod bits;
 

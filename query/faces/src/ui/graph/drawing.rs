@@ -52,7 +52,7 @@ pub fn drawing(sketch: &Sketch, words: &Words) -> Markup {
     let (width, height) = (format!("{width:.0}"), format!("{height:.0}"));
     let counts = format!("{} {}, {} {}", sketch.nodes.len(), words.nodes, sketch.lines.len(), words.edges);
     html! {
-        div class="scroll" tabindex="0" role="region" aria-label=(words.graph) {
+        div class="scroll" tabindex="0" role="group" aria-label=(words.graph) {
             svg class=(class) role="group" aria-label=(counts) viewBox={ "0 0 " (width) " " (height) }
                 width=(width) height=(height) xmlns="http://www.w3.org/2000/svg" {
                 (arrow_heads())

@@ -16,7 +16,7 @@ use meshlake_query::shown::{DEPTH_DEFAULT, Focus, Wanted};
 use meshlake_query::{By, Frame, Grain, NodeKind, Picture, Query, Question, Range, Source};
 
 use super::diagnosis::{Diagnosis, Heard};
-use super::{Failure, answer, data_since, diagnosis, figures};
+use super::{Failure, answer, data_since, diagnosis, figures, shown as shown_or_why};
 use crate::FaceState;
 use crate::ui::asked::Asked;
 use crate::ui::graph::{Label, Sketch, drawing};
@@ -111,13 +111,13 @@ async fn gathered(state: &FaceState, asked: &Asked) -> Result<Page, Failure> {
         };
         return Ok(Page { place: Place::Mesh, title, has_range: true, data_since: None, body });
     }
-    let wrong = wrong(&query, asked, filters.by, &picture, &all).await?;
+    let wrong = wrong(&query, asked, filters.by, &picture, &all).await;
     let shown = graph(&picture, &filters.wanted);
     let warnings: Vec<String> = filters.complaints.iter().chain(&shown.warnings).cloned().collect();
     let sketch = Sketch::of(&shown, filters.label, filters.is_whole, asked);
     let body = html! {
         (summary(asked, &all))
-        (wrong)
+        (section("wrong", words.what_is_wrong, &shown_or_why(asked, wrong, |wrong| wrong)))
         (notes(&warnings, words.warnings))
         (section("graph", words.graph, &html! {
             (controls(asked, &filters, &all))
@@ -173,7 +173,7 @@ async fn wrong(query: &Query, asked: &Asked, by: By, now: &Picture, all: &Graph)
             @if found.len() > TROUBLES_MAX { p class="hint" { (found.len() - TROUBLES_MAX) " " (words.more_troubles) } }
         }
     };
-    Ok(section("wrong", words.what_is_wrong, &body))
+    Ok(body)
 }
 
 fn told(asked: &Asked, trouble: &Trouble) -> Markup {

@@ -142,7 +142,7 @@ fn rows(schema: &SchemaRef, batches: &[RecordBatch]) -> Markup {
     let is_text = |column: usize| !schema.field(column).data_type().is_numeric();
     let class = |column: usize| is_text(column).then_some("text");
     html! {
-        div class="scroll result" tabindex="0" role="region" aria-label="SQL" {
+        div class="scroll result" tabindex="0" role="group" aria-label="SQL" {
             table {
                 thead { tr {
                     @for (at, field) in schema.fields().iter().enumerate() {

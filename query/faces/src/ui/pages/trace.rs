@@ -181,7 +181,7 @@ impl Waterfall<'_> {
             (words.spans, self.placed.len().to_string(), ""),
             (words.services_in_trace, services.len().to_string(), ""),
             (words.errors, errors.to_string(), if errors > 0 { "bad" } else { "" }),
-            (words.starts, UnixNanos(self.begin()).to_rfc3339(), "word"),
+            (words.starts, UnixNanos::from_seconds(UnixNanos(self.begin()).seconds()).to_rfc3339(), "word"),
         ])
     }
 

@@ -8,6 +8,10 @@
 //! the requests and the rows are fed again for the rest; each is counted whole, in one pass, so that no bound
 //! leaves a call off its edge.
 
+mod options;
+#[cfg(test)]
+mod large_mesh;
+
 use std::hash::RandomState;
 use std::sync::Arc;
 
@@ -19,19 +23,18 @@ use meshlake_schema::{Budget, Spent, Table, TimeRange, UnixNanos};
 
 use crate::addresses::Addresses;
 use crate::cell_key::DetailId;
-use crate::cells::{Book, SETTLED_CELLS_MAX};
+use crate::cells::Book;
 use crate::choice::Source;
-use crate::condense::Beyond;
 use crate::connections::Connections;
 use crate::drawing::{Counted, Drawing};
 use crate::error::FoldError;
 use crate::frame::Frame;
 use crate::grouping::{By, Grain};
-use crate::held::{Granted, HELD_BYTES_MAX, Held};
+use crate::hashing::mixed_pair;
+use crate::held::{Granted, HELD_BYTES_MAX, Held, Weighed as _};
 use crate::measure::Measure;
 use crate::messages::Messages;
 use crate::minutes::{NamesByMinute, Words, minute_of};
-use crate::noted::{Notes, Wish};
 use crate::parts::{Parts, parts};
 use crate::picture::Picture;
 use crate::range::Range;
@@ -46,6 +49,9 @@ use crate::spans::{self, Shapes, Shard};
 use crate::survey::Survey;
 use crate::trace::order::WALKED_SPANS_MAX;
 use crate::trace::walks::Walks;
+
+/// How long the parts are that a trace is looked at in where nothing else fits.
+const SLICE_NANOS: i64 = 10_000_000_000;
 
 /// What to count and how to group it.
 #[derive(Debug, Clone, Copy)]
@@ -77,6 +83,8 @@ pub struct Fold {
     connections: Connections,
     leftovers: Leftovers,
     threads: usize,
+    /// Traces and requests are looked at in parts; see [`Fold::settling_in_little`].
+    is_sliced: bool,
     first_row: Option<i64>,
     misread: Option<RowsError>,
     refused: Option<Spent>,
@@ -107,80 +115,23 @@ impl Fold {
             connections: Connections::default(),
             leftovers: Leftovers::default(),
             threads: 1,
+            is_sliced: false,
             first_row: None,
             misread: None,
             refused: None,
         }
     }
 
-    /// Makes the picture of what the frame shows. All else is counted all the same, as far as it tells of that.
-    #[must_use]
-    pub fn framed(mut self, frame: Frame) -> Fold {
-        self.frame = frame;
-        self
-    }
-
-    /// Has room for as many cells as are settled together, and does so where there are more.
-    #[must_use]
-    pub fn settling(self, beyond: Beyond) -> Fold {
-        self.bounded(SETTLED_CELLS_MAX, beyond)
-    }
-
-    /// The same with room for so many.
-    #[must_use]
-    pub fn bounded(mut self, cells_max: usize, beyond: Beyond) -> Fold {
-        self.book.bound(cells_max, beyond);
-        self
-    }
-
-    /// Lists calls beside counting them: the newest, of each cell so many.
-    #[must_use]
-    pub fn listing(mut self, most: usize) -> Fold {
-        self.book.notes = Notes::new(most, Wish::Newest);
-        self
-    }
-
-    /// Lists calls as examples beside counting them: those that tell most, of each cell and kind of evidence so many.
-    #[must_use]
-    pub fn exemplifying(mut self, most: usize, wish: Wish) -> Fold {
-        self.book.notes = Notes::new(most, wish);
-        self
-    }
-
-    /// Counts calls that rows tell of at these times only, ascending and apart; at all others cells tell.
-    #[must_use]
-    pub fn fold_only(mut self, times: Vec<TimeRange>) -> Fold {
-        self.book.fold_only(times);
-        self
-    }
-
-    /// Takes the memory for rows from `budget`, before any are added, and ends when its time is up.
-    #[must_use]
-    pub fn within(mut self, budget: Arc<dyn Budget>) -> Fold {
-        self.requests.take_from(Arc::clone(&budget));
-        self.spans.take_from(Arc::clone(&budget));
-        self.beside.take_from(Arc::clone(&budget));
-        self.budget = Some(budget);
-        self
-    }
-
-    /// Walks traces on so many threads at the same time, at least one.
-    #[must_use]
-    pub fn on_threads(mut self, threads: usize) -> Fold {
-        self.threads = threads;
-        self
-    }
-
     /// Adds rows of `requests`.
     pub fn add_requests(&mut self, batch: &RecordBatch) {
         self.see(batch);
-        let Fold { book, requests, names, addresses, .. } = self;
+        let Fold { book, requests, names, addresses, is_sliced, .. } = self;
         let mut has_connections = false;
         RequestRows::of(batch, book.grain).read(batch, book, |_, seen| {
             has_connections |= seen.is_connection;
             names.see(Words::Requests, seen.start, [seen.source, seen.destination]);
             seen.tell_addresses(addresses);
-            requests.add(seen.hash(), |rows| rows.push(seen));
+            requests.add(sliced(seen.hash(), seen.start, *is_sliced), |rows| rows.push(seen));
         });
         if has_connections {
             book.busy.keep();
@@ -198,7 +149,8 @@ impl Fold {
     /// The same of rows whose first half was read elsewhere, for this question.
     pub fn add_span_batch(&mut self, batch: &SpanBatch) {
         self.see(batch.rows());
-        let Fold { book, shapes, spans, requests, messages, names, addresses, bytes_max, .. } = self;
+        let Fold { book, shapes, spans, requests, messages, names, addresses, bytes_max, is_sliced, .. } =
+            self;
         // Rows of requests come first; what they leave is the spans'.
         spans.bound(bytes_max.saturating_sub(requests.bytes()).max(*bytes_max / 2));
         // Rows are sorted by what they say, so most name what the row before does.
@@ -211,7 +163,8 @@ impl Fold {
             if last_seen.replace(seen) != Some(seen) {
                 names.see(Words::Spans, span.start, [shape.party, shape.peer]);
             }
-            spans.add(spans::hash_of(span.trace), |shard| shard.add(span, links));
+            let hash = sliced(spans::hash_of(span.trace), span.start, *is_sliced);
+            spans.add(hash, |shard| shard.add(span, links));
         });
         self.misread = self.misread.take().or(read.err());
         self.make_room();
@@ -290,18 +243,22 @@ impl Fold {
         self.spans.spent()?;
         self.refused.map_or(Ok(()), Err)?;
         while let Some(shard) = self.requests.take() {
+            let bytes = shard.bytes();
             let Fold { book, names, addresses, connections, leftovers, .. } = self;
             requests::count(shard, names, addresses, leftovers, book, connections);
+            self.requests.dropped(bytes);
+            self.make_room();
             in_time(self.budget.as_ref())?;
         }
-        let shards = std::iter::from_fn(|| self.spans.take()).collect();
-        let Fold { book, messages, shapes, names, addresses, threads, .. } = self;
+        self.refused.map_or(Ok(()), Err)?;
+        let more_requests = self.requests.begin_next_pass();
+        let Fold { book, messages, shapes, names, addresses, threads, spans, .. } = self;
         let walks = Walks { shapes, names, addresses, budget: self.budget.as_ref(), threads: *threads };
-        walks.count(shards, book, messages)?;
+        walks.count(spans, book, messages)?;
         if self.book.cells_overflowed() {
             return Err(FoldError::TooManyCells);
         }
-        let (more_requests, more_spans) = (self.requests.begin_next_pass(), self.spans.begin_next_pass());
+        let more_spans = self.spans.begin_next_pass();
         self.charge()?;
         Ok(more_requests || more_spans)
     }
@@ -356,7 +313,8 @@ impl Fold {
     /// [`FoldError`].
     pub fn settle(mut self) -> Result<Settled, FoldError> {
         self.count_all()?;
-        Ok(Settled { book: self.book })
+        let is_cut = self.is_sliced || self.book.is_cut();
+        Ok(Settled { book: self.book, is_cut, _granted: self.beside })
     }
 
     /// Counts what is left, and what to say of it.
@@ -392,6 +350,11 @@ impl Fold {
     }
 }
 
+/// What brings rows together: what they share, and where that has too many also when they start.
+fn sliced(hash: u64, start: i64, is_sliced: bool) -> u64 {
+    if is_sliced { mixed_pair(hash, start.div_euclid(SLICE_NANOS).cast_unsigned()) } else { hash }
+}
+
 fn in_time(budget: Option<&Arc<dyn Budget>>) -> Result<(), Spent> {
     budget.map_or(Ok(()), |budget| budget.check_time())
 }
@@ -403,6 +366,7 @@ mod tests {
     use meshlake_schema::budget::Allowance;
 
     use super::*;
+    use crate::condense::Beyond;
     use crate::fixture::{self, CALL, CLIENT, CONSUMER, Request, SERVED, SERVER, SPAN, Span, edges, nodes};
     use crate::measure::Measure;
 
@@ -491,6 +455,76 @@ mod tests {
         assert!(matches!(refused, Err(FoldError::Spent(Spent::Bytes { .. }))), "{refused:?}");
         assert_eq!(left, 0, "all is given back");
         assert!(fold(32 << 20).0.is_ok());
+    }
+
+    /// One trace of 60,000 spans of ten services, which call nobody, over a minute: 3.4 MB held and 38 MB to walk them in one; of
+    /// ten seconds a sixth of that. Cells are settled all the same, and all calls are in them.
+    #[test]
+    fn a_trace_that_fits_nowhere_is_settled_in_parts() {
+        let services = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
+        let spans: Vec<Span> = (1..=60_000)
+            .map(|id: u64| {
+                let (number, service) = (id as i64, ("default", services[id as usize % 10]));
+                Span {
+                    id,
+                    parent: 1 << 40,
+                    kind: SERVER,
+                    service,
+                    second: 960 + number / 1_000,
+                    at: 1,
+                    ..SPAN
+                }
+            })
+            .collect();
+        let spans = fixture::spans(&spans);
+        let settled = |bytes_max, is_little: bool| {
+            let at = |second: i64| UnixNanos(second * 1_000_000_000);
+            let range = Range::new(at(960), at(1_080), Some(Duration::from_secs(10))).expect("not empty");
+            let question = Question { range, by: By::Whole, grain: Grain::Whole, source: Source::Auto };
+            let fold = Fold::new(question).within(Arc::new(Allowance::new(bytes_max, None)));
+            let mut fold =
+                if is_little { fold.settling_in_little() } else { fold.settling(Beyond::OthersOfNames) };
+            loop {
+                fold.add_spans(&spans);
+                if !fold.end_pass()? {
+                    return fold.settle();
+                }
+            }
+        };
+        let refused = settled(24 << 20, false);
+        assert!(matches!(refused, Err(FoldError::Spent(Spent::Bytes { .. }))));
+        for (bytes_max, is_little) in [(64 << 20, false), (24 << 20, true)] {
+            let settled = settled(bytes_max, is_little).expect("each part fits");
+            assert_eq!(settled.is_cut(), is_little);
+            let cells = settled.rows(Table::Calls10m, "default", UnixNanos(0)).expect("columns of the table");
+            let requests = cells.rows().column_by_name("requests_milli").expect("a column");
+            assert_eq!(requests.as_primitive::<Int64Type>().values().iter().sum::<i64>(), 60_000_000);
+        }
+    }
+
+    /// A trace as above, which is one call in many layers, beside 100,000 of one span, which are read first and take what there is.
+    #[test]
+    fn rows_give_way_to_a_walk() {
+        let others: Vec<Span> = (2..=100_001).map(|trace| Span { trace, kind: SERVER, ..SPAN }).collect();
+        let long: Vec<Span> =
+            (1..=30_000).map(|id| Span { id, parent: id - 1, kind: CLIENT, ..SPAN }).collect();
+        let rows = [fixture::spans(&others), fixture::spans(&long)];
+        let fold = |bytes_max| {
+            let budget = Arc::new(Allowance::new(bytes_max, None));
+            let mut fold = Fold::new(question()).within(Arc::clone(&budget) as Arc<dyn Budget>);
+            for pass in 1.. {
+                rows.iter().for_each(|rows| fold.add_spans(rows));
+                if !fold.end_pass().expect("there is room for each trace") {
+                    return (pass, nodes(&fold.finish().expect("a few cells")), budget.bytes());
+                }
+            }
+            unreachable!("a pass ends with fewer shards than it began with")
+        };
+        let want = vec!["default/a 100000/0".to_owned(), "unknown@default/a 1/0".to_owned()];
+        assert_eq!(fold(64 << 20), (1, want.clone(), 0));
+        let (passes, told, left) = fold(23 << 20);
+        assert!(passes > 1, "5.6 MB and 20.9 do not fit");
+        assert_eq!((told, left), (want, 0));
     }
 
     /// Each consumer links to as many messages as a span may, in no trace that is read.

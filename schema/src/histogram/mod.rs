@@ -8,16 +8,20 @@
 //!
 //! Limits: values are durations in nanoseconds, so the indices span at most 64 * 32 buckets.
 
+mod counts;
+
 use serde::{Deserialize, Serialize};
+
+use counts::Counts;
 
 /// Buckets per power of two: 2^5.
 const BUCKETS_PER_OCTAVE: f64 = 32.0;
 
 /// The largest bucket index that a `u64` can fall into; keeps the vector bounded whatever is recorded.
-const INDEX_MAX: i32 = 64 * 32 - 1;
+const INDEX_MAX: i16 = 64 * 32 - 1;
 
 /// The smallest: that of 1.
-const INDEX_MIN: i32 = -1;
+const INDEX_MIN: i16 = -1;
 
 /// Counts of durations by bucket, with the exact count, minimum and maximum beside them.
 ///
@@ -27,9 +31,7 @@ const INDEX_MIN: i32 = -1;
 pub struct LatencyHistogram {
     /// How many values were exactly zero, which no logarithmic bucket can hold.
     zero_count: u64,
-    /// Index of `counts[0]`.
-    offset: i32,
-    counts: Vec<u64>,
+    counts: Counts,
     count: u64,
     min_nano: u64,
     max_nano: u64,
@@ -47,7 +49,7 @@ impl LatencyHistogram {
         self.count += weight;
         match bucket_index(duration_nano) {
             None => self.zero_count += weight,
-            Some(index) => *self.bucket(index) += weight,
+            Some(index) => self.counts.add(index, weight),
         }
     }
 
@@ -62,9 +64,8 @@ impl LatencyHistogram {
         self.max_nano = self.max_nano.max(other.max_nano);
         self.count = self.count.saturating_add(other.count);
         self.zero_count = self.zero_count.saturating_add(other.zero_count);
-        for (index, count) in other.buckets() {
-            let held = self.bucket(index);
-            *held = held.saturating_add(count);
+        for (index, count) in other.counts.iter() {
+            self.counts.add(index, count);
         }
     }
 
@@ -78,8 +79,8 @@ impl LatencyHistogram {
     ) -> LatencyHistogram {
         let mut histogram = LatencyHistogram { zero_count, count: zero_count, ..LatencyHistogram::default() };
         for (index, count) in buckets.filter(|(_, count)| *count > 0) {
-            let held = histogram.bucket(index.clamp(INDEX_MIN, INDEX_MAX));
-            *held = held.saturating_add(count);
+            let index = index.clamp(INDEX_MIN.into(), INDEX_MAX.into());
+            histogram.counts.add(i16::try_from(index).unwrap_or(INDEX_MAX), count);
             histogram.count = histogram.count.saturating_add(count);
         }
         if histogram.count > 0 {
@@ -90,13 +91,12 @@ impl LatencyHistogram {
 
     /// Index and count of each bucket that holds something, ascending.
     pub fn buckets(&self) -> impl Iterator<Item = (i32, u64)> {
-        let indexed = (self.offset..).zip(self.counts.iter().copied());
-        indexed.filter(|(_, count)| *count > 0)
+        self.counts.iter().map(|(index, count)| (i32::from(index), count))
     }
 
     /// Bytes that it takes beside its own fields, 16 KiB at most.
     pub fn heap_bytes(&self) -> usize {
-        self.counts.capacity() * size_of::<u64>()
+        self.counts.heap_bytes()
     }
 
     /// How many values were exactly zero.
@@ -163,35 +163,19 @@ impl LatencyHistogram {
         }
         Some(self.max_nano as f64)
     }
-
-    fn bucket(&mut self, index: i32) -> &mut u64 {
-        if self.counts.is_empty() {
-            self.offset = index;
-        }
-        if index < self.offset {
-            let missing = (self.offset - index) as usize;
-            self.counts.splice(0..0, std::iter::repeat_n(0, missing));
-            self.offset = index;
-        }
-        let position = (index - self.offset) as usize;
-        if position >= self.counts.len() {
-            self.counts.resize(position + 1, 0);
-        }
-        &mut self.counts[position]
-    }
 }
 
 /// The bucket that holds `value`, or `None` for zero. Exact at bucket bounds that are powers of two;
 /// elsewhere a value within one rounding error of a bound may fall on either side, as the data model allows.
-fn bucket_index(value: u64) -> Option<i32> {
+fn bucket_index(value: u64) -> Option<i16> {
     if value == 0 {
         return None;
     }
     if value.is_power_of_two() {
         // 2^k is the upper bound of bucket 32k - 1; the logarithm could round it into the next.
-        return Some(value.trailing_zeros() as i32 * BUCKETS_PER_OCTAVE as i32 - 1);
+        return Some(value.trailing_zeros() as i16 * BUCKETS_PER_OCTAVE as i16 - 1);
     }
-    let index = ((value as f64).log2() * BUCKETS_PER_OCTAVE).ceil() as i32 - 1;
+    let index = ((value as f64).log2() * BUCKETS_PER_OCTAVE).ceil() as i16 - 1;
     Some(index.min(INDEX_MAX))
 }
 
@@ -221,7 +205,7 @@ mod tests {
         let values = (0..63).map(|k| 1u64 << k).chain((0..19).map(|d| 10u64.pow(d))).flat_map(around);
         for value in values.filter(|v| *v > 0) {
             let index = bucket_index(value).expect("value is not zero");
-            let got = representative(index);
+            let got = representative(index.into());
             let error = (got - value as f64).abs() / value as f64;
             assert!(error <= RELATIVE_ERROR, "{value} -> bucket {index} -> {got}, error {error}");
         }
@@ -287,7 +271,7 @@ mod tests {
     #[test]
     fn a_bucket_that_nothing_falls_into_is_the_nearest_that_something_does() {
         let far = LatencyHistogram::of_buckets(0, [(i32::MIN, 1), (i32::MAX, 2)].into_iter(), 1, u64::MAX);
-        assert_eq!(far.buckets().collect::<Vec<_>>(), [(INDEX_MIN, 1), (INDEX_MAX, 2)]);
+        assert_eq!(far.buckets().collect::<Vec<_>>(), [(INDEX_MIN.into(), 1), (INDEX_MAX.into(), 2)]);
     }
 
     /// Powers of two end a bucket: exactly those up to it are counted.

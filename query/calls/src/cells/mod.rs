@@ -4,6 +4,8 @@
 //! and nothing is thrown away before; grouping cells afterwards is a few thousand additions. Limits:
 //! [`CELLS_MAX`] cells, [`DETAILS_MAX`] operations, instances or values in an answer.
 
+mod room;
+
 use meshlake_schema::TimeRange;
 
 use crate::aliases::Learnt;
@@ -20,15 +22,20 @@ use crate::minutes::CountedMinutes;
 use crate::noted::{Noted, Notes, RowsOf, Wish};
 use crate::party::{Marks, Parties, PartyId, PartyName};
 use crate::range::Range;
+use crate::sums::Sums;
 
-/// Most cells of one query; with a latency sketch of 1 to 2 KB each this is at most some 300 MB.
-/// Reaching it is an error: an answer with cells left out would be wrong in a way nobody could see.
+/// Most cells of one query. Reaching it is an error: an answer with cells left out would be wrong in a way nobody could see.
 pub const CELLS_MAX: usize = 150_000;
 
 /// Most cells that are settled together, those of each ten seconds: in a window that has more, all but the busiest are summed
-/// up, as a window that is never settled is folded anew by each question. Five minutes of fifteen hundred operations, and six
-/// times as many in one, fit; with latencies this is 150 MB, of 256 MiB that a fold may take.
+/// up, as a window that is never settled is folded anew by each question. Two minutes of spans of fifteen hundred operations and
+/// of as many rows of their proxies, and three times as many operations in one, fit.
 pub const SETTLED_CELLS_MAX: usize = 120_000;
+
+/// Memory that they may take, of 256 MiB that a fold may; the rows to be written of them take about twice as much, while the cells
+/// are let go of one by one. At 50,000 spans/s of a mesh of fifteen hundred operations, with as many rows of their proxies, a
+/// minute takes three quarters of it: 72,000 cells of 150 different latencies each.
+pub const SETTLED_BYTES_MAX: usize = 128 << 20;
 
 /// Most operations, instances, clusters or values of an attribute that an answer tells apart; the rest are summed as
 /// one, by name `(other)`.
@@ -62,10 +69,9 @@ pub struct Book {
     /// When calls count that rows tell of, ascending; at all other times cells do.
     folded: Vec<TimeRange>,
     details: Details,
-    cells: NumberMap<CellKey, Measure>,
-    /// How large requests were, and responses. Only kept where all is told apart.
-    sizes: NumberMap<CellKey, Sizes>,
+    cells: Sums,
     cells_max: usize,
+    cells_bytes_max: usize,
     cells_overflowed: bool,
     beyond: Beyond,
     condensed: Condensed,
@@ -88,9 +94,9 @@ impl Book {
             parties: Parties::default(),
             folded: vec![TimeRange::ALL],
             details: Details::default(),
-            cells: NumberMap::default(),
-            sizes: NumberMap::default(),
+            cells: Sums::default(),
             cells_max: CELLS_MAX,
+            cells_bytes_max: usize::MAX,
             cells_overflowed: false,
             beyond: Beyond::OthersOfDetails,
             condensed: Condensed::default(),
@@ -107,9 +113,9 @@ impl Book {
         self.folded = times;
     }
 
-    /// Has room for so many cells, and does so where there are more.
-    pub fn bound(&mut self, cells_max: usize, beyond: Beyond) {
-        (self.cells_max, self.beyond) = (cells_max, beyond);
+    /// Has room for so many cells and so many bytes of them, and does so where there are more.
+    pub fn bound(&mut self, cells_max: usize, bytes_max: usize, beyond: Beyond) {
+        (self.cells_max, self.cells_bytes_max, self.beyond) = (cells_max, bytes_max, beyond);
     }
 
     /// Whether cells are summed up in others, or names as one.
@@ -125,11 +131,9 @@ impl Book {
         Book { is_part: true, cells_max, busy, notes, folded, ..Book::new(self.range, self.by, self.grain) }
     }
 
-    /// Bytes taken, about: 1 KB of latencies a cell, 256 bytes of sizes, 200 bytes a party, 60 a detail.
+    /// Bytes taken, about: what cells take, 200 bytes a party, 60 a detail.
     pub fn bytes(&self) -> usize {
-        let cells = self.cells.len() * (size_of::<(CellKey, Measure)>() + (1 << 10));
-        let sizes = self.sizes.len() * (size_of::<(CellKey, Sizes)>() + (1 << 8));
-        cells + sizes + self.parties.len() * 200 + self.details.count() * 60 + self.notes.bytes()
+        self.cells.bytes() + self.parties.len() * 200 + self.details.count() * 60 + self.notes.bytes()
     }
 
     /// Whether a part has so many cells that it should be absorbed.
@@ -140,10 +144,11 @@ impl Book {
     /// Adds all that `part` counted and learnt, and leaves it empty. Sums are of whole numbers, so that no order of
     /// parts changes them.
     pub fn absorb(&mut self, part: &mut Book) {
-        for (key, measure) in part.cells.drain() {
-            self.add_cell(key, &measure);
+        for (key, sum) in part.cells.drain() {
+            if let Some(key) = self.room_for(key) {
+                self.cells.change(key, |held| held.merge(&sum));
+            }
         }
-        part.sizes.drain().for_each(|(key, sizes)| self.add_sizes(key, &sizes));
         self.learnt.absorb(std::mem::take(&mut part.learnt));
         self.busy.absorb(&mut part.busy);
         self.notes.absorb(&mut part.notes);
@@ -242,98 +247,40 @@ impl Book {
     pub fn add_lost(&mut self, entry: Entry, party: PartyId, call: &Call) {
         let key = self.key(entry, (PartyId::NOBODY, party), call);
         if let Some(key) = key.and_then(|key| self.room_for(key)) {
-            self.cells.entry(key).or_default().add_lost(call.seen.weight);
+            self.cells.change(key, |sum| sum.measure.add_lost(call.seen.weight));
         }
     }
 
     pub fn add(&mut self, key: CellKey, call: &Observation, sides: &Halves) {
         let Some(key) = self.room_for(key) else { return };
-        let cell = self.cells.entry(key).or_default();
-        cell.add(call);
-        cell.add_sides(call.weight, sides);
-        if self.grain.tells_ends() && key.evidence == Evidence::Requests && call.sized {
-            self.sizes.entry(key).or_default().add(call);
-        }
+        let is_sized = self.grain.tells_ends() && key.evidence == Evidence::Requests && call.sized;
+        self.cells.change(key, |sum| {
+            sum.measure.add(call);
+            sum.measure.add_sides(call.weight, sides);
+            if is_sized {
+                sum.sizes.get_or_insert_default().add(call);
+            }
+        });
     }
 
     /// Adds what is counted already.
     pub fn add_cell(&mut self, key: CellKey, measure: &Measure) {
         if let Some(key) = self.room_for(key) {
-            self.cells.entry(key).or_default().merge(measure);
+            self.cells.change(key, |sum| sum.measure.merge(measure));
         }
     }
 
-    /// Adds how large requests and responses were that are counted already.
+    /// Adds how large requests and responses were of calls that are counted in this cell.
     pub fn add_sizes(&mut self, key: CellKey, sizes: &Sizes) {
-        if sizes.request.count() > 0 || sizes.response.count() > 0 {
-            let key = self.condensed.key(key).unwrap_or(key);
-            self.sizes.entry(key).or_default().merge(sizes);
+        let key = self.condensed.key(key).filter(|_| sizes.request.count() > 0 || sizes.response.count() > 0);
+        if let Some(key) = key {
+            self.cells.change_known(key, |sum| sum.sizes.get_or_insert_default().merge(sizes));
         }
     }
 
     /// How large the requests and responses of a cell were.
     pub fn sizes(&self, key: &CellKey) -> Option<&Sizes> {
-        self.sizes.get(key)
-    }
-
-    /// The key of the cell that calls of `key` are counted in; none where there is no room for one more.
-    fn room_for(&mut self, key: CellKey) -> Option<CellKey> {
-        let own = self.condensed.key(key)?;
-        if self.cells.len() < self.cells_max || self.is_part || self.cells.contains_key(&own) {
-            return Some(own);
-        }
-        if self.cells_overflowed {
-            return None;
-        }
-        if self.beyond != Beyond::Refuse {
-            self.condense();
-        }
-        // Summing up takes a look at all cells: where it makes no room to speak of, it would be done for each new one.
-        self.cells_overflowed = !self.has_room();
-        if self.cells_overflowed { None } else { self.condensed.key(key) }
-    }
-
-    fn has_room(&self) -> bool {
-        self.cells.len() <= self.cells_max - self.cells_max / 64
-    }
-
-    /// Makes room for as many cells as there are, if it can.
-    fn condense(&mut self) {
-        let target = self.cells_max / 2;
-        let counted = |cells: &NumberMap<CellKey, Measure>| -> Vec<(CellKey, u64)> {
-            cells.iter().map(|(key, measure)| (*key, measure.requests_milli())).collect()
-        };
-        let cells = counted(&self.cells).into_iter();
-        for group in self.condensed.beyond(cells, target, |detail| self.detail_text(detail)) {
-            let summary = self.summary(group.1);
-            self.condensed.sum_up(group, summary);
-        }
-        self.apply_condensed();
-        if self.beyond == Beyond::OthersOfNames && !self.has_room() {
-            self.condensed.sum_up_parties(&counted(&self.cells), target);
-            self.apply_condensed();
-        }
-    }
-
-    fn apply_condensed(&mut self) {
-        for (key, measure) in std::mem::take(&mut self.cells) {
-            if let Some(key) = self.condensed.key(key) {
-                self.cells.entry(key).or_default().merge(&measure);
-            }
-        }
-        for (key, sizes) in std::mem::take(&mut self.sizes) {
-            self.add_sizes(key, &sizes);
-        }
-    }
-
-    /// As what is summed up that is told apart by `detail`: what takes few values, such as codes, stays told.
-    fn summary(&mut self, detail: DetailId) -> DetailId {
-        if !self.grain.tells_callers() {
-            return DetailId::OTHER;
-        }
-        let mut text = String::new();
-        Detail::read(self.details.text(detail.0)).summary().write(&mut text);
-        DetailId(self.details.of_summary(&text))
+        self.cells.get(key).and_then(|sum| sum.sizes.as_deref())
     }
 
     /// The number of an operation or instance of a call; no text is [`DetailId::NONE`].
@@ -360,7 +307,12 @@ impl Book {
     }
 
     pub fn cells(&self) -> impl Iterator<Item = (&CellKey, &Measure)> {
-        self.cells.iter()
+        self.cells.iter().map(|(key, sum)| (key, &sum.measure))
+    }
+
+    /// What is counted in these cells.
+    pub fn sums(&self) -> &Sums {
+        &self.cells
     }
 
     pub fn cells_overflowed(&self) -> bool {
@@ -369,7 +321,7 @@ impl Book {
 
     /// Takes all cells out.
     pub fn take_cells(&mut self) -> impl Iterator<Item = (CellKey, Measure)> + use<> {
-        std::mem::take(&mut self.cells).into_iter()
+        self.cells.drain().map(|(key, sum)| (key, sum.measure))
     }
 }
 
