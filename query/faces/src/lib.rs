@@ -10,13 +10,20 @@
 
 mod native;
 mod prometheus;
+mod jaeger;
+mod zipkin;
 mod flight;
 mod ui;
 mod postgres;
 mod cells;
 mod origin;
 mod portable;
-#[allow(dead_code, unused_imports, reason = "faces that give out whole spans come next")]
+mod duration;
+mod conditions;
+mod found;
+mod codes;
+mod attributes;
+mod trace_id;
 mod otlp;
 mod grpc;
 mod tenant;
@@ -72,7 +79,7 @@ impl FaceState {
 }
 
 /// The services of gRPC on the port of HTTP, by full name.
-const GRPC_SERVICES: &[&str] = &["grpc.health.v1.Health"];
+const GRPC_SERVICES: &[&str] = &["grpc.health.v1.Health", jaeger::SERVICES[0], jaeger::SERVICES[1]];
 
 /// Every path that the query side answers over HTTP, and every method over gRPC beside it.
 pub fn router(state: FaceState) -> Router {
@@ -81,6 +88,11 @@ pub fn router(state: FaceState) -> Router {
         .nest("/api/v1", native::router())
         .nest("/prometheus", prometheus::router())
         .route("/prometheus/", get(prometheus::here))
+        .nest("/jaeger", jaeger::router())
+        .route("/jaeger/", get(jaeger::here))
+        .merge(jaeger::rpc())
+        .nest("/zipkin", zipkin::router())
+        .route("/zipkin/", get(zipkin::here))
         .merge(grpc::router(GRPC_SERVICES))
         .fallback(no_such_path)
         .method_not_allowed_fallback(native::no_such_method)
