@@ -10,6 +10,7 @@ mod decode;
 mod decode_lines;
 mod tail;
 mod lines;
+mod dashboards;
 mod remote_write;
 mod overload;
 mod idle;
@@ -39,6 +40,7 @@ use clap::{Args, Parser, Subcommand};
 
 use calls::CallsArgs;
 use compare::CompareArgs;
+use dashboards::DashboardsArgs;
 use decode::DecodeArgs;
 use idle::IdleArgs;
 use lines::LinesArgs;
@@ -193,6 +195,13 @@ enum Command {
         #[command(flatten)]
         operate: OperateArgs,
     },
+    /// Measure Istio's service dashboard and a refresh of Kiali's graph, and a Prometheus beside them.
+    Dashboards {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        dashboards: DashboardsArgs,
+    },
     /// Measure golden metrics and the graph of a day that is settled, and while spans come in.
     Settled {
         #[command(flatten)]
@@ -280,6 +289,7 @@ async fn main() -> anyhow::Result<()> {
         Command::Questions { place, questions } => questions::page(&place, &questions).await?,
         Command::Calls { place, calls } => calls::page(&place, &calls).await?,
         Command::Operate { place, operate } => operate::page(&place, &operate).await?,
+        Command::Dashboards { place, dashboards } => dashboards::page(&place, &dashboards).await?,
         Command::Settled { place, settled } => settled::page(&place, &settled).await?,
     };
     print!("{page}");

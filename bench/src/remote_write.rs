@@ -49,33 +49,33 @@ enum Version {
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct Request1 {
+pub struct Request1 {
     #[prost(message, repeated, tag = "1")]
-    timeseries: Vec<Series1>,
+    pub timeseries: Vec<Series1>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct Series1 {
+pub struct Series1 {
     #[prost(message, repeated, tag = "1")]
-    labels: Vec<Label>,
+    pub labels: Vec<Label>,
     #[prost(message, repeated, tag = "2")]
-    samples: Vec<Sample>,
+    pub samples: Vec<Sample>,
 }
 
 #[derive(Clone, PartialEq, Eq, Message)]
-struct Label {
+pub struct Label {
     #[prost(string, tag = "1")]
-    name: String,
+    pub name: String,
     #[prost(string, tag = "2")]
-    value: String,
+    pub value: String,
 }
 
 #[derive(Clone, Copy, PartialEq, Message)]
-struct Sample {
+pub struct Sample {
     #[prost(double, tag = "1")]
-    value: f64,
+    pub value: f64,
     #[prost(int64, tag = "2")]
-    timestamp: i64,
+    pub timestamp: i64,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -151,6 +151,11 @@ impl Server {
         if protocol == Protocol::Grpc { &self.otlp_grpc } else { &self.otlp_http }
     }
 
+    /// Where it is asked.
+    pub fn query(&self) -> &str {
+        &self.query
+    }
+
     pub fn data_dir(&self) -> &Path {
         &self.data_dir
     }
@@ -283,22 +288,45 @@ fn free_addresses() -> anyhow::Result<[String; 4]> {
     Ok(addresses.try_into().expect("four were bound"))
 }
 
+/// An address that was free a moment ago.
+///
+/// # Errors
+/// The world's.
+pub fn free_address() -> anyhow::Result<String> {
+    let [address, ..] = free_addresses()?;
+    Ok(address)
+}
+
 /// The body of a successful GET.
-async fn get(address: &str, path: &str) -> anyhow::Result<Bytes> {
+///
+/// # Errors
+/// When nobody answers, or with anything else.
+pub async fn get(address: &str, path: &str) -> anyhow::Result<Bytes> {
     ask(address, Method::GET, path, String::new()).await
 }
 
 async fn ask(address: &str, method: Method, path: &str, body: String) -> anyhow::Result<Bytes> {
+    ask_with(address, method, path, &[("content-type", "application/json")], body.into_bytes()).await
+}
+
+/// The body of a successful request, on a connection of its own.
+///
+/// # Errors
+/// As [`get`].
+pub async fn ask_with(
+    address: &str,
+    method: Method,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: Vec<u8>,
+) -> anyhow::Result<Bytes> {
     let what = || format!("{method} http://{address}{path}");
     let stream = TcpStream::connect(address).await.with_context(what)?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.with_context(what)?;
     tokio::spawn(connection);
-    let request = Request::builder()
-        .method(method.clone())
-        .uri(path)
-        .header(header::HOST, address)
-        .header(header::CONTENT_TYPE, "application/json")
-        .body(Full::new(Bytes::from(body)));
+    let request = Request::builder().method(method.clone()).uri(path).header(header::HOST, address);
+    let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    let request = request.body(Full::new(Bytes::from(body)));
     let response = sender.send_request(request.with_context(what)?).await.with_context(what)?;
     let status = response.status();
     let body = response.into_body().collect().await.with_context(what)?.to_bytes();

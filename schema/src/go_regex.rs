@@ -72,7 +72,8 @@ pub fn whole_value_regex_within(pattern: &str, held: &mut Holding<'_>) -> Result
 /// As [`whole_value_regex`].
 pub fn part_regex(pattern: &str) -> Result<Regex, String> {
     let pattern = rewritten(pattern);
-    let built = RegexBuilder::new(&pattern).size_limit(REGEX_BYTES_MAX).dfa_size_limit(REGEX_BYTES_MAX).build();
+    let built =
+        RegexBuilder::new(&pattern).size_limit(REGEX_BYTES_MAX).dfa_size_limit(REGEX_BYTES_MAX).build();
     built.map_err(|error| format!("error parsing regexp: {}", reason(&error.to_string())))
 }
 

@@ -31,6 +31,8 @@ pub struct Mesh {
     pub operations: u64,
     /// Calls of one operation before the next has its turn.
     pub in_a_row: u64,
+    /// At least one; services take them in turn.
+    pub namespaces: u64,
 }
 
 /// One call, all of it told by its number.
@@ -48,6 +50,20 @@ struct Call {
 }
 
 impl Mesh {
+    /// Of a service; `mesh` where there is only one.
+    pub fn namespace(&self, service: u64) -> String {
+        if self.namespaces <= 1 {
+            "mesh".to_owned()
+        } else {
+            format!("mesh-{:02}", service % self.namespaces)
+        }
+    }
+
+    /// What a service is called by in its cluster.
+    pub fn host(&self, service: u64) -> String {
+        format!("{}.{}.svc.cluster.local", name(service), self.namespace(service))
+    }
+
     /// Who calls, and who is called.
     pub fn ends(&self, operation: u64) -> [u64; 2] {
         let callee = operation % self.services;
@@ -95,7 +111,7 @@ impl Mesh {
         let resource_spans = services.map(|(service, spans)| ResourceSpans {
             resource: resource(vec![
                 text("service.name", name(service)),
-                text("service.namespace", "mesh"),
+                text("service.namespace", self.namespace(service)),
                 text("service.version", "v1"),
                 text("telemetry.sdk.language", "go"),
             ]),
@@ -110,7 +126,7 @@ impl Mesh {
         let mut by_service: Vec<Vec<LogRecord>> = vec![Vec::new(); self.services as usize];
         for call in calls.iter().map(|call| self.call(*call)) {
             for side in 0..2 {
-                by_service[call.ends[side] as usize].push(access_log(&call, side));
+                by_service[call.ends[side] as usize].push(self.access_log(&call, side));
             }
         }
         let services = (0..).zip(by_service).filter(|(_, records)| !records.is_empty());
@@ -118,13 +134,14 @@ impl Mesh {
             resource: resource(vec![
                 text("log_name", "mesh"),
                 text("zone_name", ""),
-                text("cluster_name", format!("{}.mesh", name(service))),
+                text("cluster_name", format!("{}.{}", name(service), self.namespace(service))),
                 text(
                     "node_name",
                     format!(
-                        "sidecar~{}~{}-7d4f8-x.mesh~mesh.svc.cluster.local",
+                        "sidecar~{}~{}-7d4f8-x.{namespace}~{namespace}.svc.cluster.local",
                         address(service),
-                        name(service)
+                        name(service),
+                        namespace = self.namespace(service)
                     ),
                 ),
             ]),
@@ -132,6 +149,40 @@ impl Mesh {
             ..ResourceLogs::default()
         });
         ExportLogsServiceRequest { resource_logs: resource_logs.collect() }
+    }
+
+    fn access_log(&self, call: &Call, side: usize) -> LogRecord {
+        let (start, nanos) = seen(call, side);
+        let [caller, callee] = call.ends;
+        let cluster = if side == 0 {
+            format!("outbound|8080||{}", self.host(callee))
+        } else {
+            "inbound|8080||".to_owned()
+        };
+        let port = 20_000 + call.number % 40_000;
+        let values = vec![
+            text("method", "GET"),
+            text("path", path(call.operation)),
+            text("protocol", "HTTP/1.1"),
+            text("response_code", if call.is_error { "503" } else { "200" }),
+            text("response_flags", "-"),
+            text("bytes_received", "120"),
+            text("bytes_sent", (1_000 + call.number % 5_000).to_string()),
+            text("duration", (nanos / 1_000_000).to_string()),
+            text("request_id", format!("{:08x}-0000-4000-8000-{:012x}", call.number >> 32, call.number)),
+            text("authority", format!("{}:8080", name(callee))),
+            text("upstream_cluster", cluster),
+            text("upstream_host", format!("{}:8080", address(callee))),
+            text("upstream_local_address", format!("{}:{port}", address(caller))),
+            text("downstream_local_address", format!("{}:8080", address(callee))),
+            text("downstream_remote_address", format!("{}:{port}", address(caller))),
+        ];
+        let body = Value::KvlistValue(KeyValueList { values });
+        LogRecord {
+            time_unix_nano: start,
+            body: Some(AnyValue { value: Some(body) }),
+            ..LogRecord::default()
+        }
     }
 }
 
@@ -189,43 +240,13 @@ fn span(call: &Call, side: usize) -> Span {
     }
 }
 
-fn access_log(call: &Call, side: usize) -> LogRecord {
-    let (start, nanos) = seen(call, side);
-    let [caller, callee] = call.ends;
-    let cluster = if side == 0 {
-        format!("outbound|8080||{}.mesh.svc.cluster.local", name(callee))
-    } else {
-        "inbound|8080||".to_owned()
-    };
-    let port = 20_000 + call.number % 40_000;
-    let values = vec![
-        text("method", "GET"),
-        text("path", path(call.operation)),
-        text("protocol", "HTTP/1.1"),
-        text("response_code", if call.is_error { "503" } else { "200" }),
-        text("response_flags", "-"),
-        text("bytes_received", "120"),
-        text("bytes_sent", (1_000 + call.number % 5_000).to_string()),
-        text("duration", (nanos / 1_000_000).to_string()),
-        text("request_id", format!("{:08x}-0000-4000-8000-{:012x}", call.number >> 32, call.number)),
-        text("authority", format!("{}:8080", name(callee))),
-        text("upstream_cluster", cluster),
-        text("upstream_host", format!("{}:8080", address(callee))),
-        text("upstream_local_address", format!("{}:{port}", address(caller))),
-        text("downstream_local_address", format!("{}:8080", address(callee))),
-        text("downstream_remote_address", format!("{}:{port}", address(caller))),
-    ];
-    let body = Value::KvlistValue(KeyValueList { values });
-    LogRecord { time_unix_nano: start, body: Some(AnyValue { value: Some(body) }), ..LogRecord::default() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn an_operation_is_of_one_edge_and_no_service_calls_itself() {
-        let mesh = Mesh { services: 200, operations: 1_500, in_a_row: 1 };
+        let mesh = Mesh { services: 200, operations: 1_500, namespaces: 1, in_a_row: 1 };
         let ends: Vec<[u64; 2]> = (0..mesh.operations).map(|operation| mesh.ends(operation)).collect();
         assert!(ends.iter().all(|[caller, callee]| caller != callee && *caller < 200 && *callee < 200));
         let edges: std::collections::BTreeSet<_> = ends.iter().collect();
@@ -237,14 +258,14 @@ mod tests {
 
     #[test]
     fn operations_take_turns() {
-        let mesh = Mesh { services: 4, operations: 3, in_a_row: 2 };
+        let mesh = Mesh { services: 4, operations: 3, namespaces: 1, in_a_row: 2 };
         assert_eq!([0, 1, 2, 3, 4, 5, 6].map(|number| mesh.operation(number)), [0, 0, 1, 1, 2, 2, 0]);
         assert_eq!([1, 2, 3, 100].map(|calls| mesh.operations_of(calls)), [1, 1, 2, 3]);
     }
 
     #[test]
     fn a_call_has_two_spans_and_two_access_logs() {
-        let mesh = Mesh { services: 4, operations: 9, in_a_row: 3 };
+        let mesh = Mesh { services: 4, operations: 9, namespaces: 1, in_a_row: 3 };
         let calls: Vec<(u64, u64)> = (0..100).map(|number| (number, 1_000_000_000 + number)).collect();
         let spans = mesh.spans(&calls).resource_spans.into_iter().flat_map(|of| of.scope_spans);
         assert_eq!(spans.map(|scope| scope.spans.len()).sum::<usize>(), 200);

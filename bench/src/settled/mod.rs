@@ -65,17 +65,19 @@ pub struct SettledArgs {
     seconds: u64,
 }
 
-/// A day that is stored.
-struct Day {
-    mesh: Mesh,
-    calls: u64,
-    from: u64,
+/// Calls that are stored, even over some time.
+pub struct Stretch {
+    pub mesh: Mesh,
+    pub calls: u64,
+    /// Seconds since the epoch.
+    pub from: u64,
+    pub seconds: u64,
 }
 
-impl Day {
+impl Stretch {
     fn start(&self, number: u64) -> u64 {
         let nanos =
-            u128::from(number) * u128::from(DAY_SECONDS * 1_000_000_000) / u128::from(self.calls.max(1));
+            u128::from(number) * u128::from(self.seconds * 1_000_000_000) / u128::from(self.calls.max(1));
         self.from * 1_000_000_000 + nanos as u64
     }
 
@@ -92,19 +94,21 @@ impl Day {
 }
 
 /// Whether an answer is the day's, of which calls and errors are known by operation.
-type Check = fn(&Value, &Day, &[[u64; 2]]) -> anyhow::Result<()>;
+type Check = fn(&Value, &Stretch, &[[u64; 2]]) -> anyhow::Result<()>;
 
 /// Measures all of it and writes the page.
 ///
 /// # Errors
 /// When a server cannot be started, or answers wrongly.
 pub async fn page(place: &Place, args: &SettledArgs) -> anyhow::Result<String> {
-    let mesh = Mesh { services: args.services, operations: args.operations, in_a_row: IN_A_ROW };
+    let mesh =
+        Mesh { services: args.services, operations: args.operations, namespaces: 1, in_a_row: IN_A_ROW };
     let directory = place.fresh_directory()?;
-    let day = Day {
+    let day = Stretch {
         mesh,
         calls: args.calls,
         from: (now_seconds()? / GRID_SECONDS - 3) * GRID_SECONDS - DAY_SECONDS,
+        seconds: DAY_SECONDS,
     };
     let begin = Instant::now();
     fill(place, directory.path(), &day).await?;
@@ -149,7 +153,11 @@ fn known(text: &str) {
     eprintln!("{text}");
 }
 
-fn now_seconds() -> anyhow::Result<u64> {
+/// Seconds since the epoch.
+///
+/// # Errors
+/// The clock stands before it.
+pub fn now_seconds() -> anyhow::Result<u64> {
     Ok(SystemTime::now().duration_since(UNIX_EPOCH).context("the clock stands before 1970")?.as_secs())
 }
 
@@ -165,8 +173,11 @@ fn shape(signal: Signal) -> Shape {
     }
 }
 
-/// Sends the day's spans and access logs.
-async fn fill(place: &Place, directory: &Path, day: &Day) -> anyhow::Result<()> {
+/// Sends spans and access logs of the calls to a server that ends then.
+///
+/// # Errors
+/// When it cannot be started, refuses some, or does not stop.
+pub async fn fill(place: &Place, directory: &Path, day: &Stretch) -> anyhow::Result<()> {
     let settings = [("MESHLAKE_MAINTAIN__ENABLED", "false".to_owned())];
     let server = Server::start(place, directory, &settings, START_TIME_MAX).await?;
     let address = server.address(Protocol::Grpc).to_owned();
@@ -198,7 +209,10 @@ fn message(mesh: Mesh, signal: Signal, calls: &[(u64, u64)]) -> Vec<u8> {
 }
 
 /// Merges and settles all of it, and says what that took.
-fn maintain(place: &Place, directory: &Path) -> anyhow::Result<String> {
+///
+/// # Errors
+/// When it fails.
+pub fn maintain(place: &Place, directory: &Path) -> anyhow::Result<String> {
     let (begin, before) = (Instant::now(), process::cpu_time_of_children()?);
     let status = Command::new("taskset")
         .args(["--cpu-list", &place.cpus])
@@ -234,7 +248,7 @@ fn cells(directory: &Path, rows: u64) -> anyhow::Result<String> {
 }
 
 /// Asks a fresh server for the day, and checks what it says.
-async fn answers(place: &Place, directory: &Path, day: &Day, times: usize) -> anyhow::Result<String> {
+async fn answers(place: &Place, directory: &Path, day: &Stretch, times: usize) -> anyhow::Result<String> {
     let settings = [("MESHLAKE_MAINTAIN__ENABLED", "false".to_owned())];
     let server = Server::start(place, directory, &settings, START_TIME_MAX).await?;
     let truth = day.truth();
@@ -294,12 +308,12 @@ fn sums<'a>(rows: impl Iterator<Item = &'a Value>) -> [f64; 2] {
 }
 
 /// What the mesh says of the operations that are meant.
-fn sent(day: &Day, truth: &[[u64; 2]], is_meant: impl Fn([u64; 2]) -> bool) -> [f64; 2] {
+fn sent(day: &Stretch, truth: &[[u64; 2]], is_meant: impl Fn([u64; 2]) -> bool) -> [f64; 2] {
     let meant = (0..).zip(truth).filter(|(operation, _)| is_meant(day.mesh.ends(*operation)));
     meant.fold([0.0, 0.0], |sums, (_, of)| [sums[0] + of[0] as f64, sums[1] + of[1] as f64])
 }
 
-fn check_services(answer: &Value, day: &Day, truth: &[[u64; 2]]) -> anyhow::Result<()> {
+fn check_services(answer: &Value, day: &Stretch, truth: &[[u64; 2]]) -> anyhow::Result<()> {
     let rows = list(answer, "rows")?;
     for service in 0..day.mesh.services {
         let told = sums(rows.iter().filter(|row| row["service"] == name(service).as_str()));
@@ -311,7 +325,7 @@ fn check_services(answer: &Value, day: &Day, truth: &[[u64; 2]]) -> anyhow::Resu
     Ok(())
 }
 
-fn check_operations(answer: &Value, day: &Day, truth: &[[u64; 2]]) -> anyhow::Result<()> {
+fn check_operations(answer: &Value, day: &Stretch, truth: &[[u64; 2]]) -> anyhow::Result<()> {
     let rows = list(answer, "rows")?;
     let (told, want) = (sums(rows.iter()), sent(day, truth, |[_, callee]| callee == 0));
     ensure!(told == want, "{} received {told:?} by operation, the mesh sent {want:?}", name(0));
@@ -322,7 +336,7 @@ fn check_operations(answer: &Value, day: &Day, truth: &[[u64; 2]]) -> anyhow::Re
     Ok(())
 }
 
-fn check_edges(answer: &Value, day: &Day, truth: &[[u64; 2]]) -> anyhow::Result<()> {
+fn check_edges(answer: &Value, day: &Stretch, truth: &[[u64; 2]]) -> anyhow::Result<()> {
     let edges = list(answer, "edges")?;
     let (all, want) = (sums(edges.iter()), sent(day, truth, |_| true));
     ensure!(all == want, "edges have {all:?}, the mesh sent {want:?}");
@@ -346,7 +360,12 @@ mod tests {
     /// Six calls of three operations among two services: each operation twice, the very first call failed.
     #[test]
     fn a_wrong_answer_is_found_out() {
-        let day = Day { mesh: Mesh { services: 2, operations: 2, in_a_row: 1 }, calls: 6, from: 0 };
+        let day = Stretch {
+            mesh: Mesh { services: 2, operations: 2, namespaces: 1, in_a_row: 1 },
+            calls: 6,
+            from: 0,
+            seconds: DAY_SECONDS,
+        };
         let truth = day.truth();
         assert_eq!(truth, [[3, 1], [3, 0]]);
         let golden = |calls: u64, errors: u64| {
@@ -367,7 +386,12 @@ mod tests {
 
     #[test]
     fn calls_are_spread_over_the_day() {
-        let day = Day { mesh: Mesh { services: 2, operations: 2, in_a_row: 1 }, calls: 86_400, from: 1_000 };
+        let day = Stretch {
+            mesh: Mesh { services: 2, operations: 2, namespaces: 1, in_a_row: 1 },
+            calls: 86_400,
+            from: 1_000,
+            seconds: DAY_SECONDS,
+        };
         assert_eq!(
             [0, 1, 86_399].map(|number| day.start(number)),
             [1_000, 1_001, 87_399].map(|s: u64| s * 1_000_000_000)
