@@ -10,6 +10,7 @@
 
 mod native;
 mod prometheus;
+mod tempo;
 mod flight;
 mod ui;
 mod postgres;
@@ -72,7 +73,7 @@ impl FaceState {
 }
 
 /// The services of gRPC on the port of HTTP, by full name.
-const GRPC_SERVICES: &[&str] = &["grpc.health.v1.Health"];
+const GRPC_SERVICES: &[&str] = &["grpc.health.v1.Health", tempo::SERVICE];
 
 /// Every path that the query side answers over HTTP, and every method over gRPC beside it.
 pub fn router(state: FaceState) -> Router {
@@ -81,6 +82,8 @@ pub fn router(state: FaceState) -> Router {
         .nest("/api/v1", native::router())
         .nest("/prometheus", prometheus::router())
         .route("/prometheus/", get(prometheus::here))
+        .nest("/tempo", tempo::router())
+        .merge(tempo::grpc_router())
         .merge(grpc::router(GRPC_SERVICES))
         .fallback(no_such_path)
         .method_not_allowed_fallback(native::no_such_method)
