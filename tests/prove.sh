@@ -25,6 +25,7 @@ bit-flips        | MESHLAKE_TEST_BIT_FLIPS         |  100000 | bit_flips
 commits          | MESHLAKE_TEST_COMMITS           |   10000 | many_commits::
 readers-seconds  | MESHLAKE_TEST_READERS_SECONDS   |    3600 | readers::
 calls            | MESHLAKE_TEST_STORIES           |  100000 | what_is_told_is_what_happened
+large-mesh       | MESHLAKE_TEST_MESH_PERMILLE     |    1000 | a_minute_of_a_large_mesh_is_settled_within_its_memory
 rollouts         | MESHLAKE_TEST_ROLLOUTS          |       1 | a_rollout_of_real_envoys_cost_what_the_client_lost
 '
 

@@ -1,12 +1,16 @@
 //! How long golden metrics and the graph take on a stored load of [`Signal::Tracegen`](crate::payload::Signal::Tracegen)
 //! of which nothing is settled, each answer checked.
 //!
+//! The load was merged by `meshlake maintain`, which settles it too; so it is asked for in a copy without tables of cells, by a
+//! server that does no maintenance. That there are none is looked at before and after.
+//!
 //! Every span there stands for one call: a root is received from outside, a child is made to somebody unknown. So the
 //! right answer is a count of rows, which is asked for in SQL. Beside wall time the server's CPU time is told, which a
 //! busy machine changes less. DuckDB, if a Python that has it is named, is asked in the same run on the same files: for the
 //! counts by service without pairing anything, and for the parents of spans by a self-join.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -14,9 +18,9 @@ use anyhow::{Context as _, ensure};
 use clap::Args;
 use serde_json::Value;
 
-use crate::report::{self, MEBIBYTE};
+use crate::report;
 use crate::server::{Place, Server};
-use crate::{process, stored};
+use crate::stored;
 
 const START_TIME_MAX: Duration = Duration::from_secs(300);
 
@@ -52,7 +56,10 @@ struct Asked {
 /// When the server cannot be started, or answers wrongly.
 pub async fn page(place: &Place, args: &CallsArgs) -> anyhow::Result<String> {
     let settings = [("MESHLAKE_MAINTAIN__ENABLED", "false".to_owned())];
-    let server = Server::start(place, &args.data_dir, &settings, START_TIME_MAX).await?;
+    let copy = place.fresh_directory()?;
+    copy_without_cells(&args.data_dir, copy.path())?;
+    let server = Server::start(place, copy.path(), &settings, START_TIME_MAX).await?;
+    nothing_is_settled(&server).await?;
     let asked = asked(&server, args.spans).await?;
     let range = format!("from={}&to={}", asked.from, asked.to);
     let golden = |by: &str| format!("/api/v1/golden?by={by}&source=spans&{range}");
@@ -66,21 +73,50 @@ pub async fn page(place: &Place, args: &CallsArgs) -> anyhow::Result<String> {
     for (label, path, list) in &questions {
         rows.push(question(&server, &asked, (label, path, list), args.times).await?);
     }
-    let memory = process::peak_memory(server.pid())? as f64 / MEBIBYTE;
+    nothing_is_settled(&server).await?;
+    let memory = server.peak_memory()?;
     server.stop().await?;
     if let Some(python) = &args.duckdb {
         rows.extend(duckdb(python, args, &asked)?);
     }
     Ok(format!(
         "# Golden metrics and the graph, folded live\n\n\
-         Nothing is settled: every call is found and counted when it is asked for. Asked over HTTP one at a time, JSON\n\
+         Nothing is settled, before and after: every call is found and counted when it is asked for. CPU is that of the collector\n\
+         and of the process that answers. Asked over HTTP one at a time, JSON\n\
          included, warm; every answer is checked against counts of rows.\n\n\
-         {}{} spans in the range; CPUs {}; peak RSS {memory:.0} MiB.\n\n{}",
+         {}{} spans in the range; CPUs {}; {memory}.\n\n{}",
         report::head(),
         asked.spans,
         place.cpus,
         report::table(&["question", "rows", "median ms", "fastest ms", "CPU ms", "asked"], &rows)
     ))
+}
+
+/// Copies a data directory that no server uses, but for its tables of cells. Files of tables never change, so they are linked.
+fn copy_without_cells(from: &Path, to: &Path) -> anyhow::Result<()> {
+    for entry in fs::read_dir(from).with_context(|| format!("list {}", from.display()))? {
+        let path = entry.with_context(|| format!("list {}", from.display()))?.path();
+        let Some(name) = path.file_name() else { continue };
+        let (target, is_of_cells) = (to.join(name), name.to_string_lossy().starts_with("calls_"));
+        let is_of_tables = path.components().any(|part| part.as_os_str() == "tables");
+        if path.is_dir() && !(is_of_tables && is_of_cells) {
+            fs::create_dir(&target).with_context(|| format!("make {}", target.display()))?;
+            copy_without_cells(&path, &target)?;
+        } else if path.is_file() && is_of_tables {
+            fs::hard_link(&path, &target).with_context(|| format!("link {}", path.display()))?;
+        } else if path.is_file() {
+            fs::copy(&path, &target).with_context(|| format!("copy {}", path.display()))?;
+        }
+    }
+    Ok(())
+}
+
+async fn nothing_is_settled(server: &Server) -> anyhow::Result<()> {
+    for table in ["calls_10s", "calls_1m", "calls_10m"] {
+        let cells = server.sql(&format!("SELECT count(*) FROM {table}")).await?;
+        ensure!(number(&cells[0][0])? == 0, "some of what is asked for is settled, in {table}");
+    }
+    Ok(())
 }
 
 /// A range from the first span on with at least `wanted` spans.
@@ -119,14 +155,14 @@ async fn question(
     times: usize,
 ) -> anyhow::Result<Vec<String>> {
     let mut rows = check(&server.json(path).await?, list, asked).with_context(|| format!("check {label}"))?;
-    let (mut taken, cpu) = (Vec::new(), process::cpu_time(server.pid())?);
+    let (mut taken, cpu) = (Vec::new(), server.cpu_time()?);
     for _ in 0..times.max(1) {
         let begin = Instant::now();
         let answer = server.json(path).await?;
         taken.push(begin.elapsed());
         rows = check(&answer, list, asked).with_context(|| format!("check {label}"))?;
     }
-    let cpu = (process::cpu_time(server.pid())? - cpu) / taken.len() as u32;
+    let cpu = (server.cpu_time()? - cpu) / taken.len() as u32;
     taken.sort_unstable();
     let ms = |time: Duration| format!("{:.0}", time.as_secs_f64() * 1e3);
     Ok(vec![
@@ -196,6 +232,21 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_copy_has_all_but_cells() {
+        let (from, to) =
+            (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+        for path in ["wal/1", "tables/spans/_delta_log/0.json", "tables/calls_1m/a.parquet", "calls_x"] {
+            let path = from.path().join(path);
+            fs::create_dir_all(path.parent().expect("it has one")).expect("directories");
+            fs::write(path, "x").expect("a file");
+        }
+        copy_without_cells(from.path(), to.path()).expect("copied");
+        let has = |path: &str| to.path().join(path).exists();
+        assert!(has("wal/1") && has("tables/spans/_delta_log/0.json") && has("calls_x"));
+        assert!(!has("tables/calls_1m"));
+    }
 
     #[test]
     fn a_wrong_answer_is_found_out() {

@@ -11,9 +11,9 @@ use anyhow::{Context as _, ensure};
 use clap::Args;
 use serde_json::Value;
 
-use crate::report::{self, MEBIBYTE};
+use crate::report;
 use crate::server::{Place, Server};
-use crate::{process, stored};
+use crate::stored;
 
 const START_TIME_MAX: Duration = Duration::from_secs(300);
 
@@ -59,15 +59,15 @@ pub async fn page(place: &Place, args: &OperateArgs) -> anyhow::Result<String> {
         let path = format!("/api/v1/{label}?service={service}&{range}");
         table.push(question(&server, (label, &path, list), args.times).await?);
     }
-    let memory = process::peak_memory(server.pid())? as f64 / MEBIBYTE;
+    let memory = server.peak_memory()?;
     server.stop().await?;
     let all: f64 = rows.iter().map(calls).sum();
     let files = stored::live_files(&args.data_dir.join("tables").join("calls_1m").join("_delta_log"))?.len();
     Ok(format!(
         "# Answers for operators, of settled cells\n\n\
          Asked over HTTP one at a time, JSON included, warm, of the busiest service.\n\n\
-         {}{all} calls received by {} services in {} hours, {files} files of cells of a minute; CPUs {}; peak RSS\n\
-         {memory:.0} MiB.\n\n{}",
+         {}{all} calls received by {} services in {} hours, {files} files of cells of a minute; CPUs {};\n\
+         {memory}.\n\n{}",
         report::head(),
         rows.len(),
         (to - first.max(to - RANGE_MAX)) / 3_600,
@@ -88,14 +88,14 @@ async fn question(
     let rows =
         |answer: &Value| answer[list].as_array().map(Vec::len).with_context(|| format!("{label}: {answer}"));
     let found = rows(&server.json(path).await?)?;
-    let (mut taken, cpu) = (Vec::new(), process::cpu_time(server.pid())?);
+    let (mut taken, cpu) = (Vec::new(), server.cpu_time()?);
     for _ in 0..times.max(1) {
         let begin = Instant::now();
         let answer = server.json(path).await?;
         taken.push(begin.elapsed());
         ensure!(rows(&answer)? == found, "{label} was answered with another number of rows");
     }
-    let cpu = (process::cpu_time(server.pid())? - cpu) / taken.len() as u32;
+    let cpu = (server.cpu_time()? - cpu) / taken.len() as u32;
     taken.sort_unstable();
     let ms = |time: Duration| format!("{:.0}", time.as_secs_f64() * 1e3);
     Ok(vec![

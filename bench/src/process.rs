@@ -42,6 +42,29 @@ pub fn cpu_time_of_threads(pid: u32, name: &str) -> anyhow::Result<Duration> {
     Ok(Duration::from_millis(ticks * 1_000 / TICKS_PER_SECOND))
 }
 
+/// The processes that a process has started and that run, in the order of their ids.
+///
+/// # Errors
+/// The world's.
+pub fn children(pid: u32) -> anyhow::Result<Vec<u32>> {
+    let mut children = Vec::new();
+    for process in fs::read_dir("/proc").context("list /proc")? {
+        let name = process.context("list /proc")?.file_name();
+        let Some(id) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+        // A process may end while it is looked at.
+        let Ok(stat) = fs::read_to_string(format!("/proc/{id}/stat")) else { continue };
+        children.extend(Some(id).filter(|_| parent(&stat) == Some(pid)));
+    }
+    children.sort_unstable();
+    Ok(children)
+}
+
+/// Field 4 (ppid).
+fn parent(stat: &str) -> Option<u32> {
+    let (_, after_name) = stat.rsplit_once(')')?;
+    after_name.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
 /// CPU time of the children of this process that have ended and were waited for, and of theirs.
 ///
 /// # Errors
@@ -155,6 +178,7 @@ mod tests {
         let stat = "42 (a b) c) S 1 42 42 0 -1 4194304 100 0 0 0 250 50 7 7 20 0 9 0 100 0 0";
         assert_eq!(cpu_ticks(stat), Some(300));
         assert_eq!(cpu_ticks("42 (a) S 1"), None);
+        assert_eq!(parent(stat), Some(1));
     }
 
     #[test]
@@ -162,6 +186,16 @@ mod tests {
         let status = "Name:\tx\nVmPeak:\t  999 kB\nVmHWM:\t   12345 kB\nVmRSS:\t 1 kB\n";
         assert_eq!(kilobytes(status, "VmHWM:"), Some(12_345));
         assert_eq!(kilobytes(status, "VmSwap:"), None);
+    }
+
+    #[test]
+    fn a_child_is_one_while_it_runs() {
+        let mut child = Command::new("sleep").arg("60").spawn().expect("sleep is everywhere");
+        let own = std::process::id();
+        assert!(children(own).expect("readable").contains(&child.id()));
+        child.kill().expect("it runs");
+        child.wait().expect("it was started");
+        assert!(!children(own).expect("readable").contains(&child.id()));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::address::Address;
 use crate::columns::attributes::AttributesColumn;
 use crate::columns::{BooleanColumn, DictionaryColumn, NumberColumn, TextColumn};
 use crate::normalize::requests::facts::RequestFacts;
+use crate::normalize::requests::proxy::ProxyIdentity;
 use crate::normalize::requests::{IdentitySource, Peer, Verdict};
 use crate::row_attributes::RowAttributes;
 use crate::tally::Arrival;
@@ -67,6 +68,7 @@ pub struct RequestBuilder {
     source_format: DictionaryColumn,
     identity_source: DictionaryColumn,
     proxy_id: DictionaryColumn,
+    proxy_version: DictionaryColumn,
     raw: TextColumn,
     attributes: AttributesColumn,
     attribute_types: DictionaryColumn,
@@ -156,7 +158,7 @@ impl RequestBuilder {
         ]
     }
 
-    fn finish_connection(&mut self) -> [ArrayRef; 23] {
+    fn finish_connection(&mut self) -> [ArrayRef; 24] {
         [
             self.downstream_remote_address.finish(),
             self.downstream_direct_remote_address.finish(),
@@ -178,6 +180,7 @@ impl RequestBuilder {
             self.source_format.finish(),
             self.identity_source.finish(),
             self.proxy_id.finish(),
+            self.proxy_version.finish(),
             self.raw.finish(),
             self.attributes.finish(),
             self.attribute_types.finish(),
@@ -190,7 +193,7 @@ impl RequestBuilder {
         arrival: &Arrival<'_>,
         seen: &RequestFacts<'_>,
         verdict: &Verdict<'_>,
-        proxy_id: &str,
+        proxy: &ProxyIdentity,
         attributes: &RowAttributes,
         raw: Option<&str>,
     ) {
@@ -207,7 +210,8 @@ impl RequestBuilder {
         self.push_connection(seen);
         self.source_format.push(seen.source_format);
         self.identity_source.push_option(verdict.identity_source.map(IdentitySource::name));
-        self.proxy_id.push_option(known(proxy_id));
+        self.proxy_id.push_option(known(&proxy.node_id));
+        self.proxy_version.push_option(known(&proxy.proxy_version));
         self.raw.push_option(raw);
         for (key, value) in attributes.entries() {
             self.attributes.push_entry(key, value);
@@ -299,7 +303,7 @@ mod tests {
 
     use super::*;
     use crate::normalize::requests::judge;
-    use crate::normalize::requests::proxy::{ProxyIdentity, WorkloadFacts};
+    use crate::normalize::requests::proxy::WorkloadFacts;
 
     #[test]
     fn a_request_of_no_facts_is_a_row_of_the_table() {
@@ -310,7 +314,7 @@ mod tests {
         let proxy = ProxyIdentity::new("", "", WorkloadFacts::default());
         let seen = RequestFacts::default();
         for _ in 0..3 {
-            builder.push(&arrival, &seen, &judge(&seen, &proxy), "", &RowAttributes::default(), None);
+            builder.push(&arrival, &seen, &judge(&seen, &proxy), &proxy, &RowAttributes::default(), None);
         }
         assert_eq!(builder.rows(), 3);
         let batch = builder.finish().expect("three rows");

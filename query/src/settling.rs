@@ -25,7 +25,8 @@ const AT_ONCE_NANOS: i64 = 3_600 * 1_000_000_000;
 pub struct Cells {
     /// Of each table.
     pub batches: Vec<TableBatch>,
-    /// Windows in which some cells are summed up in others, as there were too many.
+    /// Windows in which some cells are summed up in others, as there were too many, or calls from part to part of long traces
+    /// are on no edge.
     pub cut_windows: u64,
 }
 
@@ -44,12 +45,10 @@ pub async fn settle(
     let seconds = tables.iter().filter_map(|table| table.cell_seconds()).max().unwrap_or(60).max(60);
     let window = i64::from(seconds) * 1_000_000_000;
     let mut cells = Cells::default();
-    let mut parts: VecDeque<TimeRange> = parts(range, AT_ONCE_NANOS).collect();
-    while let Some(part) = parts.pop_front() {
-        let is_one = part.to.0 - part.from.0 <= window;
-        // Of several windows a few may have too many, and only there are some summed up.
-        let beyond = if is_one { Beyond::OthersOfNames } else { Beyond::Refuse };
-        match settled(query, tables, part, beyond, &budget).await {
+    let mut parts: VecDeque<(TimeRange, Room)> =
+        parts(range, AT_ONCE_NANOS).map(|part| (part, Room::of(part, window))).collect();
+    while let Some((part, room)) = parts.pop_front() {
+        match settled(query, tables, part, room, &budget).await {
             Ok(settled) => {
                 for table in tables {
                     let rows = settled.rows(*table, query.tenant(), query.began());
@@ -57,16 +56,44 @@ pub async fn settle(
                 }
                 cells.cut_windows += u64::from(settled.is_cut());
             }
-            Err(error) if is_too_much(&error) && !is_one => {
-                let windows = (part.to.0 - part.from.0) / window;
-                let middle = UnixNanos(part.from.0 + (windows + 1) / 2 * window);
-                parts.push_front(TimeRange { from: middle, to: part.to });
-                parts.push_front(TimeRange { from: part.from, to: middle });
-            }
+            Err(error) if is_too_much(&error) => match less(part, room, window) {
+                parted if parted.is_empty() => return Err(error),
+                parted => parted.into_iter().rev().for_each(|part| parts.push_front(part)),
+            },
             Err(error) => return Err(error),
         }
     }
     Ok(cells)
+}
+
+/// How much is held of what is settled together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Room {
+    /// Of several windows a few may have too much, and only there is something summed up.
+    ForAll,
+    ForTheBusiest,
+    /// Whatever it costs in what is told apart: a window that is not settled is folded anew by each question.
+    Little,
+}
+
+impl Room {
+    fn of(part: TimeRange, window: i64) -> Room {
+        if part.to.0 - part.from.0 <= window { Room::ForTheBusiest } else { Room::ForAll }
+    }
+}
+
+/// What is done instead where a part was too much; nothing where nothing less can be.
+fn less(part: TimeRange, room: Room, window: i64) -> Vec<(TimeRange, Room)> {
+    match room {
+        Room::ForAll => {
+            let windows = (part.to.0 - part.from.0) / window;
+            let middle = UnixNanos(part.from.0 + (windows + 1) / 2 * window);
+            let halves = [TimeRange { to: middle, ..part }, TimeRange { from: middle, ..part }];
+            halves.map(|half| (half, Room::of(half, window))).to_vec()
+        }
+        Room::ForTheBusiest => vec![(part, Room::Little)],
+        Room::Little => Vec::new(),
+    }
 }
 
 /// Whether less of it may be done.
@@ -91,7 +118,7 @@ async fn settled(
     query: &Query,
     tables: &[Table],
     part: TimeRange,
-    beyond: Beyond,
+    room: Room,
     budget: &Arc<dyn Budget>,
 ) -> Result<Settled, LoadError> {
     let narrower = narrower(tables);
@@ -104,7 +131,12 @@ async fn settled(
     let range = Range::new(part.from, part.to, Some(step)).map_err(|error| LoadError::bug(&error))?;
     let question = Question { range, by: By::Whole, grain: Grain::Whole, source: Source::Auto };
     let rows = reading::rows_of(&folded);
-    let mut fold = Fold::new(question).settling(beyond).within(Arc::clone(budget)).fold_only(folded);
+    let fold = Fold::new(question).within(Arc::clone(budget)).fold_only(folded);
+    let mut fold = match room {
+        Room::ForAll => fold.settling(Beyond::Refuse),
+        Room::ForTheBusiest => fold.settling(Beyond::OthersOfNames),
+        Room::Little => fold.settling_in_little(),
+    };
     if let Some(table) = narrower {
         add_cells(query, &question, table, &told, &mut fold).await?;
     }
@@ -122,6 +154,22 @@ async fn settled(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Three minutes that are too much: two and one, then each by itself, and in the end with little told apart.
+    #[test]
+    fn less_is_done_until_nothing_less_can_be() {
+        let times = |from, to| TimeRange { from: UnixNanos(from), to: UnixNanos(to) };
+        let mut parts = vec![(times(0, 3), Room::of(times(0, 3), 1))];
+        let mut tried = Vec::new();
+        while let Some((part, room)) = parts.pop() {
+            tried.push((part.from.0, part.to.0, room));
+            parts.extend(less(part, room, 1).into_iter().rev());
+        }
+        let alone = |from| [(from, from + 1, Room::ForTheBusiest), (from, from + 1, Room::Little)];
+        let want =
+            [&[(0, 3, Room::ForAll), (0, 2, Room::ForAll)], &alone(0)[..], &alone(1), &alone(2)].concat();
+        assert_eq!(tried, want);
+    }
 
     #[test]
     fn a_long_range_is_cut_from_its_start() {

@@ -117,7 +117,9 @@ pub(crate) fn uncounted(query: &Query) -> impl Iterator<Item = Range> {
     let oldest_counted = query.files(Table::Traces).iter().map(|file| file.date_days).min();
     let spans = query.files(Table::Spans).iter();
     spans
-        .filter(move |file| !file.is_in_traces || oldest_counted.is_none_or(|oldest| file.date_days < oldest))
+        .filter(move |file| {
+            !file.is_derived_from || oldest_counted.is_none_or(|oldest| file.date_days < oldest)
+        })
         .map(|file| Range { first: file.time_min_micros, last: file.time_max_micros })
 }
 
@@ -194,7 +196,7 @@ mod tests {
             let traced = SnapshotBuilder::new().traced_file(&[span(5 * SECOND)]).await;
             traced.unreadable_file(Table::Spans, DAY)
         };
-        assert_eq!(starts(with_absent_file().await.in_traces()).await, Ok(vec![5 * SECOND]));
+        assert_eq!(starts(with_absent_file().await.derived_from(Table::Spans)).await, Ok(vec![5 * SECOND]));
         // Unless `traces` does not count it: then it has to be opened.
         let error = starts(with_absent_file().await).await.expect_err("the file does not exist");
         assert!(error.contains("absent"), "{error}");
@@ -212,7 +214,8 @@ mod tests {
     /// The rows of `traces` for the first date are gone, those of `spans` are not.
     #[tokio::test]
     async fn a_trace_of_dates_that_the_index_no_longer_keeps_is_found_whole() {
-        let first = SnapshotBuilder::new().file(Table::Spans, &[span(1)], &[]).await.in_traces();
+        let first =
+            SnapshotBuilder::new().file(Table::Spans, &[span(1)], &[]).await.derived_from(Table::Spans);
         let both = first.traced_file(&[span(DAY)]).await;
         assert_eq!(starts(both).await, Ok(vec![1, DAY]));
     }
@@ -220,7 +223,8 @@ mod tests {
     #[tokio::test]
     async fn a_trace_that_the_index_does_not_know_is_looked_for_everywhere() {
         let other = row(DAY, [("trace_id", "another".into())]);
-        let lacking = SnapshotBuilder::new().file(Table::Spans, &[span(DAY)], &[]).await.in_traces();
+        let lacking =
+            SnapshotBuilder::new().file(Table::Spans, &[span(DAY)], &[]).await.derived_from(Table::Spans);
         assert_eq!(starts(lacking.traced_file(&[other]).await).await, Ok(vec![DAY]));
         assert_eq!(starts(SnapshotBuilder::new()).await, Ok(vec![]));
     }

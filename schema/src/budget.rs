@@ -54,6 +54,12 @@ impl<'a> Holding<'a> {
         self.bytes
     }
 
+    /// # Errors
+    /// [`Spent::Time`] once the budget's deadline has passed.
+    pub fn check_time(&self) -> Result<(), Spent> {
+        self.budget.check_time()
+    }
+
     /// Holds `bytes` in all from now on: asks for what is more, gives back what is less.
     ///
     /// # Errors

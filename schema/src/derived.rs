@@ -19,6 +19,7 @@ use thiserror::Error;
 
 use crate::batch::TableBatch;
 use crate::filter::Filter;
+use crate::series::{self, SeriesError};
 use crate::tables::Table;
 use crate::traces::{self, TracesError};
 
@@ -27,6 +28,8 @@ use crate::traces::{self, TracesError};
 pub enum DeriveError {
     #[error(transparent)]
     Traces(#[from] TracesError),
+    #[error(transparent)]
+    Series(#[from] SeriesError),
     #[error("choose rows to derive from: {0}")]
     Arrow(#[from] ArrowError),
 }
@@ -35,22 +38,42 @@ pub enum DeriveError {
 #[derive(Debug, Clone, Copy)]
 pub struct Derived {
     pub table: Table,
-    /// A [`Kind::Text`](crate::Kind) column of both tables: a row is made of source rows with the same value alone. The first of the sort
-    /// key, so rows to be merged follow one another in a file.
+    /// A column of both tables: a row is made of source rows with the same value alone. Rows are sorted by it, or by what
+    /// follows from it and then by it, so rows to be merged follow one another in a file.
     pub key: &'static str,
+    /// The first of the sort key, text in both tables; it follows from the key, and is what look-ups ask for.
+    pub asked: &'static str,
     /// How many source rows each row stands for: the sum is the same before and after a merge.
     pub count: &'static str,
-    derive: fn(&[TableBatch]) -> Result<TableBatch, DeriveError>,
-    merge: fn(&[TableBatch]) -> Result<TableBatch, DeriveError>,
+    derive: fn(Table, &[TableBatch]) -> Result<TableBatch, DeriveError>,
+    merge: fn(Table, &[TableBatch]) -> Result<TableBatch, DeriveError>,
 }
 
-static DERIVED: [Derived; 1] = [Derived {
-    table: Table::Traces,
-    key: "trace_id",
-    count: "span_count",
-    derive: |spans| Ok(traces::derive(spans)?),
-    merge: |rows| Ok(traces::merge(rows)?),
-}];
+static DERIVED: [Derived; 5] = [
+    Derived {
+        table: Table::Traces,
+        key: "trace_id",
+        asked: "trace_id",
+        count: "span_count",
+        derive: |_, spans| Ok(traces::derive(spans)?),
+        merge: |_, rows| Ok(traces::merge(rows)?),
+    },
+    series_in(Table::MetricPointsSeries),
+    series_in(Table::MetricHistogramsSeries),
+    series_in(Table::MetricExpHistogramsSeries),
+    series_in(Table::MetricSummariesSeries),
+];
+
+const fn series_in(table: Table) -> Derived {
+    Derived {
+        table,
+        key: "series_id",
+        asked: "metric_name",
+        count: "point_count",
+        derive: |table, points| Ok(series::derive(table, points)?),
+        merge: |table, rows| Ok(series::merge(table, rows)?),
+    }
+}
 
 /// How the rows of `table` are made; none for a table that is not derived at a flush.
 pub fn of(table: Table) -> Option<&'static Derived> {
@@ -71,7 +94,7 @@ impl Derived {
     /// # Panics
     /// When a batch is of another table.
     pub fn derive(&self, source: &[TableBatch]) -> Result<TableBatch, DeriveError> {
-        (self.derive)(source)
+        (self.derive)(self.table, source)
     }
 
     /// These rows of the table with those that belong together made one, sorted by the table's sort key.
@@ -82,7 +105,7 @@ impl Derived {
     /// # Panics
     /// When a batch is of another table.
     pub fn merge(&self, rows: &[TableBatch]) -> Result<TableBatch, DeriveError> {
-        (self.merge)(rows)
+        (self.merge)(self.table, rows)
     }
 
     /// How many source rows `rows` stand for.
@@ -92,15 +115,15 @@ impl Derived {
     }
 
     /// The rows of `source` that derived rows which pass `filter` can be made of; all of them where the filter
-    /// does not ask for one key. Makes a look-up by key a comparison per row.
+    /// does not ask for one trace or metric. Makes a look-up a comparison per row.
     ///
     /// # Errors
-    /// None in practice: the key is text.
+    /// None in practice: what is asked for is text.
     pub fn wanted(&self, source: &TableBatch, filter: &Filter) -> Result<TableBatch, DeriveError> {
-        let Some(key) = filter.only_text(self.key) else { return Ok(source.clone()) };
+        let Some(asked) = filter.only_text(self.asked) else { return Ok(source.clone()) };
         let rows = source.rows();
-        let keys = rows.column_by_name(self.key).expect("both tables have it; tested").as_string::<i32>();
-        let wanted = eq(keys, &StringArray::new_scalar(key))?;
+        let texts = rows.column_by_name(self.asked).expect("both tables have it; tested");
+        let wanted = eq(texts, &StringArray::new_scalar(asked))?;
         let rows = if wanted.has_true() { filter_record_batch(rows, &wanted)? } else { rows.slice(0, 0) };
         Ok(TableBatch::try_new(source.table(), rows).expect("some rows of a batch have its columns"))
     }
@@ -124,9 +147,13 @@ mod tests {
         }
         for derived in &DERIVED {
             for table in [derived.table, derived.source()] {
-                assert_eq!(kind(table, derived.key), Some(Kind::Text), "{}", table.name());
+                assert!(kind(table, derived.key).is_some(), "{}", table.name());
+                let asked = kind(table, derived.asked);
+                assert!(matches!(asked, Some(Kind::Text | Kind::Dictionary)), "{}", table.name());
             }
-            assert_eq!(derived.table.sort_key()[0], derived.key);
+            let sort_key = derived.table.sort_key();
+            assert_eq!(sort_key[0], derived.asked);
+            assert!(sort_key[..2].contains(&derived.key), "{}", derived.table.name());
             assert_eq!(kind(derived.table, derived.count), Some(Kind::Int64));
         }
     }
@@ -144,5 +171,16 @@ mod tests {
             let rows = traces.derive(&[wanted]).expect("few spans");
             assert_eq!(traces.source_rows(&rows), want as i64, "{filter:?}");
         }
+    }
+
+    #[test]
+    fn only_points_of_the_metric_asked_for_are_derived_from() {
+        let series = of(Table::MetricPointsSeries).expect("it is derived");
+        let points = crate::series::tests::points(&["a", "b", "a"]);
+        let wanted = |name: &str| {
+            let filter = Filter::equals("metric_name", Value::Text(name.to_owned()));
+            series.wanted(&points, &filter).expect("text compares").row_count()
+        };
+        assert_eq!([wanted("a"), wanted("b"), wanted("x")], [2, 1, 0]);
     }
 }

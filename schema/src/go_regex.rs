@@ -3,33 +3,82 @@
 //! PromQL's, TraceQL's and LogQL's expressions are RE2's. The `regex` crate knows the same language but for spellings:
 //! RE2 takes a brace that is no repetition for a character, has `\Q..\E`, and its classes `\d \w \s \b` know ASCII
 //! only. A pattern is rewritten to say the same to the crate; both run in time linear in the text. The size of a
-//! compiled expression is bounded, as nested repetitions grow exponentially.
+//! compiled expression is bounded, as nested repetitions grow exponentially, and whoever takes expressions from outside
+//! compiles them within a budget: a query of ten kilobytes can hold a hundred of the largest.
 
 use regex::{Regex, RegexBuilder};
+use thiserror::Error;
+
+use crate::budget::{Allowance, Holding, Spent};
 
 /// Bytes that one compiled expression may take. Prometheus's own limit is RE2's: 1000 repetitions, and a program
 /// of some megabytes. Guess, not measured.
 pub const REGEX_BYTES_MAX: usize = 4 << 20;
 
-/// An expression that has to match a whole value.
+/// What an expression is tried to be compiled in, ascending: what was granted for the smallest that suffices is what it
+/// takes, and all that fail before it cost a seventh of it. Nearly every expression of a dashboard fits into the first.
+const SIZES: [usize; 3] = [REGEX_BYTES_MAX >> 6, REGEX_BYTES_MAX >> 3, REGEX_BYTES_MAX];
+
+/// Why there is no expression.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Unfit {
+    /// What is wrong with the pattern, or that it is too large, as Go begins it: the asker's fault.
+    #[error("{0}")]
+    Wrong(String),
+    /// Its place or its time was not granted.
+    #[error(transparent)]
+    Spent(#[from] Spent),
+}
+
+/// An expression that has to match a whole value, whatever it takes.
 ///
 /// # Errors
 /// Text that says what is wrong with the pattern, or that it is too large, as Go begins it.
 pub fn whole_value_regex(pattern: &str) -> Result<Regex, String> {
-    // Compiled by itself first: `a)|(b` is no expression, but between parentheses it would be.
-    let inner = rewritten(pattern);
-    let error = |error: regex::Error| format!("error parsing regexp: {}", reason(&error));
-    build(&inner).map_err(error)?;
-    build(&format!("^(?s:{inner})$")).map_err(error)
+    let plenty = Allowance::new(usize::MAX, None);
+    whole_value_regex_within(pattern, &mut Holding::new(&plenty)).map_err(|unfit| unfit.to_string())
 }
 
-fn build(pattern: &str) -> Result<Regex, regex::Error> {
-    RegexBuilder::new(pattern).size_limit(REGEX_BYTES_MAX).dfa_size_limit(REGEX_BYTES_MAX).build()
+/// The same within a budget: what the expression may take of memory, for its program and as much for what it remembers
+/// while it matches, is added to `held`.
+///
+/// # Errors
+/// See [`Unfit`]; nothing is added then.
+pub fn whole_value_regex_within(pattern: &str, held: &mut Holding<'_>) -> Result<Regex, Unfit> {
+    let wrong = |reason: &str| Unfit::Wrong(format!("error parsing regexp: {reason}"));
+    // Read by itself first: `a)|(b` is no expression, but between parentheses it would be.
+    let inner = rewritten(pattern);
+    regex_syntax::parse(&inner).map_err(|error| wrong(&reason(&error.to_string())))?;
+    let whole = format!("^(?s:{inner})$");
+    let before = held.bytes();
+    for size in SIZES {
+        held.check_time()?;
+        held.resize(before + 2 * size)?;
+        match RegexBuilder::new(&whole).size_limit(size).dfa_size_limit(size).build() {
+            Ok(regex) => return Ok(regex),
+            Err(regex::Error::CompiledTooBig(_)) => held.resize(before)?,
+            Err(error) => {
+                held.resize(before)?;
+                return Err(wrong(&reason(&error.to_string())));
+            }
+        }
+    }
+    Err(wrong(&format!("compiled regex exceeds size limit of {REGEX_BYTES_MAX} bytes")))
+}
+
+/// An expression that may match any part of a text.
+///
+/// # Errors
+/// As [`whole_value_regex`].
+pub fn part_regex(pattern: &str) -> Result<Regex, String> {
+    let pattern = rewritten(pattern);
+    let built =
+        RegexBuilder::new(&pattern).size_limit(REGEX_BYTES_MAX).dfa_size_limit(REGEX_BYTES_MAX).build();
+    built.map_err(|error| format!("error parsing regexp: {}", reason(&error.to_string())))
 }
 
 /// What is wrong, on one line; the crate draws a picture over several.
-fn reason(error: &regex::Error) -> String {
-    let text = error.to_string();
+fn reason(text: &str) -> String {
     text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
 }
 
@@ -110,7 +159,16 @@ fn is_repetition(rest: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+
+    #[test]
+    fn an_expression_of_parts_is_not_anchored() {
+        let regex = part_regex(r"b\d{").expect("a pattern");
+        assert!(regex.is_match("ab1{") && !regex.is_match("ab{"));
+        assert_eq!(part_regex("(").err().as_deref(), Some("error parsing regexp: unclosed group"));
+    }
 
     #[test]
     fn a_pattern_means_what_it_means_to_go() {
@@ -141,6 +199,29 @@ mod tests {
         assert!(refused(&"(".repeat(5_000)).starts_with("error parsing regexp: "));
         assert!(refused("((((a{50}){50}){50}){50}){50}").contains("size"));
         assert!(refused("\\").starts_with("error parsing regexp: "));
+    }
+
+    /// Each of a thousand copies of any letter is a class of some hundred states: too large for the first size, not for
+    /// the last.
+    #[test]
+    fn an_expression_is_charged_for_the_size_that_it_needs() {
+        let compiled = |pattern: &str, bytes: usize, time: Option<Duration>| {
+            let budget = Allowance::new(bytes, time);
+            let mut held = Holding::new(&budget);
+            let unfit = whole_value_regex_within(pattern, &mut held).err();
+            let bytes = held.bytes();
+            drop(held);
+            assert_eq!(budget.bytes(), 0, "what was granted comes back");
+            (unfit, bytes)
+        };
+        let [small, _, large] = SIZES.map(|size| 2 * size);
+        assert_eq!(compiled("5..", small, None), (None, small));
+        let spent = |unfit| matches!(unfit, (Some(Unfit::Spent(Spent::Bytes { .. })), 0));
+        assert!(spent(compiled("5..", small - 1, None)));
+        assert_eq!(compiled("\\pL{30}", large, None), (None, large));
+        assert!(spent(compiled("\\pL{30}", large - 1, None)));
+        assert!(matches!(compiled("\\pL{1000}", large, None), (Some(Unfit::Wrong(_)), 0)));
+        assert_eq!(compiled("a", small, Some(Duration::ZERO)), (Some(Unfit::Spent(Spent::Time)), 0));
     }
 
     #[test]

@@ -10,7 +10,9 @@
 
 pub mod derived;
 pub mod traces;
+pub mod series;
 pub mod sent;
+mod names;
 pub mod rows;
 pub mod filter;
 pub mod batch;

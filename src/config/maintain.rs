@@ -77,7 +77,11 @@ impl MaintainSection {
             Table::MetricPoints
             | Table::MetricHistograms
             | Table::MetricExpHistograms
-            | Table::MetricSummaries => self.metrics_days,
+            | Table::MetricSummaries
+            | Table::MetricPointsSeries
+            | Table::MetricHistogramsSeries
+            | Table::MetricExpHistogramsSeries
+            | Table::MetricSummariesSeries => self.metrics_days,
             Table::Requests => self.requests_days,
             Table::Ledger => self.ledger_days,
             // By the hour.

@@ -6,6 +6,7 @@ mod command_line;
 mod conformance;
 mod docs;
 mod grafana;
+mod jaeger;
 mod prometheus;
 mod tempo;
 mod otlp_series;

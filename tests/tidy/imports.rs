@@ -9,6 +9,9 @@ const SIBLINGS_APART: [&str; 5] = ["receivers", "decode", "normalize", "function
 /// posted over HTTP.
 const FOR_ALL_SIBLINGS: [&str; 2] = ["unacknowledged", "posted"];
 
+/// What several faces need, has a folder, and is no face itself: gRPC, and whole spans as OTLP's messages.
+const FOR_ALL_FACES: [&str; 2] = ["grpc", "otlp"];
+
 pub fn upward_imports(module: &[String], code: &str, lists: &Lists) -> Vec<String> {
     let forks = forks(module, code, lists).into_iter();
     let upward = forks.filter(|fork| {
@@ -37,7 +40,9 @@ pub fn sibling_imports(above: &str, module: &[String], code: &str, lists: &Lists
         (None, Some(root)) => {
             let is_folder =
                 |name: &str| lists.get(&vec![name.to_owned()]).is_some_and(|list| !list.is_empty());
-            SIBLINGS_APART.contains(&root) && is_folder(&fork.other)
+            SIBLINGS_APART.contains(&root)
+                && is_folder(&fork.other)
+                && !FOR_ALL_FACES.contains(&fork.other.as_str())
         }
         (None, None) => false,
     });
@@ -69,10 +74,11 @@ fn an_upward_import_is_found_in_every_list() {
 #[test]
 fn a_sibling_import_is_found() {
     let lists = Lists::from([
-        (Vec::new(), list("receivers native ui tenant")),
+        (Vec::new(), list("receivers native ui tenant grpc")),
         (vec!["receivers".to_owned()], list("otlp syslog unacknowledged")),
         (vec!["ui".to_owned()], list("page")),
         (vec!["tenant".to_owned()], list("")),
+        (vec!["grpc".to_owned()], list("status")),
     ]);
     let check = |above: &str, file: &str, code: &str, want: &[&str]| {
         assert_eq!(sibling_imports(above, &module_of(file), code, &lists), want, "{file}: {code}");
@@ -84,5 +90,6 @@ fn a_sibling_import_is_found() {
     check("collector/src", "receivers/otlp.rs", "use super::Route;", &[]);
     check("query/faces/src", "native/mod.rs", "use crate::ui::page;", &["imports ui, a sibling of native"]);
     check("query/faces/src", "native/mod.rs", "use crate::tenant::Tenant;", &[]);
+    check("query/faces/src", "native/mod.rs", "use crate::grpc::status;", &[]);
     check("query/src", "native/mod.rs", "use crate::ui::page;", &[]);
 }

@@ -1,7 +1,7 @@
 //! Calls of a mesh, each of which two spans and two access logs of Envoy tell of.
 //!
-//! Call n is one of operation n modulo their number, and an operation has one service that is called and one that calls it. So
-//! how many calls any answer has is arithmetic. Every 97th call fails; 97 is prime, so that every operation has failures.
+//! Operations are called in turn, each so many times in a row, and an operation has one service that is called and one that calls
+//! it. So how many calls any answer has is arithmetic. Every 97th call fails; 97 is prime, so that every operation has failures.
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -29,6 +29,8 @@ const ON_THE_WAY_NANOS: u64 = 400_000;
 pub struct Mesh {
     pub services: u64,
     pub operations: u64,
+    /// Calls of one operation before the next has its turn.
+    pub in_a_row: u64,
 }
 
 /// One call, all of it told by its number.
@@ -54,7 +56,12 @@ impl Mesh {
 
     /// Of what operation the call with this number is.
     pub fn operation(&self, number: u64) -> u64 {
-        number % self.operations
+        number / self.in_a_row % self.operations
+    }
+
+    /// How many operations have calls, of so many calls.
+    pub fn operations_of(&self, calls: u64) -> u64 {
+        self.operations.min(calls.div_ceil(self.in_a_row))
     }
 
     pub fn is_error(number: u64) -> bool {
@@ -218,7 +225,7 @@ mod tests {
 
     #[test]
     fn an_operation_is_of_one_edge_and_no_service_calls_itself() {
-        let mesh = Mesh { services: 200, operations: 1_500 };
+        let mesh = Mesh { services: 200, operations: 1_500, in_a_row: 1 };
         let ends: Vec<[u64; 2]> = (0..mesh.operations).map(|operation| mesh.ends(operation)).collect();
         assert!(ends.iter().all(|[caller, callee]| caller != callee && *caller < 200 && *callee < 200));
         let edges: std::collections::BTreeSet<_> = ends.iter().collect();
@@ -229,8 +236,15 @@ mod tests {
     }
 
     #[test]
+    fn operations_take_turns() {
+        let mesh = Mesh { services: 4, operations: 3, in_a_row: 2 };
+        assert_eq!([0, 1, 2, 3, 4, 5, 6].map(|number| mesh.operation(number)), [0, 0, 1, 1, 2, 2, 0]);
+        assert_eq!([1, 2, 3, 100].map(|calls| mesh.operations_of(calls)), [1, 1, 2, 3]);
+    }
+
+    #[test]
     fn a_call_has_two_spans_and_two_access_logs() {
-        let mesh = Mesh { services: 4, operations: 9 };
+        let mesh = Mesh { services: 4, operations: 9, in_a_row: 3 };
         let calls: Vec<(u64, u64)> = (0..100).map(|number| (number, 1_000_000_000 + number)).collect();
         let spans = mesh.spans(&calls).resource_spans.into_iter().flat_map(|of| of.scope_spans);
         assert_eq!(spans.map(|scope| scope.spans.len()).sum::<usize>(), 200);

@@ -32,7 +32,7 @@ struct Counts {
 pub(super) async fn live(place: &Place, args: &SettledArgs, rate: u64) -> anyhow::Result<Vec<String>> {
     let directory = place.fresh_directory()?;
     let server = Arc::new(Server::start(place, directory.path(), &[], START_TIME_MAX).await?);
-    let mesh = Mesh { services: args.services, operations: args.operations };
+    let mesh = Mesh { services: args.services, operations: args.operations, in_a_row: 1 };
     let counts = Arc::new(Counts::default());
     let connection = Connection::open(server.address(Protocol::Grpc), &shape(Signal::Traces)).await?;
     let quiet = args.seconds.saturating_sub(ASKED_SECONDS);

@@ -27,6 +27,11 @@ const DAY_SECONDS: u64 = 86_400;
 /// Ends of cells of ten minutes.
 const GRID_SECONDS: u64 = 600;
 
+/// Calls of an operation in a row, over the day: some ten seconds in each ten minutes are each operation's, as those of jobs and
+/// of what people do one after the other are. With all of them at once a day of so few calls would be as many cells as calls,
+/// of which settling makes nothing smaller.
+const IN_A_ROW: u64 = 23;
+
 /// Calls of one request, of two records each.
 const CALLS_A_REQUEST: u64 = 500;
 
@@ -54,9 +59,9 @@ pub struct SettledArgs {
     /// Spans a second that come in while the last minutes are asked for, one after the other.
     #[arg(long, value_delimiter = ',', default_value = "50000")]
     rates: Vec<u64>,
-    /// Seconds for which they do. Busy minutes are settled five at a time, three and a half minutes after the last of them: the
-    /// first three, with two empty ones before, in the sixth minute, the next five in the eleventh.
-    #[arg(long, default_value_t = 690)]
+    /// Seconds for which they do. A minute is settled three and a half minutes after its end, once a minute: so the first one or two
+    /// are.
+    #[arg(long, default_value_t = 330)]
     seconds: u64,
 }
 
@@ -94,21 +99,26 @@ type Check = fn(&Value, &Day, &[[u64; 2]]) -> anyhow::Result<()>;
 /// # Errors
 /// When a server cannot be started, or answers wrongly.
 pub async fn page(place: &Place, args: &SettledArgs) -> anyhow::Result<String> {
-    let mesh = Mesh { services: args.services, operations: args.operations };
+    let mesh = Mesh { services: args.services, operations: args.operations, in_a_row: IN_A_ROW };
     let directory = place.fresh_directory()?;
     let day = Day {
         mesh,
         calls: args.calls,
         from: (now_seconds()? / GRID_SECONDS - 3) * GRID_SECONDS - DAY_SECONDS,
     };
+    let begin = Instant::now();
     fill(place, directory.path(), &day).await?;
+    known(&format!("The day is stored after {:.0} s.", begin.elapsed().as_secs_f64()));
     let settling = maintain(place, directory.path())?;
+    known(&settling);
     let cells = cells(directory.path(), args.calls * 4)?;
+    known(&cells);
     let answers = answers(place, directory.path(), &day, args.times).await?;
     drop(directory);
     let mut rows = Vec::new();
     for rate in &args.rates {
         rows.push(live::live(place, args, *rate).await?);
+        known(&rows[rows.len() - 1].join(" | "));
     }
     let columns = [
         "spans/s",
@@ -132,6 +142,11 @@ pub async fn page(place: &Place, args: &SettledArgs) -> anyhow::Result<String> {
         args.calls * 2,
         report::table(&columns, &rows)
     ))
+}
+
+/// Tells people what is known already: a run takes minutes, and may be ended.
+fn known(text: &str) {
+    eprintln!("{text}");
 }
 
 fn now_seconds() -> anyhow::Result<u64> {
@@ -244,17 +259,18 @@ async fn answers(place: &Place, directory: &Path, day: &Day, times: usize) -> an
             first => first?,
         };
         check(&first, day, &truth).with_context(|| format!("check {label}"))?;
-        let (mut taken, cpu) = (Vec::new(), process::cpu_time(server.pid())?);
+        let (mut taken, cpu) = (Vec::new(), server.cpu_time()?);
         for _ in 0..times.max(1) {
             let begin = Instant::now();
             let answer = server.json(path).await?;
             taken.push(begin.elapsed());
             check(&answer, day, &truth).with_context(|| format!("check {label}"))?;
         }
-        let cpu = (process::cpu_time(server.pid())? - cpu) / taken.len() as u32;
+        let cpu = (server.cpu_time()? - cpu) / taken.len() as u32;
         taken.sort_unstable();
         let row =
             [(*label).to_owned(), ms(taken[taken.len() / 2]), ms(taken[0]), ms(cpu), taken.len().to_string()];
+        known(&row.join(" | "));
         rows.push(row.to_vec());
     }
     server.stop().await?;
@@ -299,9 +315,10 @@ fn check_operations(answer: &Value, day: &Day, truth: &[[u64; 2]]) -> anyhow::Re
     let rows = list(answer, "rows")?;
     let (told, want) = (sums(rows.iter()), sent(day, truth, |[_, callee]| callee == 0));
     ensure!(told == want, "{} received {told:?} by operation, the mesh sent {want:?}", name(0));
-    let of_service = (0..day.mesh.operations).filter(|operation| day.mesh.ends(*operation)[1] == 0).count();
+    let called = day.mesh.operations_of(day.calls);
+    let of_service = (0..called).filter(|operation| day.mesh.ends(*operation)[1] == 0).count();
     let names: std::collections::BTreeSet<_> = rows.iter().map(|row| row["operation"].as_str()).collect();
-    ensure!(names.len() == of_service.min(day.calls as usize), "{} has operations {names:?}", name(0));
+    ensure!(names.len() == of_service, "{} has operations {names:?}", name(0));
     Ok(())
 }
 
@@ -309,7 +326,7 @@ fn check_edges(answer: &Value, day: &Day, truth: &[[u64; 2]]) -> anyhow::Result<
     let edges = list(answer, "edges")?;
     let (all, want) = (sums(edges.iter()), sent(day, truth, |_| true));
     ensure!(all == want, "edges have {all:?}, the mesh sent {want:?}");
-    for operation in 0..day.mesh.operations.min(day.calls) {
+    for operation in 0..day.mesh.operations_of(day.calls) {
         let [source, target] = day.mesh.ends(operation).map(|end| format!("mesh/{}", name(end)));
         let of_edge = edges
             .iter()
@@ -329,7 +346,7 @@ mod tests {
     /// Six calls of three operations among two services: each operation twice, the very first call failed.
     #[test]
     fn a_wrong_answer_is_found_out() {
-        let day = Day { mesh: Mesh { services: 2, operations: 2 }, calls: 6, from: 0 };
+        let day = Day { mesh: Mesh { services: 2, operations: 2, in_a_row: 1 }, calls: 6, from: 0 };
         let truth = day.truth();
         assert_eq!(truth, [[3, 1], [3, 0]]);
         let golden = |calls: u64, errors: u64| {
@@ -350,7 +367,7 @@ mod tests {
 
     #[test]
     fn calls_are_spread_over_the_day() {
-        let day = Day { mesh: Mesh { services: 2, operations: 2 }, calls: 86_400, from: 1_000 };
+        let day = Day { mesh: Mesh { services: 2, operations: 2, in_a_row: 1 }, calls: 86_400, from: 1_000 };
         assert_eq!(
             [0, 1, 86_399].map(|number| day.start(number)),
             [1_000, 1_001, 87_399].map(|s: u64| s * 1_000_000_000)

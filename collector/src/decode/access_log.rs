@@ -2,17 +2,11 @@
 //!
 //! Any bytes are such a payload, so nothing is proven before they are decoded. Who logged comes with the payload.
 
-use std::borrow::Cow;
-
 use bytes::Bytes;
 
-use super::{Format, Sender, Valid};
-use crate::access_log::origin::LineOrigin;
+use super::{Format, LINE_COLUMN_BYTES, Sender, Valid};
 use crate::access_log::rows::{Line, decode_each, decode_lines, lines};
 use crate::signal::Signal;
-
-/// What a row takes in columns beside its text: as one of Envoy's log service.
-const ROW_COLUMN_BYTES: usize = 340;
 
 /// Lines, separated by line feeds. The same lines again may be other calls, so that whoever knows where they stand (a
 /// file and an offset) gives their payload a name of its own.
@@ -25,7 +19,7 @@ pub static FORMAT: Format = Format {
     tells_written: false,
     unpack: |bytes| Ok(unpacked(bytes)),
     decode: |bytes, sender, arrival, out| {
-        Ok(decode_lines(bytes, &origin_of(sender), arrival, &mut out.requests))
+        Ok(decode_lines(bytes, &Sender::lines(sender), arrival, &mut out.requests))
     },
 };
 
@@ -39,7 +33,7 @@ pub static SYSLOG_FORMAT: Format = Format {
             Line { header_time, text: text.strip_prefix(&[HEADER_END]).unwrap_or(text) }
         };
         let lines = lines(bytes).map(line);
-        Ok(decode_each(lines, &origin_of(sender), arrival, &mut out.requests))
+        Ok(decode_each(lines, &Sender::lines(sender), arrival, &mut out.requests))
     },
     ..FORMAT
 };
@@ -48,13 +42,6 @@ pub static SYSLOG_FORMAT: Format = Format {
 pub const HEADER_END: u8 = b'\t';
 
 fn unpacked(bytes: Bytes) -> Valid {
-    let column_bytes = lines(&bytes).count().saturating_mul(ROW_COLUMN_BYTES);
+    let column_bytes = lines(&bytes).count().saturating_mul(LINE_COLUMN_BYTES);
     Valid { bytes, column_bytes, found_instead: None }
-}
-
-fn origin_of(sender: Option<&Sender>) -> Cow<'_, LineOrigin> {
-    match sender {
-        Some(Sender::Lines(origin)) => Cow::Borrowed(origin),
-        Some(Sender::Proxy(_) | Sender::Families(_)) | None => Cow::Owned(LineOrigin::default()),
-    }
 }

@@ -16,6 +16,8 @@ pub mod envoy_als;
 pub mod otlp;
 pub mod remote_write;
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use meshlake_schema::{Table, TableBatch};
 use thiserror::Error;
@@ -67,6 +69,19 @@ pub enum Sender {
     Lines(LineOrigin),
     /// What senders of remote write have told of metrics.
     Families(Families),
+}
+
+/// What a line of an access log takes in columns beside its text: as an entry of Envoy's log service.
+pub const LINE_COLUMN_BYTES: usize = 340;
+
+impl Sender {
+    /// Where lines come from; nothing is known of them where nobody said.
+    pub fn lines(sender: Option<&Sender>) -> Cow<'_, LineOrigin> {
+        match sender {
+            Some(Sender::Lines(origin)) => Cow::Borrowed(origin),
+            Some(Sender::Proxy(_) | Sender::Families(_)) | None => Cow::Owned(LineOrigin::default()),
+        }
+    }
 }
 
 /// Bytes that can be decoded.

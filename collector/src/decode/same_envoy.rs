@@ -72,7 +72,7 @@ fn differences(one: &Value, other: &Value, apart_from: &[&str]) -> Vec<String> {
 }
 
 /// What only Envoy's log service says: more precisely, or at all.
-const ALS_ALONE: [&str; 17] = [
+const ALS_ALONE: [&str; 18] = [
     "source_format",
     "access_log_type",
     "scheme",
@@ -90,7 +90,8 @@ const ALS_ALONE: [&str; 17] = [
     "upstream_transport_failure_reason",
     // Empty where no upstream was chosen; the text's operator knows better.
     "upstream_cluster",
-    // From the metadata of the node.
+    // From the metadata of the node, and its build.
+    "proxy_version",
     "source_version",
     "source_cluster",
     "destination_version",

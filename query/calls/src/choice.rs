@@ -156,7 +156,7 @@ impl Choices {
         self.edges.get(&(source, target, window)).is_some_and(|totals| totals.rows > 0)
     }
 
-    /// Services counted from spans though their proxies told of some of the calls, sorted by service.
+    /// Services counted from spans though their proxies told of some of the calls, in no order that means anything.
     pub fn excesses(&self) -> Vec<Excess> {
         let mut sums: NumberMap<ServiceId, (u64, u64)> = NumberMap::default();
         for ((service, _), totals) in self.nodes.iter().filter(|(_, t)| t.rows > 0 && t.spans_exceed()) {
@@ -164,8 +164,6 @@ impl Choices {
             (sum.0, sum.1) = (sum.0 + totals.spans, sum.1 + totals.rows);
         }
         let excess = |(service, (spans, rows))| Excess { service, spans, rows };
-        let mut excesses: Vec<Excess> = sums.into_iter().map(excess).collect();
-        excesses.sort_by_key(|excess| excess.service);
-        excesses
+        sums.into_iter().map(excess).collect()
     }
 }

@@ -161,7 +161,7 @@ mod tests {
         let at = |second: i64| UnixNanos(second * 1_000_000_000);
         let range = Range::new(at(960), at(1_020), Some(Duration::from_secs(10))).expect("not empty");
         let question = Question { range, by: By::Whole, grain: Grain::Whole, source: Source::Auto };
-        let mut fold = Fold::new(question).bounded(CELLS_MAX, beyond);
+        let mut fold = Fold::new(question).bounded(CELLS_MAX, usize::MAX, beyond);
         fold.add_spans(&fixture::spans(spans));
         fold.settle()
     }

@@ -46,6 +46,8 @@ pub struct Detail<'a> {
     pub route: Option<&'a str>,
     pub host: Option<&'a str>,
     pub instance: Option<&'a str>,
+    /// Release of the proxy beside the instance.
+    pub proxy_version: Option<&'a str>,
     pub source_cluster: Option<&'a str>,
     pub source_principal: Option<&'a str>,
     pub destination_cluster: Option<&'a str>,
@@ -65,9 +67,13 @@ impl<'a> Detail<'a> {
         if grain == Grain::Whole {
             return self;
         }
+        if grain == Grain::InstanceAndProxy {
+            let Detail { instance, proxy_version, .. } = self;
+            return Detail { instance, proxy_version, ..Detail::default() };
+        }
         if grain.tells_ends() {
             let operation = self.operation.filter(|_| grain.tells_operations());
-            return Detail { operation, route: None, host: None, instance: None, refusal: None, ..self };
+            return Detail { operation, refusal: None, ..self.of_any_instance() };
         }
         let told = |part, text: Option<&'a str>| text.filter(|_| grain.tells(part));
         let code = |code: Option<i64>| code.filter(|_| grain.tells(Told::CODE));
@@ -89,7 +95,13 @@ impl<'a> Detail<'a> {
     /// What is left of it where it is one of too many: what takes few values.
     #[must_use]
     pub fn summary(self) -> Detail<'a> {
-        Detail { operation: Some(OTHER), route: None, host: None, instance: None, ..self }
+        Detail { operation: Some(OTHER), ..self.of_any_instance() }
+    }
+
+    /// Without what takes as many values as a mesh has pods, routes and hosts.
+    #[must_use]
+    pub fn of_any_instance(self) -> Detail<'a> {
+        Detail { route: None, host: None, instance: None, proxy_version: None, ..self }
     }
 
     /// Replaces `out` by the text of it.
@@ -101,6 +113,7 @@ impl<'a> Detail<'a> {
             self.route,
             self.host,
             self.instance,
+            self.proxy_version,
             self.source_cluster,
             self.source_principal,
             self.destination_cluster,
@@ -134,6 +147,7 @@ impl<'a> Detail<'a> {
             route: next(),
             host: next(),
             instance: next(),
+            proxy_version: next(),
             source_cluster: next(),
             source_principal: next(),
             destination_cluster: next(),
@@ -158,6 +172,8 @@ mod tests {
             observer: Observer::Waypoint,
             operation: Some("GET /x"),
             host: Some("shop.example"),
+            instance: Some("pod-1"),
+            proxy_version: Some("1.27.1"),
             destination_principal: Some("spiffe://a/b"),
             response_code: Some(503),
             grpc_status: Some(0),
@@ -180,6 +196,10 @@ mod tests {
         let asked = Grain::Told(Told::ROUTE.with(Told::CODE));
         assert_eq!(whole.of_grain(asked), Detail { host: None, ..whole });
         assert_eq!(whole.of_grain(Grain::Whole), whole);
+        let proxied = Detail { instance: Some("i"), proxy_version: Some("1.27.1"), ..Detail::default() };
+        let all = Detail { observer: Observer::Server, route: Some("r"), refusal: Some("x"), ..proxied };
+        assert_eq!(all.of_grain(Grain::InstanceAndProxy), proxied);
+        assert_eq!(all.summary().proxy_version, None);
         let columns: Vec<_> = Told::ROUTE.with(Told::CODE).columns().collect();
         assert_eq!(columns, ["route", "response_code", "grpc_status"]);
     }

@@ -50,6 +50,8 @@ pub enum Grain {
     Node,
     Operation,
     Instance,
+    /// Instances, each with the release of the proxy beside it, as the text of a [`crate::detail::Detail`].
+    InstanceAndProxy,
     /// Parts of what settled cells tell, as the text of a [`crate::detail::Detail`]; of a node also who called it.
     Told(Told),
     /// The cluster of the callee.
@@ -71,8 +73,24 @@ impl Grain {
             Grain::Told(told) => told.has(part),
             Grain::Whole => true,
             Grain::Labels { .. } => Told::OF_LABELS.has(part),
+            Grain::InstanceAndProxy => part.0 == Told::INSTANCE.0,
             Grain::Node | Grain::Operation | Grain::Instance | Grain::Cluster | Grain::Attribute(_) => false,
         }
+    }
+
+    /// Whether nothing but instances of the callee is told apart, so that on edges nothing is.
+    pub const fn is_by_instance(self) -> bool {
+        matches!(self, Grain::Instance | Grain::InstanceAndProxy)
+    }
+
+    /// Whether instances are told apart.
+    pub const fn tells_instances(self) -> bool {
+        self.is_by_instance() || self.tells(Told::INSTANCE)
+    }
+
+    /// Whether releases of proxies are told apart.
+    pub const fn tells_proxies(self) -> bool {
+        matches!(self, Grain::InstanceAndProxy | Grain::Whole)
     }
 
     /// Whether what a node received is told apart by who called it.

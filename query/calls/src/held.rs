@@ -116,14 +116,14 @@ impl<S: Weighed> Held<S> {
         add(shard);
         self.bytes = (self.bytes + shard.bytes()).saturating_sub(before);
         if self.bytes > self.bytes_max {
-            self.let_go();
+            self.let_go(1);
         }
         while let Err(spent) = self.ask() {
-            if self.end - self.first == 1 {
+            if self.len() == 1 {
                 self.spent = Some(spent);
                 return;
             }
-            self.let_go();
+            self.let_go(1);
         }
     }
 
@@ -138,14 +138,26 @@ impl<S: Weighed> Held<S> {
         Ok(())
     }
 
+    /// Gives back what was granted for more than is held.
     fn give_back(&mut self) {
+        let kept = self.bytes.next_multiple_of(STEP_BYTES).min(self.granted);
         if let Some(budget) = &self.budget {
-            budget.shrink(self.granted);
+            budget.shrink(self.granted - kept);
         }
-        self.granted = 0;
+        self.granted = kept;
     }
 
-    /// Takes one of the shards held; `None` when the pass has none left.
+    /// How many shards this pass still has.
+    pub fn len(&self) -> usize {
+        self.end - self.first
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Takes one of the shards held; `None` when the pass has none left. What it takes stays granted until
+    /// [`Held::dropped`].
     pub fn take(&mut self) -> Option<S> {
         if self.first == self.end {
             return None;
@@ -153,6 +165,12 @@ impl<S: Weighed> Held<S> {
         let shard = std::mem::take(&mut self.shards[self.first]);
         self.first += 1;
         Some(shard)
+    }
+
+    /// Gives back the memory of a shard that was taken, and is gone.
+    pub fn dropped(&mut self, bytes: usize) {
+        self.bytes = self.bytes.saturating_sub(bytes);
+        self.give_back();
     }
 
     /// Begins with the shards that were let go of; whether there are any.
@@ -164,20 +182,29 @@ impl<S: Weighed> Held<S> {
         has_more
     }
 
-    /// Makes room for something else, if it holds more than one shard.
+    /// Makes room for something else, if it holds more than one shard: a pass that held none would never end.
     pub fn give_way(&mut self) -> bool {
-        let has_some = self.end - self.first > 1;
+        self.keep_but(1)
+    }
+
+    /// Makes room for a shard that was taken, if others wait behind it.
+    pub fn give_way_to_taken(&mut self) -> bool {
+        self.keep_but(0)
+    }
+
+    fn keep_but(&mut self, least: usize) -> bool {
+        let has_some = self.len() > least;
         if has_some {
-            self.let_go();
+            self.let_go(least);
         }
         has_some
     }
 
-    /// Frees the last shards, an eighth of what may be held, but never the last one: that is held whatever it takes.
+    /// Frees the last shards, an eighth of what may be held, but never the `least` first: those are held whatever they take.
     /// Few at a time, so that a pass ends with as much as it may hold and there are few passes.
-    fn let_go(&mut self) {
+    fn let_go(&mut self, least: usize) {
         let kept_bytes = self.bytes.min(self.bytes_max) / 8 * 7;
-        while self.end - self.first > 1 {
+        while self.len() > least {
             self.end -= 1;
             self.bytes -= std::mem::take(&mut self.shards[self.end]).bytes();
             if self.bytes <= kept_bytes {
@@ -198,6 +225,8 @@ impl<S> Drop for Held<S> {
 
 #[cfg(test)]
 mod tests {
+    use meshlake_schema::budget::Allowance;
+
     use super::*;
 
     impl Weighed for Vec<u64> {
@@ -232,6 +261,28 @@ mod tests {
         let (passes, all) = passes(7_999, &(0..1_000));
         assert_eq!((passes, all), (2, (0..1_000).collect()));
         assert!(self::passes(800, &(0..1_000)).0 > 8);
+    }
+
+    /// Of 256 shards with four numbers each, the first is in hand and finds no room: others wait for the next pass.
+    #[test]
+    fn a_shard_in_hand_has_the_room_of_those_behind_it() {
+        let budget = Arc::new(Allowance::new(1 << 20, None));
+        let mut held = Held::<Vec<u64>>::with_budget(1 << 20);
+        held.take_from(Arc::clone(&budget) as Arc<dyn Budget>);
+        let numbers = || 0..4 * SHARDS as u64;
+        numbers().for_each(|number| held.add(number, |shard| shard.push(number)));
+        let mut all = held.take().expect("the first of all");
+        while held.give_way_to_taken() {}
+        assert_eq!((held.len(), held.bytes()), (0, 32));
+        held.dropped(32);
+        assert_eq!(budget.bytes(), 0, "all is given back");
+        assert!(held.begin_next_pass());
+        numbers().for_each(|number| held.add(number, |shard| shard.push(number)));
+        while let Some(shard) = held.take() {
+            all.extend(shard);
+        }
+        all.sort_unstable();
+        assert_eq!((all, held.begin_next_pass()), (numbers().collect(), false));
     }
 
     #[test]

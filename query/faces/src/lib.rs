@@ -11,13 +11,20 @@
 mod native;
 mod prometheus;
 mod tempo;
+mod jaeger;
+mod zipkin;
 mod flight;
 mod ui;
 mod postgres;
 mod cells;
 mod origin;
 mod portable;
-#[allow(dead_code, unused_imports, reason = "faces that give out whole spans come next")]
+mod duration;
+mod conditions;
+mod found;
+mod codes;
+mod attributes;
+mod trace_id;
 mod otlp;
 mod grpc;
 mod tenant;
@@ -73,7 +80,8 @@ impl FaceState {
 }
 
 /// The services of gRPC on the port of HTTP, by full name.
-const GRPC_SERVICES: &[&str] = &["grpc.health.v1.Health", tempo::SERVICE];
+const GRPC_SERVICES: &[&str] =
+    &["grpc.health.v1.Health", jaeger::SERVICES[0], jaeger::SERVICES[1], tempo::SERVICE];
 
 /// Every path that the query side answers over HTTP, and every method over gRPC beside it.
 pub fn router(state: FaceState) -> Router {
@@ -84,6 +92,11 @@ pub fn router(state: FaceState) -> Router {
         .route("/prometheus/", get(prometheus::here))
         .nest("/tempo", tempo::router())
         .merge(tempo::grpc_router())
+        .nest("/jaeger", jaeger::router())
+        .route("/jaeger/", get(jaeger::here))
+        .merge(jaeger::rpc())
+        .nest("/zipkin", zipkin::router())
+        .route("/zipkin/", get(zipkin::here))
         .merge(grpc::router(GRPC_SERVICES))
         .fallback(no_such_path)
         .method_not_allowed_fallback(native::no_such_method)

@@ -31,7 +31,7 @@ pub use histogram::{Bucket, Buckets, CUSTOM_BUCKETS, Histogram, ResetHint, SCHEM
 pub use labels::{Label, Labels, METRIC_NAME};
 pub use matcher::{Comparison, Matcher};
 pub use options::Options;
-pub use parse::{duration_seconds, parse, parse_selector};
+pub use parse::{duration_seconds, parse, parse_selector, parse_selector_within, parse_within};
 pub use plan::When;
 pub use query::{Answer, AnswerValue, evaluate};
 pub use samples::{Events, Hints, Run, Samples, Selected, Selection, SeriesSamples, is_stale, stale_marker};

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use meshlake_schema::go_regex::whole_value_regex;
+use meshlake_schema::budget::{Allowance, Holding};
+use meshlake_schema::go_regex::{Unfit, whole_value_regex_within};
 use regex::Regex;
 
 use crate::labels::is_plain_name;
@@ -46,6 +47,8 @@ impl PartialEq for Matcher {
 }
 
 impl Matcher {
+    /// Whatever its expression takes.
+    ///
     /// # Errors
     /// Text that says what is wrong with the regular expression, or that it is too large.
     pub fn new(
@@ -53,10 +56,25 @@ impl Matcher {
         comparison: Comparison,
         value: impl Into<String>,
     ) -> Result<Matcher, String> {
+        let plenty = Allowance::new(usize::MAX, None);
+        let matcher = Matcher::within(name, comparison, value, &mut Holding::new(&plenty));
+        matcher.map_err(|unfit| unfit.to_string())
+    }
+
+    /// Within a budget; what its expression takes is added to `held`.
+    ///
+    /// # Errors
+    /// [`Unfit::Wrong`] as [`Matcher::new`], [`Unfit::Spent`] when there is no memory or no time for it.
+    pub fn within(
+        name: impl Into<String>,
+        comparison: Comparison,
+        value: impl Into<String>,
+        held: &mut Holding<'_>,
+    ) -> Result<Matcher, Unfit> {
         let value = value.into();
         let regex = match comparison {
             Comparison::Equal | Comparison::NotEqual => None,
-            Comparison::Regex | Comparison::NotRegex => Some(whole_value_regex(&value)?),
+            Comparison::Regex | Comparison::NotRegex => Some(whole_value_regex_within(&value, held)?),
         };
         Ok(Matcher { name: name.into(), comparison, value, regex })
     }

@@ -1,13 +1,15 @@
 //! What no question may do: take more than it is allowed, whatever it asks; and what counts of events answer.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use meshlake_promql::{
     Answer, AnswerValue, Error, Events, Labels, Options, Point, Samples, Selected, Selection, SeriesSamples,
-    When, evaluate, parse,
+    When, evaluate, parse, parse_within,
 };
-use meshlake_schema::budget::Allowance;
+use meshlake_schema::budget::{Allowance, Budget, Holding, Spent};
 
 const MINUTE: i64 = 60_000;
 const YEAR: i64 = 365 * 24 * 60 * MINUTE;
@@ -104,6 +106,111 @@ fn subqueries_that_never_end_are_refused_at_once() {
             "{query}: {error}"
         );
     }
+}
+
+/// The largest expressions, as many as a text holds: each takes eight megabytes and some tenths of a second.
+#[test]
+fn expressions_are_compiled_within_the_budget() {
+    let heavy = |count: usize| vec![r#"m{a=~"\\pL{30}"}"#; count].join(" or ");
+    let parsed = |count: usize, bytes: usize, time: Option<Duration>| {
+        let budget = Allowance::new(bytes, time);
+        let text = heavy(count);
+        let mut held = Holding::new(&budget);
+        parse_within(&text, &mut held).map(|_| held.bytes())
+    };
+    assert_eq!(parsed(2, 16 << 20, None), Ok(16 << 20));
+    let error = parsed(70, 16 << 20, None).expect_err("there is no memory for more than two");
+    assert!(matches!(&error, Error::Execution(text) if text.contains("too much memory")), "{error}");
+    let error = parsed(70, 1 << 40, Some(Duration::ZERO)).expect_err("there is no time");
+    assert_eq!(error.to_string(), "query timed out in expression evaluation");
+}
+
+#[test]
+fn texts_that_are_too_large_are_refused_before_they_are_read() {
+    let refused = |text: &str, want: &str| {
+        let error = parse(text).expect_err("it is too large");
+        assert!(matches!(&error, Error::BadData(text) if text.contains(want)), "{error}");
+    };
+    refused(&vec!["m"; 1_000].join(" or "), "more than 500 tokens");
+    refused(&"a".repeat(1 << 20), "longer than 10240");
+    refused(&"(".repeat(10_000), "more than 500 tokens");
+    refused(&"-".repeat(400), "deeper than 50 levels");
+}
+
+/// A budget whose time is up after it was asked for so many times.
+#[derive(Debug)]
+struct Patience {
+    left: AtomicUsize,
+}
+
+impl Patience {
+    fn of(left: usize) -> Self {
+        Patience { left: left.into() }
+    }
+}
+
+impl Budget for Patience {
+    fn grow(&self, _: usize) -> Result<(), Spent> {
+        Ok(())
+    }
+
+    fn shrink(&self, _: usize) {}
+
+    fn check_time(&self) -> Result<(), Spent> {
+        let left = self.left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1));
+        left.map(drop).map_err(|_| Spent::Time)
+    }
+}
+
+/// Whenever the time is up, the question ends, and with it whatever it was doing.
+#[test]
+fn a_question_ends_wherever_it_is_when_the_time_is_up() {
+    const PLENTY: usize = 1 << 40;
+    let when = When::Range { start: 0, end: 60 * MINUTE, step: MINUTE };
+    for query in [
+        "m_total",
+        "m_total or on () vector(1)",
+        "sum by (n) (rate(m_total[5m]))",
+        "quantile(0.5, m_total)",
+        "m_total / on (n) group_left m_total",
+        "topk(2, m_total) and m_total",
+        "label_replace(m_total, \"a\", \"$1\", \"n\", \"(.*)\")",
+        "max_over_time(sum(m_total)[10m:1m])",
+        "count_values(\"v\", m_total)",
+    ] {
+        let tree = parse(query).expect(query);
+        let ask = |patience: &Patience| evaluate(&tree, query, when, &FEW, patience, &Options::default());
+        let plenty = Patience::of(PLENTY);
+        assert!(ask(&plenty).is_ok(), "{query}");
+        let looks = PLENTY - plenty.left.load(Relaxed);
+        // A node of the tree each, at least, and three series that are read.
+        assert!(looks > 3, "{query}: {looks} looks at the clock");
+        for patience in 0..looks {
+            assert!(
+                matches!(ask(&Patience::of(patience)), Err(Error::Timeout(_))),
+                "{query} after {patience}"
+            );
+        }
+    }
+}
+
+/// The time is asked for by the work that there is, not by how it is written: many series in one group, one step.
+#[test]
+fn looks_at_the_clock_grow_with_the_work() {
+    const PLENTY: usize = 1 << 40;
+    let many = Minutes { series: 1_000, minutes: 60 };
+    let when = When::Range { start: 0, end: 59 * MINUTE, step: MINUTE / 10 };
+    let looks = |query: &str| {
+        let plenty = Patience::of(PLENTY);
+        let tree = parse(query).expect(query);
+        evaluate(&tree, query, when, &many, &plenty, &Options::default()).expect(query);
+        PLENTY - plenty.left.load(Relaxed)
+    };
+    // 1,000 series at 591 steps, added to their group and then sorted, are more than one time 2^20 points. Besides there
+    // is a look for the aggregation, its parameter and its group.
+    assert!(looks("quantile(0.5, m_total)") > looks("m_total") + 3);
+    // Matched they count for sixteen each, which is nine times 2^20; besides, four for the nodes and groups.
+    assert!(looks("m_total + on () group_left sum(m_total)") >= 2 * looks("m_total") + 4 + 9);
 }
 
 /// Each window holds millions of samples, and there are as many windows.

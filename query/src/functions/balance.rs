@@ -1,9 +1,9 @@
 //! `balance(service, from, to, source)`: calls by instance; see `meshlake_calls::operate::balance`.
 
 use meshlake_calls::operate::balance::{InstanceRow, Odd};
-use meshlake_engine::{Arguments, Parameter, ParameterKind, Query, QueryError};
+use meshlake_engine::{Arguments, Query, QueryError};
 
-use super::{Column, Function, Value, failed, parameter, range, service, source};
+use super::{Column, Function, OF_SERVICE, Value, failed, of_service};
 use crate::operate::balance::load;
 
 /// An instance and the answer that it is part of.
@@ -33,24 +33,16 @@ const COLUMNS: &[Column<Row>] = &[
     Column { name: "counted_from", value: Value::Text(|row| Some(row.instance.evidence.name())) },
 ];
 
-const PARAMETERS: [Parameter; 4] = [
-    parameter("service", ParameterKind::Text),
-    parameter("from", ParameterKind::Time),
-    parameter("to", ParameterKind::Time),
-    parameter("source", ParameterKind::Text),
-];
-
 pub(super) const BALANCE: Function<Row> = Function {
     name: "balance",
-    parameters: &PARAMETERS,
+    parameters: &OF_SERVICE,
     columns: COLUMNS,
     answer: |query, arguments| Box::pin(async move { answer(&query, &arguments).await }),
 };
 
 async fn answer(query: &Query, given: &Arguments) -> Result<Vec<Row>, QueryError> {
-    let source = source(given)?;
-    let service = service(given)?;
-    let answer = load(query, service, range(query, given, None)?, source).await.map_err(failed)?;
+    let (service, range, source) = of_service(query, given)?;
+    let answer = load(query, service, range, source).await.map_err(failed)?;
     let row = |instance: InstanceRow| {
         let words: Vec<&str> = instance.odd.iter().copied().map(Odd::name).collect();
         let odd = (!words.is_empty()).then(|| words.join(","));

@@ -139,6 +139,19 @@ fn range(query: &Query, given: &Arguments, step: Option<Duration>) -> Result<Ran
     Range::new(from, to, step).map_err(|error| QueryError::Invalid(error.to_string()))
 }
 
+/// The parameters of a function of one service that takes no others.
+const OF_SERVICE: [Parameter; 4] = [
+    parameter("service", ParameterKind::Text),
+    parameter("from", ParameterKind::Time),
+    parameter("to", ParameterKind::Time),
+    parameter("source", ParameterKind::Text),
+];
+
+/// The service, the range and the source that a function of one service is asked for.
+fn of_service<'a>(query: &Query, given: &'a Arguments) -> Result<(&'a str, Range, Source), QueryError> {
+    Ok((service(given)?, range(query, given, None)?, source(given)?))
+}
+
 /// The service that has to be named.
 fn service(given: &Arguments) -> Result<&str, QueryError> {
     given.text("service").ok_or_else(|| QueryError::Invalid("name a service".to_owned()))

@@ -3,9 +3,9 @@
 
 use meshlake_calls::Figures;
 use meshlake_calls::operate::rollouts::{Rollout, range_of};
-use meshlake_engine::{Arguments, Parameter, ParameterKind, Query, QueryError};
+use meshlake_engine::{Arguments, Query, QueryError};
 
-use super::{Column, Function, Value, failed, parameter, range, service, source};
+use super::{Column, Function, OF_SERVICE, Value, failed, of_service};
 use crate::operate::rollouts::{Asked, load};
 
 /// A rollout of the service.
@@ -53,24 +53,15 @@ const COLUMNS: &[Column<Row>] = &[
     Column { name: "p99_ms_after", value: Value::Number(|row| row.after()?.p99_ms) },
 ];
 
-const PARAMETERS: [Parameter; 4] = [
-    parameter("service", ParameterKind::Text),
-    parameter("from", ParameterKind::Time),
-    parameter("to", ParameterKind::Time),
-    parameter("source", ParameterKind::Text),
-];
-
 pub(super) const ROLLOUTS: Function<Row> = Function {
     name: "rollouts",
-    parameters: &PARAMETERS,
+    parameters: &OF_SERVICE,
     columns: COLUMNS,
     answer: |query, arguments| Box::pin(async move { answer(&query, &arguments).await }),
 };
 
 async fn answer(query: &Query, given: &Arguments) -> Result<Vec<Row>, QueryError> {
-    let source = source(given)?;
-    let service = service(given)?;
-    let asked = range(query, given, None)?;
+    let (service, asked, source) = of_service(query, given)?;
     let range =
         range_of(asked.from(), asked.to(), 0).map_err(|error| QueryError::Invalid(error.to_string()))?;
     let found = load(query, &Asked { service, range, source }).await.map_err(failed)?;

@@ -4,7 +4,7 @@
 use meshlake_calls::operate::versions::{Comparison, Judged, Subset, Versions};
 use meshlake_engine::{Arguments, Parameter, ParameterKind, Query, QueryError};
 
-use super::{Column, Function, Value, failed, parameter, range, service, source};
+use super::{Column, Function, Value, failed, of_service, parameter};
 use crate::operate::versions::{Asked, load};
 
 /// A subset and the answer that it is part of.
@@ -74,9 +74,7 @@ pub(super) const VERSIONS: Function<Row> = Function {
 };
 
 async fn answer(query: &Query, given: &Arguments) -> Result<Vec<Row>, QueryError> {
-    let source = source(given)?;
-    let service = service(given)?;
-    let range = range(query, given, None)?;
+    let (service, range, source) = of_service(query, given)?;
     let asked = Asked { service, baseline: given.text("baseline"), range, source };
     let Versions { service, by, baseline, subsets, .. } = load(query, &asked).await.map_err(failed)?;
     let row = |subset| Row { service: service.clone(), by: by.name(), baseline: baseline.clone(), subset };

@@ -3,9 +3,12 @@
 use std::collections::BTreeSet;
 
 use meshlake_promql::{Error, Labels, Matcher};
+use meshlake_schema::budget::Holding;
 
 use super::asking::{Prometheus, asked};
 use super::bounds::CUT;
+use super::merged::Merged;
+use super::selectors::sets_of;
 use super::{EARLIEST, LATEST};
 use crate::series::{Found, Metadata, Wanted};
 
@@ -15,8 +18,8 @@ const FOUND_MAX: usize = 100_000;
 /// Which series are asked for.
 #[derive(Debug, Clone)]
 pub struct Browse {
-    /// Any of them has to match, of each all matchers; none means every series.
-    pub sets: Vec<Vec<Matcher>>,
+    /// Any of them has to match; none means every series.
+    pub selectors: Vec<String>,
     /// Milliseconds since the epoch, both ends belong to it.
     pub from: i64,
     pub to: i64,
@@ -33,22 +36,32 @@ impl Browse {
 /// What was found, and what to say of it.
 pub type Browsed<T> = (T, Vec<String>);
 
-fn told<T>(found: Found<T>) -> Browsed<T> {
-    let warnings = if found.is_cut { vec![CUT.to_owned()] } else { Vec::new() };
-    (found.found, warnings)
+async fn browsed<T: Send + 'static>(
+    prometheus: &Prometheus,
+    tenant: &str,
+    browse: Browse,
+    ask: impl FnOnce(&Merged, &[Vec<Matcher>], Wanted<'_>) -> Result<Found<T>, Error> + Send + 'static,
+) -> Result<Browsed<T>, Error> {
+    asked(prometheus, tenant, None, move |at| {
+        let mut held = Holding::new(at.budget.as_ref());
+        let sets = sets_of(&browse.selectors, &mut held)?;
+        let found = ask(&at.merged, &sets, browse.wanted())?;
+        let warnings = if found.is_cut { vec![CUT.to_owned()] } else { Vec::new() };
+        Ok((found.found, warnings))
+    })
+    .await
 }
 
 /// Label sets of series, sorted.
 ///
 /// # Errors
-/// Those of the sources, and of time and places.
+/// [`Error::BadData`] for what is no selector; those of the sources, and of time, memory and places.
 pub async fn series(
     prometheus: &Prometheus,
     tenant: &str,
     browse: Browse,
 ) -> Result<Browsed<BTreeSet<Labels>>, Error> {
-    asked(prometheus, tenant, None, move |at| Ok(told(at.merged.series(&browse.sets, browse.wanted())?)))
-        .await
+    browsed(prometheus, tenant, browse, |merged, sets, wanted| merged.series(sets, wanted)).await
 }
 
 /// Names of labels, sorted.
@@ -60,8 +73,7 @@ pub async fn label_names(
     tenant: &str,
     browse: Browse,
 ) -> Result<Browsed<BTreeSet<String>>, Error> {
-    asked(prometheus, tenant, None, move |at| Ok(told(at.merged.label_names(&browse.sets, browse.wanted())?)))
-        .await
+    browsed(prometheus, tenant, browse, |merged, sets, wanted| merged.label_names(sets, wanted)).await
 }
 
 /// Values of a label, sorted.
@@ -74,10 +86,8 @@ pub async fn label_values(
     label: String,
     browse: Browse,
 ) -> Result<Browsed<BTreeSet<String>>, Error> {
-    asked(prometheus, tenant, None, move |at| {
-        Ok(told(at.merged.label_values(&label, &browse.sets, browse.wanted())?))
-    })
-    .await
+    browsed(prometheus, tenant, browse, move |merged, sets, wanted| merged.label_values(&label, sets, wanted))
+        .await
 }
 
 /// What is known of metrics beside their samples, sorted by name; of all, or of one.

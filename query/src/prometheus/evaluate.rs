@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use meshlake_promql::{Answer, AnswerValue, Error, Options, When, parse};
+use meshlake_promql::{Answer, AnswerValue, Error, Expr, Options, When, parse_within};
 use meshlake_schema::Budget;
+use meshlake_schema::budget::Holding;
 
 use super::asking::{At, Prometheus, asked};
 use super::bounds::{CUT, label_bytes, point_bytes};
@@ -64,9 +65,20 @@ pub async fn evaluate(prometheus: &Prometheus, tenant: &str, query: Asked) -> Re
     .await
 }
 
+/// The tree of a query that is not evaluated. To compile its regular expressions can take a while, so it has a place and
+/// a time like any other question.
+///
+/// # Errors
+/// [`Error::BadData`], and those of time and places.
+pub async fn parsed(prometheus: &Prometheus, tenant: &str, text: String) -> Result<Expr, Error> {
+    asked(prometheus, tenant, None, move |at| parse_within(&text, &mut Holding::new(at.budget.as_ref())))
+        .await
+}
+
 /// The answer, charged to the budget.
 fn answer(at: &At, query: &Asked) -> Result<Answer, Error> {
-    let tree = parse(&query.text)?;
+    let mut held = Holding::new(at.budget.as_ref());
+    let tree = parse_within(&query.text, &mut held)?;
     let defaults = Options::default();
     let lookback = query.lookback.unwrap_or(defaults.lookback);
     let options = Options { lookback, series_max: SERIES_MAX, ..defaults };

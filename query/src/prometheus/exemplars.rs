@@ -1,7 +1,8 @@
 //! Exemplars: measured events of the series that a query reads.
 
 use meshlake_promql::tree::{Expr, Node};
-use meshlake_promql::{Error, Matcher, parse};
+use meshlake_promql::{Error, Matcher, parse_within};
+use meshlake_schema::budget::Holding;
 
 use super::asking::{Prometheus, asked};
 use super::bounds::CUT;
@@ -29,7 +30,8 @@ pub async fn exemplars(
 ) -> Result<Exemplars, Error> {
     asked(prometheus, tenant, None, move |at| {
         let mut sets = Vec::new();
-        collect(&parse(&query)?, &mut sets);
+        let mut held = Holding::new(at.budget.as_ref());
+        collect(&parse_within(&query, &mut held)?, &mut sets);
         let (from, to) = (from.clamp(EARLIEST, LATEST), to.clamp(EARLIEST, LATEST));
         let wanted = Wanted { matchers: &[], from, to, limit: EXEMPLARS_MAX };
         let found = at.merged.exemplars(&sets, wanted)?;
@@ -63,6 +65,8 @@ fn collect(expr: &Expr, sets: &mut Vec<Vec<Matcher>>) {
 
 #[cfg(test)]
 mod tests {
+    use meshlake_promql::parse;
+
     use super::*;
 
     #[test]

@@ -6,6 +6,7 @@
 //! browse      series, names and values of labels, what metrics are
 //! read        samples as they are: remote read, federation
 //! statistics  how many series there are of what
+//! selectors   what `match[]` and matchers of remote read ask for, made within the budget
 //! asking      one snapshot, a thread that may wait, a budget
 //! merged      all sources as one
 //! sources     which they are
@@ -19,6 +20,7 @@ mod exemplars;
 mod browse;
 mod read;
 mod statistics;
+mod selectors;
 mod asking;
 mod merged;
 mod sources;
@@ -29,9 +31,10 @@ mod fixture;
 
 pub use asking::Prometheus;
 pub use browse::{Browse, label_names, label_values, metadata, series};
-pub use evaluate::{Answered, Asked, Stats, evaluate};
+pub use evaluate::{Answered, Asked, Stats, evaluate, parsed};
 pub use exemplars::exemplars;
 pub use read::{Latest, Read, ReadSeries, latest, read};
+pub use selectors::Condition;
 pub use statistics::{Statistics, statistics};
 
 /// The earliest time that sources are asked for, milliseconds since the epoch: what 64 bits of nanoseconds hold.

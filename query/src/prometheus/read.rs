@@ -9,14 +9,16 @@ use meshlake_promql::{
     Error, Hints, Labels, Matcher, Options, Point, Samples as _, Selection, SeriesSamples, is_stale,
 };
 use meshlake_schema::Budget;
+use meshlake_schema::budget::Holding;
 
 use super::asking::{At, Prometheus, asked};
 use super::bounds::{label_bytes, point_bytes};
+use super::selectors::{Condition, matchers_of, sets_of};
 
-/// One selection: all matchers, later than `after` and at the latest at `until`, milliseconds since the epoch.
+/// One selection: all conditions, later than `after` and at the latest at `until`, milliseconds since the epoch.
 #[derive(Debug, Clone)]
 pub struct Read {
-    pub matchers: Vec<Matcher>,
+    pub conditions: Vec<Condition>,
     pub after: i64,
     pub until: i64,
 }
@@ -39,30 +41,36 @@ pub type Latest = (Labels, i64, Point);
 pub async fn read(prometheus: &Prometheus, tenant: &str, reads: Vec<Read>) -> Result<ReadSeries, Error> {
     asked(prometheus, tenant, None, move |at| {
         let mut left = at.answer_bytes_max;
-        let lists = reads.iter().map(|read| selected(at, read, &mut left)).collect::<Result<_, _>>()?;
+        let mut lists = Vec::with_capacity(reads.len());
+        for Read { conditions, after, until } in &reads {
+            let mut held = Holding::new(at.budget.as_ref());
+            let matchers = matchers_of(conditions, &mut held)?;
+            lists.push(selected(at, &matchers, (*after, *until), &mut left)?);
+        }
         Ok(ReadSeries { lists, _budget: Arc::clone(&at.budget) })
     })
     .await
 }
 
-/// The latest samples, not older than Prometheus's lookback at `now`, of the series that match any of `sets`, sorted by
-/// labels. Series that ended have none.
+/// The latest samples, not older than Prometheus's lookback at `now`, of the series that match any of `selectors`, sorted
+/// by labels. Series that ended have none.
 ///
 /// # Errors
 /// As [`read`].
 pub async fn latest(
     prometheus: &Prometheus,
     tenant: &str,
-    sets: Vec<Vec<Matcher>>,
+    selectors: Vec<String>,
     now: i64,
 ) -> Result<Vec<Latest>, Error> {
     asked(prometheus, tenant, None, move |at| {
+        let mut held = Holding::new(at.budget.as_ref());
+        let sets = sets_of(&selectors, &mut held)?;
         let after = now.saturating_sub(Options::default().lookback);
         let mut left = at.answer_bytes_max;
         let mut all = BTreeMap::new();
-        for matchers in sets {
-            let read = Read { matchers, after, until: now };
-            for series in selected(at, &read, &mut left)? {
+        for matchers in &sets {
+            for series in selected(at, matchers, (after, now), &mut left)? {
                 if let Some((time, point)) = latest_of(&series) {
                     all.insert(series.labels, (time, point));
                 }
@@ -73,9 +81,13 @@ pub async fn latest(
     .await
 }
 
-fn selected(at: &At, read: &Read, left: &mut usize) -> Result<Vec<SeriesSamples>, Error> {
-    let Read { matchers, after, until } = read;
-    let selection = Selection { matchers, after: *after, until: *until, hints: Hints::default() };
+fn selected(
+    at: &At,
+    matchers: &[Matcher],
+    (after, until): (i64, i64),
+    left: &mut usize,
+) -> Result<Vec<SeriesSamples>, Error> {
+    let selection = Selection { matchers, after, until, hints: Hints::default() };
     let mut series = at.merged.select(&selection)?.series;
     let bytes: usize = series.iter().map(bytes).sum();
     *left = left.checked_sub(bytes).ok_or_else(|| {
@@ -128,15 +140,16 @@ mod tests {
 
     #[test]
     fn samples_are_sorted_by_labels_and_bounded_together() {
-        let read = Read { matchers: vec![Matcher::equal("__name__", "m")], after: -1, until: 1_000 };
+        let matchers = [Matcher::equal("__name__", "m")];
+        let read = |at: &At, left: &mut usize| selected(at, &matchers, (-1, 1_000), left);
         let mut left = 1_000;
-        let series = selected(&at(1_000), &read, &mut left).expect("there is room");
+        let series = read(&at(1_000), &mut left).expect("there is room");
         assert_eq!(series.iter().map(|series| series.labels.get("x")).collect::<Vec<_>>(), ["a", "b"]);
         let used = 1_000 - left;
         let mut exact = used;
-        assert!(selected(&at(used), &read, &mut exact).is_ok());
+        assert!(read(&at(used), &mut exact).is_ok());
         let mut short = used - 1;
-        assert!(matches!(selected(&at(used), &read, &mut short), Err(Error::Execution(_))));
+        assert!(matches!(read(&at(used), &mut short), Err(Error::Execution(_))));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use meshlake_schema::filter::{Place, Test, Value};
 use super::stems::Stem;
 
 /// Labels that tell the series of one stem apart.
-const SPREAD: [&str; 2] = ["le", "quantile"];
+pub const SPREAD: [&str; 2] = ["le", "quantile"];
 
 /// Matchers, by what they are compared with.
 #[derive(Debug)]
@@ -39,19 +39,29 @@ impl<'a> Asked<'a> {
         self.names.iter().all(|matcher| matcher.matches(name))
     }
 
-    /// Whether some series of the stem may be asked for.
-    pub fn has_stem(&self, stem: &Stem) -> bool {
-        self.labels.iter().all(|matcher| matcher.matches(stem.label(&matcher.name)))
-            && stem.shape.endings().iter().any(|ending| self.has_name(&format!("{}{ending}", stem.family)))
+    /// The matchers of labels, all of them.
+    pub fn of_labels(&self) -> impl Iterator<Item = &'a Matcher> + Clone {
+        self.labels.clone().into_iter().chain(self.spread.clone())
     }
 
     /// Whether of a stem that is asked for the series of that ending, and with that label besides, is.
     pub fn has_series(&self, stem: &Stem, ending: &str, more: Option<(&str, &str)>) -> bool {
+        self.has_series_of(&stem.family, |name| stem.label(name), ending, more)
+    }
+
+    /// The same of a stem of which are known the name of its series and [`SPREAD`].
+    pub fn has_series_of<'v>(
+        &self,
+        family: &str,
+        own: impl Fn(&str) -> &'v str,
+        ending: &str,
+        more: Option<(&'v str, &'v str)>,
+    ) -> bool {
         let value = |name: &str| match more {
             Some((label, value)) if label == name => value,
-            _ => stem.label(name),
+            _ => own(name),
         };
-        self.has_name(&format!("{}{ending}", stem.family))
+        self.has_name(&format!("{family}{ending}"))
             && self.spread.iter().all(|matcher| matcher.matches(value(&matcher.name)))
     }
 

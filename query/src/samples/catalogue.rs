@@ -1,21 +1,22 @@
 //! Names and labels of series, without their samples.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use meshlake_engine::Part;
-use meshlake_promql::{Error, Labels, METRIC_NAME, value_text};
+use meshlake_promql::{Error, Labels, METRIC_NAME};
 use meshlake_schema::attributes::resource_value;
 use meshlake_schema::budget::Holding;
 use meshlake_schema::{Table, TimeRange};
 
 use super::Stored;
 use super::asked::Asked;
-use super::known::Marks;
+use super::known::Index;
 use super::names::{self, Names, TABLES};
 use super::naming::unit;
 use super::range;
-use super::reading::{Found as FoundStem, stems};
-use super::stems::{Shape, Stem};
+use super::reading::read;
+use super::stems::Shape;
+use super::survey::Survey;
 use super::target_info;
 use crate::series::{Found, Metadata, Wanted};
 
@@ -23,33 +24,45 @@ use crate::series::{Found, Metadata, Wanted};
 const TYPES: [&str; 8] =
     ["counter", "gauge", "histogram", "gaugehistogram", "summary", "info", "stateset", "unknown"];
 
-/// Label sets of series that match, the first by their labels.
+/// Label sets of series that match; of more than are wanted any.
 ///
 /// # Errors
 /// As [`super::select::select`], and so of all here.
 pub async fn series(stored: &Stored, wanted: &Wanted<'_>) -> Result<Found<Vec<Labels>>, Error> {
     let mut series = BTreeSet::new();
-    let is_cut = each_series(stored, wanted, |one| {
-        series.insert(one.labels());
-        drops_last(&mut series, wanted.limit)
+    let targets = survey(stored, wanted, |survey, index| {
+        survey.each(index, |entry, asked| {
+            let stem = index.stem(entry.stem);
+            for (ending, more) in asked {
+                let more = more.as_ref().map(|(label, value)| (*label, value.as_str()));
+                series.insert(stem.labels(ending, more));
+            }
+            series.len() <= wanted.limit
+        })
     })
     .await?;
-    Ok(Found { found: series.into_iter().collect(), is_cut })
+    series.extend(targets);
+    Ok(found(series, wanted))
 }
 
 /// Names of their labels.
 pub async fn label_names(stored: &Stored, wanted: &Wanted<'_>) -> Result<Found<BTreeSet<String>>, Error> {
     let mut names = BTreeSet::new();
-    let is_cut = each_series(stored, wanted, |one| {
-        one.each_label(|name, _| {
-            if !names.contains(name) {
-                names.insert(name.to_owned());
-            }
-        });
-        drops_last(&mut names, wanted.limit)
+    let targets = survey(stored, wanted, |survey, index| {
+        let mut pairs = vec![false; index.pair_count()];
+        survey.each(index, |entry, asked| {
+            index.labels_of(entry.stem).iter().for_each(|pair| pairs[*pair as usize] = true);
+            let more = asked.iter().filter_map(|(_, more)| more.as_ref());
+            more.for_each(|(label, _)| add(&mut names, label));
+            add(&mut names, METRIC_NAME);
+            true
+        })?;
+        each_true(&pairs, |pair| add(&mut names, index.pair(pair).0));
+        Ok(())
     })
     .await?;
-    Ok(Found { found: names, is_cut })
+    targets.iter().flat_map(Labels::iter).for_each(|label| add(&mut names, &label.name));
+    Ok(found(names, wanted))
 }
 
 /// Values of one of their labels.
@@ -59,16 +72,57 @@ pub async fn label_values(
     wanted: &Wanted<'_>,
 ) -> Result<Found<BTreeSet<String>>, Error> {
     let mut values = BTreeSet::new();
-    let is_cut = each_series(stored, wanted, |one| {
-        one.each_label(|name, value| {
-            if name == label && !values.contains(value) {
-                values.insert(value.to_owned());
+    let targets = survey(stored, wanted, |survey, index| {
+        let mut pairs = vec![false; index.pair_count()];
+        let mut names = HashSet::new();
+        survey.each(index, |entry, asked| {
+            // A label that tells series apart stands for one of the stem's own.
+            if asked.iter().any(|(_, more)| more.as_ref().is_none_or(|(own, _)| *own != label)) {
+                index.labels_of(entry.stem).iter().for_each(|pair| pairs[*pair as usize] = true);
+            }
+            for (ending, more) in asked {
+                names.insert((index.class_of(entry.stem), *ending));
+                if let Some((_, value)) = more.as_ref().filter(|(own, _)| *own == label) {
+                    add(&mut values, value);
+                }
+            }
+            true
+        })?;
+        if label == METRIC_NAME {
+            values
+                .extend(names.into_iter().map(|(class, ending)| format!("{}{ending}", index.family(class))));
+        }
+        each_true(&pairs, |pair| {
+            let (name, value) = index.pair(pair);
+            if **name == *label {
+                add(&mut values, value);
             }
         });
-        drops_last(&mut values, wanted.limit)
+        Ok(())
     })
     .await?;
-    Ok(Found { found: values, is_cut })
+    let of_targets = targets.iter().flat_map(Labels::iter).filter(|own| *own.name == *label);
+    of_targets.for_each(|own| add(&mut values, &own.value));
+    Ok(found(values, wanted))
+}
+
+fn add(all: &mut BTreeSet<String>, text: &str) {
+    if !all.contains(text) {
+        all.insert(text.to_owned());
+    }
+}
+
+fn each_true(of: &[bool], mut told: impl FnMut(u32)) {
+    (0..).zip(of).filter(|(_, is_true)| **is_true).for_each(|(place, _)| told(place));
+}
+
+/// The first so many as are wanted.
+fn found<C: FromIterator<T>, T: Ord>(mut all: BTreeSet<T>, wanted: &Wanted<'_>) -> Found<C> {
+    let is_cut = all.len() > wanted.limit;
+    while all.len() > wanted.limit {
+        all.pop_last();
+    }
+    Found { found: all.into_iter().collect(), is_cut }
 }
 
 /// What senders told of metrics, each once.
@@ -76,25 +130,33 @@ pub async fn metadata(stored: &Stored, metric: Option<&str>) -> Result<Vec<Metad
     let query = &stored.query;
     let mut all = BTreeSet::new();
     for table in TABLES {
-        let more = ["metric_description", "metric_metadata"];
-        names::each_name(query, table, (TimeRange::ALL, Part::Whole), &more, |names, row| {
-            let Some((family, shape)) = names.family(row) else { return };
-            if metric.is_some_and(|metric| metric != family) {
-                return;
-            }
-            let told = names.unit.get(row).unwrap_or_default();
-            let unit = if names.is_remote_written(row) { told.to_owned() } else { unit::name(told) };
-            let help = names.description.get(row).unwrap_or_default().to_owned();
-            all.insert(Metadata { metric: family, kind: kind(table, shape, names, row), help, unit });
-        })
-        .await?;
+        let told = names::told(query, table, TimeRange::ALL);
+        let in_files = told.iter().map(|told| (told.table, Part::Files(&told.files)));
+        for (told, part) in in_files.chain([(table, Part::Buffered)]) {
+            let more = ["metric_description", "metric_metadata"];
+            names::each_name(query, told, (TimeRange::ALL, part), &more, |names, row| {
+                all.extend(
+                    metadata_of(table, names, row).filter(|told| metric.is_none_or(|m| m == told.metric)),
+                );
+            })
+            .await?;
+        }
     }
     let is_target = metric.is_none_or(|metric| metric == target_info::NAME);
-    if is_target && !target_info::labels(query, &Asked::of(&[]), TimeRange::ALL).await?.is_empty() {
+    if is_target && target_info::is_told(query).await? {
         let (metric, help) = (target_info::NAME.to_owned(), target_info::HELP.to_owned());
         all.insert(Metadata { metric, kind: "gauge", help, unit: String::new() });
     }
     Ok(all.into_iter().collect())
+}
+
+/// What a row tells of its metric; none of one that has no name in Prometheus.
+fn metadata_of(table: Table, names: &Names<'_>, row: usize) -> Option<Metadata> {
+    let (metric, shape) = names.family(row)?;
+    let told = names.unit.get(row).unwrap_or_default();
+    let unit = if names.is_remote_written(row) { told.to_owned() } else { unit::name(told) };
+    let help = names.description.get(row).unwrap_or_default().to_owned();
+    Some(Metadata { metric, kind: kind(table, shape, names, row), help, unit })
 }
 
 /// The type of a metric: what its sender said in Prometheus's words, else what its shape says.
@@ -111,86 +173,22 @@ fn kind(table: Table, shape: Shape, names: &Names<'_>, row: usize) -> &'static s
     told.unwrap_or_else(of_shape)
 }
 
-/// One series, before its labels are made.
-enum One<'a> {
-    OfStem { stem: &'a Stem, ending: &'static str, more: Option<(&'static str, &'a str)> },
-    Target(&'a Labels),
-}
-
-impl One<'_> {
-    fn labels(&self) -> Labels {
-        match self {
-            One::OfStem { stem, ending, more } => stem.labels(ending, *more),
-            One::Target(labels) => (*labels).clone(),
-        }
-    }
-
-    fn each_label(&self, mut told: impl FnMut(&str, &str)) {
-        match self {
-            One::OfStem { stem, ending, more } => {
-                told(METRIC_NAME, &format!("{}{ending}", stem.family));
-                let own = stem.labels.iter().map(|(name, value)| (&**name, &**value));
-                let own = own.filter(|(name, _)| more.is_none_or(|(label, _)| label != *name));
-                own.chain(*more).for_each(|(name, value)| told(name, value));
-            }
-            One::Target(labels) => labels.iter().for_each(|label| told(&label.name, &label.value)),
-        }
-    }
-}
-
-/// Calls `told` with every series that matches, with some several times. It says whether something was left out, and so does the
-/// answer.
-async fn each_series(
+/// Asks the index for `stems`; the targets that match are the answer.
+async fn survey(
     stored: &Stored,
     wanted: &Wanted<'_>,
-    mut told: impl FnMut(&One<'_>) -> bool,
-) -> Result<bool, Error> {
+    stems: impl FnOnce(&mut Survey<'_>, &Index) -> Result<(), Error>,
+) -> Result<Vec<Labels>, Error> {
     let query = &stored.query;
     let budget = query.budget();
     let mut held = Holding::new(&*budget);
     let asked = Asked::of(wanted.matchers);
     let range = range::from(wanted.from, wanted.to);
-    let found = stems(stored, &asked, range, &mut held).await?;
-    let mut is_cut = false;
-    for FoundStem { stem, marks, .. } in &found.found {
-        budget.check_time()?;
-        each_of_stem(stem.shape, marks.as_deref(), |ending, more| {
-            if asked.has_series(stem, ending, more) {
-                is_cut |= told(&One::OfStem { stem, ending, more });
-            }
-        });
+    let read = read(stored, &asked, range, &mut held).await?;
+    let mut targets = target_info::labels(query, &asked, range, &read.unlearnt).await?;
+    if let Some(index) = read.generation.read().index(query.tenant()) {
+        stems(&mut Survey::new(&asked, range, &read.entries, &*budget), index)?;
+        targets.extend(target_info::resources(index, &asked, range, &read.entries));
     }
-    for labels in target_info::labels(query, &asked, range).await? {
-        is_cut |= told(&One::Target(&labels));
-    }
-    Ok(is_cut)
-}
-
-/// The series of a stem: their endings, and the labels that tell them apart.
-fn each_of_stem(
-    shape: Shape,
-    marks: Option<&Marks>,
-    mut told: impl FnMut(&'static str, Option<(&'static str, &str)>),
-) {
-    let Some(marks) = marks else { return told("", None) };
-    let (label, ending, infinite) = match shape {
-        Shape::Classic => ("le", "_bucket", Some("+Inf")),
-        _ => ("quantile", "", None),
-    };
-    let own = marks.lists.iter().flatten().filter(|mark| infinite.is_none() || **mark != f64::INFINITY);
-    own.for_each(|mark| told(ending, Some((label, &value_text(*mark)))));
-    infinite.into_iter().for_each(|infinite| told(ending, Some((label, infinite))));
-    told("_count", None);
-    if marks.has_sum {
-        told("_sum", None);
-    }
-}
-
-/// Keeps the first so many; whether there was one more.
-fn drops_last<T: Ord>(all: &mut BTreeSet<T>, limit: usize) -> bool {
-    let is_over = all.len() > limit;
-    while all.len() > limit {
-        all.pop_last();
-    }
-    is_over
+    Ok(targets)
 }

@@ -13,9 +13,11 @@
 mod select;
 mod exemplars;
 mod catalogue;
+mod survey;
 mod target_info;
 mod collect;
 mod reading;
+mod choosing;
 pub mod known;
 mod names;
 mod range;

@@ -4,22 +4,64 @@ use std::collections::{BTreeSet, HashSet};
 
 use arrow::array::RecordBatch;
 use futures::TryStreamExt;
-use meshlake_engine::{Lean, Part, Query, Scan};
+use meshlake_engine::{DataFile, Lean, Part, Query, Scan};
 use meshlake_promql::Error;
 use meshlake_schema::rows::{Booleans, Rows, RowsError, Text};
-use meshlake_schema::{Table, TimeRange};
+use meshlake_schema::time::WINDOW_MICROS;
+use meshlake_schema::{Table, TimeRange, UnixNanos};
 
 use super::asked::Asked;
 use super::error::{of_query, of_rows};
 use super::naming::metric;
-use super::stems::{REMOTE_WRITTEN, Shape, optional};
+use super::stems::{REMOTE_WRITTEN, Shape, has, optional, points_of};
 
 /// The tables that hold points.
 pub const TABLES: [Table; 4] =
     [Table::MetricPoints, Table::MetricHistograms, Table::MetricExpHistograms, Table::MetricSummaries];
 
+const NANOS_PER_MICRO: i64 = 1_000;
+
 /// `aggregation_temporality` of points that tell of the time since the one before. Source: metrics.proto.
 pub const DELTA: i64 = 1;
+
+/// The table that tells which series a table of points has.
+pub fn series_of(table: Table) -> Table {
+    table.derived().next().expect("every table of points has one of series; tested")
+}
+
+/// A table that tells of series, and the files of it that have to be read for all that is in files.
+#[derive(Debug)]
+pub struct Told<'a> {
+    pub table: Table,
+    pub files: Vec<&'a DataFile>,
+}
+
+/// Where the series of `table` are told that may have points in `range`, but for those in the buffer: in the files of its
+/// table of series, and in the files of points that have none there.
+pub fn told(query: &Query, table: Table, range: TimeRange) -> [Told<'_>; 2] {
+    let within = |table: Table| query.files(table).iter().filter(move |file| is_within(table, file, range));
+    let of_series = series_of(table);
+    [
+        Told { table: of_series, files: within(of_series).collect() },
+        Told { table, files: within(table).filter(|file| !file.is_derived_from).collect() },
+    ]
+}
+
+/// The times that rows of `table` may stand at which tell of points in `range`: a part of a series stands at its first point,
+/// and ends with its window.
+pub fn standing(table: Table, range: TimeRange) -> TimeRange {
+    if table.source().is_none() {
+        return range;
+    }
+    let window_nanos = WINDOW_MICROS * NANOS_PER_MICRO;
+    TimeRange { from: UnixNanos(range.from.0.saturating_sub(window_nanos)), to: range.to }
+}
+
+fn is_within(table: Table, file: &DataFile, range: TimeRange) -> bool {
+    let range = standing(table, range);
+    let nanos = |micros: i64| micros.saturating_mul(NANOS_PER_MICRO);
+    nanos(file.time_min_micros) < range.to.0 && nanos(file.time_max_micros.saturating_add(1)) > range.from.0
+}
 
 /// What makes the name of a row's series, and what is told of its metric where that is read.
 pub struct Names<'a> {
@@ -40,7 +82,7 @@ impl<'a> Names<'a> {
     pub fn of(table: Table, batch: &'a RecordBatch) -> Result<Self, RowsError> {
         let rows = Rows::of(table, batch);
         Ok(Names {
-            table,
+            table: points_of(table),
             metric: rows.read("metric_name")?,
             unit: rows.read("metric_unit")?,
             scope: rows.read("scope_name")?,
@@ -111,11 +153,12 @@ pub async fn each_name(
     more: &[&str],
     mut told: impl FnMut(&Names<'_>, usize),
 ) -> Result<(), Error> {
-    let own: &[&str] = if table == Table::MetricPoints { &["metric_type"] } else { &[] };
+    let own: &[&str] = if has(table, "metric_type") { &["metric_type"] } else { &[] };
     let dictionaries = [&["metric_name", "metric_unit", "scope_name"], own, more].concat();
-    let own: &[&str] = if table == Table::MetricPoints { &["is_monotonic"] } else { &[] };
+    let own: &[&str] = if has(table, "is_monotonic") { &["is_monotonic"] } else { &[] };
     let columns = [&["time_unix_nano"], own, &dictionaries].concat();
     let lean = Some(Lean { dictionaries: &dictionaries, nested: &[] });
+    let range = standing(table, range);
     let scan = Scan { columns: Some(&columns), range, lean, part, ..Scan::of(table) };
     let mut rows = query.scan(&scan).await.map_err(|error| of_query(&error))?;
     while let Some(batch) = rows.try_next().await.map_err(|error| of_query(&error))? {
@@ -124,4 +167,27 @@ pub async fn each_name(
         (0..batch.num_rows()).filter(|row| seen.insert(names.code(*row))).for_each(|row| told(&names, row));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_table_of_points_has_one_of_series() {
+        for table in TABLES {
+            assert_eq!(points_of(series_of(table)), table);
+            assert_eq!(points_of(table), table);
+        }
+    }
+
+    /// A part that begins at 11:50 may end at 11:59.
+    #[test]
+    fn a_part_is_looked_for_from_a_window_before() {
+        let range = TimeRange { from: UnixNanos(0), to: UnixNanos(5) };
+        assert_eq!(standing(Table::MetricPoints, range), range);
+        assert_eq!(standing(Table::MetricPointsSeries, range).from, UnixNanos(-900_000_000_000));
+        let all = standing(Table::MetricPointsSeries, TimeRange::ALL);
+        assert_eq!((all.from.0, all.to), (i64::MIN, TimeRange::ALL.to));
+    }
 }

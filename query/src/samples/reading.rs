@@ -1,7 +1,7 @@
 //! Reads which stems have rows in a time.
 //!
-//! Of files it is known from earlier questions, or is read whole, once; only what would be too much for that, and
-//! the buffer, is read for one question: first narrow columns, to find the metrics whose names are asked for, then of those
+//! Of files the tables of series tell it, and points themselves where those do not. What a file tells is known from earlier
+//! questions, or is read whole, once; only what would be too much for that, and the buffer, is read for one question: first narrow columns, to find the metrics whose names are asked for, then of those
 //! what makes labels.
 
 use std::collections::{BTreeSet, HashMap};
@@ -16,9 +16,10 @@ use meshlake_schema::{Filter, Table, TimeRange};
 
 use super::Stored;
 use super::asked::Asked;
+use super::choosing::Chooser;
 use super::error::{of_query, of_rows};
-use super::known::{self, Entries, Generation, Marks};
-use super::names::{TABLES, metrics};
+use super::known::{self, Entries, Generation};
+use super::names::{TABLES, Told, metrics, standing, told};
 use super::stems::{Stem, StemKey};
 
 /// Stored series that a scan is asked for by id; of more all rows of their metrics are read. Guess, not measured.
@@ -29,30 +30,38 @@ const IDS_MAX: usize = 10_000;
 pub const LEARNT_ROWS_MAX: u64 = 20_000_000;
 
 /// Bytes that one found stem takes, about.
-const FOUND_BYTES: usize = 160;
+const FOUND_BYTES: usize = 640;
 
-const NANOS_PER_MICRO: i64 = 1_000;
+/// What was read for one question: which series there are, by file and in the buffer.
+#[derive(Debug)]
+pub struct Read<'a> {
+    pub generation: Arc<Generation>,
+    pub entries: Vec<Arc<Entries>>,
+    /// Files that were too many to be known: of them only what is asked for was read.
+    pub unlearnt: Vec<Told<'a>>,
+}
 
 /// The stems that were found.
 #[derive(Debug)]
 pub struct Stems {
     pub found: Vec<Found>,
     pub generation: Arc<Generation>,
-    places: HashMap<StemKey, Option<u32>>,
+    places: HashMap<StemKey, usize>,
+    /// Whether metrics that were found have stems that are not asked for.
+    has_others: bool,
 }
 
 /// One of them.
 #[derive(Debug)]
 pub struct Found {
-    pub table: Table,
-    pub stem: Arc<Stem>,
-    pub marks: Option<Box<Marks>>,
+    pub key: StemKey,
+    pub stem: Stem,
 }
 
 impl Stems {
     /// The stem of a key; none if it is not asked for.
     pub fn place(&self, key: StemKey) -> Option<usize> {
-        self.places.get(&key).copied().flatten().map(|place| place as usize)
+        self.places.get(&key).copied()
     }
 
     pub fn stem(&self, place: usize) -> &Stem {
@@ -60,46 +69,47 @@ impl Stems {
     }
 
     /// The stems of one table.
-    pub fn of_table(&self, table: Table) -> impl Iterator<Item = &Stem> {
-        self.found.iter().filter(move |found| found.table == table).map(|found| &*found.stem)
+    pub fn of_table(&self, table: Table) -> impl Iterator<Item = &Found> {
+        self.found.iter().filter(move |found| found.key.table == table)
     }
 
     /// The rows of a table that stems have; none if it has no stem that is asked for.
     pub fn filter(&self, table: Table, asked: &Asked<'_>) -> Option<Filter> {
-        let metrics: BTreeSet<&str> = self.of_table(table).map(|stem| &*stem.metric).collect();
+        let metrics: BTreeSet<&str> = self.of_table(table).map(|found| &*found.stem.metric).collect();
         if metrics.is_empty() {
             return None;
         }
         let metrics = metrics.into_iter().map(|metric| Value::Text(metric.to_owned())).collect();
         let filter = asked.filter().and(Filter::is_in("metric_name", metrics));
-        let mut others = false;
-        let mut ids = BTreeSet::new();
-        for (key, place) in self.places.iter().filter(|(key, _)| key.table == table) {
-            others |= place.is_none();
-            ids.extend(place.map(|_| key.series_id));
-        }
-        Some(if others { filter.and(of_ids(ids)) } else { filter })
+        let ids = || self.of_table(table).map(|found| found.key.series_id).collect();
+        Some(if self.has_others { filter.and(of_ids(ids())) } else { filter })
     }
 
-    fn take(&mut self, table: Table, entries: &Entries, asked: &Asked<'_>, range: TimeRange) {
-        for (key, entry) in entries.within(range) {
-            let next = u32::try_from(self.found.len()).expect("a stem takes more than a byte of memory");
-            let place = *self.places.entry(key).or_insert_with(|| {
-                let stem = entry.stem.as_ref().filter(|stem| asked.has_stem(stem))?;
-                let marks = entry.marks.is_some().then(Box::default);
-                self.found.push(Found { table, stem: Arc::clone(stem), marks });
-                Some(next)
-            });
-            let found = place.and_then(|place| self.found.get_mut(place as usize));
-            if let (Some(marks), Some(own)) = (found.and_then(|found| found.marks.as_mut()), &entry.marks) {
-                own.lists.iter().for_each(|list| marks.add(list, own.has_sum));
+    fn chosen(read: &Read<'_>, tenant: &str, asked: &Asked<'_>, range: TimeRange) -> Stems {
+        let generation = Arc::clone(&read.generation);
+        let mut stems = Stems { found: Vec::new(), generation, places: HashMap::new(), has_others: false };
+        let kept = read.generation.read();
+        let Some(index) = kept.index(tenant) else { return stems };
+        let mut chooser = Chooser::new(asked);
+        let mut seen = vec![false; index.stem_count()];
+        let mut refused = BTreeSet::new();
+        let mut metrics = BTreeSet::new();
+        for entry in read.entries.iter().flat_map(|entries| entries.within(range)) {
+            if std::mem::replace(&mut seen[entry.stem as usize], true) {
+                continue;
+            }
+            let metric = index.metric(index.class_of(entry.stem));
+            if chooser.has_stem(index, entry.stem) {
+                let key = index.key(entry.stem);
+                stems.places.insert(key, stems.found.len());
+                stems.found.push(Found { key, stem: index.stem(entry.stem) });
+                metrics.insert(metric);
+            } else {
+                refused.insert(metric);
             }
         }
-    }
-
-    /// Bytes that it takes, about.
-    fn bytes(&self) -> usize {
-        (self.places.len() + self.found.len()) * FOUND_BYTES
+        stems.has_others = metrics.intersection(&refused).next().is_some();
+        stems
     }
 }
 
@@ -113,32 +123,50 @@ pub async fn stems(
     range: TimeRange,
     held: &mut Holding<'_>,
 ) -> Result<Stems, Error> {
+    let read = read(stored, asked, range, held).await?;
+    let stems = Stems::chosen(&read, stored.query.tenant(), asked, range);
+    held.resize(stems.found.len() * FOUND_BYTES)?;
+    Ok(stems)
+}
+
+/// Which series have rows in `range`, and at least those that are asked for. What is learnt, and what is not kept for other
+/// questions, is held by `held`.
+///
+/// # Errors
+/// As [`stems`].
+pub async fn read<'a>(
+    stored: &'a Stored,
+    asked: &Asked<'_>,
+    range: TimeRange,
+    held: &mut Holding<'_>,
+) -> Result<Read<'a>, Error> {
     let Stored { query, known, .. } = stored;
     let generation = known.generation();
+    let known_bytes = generation.bytes();
+    let mut all = Read { generation: Arc::clone(&generation), entries: Vec::new(), unlearnt: Vec::new() };
     let mut reading =
-        Reading { query, asked, range, generation: &generation, known_bytes: generation.bytes(), held };
-    let mut stems = Stems { found: Vec::new(), generation: Arc::clone(&generation), places: HashMap::new() };
+        Reading { query, asked, range, generation: &generation, known_bytes, own_bytes: 0, held };
     for table in TABLES {
-        let mut missing = Vec::new();
-        for file in query.files(table).iter().filter(|file| is_within(file, range)) {
-            match generation.file(query.tenant(), file.path.as_ref()) {
-                Some(entries) => stems.take(table, &entries, asked, range),
-                None => missing.push(file),
+        for Told { table: told, files } in told(query, table, range) {
+            let mut missing = Vec::new();
+            for file in files {
+                match generation.file(query.tenant(), file.path.as_ref()) {
+                    Some(entries) => all.entries.push(entries),
+                    None => missing.push(file),
+                }
+            }
+            if missing.iter().map(|file| file.rows).sum::<u64>() <= LEARNT_ROWS_MAX {
+                for file in missing {
+                    all.entries.push(reading.learn(told, file).await?);
+                }
+            } else {
+                all.entries.push(reading.scanned(told, Part::Files(&missing)).await?);
+                all.unlearnt.push(Told { table: told, files: missing });
             }
         }
-        if missing.iter().map(|file| file.rows).sum::<u64>() <= LEARNT_ROWS_MAX {
-            for file in missing {
-                let entries = reading.learn(table, file).await?;
-                stems.take(table, &entries, asked, range);
-                reading.hold(stems.bytes())?;
-            }
-        } else {
-            stems.take(table, &reading.scanned(table, Part::Files(&missing)).await?, asked, range);
-        }
-        stems.take(table, &reading.scanned(table, Part::Buffered).await?, asked, range);
-        reading.hold(stems.bytes())?;
+        all.entries.push(reading.scanned(table, Part::Buffered).await?);
     }
-    Ok(stems)
+    Ok(all)
 }
 
 /// Rows of these stored series, as far as it is worth asking.
@@ -149,11 +177,6 @@ fn of_ids(ids: BTreeSet<i64>) -> Filter {
     Filter::is_in("series_id", ids.into_iter().map(Value::Integer).collect())
 }
 
-fn is_within(file: &DataFile, range: TimeRange) -> bool {
-    let nanos = |micros: i64| micros.saturating_mul(NANOS_PER_MICRO);
-    nanos(file.time_min_micros) < range.to.0 && nanos(file.time_max_micros.saturating_add(1)) > range.from.0
-}
-
 struct Reading<'a, 'h, 'b> {
     query: &'a Query,
     asked: &'a Asked<'a>,
@@ -161,6 +184,8 @@ struct Reading<'a, 'h, 'b> {
     generation: &'a Generation,
     /// What it took when the question began.
     known_bytes: usize,
+    /// What was read for this question alone.
+    own_bytes: usize,
     held: &'h mut Holding<'b>,
 }
 
@@ -168,24 +193,26 @@ impl Reading<'_, '_, '_> {
     /// All series of a file.
     async fn learn(&mut self, table: Table, file: &DataFile) -> Result<Arc<Entries>, Error> {
         let rows = self.rows(table, Filter::And(Vec::new()), TimeRange::ALL, Part::Files(&[file])).await?;
-        let entries = Arc::new(self.entries(table, rows).await?);
+        let entries = self.entries(table, rows).await?;
         self.generation.keep(self.query.tenant(), file.path.as_ref(), Arc::clone(&entries));
         Ok(entries)
     }
 
     /// The series of rows in the range that may be asked for.
-    async fn scanned(&mut self, table: Table, part: Part<'_>) -> Result<Entries, Error> {
+    async fn scanned(&mut self, table: Table, part: Part<'_>) -> Result<Arc<Entries>, Error> {
         let mut filter = self.asked.filter();
         if !self.asked.is_of_all_names() {
             let metrics = metrics(self.query, table, self.asked, self.range, part).await?;
             if metrics.is_empty() {
-                return Ok(Entries::default());
+                return Ok(Arc::default());
             }
             let metrics = metrics.into_iter().map(Value::Text).collect();
             filter = filter.and(Filter::is_in("metric_name", metrics));
         }
-        let rows = self.rows(table, filter, self.range, part).await?;
-        self.entries(table, rows).await
+        let rows = self.rows(table, filter, standing(table, self.range), part).await?;
+        let entries = self.entries(table, rows).await?;
+        self.own_bytes += entries.bytes();
+        Ok(entries)
     }
 
     async fn rows(
@@ -201,20 +228,21 @@ impl Reading<'_, '_, '_> {
         self.query.scan(&scan).await.map_err(|error| of_query(&error))
     }
 
-    async fn entries(&mut self, table: Table, mut rows: RowStream) -> Result<Entries, Error> {
+    async fn entries(&mut self, table: Table, mut rows: RowStream) -> Result<Arc<Entries>, Error> {
         let mut entries = Entries::default();
         while let Some(batch) = rows.try_next().await.map_err(|error| of_query(&error))? {
             let added = self.generation.add(self.query.tenant(), table, &batch, &mut entries);
             added.map_err(|error| of_rows(&error))?;
             self.hold(entries.bytes())?;
         }
-        Ok(entries)
+        entries.complete();
+        Ok(Arc::new(entries))
     }
 
     /// Holds that many bytes and what was learnt.
     fn hold(&mut self, bytes: usize) -> Result<(), Error> {
         let learnt = self.generation.bytes().saturating_sub(self.known_bytes);
-        Ok(self.held.resize(bytes + learnt)?)
+        Ok(self.held.resize(self.own_bytes + bytes + learnt)?)
     }
 }
 

@@ -80,7 +80,7 @@ fn parts(
     let range = later_than(selection.after, selection.until);
     // Histograms are counted by their totals alone.
     let needs_totals = |shape: Shape| !has_events || shape == Shape::Native;
-    if !found.of_table(table).any(|stem| stem.is_delta && needs_totals(stem.shape)) {
+    if !found.of_table(table).any(|found| found.stem.is_delta && needs_totals(found.stem.shape)) {
         return vec![(filter, range)];
     }
     let is_delta = Filter::equals("aggregation_temporality", Value::Integer(DELTA));

@@ -7,18 +7,20 @@
 //! and Prometheus's OTLP receiver for the times.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use futures::TryStreamExt;
-use meshlake_engine::{Lean, Query, Scan};
+use meshlake_engine::{Lean, Part, Query, Scan};
 use meshlake_promql::{Error, Labels, METRIC_NAME};
 use meshlake_schema::rows::{Integers, Micros, Rows, RowsError, Text};
 use meshlake_schema::{Table, TimeRange};
 
 use super::asked::Asked;
 use super::error::{of_query, of_rows};
-use super::names::TABLES;
-use super::stems::{REMOTE_WRITTEN, ResourceLabels};
+use super::known::{Entries, Index};
+use super::names::{self, TABLES, Told};
+use super::stems::{REMOTE_WRITTEN, ResourceLabels, has, optional};
 
 /// The name of the metric.
 pub const NAME: &str = "target_info";
@@ -31,6 +33,8 @@ const INTERVAL: i64 = 150_000_000_000;
 
 const COLUMNS: [&str; 6] =
     ["ingest_time", "time_unix_nano", "resource_id", "resource", "resource_types", "scope_name"];
+/// Where a part of a series ends.
+const LAST: &str = "last_time_unix_nano";
 const DICTIONARIES: [&str; 3] = ["resource", "resource_types", "scope_name"];
 
 /// The exports of one resource: when they were taken in, and their first and last point.
@@ -48,38 +52,65 @@ pub async fn targets(
     if !asked.has_name(NAME) {
         return Ok(Vec::new());
     }
-    Ok(read(query, asked, range, &COLUMNS).await?.finish())
+    let mut targets = Targets::default();
+    for table in TABLES {
+        targets.read(query, table, (asked, range, Part::Whole), &COLUMNS).await?;
+    }
+    Ok(targets.finish())
 }
 
-/// The labels of targets that are asked for, each once.
+/// The labels of targets in the buffer and in `files` that are asked for, each once.
 ///
 /// # Errors
 /// Of the query. Cancel: nothing is lost.
-pub async fn labels(query: &Query, asked: &Asked<'_>, range: TimeRange) -> Result<Vec<Labels>, Error> {
-    if !asked.has_name(NAME) {
-        return Ok(Vec::new());
-    }
-    // Without the time at which each row was taken in all are one export.
-    let targets = read(query, asked, range, &COLUMNS[1..]).await?.finish();
-    Ok(targets.into_iter().map(|(labels, _)| labels).collect())
-}
-
-async fn read(
+pub async fn labels(
     query: &Query,
     asked: &Asked<'_>,
     range: TimeRange,
-    columns: &[&str],
-) -> Result<Targets, Error> {
+    files: &[Told<'_>],
+) -> Result<Vec<Labels>, Error> {
+    if !asked.has_name(NAME) {
+        return Ok(Vec::new());
+    }
     let mut targets = Targets::default();
-    for table in TABLES {
-        let lean = Some(Lean { dictionaries: &DICTIONARIES, nested: &[] });
-        let scan = Scan { columns: Some(columns), filter: asked.filter(), range, lean, ..Scan::of(table) };
-        let mut rows = query.scan(&scan).await.map_err(|error| of_query(&error))?;
-        while let Some(batch) = rows.try_next().await.map_err(|error| of_query(&error))? {
-            targets.add(table, &batch, asked).map_err(|error| of_rows(&error))?;
+    let in_files = files.iter().map(|told| (told.table, Part::Files(&told.files)));
+    for (table, part) in in_files.chain(TABLES.map(|table| (table, Part::Buffered))) {
+        // Without the time at which each row was taken in all are one export.
+        let last = has(table, LAST).then_some(LAST);
+        let columns: Vec<&str> = COLUMNS[1..].iter().copied().chain(last).collect();
+        targets.read(query, table, (asked, range, part), &columns).await?;
+    }
+    Ok(targets.finish().into_iter().map(|(labels, _)| labels).collect())
+}
+
+/// The labels of targets that are asked for of resources with known series.
+pub fn resources(
+    index: &Index,
+    asked: &Asked<'_>,
+    range: TimeRange,
+    entries: &[Arc<Entries>],
+) -> Vec<Labels> {
+    if !asked.has_name(NAME) {
+        return Vec::new();
+    }
+    let mut is_told = vec![false; index.resource_count()];
+    for entry in entries.iter().flat_map(|entries| entries.within(range)) {
+        if !index.class(index.class_of(entry.stem)).is_remote_written {
+            is_told[index.resource_of(entry.stem) as usize] = true;
         }
     }
-    Ok(targets)
+    let told = (0..).zip(is_told).filter(|(_, is_told)| *is_told);
+    told.filter_map(|(resource, _)| asked_target(index.target(resource)?.to_vec(), asked)).collect()
+}
+
+/// Whether any resource has a target.
+///
+/// # Errors
+/// Of the query. Cancel: nothing is lost.
+pub async fn is_told(query: &Query) -> Result<bool, Error> {
+    let files: Vec<Told<'_>> =
+        TABLES.into_iter().flat_map(|table| names::told(query, table, TimeRange::ALL)).collect();
+    Ok(!labels(query, &Asked::of(&[]), TimeRange::ALL, &files).await?.is_empty())
 }
 
 #[derive(Default)]
@@ -89,8 +120,32 @@ struct Targets {
 }
 
 impl Targets {
-    fn add(&mut self, table: Table, batch: &RecordBatch, asked: &Asked<'_>) -> Result<(), RowsError> {
+    /// Adds what rows of `table` tell that are in that part of it and of points in the range.
+    async fn read(
+        &mut self,
+        query: &Query,
+        table: Table,
+        (asked, range, part): (&Asked<'_>, TimeRange, Part<'_>),
+        columns: &[&str],
+    ) -> Result<(), Error> {
+        let lean = Some(Lean { dictionaries: &DICTIONARIES, nested: &[] });
+        let (filter, standing) = (asked.filter(), names::standing(table, range));
+        let scan = Scan { columns: Some(columns), filter, range: standing, lean, part, ..Scan::of(table) };
+        let mut rows = query.scan(&scan).await.map_err(|error| of_query(&error))?;
+        while let Some(batch) = rows.try_next().await.map_err(|error| of_query(&error))? {
+            self.add(table, &batch, (asked, range)).map_err(|error| of_rows(&error))?;
+        }
+        Ok(())
+    }
+
+    fn add(
+        &mut self,
+        table: Table,
+        batch: &RecordBatch,
+        (asked, range): (&Asked<'_>, TimeRange),
+    ) -> Result<(), RowsError> {
         let rows = Rows::of(table, batch);
+        let last_times: Integers<'_> = optional(table, &rows, LAST)?;
         let times: Integers<'_> = rows.read("time_unix_nano")?;
         let taken_in: Micros<'_> = rows.read("ingest_time")?;
         let ids: Integers<'_> = rows.read("resource_id")?;
@@ -98,7 +153,8 @@ impl Targets {
         let types: Text<'_> = rows.read("resource_types")?;
         let scopes: Text<'_> = rows.read("scope_name")?;
         for row in 0..batch.num_rows() {
-            if scopes.get(row) == Some(REMOTE_WRITTEN) {
+            let is_before = last_times.get(row).is_some_and(|last| last < range.from.0);
+            if is_before || scopes.get(row) == Some(REMOTE_WRITTEN) {
                 continue;
             }
             let target = self.by_resource.entry(ids.or_zero(row)).or_insert_with(|| {
@@ -124,7 +180,10 @@ impl Targets {
 }
 
 fn target(resource: &str, types: &str, asked: &Asked<'_>) -> Option<Labels> {
-    let own = ResourceLabels::of_target(resource, types)?;
+    asked_target(ResourceLabels::of_target(resource, types)?, asked)
+}
+
+fn asked_target(own: Vec<(String, String)>, asked: &Asked<'_>) -> Option<Labels> {
     let name = (METRIC_NAME.to_owned(), NAME.to_owned());
     let labels = Labels::from_pairs(own.into_iter().chain([name]));
     asked.has_labels(|name| labels.get(name)).then_some(labels)

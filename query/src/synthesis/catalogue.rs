@@ -29,19 +29,23 @@ fn range(counted: &Counted, wanted: &Wanted<'_>) -> (i64, i64) {
     (floor(wanted.from, GRID).max(until.saturating_sub(DAY)), until)
 }
 
-/// Calls `take` for each label set that matches, with its metric, until it gives false.
+/// Calls `take` for each label set that matches, with its metric and the bounds that match, until it gives false.
 fn each(
     counted: &Counted,
     wanted: &Wanted<'_>,
-    mut take: impl FnMut(&Index, usize, &'static Metric) -> bool,
+    mut take: impl FnMut(&Index, usize, &'static Metric, &[Option<Arc<str>>]) -> bool,
 ) -> Result<(), Error> {
     let metrics = named(wanted.matchers);
     let (from, until) = range(counted, wanted);
+    let budget = counted.query.budget();
     for Indexed { family, index, .. } in indexes(counted, &metrics, (from, until), 600)? {
-        let sets = index.matching(wanted.matchers);
+        let sets = index.matching(wanted.matchers, budget.as_ref())?;
         let sets = sets.into_iter().filter(|set| index.set(*set).is_in(from, until));
+        let of_family = metrics.iter().filter(|metric| metric.family == family);
+        let bounded: Vec<_> = of_family.map(|metric| (*metric, bounds(metric, wanted.matchers))).collect();
         for set in sets {
-            for metric in metrics.iter().filter(|metric| metric.family == family) {
+            budget.check_time()?;
+            for (metric, bounds) in bounded.iter().filter(|(_, bounds)| !bounds.is_empty()) {
                 let has = |histogram: &Histogram| {
                     index.has_counts(set, histogram.fields_up_to(histogram.bounds.len()))
                 };
@@ -49,7 +53,7 @@ fn each(
                     Reading::Amount { .. } | Reading::One => true,
                     Reading::Buckets(h) | Reading::Sum(h) | Reading::Count(h) => has(h),
                 };
-                if is_there && !bounds(metric, wanted.matchers).is_empty() && !take(&index, set, metric) {
+                if is_there && !take(&index, set, metric, bounds) {
                     return Ok(());
                 }
             }
@@ -80,9 +84,9 @@ fn bounds(metric: &Metric, matchers: &[Matcher]) -> Vec<Option<Arc<str>>> {
 
 pub fn series(counted: &Counted, wanted: &Wanted<'_>) -> Result<Found<Vec<Labels>>, Error> {
     let mut found: Found<Vec<Labels>> = Found::default();
-    each(counted, wanted, |index, set, metric| {
+    each(counted, wanted, |index, set, metric, bounds| {
         let name: Arc<str> = metric.name.into();
-        for bound in bounds(metric, wanted.matchers) {
+        for bound in bounds {
             if found.found.len() == wanted.limit {
                 found.is_cut = true;
                 return false;
@@ -97,10 +101,10 @@ pub fn series(counted: &Counted, wanted: &Wanted<'_>) -> Result<Found<Vec<Labels
 /// Labels of the series that match, of those that differ in the bounds of their buckets one each.
 pub fn first_of_each(counted: &Counted, wanted: &Wanted<'_>) -> Result<Vec<(Labels, Reading)>, Error> {
     let mut found = Vec::new();
-    each(counted, wanted, |index, set, metric| {
+    each(counted, wanted, |index, set, metric, bounds| {
         let name: Arc<str> = metric.name.into();
-        let first = bounds(metric, wanted.matchers).into_iter().next().flatten();
-        found.push((index.labels_of(set, &name, first.as_ref()), metric.reading));
+        let first = bounds.first().and_then(Option::as_ref);
+        found.push((index.labels_of(set, &name, first), metric.reading));
         found.len() < EXEMPLIFIED_MAX
     })?;
     Ok(found)
@@ -108,7 +112,7 @@ pub fn first_of_each(counted: &Counted, wanted: &Wanted<'_>) -> Result<Vec<(Labe
 
 pub fn label_names(counted: &Counted, wanted: &Wanted<'_>) -> Result<Found<BTreeSet<String>>, Error> {
     let mut names = BTreeSet::new();
-    each(counted, wanted, |index, set, metric| {
+    each(counted, wanted, |index, set, metric, _| {
         names.insert(METRIC_NAME.to_owned());
         if matches!(metric.reading, Reading::Buckets(_)) {
             names.insert(BUCKET_BOUND.to_owned());
@@ -137,12 +141,12 @@ pub fn label_values(
     let is_known = [METRIC_NAME, BUCKET_BOUND].contains(&label)
         || METRICS.iter().any(|metric| metric.family.labels().contains(&label));
     if is_known {
-        each(counted, wanted, |index, set, metric| {
+        each(counted, wanted, |index, set, metric, bounds| {
             match label {
                 METRIC_NAME => {
                     values.insert(metric.name.into());
                 }
-                BUCKET_BOUND => values.extend(bounds(metric, wanted.matchers).into_iter().flatten()),
+                BUCKET_BOUND => values.extend(bounds.iter().flatten().cloned()),
                 _ => {
                     let value = index.labels(set).find(|(name, _)| &***name == label).map(|(_, value)| value);
                     values.extend(value.cloned());

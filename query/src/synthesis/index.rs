@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use meshlake_calls::series::chunk::{Chunk, Entry};
 use meshlake_calls::series::metrics::{BUCKET_BOUND, Family};
-use meshlake_promql::{Labels, METRIC_NAME, Matcher};
+use meshlake_promql::{Error, Labels, METRIC_NAME, Matcher};
+use meshlake_schema::Budget;
 
 use super::grid::{DAY, floor};
 
@@ -100,7 +101,10 @@ impl Index {
     }
 
     /// The label sets that match, but for the metric's name and bounds of buckets.
-    pub fn matching(&self, matchers: &[Matcher]) -> Vec<usize> {
+    ///
+    /// # Errors
+    /// [`Error::Timeout`]: each value is matched once, but there may be many, and an expression may be large.
+    pub fn matching(&self, matchers: &[Matcher], budget: &dyn Budget) -> Result<Vec<usize>, Error> {
         let mut asked = Vec::new();
         for matcher in
             matchers.iter().filter(|matcher| ![METRIC_NAME, BUCKET_BOUND].contains(&matcher.name.as_str()))
@@ -108,17 +112,29 @@ impl Index {
             match self.family.labels().iter().position(|label| *label == matcher.name) {
                 Some(label) => asked.push((label, matcher, vec![None; self.texts.len()])),
                 None if matcher.matches("") => {}
-                None => return Vec::new(),
+                None => return Ok(Vec::new()),
             }
         }
         let width = self.names.len();
-        let mut fits = |values: &[u32]| {
-            asked.iter_mut().all(|(label, matcher, known)| {
+        let mut found = Vec::new();
+        'sets: for set in 0..self.sets.len() {
+            let values = &self.values[set * width..(set + 1) * width];
+            for (label, matcher, known) in &mut asked {
                 let value = values[*label] as usize;
-                *known[value].get_or_insert_with(|| matcher.matches(&self.texts[value]))
-            })
-        };
-        (0..self.sets.len()).filter(|set| fits(&self.values[set * width..(set + 1) * width])).collect()
+                let is_match = match known[value] {
+                    Some(is_match) => is_match,
+                    None => {
+                        budget.check_time()?;
+                        *known[value].insert(matcher.matches(&self.texts[value]))
+                    }
+                };
+                if !is_match {
+                    continue 'sets;
+                }
+            }
+            found.push(set);
+        }
+        Ok(found)
     }
 
     /// Names of labels and their values, of those that have one.

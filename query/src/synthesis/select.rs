@@ -76,7 +76,7 @@ pub fn select(counted: &Counted, selection: &Selection<'_>) -> Result<Selected, 
     {
         tell(&chunks, &look, &mut selected);
         let mut making = Making { index: &index, selection, look, reserved: &reserved, series: Vec::new() };
-        let sets = index.matching(selection.matchers);
+        let sets = index.matching(selection.matchers, counted.query.budget().as_ref())?;
         let sets: Vec<usize> =
             sets.into_iter().filter(|set| index.set(*set).is_in(look.from, look.until)).collect();
         for metric in metrics.iter().filter(|metric| metric.family == family) {
@@ -117,6 +117,7 @@ impl Making<'_> {
     fn metric(&mut self, metric: &Metric, sets: &[usize]) -> Result<(), Error> {
         let name: Arc<str> = metric.name.into();
         let is_unbounded = self.is_bound("");
+        let bounds = self.bounds(metric);
         for set in sets {
             match metric.reading {
                 Reading::Amount { field, per } if is_unbounded => {
@@ -132,12 +133,23 @@ impl Making<'_> {
                 }
                 Reading::One if is_unbounded => self.one(*set, &name)?,
                 Reading::Buckets(histogram) if self.has_counts(*set, histogram) => {
-                    self.buckets(*set, &name, histogram)?;
+                    for (fields, bound) in &bounds {
+                        self.counter(*set, &name, Some(bound), *fields, MILLI)?;
+                    }
                 }
                 _ => {}
             }
         }
         Ok(())
+    }
+
+    /// The bounds of a metric's buckets that match, and the fields that lie below each.
+    fn bounds(&self, metric: &Metric) -> Vec<((u8, u8), Arc<str>)> {
+        let Reading::Buckets(histogram) = metric.reading else { return Vec::new() };
+        let places = 0..=histogram.bounds.len();
+        let bounds =
+            places.map(|place| (histogram.fields_up_to(place), Arc::from(histogram.bound_text(place))));
+        bounds.filter(|(_, bound): &(_, Arc<str>)| self.is_bound(bound)).collect()
     }
 
     /// Whether the matchers of a bucket's bound match this one.
@@ -149,16 +161,6 @@ impl Making<'_> {
     /// Whether any call of the set was measured: of those that were not, an empty histogram would tell a size of nothing.
     fn has_counts(&self, set: usize, histogram: &Histogram) -> bool {
         self.index.has_counts(set, histogram.fields_up_to(histogram.bounds.len()))
-    }
-
-    fn buckets(&mut self, set: usize, name: &Arc<str>, histogram: &Histogram) -> Result<(), Error> {
-        for place in 0..=histogram.bounds.len() {
-            let bound: Arc<str> = histogram.bound_text(place).into();
-            if self.is_bound(&bound) {
-                self.counter(set, name, Some(&bound), histogram.fields_up_to(place), MILLI)?;
-            }
-        }
-        Ok(())
     }
 
     fn counter(

@@ -21,6 +21,8 @@ pub struct Dialect {
     /// Goes on in a word if a letter follows, as in `span:name`.
     pub joins_words: Option<char>,
     pub has_paths: bool,
+    /// Whether a number with a unit of bytes is a token.
+    pub has_sizes: bool,
     /// What a comment begins with; it ends with its line.
     pub comment: &'static str,
     /// Bytes of a text.
@@ -42,6 +44,8 @@ pub enum Token {
     Float,
     /// Numbers with units of time.
     Duration,
+    /// A number with a unit of bytes, as `20MB`.
+    Size,
     Sign(&'static str),
     End,
 }
@@ -220,6 +224,9 @@ impl Reader<'_> {
         }
         self.take_while(|c| is_word_char(c) || c == '.');
         let written = &self.text[start..self.at];
+        if self.dialect.has_sizes && is_size(written) {
+            return Ok(Token::Size);
+        }
         Err(Mistake::new(start, format!("{written} is neither a number nor a duration, or too large")))
     }
 
@@ -243,6 +250,15 @@ impl Reader<'_> {
         }
         token
     }
+}
+
+/// Whether a text is a number and a unit of bytes, of 1000 or of 1024, in any case.
+fn is_size(text: &str) -> bool {
+    let unit = text.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.').to_ascii_lowercase();
+    let number = &text[..text.len() - unit.len()];
+    let prefix = unit.strip_suffix('b').unwrap_or(&unit);
+    let is_unit = matches!(prefix.strip_suffix('i').unwrap_or(prefix), "k" | "m" | "g" | "t" | "p" | "e");
+    number.parse::<f64>().is_ok() && (is_unit || unit == "b")
 }
 
 fn is_word_start(c: char) -> bool {
@@ -370,6 +386,7 @@ mod tests {
         signs: &["=~", "!~", "!=", "|=", "|~", "|", "=", "{", "}", ",", "(", ")", "[", "]"],
         joins_words: None,
         has_paths: false,
+        has_sizes: true,
         comment: "#",
         bytes_max: 100,
         tokens_max: 14,
@@ -393,6 +410,17 @@ mod tests {
         assert_eq!(tokens(&"a ".repeat(15), &SELECTORS).map_err(|mistake| mistake.at), Err(28));
         assert!(tokens(&" ".repeat(100), &SELECTORS).is_ok());
         assert_eq!(tokens(&" ".repeat(101), &SELECTORS).map_err(|mistake| mistake.at), Err(0));
+    }
+
+    #[test]
+    fn a_size_is_a_token_where_there_are_any() {
+        let sizes = ["20MB", "1.5KiB", "3B", "7g", "1eb"];
+        let found = read(&sizes.join(" "), &SELECTORS);
+        assert_eq!(found[..sizes.len()], sizes.map(|size| format!("Size {size}")));
+        for wrong in ["20MX", "1.2.3MB", "1ib"] {
+            assert!(tokens(wrong, &SELECTORS).is_err(), "{wrong}");
+        }
+        assert!(tokens("20MB", &Dialect { has_sizes: false, ..SELECTORS }).is_err());
     }
 
     #[test]

@@ -147,7 +147,7 @@ pub fn file(path: &str, lsn: u64) -> DataFile {
         date_days: -1,
         time_min_micros: i64::MIN,
         time_max_micros: 2 * MINUTE_MICROS,
-        is_in_traces: true,
+        is_derived_from: true,
         came_days: Some(1),
         minutes: [Run { first: 0, last: 1, lsn: 1 }, Run { first: 2, last: 2, lsn }]
             .into_iter()

@@ -47,11 +47,16 @@ pub(super) const CALLS_10M: Declared = Declared {
 const FINE_SORT_KEY: &[&str] = &["destination_name", "operation", "time"];
 
 /// Columns that only cells of a minute or less have: there are as many values as a mesh has paths and pods.
-const FINE: [Column; 4] = [
+const FINE: [Column; 5] = [
     nullable("operation", Kind::Dictionary, "Span name, gRPC method, or method and path with ids folded."),
     nullable("route", Kind::Dictionary, "Name of the route that the proxy matched; null when none is told."),
     nullable("host", Kind::Dictionary, "Host that a gateway was asked for; null for other observers."),
     nullable("destination_instance", Kind::Dictionary, "Callee: instance (pod), where it told of the call."),
+    nullable(
+        "destination_proxy_version",
+        Kind::Dictionary,
+        "Callee: release of the proxy that stands beside that instance, where it told of the call.",
+    ),
 ];
 
 fn fine() -> Vec<Column> {

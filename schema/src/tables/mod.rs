@@ -13,6 +13,7 @@ mod metrics;
 mod requests;
 mod spans;
 mod traces;
+mod series;
 mod kinds;
 mod per_table;
 
@@ -51,10 +52,15 @@ pub enum Table {
     Calls10s,
     Calls1m,
     Calls10m,
+    /// Which series each metric table has, derived from its points; see `series.rs`.
+    MetricPointsSeries,
+    MetricHistogramsSeries,
+    MetricExpHistogramsSeries,
+    MetricSummariesSeries,
 }
 
 impl Table {
-    pub const ALL: [Table; 12] = [
+    pub const ALL: [Table; 16] = [
         Table::Spans,
         Table::Logs,
         Table::MetricPoints,
@@ -67,6 +73,10 @@ impl Table {
         Table::Calls10s,
         Table::Calls1m,
         Table::Calls10m,
+        Table::MetricPointsSeries,
+        Table::MetricHistogramsSeries,
+        Table::MetricExpHistogramsSeries,
+        Table::MetricSummariesSeries,
     ];
 
     /// Where the table stands in [`Table::ALL`], for arrays with a place per table. Never stored: it changes
@@ -216,6 +226,10 @@ static DECLARED: [Declared; Table::ALL.len()] = [
     calls::CALLS_10S,
     calls::CALLS_1M,
     calls::CALLS_10M,
+    series::POINTS,
+    series::HISTOGRAMS,
+    series::EXP_HISTOGRAMS,
+    series::SUMMARIES,
 ];
 
 const _: () = {
@@ -320,7 +334,10 @@ mod tests {
             assert_eq!(table.log_id().is_none(), is_made, "{}", table.name());
             assert!(table.source().is_none_or(|source| source.log_id().is_some()), "{}", table.name());
         }
-        assert_eq!(Table::Spans.derived().collect::<Vec<_>>(), [Table::Traces]);
+        let derived = |table: Table| table.derived().collect::<Vec<_>>();
+        assert_eq!(derived(Table::Spans), [Table::Traces]);
+        assert_eq!(derived(Table::MetricSummaries), [Table::MetricSummariesSeries]);
+        assert_eq!(derived(Table::Requests), []);
     }
 
     /// A cell of each table is a whole number of the one before, and a minute is settled as a whole.
@@ -332,7 +349,16 @@ mod tests {
         assert_eq!(names(Table::Calls10s), names(Table::Calls1m));
         let fine = names(Table::Calls1m);
         let lost: HashSet<_> = fine.difference(&names(Table::Calls10m)).copied().collect();
-        assert_eq!(lost, HashSet::from(["operation", "route", "host", "destination_instance"]));
+        assert_eq!(
+            lost,
+            HashSet::from([
+                "operation",
+                "route",
+                "host",
+                "destination_instance",
+                "destination_proxy_version"
+            ])
+        );
     }
 
     #[test]

@@ -165,5 +165,10 @@ const CONNECTION: &[Column] = &[
         "Where the peer's identity came from: peer_metadata, node_id, cluster_name, certificate, server_name, authority, address.",
     ),
     nullable("proxy_id", Kind::Dictionary, "Id of the proxy that logged (Envoy node id)."),
+    nullable(
+        "proxy_version",
+        Kind::Dictionary,
+        "Release of the proxy that logged: Istio's where it tells one, else the program's; null when it tells none.",
+    ),
     nullable("raw", Kind::Text, "The line as received when it could not be read in full; else null."),
 ];

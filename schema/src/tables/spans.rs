@@ -219,6 +219,11 @@ const CONTENTS: &[Column] = &[
         Kind::Dictionary,
         "exception.type of the last event called exception; null without one.",
     ),
+    nullable(
+        "exception_cause",
+        Kind::Dictionary,
+        "Type of the innermost cause that its exception.stacktrace names, of the JVM or of .NET; null without one.",
+    ),
 ];
 
 fn columns() -> Vec<Column> {

@@ -9,7 +9,6 @@
 
 mod rows;
 mod parts;
-mod names;
 
 use std::ops::Range;
 
@@ -20,9 +19,9 @@ use arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
 use thiserror::Error;
 
 use crate::batch::TableBatch;
+use crate::names::{Keys, Names};
 use crate::outcome::Outcome;
 use crate::tables::Table;
-use names::{Keys, Names};
 use parts::{Key, Part, Parts, Root};
 use rows::finish;
 

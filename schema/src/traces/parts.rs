@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 
 use hashbrown::HashMap;
 
-use super::names::Names;
+use crate::names::Names;
 use crate::tables::SERVICE_NAME_BYTES_MAX;
 use crate::time::WINDOW_MICROS;
 

@@ -93,7 +93,7 @@ fn values(column: &Column, spans: &[Span]) -> ArrayRef {
 }
 
 /// A column whose values do not matter.
-fn blank(kind: Kind, count: usize) -> ArrayRef {
+pub(crate) fn blank(kind: Kind, count: usize) -> ArrayRef {
     match kind.hot_type() {
         DataType::Utf8 => Arc::new(StringArray::from(vec![""; count])),
         DataType::Dictionary(..) => {
@@ -120,7 +120,7 @@ fn derived(spans: &[Span]) -> TableBatch {
 }
 
 /// The columns `names` of the rows, each row as text, null as an empty text.
-fn shown(rows: &TableBatch, names: &[&str]) -> Vec<String> {
+pub(crate) fn shown(rows: &TableBatch, names: &[&str]) -> Vec<String> {
     let columns = names.iter().map(|name| match column(rows.rows(), name) {
         // Only builds with a database of time zones show `UTC`.
         times if times.data_type().is_temporal() => cast(times, &DataType::Int64).expect("to microseconds"),

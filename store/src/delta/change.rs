@@ -16,7 +16,7 @@ use meshlake_schema::tables::DATE_COLUMN;
 use object_store::path::Path;
 
 use super::KEPT_FROM;
-use super::data_file::{TAG_CAME, TAG_IN_TRACES, TAG_MINUTES};
+use super::data_file::{TAG_CAME, TAG_MINUTES, derived_tag};
 use crate::catalog::{Cause, Committed, Flushed, NewFile, Replacement};
 use crate::data_dir::table_path;
 use crate::group::Lsn;
@@ -166,15 +166,16 @@ fn add(table: Table, writer: &Writer, new: &NewFile, modified_millis: i64, is_da
         modification_time: modified_millis,
         data_change: is_data_change,
         stats: Some(new.stats.clone()),
-        tags: tags(writer, new),
+        tags: tags(table, writer, new),
         ..Add::default()
     }
 }
 
-fn tags(writer: &Writer, new: &NewFile) -> Option<HashMap<String, Option<String>>> {
-    let tags = [(TAG_MIXED, new.is_mixed), (TAG_IN_TRACES, new.file.is_in_traces)];
-    let set = tags.into_iter().filter(|(_, is_set)| *is_set);
-    let mut set: HashMap<_, _> = set.map(|(tag, _)| (tag.to_owned(), Some("true".to_owned()))).collect();
+fn tags(table: Table, writer: &Writer, new: &NewFile) -> Option<HashMap<String, Option<String>>> {
+    let mixed = new.is_mixed.then_some(TAG_MIXED);
+    let derived = derived_tag(table).filter(|_| new.file.is_derived_from);
+    let set = mixed.into_iter().chain(derived);
+    let mut set: HashMap<_, _> = set.map(|tag| (tag.to_owned(), Some("true".to_owned()))).collect();
     if let Some(came_days) = new.file.came_days {
         set.insert(TAG_CAME.to_owned(), date_text(came_days));
     }

@@ -17,8 +17,14 @@ use crate::group::Lsn;
 use crate::minutes::{FOLDED, MICROS_PER_MINUTE, MINUTES_PER_DAY, MinuteLsns, minute_of};
 use crate::snapshot::DataFile;
 
-/// Tag of a file of spans: its rows are counted in `traces`.
-pub(super) const TAG_IN_TRACES: &str = "in_traces";
+/// Tag of a file whose rows are all counted in the table that is derived from its own; none for a table that none is.
+pub(super) fn derived_tag(table: Table) -> Option<&'static str> {
+    match table {
+        Table::Spans => Some("in_traces"),
+        _ if table.derived().next().is_some() => Some("in_series"),
+        _ => None,
+    }
+}
 
 /// Tag of a file of requests: the date on which the last of its rows came, where that was long after its own.
 pub(super) const TAG_CAME: &str = "came";
@@ -45,7 +51,7 @@ pub(super) fn data_file(table: Table, collector_id: u128, view: &LogicalFileView
         date_days,
         time_min_micros: time("minValues").and_then(micros).unwrap_or(midnight),
         time_max_micros: time("maxValues").and_then(latest_micros).unwrap_or(midnight + MICROS_PER_DAY - 1),
-        is_in_traces: table == Table::Spans && tag(TAG_IN_TRACES) == Some("true"),
+        is_derived_from: derived_tag(table).is_some_and(|name| tag(name) == Some("true")),
         came_days: tag(TAG_CAME).and_then(Date32Type::parse),
         minutes: MinuteLsns::default(),
     };

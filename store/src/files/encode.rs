@@ -249,6 +249,10 @@ fn bloom_columns(table: Table) -> &'static [&'static str] {
         | Table::MetricHistograms
         | Table::MetricExpHistograms
         | Table::MetricSummaries
+        | Table::MetricPointsSeries
+        | Table::MetricHistogramsSeries
+        | Table::MetricExpHistogramsSeries
+        | Table::MetricSummariesSeries
         | Table::Ledger
         | Table::Calls10s
         | Table::Calls1m

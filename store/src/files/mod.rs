@@ -155,8 +155,8 @@ impl Files {
         Ok(Files { table, origin, batches, pieces, minutes, came_days: None })
     }
 
-    /// Encodes the next file; none after the last. Rows of spans are taken to be in `traces` when the file is
-    /// committed. Takes about a second per million rows: run it where
+    /// Encodes the next file; none after the last. What is derived from its rows is taken to be in files when this one
+    /// is committed. Takes about a second per million rows: run it where
     /// blocking is allowed.
     pub fn encode_next(&mut self) -> Result<Option<EncodedFile>, FileError> {
         let Some(piece) = self.pieces.next() else { return Ok(None) };
@@ -173,7 +173,7 @@ impl Files {
             date_days: piece.place.date_days,
             time_min_micros: piece.time_min_micros,
             time_max_micros: piece.time_max_micros,
-            is_in_traces: self.table == Table::Spans,
+            is_derived_from: self.table.derived().next().is_some(),
             came_days: self.came_days.filter(|came| *came > piece.place.date_days + PROMPT_DAYS_MAX),
             minutes,
         };

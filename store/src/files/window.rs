@@ -127,7 +127,7 @@ pub(super) fn whole(batches: &[TableBatch]) -> Result<Option<Piece>, FileError> 
 /// The `time` column, microseconds.
 pub(super) fn times(batch: &TableBatch) -> &[i64] {
     const {
-        assert!(Table::ALL.len() == 12, "every table has a `time` column; check that a new one does");
+        assert!(Table::ALL.len() == 16, "every table has a `time` column; check that a new one does");
     }
     let column = batch.rows().column_by_name("time").expect("every table has a column `time`");
     column.as_primitive::<TimestampMicrosecondType>().values()

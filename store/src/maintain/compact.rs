@@ -117,7 +117,7 @@ impl Job {
             Ok((size_bytes, Merged { rows, stats, time_max_micros: latest })) => {
                 let time_max_micros = latest.unwrap_or(time_max_micros);
                 let date_days = place.date_days;
-                let is_in_traces = self.inputs.iter().all(|file| file.is_in_traces);
+                let is_derived_from = self.inputs.iter().all(|file| file.is_derived_from);
                 let came_days = self.inputs.iter().filter_map(|file| file.came_days).max();
                 let minutes = MinuteLsns::joined(self.inputs.iter().map(|file| &file.minutes));
                 let file = DataFile {
@@ -127,7 +127,7 @@ impl Job {
                     date_days,
                     time_min_micros,
                     time_max_micros,
-                    is_in_traces,
+                    is_derived_from,
                     came_days,
                     minutes: if FOLDED.contains(&self.table) { minutes.bounded() } else { minutes },
                 };

@@ -126,7 +126,7 @@ mod tests {
             date_days: 20_780,
             time_min_micros: start,
             time_max_micros: start + 1,
-            is_in_traces: false,
+            is_derived_from: false,
             came_days: None,
             minutes: MinuteLsns::default(),
         };

@@ -57,9 +57,9 @@ pub struct SettledCells {
 #[error("{0}")]
 pub struct SettleError(pub String);
 
-/// Memory that a fold may take: with a full buffer of the default size and the rest of the process some 640 MiB. A fold of more
-/// rows reads them once more for each such part; but a trace has to be whole, and by the sizes of its parts one of a million spans
-/// takes this. The cells of the largest windows do not fit; see `bench/results/calls.md`.
+/// Memory that a fold may take: with a full buffer of the default size and the rest of the process some 640 MiB. Cells take half of
+/// it at most (`SETTLED_BYTES_MAX` of the fold). A fold of more rows than find room beside them reads them once more for each
+/// such part; but a trace has to be whole, and by the sizes of its parts one of a million spans takes this.
 const FOLD_BYTES_MAX: usize = 256 << 20;
 
 /// Longest fold. A job has rows of a few seconds' work; and files that leave their tables in the meantime stay for an

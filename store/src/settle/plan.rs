@@ -23,8 +23,11 @@ pub(super) const GRACE: Duration = Duration::from_secs(30);
 /// Windows of a round: six hours of minutes, so that a quiet month is settled in two hours.
 pub(super) const ROUND_WINDOWS_MAX: usize = 360;
 
-/// Rows of a round but for its first window: some seconds of one core a minute.
+/// Rows of a round but for its first two windows: some seconds of one core a minute. With two there is always one more than
+/// becomes due, so that a backlog is worked off however busy minutes are.
 pub(super) const ROUND_ROWS_MAX: u64 = 4_000_000;
+
+const ROUND_WINDOWS_MIN: usize = 2;
 
 /// Rows of a run but for its first window, as its cells are in memory together.
 pub(super) const RUN_ROWS_MAX: u64 = 2_000_000;
@@ -35,6 +38,8 @@ pub(super) const RUN_MINUTES_MAX: i64 = 120;
 /// Minutes that are settled together. Each fold reads the rows of the four minutes around its own once more: minute by minute
 /// every row is read five times, of five minutes less than twice. Until then questions fold up to four minutes more.
 pub(super) const MINUTES_TOGETHER: usize = 5;
+
+const TOGETHER: i64 = MINUTES_TOGETHER as i64;
 
 /// Rows of new minutes that are settled as soon as they are due, for reading them five times costs next to nothing.
 /// Guess: half a second of one core a minute.
@@ -107,11 +112,16 @@ pub(super) fn due(snapshot: &Snapshot, tables: &[Table], terms: &Terms<'_>) -> V
     due.into_values().collect()
 }
 
-/// Minutes that were never settled and are to wait for others, as there are few of them, and many rows.
+/// Minutes that were never settled and are to wait for others, as there are few of them, and many rows; but not so many that they
+/// would be folded one by one all the same, nor for longer than it takes until there are enough.
 pub(super) fn waiting(due: &[Due], rows_of: impl Fn(i64) -> u64) -> BTreeSet<i64> {
     let new: BTreeSet<i64> = due.iter().filter(|due| due.is_new).map(|due| due.first).collect();
-    let has_many = new.iter().map(|first| rows_of(*first)).sum::<u64>() > ROWS_FEW;
-    if new.len() < MINUTES_TOGETHER && has_many { new } else { BTreeSet::new() }
+    let rows = || new.iter().map(|first| rows_of(*first));
+    let has_many = rows().fold(0, u64::saturating_add) > ROWS_FEW;
+    let are_joined = rows().max().is_some_and(|most| most <= RUN_ROWS_MAX / 2);
+    let have_waited = new.first().zip(new.last()).is_some_and(|(first, last)| last - first >= TOGETHER);
+    let is_few = new.len() < MINUTES_TOGETHER;
+    if is_few && has_many && are_joined && !have_waited { new } else { BTreeSet::new() }
 }
 
 /// The windows of `width` minutes in which nothing waits: what is made of minutes that do would be folded from their rows.
@@ -124,10 +134,10 @@ pub(super) fn without(due: Vec<Due>, waiting: &BTreeSet<i64>, width: i64) -> Vec
 pub(super) fn runs(due: &[Due], width: i64, rows_of: impl Fn(i64) -> u64, alone: &BTreeSet<i64>) -> Vec<Run> {
     let mut runs: Vec<Run> = Vec::new();
     let (mut round_rows, mut run_rows) = (0, 0);
-    for due in due.iter().rev().take(ROUND_WINDOWS_MAX) {
+    for (place, due) in due.iter().rev().take(ROUND_WINDOWS_MAX).enumerate() {
         let rows = rows_of(due.first);
         round_rows += rows;
-        if !runs.is_empty() && round_rows > ROUND_ROWS_MAX {
+        if place >= ROUND_WINDOWS_MIN && round_rows > ROUND_ROWS_MAX {
             break;
         }
         let joined = runs.last_mut().filter(|run| {
@@ -193,7 +203,11 @@ mod tests {
         assert_eq!(of(RUN_ROWS_MAX / 2), [(2, 4), (0, 2)]);
         assert_eq!(of(RUN_ROWS_MAX / 2 + 1), [(3, 4), (2, 3), (1, 2)], "three times this are within a round");
         assert_eq!(of(ROUND_ROWS_MAX / 2), [(3, 4), (2, 3)]);
-        assert_eq!(of(ROUND_ROWS_MAX + 1), [(3, 4)], "the first is settled however many there are");
+        assert_eq!(
+            of(ROUND_ROWS_MAX + 1),
+            [(3, 4), (2, 3)],
+            "the first two are settled however many there are"
+        );
     }
 
     #[test]
@@ -203,6 +217,16 @@ mod tests {
         assert_eq!([ROWS_FEW / 2, ROWS_FEW / 2 + 1].map(|rows| waiting_of(&[1, 2], rows)), [0, 2]);
         let many: Vec<i64> = (1..=MINUTES_TOGETHER as i64).collect();
         assert_eq!([&many[1..], &many].map(|firsts| waiting_of(firsts, ROWS_FEW)), [4, 0]);
+        assert_eq!(
+            [RUN_ROWS_MAX / 2, RUN_ROWS_MAX / 2 + 1].map(|rows| waiting_of(&[1, 2], rows)),
+            [2, 0],
+            "a run has no room for two of them"
+        );
+        assert_eq!(
+            [5, 6].map(|last| waiting_of(&[1, last], ROWS_FEW)),
+            [2, 0],
+            "what is left over of five waits no more"
+        );
         let late = windows(&[1, 2], &FINE).into_iter().map(|due| Due { is_new: false, ..due });
         assert_eq!(waiting(&late.collect::<Vec<_>>(), |_| u64::MAX / 2).len(), 0, "they waited already");
     }

@@ -51,9 +51,9 @@ pub struct DataFile {
     /// millisecond too wide, or its whole date.
     pub time_min_micros: i64,
     pub time_max_micros: i64,
-    /// Of a file of `spans`: every row of it is counted in `traces`. False for files from before that table
-    /// was there, and for files of other writers.
-    pub is_in_traces: bool,
+    /// Of a file of a table that another is derived from: every row of it is counted there. False for files from before
+    /// that table was there, and for files of other writers.
+    pub is_derived_from: bool,
     /// Of a file of requests: the date on which the last of its rows came, where that was more than a day after they were
     /// logged. Its age counts from there: who imports an old log wants to keep it.
     pub came_days: Option<i32>,

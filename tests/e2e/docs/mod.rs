@@ -220,8 +220,9 @@ impl<'a> Desk<'a> {
                 });
                 let query: Vec<&str> = told.collect();
                 let trace = self.server.sql("SELECT trace_id FROM traces LIMIT 1").await?;
-                let path = path.replace("{trace_id}", trace[0][0].as_str().context("an id is text")?);
-                self.server.get(&format!("{path}?{}", query.join("&"))).await.map(drop)
+                let asked = format!("{path}?{}", query.join("&"));
+                let asked = asked.replace("{trace_id}", trace[0][0].as_str().context("an id is text")?);
+                self.server.get(&asked).await.map(drop)
             }
             [variable] if variable.starts_with("MESHLAKE_") && variable.contains("__") => {
                 let Some((name, value)) = variable.split_once('=') else { return Ok(()) };

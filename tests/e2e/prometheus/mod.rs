@@ -1,11 +1,14 @@
-//! Clients of Prometheus as their users have them: `promtool`, `prometheus-api-client` from PyPI, and a Prometheus that
-//! federates from us and reads from us by remote read. What they are asked has an answer that is arithmetic on what was
-//! sent, or is asked of both.
+//! Clients of Prometheus as their users have them: `promtool`, `prometheus-api-client` from PyPI, editors and data sources
+//! from npm, and a Prometheus that federates from us and reads from us by remote read. What they are asked has an answer
+//! that is arithmetic on what was sent, or is asked of both.
 
 mod promtool;
 mod python;
+mod javascript;
+mod oracle;
 mod peers;
 mod kiali;
+pub mod sidecars;
 
 use std::path::{Path, PathBuf};
 

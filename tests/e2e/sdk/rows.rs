@@ -189,6 +189,8 @@ fn row(cells: Vec<(String, Json)>) -> Result<Value> {
         let is_told = events.contains("exception.type") && events.contains(&format!("\"{exception}\""));
         ensure!(is_told, "exception_type is {exception}, the events are {events}");
     }
+    let cause = row.remove("exception_cause").filter(|cause| !cause.is_null());
+    ensure!(cause.is_none(), "no SDK here wraps an exception, and {cause:?} is told");
     check_time(&mut row)?;
     row.retain(|column, _| !ADDED.contains(&column.as_str()));
     Ok(row.into())

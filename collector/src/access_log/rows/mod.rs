@@ -206,7 +206,7 @@ impl<'o> LineReader<'o> {
                 None => proxy(&mut self.proxies, origin, format.program),
             };
             push_origin(proxy, attributes);
-            out.push(arrival, &seen, &judge(&seen, proxy), &proxy.node_id, attributes, None);
+            out.push(arrival, &seen, &judge(&seen, proxy), proxy, attributes, None);
             if self.last.is_none_or(|last| !last.is(format)) {
                 self.last = known::all().iter().find(|known| known.is(format));
             }
@@ -241,7 +241,7 @@ impl<'o> LineReader<'o> {
         push_origin(proxy, attributes);
         // Nothing is known of it, so nothing is said to have failed.
         let verdict = Verdict { counted: false, outcome: Outcome::Ok, ..judge(&seen, proxy) };
-        out.push(arrival, &seen, &verdict, &proxy.node_id, attributes, Some(line));
+        out.push(arrival, &seen, &verdict, proxy, attributes, Some(line));
     }
 }
 

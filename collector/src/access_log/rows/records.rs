@@ -97,7 +97,7 @@ impl LineReader<'_> {
             }
             let mut verdict = judge(&seen, proxy);
             verdict.counted &= unread.is_none();
-            out.push(arrival, &seen, &verdict, &proxy.node_id, &attributes, unread.map(|_| text));
+            out.push(arrival, &seen, &verdict, proxy, &attributes, unread.map(|_| text));
             tally.warnings.merge(attributes.warnings());
         }
         tally.count(settled);

@@ -93,6 +93,15 @@ fn count(value: &Value) -> Option<i64> {
     Some(value.as_str().map_or(value.as_i64().unwrap_or_default(), |text| text.parse().unwrap_or(-1)))
 }
 
+/// The node's metadata, else its build 1.40.0, whose patch of 0 protobuf leaves out.
+#[test]
+fn rows_name_the_release_of_their_proxy() {
+    for (stream, release) in [(&OUTBOUND[..], "1.27.1"), (&INBOUND[..], "1.27.1"), (&PLAIN[..1], "1.40.0")] {
+        let (batch, entries) = decode(stream);
+        assert_eq!(texts(&batch, "proxy_version"), vec![release; entries.len()]);
+    }
+}
+
 #[test]
 fn every_field_with_a_column_is_as_in_the_json_twin() {
     for stream in [&OUTBOUND[..], &INBOUND[..], &[TCP], &PLAIN[..1], &PLAIN[1..]] {

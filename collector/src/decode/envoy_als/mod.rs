@@ -118,7 +118,7 @@ fn push(
             attributes.push_text(prefix, "principal", principal);
         }
     }
-    out.push(arrival, seen, &verdict, &proxy.node_id, attributes, None);
+    out.push(arrival, seen, &verdict, proxy, attributes, None);
 }
 
 #[cfg(test)]

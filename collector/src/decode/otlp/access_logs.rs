@@ -15,7 +15,7 @@ use crate::access_log::rows::records::{NamedValue, Record, is_of_envoy};
 use crate::decode::otlp::any_value::{AnyValue, KeyValue};
 use crate::decode::otlp::value_writer::ValueWriter;
 use crate::normalize::requests::facts::TraceContext;
-use crate::normalize::requests::proxy::{ProxyIdentity, WorkloadFacts};
+use crate::normalize::requests::proxy::{ProxyIdentity, WorkloadFacts, release_of_build};
 use crate::protobuf::wire::{Fields, WireError, repeated};
 
 /// What says of a resource that Envoy's logger sent it. Source: Envoy, `OpenTelemetryAccessLogConfig`, built-in labels.
@@ -71,6 +71,7 @@ fn envoy_of(text: &impl Fn(&str) -> String) -> ProxyIdentity {
         namespace: text("k8s.namespace.name").into(),
         workload: text("k8s.deployment.name").into(),
         version: text("service.version").into(),
+        proxy_version: release(text).into(),
         ..WorkloadFacts::default()
     };
     // A node without a cluster is named by its operator's name for the service, if by anything.
@@ -78,6 +79,16 @@ fn envoy_of(text: &impl Fn(&str) -> String) -> ProxyIdentity {
     ProxyIdentity::new(&node, &service, facts)
         .with_attribute("log_name", &text("log_name"))
         .with_attribute("cloud.availability_zone", &text("zone_name"))
+}
+
+/// The release of the proxy: Istio's where the resource has it, by the name that rows of the log service have; else that
+/// of the Envoy whose own tracing and logging it names as the SDK.
+fn release(text: &impl Fn(&str) -> String) -> String {
+    let istio = text("istio.version");
+    if !istio.is_empty() || text("telemetry.sdk.name") != "envoy" {
+        return istio;
+    }
+    release_of_build(&text("telemetry.sdk.version")).to_owned()
 }
 
 fn origin_of(lines: &LineOrigin, text: &impl Fn(&str) -> String) -> LineOrigin {
@@ -192,4 +203,27 @@ fn named<'a>(entry: KeyValue<'a>, writer: &mut ValueWriter) -> Result<NamedValue
         }
     };
     Ok(NamedValue { name, text, types })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resource_names_the_release_of_its_proxy() {
+        let build = ("telemetry.sdk.version", "9e55807/1.40.0/Clean/RELEASE/BoringSSL");
+        let (envoy, other) = (("telemetry.sdk.name", "envoy"), ("telemetry.sdk.name", "opentelemetry"));
+        let istio = ("istio.version", "1.27.1");
+        let of = |said: &[(&str, &str)]| {
+            let text = |key: &str| {
+                said.iter()
+                    .find(|(known, _)| *known == key)
+                    .map_or(String::new(), |(_, value)| (*value).to_owned())
+            };
+            envoy_of(&text).proxy_version
+        };
+        assert_eq!(of(&[istio, envoy, build]), "1.27.1");
+        assert_eq!(of(&[envoy, build]), "1.40.0");
+        assert_eq!([of(&[other, build]), of(&[])], ["", ""]);
+    }
 }

@@ -39,7 +39,7 @@ pub struct WorkloadFacts<'a> {
     pub canonical_revision: Cow<'a, str>,
     pub app_version: Cow<'a, str>,
     pub version: Cow<'a, str>,
-    /// Of the proxy itself: Istio's release.
+    /// Release of the proxy itself.
     pub proxy_version: Cow<'a, str>,
     /// Whether all of this was read off a node id, which names no more than the pod.
     pub from_node_id: bool,
@@ -99,6 +99,12 @@ fn kept(text: &str) -> String {
     text[..text.floor_char_boundary(IDENTITY_BYTES_MAX)].to_owned()
 }
 
+/// The release in what Envoy says of its build, `<revision>/<release>/<state>/<kind>/<TLS library>`; all of another text.
+/// Source: Envoy, `source/common/version/version.cc`.
+pub fn release_of_build(build: &str) -> &str {
+    build.split('/').nth(1).unwrap_or(build)
+}
+
 /// An Istio node id: `<type>~<ip>~<pod>.<namespace>~<namespace>.svc.<domain>`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct NodeId<'a> {
@@ -143,6 +149,8 @@ pub struct ProxyIdentity {
     pub version: String,
     pub cluster: String,
     pub instance: String,
+    /// Release of the proxy itself; empty when it tells none.
+    pub proxy_version: String,
     /// IP addresses of the proxy, which are those of its application.
     pub addresses: Vec<String>,
     /// What every row of the stream has in its attributes: log name, region, zone.
@@ -189,6 +197,7 @@ impl ProxyIdentity {
             version: kept(facts.version()),
             cluster: kept(&facts.cluster),
             instance: kept(first_known([&facts.instance, node_id])),
+            proxy_version: kept(&facts.proxy_version),
             addresses: addresses.take(ADDRESSES_MAX).map(kept).collect(),
             attributes: Vec::new(),
         }
@@ -258,6 +267,13 @@ mod tests {
             assert_eq!(text.len(), IDENTITY_BYTES_MAX);
         }
         assert_eq!(proxy.addresses, addresses[..ADDRESSES_MAX]);
+    }
+
+    #[test]
+    fn a_build_names_its_release() {
+        let build = "9e5580933739775e8bce696a57a2e1bc99368f23/1.40.0/Clean/RELEASE/BoringSSL";
+        let releases = [build, "1.40.0", ""].map(release_of_build);
+        assert_eq!(releases, ["1.40.0", "1.40.0", ""]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The messages of Envoy's access log service, as far as they are read.
 //!
 //! Sources: envoy/service/accesslog/v3/als.proto, envoy/data/accesslog/v3/accesslog.proto,
-//! envoy/config/core/v3/{base,address}.proto, google/protobuf/{struct,any,timestamp,duration,wrappers}.proto.
+//! envoy/config/core/v3/{base,address}.proto, envoy/type/v3/semantic_version.proto, google/protobuf/{struct,any,timestamp,duration,wrappers}.proto.
 //! Left out on purpose: `Node.extensions` (60 KB at the head of every stream, of no use here). What an
 //! `Any` wraps is bytes to this table; its reader must cope with broken ones.
 
@@ -30,7 +30,18 @@ static NODE: Message = Message::new(
         one(3, "metadata", Of(&STRUCT)),
         one(4, "locality", Of(&LOCALITY)),
         one(6, "userAgentName", Text),
+        one(7, "userAgentVersion", Text),
+        one(8, "userAgentBuildVersion", Of(&BUILD_VERSION)),
     ],
+);
+
+static BUILD_VERSION: Message =
+    Message::new("BuildVersion", false, &[one(1, "version", Of(&SEMANTIC_VERSION))]);
+
+static SEMANTIC_VERSION: Message = Message::new(
+    "SemanticVersion",
+    false,
+    &[one(1, "majorNumber", Uint32), one(2, "minorNumber", Uint32), one(3, "patch", Uint32)],
 );
 
 static LOCALITY: Message =

@@ -203,6 +203,11 @@ mod tests {
             ["host", "evntslog", "text ]"],
         );
         check("<165>1 - - - - - [a@1] x", ["", "", "x"]);
+        // Fluent Bit 2: `plugins/out_syslog/syslog.c`, with the preset and the key of `deploy/fluent-bit`.
+        check(
+            "<14>1 2026-11-23T07:07:07.123456Z - nginx - - - \u{feff}127.0.0.1 - -\n",
+            ["", "nginx", "127.0.0.1 - -"],
+        );
         check("<34>1 - - su - - -", ["", "su", ""]);
     }
 

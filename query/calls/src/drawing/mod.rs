@@ -257,8 +257,10 @@ fn told<'a>(
     names: &'a HashMap<ServiceId, String>,
     is_asked: impl Fn(&str) -> bool + 'a,
 ) -> impl Iterator<Item = String> + 'a {
-    let excesses = choices.excesses().into_iter().filter(move |excess| is_asked(&names[&excess.service]));
-    excesses.map(|excess| {
+    let mut excesses = choices.excesses();
+    // Numbers of services depend on what was read first, cells or rows.
+    excesses.sort_by_key(|excess| (&names[&excess.service], excess.spans, excess.rows));
+    excesses.into_iter().filter(move |excess| is_asked(&names[&excess.service])).map(|excess| {
         format!(
             "{}: spans tell of {} calls, proxies of {}; spans are taken, for some calls do not pass its proxy",
             names[&excess.service],

@@ -10,6 +10,7 @@
 //! dark       traffic that the mesh does not see whole or does not protect
 //! gauges     what OTLP metrics tell of a service's means
 //! reasons    what flags, codes and errors mean
+//! troubles   what is wrong now, worst first
 //! asked      the service that a question is about
 //! verdict    what tests say in one word
 //! ```
@@ -22,6 +23,7 @@ pub mod gateways;
 pub mod saturation;
 pub mod rollouts;
 pub mod dark;
+pub mod troubles;
 pub mod policies;
 pub mod gauges;
 pub mod reasons;

@@ -297,6 +297,7 @@ mod tests {
         let open = "io.github.resilience4j.circuitbreaker.CallNotPermittedException";
         // As the Java agent tells it: the status is the type of the error, an event has the exception.
         let limited = "com.alibaba.csp.sentinel.slots.block.flow.FlowException";
+        let full = "io.github.resilience4j.bulkhead.BulkheadFullException";
         let received = Span { kind: SERVER, service: ("x", "b"), ..SPAN };
         let spans = [
             Span { trace: 1, kind: SERVER, service: ("x", "b"), error_type: open, outcome: "error", ..SPAN },
@@ -318,11 +319,21 @@ mod tests {
                 outcome: "error",
                 ..received
             },
+            // Wrapped by the application.
+            Span {
+                trace: 7,
+                error_type: "500",
+                exception_type: "java.lang.RuntimeException",
+                exception_cause: full,
+                outcome: "error",
+                ..received
+            },
         ];
         let answer = asked(&[], &spans, Asked::default());
         let want = [
             "x/b -> api.example client timeout grpc_4 1".to_owned(),
             "client@x/b -> x/b server rate_limit http_429 1".to_owned(),
+            format!("client@x/b -> x/b server circuit_breaker {full} 1"),
             format!("client@x/b -> x/b server circuit_breaker {open} 1"),
             format!("client@x/b -> x/b server rate_limit {limited} 1"),
         ];

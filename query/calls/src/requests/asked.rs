@@ -53,7 +53,7 @@ fn key(grain: Grain) -> Option<AttributeKey> {
     match grain {
         Grain::Cluster => AttributeKey::new(CLUSTER_KEY),
         Grain::Attribute(key) => Some(key),
-        Grain::Node | Grain::Operation | Grain::Instance | Grain::Told(_) => None,
+        Grain::Node | Grain::Operation | Grain::Instance | Grain::InstanceAndProxy | Grain::Told(_) => None,
         Grain::Whole | Grain::Labels { .. } => None,
     }
 }

@@ -66,7 +66,8 @@ const WHOLE_COLUMNS: &[&str] = &[
 /// The columns that a question with this grain reads.
 pub fn columns(grain: Grain) -> Vec<&'static str> {
     let whole = if grain.tells_callers() { WHOLE_COLUMNS } else { &[] };
-    let mut columns: Vec<&'static str> = COLUMNS.iter().chain(whole).copied().collect();
+    let proxy = grain.tells_proxies().then_some("proxy_version");
+    let mut columns: Vec<&'static str> = COLUMNS.iter().chain(whole).copied().chain(proxy).collect();
     for column in asked::columns(grain) {
         if !columns.contains(&column) {
             columns.push(column);
@@ -153,6 +154,7 @@ pub struct Columns<'a> {
     pub(super) stream_id: Text<'a>,
     pub(super) request_id: Text<'a>,
     pub(super) proxy_id: Text<'a>,
+    proxy_version: Text<'a>,
 }
 
 impl<'a> Columns<'a> {
@@ -195,6 +197,7 @@ impl<'a> Columns<'a> {
             stream_id: text("stream_id"),
             request_id: text("request_id"),
             proxy_id: text("proxy_id"),
+            proxy_version: text("proxy_version"),
         }
     }
 
@@ -224,6 +227,11 @@ impl<'a> Columns<'a> {
     pub(super) fn is_waypoint(&self, row: usize) -> bool {
         let begins = |text: &Text<'a>, with: &str| text.get(row).is_some_and(|text| text.starts_with(with));
         begins(&self.upstream_cluster, "inbound-vip|") || begins(&self.proxy_id, "waypoint~")
+    }
+
+    /// The release of the proxy that stands beside who received the call: a waypoint stands beside nobody.
+    pub(super) fn own_proxy_version(&self, row: usize) -> Option<&'a str> {
+        self.proxy_version.get(row).filter(|_| !self.is_waypoint(row))
     }
 
     /// The address of the proxy in its node id, if it has one.

@@ -182,7 +182,7 @@ impl<'a> RequestRows<'a> {
         let own = self.columns.source.address.get(row);
         let detail = match book.grain {
             Grain::Instance => book.detail(self.columns.source.instance.get(row)),
-            Grain::Whole | Grain::Labels { .. } | Grain::Told(_) => {
+            Grain::Whole | Grain::Labels { .. } | Grain::Told(_) | Grain::InstanceAndProxy => {
                 self.whole_detail(row, Side::Received, self.columns.source.instance.get(row), book)
             }
             Grain::Cluster | Grain::Attribute(_) => book.detail(self.asked.of_callee(row, true).as_deref()),
@@ -286,10 +286,10 @@ impl<'a> RequestRows<'a> {
         let columns = &self.columns;
         match book.grain {
             Grain::Node => DetailId::NONE,
-            Grain::Instance if side == Side::Made => DetailId::NONE,
+            Grain::Instance | Grain::InstanceAndProxy if side == Side::Made => DetailId::NONE,
             Grain::Instance => book.detail(columns.destination.instance.get(row)),
             Grain::Cluster | Grain::Attribute(_) => book.detail(self.asked.of_callee(row, false).as_deref()),
-            Grain::Whole | Grain::Labels { .. } | Grain::Told(_) => {
+            Grain::Whole | Grain::Labels { .. } | Grain::Told(_) | Grain::InstanceAndProxy => {
                 let end = if side == Side::Made { None } else { Some(&columns.destination) };
                 self.whole_detail(row, side, end.and_then(|end| end.instance.get(row)), book)
             }
@@ -335,6 +335,7 @@ impl<'a> RequestRows<'a> {
             route: columns.route.get(row),
             host: columns.authority.get(row).filter(|_| is_gateway),
             instance,
+            proxy_version: instance.and(columns.own_proxy_version(row)),
             source_cluster: cluster.filter(|_| !is_own),
             source_principal: principal.filter(|_| !is_own),
             destination_cluster: callee.0,

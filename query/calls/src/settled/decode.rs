@@ -70,6 +70,7 @@ pub fn detail_columns(grain: Grain) -> Vec<&'static str> {
         Grain::Cluster => vec!["destination_cluster"],
         Grain::Operation | Grain::Labels { by_operation: true } => vec!["operation"],
         Grain::Instance => vec!["destination_instance"],
+        Grain::InstanceAndProxy => vec!["destination_instance", "destination_proxy_version"],
         Grain::Told(told) => ["observer"].into_iter().chain(told.columns()).collect(),
     }
 }
@@ -98,7 +99,7 @@ impl<'a> Details<'a> {
     }
 
     fn of_row(&self, row: usize, book: &mut Book) -> DetailId {
-        if !matches!(book.grain, Grain::Told(_)) {
+        if !matches!(book.grain, Grain::Told(_) | Grain::InstanceAndProxy) {
             let text = self.texts.first().and_then(|(_, column)| column.named(row));
             return text.map_or(DetailId::NONE, |text| book.detail(Some(text)));
         }
@@ -115,6 +116,7 @@ impl<'a> Details<'a> {
             route: text("route"),
             host: text("host"),
             instance: text("destination_instance"),
+            proxy_version: text("destination_proxy_version"),
             response_code: number("response_code"),
             grpc_status: number("grpc_status"),
             response_flags: text("response_flags"),
@@ -210,16 +212,20 @@ pub fn add<P>(
     for row in 0..batch.num_rows() {
         let Some(mut key) = keys.key(row, times, book) else { continue };
         let Some(place) = place(&key, keys.requests(row)) else { continue };
+        let measure = measure(row, &latencies, &sums);
         if let Some(whole) = &whole {
             let operation = details.operation(row);
             Detail { operation, ..whole.detail(row) }.of_grain(book.grain).write(&mut text);
             key.detail = book.detail(Some(&text));
             key.protocol = protocol(row, &latencies);
+            put(book, key, &measure, place);
             book.add_sizes(key, &whole.sizes(row));
-        } else if key.entry != Entry::Alias && !(book.grain == Grain::Instance && key.entry.is_edge()) {
+            continue;
+        }
+        if key.entry != Entry::Alias && !(book.grain.is_by_instance() && key.entry.is_edge()) {
             key.detail = details.of_row(row, book);
         }
-        put(book, key, &measure(row, &latencies, &sums), place);
+        put(book, key, &measure, place);
     }
     Ok(())
 }

@@ -1,6 +1,8 @@
 //! Writes a book in which all is told apart as rows of a settled table.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::hash::Hash;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -12,28 +14,34 @@ use meshlake_schema::{BatchError, LatencyHistogram, Table, TableBatch, UnixNanos
 use super::ends::End;
 use super::entries;
 use super::numbers::{histogram_columns, wide};
-use crate::cell_key::CellKey;
+use crate::cell_key::{CellKey, DetailId};
 use crate::cells::Book;
 use crate::detail::Detail;
 use crate::entry::Entry;
-use crate::measure::{Measure, SUMS, Sizes};
+use crate::hashing::NumberMap;
+use crate::measure::{SUMS, Sizes};
+use crate::sums::Sum;
 
 /// What a row is told apart by, in the order of rows.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Key<'a> {
-    destination: End<'a>,
-    source: End<'a>,
-    detail: String,
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    /// Place among the ends, and below among the details.
+    destination: u32,
+    source: u32,
+    detail: u32,
     time_micros: i64,
     evidence: &'static str,
     entry: &'static str,
     protocol: &'static str,
 }
 
-#[derive(Debug, Default)]
-struct Value {
-    measure: Measure,
-    sizes: Sizes,
+/// Rows in order. Names are compared once each and not once a row, and what is one cell is not copied: there are a hundred
+/// thousand of them.
+struct Cells<'a> {
+    /// Ascending, each once.
+    ends: Vec<End<'a>>,
+    details: Vec<String>,
+    rows: Vec<(Key, Cow<'a, Sum>)>,
 }
 
 /// The cells of `book` as rows of `table`, sorted by callee, caller and time, made at `now`.
@@ -51,59 +59,96 @@ pub fn rows(book: &Book, table: Table, tenant: &str, now: UnixNanos) -> Result<T
     TableBatch::try_new(table, rows)
 }
 
-fn cells(book: &Book, table: Table) -> BTreeMap<Key<'_>, Value> {
-    let seconds = i64::from(table.cell_seconds().expect("a settled table"));
+fn cells(book: &Book, table: Table) -> Cells<'_> {
+    let micros = i64::from(table.cell_seconds().expect("a settled table")) * 1_000_000;
     let is_fine = table.columns().iter().any(|column| column.name == "operation");
-    let mut cells: BTreeMap<Key<'_>, Value> = BTreeMap::new();
-    for (key, measure) in book.cells() {
-        let start = book.range.bucket_start(key.at.bucket).micros().div_euclid(1_000_000);
-        let key_of_row = Key {
-            destination: End::of(key.destination, book.parties.party(key.destination)),
-            source: End::of(key.source, book.parties.party(key.source)),
-            detail: detail_of_row(book, key, is_fine),
-            time_micros: start.div_euclid(seconds) * seconds * 1_000_000,
-            evidence: key.evidence.name(),
-            entry: entries::name(key.entry),
-            protocol: key.protocol.name(),
-        };
-        let value = cells.entry(key_of_row).or_default();
-        value.measure.merge(measure);
-        if let Some(sizes) = book.sizes(key) {
-            value.sizes.merge(sizes);
+    let keys = || book.sums().iter().map(|(key, _)| key);
+    let parties = keys().flat_map(|key| [key.source, key.destination]).collect();
+    let (ends, end_of) = ranked(parties, |id| End::of(id, book.parties.party(id)));
+    let details = keys().map(|key| (key.detail, key.entry)).collect();
+    let (details, detail_of) = ranked(details, |(detail, entry)| detail_of_row(book, detail, entry, is_fine));
+    let key_of_row = |key: &CellKey| Key {
+        destination: end_of[&key.destination],
+        source: end_of[&key.source],
+        detail: detail_of[&(key.detail, key.entry)],
+        time_micros: book.range.bucket_start(key.at.bucket).micros().div_euclid(micros) * micros,
+        evidence: key.evidence.name(),
+        entry: entries::name(key.entry),
+        protocol: key.protocol.name(),
+    };
+    let mut sums: Vec<(Key, &Sum)> = book.sums().iter().map(|(key, sum)| (key_of_row(key), sum)).collect();
+    sums.sort_unstable_by_key(|(key, _)| *key);
+    let rows = sums.chunk_by(|a, b| a.0 == b.0).map(|same| (same[0].0, sum_of(same))).collect();
+    Cells { ends, details, rows }
+}
+
+/// The values of these keys, ascending and each once, and the place of each.
+fn ranked<K: Copy + Eq + Hash, V: Ord>(
+    keys: HashSet<K>,
+    value: impl Fn(K) -> V,
+) -> (Vec<V>, NumberMap<K, u32>) {
+    let mut pairs: Vec<(V, K)> = keys.into_iter().map(|key| (value(key), key)).collect();
+    pairs.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    let (mut values, mut places) = (Vec::new(), NumberMap::default());
+    for (value, key) in pairs {
+        if values.last() != Some(&value) {
+            values.push(value);
         }
+        places.insert(key, u32::try_from(values.len() - 1).expect("fewer values than cells"));
     }
-    cells
+    (values, places)
+}
+
+fn sum_of<'a>(cells: &[(Key, &'a Sum)]) -> Cow<'a, Sum> {
+    let [(_, first), others @ ..] = cells else { return Cow::default() };
+    let mut sum = Cow::Borrowed(*first);
+    others.iter().for_each(|(_, other)| sum.to_mut().merge(other));
+    sum
 }
 
 /// What the table tells apart of a cell. An instance is the callee's, so that only where it told of itself there is one.
-fn detail_of_row(book: &Book, key: &CellKey, is_fine: bool) -> String {
-    let mut detail = Detail::read(book.detail_text(key.detail).unwrap_or_default());
-    if key.entry == Entry::Alias {
+fn detail_of_row(book: &Book, detail: DetailId, entry: Entry, is_fine: bool) -> String {
+    let mut detail = Detail::read(book.detail_text(detail).unwrap_or_default());
+    if entry == Entry::Alias {
         detail = Detail::default();
     }
-    if key.entry.is_edge() {
-        detail.instance = None;
+    if entry.is_edge() {
+        (detail.instance, detail.proxy_version) = (None, None);
     }
     if !is_fine {
-        detail = Detail { operation: None, route: None, host: None, instance: None, ..detail };
+        detail = Detail { operation: None, ..detail.of_any_instance() };
     }
     let mut text = String::new();
     detail.write(&mut text);
     text
 }
 
-fn array(column: &str, cells: &BTreeMap<Key<'_>, Value>, tenant: &str, now: UnixNanos) -> ArrayRef {
+impl Cells<'_> {
+    fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.rows.iter().map(|(key, _)| key)
+    }
+
+    fn sums(&self) -> impl Iterator<Item = &Sum> + Clone {
+        self.rows.iter().map(|(_, sum)| sum.as_ref())
+    }
+
+    fn details(&self) -> impl Iterator<Item = Detail<'_>> {
+        self.keys().map(|key| Detail::read(&self.details[key.detail as usize]))
+    }
+}
+
+fn array(column: &str, cells: &Cells<'_>, tenant: &str, now: UnixNanos) -> ArrayRef {
     let keys = || cells.keys();
-    let text = |of: &dyn Fn(&Key<'_>) -> &'static str| texts(keys().map(|key| Some(of(key))));
+    let text = |of: &dyn Fn(&Key) -> &'static str| texts(keys().map(|key| Some(of(key))));
     let time = |micros: Vec<i64>| TimestampMicrosecondArray::from_iter_values(micros).with_timezone("UTC");
     match column {
         "tenant" => texts(keys().map(|_| Some(tenant))),
-        "ingest_time" => Arc::new(time(vec![now.micros(); cells.len()])),
+        "ingest_time" => Arc::new(time(vec![now.micros(); cells.rows.len()])),
         "time" => Arc::new(time(keys().map(|key| key.time_micros).collect())),
         "evidence" => text(&|key| key.evidence),
         "entry" => text(&|key| key.entry),
         "protocol" => text(&|key| key.protocol),
-        "observer" => text(&|key| Detail::read(&key.detail).observer.name()),
+        "observer" => texts(cells.details().map(|detail| Some(detail.observer.name()))),
         _ => end_array(column, cells)
             .or_else(|| detail_array(column, cells))
             .or_else(|| sum_array(column, cells))
@@ -111,9 +156,10 @@ fn array(column: &str, cells: &BTreeMap<Key<'_>, Value>, tenant: &str, now: Unix
     }
 }
 
-fn end_array(column: &str, cells: &BTreeMap<Key<'_>, Value>) -> Option<ArrayRef> {
+fn end_array(column: &str, cells: &Cells<'_>) -> Option<ArrayRef> {
     let (end, part) = column.split_once('_')?;
-    let ends = || cells.keys().map(|key| if end == "source" { &key.source } else { &key.destination });
+    let place = |key: &Key| if end == "source" { key.source } else { key.destination };
+    let ends = || cells.keys().map(|key| &cells.ends[place(key) as usize]);
     let int = |of: &dyn Fn(&End<'_>) -> Option<i64>| -> ArrayRef {
         Arc::new(ends().map(|end| of(end).map(|number| number as i32)).collect::<Int32Array>())
     };
@@ -134,8 +180,8 @@ fn end_array(column: &str, cells: &BTreeMap<Key<'_>, Value>) -> Option<ArrayRef>
     Some(array)
 }
 
-fn detail_array(column: &str, cells: &BTreeMap<Key<'_>, Value>) -> Option<ArrayRef> {
-    let details = || cells.keys().map(|key| Detail::read(&key.detail));
+fn detail_array(column: &str, cells: &Cells<'_>) -> Option<ArrayRef> {
+    let details = || cells.details();
     let int = |of: &dyn Fn(&Detail<'_>) -> Option<i64>| -> ArrayRef {
         let numbers = details().map(|detail| of(&detail).and_then(|number| i32::try_from(number).ok()));
         Arc::new(numbers.collect::<Int32Array>())
@@ -145,6 +191,7 @@ fn detail_array(column: &str, cells: &BTreeMap<Key<'_>, Value>) -> Option<ArrayR
         "route" => texts(details().map(|detail| detail.route)),
         "host" => texts(details().map(|detail| detail.host)),
         "destination_instance" => texts(details().map(|detail| detail.instance)),
+        "destination_proxy_version" => texts(details().map(|detail| detail.proxy_version)),
         "source_cluster" => texts(details().map(|detail| detail.source_cluster)),
         "source_principal" => texts(details().map(|detail| detail.source_principal)),
         "destination_cluster" => texts(details().map(|detail| detail.destination_cluster)),
@@ -160,14 +207,16 @@ fn detail_array(column: &str, cells: &BTreeMap<Key<'_>, Value>) -> Option<ArrayR
     Some(array)
 }
 
-fn sum_array(column: &str, cells: &BTreeMap<Key<'_>, Value>) -> Option<ArrayRef> {
+fn sum_array(column: &str, cells: &Cells<'_>) -> Option<ArrayRef> {
     let place = SUMS.iter().position(|name| *name == column)?;
-    let sums = cells.values().map(|value| wide(value.measure.sums()[place]));
+    let sums = cells.sums().map(|sum| wide(sum.measure.sums()[place]));
     Some(Arc::new(Int64Array::from_iter_values(sums)))
 }
 
-fn histogram_array(column: &str, cells: &BTreeMap<Key<'_>, Value>) -> ArrayRef {
-    let latency = || cells.values().map(|value| value.measure.latency());
+fn histogram_array(column: &str, cells: &Cells<'_>) -> ArrayRef {
+    let latency = || cells.sums().map(|sum| sum.measure.latency());
+    let none = Sizes::default();
+    let sizes = || cells.sums().map(|sum| sum.sizes.as_deref().unwrap_or(&none));
     let bound = |of: fn(&LatencyHistogram) -> Option<u64>| -> ArrayRef {
         Arc::new(latency().map(|held| of(held).map(wide)).collect::<Int64Array>())
     };
@@ -179,8 +228,8 @@ fn histogram_array(column: &str, cells: &BTreeMap<Key<'_>, Value>) -> ArrayRef {
         "latency_min_nano" => return bound(LatencyHistogram::min_nano),
         "latency_max_nano" => return bound(LatencyHistogram::max_nano),
         "latency" => histogram_columns(&latency()),
-        "request_size" => histogram_columns(&cells.values().map(|value| &value.sizes.request)),
-        "response_size" => histogram_columns(&cells.values().map(|value| &value.sizes.response)),
+        "request_size" => histogram_columns(&sizes().map(|sizes| &sizes.request)),
+        "response_size" => histogram_columns(&sizes().map(|sizes| &sizes.response)),
         other => panic!("no cell has a column {other}; every column is tested"),
     };
     [zeros, buckets, counts].into_iter().nth(part).expect("there are three parts")

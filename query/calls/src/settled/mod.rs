@@ -22,17 +22,21 @@ mod entries;
 use meshlake_schema::{BatchError, Table, TableBatch, UnixNanos};
 
 use crate::cells::Book;
+use crate::held::Granted;
 
 /// Cells of a range that is settled.
 #[derive(Debug)]
 pub struct Settled {
     pub(super) book: Book,
+    pub(super) is_cut: bool,
+    /// The memory that it takes.
+    pub(super) _granted: Granted,
 }
 
 impl Settled {
-    /// Whether some cells are summed up in others, or names as one.
+    /// Whether some cells are summed up in others, or names as one, or traces were looked at in parts.
     pub fn is_cut(&self) -> bool {
-        self.book.is_cut()
+        self.is_cut
     }
 
     /// The rows of one of the tables, sorted by callee, caller and time, made at `now`.
@@ -75,8 +79,9 @@ mod tests {
     /// Three calls of one operation in as many slots of ten seconds of a minute, of one of which the callee has a row, and one
     /// of another.
     fn rows() -> Vec<Request> {
-        let call = Request { path: "/a", second: FROM_SECOND, instance: "pod-1", ..CALL };
-        let served = Request { path: "/a", instance: "pod-1", ..SERVED };
+        let call =
+            Request { path: "/a", second: FROM_SECOND, instance: "pod-1", proxy_version: "1.27.1", ..CALL };
+        let served = Request { path: "/a", instance: "pod-1", proxy_version: "1.27.1", ..SERVED };
         let later = |second| Request { second: FROM_SECOND + second, ..call };
         vec![call, served, later(-10), later(10), Request { path: "/b", ..call }]
     }
@@ -255,7 +260,8 @@ mod tests {
     #[test]
     fn cells_make_the_picture_of_the_rows() {
         let cells = settled().rows(Table::Calls10s, "default", UnixNanos(0)).expect("columns of the table");
-        for grain in [Grain::Node, Grain::Operation, Grain::Instance, Grain::Cluster] {
+        for grain in [Grain::Node, Grain::Operation, Grain::Instance, Grain::InstanceAndProxy, Grain::Cluster]
+        {
             let asked = question(By::Service, grain);
             let picture = picture_of(asked, Frame::whole(), Table::Calls10s, cells.rows());
             let slots = [1, 2, 1].map(|calls| format!("default/a -> default/b {calls}/0"));

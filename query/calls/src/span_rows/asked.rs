@@ -45,7 +45,7 @@ enum Values<'a> {
 /// The key that a question with this grain reads; none where it reads none.
 fn key(grain: Grain) -> Option<AttributeKey> {
     match grain {
-        Grain::Node | Grain::Operation | Grain::Instance | Grain::Told(_) => None,
+        Grain::Node | Grain::Operation | Grain::Instance | Grain::InstanceAndProxy | Grain::Told(_) => None,
         Grain::Cluster | Grain::Whole | Grain::Labels { .. } => AttributeKey::new(CLUSTER_KEY),
         Grain::Attribute(key) => Some(key),
     }

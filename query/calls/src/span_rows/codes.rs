@@ -10,6 +10,7 @@ use meshlake_schema::rows::Text;
 
 use super::columns::Columns;
 use super::mixing::{mix_meanings, mix_numbers, mix_texts};
+use super::proxy_version::proxy_version;
 use super::role::NameSays;
 use super::tags;
 use crate::grouping::{By, Grain, Told};
@@ -53,10 +54,10 @@ fn own_words(columns: &Columns<'_>, by: By, grain: Grain, codes: &mut [u64]) {
         Some(&columns.service_name),
         Some(&columns.service_namespace),
         Some(&columns.service_version).filter(|_| by.tells_versions()),
-        Some(&columns.service_instance_id)
-            .filter(|_| grain == Grain::Instance || grain.tells(Told::INSTANCE)),
+        Some(&columns.service_instance_id).filter(|_| grain.tells_instances()),
         Some(&columns.error_type).filter(|_| grain.tells(Told::REFUSAL)),
         Some(&columns.exception_type).filter(|_| grain.tells(Told::REFUSAL)),
+        Some(&columns.exception_cause).filter(|_| grain.tells(Told::REFUSAL)),
         Some(&columns.http_request_method),
         Some(&columns.peer_service),
         Some(&columns.rpc_system),
@@ -66,6 +67,10 @@ fn own_words(columns: &Columns<'_>, by: By, grain: Grain, codes: &mut [u64]) {
         Some(&columns.messaging_operation_type),
     ];
     texts.into_iter().flatten().for_each(|column| mix_texts(column, codes));
+    if grain.tells_proxies() {
+        let hasher = RandomState::new();
+        mix_meanings(&columns.resource, codes, |resource| hasher.hash_one(proxy_version(resource)));
+    }
 }
 
 /// What a span says of its far end, with the host of its URL alone: URLs are as many as requests. Whether it is anything.

@@ -38,6 +38,7 @@ read_columns! {
         rpc_grpc_status_code: Integers,
         error_type: Text,
         exception_type: Text,
+        exception_cause: Text,
         db_system_name: Text,
         db_namespace: Text,
         messaging_system: Text,
@@ -64,6 +65,7 @@ pub const DICTIONARIES: &[&str] = &[
     "rpc_system",
     "error_type",
     "exception_type",
+    "exception_cause",
     "db_system_name",
     "db_namespace",
     "messaging_system",
@@ -78,8 +80,8 @@ pub const NESTED: &[(&str, &[&str])] = &[("links", &["trace_id", "span_id"])];
 pub fn proxy_columns(by: By, grain: Grain) -> Vec<&'static str> {
     let is_asked = |column: &&str| match *column {
         "service_version" => by.tells_versions(),
-        "service_instance_id" => grain == Grain::Instance || grain.tells(Told::INSTANCE),
-        "error_type" | "exception_type" => grain.tells(Told::REFUSAL),
+        "service_instance_id" => grain.tells_instances(),
+        "error_type" | "exception_type" | "exception_cause" => grain.tells(Told::REFUSAL),
         _ => true,
     };
     let mut columns: Vec<&'static str> = Columns::NAMES.iter().copied().filter(is_asked).collect();

@@ -3,6 +3,7 @@
 //! ```text
 //! codes   rows that say the same get the same number, without a look at their texts
 //! shape   what spans of one number stand for, once for each
+//! proxy_version  the release of the proxy that made a span
 //! asked   what calls are grouped by, where that is no column of every question
 //! own_addresses  what a resource says of the addresses that its service has
 //! mixing  a column of values into those numbers
@@ -18,6 +19,7 @@ mod codes;
 mod tags;
 mod role;
 pub mod columns;
+mod proxy_version;
 mod asked;
 mod own_addresses;
 mod mixing;

@@ -7,6 +7,7 @@ use meshlake_schema::rows::Integers;
 
 use super::asked::Asked;
 use super::columns::Columns;
+use super::proxy_version::proxy_version;
 use super::role::{Said, role};
 use super::tags::ProxyTags;
 use crate::cell_key::DetailId;
@@ -159,6 +160,12 @@ impl<'a> Told<'a> {
         self.columns.service_instance_id.named(row).or_else(of_proxy)
     }
 
+    /// The release of the proxy beside the instance, if a proxy made the span.
+    fn proxy_version(&self, row: usize) -> Option<String> {
+        let is_own = self.columns.is_proxy.get(row) == Some(true) && !self.tags.is_waypoint();
+        self.columns.resource.named(row).filter(|_| is_own).and_then(proxy_version)
+    }
+
     fn of_callee(&self, row: usize, role: Role) -> Option<Cow<'a, str>> {
         self.asked.and_then(|asked| asked.of_callee(row, role.is_received()))
     }
@@ -170,7 +177,7 @@ fn detail(row: usize, role: Role, told: &Told<'_>, book: &mut Book) -> DetailId 
         Grain::Operation => told.columns.name.named(row).map(Cow::Borrowed),
         Grain::Instance => told.instance(row).map(Cow::Borrowed),
         Grain::Cluster | Grain::Attribute(_) => told.of_callee(row, role),
-        Grain::Whole | Grain::Labels { .. } | Grain::Told(_) => {
+        Grain::Whole | Grain::Labels { .. } | Grain::Told(_) | Grain::InstanceAndProxy => {
             Some(Cow::Owned(whole_detail(row, role, book.grain, told)))
         }
     };
@@ -184,6 +191,8 @@ fn whole_detail(row: usize, role: Role, grain: Grain, told: &Told<'_>) -> String
     let own_cluster = told.asked.and_then(|asked| asked.own(row));
     let (source_cluster, destination_cluster) =
         if role.is_received() { (None, own_cluster) } else { (own_cluster, None) };
+    let instance = told.instance(row);
+    let proxy_version = instance.filter(|_| grain.tells_proxies()).and_then(|_| told.proxy_version(row));
     let detail = Detail {
         observer: match role.is_received() {
             false => Observer::Client,
@@ -191,7 +200,8 @@ fn whole_detail(row: usize, role: Role, grain: Grain, told: &Told<'_>) -> String
             true => Observer::Server,
         },
         operation: columns.name.named(row),
-        instance: told.instance(row),
+        instance,
+        proxy_version: proxy_version.as_deref(),
         source_cluster: source_cluster.as_deref(),
         destination_cluster: destination_cluster.as_deref(),
         response_code: columns.http_response_status_code.get(row),
@@ -204,11 +214,11 @@ fn whole_detail(row: usize, role: Role, grain: Grain, told: &Told<'_>) -> String
     text
 }
 
-/// What instrumentation of HTTP calls an error is its status code, and the exception is told by an event.
+/// What instrumentation of HTTP calls an error is its status code, and the exception is told by an event; applications wrap
+/// what a library throws.
 fn refusal(row: usize, columns: &Columns<'_>) -> Option<&'static str> {
-    let mut types =
-        [columns.error_type, columns.exception_type].into_iter().filter_map(|types| types.named(row));
-    types.find_map(refusal::of_application)
+    let types = [columns.error_type, columns.exception_type, columns.exception_cause];
+    types.into_iter().filter_map(|types| types.named(row)).find_map(refusal::of_application)
 }
 
 fn protocol(row: usize, said: &Said, columns: &Columns<'_>) -> Protocol {

@@ -57,16 +57,15 @@ pub struct Walk {
 }
 
 impl Walk {
-    /// Counts the calls of all traces of a shard, which has each of them whole, in `minutes`.
-    pub fn count(
-        &mut self,
-        shard: &Shard,
-        shapes: &Shapes,
-        minutes: &CountedMinutes,
-        counting: &mut Counting<'_>,
-    ) {
+    /// Puts the spans of a shard in order, and returns how many its longest trace has.
+    pub fn put(&mut self, shard: &Shard, shapes: &Shapes) -> usize {
+        self.order.put(shard.rooms(), shapes);
+        self.order.spans.chunk_by(|a, b| a.trace == b.trace).map(<[Span]>::len).max().unwrap_or(0)
+    }
+
+    /// Counts the calls of all traces of the shard that was put in order, which has each of them whole, in `minutes`.
+    pub fn count(&mut self, shard: &Shard, minutes: &CountedMinutes, counting: &mut Counting<'_>) {
         let mut order = std::mem::take(&mut self.order);
-        order.put(shard.rooms(), shapes);
         for trace in order.spans.chunk_by_mut(|a, b| a.trace == b.trace) {
             let start = |span: &Span| span.start;
             let Some(scope) = Scope::of_times(trace.iter().map(start)) else { continue };

@@ -11,7 +11,7 @@ use crate::oracle::figures::Label;
 use crate::oracle::names::{far_end, service_label};
 use crate::oracle::{FROM, TO};
 use crate::random::mixed;
-use crate::story::{Batch, Call, Root, Story, Target, Try};
+use crate::story::{Batch, Call, Root, Spelling, Story, Target, Trace, Try};
 use crate::telemetry::Row;
 
 /// How many spans of a hundred are lost, by seed.
@@ -61,7 +61,16 @@ pub fn excuses(story: &Story, lost: &BTreeSet<u64>) -> Excuses {
             excuses.batch(story, batch, lost);
         }
     }
+    excuses.impostors(story, lost);
     excuses
+}
+
+/// The address that the caller knew, where nothing is left to tell whose it is but whom the call was mirrored to.
+fn is_mistaken(call: &Call, lost: &BTreeSet<u64>) -> bool {
+    let is_left = |tried: &Try| !lost.contains(&tried.number);
+    call.made.spelling == Spelling::PeerAddress
+        && !call.tries.iter().any(is_left)
+        && call.mirrors.iter().any(is_left)
 }
 
 fn is_touched(mesh: &Mesh, call: &Call, lost: &BTreeSet<u64>) -> bool {
@@ -114,6 +123,22 @@ impl Excuses {
             let receiver = service_label(&mesh.services[tried.at.service]);
             self.edge(&source, &receiver);
             self.edge(&target, &receiver);
+        }
+    }
+
+    /// A mirror that alone told of having answered at an address seems to have it, for all who call that address.
+    fn impostors(&mut self, story: &Story, lost: &BTreeSet<u64>) {
+        let calls = || story.traces.iter().filter(|trace| trace.is_kept).flat_map(Trace::calls);
+        for mistaken in calls().filter(|call| is_mistaken(call, lost)) {
+            let by_address =
+                |call: &&Call| call.made.spelling == Spelling::PeerAddress && call.target == mistaken.target;
+            for caller in calls().filter(by_address).filter_map(|call| call.caller) {
+                let source = service_label(&story.mesh.services[caller.service]);
+                for mirror in &mistaken.mirrors {
+                    self.edge(&source, &service_label(&story.mesh.services[mirror.at.service]));
+                }
+                self.edge(&source, &far_end(&story.mesh, mistaken.target));
+            }
         }
     }
 

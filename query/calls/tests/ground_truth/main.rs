@@ -5,6 +5,7 @@
 //! must say the same of the rows. A failure is shrunk and printed with its rows.
 //! ```text
 //! MESHLAKE_TEST_STORIES=N     how many seeds; 300 by default
+//! MESHLAKE_TEST_STORIES_FROM=N  the first of them; 0 by default
 //! MESHLAKE_TEST_STORY=N       only this one
 //! MESHLAKE_TEST_FEATURES=A,B  only these features; their names are in features.rs
 //! MESHLAKE_TEST_SURVEY=1      do not stop at the first failure: count failures by feature
@@ -54,7 +55,10 @@ fn what_is_told_is_what_happened() {
     let allowed = Features::named(&allowed);
     let seeds = match number("MESHLAKE_TEST_STORY") {
         Some(seed) => seed..seed + 1,
-        None => 0..number("MESHLAKE_TEST_STORIES").unwrap_or(SEEDS),
+        None => {
+            let first = number("MESHLAKE_TEST_STORIES_FROM").unwrap_or(0);
+            first..first + number("MESHLAKE_TEST_STORIES").unwrap_or(SEEDS)
+        }
     };
     let is_survey = number("MESHLAKE_TEST_SURVEY").is_some();
     let mut failed: Vec<(u64, Features)> = Vec::new();
@@ -81,6 +85,18 @@ fn what_is_told_is_what_happened() {
     let is_few = total < SHARE_SEEDS_MIN || excused * 100 <= edges * EXCUSED_PERCENT_MAX;
     assert!(is_few, "{excused} of {edges} edges were excused");
     assert!(failed.is_empty(), "{} of {total} seeds failed", failed.len());
+}
+
+/// Stories that were told wrongly once, after those that every run tells: of a mirror that seems to have the address of whom the
+/// call was for, and of two services whose proxies see too little, in the order of cells and of rows.
+const TOLD_WRONGLY: [u64; 2] = [3_142, 3_786];
+
+#[test]
+fn what_was_told_wrongly_once_is_told_rightly() {
+    for seed in TOLD_WRONGLY {
+        let (story, features) = simulate::story(seed, Features::named("all"));
+        assert!(judged(&story, features).complaints.is_empty(), "{}", report(&story, features));
+    }
 }
 
 fn number(variable: &str) -> Option<u64> {

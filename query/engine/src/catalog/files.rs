@@ -170,7 +170,7 @@ mod tests {
             date_days: 0,
             time_min_micros: 0,
             time_max_micros: 0,
-            is_in_traces: false,
+            is_derived_from: false,
             came_days: None,
             minutes: MinuteLsns::default(),
         })

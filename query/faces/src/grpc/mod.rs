@@ -42,7 +42,6 @@ pub const MESSAGE_BYTES_MAX: usize = 1 << 20;
 const CONTENT_TYPE: &str = "application/grpc";
 
 /// A call and all that its answer may depend on.
-#[allow(dead_code, reason = "health depends on neither state nor tenant")]
 pub struct Call<Q> {
     pub state: FaceState,
     pub tenant: String,

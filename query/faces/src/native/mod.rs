@@ -1,9 +1,10 @@
 //! The API of Meshlake's own: `/api/v1/*`, JSON, one file per resource.
 
 mod operate;
+mod traces;
+mod spans;
 mod calls;
 mod sql;
-mod traces;
 mod services;
 mod ledger;
 mod status;
@@ -42,7 +43,10 @@ pub fn router() -> Router<FaceState> {
         .route("/rollouts", get(operate::rollouts::answer))
         .route("/dark", get(operate::dark::answer))
         .route("/sql", post(sql::answer))
+        .route("/traces/compare", get(traces::analysis::compare))
         .route("/traces/{trace_id}", get(traces::answer))
+        .route("/traces/{trace_id}/analysis", get(traces::analysis::answer))
+        .route("/spans/compare", get(spans::compare))
         .route("/services", get(services::answer))
         .route("/ledger", get(ledger::answer))
         .route("/status", get(status::answer))

@@ -102,7 +102,7 @@ impl<'a> Columns<'a> {
 
 #[cfg(test)]
 mod tests {
-    use meshlake_fixture::{Cell, Row, batch, row};
+    use meshlake_fixture::{Row, batch, row};
 
     use super::*;
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use meshlake_query::prometheus;
+use meshlake_query::promql::Error;
 use meshlake_query::series::Metadata;
 use meshlake_schema::attributes::push_json_string;
 use serde_json::{Value, json};
@@ -23,10 +24,13 @@ pub async fn series(State(state): State<FaceState>, parameters: Parameters) -> R
     if parameters.first("match[]").is_none() {
         return Err(ApiError::bad_data("no match[] parameter provided"));
     }
+    let browse = parameters.browse()?;
+    let found = prometheus::series(&state.prometheus, &parameters.tenant, browse).await;
     // Here alone Prometheus names the parameter.
-    let named = |error: ApiError| ApiError { text: ApiError::invalid("match[]", &error.text).text, ..error };
-    let browse = parameters.browse(parameters.selectors().await.map_err(named)?)?;
-    let (found, warnings) = prometheus::series(&state.prometheus, &parameters.tenant, browse).await?;
+    let (found, warnings) = found.map_err(|error| match error {
+        Error::BadData(text) => ApiError::invalid("match[]", text),
+        other => ApiError::from(other),
+    })?;
     let push = |out: &mut String, labels| push_labels(out, &labels);
     Ok(written::list(found.into_iter(), push, Notes::warnings(warnings)))
 }
@@ -36,7 +40,7 @@ pub async fn label_names(
     State(state): State<FaceState>,
     parameters: Parameters,
 ) -> Result<Response, ApiError> {
-    let browse = parameters.browse(parameters.selectors().await?)?;
+    let browse = parameters.browse()?;
     let (found, warnings) = prometheus::label_names(&state.prometheus, &parameters.tenant, browse).await?;
     Ok(texts(found, warnings))
 }
@@ -47,7 +51,7 @@ pub async fn label_values(
     Path(name): Path<String>,
     parameters: Parameters,
 ) -> Result<Response, ApiError> {
-    let browse = parameters.browse(parameters.selectors().await?)?;
+    let browse = parameters.browse()?;
     let label = unescaped(&name);
     let (found, warnings) =
         prometheus::label_values(&state.prometheus, &parameters.tenant, label, browse).await?;

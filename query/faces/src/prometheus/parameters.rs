@@ -2,17 +2,15 @@
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, header};
 use meshlake_query::prometheus::{Browse, EARLIEST, LATEST};
-use meshlake_query::promql::{Matcher, parse_selector};
 
 use super::error::ApiError;
 use super::times;
 use crate::FaceState;
 use crate::tenant::{NOT_A_TENANT, tenant_of};
 
-/// Bytes of all selectors of a request, and their number: what a query may have, some times over. Each may hold regular
-/// expressions that take far more memory than text.
+/// Bytes of all selectors of a request, and their number: what a query may have, some times over.
 const SELECTOR_BYTES_MAX: usize = 32 << 10;
 const SELECTORS_MAX: usize = 200;
 
@@ -112,11 +110,11 @@ impl Parameters {
         Ok(Some(limit).filter(|limit| *limit > 0))
     }
 
-    /// The selectors of `match[]`, each of which matches something by a value.
+    /// The selectors of `match[]`; they are not read yet.
     ///
     /// # Errors
-    /// 400.
-    pub async fn selectors(&self) -> Result<Vec<Vec<Matcher>>, ApiError> {
+    /// 400 for more than a request may have.
+    pub fn selectors(&self) -> Result<Vec<String>, ApiError> {
         let texts: Vec<String> = self.all("match[]").map(str::to_owned).collect();
         let bytes: usize = texts.iter().map(String::len).sum();
         if texts.len() > SELECTORS_MAX || bytes > SELECTOR_BYTES_MAX {
@@ -124,26 +122,17 @@ impl Parameters {
                 format!("match[] has more than {SELECTORS_MAX} selectors or {SELECTOR_BYTES_MAX} bytes");
             return Err(ApiError::bad_data(text));
         }
-        // To compile a regular expression can take a while.
-        let parsing = tokio::task::spawn_blocking(move || {
-            let parsed = texts.iter().map(|text| parse_selector(text).map_err(ApiError::from));
-            parsed.collect::<Result<Vec<_>, _>>()
-        });
-        let failed = |_| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the server failed");
-        let sets = parsing.await.map_err(failed)??;
-        if sets.iter().any(|set| set.iter().all(|matcher| matcher.matches(""))) {
-            return Err(ApiError::bad_data("match[] must contain at least one non-empty matcher"));
-        }
-        Ok(sets)
+        Ok(texts)
     }
 
-    /// Which series of `sets` are asked for: `start`, `end` and `limit`.
+    /// Which series are asked for: `match[]`, `start`, `end` and `limit`.
     ///
     /// # Errors
     /// 400.
-    pub fn browse(&self, sets: Vec<Vec<Matcher>>) -> Result<Browse, ApiError> {
+    pub fn browse(&self) -> Result<Browse, ApiError> {
+        let selectors = self.selectors()?;
         let (from, to) = (self.time_or("start", EARLIEST)?, self.time_or("end", LATEST)?);
-        Ok(Browse { sets, from, to, limit: self.limit()? })
+        Ok(Browse { selectors, from, to, limit: self.limit()? })
     }
 }
 
@@ -182,18 +171,16 @@ mod tests {
         assert_eq!(limit(huge), want);
     }
 
-    #[tokio::test]
-    async fn selectors_are_bounded_and_select_something() {
-        let selectors = async |query: &str| given(query).selectors().await.map(|sets| sets.len());
-        assert_eq!(selectors("match[]=up&match[]={job=\"a\"}").await, Ok(2));
-        assert_eq!(selectors("").await, Ok(0));
-        let empty = "match[] must contain at least one non-empty matcher";
-        assert_eq!(selectors("match[]=up&match[]={job=~\".*\"}").await, Err(ApiError::bad_data(empty)));
-        assert!(selectors(&"match[]=a&".repeat(SELECTORS_MAX)).await.is_ok());
-        assert!(selectors(&"match[]=a&".repeat(SELECTORS_MAX + 1)).await.is_err());
+    #[test]
+    fn selectors_are_bounded() {
+        let selectors = |query: &str| given(query).selectors().map(|texts| texts.len());
+        assert_eq!(selectors("match[]=up&match[]={job=\"a\"}"), Ok(2));
+        assert_eq!(selectors(""), Ok(0));
+        assert!(selectors(&"match[]=a&".repeat(SELECTORS_MAX)).is_ok());
+        assert!(selectors(&"match[]=a&".repeat(SELECTORS_MAX + 1)).is_err());
         // Each of them is as long as a query may be.
         let long = |bytes: usize| format!("match[]={}&", "a".repeat(bytes));
-        assert!(selectors(&(long(10 << 10).repeat(3) + &long(2 << 10))).await.is_ok());
-        assert!(selectors(&(long(10 << 10).repeat(3) + &long((2 << 10) + 1))).await.is_err());
+        assert!(selectors(&(long(10 << 10).repeat(3) + &long(2 << 10))).is_ok());
+        assert!(selectors(&(long(10 << 10).repeat(3) + &long((2 << 10) + 1))).is_err());
     }
 }

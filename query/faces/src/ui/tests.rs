@@ -1,232 +1,292 @@
-//! The page as a whole: what it shows, and that nothing on it can be more than text.
+//! Rows in, pages out: what each shows, that nothing on them can be more than text, and that odd addresses are answered.
 
-use meshlake_query::graph::{Graph, GraphEdge, GraphNode};
-use meshlake_query::measure::Protocol;
-use meshlake_query::{Evidence, Figures, NodeIdentity, NodeKind};
+use std::sync::Arc;
 
-use super::*;
-use crate::Endpoints;
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, Request};
+use meshlake_fixture::{Cell, Row, SnapshotBuilder, row};
+use meshlake_listen::{Principal, Role};
+use meshlake_query::{Engine, EngineConfig};
+use meshlake_schema::{Clock, Table, UnixNanos};
+use tower::ServiceExt;
 
-/// An edge of a mesh: caller and callee as `namespace/name`, calls, errors, milliseconds.
-type Calls<'a> = (&'a str, &'a str, u32, u32, f64);
+use crate::{FaceState, router};
 
-/// In a minute.
-fn figures(calls: u32, errors: u32, millis: f64) -> Figures {
-    let (requests, errors) = (f64::from(calls), f64::from(errors));
-    let latency = (calls > 0).then_some(millis);
-    Figures {
-        requests,
-        rate: requests / 60.0,
-        errors,
-        error_ratio: if calls > 0 { errors / requests } else { 0.0 },
-        client_errors: 0.0,
-        aborted: 0.0,
-        p50_ms: latency,
-        p90_ms: latency,
-        p95_ms: latency,
-        p99_ms: latency,
-        max_ms: latency,
-        bytes_in: None,
-        bytes_out: None,
-        concurrency: requests * millis / 60_000.0,
-    }
-}
+const SECOND: i64 = 1_000_000_000;
+const PAGE_BYTES_MAX: usize = 8 << 20;
+const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 
-fn kind_of(id: &str) -> NodeKind {
-    match id {
-        "istio-system/istio-ingressgateway" => NodeKind::Gateway,
-        "mysql.default.svc.cluster.local" => NodeKind::Database,
-        "order-events" => NodeKind::Messaging,
-        "api.payments.example" => NodeKind::External,
-        _ => NodeKind::Service,
-    }
-}
+/// Markup, quotes, and characters that reorder text, in a name.
+const HOSTILE: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>\u{202e}";
 
-/// The graph of these edges; a node received the sum of its edges in.
-fn graph(edges: &[Calls<'_>]) -> Graph {
-    let mut ids: Vec<&str> = edges.iter().flat_map(|(source, target, ..)| [*source, *target]).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    let node = |id: &&str| {
-        let received = edges.iter().filter(|(_, target, ..)| target == id);
-        let (calls, errors, millis) = received.fold((0, 0, 0.0_f64), |(calls, errors, most), edge| {
-            (calls + edge.2, errors + edge.3, most.max(edge.4))
-        });
-        let (namespace, name) = id.rsplit_once('/').map_or((None, *id), |(space, name)| (Some(space), name));
-        let identity = NodeIdentity {
-            id: (*id).to_owned(),
-            name: name.to_owned(),
-            namespace: namespace.map(str::to_owned),
-            version: None,
-            workload: None,
-            kind: kind_of(id),
-            service: (*id).to_owned(),
-        };
-        GraphNode {
-            identity,
-            figures: figures(calls, errors, millis),
-            evidence: Some(Evidence::Requests),
-            hidden_requests: 0.0,
-        }
-    };
-    let place = |id: &str| ids.binary_search(&id).expect("every end of an edge is a node");
-    let edge = |&(source, target, calls, errors, millis): &Calls<'_>| GraphEdge {
-        source: place(source),
-        target: place(target),
-        protocol: Protocol::Http,
-        figures: figures(calls, errors, millis),
-        evidence: Evidence::Requests,
-        retries: 0.0,
-        refused: 0.0,
-        seen_by_client: true,
-        seen_by_server: true,
-        by_spans: 0.0,
-        by_requests: f64::from(calls),
-        completeness: Some(1.0),
-    };
-    Graph {
-        nodes: ids.iter().map(node).collect(),
-        edges: edges.iter().map(edge).collect(),
-        ..Graph::default()
-    }
-}
-
-fn page(edges: &[Calls<'_>]) -> Page {
-    Page {
-        span: Span::Last(Window::FifteenMinutes),
-        refresh_seconds: None,
-        range_text: ("1970-01-01T00:16:40Z".to_owned(), "1970-01-01T00:17:40Z".to_owned()),
-        data_since: None,
-        tenant: "default".to_owned(),
-        graph: graph(edges),
-        ledger: Vec::new(),
-        diagnosis: Diagnosis::Fine,
-        endpoints: Endpoints::default(),
-    }
-}
-
-#[test]
-fn figures_of_services_and_edges_are_on_the_page() {
-    // 3 calls in a minute, one of them failed.
-    let html = page(&[("default/a", "default/b", 3, 1, 10.0)]).render();
-    for want in ["default/a → default/b", "3/min", "33.3 %", "3 calls, 1 errors", "counted from requests"] {
-        assert!(html.contains(want), "{want} is not in {html}");
-    }
-}
-
-#[test]
-fn hostile_names_are_text() {
-    const HOSTILE: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>";
-    let other = format!("{HOSTILE}2");
-    let mut page = page(&[(HOSTILE, &other, 3, 1, 10.0)]);
-    for node in &mut page.graph.nodes {
-        node.identity.namespace = Some(HOSTILE.to_owned());
-    }
-    page.tenant = HOSTILE.to_owned();
-    page.graph.warnings.push(HOSTILE.to_owned());
-    page.ledger = vec![Account {
-        signal: HOSTILE.to_owned(),
-        source: HOSTILE.to_owned(),
-        rejected: [(HOSTILE.to_owned(), 1)].into(),
-        ..Account::default()
-    }];
-    page.diagnosis = Diagnosis::Failed(HOSTILE.to_owned());
-    page.endpoints.otlp_grpc = HOSTILE.to_owned();
-    let html = page.render();
-    assert!(html.contains("&lt;script&gt;"));
-    for raw in ["<script", "<img", "\"'>"] {
-        assert!(!html.contains(raw), "{raw} is markup on the page");
-    }
-}
-
-#[test]
-fn nothing_inline_that_the_policy_forbids() {
-    let html = page(&[("default/a", "default/b", 1, 0, 10.0)]).render();
-    for forbidden in ["<script", " style=", "<style", "javascript:", " onload=", " onclick=", " onerror="] {
-        assert!(!html.contains(forbidden), "{forbidden}");
-    }
-    assert!(html.contains("<link rel=stylesheet href=/style.css>"));
-}
-
-#[test]
-fn an_empty_page_says_why_and_how_to_send() {
-    let mut page = page(&[]);
-    page.diagnosis = Diagnosis::NothingReceived;
-    page.endpoints =
-        Endpoints { otlp_grpc: "10.1.2.3:14317".to_owned(), otlp_http: "10.1.2.3:14318".to_owned() };
-    let html = page.render();
-    for want in [
-        "Nothing has been received yet",
-        "OTEL_EXPORTER_OTLP_ENDPOINT=http://10.1.2.3:14317",
-        "address: 10.1.2.3, port_value: 14317",
-        "<details class=card open>",
-    ] {
-        assert!(html.contains(want), "{want}");
-    }
-    assert!(!html.contains("<svg"), "there is nothing to draw");
-}
-
-#[test]
-fn range_and_refresh_are_links_that_keep_each_other() {
-    let mut page = page(&[]);
-    page.refresh_seconds = Some(10);
-    let html = page.render();
-    assert!(html.contains("<meta http-equiv=refresh content=10>"));
-    assert!(html.contains("<a href=\"/?range=1h&amp;refresh=10\">1h</a>"));
-    assert!(html.contains("<a href=\"/?range=15m&amp;refresh=10\" aria-current=true>15m</a>"));
-}
-
-/// What was imported lies in the past: its page stays there when it is loaded again.
-#[test]
-fn a_fixed_range_is_kept_by_the_links() {
-    let at = |second: i64| UnixNanos(second * 1_000_000_000);
-    let span = Span::Fixed { from: at(1_000), to: at(1_060) };
-    let html = Page { span, ..page(&[]) }.render();
-    let fixed = "/?from=1970-01-01T00:16:40Z&amp;to=1970-01-01T00:17:40Z";
-    assert!(html.contains(&format!("<a href=\"{fixed}&amp;refresh=10\">10 s</a>")), "{html}");
-    assert!(html.contains("<a href=\"/?range=15m\">15m</a>"), "no window is the current one");
-}
-
-#[test]
-fn a_mesh_larger_than_the_drawing_says_what_is_left_out() {
-    let names: Vec<String> = (0..60).map(|i| format!("x/s{i:02}")).collect();
-    let calls: Vec<Calls<'_>> = names.windows(2).map(|pair| (&*pair[0], &*pair[1], 1, 0, 10.0)).collect();
-    let html = page(&calls).render();
-    assert!(html.contains("12 less busy nodes are not drawn"));
-    assert_eq!(html.matches("<text class=name").count(), drawing::NODES_DRAWN_MAX);
-}
-
-/// A mesh of a dozen nodes like Istio's Bookinfo, with a queue, a database, an external host and a cycle.
-#[test]
-fn a_dozen_nodes_are_drawn_without_overlap() {
-    let page = page(&BOOKINFO);
-    let html = page.render();
-    assert!(page.graph.nodes.len() >= 12, "{}", page.graph.nodes.len());
-    let mut boxes: Vec<(f64, f64)> = html
-        .match_indices("</title><rect x=\"")
-        .map(|(at, start)| {
-            let rest = &html[at + start.len()..];
-            let mut numbers = rest.split('"').step_by(2).map(|text| text.parse().expect("a number"));
-            (numbers.next().expect("x"), numbers.next().expect("y"))
-        })
-        .collect();
-    boxes.sort_by(|a, b| a.partial_cmp(b).expect("no number is NaN"));
-    for pair in boxes.windows(2) {
-        assert!(pair[0].0 < pair[1].0 || pair[1].1 - pair[0].1 >= 66.0, "{pair:?}");
-    }
-}
-
-const BOOKINFO: [Calls<'static>; 12] = [
-    ("istio-system/istio-ingressgateway", "default/productpage", 600, 4, 70.0),
-    ("default/productpage", "default/details", 600, 0, 9.0),
-    ("default/productpage", "default/reviews", 600, 4, 45.0),
-    ("default/reviews", "default/ratings", 400, 30, 18.0),
-    ("default/productpage", "default/orders", 90, 1, 60.0),
-    ("default/orders", "default/payments", 90, 3, 120.0),
-    ("default/payments", "default/fraud", 40, 0, 80.0),
-    ("default/fraud", "default/productpage", 5, 0, 12.0),
-    ("default/payments", "api.payments.example", 90, 0, 230.0),
-    ("default/ratings", "mysql.default.svc.cluster.local", 300, 0, 4.0),
-    ("default/orders", "order-events", 300, 0, 2.0),
-    ("order-events", "default/shipping", 300, 0, 33.0),
+const PAGES: [&str; 9] = [
+    "/",
+    "/service?name=shop%2Fcart",
+    "/edge?client=shop%2Fweb&server=shop%2Fcart",
+    "/traces",
+    "/trace/0af7651916cd43dd8448eb211c80319c",
+    "/sql?q=SELECT%20service_name%20FROM%20spans",
+    "/sql",
+    "/operate",
+    "/start",
 ];
+
+/// Every test's present: 17 minutes after the epoch.
+struct Now;
+
+impl Clock for Now {
+    fn now(&self) -> UnixNanos {
+        UnixNanos(1_020 * SECOND)
+    }
+}
+
+fn pages(snapshot: SnapshotBuilder) -> Router {
+    let config = EngineConfig { parallelism: 1, ..EngineConfig::default() };
+    let engine = Engine::new(snapshot.reader(), config, Arc::new(Now)).expect("no directory is named");
+    router(FaceState::new(engine))
+}
+
+async fn ask(pages: &Router, path: &str, headers: &[(&'static str, &str)]) -> (u16, HeaderMap, String) {
+    let mut request = Request::get(path).body(Body::empty()).expect("the path is a URI");
+    for (name, value) in headers {
+        request.headers_mut().insert(*name, value.parse().expect("a header"));
+    }
+    let principal = Principal::of(request.headers(), Role::Reader);
+    request.extensions_mut().insert(principal);
+    let (parts, body) = pages.clone().oneshot(request).await.expect("never fails").into_parts();
+    let body = to_bytes(body, PAGE_BYTES_MAX).await.expect("the page is whole");
+    (parts.status.as_u16(), parts.headers, String::from_utf8(body.to_vec()).expect("a page is text"))
+}
+
+async fn get(pages: &Router, path: &str) -> (u16, String) {
+    let (status, _, body) = ask(pages, path, &[]).await;
+    (status, body)
+}
+
+fn text(text: &str) -> Cell {
+    text.into()
+}
+
+/// A span of `service`: its id, its parent's, kind, start and length in milliseconds after second 1000.
+fn span(service: &str, id: &str, parent: &str, kind: i64, start: i64, length: i64, status: i64) -> Row {
+    let cells = [
+        ("trace_id", text(TRACE)),
+        ("span_id", text(id)),
+        ("service_name", text(service)),
+        ("service_namespace", text("shop")),
+        ("service_version", text("v1")),
+        ("name", text("GET /cart")),
+        ("kind", kind.into()),
+        ("duration_nano", (length * 1_000_000).into()),
+        ("status_code", status.into()),
+        ("outcome", text(if status == 2 { "error" } else { "ok" })),
+        ("counted", (kind == 2).into()),
+        ("adjusted_count", 1.0.into()),
+        ("attributes", Cell::Attributes(vec![("customer.tier".to_owned(), "gold".to_owned())])),
+        ("resource", text("{\"service.name\":\"cart\"}")),
+        ("parent_span_id", text(parent)),
+    ];
+    row(1_000 * SECOND + start * 1_000_000, cells)
+}
+
+/// web (named `caller`) calls cart, which fails after 20 ms; web waits 30.
+fn mesh(caller: &str) -> SnapshotBuilder {
+    let spans = [
+        span(caller, "00f067aa0ba902b7", "", 2, 0, 40, 0),
+        span(caller, "00f067aa0ba902b8", "00f067aa0ba902b7", 3, 5, 30, 2),
+        span("cart", "00f067aa0ba902b9", "00f067aa0ba902b8", 2, 10, 20, 2),
+    ];
+    SnapshotBuilder::new().hot(Table::Spans, 1, &spans)
+}
+
+fn of_web() -> Router {
+    pages(mesh("web"))
+}
+
+#[tokio::test]
+async fn every_page_is_answered() {
+    let pages = of_web();
+    for path in PAGES {
+        let (status, headers, body) = ask(&pages, path, &[]).await;
+        assert_eq!(
+            (status, &headers["content-type"]),
+            (200, &"text/html; charset=utf-8".parse().expect("a header")),
+            "{path}: {body}"
+        );
+        assert!(body.starts_with("<!DOCTYPE html><html lang=\"en\">") && body.ends_with("</html>"), "{path}");
+    }
+}
+
+/// One of one calls failed, from web to cart, in 30 ms as web saw it and 20 as cart did.
+#[tokio::test]
+async fn pages_tell_what_happened() {
+    let pages = of_web();
+    for (path, wants) in [
+        ("/", vec!["shop/web → shop/cart", "100 %", "30 ms", "counted from spans", "name=shop%2Fcart"]),
+        ("/service?name=shop%2Fcart", vec!["shop/web → shop/cart", "20 ms", "GET /cart", TRACE, "v1"]),
+        ("/edge?client=shop%2Fweb&server=shop%2Fcart", vec!["30 ms", "both ends agree on", TRACE]),
+        ("/traces?service=cart&failed=1", vec![TRACE, "GET /cart", "30 ms"]),
+        ("/operate", vec!["Nobody has sent anything since the start"]),
+        (
+            "/start",
+            vec!["OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4317", "port_value: 4317", "nothing yet"],
+        ),
+    ] {
+        let (status, body) = get(&pages, path).await;
+        assert_eq!(status, 200);
+        for want in wants {
+            assert!(body.contains(want), "{want} is not on {path}: {body}");
+        }
+    }
+}
+
+/// web's own: 0..5 and 35..40 before and after the call that it made, which is 5..35; cart is 10..30 of that.
+#[tokio::test]
+async fn a_trace_is_a_tree_with_its_critical_path() {
+    let pages = of_web();
+    let (_, body) = get(&pages, &format!("/trace/{TRACE}")).await;
+    let rows: Vec<&str> = body.split("<tr").skip(2).collect();
+    assert_eq!(rows.len(), 3, "{body}");
+    for (row, wants) in rows.iter().zip([
+        ["indent d0", ">40 ms<", ">10 ms<"],
+        ["indent d1", ">30 ms<", ">10 ms<"],
+        ["indent d2", ">20 ms<", ">20 ms<"],
+    ]) {
+        assert!(wants.iter().all(|want| row.contains(want)), "{wants:?} is not in {row}");
+    }
+    assert!(!body.contains("customer.tier"), "details are of the span that is chosen");
+    let (_, body) = get(&pages, &format!("/trace/{TRACE}?span=00f067aa0ba902b9")).await;
+    assert!(body.contains("customer.tier") && body.contains("gold"), "{body}");
+}
+
+#[tokio::test]
+async fn hostile_names_are_text() {
+    let pages = pages(mesh(HOSTILE));
+    let name: String = form_urlencoded::byte_serialize(HOSTILE.as_bytes()).collect();
+    let of_hostile = [
+        format!("/service?name=shop%2F{name}"),
+        format!("/edge?client=shop%2F{name}&server=shop%2Fcart"),
+        format!("/?focus={name}&namespace={name}&by={name}&label={name}&min_rate={name}&range={name}"),
+        format!("/traces?service={name}&client={name}&min_ms={name}"),
+        format!("/sql?q={name}"),
+        format!("/trace/{name}"),
+        format!("/trace/{TRACE}?span={name}"),
+    ];
+    for path in PAGES.into_iter().chain(of_hostile.iter().map(String::as_str)) {
+        let (_, body) = get(&pages, path).await;
+        for raw in ["<script", "<img", "\"'>", "\u{202e}"] {
+            assert!(!body.contains(raw), "{raw} is on {path}");
+        }
+        // What the content security policy would refuse.
+        for forbidden in [" style=", "<style", "javascript:", " onload=", " onclick="] {
+            assert!(!body.contains(forbidden), "{forbidden} is on {path}");
+        }
+    }
+    assert!(get(&pages, "/").await.1.contains("&lt;script&gt;"), "the name is shown");
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_said() {
+    let pages = of_web();
+    for (path, status, want) in [
+        ("/service?name=crat", 404, "Did you mean one of these?"),
+        ("/service", 404, "Did you mean one of these?"),
+        ("/edge?client=cart&server=web", 404, "There were no calls between these two"),
+        ("/trace/00000000000000000000000000000001", 404, "There is no span of this trace here"),
+        ("/?range=5x", 200, "This is no range of time"),
+        ("/?min_rate=many", 200, "This is no number that fits"),
+        ("/?namespace=none", 200, "Nothing fits these choices"),
+        ("/sql?q=DROP%20TABLE%20spans", 400, "The question could not be answered."),
+        ("/sql?q=SELEC", 400, "The question could not be answered."),
+    ] {
+        let (found, body) = get(&pages, path).await;
+        assert_eq!(found, status, "{path}: {body}");
+        assert!(body.contains(want), "{want} is not on {path}: {body}");
+    }
+    let first = get(&pages, "/service?name=crat").await.1;
+    assert!(first.find("name=shop%2Fcart") < first.find("name=shop%2Fweb"), "the nearest comes first");
+}
+
+#[tokio::test]
+async fn an_empty_mesh_says_why() {
+    let pages = pages(SnapshotBuilder::new());
+    let (status, body) = get(&pages, "/").await;
+    assert_eq!(status, 200);
+    assert!(
+        body.contains("Nothing has been received yet") && body.contains("href=\"/start?range=15m\""),
+        "{body}"
+    );
+    assert!(!body.contains("<svg"), "there is nothing to draw");
+}
+
+#[tokio::test]
+async fn links_keep_range_refresh_and_language() {
+    let pages = of_web();
+    let (_, body) = get(&pages, "/?range=1h&refresh=10&lang=zh").await;
+    for want in [
+        "<meta http-equiv=\"refresh\" content=\"10\">",
+        "<html lang=\"zh\">",
+        "网格",
+        "href=\"/sql?range=1h&amp;refresh=10&amp;lang=zh\"",
+        "href=\"/?range=5m&amp;refresh=10&amp;lang=zh\"",
+        "href=\"/?range=1h&amp;lang=zh\"",
+    ] {
+        assert!(body.contains(want), "{want}: {body}");
+    }
+    let (_, _, body) = ask(&pages, "/", &[("accept-language", "zh-CN,zh;q=0.9,en;q=0.8")]).await;
+    assert!(body.contains("<html lang=\"zh\">"));
+}
+
+/// A link on somebody else's page shows a statement, and a person decides.
+#[tokio::test]
+async fn a_statement_from_another_page_is_not_run() {
+    let pages = of_web();
+    let path = "/sql?q=SELECT%20count(*)%20AS%20spans_counted%20FROM%20spans";
+    let (_, _, body) = ask(&pages, path, &[("sec-fetch-site", "cross-site")]).await;
+    assert!(
+        body.contains("This statement came with a link") && !body.contains("spans_counted</th>"),
+        "{body}"
+    );
+    let (_, _, body) = ask(&pages, path, &[("sec-fetch-site", "same-origin")]).await;
+    assert!(body.contains("spans_counted</th>") && body.contains(">3<"), "{body}");
+}
+
+/// 501 rows where 500 are shown.
+#[tokio::test]
+async fn a_long_answer_is_cut_and_says_so() {
+    let rows: Vec<Row> = (0..501).map(|second| row(second * SECOND, [("service_name", text("a"))])).collect();
+    let pages = pages(SnapshotBuilder::new().hot(Table::Spans, 1, &rows));
+    let (_, body) = get(&pages, "/sql?q=SELECT%20service_name%20FROM%20spans").await;
+    assert_eq!(body.matches("<tr>").count(), 501, "a head and 500 rows");
+    assert!(body.contains("there are more rows"), "{body}");
+}
+
+/// 70 services of seven namespaces in a chain: by namespace unless one asks for all.
+#[tokio::test]
+async fn a_large_mesh_is_drawn_by_namespace() {
+    let call = |at: i64| {
+        let space = |service: i64| format!("space{}", service / 10);
+        row(
+            1_000 * SECOND + at,
+            [
+                ("duration_nano", 10_000_000.into()),
+                ("observer", text("client")),
+                ("layer", text("l7")),
+                ("counted", true.into()),
+                ("outcome", text("ok")),
+                ("source_service", text(&format!("s{at}"))),
+                ("source_namespace", text(&space(at))),
+                ("destination_service", text(&format!("s{}", at + 1))),
+                ("destination_namespace", text(&space(at + 1))),
+            ],
+        )
+    };
+    let calls: Vec<Row> = (0..69).map(call).collect();
+    let pages = pages(SnapshotBuilder::new().hot(Table::Requests, 1, &calls));
+    let boxes = async |path: &str| get(&pages, path).await.1.matches("<text class=\"name\"").count();
+    assert_eq!(boxes("/").await, 7);
+    assert_eq!(boxes("/?collapse=none").await, 70);
+    // Its ten, and one on either side.
+    assert_eq!(boxes("/?namespace=space3").await, 12);
+}

@@ -48,6 +48,7 @@ impl Evaluator<'_> {
             self.meter.check_time()?;
             let mut folds: Vec<Option<Fold>> = (0..grid.count).map(|_| None).collect();
             for at in &group.members {
+                self.meter.look_at(grid.count)?;
                 let metric = columns[*at].labels.metric_name();
                 for (fold, point) in folds.iter_mut().zip(&columns[*at].points) {
                     teller.add(fold, point, metric);
@@ -55,8 +56,13 @@ impl Evaluator<'_> {
             }
             let drops_name = group.members.iter().any(|at| columns[*at].drops_name);
             let share = |step: usize| shares.get(step).copied().unwrap_or(f64::NAN);
-            let points = folds.into_iter().enumerate().map(|(step, fold)| teller.value(fold, share(step)));
-            results.push(Series { labels: group.labels, drops_name, points: points.collect() });
+            let mut points = Vec::with_capacity(grid.count);
+            for (step, fold) in folds.into_iter().enumerate() {
+                // The values of a quantile are sorted only here.
+                self.meter.look_at(group.members.len())?;
+                points.push(teller.value(fold, share(step)));
+            }
+            results.push(Series { labels: group.labels, drops_name, points });
         }
         Ok((self.finished(results)?, held))
     }

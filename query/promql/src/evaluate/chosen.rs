@@ -43,6 +43,7 @@ impl Evaluator<'_> {
         for group in &groups {
             self.meter.check_time()?;
             for (step, parameter) in parameters.iter().enumerate() {
+                self.meter.look_at(group.members.len())?;
                 let chosen = self.choose(at, aggregate.aggregator, &columns, group, step, *parameter);
                 for index in &chosen {
                     results[*index].points[step] = columns[*index].points[step].clone();

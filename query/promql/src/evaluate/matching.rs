@@ -14,6 +14,9 @@ use crate::plan::Pair;
 use crate::series::{Grid, Point, Series};
 use crate::tree::{Cardinality, Matching};
 
+/// Points of a match that compare labels, next to points that are numbers alone. Guess, not measured.
+const LABELS_COST: usize = 16;
+
 /// The labels that decide what belongs together.
 pub(super) fn signature(labels: &Labels, matching: &Matching) -> Labels {
     let is_named = |name: &str| matching.labels.iter().any(|label| label == name);
@@ -75,6 +78,7 @@ impl Evaluator<'_> {
         for group in groups(&sides) {
             self.meter.check_time()?;
             for step in (0..grid.count).filter(|step| steps[*step]) {
+                self.meter.look_at(LABELS_COST * (group.many.len() + group.one.len()))?;
                 self.match_step(&sides, &group, step, &mut results)?;
             }
         }

@@ -13,24 +13,48 @@ use crate::options::Options;
 /// Bytes of one point of a column, or of one sample with its time.
 const POINT_BYTES: usize = 16;
 
+/// Points looked at after which it is asked whether time is up; some milliseconds of work. A step of a group of many
+/// series, or a window over many samples, is no longer bounded by the samples there are.
+const UNCHECKED_POINTS_MAX: usize = 1 << 20;
+
 pub(crate) struct Meter<'a> {
     budget: &'a dyn Budget,
     samples: Cell<usize>,
     samples_max: usize,
     series: Cell<usize>,
     series_max: usize,
+    unchecked: Cell<usize>,
 }
 
 impl<'a> Meter<'a> {
     pub(super) fn new(budget: &'a dyn Budget, options: &Options) -> Self {
         let (samples_max, series_max) = (options.samples_max, options.series_max);
-        Meter { budget, samples: Cell::new(0), samples_max, series: Cell::new(0), series_max }
+        Meter {
+            budget,
+            samples: Cell::new(0),
+            samples_max,
+            series: Cell::new(0),
+            series_max,
+            unchecked: Cell::new(0),
+        }
+    }
+
+    pub(super) fn budget(&self) -> &'a dyn Budget {
+        self.budget
     }
 
     /// # Errors
     /// [`Error::Timeout`].
     pub(super) fn check_time(&self) -> Result<(), Error> {
         Ok(self.budget.check_time()?)
+    }
+
+    /// The same, once for so many points that are looked at.
+    pub(super) fn look_at(&self, points: usize) -> Result<(), Error> {
+        let unchecked = self.unchecked.get().saturating_add(points);
+        let is_due = unchecked > UNCHECKED_POINTS_MAX;
+        self.unchecked.set(if is_due { 0 } else { unchecked });
+        if is_due { self.check_time() } else { Ok(()) }
     }
 
     /// Counts series that are read; they are not given back.
@@ -83,6 +107,16 @@ impl Drop for Held<'_> {
 mod tests {
     use super::*;
     use meshlake_schema::budget::Allowance;
+
+    #[test]
+    fn the_time_is_asked_for_once_in_so_many_points() {
+        let late = Allowance::new(0, Some(std::time::Duration::ZERO));
+        let meter = Meter::new(&late, &Options::default());
+        assert_eq!(meter.look_at(UNCHECKED_POINTS_MAX), Ok(()));
+        assert!(matches!(meter.look_at(1), Err(Error::Timeout(_))));
+        assert_eq!(meter.look_at(1), Ok(()), "it is counted anew");
+        assert!(matches!(meter.look_at(usize::MAX), Err(Error::Timeout(_))));
+    }
 
     #[test]
     fn memory_is_held_up_to_the_limits_and_comes_back() {

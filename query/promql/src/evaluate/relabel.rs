@@ -1,6 +1,7 @@
 //! Functions of labels: they know series and no values.
 
-use meshlake_schema::go_regex::whole_value_regex;
+use meshlake_schema::budget::Holding;
+use meshlake_schema::go_regex::{Unfit, whole_value_regex_within};
 
 use super::{Columns, Evaluator};
 use crate::error::Error;
@@ -12,12 +13,18 @@ impl Evaluator<'_> {
     /// `label_replace(v, to, replacement, from, regex)`.
     pub(super) fn label_replace(&self, arguments: &[Plan], grid: Grid) -> Columns<'_> {
         let [to, replacement, from, pattern] = [1, 2, 3, 4].map(|at| text(arguments, at));
-        let regex = whole_value_regex(pattern).map_err(|_| {
-            Error::execution(format!("invalid regular expression in label_replace(): {pattern}"))
+        let mut held_regex = Holding::new(self.meter.budget());
+        let regex = whole_value_regex_within(pattern, &mut held_regex).map_err(|unfit| match unfit {
+            Unfit::Spent(spent) => spent.into(),
+            Unfit::Wrong(_) => {
+                Error::execution(format!("invalid regular expression in label_replace(): {pattern}"))
+            }
         })?;
         check_name(to, "destination label name in label_replace()")?;
         let (mut columns, held) = self.columns(&arguments[0], grid)?;
         for column in &mut columns {
+            // An expression of megabytes takes a while over a single value.
+            self.meter.check_time()?;
             if let Some(captures) = regex.captures(column.labels.get(from)) {
                 let mut value = String::new();
                 captures.expand(&template(replacement), &mut value);
@@ -95,6 +102,8 @@ fn template(replacement: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use meshlake_schema::go_regex::whole_value_regex;
+
     use super::*;
 
     #[test]

@@ -24,7 +24,7 @@ fn precedence(operator: Operator) -> u8 {
 /// What a sign applies to: `-a ^ b` is `-(a ^ b)`, `-a * b` is `(-a) * b`.
 const AFTER_SIGN: u8 = 6;
 
-impl Parser<'_> {
+impl Parser<'_, '_, '_> {
     /// An expression whose operators bind at least as close as `least`.
     pub(super) fn expression(&mut self, least: u8) -> Parsed<Expr> {
         let mut left = self.operand()?;

@@ -7,7 +7,7 @@ use crate::tree::{Formula, Length, Number, Operator, Span};
 /// Seconds that a length may have: 2^63 ns, about 292 years, which Prometheus can hold.
 const SECONDS_END: f64 = 9_223_372_036.854_775;
 
-impl Parser<'_> {
+impl Parser<'_, '_, '_> {
     /// A length in brackets; a plain one has to be positive.
     pub(super) fn length(&mut self, is_positive: bool) -> Parsed<Length> {
         let start = self.span().start;

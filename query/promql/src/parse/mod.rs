@@ -12,6 +12,8 @@ mod token;
 mod numeral;
 mod limits;
 
+use meshlake_schema::budget::{Allowance, Holding, Spent};
+
 use crate::error::Error;
 use crate::matcher::Matcher;
 use crate::text::position;
@@ -19,7 +21,7 @@ use crate::tree::{Expr, Node, Span};
 use limits::{DEPTH_MAX, TEXT_BYTES_MAX, TOKENS_MAX};
 use token::{Placed, Token};
 
-/// The tree of a query.
+/// The tree of a query, whatever its regular expressions take.
 ///
 /// ```
 /// let tree = meshlake_promql::parse("sum(rate(http_requests_total[5m])) by (job)").unwrap();
@@ -32,18 +34,36 @@ use token::{Placed, Token};
 /// [`Error::BadData`], with line and column as Prometheus gives them, of the first mistake; also of a text over
 /// 10 KiB, 500 tokens or 50 levels.
 pub fn parse(text: &str) -> Result<Expr, Error> {
-    let mut parser = Parser::new(text)?;
+    let plenty = Allowance::new(usize::MAX, None);
+    parse_within(text, &mut Holding::new(&plenty))
+}
+
+/// The tree of a query, within a budget: what its regular expressions take of memory is added to `held`.
+///
+/// # Errors
+/// As [`parse`]; [`Error::Timeout`] and [`Error::Execution`] when time or memory are spent.
+pub fn parse_within(text: &str, held: &mut Holding<'_>) -> Result<Expr, Error> {
+    let mut parser = Parser::new(text, held)?;
     let tree = parser.whole_query().map_err(|mistake| mistake.told(text))?;
     check::check(&tree).map_err(|mistake| mistake.told(text))?;
     Ok(tree)
 }
 
-/// The matchers of a selector alone, as `match[]` gives them.
+/// The matchers of a selector alone, as `match[]` gives them, whatever their regular expressions take.
 ///
 /// # Errors
 /// As [`parse`].
 pub fn parse_selector(text: &str) -> Result<Vec<Matcher>, Error> {
-    let mut parser = Parser::new(text)?;
+    let plenty = Allowance::new(usize::MAX, None);
+    parse_selector_within(text, &mut Holding::new(&plenty))
+}
+
+/// The same within a budget.
+///
+/// # Errors
+/// As [`parse_within`].
+pub fn parse_selector_within(text: &str, held: &mut Holding<'_>) -> Result<Vec<Matcher>, Error> {
+    let mut parser = Parser::new(text, held)?;
     let told = |mistake: Mistake| mistake.told(text);
     let selector = parser.selector().and_then(|expr| parser.expect_end().map(|()| expr)).map_err(told)?;
     match selector.node {
@@ -60,27 +80,33 @@ pub fn duration_seconds(text: &str) -> Result<f64, String> {
     if text.is_empty() { Err("empty duration string".to_owned()) } else { formula::seconds(text) }
 }
 
-/// Something wrong at a place of the text.
+/// Something wrong at a place of the text, or no budget to read on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Mistake {
     at: usize,
     text: String,
+    spent: Option<Spent>,
 }
 
 impl Mistake {
     fn new(at: usize, text: impl Into<String>) -> Mistake {
-        Mistake { at, text: text.into() }
+        Mistake { at, text: text.into(), spent: None }
     }
 
     fn told(self, query: &str) -> Error {
+        if let Some(spent) = self.spent {
+            return spent.into();
+        }
         Error::BadData(format!("{}: parse error: {}", position(query, self.at), self.text))
     }
 }
 
 type Parsed<T> = Result<T, Mistake>;
 
-struct Parser<'a> {
+struct Parser<'a, 'h, 'b> {
     text: &'a str,
+    /// What regular expressions take.
+    held: &'h mut Holding<'b>,
     tokens: Vec<Placed>,
     at: usize,
     depth: usize,
@@ -89,8 +115,8 @@ struct Parser<'a> {
     open: Vec<(&'static str, &'static str)>,
 }
 
-impl<'a> Parser<'a> {
-    fn new(text: &'a str) -> Result<Self, Error> {
+impl<'a, 'h, 'b> Parser<'a, 'h, 'b> {
+    fn new(text: &'a str, held: &'h mut Holding<'b>) -> Result<Self, Error> {
         if text.len() > TEXT_BYTES_MAX {
             let message = format!("query of {} bytes is longer than {TEXT_BYTES_MAX}", text.len());
             return Err(Mistake::new(0, message).told(text));
@@ -100,7 +126,7 @@ impl<'a> Parser<'a> {
             let at = tokens[TOKENS_MAX].span.start;
             return Err(Mistake::new(at, format!("query has more than {TOKENS_MAX} tokens")).told(text));
         }
-        Ok(Parser { text, tokens, at: 0, depth: 0, open: Vec::new() })
+        Ok(Parser { text, held, tokens, at: 0, depth: 0, open: Vec::new() })
     }
 
     fn whole_query(&mut self) -> Parsed<Expr> {

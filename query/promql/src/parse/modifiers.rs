@@ -10,7 +10,7 @@ struct Times<'a> {
     offset: &'a mut Length,
 }
 
-impl Parser<'_> {
+impl Parser<'_, '_, '_> {
     /// `operand` with all brackets, `offset`, `@`, `anchored` and `smoothed` that follow it.
     pub(super) fn with_modifiers(&mut self, mut operand: Expr) -> Parsed<Expr> {
         loop {

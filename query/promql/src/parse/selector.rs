@@ -1,5 +1,7 @@
 //! Selectors: a metric's name and matchers in braces.
 
+use meshlake_schema::go_regex::Unfit;
+
 use super::token::{Keyword, Token};
 use super::{Mistake, Parsed, Parser, unquoted};
 use crate::labels::METRIC_NAME;
@@ -8,7 +10,7 @@ use crate::tree::{Expr, Length, Node, Operator, Selector, Span};
 
 const CONTEXT: &str = "label matching";
 
-impl Parser<'_> {
+impl Parser<'_, '_, '_> {
     pub(super) fn selector(&mut self) -> Parsed<Expr> {
         let start = self.span().start;
         let mut name = None;
@@ -63,7 +65,10 @@ impl Parser<'_> {
         }
         let value_span = self.take();
         let value = self.text_of(value_span)?;
-        Matcher::new(name, comparison, value).map_err(|error| Mistake::new(span.start, error))
+        Matcher::within(name, comparison, value, self.held).map_err(|unfit| match unfit {
+            Unfit::Wrong(error) => Mistake::new(span.start, error),
+            Unfit::Spent(spent) => Mistake { spent: Some(spent), ..Mistake::new(span.start, "") },
+        })
     }
 
     fn text_of(&self, span: Span) -> Parsed<String> {

@@ -54,7 +54,8 @@ pub struct Function {
 }
 
 impl Function {
-    pub(crate) fn named(name: &str) -> Option<&'static Function> {
+    /// The one of that name.
+    pub fn named(name: &str) -> Option<&'static Function> {
         FUNCTIONS.iter().find(|function| function.name == name)
     }
 

@@ -9,7 +9,7 @@ use meshlake_schema::Table;
 use meshlake_schema::rows::{DoubleLists, Doubles, IntegerLists, Integers, Rows, RowsError};
 
 use super::native::hint;
-use super::{Collector, Keys, NO_RECORDED_VALUE, Place, When};
+use super::{Collector, Keys, Place, Stamps, When};
 use crate::samples::stems::Shape;
 
 pub const COLUMNS: [&str; 7] = [
@@ -50,9 +50,7 @@ impl Collector<'_> {
     pub(super) fn add_histograms(&mut self, batch: &RecordBatch) -> Result<(), RowsError> {
         let table = Table::MetricHistograms;
         let rows = Rows::of(table, batch);
-        let times: Integers<'_> = rows.read("time_unix_nano")?;
-        let starts: Integers<'_> = rows.read("start_time_unix_nano")?;
-        let flags: Integers<'_> = rows.read("flags")?;
+        let stamps = Stamps::of(&rows)?;
         let counts: Integers<'_> = rows.read("count")?;
         let sums: Doubles<'_> = rows.read("sum")?;
         let bounds: DoubleLists<'_> = rows.read("explicit_bounds")?;
@@ -66,8 +64,8 @@ impl Collector<'_> {
                 continue;
             };
             let read = Row {
-                when: When { time: times.or_zero(row), start: starts.or_zero(row) },
-                is_stale: flags.or_zero(row) & NO_RECORDED_VALUE != 0,
+                when: stamps.when(row),
+                is_stale: stamps.is_stale(row),
                 // Lossless up to 2^53 values.
                 count: exact_counts.get(row).unwrap_or(counts.or_zero(row) as f64),
                 sum: sums.get(row),

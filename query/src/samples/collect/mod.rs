@@ -13,6 +13,7 @@ mod summaries;
 mod joined;
 mod deltas;
 mod strand;
+mod stamps;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -29,6 +30,7 @@ use super::reading::Stems;
 use super::stems::Keys;
 use histograms::Buckets;
 use joined::{Join, join};
+use stamps::{Stamps, When};
 use strand::Strand;
 use summaries::QuantilePlaces;
 
@@ -40,12 +42,6 @@ const SAMPLE_BYTES: usize = 40;
 
 /// Labels that a warning names as an example.
 const EXAMPLES_MAX: usize = 1;
-
-/// Columns of all tables of points that are read besides those of keys.
-const POINT_COLUMNS: [&str; 3] = ["time_unix_nano", "start_time_unix_nano", "flags"];
-
-/// Set in `flags` of a point that has no value: a stale marker. Source: metrics.proto, `DataPointFlags`.
-const NO_RECORDED_VALUE: i64 = 1;
 
 /// Where samples of one stem go: a series, and the stem's strand of it.
 #[derive(Debug, Clone, Copy)]
@@ -60,13 +56,6 @@ struct Collecting {
     labels: Labels,
     floats: Vec<Strand<f64>>,
     histograms: Vec<Strand<Arc<Histogram>>>,
-}
-
-/// When a point was, and when its counting began; nanoseconds, zero for an unknown start.
-#[derive(Debug, Clone, Copy)]
-struct When {
-    time: i64,
-    start: i64,
 }
 
 /// Collects what matchers ask for.
@@ -109,7 +98,7 @@ impl<'a> Collector<'a> {
             Table::MetricSummaries => &summaries::COLUMNS,
             _ => &points::COLUMNS,
         };
-        POINT_COLUMNS.into_iter().chain(Keys::columns(table)).chain(own.iter().copied()).collect()
+        stamps::COLUMNS.into_iter().chain(Keys::columns(table)).chain(own.iter().copied()).collect()
     }
 
     /// Adds the points of rows. What they take is held by `held`.

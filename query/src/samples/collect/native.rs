@@ -10,7 +10,7 @@ use meshlake_promql::{Buckets, Histogram, ResetHint, SCHEMAS, stale_marker};
 use meshlake_schema::Table;
 use meshlake_schema::rows::{DoubleLists, Doubles, IntegerLists, Integers, Rows, RowsError};
 
-use super::{Collector, Keys, NO_RECORDED_VALUE, When};
+use super::{Collector, Keys, Stamps};
 
 pub const COLUMNS: [&str; 14] = [
     "count",
@@ -38,8 +38,7 @@ impl Collector<'_> {
         let rows = Rows::of(table, batch);
         let integers = |name| rows.read::<Integers<'_>>(name);
         let doubles = |name| rows.read::<Doubles<'_>>(name);
-        let (times, starts, flags) =
-            (integers("time_unix_nano")?, integers("start_time_unix_nano")?, integers("flags")?);
+        let stamps = Stamps::of(&rows)?;
         let (counts, exact_counts) = (integers("count")?, doubles("count_double")?);
         let (zeros, exact_zeros) = (integers("zero_count")?, doubles("zero_count_double")?);
         let (sums, scales, thresholds) = (doubles("sum")?, integers("scale")?, doubles("zero_threshold")?);
@@ -61,7 +60,7 @@ impl Collector<'_> {
             };
             let exact = exact_counts.get(row);
             let coarser = scale - i64::from(schema);
-            let is_stale = flags.or_zero(row) & NO_RECORDED_VALUE != 0;
+            let is_stale = stamps.is_stale(row);
             let is_told = self.found.stem(stem).is_remote_written;
             let threshold = thresholds.get(row).filter(|threshold| is_told || *threshold > 0.0);
             let histogram = Histogram {
@@ -76,11 +75,7 @@ impl Collector<'_> {
                 hint: hint(hints.get(row)),
                 ..Histogram::default()
             };
-            self.push_histogram(
-                place,
-                When { time: times.or_zero(row), start: starts.or_zero(row) },
-                histogram,
-            );
+            self.push_histogram(place, stamps.when(row), histogram);
         }
         Ok(())
     }

@@ -3,9 +3,9 @@
 use arrow::array::RecordBatch;
 use meshlake_promql::stale_marker;
 use meshlake_schema::Table;
-use meshlake_schema::rows::{Doubles, Integers, Rows, RowsError};
+use meshlake_schema::rows::{Doubles, Rows, RowsError};
 
-use super::{Collector, Keys, NO_RECORDED_VALUE, Place, When};
+use super::{Collector, Keys, Place, Stamps};
 
 pub const COLUMNS: [&str; 1] = ["value"];
 
@@ -13,9 +13,7 @@ impl Collector<'_> {
     pub(super) fn add_points(&mut self, batch: &RecordBatch) -> Result<(), RowsError> {
         let table = Table::MetricPoints;
         let rows = Rows::of(table, batch);
-        let times: Integers<'_> = rows.read("time_unix_nano")?;
-        let starts: Integers<'_> = rows.read("start_time_unix_nano")?;
-        let flags: Integers<'_> = rows.read("flags")?;
+        let stamps = Stamps::of(&rows)?;
         let values: Doubles<'_> = rows.read("value")?;
         let mut keys = Keys::of(table, batch)?;
         let mut last = None;
@@ -28,11 +26,11 @@ impl Collector<'_> {
             last = Some((key, place));
             let Some(place) = place else { continue };
             let value = match values.get(row) {
-                _ if flags.or_zero(row) & NO_RECORDED_VALUE != 0 => stale_marker(),
+                _ if stamps.is_stale(row) => stale_marker(),
                 Some(value) => value,
                 None => continue,
             };
-            self.push(place, When { time: times.or_zero(row), start: starts.or_zero(row) }, value);
+            self.push(place, stamps.when(row), value);
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use meshlake_promql::{stale_marker, value_text};
 use meshlake_schema::Table;
 use meshlake_schema::rows::{Doubles, Integers, Quantiles, Rows, RowsError};
 
-use super::{Collector, Keys, NO_RECORDED_VALUE, Place, When};
+use super::{Collector, Keys, Place, Stamps};
 
 pub const COLUMNS: [&str; 3] = ["count", "sum", "quantiles"];
 
@@ -24,9 +24,7 @@ impl Collector<'_> {
     pub(super) fn add_summaries(&mut self, batch: &RecordBatch) -> Result<(), RowsError> {
         let table = Table::MetricSummaries;
         let rows = Rows::of(table, batch);
-        let times: Integers<'_> = rows.read("time_unix_nano")?;
-        let starts: Integers<'_> = rows.read("start_time_unix_nano")?;
-        let flags: Integers<'_> = rows.read("flags")?;
+        let stamps = Stamps::of(&rows)?;
         let counts: Integers<'_> = rows.read("count")?;
         let sums: Doubles<'_> = rows.read("sum")?;
         let quantiles: Quantiles<'_> = rows.read("quantiles")?;
@@ -40,8 +38,8 @@ impl Collector<'_> {
                 count: self.place(stem, "_count", None),
                 quantiles: HashMap::new(),
             });
-            let when = When { time: times.or_zero(row), start: starts.or_zero(row) };
-            let is_stale = flags.or_zero(row) & NO_RECORDED_VALUE != 0;
+            let when = stamps.when(row);
+            let is_stale = stamps.is_stale(row);
             let value = |value: f64| if is_stale { stale_marker() } else { value };
             for at in quantiles.places(row) {
                 let (Some(quantile), Some(told)) = (quantiles.quantile.get(at), quantiles.value.get(at))

@@ -1,4 +1,4 @@
-//! What makes the labels of the series of one batch's rows.
+//! What makes the labels of the series of one batch's rows, which are points or parts of series.
 
 use arrow::array::RecordBatch;
 use meshlake_schema::Table;
@@ -24,7 +24,10 @@ pub struct Labelled<'a> {
     bounds: DoubleLists<'a>,
     quantiles: Quantiles<'a>,
     pub times: Integers<'a>,
-    pub sum: Doubles<'a>,
+    last_times: Integers<'a>,
+    marks: DoubleLists<'a>,
+    sum: Doubles<'a>,
+    sum_counts: Integers<'a>,
 }
 
 impl<'a> Labelled<'a> {
@@ -45,7 +48,10 @@ impl<'a> Labelled<'a> {
             bounds: optional(table, &rows, "explicit_bounds")?,
             quantiles: optional(table, &rows, "quantiles")?,
             times: rows.read("time_unix_nano")?,
+            last_times: optional(table, &rows, "last_time_unix_nano")?,
+            marks: optional(table, &rows, "marks")?,
             sum: optional(table, &rows, "sum")?,
+            sum_counts: optional(table, &rows, "sum_count")?,
         })
     }
 
@@ -69,9 +75,19 @@ impl<'a> Labelled<'a> {
             .collect()
     }
 
+    /// The latest time that a row tells of.
+    pub fn last_time(&self, row: usize) -> i64 {
+        self.last_times.get(row).unwrap_or(self.times.or_zero(row))
+    }
+
+    pub fn has_sum(&self, row: usize) -> bool {
+        self.sum.get(row).is_some() || self.sum_counts.or_zero(row) > 0
+    }
+
     /// What tells apart the series of a row's stem.
     pub fn marks(&self, row: usize) -> Vec<f64> {
         let quantiles = self.quantiles.places(row).filter_map(|place| self.quantiles.quantile.get(place));
-        self.bounds.get(row).iter().copied().chain(quantiles).collect()
+        let lists = self.bounds.get(row).iter().chain(self.marks.get(row)).copied();
+        lists.chain(quantiles).collect()
     }
 }

@@ -8,26 +8,24 @@
 //! needed. Tenants are kept apart, as ids of series are hashes that one tenant could make of another's.
 
 mod labelled;
+mod index;
 
-use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use arrow::array::RecordBatch;
-use meshlake_schema::rows::{RowsError, Text};
+use meshlake_schema::rows::RowsError;
 use meshlake_schema::{Table, TimeRange};
 
 use super::names::DELTA;
-use super::stems::{Keys, ResourceLabels, Stem, StemKey, Variants, labels};
+use super::stems::{Keys, Variants};
 use labelled::Labelled;
 
-/// Bytes that are kept: of some 200,000 series, or twice what footers of files may take. Guess, not measured.
-const BYTES_MAX: usize = 128 << 20;
+pub use index::Index;
 
-/// Bytes that a stem, one of its labels, a text and an entry of a file take, about.
-const STEM_BYTES: usize = 320;
-const LABEL_BYTES: usize = 32;
-const TEXT_BYTES: usize = 64;
-const ENTRY_BYTES: usize = 96;
+/// Bytes that are kept: of some two million series, a fraction of what the process may take beside its queries. Guess, not
+/// measured.
+const BYTES_MAX: usize = 384 << 20;
 
 /// Columns that labels are made of, beside those of keys.
 const COLUMNS: [&str; 9] = [
@@ -47,6 +45,7 @@ const DICTIONARIES: [&str; 6] =
 /// The columns of `table` that stems are made of.
 pub fn columns(table: Table) -> Vec<&'static str> {
     let own: &[&str] = match table {
+        table if table.source().is_some() => &["last_time_unix_nano", "marks", "sum_count"],
         Table::MetricHistograms => &["explicit_bounds", "sum"],
         Table::MetricSummaries => &["quantiles", "sum"],
         _ => &[],
@@ -59,43 +58,56 @@ pub fn dictionaries(table: Table) -> Vec<&'static str> {
     DICTIONARIES.into_iter().chain(Keys::dictionaries(table)).collect()
 }
 
-/// The series of one file, or of rows that were read for a question.
+/// The series of one file, or of rows that were read for a question; each once with each list of marks.
 #[derive(Debug, Default)]
-pub struct Entries(HashMap<StemKey, Entry>);
+pub struct Entries {
+    all: Vec<Entry>,
+    /// By stem and marks, while rows are added.
+    places: HashMap<(u32, Option<u32>), usize>,
+}
 
 /// A stem, and what its rows are there.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Entry {
-    /// None for a metric that has no name in Prometheus.
-    pub stem: Option<Arc<Stem>>,
+    /// By number in the tenant's index.
+    pub stem: u32,
+    /// What tells apart the series of a stem, by number; none for what is one series.
+    pub marks: Option<u32>,
+    /// Whether some row told a sum, of what is several series.
+    pub has_sum: bool,
     /// Of its first and last row, nanoseconds since the epoch.
     first: i64,
     last: i64,
-    /// None for what is one series.
-    pub marks: Option<Box<Marks>>,
-}
-
-/// What tells the series of a stem apart.
-#[derive(Debug, Clone, Default)]
-pub struct Marks {
-    /// Bounds of buckets, or quantiles; each list once.
-    pub lists: Vec<Vec<f64>>,
-    /// Whether some row told a sum.
-    pub has_sum: bool,
 }
 
 impl Entries {
     /// Those that may have rows in `range`.
-    pub fn within(&self, range: TimeRange) -> impl Iterator<Item = (StemKey, &Entry)> {
-        let entries = self.0.iter().map(|(key, entry)| (*key, entry));
-        entries.filter(move |(_, entry)| entry.first < range.to.0 && entry.last >= range.from.0)
+    pub fn within(&self, range: TimeRange) -> impl Iterator<Item = &Entry> {
+        self.all.iter().filter(move |entry| entry.first < range.to.0 && entry.last >= range.from.0)
     }
 
     /// Bytes that they take, about.
     pub fn bytes(&self) -> usize {
-        let lists = |marks: &Marks| marks.lists.iter().map(|list| 24 + 8 * list.len()).sum::<usize>();
-        let marks = |entry: &Entry| entry.marks.as_ref().map_or(0, |marks| lists(marks));
-        self.0.values().map(|entry| ENTRY_BYTES + marks(entry)).sum()
+        self.all.len() * size_of::<Entry>() + self.places.len() * 2 * size_of::<(u32, Option<u32>, usize)>()
+    }
+
+    /// Once all rows are added.
+    pub fn complete(&mut self) {
+        self.places = HashMap::new();
+        self.all.shrink_to_fit();
+    }
+
+    fn add(&mut self, entry: Entry) {
+        let next = self.all.len();
+        let place = *self.places.entry((entry.stem, entry.marks)).or_insert(next);
+        match self.all.get_mut(place) {
+            Some(known) => {
+                known.has_sum |= entry.has_sum;
+                known.first = known.first.min(entry.first);
+                known.last = known.last.max(entry.last);
+            }
+            None => self.all.push(entry),
+        }
     }
 }
 
@@ -123,12 +135,14 @@ impl Known {
 #[derive(Debug, Default)]
 pub struct Generation {
     pub variants: Variants,
-    kept: Mutex<Kept>,
+    kept: RwLock<Kept>,
 }
 
+/// What is known of all tenants.
 #[derive(Debug, Default)]
-struct Kept {
+pub struct Kept {
     tenants: HashMap<String, Tenant>,
+    /// Of entries; an index tells its own.
     bytes: usize,
 }
 
@@ -136,27 +150,33 @@ struct Kept {
 struct Tenant {
     /// By path.
     files: HashMap<String, Arc<Entries>>,
-    stems: HashMap<StemKey, Option<Arc<Stem>>>,
-    resources: HashMap<i64, Arc<ResourceLabels>>,
-    texts: HashSet<Arc<str>>,
+    index: Index,
+}
+
+impl Kept {
+    /// The stems of a tenant; none before any was met.
+    pub fn index(&self, tenant: &str) -> Option<&Index> {
+        Some(&self.tenants.get(tenant)?.index)
+    }
 }
 
 impl Generation {
     /// The series of a file; none if it was not read.
     pub fn file(&self, tenant: &str, path: &str) -> Option<Arc<Entries>> {
-        self.kept().tenants.get(tenant)?.files.get(path).cloned()
+        self.read().tenants.get(tenant)?.files.get(path).cloned()
     }
 
     /// Keeps the series of a file.
     pub fn keep(&self, tenant: &str, path: &str, entries: Arc<Entries>) {
-        let mut kept = self.kept();
+        let mut kept = self.write();
         kept.bytes += entries.bytes() + path.len();
         kept.tenants.entry(tenant.to_owned()).or_default().files.insert(path.to_owned(), entries);
     }
 
     /// Bytes that all of it takes, about.
     pub fn bytes(&self) -> usize {
-        self.kept().bytes
+        let kept = self.read();
+        kept.bytes + kept.tenants.values().map(|tenant| tenant.index.bytes()).sum::<usize>()
     }
 
     /// Adds the series of rows to `entries`.
@@ -172,97 +192,31 @@ impl Generation {
     ) -> Result<(), RowsError> {
         let labelled = Labelled::of(table, batch)?;
         let mut keys = Keys::of(table, batch)?;
-        let mut kept = self.kept();
-        let Kept { tenants, bytes } = &mut *kept;
-        let tenant = tenants.entry(tenant.to_owned()).or_default();
-        let mut last: Option<(StemKey, &mut Entry)> = None;
+        let mut kept = self.write();
+        let index = &mut kept.tenants.entry(tenant.to_owned()).or_default().index;
         for row in 0..batch.num_rows() {
-            let key = keys.get(row, &self.variants);
-            let time = labelled.times.or_zero(row);
-            // Most rows are of the series of the row before.
-            let entry = match last {
-                Some((known, entry)) if known == key => entry,
-                _ => entries.0.entry(key).or_insert_with(|| {
-                    let stem = tenant.stem(key, &labelled, row, bytes);
-                    let is_spread = stem.as_ref().is_some_and(|stem| stem.shape.is_spread());
-                    Entry { stem, first: time, last: time, marks: is_spread.then(Box::default) }
-                }),
-            };
-            entry.first = entry.first.min(time);
-            entry.last = entry.last.max(time);
-            if let Some(marks) = &mut entry.marks {
-                marks.add(&labelled.marks(row), labelled.sum.get(row).is_some());
-            }
-            last = Some((key, entry));
+            let Some(stem) = index.number(keys.get(row, &self.variants), &labelled, row) else { continue };
+            let is_spread = index.class(index.class_of(stem)).shape.is_spread();
+            entries.add(Entry {
+                stem,
+                marks: is_spread.then(|| index.number_of_marks(&labelled.marks(row))),
+                has_sum: is_spread && labelled.has_sum(row),
+                first: labelled.times.or_zero(row),
+                last: labelled.last_time(row),
+            });
         }
         Ok(())
     }
 
-    fn kept(&self) -> MutexGuard<'_, Kept> {
+    /// All of it, to be read; not over a wait.
+    pub fn read(&self) -> RwLockReadGuard<'_, Kept> {
         // What a panic leaves is whole entries, fewer than there could be.
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Marks {
-    pub fn add(&mut self, list: &[f64], has_sum: bool) {
-        self.has_sum |= has_sum;
-        if !self.lists.iter().any(|known| known == list) {
-            self.lists.push(list.to_vec());
-        }
-    }
-}
-
-impl Tenant {
-    fn stem(
-        &mut self,
-        key: StemKey,
-        labelled: &Labelled<'_>,
-        row: usize,
-        bytes: &mut usize,
-    ) -> Option<Arc<Stem>> {
-        if let Some(known) = self.stems.get(&key) {
-            return known.clone();
-        }
-        let stem = self.made(labelled, row, bytes).map(Arc::new);
-        *bytes += STEM_BYTES + stem.as_ref().map_or(0, |stem| stem.labels.len() * LABEL_BYTES);
-        self.stems.insert(key, stem.clone());
-        stem
+        self.kept.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn made(&mut self, labelled: &Labelled<'_>, row: usize, bytes: &mut usize) -> Option<Stem> {
-        let (family, shape) = labelled.names.family(row)?;
-        let text = |text: Text<'_>| text.get(row).unwrap_or_default().to_owned();
-        let resource = self.resources.entry(labelled.resource_id.or_zero(row));
-        let resource = resource.or_insert_with(|| {
-            let labels = ResourceLabels::of(&text(labelled.resource), &text(labelled.resource_types));
-            *bytes += STEM_BYTES;
-            Arc::new(labels)
-        });
-        let mut collisions = Vec::new();
-        let labels = labels(resource, labelled.scope(row), labelled.own_attributes(row), &mut collisions);
-        let mut shared = |text: &str| shared(&mut self.texts, text, bytes);
-        let labels = labels.iter().map(|(name, value)| (shared(name), shared(value))).collect();
-        Some(Stem {
-            metric: shared(labelled.names.metric.get(row).unwrap_or_default()),
-            family: shared(&family),
-            labels,
-            shape,
-            is_delta: labelled.temporality.get(row) == Some(DELTA),
-            is_remote_written: labelled.names.is_remote_written(row),
-            collisions,
-        })
+    fn write(&self) -> RwLockWriteGuard<'_, Kept> {
+        self.kept.write().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn shared(texts: &mut HashSet<Arc<str>>, text: &str, bytes: &mut usize) -> Arc<str> {
-    if let Some(known) = texts.get(text) {
-        return Arc::clone(known);
-    }
-    let text: Arc<str> = text.into();
-    *bytes += TEXT_BYTES + text.len();
-    texts.insert(Arc::clone(&text));
-    text
 }
 
 #[cfg(test)]

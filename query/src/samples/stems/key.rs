@@ -72,7 +72,7 @@ impl<'a> Keys<'a> {
         let rows = Rows::of(table, batch);
         let text = |name| optional(table, &rows, name);
         Ok(Keys {
-            table,
+            table: points_of(table),
             series: rows.read("series_id")?,
             texts: [text(TEXTS[0])?, text(TEXTS[1])?, text(TEXTS[2])?, text(TEXTS[3])?, text(TEXTS[4])?],
             temporality: optional(table, &rows, "aggregation_temporality")?,
@@ -110,7 +110,13 @@ impl Variants {
     }
 }
 
-fn has(table: Table, column: &str) -> bool {
+/// The table of points that a table is, or tells the series of.
+pub fn points_of(table: Table) -> Table {
+    table.source().unwrap_or(table)
+}
+
+/// Whether the table has that column.
+pub fn has(table: Table, column: &str) -> bool {
     table.columns().iter().any(|declared| declared.name == column)
 }
 

@@ -14,14 +14,14 @@ use std::sync::Arc;
 use meshlake_promql::Labels;
 use meshlake_schema::Table;
 
-pub use key::{Keys, StemKey, Variants, optional};
+pub use key::{Keys, StemKey, Variants, has, optional, points_of};
 pub use labels::{ResourceLabels, Scope, labels};
 
 /// How a remote-written row is marked: labels and names of such rows are stored as they were sent, and are given back so.
 pub const REMOTE_WRITTEN: &str = "prometheus.remote_write";
 
 /// Into which series a stem grows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Shape {
     /// One series of floats.
     Number,

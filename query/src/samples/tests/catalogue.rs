@@ -10,6 +10,10 @@ use crate::series::{Found, Metadata, Source, Wanted};
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 
 fn shop() -> Asked {
+    Asked::of(shop_rows())
+}
+
+fn shop_rows() -> [(Table, Vec<Row>); 3] {
     let target = r#"{"host.name":"h","service.name":"cart"}"#;
     let points = vec![
         with(with(gauge(1, "queue.size", 10, 2.0), attributes(&[("zone", "x")])), resource(7, target)),
@@ -38,11 +42,63 @@ fn shop() -> Asked {
         ],
     );
     let span = row(14 * SECOND, [("trace_id", TRACE.into()), ("span_id", "00f067aa0ba902b7".into())]);
-    Asked::of([
-        (Table::MetricPoints, points),
-        (Table::MetricHistograms, vec![histogram]),
-        (Table::Spans, vec![span]),
-    ])
+    [(Table::MetricPoints, points), (Table::MetricHistograms, vec![histogram]), (Table::Spans, vec![span])]
+}
+
+/// All that can be asked of a source, of the first 100 s and of the time from 15 s on.
+fn all_told(asked: &Asked) -> Vec<String> {
+    let source = &asked.stored;
+    let mut told =
+        vec![format!("{:?}", source.metadata(None)), format!("{:?}", source.metadata(Some("load")))];
+    for (from, to) in [(0, 100), (15, 100), (21, 2_999), (0, 4_000)] {
+        for selector in ["{zone=\"x\"}", "{le=\"0.5\"}", "queue_size", "{__name__=~\".+_sum|target_info\"}"] {
+            let matchers = matchers(selector);
+            let wanted = wanted(&matchers, from, to, 100);
+            told.push(format!("{selector} {from} {:?}", source.series(&wanted)));
+            told.push(format!("{:?}", source.label_names(&wanted)));
+            told.push(format!("{:?}", source.label_values("__name__", &wanted)));
+            told.push(format!("{:?}", source.exemplars(&wanted)));
+            told.push(format!("{:?}", lines(&asked.selected(selector, (from, to), Hints::default()))));
+        }
+        told.push(format!("{:?}", source.series(&wanted(&[], from, to, 100))));
+    }
+    told
+}
+
+#[test]
+fn what_was_flushed_is_told_as_what_is_buffered() {
+    let runtime = Runtime::new().expect("threads");
+    let flushed = shop_rows().into_iter().fold(SnapshotBuilder::new(), |snapshot, (table, rows)| {
+        runtime.block_on(snapshot.flushed_file(table, &rows))
+    });
+    let (flushed, buffered) = (all_told(&Asked::over(runtime, flushed)), all_told(&shop()));
+    assert_eq!(flushed, buffered);
+}
+
+/// The file of points is not there at all.
+#[test]
+fn names_and_labels_are_told_without_a_look_at_points() {
+    let runtime = Runtime::new().expect("threads");
+    let (_, points) = &shop_rows()[0];
+    let points = meshlake_fixture::batch(Table::MetricPoints, points);
+    let series = meshlake_schema::derived::of(Table::MetricPointsSeries).expect("it is derived");
+    let series = series.derive(&[points]).expect("few points");
+    let snapshot = SnapshotBuilder::new().unreadable_file(Table::MetricPoints, 10 * SECOND);
+    let snapshot = snapshot.derived_from(Table::MetricPoints);
+    let snapshot = runtime.block_on(snapshot.put(&series, &[]));
+    let asked = Asked::over(runtime, snapshot);
+    let wanted = wanted(&[], 0, 4_000, 100);
+    let names = asked.stored.label_values("__name__", &wanted).expect("names").found;
+    assert_eq!(names, set(&["load", "queue_size", "target_info"]));
+    assert_eq!(asked.stored.label_values("zone", &wanted).expect("values").found, set(&["x", "y"]));
+    let metrics = asked.stored.metadata(None).expect("metadata");
+    assert_eq!(
+        metrics.iter().map(|told| told.metric.as_str()).collect::<Vec<_>>(),
+        ["load", "queue_size", "target_info"]
+    );
+    let matchers = matchers("load");
+    let selection = Selection { matchers: &matchers, after: 0, until: 4_000_000, hints: Hints::default() };
+    assert!(meshlake_promql::Samples::select(&asked.stored, &selection).is_err(), "samples are in it");
 }
 
 fn wanted<'a>(matchers: &'a [Matcher], from: i64, to: i64, limit: usize) -> Wanted<'a> {

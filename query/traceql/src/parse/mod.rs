@@ -29,6 +29,7 @@ const TRACEQL: Dialect = Dialect {
     ],
     joins_words: Some(':'),
     has_paths: true,
+    has_sizes: false,
     comment: "//",
     bytes_max: BYTES_MAX,
     tokens_max: TOKENS_MAX,

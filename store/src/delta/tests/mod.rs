@@ -36,7 +36,7 @@ fn new_file(name: &str, rows: u64) -> NewFile {
             time_min_micros: MIDNIGHT,
             time_max_micros,
             // Odd ones are, so that both kinds go through every test.
-            is_in_traces: rows % 2 == 1,
+            is_derived_from: rows % 2 == 1,
             came_days: (rows % 3 == 1).then_some(UnixNanos(MIDNIGHT * 1_000).days() + 9),
             minutes: MinuteLsns::whole(minute_of(MIDNIGHT)..=minute_of(time_max_micros), rows),
         },

@@ -3,7 +3,8 @@
 //! Rows come sorted by key, so the parts of a key follow one another, but a slice may end among them. Hence the
 //! rows of a slice's last key are held back until a later slice has another one.
 
-use arrow::array::AsArray as _;
+use arrow::array::{Array as _, AsArray as _, Scalar};
+use arrow::compute::kernels::cmp::distinct;
 use arrow::compute::max;
 use arrow::datatypes::TimestampMicrosecondType;
 use meshlake_schema::{Derived, TableBatch};
@@ -30,12 +31,17 @@ impl Parts {
         self.due += self.derived.source_rows(&rows);
         let rows: Vec<TableBatch> = self.held.take().into_iter().chain([rows]).collect();
         let merged = self.derived.merge(&rows)?;
-        let keys = merged.rows().column_by_name(self.derived.key).expect("a derived table has its key");
-        let keys = keys.as_string::<i32>();
-        let last = keys.iter().next_back();
-        let complete = keys.iter().take_while(|key| Some(*key) != last).count();
+        let complete = merged.row_count() - self.of_last_key(&merged)?;
         self.held = Some(slice(&merged, complete, merged.row_count()));
         Ok(self.given(slice(&merged, 0, complete)))
+    }
+
+    /// How many rows at the end have one key.
+    fn of_last_key(&self, rows: &TableBatch) -> Result<usize, FileError> {
+        let keys = rows.rows().column_by_name(self.derived.key).expect("a derived table has its key");
+        let Some(last) = keys.len().checked_sub(1) else { return Ok(0) };
+        let is_other = distinct(keys, &Scalar::new(keys.slice(last, 1)))?;
+        Ok(is_other.values().iter().rev().take_while(|is_other| !is_other).count())
     }
 
     /// The rows that were held back.

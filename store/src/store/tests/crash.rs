@@ -7,8 +7,10 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 
+use super::fixture::counted;
 use super::*;
 use crate::catalog::{Audit, Committed, Flushed, Replacement};
+use crate::test_rows::rows;
 
 fn copy_dir(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("create");
@@ -51,7 +53,7 @@ impl Failing {
     }
 }
 
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub(super) enum Failure {
     Before,
     AfterUnknown,
@@ -180,6 +182,35 @@ async fn a_crash_before_the_commit_of_derived_rows_counts_every_span_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crash_after_the_commit_of_derived_rows_counts_every_span_once() {
     check_failed_commit(Table::Traces, Failure::AfterUnknown).await;
+}
+
+/// The same of the tables of series: each point is counted once, whichever of both commits fails.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crash_at_either_commit_counts_every_point_once() {
+    let commits = [Table::MetricPointsSeries, Table::MetricPoints];
+    for failure in [Failure::Before, Failure::BeforeUnknown, Failure::AfterUnknown] {
+        for table in commits {
+            let dir = tempfile::tempdir().expect("temporary directory");
+            let (store, catalog) = open_failing(dir.path()).await;
+            append(&store, vec![rows(Table::MetricPoints, &[MIDNIGHT, MIDNIGHT + 1])])
+                .await
+                .expect("durable");
+            catalog.fail_next(table, failure);
+            store.flush_all().await.expect_err("the commit fails");
+            let left = crashed(dir.path());
+            let after_crash = open(left.path()).await;
+            let series = async |store: &Store| {
+                let snapshot = store.reader().snapshot().await.expect("in this process");
+                counted(&snapshot, Table::MetricPointsSeries).await
+            };
+            let (in_files, derived) = series(&after_crash).await;
+            assert_eq!(in_files + derived, 2, "{} {failure:?}", table.name());
+            after_crash.flush_all().await.expect("flush");
+            assert_eq!(series(&after_crash).await, (2, 0), "{} {failure:?}", table.name());
+            after_crash.close().await;
+            store.close().await;
+        }
+    }
 }
 
 /// The derived rows are committed, their source's are not, and both the process that goes on and the one that

@@ -8,7 +8,7 @@ use arrow::array::{AsArray as _, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
 use futures::TryStreamExt as _;
-use meshlake_schema::{SystemClock, Table, TableBatch, TimeRange};
+use meshlake_schema::{SystemClock, Table, TableBatch, TimeRange, derived};
 use object_store::ObjectStoreExt as _;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -101,21 +101,33 @@ pub(super) async fn ledger_total(store: &Store) -> i64 {
 
 /// Spans that `traces` counts: in its files, and in what is derived from buffered spans.
 pub(super) async fn traced(snapshot: &Snapshot) -> (i64, i64) {
-    let mut derived = 0;
+    counted(snapshot, Table::Traces).await
+}
+
+/// Source rows that a derived table counts: in its files, and in what is derived from buffered rows.
+pub(super) async fn counted(snapshot: &Snapshot, table: Table) -> (i64, i64) {
+    let count = derived::of(table).expect("a derived table").count;
+    let (in_files, _) = values(snapshot, table, count).await;
+    (in_files.iter().sum(), derived_now(snapshot, table).await)
+}
+
+/// Source rows that are counted in what is derived from buffered rows.
+pub(super) async fn derived_now(snapshot: &Snapshot, table: Table) -> i64 {
+    let count = derived::of(table).expect("a derived table").count;
+    let mut all = 0;
     for tenant in ["tenant-0", "tenant-1", "tenant-2"] {
         let scan = HotScan {
-            table: Table::Traces,
-            columns: vec!["span_count".to_owned()],
+            table,
+            columns: vec![count.to_owned()],
             tenant: tenant.to_owned(),
             range: TimeRange::ALL,
             filter: None,
         };
         let rows: Vec<RecordBatch> =
             snapshot.hot(&scan).expect("a column").try_collect().await.expect("no bug");
-        derived += rows.iter().flat_map(|rows| values_in(rows, "span_count")).sum::<i64>();
+        all += rows.iter().flat_map(|rows| values_in(rows, count)).sum::<i64>();
     }
-    let (in_files, _) = values(snapshot, Table::Traces, "span_count").await;
-    (in_files.iter().sum(), derived)
+    all
 }
 
 pub(super) async fn traced_now(store: &Store) -> (i64, i64) {

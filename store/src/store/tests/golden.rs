@@ -214,6 +214,11 @@ async fn a_directory_of_format_1_keeps_every_row_and_value() {
         let rows = (FIRST_COMMIT.start..SECOND_COMMIT.end, ONLY_IN_LOG);
         check(&store, table, columns, rows).await;
     }
+    assert_eq!(
+        derived_from(&store).await,
+        (0, 2 * METRIC_TABLES.len()),
+        "nothing was derived from the old files"
+    );
     let recovered = store.recovered().clone();
     assert_eq!((recovered.torn, recovered.damage), (None, Vec::new()));
     let last = store.stats().wal.wal.last_durable_lsn;
@@ -230,10 +235,22 @@ async fn a_directory_of_format_1_keeps_every_row_and_value() {
         let first = if columns.is_empty() { ONLY_IN_LOG.end } else { FIRST_COMMIT.start };
         check(&store, table, columns, (first..8, 8..8)).await;
     }
+    assert_eq!(derived_from(&store).await.0, METRIC_TABLES.len(), "from the new ones it was");
     for table in Table::ALL {
         assert!(dir.path().join("tables").join(table.name()).is_dir(), "{} was made", table.name());
     }
     store.close().await;
+}
+
+const METRIC_TABLES: [Table; 4] =
+    [Table::MetricPoints, Table::MetricHistograms, Table::MetricExpHistograms, Table::MetricSummaries];
+
+/// Files of metrics that say that series were derived from them, and that do not.
+async fn derived_from(store: &Store) -> (usize, usize) {
+    let snapshot = store.reader().snapshot().await.expect("in this process");
+    let files = METRIC_TABLES.iter().flat_map(|table| snapshot.files(*table).iter());
+    let (derived, others): (Vec<_>, Vec<_>) = files.partition(|file| file.is_derived_from);
+    (derived.len(), others.len())
 }
 
 /// How the directory came to be. To be run once per format version, by its release, into a new directory.

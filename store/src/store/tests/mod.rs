@@ -281,7 +281,7 @@ async fn a_directory_without_traces_gets_them_from_then_on() {
     assert_eq!(traced_now(&store).await, (2, 0));
     let snapshot = store.reader().snapshot().await.expect("in this process");
     let mut known: Vec<(u64, bool)> =
-        snapshot.table(Table::Spans).files.iter().map(|file| (file.rows, file.is_in_traces)).collect();
+        snapshot.table(Table::Spans).files.iter().map(|file| (file.rows, file.is_derived_from)).collect();
     known.sort_unstable();
     assert_eq!(known, [(1, false), (2, true)]);
     store.close().await;

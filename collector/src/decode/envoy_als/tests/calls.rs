@@ -27,6 +27,33 @@ fn the_identifier_names_the_proxy_and_may_ride_on_any_message() {
     assert!(decode_identifier(&empty.encode_to_vec()).is_ok_and(|proxy| proxy.is_some()));
 }
 
+/// Istio's release names the proxy before Envoy's, which is a text or three numbers.
+#[test]
+fn the_release_of_a_proxy_is_what_it_says_of_itself() {
+    use envoy_types::pb::envoy::r#type::v3::SemanticVersion;
+    let of = |istio: &str, version| {
+        let metadata = Some(object(&[("ISTIO_VERSION", text(istio))]));
+        let node = Some(core::Node { metadata, user_agent_version_type: version, ..Default::default() });
+        let identifier = service::stream_access_logs_message::Identifier { node, log_name: String::new() };
+        let head = service::StreamAccessLogsMessage { identifier: Some(identifier), log_entries: None }
+            .encode_to_vec();
+        assert!(validate(&head, &STREAM_ACCESS_LOGS_MESSAGE).is_ok());
+        decode_identifier(&head).expect("valid").expect("has an identifier").proxy_version
+    };
+    let build = |version| {
+        let build = core::BuildVersion { version, metadata: None };
+        Some(core::node::UserAgentVersionType::UserAgentBuildVersion(build))
+    };
+    let numbers = |major_number, minor_number, patch| {
+        build(Some(SemanticVersion { major_number, minor_number, patch }))
+    };
+    let words = Some(core::node::UserAgentVersionType::UserAgentVersion("1.9-dev".to_owned()));
+    assert_eq!(of("1.27.1", numbers(1, 35, 3)), "1.27.1");
+    assert_eq!(of("", numbers(1, 35, 3)), "1.35.3");
+    assert_eq!(of("", words), "1.9-dev");
+    assert_eq!([of("", build(None)), of("", None)], ["", ""]);
+}
+
 #[test]
 fn times_and_durations_are_exact_to_the_nanosecond() {
     let common = log::AccessLogCommon {

@@ -7,6 +7,7 @@ use arrow::datatypes::{Float64Type, Int32Type, Int64Type, TimestampMicrosecondTy
 use meshlake_schema::{Table, TableBatch, UnixNanos};
 
 use super::Span;
+use super::exception::Exception;
 use super::nested::{EventsColumn, LinksColumn};
 use super::promoted::PromotedColumns;
 use crate::columns::attributes::AttributesColumn;
@@ -45,6 +46,7 @@ pub struct SpanBuilder {
     events: EventsColumn,
     links: LinksColumn,
     exception_type: DictionaryColumn,
+    exception_cause: DictionaryColumn,
     promoted: PromotedColumns,
     attributes: AttributesColumn,
     attribute_types: DictionaryColumn,
@@ -73,8 +75,9 @@ impl SpanBuilder {
         Some(TableBatch::try_new(Table::Spans, batch).expect("the schema is the table's own"))
     }
 
-    fn finish_own(&mut self, rows: usize) -> [ArrayRef; 22] {
+    fn finish_own(&mut self, rows: usize) -> [ArrayRef; 23] {
         self.exception_type.pad_nulls(rows);
+        self.exception_cause.pad_nulls(rows);
         self.trace_state.pad_nulls(rows);
         self.status_message.pad_nulls(rows);
         [
@@ -100,6 +103,7 @@ impl SpanBuilder {
             self.events.finish(),
             self.links.finish(),
             self.exception_type.finish(),
+            self.exception_cause.finish(),
         ]
     }
 
@@ -142,10 +146,12 @@ impl SpanBuilder {
         push_sparse(&mut self.status_message, row, &writer.utf8(span.status_message));
         let events = self.events.push_row(&span.events, writer)?;
         self.dropped_events.push(i64::from(span.dropped_events) + events.left_out);
-        if let Some(exception_type) = events.exception_type {
-            // What is cut or mended of it was warned of at the event.
-            let text = wire::text(cut_text(exception_type, VALUE_BYTES_MAX));
-            push_sparse(&mut self.exception_type, row, &text);
+        let Exception { name, cause } = events.exception;
+        for (column, told) in [(&mut self.exception_type, name), (&mut self.exception_cause, cause)] {
+            if let Some(told) = told {
+                // What is cut or mended of it was warned of at the event.
+                push_sparse(column, row, &wire::text(cut_text(told, VALUE_BYTES_MAX)));
+            }
         }
         let left_out = self.links.push_row(&span.links, writer)?;
         self.dropped_links.push(i64::from(span.dropped_links) + left_out);

@@ -9,6 +9,7 @@ mod builder;
 mod promoted;
 mod keys;
 mod nested;
+mod exception;
 
 pub use builder::SpanBuilder;
 
@@ -326,6 +327,60 @@ mod tests {
         let mut many = vec![event("exception", vec![of("a.First")]); EVENTS_MAX];
         many.push(event("exception", vec![of("b.LeftOut")]));
         check(many, Some("a.First"));
+    }
+
+    /// What the Java agent sends of a program with Resilience4j and Sentinel; see the README beside the capture.
+    #[test]
+    fn exceptions_of_the_java_agent_name_what_refused() {
+        let payload = include_bytes!("../../../../../tests/data/otlp-java/refusals.pb");
+        let arrival = Arrival {
+            tenant: "t",
+            ingest_time: UnixNanos(0),
+            earliest: UnixNanos(0),
+            latest: UnixNanos(i64::MAX),
+        };
+        let mut builder = SpanBuilder::default();
+        let tally = decode_traces(payload, &arrival, &mut builder).expect("as it was sent");
+        assert_eq!((tally.received, tally.accepted), (25, 25));
+        let batch = builder.finish().expect("rows");
+        let rows = (0..batch.row_count()).map(|at| Row::of(batch.rows(), at));
+        // Only the server's spans have a route.
+        let told: std::collections::BTreeMap<String, [Option<String>; 2]> = rows
+            .filter_map(|row| {
+                let types = ["exception_type", "exception_cause"].map(|column| row.text(column));
+                row.text("http_route").map(|route| (route, types))
+            })
+            .collect();
+        let (flow, open) = (
+            "com.alibaba.csp.sentinel.slots.block.flow.FlowException",
+            "io.github.resilience4j.circuitbreaker.CallNotPermittedException",
+        );
+        for (route, name, cause) in [
+            ("/resilience4j/breaker", Some(open), None),
+            ("/resilience4j/limit", Some("io.github.resilience4j.ratelimiter.RequestNotPermitted"), None),
+            ("/resilience4j/bulkhead", Some("io.github.resilience4j.bulkhead.BulkheadFullException"), None),
+            ("/sentinel/flow", Some(flow), None),
+            (
+                "/sentinel/degrade",
+                Some("com.alibaba.csp.sentinel.slots.block.degrade.DegradeException"),
+                None,
+            ),
+            (
+                "/sentinel/authority",
+                Some("com.alibaba.csp.sentinel.slots.block.authority.AuthorityException"),
+                None,
+            ),
+            // The agent itself takes these apart.
+            ("/wrapped/servlet", Some(flow), None),
+            ("/wrapped/undeclared", Some(flow), None),
+            ("/wrapped/runtime", Some("java.lang.RuntimeException"), Some(flow)),
+            ("/wrapped/breaker", Some("java.lang.IllegalStateException"), Some(open)),
+            ("/plain", Some("java.lang.IllegalStateException"), None),
+            ("/handled", None, None),
+        ] {
+            let want = [name, cause].map(|text| text.map(str::to_owned));
+            assert_eq!(told.get(route), Some(&want), "{route}");
+        }
     }
 
     #[test]

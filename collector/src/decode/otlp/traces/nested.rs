@@ -4,30 +4,25 @@ use arrow::array::ArrayRef;
 use arrow::datatypes::Int64Type;
 use meshlake_schema::Kind;
 
+use super::exception::{ATTRIBUTES, Exception};
 use crate::columns::attributes::AttributesColumn;
 use crate::columns::rows::ListEnds;
 use crate::columns::{NumberColumn, TextColumn};
-use crate::decode::otlp::any_value::{AnyValue, KeyValue};
 use crate::decode::otlp::value_writer::ValueWriter;
 use crate::limits::{EVENTS_MAX, LINKS_MAX};
-use crate::protobuf::wire::{Fields, WireError, repeated};
+use crate::protobuf::wire::{Fields, WireError};
 use crate::tally::Warning;
 
-/// The event by which a span tells of an exception, and its attribute. Source: OpenTelemetry's semantic conventions,
-/// "Exceptions on spans".
+/// The event by which a span tells of an exception. Source: OpenTelemetry's semantic conventions, "Exceptions on spans".
 const EXCEPTION: &[u8] = b"exception";
-const EXCEPTION_TYPE: &[u8] = b"exception.type";
-
-/// The field of `Span.Event` with its attributes.
-const ATTRIBUTES: u32 = 3;
 
 /// What the events of a span come to beside the column.
 #[derive(Debug)]
 pub(super) struct Events<'a> {
     /// Events that are not kept.
     pub(super) left_out: i64,
-    /// Of the last exception among those that are.
-    pub(super) exception_type: Option<&'a [u8]>,
+    /// The last exception with a type among those that are.
+    pub(super) exception: Exception<'a>,
 }
 
 /// The column `events`.
@@ -52,22 +47,23 @@ impl EventsColumn {
         events: &[&'a [u8]],
         writer: &mut ValueWriter,
     ) -> Result<Events<'a>, WireError> {
-        let mut exception_type = None;
+        let mut exception = Exception::default();
         for event in events.iter().take(EVENTS_MAX) {
-            exception_type = self.push_event(event, writer)?.or(exception_type);
+            let told = self.push_event(event, writer)?;
+            exception = if told.name.is_some() { told } else { exception };
         }
         self.rows.end_row(self.name.len());
         let left_out = events.len().saturating_sub(EVENTS_MAX);
         writer.warn(Warning::EventDropped, left_out as u64);
-        Ok(Events { left_out: left_out as i64, exception_type })
+        Ok(Events { left_out: left_out as i64, exception })
     }
 
-    /// Pushes an event; gives the type of the exception that it tells of.
+    /// Pushes an event; gives the exception that it tells of.
     fn push_event<'a>(
         &mut self,
         message: &'a [u8],
         writer: &mut ValueWriter,
-    ) -> Result<Option<&'a [u8]>, WireError> {
+    ) -> Result<Exception<'a>, WireError> {
         let (mut time, mut name, mut dropped, mut left_out) = (0, [].as_slice(), 0, 0);
         for field in Fields::new(message) {
             match field? {
@@ -84,7 +80,7 @@ impl EventsColumn {
         writer.push_text(&mut self.name, name);
         writer.end_list_row(&mut self.attributes, &mut self.attribute_types);
         self.dropped_attributes.push(i64::from(dropped) + i64::from(left_out));
-        if name == EXCEPTION { exception_type(message) } else { Ok(None) }
+        if name == EXCEPTION { Exception::read(message) } else { Ok(Exception::default()) }
     }
 
     /// Takes all rows as an array and leaves the column empty.
@@ -98,17 +94,6 @@ impl EventsColumn {
         ];
         self.rows.finish_structs(Kind::Events, fields)
     }
-}
-
-/// The type in an event that tells of an exception; none where it is empty or no text.
-fn exception_type(event: &[u8]) -> Result<Option<&[u8]>, WireError> {
-    let mut found = None;
-    for attribute in repeated(event, ATTRIBUTES) {
-        if let KeyValue { key: EXCEPTION_TYPE, value: AnyValue::String(text) } = KeyValue::read(attribute?)? {
-            found = Some(text).filter(|text| !text.is_empty());
-        }
-    }
-    Ok(found)
 }
 
 /// The column `links`. Ids are kept as sent, whatever their length: a link cannot be refused by itself.

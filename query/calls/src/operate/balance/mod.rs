@@ -16,13 +16,15 @@ use meshlake_schema::UnixNanos;
 
 use super::asked;
 use crate::measure::Measure;
+use crate::party::OTHER;
 use crate::statistics::proportions::Proportion;
 use crate::statistics::sample::Sample;
 use crate::statistics::spread::{Count, Spread, spread};
 use crate::statistics::{ALPHA, Test, holm, latencies, proportions};
 use crate::{By, Evidence, Figures, Grain, NodeIdentity, Picture, Question, Range, RangeError, Source};
 
-/// Most instances of an answer, busiest first.
+/// Most instances of an answer: the odd ones, then the busiest. Of a service with more than [`crate::cells::DETAILS_MAX`]
+/// the busiest so many are compared.
 pub const INSTANCES_MAX: usize = 1_000;
 
 /// A share that differs from an equal one by this much is odd, if it is not by chance. Guess, not measured.
@@ -143,10 +145,8 @@ pub(super) struct Instance<'a> {
 pub fn balance(picture: &Picture, service: &str) -> Balanced {
     let (found, doubt) = asked::service(picture, service);
     let mut warnings: Vec<String> = picture.warnings.iter().cloned().chain(doubt).collect();
-    let (instances, unnamed) = found.as_deref().map_or((vec![], 0.0), |id| instances(picture, id));
-    if unnamed > 0.0 {
-        warnings.push(format!("{unnamed} calls name no instance; they are not told of"));
-    }
+    let (instances, left) = found.as_deref().map_or_else(Default::default, |id| instances(picture, id));
+    warnings.extend(left.warnings());
     let counts = slices::counts(&instances);
     let compared: Vec<Count> = counts.iter().flatten().copied().collect();
     let subsets: std::collections::BTreeSet<&str> = instances
@@ -161,13 +161,15 @@ pub fn balance(picture: &Picture, service: &str) -> Balanced {
     let verdict = verdict(&compared, spread, variation);
     if instances.len() > INSTANCES_MAX {
         let more = instances.len() - INSTANCES_MAX;
-        warnings
-            .push(format!("only the {INSTANCES_MAX} busiest instances are told of; {more} more are counted"));
+        warnings.push(format!(
+            "only {INSTANCES_MAX} instances are told of, the odd ones and the busiest; {more} more are counted"
+        ));
     }
-    let all: f64 = instances.iter().map(|instance| instance.measure.requests()).sum();
+    let is_told = told(&odd);
+    let all = instances.iter().map(|instance| instance.measure.requests()).sum::<f64>() + left.not_told_apart;
     let seconds = (picture.range.observed_to().0 - picture.range.observed_from().0) as f64 / 1e9;
-    let rows = instances.iter().zip(counts).zip(odd).take(INSTANCES_MAX);
-    let instances = rows.map(|((instance, count), odd)| InstanceRow {
+    let rows = instances.iter().zip(counts).zip(odd).zip(is_told).filter(|(_, is_told)| *is_told);
+    let instances = rows.map(|(((instance, count), odd), _)| InstanceRow {
         name: instance.name.to_owned(),
         version: instance.node.version.clone(),
         workload: instance.node.workload.clone(),
@@ -181,14 +183,50 @@ pub fn balance(picture: &Picture, service: &str) -> Balanced {
     Balanced { range: picture.range, service: found, verdict, spread, variation, instances, warnings }
 }
 
-/// The instances of a service, busiest first, and how many calls name none.
-fn instances<'a>(picture: &'a Picture, service: &str) -> (Vec<Instance<'a>>, f64) {
+/// Calls of the service that are of no instance in the answer.
+#[derive(Default)]
+struct Left {
+    unnamed: f64,
+    /// Of instances that are too many to be told apart.
+    not_told_apart: f64,
+}
+
+impl Left {
+    fn warnings(&self) -> impl Iterator<Item = String> {
+        let Left { unnamed, not_told_apart } = self;
+        let unnamed =
+            (*unnamed > 0.0).then(|| format!("{unnamed} calls name no instance; they are not told of"));
+        let others = (*not_told_apart > 0.0).then(|| {
+            format!("{not_told_apart} calls are of instances that are not told apart; the others are compared with one another alone")
+        });
+        unnamed.into_iter().chain(others)
+    }
+}
+
+/// Which instances, busiest first, are told of: [`INSTANCES_MAX`], those first that are odd.
+fn told(odd: &[Vec<Odd>]) -> Vec<bool> {
+    let mut order: Vec<usize> = (0..odd.len()).collect();
+    order.sort_by_key(|at| odd[*at].is_empty());
+    let mut is_told = vec![false; odd.len()];
+    order.into_iter().take(INSTANCES_MAX).for_each(|at| is_told[at] = true);
+    is_told
+}
+
+/// The instances of a service, busiest first, and which calls are of none of them.
+fn instances<'a>(picture: &'a Picture, service: &str) -> (Vec<Instance<'a>>, Left) {
     let mut instances: BTreeMap<(usize, &str), Instance<'a>> = BTreeMap::new();
-    let mut unnamed = 0.0;
+    let mut left = Left::default();
     for cell in picture.node_cells.iter().filter(|cell| picture.nodes[cell.node].service == service) {
-        let Some(name) = cell.detail.as_deref() else {
-            unnamed += cell.measure.requests();
-            continue;
+        let name = match cell.detail.as_deref() {
+            Some(OTHER) => {
+                left.not_told_apart += cell.measure.requests();
+                continue;
+            }
+            Some(name) => name,
+            None => {
+                left.unnamed += cell.measure.requests();
+                continue;
+            }
         };
         let instance = instances.entry((cell.node, name)).or_insert_with(|| Instance {
             node: &picture.nodes[cell.node],
@@ -208,7 +246,7 @@ fn instances<'a>(picture: &'a Picture, service: &str) -> (Vec<Instance<'a>>, f64
     let slices = instances.iter_mut().flat_map(|instance| instance.slices.values_mut());
     slices.for_each(|calls| *calls *= whole.effective_share());
     instances.sort_by_key(|instance| std::cmp::Reverse(instance.measure.requests_milli()));
-    (instances, unnamed)
+    (instances, left)
 }
 
 /// Root of the mean square of how far counts are from equal shares, in shares.

@@ -7,7 +7,10 @@ use crate::fixture::{self, FROM_SECOND, Request, SERVED, SERVER, SPAN, Span};
 /// 960 to 1,080 s after the epoch: two slices of a minute.
 fn asked(requests: &[Request]) -> Balanced {
     let at = |second: i64| UnixNanos(second * 1_000_000_000);
-    let range = Range::new(at(970), at(1_070), None).expect("not empty");
+    asked_in(Range::new(at(970), at(1_070), None).expect("not empty"), requests)
+}
+
+fn asked_in(range: Range, requests: &[Request]) -> Balanced {
     let question = question(range, Source::Auto).expect("a few minutes");
     let mut fold = Fold::new(question);
     fold.add_requests(&fixture::requests(requests));
@@ -129,11 +132,59 @@ fn a_thousand_instances_are_told_of_and_no_more() {
     assert_eq!((answer.instances.len(), answer.warnings.len()), (INSTANCES_MAX, 0));
     let rows: Vec<Request> = of(&names);
     let answer = asked(&rows);
-    let want = "only the 1000 busiest instances are told of; 1 more are counted";
+    let want = "only 1000 instances are told of, the odd ones and the busiest; 1 more are counted";
     assert_eq!(
         (answer.instances.len(), answer.warnings.as_slice()),
         (INSTANCES_MAX, [want.to_owned()].as_slice())
     );
+}
+
+/// 1,200 instances of 60 calls each; one that has 30, fewer than all others, always fails. That it has fewer is once in some
+/// 10,000 by chance, which among as many tests is nothing.
+#[test]
+fn an_odd_instance_is_told_of_however_many_are_busier() {
+    let name = |number: usize| &*Box::leak(format!("b-{number:04}").into_boxed_str());
+    let mut rows: Vec<Request> = (0..1_200).flat_map(|number| always(name(number), 30, 0, 10)).collect();
+    rows.extend(always("b-odd", 15, 15, 10));
+    let answer = asked(&rows);
+    assert_eq!(answer.instances.len(), INSTANCES_MAX);
+    let last = answer.instances.last().expect("a thousand");
+    let words: Vec<&str> = last.odd.iter().map(|odd| odd.name()).collect();
+    assert_eq!((last.name.as_str(), words), ("b-odd", vec!["failing"]));
+    assert!(answer.instances[..INSTANCES_MAX - 1].iter().all(|row| row.odd.is_empty()));
+}
+
+/// 5,001 instances with a call in each of 30 slices: one cell more than an answer may have. As many as are told apart are
+/// compared, and the calls of all others are said and count.
+#[test]
+fn more_instances_than_find_room_are_said_and_still_counted() {
+    let at = |second: i64| UnixNanos(second * 1_000_000_000);
+    let range = Range::new(at(3_600), at(5_400), None).expect("not empty");
+    let instances: Vec<&'static str> =
+        (0..5_001).map(|number| &*Box::leak(format!("b-{number:04}").into_boxed_str())).collect();
+    assert!(instances.len() * SLICES_MAX as usize > crate::cells::CELLS_MAX);
+    let of_slice = |slice: i64| {
+        let second = 3_600 + slice * 60;
+        instances.iter().map(move |instance| Request { instance, second, ..SERVED })
+    };
+    let rows: Vec<Request> = (0..SLICES_MAX).flat_map(of_slice).collect();
+    let answer = asked_in(range, &rows);
+    assert_eq!((answer.instances.len(), answer.verdict), (INSTANCES_MAX, Balance::Even));
+    assert!(answer.instances.iter().all(|row| row.figures.requests == 30.0 && row.odd.is_empty()));
+    assert_eq!(answer.instances[0].share, 1.0 / 5_001.0);
+    let compared = crate::cells::DETAILS_MAX;
+    let others = (5_001 - compared) * 30;
+    let want = [
+        format!("{others} calls are of instances that are not told apart"),
+        format!("{} more are counted", compared - INSTANCES_MAX),
+    ];
+    for want in want {
+        assert!(
+            answer.warnings.iter().any(|warning| warning.contains(&want)),
+            "{want}: {:?}",
+            answer.warnings
+        );
+    }
 }
 
 /// A month is told in 30 slices, of whole minutes.

@@ -8,12 +8,13 @@
 //! Nothing tells of a rollout but the calls: an instance is there from the first call that it received to the last. So an
 //! answer says of an instance that it came or went only where its silence could not be chance, and of a rollout what it
 //! cost only where there is enough traffic before it to say what is usual. Limits: times are those of calls, on whole
-//! steps; an instance that keeps its name over a restart is one; [`LIVES_MAX`] and [`ROLLOUTS_MAX`].
+//! steps; an instance that keeps its name over a restart is one, unless its version or its proxy's changed; [`LIVES_MAX`] and [`ROLLOUTS_MAX`].
 
 mod lives;
 mod cost;
 mod periods;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::asked;
@@ -51,6 +52,8 @@ pub enum RolloutKind {
     Restart,
     /// Those that came are of other versions than those that went.
     NewVersion,
+    /// They are of the same versions, and their proxies of other releases.
+    NewProxyVersion,
     /// Some only came, or more than went.
     ScaleUp,
     ScaleDown,
@@ -61,6 +64,7 @@ impl RolloutKind {
         match self {
             RolloutKind::Restart => "restart",
             RolloutKind::NewVersion => "new_version",
+            RolloutKind::NewProxyVersion => "new_proxy_version",
             RolloutKind::ScaleUp => "scale_up",
             RolloutKind::ScaleDown => "scale_down",
         }
@@ -118,7 +122,7 @@ pub const COARSER_MAX: usize = STEPS.len() - 1;
 
 /// The question whose picture tells of instances.
 pub fn question(range: Range, source: Source) -> Question {
-    Question { range, by: By::Version, grain: Grain::Instance, source }
+    Question { range, by: By::Version, grain: Grain::InstanceAndProxy, source }
 }
 
 /// The question whose parts tell of lost calls.
@@ -191,15 +195,17 @@ fn end_of(range: &Range, end: u16) -> UnixNanos {
 }
 
 fn kind(came: &[Life], went: &[Life]) -> RolloutKind {
-    let versions = |lives: &[Life]| {
-        let mut versions: Vec<Option<String>> = lives.iter().map(|life| life.version.clone()).collect();
-        versions.sort_unstable();
-        versions.dedup();
-        versions
-    };
+    let versions = |lives: &[Life]| lives.iter().map(|life| life.version.clone()).collect::<BTreeSet<_>>();
+    // A release that is not told is no other release.
+    let releases =
+        |lives: &[Life]| lives.iter().filter_map(|life| life.proxy_version.clone()).collect::<BTreeSet<_>>();
     let are_both = !came.is_empty() && !went.is_empty();
     if are_both && versions(came) != versions(went) {
         return RolloutKind::NewVersion;
+    }
+    let (new, old) = (releases(came), releases(went));
+    if !new.is_empty() && !old.is_empty() && new != old {
+        return RolloutKind::NewProxyVersion;
     }
     match came.len().cmp(&went.len()) {
         std::cmp::Ordering::Equal => RolloutKind::Restart,

@@ -140,6 +140,55 @@ fn kinds_of_rollouts() {
     assert_eq!(kind(stays()), None);
 }
 
+/// Calls of one release of the proxy.
+fn proxied(release: &'static str, rows: Vec<Request>) -> Vec<Request> {
+    rows.into_iter().map(|row| Request { proxy_version: release, ..row }).collect()
+}
+
+/// Two pods of one version are replaced, by pods with another sidecar.
+#[test]
+fn an_upgrade_of_sidecars_is_a_rollout_of_its_own_kind() {
+    let rows = |old, new| {
+        let pods = |instance, steps| served(instance, "v1", steps, 5);
+        let went = proxied(old, [pods("b-1", 0..90), pods("b-2", 0..93)].concat());
+        let came = proxied(new, [pods("b-3", 89..180), pods("b-4", 94..180)].concat());
+        [went, came].concat()
+    };
+    let found = answer(&rows("1.27.1", "1.28.0"));
+    let [rollout] = found.rollouts.as_slice() else { panic!("one rollout: {:?}", found.rollouts) };
+    assert_eq!((rollout.kind, rollout.kind.name()), (RolloutKind::NewProxyVersion, "new_proxy_version"));
+    let releases =
+        |lives: &[Life]| lives.iter().map(|life| life.proxy_version.clone()).collect::<Vec<Option<String>>>();
+    assert_eq!(releases(&rollout.went), [Some("1.27.1".to_owned()), Some("1.27.1".to_owned())]);
+    assert_eq!(releases(&rollout.came), [Some("1.28.0".to_owned()), Some("1.28.0".to_owned())]);
+    for (old, new) in [("1.27.1", "1.27.1"), ("", "1.28.0"), ("1.27.1", ""), ("", "")] {
+        assert_eq!(answer(&rows(old, new)).rollouts[0].kind, RolloutKind::Restart, "{old:?} {new:?}");
+    }
+}
+
+/// A new version with new sidecars is told by what its users ask of it.
+#[test]
+fn a_new_version_comes_before_a_new_sidecar() {
+    let old = proxied("1.27.1", served("b-1", "v1", 0..90, 5));
+    let new = proxied("1.28.0", served("b-2", "v2", 90..180, 5));
+    assert_eq!(answer(&[old, new].concat()).rollouts[0].kind, RolloutKind::NewVersion);
+}
+
+/// A pod of a StatefulSet keeps its name. Calls that tell no release, as those that were counted by an earlier version, are
+/// of the release told before them, or first.
+#[test]
+fn an_instance_that_keeps_its_name_is_told_by_the_release_of_its_proxy() {
+    let of = |release, steps| proxied(release, served("b-0", "v1", steps, 5));
+    let changed =
+        [of("", 0..20), of("1.27.1", 20..60), of("", 60..90), of("1.28.0", 90..170), of("", 170..180)];
+    let found = answer(&changed.concat());
+    assert_eq!(lives(&found), ["b-0 0..90 came no went yes", "b-0 90..180 came yes went no"]);
+    assert_eq!(found.rollouts.len(), 1);
+    assert_eq!(found.rollouts[0].kind, RolloutKind::NewProxyVersion);
+    let same = [of("", 0..90), of("1.27.1", 90..100), of("", 100..180)];
+    assert_eq!(answer(&same.concat()).rollouts, []);
+}
+
 /// One call every two minutes to each of three instances: no silence of a few minutes tells anything.
 #[test]
 fn few_calls_are_not_enough_to_tell() {
@@ -215,6 +264,22 @@ fn a_thousand_instances_and_two_hundred_versions_are_bounded() {
     let found = answer(&rows);
     assert_eq!((found.instances.len(), found.rollouts.len()), (LIVES_MAX, 0));
     assert_eq!(found.warnings, ["1 instances last seen earlier are not shown"]);
+}
+
+/// One more than are told apart: the last by name, as all are as busy. Nothing says that it came or went.
+#[test]
+fn instances_that_are_not_told_apart_are_said() {
+    let name = |number: usize| &*Box::leak(format!("b-{number:04}").into_boxed_str());
+    let row = |number: usize| Request {
+        second: 36_000 + (number as i64) % 1_800,
+        instance: name(number),
+        ..SERVED
+    };
+    let rows: Vec<Request> = (0..=crate::cells::DETAILS_MAX).map(row).collect();
+    let found = answer(&rows);
+    assert_eq!((found.instances.len(), found.rollouts.len()), (LIVES_MAX, 0));
+    let want = "1 of 2001 received calls are of instances that are not told apart";
+    assert!(found.warnings.iter().any(|warning| warning == want), "{:?}", found.warnings);
 }
 
 /// A new pod every 200 seconds: 60 rollouts, of which the newest are shown.

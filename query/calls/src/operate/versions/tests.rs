@@ -115,6 +115,31 @@ fn only_so_many_versions_are_told_of_and_the_rest_is_said() {
 }
 
 /// Calls of which so many failed, by bucket of latency.
+/// 200 versions of five instances each, with one call each: bounded, and no word on any.
+#[test]
+fn two_hundred_versions_of_a_thousand_instances_are_not_enough_to_tell() {
+    let text = |text: String| &*Box::leak(text.into_boxed_str());
+    let row = |number: usize| Request {
+        instance: text(format!("b-{number}")),
+        version: text(format!("v{:03}", number % SUBSETS_MAX)),
+        ..SERVED
+    };
+    let answer = asked(&(0..1_000).map(row).collect::<Vec<Request>>(), None);
+    assert_eq!((answer.subsets.len(), answer.warnings.len()), (SUBSETS_MAX, 0));
+    assert_eq!(answer.baseline.as_deref(), Some("v000"), "all are as busy, so the first by name");
+    let words: BTreeSet<_> = answer
+        .subsets
+        .iter()
+        .map(|subset| subset.comparison.as_ref())
+        .collect::<Vec<_>>()
+        .into_iter()
+        .flatten()
+        .map(|comparison| comparison.verdict.name())
+        .collect();
+    assert_eq!(words, BTreeSet::from(["not_enough"]));
+    assert!(answer.subsets.iter().all(|subset| subset.figures.requests == 5.0));
+}
+
 fn measure(calls: u64, errors: u64, buckets: &[u64]) -> Measure {
     sampled(1, calls, errors, buckets)
 }

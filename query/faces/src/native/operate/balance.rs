@@ -3,31 +3,20 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::{RangeJson, named_service, warned};
+use super::{HeadJson, OF_SERVICE, OfService, warned};
 use crate::FaceState;
-use crate::native::calls::{FiguresJson, Number, parameters, range, source};
+use crate::native::calls::{FiguresJson, Number, parameters, range};
 use crate::native::{ApiError, Tenant, TimeRange};
 use meshlake_query::answers::balance::{InstanceRow, Odd};
 use meshlake_query::operate::balance::load;
-
-const PARAMETERS: [&str; 4] = ["service", "from", "to", "source"];
-
-#[derive(Deserialize)]
-struct Given {
-    service: Option<String>,
-    source: Option<String>,
-}
 
 /// The answer. Instances are sorted by how many calls they received, busiest first.
 #[derive(Serialize)]
 pub struct BalanceJson {
     #[serde(flatten)]
-    range: RangeJson,
-    source: &'static str,
-    /// Id of the service; null where nothing goes by the name.
-    service: Option<String>,
+    head: HeadJson,
     /// `even`, `uneven` or `not_enough`.
     verdict: &'static str,
     /// 1 where each call chooses an instance by chance, near 0 where they take turns.
@@ -60,21 +49,18 @@ pub async fn answer(
     asked: TimeRange,
     uri: Uri,
 ) -> Result<Json<BalanceJson>, ApiError> {
-    let given: Given = parameters(&uri)?;
-    let service = named_service(given.service.as_deref())?;
-    let source = source(given.source.as_deref())?;
+    let given: OfService = parameters(&uri)?;
+    let (service, source) = given.read()?;
     let query = state.engine.begin(&tenant).await?;
     let answer = load(&query, service, range(asked, None)?, source).await?;
     Ok(Json(BalanceJson {
-        range: answer.range.into(),
-        source: source.name(),
-        service: answer.service,
+        head: HeadJson::new(answer.range, source, answer.service),
         verdict: answer.verdict.name(),
         dispersion: answer.spread.map(|spread| spread.dispersion),
         p_value: answer.spread.map(|spread| spread.p_value),
         coefficient_of_variation: answer.variation,
         instances: answer.instances.into_iter().map(instance_json).collect(),
-        warnings: warned(answer.warnings, &uri, &PARAMETERS),
+        warnings: warned(answer.warnings, &uri, &OF_SERVICE),
     }))
 }
 

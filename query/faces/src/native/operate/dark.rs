@@ -4,9 +4,9 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::{RangeJson, warned};
+use super::{HeadJson, OF_SERVICE, OfService, warned};
 use crate::FaceState;
 use crate::native::calls::{Number, parameters, range, source};
 use crate::native::{ApiError, Tenant, TimeRange};
@@ -14,21 +14,11 @@ use meshlake_query::NodeIdentity;
 use meshlake_query::answers::dark::DarkEdge;
 use meshlake_query::operate::dark::{Asked, load};
 
-const PARAMETERS: [&str; 4] = ["service", "from", "to", "source"];
-
-#[derive(Deserialize)]
-struct Given {
-    service: Option<String>,
-    source: Option<String>,
-}
-
 /// The answer. Edges with most dark calls come first.
 #[derive(Serialize)]
 pub struct DarkJson {
     #[serde(flatten)]
-    range: RangeJson,
-    source: &'static str,
-    service: Option<String>,
+    head: HeadJson,
     /// Calls on all edges of the range.
     requests: Number,
     edges: Vec<EdgeJson>,
@@ -65,19 +55,17 @@ pub async fn answer(
     asked: TimeRange,
     uri: Uri,
 ) -> Result<Json<DarkJson>, ApiError> {
-    let given: Given = parameters(&uri)?;
+    let given: OfService = parameters(&uri)?;
     let service = given.service.filter(|service| !service.is_empty());
     let source = source(given.source.as_deref())?;
     let asked = Asked { service: service.as_deref(), range: range(asked, None)?, source };
     let query = state.engine.begin(&tenant).await?;
     let found = load(&query, &asked).await?;
     Ok(Json(DarkJson {
-        range: found.range.into(),
-        source: source.name(),
         requests: Number(found.requests),
         edges: found.edges.into_iter().map(edge_json).collect(),
-        warnings: warned(found.warnings, &uri, &PARAMETERS),
-        service,
+        head: HeadJson::new(found.range, source, service),
+        warnings: warned(found.warnings, &uri, &OF_SERVICE),
     }))
 }
 

@@ -12,11 +12,11 @@ pub mod rollouts;
 pub mod dark;
 
 use axum::http::Uri;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::ApiError;
-use super::calls::unknown_parameters;
-use meshlake_query::Range;
+use super::calls::{source, unknown_parameters};
+use meshlake_query::{Range, Source};
 
 /// What all answers begin with.
 #[derive(Serialize)]
@@ -36,6 +36,39 @@ impl From<Range> for RangeJson {
             observed_from: range.observed_from().to_rfc3339(),
             observed_to: range.observed_to().to_rfc3339(),
         }
+    }
+}
+
+/// What an answer about one service begins with.
+#[derive(Serialize)]
+struct HeadJson {
+    #[serde(flatten)]
+    range: RangeJson,
+    source: &'static str,
+    /// Id of the service; null where nothing goes by the name.
+    service: Option<String>,
+}
+
+impl HeadJson {
+    fn new(range: Range, source: Source, service: Option<String>) -> HeadJson {
+        HeadJson { range: range.into(), source: source.name(), service }
+    }
+}
+
+/// What says which service a question is about, and what its calls are counted from.
+#[derive(Deserialize)]
+struct OfService {
+    service: Option<String>,
+    source: Option<String>,
+}
+
+/// The parameters of a question about one service that takes no others.
+const OF_SERVICE: [&str; 4] = ["service", "from", "to", "source"];
+
+impl OfService {
+    /// The service that has to be named, and the source.
+    fn read(&self) -> Result<(&str, Source), ApiError> {
+        Ok((named_service(self.service.as_deref())?, source(self.source.as_deref())?))
     }
 }
 

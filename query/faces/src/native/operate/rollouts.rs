@@ -4,33 +4,23 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::{RangeJson, named_service, warned};
+use super::{HeadJson, OF_SERVICE, OfService, warned};
 use crate::FaceState;
-use crate::native::calls::{FiguresJson, Number, parameters, source};
+use crate::native::calls::{FiguresJson, Number, parameters};
 use crate::native::{ApiError, Tenant, TimeRange};
 use meshlake_query::Figures;
 use meshlake_query::answers::rollouts::{Cost, Life, Loss, Rollout, range_of};
 use meshlake_query::operate::rollouts::{Asked, load};
 
-const PARAMETERS: [&str; 4] = ["service", "from", "to", "source"];
-
-#[derive(Deserialize)]
-struct Given {
-    service: Option<String>,
-    source: Option<String>,
-}
-
 /// The answer. Instances last seen come first, and so do the newest rollouts.
 #[derive(Serialize)]
 pub struct RolloutsJson {
     #[serde(flatten)]
-    range: RangeJson,
+    head: HeadJson,
     /// Seconds: how exactly times are known.
     step: Option<u64>,
-    source: &'static str,
-    service: Option<String>,
     rollouts: Vec<RolloutJson>,
     instances: Vec<LifeJson>,
     warnings: Vec<String>,
@@ -40,6 +30,8 @@ pub struct RolloutsJson {
 struct LifeJson {
     instance: String,
     version: Option<String>,
+    /// Release of the proxy beside it; null where none is told.
+    proxy_version: Option<String>,
     first_seen: String,
     last_seen: String,
     requests: Number,
@@ -95,21 +87,18 @@ pub async fn answer(
     asked: TimeRange,
     uri: Uri,
 ) -> Result<Json<RolloutsJson>, ApiError> {
-    let given: Given = parameters(&uri)?;
-    let service = named_service(given.service.as_deref())?;
-    let source = source(given.source.as_deref())?;
+    let given: OfService = parameters(&uri)?;
+    let (service, source) = given.read()?;
     let range =
         range_of(asked.from, asked.to, 0).map_err(|error| ApiError::bad_request(error.to_string()))?;
     let query = state.engine.begin(&tenant).await?;
     let found = load(&query, &Asked { service, range, source }).await?;
     Ok(Json(RolloutsJson {
-        range: found.range.into(),
         step: found.range.step().map(|step| step.as_secs()),
-        source: source.name(),
-        service: found.service,
+        head: HeadJson::new(found.range, source, found.service),
         rollouts: found.rollouts.into_iter().map(rollout_json).collect(),
         instances: found.instances.into_iter().map(life_json).collect(),
-        warnings: warned(found.warnings, &uri, &PARAMETERS),
+        warnings: warned(found.warnings, &uri, &OF_SERVICE),
     }))
 }
 
@@ -117,6 +106,7 @@ fn life_json(life: Life) -> LifeJson {
     LifeJson {
         instance: life.instance,
         version: life.version,
+        proxy_version: life.proxy_version,
         first_seen: life.first_seen.to_rfc3339(),
         last_seen: life.last_seen.to_rfc3339(),
         requests: Number(life.requests),

@@ -6,9 +6,9 @@ use axum::extract::State;
 use axum::http::Uri;
 use serde::{Deserialize, Serialize};
 
-use super::{RangeJson, named_service, warned};
+use super::{HeadJson, OfService, warned};
 use crate::FaceState;
-use crate::native::calls::{FiguresJson, Number, parameters, range, source};
+use crate::native::calls::{FiguresJson, Number, parameters, range};
 use crate::native::{ApiError, Tenant, TimeRange};
 use meshlake_query::answers::versions::{Comparison, Judged, Subset};
 use meshlake_query::operate::versions::{Asked, load};
@@ -17,19 +17,16 @@ const PARAMETERS: [&str; 5] = ["service", "baseline", "from", "to", "source"];
 
 #[derive(Deserialize)]
 struct Given {
-    service: Option<String>,
+    #[serde(flatten)]
+    of: OfService,
     baseline: Option<String>,
-    source: Option<String>,
 }
 
 /// The answer. Subsets are sorted by how many calls they received, busiest first.
 #[derive(Serialize)]
 pub struct VersionsJson {
     #[serde(flatten)]
-    range: RangeJson,
-    source: &'static str,
-    /// Id of the service; null where nothing goes by the name.
-    service: Option<String>,
+    head: HeadJson,
     /// What tells subsets apart: `version` or `workload`.
     by: &'static str,
     baseline: Option<String>,
@@ -77,16 +74,13 @@ pub async fn answer(
     uri: Uri,
 ) -> Result<Json<VersionsJson>, ApiError> {
     let given: Given = parameters(&uri)?;
-    let service = named_service(given.service.as_deref())?;
+    let (service, source) = given.of.read()?;
     let baseline = given.baseline.as_deref().filter(|name| !name.is_empty());
-    let source = source(given.source.as_deref())?;
     let asked = Asked { service, baseline, range: range(asked, None)?, source };
     let query = state.engine.begin(&tenant).await?;
     let versions = load(&query, &asked).await?;
     Ok(Json(VersionsJson {
-        range: versions.range.into(),
-        source: source.name(),
-        service: versions.service,
+        head: HeadJson::new(versions.range, source, versions.service),
         by: versions.by.name(),
         baseline: versions.baseline,
         versions: versions.subsets.into_iter().map(subset_json).collect(),

@@ -1,5 +1,6 @@
 //! `GET /api/v1/traces/{trace_id}`: a trace as its spans, sorted by start.
 
+pub mod analysis;
 mod span;
 
 use axum::Json;
@@ -9,11 +10,9 @@ use serde_json::{Value, json};
 
 use super::{ApiError, Tenant};
 use crate::FaceState;
+use crate::trace_id;
 use meshlake_query::QueryError;
 use meshlake_query::trace::{SPANS_MAX, trace};
-
-/// Digits of a W3C trace id.
-const TRACE_ID_DIGITS: usize = 32;
 
 /// Answers the trace; 404 when the tenant has no span of it, 400 when the id is none.
 ///
@@ -44,27 +43,10 @@ pub async fn answer(
 }
 
 fn parse_trace_id(text: &str) -> Result<String, ApiError> {
-    let digits =
-        (1..=TRACE_ID_DIGITS).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let id = format!("{:0>TRACE_ID_DIGITS$}", text.to_ascii_lowercase());
-    if digits && id.bytes().any(|digit| digit != b'0') {
-        return Ok(id);
-    }
-    Err(ApiError::bad_request(format!("trace id {text:?} is not 1 to 32 hexadecimal digits, or all zero")))
+    trace_id::parse(text).ok_or_else(|| {
+        ApiError::bad_request(format!("trace id {text:?} is not 1 to 32 hexadecimal digits, or all zero"))
+    })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ids_are_hexadecimal_and_filled_up() {
-        let whole = "0af7651916cd43dd8448eb211c80319c";
-        assert_eq!(parse_trace_id(whole).as_deref(), Ok(whole));
-        assert_eq!(parse_trace_id(&whole.to_uppercase()).as_deref(), Ok(whole));
-        assert_eq!(parse_trace_id(&whole[1..]).as_deref(), Ok(whole));
-        for bad in ["", "xyz", "0", &"0".repeat(32), &"a".repeat(33), "a' OR 1=1"] {
-            assert!(parse_trace_id(bad).is_err(), "{bad}");
-        }
-    }
-}
+mod tests;

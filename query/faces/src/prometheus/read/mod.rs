@@ -12,7 +12,7 @@
 mod frames;
 mod messages;
 mod float_histogram_chunk;
-mod spans;
+pub(super) mod spans;
 mod xor_chunk;
 mod bits;
 
@@ -24,8 +24,8 @@ use axum::extract::rejection::BytesRejection;
 use axum::http::{Extensions, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use futures::stream;
-use meshlake_query::prometheus::{self, Read, ReadSeries};
-use meshlake_query::promql::{Comparison, Matcher};
+use meshlake_query::prometheus::{self, Condition, Read, ReadSeries};
+use meshlake_query::promql::Comparison;
 use prost::Message as _;
 
 use super::error::ApiError;
@@ -65,11 +65,7 @@ async fn answered(
         |error: BytesRejection| ApiError { status: error.status(), ..ApiError::bad_data(error.body_text()) };
     let request = request_of(&body.map_err(refused)?)?;
     let kind = response_kind(&request.accepted_response_types)?;
-    // To compile regular expressions can take a while.
-    let parsing = tokio::task::spawn_blocking(move || reads(request.queries)).await;
-    let failed = |_| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the server failed");
-    let reads = parsing.map_err(failed)??;
-    let found = prometheus::read(&state.prometheus, &tenant, reads).await?;
+    let found = prometheus::read(&state.prometheus, &tenant, reads(request.queries)?).await?;
     match kind {
         ResponseKind::Samples => samples(found),
         ResponseKind::StreamedXorChunks => Ok(chunks(found)),
@@ -110,13 +106,13 @@ fn reads(queries: Vec<ReadQuery>) -> Result<Vec<Read>, ApiError> {
 }
 
 fn read_of(query: ReadQuery) -> Result<Read, ApiError> {
-    let matchers = query.matchers.into_iter().map(matcher_of).collect::<Result<_, _>>()?;
+    let conditions = query.matchers.into_iter().map(condition_of).collect::<Result<_, _>>()?;
     // Both ends belong to what is asked for; ours begins after its start.
     let after = query.start_timestamp_ms.saturating_sub(1);
-    Ok(Read { matchers, after, until: query.end_timestamp_ms })
+    Ok(Read { conditions, after, until: query.end_timestamp_ms })
 }
 
-fn matcher_of(matcher: LabelMatcher) -> Result<Matcher, ApiError> {
+fn condition_of(matcher: LabelMatcher) -> Result<Condition, ApiError> {
     let comparison = match MatchKind::try_from(matcher.kind) {
         Ok(MatchKind::Equal) => Comparison::Equal,
         Ok(MatchKind::NotEqual) => Comparison::NotEqual,
@@ -124,7 +120,7 @@ fn matcher_of(matcher: LabelMatcher) -> Result<Matcher, ApiError> {
         Ok(MatchKind::NotRegex) => Comparison::NotRegex,
         Err(_) => return Err(ApiError::bad_data(format!("invalid matcher type {}", matcher.kind))),
     };
-    Matcher::new(matcher.name, comparison, matcher.value).map_err(ApiError::bad_data)
+    Ok(Condition { name: matcher.name, comparison, value: matcher.value })
 }
 
 /// All samples in one message.
@@ -162,7 +158,9 @@ mod tests {
         let matcher = |kind| LabelMatcher { kind, name: "a".to_owned(), value: "b".to_owned() };
         let query = |matchers| ReadQuery { start_timestamp_ms: 10, end_timestamp_ms: 20, matchers };
         let read = read_of(query(vec![matcher(3)])).expect("it is sound");
-        assert_eq!((read.after, read.until, read.matchers[0].to_string().as_str()), (9, 20, "a!~\"b\""));
+        let want =
+            Condition { name: "a".to_owned(), comparison: Comparison::NotRegex, value: "b".to_owned() };
+        assert_eq!((read.after, read.until, read.conditions), (9, 20, vec![want]));
         assert!(read_of(query(vec![matcher(4)])).is_err());
         let first = ReadQuery { start_timestamp_ms: i64::MIN, end_timestamp_ms: 0, matchers: Vec::new() };
         assert!(read_of(first).is_ok_and(|read| read.after == i64::MIN));

@@ -107,7 +107,7 @@ fn file(json: &Value) -> DataFile {
         date_days: i32::try_from(number("date_days")).expect("a date"),
         time_min_micros: number("time_min_micros"),
         time_max_micros: number("time_max_micros"),
-        is_in_traces: json["is_in_traces"].as_bool().expect("a truth value"),
+        is_derived_from: json["is_derived_from"].as_bool().expect("a truth value"),
         came_days: json["came_days"].as_i64().and_then(|days| i32::try_from(days).ok()),
         minutes: MinuteLsns::from_tag(json["minutes"].as_str().expect("a text"), 0).expect("a tag"),
     }
@@ -120,7 +120,7 @@ fn entry(watermark: Lsn, kept_from_days: i32, added: &[NewFile], removed: &[Data
             json!({
                 "path": file.path.as_ref(), "size_bytes": file.size_bytes, "rows": file.rows,
                 "date_days": file.date_days, "time_min_micros": file.time_min_micros,
-                "time_max_micros": file.time_max_micros, "is_in_traces": file.is_in_traces, "came_days": file.came_days,
+                "time_max_micros": file.time_max_micros, "is_derived_from": file.is_derived_from, "came_days": file.came_days,
                 "minutes": file.minutes.to_tag(0),
             })
         })

@@ -119,6 +119,7 @@ impl<'a> Logger<'a> {
             None => row.text("downstream_remote_address", format!("127.0.0.1:{first}")),
         }
         row.text("proxy_id", instance.name.clone());
+        row.text("proxy_version", release(instance));
         if self.is_tcp(call) {
             connection_only(&mut row);
         }
@@ -191,6 +192,7 @@ impl<'a> Logger<'a> {
             self.caller(&mut row, place, service.identity);
         }
         row.text("proxy_id", if service.is_ambient { WAYPOINT } else { &*instance.name });
+        row.text("proxy_version", release(instance));
         if service.is_tcp {
             connection_only(&mut row);
         }
@@ -371,4 +373,9 @@ fn answer(row: &mut Row, call: &Call, verdict: Verdict, outcome: &'static str, i
 fn flagged(row: &mut Row, flags: &'static str) {
     row.int("response_flags", ResponseFlags::from_short_names(flags).0.cast_signed());
     row.text("response_flags_text", flags);
+}
+
+/// Sidecars of two releases, one an instance.
+fn release(instance: &Instance) -> &'static str {
+    if instance.name.len().is_multiple_of(2) { "1.27.1" } else { "1.28.0" }
 }

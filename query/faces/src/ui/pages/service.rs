@@ -1,0 +1,335 @@
+//! `/service?name=`: one service, or another node: its golden metrics over time, whom it calls and who calls it, its
+//! operations, versions, instances, what policies did to its calls, its rollouts, and calls whose traces can be read.
+//!
+//! Everything is told from one snapshot, by the functions that the API's answers come from.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use maud::{Markup, html};
+use meshlake_query::answers::{policies, rollouts};
+use meshlake_query::calls::exemplars::{Asked as Examples, exemplars};
+use meshlake_query::calls::load_from;
+use meshlake_query::exemplars::Wanted as OfCalls;
+use meshlake_query::golden::{Subject, golden, unknown_service};
+use meshlake_query::graph::{Graph, graph};
+use meshlake_query::operate;
+use meshlake_query::shown::{Focus, Wanted};
+use meshlake_query::{By, Frame, GoldenBy, Grain, NodeKind, Query, Question, Range, Source};
+
+use super::{Failure, answer, data_since, figures, over_time, shown};
+use crate::FaceState;
+use crate::ui::asked::Asked;
+use crate::ui::graph::{Label, Sketch, drawing};
+use crate::ui::shell::{Page, Place, cell, notes, number, section, table, text};
+use crate::ui::text::Text;
+use crate::ui::{calls, format, severity};
+
+/// Operations and instances that are listed, busiest first.
+const LISTED_MAX: usize = 100;
+
+/// Calls that are shown as examples.
+const EXAMPLES: usize = 10;
+
+/// A page about one name.
+struct About<'a> {
+    asked: &'a Asked,
+    query: &'a Query,
+    name: &'a str,
+}
+
+/// Answers the page.
+pub async fn page(State(state): State<FaceState>, asked: Asked) -> Response {
+    let words = asked.words();
+    let name = asked.get("name").unwrap_or_default();
+    let title = if name.is_empty() { words.service.to_owned() } else { name.to_owned() };
+    let built = async {
+        let query = state.engine.begin(&asked.tenant).await?;
+        About { asked: &asked, query: &query, name }.body().await
+    };
+    let (status, range, body) = match built.await {
+        Ok((status, range, body)) => (status, range, body),
+        Err(failure) => (failure.status(), asked.range, failure.shown(&asked)),
+    };
+    let page = Page { place: Place::Inside, title, has_range: true, data_since: data_since(range), body };
+    answer(&asked, status, &page)
+}
+
+impl About<'_> {
+    async fn body(&self) -> Result<(StatusCode, Range, Markup), Failure> {
+        let words = self.asked.words();
+        let question =
+            Question { range: self.asked.range, by: By::Service, grain: Grain::Node, source: Source::Auto };
+        let picture = load_from(self.query, question, Frame::whole()).await?;
+        let focus = Some(Focus { node: self.name, depth: 1 });
+        let around = graph(&picture, &Wanted { focus, ..Wanted::default() });
+        if unknown_service(&picture, Some(self.name)).is_some() {
+            let all = graph(&picture, &Wanted::default());
+            return Ok((StatusCode::NOT_FOUND, picture.range, self.unknown(&all)));
+        }
+        let is_reporting = around.nodes.iter().any(|node| {
+            (node.identity.id == self.name || node.identity.name == self.name)
+                && matches!(node.identity.kind, NodeKind::Service | NodeKind::Gateway)
+        });
+        let body = html! {
+            (self.summary(&around))
+            (notes(&around.warnings, words.warnings))
+            (section("time", words.over_time, &self.over_time().await))
+            (section("around", words.callers_and_callees, &self.around(&around)))
+            (section("operations", words.operations, &self.operations().await))
+            @if is_reporting {
+                (section("versions", words.versions, &self.versions().await))
+                (section("instances", words.instances, &self.balance().await))
+            }
+            (section("policies", words.policies, &self.policies().await))
+            @if is_reporting { (section("rollouts", words.rollouts, &self.rollouts().await)) }
+            (section("examples", words.example_calls, &self.examples().await))
+        };
+        Ok((StatusCode::OK, picture.range, body))
+    }
+
+    /// Names that may have been meant, nearest first.
+    fn unknown(&self, all: &Graph) -> Markup {
+        let words = self.asked.words();
+        let mut ids: Vec<&str> = all.nodes.iter().map(|node| node.identity.id.as_str()).collect();
+        ids.sort_by_key(|id| (!id.contains(self.name), distance(id, self.name)));
+        html! {
+            div class="note warn" role="status" { (words.no_such_node) " " strong { (Text(self.name)) } }
+            @if !ids.is_empty() {
+                p { (words.did_you_mean) }
+                ul { @for id in ids.iter().take(8) {
+                    li { a href=(self.asked.link("/service", &[("name", id)])) { (Text(id)) } }
+                } }
+            }
+        }
+    }
+
+    fn summary(&self, around: &Graph) -> Markup {
+        let words = self.asked.words();
+        let node =
+            around.nodes.iter().find(|node| node.identity.id == self.name || node.identity.name == self.name);
+        let Some(node) = node else { return html! {} };
+        let figures = &node.figures;
+        figures::tiles(&[
+            (words.calls_received, format::rate(figures.rate), ""),
+            (words.errors, format::percent(figures.error_ratio), severity(figures.error_ratio)),
+            ("p50", format::duration(figures.p50_ms), ""),
+            ("p99", format::duration(figures.p99_ms), ""),
+            (words.busy, format!("{:.2}", figures.concurrency), ""),
+            (words.kind_of_node, words.kind(node.identity.kind).to_owned(), "word"),
+        ])
+    }
+
+    /// Rate, errors and latency, a point for each step.
+    async fn over_time(&self) -> Markup {
+        let words = self.asked.words();
+        let range = over_time::stepped(self.asked.range);
+        let question = GoldenBy::Service.question(range, Source::Auto);
+        let picture = load_from(self.query, question, Frame::nodes(Some(self.name))).await;
+        shown(self.asked, picture, |picture| {
+            let rows = golden(&picture, GoldenBy::Service, Some(self.name));
+            html! {
+                (over_time::charts(self.asked, &picture.range, &rows))
+                (notes(&picture.warnings, words.warnings))
+            }
+        })
+    }
+
+    fn around(&self, graph: &Graph) -> Markup {
+        let sketch = Sketch::of(graph, Label::Rate, true, self.asked);
+        drawing(&sketch, self.asked.words())
+    }
+
+    async fn operations(&self) -> Markup {
+        let words = self.asked.words();
+        let by = GoldenBy::Operation;
+        let picture =
+            load_from(self.query, by.question(self.asked.range, Source::Auto), by.frame(Some(self.name)))
+                .await;
+        shown(self.asked, picture, |picture| {
+            let mut rows = golden(&picture, by, Some(self.name));
+            rows.sort_by(|a, b| b.figures.requests.total_cmp(&a.figures.requests));
+            let left_out = rows.len().saturating_sub(LISTED_MAX);
+            rows.truncate(LISTED_MAX);
+            let mut columns = vec![text(words.operation)];
+            columns.extend(figures::columns(self.asked));
+            let rows: Vec<(&str, Vec<Markup>)> = rows
+                .iter()
+                .map(|row| {
+                    let name = match &row.subject {
+                        Subject::Node { detail: Some(detail), .. } => detail.as_str(),
+                        _ => "–",
+                    };
+                    let cells = std::iter::once(cell(name)).chain(figures::cells(&row.figures));
+                    (severity(row.figures.error_ratio), cells.collect())
+                })
+                .collect();
+            html! {
+                (table(words.operations, &columns, &rows))
+                @if left_out > 0 { p class="hint" { (left_out) " " (words.more_not_listed) } }
+                (notes(&picture.warnings, words.warnings))
+            }
+        })
+    }
+
+    async fn versions(&self) -> Markup {
+        let words = self.asked.words();
+        let asked = operate::versions::Asked {
+            service: self.name,
+            baseline: self.asked.get("baseline"),
+            range: self.asked.range,
+            source: Source::Auto,
+        };
+        shown(self.asked, operate::versions::load(self.query, &asked).await, |found| {
+            let mut columns = vec![text(words.version), number(words.share), text(words.verdict)];
+            columns.extend(figures::columns(self.asked));
+            let rows: Vec<(&str, Vec<Markup>)> = found
+                .subsets
+                .iter()
+                .map(|subset| {
+                    let name = subset.name.as_deref().unwrap_or("–");
+                    let verdict = match &subset.comparison {
+                        None => words.baseline.to_owned(),
+                        Some(comparison) => words.verdict_of(comparison.verdict.name()).to_owned(),
+                    };
+                    let mut cells = vec![cell(name), cell(&format::percent(subset.share)), cell(&verdict)];
+                    cells.extend(figures::cells(&subset.figures));
+                    (severity(subset.figures.error_ratio), cells)
+                })
+                .collect();
+            html! {
+                (table(words.versions, &columns, &rows))
+                p class="hint" { (words.versions_mean) }
+                (notes(&found.warnings, words.warnings))
+            }
+        })
+    }
+
+    async fn balance(&self) -> Markup {
+        let words = self.asked.words();
+        let found = operate::balance::load(self.query, self.name, self.asked.range, Source::Auto).await;
+        shown(self.asked, found, |found| {
+            let left_out = found.instances.len().saturating_sub(LISTED_MAX);
+            let mut columns =
+                vec![text(words.instance), text(words.version), number(words.share), text(words.odd)];
+            columns.extend(figures::columns(self.asked));
+            let rows: Vec<(&str, Vec<Markup>)> = found
+                .instances
+                .iter()
+                .take(LISTED_MAX)
+                .map(|instance| {
+                    let odd: Vec<&str> = instance.odd.iter().map(|odd| words.odd_of(odd.name())).collect();
+                    let mut cells = vec![
+                        cell(&instance.name),
+                        cell(instance.version.as_deref().unwrap_or("–")),
+                        cell(&format::percent(instance.share)),
+                        cell(&odd.join(", ")),
+                    ];
+                    cells.extend(figures::cells(&instance.figures));
+                    (severity(instance.figures.error_ratio), cells)
+                })
+                .collect();
+            html! {
+                p { (words.balance) ": " strong { (words.balance_of(found.verdict.name())) }
+                    @if let Some(variation) = found.variation {
+                        " " span class="hint" { (words.variation) " " (format::percent(variation)) }
+                    }
+                }
+                (table(words.instances, &columns, &rows))
+                @if left_out > 0 { p class="hint" { (left_out) " " (words.more_not_listed) } }
+                (notes(&found.warnings, words.warnings))
+            }
+        })
+    }
+
+    async fn policies(&self) -> Markup {
+        let words = self.asked.words();
+        let asked = policies::Asked { service: Some(self.name), client: None, server: None };
+        let found = operate::policies::load(self.query, self.asked.range, asked).await;
+        shown(self.asked, found, |found| calls::policies(self.asked, &found, words.nothing_held_back))
+    }
+
+    async fn rollouts(&self) -> Markup {
+        let words = self.asked.words();
+        let Ok(range) = rollouts::range_of(self.asked.range.from(), self.asked.range.to(), 0) else {
+            return html! {};
+        };
+        let asked = operate::rollouts::Asked { service: self.name, range, source: Source::Auto };
+        shown(self.asked, operate::rollouts::load(self.query, &asked).await, |found| {
+            let columns = [
+                text(words.time),
+                text(words.what),
+                number(words.came),
+                number(words.went),
+                text(words.cost),
+                number(words.calls_lost),
+            ];
+            let rows: Vec<(&str, Vec<Markup>)> =
+                found.rollouts.iter().map(|rollout| rollout_row(self.asked, rollout)).collect();
+            html! {
+                @if rows.is_empty() { p class="hint" { (words.no_rollouts) } }
+                @else { (table(words.rollouts, &columns, &rows)) }
+                (notes(&found.warnings, words.warnings))
+            }
+        })
+    }
+
+    async fn examples(&self) -> Markup {
+        let wanted = OfCalls { service: Some(self.name), edge: None };
+        let examples =
+            Examples { range: self.asked.range, wanted, failed_only: false, duration_min: 0, most: EXAMPLES };
+        let found = exemplars(self.query, &examples).await;
+        shown(self.asked, found, |found| calls::list(self.asked, &found.calls, &found.warnings))
+    }
+}
+
+fn rollout_row<'a>(asked: &Asked, rollout: &rollouts::Rollout) -> (&'a str, Vec<Markup>) {
+    let words = asked.words();
+    let cost = &rollout.cost;
+    let class = if cost.verdict.name() == "some" { "bad" } else { "" };
+    let cells = vec![
+        html! { time datetime=(rollout.from.to_rfc3339()) { (rollout.from.to_rfc3339()) } },
+        cell(words.rollout_of(rollout.kind.name())),
+        cell(&rollout.came_count.to_string()),
+        cell(&rollout.went_count.to_string()),
+        cell(words.cost_of(cost.verdict.name())),
+        cell(&format!("{} / {}", format::count(cost.lost), format::count(cost.calls))),
+    ];
+    (class, cells)
+}
+
+/// Characters that must be changed, added or taken away to make one name the other (Levenshtein, 1966), of the first
+/// hundred of each.
+fn distance(one: &str, other: &str) -> usize {
+    let [one, other] = [one, other].map(|text| text.chars().take(100).collect::<Vec<_>>());
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (at, left) in one.iter().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = at + 1;
+        for (column, right) in other.iter().enumerate() {
+            let changed = diagonal + usize::from(left != right);
+            diagonal = row[column + 1];
+            row[column + 1] = changed.min(diagonal + 1).min(row[column] + 1);
+        }
+    }
+    row[other.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::distance;
+
+    #[test]
+    fn names_are_as_far_apart_as_typing_errors() {
+        let cases = [
+            ("reviews", "reviews", 0),
+            ("reviws", "reviews", 1),
+            ("ratings", "rating", 1),
+            ("", "abc", 3),
+            ("kitten", "sitting", 3),
+        ];
+        for (one, other, want) in cases {
+            assert_eq!((distance(one, other), distance(other, one)), (want, want), "{one} {other}");
+        }
+    }
+}
