@@ -8,6 +8,7 @@ mod docs;
 mod grafana;
 mod jaeger;
 mod prometheus;
+mod tempo;
 mod otlp_series;
 mod postgres;
 mod remote_write;

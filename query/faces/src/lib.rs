@@ -10,6 +10,7 @@
 
 mod native;
 mod prometheus;
+mod tempo;
 mod jaeger;
 mod zipkin;
 mod flight;
@@ -79,7 +80,8 @@ impl FaceState {
 }
 
 /// The services of gRPC on the port of HTTP, by full name.
-const GRPC_SERVICES: &[&str] = &["grpc.health.v1.Health", jaeger::SERVICES[0], jaeger::SERVICES[1]];
+const GRPC_SERVICES: &[&str] =
+    &["grpc.health.v1.Health", jaeger::SERVICES[0], jaeger::SERVICES[1], tempo::SERVICE];
 
 /// Every path that the query side answers over HTTP, and every method over gRPC beside it.
 pub fn router(state: FaceState) -> Router {
@@ -88,6 +90,8 @@ pub fn router(state: FaceState) -> Router {
         .nest("/api/v1", native::router())
         .nest("/prometheus", prometheus::router())
         .route("/prometheus/", get(prometheus::here))
+        .nest("/tempo", tempo::router())
+        .merge(tempo::grpc_router())
         .nest("/jaeger", jaeger::router())
         .route("/jaeger/", get(jaeger::here))
         .merge(jaeger::rpc())

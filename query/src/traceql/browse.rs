@@ -10,10 +10,10 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use futures::TryStreamExt;
 use meshlake_engine::{Lean, Query, Scan};
-use meshlake_schema::rows::RowsError;
+use meshlake_schema::rows::{Rows, RowsError, Text};
 use meshlake_schema::sent::SentAttributes;
-use meshlake_schema::{Table, TimeRange};
-use meshlake_traceql::tree::{self, Field, Scope};
+use meshlake_schema::{Filter, Table, TimeRange};
+use meshlake_traceql::tree::{self, Field, Intrinsic, Scope};
 use meshlake_traceql::{Selected, Trace, Value};
 
 use super::aside::aside;
@@ -103,11 +103,45 @@ fn names_of(rows: &SpanRows<'_>, passing: &[usize], scope: Scope) -> BTreeSet<St
     names.into_iter().map(str::to_owned).collect()
 }
 
-/// Values of a field, sorted by kind and value.
+/// Values of a field, sorted by kind and value. Of what depends on where a span stands in its trace there are those of
+/// roots alone.
 ///
 /// # Errors
 /// Those of scans.
 pub async fn values(query: &Query, asked: &Browse, field: &Field) -> Result<Browsed<BTreeSet<Told>>, Error> {
+    match field {
+        Field::Intrinsic { intrinsic: Intrinsic::RootName, .. } => of_roots(query, asked, "root_name").await,
+        Field::Intrinsic { intrinsic: Intrinsic::RootService, .. } => {
+            of_roots(query, asked, "root_service").await
+        }
+        field => of_spans(query, asked, field).await,
+    }
+}
+
+/// Of all traces, whatever is asked of spans.
+async fn of_roots(query: &Query, asked: &Browse, column: &str) -> Result<Browsed<BTreeSet<Told>>, Error> {
+    let columns = [column];
+    let lean = Some(Lean { dictionaries: &columns, nested: &[] });
+    let scan = Scan { columns: Some(&columns), range: asked.range, lean, ..Scan::of(Table::Traces) };
+    let mut rows = query.scan(&scan).await?;
+    let mut browsed = Browsed { found: BTreeSet::new(), is_complete: true, inspected_spans: 0 };
+    while let Some(batch) = rows.try_next().await? {
+        let texts: Text<'_> =
+            Rows::of(Table::Traces, &batch).read(column).map_err(|error| of_rows(&error))?;
+        let distinct: HashSet<&str> = (0..batch.num_rows()).filter_map(|row| texts.get(row)).collect();
+        browsed.found.extend(distinct.into_iter().map(|text| Told(Value::Text(text.to_owned().into()))));
+        if browsed.found.len() > asked.limit {
+            browsed.is_complete = false;
+            break;
+        }
+    }
+    while browsed.found.len() > asked.limit {
+        browsed.found.pop_last();
+    }
+    Ok(browsed)
+}
+
+async fn of_spans(query: &Query, asked: &Browse, field: &Field) -> Result<Browsed<BTreeSet<Told>>, Error> {
     let looking = Looking::new(asked, Needs::of_rows([field]));
     let (field, limit) = (field.clone(), asked.limit);
     let of_batch = move |rows: &SpanRows<'_>, passing: &[usize]| {
@@ -172,6 +206,10 @@ impl Looking {
         Looking { range: asked.range, selected: selected.map(Arc::new), columns }
     }
 
+    fn filter(&self) -> Filter {
+        self.selected.as_ref().map_or(Filter::And(Vec::new()), |selected| selected.filter.clone())
+    }
+
     /// Has what is in each batch of rows added, until `add` says that it is enough, or enough rows were looked at.
     async fn through<T: Default, P: Send + 'static>(
         &self,
@@ -185,10 +223,7 @@ impl Looking {
         for slice in slices(self.range, files(query), query.began()) {
             let scan = Scan {
                 columns: Some(&self.columns),
-                filter: self
-                    .selected
-                    .as_ref()
-                    .map_or(meshlake_schema::Filter::And(Vec::new()), |selected| selected.filter.clone()),
+                filter: self.filter(),
                 range: slice,
                 lean: Some(Lean { dictionaries: &dictionaries, nested: &[] }),
                 ..Scan::of(Table::Spans)
