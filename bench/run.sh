@@ -23,6 +23,8 @@
 #   bench/run.sh dashboards --dashboard FILE [--prometheus PROGRAM]
 #                                             Istio's service dashboard and Kiali's graph over an hour of fifty services; FILE is
 #                                             istio-service-dashboard.json of an Istio release (five minutes)
+#   bench/run.sh sql                          the same questions of meshlake, DuckDB and chDB on ten million spans in one
+#                                             directory, and rows out (python with the packages of bench/sql_speed.py)
 #   bench/run.sh settled                      a day of ten million spans and as many access logs, settled; then the last minutes
 #                                             while 50,000 spans/s come in (15 minutes; `--calls 50000000` for a hundred
 #                                             million of each needs 60 GiB of disk)
@@ -61,6 +63,11 @@ case "$name" in
   questions) set -- questions --cpus 0,1 --data-dir "$data" "$@" ;;
 esac
 mkdir -p bench/results
+if [ "$name" = sql ]; then
+  [ -d "$data/tables/spans" ] || "$0" size-tracegen
+  exec "${MESHLAKE_BENCH_PYTHON:-python3}" bench/sql_speed.py --binary "${CARGO_TARGET_DIR:-target}/release/meshlake" \
+    --data-dir "$data" --result bench/results/sql.md "$@"
+fi
 target="${CARGO_TARGET_DIR:-target}"
 cargo build --release --locked --package meshlake --package meshlake-bench
 [ "$1" = decode ] || set -- "$@" --binary "$target/release/meshlake"

@@ -14,6 +14,7 @@ kills            | MESHLAKE_TEST_KILLS             |   10000 | durability::
 power-cuts       | MESHLAKE_TEST_POWER_CUTS        |   10000 | power_cut::
 simulated-disk   | MESHLAKE_TEST_SEEDS             | 1000000 | every_acked_row_is_there_once_after_any_crash
 query-kills      | MESHLAKE_TEST_QUERY_KILLS       |    1000 | query_process::kills
+cancels          | MESHLAKE_TEST_CANCELS           |    1000 | postgres::drivers::cancels
 settled          | MESHLAKE_TEST_SETTLED_SEEDS     |   50000 | cells_and_open_rows_are_all_rows
 tail-kills       | MESHLAKE_TEST_TAIL_KILLS        |    1000 | every_line_is_stored_once_after_kill_9
 import-kills     | MESHLAKE_TEST_IMPORT_KILLS      |    1000 | every_line_is_imported_once_after_kill_9

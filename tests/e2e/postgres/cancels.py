@@ -1,6 +1,7 @@
 """Statements stopped at random moments: each ends, soon, and its connection goes on.
 
-Usage: cancels.py SPANS CANCELS SEED. Prints the longest time from a request to stop to the end of its statement.
+Usage: cancels.py SPANS CANCELS SEED. Prints the longest time from a request to stop to the end of its statement, and how many took
+longer than half a second.
 """
 
 import random
@@ -35,7 +36,7 @@ def run(connection, statement, outcome):
 
 
 chance = random.Random(SEED)
-longest, outcomes = 0.0, {}
+longest, late, outcomes = 0.0, 0, {}
 with psycopg.connect(autocommit=True) as connection:
     for _ in range(CANCELS):
         outcome = []
@@ -50,9 +51,10 @@ with psycopg.connect(autocommit=True) as connection:
             begun = time.monotonic()
             connection.cancel()
             thread.join(1)
-            longest = max(longest, time.monotonic() - begun if not thread.is_alive() else 0)
+            took = time.monotonic() - begun if not thread.is_alive() else 0
+            longest, late = max(longest, took), late + (took > 0.5)
         outcomes[outcome[0]] = outcomes.get(outcome[0], 0) + 1
         assert connection.execute("SELECT 1").fetchone() == (1,)
-print(f"longest {longest * 1000:.0f} ms", outcomes)
+print(f"longest {longest * 1000:.0f} ms, {late} longer than 500 ms", outcomes)
 assert outcomes.get("stopped", 0) * 2 > CANCELS, outcomes
 print("done")

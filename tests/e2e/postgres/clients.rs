@@ -14,9 +14,14 @@ use crate::harness::Server;
 const CLIENT_TIME_MAX: Duration = Duration::from_secs(240);
 
 /// What a client wrote to standard output; it must have ended well.
-pub async fn output(mut client: Command) -> Result<String> {
+pub async fn output(client: Command) -> Result<String> {
+    output_within(client, CLIENT_TIME_MAX).await
+}
+
+/// The same of one that does much.
+pub async fn output_within(mut client: Command, time: Duration) -> Result<String> {
     let running = client.stdin(Stdio::null()).kill_on_drop(true).output();
-    let output = tokio::time::timeout(CLIENT_TIME_MAX, running).await.context("the client hangs")??;
+    let output = tokio::time::timeout(time, running).await.context("the client hangs")??;
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     ensure!(output.status.success(), "{client:?} failed with {}:\n{out}\n{err}", output.status);
     Ok(format!("{out}{err}"))

@@ -2,11 +2,12 @@
 //! wrong.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use tokio::process::Command;
 
-use super::clients::{available, client, directory, output, python, spilled_files};
+use super::clients::{available, client, directory, output, output_within, python, spilled_files};
 use super::{SPANS, server_with_spans};
 use crate::harness::Server;
 use crate::proxies::programs::program;
@@ -96,6 +97,10 @@ async fn go() -> Result<()> {
     ended_well(client, &server).await
 }
 
+/// A statement that is stopped, and what it takes to notice that one is not.
+const CANCEL_TIME_MAX: Duration = Duration::from_secs(2);
+const CANCELS_TIME_MIN: Duration = Duration::from_secs(120);
+
 /// No statement outlives its being stopped by much, none leaves a file that it spilled, none keeps its place.
 #[tokio::test(flavor = "multi_thread")]
 async fn cancels() -> Result<()> {
@@ -105,11 +110,15 @@ async fn cancels() -> Result<()> {
     std::fs::create_dir(&temporary)?;
     let told = temporary.to_str().context("a path in UTF-8")?;
     let server = server_with_spans(&dir.path().join("data"), &[("TMPDIR", told)]).await?;
-    let number = |name: &str, otherwise: &str| std::env::var(name).unwrap_or_else(|_| otherwise.to_owned());
+    let number = |name, otherwise| std::env::var(name).map_or(Ok(otherwise), |number| number.parse::<u32>());
+    let cancels = number("MESHLAKE_TEST_CANCELS", 60)?;
     let mut client = client(python, &server)?;
     client.arg("-P").arg(beside("cancels.py")).arg(SPANS.to_string());
-    client.args([number("MESHLAKE_TEST_CANCELS", "60"), number("MESHLAKE_TEST_SEED", "7")]);
-    ended_well(client, &server).await?;
+    client.args([cancels, number("MESHLAKE_TEST_SEED", 7)?].map(|number| number.to_string()));
+    let told = output_within(client, CANCELS_TIME_MIN + CANCEL_TIME_MAX * cancels).await?;
+    println!("{told}");
+    ensure!(told.ends_with("done\n"), "{told}");
+    server.check_for_panics()?;
     let left = spilled_files(&temporary)?;
     ensure!(left.is_empty(), "left over: {left:?}");
     Ok(())
