@@ -73,6 +73,7 @@ impl Protocol {
     {
         Protocol::http(move |mut request: Request<Incoming>, caller: Caller| {
             request.extensions_mut().insert(caller.principal);
+            request.extensions_mut().insert(caller.stopping);
             let mut service = service.clone();
             async move {
                 // A service whose error is impossible is ready without error; routers always are.
