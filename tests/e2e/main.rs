@@ -7,6 +7,7 @@ mod conformance;
 mod docs;
 mod grafana;
 mod prometheus;
+mod loki;
 mod otlp_series;
 mod postgres;
 mod remote_write;

@@ -10,6 +10,7 @@
 
 mod native;
 mod prometheus;
+mod loki;
 mod flight;
 mod ui;
 mod postgres;
@@ -17,6 +18,7 @@ mod cells;
 mod origin;
 mod portable;
 mod tenant;
+mod watching;
 
 pub use flight::service as flight_service;
 
@@ -74,6 +76,7 @@ pub fn router(state: FaceState) -> Router {
         .nest("/api/v1", native::router())
         .nest("/prometheus", prometheus::router())
         .route("/prometheus/", get(prometheus::here))
+        .nest("/loki", loki::router())
         .fallback(native::no_such_path)
         .method_not_allowed_fallback(native::no_such_method)
         .layer(middleware::from_fn(with_headers))

@@ -4,6 +4,7 @@ mod operate;
 mod calls;
 mod sql;
 mod traces;
+mod tail;
 mod services;
 mod ledger;
 mod status;
@@ -43,6 +44,7 @@ pub fn router() -> Router<FaceState> {
         .route("/dark", get(operate::dark::answer))
         .route("/sql", post(sql::answer))
         .route("/traces/{trace_id}", get(traces::answer))
+        .route("/tail", get(tail::answer))
         .route("/services", get(services::answer))
         .route("/ledger", get(ledger::answer))
         .route("/status", get(status::answer))
