@@ -73,7 +73,8 @@ pub struct Caller {
     pub stopping: Stopping,
 }
 
-/// Answers the requests of one connection by `handler`, until the peer ends it or a stop does.
+/// Answers the requests of one connection by `handler`, until the peer ends it or a stop does. A connection that a handler
+/// makes another protocol's is the handler's from then on, who ends it when it is time.
 ///
 /// What it says first is read here and given to hyper again: hyper waits for the rest of a preface without a limit of
 /// time, and also when asked to stop.
@@ -103,7 +104,7 @@ where
         async { Ok::<_, Infallible>(answer.await) }
     });
     let builder = builder(limits);
-    let mut serving = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let mut serving = std::pin::pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
     let ended = tokio::select! {
         ended = serving.as_mut() => ended,
         () = stopping.wait() => {

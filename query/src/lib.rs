@@ -13,6 +13,8 @@ pub mod functions;
 pub mod settling;
 pub mod operate;
 pub mod prometheus;
+pub mod logs;
+pub mod watch;
 pub mod synthesis;
 pub mod dependencies;
 pub mod calls;
@@ -37,6 +39,8 @@ pub use meshlake_engine::{
     Bound, Engine, EngineConfig, Exports, Fault, InFlight, Prepared, Query, QueryError, QueryStatus,
     RowStream, Sender, Status, TableStats, postgres,
 };
+/// The language of the questions of [`logs`].
+pub use meshlake_logql as logql;
 /// The language of the questions of [`prometheus`].
 pub use meshlake_promql as promql;
 pub use meshlake_schema::filter::Value;

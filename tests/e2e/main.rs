@@ -9,6 +9,7 @@ mod grafana;
 mod jaeger;
 mod prometheus;
 mod tempo;
+mod loki;
 mod otlp_series;
 mod postgres;
 mod remote_write;

@@ -17,7 +17,7 @@ pub struct CrateRule {
 const IO: &[&str] =
     &["tokio*", "hyper*", "axum*", "tonic*", "object_store", "datafusion*", "parquet", "deltalake*"];
 
-pub const RULES: [CrateRule; 11] = [
+pub const RULES: [CrateRule; 12] = [
     rule("schema", &[], IO).pure(),
     rule(
         "listen",
@@ -34,10 +34,11 @@ pub const RULES: [CrateRule; 11] = [
     rule("query/calls", &["schema"], IO).pure(),
     rule("query/promql", &["schema"], IO).pure(),
     rule("query/traceql", &["schema"], IO).pure(),
+    rule("query/logql", &["query/promql", "query/traceql", "schema"], IO).pure(),
     rule("query/engine", &["schema", "store"], &["axum*", "tonic*", "deltalake*"]),
     rule(
         "query",
-        &["query/engine", "query/calls", "query/promql", "query/traceql", "schema"],
+        &["query/engine", "query/calls", "query/promql", "query/traceql", "query/logql", "schema"],
         &["axum*", "tonic*", "datafusion*", "deltalake*"],
     ),
     rule("query/faces", &["query", "listen", "schema"], &["datafusion*", "object_store", "deltalake*"]),

@@ -40,14 +40,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use meshlake_schema::Clock;
-use meshlake_store::Reader;
+use meshlake_schema::{Clock, Table};
 use meshlake_store::snapshot::Snapshot;
+use meshlake_store::{Follow, Reader};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 pub use meshlake_store::snapshot::{DataFile, Unflushed};
-pub use meshlake_store::{Exports, InFlight, QueryStatus, Sender, Status, TableStats};
+pub use meshlake_store::{
+    Exports, FollowStream, Followed, InFlight, QueryStatus, Sender, Status, TableStats,
+};
 
 pub use answer::RowStream;
 pub use config::EngineConfig;
@@ -144,6 +146,22 @@ impl Engine {
     /// [`QueryError::Snapshot`] when it cannot be asked now; trying again can help.
     pub async fn status(&self) -> Result<Status, QueryError> {
         Ok(self.shared.reader.status().await?)
+    }
+
+    /// The tenant's rows of those columns of a received table as they become durable, from now on.
+    ///
+    /// # Errors
+    /// [`QueryError::Snapshot`] when the collector cannot be asked now or too many follow already.
+    pub async fn follow(
+        &self,
+        table: Table,
+        columns: &[&str],
+        tenant: &str,
+    ) -> Result<FollowStream, QueryError> {
+        let after = self.status().await?.store.wal.wal.last_durable_lsn;
+        let columns = columns.iter().map(|column| (*column).to_owned()).collect();
+        let from = Follow { table, columns, tenant: tenant.to_owned(), after };
+        Ok(self.shared.reader.follow(from).await?)
     }
 
     /// Takes one snapshot for `tenant`; everything acknowledged before this call is in it. All scans of the

@@ -13,6 +13,7 @@ mod prometheus;
 mod tempo;
 mod jaeger;
 mod zipkin;
+mod loki;
 mod flight;
 mod ui;
 mod postgres;
@@ -28,6 +29,7 @@ mod trace_id;
 mod otlp;
 mod grpc;
 mod tenant;
+mod watching;
 
 pub use flight::service as flight_service;
 
@@ -98,6 +100,7 @@ pub fn router(state: FaceState) -> Router {
         .nest("/zipkin", zipkin::router())
         .route("/zipkin/", get(zipkin::here))
         .merge(grpc::router(GRPC_SERVICES))
+        .nest("/loki", loki::router())
         .fallback(no_such_path)
         .method_not_allowed_fallback(native::no_such_method)
         .layer(middleware::from_fn(with_headers))

@@ -31,6 +31,11 @@ pub enum Question {
         query: String,
         is_instant: bool,
     },
+    /// At the end, else at every step; or lines.
+    LogQl {
+        query: String,
+        is_instant: bool,
+    },
     Sql(String),
 }
 
@@ -65,6 +70,10 @@ pub fn targets(name: &str, board: &Value, values: &[(&str, &str)], times: Times)
         let place = format!("{name} / {}", panel["title"].as_str().context("a title")?);
         for target in panel["targets"].as_array().into_iter().flatten() {
             let question = match (target["expr"].as_str(), target["rawSql"].as_str()) {
+                (Some(query), None) if target["datasource"]["type"] == "loki" => Question::LogQl {
+                    query: with_intervals(query, times),
+                    is_instant: target["queryType"] == "instant",
+                },
                 (Some(query), None) => Question::PromQl {
                     query: with_variables(&with_intervals(query, times), values, ".*"),
                     is_instant: target["instant"] == true,
@@ -72,10 +81,10 @@ pub fn targets(name: &str, board: &Value, values: &[(&str, &str)], times: Times)
                 (None, Some(statement)) => {
                     Question::Sql(with_variables(&with_macros(statement, times), values, ""))
                 }
-                _ => anyhow::bail!("{place} asks neither in PromQL nor in SQL"),
+                _ => anyhow::bail!("{place} asks neither in PromQL nor in LogQL nor in SQL"),
             };
             let text = match &question {
-                Question::PromQl { query, .. } => query,
+                Question::PromQl { query, .. } | Question::LogQl { query, .. } => query,
                 Question::Sql(statement) => statement,
             };
             ensure!(!text.contains('$'), "{place}: a variable is left in {text}");
@@ -117,6 +126,7 @@ pub fn with_variables(text: &str, values: &[(&str, &str)], all: &str) -> String 
 fn with_intervals(query: &str, times: Times) -> String {
     let rate_interval = (INTERVAL + INTERVAL).max(4 * INTERVAL);
     let range = times.to - times.from;
+    let query = query.replace("$__auto", &format!("{INTERVAL}s"));
     query.replace("$__rate_interval", &format!("{rate_interval}s")).replace("$__range", &format!("{range}s"))
 }
 

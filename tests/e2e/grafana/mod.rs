@@ -68,6 +68,12 @@ async fn every_panel_has_something_to_show() -> Result<()> {
         for Target { place, question } in boards::targets(&name, &board, &CHOSEN, times)? {
             match question {
                 Question::Sql(statement) => statements.push((place, statement)),
+                Question::LogQl { query, is_instant } => {
+                    let series = logs(&server, &query, is_instant, times).await.context(place.clone())?;
+                    if series == 0 {
+                        empty.push(format!("{place}: {query}"));
+                    }
+                }
                 Question::PromQl { query, is_instant } => {
                     let samples = ask(&server, &query, is_instant, times).await.context(place.clone())?;
                     let may_be_zero = MAY_BE_ZERO.contains(&place.as_str());
@@ -84,6 +90,17 @@ async fn every_panel_has_something_to_show() -> Result<()> {
     ensure!(empty.is_empty(), "nothing to show:\n{}", empty.join("\n"));
     numbers::check(&server, &truth, times).await?;
     server.check_for_panics()
+}
+
+/// How many series or streams an answer of Loki's API has.
+async fn logs(server: &Server, query: &str, is_instant: bool, Times { from, to }: Times) -> Result<usize> {
+    let query: String = form_urlencoded::byte_serialize(query.as_bytes()).collect();
+    let path = match is_instant {
+        true => format!("/loki/api/v1/query?query={query}&time={to}"),
+        false => format!("/loki/api/v1/query_range?query={query}&start={from}&end={to}&step={INTERVAL}"),
+    };
+    let answer = server.get(&path).await?;
+    Ok(list(&answer["data"]["result"])?.len())
 }
 
 /// The whole steps that the demo's mesh lived in.

@@ -5,6 +5,7 @@ mod traces;
 mod spans;
 mod calls;
 mod sql;
+mod tail;
 mod services;
 mod ledger;
 mod status;
@@ -47,6 +48,7 @@ pub fn router() -> Router<FaceState> {
         .route("/traces/{trace_id}", get(traces::answer))
         .route("/traces/{trace_id}/analysis", get(traces::analysis::answer))
         .route("/spans/compare", get(spans::compare))
+        .route("/tail", get(tail::answer))
         .route("/services", get(services::answer))
         .route("/ledger", get(ledger::answer))
         .route("/status", get(status::answer))

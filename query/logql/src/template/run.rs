@@ -1,0 +1,175 @@
+//! Templates run over one line and its labels.
+
+use super::functions::call;
+use super::scope::{BYTES_MAX, Scope};
+use super::tree::{Command, Node, Pipe, Term};
+use super::value::Value;
+
+/// Nodes that one line may take; a loop over a large list is what takes them. Guess, not measured.
+const STEPS_MAX: usize = 100_000;
+
+/// # Errors
+/// What is wrong.
+pub(super) fn render(nodes: &[Node], scope: &dyn Scope) -> Result<String, String> {
+    let mut run = Run { scope, out: String::new(), variables: Vec::new(), steps: 0 };
+    run.nodes(nodes, None)?;
+    Ok(run.out)
+}
+
+struct Run<'s> {
+    scope: &'s dyn Scope,
+    out: String,
+    /// The innermost last.
+    variables: Vec<(String, Value)>,
+    steps: usize,
+}
+
+impl Run<'_> {
+    /// With the dot, or with all labels for it.
+    fn nodes(&mut self, nodes: &[Node], dot: Option<&Value>) -> Result<(), String> {
+        let outer = self.variables.len();
+        for node in nodes {
+            self.step()?;
+            match node {
+                Node::Text(text) => self.push(text)?,
+                Node::Print(pipe) => {
+                    let value = self.pipe(pipe, dot)?;
+                    self.push(&value.text())?;
+                }
+                Node::Set { variable, pipe } => {
+                    let value = self.pipe(pipe, dot)?;
+                    match self.variables.iter_mut().rev().find(|(known, _)| known == variable) {
+                        Some((_, known)) => *known = value,
+                        None => self.variables.push((variable.clone(), value)),
+                    }
+                }
+                Node::Choose { moves_dot, branches, otherwise } => {
+                    self.choose(*moves_dot, branches, otherwise, dot)?;
+                }
+                Node::Range { variables, pipe, body, otherwise } => {
+                    let over = self.pipe(pipe, dot)?;
+                    self.range(variables, &over, body, otherwise, dot)?;
+                }
+            }
+        }
+        self.variables.truncate(outer);
+        Ok(())
+    }
+
+    fn step(&mut self) -> Result<(), String> {
+        self.steps += 1;
+        if self.steps > STEPS_MAX { Err(format!("it takes more than {STEPS_MAX} steps")) } else { Ok(()) }
+    }
+
+    fn push(&mut self, text: &str) -> Result<(), String> {
+        if self.out.len() + text.len() > BYTES_MAX {
+            return Err(format!("it makes more than {BYTES_MAX} bytes"));
+        }
+        self.out.push_str(text);
+        Ok(())
+    }
+
+    fn choose(
+        &mut self,
+        moves_dot: bool,
+        branches: &[(Pipe, Vec<Node>)],
+        otherwise: &[Node],
+        dot: Option<&Value>,
+    ) -> Result<(), String> {
+        for (condition, body) in branches {
+            let value = self.pipe(condition, dot)?;
+            if value.is_true() {
+                return self.nodes(body, if moves_dot { Some(&value) } else { dot });
+            }
+        }
+        self.nodes(otherwise, dot)
+    }
+
+    fn range(
+        &mut self,
+        variables: &[String],
+        over: &Value,
+        body: &[Node],
+        otherwise: &[Node],
+        dot: Option<&Value>,
+    ) -> Result<(), String> {
+        let items: Vec<(Value, &Value)> = match over {
+            Value::List(list) => {
+                list.iter().enumerate().map(|(at, item)| (Value::Integer(at as i64), item)).collect()
+            }
+            Value::Map(map) => map.iter().map(|(key, item)| (Value::Text(key.clone()), item)).collect(),
+            Value::Nil => Vec::new(),
+            other => return Err(format!("range can't iterate over {}", other.text())),
+        };
+        if items.is_empty() {
+            return self.nodes(otherwise, dot);
+        }
+        let outer = self.variables.len();
+        for (key, item) in items {
+            self.step()?;
+            match variables {
+                [item_name] => self.variables.push((item_name.clone(), item.clone())),
+                [key_name, item_name] => {
+                    self.variables.push((key_name.clone(), key));
+                    self.variables.push((item_name.clone(), item.clone()));
+                }
+                _ => {}
+            }
+            self.nodes(body, Some(item))?;
+            self.variables.truncate(outer);
+        }
+        Ok(())
+    }
+
+    fn pipe(&mut self, pipe: &Pipe, dot: Option<&Value>) -> Result<Value, String> {
+        let mut value = None;
+        for command in &pipe.0 {
+            value = Some(self.command(command, dot, value)?);
+        }
+        Ok(value.unwrap_or(Value::Nil))
+    }
+
+    fn command(
+        &mut self,
+        command: &Command,
+        dot: Option<&Value>,
+        piped: Option<Value>,
+    ) -> Result<Value, String> {
+        self.step()?;
+        let mut arguments = Vec::with_capacity(command.terms.len() + 1);
+        for term in &command.terms {
+            arguments.push(self.term(term, dot)?);
+        }
+        let Some(function) = command.function else {
+            return match piped {
+                Some(_) => Err("non executable command in pipeline".to_owned()),
+                None => Ok(arguments.pop().unwrap_or(Value::Nil)),
+            };
+        };
+        arguments.extend(piped);
+        call(function, &arguments, self.scope)
+    }
+
+    fn term(&mut self, term: &Term, dot: Option<&Value>) -> Result<Value, String> {
+        let (value, fields) = match term {
+            Term::Literal(value) => return Ok(value.clone()),
+            Term::Call(function) => return call(*function, &[], self.scope),
+            Term::Dot(fields) => match (dot, fields.split_first()) {
+                (Some(value), _) => (value.clone(), fields.as_slice()),
+                (None, Some((label, rest))) => (Value::Text(self.scope.label(label)), rest),
+                (None, None) => return Ok(Value::Map(self.scope.labels())),
+            },
+            Term::Variable(name, fields) if name.is_empty() => match fields.split_first() {
+                Some((label, rest)) => (Value::Text(self.scope.label(label)), rest),
+                None => return Ok(Value::Map(self.scope.labels())),
+            },
+            Term::Variable(name, fields) => {
+                let known = self.variables.iter().rev().find(|(known, _)| known == name);
+                let (_, value) = known.ok_or_else(|| format!("undefined variable: ${name}"))?;
+                (value.clone(), fields.as_slice())
+            }
+            Term::Pipe(pipe, fields) => (self.pipe(pipe, dot)?, fields.as_slice()),
+        };
+        fields.iter().try_fold(value, |value, field| value.field(field))
+    }
+}

@@ -1,0 +1,176 @@
+//! Templates and what they make, by the documentation of Loki and of Go.
+
+use std::collections::BTreeMap;
+
+use meshlake_schema::UnixNanos;
+
+use super::value::Value;
+use super::{Scope, Template};
+
+struct Line;
+
+const LABELS: [(&str, &str); 7] = [
+    ("app", "checkout"),
+    ("status", "503"),
+    ("latency", "1.5s"),
+    ("size", "2KB"),
+    ("json", r#"{"user":{"name":"ann"},"items":[{"n":1},{"n":2}],"f":1.5}"#),
+    ("path", "/a b?c=é"),
+    ("when", "2024-02-29T13:04:05.5Z"),
+];
+
+impl Scope for Line {
+    fn label(&self, name: &str) -> String {
+        LABELS
+            .into_iter()
+            .find(|(known, _)| *known == name)
+            .map_or(String::new(), |(_, value)| value.to_owned())
+    }
+
+    fn labels(&self) -> BTreeMap<String, Value> {
+        LABELS.into_iter().map(|(name, value)| (name.to_owned(), Value::Text(value.to_owned()))).collect()
+    }
+
+    fn line(&self) -> &str {
+        "the line"
+    }
+
+    /// 2024-02-29T13:04:05.5Z, a Thursday.
+    fn time(&self) -> UnixNanos {
+        UnixNanos(1_709_211_845_500_000_000)
+    }
+
+    fn now(&self) -> UnixNanos {
+        UnixNanos(1_709_211_846_000_000_000)
+    }
+}
+
+fn check(template: &str, want: &str) {
+    let read = Template::new(template.to_owned()).unwrap_or_else(|error| panic!("{template}: {error}"));
+    assert_eq!(read.render(&Line).as_deref(), Ok(want), "{template}");
+}
+
+#[test]
+fn labels_and_pipes() {
+    check("plain", "plain");
+    check("{{.app}}-{{ .none }}.", "checkout-.");
+    check("{{ .app | ToUpper | printf \"%s!\" }}", "CHECKOUT!");
+    check("a {{- .status -}} b", "a503b");
+    check("{{/* nothing }} */}}x", "x");
+    check("{{ __line__ }}|{{ printf \"%q\" __line__ }}", "the line|\"the line\"");
+    check("{{ (printf \"%s-%s\" .app .status) | upper }}", "CHECKOUT-503");
+    check("{{ \"}}\" }}", "}}");
+}
+
+#[test]
+fn conditions_loops_and_variables() {
+    check("{{ if eq .status \"503\" }}bad{{ else }}ok{{ end }}", "bad");
+    check("{{ if .none }}a{{ else if hasPrefix \"check\" .app }}b{{ else }}c{{ end }}", "b");
+    check("{{ if and .app (not .none) }}x{{ end }}", "x");
+    check("{{ with .app }}{{ . }}{{ end }}{{ with .none }}y{{ else }}z{{ end }}", "checkoutz");
+    check(
+        "{{ $j := fromJson .json }}{{ $j.user.name }} {{ range $i, $e := $j.items }}{{ $i }}={{ $e.n }};{{ end }}",
+        "ann 0=1;1=2;",
+    );
+    check("{{ range fromJson \"[]\" }}a{{ else }}empty{{ end }}", "empty");
+    check("{{ index (fromJson .json).items 1 }} {{ len .app }}", "map[n:2] 8");
+    check("{{ $x := 1 }}{{ if true }}{{ $x = 2 }}{{ end }}{{ $x }}", "2");
+}
+
+#[test]
+fn texts() {
+    check(
+        "{{ Replace .app \"c\" \"k\" 1 }} {{ .app | replace \"c\" \"k\" }}",
+        "kheckout kheckout".replace("kheckout kheckout", "kheckout khekkout").as_str(),
+    );
+    check(
+        "{{ Trim \"xxaxx\" \"x\" }} {{ trimPrefix \"che\" .app }} {{ TrimSuffix .app \"out\" }}",
+        "a ckout check",
+    );
+    check("{{ trunc 3 .app }} {{ trunc -3 .app }} {{ substr 1 3 .app }}", "che out he");
+    check("{{ repeat 2 \"ab\" }}|{{ indent 2 \"a\" }}|{{ title \"ab cd\" }}", "abab|  a|Ab Cd");
+    check(
+        "{{ alignLeft 5 \"ab\" }}|{{ alignRight 5 \"ab\" }}|{{ alignLeft 1 \"ab\" }}|{{ alignRight 1 \"ab\" }}",
+        "ab   |   ab|a|b",
+    );
+    check("{{ contains \"eck\" .app }} {{ count \"[0-9]\" .status }}", "true 3");
+    check(
+        "{{ regexReplaceAll \"(a*)bc\" \"aabc\" \"${1}a\" }} {{ regexReplaceAllLiteral \"a\" \"ba\" \"$1\" }}",
+        "aaa b$1",
+    );
+    check("{{ urlencode .path }} {{ urldecode \"a%20b+c\" }}", "%2Fa+b%3Fc%3D%C3%A9 a b c");
+    check("{{ b64enc \"hé\" }} {{ b64dec \"aMOp\" }}", "aMOp hé");
+    check("{{ .none | default \"-\" }} {{ default \"-\" .app }}", "- checkout");
+    check(
+        "{{ printf \"%5d|%-5s|%05d|%.2f|%x|%v%%\" 42 \"ab\" 42 1.005 255 true }}",
+        "   42|ab   |00042|1.00|ff|true%",
+    );
+}
+
+#[test]
+fn numbers_times_and_sizes() {
+    check("{{ add 1 2 3 }} {{ sub 5 2 }} {{ mul .status 2 }} {{ div 7 2 }} {{ mod 7 2 }}", "6 3 1006 3 1");
+    check("{{ addf 1.5 2 }} {{ divf 1 4 }} {{ max 1 3 2 }} {{ minf 1.5 0.5 }}", "3.5 0.25 3 0.5");
+    check("{{ ceil 1.2 }} {{ floor 1.8 }} {{ round 123.5555 3 }}", "2 1 123.556");
+    check("{{ int \"7.9\" }} {{ float64 \"2.5\" }}", "7 2.5");
+    check("{{ duration .latency }} {{ bytes .size }}", "1.5 2000");
+    check(
+        "{{ __timestamp__ | date \"2006-01-02T15:04:05.000Z07:00 Mon Jan _2 3PM\" }}",
+        "2024-02-29T13:04:05.500Z Thu Feb 29 1PM",
+    );
+    check(
+        "{{ .when | toDate \"2006-01-02T15:04:05Z07:00\" | unixEpoch }} {{ unixEpochMillis __timestamp__ }}",
+        "1709211845 1709211845500",
+    );
+    check(
+        "{{ unixToTime \"1709211845\" | date \"Monday, 02-Jan-06 15:04:05 MST\" }}",
+        "Thursday, 29-Feb-24 13:04:05 UTC",
+    );
+    check(
+        "{{ toDate \"Jan 2, 2006 at 3:04pm -0700\" \"Feb 3, 2013 at 7:54pm +0200\" | date \"2006-01-02 15:04\" }}",
+        "2013-02-03 17:54",
+    );
+    check("{{ now | unixEpoch }}", "1709211846");
+}
+
+#[test]
+fn mistakes_are_refused_when_they_are_read_or_when_they_are_made() {
+    for wrong in [
+        "{{",
+        "{{ }}",
+        "{{ end }}",
+        "{{ if .a }}",
+        "{{ nope 1 }}",
+        "{{ .a .b }}",
+        "{{ \"a }}",
+        "{{ define \"x\" }}{{ end }}",
+        "{{ (1 }}",
+        "{{ else }}",
+        "{{ range }}{{ end }}",
+        "{{ .a. }}",
+    ] {
+        let error = Template::new(wrong.to_owned()).expect_err(wrong);
+        assert!(error.starts_with("invalid template: "), "{error}");
+    }
+    for wrong in [
+        "{{ div 1 0 }}",
+        "{{ ToLower }}",
+        "{{ .app.x }}",
+        "{{ $x }}",
+        "{{ repeat 99999999 \"abc\" }}",
+        "{{ lt 1 \"a\" }}",
+        "{{ duration .app }}",
+    ] {
+        let template = Template::new(wrong.to_owned()).expect(wrong);
+        assert!(template.render(&Line).is_err(), "{wrong}");
+    }
+    let nested = |levels: usize| format!("{}x{}", "{{ if true }}".repeat(levels), "{{ end }}".repeat(levels));
+    assert!(Template::new(nested(31)).is_ok());
+    assert!(Template::new(nested(32)).is_err());
+    let list = format!("[{}1]", "1,".repeat(999));
+    let loops = format!(
+        "{{{{ $l := fromJson `{list}` }}}}{{{{ range $l }}}}{{{{ range $l }}}}{{{{ end }}}}{{{{ end }}}}"
+    );
+    let error = Template::new(loops).expect("it reads").render(&Line).expect_err("a million steps");
+    assert_eq!(error, "it takes more than 100000 steps");
+}
