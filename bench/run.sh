@@ -19,7 +19,7 @@
 #   bench/run.sh remote-write                 two million samples by Prometheus remote write, 1.0 and 2.0
 #   bench/run.sh questions                    answers on those ten million
 #   bench/run.sh calls                        golden metrics and the graph on three of them, folded live
-#   bench/run.sh operate                      answers for operators on what is settled there
+#   bench/run.sh operate                      answers for operators on a day of ten million spans and as many access logs, settled
 #   bench/run.sh settled                      a day of ten million spans and as many access logs, settled; then the last minutes
 #                                             while 50,000 spans/s come in (15 minutes; `--calls 50000000` for a hundred
 #                                             million of each needs 60 GiB of disk)
@@ -48,7 +48,7 @@ case "$name" in
   size) set -- size "$@" ;;
   size-tracegen) set -- size --signal tracegen --requests 10000 --data-dir "$data" "$@" ;;
   calls) set -- calls --cpus 0,1 --data-dir "$data" "$@" ;;
-  operate) set -- operate --cpus 0,1 --data-dir "$data" "$@" ;;
+  operate) set -- operate --cpus 0,1 "$@" ;;
   settled) set -- settled --cpus 0,1 "$@" ;;
   import) set -- import --cpus 0,1 "$@" ;;
   syslog) set -- syslog "$@" ;;

@@ -119,14 +119,14 @@ async fn question(
     times: usize,
 ) -> anyhow::Result<Vec<String>> {
     let mut rows = check(&server.json(path).await?, list, asked).with_context(|| format!("check {label}"))?;
-    let (mut taken, cpu) = (Vec::new(), process::cpu_time(server.pid())?);
+    let (mut taken, cpu) = (Vec::new(), process::cpu_time_of_family(server.pid())?);
     for _ in 0..times.max(1) {
         let begin = Instant::now();
         let answer = server.json(path).await?;
         taken.push(begin.elapsed());
         rows = check(&answer, list, asked).with_context(|| format!("check {label}"))?;
     }
-    let cpu = (process::cpu_time(server.pid())? - cpu) / taken.len() as u32;
+    let cpu = (process::cpu_time_of_family(server.pid())? - cpu) / taken.len() as u32;
     taken.sort_unstable();
     let ms = |time: Duration| format!("{:.0}", time.as_secs_f64() * 1e3);
     Ok(vec![

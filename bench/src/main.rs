@@ -186,7 +186,7 @@ enum Command {
         #[command(flatten)]
         calls: CallsArgs,
     },
-    /// Measure answers for operators on a data directory whose minutes are settled.
+    /// Measure answers for operators on a day that is settled.
     Operate {
         #[command(flatten)]
         place: Place,

@@ -61,13 +61,27 @@ pub struct SettledArgs {
 }
 
 /// A day that is stored.
-struct Day {
-    mesh: Mesh,
-    calls: u64,
-    from: u64,
+pub struct Day {
+    pub mesh: Mesh,
+    pub calls: u64,
+    /// Seconds since the epoch.
+    pub from: u64,
 }
 
 impl Day {
+    /// A day of so many calls that is over, long enough ago that all of it can be settled.
+    ///
+    /// # Errors
+    /// When the clock stands before 1970.
+    pub fn before_now(mesh: Mesh, calls: u64) -> anyhow::Result<Day> {
+        Ok(Day { mesh, calls, from: (now_seconds()? / GRID_SECONDS - 3) * GRID_SECONDS - DAY_SECONDS })
+    }
+
+    /// Its range as parameters of a question.
+    pub fn range(&self) -> String {
+        format!("from={}&to={}", self.from, self.from + DAY_SECONDS)
+    }
+
     fn start(&self, number: u64) -> u64 {
         let nanos =
             u128::from(number) * u128::from(DAY_SECONDS * 1_000_000_000) / u128::from(self.calls.max(1));
@@ -75,7 +89,7 @@ impl Day {
     }
 
     /// Calls and errors of each operation.
-    fn truth(&self) -> Vec<[u64; 2]> {
+    pub fn truth(&self) -> Vec<[u64; 2]> {
         let mut truth = vec![[0, 0]; self.mesh.operations as usize];
         for number in 0..self.calls {
             let of = &mut truth[self.mesh.operation(number) as usize];
@@ -96,11 +110,7 @@ type Check = fn(&Value, &Day, &[[u64; 2]]) -> anyhow::Result<()>;
 pub async fn page(place: &Place, args: &SettledArgs) -> anyhow::Result<String> {
     let mesh = Mesh { services: args.services, operations: args.operations };
     let directory = place.fresh_directory()?;
-    let day = Day {
-        mesh,
-        calls: args.calls,
-        from: (now_seconds()? / GRID_SECONDS - 3) * GRID_SECONDS - DAY_SECONDS,
-    };
+    let day = Day::before_now(mesh, args.calls)?;
     fill(place, directory.path(), &day).await?;
     let settling = maintain(place, directory.path())?;
     let cells = cells(directory.path(), args.calls * 4)?;
@@ -151,7 +161,10 @@ fn shape(signal: Signal) -> Shape {
 }
 
 /// Sends the day's spans and access logs.
-async fn fill(place: &Place, directory: &Path, day: &Day) -> anyhow::Result<()> {
+///
+/// # Errors
+/// When the server cannot be started, or refuses any.
+pub async fn fill(place: &Place, directory: &Path, day: &Day) -> anyhow::Result<()> {
     let settings = [("MESHLAKE_MAINTAIN__ENABLED", "false".to_owned())];
     let server = Server::start(place, directory, &settings, START_TIME_MAX).await?;
     let address = server.address(Protocol::Grpc).to_owned();
@@ -183,7 +196,10 @@ fn message(mesh: Mesh, signal: Signal, calls: &[(u64, u64)]) -> Vec<u8> {
 }
 
 /// Merges and settles all of it, and says what that took.
-fn maintain(place: &Place, directory: &Path) -> anyhow::Result<String> {
+///
+/// # Errors
+/// When `meshlake maintain` fails.
+pub fn maintain(place: &Place, directory: &Path) -> anyhow::Result<String> {
     let (begin, before) = (Instant::now(), process::cpu_time_of_children()?);
     let status = Command::new("taskset")
         .args(["--cpu-list", &place.cpus])
@@ -223,7 +239,7 @@ async fn answers(place: &Place, directory: &Path, day: &Day, times: usize) -> an
     let settings = [("MESHLAKE_MAINTAIN__ENABLED", "false".to_owned())];
     let server = Server::start(place, directory, &settings, START_TIME_MAX).await?;
     let truth = day.truth();
-    let range = format!("from={}&to={}", day.from, day.from + DAY_SECONDS);
+    let range = day.range();
     let one = name(0);
     let questions = [
         ("golden by service, 24 h", format!("/api/v1/golden?{range}")),
@@ -244,14 +260,14 @@ async fn answers(place: &Place, directory: &Path, day: &Day, times: usize) -> an
             first => first?,
         };
         check(&first, day, &truth).with_context(|| format!("check {label}"))?;
-        let (mut taken, cpu) = (Vec::new(), process::cpu_time(server.pid())?);
+        let (mut taken, cpu) = (Vec::new(), process::cpu_time_of_family(server.pid())?);
         for _ in 0..times.max(1) {
             let begin = Instant::now();
             let answer = server.json(path).await?;
             taken.push(begin.elapsed());
             check(&answer, day, &truth).with_context(|| format!("check {label}"))?;
         }
-        let cpu = (process::cpu_time(server.pid())? - cpu) / taken.len() as u32;
+        let cpu = (process::cpu_time_of_family(server.pid())? - cpu) / taken.len() as u32;
         taken.sort_unstable();
         let row =
             [(*label).to_owned(), ms(taken[taken.len() / 2]), ms(taken[0]), ms(cpu), taken.len().to_string()];
@@ -261,16 +277,20 @@ async fn answers(place: &Place, directory: &Path, day: &Day, times: usize) -> an
     Ok(report::table(&["question", "median ms", "fastest ms", "CPU ms", "asked"], &rows))
 }
 
-fn ms(time: Duration) -> String {
+pub fn ms(time: Duration) -> String {
     format!("{:.0}", time.as_secs_f64() * 1e3)
 }
 
-fn list<'a>(answer: &'a Value, name: &str) -> anyhow::Result<&'a Vec<Value>> {
+/// The list of this name in an answer.
+///
+/// # Errors
+/// When it has none.
+pub fn list<'a>(answer: &'a Value, name: &str) -> anyhow::Result<&'a Vec<Value>> {
     answer[name].as_array().with_context(|| format!("find {name} in {answer}"))
 }
 
 /// Calls and errors of the rows that are meant.
-fn sums<'a>(rows: impl Iterator<Item = &'a Value>) -> [f64; 2] {
+pub fn sums<'a>(rows: impl Iterator<Item = &'a Value>) -> [f64; 2] {
     rows.fold([0.0, 0.0], |[calls, errors], row| {
         let number = |field: &str| row[field].as_f64().unwrap_or(0.0);
         [calls + number("requests"), errors + number("errors")]
