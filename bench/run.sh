@@ -16,10 +16,12 @@
 #   bench/run.sh import                       an import of ten million lines of nginx, and GoAccess where it is installed
 #   bench/run.sh syslog                       ten million lines by syslog over TCP
 #   bench/run.sh tail                         ten million lines in a file that is followed
+#   bench/run.sh tail-rotated                 the same while it is rotated in both ways and the server is killed
+#   bench/run.sh als                          two million entries of Envoy's access log service
 #   bench/run.sh remote-write                 two million samples by Prometheus remote write, 1.0 and 2.0
 #   bench/run.sh questions                    answers on those ten million
 #   bench/run.sh calls                        golden metrics and the graph on three of them, folded live
-#   bench/run.sh operate                      answers for operators on what is settled there
+#   bench/run.sh operate                      answers for operators on a day of ten million spans and as many access logs, settled
 #   bench/run.sh dashboards --dashboard FILE [--prometheus PROGRAM]
 #                                             Istio's service dashboard and Kiali's graph over an hour of fifty services; FILE is
 #                                             istio-service-dashboard.json of an Istio release (five minutes)
@@ -53,12 +55,14 @@ case "$name" in
   size) set -- size "$@" ;;
   size-tracegen) set -- size --signal tracegen --requests 10000 --data-dir "$data" "$@" ;;
   calls) set -- calls --cpus 0,1 --data-dir "$data" "$@" ;;
-  operate) set -- operate --cpus 0,1 --data-dir "$data" "$@" ;;
+  operate) set -- operate --cpus 0,1 "$@" ;;
   dashboards) set -- dashboards --cpus 0,1 "$@" ;;
   settled) set -- settled --cpus 0,1 "$@" ;;
   import) set -- import --cpus 0,1 "$@" ;;
   syslog) set -- syslog "$@" ;;
   tail) set -- tail "$@" ;;
+  tail-rotated) set -- tail --rotations 20 --kills 5 "$@" ;;
+  als) set -- als "$@" ;;
   remote-write) set -- remote-write "$@" ;;
   questions) set -- questions --cpus 0,1 --data-dir "$data" "$@" ;;
 esac

@@ -146,8 +146,16 @@ fn row(program: &str, lines: usize, elapsed: Duration, cpu: Duration, table_byte
 /// # Errors
 /// It cannot be written.
 pub fn write_file(path: &Path, count: usize) -> anyhow::Result<u64> {
-    let mut file = BufWriter::new(std::fs::File::create(path)?);
-    let (mut lines, mut line, mut bytes) = (Lines::new(count)?, String::new(), 0);
+    let file = std::fs::File::create(path)?;
+    write_lines(&file, &mut Lines::new(count)?, count)
+}
+
+/// Writes the next `count` lines; how many bytes they have.
+///
+/// # Errors
+/// They cannot be written.
+pub fn write_lines(file: &std::fs::File, lines: &mut Lines, count: usize) -> anyhow::Result<u64> {
+    let (mut file, mut line, mut bytes) = (BufWriter::new(file), String::new(), 0);
     for _ in 0..count {
         line.clear();
         lines.push(&mut line);
@@ -159,21 +167,38 @@ pub fn write_file(path: &Path, count: usize) -> anyhow::Result<u64> {
 }
 
 /// Lines of the last hour, in the order of their times.
-struct Lines {
+pub struct Lines {
     random: Random,
     start: i64,
     step: i64,
     made: i64,
     second: i64,
     time: String,
+    is_numbered: bool,
 }
 
 impl Lines {
+    /// So many lines, whose count of bytes is their number, from 0 on.
+    ///
+    /// # Errors
+    /// When the clock stands before 1970.
+    pub fn numbered(count: usize) -> anyhow::Result<Lines> {
+        Ok(Lines { is_numbered: true, ..Lines::new(count)? })
+    }
+
     fn new(count: usize) -> anyhow::Result<Lines> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock stands before 1970")?;
         let start = i64::try_from(now.as_nanos())? - HOUR_NANOS;
         let step = HOUR_NANOS / i64::try_from(count.max(1))?;
-        Ok(Lines { random: Random::new(42), start, step, made: 0, second: -1, time: String::new() })
+        Ok(Lines {
+            random: Random::new(42),
+            start,
+            step,
+            made: 0,
+            second: -1,
+            time: String::new(),
+            is_numbered: false,
+        })
     }
 
     fn push(&mut self, out: &mut String) {
@@ -187,6 +212,7 @@ impl Lines {
         }
         let number = self.random.bits();
         let pick = |shift: u32, below: u64| (number >> shift) % below;
+        let bytes = if self.is_numbered { self.made.unsigned_abs() - 1 } else { pick(4, 20_000) };
         let _ = writeln!(
             out,
             "10.{}.{}.{} - - [{}] \"{} /api/v1/{}/items/{}?page={} HTTP/1.1\" {} {} \"https://shop.example/{}\" \
@@ -200,7 +226,7 @@ impl Lines {
             pick(24, 50_000),
             pick(40, 20),
             STATUSES[pick(44, 8) as usize],
-            pick(4, 20_000),
+            bytes,
             pick(48, 40),
             pick(54, 30),
         );

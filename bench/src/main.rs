@@ -11,6 +11,7 @@ mod decode_lines;
 mod tail;
 mod lines;
 mod dashboards;
+mod als;
 mod remote_write;
 mod overload;
 mod idle;
@@ -38,6 +39,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, ensure};
 use clap::{Args, Parser, Subcommand};
 
+use als::AlsArgs;
 use calls::CallsArgs;
 use compare::CompareArgs;
 use dashboards::DashboardsArgs;
@@ -54,6 +56,7 @@ use replay::ReplayArgs;
 use server::Place;
 use settled::SettledArgs;
 use size::SizeArgs;
+use tail::TailArgs;
 
 /// The allocator of meshlake, because `decode` measures its code here.
 #[global_allocator]
@@ -165,7 +168,14 @@ enum Command {
         #[command(flatten)]
         place: Place,
         #[command(flatten)]
-        lines: LinesArgs,
+        tail: TailArgs,
+    },
+    /// Measure Envoy's access log service.
+    Als {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        als: AlsArgs,
     },
     /// Measure Prometheus remote write, 1.0 and 2.0.
     RemoteWrite {
@@ -188,7 +198,7 @@ enum Command {
         #[command(flatten)]
         calls: CallsArgs,
     },
-    /// Measure answers for operators on a data directory whose minutes are settled.
+    /// Measure answers for operators on a day that is settled.
     Operate {
         #[command(flatten)]
         place: Place,
@@ -284,7 +294,8 @@ async fn main() -> anyhow::Result<()> {
         }
         Command::Import { place, lines } => lines::import_page(&place, &lines)?,
         Command::Syslog { place, lines } => lines::syslog_page(&place, &lines).await?,
-        Command::Tail { place, lines } => tail::page(&place, &lines).await?,
+        Command::Tail { place, tail } => tail::page(&place, &tail).await?,
+        Command::Als { place, als } => als::page(&place, &als).await?,
         Command::RemoteWrite { place, remote_write } => remote_write::page(&place, &remote_write).await?,
         Command::Questions { place, questions } => questions::page(&place, &questions).await?,
         Command::Calls { place, calls } => calls::page(&place, &calls).await?,

@@ -25,6 +25,30 @@ pub fn cpu_time(pid: u32) -> anyhow::Result<Duration> {
     Ok(Duration::from_millis(ticks * 1_000 / TICKS_PER_SECOND))
 }
 
+/// The process and its children: what answers questions is a child of what takes rows in.
+///
+/// # Errors
+/// When the process is gone.
+pub fn family(pid: u32) -> anyhow::Result<Vec<u32>> {
+    let path = format!("/proc/{pid}/task");
+    let mut family = vec![pid];
+    for thread in fs::read_dir(&path).with_context(|| format!("list {path}"))? {
+        let thread = thread.with_context(|| format!("list {path}"))?;
+        // A thread may end while it is looked at.
+        let Ok(children) = fs::read_to_string(thread.path().join("children")) else { continue };
+        family.extend(children.split_ascii_whitespace().filter_map(|child| child.parse::<u32>().ok()));
+    }
+    Ok(family)
+}
+
+/// CPU time that the process and its children have used.
+///
+/// # Errors
+/// When one of them is gone.
+pub fn cpu_time_of_family(pid: u32) -> anyhow::Result<Duration> {
+    family(pid)?.into_iter().map(cpu_time).sum()
+}
+
 /// CPU time that those threads of the process have used that are there and whose name begins with `name`.
 ///
 /// # Errors
@@ -203,6 +227,16 @@ mod tests {
         let pid = std::process::id();
         assert!(cpu_time(pid).is_ok());
         assert!(peak_memory(pid).expect("we are running") > 100_000);
+    }
+
+    #[test]
+    fn a_child_is_of_the_family() {
+        let pid = std::process::id();
+        let mut child = Command::new("sleep").arg("60").spawn().expect("sleep is there");
+        let family = family(pid).expect("we are running");
+        child.kill().expect("it runs");
+        child.wait().expect("it was killed");
+        assert!(family.contains(&pid) && family.contains(&child.id()), "{family:?}");
     }
 
     #[test]

@@ -1,7 +1,11 @@
 //! Calls of a mesh, each of which two spans and two access logs of Envoy tell of.
 //!
 //! Operations are called in turn, each so many times in a row, and an operation has one service that is called and one that calls
-//! it. So how many calls any answer has is arithmetic. Every 97th call fails; 97 is prime, so that every operation has failures.
+//! it. So how many calls any answer has is arithmetic. A service has [`INSTANCES`] instances, which share its operations; one of
+//! them is of another version. Every 97th call fails, by a time-out of its caller's; 97 is prime, so that every operation
+//! has failures.
+
+use std::collections::BTreeMap;
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -14,6 +18,9 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 
 use super::attributes::{integer, text};
 use crate::random::Random;
+
+/// Instances of a service.
+pub const INSTANCES: u64 = 4;
 
 /// One call of so many fails.
 const CALLS_AN_ERROR: u64 = 97;
@@ -42,6 +49,7 @@ struct Call {
     start: u64,
     operation: u64,
     ends: [u64; 2],
+    instance: u64,
     is_error: bool,
     /// In which the callee answers.
     nanos: u64,
@@ -70,6 +78,11 @@ impl Mesh {
         [(callee + 1 + operation / self.services) % self.services, callee]
     }
 
+    /// Which instance of an end serves an operation, or makes its calls. The last is of version `v2`, the others of `v1`.
+    pub fn instance(&self, operation: u64) -> u64 {
+        operation / self.services % INSTANCES
+    }
+
     /// Of what operation the call with this number is.
     pub fn operation(&self, number: u64) -> u64 {
         number / self.in_a_row % self.operations
@@ -92,6 +105,7 @@ impl Mesh {
             start,
             operation,
             ends: self.ends(operation),
+            instance: self.instance(operation),
             is_error: Mesh::is_error(number),
             nanos: random.log_uniform(MICROS_MIN, MICROS_MAX) * 1_000,
             trace_id: random.id(16),
@@ -101,46 +115,38 @@ impl Mesh {
 
     /// Two spans of each of these calls, given by number and start.
     pub fn spans(&self, calls: &[(u64, u64)]) -> ExportTraceServiceRequest {
-        let mut by_service: Vec<Vec<Span>> = vec![Vec::new(); self.services as usize];
-        for call in calls.iter().map(|call| self.call(*call)) {
-            for side in 0..2 {
-                by_service[call.ends[side] as usize].push(span(&call, side));
-            }
-        }
-        let services = (0..).zip(by_service).filter(|(_, spans)| !spans.is_empty());
-        let resource_spans = services.map(|(service, spans)| ResourceSpans {
-            resource: resource(vec![
-                text("service.name", name(service)),
-                text("service.namespace", self.namespace(service)),
-                text("service.version", "v1"),
-                text("telemetry.sdk.language", "go"),
-            ]),
-            scope_spans: vec![ScopeSpans { spans, ..ScopeSpans::default() }],
-            ..ResourceSpans::default()
-        });
+        let resource_spans =
+            self.by_instance(calls, |_, call, side| span(call, side)).map(|([service, instance], spans)| {
+                ResourceSpans {
+                    resource: resource(vec![
+                        text("service.name", name(service)),
+                        text("service.namespace", self.namespace(service)),
+                        text("service.version", version(instance)),
+                        text("service.instance.id", pod(service, instance)),
+                        text("telemetry.sdk.language", "go"),
+                    ]),
+                    scope_spans: vec![ScopeSpans { spans, ..ScopeSpans::default() }],
+                    ..ResourceSpans::default()
+                }
+            });
         ExportTraceServiceRequest { resource_spans: resource_spans.collect() }
     }
 
     /// Two access logs of each of these calls, given by number and start.
     pub fn access_logs(&self, calls: &[(u64, u64)]) -> ExportLogsServiceRequest {
-        let mut by_service: Vec<Vec<LogRecord>> = vec![Vec::new(); self.services as usize];
-        for call in calls.iter().map(|call| self.call(*call)) {
-            for side in 0..2 {
-                by_service[call.ends[side] as usize].push(self.access_log(&call, side));
-            }
-        }
-        let services = (0..).zip(by_service).filter(|(_, records)| !records.is_empty());
-        let resource_logs = services.map(|(service, log_records)| ResourceLogs {
+        let by_instance = self.by_instance(calls, Mesh::access_log);
+        let resource_logs = by_instance.map(|([service, instance], log_records)| ResourceLogs {
             resource: resource(vec![
                 text("log_name", "mesh"),
                 text("zone_name", ""),
                 text("cluster_name", format!("{}.{}", name(service), self.namespace(service))),
+                text("service.version", version(instance)),
                 text(
                     "node_name",
                     format!(
-                        "sidecar~{}~{}-7d4f8-x.{namespace}~{namespace}.svc.cluster.local",
-                        address(service),
-                        name(service),
+                        "sidecar~{}~{}.{namespace}~{namespace}.svc.cluster.local",
+                        address(service, instance),
+                        pod(service, instance),
                         namespace = self.namespace(service)
                     ),
                 ),
@@ -151,9 +157,30 @@ impl Mesh {
         ExportLogsServiceRequest { resource_logs: resource_logs.collect() }
     }
 
+    /// What both sides of these calls say, by service and instance.
+    fn by_instance<T>(
+        &self,
+        calls: &[(u64, u64)],
+        said: fn(&Mesh, &Call, usize) -> T,
+    ) -> impl Iterator<Item = ([u64; 2], Vec<T>)> + use<T> {
+        let mut by_instance: BTreeMap<[u64; 2], Vec<T>> = BTreeMap::new();
+        for call in calls.iter().map(|call| self.call(*call)) {
+            for side in 0..2 {
+                by_instance
+                    .entry([call.ends[side], call.instance])
+                    .or_default()
+                    .push(said(self, &call, side));
+            }
+        }
+        by_instance.into_iter()
+    }
+
     fn access_log(&self, call: &Call, side: usize) -> LogRecord {
         let (start, nanos) = seen(call, side);
-        let [caller, callee] = call.ends;
+        let callee = call.ends[1];
+        let [from, to] = call.ends.map(|end| address(end, call.instance));
+        // The caller's proxy gave up, of which the callee's knows nothing.
+        let flags = if call.is_error && side == 0 { "UT" } else { "-" };
         let cluster = if side == 0 {
             format!("outbound|8080||{}", self.host(callee))
         } else {
@@ -165,17 +192,17 @@ impl Mesh {
             text("path", path(call.operation)),
             text("protocol", "HTTP/1.1"),
             text("response_code", if call.is_error { "503" } else { "200" }),
-            text("response_flags", "-"),
+            text("response_flags", flags),
             text("bytes_received", "120"),
             text("bytes_sent", (1_000 + call.number % 5_000).to_string()),
             text("duration", (nanos / 1_000_000).to_string()),
             text("request_id", format!("{:08x}-0000-4000-8000-{:012x}", call.number >> 32, call.number)),
             text("authority", format!("{}:8080", name(callee))),
             text("upstream_cluster", cluster),
-            text("upstream_host", format!("{}:8080", address(callee))),
-            text("upstream_local_address", format!("{}:{port}", address(caller))),
-            text("downstream_local_address", format!("{}:8080", address(callee))),
-            text("downstream_remote_address", format!("{}:{port}", address(caller))),
+            text("upstream_host", format!("{to}:8080")),
+            text("upstream_local_address", format!("{from}:{port}")),
+            text("downstream_local_address", format!("{to}:8080")),
+            text("downstream_remote_address", format!("{from}:{port}")),
         ];
         let body = Value::KvlistValue(KeyValueList { values });
         LogRecord {
@@ -190,8 +217,18 @@ pub fn name(service: u64) -> String {
     format!("svc-{service:05}")
 }
 
-fn address(service: u64) -> String {
-    format!("10.{}.{}.1", service / 256, service % 256)
+/// Of an instance.
+pub fn pod(service: u64, instance: u64) -> String {
+    format!("{}-7d4f8-{instance}", name(service))
+}
+
+/// Of an instance.
+pub fn version(instance: u64) -> &'static str {
+    if instance + 1 == INSTANCES { "v2" } else { "v1" }
+}
+
+fn address(service: u64, instance: u64) -> String {
+    format!("10.{}.{}.{}", service / 256, service % 256, instance + 1)
 }
 
 /// In letters, as numbers in a path are taken for ids.
@@ -254,6 +291,15 @@ mod tests {
         // 1,500 operations of 200 services: eight of the first hundred, seven of the rest.
         let of = |service: u64| ends.iter().filter(|[_, callee]| *callee == service).count();
         assert_eq!((of(0), of(99), of(100), of(199)), (8, 8, 7, 7));
+        // Of eight two each, of seven one less at the last.
+        let served = |service: u64, instance: u64| {
+            let of = |operation: &u64| {
+                mesh.ends(*operation)[1] == service && mesh.instance(*operation) == instance
+            };
+            (0..mesh.operations).filter(of).count()
+        };
+        assert_eq!([0, 1, 2, 3].map(|instance| served(0, instance)), [2, 2, 2, 2]);
+        assert_eq!([0, 1, 2, 3].map(|instance| served(100, instance)), [2, 2, 2, 1]);
     }
 
     #[test]

@@ -30,7 +30,7 @@ const GRID_SECONDS: u64 = 600;
 /// Calls of an operation in a row, over the day: some ten seconds in each ten minutes are each operation's, as those of jobs and
 /// of what people do one after the other are. With all of them at once a day of so few calls would be as many cells as calls,
 /// of which settling makes nothing smaller.
-const IN_A_ROW: u64 = 23;
+pub const IN_A_ROW: u64 = 23;
 
 /// Calls of one request, of two records each.
 const CALLS_A_REQUEST: u64 = 500;
@@ -75,6 +75,20 @@ pub struct Stretch {
 }
 
 impl Stretch {
+    /// A day of so many calls that is over, long enough ago that all of it can be settled.
+    ///
+    /// # Errors
+    /// When the clock stands before 1970.
+    pub fn day_before_now(mesh: Mesh, calls: u64) -> anyhow::Result<Stretch> {
+        let from = (now_seconds()? / GRID_SECONDS - 3) * GRID_SECONDS - DAY_SECONDS;
+        Ok(Stretch { mesh, calls, from, seconds: DAY_SECONDS })
+    }
+
+    /// Its range as parameters of a question.
+    pub fn range(&self) -> String {
+        format!("from={}&to={}", self.from, self.from + self.seconds)
+    }
+
     fn start(&self, number: u64) -> u64 {
         let nanos =
             u128::from(number) * u128::from(self.seconds * 1_000_000_000) / u128::from(self.calls.max(1));
@@ -82,7 +96,7 @@ impl Stretch {
     }
 
     /// Calls and errors of each operation.
-    fn truth(&self) -> Vec<[u64; 2]> {
+    pub fn truth(&self) -> Vec<[u64; 2]> {
         let mut truth = vec![[0, 0]; self.mesh.operations as usize];
         for number in 0..self.calls {
             let of = &mut truth[self.mesh.operation(number) as usize];
@@ -104,12 +118,7 @@ pub async fn page(place: &Place, args: &SettledArgs) -> anyhow::Result<String> {
     let mesh =
         Mesh { services: args.services, operations: args.operations, namespaces: 1, in_a_row: IN_A_ROW };
     let directory = place.fresh_directory()?;
-    let day = Stretch {
-        mesh,
-        calls: args.calls,
-        from: (now_seconds()? / GRID_SECONDS - 3) * GRID_SECONDS - DAY_SECONDS,
-        seconds: DAY_SECONDS,
-    };
+    let day = Stretch::day_before_now(mesh, args.calls)?;
     let begin = Instant::now();
     fill(place, directory.path(), &day).await?;
     known(&format!("The day is stored after {:.0} s.", begin.elapsed().as_secs_f64()));
@@ -252,7 +261,7 @@ async fn answers(place: &Place, directory: &Path, day: &Stretch, times: usize) -
     let settings = [("MESHLAKE_MAINTAIN__ENABLED", "false".to_owned())];
     let server = Server::start(place, directory, &settings, START_TIME_MAX).await?;
     let truth = day.truth();
-    let range = format!("from={}&to={}", day.from, day.from + DAY_SECONDS);
+    let range = day.range();
     let one = name(0);
     let questions = [
         ("golden by service, 24 h", format!("/api/v1/golden?{range}")),
@@ -291,16 +300,20 @@ async fn answers(place: &Place, directory: &Path, day: &Stretch, times: usize) -
     Ok(report::table(&["question", "median ms", "fastest ms", "CPU ms", "asked"], &rows))
 }
 
-fn ms(time: Duration) -> String {
+pub fn ms(time: Duration) -> String {
     format!("{:.0}", time.as_secs_f64() * 1e3)
 }
 
-fn list<'a>(answer: &'a Value, name: &str) -> anyhow::Result<&'a Vec<Value>> {
+/// The list of this name in an answer.
+///
+/// # Errors
+/// When it has none.
+pub fn list<'a>(answer: &'a Value, name: &str) -> anyhow::Result<&'a Vec<Value>> {
     answer[name].as_array().with_context(|| format!("find {name} in {answer}"))
 }
 
 /// Calls and errors of the rows that are meant.
-fn sums<'a>(rows: impl Iterator<Item = &'a Value>) -> [f64; 2] {
+pub fn sums<'a>(rows: impl Iterator<Item = &'a Value>) -> [f64; 2] {
     rows.fold([0.0, 0.0], |[calls, errors], row| {
         let number = |field: &str| row[field].as_f64().unwrap_or(0.0);
         [calls + number("requests"), errors + number("errors")]
