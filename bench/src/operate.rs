@@ -59,7 +59,7 @@ pub async fn page(place: &Place, args: &OperateArgs) -> anyhow::Result<String> {
         let path = format!("/api/v1/{label}?service={service}&{range}");
         table.push(question(&server, (label, &path, list), args.times).await?);
     }
-    let memory = server.peak_memory()?;
+    let memory = report::peak_memory(&server)?;
     server.stop().await?;
     let all: f64 = rows.iter().map(calls).sum();
     let files = stored::live_files(&args.data_dir.join("tables").join("calls_1m").join("_delta_log"))?.len();
