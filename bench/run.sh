@@ -28,10 +28,10 @@
 #   bench/run.sh sql                          the same questions of meshlake, DuckDB and chDB on ten million spans in one
 #                                             directory, and rows out (python with the packages of bench/sql_speed.py)
 #   bench/run.sh settled                      a day of ten million spans and as many access logs, settled; then the last minutes
-#                                             while 50,000 spans/s come in (15 minutes; `--calls 50000000` for a hundred
+#                                             while 50,000 spans/s come in (9 minutes; `--calls 50000000` for a hundred
 #                                             million of each needs 60 GiB of disk)
 #   bench/run.sh settled-5000 settled --cpus 0,1 --rates 5000 --calls 100000
-#                                             the last minutes while 5,000 spans/s come in (12 minutes)
+#                                             the last minutes while 5,000 spans/s come in (7 minutes)
 #   bench/run.sh NAME COMMAND [options]       any other, as `meshlake-bench help` tells
 # Options behind the name are added: `bench/run.sh replay --gib 1`. The load has core 1, the server core 0, or
 # both where nothing is sent while it is measured.

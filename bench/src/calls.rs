@@ -74,7 +74,7 @@ pub async fn page(place: &Place, args: &CallsArgs) -> anyhow::Result<String> {
         rows.push(question(&server, &asked, (label, path, list), args.times).await?);
     }
     nothing_is_settled(&server).await?;
-    let memory = server.peak_memory()?;
+    let memory = report::peak_memory(&server)?;
     server.stop().await?;
     if let Some(python) = &args.duckdb {
         rows.extend(duckdb(python, args, &asked)?);

@@ -96,7 +96,7 @@ pub async fn page(place: &Place, args: &OperateArgs) -> anyhow::Result<String> {
     for question in QUESTIONS {
         table.push(asked(&server, question, &day, &truth, args.times).await?);
     }
-    let memory = server.peak_memory()?;
+    let memory = report::peak_memory(&server)?;
     server.stop().await?;
     Ok(format!(
         "# Answers for operators, of settled cells\n\n\

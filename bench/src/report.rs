@@ -8,6 +8,7 @@ use crate::load::{Outcome, Sending};
 use crate::measure::Measurement;
 use crate::payload::{Protocol, Shape};
 use crate::process;
+use crate::server::Server;
 
 const MILLION: f64 = 1_000_000.0;
 pub const MEBIBYTE: f64 = 1024.0 * 1024.0;
@@ -115,6 +116,16 @@ pub fn summary(shape: &Shape, outcome: &Outcome) -> String {
         summary.push_str(&format!("first error: {error}\n"));
     }
     summary
+}
+
+/// The most memory that each process of the server has had in RAM at once.
+///
+/// # Errors
+/// When one is gone.
+pub fn peak_memory(server: &Server) -> anyhow::Result<String> {
+    let mebibytes = |pid| anyhow::Ok(process::peak_memory(pid)? as f64 / MEBIBYTE);
+    let (own, questions) = (mebibytes(server.pid())?, mebibytes(server.questions_pid()?)?);
+    Ok(format!("peak RSS {own:.0} MiB of the collector and {questions:.0} MiB of the process that answers"))
 }
 
 /// Median and 99th percentile, milliseconds.

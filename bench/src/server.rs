@@ -21,7 +21,6 @@ use tokio::net::TcpStream;
 
 use crate::payload::Protocol;
 use crate::process;
-use crate::report::MEBIBYTE;
 
 /// It promises to stop within 10 s.
 const STOP_TIME_MAX: Duration = Duration::from_secs(20);
@@ -132,18 +131,6 @@ impl Server {
     /// When one is gone.
     pub fn cpu_time(&self) -> anyhow::Result<Duration> {
         Ok(process::cpu_time(self.pid())? + process::cpu_time(self.questions_pid()?)?)
-    }
-
-    /// The most memory that each process has had in RAM at once, for people.
-    ///
-    /// # Errors
-    /// When one is gone.
-    pub fn peak_memory(&self) -> anyhow::Result<String> {
-        let mebibytes = |pid| anyhow::Ok(process::peak_memory(pid)? as f64 / MEBIBYTE);
-        let (own, questions) = (mebibytes(self.pid())?, mebibytes(self.questions_pid()?)?);
-        Ok(format!(
-            "peak RSS {own:.0} MiB of the collector and {questions:.0} MiB of the process that answers"
-        ))
     }
 
     /// Where it takes requests of a protocol.

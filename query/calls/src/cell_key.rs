@@ -53,6 +53,15 @@ pub struct CellKey {
     pub protocol: Protocol,
 }
 
+impl CellKey {
+    /// What a survey tells apart of it: its ends, what it counts, its evidence, and the ten minutes.
+    #[must_use]
+    pub fn surveyed(self) -> CellKey {
+        let at = Slot { bucket: 0, ..self.at };
+        CellKey { detail: DetailId::NONE, at, protocol: Protocol::Unknown, ..self }
+    }
+}
+
 /// A bucket of the range, and the ten minutes in which evidence is chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Slot {

@@ -36,7 +36,7 @@ impl Frame {
     }
 
     /// Whether it shows the calls of one service only.
-    pub(super) fn is_narrow(&self) -> bool {
+    pub fn is_narrow(&self) -> bool {
         self.service.is_some()
     }
 

@@ -78,7 +78,7 @@ pub use attribute::AttributeKey;
 pub use cell_key::Evidence;
 pub use choice::Source;
 pub use condense::Beyond;
-pub use drawing::Drawing;
+pub use drawing::{Drawing, Shown};
 pub use error::FoldError;
 pub use figures::Figures;
 pub use fold::{Fold, Question};

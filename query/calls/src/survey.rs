@@ -4,10 +4,10 @@
 //! takes their ends and their numbers alone, at 200 bytes each. With latencies, which take a kilobyte or two, a day of
 //! a large mesh would not fit into memory; so cells are surveyed first, and then read once more for what of them is shown.
 
-use crate::cell_key::{CellKey, DetailId, Slot};
+use crate::cell_key::CellKey;
 use crate::cells::Book;
 use crate::hashing::NumberMap;
-use crate::measure::{Measure, Protocol};
+use crate::measure::Measure;
 
 /// Most entries of a survey: a day of ten minutes of some two thousand edges, or a month of seventy, each told by two kinds of
 /// evidence and at both ends. Reaching it is an error, as a call may not be left out.
@@ -41,8 +41,7 @@ pub struct Survey {
 impl Survey {
     /// What a survey tells apart of a cell.
     pub fn key(cell: CellKey) -> CellKey {
-        let at = Slot { bucket: 0, ..cell.at };
-        CellKey { detail: DetailId::NONE, at, protocol: Protocol::Unknown, ..cell }
+        cell.surveyed()
     }
 
     /// The survey of all cells of a book.
@@ -87,9 +86,10 @@ mod tests {
     use meshlake_schema::UnixNanos;
 
     use super::*;
-    use crate::cell_key::Evidence;
+    use crate::cell_key::{DetailId, Evidence, Slot};
     use crate::entry::Entry;
     use crate::grouping::{By, Grain};
+    use crate::measure::Protocol;
     use crate::party::{Marks, PartyId, PartyName};
     use crate::range::Range;
 

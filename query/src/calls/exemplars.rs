@@ -49,7 +49,7 @@ pub async fn exemplars(query: &Query, asked: &Asked<'_>) -> Result<Exemplars, Lo
     let wish = Wish::Telling { failed_only, duration_min };
     let candidates_max = most * CANDIDATES_PER_EXAMPLE;
     let folded = vec![TimeRange { from: range.from(), to: range.to() }];
-    let fold = Fold::new(question).exemplifying(candidates_max, wish);
+    let fold = Fold::new(question).exemplifying(candidates_max, wish).within(query.budget());
     let picture = finished(query, fed(query, &folded, &[], fold, &question).await?).await?;
     let mut found = candidates(&picture, &wanted, wish);
     found.truncate(candidates_max);

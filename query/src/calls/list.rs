@@ -57,7 +57,8 @@ pub async fn list(query: &Query, asked: &Asked<'_>) -> Result<CallList, LoadErro
             joined(query.open(table, part).into_iter().chain([within(folded, part)]).collect())
         });
         // One more than asked for says that there are more.
-        let fold = Fold::new(question).framed(Frame::whole_of(service)).listing(most + 1);
+        let fold =
+            Fold::new(question).framed(Frame::whole_of(service)).listing(most + 1).within(query.budget());
         let picture =
             finished(query, fed(query, &reading.folded, &reading.cells, fold, &question).await?).await?;
         let found = newest(&picture, service, most + 1);

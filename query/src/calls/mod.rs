@@ -18,14 +18,18 @@ use arrow::datatypes::Int64Type;
 use futures::TryStreamExt;
 use meshlake_calls::range::{GRID, WINDOW};
 use meshlake_calls::settled::decode;
-use meshlake_calls::{Fold, FoldError, Frame, Parts, Picture, Question, Range, Source};
-use meshlake_engine::{Engine, Fault, Query, QueryError, Scan};
+use meshlake_calls::{Fold, FoldError, Frame, Grain, Parts, Picture, Question, Range, Shown, Source};
+use meshlake_engine::{DataFile, Engine, Fault, Query, QueryError, Scan};
 use meshlake_schema::{Filter, Table, TimeRange, UnixNanos};
 use thiserror::Error;
 
 use self::feed::{Cells, aside, counted, feed, feed_cells};
 use self::reading::Reading;
 use self::widening::{Widened, widened};
+
+/// Cells that are read once, with all that they count: of more, as of a day of a large mesh, only a part finds room, so that their
+/// ends and numbers are read first, and then what of them is shown. With latencies these are some 30 MB.
+const FEW_CELLS: u64 = 20_000;
 
 /// Why there is no picture.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -87,13 +91,59 @@ pub async fn load(
 /// # Errors
 /// As [`load`].
 pub async fn load_from(query: &Query, question: Question, frame: Frame) -> Result<Picture, LoadError> {
-    let Plan { question, reading, surveyed, mut warnings } = Plan::of(query, question);
-    let fold = Fold::new(question).framed(frame);
-    let fold = fed(query, &reading.folded, &surveyed, fold, &question).await?;
-    let first_row = first_row(query, &question, &fold, &reading.cells).await?;
-    let picture = drawn(query, &question, &reading.cells, fold).await?;
-    warnings.splice(0..0, picture.warnings);
-    Ok(Picture { range: question.range.observed(first_row, query.began()), warnings, ..picture })
+    let mut plan = Plan::of(query, question);
+    let fold = match counted_as(query, &plan, plan.question, Fold::new(plan.question), &frame).await {
+        Err(LoadError::TooManyCells(_)) if frame.is_narrow() => {
+            let fold = Fold::new(plan.question).showing(shown(query, &plan, &frame).await?);
+            counted_as(query, &plan, plan.question, fold, &frame).await?
+        }
+        fold => fold?,
+    };
+    let Plan { question, reading, .. } = &plan;
+    let first_row = first_row(query, question, &fold, &reading.cells).await?;
+    let cells = if plan.are_few { &[][..] } else { &reading.cells[..] };
+    let picture = drawn(query, question, cells, fold).await?;
+    plan.warnings.splice(0..0, picture.warnings);
+    let range = plan.question.range.observed(first_row, query.began());
+    Ok(Picture { range, warnings: plan.warnings, ..picture })
+}
+
+/// What is counted for `question`, one of the times of the plan.
+async fn counted_as(
+    query: &Query,
+    plan: &Plan,
+    question: Question,
+    fold: Fold,
+    frame: &Frame,
+) -> Result<Fold, LoadError> {
+    let mut fold = fold.framed(frame.clone()).within(query.budget());
+    let surveyed = if plan.are_few { &[][..] } else { &plan.surveyed[..] };
+    for (table, times) in plan.reading.cells.iter().filter(|_| plan.are_few) {
+        add_cells(query, &question, *table, times, &mut fold).await?;
+    }
+    fed(query, &plan.reading.folded, surveyed, fold, &question).await
+}
+
+/// Between whom calls are shown, as nodes alone tell: where all that is told apart does not find room, what is shown of it may.
+async fn shown(query: &Query, plan: &Plan, frame: &Frame) -> Result<Shown, LoadError> {
+    let Question { range, .. } = plan.question;
+    let range = Range::new(range.from(), range.to(), None).map_err(|error| LoadError::bug(&error))?;
+    let question = Question { range, grain: Grain::Node, ..plan.question };
+    let fold = counted_as(query, plan, question, Fold::new(question), frame).await?;
+    let drawing = aside(move || fold.drawing()).await?;
+    Ok(drawing.map_err(|error| LoadError::of(error, query))?.into_shown())
+}
+
+/// How many cells the files have that hold some of these, as far as statistics tell: those of all tenants, and of times beside.
+fn cells_in_files(query: &Query, cells: &[(Table, Vec<TimeRange>)]) -> u64 {
+    let in_files = |(table, times): &(Table, Vec<TimeRange>)| {
+        let is_met = |file: &&DataFile| {
+            let (first, last) = (file.time_min_micros, file.time_max_micros);
+            times.iter().any(|times| times.meets(first, last))
+        };
+        query.files(*table).iter().filter(is_met).map(|file| file.rows).sum::<u64>()
+    };
+    cells.iter().map(in_files).sum()
 }
 
 /// The picture of what a fold counted, with what it shows of these cells, which were surveyed.
@@ -158,6 +208,8 @@ struct Plan {
     reading: Reading,
     /// Cells that tell what everything is called and which evidence counts, of all times that are not folded.
     surveyed: Vec<(Table, Vec<TimeRange>)>,
+    /// Cells are read once, all of them.
+    are_few: bool,
     warnings: Vec<String>,
 }
 
@@ -174,11 +226,12 @@ impl Plan {
             .iter()
             .flat_map(|(table, times)| times.iter().flat_map(|times| query.frozen_late(*table, *times)));
         warnings.extend(widening::late(&late.collect::<Vec<_>>()));
-        Plan { question, reading, surveyed, warnings }
+        let are_few = cells_in_files(query, &reading.cells) <= FEW_CELLS;
+        Plan { question, reading, surveyed, are_few, warnings }
     }
 }
 
-/// The fold with a survey of the cells and all that rows tell of the times to be folded, every pass counted.
+/// The fold, which has its budget, with a survey of the cells and all that rows tell of the times to be folded, every pass counted.
 async fn fed(
     query: &Query,
     folded: &[TimeRange],
@@ -186,7 +239,7 @@ async fn fed(
     fold: Fold,
     question: &Question,
 ) -> Result<Fold, LoadError> {
-    let mut fold = fold.within(query.budget()).on_threads(query.parallelism()).fold_only(folded.to_vec());
+    let mut fold = fold.on_threads(query.parallelism()).fold_only(folded.to_vec());
     for (table, times) in surveyed {
         let reading = decode::Reading::Survey;
         let cells = Cells { table: *table, times, reading, filter: Filter::And(Vec::new()) };

@@ -6,6 +6,9 @@
 
 mod room;
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
 use meshlake_schema::TimeRange;
 
 use crate::aliases::Learnt;
@@ -75,6 +78,8 @@ pub struct Book {
     cells_overflowed: bool,
     beyond: Beyond,
     condensed: Condensed,
+    /// Between whom calls are told apart by detail and bucket; between all, where there is no such set.
+    shown: Option<Arc<HashSet<(PartyId, PartyId)>>>,
     /// It has no names, and as many cells as it takes; see [`Book::part`].
     is_part: bool,
     /// Calls one by one, where they are asked for: those on edges, and received sides that are on none.
@@ -100,6 +105,7 @@ impl Book {
             cells_overflowed: false,
             beyond: Beyond::OthersOfDetails,
             condensed: Condensed::default(),
+            shown: None,
             is_part: false,
             notes: Notes::new(0, Wish::Newest),
             busy: BusyEdges::default(),
@@ -118,6 +124,18 @@ impl Book {
         (self.cells_max, self.cells_bytes_max, self.beyond) = (cells_max, bytes_max, beyond);
     }
 
+    /// Knows these parties, and tells apart only what is between two of those given, as far as answers need; of all other calls no
+    /// more than a survey does.
+    pub fn show_only(&mut self, parties: Parties, ends: HashSet<(PartyId, PartyId)>) {
+        (self.parties, self.shown) = (parties, Some(Arc::new(ends)));
+    }
+
+    /// The key as far as it is told apart.
+    fn as_shown(&self, key: CellKey) -> CellKey {
+        let is_shown = |shown: &Arc<HashSet<_>>| shown.contains(&(key.source, key.destination));
+        if self.shown.as_ref().is_none_or(is_shown) { key } else { key.surveyed() }
+    }
+
     /// Whether cells are summed up in others, or names as one.
     pub fn is_cut(&self) -> bool {
         !self.condensed.is_empty() || self.parties.overflowed() || self.details.overflowed()
@@ -127,8 +145,16 @@ impl Book {
     /// many more cells than this has room for.
     pub fn part(&self) -> Book {
         let (busy, notes, folded) = (self.busy.part(), self.notes.part(), self.folded.clone());
-        let cells_max = self.cells_max;
-        Book { is_part: true, cells_max, busy, notes, folded, ..Book::new(self.range, self.by, self.grain) }
+        let (cells_max, shown) = (self.cells_max, self.shown.clone());
+        Book {
+            is_part: true,
+            cells_max,
+            shown,
+            busy,
+            notes,
+            folded,
+            ..Book::new(self.range, self.by, self.grain)
+        }
     }
 
     /// Bytes taken, about: what cells take, 200 bytes a party, 60 a detail.
@@ -180,7 +206,7 @@ impl Book {
             let (detail, protocol) = (DetailId::NONE, Protocol::Unknown);
             let (source, destination, entry) = (word, own, Entry::Alias);
             let key = CellKey { source, destination, detail, at, evidence, entry, protocol };
-            self.add_cell(key, &Measure::default());
+            self.add_cell(self.as_shown(key), &Measure::default());
         }
     }
 
@@ -231,7 +257,8 @@ impl Book {
         let detail = if is_without { DetailId::NONE } else { call.detail };
         let protocol = if self.grain.tells_ends() { call.seen.protocol } else { Protocol::Unknown };
         let at = self.slot(call.start)?;
-        Some(CellKey { source, destination, detail, at, evidence: call.evidence, entry, protocol })
+        let key = CellKey { source, destination, detail, at, evidence: call.evidence, entry, protocol };
+        Some(self.as_shown(key))
     }
 
     /// Counts a received side at its node, `ends` being caller and callee. Which caller is told apart only where the grain

@@ -8,7 +8,7 @@
 
 mod sheet;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use arrow::array::RecordBatch;
 use meshlake_schema::filter::Value;
@@ -28,7 +28,7 @@ use crate::named::{Named, sorted};
 use crate::nodes::{NodeIdentity, ids};
 use crate::noted::Wish;
 use crate::one_call::CallSeen;
-use crate::party::PartyId;
+use crate::party::{Parties, PartyId};
 use crate::picture::Picture;
 use crate::placed::{Placed, choice_of_edge, choices, lost, may_count, place, used};
 use crate::services::{ServiceId, Services};
@@ -73,7 +73,21 @@ pub(super) struct Counted {
     pub warnings: Vec<String>,
 }
 
+/// Between whom calls are shown, by the names that rows have for them.
+#[derive(Debug)]
+pub struct Shown {
+    pub(super) parties: Parties,
+    pub(super) ends: HashSet<(PartyId, PartyId)>,
+}
+
 impl Drawing {
+    /// What of all is shown, for a fold of the same rows that tells more apart; see [`crate::Fold::showing`].
+    pub fn into_shown(self) -> Shown {
+        let shown = self.places.iter().filter(|(_, place)| place.is_shown());
+        let ends = shown.map(|(key, _)| (key.source, key.destination)).collect();
+        Shown { parties: self.book.parties, ends }
+    }
+
     /// Chooses among all that was counted, and draws what rows told.
     pub(super) fn of(counted: Counted) -> Result<Drawing, FoldError> {
         let Counted { mut book, mut survey, source, frame, beside, mut warnings } = counted;

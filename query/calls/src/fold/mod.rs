@@ -368,6 +368,8 @@ mod tests {
     use super::*;
     use crate::condense::Beyond;
     use crate::fixture::{self, CALL, CLIENT, CONSUMER, Request, SERVED, SERVER, SPAN, Span, edges, nodes};
+    use crate::golden::golden;
+    use crate::golden_by::GoldenBy;
     use crate::measure::Measure;
 
     fn question() -> Question {
@@ -525,6 +527,40 @@ mod tests {
         let (passes, told, left) = fold(23 << 20);
         assert!(passes > 1, "5.6 MB and 20.9 do not fit");
         assert_eq!((told, left), (want, 0));
+    }
+
+    /// Ten services of twenty operations, called in each of six slots of ten seconds: 1,200 cells at nodes, and of one service 120.
+    #[test]
+    fn one_service_is_told_apart_where_all_are_too_many() {
+        let name = |number: usize| ["b0", "b1", "b2", "b3", "b4", "b5", "b6", "b7", "b8", "b9"][number % 10];
+        let calls: Vec<Request> = (0..2_400)
+            .map(|number: usize| {
+                let path = &*Box::leak(format!("/p{}", number / 10 % 20).into_boxed_str());
+                let second = fixture::FROM_SECOND + number as i64 / 200 % 6 * 10;
+                Request { path, destination: ("default", name(number)), second, ..SERVED }
+            })
+            .collect();
+        let rows = fixture::requests(&calls);
+        let frame = Frame::nodes(Some("b3"));
+        let range = fixture::range();
+        let by_slot = Range::new(range.from(), range.to(), Some(Duration::from_secs(10))).expect("not empty");
+        let asked = Question { range: by_slot, grain: Grain::Operation, ..question() };
+        let fold = |asked, cells_max| {
+            let mut fold =
+                Fold::new(asked).framed(frame.clone()).bounded(cells_max, usize::MAX, Beyond::Refuse);
+            fold.add_requests(&rows);
+            fold
+        };
+        let of_b3 = |picture: &Picture| golden(picture, GoldenBy::Operation, Some("default/b3"));
+        let whole = fold(asked, 10_000).finish().expect("there is room for all");
+        assert_eq!(fold(asked, 500).finish().err(), Some(FoldError::TooManyCells));
+        let shown = fold(question(), 500).drawing().expect("a few nodes").into_shown();
+        let mut narrow =
+            Fold::new(asked).framed(frame.clone()).bounded(500, usize::MAX, Beyond::Refuse).showing(shown);
+        narrow.add_requests(&rows);
+        let narrow = narrow.finish().expect("what is shown finds room");
+        assert_eq!((of_b3(&narrow).len(), of_b3(&narrow)), (120, of_b3(&whole)));
+        assert_eq!(narrow.warnings, whole.warnings);
     }
 
     /// Each consumer links to as many messages as a span may, in no trace that is read.

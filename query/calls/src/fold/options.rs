@@ -7,6 +7,7 @@ use meshlake_schema::{Budget, TimeRange};
 use super::Fold;
 use crate::cells::{SETTLED_BYTES_MAX, SETTLED_CELLS_MAX};
 use crate::condense::Beyond;
+use crate::drawing::Shown;
 use crate::frame::Frame;
 use crate::noted::{Notes, Wish};
 
@@ -44,6 +45,14 @@ impl Fold {
     #[must_use]
     pub fn bounded(mut self, cells_max: usize, bytes_max: usize, beyond: Beyond) -> Fold {
         self.book.bound(cells_max, bytes_max, beyond);
+        self
+    }
+
+    /// Tells apart only what is shown, as a fold of the same rows by node alone found out; all else is counted no finer than that.
+    /// So the operations of one service by minute are answered however many others there are.
+    #[must_use]
+    pub fn showing(mut self, shown: Shown) -> Fold {
+        self.book.show_only(shown.parties, shown.ends);
         self
     }
 
