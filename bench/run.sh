@@ -16,6 +16,7 @@
 #   bench/run.sh import                       an import of ten million lines of nginx, and GoAccess where it is installed
 #   bench/run.sh syslog                       ten million lines by syslog over TCP
 #   bench/run.sh tail                         ten million lines in a file that is followed
+#   bench/run.sh series --prometheus FILE     a million series: names and labels, rates, beside a Prometheus
 #   bench/run.sh remote-write                 two million samples by Prometheus remote write, 1.0 and 2.0
 #   bench/run.sh questions                    answers on those ten million
 #   bench/run.sh calls                        golden metrics and the graph on three of them, folded live
@@ -53,6 +54,7 @@ case "$name" in
   import) set -- import --cpus 0,1 "$@" ;;
   syslog) set -- syslog "$@" ;;
   tail) set -- tail "$@" ;;
+  series) set -- series --cpus 0,1 "$@" ;;
   remote-write) set -- remote-write "$@" ;;
   questions) set -- questions --cpus 0,1 --data-dir "$data" "$@" ;;
 esac

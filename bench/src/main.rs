@@ -10,6 +10,7 @@ mod decode;
 mod decode_lines;
 mod tail;
 mod lines;
+mod series;
 mod remote_write;
 mod overload;
 mod idle;
@@ -49,6 +50,7 @@ use payload::{Compression, Protocol, Shape, Signal};
 use questions::QuestionsArgs;
 use remote_write::RemoteWriteArgs;
 use replay::ReplayArgs;
+use series::SeriesArgs;
 use server::Place;
 use settled::SettledArgs;
 use size::SizeArgs;
@@ -165,6 +167,13 @@ enum Command {
         #[command(flatten)]
         lines: LinesArgs,
     },
+    /// Ask meshlake and a Prometheus of a million series.
+    Series {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        series: SeriesArgs,
+    },
     /// Measure Prometheus remote write, 1.0 and 2.0.
     RemoteWrite {
         #[command(flatten)]
@@ -276,6 +285,7 @@ async fn main() -> anyhow::Result<()> {
         Command::Import { place, lines } => lines::import_page(&place, &lines)?,
         Command::Syslog { place, lines } => lines::syslog_page(&place, &lines).await?,
         Command::Tail { place, lines } => tail::page(&place, &lines).await?,
+        Command::Series { place, series } => series::page(&place, &series).await?,
         Command::RemoteWrite { place, remote_write } => remote_write::page(&place, &remote_write).await?,
         Command::Questions { place, questions } => questions::page(&place, &questions).await?,
         Command::Calls { place, calls } => calls::page(&place, &calls).await?,

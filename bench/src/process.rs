@@ -42,6 +42,22 @@ pub fn cpu_time_of_threads(pid: u32, name: &str) -> anyhow::Result<Duration> {
     Ok(Duration::from_millis(ticks * 1_000 / TICKS_PER_SECOND))
 }
 
+/// Processes that this one has started and that are there.
+///
+/// # Errors
+/// When the process is gone.
+pub fn children(pid: u32) -> anyhow::Result<Vec<u32>> {
+    let path = format!("/proc/{pid}/task");
+    let mut children = Vec::new();
+    for thread in fs::read_dir(&path).with_context(|| format!("list {path}"))? {
+        let thread = thread.with_context(|| format!("list {path}"))?;
+        // A thread may end while it is looked at.
+        let own = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+        children.extend(own.split_ascii_whitespace().filter_map(|pid| pid.parse::<u32>().ok()));
+    }
+    Ok(children)
+}
+
 /// CPU time of the children of this process that have ended and were waited for, and of theirs.
 ///
 /// # Errors

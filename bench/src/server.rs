@@ -120,6 +120,11 @@ impl Server {
         if protocol == Protocol::Grpc { &self.otlp_grpc } else { &self.otlp_http }
     }
 
+    /// Where it is asked over HTTP.
+    pub fn query_address(&self) -> &str {
+        &self.query
+    }
+
     pub fn data_dir(&self) -> &Path {
         &self.data_dir
     }
@@ -253,7 +258,7 @@ fn free_addresses() -> anyhow::Result<[String; 4]> {
 }
 
 /// The body of a successful GET.
-async fn get(address: &str, path: &str) -> anyhow::Result<Bytes> {
+pub async fn get(address: &str, path: &str) -> anyhow::Result<Bytes> {
     ask(address, Method::GET, path, String::new()).await
 }
 
