@@ -12,6 +12,7 @@ mod tail;
 mod lines;
 mod dashboards;
 mod als;
+mod series;
 mod remote_write;
 mod overload;
 mod idle;
@@ -53,6 +54,7 @@ use payload::{Compression, Protocol, Shape, Signal};
 use questions::QuestionsArgs;
 use remote_write::RemoteWriteArgs;
 use replay::ReplayArgs;
+use series::SeriesArgs;
 use server::Place;
 use settled::SettledArgs;
 use size::SizeArgs;
@@ -177,6 +179,13 @@ enum Command {
         #[command(flatten)]
         als: AlsArgs,
     },
+    /// Ask meshlake and a Prometheus of a million series.
+    Series {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        series: SeriesArgs,
+    },
     /// Measure Prometheus remote write, 1.0 and 2.0.
     RemoteWrite {
         #[command(flatten)]
@@ -296,6 +305,7 @@ async fn main() -> anyhow::Result<()> {
         Command::Syslog { place, lines } => lines::syslog_page(&place, &lines).await?,
         Command::Tail { place, tail } => tail::page(&place, &tail).await?,
         Command::Als { place, als } => als::page(&place, &als).await?,
+        Command::Series { place, series } => series::page(&place, &series).await?,
         Command::RemoteWrite { place, remote_write } => remote_write::page(&place, &remote_write).await?,
         Command::Questions { place, questions } => questions::page(&place, &questions).await?,
         Command::Calls { place, calls } => calls::page(&place, &calls).await?,

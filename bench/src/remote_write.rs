@@ -4,6 +4,7 @@
 //! series a request, scrape after scrape. Each row is a fresh server with its defaults under a closed loop. Messages are
 //! encoded by structs of their own, before the clock starts.
 
+use std::ops::Range;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, ensure};
@@ -27,6 +28,9 @@ const FLUSH_AGE: Duration = Duration::from_secs(60);
 /// Between two scrapes, in milliseconds: Prometheus's default.
 const SCRAPE_INTERVAL: i64 = 15_000;
 
+/// Prometheus's default.
+const SAMPLES_PER_REQUEST: usize = 2_000;
+
 /// How much is sent.
 #[derive(Debug, Clone, Args)]
 pub struct RemoteWriteArgs {
@@ -34,12 +38,34 @@ pub struct RemoteWriteArgs {
     series: usize,
     #[arg(long, default_value_t = 100)]
     scrapes: usize,
-    /// Prometheus's default is 2,000.
-    #[arg(long, default_value_t = 2_000)]
+    #[arg(long, default_value_t = SAMPLES_PER_REQUEST)]
     samples_per_request: usize,
     /// Connections, each with one request in flight, as Prometheus's shards.
     #[arg(long, default_value_t = 4)]
     shards: usize,
+}
+
+/// Scrapes of series, the last of them at `until`; milliseconds.
+#[derive(Debug, Clone, Copy)]
+pub struct Load {
+    pub metric: &'static str,
+    pub series: usize,
+    pub scrapes: usize,
+    pub interval: i64,
+    pub until: i64,
+}
+
+/// Sends a load to the receiver of remote write at `address`, 2,000 samples a request over one connection. Requests are made as
+/// they are sent.
+///
+/// # Errors
+/// When a request is refused.
+pub async fn send_all(address: &str, load: &Load) -> anyhow::Result<()> {
+    for scrape in 0..load.scrapes {
+        let bodies = bodies_of(load, scrape..scrape + 1, SAMPLES_PER_REQUEST, Version::One)?;
+        send(address.to_owned(), bodies, Version::One).await?;
+    }
+    Ok(())
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -216,14 +242,25 @@ async fn send(address: String, bodies: Vec<Bytes>, version: Version) -> anyhow::
 /// All requests, packed, scrape after scrape; the last one was now.
 fn bodies(args: &RemoteWriteArgs, version: Version) -> anyhow::Result<Vec<Bytes>> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock stands before 1970")?;
-    let now = i64::try_from(now.as_millis()).context("the clock stands after 2554")?;
-    let series: Vec<_> = (0..args.series).map(labels_of).collect();
+    let until = i64::try_from(now.as_millis()).context("the clock stands after 2554")?;
+    let (series, scrapes, interval) = (args.series, args.scrapes, SCRAPE_INTERVAL);
+    let load = Load { metric: "node_cpu_seconds_total", series, scrapes, interval, until };
+    bodies_of(&load, 0..scrapes, args.samples_per_request, version)
+}
+
+fn bodies_of(
+    load: &Load,
+    scrapes: Range<usize>,
+    samples_per_request: usize,
+    version: Version,
+) -> anyhow::Result<Vec<Bytes>> {
+    let series: Vec<_> = (0..load.series).map(|number| labels_of(load.metric, number)).collect();
     let mut encoder = snap::raw::Encoder::new();
     let mut bodies = Vec::new();
-    for scrape in 0..args.scrapes {
-        let timestamp = now - SCRAPE_INTERVAL * (args.scrapes - 1 - scrape) as i64;
-        for (part, chunk) in series.chunks(args.samples_per_request).enumerate() {
-            let first = part * args.samples_per_request;
+    for scrape in scrapes {
+        let timestamp = load.until - load.interval * (load.scrapes - 1 - scrape) as i64;
+        for (part, chunk) in series.chunks(samples_per_request).enumerate() {
+            let first = part * samples_per_request;
             let sample = |at: usize| Sample { value: ((first + at) * 31 + scrape * 7) as f64, timestamp };
             let message = match version {
                 Version::One => encoded_1(chunk, sample),
@@ -236,11 +273,11 @@ fn bodies(args: &RemoteWriteArgs, version: Version) -> anyhow::Result<Vec<Bytes>
 }
 
 /// A counter of a CPU of a node.
-fn labels_of(number: usize) -> Vec<(&'static str, String)> {
+fn labels_of(metric: &str, number: usize) -> Vec<(&'static str, String)> {
     const MODES: [&str; 8] = ["idle", "iowait", "irq", "nice", "softirq", "steal", "system", "user"];
     let (node, cpu) = (number / 128, number / MODES.len() % 16);
     vec![
-        ("__name__", "node_cpu_seconds_total".to_owned()),
+        ("__name__", metric.to_owned()),
         ("cluster", "production-eu-1".to_owned()),
         ("container", "node-exporter".to_owned()),
         ("cpu", cpu.to_string()),

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 use meshlake_collector::{LIVE_KEYS, SyslogAppConfig, TailConfig};
 use meshlake_listen::check_address;
+use meshlake_query::samples::{PROMOTED, can_be_label};
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
@@ -90,6 +91,9 @@ pub struct QuerySection {
     pub timeout_seconds: u64,
     /// Rows that one SQL answer may have; a larger one ends with an error.
     pub rows_max: u64,
+    /// Attributes of OTLP resources that are labels of all their metrics' series in PromQL. The default is what Prometheus's
+    /// guide to OpenTelemetry has in `otlp.promote_resource_attributes`.
+    pub promoted_resource_attributes: Vec<String>,
 }
 
 impl Default for QuerySection {
@@ -102,6 +106,7 @@ impl Default for QuerySection {
             memory_bytes_max: 1024 * 1024 * 1024,
             timeout_seconds: 30,
             rows_max: 100_000,
+            promoted_resource_attributes: PROMOTED.map(str::to_owned).to_vec(),
         }
     }
 }
@@ -294,6 +299,14 @@ impl Config {
         for (key, _) in sizes.iter().filter(|(_, size)| *size == 0) {
             problems.push(format!("{key}: 0 is too small"));
         }
+        for (place, attribute) in self.query.promoted_resource_attributes.iter().enumerate() {
+            if !can_be_label(attribute) {
+                let key = format!("query.promoted_resource_attributes[{place}]");
+                problems.push(format!(
+                    "{key}: {attribute:?} has no letter or digit, so that it cannot be a label"
+                ));
+            }
+        }
         if self.telemetry.log.parse::<tracing_subscriber::EnvFilter>().is_err() {
             problems.push(format!(
                 "telemetry.log: {:?} is no log filter like info or warn,meshlake_store=debug",
@@ -330,6 +343,18 @@ mod tests {
         let environment = [("MESHLAKE_STORE__DATA_DIR".into(), "/e".into())];
         let config = load(None, environment.into_iter(), &flags).expect("valid");
         assert_eq!(config.store.data_dir, PathBuf::from("/d"));
+    }
+
+    #[test]
+    fn a_promoted_attribute_that_cannot_be_a_label_is_named() {
+        let file = "[query]\npromoted_resource_attributes = [\"host.name\", \"..\", 7]\n";
+        let problems = load_text(file, &[]).expect_err("not valid");
+        assert!(problems.contains("query.promoted_resource_attributes[2]"), "{problems}");
+        let file = "[query]\npromoted_resource_attributes = [\"host.name\", \"..\"]\n";
+        let problems = load_text(file, &[]).expect_err("not valid");
+        assert!(problems.contains("query.promoted_resource_attributes[1]: \"..\""), "{problems}");
+        let none = load_text("[query]\npromoted_resource_attributes = []\n", &[]).expect("valid");
+        assert!(none.query.promoted_resource_attributes.is_empty());
     }
 
     #[test]

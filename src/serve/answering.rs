@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use meshlake_faces::{Endpoints, FaceState};
 use meshlake_listen::{Listener, ListenerStats, Protocol, Role, Served};
+use meshlake_query::prometheus::Prometheus;
 use meshlake_query::{Engine, EngineConfig, functions};
 use meshlake_schema::SystemClock;
 use meshlake_store::Reader;
@@ -33,7 +34,7 @@ pub struct Answering {
 
 impl Answering {
     /// Serves `sockets` from what `reader` sees, in the runtime that this is called in. `calls_days` is for how long calls
-    /// are kept.
+    /// are kept, `promoted` which attributes of resources are labels of series.
     ///
     /// # Errors
     /// The engine cannot be made, or a socket not be watched.
@@ -43,9 +44,11 @@ impl Answering {
         reader: Arc<dyn Reader>,
         endpoints: Endpoints,
         calls_days: u32,
+        promoted: &[String],
     ) -> Result<Answering> {
         let engine = Engine::with_functions(reader, config, Arc::new(SystemClock), functions::all())?;
-        let faces = FaceState { endpoints, calls_days, ..FaceState::new(engine) };
+        let prometheus = Prometheus::promoting(engine.clone(), promoted.to_vec());
+        let faces = FaceState { endpoints, calls_days, prometheus, ..FaceState::new(engine) };
         let listeners = sockets.iter().map(|(_, listener)| listener.stats()).collect();
         let serve = |(port, listener): (Port, Listener)| {
             let (door, protocol) = match port {

@@ -64,8 +64,9 @@ pub fn query_process() -> Result<()> {
         let telemetry = telemetry::start(&handover.config.telemetry)?;
         let reader = RemoteReader::over(connection, files).context("connect to the collector")?;
         let calls_days = handover.config.maintain.calls_10m_days;
+        let promoted = &handover.config.query.promoted_resource_attributes;
         let answering =
-            Answering::start(config, sockets, Arc::new(reader), handover.endpoints(), calls_days)?;
+            Answering::start(config, sockets, Arc::new(reader), handover.endpoints(), calls_days, promoted)?;
         let (stop, mut stopped) = watch::channel(false);
         let counts = answering.listeners().to_vec();
         let counted =
@@ -117,7 +118,9 @@ pub fn query(config: &Config, collector: &Path) -> Result<()> {
         let endpoints = Endpoints { otlp_grpc, otlp_http };
         let admin = QuerySideState { collector: Arc::clone(&reader), listeners };
         let calls_days = config.maintain.calls_10m_days;
-        let answering = Answering::start(engine, sockets.take_query(), reader, endpoints, calls_days)?;
+        let promoted = &config.query.promoted_resource_attributes;
+        let answering =
+            Answering::start(engine, sockets.take_query(), reader, endpoints, calls_days, promoted)?;
         let mut admin_ports = serve_admin(sockets, &admin)?;
         let mut signals = Signals::listen(Interrupts::Stop).context("listen to signals")?;
         if let Err(error) = addresses.announce(&data_dir) {

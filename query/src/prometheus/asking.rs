@@ -27,6 +27,12 @@ impl Prometheus {
     pub fn new(engine: Engine) -> Self {
         Prometheus { engine, kept: Kept::default() }
     }
+
+    /// The same, where these attributes of resources become labels of all their series, instead of
+    /// [`PROMOTED`](crate::samples::PROMOTED).
+    pub fn promoting(engine: Engine, attributes: Vec<String>) -> Self {
+        Prometheus { engine, kept: Kept::promoting(attributes) }
+    }
 }
 
 /// What work on a question has to do it with.

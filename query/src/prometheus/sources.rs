@@ -18,6 +18,13 @@ pub struct Kept {
     known: Arc<Known>,
 }
 
+impl Kept {
+    /// Nothing yet, where resources add these of their attributes to the labels of series.
+    pub fn promoting(attributes: Vec<String>) -> Self {
+        Kept { known: Arc::new(Known::of(attributes.into())), ..Kept::default() }
+    }
+}
+
 /// All sources, over the snapshot of one query. They read on `runtime` while they are waited for.
 pub fn sources(query: &Query, kept: &Kept, runtime: &Handle) -> Vec<Box<dyn Source>> {
     vec![

@@ -37,6 +37,13 @@ use known::Known;
 
 use crate::series::{Exemplar, Found, Metadata, Source, Wanted};
 
+pub use stems::PROMOTED;
+
+/// Whether an attribute of that name can be a label.
+pub fn can_be_label(attribute: &str) -> bool {
+    naming::label::name(attribute).is_some()
+}
+
 /// The metrics of one snapshot. To be asked from a thread that may wait.
 pub struct Stored {
     query: Query,

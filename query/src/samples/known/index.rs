@@ -13,7 +13,7 @@ use meshlake_schema::rows::Text;
 
 use super::DELTA;
 use super::labelled::Labelled;
-use crate::samples::stems::{ResourceLabels, Shape, Stem, StemKey, labels};
+use crate::samples::stems::{Promoted, ResourceLabels, Shape, Stem, StemKey, labels};
 
 /// Bytes that an entry of a table of numbers takes beside what it holds, about.
 const NUMBERED_BYTES: usize = 48;
@@ -92,6 +92,7 @@ pub struct Index {
     /// Labels whose values several attributes made, of the few stems that have such.
     collisions: HashMap<u32, Vec<String>>,
     bytes: usize,
+    promoted: Promoted,
 }
 
 /// What a resource adds to labels, and the labels of its target; none for one that has none.
@@ -102,6 +103,11 @@ struct Resource {
 }
 
 impl Index {
+    /// An index of no stems yet, whose resources add the labels of `promoted`.
+    pub fn of(promoted: Promoted) -> Self {
+        Index { promoted, ..Index::default() }
+    }
+
     /// Bytes that it takes, about.
     pub fn bytes(&self) -> usize {
         self.bytes
@@ -245,7 +251,7 @@ impl Index {
         }
         let text = |text: Text<'_>| text.get(row).unwrap_or_default().to_owned();
         let (resource, types) = (text(labelled.resource), text(labelled.resource_types));
-        let labels = ResourceLabels::of(&resource, &types);
+        let labels = ResourceLabels::of(&resource, &types, &self.promoted);
         let target = ResourceLabels::of_target(&resource, &types);
         self.bytes += 2 * resource.len() + NUMBERED_BYTES;
         let number = u32::try_from(self.resources.len()).expect("each takes more than a byte of memory");

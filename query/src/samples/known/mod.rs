@@ -7,8 +7,8 @@
 //! Kept are at most [`BYTES_MAX`] and what one question added above that; then all is forgotten and read again as it is
 //! needed. Tenants are kept apart, as ids of series are hashes that one tenant could make of another's.
 
-mod labelled;
 mod index;
+mod labelled;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -18,7 +18,7 @@ use meshlake_schema::rows::RowsError;
 use meshlake_schema::{Table, TimeRange};
 
 use super::names::DELTA;
-use super::stems::{Keys, Variants};
+use super::stems::{Keys, Promoted, Variants};
 use labelled::Labelled;
 
 pub use index::Index;
@@ -113,9 +113,17 @@ impl Entries {
 
 /// All that is kept; for one engine.
 #[derive(Debug, Default)]
-pub struct Known(Mutex<Arc<Generation>>);
+pub struct Known {
+    promoted: Promoted,
+    current: Mutex<Arc<Generation>>,
+}
 
 impl Known {
+    /// Nothing yet, of resources which add the labels of `promoted`.
+    pub fn of(promoted: Promoted) -> Self {
+        Known { current: Mutex::new(Arc::new(Generation::of(&promoted))), promoted }
+    }
+
     /// What is known now; a question keeps it to its end.
     pub fn generation(&self) -> Arc<Generation> {
         self.generation_of(BYTES_MAX)
@@ -123,9 +131,9 @@ impl Known {
 
     /// The same, where at most so many bytes are kept.
     fn generation_of(&self, bytes_max: usize) -> Arc<Generation> {
-        let mut current = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         if current.bytes() > bytes_max {
-            *current = Arc::default();
+            *current = Arc::new(Generation::of(&self.promoted));
         }
         Arc::clone(&current)
     }
@@ -135,6 +143,7 @@ impl Known {
 #[derive(Debug, Default)]
 pub struct Generation {
     pub variants: Variants,
+    promoted: Promoted,
     kept: RwLock<Kept>,
 }
 
@@ -146,7 +155,7 @@ pub struct Kept {
     bytes: usize,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Tenant {
     /// By path.
     files: HashMap<String, Arc<Entries>>,
@@ -158,9 +167,18 @@ impl Kept {
     pub fn index(&self, tenant: &str) -> Option<&Index> {
         Some(&self.tenants.get(tenant)?.index)
     }
+
+    fn tenant(&mut self, name: &str, promoted: &Promoted) -> &mut Tenant {
+        let none = || Tenant { files: HashMap::new(), index: Index::of(promoted.clone()) };
+        self.tenants.entry(name.to_owned()).or_insert_with(none)
+    }
 }
 
 impl Generation {
+    fn of(promoted: &Promoted) -> Self {
+        Generation { promoted: promoted.clone(), ..Generation::default() }
+    }
+
     /// The series of a file; none if it was not read.
     pub fn file(&self, tenant: &str, path: &str) -> Option<Arc<Entries>> {
         self.read().tenants.get(tenant)?.files.get(path).cloned()
@@ -170,7 +188,7 @@ impl Generation {
     pub fn keep(&self, tenant: &str, path: &str, entries: Arc<Entries>) {
         let mut kept = self.write();
         kept.bytes += entries.bytes() + path.len();
-        kept.tenants.entry(tenant.to_owned()).or_default().files.insert(path.to_owned(), entries);
+        kept.tenant(tenant, &self.promoted).files.insert(path.to_owned(), entries);
     }
 
     /// Bytes that all of it takes, about.
@@ -193,7 +211,7 @@ impl Generation {
         let labelled = Labelled::of(table, batch)?;
         let mut keys = Keys::of(table, batch)?;
         let mut kept = self.write();
-        let index = &mut kept.tenants.entry(tenant.to_owned()).or_default().index;
+        let index = &mut kept.tenant(tenant, &self.promoted).index;
         for row in 0..batch.num_rows() {
             let Some(stem) = index.number(keys.get(row, &self.variants), &labelled, row) else { continue };
             let is_spread = index.class(index.class_of(stem)).shape.is_spread();

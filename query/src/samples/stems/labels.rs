@@ -2,7 +2,7 @@
 //!
 //! As Prometheus's OTLP receiver has them with `promote_scope_metadata` and a list of `promote_resource_attributes`:
 //! - `job` is `service.name`, behind `service.namespace/` where there is one; `instance` is `service.instance.id`;
-//! - attributes of the scope are `otel_scope_*`, of points all, of the resource the ones in [`PROMOTED`];
+//! - attributes of the scope are `otel_scope_*`, of points all, of the resource the [`Promoted`] ones;
 //! - names are made plain, and values of attributes whose names then are the same are joined with `;`.
 //!
 //! Beyond that the three names that dashboards of Kubernetes select by, and which a scraping Prometheus takes from service
@@ -11,12 +11,14 @@
 //! Sources: <https://prometheus.io/docs/guides/opentelemetry/>, the OpenTelemetry page on compatibility.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::REMOTE_WRITTEN;
 use crate::samples::naming::{label, value};
 
-/// Attributes of resources that become labels of every series: those that Prometheus's guide to OpenTelemetry names.
-const PROMOTED: [&str; 19] = [
+/// Attributes of resources that become labels of every series unless others are configured: those that Prometheus's guide
+/// to OpenTelemetry names.
+pub const PROMOTED: [&str; 19] = [
     "service.instance.id",
     "service.name",
     "service.namespace",
@@ -45,6 +47,22 @@ const DISCOVERED: [(&str, &str); 3] =
 /// What `target_info` does not repeat, as `job` and `instance` are made of it.
 const IDENTIFYING: [&str; 3] = ["service.namespace", "service.name", "service.instance.id"];
 
+/// Attributes of resources that become labels of every series.
+#[derive(Debug, Clone)]
+pub struct Promoted(Arc<[String]>);
+
+impl Default for Promoted {
+    fn default() -> Self {
+        Promoted(PROMOTED.map(str::to_owned).into())
+    }
+}
+
+impl From<Vec<String>> for Promoted {
+    fn from(attributes: Vec<String>) -> Self {
+        Promoted(attributes.into())
+    }
+}
+
 /// What a resource adds to the labels of its series.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ResourceLabels {
@@ -55,7 +73,7 @@ pub struct ResourceLabels {
 
 impl ResourceLabels {
     /// Of a resource as it is stored: a JSON object, and the types of its values.
-    pub fn of(resource: &str, types: &str) -> Self {
+    pub fn of(resource: &str, types: &str, promoted: &Promoted) -> Self {
         let attributes = value::of_object(resource, types);
         let get =
             |key: &str| attributes.iter().find(|(known, _)| known == key).map(|(_, value)| value.as_str());
@@ -63,7 +81,7 @@ impl ResourceLabels {
             Some(namespace) => format!("{namespace}/{name}"),
             None => name.to_owned(),
         });
-        let promoted = PROMOTED.into_iter().filter_map(|key| Some((label::name(key)?, get(key)?.to_owned())));
+        let promoted = promoted.0.iter().filter_map(|key| Some((label::name(key)?, get(key)?.to_owned())));
         let discovered =
             DISCOVERED.into_iter().filter_map(|(key, name)| Some((name.to_owned(), get(key)?.to_owned())));
         ResourceLabels {
@@ -76,7 +94,7 @@ impl ResourceLabels {
     /// The labels of the resource's `target_info`, sorted by name; none where it has nothing to tell, or nothing that a series
     /// could be joined with it by.
     pub fn of_target(resource: &str, types: &str) -> Option<Vec<(String, String)>> {
-        let resource_labels = ResourceLabels::of(resource, types);
+        let resource_labels = ResourceLabels::of(resource, types, &Promoted(Arc::default()));
         if resource_labels.job.is_none() && resource_labels.instance.is_none() {
             return None;
         }
@@ -178,7 +196,12 @@ mod tests {
     ) -> (Vec<(String, String)>, Vec<String>) {
         let types = "s".repeat(8);
         let mut collisions = Vec::new();
-        let labels = labels(&ResourceLabels::of(resource, &types), scope, own(attributes), &mut collisions);
+        let labels = labels(
+            &ResourceLabels::of(resource, &types, &Promoted::default()),
+            scope,
+            own(attributes),
+            &mut collisions,
+        );
         (labels, collisions)
     }
 
@@ -209,6 +232,21 @@ mod tests {
             ("service_namespace", "shop"),
         ]);
         assert_eq!((labels, collisions), (want, vec![]));
+    }
+
+    #[test]
+    fn only_attributes_that_are_configured_are_promoted() {
+        let promoted = Promoted::from(vec!["host.name".to_owned(), "absent".to_owned()]);
+        let resource = ResourceLabels::of(RESOURCE, &"s".repeat(6), &promoted);
+        let labels = labels(&resource, Scope::default(), Vec::new(), &mut Vec::new());
+        let want = [
+            ("host_name", "h"),
+            ("instance", "i-1"),
+            ("job", "shop/cart"),
+            ("namespace", "prod"),
+            ("pod", "cart-1"),
+        ];
+        assert_eq!(labels, own(&want));
     }
 
     /// `a-b`, `a.b` and `a_b` are one label; the bytes `-`, `.` and `_` come in that order.

@@ -15,7 +15,7 @@ use meshlake_promql::Labels;
 use meshlake_schema::Table;
 
 pub use key::{Keys, StemKey, Variants, has, optional, points_of};
-pub use labels::{ResourceLabels, Scope, labels};
+pub use labels::{PROMOTED, Promoted, ResourceLabels, Scope, labels};
 
 /// How a remote-written row is marked: labels and names of such rows are stored as they were sent, and are given back so.
 pub const REMOTE_WRITTEN: &str = "prometheus.remote_write";
