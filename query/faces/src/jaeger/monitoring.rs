@@ -67,7 +67,7 @@ pub async fn latencies(state: &FaceState, given: &Parameters, quantile: f64) -> 
         "1000 * histogram_quantile({quantile}, sum by ({by}, le) (rate(traces_spanmetrics_latency_bucket{{{matchers}}}[{per}])))"
     );
     let help = format!("{quantile:.2}th quantile latency, grouped by service");
-    answer(state, given, question, text, Family { name: "latencies", help }).await
+    answer(state, given, &question, text, &Family { name: "latencies", help }).await
 }
 
 /// Calls a second.
@@ -78,7 +78,7 @@ pub async fn calls(state: &FaceState, given: &Parameters) -> Result<Value, Failu
     let question = Question::of(given)?;
     let text = question.rate("");
     let help = "calls/sec, grouped by service".to_owned();
-    answer(state, given, question, text, Family { name: "call_rate", help }).await
+    answer(state, given, &question, text, &Family { name: "call_rate", help }).await
 }
 
 /// Errors by call.
@@ -91,7 +91,7 @@ pub async fn errors(state: &FaceState, given: &Parameters) -> Result<Value, Fail
     let text = format!("({failed} / {all}) or 0 * {all}");
     let help =
         "error rate, computed as a fraction of errors/sec over calls/sec, grouped by service".to_owned();
-    answer(state, given, question, text, Family { name: "error_rate", help }).await
+    answer(state, given, &question, text, &Family { name: "error_rate", help }).await
 }
 
 impl Question {
@@ -169,9 +169,9 @@ fn kinds(given: &Parameters) -> Result<Vec<&'static str>, Failure> {
 async fn answer(
     state: &FaceState,
     given: &Parameters,
-    question: Question,
+    question: &Question,
     text: String,
-    family: Family,
+    family: &Family,
 ) -> Result<Value, Failure> {
     let by_operation = question.by_operation;
     let asked = Asked { text, when: question.when, timeout: None, lookback: None, limit: None };
