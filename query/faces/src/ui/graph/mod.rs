@@ -3,8 +3,8 @@
 //! A mesh of many nodes is drawn by namespace, as its services would be a tangle; a namespace opens on a click. What is
 //! drawn links to the page about it.
 
-mod sketch;
 mod drawing;
+mod sketch;
 mod layout;
 
 pub use drawing::drawing;

@@ -237,7 +237,7 @@ fn controls(asked: &Asked, filters: &Filters<'_>, all: &Graph) -> Markup {
             label { (words.on_edges) " "
                 select name="label" {
                     @for label in Label::ALL {
-                        option value=(label.name()) selected[label == filters.label] { (words.label(label)) }
+                        option value=(label.name()) selected[label == filters.label] { (words.label_of(label.name())) }
                     }
                 }
             }

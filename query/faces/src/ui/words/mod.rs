@@ -8,8 +8,6 @@ mod zh;
 
 use meshlake_query::{By, NodeKind};
 
-use super::graph::Label;
-
 /// A language of the pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Language {
@@ -309,8 +307,8 @@ impl Words {
         self.named("by", by.name())
     }
 
-    pub fn label(&self, label: Label) -> &'static str {
-        self.named("label", label.name())
+    pub fn label_of(&self, name: &'static str) -> &'static str {
+        self.named("label", name)
     }
 
     pub fn verdict_of(&self, name: &'static str) -> &'static str {
