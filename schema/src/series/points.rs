@@ -6,7 +6,7 @@ use arrow::array::{
     Array as _, ArrayRef, AsArray as _, Int64Array, ListArray, RecordBatch, new_empty_array, new_null_array,
 };
 use arrow::buffer::OffsetBuffer;
-use arrow::datatypes::{DataType, Float64Type};
+use arrow::datatypes::DataType;
 
 use super::SeriesError;
 use crate::batch::TableBatch;
@@ -37,7 +37,7 @@ fn part_column(column: &Column, points: &RecordBatch) -> ArrayRef {
 
 /// 1 where a point tells a sum.
 fn sum_counts(points: &RecordBatch) -> ArrayRef {
-    let sums = points.column_by_name("sum").map(AsArray::as_primitive::<Float64Type>);
+    let sums = points.column_by_name("sum");
     let has_sum = |row| sums.is_some_and(|sums| sums.is_valid(row));
     Arc::new(Int64Array::from_iter_values((0..points.num_rows()).map(|row| i64::from(has_sum(row)))))
 }
@@ -49,7 +49,7 @@ fn marks(points: &RecordBatch) -> ArrayRef {
     let DataType::List(element) = Kind::Float64List.hot_type() else {
         unreachable!("a list of doubles is a list")
     };
-    let Some(quantiles) = points.column_by_name("quantiles").map(AsArray::as_list::<i32>) else {
+    let Some(quantiles) = points.column_by_name("quantiles") else {
         let offsets = OffsetBuffer::new_zeroed(points.num_rows());
         return Arc::new(ListArray::new(
             Arc::clone(&element),
@@ -58,6 +58,7 @@ fn marks(points: &RecordBatch) -> ArrayRef {
             None,
         ));
     };
+    let quantiles = quantiles.as_list::<i32>();
     let values = quantiles.values().as_struct().column_by_name("quantile").expect("a quantile is one");
     Arc::new(ListArray::new(
         element,
