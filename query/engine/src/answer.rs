@@ -17,6 +17,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use crate::error::QueryError;
+use crate::weight::{Texts, batch_bytes};
 
 /// Rows as they are found, in batches of one schema. The first error is the last item. Cancel: dropping the
 /// stream stops the query and frees its place.
@@ -112,20 +113,12 @@ impl Bounded {
         let left = self.caps.rows_max - self.rows;
         self.rows = self.rows.saturating_add(batch.num_rows());
         let batch = batch.slice(0, batch.num_rows().min(left));
-        self.bytes = self.bytes.saturating_add(memory_bytes(&batch));
+        self.bytes = self.bytes.saturating_add(batch_bytes(&batch, Texts::Copied));
         if self.bytes > self.caps.bytes_max {
             return Some(Err(QueryError::TooManyBytes(self.caps.bytes_max)));
         }
         Some(Ok(batch))
     }
-}
-
-/// Bytes of the rows themselves: batches are often slices of larger buffers.
-fn memory_bytes(batch: &RecordBatch) -> usize {
-    let columns = batch.columns().iter();
-    columns
-        .map(|column| column.to_data().get_slice_memory_size().unwrap_or(column.get_array_memory_size()))
-        .sum()
 }
 
 #[cfg(test)]

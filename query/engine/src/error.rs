@@ -42,12 +42,14 @@ pub enum QueryError {
     Internal(String),
 }
 
-/// Whose fault it is that there is no answer, which decides what a face says and whether asking again can help.
+/// Whose fault it is that there is no answer, which decides what a face says and whether asking again can
+/// help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// Of whoever asked: the same question fails again.
     Asker,
-    /// Nobody's: there is too much to do now, or the question is too large for what is free. Later it may pass.
+    /// Nobody's: there is too much to do now, or the question is too large for what is free. Later it may
+    /// pass.
     Busy,
     /// Ours: a bug.
     Ours,
@@ -69,8 +71,8 @@ impl QueryError {
         }
     }
 
-    /// What may be told to whoever asked: of the disk and of bugs nothing that names a path or an address. The
-    /// whole of it belongs into the log.
+    /// What may be told to whoever asked: of the disk and of bugs nothing that names a path or an address.
+    /// The whole of it belongs into the log.
     pub fn told(&self) -> String {
         match self {
             QueryError::Snapshot(_) => "the store has no snapshot to give".to_owned(),
@@ -96,7 +98,16 @@ impl From<QueryError> for DataFusionError {
 /// How DataFusion's disk manager words its limit; it has no kind of its own and comes as an I/O error.
 const SPILL_LIMIT_WORDS: &str = "used disk space during the spilling process";
 
-/// How the errors of a pattern begin, of the crate regex and of its parser alike; they come as errors of no kind.
+/// How it words that a function does not take what it was given, and that a join had no room to begin with.
+const SIGNATURE_WORDS: &str = "failed to match any signature";
+const NOTHING_TO_SPILL_WORDS: &str = "Left side produced no data to spill";
+
+/// What it adds to each error that it calls its own, when that is quoted in another.
+const BUG_WORDS: &str = "\nThis issue was likely caused by a bug in DataFusion's code. Please help us to resolve this by \
+                         filing a bug report in our issue tracker: https://github.com/apache/datafusion/issues";
+
+/// How the errors of a pattern begin, of the crate regex and of its parser alike; they come as errors of no
+/// kind.
 const PATTERN_WORDS: &str = "regex parse error";
 
 /// Strips what DataFusion wraps around an error and says whose fault the rest is.
@@ -122,10 +133,22 @@ fn classify(error: &DataFusionError) -> QueryError {
         DataFusionError::Plan(message)
         | DataFusionError::NotImplemented(message)
         | DataFusionError::Execution(message)
-        | DataFusionError::Configuration(message) => QueryError::Invalid(message.clone()),
+        | DataFusionError::Configuration(message) => QueryError::Invalid(message.replace(BUG_WORDS, "")),
         DataFusionError::SchemaError(schema, _) => QueryError::Invalid(schema.to_string()),
-        DataFusionError::Internal(message) => QueryError::Internal(message.clone()),
+        DataFusionError::Internal(message) => classify_internal(message),
         other => QueryError::Internal(other.to_string()),
+    }
+}
+
+/// DataFusion calls some errors its own that are none: a function called with types that it does not take,
+/// and the left side of a join that found no memory before its first rows.
+fn classify_internal(message: &str) -> QueryError {
+    if message.contains(SIGNATURE_WORDS) {
+        QueryError::Invalid(message.replace(BUG_WORDS, ""))
+    } else if message.starts_with(NOTHING_TO_SPILL_WORDS) {
+        QueryError::Memory(message.to_owned())
+    } else {
+        QueryError::Internal(message.to_owned())
     }
 }
 
@@ -205,6 +228,18 @@ mod tests {
         for (error, fault, told) in cases {
             assert_eq!((error.fault(), error.told().as_str()), (fault, told), "{error:?}");
         }
+    }
+
+    #[test]
+    fn what_the_engine_calls_its_own_and_is_not() {
+        let internal = |message: &str| QueryError::from(DataFusionError::Internal(message.to_owned()));
+        let told =
+            internal(&format!("Function 'f' failed to match any signature{BUG_WORDS}. Candidates: f(Int64)"));
+        let want = "Function 'f' failed to match any signature. Candidates: f(Int64)";
+        assert_eq!(told, QueryError::Invalid(want.to_owned()));
+        let message = "Left side produced no data to spill";
+        assert_eq!(internal(message), QueryError::Memory(message.to_owned()));
+        assert_eq!(internal("a bug"), QueryError::Internal("a bug".to_owned()));
     }
 
     #[test]

@@ -6,9 +6,8 @@
 //! ```
 //! DataFusion aborts the process on deep statements, counts only some of its memory, and ships functions that
 //! turn ten bytes of SQL into gigabytes; so nothing reaches it unseen, and each query has a session of its own
-//! that knows only one tenant's tables. Limits: memory that operators do not report (arrays and strings made
-//! by nested `array_concat` or `||`, say) is bounded only by the caps on the text; the answer for a process
-//! that must survive even that is to run queries in a process of their own.
+//! that knows only one tenant's tables. What operators do not report to the memory pool is bounded or counted
+//! beside them (`capped`, `watched`); what is missed there ends a process of its own, not the collector.
 //!
 //! Modules are listed in the order data meets them; imports point only down the list.
 
@@ -22,6 +21,7 @@ mod session;
 mod catalog;
 mod lean;
 mod functions;
+mod watched;
 mod capped;
 mod series;
 mod histograms;
@@ -32,6 +32,7 @@ mod executing;
 mod interrupt;
 mod answer;
 mod budget;
+mod weight;
 mod values;
 mod config;
 mod error;

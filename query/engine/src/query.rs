@@ -27,6 +27,7 @@ use crate::planning::on_big_stack;
 use crate::postgres::{self, Catalogue, Identity, Known};
 use crate::prepared::{Bound, Prepared, describe};
 use crate::scan::{Part, Scan};
+use crate::watched::watched;
 use crate::{Shared, text_guard};
 
 /// A snapshot that can be asked. Made by `Engine::begin`; holds its buffered batches in memory until it and
@@ -211,7 +212,7 @@ impl Query {
             (self.session.clone(), Arc::clone(&self.allowed), self.caps.rows_max);
         let planning = async move { planned(&session, &allowed, statement, rows_max).await };
         match self.plan(planning).await? {
-            Planned::Rows(plan) => self.execute(plan, self.caps),
+            Planned::Rows(plan) => self.execute(self.watched(plan)?, self.caps),
             Planned::Explained(explained) => self.explain(*explained),
         }
     }
@@ -221,7 +222,7 @@ impl Query {
         let run = explained.analyzes().then(|| {
             let stop = Stop::default();
             // What is measured is measured in the plan that runs.
-            explained.physical = stoppable(Arc::clone(&explained.physical), &stop)?;
+            explained.physical = stoppable(self.watched(Arc::clone(&explained.physical))?, &stop)?;
             let caps = Caps { rows_max: usize::MAX, bytes_max: usize::MAX, ..self.caps };
             self.run_plan(Arc::clone(&explained.physical), stop, caps)
         });
@@ -278,6 +279,11 @@ impl Query {
         });
         let timed = tokio::time::timeout_at(self.caps.deadline, planned).await;
         timed.map_err(|_| QueryError::TimedOut(self.caps.timeout))?
+    }
+
+    /// A plan that nobody has written by hand, with what it takes counted.
+    fn watched(&self, plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>, QueryError> {
+        Ok(watched(plan, &self.session.runtime_env().memory_pool)?)
     }
 
     fn execute(&self, plan: Arc<dyn ExecutionPlan>, caps: Caps) -> Result<RowStream, QueryError> {

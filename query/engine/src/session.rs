@@ -11,6 +11,7 @@ use datafusion::catalog::TableFunction;
 use datafusion::execution::SessionStateDefaults;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::registry::FunctionRegistry;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
@@ -18,13 +19,14 @@ use meshlake_store::snapshot::Snapshot;
 
 use crate::catalog::{self, AttributeAccess, AttributeFilterCache, CATALOG, OnlyStore, SCHEMA};
 
-use crate::capped::capped;
+use crate::capped::{CapCalls, capped};
 use crate::config::EngineConfig;
 use crate::error::QueryError;
 use crate::functions;
 use crate::histograms;
 use crate::series;
 use crate::text_guard::NESTING_MAX;
+use crate::watched::CountWindows;
 
 /// Functions taken out: the first makes arrays of any length from a few bytes without asking the memory pool, the
 /// others tell of files and of the build. What else makes much of little is `capped`.
@@ -48,14 +50,16 @@ impl SessionTemplate {
         let mut scalar_functions = SessionStateDefaults::default_scalar_functions();
         scalar_functions.retain(|function| !REMOVED_FUNCTIONS.contains(&function.name()));
         let own = functions::all().into_iter().chain(histograms::scalars());
-        let scalar_functions = scalar_functions.into_iter().map(capped).chain(own).collect();
+        let pool = &runtime.memory_pool;
+        let scalar_functions = scalar_functions.into_iter().map(|function| capped(function, pool));
+        let scalar_functions = scalar_functions.chain(own).collect();
         let mut aggregate_functions = SessionStateDefaults::default_aggregate_functions();
         aggregate_functions.extend(histograms::aggregates());
         let mut expr_planners = SessionStateDefaults::default_expr_planners();
         expr_planners.insert(0, Arc::new(AttributeAccess));
         // No table factories, file formats or table functions of DataFusion's: nothing to CREATE, COPY to or call in
         // FROM but our own.
-        let state = SessionStateBuilder::new()
+        let mut state = SessionStateBuilder::new()
             .with_config(session_config(config))
             .with_runtime_env(Arc::clone(&runtime))
             .with_expr_planners(expr_planners)
@@ -64,6 +68,8 @@ impl SessionTemplate {
             .with_aggregate_functions(aggregate_functions)
             .with_window_functions(SessionStateDefaults::default_window_functions())
             .build();
+        state.register_function_rewrite(Arc::new(CapCalls::new(&runtime.memory_pool)))?;
+        state.register_function_rewrite(Arc::new(CountWindows::new(&runtime.memory_pool)))?;
         Ok(SessionTemplate { state, runtime })
     }
 
@@ -75,6 +81,12 @@ impl SessionTemplate {
         let names = scalar.chain(aggregate).chain(window).map(|(name, kind)| (name.to_owned(), kind));
         // Functions of several names are there once a name.
         names.collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// What all queries hold by the pool's count.
+    #[cfg(test)]
+    pub fn pool_bytes(&self) -> usize {
+        self.runtime.memory_pool.reserved()
     }
 
     /// A session that sees `snapshot` as `tenant` may, with `functions` to call as tables.

@@ -242,3 +242,17 @@ async fn what_is_wrong_with_a_call_is_said() {
         assert!(matches!(&error, QueryError::Invalid(said) if said.contains(want)), "{call}: {error:?}");
     }
 }
+
+/// The manual has a line for each function, and for none that is not there.
+#[test]
+fn every_function_is_in_the_manual() {
+    let (_, below) = include_str!("../../../docs/sql.md")
+        .split_once("\n## Functions that are tables\n")
+        .expect("the manual has the section");
+    let section = below.split("\n## ").next().unwrap_or_default();
+    let lines = section.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('('));
+    let documented: std::collections::BTreeSet<_> = lines.map(|(name, _)| name).collect();
+    let functions = all();
+    let functions: std::collections::BTreeSet<_> = functions.iter().map(|function| function.name()).collect();
+    assert_eq!(documented, functions);
+}

@@ -10,6 +10,7 @@ use super::functions;
 use super::known::{Facts, Identity, Known};
 use super::literals::BooleanLiterals;
 use super::relations::{Catalogue, PG_CATALOG, catalogs};
+use crate::capped::capped;
 use crate::catalog::CATALOG;
 use crate::error::QueryError;
 
@@ -41,7 +42,9 @@ pub fn session(
     if catalogue == Catalogue::System {
         builder = builder.with_catalog_list(catalogs(&facts, CATALOG)?).with_table_function_list(Vec::new());
     }
-    builder.scalar_functions().get_or_insert_default().extend(functions::all(&facts));
+    let pool = &session.runtime_env().memory_pool;
+    let own = functions::all(&facts).into_iter().map(|function| capped(function, pool));
+    builder.scalar_functions().get_or_insert_default().extend(own);
     builder.expr_planners().get_or_insert_default().insert(0, Arc::new(BooleanLiterals));
     Ok(SessionContext::new_with_state(builder.build()))
 }

@@ -2,6 +2,7 @@
 
 mod attributes;
 mod cancel;
+mod documented;
 mod explain;
 mod functions;
 mod histograms;
@@ -11,6 +12,7 @@ mod prepared;
 mod refusals;
 mod scalars;
 mod scans;
+mod watched;
 
 use arrow::util::pretty::pretty_format_batches;
 use futures::TryStreamExt;

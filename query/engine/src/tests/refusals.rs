@@ -118,6 +118,8 @@ async fn no_length_and_no_pattern_takes_a_plan_down() {
         "SELECT name ~ '{\"a\":[1]}' FROM spans",
         "SELECT 'x' SIMILAR TO '(a*' FROM spans",
         "SELECT regexp_like(name, '(a') FROM spans",
+        "SELECT array_length(generate_series(CAST(1000000 AS DECIMAL(38, 10)), 0))",
+        "SELECT max(2 BETWEEN array_length(generate_series(CAST(1000000 AS DECIMAL(38, 10)), 0)) AND NULL) FROM spans",
     ] {
         let answer = rows(&engine, sql).await;
         assert!(matches!(answer, Err(QueryError::Invalid(_))), "{sql}: {answer:?}");

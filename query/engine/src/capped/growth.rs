@@ -1,36 +1,32 @@
-//! Functions that can make much of little, refused before they do; and one that takes long for little.
-//!
-//! DataFusion's memory pool is not asked for what a scalar function allocates, so `repeat('x', 2000000000)` takes
-//! two gigabytes from nobody's budget. Each function here is DataFusion's own behind a check: the size of
-//! the result is bounded from the sizes of the arguments, and a batch that could outgrow
-//! [`RESULT_BYTES_MAX`] is an error. The bounds are safe, not tight. Limits: `||` is an operator and has no such
-//! check; it grows by what the statement's text can spell out.
-
-use std::sync::Arc;
+//! How much the result of a function can take, from the sizes of its arguments.
 
 use arrow::array::{Array, AsArray, Int64Array};
 use arrow::compute::cast;
 use arrow::compute::kernels::length::length;
-use arrow::datatypes::{DataType, FieldRef, Int64Type};
+use arrow::datatypes::{DataType, Int64Type};
 use datafusion::common::ScalarValue;
 use datafusion::error::Result;
-use datafusion::logical_expr::{
-    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs};
 
-use crate::error::QueryError;
-use crate::series::{check_series, repeated_bytes};
-
-/// Bytes that one call may make for one batch (8,192 rows, or one while constants are folded). 64 MiB leaves
-/// 8 KiB a row, more than any label or path.
-const RESULT_BYTES_MAX: u64 = 64 << 20;
+use crate::series::repeated_bytes;
+use crate::weight::{Texts, array_bytes};
 
 /// Bytes of one character at most. Source: RFC 3629 section 3.
 const CHARACTER_BYTES_MAX: u64 = 4;
 
+/// Bytes that an element of a list takes at most beside its text: a view, and a place among offsets.
+const ELEMENT_BYTES: u64 = 24;
+
+/// Letters that one letter of a format for times can become, the longest being "Wednesday, " and a date in
+/// full.
+const FORMATTED_BYTES_MAX: u64 = 32;
+
+/// Digits, sign and point of the longest number.
+const NUMBER_BYTES_MAX: u64 = 45;
+
 /// How the result grows with the arguments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Growth {
+pub enum Growth {
     /// The text, n times.
     Repeat,
     /// n characters.
@@ -47,100 +43,35 @@ enum Growth {
     Series,
     /// A list of the value, n times.
     Values,
-}
-
-const CAPPED: [(&str, Growth); 11] = [
-    ("repeat", Growth::Repeat),
-    ("lpad", Growth::Pad),
-    ("rpad", Growth::Pad),
-    ("replace", Growth::Replace),
-    ("regexp_replace", Growth::ReplacePattern),
-    ("concat", Growth::Join),
-    ("concat_ws", Growth::Join),
-    ("levenshtein", Growth::Product),
-    ("generate_series", Growth::Series),
-    ("range", Growth::Series),
-    ("array_repeat", Growth::Values),
-];
-
-/// The same function, behind a check if it needs one.
-pub fn capped(function: Arc<ScalarUDF>) -> Arc<ScalarUDF> {
-    match CAPPED.iter().find(|(name, _)| *name == function.name()) {
-        Some((_, growth)) => Arc::new(ScalarUDF::from(Capped { inner: function, growth: *growth })),
-        None => function,
-    }
-}
-
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct Capped {
-    inner: Arc<ScalarUDF>,
-    growth: Growth,
-}
-
-impl ScalarUDFImpl for Capped {
-    fn name(&self) -> &str {
-        self.inner.name()
-    }
-
-    fn aliases(&self) -> &[String] {
-        self.inner.aliases()
-    }
-
-    fn signature(&self) -> &Signature {
-        self.inner.signature()
-    }
-
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        self.inner.return_type(types)
-    }
-
-    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
-        self.inner.return_field_from_args(args)
-    }
-
-    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
-        self.inner.coerce_types(types)
-    }
-
-    fn invoke_with_args(&self, mut args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let bytes = match self.growth {
-            Growth::Series => check_series(self.name(), &args).map(|()| 0)?,
-            Growth::Values => repeated_bytes(&args)?,
-            growth => growth.bytes(&args)?,
-        };
-        if bytes > RESULT_BYTES_MAX {
-            let name = self.name();
-            let message = format!(
-                "{name} could take {bytes} bytes or steps at once, at most {RESULT_BYTES_MAX} are allowed"
-            );
-            return Err(QueryError::Refused(message).into());
-        }
-        if self.growth == Growth::Pad
-            && let Some(length) = args.args.get_mut(1)
-        {
-            *length = at_least_zero(length)?;
-        }
-        self.inner.invoke_with_args(args)
-    }
-}
-
-/// A negative length is none, as in PostgreSQL; DataFusion's functions take it for one beyond all memory and panic.
-fn at_least_zero(length: &ColumnarValue) -> Result<ColumnarValue> {
-    Ok(match length {
-        ColumnarValue::Scalar(ScalarValue::Int64(Some(length))) => {
-            ColumnarValue::Scalar(ScalarValue::Int64(Some((*length).max(0))))
-        }
-        ColumnarValue::Array(lengths) if lengths.data_type() == &DataType::Int64 => {
-            let lengths = lengths.as_primitive::<Int64Type>();
-            ColumnarValue::Array(Arc::new(lengths.unary::<_, Int64Type>(|length| length.max(0))))
-        }
-        other => other.clone(),
-    })
+    /// All arguments, each written again: lists, structs, and texts one after the other.
+    Parts,
+    /// The first argument, twice at most: each letter becomes two.
+    Double,
+    /// The elements of a list as text, with the other arguments between each two.
+    JoinElements,
+    /// A list of the parts of a text, a letter each at worst.
+    Split,
+    /// The list, each of whose elements can become the last argument.
+    ReplaceElements,
+    /// A text for each row, in which each letter of the second argument stands for a part of a time.
+    Format,
+    /// The first text, in which each place can be one of the others.
+    Fill,
 }
 
 impl Growth {
     /// A bound on the bytes of a whole batch.
-    fn bytes(self, args: &ScalarFunctionArgs) -> Result<u64> {
+    pub fn bytes(self, args: &ScalarFunctionArgs) -> Result<u64> {
+        match self {
+            // Elements are counted where it is refused.
+            Growth::Series => return Ok(0),
+            Growth::Values => return repeated_bytes(args),
+            Growth::Parts => return Ok(parts(args)),
+            Growth::Double => return Ok(parts(args).saturating_mul(2)),
+            Growth::Split => return Ok(parts(args).saturating_mul(ELEMENT_BYTES)),
+            Growth::JoinElements | Growth::ReplaceElements => return Ok(self.elements(args)),
+            _ => {}
+        }
         let sizes = args.args.iter().map(Size::of).collect::<Result<Vec<_>>>()?;
         let all_same = sizes.iter().all(|size| matches!(size, Size::Same(_)));
         let rows = if all_same { 1 } else { args.number_rows };
@@ -165,7 +96,65 @@ impl Growth {
                 let others = (1..).map_while(size).map(|other| other.saturating_add(text));
                 others.fold(text, u64::saturating_add)
             }
-            Growth::Series | Growth::Values => 0,
+            Growth::Format => second.saturating_mul(FORMATTED_BYTES_MAX),
+            Growth::Fill => {
+                let longest = (1..).map_while(size).max().unwrap_or_default();
+                // `%s` is two letters; quotes in what is put in are doubled.
+                text.saturating_add((text / 2).saturating_mul(longest.saturating_mul(2) + 2))
+            }
+            _ => 0,
+        }
+    }
+
+    /// What a list's elements can become with the other arguments beside each.
+    fn elements(self, args: &ScalarFunctionArgs) -> u64 {
+        let list = args.args.first();
+        let count = list.map_or(0, |list| elements_of(list, args.number_rows));
+        let others = args.args.iter().skip(1).map(one_value).fold(0, u64::saturating_add);
+        let number = if self == Growth::JoinElements { NUMBER_BYTES_MAX } else { 0 };
+        parts(args).saturating_add(count.saturating_mul(others.saturating_add(number)))
+    }
+}
+
+/// Bytes of all arguments as columns, their texts written again.
+fn parts(args: &ScalarFunctionArgs) -> u64 {
+    let is_constant = args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
+    let rows = if is_constant { 1 } else { args.number_rows as u64 };
+    let bytes = args.args.iter().map(|arg| match arg {
+        ColumnarValue::Scalar(value) => (value.size() as u64).saturating_mul(rows),
+        ColumnarValue::Array(array) => array_bytes(array, Texts::Copied) as u64,
+    });
+    bytes.fold(0, u64::saturating_add)
+}
+
+/// Elements of all rows of a list, and of lists in it.
+fn elements_of(list: &ColumnarValue, rows: usize) -> u64 {
+    match list {
+        ColumnarValue::Array(array) => elements(array),
+        ColumnarValue::Scalar(value) => {
+            let one = value.to_array().map_or(0, |array| elements(&array));
+            one.saturating_mul(rows as u64)
+        }
+    }
+}
+
+fn elements(array: &dyn Array) -> u64 {
+    let inside = match array.data_type() {
+        DataType::List(_) => array.as_list::<i32>().values(),
+        DataType::LargeList(_) => array.as_list::<i64>().values(),
+        DataType::FixedSizeList(..) => array.as_fixed_size_list().values(),
+        _ => return 0,
+    };
+    (inside.len() as u64).max(elements(inside))
+}
+
+/// Bytes of the longest of an argument's values.
+fn one_value(argument: &ColumnarValue) -> u64 {
+    match argument {
+        ColumnarValue::Scalar(value) => value.size() as u64,
+        ColumnarValue::Array(array) => {
+            let rows = (0..array.len()).map(|row| array_bytes(&array.slice(row, 1), Texts::Copied) as u64);
+            rows.max().unwrap_or_default()
         }
     }
 }
@@ -233,5 +222,7 @@ mod tests {
         assert_eq!(bytes(Growth::ReplacePattern, &[2, 0, 2]), 9);
         // concat_ws(',', 'ab', 'c') = 'ab,c'
         assert_eq!(bytes(Growth::Join, &[1, 2, 1]), 1 + 3 + 2);
+        // format('%s%L', 'ab', '''') = 'ab''''''''', two and four quotes: six bytes
+        assert!(bytes(Growth::Fill, &[4, 2, 1]) >= 6);
     }
 }
