@@ -77,6 +77,7 @@ pub fn router(state: FaceState) -> Router {
         .nest("/prometheus", prometheus::router())
         .route("/prometheus/", get(prometheus::here))
         .nest("/loki", loki::router())
+        .route("/loki/", get(loki::here))
         .fallback(native::no_such_path)
         .method_not_allowed_fallback(native::no_such_method)
         .layer(middleware::from_fn(with_headers))
