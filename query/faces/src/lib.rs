@@ -101,6 +101,7 @@ pub fn router(state: FaceState) -> Router {
         .route("/zipkin/", get(zipkin::here))
         .merge(grpc::router(GRPC_SERVICES))
         .nest("/loki", loki::router())
+        .route("/loki/", get(loki::here))
         .fallback(no_such_path)
         .method_not_allowed_fallback(native::no_such_method)
         .layer(middleware::from_fn(with_headers))

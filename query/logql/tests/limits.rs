@@ -61,7 +61,7 @@ fn a_query_may_be_64_levels_deep() {
         "topk(1, ",
     ];
     for opening in openings {
-        let told = refusal(opening.repeat(150));
+        let told = refusal(opening.repeat(140));
         assert!(told.contains("levels deep") || told.contains("unexpected"), "{opening}: {told}");
     }
     let conditions =

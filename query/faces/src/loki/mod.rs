@@ -34,9 +34,13 @@ use crate::FaceState;
 use crate::origin::is_of_another_page;
 use error::ApiError;
 
+/// What people see who open the address that is meant for programs.
+const HERE: &str = "This is the API of Loki: give this address to Grafana, logcli or whatever asks a Loki.\n";
+
 /// The paths below `/loki`.
 pub fn router() -> Router<FaceState> {
     Router::new()
+        .route("/", get(here))
         .nest("/api/v1", api())
         .nest("/loki/api/v1", api())
         .route("/ready", get(status::ready))
@@ -45,6 +49,11 @@ pub fn router() -> Router<FaceState> {
             ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not answer this method")
         })
         .layer(middleware::from_fn(refuse_other_pages))
+}
+
+/// Says what is here. Also at the address with a slash behind.
+pub async fn here() -> &'static str {
+    HERE
 }
 
 fn api() -> Router<FaceState> {

@@ -169,6 +169,10 @@ async fn what_the_server_is_and_how_a_query_reads() {
     assert_eq!(answer, json!({"status": "success", "data": "(1 + (2 * 3))"}));
     assert_eq!(get("status/buildinfo", &[]).await.1["version"], "3.7.8");
     assert_eq!(get("patterns", &[]).await, (200, json!({"status": "success", "data": []})));
+    for path in ["/loki", "/loki/"] {
+        let (status, body) = send(Request::get(path).body(Body::empty()).expect("a URI")).await;
+        assert!(status == 200 && body.contains("logcli"), "{path}: {status} {body}");
+    }
     let (status, body) = send(Request::get("/loki/ready").body(Body::empty()).expect("a URI")).await;
     assert_eq!((status, body.as_str()), (200, "ready\n"));
 }

@@ -122,6 +122,9 @@ pub fn text(text: &str) -> Result<(Cow<'_, str>, usize), Mistake> {
     Ok((value, reader.at))
 }
 
+/// What takes a member of an object by its key, and reads its value.
+type MemberOf<'m, 'l> = dyn FnMut(&mut Reader<'l>, Cow<'l, str>) -> Result<(), Mistake> + 'm;
+
 struct Reader<'l> {
     text: &'l str,
     at: usize,
@@ -149,10 +152,7 @@ impl<'l> Reader<'l> {
     }
 
     /// An object from its brace on.
-    fn object(
-        &mut self,
-        member: &mut dyn FnMut(&mut Self, Cow<'l, str>) -> Result<(), Mistake>,
-    ) -> Result<(), Mistake> {
+    fn object(&mut self, member: &mut MemberOf<'_, 'l>) -> Result<(), Mistake> {
         self.expect('{')?;
         if self.takes('}') {
             return Ok(());

@@ -25,7 +25,8 @@ impl Parser<'_> {
         loop {
             let is_joined = self.takes_word("and") || self.takes(",");
             let begins = self.peek() == Token::Sign("(") || self.word().is_some_and(|word| word != "or");
-            if !is_joined && !(begins && self.begins_condition()) {
+            let is_followed = is_joined || begins && self.begins_condition();
+            if !is_followed {
                 return Ok(left);
             }
             let right = self.one_condition()?;

@@ -15,7 +15,7 @@ pub fn parse(text: &str) -> Result<Vec<Node>, String> {
     let (nodes, end) = parser.nodes()?;
     match end {
         End::Text => Ok(nodes),
-        End::End => Err("unexpected {{end}}".to_owned()),
+        End::Close => Err("unexpected {{end}}".to_owned()),
         End::Else(_) => Err("unexpected {{else}}".to_owned()),
     }
 }
@@ -81,7 +81,7 @@ fn action_end(inside: &str) -> Option<usize> {
 /// What ended a list of nodes.
 enum End<'t> {
     Text,
-    End,
+    Close,
     /// With what stands behind the word.
     Else(&'t str),
 }
@@ -113,7 +113,7 @@ impl<'t> Parser<'t> {
             let (word, behind) = action.split_once(char::is_whitespace).unwrap_or((action, ""));
             match word {
                 _ if action.starts_with("/*") => {}
-                "end" => break End::End,
+                "end" => break End::Close,
                 "else" => break End::Else(behind.trim()),
                 "if" => nodes.push(self.choose(false, behind)?),
                 "with" => nodes.push(self.choose(true, behind)?),
@@ -137,7 +137,7 @@ impl<'t> Parser<'t> {
             let (body, end) = self.nodes()?;
             branches.push((pipe, body));
             match end {
-                End::End => return Ok(Node::Choose { moves_dot, branches, otherwise: Vec::new() }),
+                End::Close => return Ok(Node::Choose { moves_dot, branches, otherwise: Vec::new() }),
                 End::Text => return Err(format!("{{{{{word}}}}} without its {{{{end}}}}")),
                 End::Else("") => {
                     let otherwise = self.last()?;
@@ -155,7 +155,7 @@ impl<'t> Parser<'t> {
     /// What stands behind an `else`, up to the end.
     fn last(&mut self) -> Result<Vec<Node>, String> {
         match self.nodes()? {
-            (nodes, End::End) => Ok(nodes),
+            (nodes, End::Close) => Ok(nodes),
             _ => Err("an {{else}} without its {{end}}".to_owned()),
         }
     }
@@ -175,7 +175,7 @@ impl<'t> Parser<'t> {
         let pipe = pipe(over)?;
         let (body, end) = self.nodes()?;
         let otherwise = match end {
-            End::End => Vec::new(),
+            End::Close => Vec::new(),
             End::Else("") => self.last()?,
             _ => return Err("{{range}} without its {{end}}".to_owned()),
         };
