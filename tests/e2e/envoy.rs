@@ -81,8 +81,7 @@ async fn what_two_sidecars_report_equals_what_happened() -> Result<()> {
     check_graph(&server).await?;
     check_golden(&server, backend_total).await?;
     let answered = [(200, 1), (404, 2), (418, 1), (500, 1), (503, 2), (504, 1)];
-    crate::prometheus::sidecars::check(&server, &answered.map(|(code, rounds)| (code, rounds * ROUNDS)))
-        .await?;
+    crate::istio_series::check(&server, &answered.map(|(code, rounds)| (code, rounds * ROUNDS))).await?;
     check_logs_and_spans(&server, client_total + backend_total).await
 }
 

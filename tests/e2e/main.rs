@@ -24,6 +24,7 @@ mod durability;
 mod envoy_rollout;
 mod policies;
 mod envoy;
+mod istio_series;
 mod fail_points;
 mod hostile;
 mod interop;

@@ -61,7 +61,7 @@ pub async fn series(
     tenant: &str,
     browse: Browse,
 ) -> Result<Browsed<BTreeSet<Labels>>, Error> {
-    browsed(prometheus, tenant, browse, |merged, sets, wanted| merged.series(sets, wanted)).await
+    browsed(prometheus, tenant, browse, Merged::series).await
 }
 
 /// Names of labels, sorted.
@@ -73,7 +73,7 @@ pub async fn label_names(
     tenant: &str,
     browse: Browse,
 ) -> Result<Browsed<BTreeSet<String>>, Error> {
-    browsed(prometheus, tenant, browse, |merged, sets, wanted| merged.label_names(sets, wanted)).await
+    browsed(prometheus, tenant, browse, Merged::label_names).await
 }
 
 /// Values of a label, sorted.

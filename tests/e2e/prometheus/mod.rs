@@ -8,7 +8,6 @@ mod javascript;
 mod oracle;
 mod peers;
 mod kiali;
-pub mod sidecars;
 
 use std::path::{Path, PathBuf};
 

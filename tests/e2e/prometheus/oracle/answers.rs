@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::super::peers::is_alike;
-use super::grammar::Question;
+use super::question::Question;
 
 /// What differs, with the question; none if nothing does.
 pub fn difference(question: &Question, ours: &Value, theirs: &Value) -> Option<String> {
@@ -82,7 +82,7 @@ fn all_alike(a: &[Value], b: &[Value]) -> bool {
 #[test]
 fn what_is_not_alike_is_told() {
     use serde_json::json;
-    let question = Question::at("g", 0);
+    let question = Question::new("g", &[0]);
     let answer = |value: &str, warning: &str| {
         let row = json!({"metric": {"a": "b"}, "value": [1, value]});
         json!({"status": "success", "data": {"resultType": "vector", "result": [row]}, "warnings": [warning]})

@@ -4,50 +4,8 @@
 //! likes; chooses and sorts at the top only, or where what is chosen is counted; counts values and asks for parts of
 //! dates of whole numbers only; and divides no native histogram by what may be below zero.
 
-use std::fmt;
-
+use super::question::Question;
 use super::samples::{COUNT, STEP};
-
-/// One query, and when.
-#[derive(Debug, Clone)]
-pub struct Question {
-    pub query: String,
-    /// Milliseconds since the epoch; start, end and step of a range.
-    times: Vec<i64>,
-}
-
-impl Question {
-    #[cfg(test)]
-    pub fn at(query: &str, time: i64) -> Question {
-        Question { query: query.to_owned(), times: vec![time] }
-    }
-
-    pub fn path(&self) -> &'static str {
-        if self.times.len() == 1 { "query" } else { "query_range" }
-    }
-
-    pub fn times(&self) -> Vec<(&'static str, String)> {
-        let names: &[&str] = if self.times.len() == 1 { &["time"] } else { &["start", "end", "step"] };
-        let seconds = self.times.iter().map(|time| (*time as f64 / 1e3).to_string());
-        names.iter().copied().zip(seconds).collect()
-    }
-
-    /// Whether the answer has the order of the query.
-    pub fn sorts(&self) -> bool {
-        self.times.len() == 1 && self.query.starts_with("sort")
-    }
-
-    /// Whether series are chosen by their values, which may be equal.
-    pub fn chooses(&self) -> bool {
-        self.query.starts_with("topk") || self.query.starts_with("bottomk")
-    }
-}
-
-impl fmt::Display for Question {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {:?}", self.path(), self.query, self.times)
-    }
-}
 
 /// Splitmix64: what matters is that a seed names a sequence. Source: <https://prng.di.unimi.it/splitmix64.c>.
 struct Random(u64);
@@ -156,11 +114,11 @@ impl Grammar {
         let start = self.begin - 60_000 + self.random.below(span as usize) as i64 * 1_000;
         let is_range = self.random.below(2) == 0;
         if !is_range || query.ends_with(']') {
-            return Question { query, times: vec![start] };
+            return Question::new(query, &[start]);
         }
         let step = STEPS[self.random.below(STEPS.len())];
         let end = start + step * self.random.below(20) as i64;
-        Question { query, times: vec![start, end, step] }
+        Question::new(query, &[start, end, step])
     }
 
     fn top(&mut self) -> String {

@@ -6,10 +6,11 @@
 //! does not make, or a rule of `answers` does not compare. `MESHLAKE_ORACLE_QUERIES` asks for more than CI does, and
 //! `MESHLAKE_ORACLE_SEED` for others.
 
-mod samples;
-mod histograms;
 mod grammar;
 mod answers;
+mod question;
+mod samples;
+mod histograms;
 
 use std::time::Duration;
 
@@ -18,7 +19,8 @@ use futures::StreamExt as _;
 use serde_json::Value;
 
 use self::answers::difference;
-use self::grammar::{Grammar, Question};
+use self::grammar::Grammar;
+use self::question::Question;
 use super::base;
 use super::peers::Peer;
 use crate::harness::{HttpClient, Server, http_client, request_with};

@@ -7,8 +7,6 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
-use super::{base, data};
-use crate::envoy::whole;
 use crate::harness::Server;
 use crate::payloads::now_nanos;
 
@@ -76,7 +74,8 @@ async fn received(server: &Server) -> Result<Codes> {
     let rows = "SELECT coalesce(response_code, 0), count(*) FROM requests \
                 WHERE source_format = 'envoy_als_http' AND observer = 'server' GROUP BY 1";
     let rows = server.sql(rows).await?;
-    Ok(rows.iter().map(|row| (whole(&row[0]).to_string(), whole(&row[1]))).collect())
+    let whole = |value: &Value| value.as_i64().context("a whole number");
+    rows.iter().map(|row| Ok((whole(&row[0])?.to_string(), whole(&row[1])?))).collect()
 }
 
 /// The bare counter: what was counted since midnight.
@@ -144,9 +143,11 @@ async fn whole_of(server: &Server, query: &str, time: u64) -> Result<i64> {
 }
 
 async fn vector(server: &Server, query: &str, time: u64) -> Result<Vec<(Value, f64)>> {
-    let time = time.to_string();
-    let answer = data(&base(server), "query", &[("query", query), ("time", &time)]).await?;
-    let rows = answer["result"].as_array().context("a vector")?;
+    let mut parameters = form_urlencoded::Serializer::new(String::new());
+    parameters.append_pair("query", query).append_pair("time", &time.to_string());
+    let path = format!("/prometheus/api/v1/query?{}", parameters.finish());
+    let answer = server.get(&path).await?;
+    let rows = answer["data"]["result"].as_array().context("a vector")?;
     let value = |row: &Value| anyhow::Ok(row["value"][1].as_str().context("a value")?.parse::<f64>()?);
     rows.iter().map(|row| Ok((row["metric"].clone(), value(row)?))).collect()
 }
