@@ -1,5 +1,5 @@
-//! Durations as Go writes and reads them: `1.5s`, `2m3s`, `250ms`. Jaeger's parameters and warnings hold them, and people
-//! write them.
+//! Durations as Go writes and reads them: `1.5s`, `2m3s`, `250ms`. Parameters of Jaeger's and Tempo's APIs hold
+//! them, and people write them.
 //!
 //! Source: <https://pkg.go.dev/time#ParseDuration>, <https://pkg.go.dev/time#Duration.String>.
 

@@ -17,7 +17,7 @@ use super::messages::{
     Exemplar, InstantSeries, PARTIAL, QueryInstantResponse, QueryRangeResponse, Sample, SearchMetrics,
     TimeSeries,
 };
-use super::parameters::{Parameters, go_duration, query};
+use super::parameters::{Parameters, duration, query};
 use super::values::key_value;
 use crate::FaceState;
 
@@ -70,7 +70,7 @@ fn bounds(parameters: &Parameters) -> Result<(UnixNanos, UnixNanos), ApiError> {
 /// Seconds, or a duration; nanoseconds.
 fn step(text: &str) -> Option<i64> {
     let seconds = text.parse::<f64>().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    let step = seconds.or_else(|| go_duration(text))?;
+    let step = seconds.or_else(|| duration(text))?;
     i64::try_from(step.as_nanos()).ok().filter(|nanos| *nanos > 0)
 }
 

@@ -13,6 +13,7 @@ use meshlake_schema::{TimeRange, UnixNanos};
 
 use super::error::ApiError;
 use crate::FaceState;
+use crate::duration;
 use crate::tenant::{NOT_A_TENANT, tenant_of};
 
 /// Digits of whole seconds until the year 2286; more are finer units.
@@ -75,7 +76,7 @@ impl Parameters {
     pub fn duration(&self, name: &str) -> Result<Option<Duration>, ApiError> {
         let Some(text) = self.first(name) else { return Ok(None) };
         let wrong = || ApiError::bad_request(format!("invalid {name}: {text:?} is not a duration"));
-        go_duration(text).or_else(|| parse_duration(text)).map(Some).ok_or_else(wrong)
+        duration(text).map(Some).ok_or_else(wrong)
     }
 
     /// `start` and `end`, both or neither: without them, all times.
@@ -122,20 +123,10 @@ pub fn instant(text: &str) -> Option<UnixNanos> {
     number.checked_mul(unit).map(UnixNanos)
 }
 
-/// Numbers with fractions, each with its unit. Source: Go's `time.ParseDuration`; a sign makes no sense here.
-pub fn go_duration(text: &str) -> Option<Duration> {
-    const UNITS: [(&str, f64); 7] =
-        [("ns", 1e-9), ("us", 1e-6), ("µs", 1e-6), ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3_600.0)];
-    let (mut rest, mut sum) = (text, Duration::ZERO);
-    while !rest.is_empty() {
-        let (number, after) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit() && c != '.')?);
-        let (unit, next) = after.split_at(after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len()));
-        let (_, seconds) = UNITS.into_iter().find(|(name, _)| *name == unit)?;
-        let part = Duration::try_from_secs_f64(number.parse::<f64>().ok()? * seconds).ok()?;
-        sum = sum.checked_add(part)?;
-        rest = next;
-    }
-    (!text.is_empty()).then_some(sum)
+/// A duration that is none before now, in Go's words, or in days or seconds.
+pub fn duration(text: &str) -> Option<Duration> {
+    let of_go = duration::parse(text).and_then(|nanos| u64::try_from(nanos).ok()).map(Duration::from_nanos);
+    of_go.or_else(|| parse_duration(text))
 }
 
 /// A query, read on a thread that may take its time: to compile a regular expression can take a while.
