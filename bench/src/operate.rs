@@ -233,7 +233,12 @@ mod tests {
     /// 97 calls of six operations among three services. svc-0 serves operations 0 and 3 on its first two instances: calls 0, 6,
     /// ... 96, which are 17, and 3, 9, ... 93, which are 16; call 0 fails. It is called by both others and calls both.
     fn truth() -> Truth {
-        Truth::of(&Stretch { mesh: Mesh { services: 3, operations: 6 }, calls: 97, from: 0 })
+        Truth::of(&Stretch {
+            mesh: Mesh { services: 3, operations: 6, namespaces: 1, in_a_row: 1 },
+            calls: 97,
+            from: 0,
+            seconds: 97,
+        })
     }
 
     #[test]

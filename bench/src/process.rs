@@ -25,30 +25,6 @@ pub fn cpu_time(pid: u32) -> anyhow::Result<Duration> {
     Ok(Duration::from_millis(ticks * 1_000 / TICKS_PER_SECOND))
 }
 
-/// The process and its children: what answers questions is a child of what takes rows in.
-///
-/// # Errors
-/// When the process is gone.
-pub fn family(pid: u32) -> anyhow::Result<Vec<u32>> {
-    let path = format!("/proc/{pid}/task");
-    let mut family = vec![pid];
-    for thread in fs::read_dir(&path).with_context(|| format!("list {path}"))? {
-        let thread = thread.with_context(|| format!("list {path}"))?;
-        // A thread may end while it is looked at.
-        let Ok(children) = fs::read_to_string(thread.path().join("children")) else { continue };
-        family.extend(children.split_ascii_whitespace().filter_map(|child| child.parse::<u32>().ok()));
-    }
-    Ok(family)
-}
-
-/// CPU time that the process and its children have used.
-///
-/// # Errors
-/// When one of them is gone.
-pub fn cpu_time_of_family(pid: u32) -> anyhow::Result<Duration> {
-    family(pid)?.into_iter().map(cpu_time).sum()
-}
-
 /// CPU time that those threads of the process have used that are there and whose name begins with `name`.
 ///
 /// # Errors

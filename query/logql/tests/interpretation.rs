@@ -172,7 +172,7 @@ impl Asked {
                 .collect();
         }
         values.retain(|_, value| self.above.is_none_or(|above| *value > above as f64));
-        let text = |labels: Vec<(&str, String)>| Labels::from_pairs(labels.into_iter()).to_string();
+        let text = |labels: Vec<(&str, String)>| Labels::from_pairs(labels).to_string();
         values.into_iter().map(|(labels, value)| (text(labels), value)).collect()
     }
 

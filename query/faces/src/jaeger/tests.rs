@@ -65,17 +65,17 @@ async fn get(path: &str) -> (u16, Value) {
     (status, serde_json::from_slice(&body).expect("the answer is JSON"))
 }
 
-fn envelope(data: Value, total: usize) -> Value {
+fn envelope(data: &Value, total: usize) -> Value {
     json!({"data": data, "total": total, "limit": 0, "offset": 0, "errors": null})
 }
 
 #[tokio::test]
 async fn names_are_told_to_choose_from() {
-    assert_eq!(get("/api/services").await, (200, envelope(json!(["cart", "web"]), 2)));
-    assert_eq!(get("/api/services/cart/operations").await, (200, envelope(json!(["GET /items"]), 1)));
+    assert_eq!(get("/api/services").await, (200, envelope(&json!(["cart", "web"]), 2)));
+    assert_eq!(get("/api/services/cart/operations").await, (200, envelope(&json!(["GET /items"]), 1)));
     let operations = json!([{"name": "GET /items", "spanKind": "server"}]);
-    assert_eq!(get("/api/operations?service=cart").await, (200, envelope(operations.clone(), 1)));
-    assert_eq!(get("/api/operations?service=cart&spanKind=client").await, (200, envelope(json!([]), 0)));
+    assert_eq!(get("/api/operations?service=cart").await, (200, envelope(&operations, 1)));
+    assert_eq!(get("/api/operations?service=cart&spanKind=client").await, (200, envelope(&json!([]), 0)));
     assert_eq!(get("/api/v3/services").await, (200, json!({"services": ["cart", "web"]})));
     assert_eq!(get("/api/v3/operations?service=cart").await, (200, json!({"operations": operations})));
 }
@@ -126,7 +126,7 @@ async fn a_search_finds_whole_traces() {
         get(&format!("/api/traces?service=web&start={micros}&end={micros}&limit=20")).await;
     assert_eq!((status, ids_of(&answer).len()), (200, 2));
     let none = format!("/api/traces?service=web&operation=x&start={micros}&end={micros}");
-    assert_eq!(get(&none).await, (200, envelope(json!([]), 0)));
+    assert_eq!(get(&none).await, (200, envelope(&json!([]), 0)));
     let v3 = "/api/v3/traces?query.startTimeMin=2026-01-01T00:00:00Z&query.startTimeMax=2026-01-01T00:00:01Z";
     let (status, answer) = get(&format!("{v3}&query.serviceName=cart")).await;
     assert_eq!((status, answer["result"]["resourceSpans"].as_array().map(Vec::len)), (200, Some(2)));
@@ -142,9 +142,9 @@ async fn a_search_finds_whole_traces() {
 async fn dependencies_are_the_edges_of_the_graph() {
     let asked = format!("/api/dependencies?endTs={}&lookback=60000", DAY / MILLI + 1_000);
     let link = json!([{"parent": "web", "child": "cart", "callCount": 1}]);
-    assert_eq!(get(&asked).await, (200, envelope(link.clone(), 0)));
-    assert_eq!(get(&format!("{asked}&service=web")).await, (200, envelope(link, 0)));
-    assert_eq!(get(&format!("{asked}&service=nobody")).await, (200, envelope(json!([]), 0)));
+    assert_eq!(get(&asked).await, (200, envelope(&link, 0)));
+    assert_eq!(get(&format!("{asked}&service=web")).await, (200, envelope(&link, 0)));
+    assert_eq!(get(&format!("{asked}&service=nobody")).await, (200, envelope(&json!([]), 0)));
     let v3 = "/api/v3/dependencies?startTime=2026-01-01T00:00:00Z&endTime=2026-01-01T00:01:00Z";
     let link = json!([{"parent": "web", "child": "cart", "callCount": "1"}]);
     assert_eq!(get(v3).await, (200, json!({"dependencies": link})));
@@ -169,7 +169,7 @@ async fn monitoring_has_the_shape_of_a_metric_family() {
     assert!((rate - 1.0 / 600.0).abs() < 1e-9, "{rate}");
     let (_, answer) = get(&format!("/api/metrics/errors?{asked}")).await;
     assert_eq!(answer["metrics"][0]["metricPoints"][0]["gaugeValue"]["doubleValue"], 0.0, "{answer}");
-    assert_eq!(get("/api/metrics/minstep").await, (200, envelope(json!(1), 0)));
+    assert_eq!(get("/api/metrics/minstep").await, (200, envelope(&json!(1), 0)));
     assert_eq!(get(&format!("/api/metrics/latencies?{asked}&quantile=2")).await.0, 400);
     let (_, answer) = get(&format!("/api/metrics/latencies?{asked}&quantile=0.95")).await;
     assert_eq!(answer["help"], "0.95th quantile latency, grouped by service & operation");

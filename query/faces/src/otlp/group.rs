@@ -106,8 +106,11 @@ mod tests {
 
     use super::*;
 
+    /// Names of a scope and of its spans.
+    type Scope = (String, Vec<String>);
+
     /// Names of spans by resource and scope: as many attributes of the resource, the scope's name.
-    fn told(rows: &[Row]) -> Vec<(usize, Vec<(String, Vec<String>)>)> {
+    fn told(rows: &[Row]) -> Vec<(usize, Vec<Scope>)> {
         let batch = batch(Table::Spans, rows);
         let resources = resource_spans(&[batch.rows().clone()]).expect("columns of spans");
         let scopes = |resource: &ResourceSpans| {

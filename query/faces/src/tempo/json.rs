@@ -34,7 +34,9 @@ fn object(fields: impl IntoIterator<Item = (&'static str, Value)>) -> Value {
     Value::Object(fields.map(|(name, value)| (name.to_owned(), value)).collect())
 }
 
-fn long(number: impl ToString) -> Value {
+/// A number of 64 bits, which JSON of protobuf writes as text.
+fn long(number: impl Into<i128>) -> Value {
+    let number: i128 = number.into();
     Value::String(number.to_string())
 }
 
@@ -184,11 +186,11 @@ pub fn resource_spans(spans: &ResourceSpans) -> Value {
 
 fn as_tempo(span: &mut Map<String, Value>) {
     for id in ["traceId", "spanId", "parentSpanId"] {
-        base64_id(span.get_mut(id));
+        span.get_mut(id).into_iter().for_each(base64_id);
     }
     for link in span.get_mut("links").and_then(Value::as_array_mut).into_iter().flatten() {
         for id in ["traceId", "spanId"] {
-            base64_id(link.get_mut(id));
+            link.get_mut(id).into_iter().for_each(base64_id);
         }
     }
     named(span.get_mut("kind"), |code| SpanKind::try_from(code).ok().map(|kind| kind.as_str_name()));
@@ -196,8 +198,8 @@ fn as_tempo(span: &mut Map<String, Value>) {
     named(code, |code| StatusCode::try_from(code).ok().map(|code| code.as_str_name()));
 }
 
-fn base64_id(id: Option<&mut Value>) {
-    if let Some(Value::String(id)) = id {
+fn base64_id(id: &mut Value) {
+    if let Value::String(id) = id {
         let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap_or_default(), 16);
         let bytes: Result<Vec<u8>, _> = id.as_bytes().chunks(2).map(byte).collect();
         if let Ok(bytes) = bytes {

@@ -93,7 +93,7 @@ impl Parameters {
 /// # Errors
 /// 400.
 pub fn range(start: Option<UnixNanos>, end: Option<UnixNanos>) -> Result<TimeRange, ApiError> {
-    let [start, end] = [start, end].map(|time| time.unwrap_or_default());
+    let [start, end] = [start, end].map(Option::unwrap_or_default);
     if start.0 == 0 && end.0 == 0 {
         return Ok(TimeRange::ALL);
     }

@@ -282,8 +282,8 @@ fn details(asked: &Asked, row: &Row<'_>) -> Result<Markup, RowsError> {
             (pairs(asked, facts.into_iter()))
             h3 { (words.attributes) }
             (pairs(asked, of_span))
-            @if columns.events.places(at).len() > 0 { h3 { (words.events) } (events(asked, &columns.events, row)) }
-            @if columns.links.places(at).len() > 0 { h3 { (words.links) } (links(asked, &columns.links, at)) }
+            @if !columns.events.places(at).is_empty() { h3 { (words.events) } (events(asked, &columns.events, row)) }
+            @if !columns.links.places(at).is_empty() { h3 { (words.links) } (links(asked, &columns.links, at)) }
             h3 { (words.resource) }
             (pairs(asked, of_resource))
         }
