@@ -206,16 +206,6 @@ mod tests {
     }
 
     #[test]
-    fn a_child_is_of_the_family() {
-        let pid = std::process::id();
-        let mut child = Command::new("sleep").arg("60").spawn().expect("sleep is there");
-        let family = family(pid).expect("we are running");
-        child.kill().expect("it runs");
-        child.wait().expect("it was killed");
-        assert!(family.contains(&pid) && family.contains(&child.id()), "{family:?}");
-    }
-
-    #[test]
     fn bytes_are_summed_over_directories() {
         let directory = tempfile::tempdir().expect("a directory");
         fs::create_dir(directory.path().join("inner")).expect("a directory");

@@ -197,7 +197,7 @@ async fn both_answer_v3_alike() -> Result<()> {
         "operations?service=cart&span_kind=client".to_owned(),
         format!("traces/{}", "01".repeat(16)),
         format!("traces/{}", "ab".repeat(16)),
-        format!("traces?query.service_name=cart&query.start_time_min=2020-01-01T00:00:00Z&query.start_time_max=2100-01-01T00:00:00Z"),
+        "traces?query.service_name=cart&query.start_time_min=2020-01-01T00:00:00Z&query.start_time_max=2100-01-01T00:00:00Z".to_owned(),
         "traces?query.service_name=nobody&query.start_time_min=2020-01-01T00:00:00Z&query.start_time_max=2100-01-01T00:00:00Z".to_owned(),
     ];
     for question in questions {
