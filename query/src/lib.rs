@@ -26,6 +26,7 @@ pub mod services;
 pub mod operations;
 pub mod samples;
 pub mod series;
+mod asker;
 pub mod ledger;
 pub mod status;
 

@@ -3,13 +3,13 @@
 //! Who goes away while a question is worked on stops it at the next batch of rows.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use meshlake_engine::{Engine, Query, QueryError};
-use meshlake_schema::{Budget, Spent, UnixNanos};
+use meshlake_schema::{Budget, UnixNanos};
 use tokio::runtime::Handle;
 
 use super::error::LogsError;
+use crate::asker::Asker;
 
 /// What work on a question has to do it with.
 pub struct At {
@@ -33,41 +33,8 @@ pub async fn asked<T: Send + 'static>(
 ) -> Result<T, LogsError> {
     let query = engine.begin(tenant).await?;
     let asker = Asker::default();
-    let budget = Arc::new(WhileAsked { budget: query.budget(), is_gone: Arc::clone(&asker.is_gone) });
+    let budget = asker.budget(query.budget());
     let at = At { now: query.began(), query, runtime: Handle::current(), budget };
     let working = tokio::task::spawn_blocking(move || work(&at));
     working.await.map_err(|error| QueryError::Internal(error.to_string()))?
-}
-
-/// Who waits for an answer.
-#[derive(Default)]
-struct Asker {
-    is_gone: Arc<AtomicBool>,
-}
-
-impl Drop for Asker {
-    fn drop(&mut self) {
-        self.is_gone.store(true, Ordering::Relaxed);
-    }
-}
-
-/// A budget whose time is also up when nobody waits any more.
-#[derive(Debug)]
-struct WhileAsked {
-    budget: Arc<dyn Budget>,
-    is_gone: Arc<AtomicBool>,
-}
-
-impl Budget for WhileAsked {
-    fn grow(&self, bytes: usize) -> Result<(), Spent> {
-        self.budget.grow(bytes)
-    }
-
-    fn shrink(&self, bytes: usize) {
-        self.budget.shrink(bytes);
-    }
-
-    fn check_time(&self) -> Result<(), Spent> {
-        if self.is_gone.load(Ordering::Relaxed) { Err(Spent::Time) } else { self.budget.check_time() }
-    }
 }

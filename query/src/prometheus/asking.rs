@@ -4,16 +4,16 @@
 //! ends by itself, at the latest at the engine's deadline. Threads are as many as places among the engine's queries.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use meshlake_engine::Engine;
 use meshlake_promql::Error;
-use meshlake_schema::{Budget, Spent};
+use meshlake_schema::Budget;
 use tokio::runtime::Handle;
 
 use super::merged::Merged;
 use super::sources::{Kept, sources};
+use crate::asker::Asker;
 use crate::series::unread;
 
 /// What questions are asked of; clones are one.
@@ -59,7 +59,7 @@ pub async fn asked<T: Send + 'static>(
     let timeout = timeout.unwrap_or(Duration::MAX);
     let query = engine.begin_within(tenant, timeout).await.map_err(|error| unread(&error))?;
     let asker = Asker::default();
-    let budget = Arc::new(WhileAsked { budget: query.budget(), is_gone: Arc::clone(&asker.is_gone) });
+    let budget = asker.budget(query.budget());
     let answer_bytes_max = engine.config().answer_bytes_max;
     let runtime = Handle::current();
     let working = tokio::task::spawn_blocking(move || {
@@ -71,55 +71,4 @@ pub async fn asked<T: Send + 'static>(
         Error::Internal("the server failed; its log says more".to_owned())
     };
     working.await.map_err(failed)?
-}
-
-/// Who waits for an answer.
-#[derive(Default)]
-struct Asker {
-    is_gone: Arc<AtomicBool>,
-}
-
-impl Drop for Asker {
-    fn drop(&mut self) {
-        self.is_gone.store(true, Ordering::Relaxed);
-    }
-}
-
-/// A budget whose time is also up when nobody waits any more.
-#[derive(Debug)]
-struct WhileAsked {
-    budget: Arc<dyn Budget>,
-    is_gone: Arc<AtomicBool>,
-}
-
-impl Budget for WhileAsked {
-    fn grow(&self, bytes: usize) -> Result<(), Spent> {
-        self.budget.grow(bytes)
-    }
-
-    fn shrink(&self, bytes: usize) {
-        self.budget.shrink(bytes);
-    }
-
-    fn check_time(&self) -> Result<(), Spent> {
-        if self.is_gone.load(Ordering::Relaxed) { Err(Spent::Time) } else { self.budget.check_time() }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use meshlake_schema::budget::Allowance;
-
-    use super::*;
-
-    #[test]
-    fn time_is_up_when_the_asker_has_gone() {
-        let asker = Asker::default();
-        let allowance: Arc<dyn Budget> = Arc::new(Allowance::new(10, None));
-        let budget = WhileAsked { budget: allowance, is_gone: Arc::clone(&asker.is_gone) };
-        assert_eq!((budget.check_time(), budget.grow(10)), (Ok(()), Ok(())));
-        assert!(budget.grow(1).is_err());
-        drop(asker);
-        assert_eq!(budget.check_time(), Err(Spent::Time));
-    }
 }
