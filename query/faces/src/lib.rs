@@ -93,6 +93,7 @@ pub fn router(state: FaceState) -> Router {
         .nest("/prometheus", prometheus::router())
         .route("/prometheus/", get(prometheus::here))
         .nest("/tempo", tempo::router())
+        .route("/tempo/", get(tempo::here))
         .merge(tempo::grpc_router())
         .nest("/jaeger", jaeger::router())
         .route("/jaeger/", get(jaeger::here))

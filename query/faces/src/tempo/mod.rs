@@ -41,6 +41,7 @@ pub use rpc::{SERVICE, router as grpc_router};
 /// The paths below `/tempo`.
 pub fn router() -> Router<FaceState> {
     Router::new()
+        .route("/", get(here))
         .route("/api/search", get(search::answer))
         .route("/api/search/tags", get(tags::names))
         .route("/api/v2/search/tags", get(tags::names_by_scope))
@@ -56,6 +57,14 @@ pub fn router() -> Router<FaceState> {
         .route("/ready", get(status::ready))
         .fallback(async || ApiError::not_found("404 page not found"))
         .method_not_allowed_fallback(async || ApiError::method_not_allowed())
+}
+
+const HERE: &str = "This is the address of a Tempo: for Grafana's data source, and for Kiali's tracing with the provider `tempo`. \
+                    Paths are Tempo's, as /tempo/api/search.\n";
+
+/// Says what is here. Also at the address with a slash behind.
+pub async fn here() -> &'static str {
+    HERE
 }
 
 #[cfg(test)]
