@@ -59,8 +59,7 @@ pub fn router() -> Router<FaceState> {
         .method_not_allowed_fallback(async || ApiError::method_not_allowed())
 }
 
-const HERE: &str = "This is the address of a Tempo: for Grafana's data source, and for Kiali's tracing with the provider `tempo`. \
-                    Paths are Tempo's, as /tempo/api/search.\n";
+const HERE: &str = "This is the API of Tempo: give this address to Grafana or whatever asks a Tempo. Paths are Tempo's: /tempo/api/search.\n";
 
 /// Says what is here. Also at the address with a slash behind.
 pub async fn here() -> &'static str {
