@@ -68,6 +68,9 @@ pub async fn send_all(address: &str, load: &Load) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Before a request that was refused for want of room is sent once more.
+const ASKED_AGAIN_AFTER: Duration = Duration::from_millis(50);
+
 #[derive(Debug, Clone, Copy)]
 enum Version {
     One,
@@ -224,7 +227,9 @@ async fn send(address: String, bodies: Vec<Bytes>, version: Version) -> anyhow::
         Version::One => "application/x-protobuf",
         Version::Two => "application/x-protobuf;proto=io.prometheus.write.v2.Request",
     };
-    for body in bodies {
+    let mut bodies = bodies.into_iter();
+    let mut next = bodies.next();
+    while let Some(body) = next.clone() {
         let request = Request::post("/api/v1/write")
             .header(header::HOST, &address)
             .header(header::CONTENT_TYPE, content_type)
@@ -234,7 +239,13 @@ async fn send(address: String, bodies: Vec<Bytes>, version: Version) -> anyhow::
         let answer = sender.send_request(request).await.context("send a request")?;
         let status = answer.status();
         let text = answer.into_body().collect().await.context("read an answer")?.to_bytes();
+        // As Prometheus does: whoever has no room for now is asked again.
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            tokio::time::sleep(ASKED_AGAIN_AFTER).await;
+            continue;
+        }
         ensure!(status == StatusCode::NO_CONTENT, "{status}: {}", String::from_utf8_lossy(&text));
+        next = bodies.next();
     }
     Ok(())
 }
