@@ -1,4 +1,5 @@
-//! Lines over time as inline SVG: one small chart for each golden metric, with all numbers in a table for whoever cannot see.
+//! Lines over time as inline SVG: one small chart for each golden metric. Whoever cannot see is told the last and the largest value
+//! of each line.
 //!
 //! A bucket without calls has no point, because none and zero are not alike: the line is broken there, and a point that
 //! stands alone is a dot.

@@ -1,7 +1,8 @@
 //! `/sql?q=`: a statement and its rows, all in the address, so that a question can be passed on.
 //!
 //! A link from elsewhere shows its statement and does not run it: a page of another origin must not make a browser burn our
-//! cores. Limits: [`ROWS_SHOWN`] rows of the answer; the API gives all of them.
+//! cores. Limits: browsers say where a link stands over https and on loopback only (`origin.rs`), so elsewhere it is run, within
+//! the bounds of any query; [`ROWS_SHOWN`] rows of the answer, of which the API gives all.
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
