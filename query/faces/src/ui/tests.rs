@@ -175,7 +175,12 @@ async fn hostile_names_are_text() {
     ];
     for path in PAGES.into_iter().chain(of_hostile.iter().map(String::as_str)) {
         let (_, body) = get(&pages, path).await;
-        for raw in ["<script", "<img", "\"'>", "\u{202e}"] {
+        let scripts = body.matches("<script").count();
+        assert!(
+            scripts == 1 && body.contains("<script type=\"module\" src=\"/ui/"),
+            "{scripts} scripts on {path}"
+        );
+        for raw in ["<script>", "<img", "\"'>", "\u{202e}"] {
             assert!(!body.contains(raw), "{raw} is on {path}");
         }
         // What the content security policy would refuse.
@@ -225,7 +230,8 @@ async fn links_keep_range_refresh_and_language() {
     let pages = of_web();
     let (_, body) = get(&pages, "/?range=1h&refresh=10&lang=zh").await;
     for want in [
-        "<meta http-equiv=\"refresh\" content=\"10\">",
+        "<noscript><meta http-equiv=\"refresh\" content=\"10\"></noscript>",
+        "<body data-refresh=\"10\">",
         "<html lang=\"zh\">",
         "网格",
         "href=\"/sql?range=1h&amp;refresh=10&amp;lang=zh\"",
@@ -236,6 +242,29 @@ async fn links_keep_range_refresh_and_language() {
     }
     let (_, _, body) = ask(&pages, "/", &[("accept-language", "zh-CN,zh;q=0.9,en;q=0.8")]).await;
     assert!(body.contains("<html lang=\"zh\">"));
+}
+
+/// The addresses that a page names, and the same with another hash, as in a page that is older than the server.
+#[tokio::test]
+async fn what_a_page_loads_is_there_and_kept() {
+    let pages = of_web();
+    let (_, body) = get(&pages, "/").await;
+    let named = body.split('"').filter(|text| text.starts_with("/ui/")).collect::<Vec<_>>();
+    let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
+    assert_eq!(named.iter().map(|path| name(path)).collect::<Vec<_>>(), ["style.css", "icon.svg", "main.js"]);
+    for path in named {
+        let (status, headers, _) = ask(&pages, path, &[]).await;
+        let is_kept = headers["cache-control"].to_str().is_ok_and(|kept| kept.ends_with("immutable"));
+        assert!(status == 200 && is_kept, "{path}: {headers:?}");
+        let (status, headers, _) = ask(&pages, &format!("/ui/0/{}", name(path)), &[]).await;
+        assert_eq!((status, &headers["cache-control"]), (200, &"no-cache".parse().expect("a header")));
+    }
+    let types = ["/ui/0/main.js", "/ui/0/style.css", "/ui/0/icon.svg"];
+    for (path, want) in types.into_iter().zip(["text/javascript", "text/css", "image/svg+xml"]) {
+        let (_, headers, _) = ask(&pages, path, &[]).await;
+        assert!(headers["content-type"].to_str().is_ok_and(|found| found.starts_with(want)), "{path}");
+    }
+    assert_eq!(get(&pages, "/ui/0/nothing.js").await.0, 404);
 }
 
 /// A link on somebody else's page shows a statement, and a person decides.

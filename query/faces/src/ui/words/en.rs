@@ -1,8 +1,9 @@
 //! The texts in English.
 
-use super::Words;
+use super::{Words, mesh};
 
 pub const WORDS: Words = Words {
+    of_mesh: mesh::EN,
     aborted: "aborted",
     aborted_means: "share of calls whose caller went away",
     accepted: "accepted",

@@ -5,6 +5,7 @@
 
 mod en;
 mod zh;
+mod mesh;
 
 use meshlake_query::{By, NodeKind};
 
@@ -67,6 +68,7 @@ impl Language {
 
 /// All texts.
 pub struct Words {
+    pub of_mesh: mesh::MeshWords,
     pub aborted: &'static str,
     pub aborted_means: &'static str,
     pub accepted: &'static str,

@@ -1,8 +1,9 @@
 //! The texts in Chinese.
 
-use super::Words;
+use super::{Words, mesh};
 
 pub const WORDS: Words = Words {
+    of_mesh: mesh::ZH,
     aborted: "中止",
     aborted_means: "调用方中途离开的调用占比",
     accepted: "已接受",
