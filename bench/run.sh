@@ -18,8 +18,10 @@
 #   bench/run.sh tail                         ten million lines in a file that is followed
 #   bench/run.sh tail-rotated                 the same while it is rotated in both ways and the server is killed
 #   bench/run.sh als                          two million entries of Envoy's access log service
-#   bench/run.sh series --prometheus FILE     a million series: names and labels, rates, beside a Prometheus
-#   bench/run.sh remote-write                 two million samples by Prometheus remote write, 1.0 and 2.0
+#   bench/run.sh series --prometheus PROGRAM [--victoria-metrics PROGRAM]
+#                                             a million series: names and labels, rates, beside a Prometheus
+#   bench/run.sh remote-write [--prometheus PROGRAM]
+#                                             two million samples by Prometheus remote write, 1.0 and 2.0
 #   bench/run.sh questions                    answers on those ten million
 #   bench/run.sh calls                        golden metrics and the graph on three of them, folded live
 #   bench/run.sh operate                      answers for operators on a day of ten million spans and as many access logs, settled

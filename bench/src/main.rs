@@ -26,6 +26,7 @@ mod wal;
 mod stored;
 mod report;
 mod measure;
+mod prometheus;
 mod server;
 mod cgroup;
 mod load;
