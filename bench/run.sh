@@ -30,6 +30,8 @@
 #                                             istio-service-dashboard.json of an Istio release (five minutes)
 #   bench/run.sh sql                          the same questions of meshlake, DuckDB and chDB on ten million spans in one
 #                                             directory, and rows out (python with the packages of bench/sql_speed.py)
+#   bench/run.sh traces [--jaeger FILE]       traces and lines of a day over the APIs of Tempo, Jaeger and Loki, ten million of each;
+#                                             fewer by `--spans` and `--lines`
 #   bench/run.sh settled                      a day of ten million spans and as many access logs, settled; then the last minutes
 #                                             while 50,000 spans/s come in (9 minutes; `--calls 50000000` for a hundred
 #                                             million of each needs 60 GiB of disk)
@@ -60,6 +62,7 @@ case "$name" in
   calls) set -- calls --cpus 0,1 --data-dir "$data" "$@" ;;
   operate) set -- operate --cpus 0,1 "$@" ;;
   dashboards) set -- dashboards --cpus 0,1 "$@" ;;
+  traces) set -- traces --cpus 0,1 "$@" ;;
   settled) set -- settled --cpus 0,1 "$@" ;;
   import) set -- import --cpus 0,1 "$@" ;;
   syslog) set -- syslog "$@" ;;
