@@ -131,6 +131,14 @@ impl Range {
         self.step.map_or(self.from, |step| self.from.plus(step * u32::from(bucket)))
     }
 
+    /// When each bucket starts, in order; one where there is no step.
+    pub fn bucket_starts(&self) -> impl Iterator<Item = UnixNanos> + use<> {
+        let width = self.step.map_or(self.nanos(), |step| step.as_nanos() as u64);
+        let count = self.nanos().div_ceil(width);
+        let from = self.from;
+        (0..count).map(move |bucket| UnixNanos(from.0 + (bucket * width) as i64))
+    }
+
     /// For how many seconds a bucket was observed: what its counts are divided by to be rates. At least 10 s, so that
     /// the first call of all is not a flood.
     pub fn bucket_seconds(&self, bucket: u16) -> f64 {
@@ -173,6 +181,7 @@ mod tests {
         let range = range(0, 70, Some(30)).expect("not empty");
         let starts: Vec<_> = (0..3).map(|b| range.bucket_start(b).seconds()).collect();
         assert_eq!(starts, [0, 30, 60]);
+        assert_eq!(range.bucket_starts().map(UnixNanos::seconds).collect::<Vec<_>>(), starts);
         assert_eq!([0, 1, 2].map(|b| range.bucket_seconds(b)), [30.0, 30.0, 10.0]);
         assert_eq!(range.bucket_of(69 * SECOND), Some(2));
     }
