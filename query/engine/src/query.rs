@@ -28,7 +28,7 @@ use crate::postgres::{self, Catalogue, Identity, Known};
 use crate::prepared::{Bound, Prepared, describe};
 use crate::scan::{Part, Scan};
 use crate::watched::watched;
-use crate::{Shared, text_guard};
+use crate::{Shared, nested_names, text_guard};
 
 /// A snapshot that can be asked. Made by `Engine::begin`; holds its buffered batches in memory until it and
 /// its streams are dropped.
@@ -317,7 +317,10 @@ async fn logical_plan(
     allowed: &AllowList,
     sql: &str,
 ) -> Result<LogicalPlan, QueryError> {
-    let plan = session.state().create_logical_plan(sql).await?;
+    let state = session.state();
+    let mut statement = state.sql_to_statement(sql, &state.config_options().sql_parser.dialect)?;
+    nested_names::give(&mut statement);
+    let plan = state.statement_to_plan(statement).await?;
     // The allow-list first: its messages are for people. DataFusion's own check stays as a second lock.
     plan_guard::check(&plan, allowed)?;
     SQLOptions::new()
@@ -325,7 +328,7 @@ async fn logical_plan(
         .with_allow_dml(false)
         .with_allow_statements(false)
         .verify_plan(&plan)?;
-    Ok(plan)
+    Ok(nested_names::take_off(plan)?)
 }
 
 /// How a statement is answered.

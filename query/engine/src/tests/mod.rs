@@ -7,6 +7,7 @@ mod explain;
 mod functions;
 mod histograms;
 mod ids;
+mod nested;
 mod postgres;
 mod prepared;
 mod refusals;
