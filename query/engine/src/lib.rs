@@ -1,7 +1,7 @@
 //! Runs queries over snapshots within fixed limits of time, memory, disk and size; the only crate that names DataFusion.
 //!
 //! ```text
-//! sql text -> text_guard -> parse (own thread, big stack) -> nested_names -> plan -> plan_guard
+//! sql text -> text_guard -> parse (own thread, big stack) -> statement_guard -> plan -> plan_guard, expansion
 //! Scan     -> plan -> plan_guard
 //! both     -> optimise -> run (own threads) -> stream with caps
 //! ```
@@ -27,8 +27,10 @@ mod capped;
 mod series;
 mod histograms;
 mod text_guard;
+mod statement_guard;
 mod nested_names;
 mod plan_guard;
+mod expansion;
 mod planning;
 mod executing;
 mod interrupt;

@@ -99,6 +99,31 @@ async fn chains_and_towers_end_in_a_clear_error_and_never_in_an_abort() {
         let refused = matches!(answer, Err(QueryError::Refused(_) | QueryError::Invalid(_)));
         assert!(refused, "{}...: {answer:?}", &sql[..60]);
     }
+    // Short texts that would be planned without end.
+    let doubling = |first: &str, step: &str, last: &str| {
+        let steps = (1..20).map(|n| format!(", t{n} AS ({})", step.replace("last", &format!("t{}", n - 1))));
+        format!("WITH t0 AS ({first}){} {}", steps.collect::<String>(), last.replace("last", "t19"))
+    };
+    let nested = format!("SELECT {}1{}", "(SELECT ".repeat(20), ")".repeat(20));
+    for sql in [
+        doubling(
+            "SELECT name AS x FROM spans",
+            "SELECT x||x AS x FROM last",
+            "SELECT x FROM last WHERE x = 'a'",
+        ),
+        doubling(
+            "SELECT kind AS x FROM spans",
+            "SELECT x+x AS x FROM last",
+            "SELECT x FROM last ORDER BY x LIMIT 1",
+        ),
+        doubling("SELECT 1 AS x", "SELECT [x, x] AS x FROM last", "SELECT x FROM last"),
+        doubling("SELECT 1 AS x", "SELECT a.x FROM last a JOIN last b ON a.x = b.x", "SELECT x FROM last"),
+        nested,
+        format!("SELECT count(*) FROM spans GROUP BY CUBE ({})", ["kind"; 20].join(", ")),
+    ] {
+        let answer = rows(&engine, &sql).await;
+        assert!(matches!(answer, Err(QueryError::Refused(_))), "{}...: {answer:?}", &sql[..60]);
+    }
     // A chain near the deepest that is let through runs.
     let sql = format!("SELECT count(*) FROM spans WHERE kind + {} > -1", vec!["kind"; 90].join(" + "));
     assert_eq!(one(&engine, &sql).await, "4");
