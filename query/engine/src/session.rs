@@ -83,6 +83,13 @@ impl SessionTemplate {
         names.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
+    /// Every function of values, as statements call it.
+    #[cfg(test)]
+    pub fn scalar_functions(&self) -> Vec<Arc<datafusion::logical_expr::ScalarUDF>> {
+        let names = self.state.scalar_functions().iter().collect::<std::collections::BTreeMap<_, _>>();
+        names.into_values().map(Arc::clone).collect()
+    }
+
     /// What all queries hold by the pool's count.
     #[cfg(test)]
     pub fn pool_bytes(&self) -> usize {

@@ -5,6 +5,7 @@ mod cancel;
 mod documented;
 mod explain;
 mod functions;
+mod odd_values;
 mod histograms;
 mod ids;
 mod nested;
