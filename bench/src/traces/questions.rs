@@ -156,7 +156,7 @@ fn of_series(sample: &Sample) -> Vec<Question> {
     let tag = |name: &str| format!("/tempo/api/v2/search/tag/{name}/values?{day}");
     vec![
         question(
-            "`{ } | rate() by (resource.service.name)`, 24 h",
+            "rate of spans by service, 24 h (TraceQL)",
             Some(300),
             format!("/tempo/api/metrics/query_range?step=600&{day}&q={rate}"),
         ),
