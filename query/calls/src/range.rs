@@ -114,8 +114,8 @@ impl Range {
         if time < self.from.0 || time >= self.to.0 {
             return None;
         }
-        let width = self.step.map_or(self.nanos(), |step| step.as_nanos() as u64);
-        let bucket = (time - self.from.0) as u64 / width;
+        let Some(step) = self.step else { return Some(0) };
+        let bucket = (time - self.from.0) as u64 / step.as_nanos() as u64;
         Some(u16::try_from(bucket).expect("BUCKETS_MAX fits u16"))
     }
 
