@@ -2,10 +2,13 @@
 // part here only adds to what stands there. A part is a function that finds its elements and adds to those it has not seen; it
 // runs when the page is there, and again whenever the page has loaded itself anew.
 
+import { brushes } from './brush.js';
+import { charts } from './chart.js';
+import { graphs } from './graph.js';
 import { keepFresh } from './refresh.js';
 
 /** @type {(() => void)[]} */
-const parts = [];
+const parts = [graphs, charts, brushes];
 
 const enliven = () => parts.forEach((part) => part());
 

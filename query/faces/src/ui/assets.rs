@@ -23,9 +23,21 @@ macro_rules! asset {
     };
 }
 
+/// Colours, and all that drawings look like: what a drawing needs that is saved as a file.
+pub const GRAPH_STYLE: &str = include_str!("../../../../dashboards/ui/graph.css");
+
 /// All of them, by name.
-const ASSETS: [Asset; 5] =
-    [asset!("icon.svg"), asset!("main.js"), asset!("morph.js"), asset!("refresh.js"), asset!("style.css")];
+const ASSETS: [Asset; 9] = [
+    asset!("brush.js"),
+    asset!("chart.js"),
+    asset!("graph.css"),
+    asset!("graph.js"),
+    asset!("icon.svg"),
+    asset!("main.js"),
+    asset!("morph.js"),
+    asset!("refresh.js"),
+    asset!("style.css"),
+];
 
 /// The route of all of them.
 pub const ROUTE: &str = "/ui/{version}/{name}";

@@ -53,6 +53,11 @@ pub fn count(value: f64) -> String {
     out
 }
 
+/// A number without a unit.
+pub fn number(value: f64) -> String {
+    digits(value)
+}
+
 /// At least three significant digits, no trailing zeros after the point.
 fn digits(value: f64) -> String {
     let decimals = match value.abs() {

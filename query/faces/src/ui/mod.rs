@@ -6,18 +6,21 @@
 //! calls   calls and policies, as several pages show them
 //! graph   the service graph as a drawing
 //! chart   lines over time
+//! heat    latencies over time
 //! shell   what all pages have around them
 //! words   the texts, a file a language
 //! assets  scripts, style and icon
 //! ```
 //! Rendered on the server, complete without a script: a page that needs nothing loads in any browser, in a locked-down network,
-//! and under a policy that forbids every script. Scripts (`dashboards/ui`) only make parts live that are there already. A name that came over the network can only ever be text: maud escapes all
-//! that is not markup in the source, and `text.rs` takes out what would look like something else.
+//! and under a policy that forbids every script. Scripts (`dashboards/ui`) only make parts live that are there already. A name
+//! that came over the network can only ever be text: maud escapes all that is not markup in the source, and `text.rs` takes out
+//! what would look like something else.
 
 mod pages;
 mod calls;
-mod shell;
 mod chart;
+mod heat;
+mod shell;
 mod graph;
 mod asked;
 mod words;
@@ -34,6 +37,7 @@ use crate::FaceState;
 pub fn router() -> Router<FaceState> {
     Router::new()
         .route("/", get(pages::mesh::page))
+        .route("/graph.svg", get(pages::mesh::export::answer))
         .route("/service", get(pages::service::page))
         .route("/edge", get(pages::edge::page))
         .route("/traces", get(pages::traces::page))

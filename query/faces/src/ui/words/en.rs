@@ -240,6 +240,7 @@ pub const WORDS: Words = Words {
         ("label.p99", "p99"),
         ("label.retries", "retries"),
         ("label.bytes", "bytes"),
+        ("label.mtls", "mTLS"),
         ("verdict.worse", "worse"),
         ("verdict.better", "better"),
         ("verdict.no_difference", "no difference"),

@@ -240,6 +240,7 @@ pub const WORDS: Words = Words {
         ("label.p99", "p99"),
         ("label.retries", "重试"),
         ("label.bytes", "字节"),
+        ("label.mtls", "mTLS"),
         ("verdict.worse", "更差"),
         ("verdict.better", "更好"),
         ("verdict.no_difference", "无差异"),
