@@ -3,9 +3,10 @@
 // runs when the page is there, and again whenever the page has loaded itself anew.
 
 import { keepFresh } from './refresh.js';
+import { editSql } from './sql.js';
 
 /** @type {(() => void)[]} */
-const parts = [];
+const parts = [editSql];
 
 const enliven = () => parts.forEach((part) => part());
 

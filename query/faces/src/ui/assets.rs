@@ -24,8 +24,15 @@ macro_rules! asset {
 }
 
 /// All of them, by name.
-const ASSETS: [Asset; 5] =
-    [asset!("icon.svg"), asset!("main.js"), asset!("morph.js"), asset!("refresh.js"), asset!("style.css")];
+const ASSETS: [Asset; 7] = [
+    asset!("icon.svg"),
+    asset!("main.js"),
+    asset!("morph.js"),
+    asset!("names.js"),
+    asset!("refresh.js"),
+    asset!("sql.js"),
+    asset!("style.css"),
+];
 
 /// The route of all of them.
 pub const ROUTE: &str = "/ui/{version}/{name}";
@@ -53,6 +60,11 @@ pub async fn asset(Path((version, name)): Path<(String, String)>) -> Response {
     let kept = if version == *VERSION { KEPT } else { "no-cache" };
     let headers = [(header::CONTENT_TYPE, content_type(asset.name)), (header::CACHE_CONTROL, kept)];
     (headers, asset.text).into_response()
+}
+
+/// The icon, where browsers look for one when what they show has no page to name it.
+pub async fn icon() -> Response {
+    asset(Path((String::new(), "icon.svg".to_owned()))).await
 }
 
 fn content_type(name: &str) -> &'static str {
