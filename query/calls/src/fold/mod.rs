@@ -34,7 +34,7 @@ use crate::hashing::mixed_pair;
 use crate::held::{Granted, HELD_BYTES_MAX, Held, Weighed as _};
 use crate::measure::Measure;
 use crate::messages::Messages;
-use crate::minutes::{NamesByMinute, Words, minute_of};
+use crate::minutes::{NamesByMinute, Words};
 use crate::parts::{Parts, parts};
 use crate::picture::Picture;
 use crate::range::Range;
@@ -153,20 +153,23 @@ impl Fold {
             self;
         // Rows of requests come first; what they leave is the spans'.
         spans.bound(bytes_max.saturating_sub(requests.bytes()).max(*bytes_max / 2));
-        // Rows are sorted by what they say, so most name what the row before does.
-        let mut last_seen = None;
-        let read = batch.spans(book, shapes, addresses, |span, shape, links| {
-            if shape.role == spans::Role::Consumed {
-                links.iter().for_each(|link| messages.want(*link));
+        let added = batch.said(book, shapes).and_then(|said| {
+            batch.tell_names(&said, names, addresses);
+            if !*is_sliced && !said.may_have_links() {
+                for (place, alike) in batch.by_shard() {
+                    spans.add_to(place, |shard| shard.add_all(alike, |shape| said.id(shape)));
+                }
+                return Ok(());
             }
-            let seen = (minute_of(span.start), span.shape);
-            if last_seen.replace(seen) != Some(seen) {
-                names.see(Words::Spans, span.start, [shape.party, shape.peer]);
-            }
-            let hash = sliced(spans::hash_of(span.trace), span.start, *is_sliced);
-            spans.add(hash, |shard| shard.add(span, links));
+            batch.one_by_one(&said, |span, shape, links| {
+                if shape.role == spans::Role::Consumed {
+                    links.iter().for_each(|link| messages.want(*link));
+                }
+                let hash = sliced(spans::hash_of(span.trace), span.start, *is_sliced);
+                spans.add(hash, |shard| shard.add(span, links));
+            })
         });
-        self.misread = self.misread.take().or(read.err());
+        self.misread = self.misread.take().or(added.err());
         self.make_room();
     }
 

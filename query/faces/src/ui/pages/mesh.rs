@@ -61,6 +61,7 @@ impl<'a> Filters<'a> {
             namespace: asked.get("namespace"),
             rate_min,
             errors_only: asked.get("errors_only").is_some_and(|text| text == "1" || text == "true"),
+            ..Wanted::default()
         };
         Filters {
             wanted,
@@ -218,7 +219,7 @@ fn controls(asked: &Asked, filters: &Filters<'_>, all: &Graph) -> Markup {
     let words = asked.words();
     let namespaces: std::collections::BTreeSet<&str> =
         all.nodes.iter().filter_map(|node| node.identity.namespace.as_deref()).collect();
-    let Wanted { focus, namespace, rate_min, errors_only } = filters.wanted;
+    let Wanted { focus, namespace, rate_min, errors_only, .. } = filters.wanted;
     let rate = if rate_min > 0.0 { rate_min.to_string() } else { String::new() };
     html! {
         form class="controls" method="get" action="/" {
