@@ -6,9 +6,10 @@ import { brushes } from './brush.js';
 import { charts } from './chart.js';
 import { graphs } from './graph.js';
 import { keepFresh } from './refresh.js';
+import { editSql } from './sql.js';
 
 /** @type {(() => void)[]} */
-const parts = [graphs, charts, brushes];
+const parts = [graphs, charts, brushes, editSql];
 
 const enliven = () => parts.forEach((part) => part());
 

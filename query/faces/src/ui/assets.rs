@@ -27,7 +27,7 @@ macro_rules! asset {
 pub const GRAPH_STYLE: &str = include_str!("../../../../dashboards/ui/graph.css");
 
 /// All of them, by name.
-const ASSETS: [Asset; 9] = [
+const ASSETS: [Asset; 11] = [
     asset!("brush.js"),
     asset!("chart.js"),
     asset!("graph.css"),
@@ -35,7 +35,9 @@ const ASSETS: [Asset; 9] = [
     asset!("icon.svg"),
     asset!("main.js"),
     asset!("morph.js"),
+    asset!("names.js"),
     asset!("refresh.js"),
+    asset!("sql.js"),
     asset!("style.css"),
 ];
 
@@ -65,6 +67,11 @@ pub async fn asset(Path((version, name)): Path<(String, String)>) -> Response {
     let kept = if version == *VERSION { KEPT } else { "no-cache" };
     let headers = [(header::CONTENT_TYPE, content_type(asset.name)), (header::CACHE_CONTROL, kept)];
     (headers, asset.text).into_response()
+}
+
+/// The icon, where browsers look for one when what they show has no page to name it.
+pub async fn icon() -> Response {
+    asset(Path((String::new(), "icon.svg".to_owned()))).await
 }
 
 fn content_type(name: &str) -> &'static str {

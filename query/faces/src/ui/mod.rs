@@ -46,6 +46,7 @@ pub fn router() -> Router<FaceState> {
         .route("/operate", get(pages::operate::page))
         .route("/start", get(pages::start::page))
         .route(assets::ROUTE, get(assets::asset))
+        .route("/favicon.ico", get(assets::icon))
 }
 
 /// The class of an error ratio: nothing to see below 1 %, an alarm from 5 %. Common alerting practice; a

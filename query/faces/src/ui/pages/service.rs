@@ -337,9 +337,26 @@ fn rollout_row<'a>(asked: &Asked, rollout: &Rollout) -> (&'a str, Vec<Markup>) {
         cell(&rollout.came_count.to_string()),
         cell(&rollout.went_count.to_string()),
         cell(words.cost_of(cost.verdict.name())),
-        cell(&format!("{} / {}", format::count(cost.lost), format::count(cost.calls))),
+        html! { (calls_lost(cost)) " " span class="hint" { (reasons(cost)) } },
     ];
     (class, cells)
+}
+
+fn calls_lost(cost: &rollouts::Cost) -> String {
+    format!("{} / {}", format::count(cost.lost), format::count(cost.calls))
+}
+
+/// Why calls were lost while it lasted, and how many for each reason: `UF 19, 502 4`.
+fn reasons(cost: &rollouts::Cost) -> String {
+    let told = cost.by.iter().filter(|loss| loss.during > 0.0).map(|loss| {
+        let reason = &loss.reason;
+        let code = || reason.response_code.map(|code| code.to_string());
+        let grpc = || reason.grpc_status.map(|status| format!("gRPC {status}"));
+        let name =
+            reason.response_flags.clone().or_else(code).or_else(grpc).unwrap_or_else(|| "?".to_owned());
+        format!("{name} {}", format::count(loss.during))
+    });
+    told.collect::<Vec<_>>().join(", ")
 }
 
 /// Characters that must be changed, added or taken away to make one name the other (Levenshtein, 1966), of the first

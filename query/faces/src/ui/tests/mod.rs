@@ -303,6 +303,31 @@ async fn a_statement_from_another_page_is_not_run() {
     assert!(body.contains("spans_counted</th>") && body.contains(">3<"), "{body}");
 }
 
+/// Two spans of web, of 40 and 30 ms, and one of cart.
+#[tokio::test]
+async fn an_answer_is_a_chart_or_a_plan() {
+    let pages = of_web();
+    let statement =
+        "SELECT%20service_name%2C%20sum(duration_nano)%2F1000000%20AS%20ms%20FROM%20spans%20GROUP%20BY%201";
+    let (_, body) = get(&pages, &format!("/sql?view=chart&q={statement}")).await;
+    assert!(
+        body.contains("class=\"chart bars\"") && body.contains(">70<") && body.contains(">20<"),
+        "{body}"
+    );
+    let over_time = "SELECT%20time%2C%20duration_nano%2F1000000%20AS%20ms%20FROM%20spans";
+    let (_, body) = get(&pages, &format!("/sql?view=chart&q={over_time}")).await;
+    assert!(body.contains("ms 20 (max 40)"), "the line's last and largest value are told: {body}");
+    let (_, body) = get(&pages, "/sql?view=chart&q=SELECT%20name%20FROM%20spans").await;
+    assert!(body.contains("A chart needs numbers"), "{body}");
+    let (_, body) = get(&pages, &format!("/sql?explain=1&q={statement}")).await;
+    let steps = body.split("<div class=\"plan\">").nth(1).unwrap_or_default();
+    assert!(steps.contains("<strong>Aggregate</strong>") && steps.contains("<ul><li>"), "{body}");
+    let (_, body) = get(&pages, &format!("/sql?q={statement}")).await;
+    for format in ["csv", "json", "ndjson", "parquet"] {
+        assert!(body.contains(&format!("action=\"/api/v1/sql?format={format}\"")), "{body}");
+    }
+}
+
 /// 501 rows where 500 are shown.
 #[tokio::test]
 async fn a_long_answer_is_cut_and_says_so() {

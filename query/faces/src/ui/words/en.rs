@@ -1,9 +1,10 @@
 //! The texts in English.
 
-use super::{Words, mesh};
+use super::{Words, mesh, sql};
 
 pub const WORDS: Words = Words {
     of_mesh: mesh::EN,
+    of_sql: sql::EN,
     aborted: "aborted",
     aborted_means: "share of calls whose caller went away",
     accepted: "accepted",

@@ -1,9 +1,10 @@
 //! The texts in Chinese.
 
-use super::{Words, mesh};
+use super::{Words, mesh, sql};
 
 pub const WORDS: Words = Words {
     of_mesh: mesh::ZH,
+    of_sql: sql::ZH,
     aborted: "中止",
     aborted_means: "调用方中途离开的调用占比",
     accepted: "已接受",
