@@ -56,7 +56,7 @@ pub struct SettledArgs {
     /// Times that each question is asked, after one for warmth.
     #[arg(long, default_value_t = 5)]
     times: usize,
-    /// Spans a second that come in while the last minutes are asked for, one after the other.
+    /// Spans a second that come in while the last minutes are asked for, one after the other; at 0 nothing is asked.
     #[arg(long, value_delimiter = ',', default_value = "50000")]
     rates: Vec<u64>,
     /// Seconds for which they do. A minute is settled three and a half minutes after its end, once a minute: so the first one or two
@@ -129,7 +129,7 @@ pub async fn page(place: &Place, args: &SettledArgs) -> anyhow::Result<String> {
     let answers = answers(place, directory.path(), &day, args.times).await?;
     drop(directory);
     let mut rows = Vec::new();
-    for rate in &args.rates {
+    for rate in args.rates.iter().filter(|rate| **rate > 0) {
         rows.push(live::live(place, args, *rate).await?);
         known(&rows[rows.len() - 1].join(" | "));
     }

@@ -61,6 +61,8 @@ pub struct Aliases {
     answered: NumberMap<ServiceId, Option<ServiceId>>,
     /// The same in ten minutes of the clock, of addresses.
     answered_in: NumberMap<(u16, ServiceId), Option<ServiceId>>,
+    /// Of which addresses anything is known there.
+    timed: HashSet<ServiceId>,
 }
 
 impl Aliases {
@@ -72,7 +74,13 @@ impl Aliases {
     /// Learns that `callee` answered in a window to a word that is an address, which is another's in another.
     pub fn learn_address(&mut self, window: u16, word: ServiceId, callee: ServiceId) {
         add(self.answered_in.entry((window, word)).or_insert(Some(callee)), callee);
+        self.timed.insert(word);
         self.learn(word, callee);
+    }
+
+    /// Whether it may stand for another service in another window.
+    pub fn is_timed(&self, word: ServiceId) -> bool {
+        self.timed.contains(&word)
     }
 
     /// As [`Aliases::resolve`], in a window.

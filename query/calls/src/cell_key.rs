@@ -67,12 +67,35 @@ impl Hash for CellKey {
 }
 
 impl CellKey {
-    /// What a survey tells apart of it: its ends, what it counts, its evidence, and the ten minutes.
+    /// What all cells of its ends have in common that count the same by the same evidence.
+    pub fn line(&self) -> Line {
+        let CellKey { source, destination, evidence, entry, .. } = *self;
+        Line { source, destination, evidence, entry }
+    }
+
+    /// The key of a line in one of the ten minutes.
+    pub fn surveyed_of(line: &Line, window: u16) -> CellKey {
+        let Line { source, destination, evidence, entry } = *line;
+        let at = Slot { bucket: 0, window };
+        let (detail, protocol) = (DetailId::NONE, Protocol::Unknown);
+        CellKey { source, destination, detail, at, evidence, entry, protocol }
+    }
+
+    /// What a survey tells apart of it: its line, and the ten minutes.
     #[must_use]
     pub fn surveyed(self) -> CellKey {
         let at = Slot { bucket: 0, ..self.at };
         CellKey { detail: DetailId::NONE, at, protocol: Protocol::Unknown, ..self }
     }
+}
+
+/// Cells of all times that have the same ends, and count the same by the same evidence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Line {
+    pub source: PartyId,
+    pub destination: PartyId,
+    pub evidence: Evidence,
+    pub entry: Entry,
 }
 
 /// A bucket of the range, and the ten minutes in which evidence is chosen.

@@ -17,6 +17,7 @@ use crate::entry::Entry;
 use crate::hashing::NumberMap;
 use crate::measure::MILLI;
 use crate::services::ServiceId;
+use crate::survey::Counted;
 
 /// What an answer may be derived from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -112,14 +113,37 @@ impl Totals {
     }
 }
 
+/// What is chosen in one of the ten minutes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Chosen {
+    window: u16,
+    choice: Choice,
+    has_rows: bool,
+}
+
+/// What is chosen of one node or edge in each of the ten minutes: ascending. Nothing tells of others.
+type Course = Vec<Chosen>;
+
+/// What a line tells of an edge, or of a node where it has no source.
+#[derive(Debug, Clone, Copy)]
+pub struct ToldOf<'c> {
+    pub source: Option<ServiceId>,
+    pub target: ServiceId,
+    pub entry: Entry,
+    pub evidence: Evidence,
+    pub counted: &'c [(u16, Counted)],
+}
+
 /// All choices of one answer.
 #[derive(Debug, Default)]
 pub struct Choices {
-    nodes: NumberMap<(ServiceId, u16), Totals>,
-    edges: NumberMap<(ServiceId, ServiceId, u16), Totals>,
+    nodes: NumberMap<ServiceId, Course>,
+    edges: NumberMap<(ServiceId, ServiceId), Course>,
+    excesses: Vec<Excess>,
 }
 
 /// A service whose spans tell of more calls than its proxy's rows: by spans, and by rows, in thousandths.
+#[derive(Debug, Clone, Copy)]
 pub struct Excess {
     pub service: ServiceId,
     pub spans: u64,
@@ -127,43 +151,131 @@ pub struct Excess {
 }
 
 impl Choices {
-    /// Adds so many calls, in thousandths.
-    pub fn see_node(&mut self, node: ServiceId, window: u16, entry: Entry, by: Evidence, requests: u64) {
-        self.nodes.entry((node, window)).or_default().add(entry, by, requests);
+    /// Chooses by all that is told.
+    pub fn of(told: &[ToldOf<'_>]) -> Choices {
+        let (mut of_nodes, mut of_edges) = (NumberMap::default(), NumberMap::default());
+        for (at, told) in told.iter().enumerate() {
+            let places: &mut Vec<usize> = match told.source {
+                None => of_nodes.entry(told.target).or_default(),
+                Some(source) => of_edges.entry((source, told.target)).or_default(),
+            };
+            places.push(at);
+        }
+        let last = told.iter().filter_map(|told| told.counted.last()).map(|(window, _)| *window).max();
+        let mut sums = Sums::of(last.unwrap_or(0));
+        let mut choices = Choices::default();
+        for (node, places) in of_nodes {
+            sums.add(places.iter().map(|at| &told[*at]));
+            choices.excesses.extend(sums.excess(node));
+            choices.nodes.insert(node, sums.chosen());
+        }
+        for (edge, places) in of_edges {
+            sums.add(places.iter().map(|at| &told[*at]));
+            choices.edges.insert(edge, sums.chosen());
+        }
+        choices
     }
 
-    pub fn see_edge(
-        &mut self,
-        (source, target): (ServiceId, ServiceId),
-        window: u16,
-        entry: Entry,
-        by: Evidence,
-        requests: u64,
-    ) {
-        self.edges.entry((source, target, window)).or_default().add(entry, by, requests);
+    /// What is chosen of a node, asked for in windows that ascend.
+    pub fn of_node(&self, node: ServiceId) -> Asked<'_> {
+        Asked(self.nodes.get(&node).map_or(&[], Vec::as_slice))
+    }
+
+    /// The same of an edge.
+    pub fn of_edge(&self, source: ServiceId, target: ServiceId) -> Asked<'_> {
+        Asked(self.edges.get(&(source, target)).map_or(&[], Vec::as_slice))
     }
 
     pub fn node(&self, node: ServiceId, window: u16) -> Choice {
-        self.nodes.get(&(node, window)).map_or(Choice::EdgesIn, Totals::choice)
-    }
-
-    pub fn edge(&self, source: ServiceId, target: ServiceId, window: u16) -> Choice {
-        self.edges.get(&(source, target, window)).map_or(Choice::EdgesIn, Totals::choice)
-    }
-
-    /// Whether rows of proxies tell of the edge.
-    pub fn edge_has_rows(&self, source: ServiceId, target: ServiceId, window: u16) -> bool {
-        self.edges.get(&(source, target, window)).is_some_and(|totals| totals.rows > 0)
+        self.of_node(node).choice(window)
     }
 
     /// Services counted from spans though their proxies told of some of the calls, in no order that means anything.
     pub fn excesses(&self) -> Vec<Excess> {
-        let mut sums: NumberMap<ServiceId, (u64, u64)> = NumberMap::default();
-        for ((service, _), totals) in self.nodes.iter().filter(|(_, t)| t.rows > 0 && t.spans_exceed()) {
-            let sum = sums.entry(*service).or_default();
-            (sum.0, sum.1) = (sum.0 + totals.spans, sum.1 + totals.rows);
+        self.excesses.clone()
+    }
+}
+
+/// What is left of a course by one that goes through it.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'c>(&'c [Chosen]);
+
+impl Asked<'_> {
+    fn at(&mut self, window: u16) -> Option<Chosen> {
+        // The next one as a rule; further where others tell of windows in between.
+        if self.0.first().is_some_and(|chosen| chosen.window < window) {
+            let passed = match self.0.get(1) {
+                Some(next) if next.window >= window => 1,
+                _ => self.0.partition_point(|chosen| chosen.window < window),
+            };
+            self.0 = &self.0[passed..];
         }
-        let excess = |(service, (spans, rows))| Excess { service, spans, rows };
-        sums.into_iter().map(excess).collect()
+        self.0.first().copied().filter(|chosen| chosen.window == window)
+    }
+
+    /// Goes on to `window`, which is not before those asked for so far.
+    pub fn choice(&mut self, window: u16) -> Choice {
+        self.at(window).map_or(Choice::EdgesIn, |chosen| chosen.choice)
+    }
+
+    /// The same, for whether rows of proxies tell of it.
+    pub fn has_rows(&mut self, window: u16) -> bool {
+        self.at(window).is_some_and(|chosen| chosen.has_rows)
+    }
+}
+
+/// Sums of one node or edge by window.
+struct Sums {
+    by_window: Vec<Totals>,
+    /// Windows that lines told of, each once.
+    met: Vec<u16>,
+    is_met: Vec<bool>,
+}
+
+impl Sums {
+    fn of(last: u16) -> Sums {
+        let windows = usize::from(last) + 1;
+        Sums { by_window: vec![Totals::default(); windows], met: Vec::new(), is_met: vec![false; windows] }
+    }
+
+    /// Adds up what is told of one, whose windows are then ascending.
+    fn add<'c>(&mut self, told: impl Iterator<Item = &'c ToldOf<'c>>) {
+        for told in told {
+            for (window, counted) in told.counted {
+                let place = usize::from(*window);
+                self.by_window[place].add(told.entry, told.evidence, counted.requests);
+                if !std::mem::replace(&mut self.is_met[place], true) {
+                    self.met.push(*window);
+                }
+            }
+        }
+        self.met.sort_unstable();
+    }
+
+    fn totals(&self) -> impl Iterator<Item = (u16, &Totals)> {
+        self.met.iter().map(|window| (*window, &self.by_window[usize::from(*window)]))
+    }
+
+    fn excess(&self, service: ServiceId) -> Option<Excess> {
+        let exceeding = self.totals().filter(|(_, totals)| totals.rows > 0 && totals.spans_exceed());
+        exceeding.fold(None, |sum: Option<Excess>, (_, totals)| {
+            let Excess { spans, rows, .. } = sum.unwrap_or(Excess { service, spans: 0, rows: 0 });
+            Some(Excess { service, spans: spans + totals.spans, rows: rows + totals.rows })
+        })
+    }
+
+    /// What is chosen, and begins anew.
+    fn chosen(&mut self) -> Course {
+        let chosen = self.totals().map(|(window, totals)| Chosen {
+            window,
+            choice: totals.choice(),
+            has_rows: totals.rows > 0,
+        });
+        let chosen = chosen.collect();
+        for window in self.met.drain(..) {
+            self.by_window[usize::from(window)] = Totals::default();
+            self.is_met[usize::from(window)] = false;
+        }
+        chosen
     }
 }

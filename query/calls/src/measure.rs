@@ -219,24 +219,47 @@ impl Measure {
     }
 
     pub fn merge(&mut self, other: &Measure) {
-        self.requests += other.requests;
-        self.errors += other.errors;
-        self.client_errors += other.client_errors;
-        self.aborted += other.aborted;
-        self.retries += other.retries;
-        self.made += other.made;
-        self.received += other.received;
-        self.expected += other.expected;
-        self.joined += other.joined;
-        self.lost += other.lost;
-        self.bytes_in = self.bytes_in.saturating_add(other.bytes_in);
-        self.bytes_out = self.bytes_out.saturating_add(other.bytes_out);
-        self.duration = self.duration.saturating_add(other.duration);
-        self.squares = self.squares.saturating_add(other.squares);
+        self.merge_sums(other.sums(), other.protocols);
         self.latency.merge(&other.latency);
-        for (sum, part) in self.protocols.iter_mut().zip(other.protocols) {
+    }
+
+    /// Adds these sums, in the order of [`SUMS`], and calls by protocol, in that of [`Protocol::ALL`].
+    pub fn merge_sums(&mut self, sums: [u64; SUMS.len()], protocols: [u64; Protocol::ALL.len()]) {
+        let [requests, errors, client_errors, aborted, retries, made, received, expected, joined, rest @ ..] =
+            sums;
+        let [lost, bytes_in, bytes_out, duration, squares] = rest;
+        self.requests += requests;
+        self.errors += errors;
+        self.client_errors += client_errors;
+        self.aborted += aborted;
+        self.retries += retries;
+        self.made += made;
+        self.received += received;
+        self.expected += expected;
+        self.joined += joined;
+        self.lost += lost;
+        self.bytes_in = self.bytes_in.saturating_add(bytes_in);
+        self.bytes_out = self.bytes_out.saturating_add(bytes_out);
+        self.duration = self.duration.saturating_add(duration);
+        self.squares = self.squares.saturating_add(squares);
+        for (sum, part) in self.protocols.iter_mut().zip(protocols) {
             *sum += part;
         }
+    }
+
+    /// Adds latencies: how many took no time, the others by bucket, the shortest and the longest of all.
+    pub fn merge_latency(
+        &mut self,
+        zeros: u64,
+        buckets: impl Iterator<Item = (i32, u64)>,
+        (min_nano, max_nano): (u64, u64),
+    ) {
+        self.latency.merge_buckets(zeros, buckets, min_nano, max_nano);
+    }
+
+    /// Calls by protocol, in the order of [`Protocol::ALL`].
+    pub fn protocols(&self) -> [u64; Protocol::ALL.len()] {
+        self.protocols
     }
 
     /// In the order of [`SUMS`].
@@ -261,29 +284,11 @@ impl Measure {
 
     /// The measure that has these sums, in the order of [`SUMS`], all of one protocol.
     pub fn of_sums(sums: [u64; SUMS.len()], protocol: Protocol, latency: LatencyHistogram) -> Measure {
-        let [requests, errors, client_errors, aborted, retries, made, received, expected, joined, rest @ ..] =
-            sums;
-        let [lost, bytes_in, bytes_out, duration, squares] = rest;
         let mut protocols = [0; Protocol::ALL.len()];
-        protocols[protocol as usize] = requests;
-        Measure {
-            requests,
-            errors,
-            client_errors,
-            aborted,
-            retries,
-            made,
-            received,
-            expected,
-            joined,
-            lost,
-            bytes_in,
-            bytes_out,
-            duration,
-            squares,
-            latency,
-            protocols,
-        }
+        protocols[protocol as usize] = sums[0];
+        let mut measure = Measure { latency, ..Measure::default() };
+        measure.merge_sums(sums, protocols);
+        measure
     }
 
     pub fn latency(&self) -> &LatencyHistogram {

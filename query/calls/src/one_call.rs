@@ -29,7 +29,7 @@ impl CallSeen {
         (source, target): (Option<usize>, usize),
         notes: &'n [Noted],
     ) -> impl Iterator<Item = CallSeen> + 'n + use<'n> {
-        let (evidence, is_refused) = (cell.key.evidence, cell.key.entry == Entry::Refused);
+        let (evidence, is_refused) = (cell.line.evidence, cell.entry == Entry::Refused);
         let named_by = NamedBy::of(cell, services);
         notes.iter().map(move |noted| CallSeen {
             source,
@@ -66,7 +66,7 @@ impl NamedBy {
     }
 
     fn of(cell: &Placed, services: &Services) -> NamedBy {
-        let word = services.of(cell.key.destination);
+        let word = services.of(cell.line.destination);
         let target = services.service(cell.target);
         if target.owner.is_some() {
             NamedBy::Caller

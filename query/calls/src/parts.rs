@@ -6,11 +6,11 @@
 
 use std::collections::BTreeMap;
 
+use crate::by_line::ByLine;
 use crate::cell_key::Evidence;
 use crate::cells::Book;
 use crate::choice::Source;
 use crate::entry::Entry;
-use crate::hashing::NumberMap;
 use crate::measure::Measure;
 use crate::named::{Named, sorted};
 use crate::nodes::{NodeIdentity, ids};
@@ -45,21 +45,20 @@ pub struct Parts {
 
 /// Groups all cells of `book`.
 pub(super) fn parts(book: &Book, source: Source, warnings: Vec<String>) -> Parts {
-    let (cells, services) = place(&Survey::of(book), &book.parties, source);
+    let (cells, services) = place(Survey::of(book), &book.parties, source);
     let names = ids(&services, &used(&cells));
     let mut named = Named::of(book, &services, &names);
     let places = cells.iter().map(|cell| {
-        let key = &cell.key;
-        let target = named.node(cell.target, key.destination);
-        let source = cell.caller.map(|caller| named.node(caller, key.source));
-        (cell.surveyed, (target, source, key.entry, key.evidence))
+        let target = named.node(cell.target, cell.line.destination);
+        let source = cell.caller.map(|caller| named.node(caller, cell.line.source));
+        (cell.line, &cell.told[..], (target, source, cell.entry, cell.line.evidence))
     });
-    let places: NumberMap<_, _> = places.collect();
+    let places = ByLine::of(places);
     let mut sums = BTreeMap::new();
     for (key, measure) in book.cells() {
-        let Some((target, source, entry, evidence)) = places.get(&Survey::key(*key)) else { continue };
+        let Some((target, source, entry, evidence)) = places.get(key) else { continue };
         let detail = book.detail_text(key.detail).unwrap_or_default();
-        let group = (*target, *source, *entry, *evidence, detail, key.at.bucket);
+        let group = (target, source, entry, evidence, detail, key.at.bucket);
         sums.entry(group).or_insert_with(Measure::default).merge(measure);
     }
     sums.retain(|_, measure| measure.requests_milli() > 0);

@@ -166,6 +166,21 @@ pub struct Party {
     pub marks: Marks,
 }
 
+impl Party {
+    /// Its name, with all that makes it another.
+    pub fn as_name(&self) -> PartyName<'_> {
+        PartyName {
+            naming: self.naming,
+            name: &self.name,
+            namespace: self.namespace.as_deref(),
+            workload: self.workload.as_deref(),
+            version: self.version.as_deref(),
+            port: self.port,
+            is_scoped: self.is_scoped,
+        }
+    }
+}
+
 /// All parties of one answer.
 #[derive(Debug)]
 pub struct Parties {

@@ -1,32 +1,33 @@
 //! Brings the ends of cells to the services that they are, under their own names.
 //!
 //! Names are read once all cells are there: what a name stands for, and whose alias it is, is told by the ends of the calls
-//! of an answer and by nothing else.
+//! of an answer and by nothing else. It is asked once for all cells of a line, but for those whose end is an address, which may be
+//! another's ten minutes later.
 
 use crate::aliases::Aliases;
-use crate::cell_key::{CellKey, Evidence};
-use crate::choice::{Choice, Choices, Source};
+use crate::cell_key::{CellKey, Evidence, Line};
+use crate::choice::{Asked, Choice, Choices, Source, ToldOf};
 use crate::entry::Entry;
 use crate::hosts::is_address;
 use crate::measure::MILLI;
 use crate::party::{Marks, Parties, PartyId};
 use crate::services::{ServiceId, Services};
-use crate::survey::{Counted, Survey};
+use crate::survey::{ByWindow, Survey};
 
 /// Share of received calls without their parent from which the answer says so: the newest spans of a live
 /// system always miss a few.
 const LOST_RATIO_TOLD: f64 = 0.01;
 
-/// A cell with its ends brought to their services; no source at a node.
-#[derive(Debug, Clone, Copy)]
+/// Cells of one line with their ends brought to their services; no source at a node.
+#[derive(Debug, Clone)]
 pub struct Placed {
-    /// As it was surveyed.
-    pub surveyed: CellKey,
-    /// What it is to the question.
-    pub key: CellKey,
-    pub counted: Counted,
+    /// As they were surveyed.
+    pub line: Line,
+    /// What they are to the question.
+    pub entry: Entry,
+    pub told: ByWindow,
     pub source: Option<ServiceId>,
-    /// Who called, of a node's cell too where it tells.
+    /// Who called, of a node's cells too where they tell.
     pub caller: Option<ServiceId>,
     pub target: ServiceId,
 }
@@ -35,20 +36,21 @@ pub struct Placed {
 /// on whether it was made of rows or of cells.
 fn known(survey: &Survey, parties: &Parties, source: Source) -> Services {
     let mut is_end = vec![false; parties.len()];
-    for (key, _) in survey.cells().filter(|(key, _)| source.allows(key.evidence)) {
-        is_end[key.source.index()] = true;
-        is_end[key.destination.index()] = true;
+    for (line, _) in survey.lines().filter(|(line, _)| source.allows(line.evidence)) {
+        is_end[line.source.index()] = true;
+        is_end[line.destination.index()] = true;
     }
     Services::resolve_among(parties, |party| is_end[party.index()])
 }
 
 fn aliases(survey: &Survey, services: &Services, source: Source) -> Aliases {
     let mut aliases = Aliases::default();
-    let learnt = survey.cells().filter(|(key, _)| key.entry == Entry::Alias && source.allows(key.evidence));
-    for (key, _) in learnt {
-        let (word, own) = (services.of(key.source), services.of(key.destination));
+    let learnt =
+        survey.lines().filter(|(line, _)| line.entry == Entry::Alias && source.allows(line.evidence));
+    for (line, told) in learnt {
+        let (word, own) = (services.of(line.source), services.of(line.destination));
         if is_address(&services.service(word).name) {
-            aliases.learn_address(key.at.window, word, own);
+            told.iter().for_each(|(window, _)| aliases.learn_address(*window, word, own));
         } else {
             aliases.learn(word, own);
         }
@@ -56,50 +58,97 @@ fn aliases(survey: &Survey, services: &Services, source: Source) -> Aliases {
     aliases
 }
 
-/// What a cell is to a question: where spans are not asked for, they cover no connection.
-fn asked(key: CellKey, source: Source) -> CellKey {
-    let is_bare = source == Source::Requests && key.entry == Entry::CarryingTraced;
-    CellKey { entry: if is_bare { Entry::Connections } else { key.entry }, ..key }
+/// What a line is to a question: where spans are not asked for, they cover no connection.
+fn asked(entry: Entry, source: Source) -> Entry {
+    let is_bare = source == Source::Requests && entry == Entry::CarryingTraced;
+    if is_bare { Entry::Connections } else { entry }
+}
+
+fn is_counting(line: &Line, source: Source) -> bool {
+    line.entry != Entry::Alias && source.allows(line.evidence)
 }
 
 /// Whether cells of this key may count in an answer derived from `source`.
 pub fn may_count(key: &CellKey, source: Source) -> bool {
-    key.entry != Entry::Alias && source.allows(key.evidence)
+    is_counting(&key.line(), source)
 }
 
-/// Every cell that a question may count, with its ends brought to their services, sorted by key; and the services.
-pub fn place(survey: &Survey, parties: &Parties, source: Source) -> (Vec<Placed>, Services) {
-    let mut services = known(survey, parties, source);
-    let aliases = aliases(survey, &services, source);
-    let cells = survey.cells().filter(|(key, _)| may_count(key, source));
-    let mut cells: Vec<Placed> = cells
-        .map(|(surveyed, counted)| {
-            let key = asked(*surveyed, source);
-            let placed = |source, caller, target| Placed {
-                surveyed: *surveyed,
-                key,
-                counted: *counted,
-                source,
-                caller,
-                target,
-            };
-            let window = key.at.window;
-            let own = aliases.resolve_in(window, services.of(key.destination), &services);
-            if !key.entry.is_edge() && key.source == PartyId::NOBODY {
-                return placed(None, None, own);
+/// The services at the ends of a line in one of the ten minutes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Ends {
+    source: Option<ServiceId>,
+    caller: Option<ServiceId>,
+    target: ServiceId,
+    /// They are others in other ten minutes.
+    is_timed: bool,
+}
+
+/// Says which services the ends of lines are.
+struct Placing<'a> {
+    services: Services,
+    aliases: Aliases,
+    parties: &'a Parties,
+}
+
+impl Placing<'_> {
+    fn ends(&mut self, line: &Line, window: u16) -> Ends {
+        let Placing { services, aliases, parties } = self;
+        let mut is_timed = false;
+        let mut own = |word, services: &Services| {
+            is_timed |= aliases.is_timed(word);
+            aliases.resolve_in(window, word, services)
+        };
+        let target = own(services.of(line.destination), services);
+        let is_edge = line.entry.is_edge();
+        if !is_edge && line.source == PartyId::NOBODY {
+            return Ends { source: None, caller: None, target, is_timed };
+        }
+        let caller = services.at(line.source, target, parties);
+        let caller = own(caller, services);
+        if !is_edge {
+            return Ends { source: None, caller: Some(caller), target, is_timed };
+        }
+        let callee = services.at(line.destination, caller, parties);
+        let target = own(callee, services);
+        Ends { source: Some(caller), caller: Some(caller), target, is_timed }
+    }
+
+    /// Brings a line to its ends, into several where they are others in other ten minutes.
+    fn place(&mut self, line: Line, entry: Entry, told: ByWindow, placed: &mut Vec<Placed>) {
+        let of =
+            |Ends { source, caller, target, .. }, told| Placed { line, entry, told, source, caller, target };
+        let Some((first, _)) = told.first() else { return };
+        let ends = self.ends(&line, *first);
+        if !ends.is_timed {
+            placed.push(of(ends, told));
+            return;
+        }
+        let mut last = ends;
+        placed.push(of(last, Vec::new()));
+        for (window, counted) in told {
+            let ends = self.ends(&line, window);
+            if ends != last {
+                last = ends;
+                placed.push(of(last, Vec::new()));
             }
-            let caller = services.at(key.source, own, parties);
-            let caller = aliases.resolve_in(window, caller, &services);
-            if !key.entry.is_edge() {
-                return placed(None, Some(caller), own);
-            }
-            let callee = services.at(key.destination, caller, parties);
-            let target = aliases.resolve_in(window, callee, &services);
-            placed(Some(caller), Some(caller), target)
-        })
-        .collect();
-    cells.sort_unstable_by_key(|cell| cell.key);
-    (cells, services)
+            placed.last_mut().expect("one was pushed").told.push((window, counted));
+        }
+    }
+}
+
+/// Every cell that a question may count, with its ends brought to their services, sorted by line; and the services.
+pub fn place(survey: Survey, parties: &Parties, source: Source) -> (Vec<Placed>, Services) {
+    let services = known(&survey, parties, source);
+    let aliases = aliases(&survey, &services, source);
+    let mut placing = Placing { services, aliases, parties };
+    let mut lines: Vec<(Line, ByWindow)> =
+        survey.into_lines().filter(|(line, _)| is_counting(line, source)).collect();
+    lines.sort_unstable_by_key(|(line, _)| *line);
+    let mut placed = Vec::new();
+    for (line, told) in lines {
+        placing.place(line, asked(line.entry, source), told, &mut placed);
+    }
+    (placed, placing.services)
 }
 
 /// The services at the ends of cells, ascending.
@@ -113,42 +162,56 @@ pub fn used(cells: &[Placed]) -> Vec<ServiceId> {
 
 /// Which evidence counts of each node and edge.
 pub fn choices(cells: &[Placed]) -> Choices {
-    let mut choices = Choices::default();
-    for Placed { key, counted, source, target, .. } in cells {
-        let (window, entry, evidence) = (key.at.window, key.entry, key.evidence);
-        match source {
-            None => choices.see_node(*target, window, entry, evidence, counted.requests),
-            Some(source) => choices.see_edge((*source, *target), window, entry, evidence, counted.requests),
-        }
-    }
-    choices
+    let told = cells.iter().map(|Placed { line, entry, told, source, target, .. }| ToldOf {
+        source: *source,
+        target: *target,
+        entry: *entry,
+        evidence: line.evidence,
+        counted: told,
+    });
+    Choices::of(&told.collect::<Vec<_>>())
 }
 
-/// Which entries of an edge count. Callers that nobody names in spans may be named by the callee's proxy: where it writes
-/// rows, and none for an unknown caller, spans of one are calls of somebody known.
-pub fn choice_of_edge(
-    choices: &Choices,
-    services: &Services,
-    (source, target): (ServiceId, ServiceId),
-    window: u16,
-) -> Choice {
-    let edge = choices.edge(source, target, window);
-    let is_caller = services.service(source).marks.has(Marks::CALLER);
-    match choices.node(target, window) {
-        Choice::EdgesIn => edge,
-        node if is_caller && !choices.edge_has_rows(source, target, window) => node,
-        _ => edge,
+/// What is chosen of an edge, asked for in windows that ascend.
+pub struct EdgeChoices<'c> {
+    edge: Asked<'c>,
+    node: Asked<'c>,
+    is_from_callers: bool,
+}
+
+impl<'c> EdgeChoices<'c> {
+    pub fn of(
+        choices: &'c Choices,
+        services: &Services,
+        (source, target): (ServiceId, ServiceId),
+    ) -> EdgeChoices<'c> {
+        EdgeChoices {
+            edge: choices.of_edge(source, target),
+            node: choices.of_node(target),
+            is_from_callers: services.service(source).marks.has(Marks::CALLER),
+        }
+    }
+
+    /// Which entries of the edge count. Callers that nobody names in spans may be named by the callee's proxy: where it writes
+    /// rows, and none for an unknown caller, spans of one are calls of somebody known.
+    pub fn choice(&mut self, window: u16) -> Choice {
+        let edge = self.edge.choice(window);
+        match self.node.choice(window) {
+            Choice::EdgesIn => edge,
+            node if self.is_from_callers && !self.edge.has_rows(window) => node,
+            _ => edge,
+        }
     }
 }
 
 /// What to say where more than a few received calls have a parent span that is not stored.
 pub fn lost(cells: &[Placed]) -> Option<String> {
     let received = cells.iter().filter(|cell| {
-        let is_received = matches!(cell.key.entry, Entry::Received | Entry::ReceivedMessages);
-        is_received && cell.key.evidence == Evidence::Spans
+        let is_received = matches!(cell.entry, Entry::Received | Entry::ReceivedMessages);
+        is_received && cell.line.evidence == Evidence::Spans
     });
-    let sums =
-        received.fold((0, 0), |sums, cell| (sums.0 + cell.counted.lost, sums.1 + cell.counted.requests));
+    let counted = received.flat_map(|cell| &cell.told);
+    let sums = counted.fold((0, 0), |sums, (_, counted)| (sums.0 + counted.lost, sums.1 + counted.requests));
     let (lost, received) = (sums.0 / MILLI, sums.1 / MILLI);
     (sums.0 as f64 > sums.1 as f64 * LOST_RATIO_TOLD).then(|| {
         format!(

@@ -128,16 +128,31 @@ impl LatencyHistogram {
         min_nano: u64,
         max_nano: u64,
     ) -> LatencyHistogram {
-        let mut histogram = LatencyHistogram { zero_count, count: zero_count, ..LatencyHistogram::default() };
+        let mut histogram = LatencyHistogram::default();
+        histogram.merge_buckets(zero_count, buckets, min_nano, max_nano);
+        histogram
+    }
+
+    /// Adds the histogram that [`LatencyHistogram::of_buckets`] makes of this.
+    pub fn merge_buckets(
+        &mut self,
+        zero_count: u64,
+        buckets: impl Iterator<Item = (i32, u64)>,
+        min_nano: u64,
+        max_nano: u64,
+    ) {
+        let before = self.count;
+        self.zero_count = self.zero_count.saturating_add(zero_count);
+        self.count = self.count.saturating_add(zero_count);
         for (index, count) in buckets.filter(|(_, count)| *count > 0) {
             let index = index.clamp(INDEX_MIN.into(), INDEX_MAX.into());
-            histogram.counts.add(i16::try_from(index).unwrap_or(INDEX_MAX), count);
-            histogram.count = histogram.count.saturating_add(count);
+            self.counts.add(i16::try_from(index).unwrap_or(INDEX_MAX), count);
+            self.count = self.count.saturating_add(count);
         }
-        if histogram.count > 0 {
-            (histogram.min_nano, histogram.max_nano) = (min_nano, max_nano);
+        if self.count > before {
+            self.min_nano = if before == 0 { min_nano } else { self.min_nano.min(min_nano) };
+            self.max_nano = self.max_nano.max(max_nano);
         }
-        histogram
     }
 
     /// Index and count of each bucket that holds something, ascending.
@@ -329,6 +344,11 @@ mod tests {
         let held = of(&[0, 1, 2, 3, 7_000, 7_001, 1 << 40, u64::MAX]);
         let again = LatencyHistogram::of_buckets(held.zero_count(), held.buckets(), 0, u64::MAX);
         assert_eq!(again, held);
+        let (mut merged, mut added) = (of(&[5, 9]), of(&[5, 9]));
+        merged.merge(&held);
+        added.merge_buckets(held.zero_count(), held.buckets(), 0, u64::MAX);
+        added.merge_buckets(0, std::iter::empty(), 0, 0);
+        assert_eq!(added, merged);
         let empty = LatencyHistogram::of_buckets(0, std::iter::empty(), 5, 6);
         assert_eq!(empty, LatencyHistogram::default());
     }

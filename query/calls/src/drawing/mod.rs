@@ -15,32 +15,31 @@ use meshlake_schema::filter::Value;
 use meshlake_schema::{Filter, Table, TimeRange};
 
 use self::sheet::{Place, Sheet};
+use crate::by_line::ByLine;
 use crate::cell_key::{CellKey, Evidence};
 use crate::cells::{Book, DETAILS_MAX};
 use crate::choice::{Choice, Choices, Source};
 use crate::entry::Entry;
 use crate::error::FoldError;
 use crate::frame::Frame;
-use crate::hashing::NumberMap;
 use crate::held::Granted;
 use crate::measure::MILLI;
 use crate::named::{Named, sorted};
 use crate::nodes::{NodeIdentity, ids};
 use crate::noted::Wish;
 use crate::one_call::CallSeen;
+use crate::packed::Amount;
 use crate::party::{Parties, PartyId};
 use crate::picture::Picture;
-use crate::placed::{Placed, choice_of_edge, choices, lost, may_count, place, used};
+use crate::placed::{EdgeChoices, Placed, choices, lost, may_count, place, used};
 use crate::services::{ServiceId, Services};
 use crate::settled::decode;
+use crate::settled::digest::Digested;
 use crate::survey::Survey;
 
 /// Names that settled cells are looked up by; where there are more, all are read. A service has a few, and a test of so
 /// many costs less than reading what it leaves out. Guess, not measured.
 const NAMES_MAX: usize = 200;
-
-/// What a place takes in a map that is half full.
-const PLACE_BYTES: usize = 2 * size_of::<(CellKey, Place)>();
 
 /// A picture that cells are still added to.
 #[derive(Debug)]
@@ -49,7 +48,7 @@ pub struct Drawing {
     book: Book,
     source: Source,
     frame: Frame,
-    places: NumberMap<CellKey, Place>,
+    places: ByLine<Place>,
     nodes: Vec<NodeIdentity>,
     /// Of nodes: they are shown whether they received calls or not.
     is_known: Vec<bool>,
@@ -84,7 +83,7 @@ impl Drawing {
     /// What of all is shown, for a fold of the same rows that tells more apart; see [`crate::Fold::showing`].
     pub fn into_shown(self) -> Shown {
         let shown = self.places.iter().filter(|(_, place)| place.is_shown());
-        let ends = shown.map(|(key, _)| (key.source, key.destination)).collect();
+        let ends = shown.map(|(line, _)| (line.source, line.destination)).collect();
         Shown { parties: self.book.parties, ends }
     }
 
@@ -95,8 +94,7 @@ impl Drawing {
         if survey.is_full() {
             return Err(FoldError::TooManyCells);
         }
-        let (cells, services) = place(&survey, &book.parties, source);
-        drop(survey);
+        let (cells, services) = place(survey, &book.parties, source);
         let choices = choices(&cells);
         let names = ids(&services, &used(&cells));
         let (ends, nodes) = ends(&cells, Named::of(&book, &services, &names));
@@ -104,7 +102,7 @@ impl Drawing {
         warnings.extend(lost(&cells));
         if cells
             .iter()
-            .any(|cell| cell.key.source == PartyId::OTHER || cell.key.destination == PartyId::OTHER)
+            .any(|cell| cell.line.source == PartyId::OTHER || cell.line.destination == PartyId::OTHER)
         {
             warnings
                 .push("some names are not told apart, for there are too many: they are `(other)`".to_owned());
@@ -113,21 +111,27 @@ impl Drawing {
             nodes.iter().zip(&is_asked).any(|(node, is_asked)| *is_asked && node.service == id)
         }));
         let aim = Aim { services: &services, choices: &choices };
-        let (mut places, mut calls, mut is_known) =
-            (NumberMap::default(), Vec::new(), vec![false; nodes.len()]);
+        let (mut calls, mut is_known) = (Vec::new(), vec![false; nodes.len()]);
         let newest_only = book.notes.wish() == Wish::Newest;
-        let mut noted = book.notes.take_by(Survey::key);
+        let mut noted = book.notes.take_by(CellKey::surveyed);
+        let lists = !noted.is_empty();
+        let mut places = ByLine::default();
         for (cell, (source, target)) in cells.iter().zip(ends) {
-            let place = aim.place(cell, source, target);
-            let counts = place.counts || place.node.is_some();
-            for node in source.into_iter().chain([target]).map(|node| node as usize) {
-                is_known[node] |= counts && frame.is_narrow() && is_asked[node];
-            }
-            if let Some(notes) = noted.remove(&cell.surveyed).filter(|_| counts || !newest_only) {
-                let ends = (source.map(|source| source as usize), target as usize);
-                calls.extend(CallSeen::of(cell, &services, ends, &notes));
-            }
-            places.insert(cell.surveyed, framed(place, &frame, &is_asked));
+            let aimed = aim.places(cell, source, target).map(|(window, place)| {
+                let counts = place.counts || place.node.is_some();
+                for node in source.into_iter().chain([target]).map(|node| node as usize) {
+                    is_known[node] |= counts && frame.is_narrow() && is_asked[node];
+                }
+                // Few questions list calls, and a day has a million cells.
+                if lists {
+                    let notes = noted.remove(&CellKey::surveyed_of(&cell.line, window)).unwrap_or_default();
+                    let notes = if counts || !newest_only { &notes[..] } else { &[] };
+                    let ends = (source.map(|source| source as usize), target as usize);
+                    calls.extend(CallSeen::of(cell, &services, ends, notes));
+                }
+                (window, framed(place, &frame, &is_asked))
+            });
+            places.put(cell.line, aimed, Place::eq);
         }
         let sheet = Sheet::default();
         let mut drawing = Drawing {
@@ -144,8 +148,8 @@ impl Drawing {
             warnings,
         };
         for (key, measure) in drawing.book.take_cells() {
-            if let Some(place) = drawing.places.get(&Survey::key(key)) {
-                drawing.sheet.add(place, &key, &measure, &drawing.book);
+            if let Some(place) = drawing.places.get(&key) {
+                drawing.sheet.add(&place, &key, &Amount::Whole(&measure), &drawing.book);
             }
         }
         drawing.charge()?;
@@ -165,26 +169,46 @@ impl Drawing {
     ) -> Result<(), FoldError> {
         let Drawing { book, source, places, sheet, unplaced, .. } = self;
         let place = |key: &CellKey, requests: u64| {
-            let place = places.get(&Survey::key(*key)).copied();
+            let place = places.get(key);
             if place.is_none() && may_count(key, *source) {
                 *unplaced = unplaced.saturating_add(requests);
             }
             place.filter(Place::is_shown)
         };
         decode::add(batch, table, times, book, place, |book, key, measure, place| {
-            sheet.add(&place, &key, measure, book);
+            sheet.add(&place, &key, &Amount::Whole(measure), book);
         })?;
+        self.charge()
+    }
+
+    /// Adds the same of cells that are kept.
+    ///
+    /// # Errors
+    /// [`FoldError`].
+    pub fn add_digests(&mut self, digested: &Digested<'_>) -> Result<(), FoldError> {
+        let Drawing { book, source, places, sheet, unplaced, .. } = self;
+        digested.add(
+            book,
+            |line| places.of_line(line),
+            |book, key, amount, place| match place {
+                Some(place) if place.is_shown() => sheet.add(&place, key, amount, book),
+                None if may_count(key, *source) => {
+                    *unplaced = unplaced.saturating_add(amount.requests_milli());
+                }
+                _ => {}
+            },
+        );
         self.charge()
     }
 
     /// What rows of settled tables have in common that are shown; more may have it.
     pub fn filter(&self) -> Filter {
         let mut names = [BTreeSet::new(), BTreeSet::new()];
-        for (key, place) in self.places.iter().filter(|(_, place)| place.is_shown()) {
+        for (line, place) in self.places.iter().filter(|(_, place)| place.is_shown()) {
             // What ends at a node that is asked for is found by it, and only what begins there by its beginning.
             let ends_there =
                 place.node.is_some() || place.edge.is_some_and(|(_, target)| self.is_asked(target));
-            let (end, at) = if ends_there { (key.destination, 0) } else { (key.source, 1) };
+            let (end, at) = if ends_there { (line.destination, 0) } else { (line.source, 1) };
             if end == PartyId::NOBODY || !self.frame.is_narrow() || names[at].len() >= NAMES_MAX {
                 return Filter::And(Vec::new());
             }
@@ -209,8 +233,7 @@ impl Drawing {
         if self.sheet.overflowed() {
             return Err(FoldError::TooManyCells);
         }
-        let places = self.places.len() * PLACE_BYTES;
-        Ok(self.beside.resize(self.book.bytes() + places + self.sheet.bytes())?)
+        Ok(self.beside.resize(self.book.bytes() + self.places.bytes() + self.sheet.bytes())?)
     }
 
     /// The picture of all that was added.
@@ -258,8 +281,8 @@ fn ends(cells: &[Placed], mut named: Named<'_>) -> (Vec<(Option<u32>, u32)>, Vec
         u32::try_from(named.node(service, party)).expect("no more nodes than parties of services")
     };
     let ends = cells.iter().map(|cell| {
-        let source = cell.source.map(|source| node(source, cell.key.source));
-        (source, node(cell.target, cell.key.destination))
+        let source = cell.source.map(|source| node(source, cell.line.source));
+        (source, node(cell.target, cell.line.destination))
     });
     let ends = ends.collect();
     (ends, named.into_nodes())
@@ -301,24 +324,40 @@ struct Aim<'a> {
 }
 
 impl Aim<'_> {
-    fn place(&self, cell: &Placed, from: Option<u32>, to: u32) -> Place {
-        let (entry, evidence, window) = (cell.key.entry, cell.key.evidence, cell.key.at.window);
-        let at_node = self.choices.node(cell.target, window);
-        let Some((source, from)) = cell.source.zip(from) else {
-            let node = at_node.counts(evidence, entry).then_some(to);
-            return Place { node, ..Place::default() };
-        };
-        let choice = choice_of_edge(self.choices, self.services, (source, cell.target), window);
-        let no_reports = at_node == Choice::EdgesIn;
-        let edge = Some((from, to));
-        if matches!(entry, Entry::Carrying | Entry::CarryingTraced) {
-            // What connections told of calls that spans tell of, which know no bytes.
-            let is_bytes = choice == Choice::Of(Evidence::Spans);
-            let node = (is_bytes && no_reports).then_some(to);
-            return Place { node, edge: edge.filter(|_| is_bytes), counts: false, is_bytes };
-        }
-        let counts = choice.counts(evidence, entry);
-        let node = (counts && no_reports && entry != Entry::Refused).then_some(to);
-        Place { node, edge, counts, is_bytes: false }
+    /// Where the cells of a line go whose ends are nodes, window by window.
+    fn places(&self, cell: &Placed, from: Option<u32>, to: u32) -> impl Iterator<Item = (u16, Place)> {
+        let (entry, evidence) = (cell.entry, cell.line.evidence);
+        let mut at_node = self.choices.of_node(cell.target);
+        let mut on_edge = cell
+            .source
+            .map(|source| EdgeChoices::of(self.choices, self.services, (source, cell.target)))
+            .zip(from);
+        cell.told.iter().map(move |(window, _)| {
+            let at_node = at_node.choice(*window);
+            let Some((on_edge, from)) = &mut on_edge else {
+                let node = at_node.counts(evidence, entry).then_some(to);
+                return (*window, Place { node, ..Place::default() });
+            };
+            let (choice, no_reports) = (on_edge.choice(*window), at_node == Choice::EdgesIn);
+            (*window, place_of_edge((*from, to), (entry, evidence), choice, no_reports))
+        })
     }
+}
+
+/// Where cells of an edge go between nodes `ends`, and whether to the node, of which there are no reports.
+fn place_of_edge(
+    ends: (u32, u32),
+    (entry, evidence): (Entry, Evidence),
+    choice: Choice,
+    no_reports: bool,
+) -> Place {
+    if matches!(entry, Entry::Carrying | Entry::CarryingTraced) {
+        // What connections told of calls that spans tell of, which know no bytes.
+        let is_bytes = choice == Choice::Of(Evidence::Spans);
+        let node = (is_bytes && no_reports).then_some(ends.1);
+        return Place { node, edge: Some(ends).filter(|_| is_bytes), counts: false, is_bytes };
+    }
+    let counts = choice.counts(evidence, entry);
+    let node = (counts && no_reports && entry != Entry::Refused).then_some(ends.1);
+    Place { node, edge: Some(ends), counts, is_bytes: false }
 }

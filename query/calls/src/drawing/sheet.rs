@@ -7,10 +7,11 @@ use crate::cells::{Book, CELLS_MAX, busiest};
 use crate::entry::Entry;
 use crate::hashing::NumberMap;
 use crate::measure::{MILLI, Measure};
+use crate::packed::Amount;
 use crate::picture::{EdgeCell, NodeCell};
 
 /// Where the calls of a cell are summed, and how; nodes by their places.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Place {
     pub node: Option<u32>,
     pub edge: Option<(u32, u32)>,
@@ -44,12 +45,12 @@ pub struct Sheet {
 
 impl Sheet {
     /// Adds the calls of a cell.
-    pub fn add(&mut self, place: &Place, key: &CellKey, measure: &Measure, book: &Book) {
+    pub fn add(&mut self, place: &Place, key: &CellKey, amount: &Amount<'_>, book: &Book) {
         if let Some(ends) = place.edge {
-            self.add_edge(ends, place, key, measure, book);
+            self.add_edge(ends, place, key, amount, book);
         }
         if let Some(node) = place.node {
-            self.add_node(node, place, key, measure, book);
+            self.add_node(node, place, key, amount, book);
         }
     }
 
@@ -58,12 +59,12 @@ impl Sheet {
         (source, target): (u32, u32),
         place: &Place,
         key: &CellKey,
-        measure: &Measure,
+        amount: &Amount<'_>,
         book: &Book,
     ) {
         let bucket = key.at.bucket;
         let at = (source, target, bucket);
-        if !self.edges.contains_key(&at) && !self.has_room(book) {
+        if self.is_full() && !self.edges.contains_key(&at) && !self.has_room(book) {
             return;
         }
         let edge = self.edges.entry(at).or_insert_with(|| EdgeCell {
@@ -77,26 +78,26 @@ impl Sheet {
             by_requests: 0.0,
         });
         if place.is_bytes {
-            edge.measure.merge_bytes(measure);
+            amount.add_bytes_to(&mut edge.measure);
             return;
         }
         // Thousandths are whole numbers, whose sum no order of adding changes; `shown` makes calls of them.
-        let requests = measure.requests_milli() as f64;
+        let requests = amount.requests_milli() as f64;
         match key.evidence {
             Evidence::Spans => edge.by_spans += requests,
             Evidence::Requests => edge.by_requests += requests,
         }
         if place.counts {
             edge.evidence = edge.evidence.min(key.evidence);
-            edge.measure.merge(measure);
+            amount.add_to(&mut edge.measure);
             edge.refused += if key.entry == Entry::Refused { requests } else { 0.0 };
         }
     }
 
-    fn add_node(&mut self, node: u32, place: &Place, key: &CellKey, measure: &Measure, book: &Book) {
+    fn add_node(&mut self, node: u32, place: &Place, key: &CellKey, amount: &Amount<'_>, book: &Book) {
         let is_summed_up = !self.summed_up.is_empty() && self.summed_up.contains(&(node, key.detail));
         let at = (node, if is_summed_up { DetailId::OTHER } else { key.detail }, key.at.bucket);
-        if !self.nodes.contains_key(&at) && !self.has_room(book) {
+        if self.is_full() && !self.nodes.contains_key(&at) && !self.has_room(book) {
             return;
         }
         let evidence = if place.is_bytes { Evidence::Spans } else { key.evidence };
@@ -104,14 +105,19 @@ impl Sheet {
         // A node may be counted from both kinds; rows are the stronger word.
         held.evidence = held.evidence.min(evidence);
         if place.is_bytes {
-            held.measure.merge_bytes(measure);
+            amount.add_bytes_to(&mut held.measure);
         } else {
-            held.measure.merge(measure);
+            amount.add_to(&mut held.measure);
         }
     }
 
     fn len(&self) -> usize {
         self.nodes.len() + self.edges.len()
+    }
+
+    /// Whether one more might find no room.
+    fn is_full(&self) -> bool {
+        self.overflowed || self.len() >= CELLS_MAX
     }
 
     /// Whether there is room for one more, all but the busiest operations being summed up if need be.

@@ -44,6 +44,8 @@ use crate::requests::twins::Twins;
 use crate::requests::{self, Leftovers};
 use crate::series::chunk::Chunk;
 use crate::series::told::told;
+use crate::settled::digest::{Digest, Digested};
+use crate::settled::lines::Lines;
 use crate::settled::{Settled, decode};
 use crate::span_rows::SpanBatch;
 use crate::spans::{self, Shapes, Shard};
@@ -188,6 +190,19 @@ impl Fold {
         Ok(self.charge()?)
     }
 
+    /// Surveys cells that are kept, as [`Fold::survey_cells`] does.
+    ///
+    /// # Errors
+    /// [`FoldError`].
+    pub fn survey_digests(&mut self, digested: &Digested<'_>) -> Result<(), FoldError> {
+        let first = digested.first().map(|first| first.0);
+        self.first_row = self.first_row.into_iter().chain(first).min();
+        if !digested.survey(&mut self.book, &mut self.survey) {
+            return Err(FoldError::TooManyCells);
+        }
+        Ok(self.charge()?)
+    }
+
     /// Adds cells as [`Fold::survey_cells`] does, whole, for what is no picture.
     ///
     /// # Errors
@@ -312,6 +327,19 @@ impl Fold {
             return Err(FoldError::TooManyCells);
         }
         Ok(told(&self.book, i64::from(slot_seconds) * 1_000, hasher, warnings))
+    }
+
+    /// All cells that were added, for questions to come of this one's grouping and grain, which tells no callers. Its step has to
+    /// be as wide as cells are. None where `lines` has no room for what they are of.
+    ///
+    /// # Errors
+    /// [`FoldError`].
+    pub fn digest(mut self, lines: &mut Lines) -> Result<Option<Digest>, FoldError> {
+        self.charge()?;
+        if self.book.cells_overflowed() || self.book.is_cut() {
+            return Err(FoldError::TooManyCells);
+        }
+        Ok(Digest::of(&self.book, lines))
     }
 
     /// The cells of all that was counted, for the settled tables. The question is to tell everything apart

@@ -69,8 +69,8 @@ impl<'a> Ends<'a> {
         let mut only: HashMap<ServiceId, Option<PartyId>> = HashMap::new();
         let own = |party: PartyId| book.parties.party(party);
         let ends = cells.iter().flat_map(|cell| {
-            let source = cell.caller.map(|caller| (caller, cell.key.source));
-            source.into_iter().chain([(cell.target, cell.key.destination)])
+            let source = cell.caller.map(|caller| (caller, cell.line.source));
+            source.into_iter().chain([(cell.target, cell.line.destination)])
         });
         for (service, party) in ends.filter(|(_, party)| own(*party).marks.has(Marks::OBSERVED)) {
             let known = only.entry(service).or_insert(Some(party));

@@ -24,15 +24,15 @@ use super::metrics::{
     RESPONSE_BYTES, SENT, SERVER_SECONDS,
 };
 use super::sketches::{Thresholds, about, duration};
+use crate::by_line::ByLine;
 use crate::cell_key::{CellKey, Evidence};
 use crate::cells::Book;
 use crate::choice::{Choice, Choices, Source};
 use crate::detail::{Detail, Observer};
 use crate::entry::Entry;
-use crate::hashing::NumberMap;
 use crate::measure::{Measure, Protocol, Sizes};
 use crate::nodes::NodeKind;
-use crate::placed::{Placed, choice_of_edge, choices, place};
+use crate::placed::{EdgeChoices, Placed, choices, place};
 use crate::services::{ServiceId, Services};
 use crate::survey::Survey;
 
@@ -42,17 +42,17 @@ const EXTENSION: &str = "meshlake";
 /// The chunk of a book of ten minutes whose slots are of so many milliseconds. By operation it has the families that
 /// tell operations, otherwise all others.
 pub fn told(book: &Book, slot: i64, hasher: &RandomState, warnings: Vec<String>) -> Chunk {
-    let (placed, services) = place(&Survey::of(book), &book.parties, Source::Auto);
+    let (placed, services) = place(Survey::of(book), &book.parties, Source::Auto);
     let choices = choices(&placed);
     let ends = Ends::of(book, &services, &placed);
     let draft = Draft::new(hasher);
     let thresholds = Thresholds::default();
     let mut teller = Teller { book, services: &services, choices: &choices, ends, draft, thresholds };
-    let places: NumberMap<CellKey, &Placed> = placed.iter().map(|placed| (placed.surveyed, placed)).collect();
+    let places = ByLine::of(placed.iter().map(|placed| (placed.line, &placed.told[..], placed)));
     let mut cells: Vec<(&CellKey, &Measure)> = book.cells().collect();
     cells.sort_unstable_by_key(|(key, _)| **key);
     for (key, measure) in cells {
-        if let Some(placed) = places.get(&Survey::key(*key)) {
+        if let Some(placed) = places.get(key) {
             teller.cell(placed, key, measure);
         }
     }
@@ -84,11 +84,11 @@ struct Told<'a> {
 
 impl<'a> Teller<'a> {
     fn cell(&mut self, cell: &Placed, key: &CellKey, measure: &'a Measure) {
-        if !self.counts(cell) {
+        if !self.counts(cell, key.at.window) {
             return;
         }
         let book = self.book;
-        let entry = cell.key.entry;
+        let entry = cell.entry;
         let told = Told {
             entry,
             evidence: key.evidence,
@@ -122,13 +122,14 @@ impl<'a> Teller<'a> {
     }
 
     /// Whether the cell is one of those that add up to golden metrics.
-    fn counts(&self, cell: &Placed) -> bool {
-        let window = cell.key.at.window;
+    fn counts(&self, cell: &Placed, window: u16) -> bool {
         let choice = match cell.source {
-            Some(source) => choice_of_edge(self.choices, self.services, (source, cell.target), window),
+            Some(source) => {
+                EdgeChoices::of(self.choices, self.services, (source, cell.target)).choice(window)
+            }
             None => self.choices.node(cell.target, window),
         };
-        choice.counts(cell.key.evidence, cell.key.entry)
+        choice.counts(cell.line.evidence, cell.entry)
     }
 
     /// Whether the node tells what it received.

@@ -184,7 +184,7 @@ pub fn survey(
     for row in 0..batch.num_rows() {
         let Some(key) = rows.key(row, times, book) else { continue };
         let lost = narrow(surveyed.lost_milli.or_zero(row));
-        survey.add(key, Counted { requests: rows.requests(row), lost });
+        survey.add(&key, Counted { requests: rows.requests(row), lost });
     }
     Ok(())
 }

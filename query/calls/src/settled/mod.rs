@@ -7,6 +7,8 @@
 //! encode   a book in which all is told apart -> rows of a table
 //! decode   rows -> cells of any grouping
 //! whole    rows of narrow cells -> those of wide ones
+//! digest   rows of a file -> cells of nodes and edges, kept for many questions
+//! lines    what those are numbered by
 //! ```
 //! A fold for a question counts each call in the cell of its grouping; a fold that settles counts it in the cell of all
 //! that is told apart, and reading those adds them up in the cell of the grouping. Sums are whole numbers, so both come
@@ -14,6 +16,8 @@
 
 pub mod encode;
 pub mod decode;
+pub mod digest;
+pub mod lines;
 mod whole;
 mod numbers;
 mod ends;

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::hash::RandomState;
+use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::{Array, AsArray, RecordBatch};
@@ -13,7 +14,9 @@ use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::{DataType, Int64Type, TimestampMicrosecondType};
 use meshlake_calls::golden::{self, golden};
 use meshlake_calls::minutes::{MINUTE, minute_of, rows_of};
-use meshlake_calls::{By, Fold, Frame, GoldenBy, Grain, NodeIdentity, Picture, Question, Range, Source};
+use meshlake_calls::{
+    By, Digest, Digested, Fold, Frame, GoldenBy, Grain, Lines, NodeIdentity, Picture, Question, Range, Source,
+};
 use meshlake_schema::{SETTLE_MARGIN_MINUTES, Table, TimeRange, UnixNanos};
 
 use crate::oracle::{FROM, TO};
@@ -235,10 +238,15 @@ fn mixed(
 ) -> Picture {
     let times = closed(open);
     let mut fold = Fold::new(question).fold_only(open.to_vec()).framed(frame);
-    // Few cells are read once, many twice; which of them a story has is its own affair.
-    let are_few = told.len().is_multiple_of(2);
+    // Few cells are read once, many twice, and some are kept; which of them a story has is its own affair.
+    let (are_few, are_kept) = (told.len().is_multiple_of(3), told.len() % 3 == 1);
     let of_table = || cells.iter().filter(|((of, _), _)| *of == table).map(|(_, batch)| batch);
-    for batch in of_table() {
+    let (lines, digests) = if are_kept { kept(question.by, table, of_table()) } else { Default::default() };
+    let digested = Digested { lines: &lines, digests: &digests, times: &times };
+    if are_kept {
+        fold.survey_digests(&digested).expect("a story is small");
+    }
+    for batch in of_table().filter(|_| !are_kept) {
         if are_few {
             fold.add_cells(table, batch, &times).expect("columns of the table");
         } else {
@@ -247,10 +255,34 @@ fn mixed(
     }
     feed_open(&mut fold, question, open, told, random);
     let mut drawing = fold.drawing().expect("a story is small");
+    if are_kept && question.grain == Grain::Node {
+        drawing.add_digests(&digested).expect("a story is small");
+        return drawing.finish().expect("a story is small");
+    }
     for batch in of_table().filter(|_| !are_few) {
         drawing.add_cells(table, batch, &times).expect("columns of the table");
     }
     drawing.finish().expect("a story is small")
+}
+
+/// Each batch of cells of a table as it is kept.
+fn kept<'c>(
+    by: By,
+    table: Table,
+    batches: impl Iterator<Item = &'c RecordBatch>,
+) -> (Lines, Vec<Arc<Digest>>) {
+    let seconds = table.cell_seconds().expect("a table of cells");
+    let step = Some(Duration::from_secs(seconds.into()));
+    let range = Range::new(UnixNanos(FROM), UnixNanos(TO), step).expect("not empty");
+    let question = Question { range, by, grain: Grain::Node, source: Source::Auto };
+    let mut lines = Lines::default();
+    let digests = batches.map(|batch| {
+        let mut fold = Fold::new(question).fold_only(Vec::new());
+        fold.add_cells(table, batch, &[TimeRange::ALL]).expect("columns of the table");
+        Arc::new(fold.digest(&mut lines).expect("a story is small").expect("with few lines"))
+    });
+    let digests = digests.collect();
+    (lines, digests)
 }
 
 /// What is counted of cells, and of rows where windows are open.

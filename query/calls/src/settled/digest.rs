@@ -1,0 +1,167 @@
+//! What cells of one file say, read once and kept for many questions.
+//!
+//! ```text
+//! rows of a file -> fold -> a part for each time of a cell: number of a line, sums
+//! ```
+//! What is settled does not change as long as its file is there. A day of a mesh of fifteen hundred edges is a million cells, and
+//! reading one takes a microsecond: finding its columns, its names, its histogram. Here they are numbered, added up as far
+//! as a picture tells them apart, and packed; adding one looks at no name and no column of a file. Answers are the same to the
+//! last bit: what is added is what the file says.
+
+use std::sync::Arc;
+
+use meshlake_schema::{TimeRange, UnixNanos};
+
+use super::lines::{Lines, NO_DETAIL};
+use crate::by_line::Runs;
+use crate::cell_key::{CellKey, DetailId, Line, Slot};
+use crate::cells::Book;
+use crate::measure::{Measure, Protocol, SUMS};
+use crate::packed::{Amount, Measures};
+use crate::survey::{ByWindow, Counted, Survey};
+
+/// Places in [`SUMS`] of what a survey counts.
+const REQUESTS: usize = 0;
+const LOST: usize = 9;
+
+/// Cells of one file.
+#[derive(Debug)]
+pub struct Digest {
+    /// Ascending by time.
+    parts: Vec<Part>,
+}
+
+/// Cells of one time.
+#[derive(Debug)]
+struct Part {
+    time: UnixNanos,
+    /// Ascending.
+    lines: Vec<u32>,
+    /// What is told apart of each; empty where nothing is.
+    details: Vec<u32>,
+    measures: Measures,
+}
+
+/// A cell on its way into a part: its bucket, and the numbers of its line and of what is told apart of it.
+type Numbered<'m> = (u16, u32, u32, &'m Measure);
+
+impl Part {
+    fn of(time: UnixNanos, cells: &[Numbered<'_>]) -> Part {
+        let tells_details = cells.iter().any(|(_, _, detail, _)| *detail != NO_DETAIL);
+        let details = cells.iter().filter(|_| tells_details).map(|(_, _, detail, _)| *detail);
+        Part {
+            time,
+            lines: cells.iter().map(|(_, line, ..)| *line).collect(),
+            details: details.collect(),
+            measures: Measures::of(&cells.iter().map(|(.., measure)| *measure).collect::<Vec<_>>()),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        size_of::<Part>() + 4 * (self.lines.capacity() + self.details.capacity()) + self.measures.bytes()
+    }
+}
+
+impl Digest {
+    /// All cells of a book whose buckets are cells; none where `lines` has no room for its lines.
+    pub(crate) fn of(book: &Book, lines: &mut Lines) -> Option<Digest> {
+        let mut cells: Vec<Numbered<'_>> = Vec::new();
+        for (key, measure) in book.cells() {
+            let line = lines.number(&key.line(), &book.parties)?;
+            let detail = lines.detail(book.detail_text(key.detail))?;
+            cells.push((key.at.bucket, line, detail, measure));
+        }
+        cells.sort_unstable_by_key(|(bucket, line, detail, _)| (*bucket, *line, *detail));
+        let parts = cells.chunk_by(|a, b| a.0 == b.0);
+        Some(Digest { parts: parts.map(|part| Part::of(book.range.bucket_start(part[0].0), part)).collect() })
+    }
+
+    /// Bytes taken.
+    pub fn bytes(&self) -> usize {
+        size_of::<Digest>() + self.parts.iter().map(Part::bytes).sum::<usize>()
+    }
+}
+
+/// Digests of a table, by the numbers of `lines`: of them the cells that begin in one of `times`, which are ascending and apart.
+#[derive(Debug, Clone, Copy)]
+pub struct Digested<'d> {
+    pub lines: &'d Lines,
+    pub digests: &'d [Arc<Digest>],
+    pub times: &'d [TimeRange],
+}
+
+impl<'d> Digested<'d> {
+    /// The parts that count in the range of `book`, ascending, and where.
+    fn parts(&self, book: &Book) -> Vec<(Slot, &'d Part)> {
+        let mut parts: Vec<&Part> = self.digests.iter().flat_map(|digest| &digest.parts).collect();
+        parts.sort_by_key(|part| part.time);
+        let is_in = |part: &&Part| {
+            let next = self.times.partition_point(|times| times.to <= part.time);
+            self.times.get(next).is_some_and(|times| times.from <= part.time)
+        };
+        let parts = parts.into_iter().filter(is_in);
+        parts.filter_map(|part| Some((book.slot_of_cell(part.time.0)?, part))).collect()
+    }
+
+    /// When the first cell begins.
+    pub fn first(&self) -> Option<UnixNanos> {
+        let (from, to) = (self.times.first()?.from, self.times.last()?.to);
+        let times = self.digests.iter().flat_map(|digest| &digest.parts).map(|part| part.time);
+        times.filter(|time| from <= *time && *time < to).min()
+    }
+
+    /// Surveys them, and `book` learns their names. Whether there is room for these.
+    pub(crate) fn survey(&self, book: &mut Book, survey: &mut Survey) -> bool {
+        let parts = self.parts(book);
+        let mut counts = vec![0; self.lines.len()];
+        let numbers = parts.iter().flat_map(|(_, part)| &part.lines);
+        numbers.for_each(|number| counts[*number as usize] += 1);
+        let mut told: Vec<ByWindow> = counts.into_iter().map(Vec::with_capacity).collect();
+        for (at, part) in &parts {
+            for (row, number) in part.lines.iter().enumerate() {
+                let row = part.measures.row(row);
+                let counted = Counted { requests: row.sum(REQUESTS), lost: row.sum(LOST) };
+                let told = &mut told[*number as usize];
+                match told.last_mut() {
+                    // Several cells of a window, where they are narrower or their details are told apart.
+                    Some((window, held)) if *window == at.window => held.add(counted),
+                    _ => told.push((at.window, counted)),
+                }
+            }
+        }
+        let mut brought = self.lines.brought();
+        for (number, told) in (0..).zip(told).filter(|(_, told)| !told.is_empty()) {
+            let Some(line) = brought.line(number, book) else { return false };
+            survey.add_line(line, told);
+        }
+        true
+    }
+
+    /// Puts what of them has a place: `places` tells those of a line, `put` takes each cell or hears that it has none.
+    pub(crate) fn add<'r, P: Copy + 'r>(
+        &self,
+        book: &mut Book,
+        places: impl Fn(&Line) -> Runs<'r, P>,
+        mut put: impl FnMut(&Book, &CellKey, &Amount<'_>, Option<P>),
+    ) {
+        let mut known: Vec<Option<(Line, Runs<'r, P>)>> = vec![None; self.lines.len()];
+        let mut brought = self.lines.brought();
+        let details: Vec<DetailId> = self.lines.details().map(|text| book.detail(text)).collect();
+        for (at, part) in self.parts(book) {
+            for (row, number) in part.lines.iter().enumerate() {
+                let known = &mut known[*number as usize];
+                if known.is_none() {
+                    *known = brought.line(*number, book).map(|line| (line, places(&line)));
+                }
+                let Some((line, runs)) = known else { continue };
+                let Line { source, destination, evidence, entry } = *line;
+                let detail = part.details.get(row).map_or(DetailId::NONE, |number| details[*number as usize]);
+                let protocol = Protocol::Unknown;
+                let key = CellKey { source, destination, detail, at, evidence, entry, protocol };
+                put(book, &key, &Amount::Packed(part.measures.row(row)), runs.get(at.window));
+            }
+        }
+    }
+}
+
+const _: () = assert!(SUMS.len() > LOST);
