@@ -53,6 +53,17 @@ const WORKLOADS: [Workload; 9] = [
     workload(SHIPPING, "v1", 1),
 ];
 
+/// How a pod makes way for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replacement {
+    /// It drains, and its callers lose nothing.
+    Drained,
+    /// It is killed, without a word to its callers.
+    Killed,
+    /// It drains, and the proxy beside the new pod is of the next release: sidecars are upgraded with their pods.
+    Upgraded,
+}
+
 /// A pod.
 #[derive(Debug, Clone)]
 pub struct Instance {
@@ -61,6 +72,8 @@ pub struct Instance {
     pub version: &'static str,
     pub workload: String,
     pub pod: String,
+    /// Of the release of the proxy, 1.27: its last number.
+    proxy_patch: u32,
     pub ip: Ipv4Addr,
     /// The port that the service listens on.
     pub port: u16,
@@ -77,6 +90,11 @@ impl Instance {
     /// `namespace/name`, the id of the service's node in the graph.
     pub fn node(&self) -> String {
         format!("{}/{}", self.namespace, self.service)
+    }
+
+    /// The release of Istio that the proxy is of.
+    pub fn proxy_version(&self) -> String {
+        format!("1.27.{}", self.proxy_patch)
     }
 
     /// Whether it calls with TLS. Somebody has turned that off for `reviews` v2, and nobody has noticed.
@@ -129,7 +147,7 @@ impl Mesh {
     }
 
     /// Puts another pod in the place of one: the same workload under a new name and address.
-    pub fn replace(&mut self, old: InstanceId) -> InstanceId {
+    pub fn replace(&mut self, old: InstanceId, how: Replacement) -> InstanceId {
         let new = self.instances.len();
         let number = u32::from(FIRST_HOST) + u32::try_from(new).expect("a demo ends before 2^32 pods");
         let [.., high, low] = number.to_be_bytes();
@@ -137,7 +155,9 @@ impl Mesh {
         let template = old_pod.pod.rsplit_once('-').map_or(old_pod.pod.as_str(), |(template, _)| template);
         let suffix = number.wrapping_mul(0x85eb_ca6b) >> 12;
         let pod = format!("{template}-{suffix:05x}");
-        self.instances.push(Instance { pod, ip: Ipv4Addr::new(10, 245, high, low), ..old_pod.clone() });
+        let proxy_patch = old_pod.proxy_patch + u32::from(how == Replacement::Upgraded);
+        let ip = Ipv4Addr::new(10, 245, high, low);
+        self.instances.push(Instance { pod, ip, proxy_patch, ..old_pod.clone() });
         self.is_gone.push(false);
         self.is_gone[old] = true;
         new
@@ -165,6 +185,7 @@ fn instance(number: u8, workload: &Workload, pod: u8, host: u8) -> Instance {
         version: workload.version,
         pod: format!("{name}-{template:08x}-{suffix:05x}"),
         workload: name,
+        proxy_patch: 1,
         ip: Ipv4Addr::new(10, 244, pod, host),
         port: workload.port,
         service_ip: Ipv4Addr::new(10, 96, 0, 20 + service_number as u8),
@@ -189,13 +210,16 @@ mod tests {
     fn a_new_pod_takes_the_place_of_an_old_one() {
         let mut mesh = Mesh::bookinfo();
         let old = mesh.pods_of(PRODUCTPAGE, None);
-        let new = mesh.replace(old[0]);
+        let new = mesh.replace(old[0], Replacement::Drained);
         assert_eq!(mesh.pods_of(PRODUCTPAGE, None), [old[1], new]);
+        let upgraded = mesh.replace(new, Replacement::Upgraded);
+        let releases = [old[0], new, upgraded].map(|pod| mesh.instance(pod).proxy_version());
+        assert_eq!(releases, ["1.27.1", "1.27.1", "1.27.2"]);
         let (old, new) = (mesh.instance(old[0]), mesh.instance(new));
         assert_eq!((&old.workload, old.service_ip), (&new.workload, new.service_ip));
         assert!(old.pod != new.pod && old.ip != new.ip, "{new:?}");
         let names: HashSet<_> = mesh.instances().iter().map(|pod| &pod.pod).collect();
-        assert_eq!(names.len(), 12);
+        assert_eq!(names.len(), 13);
     }
 
     #[test]

@@ -32,7 +32,7 @@ use anyhow::Context as _;
 use tonic::transport::{Channel, Endpoint};
 
 use applications::Applications;
-use mesh::InstanceId;
+use mesh::{InstanceId, Replacement};
 use model::{Flag, Model, Visit};
 use pace::Pace;
 use rollouts::{Change, Rollouts, Schedule};
@@ -165,7 +165,7 @@ impl LiveMesh {
         let start = began.saturating_add_unsigned(elapsed);
         for change in self.schedule.due(elapsed) {
             match change {
-                Change::Replace { kills } => self.replace(kills, start)?,
+                Change::Replace(how) => self.replace(how, start)?,
                 Change::Forget => self.model.forget_dead(),
             }
         }
@@ -179,11 +179,11 @@ impl LiveMesh {
         Ok(())
     }
 
-    fn replace(&mut self, kills: bool, now: i64) -> anyhow::Result<()> {
-        let (old, new) = self.model.replace_oldest(rollouts::SERVICE, kills);
+    fn replace(&mut self, how: Replacement, now: i64) -> anyhow::Result<()> {
+        let (old, new) = self.model.replace_oldest(rollouts::SERVICE, how);
         let mesh = self.model.mesh();
         let (gone, came) = (mesh.instance(old), mesh.instance(new));
-        self.rollouts.replaced(&gone.node(), &gone.pod, &came.pod);
+        self.rollouts.replaced(&gone.node(), how, &gone.pod, &came.pod);
         self.applications.join(mesh, &self.channel)?;
         self.sidecars.join(mesh, &self.channel);
         self.leaving.push((now, old));

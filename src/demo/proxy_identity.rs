@@ -50,7 +50,7 @@ fn metadata(instance: &Instance) -> Struct {
         ("MESH_ID", "cluster.local"),
         ("SERVICE_ACCOUNT", &instance.service_account()),
         ("INSTANCE_IPS", &instance.ip.to_string()),
-        ("ISTIO_VERSION", "1.27.1"),
+        ("ISTIO_VERSION", &instance.proxy_version()),
     ]);
     metadata.fields.insert("LABELS".to_owned(), Value { kind: Some(Kind::StructValue(labels)) });
     metadata

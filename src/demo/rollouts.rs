@@ -1,12 +1,13 @@
 //! Rolling restarts: every few minutes the pods of one service are replaced one after the other. One restart costs nothing, as it
-//! should; the next kills each pod while the proxies that call it still believe in it.
+//! should; the next kills each pod while the proxies that call it still believe in it; the third upgrades the proxies beside
+//! them, at no cost. Then it begins anew.
 //!
 //! The schedule depends on how long the mesh has run and on nothing else, so that a seed still makes the same calls.
 //! Limit: pods that are gone are kept track of, a few hundred bytes each.
 
 use serde::Serialize;
 
-use super::mesh::PRODUCTPAGE;
+use super::mesh::{PRODUCTPAGE, Replacement};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -28,13 +29,16 @@ const DEAD_FOR: u64 = 6 * SECOND;
 /// Pods of the service.
 const PODS: u64 = 2;
 
+/// What one restart after the other is, over and over.
+const RESTARTS: [Replacement; 3] = [Replacement::Drained, Replacement::Killed, Replacement::Upgraded];
+
 const _: () = assert!(FIRST >= 120 * SECOND && EVERY >= PODS * BETWEEN_PODS + 2 * 120 * SECOND);
 
 /// What happens to the mesh at some time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    /// The oldest pod of [`SERVICE`] makes way for a new one; where `kills`, without a word to its callers.
-    Replace { kills: bool },
+    /// The oldest pod of [`SERVICE`] makes way for a new one.
+    Replace(Replacement),
     /// No proxy believes in the dead pod any more.
     Forget,
 }
@@ -66,7 +70,8 @@ fn time_of(change: u64) -> u64 {
 
 fn change(change: u64) -> Change {
     let restart = change / (2 * PODS);
-    if change % 2 == 1 { Change::Forget } else { Change::Replace { kills: restart % 2 == 1 } }
+    let how = RESTARTS[restart as usize % RESTARTS.len()];
+    if change % 2 == 1 { Change::Forget } else { Change::Replace(how) }
 }
 
 /// One restart as it was.
@@ -88,10 +93,15 @@ pub struct Rollouts {
 }
 
 impl Rollouts {
-    pub fn replaced(&mut self, node: &str, old: &str, new: &str) {
+    pub fn replaced(&mut self, node: &str, how: Replacement, old: &str, new: &str) {
         let is_next = self.all.last().is_none_or(|last| last.went.len() as u64 == PODS);
         if is_next {
-            let (service, kind) = (node.to_owned(), "restart");
+            // By the names of the answer.
+            let kind = match how {
+                Replacement::Drained | Replacement::Killed => "restart",
+                Replacement::Upgraded => "new_proxy_version",
+            };
+            let service = node.to_owned();
             self.all.push(RolloutTruth { service, kind, went: Vec::new(), came: Vec::new(), lost: 0 });
         }
         if let Some(last) = self.all.last_mut() {
@@ -118,26 +128,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_second_restart_kills() {
+    fn a_restart_is_quiet_then_deadly_then_an_upgrade() {
         let mut schedule = Schedule::default();
         assert_eq!(schedule.due(240 * SECOND - 1), []);
-        let quiet = Change::Replace { kills: false };
+        let quiet = Change::Replace(Replacement::Drained);
         assert_eq!(schedule.due(240 * SECOND), [quiet]);
         assert_eq!(schedule.due(266 * SECOND), [Change::Forget, quiet, Change::Forget]);
-        let deadly = Change::Replace { kills: true };
+        let deadly = Change::Replace(Replacement::Killed);
         assert_eq!(schedule.due(600 * SECOND), [deadly, Change::Forget, deadly, Change::Forget]);
-        assert_eq!(schedule.due(840 * SECOND), [quiet]);
+        let upgrade = Change::Replace(Replacement::Upgraded);
+        assert_eq!(schedule.due(900 * SECOND), [upgrade, Change::Forget, upgrade, Change::Forget]);
+        assert_eq!(schedule.due(1_140 * SECOND), [quiet]);
     }
 
     #[test]
     fn a_restart_is_as_many_pods_as_there_are() {
         let mut rollouts = Rollouts::default();
-        for (old, new) in [("a", "c"), ("b", "d"), ("c", "e")] {
-            rollouts.replaced("default/productpage", old, new);
+        let (drained, upgraded) = (Replacement::Drained, Replacement::Upgraded);
+        for (how, old, new) in [(drained, "a", "c"), (drained, "b", "d"), (upgraded, "c", "e")] {
+            rollouts.replaced("default/productpage", how, old, new);
             rollouts.lost();
         }
-        let told: Vec<_> = rollouts.truth().into_iter().map(|r| (r.went, r.came, r.lost)).collect();
-        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-        assert_eq!(told, [(names(&["a", "b"]), names(&["c", "d"]), 2), (names(&["c"]), names(&["e"]), 1)]);
+        let truth = rollouts.truth().into_iter();
+        let told: Vec<_> = truth.map(|r| (r.kind, r.went.concat(), r.came.concat(), r.lost)).collect();
+        let restart = |kind, went: &str, came: &str, lost| (kind, went.to_owned(), came.to_owned(), lost);
+        assert_eq!(told, [restart("restart", "ab", "cd", 2), restart("new_proxy_version", "c", "e", 1)]);
     }
 }

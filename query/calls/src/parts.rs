@@ -4,19 +4,11 @@
 //! told by one observer only, and is a fact whatever else tells of the call. So here each kind of evidence and each side of
 //! a call stands alone, and whoever adds up takes one of them.
 
-use std::collections::BTreeMap;
-
-use crate::by_line::ByLine;
 use crate::cell_key::Evidence;
-use crate::cells::Book;
-use crate::choice::Source;
 use crate::entry::Entry;
 use crate::measure::Measure;
-use crate::named::{Named, sorted};
-use crate::nodes::{NodeIdentity, ids};
-use crate::placed::{place, used};
+use crate::nodes::NodeIdentity;
 use crate::range::Range;
-use crate::survey::Survey;
 
 /// Calls of one edge, or received at one node, that are alike in what is told.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,45 +35,11 @@ pub struct Parts {
     pub warnings: Vec<String>,
 }
 
-/// Groups all cells of `book`.
-pub(super) fn parts(book: &Book, source: Source, warnings: Vec<String>) -> Parts {
-    let (cells, services) = place(Survey::of(book), &book.parties, source);
-    let names = ids(&services, &used(&cells));
-    let mut named = Named::of(book, &services, &names);
-    let places = cells.iter().map(|cell| {
-        let target = named.node(cell.target, cell.line.destination);
-        let source = cell.caller.map(|caller| named.node(caller, cell.line.source));
-        (cell.line, &cell.told[..], (target, source, cell.entry, cell.line.evidence))
-    });
-    let places = ByLine::of(places);
-    let mut sums = BTreeMap::new();
-    for (key, measure) in book.cells() {
-        let Some((target, source, entry, evidence)) = places.get(key) else { continue };
-        let detail = book.detail_text(key.detail).unwrap_or_default();
-        let group = (target, source, entry, evidence, detail, key.at.bucket);
-        sums.entry(group).or_insert_with(Measure::default).merge(measure);
-    }
-    sums.retain(|_, measure| measure.requests_milli() > 0);
-    let (nodes, new_place) = sorted(&named.into_nodes(), |_| true);
-    let part = |((target, source, entry, evidence, detail, bucket), measure): (Group<'_>, Measure)| Part {
-        source: source.map(|source| new_place[source]),
-        target: new_place[target],
-        entry,
-        evidence,
-        detail: detail.to_owned(),
-        bucket,
-        measure,
-    };
-    let mut parts: Vec<Part> = sums.into_iter().map(part).collect();
-    parts.sort_by(|a, b| a.key().cmp(&b.key()));
-    Parts { range: book.range, nodes, parts, warnings }
-}
-
 /// What parts are told apart by: target, source, entry, evidence, detail, bucket.
-type Group<'a> = (usize, Option<usize>, Entry, Evidence, &'a str, u16);
+pub(super) type Group<'a> = (usize, Option<usize>, Entry, Evidence, &'a str, u16);
 
 impl Part {
-    fn key(&self) -> Group<'_> {
+    pub(super) fn key(&self) -> Group<'_> {
         (self.target, self.source, self.entry, self.evidence, &self.detail, self.bucket)
     }
 }
@@ -92,6 +50,8 @@ mod tests {
 
     use super::*;
     use crate::cell_key::CellKey;
+    use crate::cells::Book;
+    use crate::choice::Source;
     use crate::detail::Detail;
     use crate::fixture::{self, CALL, Request, SERVED, SERVER, SPAN, Span};
     use crate::settled::decode;

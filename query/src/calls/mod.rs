@@ -18,7 +18,9 @@ use arrow::datatypes::Int64Type;
 use futures::TryStreamExt;
 use meshlake_calls::range::{GRID, WINDOW};
 use meshlake_calls::settled::decode;
-use meshlake_calls::{Fold, FoldError, Frame, Grain, Parts, Picture, Question, Range, Shown, Source};
+use meshlake_calls::{
+    Fold, FoldError, Frame, Grain, Parts, PartsFrame, Picture, Question, Range, Shown, Source,
+};
 use meshlake_engine::{DataFile, Engine, Fault, Query, QueryError, Scan};
 use meshlake_schema::{Filter, Table, TimeRange, UnixNanos};
 use thiserror::Error;
@@ -164,23 +166,30 @@ async fn drawn(
     aside(move || drawing.finish()).await?.map_err(|error| LoadError::of(error, query))
 }
 
-/// All that was counted, without a choice among it, for a question whose grain tells parts of what cells tell; see
-/// `meshlake_calls::parts`.
+/// What is wanted of all that was counted, without a choice among it, for a question whose grain tells parts of what cells tell;
+/// see `meshlake_calls::parts`.
 ///
 /// # Errors
 /// As [`load`].
-pub async fn load_parts(query: &Query, question: Question) -> Result<Parts, LoadError> {
-    let Plan { question, reading, mut warnings, .. } = Plan::of(query, question);
-    let mut fold = Fold::new(question).within(query.budget());
-    for (table, times) in &reading.cells {
-        add_cells(query, &question, *table, times, &mut fold).await?;
+pub async fn load_parts(query: &Query, question: Question, wanted: PartsFrame) -> Result<Parts, LoadError> {
+    let mut plan = Plan::of(query, question);
+    let Plan { question, are_few, .. } = plan;
+    let fold = counted_as(query, &plan, question, Fold::new(question), &Frame::whole()).await?;
+    let first_row = first_row(query, &question, &fold, &plan.reading.cells).await?;
+    let assembly = aside(move || fold.assembly(wanted)).await?;
+    let mut assembly = assembly.map_err(|error| LoadError::of(error, query))?;
+    if let Some(filter) = assembly.filter().filter(|_| !are_few) {
+        let reading = assembly.reading();
+        for (table, times) in &plan.reading.cells {
+            let cells = Cells { table: *table, times, reading, filter: filter.clone() };
+            feed_cells(query, &cells, |batch| assembly.add_cells(*table, batch, times)).await?;
+        }
     }
-    let fold = fed(query, &reading.folded, &[], fold, &question).await?;
-    let first_row = first_row(query, &question, &fold, &reading.cells).await?;
-    let parts = aside(move || fold.finish_parts()).await?;
+    let parts = aside(move || assembly.finish()).await?;
     let parts = parts.map_err(|error| LoadError::of(error, query))?;
-    warnings.splice(0..0, parts.warnings);
-    Ok(Parts { range: question.range.observed(first_row, query.began()), warnings, ..parts })
+    plan.warnings.splice(0..0, parts.warnings);
+    let range = question.range.observed(first_row, query.began());
+    Ok(Parts { range, warnings: plan.warnings, ..parts })
 }
 
 /// The picture of what a fold counted of rows, by names that cells told too.

@@ -1,6 +1,6 @@
 //! Reads what the mesh does not see whole or does not protect; see `meshlake_calls::operate::dark`.
 
-use meshlake_calls::operate::dark::{DarkTraffic, dark, parts_question, question};
+use meshlake_calls::operate::dark::{DarkTraffic, dark, parts_question, parts_wanted, question};
 use meshlake_calls::{Frame, Range, Source};
 use meshlake_engine::Query;
 
@@ -20,6 +20,7 @@ pub struct Asked<'a> {
 /// As [`load_from`].
 pub async fn load(query: &Query, asked: &Asked<'_>) -> Result<DarkTraffic, LoadError> {
     let picture = load_from(query, question(asked.range, asked.source), Frame::whole()).await?;
-    let parts = load_parts(query, parts_question(asked.range, asked.source)).await?;
+    let parts =
+        load_parts(query, parts_question(asked.range, asked.source), parts_wanted(asked.service)).await?;
     Ok(dark(&picture, &parts, asked.service))
 }

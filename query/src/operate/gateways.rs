@@ -1,7 +1,7 @@
 //! Reads what came in at the gateways; see `meshlake_calls::operate::gateways`.
 
 use meshlake_calls::Range;
-use meshlake_calls::operate::gateways::{Gateways, gateways, question};
+use meshlake_calls::operate::gateways::{Gateways, gateways, question, wanted};
 use meshlake_engine::Query;
 
 use crate::calls::{LoadError, load_parts};
@@ -16,5 +16,5 @@ pub async fn load(
     gateway: Option<&str>,
     host: Option<&str>,
 ) -> Result<Gateways, LoadError> {
-    Ok(gateways(&load_parts(query, question(range)).await?, gateway, host))
+    Ok(gateways(&load_parts(query, question(range), wanted(gateway)).await?, gateway, host))
 }

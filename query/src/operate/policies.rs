@@ -1,7 +1,7 @@
 //! Reads what ended calls; see `meshlake_calls::operate::policies`.
 
 use meshlake_calls::Range;
-use meshlake_calls::operate::policies::{Asked, Policies, policies, question};
+use meshlake_calls::operate::policies::{Asked, Policies, policies, question, wanted};
 use meshlake_engine::Query;
 
 use crate::calls::{LoadError, load_parts};
@@ -11,5 +11,5 @@ use crate::calls::{LoadError, load_parts};
 /// # Errors
 /// As [`load_parts`].
 pub async fn load(query: &Query, range: Range, asked: Asked<'_>) -> Result<Policies, LoadError> {
-    Ok(policies(&load_parts(query, question(range)).await?, asked))
+    Ok(policies(&load_parts(query, question(range), wanted(asked)).await?, asked))
 }

@@ -1,7 +1,7 @@
 //! Reads which instances of a service came and went; see `meshlake_calls::operate::rollouts`.
 
 use meshlake_calls::operate::rollouts::{
-    COARSER_MAX, Rollouts, losses_question, question, range_of, rollouts,
+    COARSER_MAX, Rollouts, losses_question, losses_wanted, question, range_of, rollouts,
 };
 use meshlake_calls::{Frame, Range, Source};
 use meshlake_engine::Query;
@@ -35,6 +35,7 @@ pub async fn load(query: &Query, asked: &Asked<'_>) -> Result<Rollouts, LoadErro
 async fn read(query: &Query, asked: &Asked<'_>, range: Range) -> Result<Rollouts, LoadError> {
     let picture = load_from(query, question(range, asked.source), Frame::nodes(Some(asked.service))).await?;
     // Where nothing finer is kept the range was widened: both are to be of the same steps.
-    let parts = load_parts(query, losses_question(picture.range, asked.source)).await?;
+    let parts =
+        load_parts(query, losses_question(picture.range, asked.source), losses_wanted(asked.service)).await?;
     Ok(rollouts(&picture, &parts, asked.service))
 }

@@ -1,7 +1,7 @@
 //! Reads how full a service is; see `meshlake_calls::operate::saturation`.
 
 use meshlake_calls::Range;
-use meshlake_calls::operate::saturation::{Saturation, question, saturation};
+use meshlake_calls::operate::saturation::{Saturation, question, saturation, wanted};
 use meshlake_engine::Query;
 
 use super::gauges;
@@ -12,7 +12,7 @@ use crate::calls::{LoadError, load_parts};
 /// # Errors
 /// As [`load_parts`].
 pub async fn load(query: &Query, service: &str, range: Range) -> Result<Saturation, LoadError> {
-    let mut answer = saturation(&load_parts(query, question(range)).await?, service);
+    let mut answer = saturation(&load_parts(query, question(range), wanted(service)).await?, service);
     if let Some(id) = &answer.service {
         let instances = answer.instances.iter().filter_map(|row| row.name.as_deref());
         let (gauges, told) = gauges::load(query, id, instances, answer.range).await?;

@@ -9,6 +9,7 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::{Number, Value};
 
 use crate::attributes::{Types, push_double, push_int, push_json_string};
 
@@ -99,6 +100,32 @@ impl<'a> SentValue<'a> {
             SentValue::List(items) => SentValue::List(items.into_iter().map(SentValue::into_owned).collect()),
             SentValue::Map(entries) => {
                 SentValue::Map(entries.into_iter().map(|(key, value)| (key, value.into_owned())).collect())
+            }
+        }
+    }
+}
+
+/// As JSON, as [`SentValue::json`] writes it.
+impl From<SentValue<'_>> for Value {
+    fn from(value: SentValue<'_>) -> Value {
+        match value {
+            SentValue::Nothing => Value::Null,
+            SentValue::Text(text) => Value::String(text.into_owned()),
+            SentValue::Integer(value) => value.into(),
+            // No number of JSON is infinite.
+            SentValue::Double(value) => Number::from_f64(value).map_or_else(
+                || {
+                    let mut name = String::new();
+                    push_double(&mut name, value);
+                    Value::String(name)
+                },
+                Value::Number,
+            ),
+            SentValue::Boolean(value) => value.into(),
+            SentValue::Bytes(bytes) => Value::String(STANDARD.encode(bytes)),
+            SentValue::List(items) => items.into_iter().map(Value::from).collect(),
+            SentValue::Map(entries) => {
+                entries.into_iter().map(|(key, value)| (key, Value::from(value))).collect()
             }
         }
     }
@@ -249,6 +276,14 @@ mod tests {
         ]);
         assert_eq!(SentValue::parse(stored, "{[idysdnb]{si}}"), want);
         assert_eq!(want.json(), stored);
+    }
+
+    #[test]
+    fn a_value_is_the_json_that_it_is_written_as() {
+        let stored = r#"{"z":[1,2.0,"AQ==","Infinity",null,true],"a":{"k":"v"}}"#;
+        let value = Value::from(SentValue::parse(stored, "{[idydnb]{s}}"));
+        assert_eq!(serde_json::from_str::<Value>(stored).ok(), Some(value));
+        assert_eq!(Value::from(SentValue::parse("NaN", "d")), Value::from("NaN"));
     }
 
     #[test]

@@ -12,7 +12,7 @@ mod call;
 
 pub use call::{AppSpan, Attempt, Call, Callee, Fate, Flag, Operation, ProxyReport, Visit};
 
-use super::mesh::{GATEWAY, InstanceId, Mesh, PRODUCTPAGE};
+use super::mesh::{GATEWAY, InstanceId, Mesh, PRODUCTPAGE, Replacement};
 use super::random::Random;
 use chances::Times;
 
@@ -68,13 +68,13 @@ impl Model {
         }
     }
 
-    /// Replaces the oldest pod of a service and gives back it and the new one. Where `kills`, its callers go on calling it
+    /// Replaces the oldest pod of a service and gives back it and the new one. One that is killed its callers go on calling
     /// until [`Model::forget_dead`].
-    pub fn replace_oldest(&mut self, service: &'static str, kills: bool) -> (InstanceId, InstanceId) {
+    pub fn replace_oldest(&mut self, service: &'static str, how: Replacement) -> (InstanceId, InstanceId) {
         let pods = self.mesh.pods_of(service, None);
         let old = *pods.first().expect("every service has pods");
-        self.half_dead = kills.then_some(service);
-        (old, self.mesh.replace(old))
+        self.half_dead = (how == Replacement::Killed).then_some(service);
+        (old, self.mesh.replace(old, how))
     }
 
     pub fn forget_dead(&mut self) {
@@ -257,14 +257,14 @@ mod tests {
             lost.inspect(|call| assert!(call.attempts.is_empty())).count()
         };
         assert_eq!(lost(&mut model), 0);
-        let (old, new) = model.replace_oldest(PRODUCTPAGE, true);
+        let (old, new) = model.replace_oldest(PRODUCTPAGE, Replacement::Killed);
         assert_ne!(model.mesh().instance(old).pod, model.mesh().instance(new).pod);
         // A third of 600, within five standard deviations of 11.5.
         let while_dead = lost(&mut model);
         assert!((142..=258).contains(&while_dead), "{while_dead}");
         model.forget_dead();
         assert_eq!(lost(&mut model), 0);
-        model.replace_oldest(PRODUCTPAGE, false);
+        model.replace_oldest(PRODUCTPAGE, Replacement::Drained);
         assert_eq!(lost(&mut model), 0, "a pod that drains costs nothing");
     }
 

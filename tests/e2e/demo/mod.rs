@@ -27,9 +27,10 @@ pub async fn finished_with_a_past(data_dir: &Path) -> Result<(Server, Value)> {
     ended(data_dir, &["--rate", "5", "--requests", "600", "--history", "2m"]).await
 }
 
-/// The same of thirteen minutes of five visits a second, which are past: a restart that costs nothing, and one that does.
+/// The same of seventeen minutes of five visits a second, which are past: a restart that costs nothing, one that does, and an
+/// upgrade of sidecars.
 pub async fn finished_with_restarts(data_dir: &Path) -> Result<(Server, Value)> {
-    ended(data_dir, &["--rate", "5", "--requests", "3900", "--history", "13m"]).await
+    ended(data_dir, &["--rate", "5", "--requests", "5100", "--history", "17m"]).await
 }
 
 /// The same of a mesh with these arguments, which make it end.
@@ -74,9 +75,9 @@ async fn what_a_rolling_restart_cost_is_what_the_mesh_lost() -> Result<()> {
 
     let found = server.get(&format!("/api/v1/rollouts?service=productpage&{range}")).await?;
     let (restarts, truths) = (rows(&found, "rollouts")?, rows(&truth, "rollouts")?);
-    assert_eq!((restarts.len(), truths.len()), (2, 2), "{found}\n{truths:?}");
+    assert_eq!((restarts.len(), truths.len()), (3, 3), "{found}\n{truths:?}");
     // The newest comes first.
-    for ((restart, want), verdict) in restarts.iter().rev().zip(truths).zip(["none", "some"]) {
+    for ((restart, want), verdict) in restarts.iter().rev().zip(truths).zip(["none", "some", "none"]) {
         let pods = |key: &str| -> Result<BTreeSet<String>> {
             Ok(rows(restart, key)?.iter().map(|life| life["instance"].to_string()).collect())
         };
@@ -91,6 +92,11 @@ async fn what_a_rolling_restart_cost_is_what_the_mesh_lost() -> Result<()> {
         assert_eq!(restart["cost"]["verdict"], verdict, "{restart}");
     }
     ensure!(truths[1]["lost"].as_u64() > Some(0), "the second restart costs something: {truths:?}");
+    let releases = |key: &str| -> Result<BTreeSet<String>> {
+        Ok(rows(&restarts[0], key)?.iter().map(|life| life["proxy_version"].to_string()).collect())
+    };
+    let [old, new] = ["\"1.27.1\"", "\"1.27.2\""].map(|release| BTreeSet::from([release.to_owned()]));
+    assert_eq!((releases("went")?, releases("came")?), (old, new), "{}", restarts[0]);
     check_dark(&truth, &server.get(&format!("/api/v1/dark?{range}")).await?)
 }
 

@@ -22,6 +22,7 @@ use meshlake_schema::rows::RowsError;
 use meshlake_schema::{Budget, Spent, Table, TimeRange, UnixNanos};
 
 use crate::addresses::Addresses;
+use crate::assembly::{Assembly, Surveyed};
 use crate::cell_key::DetailId;
 use crate::cells::Book;
 use crate::choice::Source;
@@ -35,7 +36,8 @@ use crate::held::{Granted, HELD_BYTES_MAX, Held, Weighed as _};
 use crate::measure::Measure;
 use crate::messages::Messages;
 use crate::minutes::{NamesByMinute, Words};
-use crate::parts::{Parts, parts};
+use crate::parts::Parts;
+use crate::parts_frame::PartsFrame;
 use crate::picture::Picture;
 use crate::range::Range;
 use crate::requests::rows::RequestRows;
@@ -310,9 +312,18 @@ impl Fold {
     ///
     /// # Errors
     /// [`FoldError`].
-    pub fn finish_parts(mut self) -> Result<Parts, FoldError> {
+    pub fn finish_parts(self) -> Result<Parts, FoldError> {
+        self.assembly(PartsFrame::default())?.finish()
+    }
+
+    /// What is wanted of it, to which settled cells that were surveyed are still added.
+    ///
+    /// # Errors
+    /// [`FoldError`].
+    pub fn assembly(mut self, wanted: PartsFrame) -> Result<Assembly, FoldError> {
         let warnings = self.finished()?;
-        Ok(parts(&self.book, self.question.source, warnings))
+        let Fold { book, survey, beside, question, .. } = self;
+        Assembly::of(Surveyed { book, survey, source: question.source, beside, warnings }, wanted)
     }
 
     /// The series of all that was counted, for a question of ten minutes of the clock whose grain is [`Grain::Labels`], of

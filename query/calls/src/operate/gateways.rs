@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use crate::detail::Detail;
 use crate::entry::Entry;
 use crate::measure::Measure;
-use crate::{By, Evidence, Figures, Grain, NodeKind, Part, Parts, Question, Range, Source, Told};
+use crate::{By, Evidence, Figures, Grain, NodeKind, Part, Parts, PartsFrame, Question, Range, Source, Told};
 
 /// Most hosts and routes of an answer, busiest first.
 pub const ROWS_MAX: usize = 1_000;
@@ -54,6 +54,11 @@ pub struct Upstream {
 pub fn question(range: Range) -> Question {
     let told = Told::HOST.with(Told::ROUTE);
     Question { range, by: By::Service, grain: Grain::Told(told), source: Source::Auto }
+}
+
+/// The parts that an answer is cut from, about all gateways or one, by id or by name.
+pub fn wanted(gateway: Option<&str>) -> PartsFrame {
+    PartsFrame { service: gateway.map(str::to_owned), at_gateways: true, ..PartsFrame::default() }
 }
 
 /// Gateway, host, route.

@@ -11,7 +11,9 @@ use super::reasons::{self, Policy, RETRIED};
 use crate::detail::Detail;
 use crate::entry::Entry;
 use crate::measure::MILLI;
-use crate::{By, Evidence, Grain, NodeIdentity, NodeKind, Part, Parts, Question, Range, Source, Told};
+use crate::{
+    By, Evidence, Grain, NodeIdentity, NodeKind, Part, Parts, PartsFrame, Question, Range, Source, Told,
+};
 
 /// Most rows of an answer, those of most calls first.
 pub const ROWS_MAX: usize = 2_000;
@@ -80,18 +82,20 @@ pub fn question(range: Range) -> Question {
     Question { range, by: By::Service, grain: Grain::Told(told), source: Source::Auto }
 }
 
+/// The parts that an answer is cut from.
+pub fn wanted(asked: Asked<'_>) -> PartsFrame {
+    let [service, client, server] =
+        [asked.service, asked.client, asked.server].map(|name| name.map(str::to_owned));
+    PartsFrame { service, client, server, without_latencies: true, ..PartsFrame::default() }
+}
+
 /// What ended calls, by edge.
 pub fn policies(parts: &Parts, asked: Asked<'_>) -> Policies {
-    let is = |node: Option<&NodeIdentity>, name: Option<&str>| {
-        name.is_none_or(|name| node.is_some_and(|node| node.is_of(name)))
-    };
-    let wanted = |part: &Part| {
-        let (client, server) = (part.source.map(|node| &parts.nodes[node]), &parts.nodes[part.target]);
-        let is_at_end = is(client, asked.service) || is(Some(server), asked.service);
-        is_at_end && is(client, asked.client) && is(Some(server), asked.server)
-    };
+    let wanted = wanted(asked);
+    let is_wanted =
+        |part: &Part| wanted.wants(part.source.map(|node| &parts.nodes[node]), &parts.nodes[part.target]);
     let mut sums = Sums::default();
-    parts.parts.iter().filter(|part| wanted(part)).for_each(|part| sums.add(parts, part));
+    parts.parts.iter().filter(|part| is_wanted(part)).for_each(|part| sums.add(parts, part));
     sums.tell_gateways_once();
     let mut warnings = parts.warnings.clone();
     for name in [asked.service, asked.client, asked.server].into_iter().flatten() {

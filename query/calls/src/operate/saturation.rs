@@ -13,7 +13,7 @@ use super::reasons::Policy;
 use crate::detail::Detail;
 use crate::entry::Entry;
 use crate::measure::Measure;
-use crate::{By, Evidence, Figures, Grain, Part, Parts, Question, Range, Source, Told};
+use crate::{By, Evidence, Figures, Grain, Part, Parts, PartsFrame, Question, Range, Source, Told};
 
 /// Most instances of an answer, those with most calls in progress first.
 pub const INSTANCES_MAX: usize = 1_000;
@@ -61,6 +61,11 @@ pub struct Waiting {
 pub fn question(range: Range) -> Question {
     let told = Told::INSTANCE.with(Told::FLAGS).with(Told::CODE).with(Told::REFUSAL);
     Question { range, by: By::Service, grain: Grain::Told(told), source: Source::Auto }
+}
+
+/// The parts that an answer about a service is cut from, by id or by name.
+pub fn wanted(service: &str) -> PartsFrame {
+    PartsFrame { server: Some(service.to_owned()), ..PartsFrame::default() }
 }
 
 /// How full a service is, by id or by name.

@@ -144,18 +144,21 @@ pub enum Reading {
     Survey,
     /// What a question with this grain tells apart, and all that is counted: what [`add`] reads.
     Whole(Grain),
+    /// The same without latencies and protocols, of which [`add`] then tells none.
+    Counted(Grain),
 }
 
 /// The columns that are read of a settled table. Only the finer tables have operations and instances, and none has
 /// attributes.
 pub fn columns(table: Table, reading: Reading) -> Vec<&'static str> {
-    let grain = match reading {
+    let (grain, latencies) = match reading {
         Reading::Survey => return [Keys::NAMES, Surveyed::NAMES].concat(),
-        Reading::Whole(grain) => grain,
+        Reading::Whole(grain) => (grain, Latencies::NAMES),
+        Reading::Counted(grain) => (grain, &[][..]),
     };
     let whole = if grain.tells_ends() { whole::NAMES } else { &[] };
     let sums = SUMS.into_iter().filter(|name| !Keys::NAMES.contains(name));
-    let always = Keys::NAMES.iter().copied().chain(Latencies::NAMES.iter().copied()).chain(sums);
+    let always = Keys::NAMES.iter().copied().chain(latencies.iter().copied()).chain(sums);
     always.chain(told(table, grain)).chain(whole.iter().copied()).collect()
 }
 

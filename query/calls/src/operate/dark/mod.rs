@@ -20,7 +20,9 @@ use crate::detail::Detail;
 use crate::entry::Entry;
 use crate::measure::total;
 use crate::parts::{Part, Parts};
-use crate::{By, EdgeCell, Evidence, Grain, NodeIdentity, NodeKind, Picture, Question, Range, Source, Told};
+use crate::{
+    By, EdgeCell, Evidence, Grain, NodeIdentity, NodeKind, PartsFrame, Picture, Question, Range, Source, Told,
+};
 
 /// Most edges of an answer, those with most dark calls first. Guess, not measured.
 pub const EDGES_MAX: usize = 1_000;
@@ -121,6 +123,11 @@ pub fn question(range: Range, source: Source) -> Question {
 pub fn parts_question(range: Range, source: Source) -> Question {
     let told = Told::SECURITY.with(Told::CATCH_ALL);
     Question { range, by: By::Service, grain: Grain::Told(told), source }
+}
+
+/// The parts that tell of the edges of one service, by id or by name, or of all.
+pub fn parts_wanted(service: Option<&str>) -> PartsFrame {
+    PartsFrame { service: service.map(str::to_owned), without_latencies: true, ..PartsFrame::default() }
 }
 
 /// The dark edges; those that begin or end at `service`, by id or by name, if one is named. `picture` and `parts` are of

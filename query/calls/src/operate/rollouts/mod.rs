@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use super::asked;
 use crate::parts::Parts;
-use crate::{By, Figures, Grain, Picture, Question, Range, RangeError, Source, Told};
+use crate::{By, Figures, Grain, PartsFrame, Picture, Question, Range, RangeError, Source, Told};
 use meshlake_schema::UnixNanos;
 
 use cost::Losses;
@@ -128,6 +128,11 @@ pub fn question(range: Range, source: Source) -> Question {
 /// The question whose parts tell of lost calls.
 pub fn losses_question(range: Range, source: Source) -> Question {
     Question { range, by: By::Service, grain: Grain::Told(Told::FLAGS.with(Told::CODE)), source }
+}
+
+/// The parts that tell of lost calls of a service, by id or by name.
+pub fn losses_wanted(service: &str) -> PartsFrame {
+    PartsFrame { server: Some(service.to_owned()), without_latencies: true, ..PartsFrame::default() }
 }
 
 /// Instances and rollouts of a service, by id or by name. `picture` and `parts` are of one snapshot and range, by the

@@ -1,13 +1,9 @@
-//! One row of `spans` as JSON, with its attributes as they were sent.
-//!
-//! Attributes that moved to columns go back under their semantic-convention keys, unless the map itself
-//! holds the key or an older name for it: then the column was filled from there and nothing had moved.
+//! One row of `spans` as JSON, with its attributes as they were sent; see `meshlake_schema::sent`.
 
 use arrow::array::RecordBatch;
 use meshlake_query::trace::{kind_name, status_name};
-use meshlake_schema::attributes::map_to_json;
-use meshlake_schema::rows::{Attributes, Booleans, Doubles, Events, Integers, Links, Rows, RowsError, Text};
-use meshlake_schema::tables::{OTHER_SPAN_KEYS, PROMOTED_SPAN_KEYS, PromotedType};
+use meshlake_schema::rows::{Booleans, Doubles, Events, Integers, Links, Rows, RowsError, Text};
+use meshlake_schema::sent::{SentAttributes, SentValue, entries};
 use meshlake_schema::{Table, UnixNanos, read_columns};
 use serde_json::{Map, Value, json};
 
@@ -42,15 +38,7 @@ read_columns! {
         dropped_links_count: Integers,
         events: Events,
         links: Links,
-        attributes: Attributes,
-        attribute_types: Text,
     }
-}
-
-/// A column of attributes of one key.
-enum Promoted<'a> {
-    Text(Text<'a>),
-    Integer(Integers<'a>),
 }
 
 /// Every row of the batch, in order.
@@ -59,19 +47,11 @@ enum Promoted<'a> {
 /// A bug of ours: the batch is not one of columns of `spans`.
 pub fn spans_to_json(batch: &RecordBatch) -> Result<Vec<Value>, RowsError> {
     let columns = Columns::of(batch)?;
-    let rows = Rows::of(Table::Spans, batch);
-    let promoted = PROMOTED_SPAN_KEYS.map(|(key, column, kind)| {
-        let values = match kind {
-            PromotedType::String => rows.read(column).map(Promoted::Text)?,
-            PromotedType::Int => rows.read(column).map(Promoted::Integer)?,
-        };
-        Ok::<_, RowsError>((key, column, values))
-    });
-    let promoted = promoted.into_iter().collect::<Result<Vec<_>, _>>()?;
-    Ok((0..batch.num_rows()).map(|row| span_to_json(row, &columns, &promoted)).collect())
+    let attributes = SentAttributes::of(Rows::of(Table::Spans, batch))?;
+    Ok((0..batch.num_rows()).map(|row| span_to_json(row, &columns, &attributes)).collect())
 }
 
-fn span_to_json(row: usize, span: &Columns<'_>, promoted: &[(&str, &str, Promoted<'_>)]) -> Value {
+fn span_to_json(row: usize, span: &Columns<'_>, attributes: &SentAttributes<'_>) -> Value {
     let start = span.time_unix_nano.or_zero(row);
     json!({
         "span_id": span.span_id.get(row),
@@ -93,7 +73,7 @@ fn span_to_json(row: usize, span: &Columns<'_>, promoted: &[(&str, &str, Promote
         "adjusted_count": span.adjusted_count.get(row),
         "trace_state": span.trace_state.get(row),
         "flags": span.flags.get(row),
-        "attributes": attributes_as_sent(row, span, promoted),
+        "attributes": told(attributes.entries(row)),
         "resource": object(span.resource.get(row)),
         "scope": {
             "name": span.scope_name.get(row),
@@ -110,35 +90,14 @@ fn span_to_json(row: usize, span: &Columns<'_>, promoted: &[(&str, &str, Promote
     })
 }
 
-fn attributes_as_sent(
-    row: usize,
-    span: &Columns<'_>,
-    promoted: &[(&str, &str, Promoted<'_>)],
-) -> Map<String, Value> {
-    let mut attributes = attributes(row, &span.attributes, &span.attribute_types);
-    for (key, column, values) in promoted {
-        let value = match values {
-            Promoted::Text(texts) => texts.get(row).map(Value::from),
-            Promoted::Integer(numbers) => numbers.get(row).map(Value::from),
-        };
-        let mut other = OTHER_SPAN_KEYS.iter().filter(|(_, filled)| filled == column);
-        let still_in_map =
-            attributes.contains_key(*key) || other.any(|(key, _)| attributes.contains_key(*key));
-        if let (Some(value), false) = (value, still_in_map) {
-            attributes.insert((*key).to_owned(), value);
-        }
-    }
-    attributes
-}
-
 /// A column of canonical JSON; an object without entries when null or not one.
 fn object(text: Option<&str>) -> Value {
     let parsed = text.and_then(|text| serde_json::from_str::<Map<String, Value>>(text).ok());
     Value::Object(parsed.unwrap_or_default())
 }
 
-fn attributes(row: usize, map: &Attributes<'_>, types: &Text<'_>) -> Map<String, Value> {
-    map_to_json(map.entries(row), types.get(row).unwrap_or_default())
+fn told<'a>(entries: impl IntoIterator<Item = (&'a str, SentValue<'a>)>) -> Map<String, Value> {
+    entries.into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect()
 }
 
 fn events(row: usize, events: &Events<'_>) -> Vec<Value> {
@@ -148,7 +107,7 @@ fn events(row: usize, events: &Events<'_>) -> Vec<Value> {
         json!({
             "name": events.name.get(place),
             "time": time.map(|at| UnixNanos(at).to_rfc3339()),
-            "attributes": attributes(place, &events.attributes, &events.attribute_types),
+            "attributes": told(entries(&events.attributes, &events.attribute_types, place)),
         })
     };
     events.places(row).map(event).collect()
@@ -160,7 +119,7 @@ fn links(row: usize, links: &Links<'_>) -> Vec<Value> {
             "trace_id": links.trace_id.get(place),
             "span_id": links.span_id.get(place),
             "trace_state": links.trace_state.get(place),
-            "attributes": attributes(place, &links.attributes, &links.attribute_types),
+            "attributes": told(entries(&links.attributes, &links.attribute_types, place)),
         })
     };
     links.places(row).map(link).collect()
