@@ -14,6 +14,7 @@ pub mod settling;
 pub mod operate;
 pub mod prometheus;
 pub mod logs;
+pub mod explore;
 pub mod watch;
 pub mod synthesis;
 pub mod dependencies;

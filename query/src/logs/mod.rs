@@ -10,6 +10,7 @@
 mod tail;
 mod browse;
 mod fields;
+mod explored;
 mod lines;
 mod numbers;
 mod reading;
@@ -21,6 +22,7 @@ mod error;
 
 pub use browse::{Counted, counted, label_names, label_values, stream_labels};
 pub use error::LogsError;
+pub use explored::{Explored, Exploring, FACETS, LEVELS, explored};
 pub use fields::{Field, FieldKind, detected_fields};
 pub use lines::{Direction, Found, LINES_MAX, Lines, lines};
 pub use numbers::{Numbers, numbers};

@@ -8,7 +8,11 @@ use meshlake_logql::tree::log::Log;
 use meshlake_logql::{Answer, Query, Steps, parse};
 use meshlake_schema::{SystemClock, Table, UnixNanos};
 
-use super::{Counted, Direction, Lines, Numbers, counted, label_names, label_values, lines, numbers};
+use super::{
+    Counted, Direction, Exploring, Lines, Numbers, counted, explored, label_names, label_values, lines,
+    numbers,
+};
+use crate::explore::cursor::Cursor;
 
 /// The first instant of the rows.
 const T: i64 = 1_700_000_000_000_000_000;
@@ -224,4 +228,47 @@ async fn another_tenant_sees_nothing() {
         direction: Direction::Forward,
     };
     assert_eq!(lines(&engine().await, "other", question).await, Ok(Vec::new()));
+}
+
+fn exploring(query: &str, cursor: Cursor, lines_max: usize) -> Exploring {
+    let (from, to) = (UnixNanos(T), UnixNanos(T + 60 * SECOND));
+    Exploring { log: log(query), from, to, cursor, lines_max, values_max: 2 }
+}
+
+/// Of a minute's lines every tenth is an error, and of those of even seconds all are of `cart`.
+#[tokio::test]
+async fn lines_are_explored_by_level_and_stream() {
+    let engine = engine().await;
+    let exploring = exploring(r#"{source="logs"} |= "took""#, Cursor::NEWEST, 3);
+    let found = explored(&engine, "default", exploring).await.expect("it is answered");
+    let [unknown, trace, debug, info, warn, error, fatal] = found.bars.sums();
+    assert_eq!([unknown, trace, debug, info, warn, error, fatal], [0, 0, 0, 54, 0, 6, 0]);
+    let told = |wanted: &str| -> Vec<(String, u64)> {
+        let (_, facet) = found.facets.iter().find(|(name, _)| *name == wanted).expect("it is there");
+        facet.values.iter().map(|counted| (counted.value.clone(), counted.rows)).collect()
+    };
+    let want = |values: [(&str, u64); 2]| values.map(|(value, rows)| (value.to_owned(), rows)).to_vec();
+    assert_eq!(told("service_name"), want([("cart", 30), ("front", 30)]));
+    assert_eq!(told("level"), want([("info", 54), ("error", 6)]));
+    let lines: Vec<&str> = found.lines.iter().map(|(_, found)| found.line.as_str()).collect();
+    assert_eq!(lines, ["line=59 took=59ms", "line=58 took=58ms", "line=57 took=57ms"]);
+    assert_eq!(found.next, Some(Cursor { time: UnixNanos(T + 57 * SECOND), skip: 1 }));
+}
+
+#[tokio::test]
+async fn pages_of_lines_follow_one_another() {
+    let engine = engine().await;
+    let (mut cursor, mut seen) = (Some(Cursor::NEWEST), Vec::new());
+    while let Some(at) = cursor {
+        let page = exploring(r#"{service_name="cart"}"#, at, 7);
+        let found = explored(&engine, "default", page).await.expect("it is answered");
+        // 30 lines, and the request that cart's own proxy saw.
+        assert_eq!(found.bars.total(), 31);
+        seen.extend(found.lines.into_iter().map(|(_, found)| found.time.0));
+        cursor = found.next;
+    }
+    assert!(seen.is_sorted_by(|a, b| a > b), "each once, newest first: {seen:?}");
+    assert_eq!(seen.len(), 31);
+    let behind = Cursor { time: UnixNanos(T), skip: 10_000 };
+    assert!(explored(&engine, "default", exploring(r#"{source="logs"}"#, behind, 1)).await.is_err());
 }

@@ -6,40 +6,38 @@
 //! calls   calls and policies, as several pages show them
 //! graph   the service graph as a drawing
 //! chart   lines over time
+//! heat    latencies over time
 //! shell   what all pages have around them
 //! words   the texts, a file a language
+//! assets  scripts, style and icon
 //! ```
 //! Rendered on the server, complete without a script: a page that needs nothing loads in any browser, in a locked-down network,
-//! and under a policy that forbids every script. A name that came over the network can only ever be text: maud escapes all
-//! that is not markup in the source, and `text.rs` takes out what would look like something else.
+//! and under a policy that forbids every script. Scripts (`dashboards/ui`) only make parts live that are there already. A name
+//! that came over the network can only ever be text: maud escapes all that is not markup in the source, and `text.rs` takes out
+//! what would look like something else.
 
 mod pages;
 mod calls;
-mod shell;
 mod chart;
+mod heat;
+mod shell;
 mod graph;
 mod asked;
 mod words;
+mod assets;
 mod format;
 mod text;
 
 use axum::Router;
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use crate::FaceState;
 
-/// The stylesheet, served beside the pages: the content security policy allows no inline style.
-pub const STYLE: &str = include_str!("../../../../dashboards/ui/style.css");
-
-/// The icon of the pages.
-pub const ICON: &str = include_str!("../../../../dashboards/ui/icon.svg");
-
-/// The pages, their stylesheet and their icon.
+/// The pages and what they load.
 pub fn router() -> Router<FaceState> {
     Router::new()
         .route("/", get(pages::mesh::page))
+        .route("/graph.svg", get(pages::mesh::export::answer))
         .route("/service", get(pages::service::page))
         .route("/edge", get(pages::edge::page))
         .route("/traces", get(pages::traces::page))
@@ -47,16 +45,8 @@ pub fn router() -> Router<FaceState> {
         .route("/sql", get(pages::sql::page))
         .route("/operate", get(pages::operate::page))
         .route("/start", get(pages::start::page))
-        .route("/style.css", get(style))
-        .route("/icon.svg", get(icon))
-}
-
-async fn style() -> Response {
-    ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], STYLE).into_response()
-}
-
-async fn icon() -> Response {
-    ([(header::CONTENT_TYPE, "image/svg+xml")], ICON).into_response()
+        .route(assets::ROUTE, get(assets::asset))
+        .route("/favicon.ico", get(assets::icon))
 }
 
 /// The class of an error ratio: nothing to see below 1 %, an alarm from 5 %. Common alerting practice; a

@@ -4,6 +4,7 @@
 use maud::{DOCTYPE, Markup, html};
 
 use super::asked::{Asked, REFRESH_SECONDS, Span, WINDOWS};
+use super::assets;
 use super::text::Text;
 use super::words::Language;
 
@@ -42,11 +43,17 @@ pub fn page(asked: &Asked, page: &Page) -> String {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 title { (Text(&page.title)) " · meshlake" }
-                link rel="stylesheet" href="/style.css";
-                link rel="icon" href="/icon.svg" type="image/svg+xml";
-                @if let Some(seconds) = refresh { meta http-equiv="refresh" content=(seconds); }
+                link rel="stylesheet" href=(assets::address("graph.css"));
+                link rel="stylesheet" href=(assets::address("style.css"));
+                link rel="icon" href=(assets::address("icon.svg")) type="image/svg+xml";
+                script type="module" src=(assets::address("main.js")) {}
+                // With scripts the page changes in place, see `dashboards/ui/refresh.js`.
+                @if let Some(seconds) = refresh {
+                    noscript { meta http-equiv="refresh" content=(seconds); }
+                }
             }
-            body {
+            body data-refresh=[refresh] {
+                p class="note warn stale" role="status" { (words.of_mesh.stale) }
                 a class="skip" href="#main" { (words.skip) }
                 (bar(asked, page))
                 main id="main" {

@@ -5,6 +5,8 @@
 
 mod en;
 mod zh;
+mod mesh;
+mod sql;
 
 use meshlake_query::{By, NodeKind};
 
@@ -67,6 +69,8 @@ impl Language {
 
 /// All texts.
 pub struct Words {
+    pub of_mesh: mesh::MeshWords,
+    pub of_sql: sql::SqlWords,
     pub aborted: &'static str,
     pub aborted_means: &'static str,
     pub accepted: &'static str,

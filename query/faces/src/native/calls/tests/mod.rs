@@ -314,10 +314,6 @@ async fn the_page_shows_the_mesh() {
     for want in ["shop/web → shop/cart", "33.3 %", "http-equiv=\"refresh\" content=\"10\""] {
         assert!(page.contains(want), "{want}");
     }
-    let (_, headers, style) = get(SnapshotBuilder::new(), "/style.css", "default").await;
-    assert!(style.contains("prefers-color-scheme"));
-    assert_eq!(headers["content-type"], "text/css; charset=utf-8");
-    assert_eq!(get(SnapshotBuilder::new(), "/icon.svg", "default").await.1["content-type"], "image/svg+xml");
 }
 
 fn counted(event: &str, reason: Option<&str>, records: i64) -> Row {

@@ -1,0 +1,17 @@
+// What makes the pages live. Every page is complete without: facts, links and all state in the address come from the server, and a
+// part here only adds to what stands there. A part is a function that finds its elements and adds to those it has not seen; it
+// runs when the page is there, and again whenever the page has loaded itself anew.
+
+import { brushes } from './brush.js';
+import { charts } from './chart.js';
+import { graphs } from './graph.js';
+import { keepFresh } from './refresh.js';
+import { editSql } from './sql.js';
+
+/** @type {(() => void)[]} */
+const parts = [graphs, charts, brushes, editSql];
+
+const enliven = () => parts.forEach((part) => part());
+
+enliven();
+keepFresh(enliven);
