@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use meshlake_calls::Range;
 use meshlake_calls::operate::protection::{protection, question};
+use meshlake_calls::{PartsFrame, Range};
 use meshlake_engine::Query;
 
 use crate::calls::{LoadError, load_parts};
@@ -13,5 +13,6 @@ use crate::calls::{LoadError, load_parts};
 /// # Errors
 /// As [`load_parts`].
 pub async fn load(query: &Query, range: Range) -> Result<BTreeMap<(String, String), f64>, LoadError> {
-    Ok(protection(&load_parts(query, question(range)).await?))
+    let wanted = PartsFrame { without_latencies: true, ..PartsFrame::default() };
+    Ok(protection(&load_parts(query, question(range), wanted).await?))
 }
