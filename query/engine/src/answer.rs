@@ -27,6 +27,11 @@ pub struct RowStream {
 }
 
 impl RowStream {
+    /// No rows.
+    pub(crate) fn empty(schema: SchemaRef) -> RowStream {
+        RowStream { schema, batches: stream::empty().boxed() }
+    }
+
     /// One batch that is made when it is asked for.
     pub(crate) fn of_one(
         schema: SchemaRef,

@@ -191,11 +191,12 @@ impl Engine {
             let place = self.place().await?;
             let snapshot = shared.reader.snapshot().await?;
             let threads = Some(Arc::clone(&shared.threads));
-            let bare = Query::new(shared, snapshot, tenant, (deadline, timeout), place, threads)?;
+            let bare = Query::new(shared, snapshot, tenant, (deadline, timeout), place, threads);
             if shared.functions.is_empty() {
                 return Ok(bare);
             }
-            bare.with_functions(shared, |bare| callable(&shared.functions, bare))
+            let own = Arc::clone(shared);
+            Ok(bare.with_functions(shared, move |bare| callable(&own.functions, bare)))
         };
         tokio::time::timeout_at(deadline, begin).await.map_err(|_| QueryError::TimedOut(timeout))?
     }
@@ -208,7 +209,7 @@ impl Engine {
     pub fn begin_on(&self, snapshot: Snapshot, tenant: &str, time: Duration) -> Result<Query, QueryError> {
         let place = Arc::new(Semaphore::new(1)).try_acquire_owned();
         let place = place.map_err(|error| QueryError::Internal(error.to_string()))?;
-        Query::new(&self.shared, snapshot, tenant, (Instant::now() + time, time), place, None)
+        Ok(Query::new(&self.shared, snapshot, tenant, (Instant::now() + time, time), place, None))
     }
 
     /// Answers one read-only statement. See [`Query::sql`].

@@ -1,11 +1,12 @@
 //! One query: one snapshot of all tables, one tenant, one deadline.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use datafusion::catalog::TableFunction;
+use datafusion::catalog::{TableFunction, TableProvider as _};
 use datafusion::dataframe::DataFrame;
 use datafusion::datasource::provider_as_source;
+use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{SQLOptions, SessionContext};
@@ -17,7 +18,7 @@ use tokio::time::Instant;
 
 use crate::answer::{Caps, RowStream, bounded};
 use crate::budget::QueryBudget;
-use crate::catalog;
+use crate::catalog::TenantTable;
 use crate::error::QueryError;
 use crate::executing::{Driven, Threads};
 use crate::explain::{Explain, Explained};
@@ -27,6 +28,7 @@ use crate::planning::on_big_stack;
 use crate::postgres::{self, Catalogue, Identity, Known};
 use crate::prepared::{Bound, Prepared, describe};
 use crate::scan::{Part, Scan};
+use crate::session::LazySession;
 use crate::watched::watched;
 use crate::{Shared, expansion, nested_names, statement_guard, text_guard};
 
@@ -34,7 +36,8 @@ use crate::{Shared, expansion, nested_names, statement_guard, text_guard};
 /// its streams are dropped.
 #[derive(Clone)]
 pub struct Query {
-    session: SessionContext,
+    session: Arc<LazySession>,
+    pool: Arc<dyn MemoryPool>,
     snapshot: Arc<Snapshot>,
     tenant: String,
     began: UnixNanos,
@@ -50,18 +53,21 @@ pub struct Query {
 impl Query {
     /// A query in which no functions are known.
     pub(super) fn new(
-        shared: &Shared,
+        shared: &Arc<Shared>,
         snapshot: Snapshot,
         tenant: &str,
         (deadline, timeout): (Instant, Duration),
         place: OwnedSemaphorePermit,
         threads: Option<Arc<Threads>>,
-    ) -> Result<Query, QueryError> {
+    ) -> Query {
         let config = &shared.config;
         let caps = Caps { deadline, timeout, rows_max: config.rows_max, bytes_max: config.answer_bytes_max };
         let snapshot = Arc::new(snapshot);
-        Ok(Query {
-            session: shared.template.session(&snapshot, tenant, Vec::new())?,
+        let (template, seen, whose) = (Arc::clone(shared), Arc::clone(&snapshot), tenant.to_owned());
+        let session = move || template.template.session(&seen, &whose, Vec::new());
+        Query {
+            session: Arc::new(LazyLock::new(Box::new(session))),
+            pool: Arc::clone(shared.template.memory_pool()),
             snapshot,
             tenant: tenant.to_owned(),
             began: shared.clock.now(),
@@ -71,19 +77,19 @@ impl Query {
             caps,
             place: Arc::new(place),
             threads,
-        })
+        }
     }
 
     /// The same query, whose statements may call `functions`. Those compute on the query as it was.
     pub(super) fn with_functions(
         self,
-        shared: &Shared,
-        functions: impl FnOnce(&Arc<Query>) -> Vec<Arc<TableFunction>>,
-    ) -> Result<Query, QueryError> {
-        let bare = Arc::new(self);
-        let functions = functions(&bare);
-        let session = shared.template.session(&bare.snapshot, &bare.tenant, functions)?;
-        Ok(Query { session, ..Query::clone(&bare) })
+        shared: &Arc<Shared>,
+        functions: impl FnOnce(&Arc<Query>) -> Vec<Arc<TableFunction>> + Send + 'static,
+    ) -> Query {
+        let (bare, shared) = (Arc::new(self), Arc::clone(shared));
+        let query = Query::clone(&bare);
+        let session = move || shared.template.session(&bare.snapshot, &bare.tenant, functions(&bare));
+        Query { session: Arc::new(LazyLock::new(Box::new(session))), ..query }
     }
 
     /// The same query, whose statements are those of PostgreSQL's clients: of `identity`, about `catalogue`.
@@ -91,7 +97,8 @@ impl Query {
     /// # Errors
     /// [`QueryError::Internal`], for a bug of ours.
     pub fn as_postgres(&self, identity: &Arc<Identity>, catalogue: Catalogue) -> Result<Query, QueryError> {
-        let session = postgres::session(&self.session, &self.known, identity, catalogue)?;
+        let session = postgres::session(self.session()?, &self.known, identity, catalogue)?;
+        let session = Arc::new(LazySession::new(Box::new(move || Ok(session))));
         let allowed = match catalogue {
             Catalogue::Telemetry => Arc::clone(&self.allowed),
             Catalogue::System => Arc::new(postgres::allowed()),
@@ -163,8 +170,7 @@ impl Query {
 
     /// What work on rows of this query may take: memory of the engine's pool, time until the query's deadline.
     pub fn budget(&self) -> Arc<dyn Budget> {
-        let runtime = self.session.runtime_env();
-        Arc::new(QueryBudget::new(&runtime.memory_pool, self.caps.deadline))
+        Arc::new(QueryBudget::new(&self.pool, self.caps.deadline))
     }
 
     /// Why there is no answer, when such work had to stop.
@@ -194,7 +200,7 @@ impl Query {
     pub async fn prepare(&self, sql: &str) -> Result<Prepared, QueryError> {
         text_guard::check(sql)?;
         let sql = text_guard::numbered(sql).into_owned();
-        let (session, allowed) = (self.session.clone(), Arc::clone(&self.allowed));
+        let (session, allowed) = (self.session()?.clone(), Arc::clone(&self.allowed));
         self.plan(async move {
             let plan = logical_plan(&session, &allowed, &sql).await?;
             describe(&sql, plan, &session.state())
@@ -209,7 +215,7 @@ impl Query {
     pub async fn run(&self, statement: Bound) -> Result<RowStream, QueryError> {
         text_guard::check(statement.sql())?;
         let (session, allowed, rows_max) =
-            (self.session.clone(), Arc::clone(&self.allowed), self.caps.rows_max);
+            (self.session()?.clone(), Arc::clone(&self.allowed), self.caps.rows_max);
         let planning = async move { planned(&session, &allowed, statement, rows_max).await };
         match self.plan(planning).await? {
             Planned::Rows(plan) => self.execute(self.watched(plan)?, self.caps),
@@ -243,15 +249,35 @@ impl Query {
     /// a scan that does not fit its table.
     pub async fn scan(&self, scan: &Scan<'_>) -> Result<RowStream, QueryError> {
         scan.check()?;
-        let frame = scan.frame(self.rows_of(scan)?)?;
+        let table = self.table(scan);
+        if !self.may_have_rows(scan) {
+            return Ok(RowStream::empty(scan.columns_of(&table.schema())?));
+        }
+        let frame = scan.frame(self.rows_of(scan.table, table)?)?;
         plan_guard::check(frame.logical_plan(), &self.allowed)?;
         let plan = self.plan(async move { Ok(frame.create_physical_plan().await?) }).await?;
         self.execute(plan, Caps { rows_max: usize::MAX, bytes_max: usize::MAX, ..self.caps })
     }
 
-    /// All rows of the table that `scan` asks for, as it asks for them.
-    fn rows_of(&self, scan: &Scan<'_>) -> Result<DataFrame, QueryError> {
-        let mut table = catalog::TenantTable::new(scan.table, Arc::clone(&self.snapshot), &self.tenant);
+    /// Whether any file or the buffer may have rows of the time that `scan` asks for. Where not, a plan would take longer than
+    /// all else that a small question takes, and tables without rows are asked all the time.
+    fn may_have_rows(&self, scan: &Scan<'_>) -> bool {
+        // By nanoseconds: a range may end between two rows of one microsecond.
+        let meets = |file: &DataFile| {
+            UnixNanos::from_micros(file.time_min_micros) < scan.range.to
+                && file.time_max_micros >= scan.range.from.micros()
+        };
+        let may_be_buffered = || self.snapshot.may_be_buffered(scan.table);
+        match scan.part {
+            Part::Whole => may_be_buffered() || self.files(scan.table).iter().any(meets),
+            Part::Files(files) => files.iter().any(|file| meets(file)),
+            Part::Buffered => may_be_buffered(),
+        }
+    }
+
+    /// The table that `scan` asks for, as it asks for it.
+    fn table(&self, scan: &Scan<'_>) -> TenantTable {
+        let mut table = TenantTable::new(scan.table, Arc::clone(&self.snapshot), &self.tenant);
         if let Some(lean) = &scan.lean {
             table = table.lean(lean);
         }
@@ -260,9 +286,18 @@ impl Query {
             Part::Files(files) => table = table.of_files(files),
             Part::Buffered => table = table.of_files(&[]).with_buffered(),
         }
+        table
+    }
+
+    /// All rows of a table.
+    fn rows_of(&self, name: Table, table: TenantTable) -> Result<DataFrame, QueryError> {
         let source = provider_as_source(Arc::new(table));
-        let plan = LogicalPlanBuilder::scan(scan.table.name(), source, None)?.build()?;
-        Ok(DataFrame::new(self.session.state(), plan))
+        let plan = LogicalPlanBuilder::scan(name.name(), source, None)?.build()?;
+        Ok(DataFrame::new(self.session()?.state(), plan))
+    }
+
+    fn session(&self) -> Result<&SessionContext, QueryError> {
+        self.session.as_ref().as_ref().map_err(Clone::clone)
     }
 
     async fn plan<T, F>(&self, planning: F) -> Result<T, QueryError>
@@ -283,7 +318,7 @@ impl Query {
 
     /// A plan that nobody has written by hand, with what it takes counted.
     fn watched(&self, plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>, QueryError> {
-        Ok(watched(plan, &self.session.runtime_env().memory_pool)?)
+        Ok(watched(plan, &self.pool)?)
     }
 
     fn execute(&self, plan: Arc<dyn ExecutionPlan>, caps: Caps) -> Result<RowStream, QueryError> {
@@ -298,7 +333,7 @@ impl Query {
         stop: Stop,
         caps: Caps,
     ) -> Result<RowStream, QueryError> {
-        let (schema, context, place) = (plan.schema(), self.session.task_ctx(), Arc::clone(&self.place));
+        let (schema, context, place) = (plan.schema(), self.session()?.task_ctx(), Arc::clone(&self.place));
         let Some(threads) = &self.threads else {
             return Ok(bounded(
                 schema,

@@ -6,7 +6,9 @@
 //! as a statement of that depth is; a list of values may be of any length.
 
 use std::ops::Bound;
+use std::sync::Arc;
 
+use arrow::datatypes::SchemaRef;
 use datafusion::common::Column;
 use datafusion::dataframe::DataFrame;
 use datafusion::error::Result;
@@ -84,6 +86,13 @@ impl Scan<'_> {
             return Err(QueryError::Internal(format!("table {} has no column {name}", self.table.name())));
         }
         self.filter.check(self.table).map_err(|error| QueryError::Internal(error.to_string()))
+    }
+
+    /// What its rows have of the columns of `table`.
+    pub(crate) fn columns_of(&self, table: &SchemaRef) -> Result<SchemaRef> {
+        let Some(names) = self.columns else { return Ok(Arc::clone(table)) };
+        let places = names.iter().map(|name| table.index_of(name)).collect::<Result<Vec<_>, _>>()?;
+        Ok(Arc::new(table.project(&places)?))
     }
 
     /// The column that says when a row was, and how it says so: the exact one if it is read anyway.

@@ -5,12 +5,12 @@
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use datafusion::catalog::TableFunction;
 use datafusion::execution::SessionStateDefaults;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool};
 use datafusion::execution::registry::FunctionRegistry;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
@@ -35,6 +35,13 @@ const REMOVED_FUNCTIONS: [&str; 6] =
 
 /// How many of the largest consumers a memory error names.
 const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::new(5).expect("5 is not zero");
+
+/// The session of one query, made when it is first planned with: a question that is answered from what is kept needs none, and
+/// would wait longer for it than for all else.
+pub type LazySession = LazyLock<Result<SessionContext, QueryError>, Box<dyn FnOnce() -> Made + Send>>;
+
+/// What became of making one.
+type Made = Result<SessionContext, QueryError>;
 
 /// What sessions have in common.
 pub struct SessionTemplate {
@@ -88,6 +95,11 @@ impl SessionTemplate {
     pub fn scalar_functions(&self) -> Vec<Arc<datafusion::logical_expr::ScalarUDF>> {
         let names = self.state.scalar_functions().iter().collect::<std::collections::BTreeMap<_, _>>();
         names.into_values().map(Arc::clone).collect()
+    }
+
+    /// The memory that all sessions share.
+    pub fn memory_pool(&self) -> &Arc<dyn MemoryPool> {
+        &self.runtime.memory_pool
     }
 
     /// What all queries hold by the pool's count.

@@ -94,18 +94,24 @@ impl Stems {
         let mut seen = vec![false; index.stem_count()];
         let mut refused = BTreeSet::new();
         let mut metrics = BTreeSet::new();
-        for entry in read.entries.iter().flat_map(|entries| entries.within(range)) {
-            if std::mem::replace(&mut seen[entry.stem as usize], true) {
+        for (class, entries) in read.entries.iter().flat_map(|entries| entries.by_class()) {
+            let metric = index.metric(class);
+            if !chooser.has_class(index, class) {
+                refused.insert(metric);
                 continue;
             }
-            let metric = index.metric(index.class_of(entry.stem));
-            if chooser.has_stem(index, entry.stem) {
-                let key = index.key(entry.stem);
-                stems.places.insert(key, stems.found.len());
-                stems.found.push(Found { key, stem: index.stem(entry.stem) });
-                metrics.insert(metric);
-            } else {
-                refused.insert(metric);
+            for entry in entries.iter().filter(|entry| entry.is_within(range)) {
+                if std::mem::replace(&mut seen[entry.stem as usize], true) {
+                    continue;
+                }
+                if chooser.has_stem(index, entry.stem) {
+                    let key = index.key(entry.stem);
+                    stems.places.insert(key, stems.found.len());
+                    stems.found.push(Found { key, stem: index.stem(entry.stem) });
+                    metrics.insert(metric);
+                } else {
+                    refused.insert(metric);
+                }
             }
         }
         stems.has_others = metrics.intersection(&refused).next().is_some();
@@ -235,7 +241,7 @@ impl Reading<'_, '_, '_> {
             added.map_err(|error| of_rows(&error))?;
             self.hold(entries.bytes())?;
         }
-        entries.complete();
+        self.generation.complete(self.query.tenant(), &mut entries);
         Ok(Arc::new(entries))
     }
 

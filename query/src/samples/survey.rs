@@ -61,10 +61,17 @@ impl<'a> Survey<'a> {
         let mut seen_spread = HashSet::new();
         let whole: [OneOf; 1] = [("", None)];
         let (entries, range) = (self.entries, self.range);
-        let all = entries.iter().flat_map(|entries| entries.within(range));
-        for (number, entry) in all.enumerate() {
+        let asked: Vec<&[Entry]> = entries
+            .iter()
+            .flat_map(|entries| entries.by_class())
+            .filter_map(|(class, entries)| chooser.has_class(index, class).then_some(entries))
+            .collect();
+        for (number, entry) in asked.into_iter().flatten().enumerate() {
             if number % ENTRIES_PER_LOOK == 0 {
                 self.budget.check_time()?;
+            }
+            if !entry.is_within(range) {
+                continue;
             }
             let is_first = match entry.marks {
                 Some(marks) => seen_spread.insert((entry.stem, marks, entry.has_sum)),

@@ -121,24 +121,34 @@ impl Making<'_> {
         for set in sets {
             match metric.reading {
                 Reading::Amount { field, per } if is_unbounded => {
-                    self.counter(*set, &name, None, (field, field), per)?;
+                    let slots = self.slots(*set, (field, field));
+                    self.counter(*set, &name, None, &slots, per)?;
                 }
                 Reading::Sum(histogram) if is_unbounded && self.has_counts(*set, histogram) => {
-                    let fields = (histogram.first, histogram.first);
-                    self.counter(*set, &name, None, fields, histogram.sum_per)?;
+                    let slots = self.slots(*set, (histogram.first, histogram.first));
+                    self.counter(*set, &name, None, &slots, histogram.sum_per)?;
                 }
                 Reading::Count(histogram) if is_unbounded && self.has_counts(*set, histogram) => {
-                    let fields = histogram.fields_up_to(histogram.bounds.len());
-                    self.counter(*set, &name, None, fields, MILLI)?;
+                    let slots = self.slots(*set, histogram.fields_up_to(histogram.bounds.len()));
+                    self.counter(*set, &name, None, &slots, MILLI)?;
                 }
                 Reading::One if is_unbounded => self.one(*set, &name)?,
                 Reading::Buckets(histogram) if self.has_counts(*set, histogram) => {
-                    for (fields, bound) in &bounds {
-                        self.counter(*set, &name, Some(bound), *fields, MILLI)?;
-                    }
+                    self.buckets(*set, &name, &bounds)?;
                 }
                 _ => {}
             }
+        }
+        Ok(())
+    }
+
+    /// The counters of buckets with these bounds, ascending: each has what the one before has and its own.
+    fn buckets(&mut self, set: usize, name: &Arc<str>, bounds: &[((u8, u8), Arc<str>)]) -> Result<(), Error> {
+        let (mut below, mut next) = (Vec::new(), None);
+        for ((first, last), bound) in bounds {
+            below = added(below, self.slots(set, (next.unwrap_or(*first), *last)));
+            next = Some(last + 1);
+            self.counter(set, name, Some(bound), &below, MILLI)?;
         }
         Ok(())
     }
@@ -168,13 +178,12 @@ impl Making<'_> {
         set: usize,
         name: &Arc<str>,
         bound: Option<&Arc<str>>,
-        fields: (u8, u8),
+        slots: &[Slot],
         per: u64,
     ) -> Result<(), Error> {
-        let slots = self.slots(set, fields);
         let lives = &self.index.set(set).lives;
         self.reserved.grow(Timeline::bytes(slots.len(), lives.len()))?;
-        let timeline = Timeline::of(slots.into_iter(), lives, per, self.reserved);
+        let timeline = Timeline::of(slots.iter().copied(), lives, per, self.reserved);
         let floats = if self.look.wants_samples {
             let counts_from = self.selection.hints.counts_from;
             self.samples(&timeline, |time| timeline.value(time, counts_from), counts_from.is_none())?
@@ -282,5 +291,38 @@ impl Making<'_> {
     }
 }
 
+/// Two lists of slots, both ascending and of the same chunks, as one.
+fn added(some: Vec<Slot>, more: Vec<Slot>) -> Vec<Slot> {
+    if some.is_empty() || more.is_empty() {
+        return if some.is_empty() { more } else { some };
+    }
+    let mut all: Vec<Slot> = Vec::with_capacity(some.len() + more.len());
+    let mut more = more.into_iter().peekable();
+    for slot in some {
+        all.extend(std::iter::from_fn(|| more.next_if(|next| next.until < slot.until)));
+        let same = more.next_if(|next| next.until == slot.until).map_or(0, |next| next.amount);
+        all.push(Slot { amount: slot.amount.saturating_add(same), ..slot });
+    }
+    all.extend(more);
+    all
+}
+
 /// Calls are counted in thousandths.
 const MILLI: u64 = 1_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_of_one_time_are_added() {
+        let slots = |all: &[(i64, u64)]| -> Vec<Slot> {
+            all.iter().map(|(until, amount)| Slot { until: *until, length: 10, amount: *amount }).collect()
+        };
+        let (some, more) = (slots(&[(20, 1), (40, 2)]), slots(&[(10, 4), (30, 8), (40, 16), (50, 32)]));
+        let want = slots(&[(10, 4), (20, 1), (30, 8), (40, 18), (50, 32)]);
+        assert_eq!(added(some.clone(), more.clone()), want);
+        assert_eq!(added(more.clone(), some), want);
+        assert_eq!((added(more.clone(), Vec::new()), added(Vec::new(), more.clone())), (more.clone(), more));
+    }
+}

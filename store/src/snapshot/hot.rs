@@ -56,8 +56,8 @@ impl Snapshot {
     pub fn hot(&self, scan: &HotScan) -> Result<HotStream, ReadError> {
         let own = Own::new(scan.table, &scan.tenant, &scan.columns)?;
         if let Some(remote) = &self.remote {
-            let may_have = remote.may_have(scan.table);
-            return Ok(if may_have { Arc::clone(&remote.rows).hot(scan) } else { stream::empty().boxed() });
+            let may_be = self.may_be_buffered(scan.table);
+            return Ok(if may_be { Arc::clone(&remote.rows).hot(scan) } else { stream::empty().boxed() });
         }
         match derived::of(scan.table) {
             Some(derived) => {

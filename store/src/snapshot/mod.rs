@@ -123,6 +123,14 @@ impl Snapshot {
         self.tables[table].watermark
     }
 
+    /// Whether there may be rows of `table` above [`Snapshot::watermark`], of whichever tenant.
+    pub fn may_be_buffered(&self, table: Table) -> bool {
+        match &self.remote {
+            Some(remote) => remote.may_have(table),
+            None => !self.tables[table.source().unwrap_or(table)].hot.is_empty(),
+        }
+    }
+
     /// Where the files lie.
     pub fn object_store(&self) -> &Arc<dyn ObjectStore> {
         &self.object_store

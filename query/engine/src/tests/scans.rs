@@ -308,3 +308,41 @@ async fn a_file_of_several_tenants_shows_each_its_own() {
         }
     }
 }
+
+/// A file with a row 1,500 ns after the epoch, another in the buffer; ranges that end and begin within its microsecond, and
+/// beside it.
+#[tokio::test]
+async fn no_row_is_missed_at_the_ends_of_a_range() {
+    let at = |nanos: i64, name: &str| row(nanos, [("name", Cell::from(name))]);
+    let engines = [
+        SnapshotBuilder::new().file(Table::Spans, &[at(1_500, "a")], &[]).await.engine(),
+        SnapshotBuilder::new().hot(Table::Spans, 1, &[at(1_500, "a")]).engine(),
+    ];
+    let cases =
+        [((1_500, 1_501), 1), ((1_501, 5_000), 0), ((0, 1_500), 0), ((3_000, 5_000), 0), ((0, 999), 0)];
+    for engine in &engines {
+        for ((from, to), want) in cases {
+            let range = TimeRange { from: UnixNanos(from), to: UnixNanos(to) };
+            let columns: Option<&[&str]> = Some(&["name", "time_unix_nano"]);
+            let rows = cells(engine, &Scan { columns, range, ..Scan::of(Table::Spans) }).await;
+            assert_eq!(rows.map(|rows| rows.len()), Ok(want), "{range:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_scan_of_nothing_has_the_columns_of_any_other() {
+    let (empty, full) = (SnapshotBuilder::new().engine(), in_memory());
+    let columns: [Option<&[&str]>; 2] = [None, Some(&["links", "name", "time"])];
+    let lean = Lean { dictionaries: &["name"], nested: &[("links", &["trace_id"])] };
+    for (columns, lean) in columns.into_iter().flat_map(|columns| [(columns, None), (columns, Some(lean))]) {
+        let scan = Scan { columns, lean, ..Scan::of(Table::Spans) };
+        let mut schemas = Vec::new();
+        for engine in [&empty, &full] {
+            let query = engine.begin("default").await.expect("a place is free");
+            let rows = query.scan(&scan).await.expect("columns of spans");
+            schemas.push(Arc::clone(rows.schema()));
+        }
+        assert_eq!(schemas[0], schemas[1], "{scan:?}");
+    }
+}

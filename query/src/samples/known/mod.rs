@@ -58,10 +58,13 @@ pub fn dictionaries(table: Table) -> Vec<&'static str> {
     DICTIONARIES.into_iter().chain(Keys::dictionaries(table)).collect()
 }
 
-/// The series of one file, or of rows that were read for a question; each once with each list of marks.
+/// The series of one file, or of rows that were read for a question; each once with each list of marks, those of one class
+/// together: a question mostly asks for the series of a few names among thousands.
 #[derive(Debug, Default)]
 pub struct Entries {
     all: Vec<Entry>,
+    /// Each class that there is, and where its entries end.
+    classes: Vec<(u32, usize)>,
     /// By stem and marks, while rows are added.
     places: HashMap<(u32, Option<u32>), usize>,
 }
@@ -80,10 +83,23 @@ pub struct Entry {
     last: i64,
 }
 
+impl Entry {
+    /// Whether it may have rows in `range`.
+    pub fn is_within(&self, range: TimeRange) -> bool {
+        self.first < range.to.0 && self.last >= range.from.0
+    }
+}
+
 impl Entries {
+    /// All of them by class, by number in the tenant's index.
+    pub fn by_class(&self) -> impl Iterator<Item = (u32, &[Entry])> {
+        let begins = std::iter::once(0).chain(self.classes.iter().map(|(_, end)| *end));
+        self.classes.iter().zip(begins).map(|((class, end), begin)| (*class, &self.all[begin..*end]))
+    }
+
     /// Those that may have rows in `range`.
     pub fn within(&self, range: TimeRange) -> impl Iterator<Item = &Entry> {
-        self.all.iter().filter(move |entry| entry.first < range.to.0 && entry.last >= range.from.0)
+        self.all.iter().filter(move |entry| entry.is_within(range))
     }
 
     /// Bytes that they take, about.
@@ -91,10 +107,18 @@ impl Entries {
         self.all.len() * size_of::<Entry>() + self.places.len() * 2 * size_of::<(u32, Option<u32>, usize)>()
     }
 
-    /// Once all rows are added.
-    pub fn complete(&mut self) {
+    /// Once all rows are added; `index` is the tenant's.
+    fn complete(&mut self, index: &Index) {
         self.places = HashMap::new();
         self.all.shrink_to_fit();
+        self.all.sort_by_key(|entry| index.class_of(entry.stem));
+        for (place, entry) in self.all.iter().enumerate() {
+            let class = index.class_of(entry.stem);
+            match self.classes.last_mut() {
+                Some((last, end)) if *last == class => *end = place + 1,
+                _ => self.classes.push((class, place + 1)),
+            }
+        }
     }
 
     fn add(&mut self, entry: Entry) {
@@ -224,6 +248,13 @@ impl Generation {
             });
         }
         Ok(())
+    }
+
+    /// What [`Generation::add`] added to `entries`, once that is all.
+    pub fn complete(&self, tenant: &str, entries: &mut Entries) {
+        if let Some(index) = self.read().index(tenant) {
+            entries.complete(index);
+        }
     }
 
     /// All of it, to be read; not over a wait.

@@ -261,6 +261,30 @@ fn a_stored_series_may_change_its_name() {
     assert_eq!(asked.lines("m_seconds"), [r#"{__name__="m_seconds"} 2@20"#]);
 }
 
+/// Series of three metrics, one of them in two units, that come in turns in a file and in the buffer.
+#[test]
+fn series_of_one_name_are_found_among_those_of_others() {
+    let runtime = Runtime::new().expect("threads");
+    let in_turns = |second: i64| -> Vec<Row> {
+        let metrics = ["a", "b", "c", "a", "b", "c"];
+        let plain = |(id, metric): (i64, &&str)| gauge(id, metric, second, id as f64);
+        let mut rows: Vec<Row> = (1..).zip(&metrics).map(plain).collect();
+        let zones = rows.iter_mut().zip(["x", "x", "x", "y", "y", "y"]);
+        zones.for_each(|(row, zone)| row.extend(attributes(&[("zone", zone)])));
+        rows.insert(2, with(gauge(7, "b", second, 7.0), [("metric_unit", "s".into())]));
+        rows
+    };
+    let file = runtime.block_on(SnapshotBuilder::new().file(Table::MetricPoints, &in_turns(10), &[]));
+    let asked = Asked::over(runtime, file.hot(Table::MetricPoints, 9, &in_turns(20)));
+    assert_eq!(
+        asked.lines("b"),
+        [r#"{__name__="b", zone="x"} 2@10 2@20"#, r#"{__name__="b", zone="y"} 5@10 5@20"#]
+    );
+    assert_eq!(asked.lines("b_seconds"), [r#"{__name__="b_seconds"} 7@10 7@20"#]);
+    assert_eq!(asked.lines(r#"{__name__=~"a|c", zone="y"}"#).len(), 2);
+    assert_eq!(asked.lines(r#"{zone=~".+"}"#).len(), 6);
+}
+
 /// Files hold text as it is, the buffer holds dictionaries; both make one series.
 #[test]
 fn files_and_buffer_are_one() {
