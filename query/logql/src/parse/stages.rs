@@ -25,8 +25,7 @@ impl Parser<'_> {
             return Ok(None);
         }
         self.take();
-        let is_compared = matches!(self.peek_second(), Token::Sign(sign) if COMPARISONS.contains(&sign));
-        let stage = match self.word().filter(|_| !is_compared) {
+        let stage = match self.word().filter(|word| !self.is_compared(word)) {
             Some("json") => {
                 self.take();
                 Stage::Parse(LineParser::Json(self.extractions(Path::new)?))
@@ -67,6 +66,14 @@ impl Parser<'_> {
             _ => Stage::Labels(self.condition()?),
         };
         Ok(Some(stage))
+    }
+
+    /// Whether the next word is a label in spite of its name, as what stands behind it compares it. Behind a parser that takes nothing
+    /// a line filter may stand, which begins as a comparison does.
+    fn is_compared(&self, word: &str) -> bool {
+        let Token::Sign(sign) = self.peek_second() else { return false };
+        let begins_filter = matches!(sign, "!=" | "!~") && TAKES_NOTHING.contains(&word);
+        COMPARISONS.contains(&sign) && !begins_filter
     }
 
     pub(super) fn is_unwrap(&self) -> bool {
@@ -175,6 +182,9 @@ impl Parser<'_> {
         if is_compared { self.matcher(label).map(Named::Matching) } else { Ok(Named::Label(label)) }
     }
 }
+
+/// Stages that are whole without anything behind their name.
+const TAKES_NOTHING: [&str; 4] = ["json", "logfmt", "unpack", "decolorize"];
 
 /// What makes a word behind a bar a label.
 const COMPARISONS: [&str; 9] = ["=", "==", "!=", "=~", "!~", ">", ">=", "<", "<="];
