@@ -15,6 +15,10 @@ use crate::budget::{Allowance, Holding, Spent};
 /// of some megabytes. Guess, not measured.
 pub const REGEX_BYTES_MAX: usize = 4 << 20;
 
+/// Bytes that all expressions of a query may take together, held as said at [`whole_value_regex_within`]: eight of the largest, or
+/// five hundred of those that fit into the first of [`SIZES`], which is more than queries of the longest texts have.
+pub const QUERY_REGEX_BYTES_MAX: usize = 64 << 20;
+
 /// What an expression is tried to be compiled in, ascending: what was granted for the smallest that suffices is what it
 /// takes, and all that fail before it cost a seventh of it. Nearly every expression of a dashboard fits into the first.
 const SIZES: [usize; 3] = [REGEX_BYTES_MAX >> 6, REGEX_BYTES_MAX >> 3, REGEX_BYTES_MAX];
@@ -45,16 +49,36 @@ pub fn whole_value_regex(pattern: &str) -> Result<Regex, String> {
 /// # Errors
 /// See [`Unfit`]; nothing is added then.
 pub fn whole_value_regex_within(pattern: &str, held: &mut Holding<'_>) -> Result<Regex, Unfit> {
-    let wrong = |reason: &str| Unfit::Wrong(format!("error parsing regexp: {reason}"));
     // Read by itself first: `a)|(b` is no expression, but between parentheses it would be.
     let inner = rewritten(pattern);
     regex_syntax::parse(&inner).map_err(|error| wrong(&reason(&error.to_string())))?;
-    let whole = format!("^(?s:{inner})$");
+    compiled(&format!("^(?s:{inner})$"), held)
+}
+
+/// An expression that may match any part of a text, within a budget as [`whole_value_regex_within`].
+///
+/// # Errors
+/// See [`Unfit`]; nothing is added then.
+pub fn part_regex_within(pattern: &str, held: &mut Holding<'_>) -> Result<Regex, Unfit> {
+    compiled(&rewritten(pattern), held)
+}
+
+/// Whatever it takes.
+///
+/// # Errors
+/// As [`whole_value_regex`].
+pub fn part_regex(pattern: &str) -> Result<Regex, String> {
+    let plenty = Allowance::new(usize::MAX, None);
+    part_regex_within(pattern, &mut Holding::new(&plenty)).map_err(|unfit| unfit.to_string())
+}
+
+/// In the first size that it fits into.
+fn compiled(pattern: &str, held: &mut Holding<'_>) -> Result<Regex, Unfit> {
     let before = held.bytes();
     for size in SIZES {
         held.check_time()?;
         held.resize(before + 2 * size)?;
-        match RegexBuilder::new(&whole).size_limit(size).dfa_size_limit(size).build() {
+        match RegexBuilder::new(pattern).size_limit(size).dfa_size_limit(size).build() {
             Ok(regex) => return Ok(regex),
             Err(regex::Error::CompiledTooBig(_)) => held.resize(before)?,
             Err(error) => {
@@ -66,15 +90,8 @@ pub fn whole_value_regex_within(pattern: &str, held: &mut Holding<'_>) -> Result
     Err(wrong(&format!("compiled regex exceeds size limit of {REGEX_BYTES_MAX} bytes")))
 }
 
-/// An expression that may match any part of a text.
-///
-/// # Errors
-/// As [`whole_value_regex`].
-pub fn part_regex(pattern: &str) -> Result<Regex, String> {
-    let pattern = rewritten(pattern);
-    let built =
-        RegexBuilder::new(&pattern).size_limit(REGEX_BYTES_MAX).dfa_size_limit(REGEX_BYTES_MAX).build();
-    built.map_err(|error| format!("error parsing regexp: {}", reason(&error.to_string())))
+fn wrong(reason: &str) -> Unfit {
+    Unfit::Wrong(format!("error parsing regexp: {reason}"))
 }
 
 /// What is wrong, on one line; the crate draws a picture over several.

@@ -57,6 +57,7 @@ pub use meshlake_store::{
 };
 
 pub use answer::RowStream;
+pub use catalog::{Texts, Told};
 pub use config::EngineConfig;
 pub use error::{Fault, QueryError};
 pub use lean::Lean;

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use crate::answer::{Caps, RowStream, bounded};
 use crate::budget::QueryBudget;
-use crate::catalog::TenantTable;
+use crate::catalog::{self, TenantTable, Texts, Told};
 use crate::error::QueryError;
 use crate::executing::{Driven, Threads};
 use crate::explain::{Explain, Explained};
@@ -110,6 +110,17 @@ impl Query {
     /// look-up can leave out times. Rows come by [`Query::scan`].
     pub fn files(&self, table: Table) -> &[DataFile] {
         self.snapshot.files(table)
+    }
+
+    /// The distinct texts that dictionaries of the files of `table` tell of this tenant's rows, without a look at rows: of whole
+    /// row groups that have any in `range`. Files that do not tell are named, and what is in memory is not looked at; a
+    /// [`Part`] of a scan takes both.
+    ///
+    /// # Errors
+    /// Those of reading files.
+    pub async fn told(&self, table: Table, asked: &[Texts], range: TimeRange) -> Result<Told, QueryError> {
+        let state = self.session.state();
+        Ok(catalog::told(&state, self.files(table), &self.tenant, asked, range).await?)
     }
 
     /// The parts of `range` that cells of `table` do not tell, whole windows, ascending: rows have to be folded there.

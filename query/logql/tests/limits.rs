@@ -70,6 +70,16 @@ fn a_query_may_be_64_levels_deep() {
     assert!(refusal(conditions(64)).contains("levels deep"));
 }
 
+/// A letter thirty times needs the largest size, of which 64 MiB are eight, each with as much for what it remembers; the ninth is tried
+/// in the smallest, 64 KiB and as much again, first.
+#[test]
+fn the_expressions_of_a_query_may_take_64_mib() {
+    let of = |count: usize| format!("{{a=\"b\"}}{}", " |~ `\\pL{30}`".repeat(count));
+    assert!(answer(of(8)).is_ok());
+    let told = "the regular expressions of the query take too much: 131072 bytes more than the 67108864 in use are not granted";
+    assert!(refusal(of(9)).ends_with(told));
+}
+
 #[test]
 fn expressions_that_explode_are_refused_or_harmless() {
     let matches = |pattern: &str| answer(format!("{{a=\"b\"}} |~ \"{pattern}\""));

@@ -29,6 +29,8 @@ pub struct Dialect {
     pub bytes_max: usize,
     /// Tokens of a text, its end not counted.
     pub tokens_max: usize,
+    /// Parts of a text inside one another, as its parser counts them.
+    pub depth_max: usize,
 }
 
 /// What a piece of text is.
@@ -390,6 +392,7 @@ mod tests {
         comment: "#",
         bytes_max: 100,
         tokens_max: 14,
+        depth_max: 1,
     };
 
     const PATHS: Dialect = Dialect { has_paths: true, joins_words: Some(':'), comment: "//", ..SELECTORS };

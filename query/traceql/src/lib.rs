@@ -16,6 +16,7 @@ mod parse;
 pub mod tree;
 mod pattern;
 mod value;
+pub mod cursor;
 pub mod lex;
 mod error;
 

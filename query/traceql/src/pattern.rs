@@ -2,7 +2,8 @@
 //!
 //! It is compiled once, when a query is read: a mistake in it is told with its place, and an answer does not wait for it.
 
-use meshlake_schema::go_regex::whole_value_regex;
+use meshlake_schema::budget::Holding;
+use meshlake_schema::go_regex::{Unfit, whole_value_regex_within};
 use regex::Regex;
 
 /// Equal to another of the same text.
@@ -19,10 +20,12 @@ impl PartialEq for Pattern {
 }
 
 impl Pattern {
+    /// Within a budget; what it takes is added to `held`.
+    ///
     /// # Errors
-    /// Text that says what is wrong with it, or that it is too large.
-    pub fn new(text: String) -> Result<Pattern, String> {
-        let regex = whole_value_regex(&text)?;
+    /// What is wrong with it, or that there is no memory for it.
+    pub fn within(text: String, held: &mut Holding<'_>) -> Result<Pattern, Unfit> {
+        let regex = whole_value_regex_within(&text, held)?;
         Ok(Pattern { text, regex })
     }
 

@@ -65,6 +65,16 @@ fn expressions_that_explode_are_refused_or_harmless() {
     assert!(matches(&"a?".repeat(5_000)).is_ok());
 }
 
+/// A letter thirty times needs the largest size, of which 64 MiB are eight, each with as much for what it remembers; the ninth is tried
+/// in the smallest, 64 KiB and as much again, first.
+#[test]
+fn the_expressions_of_a_query_may_take_64_mib() {
+    let of = |count: usize| format!("{{ .a{} }}", r#" || .a =~ "\\pL{30}""#.repeat(count));
+    assert!(answer(of(8)).is_ok());
+    let told = "1:175: the regular expressions of the query take too much: 131072 bytes more than the 67108864 in use are not granted";
+    assert_eq!(refusal(of(9)), told);
+}
+
 /// Every byte string that is text is read or refused, and what is read is written and read again.
 #[test]
 fn no_text_panics_and_what_is_read_reads_back() {

@@ -9,6 +9,7 @@
 mod tenant_table;
 mod attribute_runs;
 mod footers;
+mod dictionaries;
 mod files;
 mod searched;
 mod page_search;
@@ -31,6 +32,7 @@ use crate::plan_guard::{AllowList, SCANS_MAX};
 pub use attribute_access::{AttributeAccess, attribute};
 pub use attribute_runs::AttributeFilterCache;
 pub use columns::query_schema;
+pub use dictionaries::{Texts, Told, told};
 pub use only_store::OnlyStore;
 pub use prune::nanos_are_time;
 pub use tenant_table::TenantTable;

@@ -14,6 +14,7 @@ mod prepared;
 mod refusals;
 mod scalars;
 mod scans;
+mod told;
 mod watched;
 
 use arrow::util::pretty::pretty_format_batches;

@@ -1,6 +1,7 @@
 //! A regular expression that may match any part of a line, kept with its text.
 
-use meshlake_schema::go_regex::part_regex;
+use meshlake_schema::budget::Holding;
+use meshlake_schema::go_regex::{Unfit, part_regex_within};
 use regex::Regex;
 
 /// Equal to another of the same text.
@@ -17,10 +18,12 @@ impl PartialEq for Expression {
 }
 
 impl Expression {
+    /// Within a budget; what it takes is added to `held`.
+    ///
     /// # Errors
-    /// Text that says what is wrong with it, or that it is too large.
-    pub fn new(text: String) -> Result<Expression, String> {
-        let regex = part_regex(&text)?;
+    /// What is wrong with it, or that there is no memory for it.
+    pub fn within(text: String, held: &mut Holding<'_>) -> Result<Expression, Unfit> {
+        let regex = part_regex_within(&text, held)?;
         Ok(Expression { text, regex })
     }
 

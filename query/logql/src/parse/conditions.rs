@@ -1,5 +1,6 @@
 //! Conditions on labels, joined by `and`, `or` and commas; a comma is an `and`.
 
+use meshlake_traceql::cursor::Parse as _;
 use meshlake_traceql::lex::{Mistake, Token, duration};
 
 use super::{Parsed, Parser};
@@ -86,7 +87,7 @@ impl Parser<'_> {
 
     fn quantity(&mut self) -> Parsed<Quantity> {
         let (placed, sign) = match self.peek() {
-            Token::Sign("-") => (self.tokens[(self.at + 1).min(self.tokens.len() - 1)], -1),
+            Token::Sign("-") => (self.placed_at(1), -1),
             _ => (self.placed(), 1),
         };
         let written = self.written(placed);

@@ -1,6 +1,7 @@
 //! Selectors of streams, and what stands around a query for lines.
 
 use meshlake_promql::{Comparison, Matcher};
+use meshlake_traceql::cursor::Parse as _;
 use meshlake_traceql::lex::{Mistake, Token};
 
 use super::{Parsed, Parser};
@@ -54,6 +55,6 @@ impl Parser<'_> {
             _ => return Err(self.unexpected("=, !=, =~ or !~")),
         };
         self.take();
-        self.made(|text| Matcher::new(label, comparison, text))
+        self.expression(|text, held| Matcher::within(label, comparison, text, held))
     }
 }

@@ -13,7 +13,12 @@ mod conditions;
 mod log;
 mod limits;
 
-use meshlake_traceql::lex::{self, Dialect, Mistake, Placed, Token, unquoted};
+use std::ops::{Deref, DerefMut};
+
+use meshlake_schema::budget::{Allowance, Holding};
+use meshlake_schema::go_regex::{QUERY_REGEX_BYTES_MAX, Unfit};
+use meshlake_traceql::cursor::{Cursor, Parsed};
+use meshlake_traceql::lex::{self, Dialect, Mistake, Token, unquoted};
 
 use crate::error::Error;
 use crate::tree::Query;
@@ -57,6 +62,7 @@ const LOGQL: Dialect = Dialect {
     comment: "#",
     bytes_max: BYTES_MAX,
     tokens_max: TOKENS_MAX,
+    depth_max: DEPTH_MAX,
 };
 
 /// The tree of a query.
@@ -70,25 +76,32 @@ const LOGQL: Dialect = Dialect {
 /// ```
 ///
 /// # Errors
-/// [`Error::Invalid`] of the first mistake, and of a text over 32 KiB, 1,000 tokens or 64 levels.
+/// [`Error::Invalid`] of the first mistake, and of a text over 32 KiB, 1,000 tokens or 64 levels, and of regular expressions that
+/// take more than [`QUERY_REGEX_BYTES_MAX`] together.
 pub fn parse(text: &str) -> Result<Query, Error> {
-    let read = || {
-        let tokens = lex::tokens(text, &LOGQL)?;
-        Parser { text, tokens, at: 0, depth: 0 }.query()
-    };
+    let expressions = Allowance::new(QUERY_REGEX_BYTES_MAX, None);
+    let read = || Parser(Cursor::new(text, &LOGQL, Holding::new(&expressions))?).query();
     read().map_err(|mistake: Mistake| Error::at(text, mistake.at, mistake.text))
 }
 
-type Parsed<T> = Result<T, Mistake>;
+/// The cursor, by a name of its own: what LogQL reads are methods of it.
+struct Parser<'a>(Cursor<'a>);
 
-struct Parser<'a> {
-    text: &'a str,
-    tokens: Vec<Placed>,
-    at: usize,
-    depth: usize,
+impl<'a> Deref for Parser<'a> {
+    type Target = Cursor<'a>;
+
+    fn deref(&self) -> &Cursor<'a> {
+        &self.0
+    }
 }
 
-impl<'a> Parser<'a> {
+impl<'a> DerefMut for Parser<'a> {
+    fn deref_mut(&mut self) -> &mut Cursor<'a> {
+        &mut self.0
+    }
+}
+
+impl Parser<'_> {
     fn query(mut self) -> Parsed<Query> {
         if self.peek() == Token::End {
             return Err(Mistake::new(0, "the query is empty; a query selects streams, as {app=\"a\"}"));
@@ -99,100 +112,7 @@ impl<'a> Parser<'a> {
 
     /// Whether what comes is a query for lines, perhaps in parentheses.
     fn begins_log(&self) -> bool {
-        let tokens = self.tokens[self.at..].iter();
-        let first = tokens.map(|placed| placed.token).find(|token| *token != Token::Sign("("));
-        first == Some(Token::Sign("{"))
-    }
-
-    fn placed(&self) -> Placed {
-        self.tokens[self.at]
-    }
-
-    fn peek(&self) -> Token {
-        self.placed().token
-    }
-
-    fn peek_second(&self) -> Token {
-        self.tokens.get(self.at + 1).map_or(Token::End, |placed| placed.token)
-    }
-
-    /// Where the next token begins.
-    fn start(&self) -> usize {
-        self.placed().start
-    }
-
-    fn written(&self, placed: Placed) -> &'a str {
-        &self.text[placed.start..placed.end]
-    }
-
-    /// Takes the next token; the last one, the end, stays.
-    fn take(&mut self) -> Placed {
-        let placed = self.placed();
-        self.at = (self.at + 1).min(self.tokens.len() - 1);
-        placed
-    }
-
-    fn takes(&mut self, sign: &str) -> bool {
-        let is_next = matches!(self.peek(), Token::Sign(next) if next == sign);
-        if is_next {
-            self.take();
-        }
-        is_next
-    }
-
-    fn expect(&mut self, sign: &str) -> Parsed<()> {
-        if self.takes(sign) { Ok(()) } else { Err(self.unexpected(sign)) }
-    }
-
-    /// The next word.
-    fn word(&self) -> Option<&'a str> {
-        (self.peek() == Token::Word).then(|| self.written(self.placed()))
-    }
-
-    /// The next word, if a parenthesis follows.
-    fn function(&self) -> Option<&'a str> {
-        self.word().filter(|_| self.peek_second() == Token::Sign("("))
-    }
-
-    fn takes_word(&mut self, word: &str) -> bool {
-        let is_next = self.word() == Some(word);
-        if is_next {
-            self.take();
-        }
-        is_next
-    }
-
-    /// The next token cannot stand here.
-    fn unexpected(&self, expected: &str) -> Mistake {
-        const SHOWN_MAX: usize = 30;
-        let placed = self.placed();
-        let mut found = self.written(placed).to_owned();
-        if found.chars().count() > SHOWN_MAX {
-            found = found.chars().take(SHOWN_MAX).collect::<String>() + "...";
-        }
-        let found = if placed.token == Token::End { "the end".to_owned() } else { found };
-        Mistake::new(placed.start, format!("unexpected {found}, expected {expected}"))
-    }
-
-    /// Reads what is one level deeper.
-    fn deeper<T>(&mut self, read: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
-        if self.depth == DEPTH_MAX {
-            let message = format!("a query is nested at most {DEPTH_MAX} levels deep");
-            return Err(Mistake::new(self.start(), message));
-        }
-        self.depth += 1;
-        let result = read(self);
-        self.depth -= 1;
-        result
-    }
-
-    /// Reads what stands between commas; at least one.
-    fn list<T>(&mut self, mut read: impl FnMut(&mut Self) -> Parsed<T>) -> Parsed<Vec<T>> {
-        let mut items = vec![read(self)?];
-        while self.takes(",") {
-            items.push(read(self)?);
-        }
-        Ok(items)
+        self.rest().find(|token| *token != Token::Sign("(")) == Some(Token::Sign("{"))
     }
 
     fn label(&mut self) -> Parsed<String> {
@@ -215,6 +135,16 @@ impl<'a> Parser<'a> {
         let at = self.start();
         let text = self.quoted("a text")?;
         make(text).map_err(|message| Mistake::new(at, message))
+    }
+
+    /// A regular expression in quotes.
+    fn expression<T>(
+        &mut self,
+        compile: impl FnOnce(String, &mut Holding<'_>) -> Result<T, Unfit>,
+    ) -> Parsed<T> {
+        let at = self.start();
+        let text = self.quoted("a text")?;
+        self.compiled(at, |held| compile(text, held))
     }
 
     /// A number with a sign or without.

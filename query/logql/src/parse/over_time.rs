@@ -1,5 +1,6 @@
 //! Range aggregations: a function, its lines, and how far they reach back.
 
+use meshlake_traceql::cursor::Parse as _;
 use meshlake_traceql::lex::{Mistake, Token};
 
 use super::{Parsed, Parser};

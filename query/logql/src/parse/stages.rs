@@ -1,5 +1,8 @@
 //! The stages of a pipeline.
 
+use meshlake_schema::budget::Holding;
+use meshlake_schema::go_regex::Unfit;
+use meshlake_traceql::cursor::Parse as _;
 use meshlake_traceql::lex::{Mistake, Token};
 
 use super::{Parsed, Parser};
@@ -22,8 +25,7 @@ impl Parser<'_> {
             return Ok(None);
         }
         self.take();
-        let is_compared = matches!(self.peek_second(), Token::Sign(sign) if COMPARISONS.contains(&sign));
-        let stage = match self.word().filter(|_| !is_compared) {
+        let stage = match self.word().filter(|word| !self.is_compared(word)) {
             Some("json") => {
                 self.take();
                 Stage::Parse(LineParser::Json(self.extractions(Path::new)?))
@@ -35,7 +37,7 @@ impl Parser<'_> {
             }
             Some("regexp") => {
                 self.take();
-                Stage::Parse(LineParser::Regexp(self.made(with_names)?))
+                Stage::Parse(LineParser::Regexp(self.expression(with_names)?))
             }
             Some("unpack") => {
                 self.take();
@@ -66,10 +68,16 @@ impl Parser<'_> {
         Ok(Some(stage))
     }
 
+    /// Whether the next word is a label in spite of its name, as what stands behind it compares it. Behind a parser that takes nothing
+    /// a line filter may stand, which begins as a comparison does.
+    fn is_compared(&self, word: &str) -> bool {
+        let Token::Sign(sign) = self.peek_second() else { return false };
+        let begins_filter = matches!(sign, "!=" | "!~") && TAKES_NOTHING.contains(&word);
+        COMPARISONS.contains(&sign) && !begins_filter
+    }
+
     pub(super) fn is_unwrap(&self) -> bool {
-        let second = self.tokens.get(self.at + 1).map(|placed| self.written(*placed));
-        let third = self.tokens.get(self.at + 2).map(|placed| placed.token);
-        second == Some("unwrap") && third == Some(Token::Word)
+        self.written(self.placed_at(1)) == "unwrap" && self.placed_at(2).token == Token::Word
     }
 
     fn line_filter(&mut self) -> Parsed<Option<LineFilter>> {
@@ -104,7 +112,7 @@ impl Parser<'_> {
         }
         match test {
             LineTest::Contains => self.quoted("a text").map(Needle::Text),
-            LineTest::Expression => self.made(Expression::new).map(Needle::Expression),
+            LineTest::Expression => self.expression(Expression::within).map(Needle::Expression),
             LineTest::Pattern => self.made(Pattern::of_filter).map(Needle::Pattern),
         }
     }
@@ -175,6 +183,9 @@ impl Parser<'_> {
     }
 }
 
+/// Stages that are whole without anything behind their name.
+const TAKES_NOTHING: [&str; 4] = ["json", "logfmt", "unpack", "decolorize"];
+
 /// What makes a word behind a bar a label.
 const COMPARISONS: [&str; 9] = ["=", "==", "!=", "=~", "!~", ">", ">=", "<", "<="];
 
@@ -182,12 +193,12 @@ const COMPARISONS: [&str; 9] = ["=", "==", "!=", "=~", "!~", ">", ">=", "<", "<=
 const ERROR: &str = "__error__";
 
 /// An expression with at least one group that has a name, each another one.
-fn with_names(text: String) -> Result<Expression, String> {
-    let expression = Expression::new(text)?;
+fn with_names(text: String, held: &mut Holding<'_>) -> Result<Expression, Unfit> {
+    let expression = Expression::within(text, held)?;
     if expression.group_names().next().is_none() {
-        return Err("at least one named capture must be supplied".to_owned());
+        return Err(Unfit::Wrong("at least one named capture must be supplied".to_owned()));
     }
     let wrong = expression.group_names().find(|name| !is_name(name));
     let wrong = wrong.map(|name| format!("invalid extracted label name {name:?}"));
-    wrong.map_or(Ok(expression), Err)
+    wrong.map_or(Ok(expression), |message| Err(Unfit::Wrong(message)))
 }

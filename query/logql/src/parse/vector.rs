@@ -2,6 +2,7 @@
 
 use meshlake_promql::tree::{Aggregator, Cardinality, Matching, Operator};
 use meshlake_promql::{Comparison, Matcher};
+use meshlake_traceql::cursor::Parse as _;
 use meshlake_traceql::lex::{Mistake, Token};
 
 use super::{Parsed, Parser};
@@ -175,8 +176,7 @@ impl Parser<'_> {
         }
         self.expect(")")?;
         let [destination, replacement, source, expression] = texts;
-        Matcher::new("", Comparison::Regex, expression.as_str())
-            .map_err(|message| Mistake::new(at, message))?;
+        self.compiled(at, |held| Matcher::within("", Comparison::Regex, expression.as_str(), held))?;
         Ok(Metric::Replace(Box::new(Replace { operand, destination, replacement, source, expression })))
     }
 }

@@ -2,6 +2,7 @@
 
 use super::names::whole_id;
 use super::{Mistake, Parsed};
+use crate::cursor::Cursor;
 use crate::pattern::Pattern;
 use crate::tree::{Expr, Field, Type};
 use crate::value::{Arithmetic, Comparison, Value};
@@ -57,8 +58,14 @@ pub(super) fn binds(operator: Arithmetic) -> u8 {
     }
 }
 
-/// The expression of an operator, which stands at `at`, and its sides.
-pub(super) fn combine(operator: Operator, at: usize, left: Read, right: Read) -> Parsed<Read> {
+/// The expression of an operator, which stands at `at`, and its sides; `cursor` is behind them.
+pub(super) fn combine(
+    cursor: &mut Cursor<'_>,
+    operator: Operator,
+    at: usize,
+    left: Read,
+    right: Read,
+) -> Parsed<Read> {
     let start = left.at;
     let expr = match operator {
         Operator::And | Operator::Or => {
@@ -68,7 +75,7 @@ pub(super) fn combine(operator: Operator, at: usize, left: Read, right: Read) ->
             if operator == Operator::And { Expr::And(left, right) } else { Expr::Or(left, right) }
         }
         Operator::Compare(comparison) => compared(comparison, left, right)?,
-        Operator::Matches { is_negated } => matched(is_negated, at, left, right)?,
+        Operator::Matches { is_negated } => matched(cursor, is_negated, at, left, right)?,
         Operator::Arithmetic(operator) => {
             let [left, right] = [numeric(left, operator.word())?, numeric(right, operator.word())?];
             computed(operator, left, right)
@@ -184,7 +191,7 @@ fn complete_id(field: &Expr, literal: &mut Expr) {
     }
 }
 
-fn matched(is_negated: bool, at: usize, left: Read, right: Read) -> Parsed<Expr> {
+fn matched(cursor: &mut Cursor<'_>, is_negated: bool, at: usize, left: Read, right: Read) -> Parsed<Expr> {
     let sign = if is_negated { "!~" } else { "=~" };
     let kind = left.expr.kind();
     if !matches!(kind, Type::Any | Type::Text) {
@@ -195,7 +202,7 @@ fn matched(is_negated: bool, at: usize, left: Read, right: Read) -> Parsed<Expr>
         let message = format!("{sign} takes a regular expression in quotes behind it");
         return Err(Mistake::new(if right.at > at { right.at } else { at }, message));
     };
-    let pattern = Pattern::new(text.into_owned()).map_err(|message| Mistake::new(right.at, message))?;
+    let pattern = cursor.compiled(right.at, |held| Pattern::within(text.into_owned(), held))?;
     if let Expr::Literal(Value::Text(text)) = &left.expr {
         return Ok(Expr::Literal(Value::Boolean(pattern.is_match(text) != is_negated)));
     }

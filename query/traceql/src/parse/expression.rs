@@ -3,6 +3,7 @@
 use super::combine::{Operator, Read, combine, condition, negated, negation};
 use super::names::field_of;
 use super::{Mistake, Parsed, Parser};
+use crate::cursor::Parse as _;
 use crate::lex::{Placed, Token, duration, unquoted};
 use crate::tree::{Expr, Field, Intrinsic};
 use crate::value::{Kind, Status, Value};
@@ -21,7 +22,7 @@ impl Parser<'_> {
                 };
                 let at = parser.take().start;
                 let right = parser.expression(operator.right_side())?;
-                left = combine(operator, at, left, right)?;
+                left = combine(parser, operator, at, left, right)?;
             }
             Ok(left)
         })

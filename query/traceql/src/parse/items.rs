@@ -4,6 +4,7 @@
 
 use super::combine::{binds, is_writable};
 use super::{Mistake, Parsed, Parser};
+use crate::cursor::Parse as _;
 use crate::lex::Token;
 use crate::tree::{Aggregate, Aggregation, Function, Scalar, Series, Spansets, Structure};
 use crate::value::{Arithmetic, Comparison, Value};

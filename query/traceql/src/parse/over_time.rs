@@ -3,6 +3,7 @@
 use super::items::threshold;
 use super::pipeline::Whole;
 use super::{Mistake, Parsed, Parser};
+use crate::cursor::Parse as _;
 use crate::lex::Token;
 use crate::tree::{Aggregation, COMPARED_VALUES, Function, OverTime, Pipeline, Series, Stage};
 use crate::value::{Comparison, Value};
@@ -48,7 +49,7 @@ impl<'a> Parser<'a> {
         if self.word() == Some("by") {
             self.take();
             self.expect("(")?;
-            by = self.list(Self::field)?;
+            by = self.enclosed(Self::field)?;
         }
         let is_compare = matches!(function, Function::Compare { .. });
         if is_compare && !by.is_empty() {

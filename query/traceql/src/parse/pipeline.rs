@@ -2,6 +2,7 @@
 
 use super::items::Item;
 use super::{Mistake, Parsed, Parser};
+use crate::cursor::Parse as _;
 use crate::lex::Token;
 use crate::tree::{Pipeline, Scalar, Series, Spansets, Stage};
 
@@ -60,7 +61,7 @@ impl Parser<'_> {
                 Stage::By(self.of_spans(read, "by()")?)
             }
             "coalesce" => Stage::Coalesce,
-            _ => return Ok(Some(Stage::Select(self.list(Self::field)?))),
+            _ => return Ok(Some(Stage::Select(self.enclosed(Self::field)?))),
         };
         self.expect(")")?;
         Ok(Some(stage))

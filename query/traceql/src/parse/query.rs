@@ -30,7 +30,7 @@ impl Parser<'_> {
     fn hints(&mut self) -> Parsed<Vec<Hint>> {
         self.take();
         self.expect("(")?;
-        self.list(|parser| {
+        self.enclosed(|parser| {
             let Some(name) = parser.word() else { return Err(parser.unexpected("the name of a hint")) };
             parser.take();
             parser.expect("=")?;

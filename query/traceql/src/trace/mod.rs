@@ -31,7 +31,7 @@ pub trait Spans {
 
     fn event_count(&self, at: usize) -> usize;
 
-    /// Name, and nanoseconds since the epoch.
+    /// Name, and nanoseconds since the epoch, 0 where the sender did not say when.
     fn event(&self, at: usize, event: usize) -> (&str, i64);
 
     fn event_attribute(&self, at: usize, event: usize, key: &str) -> Value<'_>;

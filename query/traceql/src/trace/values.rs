@@ -152,8 +152,9 @@ impl<'a> Trace<'a> {
             Intrinsic::RootName => root().map_or(Value::Nil, |root| Value::text(root.name)),
             Intrinsic::RootService => id(root().and_then(|root| root.service)),
             Intrinsic::EventName => self.of_event(at, element, |event| Value::text(spans.event(at, event).0)),
-            Intrinsic::EventTime => self.of_event(at, element, |event| {
-                Value::Duration(spans.event(at, event).1.saturating_sub(span.start_nano))
+            Intrinsic::EventTime => self.of_event(at, element, |event| match spans.event(at, event).1 {
+                0 => Value::Nil,
+                nanos => Value::Duration(nanos.saturating_sub(span.start_nano)),
             }),
             Intrinsic::LinkTraceId => self.of_link(at, element, |link| Value::text(spans.link(at, link).0)),
             Intrinsic::LinkSpanId => self.of_link(at, element, |link| Value::text(spans.link(at, link).1)),

@@ -111,7 +111,9 @@ impl Slow<'_> {
             }
             "instrumentation:name" => text(&span.scope),
             "event:name" => self.of_event(at, event, |event| text(&event.name)),
-            "event:timeSinceStart" => self.of_event(at, event, |event| Plain::Nanos(event.time - span.start)),
+            "event:timeSinceStart" => self.of_event(at, event, |event| {
+                if event.time == 0 { Plain::Nil } else { Plain::Nanos(event.time - span.start) }
+            }),
             "link:spanID" => self.of_link(at, link, |link| text(&link.span)),
             "status" => Plain::Status(span.status),
             "kind" => Plain::Kind(span.kind),
