@@ -19,6 +19,7 @@ mod prepared;
 mod explain;
 pub mod postgres;
 mod session;
+mod kept;
 mod catalog;
 mod lean;
 mod functions;
@@ -67,6 +68,7 @@ pub use scan::{Part, Scan};
 pub use table_function::{Argument, Arguments, ComputedRows, Parameter, ParameterKind, TableFunction};
 
 use executing::Threads;
+use kept::Kept;
 use plan_guard::AllowList;
 use postgres::Known;
 use session::SessionTemplate;
@@ -94,6 +96,7 @@ struct Shared {
     places: Arc<Semaphore>,
     waiting: AtomicUsize,
     threads: Arc<Threads>,
+    kept: Arc<Kept>,
 }
 
 impl Engine {
@@ -124,7 +127,7 @@ impl Engine {
         let names = names.chain([scan_name(series::GENERATE_SERIES)]);
         let allowed = Arc::new(catalog::allowed(names.collect()));
         let places = Arc::new(Semaphore::new(config.concurrent_queries_max.max(1)));
-        let waiting = AtomicUsize::new(0);
+        let (waiting, kept) = (AtomicUsize::new(0), Arc::default());
         let threads = Arc::new(Threads::new(config.parallelism.max(1))?);
         let described = functions.iter().map(|function| {
             let parameters = function.parameters().iter();
@@ -132,8 +135,19 @@ impl Engine {
             (function.name(), parameters.collect(), function.columns())
         });
         let known = Arc::new(Known::of(described, template.function_names(), clock.now()));
-        let shared =
-            Shared { reader, config, clock, template, functions, allowed, known, places, waiting, threads };
+        let shared = Shared {
+            reader,
+            config,
+            clock,
+            template,
+            functions,
+            allowed,
+            known,
+            places,
+            waiting,
+            threads,
+            kept,
+        };
         Ok(Engine { shared: Arc::new(shared) })
     }
 

@@ -23,6 +23,7 @@ use crate::error::QueryError;
 use crate::executing::{Driven, Threads};
 use crate::explain::{Explain, Explained};
 use crate::interrupt::{Stop, stoppable};
+use crate::kept::Kept;
 use crate::plan_guard::{self, AllowList};
 use crate::planning::on_big_stack;
 use crate::postgres::{self, Catalogue, Identity, Known};
@@ -48,6 +49,7 @@ pub struct Query {
     place: Arc<OwnedSemaphorePermit>,
     /// Where plans run; none where they are asked for.
     threads: Option<Arc<Threads>>,
+    kept: Arc<Kept>,
 }
 
 impl Query {
@@ -77,6 +79,7 @@ impl Query {
             caps,
             place: Arc::new(place),
             threads,
+            kept: Arc::clone(&shared.kept),
         }
     }
 
@@ -119,7 +122,7 @@ impl Query {
     /// # Errors
     /// Those of reading files.
     pub async fn told(&self, table: Table, asked: &[Texts], range: TimeRange) -> Result<Told, QueryError> {
-        let state = self.session.state();
+        let state = self.session()?.state();
         Ok(catalog::told(&state, self.files(table), &self.tenant, asked, range).await?)
     }
 
@@ -163,6 +166,11 @@ impl Query {
     /// [`QueryError::Snapshot`], for a bug of ours, or when the collector cannot be asked any more.
     pub async fn unflushed(&self) -> Result<Vec<Unflushed>, QueryError> {
         Ok(self.snapshot.unflushed(&self.tenant).await?)
+    }
+
+    /// What queries of this engine keep of one type, which is to bound itself.
+    pub fn kept<T: Default + Send + Sync + 'static>(&self) -> Arc<T> {
+        self.kept.of()
     }
 
     pub fn tenant(&self) -> &str {

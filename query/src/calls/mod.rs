@@ -3,12 +3,14 @@
 //! ```text
 //! list      calls one by one
 //! feed      rows and cells of a snapshot -> fold
+//! digests   cells of files, kept from question to question
 //! reading   which parts of a range are which
 //! widening  as wide as what is kept of old times
 //! ```
 
 pub mod exemplars;
 pub mod list;
+mod digests;
 pub(crate) mod feed;
 pub(crate) mod reading;
 mod widening;
@@ -25,6 +27,7 @@ use meshlake_engine::{DataFile, Engine, Fault, Query, QueryError, Scan};
 use meshlake_schema::{Filter, Table, TimeRange, UnixNanos};
 use thiserror::Error;
 
+use self::digests::{Found, Wanted};
 use self::feed::{Cells, aside, counted, feed, feed_cells};
 use self::reading::Reading;
 use self::widening::{Widened, widened};
@@ -159,6 +162,17 @@ async fn drawn(
     let mut drawing = drawing.map_err(|error| LoadError::of(error, query))?;
     let filter = drawing.filter();
     for (table, times) in cells {
+        if let Some(found) = kept(query, Wanted::of_drawing(*table, question, &filter), times).await? {
+            let times = times.clone();
+            let (given, added) = aside(move || {
+                let added = found.read(&times, |digested| drawing.add_digests(digested));
+                (drawing, added)
+            })
+            .await?;
+            added.map_err(|error| LoadError::of(error, query))?;
+            drawing = given;
+            continue;
+        }
         let reading = decode::Reading::Whole(question.grain);
         let cells = Cells { table: *table, times, reading, filter: filter.clone() };
         feed_cells(query, &cells, |batch| drawing.add_cells(*table, batch, times)).await?;
@@ -253,6 +267,17 @@ async fn fed(
     let threads = query.parallelism() + 1;
     let mut fold = fold.on_threads(threads).fold_only(folded.to_vec());
     for (table, times) in surveyed {
+        if let Some(found) = kept(query, Wanted::of_survey(*table, question), times).await? {
+            let times = times.clone();
+            let (given, surveyed) = aside(move || {
+                let surveyed = found.read(&times, |digested| fold.survey_digests(digested));
+                (fold, surveyed)
+            })
+            .await?;
+            surveyed.map_err(|error| LoadError::of(error, query))?;
+            fold = given;
+            continue;
+        }
         let reading = decode::Reading::Survey;
         let cells = Cells { table: *table, times, reading, filter: Filter::And(Vec::new()) };
         feed_cells(query, &cells, |batch| fold.survey_cells(batch, times)).await?;
@@ -265,6 +290,18 @@ async fn fed(
         if !more.map_err(|error| LoadError::of(error, query))? {
             return Ok(fold);
         }
+    }
+}
+
+/// What is kept of the cells that a question reads; none where they are to be read anew.
+async fn kept(
+    query: &Query,
+    wanted: Option<Wanted>,
+    times: &[TimeRange],
+) -> Result<Option<Found>, LoadError> {
+    match wanted {
+        Some(wanted) => digests::found(query, &wanted, times).await,
+        None => Ok(None),
     }
 }
 
