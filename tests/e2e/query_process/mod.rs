@@ -4,4 +4,4 @@
 mod kills;
 mod deaths;
 mod apart;
-mod processes;
+pub mod processes;
