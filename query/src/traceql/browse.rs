@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 use meshlake_engine::{Lean, Query, Scan};
 use meshlake_schema::rows::{Rows, RowsError, Text};
 use meshlake_schema::sent::SentAttributes;
-use meshlake_schema::{Filter, Table, TimeRange};
+use meshlake_schema::{Table, TimeRange};
 use meshlake_traceql::tree::{self, Field, Intrinsic, Scope};
 use meshlake_traceql::{Selected, Trace, Value};
 
@@ -21,6 +21,7 @@ use super::error::{Error, of_rows};
 use super::needs::Needs;
 use super::rows::SpanRows;
 use super::search::files;
+use super::selecting::selected_rows;
 use super::slices::slices;
 
 /// Rows that one question looks at. A second's work where each has a map of attributes; an hour of a thousand spans a
@@ -198,16 +199,9 @@ struct Looking {
 impl Looking {
     fn new(asked: &Browse, needs: Needs) -> Looking {
         let selected = asked.query.as_ref().map(Selected::of);
-        let mut of_condition = Vec::new();
-        if let Some(condition) = selected.as_ref().and_then(|selected| selected.condition.as_ref()) {
-            condition.for_each_field(&mut |field| of_condition.push(field));
-        }
-        let columns = needs.with(Needs::of_rows(of_condition).columns()).columns();
+        let condition = selected.as_ref().and_then(|selected| selected.condition.as_ref());
+        let columns = needs.with(Needs::of_condition(condition).columns()).columns();
         Looking { range: asked.range, selected: selected.map(Arc::new), columns }
-    }
-
-    fn filter(&self) -> Filter {
-        self.selected.as_ref().map_or(Filter::And(Vec::new()), |selected| selected.filter.clone())
     }
 
     /// Has what is in each batch of rows added, until `add` says that it is enough, or enough rows were looked at.
@@ -223,12 +217,14 @@ impl Looking {
         for slice in slices(self.range, files(query), query.began()) {
             let scan = Scan {
                 columns: Some(&self.columns),
-                filter: self.filter(),
                 range: slice,
                 lean: Some(Lean { dictionaries: &dictionaries, nested: &[] }),
                 ..Scan::of(Table::Spans)
             };
-            let mut rows = query.scan(&scan).await?;
+            let mut rows = match &self.selected {
+                Some(selected) => selected_rows(query, selected, scan).await?,
+                None => query.scan(&scan).await?.boxed(),
+            };
             while let Some(batch) = rows.try_next().await? {
                 browsed.inspected_spans += batch.num_rows();
                 let (of_batch, selected) = (of_batch.clone(), self.selected.clone());
@@ -250,14 +246,6 @@ fn looked_at<P>(
     of_batch: impl Fn(&SpanRows<'_>, &[usize]) -> P,
 ) -> Result<P, RowsError> {
     let rows = SpanRows::of(batch)?;
-    let condition = selected.and_then(|selected| selected.condition.as_ref());
-    let passing: Vec<usize> = match condition {
-        None => (0..batch.num_rows()).collect(),
-        Some(condition) => {
-            let all = rows.all();
-            let spans = Trace::of_rows(&all);
-            (0..spans.count()).filter(|row| spans.holds(condition, *row)).collect()
-        }
-    };
+    let passing = rows.passing(selected.and_then(|selected| selected.condition.as_ref()));
     Ok(of_batch(&rows, &passing))
 }

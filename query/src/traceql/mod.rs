@@ -5,7 +5,9 @@
 //! series      what selected spans come to over time
 //! search      traces with spans that a query selects
 //! candidates  which traces can match, by a slice of time
+//! narrowed    those of them that have all that a query demands
 //! slices      a range, newest first
+//! selecting   rows that a query can select
 //! whole       all spans of many traces
 //! found       what is told of a trace
 //! plan        what is read for a query
@@ -18,8 +20,10 @@
 mod browse;
 mod series;
 mod search;
+mod narrowed;
 mod candidates;
 mod slices;
+mod selecting;
 mod whole;
 mod found;
 mod plan;
