@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! browse      names and values that can be asked for
+//! by_files    what files tell of those
 //! series      what selected spans come to over time
 //! search      traces with spans that a query selects
 //! candidates  which traces can match, by a slice of time
@@ -18,6 +19,7 @@
 //! each span or trace that is left is looked at by the language's own rules.
 
 mod browse;
+mod by_files;
 mod series;
 mod search;
 mod narrowed;

@@ -247,7 +247,7 @@ fn entries<'a>(
 }
 
 /// The value as the language knows it: bytes are base64, and structures JSON, as texts.
-fn of_sent(value: SentValue<'_>) -> Value<'_> {
+pub fn of_sent(value: SentValue<'_>) -> Value<'_> {
     match value {
         SentValue::List(items) => Value::List(items.into_iter().map(of_item).collect()),
         value => of_item(value),
