@@ -9,6 +9,7 @@
 //! narrowed    those of them that have all that a query demands
 //! slices      a range, newest first
 //! selecting   rows that a query can select
+//! each        whole traces by their ids, one after the other
 //! whole       all spans of many traces
 //! found       what is told of a trace
 //! plan        what is read for a query
@@ -26,6 +27,7 @@ mod narrowed;
 mod candidates;
 mod slices;
 mod selecting;
+mod each;
 mod whole;
 mod found;
 mod plan;
@@ -38,6 +40,7 @@ mod error;
 mod tests;
 
 pub use browse::{Browse, Browsed, SCOPES, Told, names, values};
+pub use each::each;
 pub use error::Error;
 pub use found::{FoundSpan, FoundSpanset, FoundTrace, ServiceStats};
 pub use search::{ANY_DURATION, Found, Search, search};
