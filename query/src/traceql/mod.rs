@@ -1,6 +1,7 @@
 //! Questions of TraceQL over stored spans, one snapshot each.
 //!
 //! ```text
+//! sieve       spans that come one by one
 //! browse      names and values that can be asked for
 //! by_files    what files tell of those
 //! series      what selected spans come to over time
@@ -19,6 +20,7 @@
 //! The language itself is [`meshlake_traceql`]. What is answered is exact: scans leave out only what cannot matter, and
 //! each span or trace that is left is looked at by the language's own rules.
 
+mod sieve;
 mod browse;
 mod by_files;
 mod series;
@@ -45,3 +47,4 @@ pub use error::Error;
 pub use found::{FoundSpan, FoundSpanset, FoundTrace, ServiceStats};
 pub use search::{ANY_DURATION, Found, Search, search};
 pub use series::{Series, series};
+pub use sieve::Sieve;
