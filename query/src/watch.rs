@@ -1,5 +1,7 @@
 //! Spans as they become durable. Lines are [`crate::logs::tail`]'s.
 
+use std::collections::BTreeSet;
+
 use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _};
 use meshlake_engine::{Engine, Followed, QueryError};
@@ -7,6 +9,7 @@ use meshlake_schema::rows::{Integers, RowsError, Text};
 use meshlake_schema::{Table, UnixNanos, read_columns};
 
 use crate::trace::{kind_name, status_name};
+use crate::traceql::Sieve;
 
 read_columns! {
     /// What is told of a span.
@@ -47,28 +50,28 @@ pub enum Seen {
     Missed,
 }
 
-/// The spans of a service, or of all, from now on. Ends only with an error, or when it is dropped.
+/// The spans that pass, from now on. Ends only with an error, or when it is dropped.
 ///
 /// # Errors
 /// As [`Engine::follow`].
 pub async fn spans(
     engine: &Engine,
     tenant: &str,
-    service: Option<String>,
+    sieve: Sieve,
 ) -> Result<BoxStream<'static, Result<Seen, QueryError>>, QueryError> {
-    let rows = engine.follow(Table::Spans, SpanRows::NAMES, tenant).await?;
+    let told = SpanRows::NAMES.iter().chain(sieve.columns()).copied();
+    let columns: BTreeSet<&str> = told.collect();
+    let rows = engine.follow(Table::Spans, &columns.into_iter().collect::<Vec<_>>(), tenant).await?;
     let seen = rows.map_err(QueryError::Snapshot).and_then(move |followed| {
-        let seen = seen(&followed, service.as_deref());
+        let seen = seen(&followed, &sieve);
         async move { seen.map_err(|error| QueryError::Internal(error.to_string())) }
     });
     Ok(seen.boxed())
 }
 
-fn seen(followed: &Followed, service: Option<&str>) -> Result<Seen, RowsError> {
+fn seen(followed: &Followed, sieve: &Sieve) -> Result<Seen, RowsError> {
     let Followed::Rows { rows, .. } = followed else { return Ok(Seen::Missed) };
     let spans = SpanRows::of(rows)?;
-    let asked = (0..rows.num_rows())
-        .filter(|row| service.is_none_or(|service| spans.service_name.get(*row) == Some(service)));
     let text = |column: Text<'_>, row: usize| column.named(row).map(str::to_owned);
     let span = |row: usize| SpanSeen {
         time: UnixNanos(spans.time_unix_nano.or_zero(row)),
@@ -81,5 +84,5 @@ fn seen(followed: &Followed, service: Option<&str>) -> Result<Seen, RowsError> {
         span_id: text(spans.span_id, row).unwrap_or_default(),
         parent_span_id: text(spans.parent_span_id, row),
     };
-    Ok(Seen::Spans(asked.map(span).collect()))
+    Ok(Seen::Spans(sieve.passing(rows)?.into_iter().map(span).collect()))
 }

@@ -45,6 +45,8 @@ pub enum Test {
     /// One of these; never when there is none.
     IsIn(Vec<Value>),
     IsNull,
+    /// This text stands somewhere in it, byte for byte. An empty one stands in every text.
+    Contains(String),
     /// Between two ends of one type, by number, by time, or by bytes of text.
     IsWithin(Bound<Value>, Bound<Value>),
 }
@@ -116,10 +118,12 @@ impl Filter {
             Filter::Not(inner) => inner.check(table),
             Filter::Is(place, test) => {
                 let kind = kind_at(table, place)?;
-                let misfit = test.values().find(|value| !value.is_of(kind));
+                let misfit = match test {
+                    Test::Contains(text) => Some(Value::Text(text.clone())).filter(|text| !text.is_of(kind)),
+                    test => test.values().find(|value| !value.is_of(kind)).cloned(),
+                };
                 misfit.map_or(Ok(()), |value| {
-                    let (place, value) = (place.clone(), value.clone());
-                    Err(FilterError::OtherKind { table: table.name(), place, value })
+                    Err(FilterError::OtherKind { table: table.name(), place: place.clone(), value })
                 })
             }
         }
@@ -136,7 +140,7 @@ impl Filter {
 }
 
 impl Test {
-    /// The values that rows are compared with.
+    /// The values that rows' whole values are compared with.
     pub fn values(&self) -> impl Iterator<Item = &Value> {
         let bound = |bound| match bound {
             Bound::Included(value) | Bound::Excluded(value) => Some(value),
@@ -145,7 +149,7 @@ impl Test {
         let (list, ends) = match self {
             Test::Equals(value) => (std::slice::from_ref(value), [None, None]),
             Test::IsIn(values) => (values.as_slice(), [None, None]),
-            Test::IsNull => (&[][..], [None, None]),
+            Test::IsNull | Test::Contains(_) => (&[][..], [None, None]),
             Test::IsWithin(from, to) => (&[][..], [bound(from.as_ref()), bound(to.as_ref())]),
         };
         list.iter().chain(ends.into_iter().flatten())
@@ -223,6 +227,7 @@ mod tests {
             .and(Filter::Is(Place::Column("time".to_owned()), within))
             .and(Filter::equals("adjusted_count", Value::Integer(1)))
             .and(Filter::Is(Place::Column("links".to_owned()), Test::IsNull))
+            .and(Filter::Is(Place::Column("name".to_owned()), Test::Contains("x".to_owned())))
             .and(Filter::attribute("any.key", "v"));
         assert_eq!(filter.check(Table::Spans), Ok(()));
     }
@@ -235,6 +240,10 @@ mod tests {
             (Filter::equals("trace_ids", text("a")), "table spans has no column trace_ids"),
             (
                 Filter::And(vec![Filter::Or(vec![Filter::equals("kind", text("2")).negated()])]),
+                "Column(\"kind\") of table spans is never compared with Text(\"2\")",
+            ),
+            (
+                Filter::Is(Place::Column("kind".to_owned()), Test::Contains("2".to_owned())),
                 "Column(\"kind\") of table spans is never compared with Text(\"2\")",
             ),
             (range, "Column(\"kind\") of table spans is never compared with Text(\"a\")"),

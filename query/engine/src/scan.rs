@@ -12,6 +12,7 @@ use arrow::datatypes::SchemaRef;
 use datafusion::common::Column;
 use datafusion::dataframe::DataFrame;
 use datafusion::error::Result;
+use datafusion::functions::string::expr_fn::contains;
 use datafusion::logical_expr::{Expr, lit};
 use meshlake_schema::filter::{Filter, Place, Test, Value};
 use meshlake_schema::{Table, TimeRange, UnixNanos};
@@ -163,6 +164,7 @@ fn test(value: Expr, asked: &Test) -> Expr {
         Test::IsIn(others) if others.is_empty() => lit(false),
         Test::IsIn(others) => value.in_list(others.iter().map(|other| lit(scalar(other))).collect(), false),
         Test::IsNull => value.is_null(),
+        Test::Contains(text) => contains(value, lit(text.as_str())),
         Test::IsWithin(from, to) => within(value, from, to),
     }
 }

@@ -1,10 +1,10 @@
 //! Whole traces as OTLP's messages, for faces that hand them on: one by its id, or those that a search finds.
 
-use futures::stream::{self, BoxStream, StreamExt as _};
-use meshlake_query::trace::trace;
-use meshlake_query::traceql::{ANY_DURATION, Error, Search, search};
+use futures::stream::{BoxStream, StreamExt as _};
+use meshlake_query::QueryError;
+use meshlake_query::trace::{Trace, trace};
+use meshlake_query::traceql::{ANY_DURATION, Error, Search, each, search};
 use meshlake_query::traceql_language::tree;
-use meshlake_query::{Query, QueryError};
 use meshlake_schema::TimeRange;
 use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 
@@ -29,11 +29,11 @@ pub async fn trace_of(
     trace_id: &str,
 ) -> Result<Option<WholeTrace>, QueryError> {
     let query = state.engine.begin(tenant).await?;
-    whole(&query, trace_id).await
+    whole(&trace(&query, trace_id).await?)
 }
 
-/// The traces that a search finds, newest first, one after the other: each is read when the one before was taken, so that an
-/// answer which is streamed holds one. All are of one snapshot.
+/// The traces that a search finds, newest first, one after the other; see [`each`], which reads some at a time. All are of one
+/// snapshot.
 ///
 /// # Errors
 /// Those of the search at once, those of reading the traces in the stream.
@@ -48,15 +48,11 @@ pub async fn traces_of(
     let query = state.engine.begin(tenant).await?;
     let found = search(&query, &asked).await?;
     let ids: Vec<String> = found.traces.into_iter().map(|found| found.trace_id).collect();
-    let traces = stream::iter(ids).then(move |id| {
-        let query = query.clone();
-        async move { whole(&query, &id).await }
-    });
+    let traces = each(&query, ids).await?.map(|found| whole(&found?));
     Ok(traces.filter_map(|trace| std::future::ready(trace.transpose())).boxed())
 }
 
-async fn whole(query: &Query, trace_id: &str) -> Result<Option<WholeTrace>, QueryError> {
-    let found = trace(query, trace_id).await?;
+fn whole(found: &Trace) -> Result<Option<WholeTrace>, QueryError> {
     let spans =
         resource_spans(&found.spans).map_err(|error| QueryError::Internal(format!("read spans: {error}")))?;
     Ok((!spans.is_empty()).then_some(WholeTrace { spans, is_cut: found.is_truncated }))

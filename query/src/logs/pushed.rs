@@ -1,12 +1,16 @@
-//! What of a query a scan can do: leave out rows of other services before they are read.
+//! What of a query a scan can do: leave out rows of other services and levels, and lines without a text, before the rest of
+//! them is read. Attributes are most of a row, and a search for a rare text needs those of a few.
 //!
-//! Only what no row that is asked for could fail: all of it is asked again of each row's stream.
+//! Only what no row that is asked for could fail: all of it is asked again of each row's stream and line.
 
-use meshlake_logql::tree::log::Log;
+use std::ops::Bound;
+
+use meshlake_logql::tree::log::{LineFilter, LineTest, Log, Needle, Parser, Stage};
 use meshlake_promql::{Comparison, Matcher};
-use meshlake_schema::filter::Value;
+use meshlake_schema::filter::{Place, Test, Value};
 use meshlake_schema::{Filter, Table};
 
+use super::rows::severity::numbers_of_level;
 use super::rows::{SOURCE, TABLES};
 
 /// The tables whose streams a query can ask for.
@@ -17,10 +21,15 @@ pub fn tables(log: &Log) -> impl Iterator<Item = Table> {
     TABLES.into_iter().filter(move |(_, source)| is_asked(source)).map(|(table, _)| table)
 }
 
-/// The rows of a table that can be of a stream that is asked for.
+/// The rows of a table that can be of a stream that is asked for, with a line that passes.
 pub fn filter(table: Table, log: &Log) -> Filter {
+    let of_streams = services(table, log).chain(levels(table, log));
+    Filter::And(of_streams.chain(lines(table, log)).collect())
+}
+
+fn services(table: Table, log: &Log) -> impl Iterator<Item = Filter> {
     let services = log.matchers.iter().filter(|matcher| matcher.name == "service_name");
-    let parts = services.filter_map(|matcher| {
+    services.filter_map(move |matcher| {
         let names: Vec<Value> = names(matcher)?.into_iter().map(Value::Text).collect();
         let of = |column: &str| Filter::is_in(column, names.clone());
         Some(match table {
@@ -32,8 +41,56 @@ pub fn filter(table: Table, log: &Log) -> Filter {
             ),
             _ => of("service_name"),
         })
-    });
-    Filter::And(parts.collect())
+    })
+}
+
+/// A level is the number's if that is one of a level's, else the text's.
+fn levels(table: Table, log: &Log) -> impl Iterator<Item = Filter> {
+    let is_exact = |matcher: &&Matcher| matcher.name == "level" && matcher.comparison == Comparison::Equal;
+    let levels = log.matchers.iter().filter(is_exact).filter(move |_| table == Table::Logs);
+    levels.filter_map(|matcher| {
+        let within = |from: i64, to: i64| {
+            let [from, to] = [from, to].map(|number| Bound::Included(Value::Integer(number)));
+            Filter::Is(Place::Column("severity_number".to_owned()), Test::IsWithin(from, to))
+        };
+        let (of_level, of_any) = numbers_of_level(&matcher.value)?;
+        let is_no_number = within(*of_any.start(), *of_any.end()).negated();
+        Some(Filter::Or(vec![within(*of_level.start(), *of_level.end()), is_no_number]))
+    })
+}
+
+/// Filters of lines that stand before anything that makes another line.
+fn lines(table: Table, log: &Log) -> impl Iterator<Item = Filter> {
+    let keeps_line = |stage: &&Stage| {
+        !matches!(stage, Stage::LineFormat(_) | Stage::Decolorize | Stage::Parse(Parser::Unpack))
+    };
+    log.stages.iter().take_while(keeps_line).filter_map(move |stage| match stage {
+        Stage::Lines(filter) => line(table, filter),
+        _ => None,
+    })
+}
+
+/// None if a column cannot tell. A line that is not there is empty, and has none of the texts.
+fn line(table: Table, filter: &LineFilter) -> Option<Filter> {
+    if filter.test != LineTest::Contains {
+        return None;
+    }
+    let column = |test: Test| {
+        let name = if table == Table::Requests { "raw" } else { "body" };
+        Filter::Is(Place::Column(name.to_owned()), test)
+    };
+    let has = |needle: &Needle| match needle {
+        Needle::Text(text) if !text.is_empty() => Some(column(Test::Contains(text.clone()))),
+        _ => None,
+    };
+    if filter.is_negated {
+        let none: Vec<Filter> = filter.needles.iter().filter_map(has).map(Filter::negated).collect();
+        return (!none.is_empty()).then_some(Filter::And(none));
+    }
+    let mut any = filter.needles.iter().map(has).collect::<Option<Vec<Filter>>>()?;
+    // The line of a request whose own was not kept is made of its columns.
+    any.extend((table == Table::Requests).then(|| column(Test::IsNull)));
+    Some(Filter::Or(any))
 }
 
 /// The names that a matcher asks for, if they are few and those of rows.
@@ -76,6 +133,45 @@ mod tests {
         check(r#"{service_name=~"a.*", x="y"}"#, None);
         check(r#"{service_name="unknown_service"}"#, None);
         check(r#"{service_name!="a", x="y"}"#, None);
+    }
+
+    #[test]
+    fn texts_of_lines_are_pushed_until_a_line_is_made_another() {
+        let has = |column: &str, text: &str| {
+            Filter::Is(Place::Column(column.to_owned()), Test::Contains(text.to_owned()))
+        };
+        let check = |table: Table, text: &str, want: Vec<Filter>| {
+            assert_eq!(filter(table, &log(text)), Filter::And(want), "{text}");
+        };
+        let of_logs = |text: &str, want: Vec<Filter>| check(Table::Logs, text, want);
+        of_logs(r#"{a="b"} |= "x""#, vec![Filter::Or(vec![has("body", "x")])]);
+        of_logs(r#"{a="b"} |= "x" or "y""#, vec![Filter::Or(vec![has("body", "x"), has("body", "y")])]);
+        of_logs(r#"{a="b"} != "x" or """#, vec![Filter::And(vec![has("body", "x").negated()])]);
+        of_logs(r#"{a="b"} |= "x" or ip("1.2.3.4")"#, vec![]);
+        of_logs(r#"{a="b"} |= "" |~ "x" |> "<_>x""#, vec![]);
+        of_logs(r#"{a="b"} | json | c="d" |= "x""#, vec![Filter::Or(vec![has("body", "x")])]);
+        of_logs(r#"{a="b"} | line_format "x" |= "x""#, vec![]);
+        of_logs(r#"{a="b"} | decolorize |= "x""#, vec![]);
+        of_logs(r#"{a="b"} | unpack |= "x""#, vec![]);
+        let is_made = Filter::Is(Place::Column("raw".to_owned()), Test::IsNull);
+        check(Table::Requests, r#"{a="b"} |= "x""#, vec![Filter::Or(vec![has("raw", "x"), is_made])]);
+        let has_not = Filter::And(vec![has("raw", "x").negated()]);
+        check(Table::Requests, r#"{a="b"} != "x""#, vec![has_not]);
+    }
+
+    /// Severities of OTLP: 17 to 20 are errors, 1 to 24 have a level.
+    #[test]
+    fn levels_are_pushed_by_their_numbers() {
+        let within = |from, to| {
+            let [from, to] = [from, to].map(|number| Bound::Included(Value::Integer(number)));
+            Filter::Is(Place::Column("severity_number".to_owned()), Test::IsWithin(from, to))
+        };
+        let want = Filter::And(vec![Filter::Or(vec![within(17, 20), within(1, 24).negated()])]);
+        assert_eq!(filter(Table::Logs, &log(r#"{level="error"}"#)), want);
+        let all = Filter::And(Vec::new());
+        assert_eq!(filter(Table::Logs, &log(r#"{level=~"error"}"#)), all);
+        assert_eq!(filter(Table::Logs, &log(r#"{level="audit"}"#)), all);
+        assert_eq!(filter(Table::Requests, &log(r#"{level="error"}"#)), all);
     }
 
     #[test]

@@ -1,26 +1,28 @@
 //! Names and values of what spans can be asked for: what an editor offers while a query is typed.
 //!
-//! What was stored is looked at from the newest on, until there are as many as asked for or as many rows were looked at as
-//! are worth the wait, and the answer says which. Resources and scopes are a few texts for millions of rows, so that each is
-//! read once a batch; attributes of spans lie in each row.
+//! Files tell most of it by themselves ([`by_files`]). What they do not tell, and what is asked of certain spans only, is looked for
+//! in rows from the newest on, until there are as many as asked for or as many rows were looked at as are worth the wait, and
+//! the answer says which.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use futures::TryStreamExt;
-use meshlake_engine::{Lean, Query, Scan};
+use futures::{StreamExt, TryStreamExt};
+use meshlake_engine::{DataFile, Lean, Part, Query, Scan};
 use meshlake_schema::rows::{Rows, RowsError, Text};
 use meshlake_schema::sent::SentAttributes;
-use meshlake_schema::{Filter, Table, TimeRange};
+use meshlake_schema::{Table, TimeRange};
 use meshlake_traceql::tree::{self, Field, Intrinsic, Scope};
 use meshlake_traceql::{Selected, Trace, Value};
 
 use super::aside::aside;
+use super::by_files::{self, ByFiles};
 use super::error::{Error, of_rows};
 use super::needs::Needs;
 use super::rows::SpanRows;
 use super::search::files;
+use super::selecting::selected_rows;
 use super::slices::slices;
 
 /// Rows that one question looks at. A second's work where each has a map of attributes; an hour of a thousand spans a
@@ -71,6 +73,10 @@ pub async fn names(
     });
     let looking = Looking::new(asked, Needs::of_rows([]).with(columns.collect::<Vec<_>>()));
     let limit = asked.limit;
+    let told = match asked.query {
+        None => by_files::names(query, asked.range, scopes).await?,
+        Some(_) => ByFiles::default(),
+    };
     let all = scopes.to_vec();
     let of_batch = move |rows: &SpanRows<'_>, passing: &[usize]| {
         all.iter().map(|scope| (*scope, names_of(rows, passing, *scope))).collect::<Vec<_>>()
@@ -81,8 +87,9 @@ pub async fn names(
         }
         found.values().any(|names| names.len() > limit)
     };
-    let mut browsed = looking.through(query, of_batch, add).await?;
+    let mut browsed = looking.through(query, told, of_batch, add).await?;
     for names in browsed.found.values_mut() {
+        browsed.is_complete &= names.len() <= limit;
         while names.len() > limit {
             names.pop_last();
         }
@@ -144,18 +151,19 @@ async fn of_roots(query: &Query, asked: &Browse, column: &str) -> Result<Browsed
 async fn of_spans(query: &Query, asked: &Browse, field: &Field) -> Result<Browsed<BTreeSet<Told>>, Error> {
     let looking = Looking::new(asked, Needs::of_rows([field]));
     let (field, limit) = (field.clone(), asked.limit);
+    let told = match asked.query {
+        None => by_files::values(query, asked.range, &field).await?,
+        Some(_) => ByFiles::default(),
+    };
+    let mut found = BTreeSet::new();
+    told.found.into_iter().for_each(|value| add_value(&mut found, value));
+    let told = ByFiles { found, untold: told.untold };
     let of_batch = move |rows: &SpanRows<'_>, passing: &[usize]| {
         let all = rows.all();
         let spans = Trace::of_rows(&all);
         let mut found = BTreeSet::new();
         for row in passing {
-            match spans.field(&field, *row) {
-                Value::Nil => {}
-                Value::List(items) => found.extend(items.into_iter().map(|item| Told(item.into_owned()))),
-                value => {
-                    found.insert(Told(value.into_owned()));
-                }
-            }
+            add_value(&mut found, spans.field(&field, *row));
         }
         found
     };
@@ -163,11 +171,22 @@ async fn of_spans(query: &Query, asked: &Browse, field: &Field) -> Result<Browse
         found.extend(more);
         found.len() > limit
     };
-    let mut browsed = looking.through(query, of_batch, add).await?;
+    let mut browsed = looking.through(query, told, of_batch, add).await?;
+    browsed.is_complete &= browsed.found.len() <= limit;
     while browsed.found.len() > limit {
         browsed.found.pop_last();
     }
     Ok(browsed)
+}
+
+fn add_value(found: &mut BTreeSet<Told>, value: Value<'_>) {
+    match value {
+        Value::Nil => {}
+        Value::List(items) => found.extend(items.into_iter().map(|item| Told(item.into_owned()))),
+        value => {
+            found.insert(Told(value.into_owned()));
+        }
+    }
 }
 
 /// A value in the order of all values.
@@ -198,37 +217,45 @@ struct Looking {
 impl Looking {
     fn new(asked: &Browse, needs: Needs) -> Looking {
         let selected = asked.query.as_ref().map(Selected::of);
-        let mut of_condition = Vec::new();
-        if let Some(condition) = selected.as_ref().and_then(|selected| selected.condition.as_ref()) {
-            condition.for_each_field(&mut |field| of_condition.push(field));
-        }
-        let columns = needs.with(Needs::of_rows(of_condition).columns()).columns();
+        let condition = selected.as_ref().and_then(|selected| selected.condition.as_ref());
+        let columns = needs.with(Needs::of_condition(condition).columns()).columns();
         Looking { range: asked.range, selected: selected.map(Arc::new), columns }
     }
 
-    fn filter(&self) -> Filter {
-        self.selected.as_ref().map_or(Filter::And(Vec::new()), |selected| selected.filter.clone())
-    }
-
-    /// Has what is in each batch of rows added, until `add` says that it is enough, or enough rows were looked at.
-    async fn through<T: Default, P: Send + 'static>(
+    /// Has what is in each batch of rows that files did not tell added to what they told, until `add` says that it is enough, or
+    /// enough rows were looked at.
+    async fn through<T, P: Send + 'static>(
         &self,
         query: &Query,
+        told: ByFiles<T>,
         of_batch: impl Fn(&SpanRows<'_>, &[usize]) -> P + Clone + Send + 'static,
         mut add: impl FnMut(&mut T, P) -> bool,
     ) -> Result<Browsed<T>, Error> {
-        let mut browsed = Browsed { found: T::default(), is_complete: true, inspected_spans: 0 };
+        let mut browsed = Browsed { found: told.found, is_complete: true, inspected_spans: 0 };
         let dictionaries: Vec<&str> =
             super::series::DICTIONARIES.into_iter().filter(|name| self.columns.contains(name)).collect();
-        for slice in slices(self.range, files(query), query.began()) {
+        let untold: Option<Vec<&DataFile>> = told.untold.as_ref().map(|files| files.iter().collect());
+        let slices = slices(self.range, files(query), query.began());
+        let slices: Vec<(TimeRange, Part<'_>)> = match &untold {
+            None => slices.into_iter().map(|slice| (slice, Part::Whole)).collect(),
+            Some(untold) => {
+                let in_files = slices.into_iter().map(|slice| (slice, Part::Files(untold)));
+                let in_files = in_files.filter(|_| !untold.is_empty());
+                [(self.range, Part::Buffered)].into_iter().chain(in_files).collect()
+            }
+        };
+        for (slice, part) in slices {
             let scan = Scan {
+                part,
                 columns: Some(&self.columns),
-                filter: self.filter(),
                 range: slice,
                 lean: Some(Lean { dictionaries: &dictionaries, nested: &[] }),
                 ..Scan::of(Table::Spans)
             };
-            let mut rows = query.scan(&scan).await?;
+            let mut rows = match &self.selected {
+                Some(selected) => selected_rows(query, selected, scan).await?,
+                None => query.scan(&scan).await?.boxed(),
+            };
             while let Some(batch) = rows.try_next().await? {
                 browsed.inspected_spans += batch.num_rows();
                 let (of_batch, selected) = (of_batch.clone(), self.selected.clone());
@@ -250,14 +277,6 @@ fn looked_at<P>(
     of_batch: impl Fn(&SpanRows<'_>, &[usize]) -> P,
 ) -> Result<P, RowsError> {
     let rows = SpanRows::of(batch)?;
-    let condition = selected.and_then(|selected| selected.condition.as_ref());
-    let passing: Vec<usize> = match condition {
-        None => (0..batch.num_rows()).collect(),
-        Some(condition) => {
-            let all = rows.all();
-            let spans = Trace::of_rows(&all);
-            (0..spans.count()).filter(|row| spans.holds(condition, *row)).collect()
-        }
-    };
+    let passing = rows.passing(selected.and_then(|selected| selected.condition.as_ref()));
     Ok(of_batch(&rows, &passing))
 }

@@ -12,12 +12,12 @@ use meshlake_engine::{Query, QueryError, Scan};
 use meshlake_schema::budget::Holding;
 use meshlake_schema::rows::RowsError;
 use meshlake_schema::{Table, TimeRange};
-use meshlake_traceql::Trace;
 
 use super::aside::aside;
 use super::error::of_rows;
 use super::plan::Plan;
 use super::rows::SpanRows;
+use super::selecting::selected_rows;
 
 /// Candidates of one slice; of a slice with more only a part is looked at, and the rest is another slice. Bounds what is
 /// held at once to some tens of megabytes.
@@ -48,12 +48,7 @@ pub async fn candidates(
 ) -> Result<Option<Vec<Candidate>>, QueryError> {
     let budget = query.budget();
     let mut held = Holding::new(budget.as_ref());
-    let scan = Scan {
-        columns: Some(&plan.row_columns),
-        filter: plan.selected.filter.clone(),
-        range: slice,
-        ..Scan::of(Table::Spans)
-    };
+    let scan = Scan { columns: Some(&plan.row_columns), range: slice, ..Scan::of(Table::Spans) };
     let matching = |batch: Result<RecordBatch, QueryError>| {
         let plan = Arc::clone(plan);
         async move {
@@ -61,7 +56,8 @@ pub async fn candidates(
             aside(move || matching(&batch, &plan)).await?.map_err(|error| of_rows(&error))
         }
     };
-    let mut found = query.scan(&scan).await?.map(matching).buffered(query.parallelism());
+    let rows = selected_rows(query, &plan.selected, scan).await?;
+    let mut found = rows.map(matching).buffered(query.parallelism());
     let mut newest: HashMap<String, i64> = HashMap::new();
     while let Some(batch) = found.try_next().await? {
         for (trace_id, start) in batch {
@@ -84,15 +80,11 @@ pub async fn candidates(
 /// Traces with a row of the batch for which the condition holds, and the newest such row of each.
 fn matching(batch: &RecordBatch, plan: &Plan) -> Result<HashMap<String, i64>, RowsError> {
     let rows = SpanRows::of(batch)?;
-    let all = rows.all();
-    let spans = Trace::of_rows(&all);
     let mut newest: HashMap<&str, i64> = HashMap::new();
-    for row in 0..spans.count() {
-        if plan.selected.condition.as_ref().is_none_or(|condition| spans.holds(condition, row)) {
-            let start = rows.start_nano(row);
-            let held = newest.entry(rows.trace_id(row)).or_insert(start);
-            *held = start.max(*held);
-        }
+    for row in rows.passing(plan.selected.condition.as_ref()) {
+        let start = rows.start_nano(row);
+        let held = newest.entry(rows.trace_id(row)).or_insert(start);
+        *held = start.max(*held);
     }
     Ok(newest.into_iter().map(|(id, start)| (id.to_owned(), start)).collect())
 }

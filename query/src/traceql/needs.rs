@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use meshlake_schema::sent::SentAttributes;
-use meshlake_traceql::tree::{Attribute, Field, Intrinsic, Scope};
+use meshlake_traceql::tree::{Attribute, Expr, Field, Intrinsic, Scope};
 
 /// What decides where a span stands in its trace, and what is told of each.
 const WHOLE: [&str; 10] = [
@@ -32,6 +32,15 @@ impl Needs {
         let mut needs = Needs(BTreeSet::from(["time_unix_nano"]));
         fields.into_iter().for_each(|field| needs.add(field));
         needs
+    }
+
+    /// Of spans that a condition is held against.
+    pub fn of_condition(condition: Option<&Expr>) -> Needs {
+        let mut fields = Vec::new();
+        if let Some(condition) = condition {
+            condition.for_each_field(&mut |field| fields.push(field));
+        }
+        Needs::of_rows(fields)
     }
 
     /// Of whole traces: where each span stands, and these fields.

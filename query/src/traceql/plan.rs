@@ -12,6 +12,8 @@ pub struct Plan {
     pub selected: Selected,
     /// Columns that tell whether a span can be selected.
     pub row_columns: Vec<&'static str>,
+    /// Columns that tell what else a trace must have.
+    pub demand_columns: Vec<&'static str>,
     /// Columns of whole traces.
     pub trace_columns: Vec<&'static str>,
     pub range: TimeRange,
@@ -20,16 +22,15 @@ pub struct Plan {
 impl Plan {
     pub fn new(tree: Query, range: TimeRange) -> Plan {
         let selected = Selected::of(&tree);
-        let mut of_condition = Vec::new();
-        if let Some(condition) = &selected.condition {
-            condition.for_each_field(&mut |field| of_condition.push(field));
-        }
-        let row_columns = Needs::of_rows(of_condition).with(["trace_id"]).columns();
+        let row_columns = Needs::of_condition(selected.condition.as_ref()).with(["trace_id"]).columns();
+        let demanded = selected.demands.iter().map(|demand| Needs::of_condition(Some(&demand.condition)));
+        let demand_columns = demanded.fold(Needs::default(), |all, needs| all.with(needs.columns()));
+        let demand_columns = demand_columns.with(["trace_id"]).columns();
         let mut needs = Needs::of_traces(tree.fields());
         if tells_all_attributes(&tree) {
             needs = needs.with_all_attributes();
         }
-        Plan { row_columns, trace_columns: needs.columns(), selected, tree, range }
+        Plan { row_columns, demand_columns, trace_columns: needs.columns(), selected, tree, range }
     }
 
     /// Whether a span that starts then is in the range that is asked for.

@@ -13,8 +13,8 @@ use meshlake_schema::parents;
 use meshlake_schema::rows::{Attributes, Events, Integers, Links, Rows, RowsError, Text};
 use meshlake_schema::sent::{self, SentAttributes, SentValue};
 use meshlake_schema::{Table, read_columns};
-use meshlake_traceql::tree::Scope;
-use meshlake_traceql::{Span, Spans, Value};
+use meshlake_traceql::tree::{Expr, Scope};
+use meshlake_traceql::{Span, Spans, Trace, Value};
 
 read_columns! {
     /// Attributes are read apart.
@@ -96,6 +96,14 @@ impl<'a> SpanRows<'a> {
             start: self.start_nano(row),
             duration: columns.duration_nano.or_zero(row),
         }
+    }
+
+    /// The rows for which a condition holds that asks about no other span; all without one.
+    pub fn passing(&self, condition: Option<&Expr>) -> Vec<usize> {
+        let Some(condition) = condition else { return (0..self.count).collect() };
+        let all = self.all();
+        let spans = Trace::of_rows(&all);
+        (0..spans.count()).filter(|row| spans.holds(condition, *row)).collect()
     }
 
     pub fn trace_id(&self, row: usize) -> &'a str {
@@ -239,7 +247,7 @@ fn entries<'a>(
 }
 
 /// The value as the language knows it: bytes are base64, and structures JSON, as texts.
-fn of_sent(value: SentValue<'_>) -> Value<'_> {
+pub fn of_sent(value: SentValue<'_>) -> Value<'_> {
     match value {
         SentValue::List(items) => Value::List(items.into_iter().map(of_item).collect()),
         value => of_item(value),

@@ -18,6 +18,7 @@ use super::aside::aside;
 use super::candidates::{Candidate, candidates};
 use super::error::Error;
 use super::found::{FoundTrace, found};
+use super::narrowed::narrowed;
 use super::plan::Plan;
 use super::slices::slices;
 use super::whole::{groups, whole};
@@ -89,7 +90,10 @@ pub async fn search(query: &Query, asked: &Search) -> Result<Found, Error> {
             break;
         }
         match candidates(query, &searching.plan, slice, &searching.seen).await? {
-            Some(candidates) => searching.look_at(candidates).await?,
+            Some(candidates) => {
+                let candidates = narrowed(query, &searching.plan, candidates).await?;
+                searching.look_at(candidates).await?;
+            }
             None => waiting.extend(quartered(slice)?),
         }
     }
@@ -150,7 +154,7 @@ impl Searching<'_> {
             self.held.resize(bytes).map_err(|spent| self.query.stopped(spent))?;
             for group in groups(self.query, ids).await? {
                 let mut held = Holding::new(self.budget.as_ref());
-                let whole = whole(self.query, &group, &self.plan.trace_columns, &mut held).await?;
+                let whole = whole(self.query, &group, Some(&self.plan.trace_columns), &mut held).await?;
                 self.found.warnings.extend(whole.cut.iter().map(|id| cut(id)));
                 self.found.inspected_traces += group.ids.len();
                 self.found.inspected_spans += whole.spans.num_rows();

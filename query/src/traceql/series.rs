@@ -20,9 +20,11 @@ use super::aside::aside;
 use super::candidates::candidates;
 use super::error::Error;
 use super::found::Failure;
+use super::narrowed::narrowed;
 use super::plan::Plan;
 use super::rows::SpanRows;
 use super::search::{cut, files, quartered};
+use super::selecting::selected_rows;
 use super::slices::slices;
 use super::whole::{groups, whole};
 
@@ -101,12 +103,11 @@ async fn read_rows(query: &Query, plan: &Plan, sender: &Sender<RecordBatch>) -> 
     let dictionaries: Vec<&str> = DICTIONARIES.into_iter().filter(|name| columns.contains(name)).collect();
     let scan = Scan {
         columns: Some(&columns),
-        filter: plan.selected.filter.clone(),
         range: plan.range,
         lean: Some(Lean { dictionaries: &dictionaries, nested: &[] }),
         ..Scan::of(Table::Spans)
     };
-    let mut rows = query.scan(&scan).await?;
+    let mut rows = selected_rows(query, &plan.selected, scan).await?;
     let mut spans = 0;
     while let Some(batch) = rows.try_next().await? {
         spans += batch.num_rows();
@@ -136,6 +137,7 @@ async fn read_traces(query: &Query, plan: &Arc<Plan>, sender: &Sender<RecordBatc
             waiting.extend(quartered(slice)?);
             continue;
         };
+        let found = narrowed(query, plan, found).await?;
         let mut ids = found.into_iter().map(|candidate| candidate.trace_id).peekable();
         while ids.peek().is_some() {
             let next: Vec<String> = ids.by_ref().take(TOGETHER).collect();
@@ -143,7 +145,7 @@ async fn read_traces(query: &Query, plan: &Arc<Plan>, sender: &Sender<RecordBatc
             held.resize(seen.len() * SEEN_BYTES).map_err(|spent| query.stopped(spent))?;
             for group in groups(query, next).await? {
                 let mut held = Holding::new(budget.as_ref());
-                let whole = whole(query, &group, &plan.trace_columns, &mut held).await?;
+                let whole = whole(query, &group, Some(&plan.trace_columns), &mut held).await?;
                 warnings.extend(whole.cut.iter().map(|id| cut(id)));
                 spans += whole.spans.num_rows();
                 if sender.send(whole.spans).await.is_err() {

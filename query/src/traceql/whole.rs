@@ -55,8 +55,26 @@ pub struct Group {
 /// # Errors
 /// Those of [`Query::scan`].
 pub async fn groups(query: &Query, ids: Vec<String>) -> Result<Vec<Group>, QueryError> {
+    groups_of(query, ids, SPANS_MAX).await
+}
+
+/// The same with so many spans in a group, or one trace.
+///
+/// # Errors
+/// Those of [`Query::scan`].
+pub async fn groups_of(query: &Query, ids: Vec<String>, spans_max: usize) -> Result<Vec<Group>, QueryError> {
     let extents = extents(query, &ids).await?;
-    Ok(packed(ids, &extents))
+    Ok(packed(ids, &extents, spans_max))
+}
+
+/// When the spans of all these traces started; none if that is not known of each.
+///
+/// # Errors
+/// Those of [`Query::scan`].
+pub async fn ranges(query: &Query, ids: &[String]) -> Result<Option<Vec<Range>>, QueryError> {
+    let extents = extents(query, ids).await?;
+    let known = ids.iter().map(|id| extents.get(id)).collect::<Option<Vec<&Extent>>>();
+    Ok(known.map(|known| known.into_iter().flat_map(|extent| extent.ranges.iter().copied()).collect()))
 }
 
 async fn extents(query: &Query, ids: &[String]) -> Result<HashMap<String, Extent>, QueryError> {
@@ -81,15 +99,15 @@ fn of_traces(ids: &[String]) -> Filter {
     Filter::is_in("trace_id", ids.iter().cloned().map(Value::Text).collect())
 }
 
-/// Groups of at most [`SPANS_MAX`] spans, or of one trace.
-fn packed(ids: Vec<String>, extents: &HashMap<String, Extent>) -> Vec<Group> {
+/// Groups of at most so many spans, or of one trace.
+fn packed(ids: Vec<String>, extents: &HashMap<String, Extent>, spans_max: usize) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     let mut spans = usize::MAX;
     for id in ids {
         let extent = extents.get(&id);
         let more = extent.map_or(1, |extent| extent.spans.max(1));
         spans = spans.saturating_add(more);
-        match groups.last_mut().filter(|_| spans <= SPANS_MAX) {
+        match groups.last_mut().filter(|_| spans <= spans_max) {
             Some(group) => {
                 group.ids.push(id);
                 group.ranges = group
@@ -107,14 +125,14 @@ fn packed(ids: Vec<String>, extents: &HashMap<String, Extent>) -> Vec<Group> {
     groups
 }
 
-/// All rows of the traces of a group, whose memory is held by `held`.
+/// Those columns, or all, of all rows of the traces of a group, whose memory is held by `held`.
 ///
 /// # Errors
 /// Those of [`Query::scan`].
 pub async fn whole(
     query: &Query,
     group: &Group,
-    columns: &[&str],
+    columns: Option<&[&str]>,
     held: &mut Holding<'_>,
 ) -> Result<Whole, QueryError> {
     let mut filter = of_traces(&group.ids);
@@ -122,7 +140,7 @@ pub async fn whole(
         filter = filter.and(starts_in_any(&joined(ranges.iter().copied().chain(uncounted(query)).collect())));
     }
     let limit = Some(SPANS_MAX + 1);
-    let scan = Scan { columns: Some(columns), filter, limit, ..Scan::of(Table::Spans) };
+    let scan = Scan { columns, filter, limit, ..Scan::of(Table::Spans) };
     let rows = query.scan(&scan).await?;
     let schema = rows.schema().clone();
     let mut spans: Vec<RecordBatch> = rows.try_collect().await?;
@@ -130,7 +148,7 @@ pub async fn whole(
     if spans.iter().map(RecordBatch::num_rows).sum::<usize>() > SPANS_MAX {
         spans.clear();
         for id in &group.ids {
-            let trace = spans_of(query, id, Some(columns)).await?;
+            let trace = spans_of(query, id, columns).await?;
             spans.extend(trace.spans);
             hold(query, held, &spans)?;
             if trace.is_truncated {
@@ -157,7 +175,7 @@ mod tests {
         let extent = |spans| Extent { ranges: vec![Range { first: 1, last: 2 }], spans };
         let known = spans.iter().filter_map(|(id, spans)| Some(((*id).to_owned(), extent((*spans)?))));
         let ids = spans.iter().map(|(id, _)| (*id).to_owned()).collect();
-        let groups = packed(ids, &known.collect());
+        let groups = packed(ids, &known.collect(), SPANS_MAX);
         groups.into_iter().map(|group| (group.ids.concat(), group.ranges.is_some())).collect()
     }
 

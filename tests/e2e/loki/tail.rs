@@ -89,12 +89,16 @@ async fn lines_come_over_a_websocket() -> Result<()> {
     Ok(())
 }
 
+/// `{ resource.service.name = "cart" }`
+const SPANS_OF_CART: &str =
+    "/api/v1/tail?table=spans&query=%7B%20resource.service.name%20%3D%20%22cart%22%20%7D";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn lines_and_spans_come_as_events() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let server = Server::start(&dir.path().join("data")).await?;
     let mut lines = opened(&server, "/api/v1/tail?table=logs&service=cart", "").await?;
-    let mut spans = opened(&server, "/api/v1/tail?table=spans&service=cart", "").await?;
+    let mut spans = opened(&server, SPANS_OF_CART, "").await?;
     for stream in [&mut lines, &mut spans] {
         let head = until(stream, ": here").await?;
         ensure!(head.contains("text/event-stream"), "{head}");

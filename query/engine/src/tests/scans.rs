@@ -84,6 +84,10 @@ async fn filters_pass_the_rows_that_they_say() {
         (Filter::is_in("name", vec![text("e"), text("x"), text("a")]), "ae"),
         (Filter::is_in("name", vec![]), ""),
         (of_column("http_response_status_code", Test::IsNull), "bcde"),
+        (of_column("trace_id", Test::Contains("t".to_owned())), "d"),
+        (of_column("name", Test::Contains("%".to_owned())), ""),
+        (of_column("name", Test::Contains(String::new())), "abcde"),
+        (of_attribute("k", Test::Contains("v".to_owned())), "c"),
         (within(Bound::Excluded(at(2)), Bound::Included(at(4))), "cd"),
         (within(Bound::Included(at(2)), Bound::Excluded(at(4))), "bc"),
         (within(Bound::Unbounded, Bound::Excluded(at(2))), "a"),
@@ -117,6 +121,7 @@ async fn not_passes_exactly_the_other_rows() {
         (status.clone().and(Filter::equals("name", text("a"))).negated(), "bcde"),
         (Filter::Or(vec![status, Filter::equals("name", text("b"))]).negated(), "cde"),
         (Filter::attribute("k", "v").negated(), "abde"),
+        (of_column("trace_id", Test::Contains("t".to_owned())).negated(), "abce"),
         (Filter::equals("is_proxy", Value::Boolean(true)).negated(), "acde"),
     ];
     let engines = [in_files().await, in_memory()];

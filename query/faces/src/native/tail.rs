@@ -1,8 +1,9 @@
 //! `/api/v1/tail`: spans, requests and logs as they become durable, as server-sent events.
 //!
 //! ```text
-//! ?table=spans&service=NAME              spans of a service, or of all
+//! ?table=spans&query={ .. }              spans that a TraceQL query selects, whatever the rest of their traces is
 //! ?table=logs&query={..} |= ".."         lines that a LogQL query for lines asks for; so for table=requests
+//! ?service=NAME                          in place of a query: those of a service
 //!
 //! event: span      data: {"time","duration_ms","service","name","kind","status","trace_id","span_id","parent_span_id"}
 //! event: line      data: {"time","line","labels":{..}}
@@ -23,6 +24,8 @@ use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt as _};
 use meshlake_query::logql::{self, tree};
 use meshlake_query::logs::{self, Found, LogsError, Told};
+use meshlake_query::traceql::Sieve;
+use meshlake_query::traceql_language;
 use meshlake_query::watch::{self, Seen, SpanSeen};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -51,7 +54,10 @@ pub async fn answer(
     request: Request,
 ) -> Result<Response, ApiError> {
     let events = match given.table.as_deref().unwrap_or("logs") {
-        "spans" => spans(&state, &tenant, given.service).await?,
+        "spans" => {
+            let query = spans_query(given.service.as_deref(), given.query.as_deref());
+            spans(&state, &tenant, &query).await?
+        }
         table @ ("logs" | "requests") => {
             let query = query(table, given.service.as_deref(), given.query.as_deref());
             lines(&state, &tenant, &query).await?
@@ -77,6 +83,15 @@ fn query(table: &str, service: Option<&str>, query: Option<&str>) -> String {
     }
 }
 
+/// The query that asks for spans.
+fn spans_query(service: Option<&str>, query: Option<&str>) -> String {
+    match (query, service) {
+        (Some(query), _) => query.to_owned(),
+        (None, Some(service)) => format!("{{ resource.service.name = {} }}", quoted(service)),
+        (None, None) => "{ }".to_owned(),
+    }
+}
+
 fn quoted(text: &str) -> String {
     Value::String(text.to_owned()).to_string()
 }
@@ -98,8 +113,11 @@ async fn lines(state: &FaceState, tenant: &str, query: &str) -> Result<Events, A
     Ok(events.boxed())
 }
 
-async fn spans(state: &FaceState, tenant: &str, service: Option<String>) -> Result<Events, ApiError> {
-    let seen = watch::spans(&state.engine, tenant, service).await?;
+async fn spans(state: &FaceState, tenant: &str, query: &str) -> Result<Events, ApiError> {
+    let wrong = |error: &dyn std::fmt::Display| ApiError::bad_request(format!("query: {error}"));
+    let query = traceql_language::parse(query).map_err(|error| wrong(&error))?;
+    let sieve = Sieve::new(&query).map_err(|error| wrong(&error))?;
+    let seen = watch::spans(&state.engine, tenant, sieve).await?;
     let events = seen.map(|seen| match seen {
         Ok(Seen::Spans(spans)) => spans.iter().map(|seen| event("span", &span(seen))).collect(),
         Ok(Seen::Missed) => vec![event("missed", &json!({}))],
@@ -154,6 +172,16 @@ mod tests {
         assert_eq!(query("requests", Some("a\"b"), None), want);
         assert!(logql::parse(want).is_ok());
         assert_eq!(query("logs", Some("x"), Some("{a=\"b\"}")), "{a=\"b\"}");
+    }
+
+    #[test]
+    fn spans_are_asked_for_in_traceql() {
+        let want = r#"{ resource.service.name = "a\"b" }"#;
+        assert_eq!(spans_query(Some("a\"b"), None), want);
+        assert_eq!(spans_query(Some("a"), Some("{ status = error }")), "{ status = error }");
+        for query in [spans_query(None, None), want.to_owned()] {
+            assert!(Sieve::new(&traceql_language::parse(&query).expect("TraceQL")).is_ok());
+        }
     }
 
     #[test]

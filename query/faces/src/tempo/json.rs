@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 
 use super::messages::{
     Exemplar, PARTIAL, QueryInstantResponse, QueryRangeResponse, SearchMetrics, SearchResponse, SpanSet,
-    TagValue, TraceSearchMetadata,
+    TraceSearchMetadata,
 };
 use crate::otlp::to_json;
 
@@ -118,11 +118,6 @@ fn double(value: f64) -> Value {
         "-Infinity"
     };
     serde_json::Number::from_f64(value).map_or_else(|| json!(word), Value::Number)
-}
-
-pub fn tag_values(values: &[TagValue]) -> Value {
-    let of = |value: &TagValue| json!({"type": value.kind, "value": value.value});
-    json!({"tagValues": values.iter().map(of).collect::<Vec<_>>(), "metrics": {}})
 }
 
 pub fn query_range(response: &QueryRangeResponse) -> Value {

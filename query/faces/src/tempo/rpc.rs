@@ -58,13 +58,13 @@ fn of_names(call: &Call<SearchTagsRequest>) -> Result<Asked, Status> {
 }
 
 async fn tags(call: Call<SearchTagsRequest>) -> Result<Messages<SearchTagsResponse>, Status> {
-    let tag_names = all_names(&call.state, &of_names(&call)?).await?;
-    Ok(one(SearchTagsResponse { tag_names }))
+    let names = all_names(&call.state, &of_names(&call)?).await?;
+    Ok(one(SearchTagsResponse { tag_names: names.items.into_iter().collect() }))
 }
 
 async fn tags_by_scope(call: Call<SearchTagsRequest>) -> Result<Messages<SearchTagsV2Response>, Status> {
     let scopes = scoped_names(&call.state, &of_names(&call)?).await?;
-    Ok(one(SearchTagsV2Response { scopes }))
+    Ok(one(SearchTagsV2Response { scopes: scopes.items }))
 }
 
 fn of_values(call: &Call<SearchTagValuesRequest>) -> Result<Asked, Status> {
@@ -80,16 +80,16 @@ fn of_values(call: &Call<SearchTagValuesRequest>) -> Result<Asked, Status> {
 
 async fn tag_values(call: Call<SearchTagValuesRequest>) -> Result<Messages<SearchTagValuesResponse>, Status> {
     let asked = of_values(&call)?;
-    let tag_values = plain_values(&call.state, &asked, &call.message.tag_name).await?;
-    Ok(one(SearchTagValuesResponse { tag_values }))
+    let values = plain_values(&call.state, &asked, &call.message.tag_name).await?;
+    Ok(one(SearchTagValuesResponse { tag_values: values.items }))
 }
 
 async fn typed_tag_values(
     call: Call<SearchTagValuesRequest>,
 ) -> Result<Messages<SearchTagValuesV2Response>, Status> {
     let asked = of_values(&call)?;
-    let tag_values = kept_values(&call.state, &asked, &call.message.tag_name).await?;
-    Ok(one(SearchTagValuesV2Response { tag_values }))
+    let values = kept_values(&call.state, &asked, &call.message.tag_name).await?;
+    Ok(one(SearchTagValuesV2Response { tag_values: values.items }))
 }
 
 async fn query_range(call: Call<QueryRangeRequest>) -> Result<Messages<QueryRangeResponse>, Status> {

@@ -1,6 +1,7 @@
 //! Names and values of what spans can be asked for: what an editor offers.
 //!
-//! A query narrows both; one that is not whole yet, as while it is typed, narrows nothing.
+//! A query narrows both; one that is not whole yet, as while it is typed, narrows nothing. Whether there may be more than is told is
+//! said in Tempo's way: of one job none is completed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +14,6 @@ use meshlake_schema::{TimeRange, UnixNanos};
 use serde_json::{Value, json};
 
 use super::error::ApiError;
-use super::json::tag_values;
 use super::messages::{SearchTagsV2Scope, TagValue};
 use super::parameters::{Parameters, query, range};
 use super::values::told;
@@ -37,6 +37,30 @@ pub struct Asked {
     pub range: TimeRange,
     /// 0 for as many as there are by default.
     pub limit: u32,
+}
+
+/// What is told, and whether there is no more of it.
+pub struct Listed<T> {
+    pub items: T,
+    pub is_complete: bool,
+}
+
+impl<T> Listed<T> {
+    /// What is known without a look.
+    fn whole(items: T) -> Listed<T> {
+        Listed { items, is_complete: true }
+    }
+
+    /// The same otherwise told.
+    fn map<U>(self, told: impl FnOnce(T) -> U) -> Listed<U> {
+        Listed { items: told(self.items), is_complete: self.is_complete }
+    }
+
+    /// As a member of that name.
+    fn answer(self, name: &str, told: impl FnOnce(T) -> Value) -> Json<Value> {
+        let metrics = json!({"completedJobs": u32::from(self.is_complete), "totalJobs": 1});
+        Json(json!({name: told(self.items), "metrics": metrics}))
+    }
 }
 
 impl Asked {
@@ -68,17 +92,16 @@ impl Asked {
 }
 
 pub async fn names(State(state): State<FaceState>, parameters: Parameters) -> Result<Json<Value>, ApiError> {
-    let names = all_names(&state, &Asked::of(&parameters)?).await?;
-    Ok(Json(json!({"tagNames": names, "metrics": {}})))
+    Ok(all_names(&state, &Asked::of(&parameters)?).await?.answer("tagNames", |names| json!(names)))
 }
 
 pub async fn names_by_scope(
     State(state): State<FaceState>,
     parameters: Parameters,
 ) -> Result<Json<Value>, ApiError> {
-    let scopes = scoped_names(&state, &Asked::of(&parameters)?).await?;
     let of = |scope: &SearchTagsV2Scope| json!({"name": scope.name, "tags": scope.tags});
-    Ok(Json(json!({"scopes": scopes.iter().map(of).collect::<Vec<_>>(), "metrics": {}})))
+    let told = |scopes: Vec<SearchTagsV2Scope>| scopes.iter().map(of).collect();
+    Ok(scoped_names(&state, &Asked::of(&parameters)?).await?.answer("scopes", told))
 }
 
 pub async fn values(
@@ -87,7 +110,7 @@ pub async fn values(
     Path(tag): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
     let values = plain_values(&state, &Asked::of(&parameters)?, &tag).await?;
-    Ok(Json(json!({"tagValues": values, "metrics": {}})))
+    Ok(values.answer("tagValues", |values| json!(values)))
 }
 
 pub async fn typed_values(
@@ -95,24 +118,28 @@ pub async fn typed_values(
     parameters: Parameters,
     Path(tag): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
-    Ok(Json(tag_values(&kept_values(&state, &Asked::of(&parameters)?, &tag).await?)))
+    let of = |value: &TagValue| json!({"type": value.kind, "value": value.value});
+    let told = |values: Vec<TagValue>| values.iter().map(of).collect();
+    Ok(kept_values(&state, &Asked::of(&parameters)?, &tag).await?.answer("tagValues", told))
 }
 
 /// Names of all scopes, each once, sorted.
 ///
 /// # Errors
 /// As of an answer over HTTP.
-pub async fn all_names(state: &FaceState, asked: &Asked) -> Result<Vec<String>, ApiError> {
+pub async fn all_names(state: &FaceState, asked: &Asked) -> Result<Listed<BTreeSet<String>>, ApiError> {
     let scopes = scoped_names(state, asked).await?;
-    let names: BTreeSet<String> = scopes.into_iter().flat_map(|scope| scope.tags).collect();
-    Ok(names.into_iter().collect())
+    Ok(scopes.map(|scopes| scopes.into_iter().flat_map(|scope| scope.tags).collect()))
 }
 
 /// Names by scope; scopes without any are not told.
 ///
 /// # Errors
 /// As of an answer over HTTP.
-pub async fn scoped_names(state: &FaceState, asked: &Asked) -> Result<Vec<SearchTagsV2Scope>, ApiError> {
+pub async fn scoped_names(
+    state: &FaceState,
+    asked: &Asked,
+) -> Result<Listed<Vec<SearchTagsV2Scope>>, ApiError> {
     let wanted: Vec<Scope> = match asked.scope.as_str() {
         "" | "none" => SCOPES.to_vec(),
         INTRINSIC => Vec::new(),
@@ -121,11 +148,12 @@ pub async fn scoped_names(state: &FaceState, asked: &Asked) -> Result<Vec<Search
             vec![scope.ok_or_else(|| ApiError::bad_request(format!("invalid scope: {word}")))?]
         }
     };
-    let mut scopes = Vec::new();
+    let (mut scopes, mut is_complete) = (Vec::new(), true);
     if !wanted.is_empty() {
         let query = state.engine.begin(&asked.tenant).await?;
         let found: Browsed<BTreeMap<Scope, BTreeSet<String>>> =
             names_of(&query, &asked.browse().await, &wanted).await?;
+        is_complete = found.is_complete;
         for (scope, names) in found.found {
             if !names.is_empty() {
                 scopes.push(SearchTagsV2Scope {
@@ -139,32 +167,40 @@ pub async fn scoped_names(state: &FaceState, asked: &Asked) -> Result<Vec<Search
         let tags = Intrinsic::ALL.iter().map(|intrinsic| intrinsic.word().to_owned()).collect();
         scopes.push(SearchTagsV2Scope { name: INTRINSIC.to_owned(), tags });
     }
-    Ok(scopes)
+    Ok(Listed { items: scopes, is_complete })
 }
 
 /// Values as plain texts, of a tag as it was named before scopes.
 ///
 /// # Errors
 /// As of an answer over HTTP.
-pub async fn plain_values(state: &FaceState, asked: &Asked, tag: &str) -> Result<Vec<String>, ApiError> {
+pub async fn plain_values(
+    state: &FaceState,
+    asked: &Asked,
+    tag: &str,
+) -> Result<Listed<Vec<String>>, ApiError> {
     let values = match tag {
-        "status.code" => return Ok(["unset", "ok", "error"].map(str::to_owned).to_vec()),
-        "error" => return Ok(vec!["true".to_owned()]),
+        "status.code" => return Ok(Listed::whole(["unset", "ok", "error"].map(str::to_owned).to_vec())),
+        "error" => return Ok(Listed::whole(vec!["true".to_owned()])),
         "root.name" => kept_values(state, asked, Intrinsic::RootName.word()).await?,
         "root.service.name" => kept_values(state, asked, Intrinsic::RootService.word()).await?,
         tag => kept_values(state, asked, tag).await?,
     };
-    Ok(values.into_iter().map(|value| value.value).collect())
+    Ok(values.map(|values| values.into_iter().map(|value| value.value).collect()))
 }
 
 /// Values with the names of their kinds.
 ///
 /// # Errors
 /// As of an answer over HTTP.
-pub async fn kept_values(state: &FaceState, asked: &Asked, tag: &str) -> Result<Vec<TagValue>, ApiError> {
+pub async fn kept_values(
+    state: &FaceState,
+    asked: &Asked,
+    tag: &str,
+) -> Result<Listed<Vec<TagValue>>, ApiError> {
     let keywords = |words: Vec<&str>| {
         let of = |word: &str| TagValue { kind: "keyword".to_owned(), value: word.to_owned() };
-        words.into_iter().map(of).collect()
+        Listed::whole(words.into_iter().map(of).collect())
     };
     let field = field(tag)?;
     match &field {
@@ -176,7 +212,7 @@ pub async fn kept_values(state: &FaceState, asked: &Asked, tag: &str) -> Result<
         }
         // There is no end of them.
         Field::Intrinsic { intrinsic: Intrinsic::Duration | Intrinsic::TraceDuration, .. } => {
-            return Ok(Vec::new());
+            return Ok(Listed::whole(Vec::new()));
         }
         _ => {}
     }
@@ -186,7 +222,8 @@ pub async fn kept_values(state: &FaceState, asked: &Asked, tag: &str) -> Result<
         let (kind, value) = told(value);
         TagValue { kind: kind.to_owned(), value }
     };
-    Ok(found.found.iter().map(of).collect())
+    let is_complete = found.is_complete;
+    Ok(Listed { items: found.found.iter().map(of).collect(), is_complete })
 }
 
 /// What a tag asks for: an intrinsic, an attribute with its scope, or without one as before there were scopes.

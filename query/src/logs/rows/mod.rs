@@ -5,7 +5,7 @@
 
 mod requests;
 mod logs;
-mod severity;
+pub mod severity;
 
 use std::borrow::Cow;
 

@@ -6,6 +6,7 @@
 //! Source: <https://opentelemetry.io/docs/specs/otel/logs/data-model/#field-severitynumber>.
 
 use std::borrow::Cow;
+use std::ops::RangeInclusive;
 
 /// Words that are written for a level.
 const WORDS: [(&str, &[&str]); 6] = [
@@ -28,6 +29,13 @@ pub fn level(number: i64, text: Option<&str>) -> Option<Cow<'static, str>> {
     Some(known.map_or(Cow::Owned(text), |(word, _)| Cow::Borrowed(word)))
 }
 
+/// The numbers of OTLP that say that level, and those that say any; none for a word that no number says.
+pub fn numbers_of_level(level: &str) -> Option<(RangeInclusive<i64>, RangeInclusive<i64>)> {
+    const EACH: i64 = 4;
+    let place = WORDS.iter().position(|(word, _)| *word == level)? as i64;
+    Some((place * EACH + 1..=(place + 1) * EACH, 1..=WORDS.len() as i64 * EACH))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -44,5 +52,17 @@ mod tests {
         check(25, Some("err"), Some("error"));
         check(0, None, None);
         check(-1, Some(""), None);
+    }
+
+    #[test]
+    fn a_level_has_the_numbers_that_say_it() {
+        for word in WORDS.map(|(word, _)| word) {
+            let (own, any) = numbers_of_level(word).expect("a word");
+            let saying: Vec<i64> =
+                (-1..30).filter(|number| level(*number, None).as_deref() == Some(word)).collect();
+            assert_eq!(saying, own.collect::<Vec<_>>());
+            assert!((-1..30).all(|number| level(number, None).is_some() == any.contains(&number)));
+        }
+        assert_eq!(numbers_of_level("err"), None);
     }
 }

@@ -244,9 +244,29 @@ fn span_attribute_is(key: &str, texts: &[String]) -> Filter {
         [text] => Test::Equals(stored(text)),
         texts => Test::IsIn(texts.iter().map(|text| stored(text)).collect()),
     };
-    // Arrays are JSON: what begins with a bracket. The backslash is the next character behind it.
-    let is_array = Test::IsWithin(Bound::Included(stored("[")), Bound::Excluded(stored("\\")));
-    Filter::Or(vec![attribute_test(key, is_one), attribute_test(key, is_array)])
+    Filter::Or(vec![attribute_test(key, is_one), attribute_test(key, is_list())])
+}
+
+/// Lists are JSON: what begins with a bracket. The backslash is the next character behind it.
+fn is_list() -> Test {
+    let text = |text: &str| Stored::Text(text.to_owned());
+    Test::IsWithin(Bound::Included(text("[")), Bound::Excluded(text("\\")))
+}
+
+/// What a filter of [`bound`] is of rows none of whose attributes is a list.
+pub(super) fn without_lists(filter: &Filter) -> Filter {
+    let is_of_lists = |part: &Filter| match part {
+        Filter::Is(Place::Attribute(_), test) => *test == is_list(),
+        _ => false,
+    };
+    match filter {
+        Filter::And(parts) => Filter::And(parts.iter().map(without_lists).collect()),
+        Filter::Or(parts) => {
+            Filter::Or(parts.iter().filter(|part| !is_of_lists(part)).map(without_lists).collect())
+        }
+        // An opposite is taken only of what is exact, and has no lists in it.
+        other => other.clone(),
+    }
 }
 
 /// The column is null where the name is empty or no plain value.
@@ -308,4 +328,57 @@ fn matched(field: &Field, is_negated: bool, pattern: &Pattern) -> Passing {
 fn alternatives(pattern: &str) -> Option<Vec<String>> {
     let is_plain = pattern.chars().all(|c| c.is_alphanumeric() || " _-/:,;|".contains(c));
     is_plain.then(|| pattern.split('|').map(str::to_owned).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parse;
+    use crate::wanted::Selected;
+
+    fn filter(query: &str) -> Filter {
+        Selected::of(&parse(query).unwrap_or_else(|error| panic!("{query}: {error}"))).filter
+    }
+
+    #[test]
+    fn without_lists_a_value_is_the_one_that_is_asked_for() {
+        let check = |query: &str, want: Option<Filter>| {
+            let selected = Selected::of(&parse(query).unwrap_or_else(|error| panic!("{query}: {error}")));
+            assert_eq!(selected.without_lists, want, "{query}");
+        };
+        let is_x = || Filter::Or(vec![attribute_test("a", Test::Equals(text("x")))]);
+        check("{ span.a = \"x\" }", Some(is_x()));
+        let named = Filter::equals("name", text("n"));
+        check("{ name = \"n\" && span.a = \"x\" }", Some(named.and(is_x())));
+        check("{ span.a != nil }", None);
+        check("{ !(span.a = \"x\") }", None);
+        check("{ resource.a = \"x\" }", None);
+    }
+
+    fn text(text: &str) -> Stored {
+        Stored::Text(text.to_owned())
+    }
+
+    #[test]
+    fn conditions_become_what_a_scan_can_use() {
+        let check = |query: &str, want: Filter| assert_eq!(filter(query), want, "{query}");
+        let is_error = Filter::equals("status_code", Stored::Integer(2));
+        check("{ status = error }", is_error.clone());
+        check("{ !(status = error) }", is_error.negated());
+        let codes = (1..6).map(Stored::Integer).collect();
+        check("{ kind = unspecified }", Filter::is_in("kind", codes).negated());
+        let longer = Test::IsWithin(Bound::Excluded(Stored::Integer(1_000_000_000)), Bound::Unbounded);
+        let place = Place::Column("duration_nano".to_owned());
+        check("{ 1s < duration }", Filter::Is(place, longer));
+        check("{ trace:id = \"AB\" }", Filter::equals("trace_id", text(&format!("{:0>32}", "ab"))));
+        let null = is_null("service_name");
+        let either = Filter::is_in("service_name", vec![text("a"), text("b")]);
+        check("{ resource.service.name =~ \"a|b\" }", Filter::Or(vec![either, null]));
+        check("{ name =~ \"a|b\" }", Filter::is_in("name", vec![text("a"), text("b")]));
+        let one = attribute_test("a", Test::Equals(text("x")));
+        let list = attribute_test("a", is_list());
+        check("{ span.a = \"x\" }", Filter::Or(vec![one, list]));
+        // Its column may hold what was sent as `http.method`.
+        check("{ span.http.request.method = nil }", Filter::And(Vec::new()));
+    }
 }

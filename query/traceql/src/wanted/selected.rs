@@ -4,7 +4,8 @@
 //! is a condition that every row of a scan can be held against, so that most traces need not be read at all: also where no
 //! column can say it (a resource's attribute, a regular expression), as the condition is the language's own.
 
-use super::bound::bound;
+use super::bound::{bound, without_lists};
+use super::demanded::{Demand, by_itself, demands};
 use crate::tree::{Body, Expr, Field, Function, OverTime, Pipeline, Query, Sides, Spansets, Stage};
 use meshlake_schema::Filter;
 
@@ -13,8 +14,13 @@ use meshlake_schema::Filter;
 pub struct Selected {
     /// Passes at least the rows that the condition holds for.
     pub filter: Filter,
+    /// Passes at least those of them none of whose attributes is a list; none if that is the same filter. It is one of equality,
+    /// which scans can look up.
+    pub without_lists: Option<Filter>,
     /// Holds for every selected span; none if any may be selected. It has no field of other spans.
     pub condition: Option<Expr>,
+    /// Spans that a trace must have beside a selected one, or at once with it.
+    pub demands: Vec<Demand>,
     /// The query selects, or counts, exactly the spans for which conditions of its own hold: no other span of the trace
     /// matters to any.
     pub is_alone: bool,
@@ -31,7 +37,11 @@ impl Selected {
             }
         };
         let filter = condition.as_ref().map_or(Filter::And(Vec::new()), |condition| bound(condition).filter);
-        Selected { filter, condition, is_alone }
+        let without_lists = Some(without_lists(&filter)).filter(|plain| *plain != filter);
+        let mut demands = demands(query);
+        // A selected span meets it.
+        demands.retain(|demand| Some(&demand.condition) != condition.as_ref());
+        Selected { filter, without_lists, condition, demands, is_alone }
     }
 }
 
@@ -68,14 +78,6 @@ fn of_spansets(spansets: &Spansets) -> Option<Expr> {
             Sides::Right | Sides::RightWithout => of_spansets(right),
             Sides::Both => either(of_spansets(left), of_spansets(right)),
         },
-    }
-}
-
-/// The part of a condition that asks about no other span.
-fn by_itself(condition: &Expr) -> Option<Expr> {
-    match condition {
-        Expr::And(left, right) => both(by_itself(left), by_itself(right)),
-        other => (!other.has_field(Field::is_of_trace)).then(|| other.clone()),
     }
 }
 

@@ -15,7 +15,7 @@ use data::{Dice, Made, Plain};
 use meshlake_schema::Table;
 use meshlake_schema::budget::Allowance;
 use meshlake_traceql::tree::{Body, Pipeline};
-use meshlake_traceql::{Candidates, Selected, Trace, Value, Wanted, evaluate, parse};
+use meshlake_traceql::{Demand, Selected, Trace, Value, evaluate, parse};
 use slow::{Groups, Slow};
 
 const QUERIES: u64 = 2_000;
@@ -94,45 +94,34 @@ fn the_order_in_which_spans_come_changes_nothing() {
     }
 }
 
-fn can_match(candidates: &Candidates, trace: &Made) -> bool {
-    match candidates {
-        Candidates::With(filter) => {
-            assert_eq!(filter.check(Table::Spans), Ok(()));
-            (0..trace.spans.len()).any(|at| rows::passes(trace, at, filter))
-        }
-        Candidates::All(parts) => parts.iter().all(|part| can_match(part, trace)),
-        Candidates::Any(parts) => parts.iter().any(|part| can_match(part, trace)),
-    }
-}
-
 #[test]
-fn no_filter_leaves_out_what_the_query_wants() {
-    let (mut ruled_out, mut without_structure) = (0, 0);
+fn a_trace_in_which_something_is_selected_has_every_span_that_is_demanded() {
+    let (mut ruled_out, mut demanding) = (0, 0);
     for seed in 0..QUERIES {
         let (trace, _, query) = made(seed);
-        let pipeline = pipeline(&query);
-        let wanted = Wanted::of(&parse(&query).expect("it was read before"));
-        let whole = answered(&pipeline, &trace);
-        let is_candidate = can_match(&wanted.traces, &trace);
-        assert!(is_candidate || whole.is_empty(), "seed {seed}: {query}\n{wanted:?}\n{trace:#?}");
-        ruled_out += usize::from(!is_candidate);
-        let Some(filter) = wanted.spans else { continue };
-        assert_eq!(filter.check(Table::Spans), Ok(()));
-        without_structure += 1;
-        let mut part = trace.clone();
-        let mut places = 0..trace.spans.len();
-        part.spans.retain(|_| places.next().is_some_and(|at| rows::passes(&trace, at, &filter)));
-        let found = ids(&answered(&pipeline, &part), &part);
-        assert_eq!(found, ids(&whole, &trace), "seed {seed}: {query}\n{filter:?}\n{trace:#?}");
+        let demands = Selected::of(&parse(&query).expect("it was read before")).demands;
+        let rows = Trace::of_rows(&trace);
+        let is_met = |demand: &Demand| {
+            assert_eq!(demand.filter.check(Table::Spans), Ok(()));
+            let meets = |at: usize| rows.holds(&demand.condition, at);
+            let met: Vec<usize> = (0..trace.spans.len()).filter(|at| meets(*at)).collect();
+            assert!(met.iter().all(|at| rows::passes(&trace, *at, &demand.filter)), "seed {seed}: {query}");
+            !met.is_empty()
+        };
+        let are_met = demands.iter().filter(|demand| is_met(demand)).count() == demands.len();
+        let whole = answered(&pipeline(&query), &trace);
+        assert!(are_met || whole.is_empty(), "seed {seed}: {query}\n{demands:?}\n{trace:#?}");
+        demanding += usize::from(!demands.is_empty());
+        ruled_out += usize::from(!are_met);
     }
+    assert!(demanding > 100, "{demanding} queries demand spans beside the selected ones");
     assert!(ruled_out > 50, "{ruled_out} traces need not be read");
-    assert!(without_structure > 200, "{without_structure} queries need no whole trace");
 }
 
 /// Every span of an answer passes what is said of each by itself, and where spans are alone, those are all.
 #[test]
 fn what_is_said_of_selected_spans_is_true_of_them() {
-    let (mut with_condition, mut alone) = (0, 0);
+    let (mut with_condition, mut alone, mut plain_values) = (0, 0, 0);
     for seed in 0..QUERIES {
         let (trace, _, query) = made(seed);
         let selected = Selected::of(&parse(&query).expect("it was read before"));
@@ -143,6 +132,13 @@ fn what_is_said_of_selected_spans_is_true_of_them() {
         for at in &found {
             assert!(holds(*at), "seed {seed}: {query}\n{selected:?}\n{trace:#?}");
             assert!(rows::passes(&trace, *at, &selected.filter), "seed {seed}: {query}\n{trace:#?}");
+            let is_list = |value: &Plain| matches!(value, Plain::List(_));
+            if let Some(plain) = &selected.without_lists
+                && !trace.spans[*at].attributes.values().any(is_list)
+            {
+                assert!(rows::passes(&trace, *at, plain), "seed {seed}: {query}\n{plain:?}\n{trace:#?}");
+                plain_values += 1;
+            }
         }
         with_condition += usize::from(selected.condition.is_some());
         if selected.is_alone {
@@ -152,5 +148,6 @@ fn what_is_said_of_selected_spans_is_true_of_them() {
         }
     }
     assert!(with_condition > 500, "{with_condition} queries say something of each span");
+    assert!(plain_values > 0, "{plain_values} spans have the values that are asked for");
     assert!(alone > 200, "{alone} queries look at spans alone");
 }

@@ -65,6 +65,8 @@ pub fn passes(trace: &Made, at: usize, filter: &Filter) -> bool {
                 (_, None) => false,
                 (Test::Equals(wanted), Some(value)) => value == *wanted,
                 (Test::IsIn(wanted), Some(value)) => wanted.contains(&value),
+                (Test::Contains(part), Some(Value::Text(text))) => text.contains(part),
+                (Test::Contains(_), Some(value)) => panic!("{value:?} is no text"),
                 (Test::IsWithin(from, to), Some(value)) => {
                     let is_from = match from {
                         Bound::Included(from) => order(&value, from).is_ge(),

@@ -1,0 +1,114 @@
+//! What files tell of names and values without a look at their rows: see [`Texts`].
+//!
+//! Names are keys of maps, columns of their own, and keys of resources and scopes, each of which is a text for millions of
+//! rows. Values are told of resources and of spans' names; those of an attribute lie with all others' in one column.
+//!
+//! Limits: a row group counts whole. A well-known attribute that was sent under an older spelling has its newest one's name told, too.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use meshlake_engine::{DataFile, Query, QueryError, Texts};
+use meshlake_schema::sent;
+use meshlake_schema::tables::PROMOTED_SPAN_KEYS;
+use meshlake_schema::{Table, TimeRange};
+use meshlake_traceql::Value;
+use meshlake_traceql::tree::{Attribute, Field, Intrinsic, Scope};
+
+use super::rows::of_sent;
+
+/// Types of values that JSON tells from one another by itself: texts, integers, truth values, lists of them.
+const PLAIN_TYPES: &str = "sib[]";
+
+/// What files told, and where there may be more.
+#[derive(Debug, Default)]
+pub struct ByFiles<T> {
+    pub found: T,
+    /// Files that did not tell; none if nothing was told of any.
+    pub untold: Option<Vec<DataFile>>,
+}
+
+/// Names of attributes of those scopes.
+///
+/// # Errors
+/// Those of [`Query::told`].
+pub async fn names(
+    query: &Query,
+    range: TimeRange,
+    scopes: &[Scope],
+) -> Result<ByFiles<BTreeMap<Scope, BTreeSet<String>>>, QueryError> {
+    let places: Vec<(Scope, Texts)> = scopes
+        .iter()
+        .flat_map(|scope| names_in(*scope).into_iter().map(move |texts| (*scope, texts)))
+        .collect();
+    let asked: Vec<Texts> = places.iter().map(|(_, texts)| *texts).collect();
+    let told = query.told(Table::Spans, &asked, range).await?;
+    let mut found: BTreeMap<Scope, BTreeSet<String>> = BTreeMap::new();
+    for ((scope, place), texts) in places.into_iter().zip(told.texts) {
+        let known = found.entry(scope).or_default();
+        match place {
+            Texts::Keys(_) => known.extend(texts),
+            Texts::Column(_) => {
+                known.extend(texts.iter().flat_map(|text| sent::object(text, "")).map(|(key, _)| key));
+            }
+            Texts::Named(column) => {
+                let promoted =
+                    PROMOTED_SPAN_KEYS.iter().filter(|(_, own, _)| *own == column && !texts.is_empty());
+                known.extend(promoted.map(|(key, ..)| (*key).to_owned()));
+            }
+        }
+    }
+    Ok(ByFiles { found, untold: Some(told.untold) })
+}
+
+fn names_in(scope: Scope) -> Vec<Texts> {
+    match scope {
+        Scope::Any => Vec::new(),
+        Scope::Span => {
+            let promoted = PROMOTED_SPAN_KEYS.iter().map(|(_, column, _)| Texts::Named(column));
+            [Texts::Keys(&["attributes"])].into_iter().chain(promoted).collect()
+        }
+        Scope::Resource => vec![Texts::Column("resource")],
+        Scope::Instrumentation => vec![Texts::Column("scope_attributes")],
+        Scope::Event => vec![Texts::Keys(&["events", "attributes"])],
+        Scope::Link => vec![Texts::Keys(&["links", "attributes"])],
+    }
+}
+
+/// Values of a field; nothing where no column of texts has them.
+///
+/// # Errors
+/// Those of [`Query::told`].
+pub async fn values(
+    query: &Query,
+    range: TimeRange,
+    field: &Field,
+) -> Result<ByFiles<Vec<Value<'static>>>, QueryError> {
+    match field {
+        Field::Attribute(Attribute { scope: Scope::Resource, of_parent: false, key }) => {
+            of_resource(query, range, key).await
+        }
+        Field::Intrinsic { intrinsic: Intrinsic::Name, of_parent: false } => {
+            let told = query.told(Table::Spans, &[Texts::Column("name")], range).await?;
+            let texts = told.texts.into_iter().flatten();
+            let found = texts.map(|text| Value::Text(text.into())).collect();
+            Ok(ByFiles { found, untold: Some(told.untold) })
+        }
+        _ => Ok(ByFiles::default()),
+    }
+}
+
+async fn of_resource(
+    query: &Query,
+    range: TimeRange,
+    key: &str,
+) -> Result<ByFiles<Vec<Value<'static>>>, QueryError> {
+    let asked = [Texts::Column("resource"), Texts::Column("resource_types")];
+    let told = query.told(Table::Spans, &asked, range).await?;
+    let [resources, types] = told.texts.as_slice() else { return Ok(ByFiles::default()) };
+    if !types.iter().all(|types| types.chars().all(|letter| PLAIN_TYPES.contains(letter))) {
+        return Ok(ByFiles::default());
+    }
+    let all = resources.iter().flat_map(|text| sent::object(text, ""));
+    let found = all.filter(|(own, _)| own == key).map(|(_, value)| of_sent(value)).collect();
+    Ok(ByFiles { found, untold: Some(told.untold) })
+}
