@@ -1,5 +1,7 @@
 //! One query: one snapshot of all tables, one tenant, one deadline.
 
+mod stored;
+
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -11,14 +13,14 @@ use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{SQLOptions, SessionContext};
 use futures::TryStreamExt;
-use meshlake_schema::{Budget, Spent, Table, TimeRange, UnixNanos};
-use meshlake_store::snapshot::{DataFile, Snapshot, Unflushed};
+use meshlake_schema::{Budget, Spent, Table, UnixNanos};
+use meshlake_store::snapshot::Snapshot;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use crate::answer::{Caps, RowStream, bounded};
 use crate::budget::QueryBudget;
-use crate::catalog::{self, TenantTable, Texts, Told};
+use crate::catalog::TenantTable;
 use crate::error::QueryError;
 use crate::executing::{Driven, Threads};
 use crate::explain::{Explain, Explained};
@@ -107,65 +109,6 @@ impl Query {
             Catalogue::System => Arc::new(postgres::allowed()),
         };
         Ok(Query { session, allowed, ..self.clone() })
-    }
-
-    /// The files of `table`, of every tenant, in no order: what rows of the snapshot are in them and when, so that a
-    /// look-up can leave out times. Rows come by [`Query::scan`].
-    pub fn files(&self, table: Table) -> &[DataFile] {
-        self.snapshot.files(table)
-    }
-
-    /// The distinct texts that dictionaries of the files of `table` tell of this tenant's rows, without a look at rows: of whole
-    /// row groups that have any in `range`. Files that do not tell are named, and what is in memory is not looked at; a
-    /// [`Part`] of a scan takes both.
-    ///
-    /// # Errors
-    /// Those of reading files.
-    pub async fn told(&self, table: Table, asked: &[Texts], range: TimeRange) -> Result<Told, QueryError> {
-        let state = self.session()?.state();
-        Ok(catalog::told(&state, self.files(table), &self.tenant, asked, range).await?)
-    }
-
-    /// The parts of `range` that cells of `table` do not tell, whole windows, ascending: rows have to be folded there.
-    ///
-    /// # Panics
-    /// When the table has no cells.
-    pub fn open(&self, table: Table, range: TimeRange) -> Vec<TimeRange> {
-        self.snapshot.open(table, range)
-    }
-
-    /// The parts of `range` of which only cells wider than those of `table` are kept, and no rows: whole windows of the
-    /// next wider table, ascending.
-    ///
-    /// # Panics
-    /// When the table has no cells.
-    pub fn only_wider(&self, table: Table, range: TimeRange) -> Vec<TimeRange> {
-        self.snapshot.only_wider(table, range)
-    }
-
-    /// The windows of `table` that share a minute with `range` and of whose calls anything is known, ascending: when each
-    /// begins, and a number that is another one when its calls may be others.
-    ///
-    /// # Panics
-    /// When the table has no cells.
-    pub fn told_windows(&self, table: Table, range: TimeRange) -> Vec<(UnixNanos, u64)> {
-        self.snapshot.told_windows(table, range)
-    }
-
-    /// The windows of `table` in `range` whose cells lack rows that came when it was too late to count them.
-    ///
-    /// # Panics
-    /// When the table has no cells.
-    pub fn frozen_late(&self, table: Table, range: TimeRange) -> Vec<TimeRange> {
-        self.snapshot.frozen_late(table, range)
-    }
-
-    /// What of the tenant's accepted records is durable and not in files, of one signal and source or several times.
-    ///
-    /// # Errors
-    /// [`QueryError::Snapshot`], for a bug of ours, or when the collector cannot be asked any more.
-    pub async fn unflushed(&self) -> Result<Vec<Unflushed>, QueryError> {
-        Ok(self.snapshot.unflushed(&self.tenant).await?)
     }
 
     /// What queries of this engine keep of one type, which is to bound itself.
