@@ -65,6 +65,13 @@ fn columns(plan: &LogicalPlan, parts: &mut u64) -> Result<Vec<u64>> {
         LogicalPlan::Union(_) => {
             (0..count).map(|at| largest(inputs.iter().filter_map(|made| made.get(at)))).collect()
         }
+        // Nor is what comes of a list, as often as rows are made of it.
+        LogicalPlan::Unnest(unnest) => {
+            let all = inputs.concat();
+            let is_list = |at: &usize| unnest.list_type_columns.iter().any(|(list, _)| list == at);
+            let of = |at: &usize| if is_list(at) { Some(1) } else { all.get(*at).copied() };
+            unnest.dependency_indices.iter().map(|at| of(at).unwrap_or(1)).collect()
+        }
         _ => {
             let all = inputs.concat();
             if matches!(plan, LogicalPlan::Window(_)) || all.len() == count {
