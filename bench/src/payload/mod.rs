@@ -7,11 +7,11 @@
 //! also as Envoy's log service carries them, see `als`.
 //! Limits: the requests taken at a time are held in memory (a million spans take 800 MB).
 
+pub mod day;
 mod traces;
 mod tracegen;
 mod logs;
 mod metrics;
-pub mod day;
 pub mod mesh;
 pub mod als;
 /// What the demo's proxies send: one declaration of these messages is enough.

@@ -105,15 +105,12 @@ impl Query {
         self.snapshot.files(table)
     }
 
-    /// The distinct texts that dictionaries of the files of `table` tell of this tenant's rows, without a look at rows: of whole
-    /// row groups that have any in `range`. Files that do not tell are named, and what is in memory is not looked at; a
-    /// [`Part`] of a scan takes both.
+    /// The distinct texts that dictionaries of files tell of whole row groups with rows in `range`; see [`Texts`].
     ///
     /// # Errors
     /// Those of reading files.
     pub async fn told(&self, table: Table, asked: &[Texts], range: TimeRange) -> Result<Told, QueryError> {
-        let state = self.session.state();
-        Ok(catalog::told(&state, self.files(table), &self.tenant, asked, range).await?)
+        Ok(catalog::told(&self.session.state(), self.files(table), &self.tenant, asked, range).await?)
     }
 
     /// The parts of `range` that cells of `table` do not tell, whole windows, ascending: rows have to be folded there.
