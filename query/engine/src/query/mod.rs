@@ -14,7 +14,7 @@ use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{SQLOptions, SessionContext};
 use futures::TryStreamExt;
 use meshlake_schema::{Budget, Spent, Table, UnixNanos};
-use meshlake_store::snapshot::Snapshot;
+use meshlake_store::snapshot::{DataFile, Snapshot};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
