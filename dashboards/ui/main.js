@@ -2,10 +2,13 @@
 // part here only adds to what stands there. A part is a function that finds its elements and adds to those it has not seen; it
 // runs when the page is there, and again whenever the page has loaded itself anew.
 
+import { brushBars } from './brush.js';
 import { keepFresh } from './refresh.js';
+import { tailLogs } from './tail.js';
+import { drawWaterfall } from './waterfall.js';
 
 /** @type {(() => void)[]} */
-const parts = [];
+const parts = [brushBars, tailLogs, drawWaterfall];
 
 const enliven = () => parts.forEach((part) => part());
 

@@ -101,9 +101,24 @@ impl Asked {
         self.language.words()
     }
 
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
     /// A parameter of the page's own; an empty one is none.
     pub fn get(&self, name: &str) -> Option<&str> {
         value_of(&self.parameters, name)
+    }
+
+    /// All values of a parameter of the page's own, each also several with commas between.
+    pub fn all(&self, name: &str) -> Vec<&str> {
+        let given = self.parameters.iter().filter(|(known, _)| known == name);
+        given.flat_map(|(_, value)| value.split(',')).filter(|value| !value.is_empty()).collect()
+    }
+
+    /// The page's own parameters but for those: what a form has to send along that sets these.
+    pub fn others<'a>(&'a self, but: &[&'a str]) -> Vec<(&'a str, &'a str)> {
+        self.own(&but.iter().map(|name| (*name, None)).collect::<Vec<_>>())
     }
 
     /// The address of a page with the same range, refresh and language, and with these parameters of its own.
@@ -114,6 +129,11 @@ impl Asked {
     /// This page, but for `changed`; none takes a parameter away.
     pub fn here(&self, changed: &[(&str, Option<&str>)]) -> String {
         self.address(&self.path, &self.span, self.refresh_seconds, &self.own(changed))
+    }
+
+    /// This page over another range, but for `changed`.
+    pub fn there(&self, span: &Span, changed: &[(&str, Option<&str>)]) -> String {
+        self.address(&self.path, span, self.refresh_seconds, &self.own(changed))
     }
 
     /// This page over another range.
@@ -256,6 +276,18 @@ mod tests {
         assert_eq!(asked.here(&[("by", None)]), format!("/service?{kept}&name=a%2Fb"));
         assert_eq!(asked.over_last("5m"), "/service?range=5m&refresh=10&lang=zh&name=a%2Fb&by=x");
         assert_eq!(asked.refreshed(None), "/service?range=1h&lang=zh&name=a%2Fb&by=x");
+    }
+
+    #[test]
+    fn a_parameter_may_have_several_values() {
+        let asked = asked("columns=a,b&x=1&columns=c&columns=&y=2&range=1h");
+        assert_eq!(asked.all("columns"), ["a", "b", "c"]);
+        assert_eq!(asked.others(&["columns"]), [("x", "1"), ("y", "2")]);
+        let from = UnixNanos::from_seconds(1_700_000_000);
+        let span = Span::Fixed { from, to: UnixNanos::from_seconds(1_700_000_060) };
+        let there = asked.there(&span, &[("columns", None), ("x", Some("3"))]);
+        let want = "/service?from=2023-11-14T22%3A13%3A20Z&to=2023-11-14T22%3A14%3A20Z&y=2&x=3";
+        assert_eq!(there, want);
     }
 
     #[test]

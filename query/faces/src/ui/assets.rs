@@ -24,8 +24,16 @@ macro_rules! asset {
 }
 
 /// All of them, by name.
-const ASSETS: [Asset; 5] =
-    [asset!("icon.svg"), asset!("main.js"), asset!("morph.js"), asset!("refresh.js"), asset!("style.css")];
+const ASSETS: [Asset; 8] = [
+    asset!("brush.js"),
+    asset!("icon.svg"),
+    asset!("main.js"),
+    asset!("morph.js"),
+    asset!("refresh.js"),
+    asset!("style.css"),
+    asset!("tail.js"),
+    asset!("waterfall.js"),
+];
 
 /// The route of all of them.
 pub const ROUTE: &str = "/ui/{version}/{name}";
