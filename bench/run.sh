@@ -18,8 +18,10 @@
 #   bench/run.sh tail                         ten million lines in a file that is followed
 #   bench/run.sh tail-rotated                 the same while it is rotated in both ways and the server is killed
 #   bench/run.sh als                          two million entries of Envoy's access log service
-#   bench/run.sh series --prometheus FILE     a million series: names and labels, rates, beside a Prometheus
-#   bench/run.sh remote-write                 two million samples by Prometheus remote write, 1.0 and 2.0
+#   bench/run.sh series --prometheus PROGRAM [--victoria-metrics PROGRAM]
+#                                             a million series: names and labels, rates, beside a Prometheus
+#   bench/run.sh remote-write [--prometheus PROGRAM]
+#                                             two million samples by Prometheus remote write, 1.0 and 2.0
 #   bench/run.sh questions                    answers on those ten million
 #   bench/run.sh calls                        golden metrics and the graph on three of them, folded live
 #   bench/run.sh operate                      answers for operators on a day of ten million spans and as many access logs, settled
@@ -28,6 +30,8 @@
 #                                             istio-service-dashboard.json of an Istio release (five minutes)
 #   bench/run.sh sql                          the same questions of meshlake, DuckDB and chDB on ten million spans in one
 #                                             directory, and rows out (python with the packages of bench/sql_speed.py)
+#   bench/run.sh traces [--jaeger FILE]       traces and lines of a day over the APIs of Tempo, Jaeger and Loki, ten million of each;
+#                                             fewer by `--spans` and `--lines`
 #   bench/run.sh settled                      a day of ten million spans and as many access logs, settled; then the last minutes
 #                                             while 50,000 spans/s come in (9 minutes; `--calls 50000000` for a hundred
 #                                             million of each needs 60 GiB of disk)
@@ -58,6 +62,7 @@ case "$name" in
   calls) set -- calls --cpus 0,1 --data-dir "$data" "$@" ;;
   operate) set -- operate --cpus 0,1 "$@" ;;
   dashboards) set -- dashboards --cpus 0,1 "$@" ;;
+  traces) set -- traces --cpus 0,1 "$@" ;;
   settled) set -- settled --cpus 0,1 "$@" ;;
   import) set -- import --cpus 0,1 "$@" ;;
   syslog) set -- syslog "$@" ;;

@@ -20,12 +20,14 @@ mod replay;
 mod questions;
 mod calls;
 mod operate;
+mod traces;
 mod settled;
 mod size;
 mod wal;
 mod stored;
 mod report;
 mod measure;
+mod prometheus;
 mod server;
 mod cgroup;
 mod load;
@@ -59,6 +61,7 @@ use server::Place;
 use settled::SettledArgs;
 use size::SizeArgs;
 use tail::TailArgs;
+use traces::TracesArgs;
 
 /// The allocator of meshlake, because `decode` measures its code here.
 #[global_allocator]
@@ -221,6 +224,13 @@ enum Command {
         #[command(flatten)]
         dashboards: DashboardsArgs,
     },
+    /// Measure answers about traces and lines of a day over the APIs of Tempo, Jaeger and Loki, and a Jaeger beside them.
+    Traces {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        traces: TracesArgs,
+    },
     /// Measure golden metrics and the graph of a day that is settled, and while spans come in.
     Settled {
         #[command(flatten)]
@@ -311,6 +321,7 @@ async fn main() -> anyhow::Result<()> {
         Command::Calls { place, calls } => calls::page(&place, &calls).await?,
         Command::Operate { place, operate } => operate::page(&place, &operate).await?,
         Command::Dashboards { place, dashboards } => dashboards::page(&place, &dashboards).await?,
+        Command::Traces { place, traces } => traces::page(&place, &traces).await?,
         Command::Settled { place, settled } => settled::page(&place, &settled).await?,
     };
     print!("{page}");

@@ -1,13 +1,11 @@
-//! What it costs to be asked of many series, beside a Prometheus that was sent the same bytes in the same run.
+//! What it costs to be asked of many series, beside a Prometheus and a VictoriaMetrics that were sent the same bytes in the
+//! same run.
 //!
 //! An hour of a counter of 100,000 series, a sample a minute, then one sample of each of a million series more; when all is in
-//! files both are asked the same questions, one after the other, and have to answer alike. The first time that a question is
+//! files all are asked the same questions, one after the other, and have to answer alike. The first time that a question is
 //! asked is told apart, because what it learns is kept.
 
-use std::fs;
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, ensure};
@@ -17,13 +15,15 @@ use serde_json::Value;
 use crate::measure::start_fresh;
 use crate::payload::Protocol;
 use crate::process;
-use crate::remote_write::{self, Load};
+use crate::prometheus::{Kind, Prometheus};
+use crate::remote_write::messages::Load;
+use crate::remote_write::sending::send_all;
 use crate::report::{self, MEBIBYTE};
 use crate::server::{Place, get};
 
 /// Rows are in files soon after the last was sent.
 const FLUSH_AGE: Duration = Duration::from_secs(2);
-/// Both encode what they were sent for some seconds.
+/// All encode what they were sent for some seconds.
 const SETTLE_TIME_MAX: Duration = Duration::from_secs(120);
 const POLL: Duration = Duration::from_millis(200);
 /// Times that a question is asked once it is known; the middle one is told.
@@ -36,12 +36,15 @@ const EQUAL: f64 = 1e-9;
 const MANY: &str = "node_cpu_seconds_total";
 const LONG: &str = "node_disk_io_time_seconds_total";
 
-/// How much is sent, and to which Prometheus.
+/// How much is sent, and to whom beside the server.
 #[derive(Debug, Clone, Args)]
 pub struct SeriesArgs {
     /// The binary of Prometheus.
     #[arg(long)]
     prometheus: PathBuf,
+    /// That of VictoriaMetrics; without one, it is left out.
+    #[arg(long)]
+    victoria_metrics: Option<PathBuf>,
     /// Series of one sample.
     #[arg(long, default_value_t = 1_000_000)]
     series: usize,
@@ -50,106 +53,127 @@ pub struct SeriesArgs {
     long_series: usize,
 }
 
-/// A Prometheus that takes remote write; killed when dropped.
-struct Prometheus {
-    child: Child,
-    address: String,
-}
-
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        // It may have ended already; nothing is left to be done about either.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Prometheus {
-    async fn start(binary: &Path, place: &Place, directory: &Path) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").context("find a free port")?;
-        let address = listener.local_addr().context("read the port")?.to_string();
-        drop(listener);
-        let config = directory.join("prometheus.yml");
-        fs::write(&config, "storage:\n  tsdb:\n    out_of_order_time_window: 2h\n")
-            .context("write its configuration")?;
-        let child = Command::new("taskset")
-            .args(["--cpu-list", &place.cpus])
-            .arg(binary)
-            .arg(format!("--config.file={}", config.display()))
-            .arg(format!("--storage.tsdb.path={}", directory.join("data").display()))
-            .arg(format!("--web.listen-address={address}"))
-            .args(["--web.enable-remote-write-receiver", "--log.level=error"])
-            .stdout(Stdio::null())
-            .spawn()
-            .with_context(|| format!("start {} by taskset", binary.display()))?;
-        let prometheus = Prometheus { child, address };
-        let begin = Instant::now();
-        while !matches!(tokio::time::timeout(POLL, get(&prometheus.address, "/-/ready")).await, Ok(Ok(_))) {
-            ensure!(begin.elapsed() < SETTLE_TIME_MAX, "Prometheus is not ready");
-            tokio::time::sleep(POLL).await;
-        }
-        Ok(prometheus)
-    }
-}
-
 /// A question, by what it measures.
 struct Question {
     name: &'static str,
     path: String,
 }
 
-/// Measures both and writes the page.
+/// Who is asked.
+struct Asked<'a> {
+    name: &'static str,
+    /// Of the receiver of remote write, and of the API.
+    write: &'a str,
+    address: &'a str,
+    base: &'static str,
+    /// Its process that answers.
+    pid: u32,
+}
+
+/// Measures all and writes the page.
 ///
 /// # Errors
-/// When one of both cannot be started, asked or stopped, refuses a request, or answers otherwise than the other.
+/// When one cannot be started, asked or stopped, refuses a request, or answers otherwise than the first.
 pub async fn page(place: &Place, args: &SeriesArgs) -> anyhow::Result<String> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock stands before 1970")?;
     let now = now.as_secs() / 60 * 60;
     let until = i64::try_from(now * 1_000).context("the clock stands after 2554")?;
     let long = Load { metric: LONG, series: args.long_series, scrapes: 61, interval: 60_000, until };
     let many = Load { metric: MANY, series: args.series, scrapes: 1, interval: 60_000, until };
-    let directories = [place.fresh_directory()?, place.fresh_directory()?];
-    let server = start_fresh(place, directories[0].path(), FLUSH_AGE).await?;
-    let prometheus = Prometheus::start(&args.prometheus, place, directories[1].path()).await?;
-    for load in [&long, &many] {
-        for address in [server.address(Protocol::HttpProtobuf), prometheus.address.as_str()] {
-            remote_write::send_all(address, load).await?;
-        }
-    }
-    wait_until_flushed(&server).await?;
-    let mut rows = Vec::new();
-    for Question { name, path } in questions(now) {
-        let ours = asked(server.query(), &format!("/prometheus{path}")).await?;
-        let theirs = asked(&prometheus.address, &path).await?;
-        check(name, &ours.answer, &theirs.answer)?;
-        let millis = |time: Duration| format!("{:.0}", time.as_secs_f64() * 1e3);
-        rows.push(vec![
-            name.to_owned(),
-            millis(ours.first),
-            millis(ours.known),
-            millis(theirs.first),
-            millis(theirs.known),
-        ]);
-    }
-    let memory =
-        |pid: u32| Ok::<_, anyhow::Error>(format!("{:.0}", process::peak_memory(pid)? as f64 / MEBIBYTE));
+    let directory = place.fresh_directory()?;
+    let server = start_fresh(place, directory.path(), FLUSH_AGE).await?;
+    let others = others(place, args).await?;
     let query = process::children(server.pid())?.first().copied().context("there is no query process")?;
-    let memory = vec![
-        vec!["Meshlake, collector".to_owned(), memory(server.pid())?],
-        vec!["Meshlake, queries".to_owned(), memory(query)?],
-        vec!["Prometheus".to_owned(), memory(prometheus.child.id())?],
-    ];
-    drop(prometheus);
-    server.stop().await?;
-    let columns = ["question", "first, ms", "then, ms", "Prometheus, first, ms", "then, ms"];
-    Ok(format!(
-        "# Questions over many series\n\n{} series of a sample, {} of an hour at a sample a minute, by remote write to both. Answers are equal.\n\n{}{}\n{}",
+    let (write, address) = (server.address(Protocol::HttpProtobuf), server.query());
+    let mut all = vec![Asked { name: "Meshlake", write, address, base: "/prometheus", pid: query }];
+    all.extend(others.iter().map(|(kind, other)| Asked {
+        name: kind.name(),
+        write: other.address(),
+        address: other.address(),
+        base: "",
+        pid: other.pid(),
+    }));
+    let sent = sent(&all, &[long, many]).await?;
+    wait_until_flushed(&server).await?;
+    for (_, other) in others.iter().filter(|(kind, _)| *kind == Kind::VictoriaMetrics) {
+        get(other.address(), "/internal/force_flush").await.context("make what was sent visible")?;
+    }
+    let rows = answers(&all, now).await?;
+    let mut memory = vec![vec!["Meshlake, collector".to_owned(), mebibytes(server.pid())?]];
+    for asked in &all {
+        memory.push(vec![asked.name.to_owned(), mebibytes(asked.pid)?]);
+    }
+    let mut columns = vec!["question"];
+    for asked in &all {
+        columns.extend([asked.name, "then, ms"]);
+    }
+    let page = format!(
+        "# Questions over many series\n\n{} series of a sample, {} of an hour at a sample a minute, by remote write. In milliseconds: the \
+         first time, and the median of {REPEATS} times more. Answers of Meshlake and Prometheus are equal, of \
+         VictoriaMetrics as long.\n\n{}{}\n{}\n{}",
         args.series,
         args.long_series,
         report::head(),
         report::table(&columns, &rows),
+        report::table(&["sent to", "seconds", "requests sent again for want of room"], &sent),
         report::table(&["process", "peak RSS MiB"], &memory),
-    ))
+    );
+    drop(others);
+    server.stop().await?;
+    Ok(page)
+}
+
+async fn others(place: &Place, args: &SeriesArgs) -> anyhow::Result<Vec<(Kind, Prometheus)>> {
+    let programs =
+        [(Kind::Prometheus, Some(&args.prometheus)), (Kind::VictoriaMetrics, args.victoria_metrics.as_ref())];
+    let mut others = Vec::new();
+    for (kind, program) in programs {
+        if let Some(program) = program {
+            others.push((kind, Prometheus::start(place, kind, program).await?));
+        }
+    }
+    Ok(others)
+}
+
+/// Sends the loads to each; a row about each.
+async fn sent(all: &[Asked<'_>], loads: &[Load]) -> anyhow::Result<Vec<Vec<String>>> {
+    let mut rows = Vec::new();
+    for asked in all {
+        let (begin, mut repeats) = (Instant::now(), 0);
+        for load in loads {
+            let sent = send_all(asked.write, load).await;
+            repeats += sent.with_context(|| format!("send to {}", asked.name))?;
+        }
+        let seconds = format!("{:.1}", begin.elapsed().as_secs_f64());
+        rows.push(vec![asked.name.to_owned(), seconds, repeats.to_string()]);
+    }
+    Ok(rows)
+}
+
+/// Asks each all questions; a row a question.
+async fn answers(all: &[Asked<'_>], now: u64) -> anyhow::Result<Vec<Vec<String>>> {
+    let mut rows = Vec::new();
+    for Question { name, path } in questions(now) {
+        let mut row = vec![name.to_owned()];
+        let mut first = None;
+        for asked in all {
+            let asking = ask(asked.address, &format!("{}{path}", asked.base)).await?;
+            match &first {
+                None => first = Some(asking.answer),
+                Some(ours) if asked.name == Kind::VictoriaMetrics.name() => {
+                    check_length(name, ours, &asking.answer)?;
+                }
+                Some(ours) => check(name, ours, &asking.answer)?,
+            }
+            row.extend([asking.first, asking.known].map(|time| format!("{:.1}", time.as_secs_f64() * 1e3)));
+        }
+        rows.push(row);
+    }
+    Ok(rows)
+}
+
+fn mebibytes(pid: u32) -> anyhow::Result<String> {
+    Ok(format!("{:.0}", process::peak_memory(pid)? as f64 / MEBIBYTE))
 }
 
 fn questions(now: u64) -> Vec<Question> {
@@ -173,7 +197,7 @@ struct Asking {
     known: Duration,
 }
 
-async fn asked(address: &str, path: &str) -> anyhow::Result<Asking> {
+async fn ask(address: &str, path: &str) -> anyhow::Result<Asking> {
     let mut times = Vec::new();
     let mut answer = Value::Null;
     for _ in 0..=REPEATS {
@@ -202,6 +226,14 @@ fn check(name: &str, ours: &Value, theirs: &Value) -> anyhow::Result<()> {
         ours.to_string(),
         theirs.to_string()
     );
+    Ok(())
+}
+
+/// As many names, values or series: rates there are not extrapolated, and are others.
+fn check_length(name: &str, ours: &Value, theirs: &Value) -> anyhow::Result<()> {
+    let length = |answer: &Value| answer.as_array().or_else(|| answer["result"].as_array()).map(Vec::len);
+    let (ours, theirs) = (length(ours), length(theirs));
+    ensure!(ours == theirs && ours > Some(0), "{name}: the answers have {ours:?} and {theirs:?} parts");
     Ok(())
 }
 
@@ -249,6 +281,9 @@ mod tests {
         assert!(check("sums", &matrix("1.0"), &matrix("1.00000001")).is_err());
         assert!(check("nothing", &json!({"result": []}), &json!({"result": []})).is_err());
         assert!(check("names", &json!(["a", "b"]), &json!(["a", "c"])).is_err());
+        assert!(check_length("sums", &matrix("1.0"), &matrix("2.0")).is_ok());
+        assert!(check_length("nothing", &json!({"result": []}), &json!({"result": []})).is_err());
+        assert!(check_length("names", &json!(["a", "b"]), &json!(["a"])).is_err());
         let series = |count: usize| Value::from(vec![json!({"a": "b"}); count]);
         assert!(check("series", &series(2), &series(2)).is_ok());
         assert!(check("series", &series(2), &series(3)).is_err());

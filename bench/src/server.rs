@@ -85,6 +85,9 @@ impl Server {
             .env("MESHLAKE_COLLECTOR__OTLP_GRPC", &otlp_grpc)
             .env("MESHLAKE_COLLECTOR__OTLP_HTTP", &otlp_http)
             .env("MESHLAKE_QUERY__HTTP", &query)
+            // Nobody asks here, and two benchmarks may run beside each other.
+            .env("MESHLAKE_QUERY__POSTGRES", "127.0.0.1:0")
+            .env("MESHLAKE_QUERY__FLIGHT_SQL", "127.0.0.1:0")
             .env("MESHLAKE_ADMIN__HTTP", &admin)
             .env("MESHLAKE_TELEMETRY__LOG", "warn")
             .envs(settings.iter().map(|(name, value)| (name, value)))

@@ -12,6 +12,8 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
+use meshlake_schema::attributes::push_unsigned;
+
 /// How the text of an address begins that is a listener inside Envoy.
 const INTERNAL: &str = "envoy://";
 
@@ -77,13 +79,12 @@ impl<'a> Address<'a> {
 
     /// Writes it as Envoy does: `1.2.3.4:80`, `[::1]:80`, `/run/app.sock`.
     pub fn write(&self, out: &mut String) {
-        use std::fmt::Write as _;
-        let written = match self.port {
-            Some(port) if self.host.contains(':') => write!(out, "[{}]:{port}", self.host),
-            Some(port) => write!(out, "{}:{port}", self.host),
-            None => write!(out, "{}", self.host),
-        };
-        written.expect("writing to a String cannot fail");
+        let Some(port) = self.port else { return out.push_str(&self.host) };
+        let is_v6 = self.host.contains(':');
+        out.push_str(if is_v6 { "[" } else { "" });
+        out.push_str(&self.host);
+        out.push_str(if is_v6 { "]:" } else { ":" });
+        push_unsigned(out, port.into());
     }
 }
 
@@ -94,7 +95,9 @@ pub fn is_internal(text: &[u8]) -> bool {
 
 /// Whether a host is an IP address.
 pub fn is_ip(host: &str) -> bool {
-    host.parse::<IpAddr>().is_ok()
+    // The names of services, most hosts of all, begin with a letter and have no colon; parsing them takes longer than this.
+    let may_be_one = host.starts_with(|first: char| first.is_ascii_digit()) || host.contains(':');
+    may_be_one && host.parse::<IpAddr>().is_ok()
 }
 
 #[cfg(test)]

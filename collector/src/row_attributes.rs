@@ -3,10 +3,9 @@
 //! What is kept is what is kept of OTLP: each key once, the last one sent; see `limits`. Of a value that is too long
 //! the text is kept as far as it goes, also of a structure, which is then a string.
 
-use std::fmt::Write as _;
 use std::ops::Range;
 
-use meshlake_schema::attributes::{push_double, push_json_string};
+use meshlake_schema::attributes::{push_double, push_unsigned};
 
 use crate::limits::{ATTRIBUTES_MAX, KEY_BYTES_MAX, VALUE_BYTES_MAX};
 use crate::tally::{Warning, Warnings};
@@ -56,7 +55,7 @@ impl RowAttributes {
 
     pub fn push_int(&mut self, name: &str, value: u64) {
         self.push_with("", name, |text, types| {
-            write!(text, "{value}").expect("writing to a String cannot fail");
+            push_unsigned(text, value);
             types.push('i');
         });
     }
@@ -69,20 +68,27 @@ impl RowAttributes {
         });
     }
 
-    /// Adds one object of numbers; those that are absent are left out, nothing when all are.
-    pub fn push_numbers(&mut self, name: &str, members: &[(&str, Option<u64>)]) {
-        if members.iter().all(|(_, value)| value.is_none()) {
+    /// Adds one object of numbers under names that need no escapes; those that are absent are left out, nothing when
+    /// all are.
+    pub fn push_numbers<'m>(
+        &mut self,
+        name: &str,
+        members: impl IntoIterator<Item = (&'m str, Option<u64>)>,
+    ) {
+        let mut members = members.into_iter().filter_map(|(member, value)| Some((member, value?))).peekable();
+        if members.peek().is_none() {
             return;
         }
         self.push_with("", name, |text, types| {
             types.push('{');
             let mut separator = '{';
             for (member, value) in members {
-                let Some(value) = value else { continue };
                 text.push(separator);
                 separator = ',';
-                push_json_string(text, member);
-                write!(text, ":{value}").expect("writing to a String cannot fail");
+                text.push('"');
+                text.push_str(member);
+                text.push_str("\":");
+                push_unsigned(text, value);
                 types.push('i');
             }
             text.push('}');
@@ -157,8 +163,8 @@ mod tests {
         let mut attributes = RowAttributes::default();
         attributes.push_text("request_header.", "x-a", "1");
         attributes.push_int("port", 8080);
-        attributes.push_numbers("sizes", &[("a", Some(1)), ("b", None), ("c", Some(u64::MAX))]);
-        attributes.push_numbers("none", &[("a", None)]);
+        attributes.push_numbers("sizes", [("a", Some(1)), ("b", None), ("c", Some(u64::MAX))]);
+        attributes.push_numbers("none", [("a", None)]);
         let read = map_to_json(attributes.entries(), &attributes.types);
         let want = json!({"request_header.x-a": "1", "port": 8080, "sizes": {"a": 1, "c": u64::MAX}});
         assert_eq!(serde_json::Value::Object(read), want);
@@ -170,7 +176,7 @@ mod tests {
     fn each_key_is_there_once_and_the_last_holds() {
         let mut attributes = RowAttributes::default();
         attributes.push_text("", "a", "1");
-        attributes.push_numbers("sizes", &[("x", Some(1)), ("y", Some(2))]);
+        attributes.push_numbers("sizes", [("x", Some(1)), ("y", Some(2))]);
         attributes.push_int("b", 2);
         attributes.push_text("", "sizes", "none");
         attributes.push_int("a", 3);

@@ -88,9 +88,30 @@ pub fn map_to_json<'a>(entries: impl Iterator<Item = (&'a str, &'a str)>, types:
 
 /// Appends an int as `attributes` holds it.
 pub fn push_int(out: &mut String, value: i64) {
-    use std::fmt::Write as _;
-    write!(out, "{value}").expect("writing to a String cannot fail");
+    if value < 0 {
+        out.push('-');
+    }
+    push_unsigned(out, value.unsigned_abs());
 }
+
+/// Appends the decimal digits of a number. `write!` takes several times as long for the same, and access logs have a dozen
+/// numbers a row.
+pub fn push_unsigned(out: &mut String, value: u64) {
+    let mut digits = [0; UNSIGNED_DIGITS_MAX];
+    let (mut at, mut left) = (digits.len(), value);
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (left % 10) as u8;
+        left /= 10;
+        if left == 0 {
+            break;
+        }
+    }
+    out.push_str(std::str::from_utf8(&digits[at..]).expect("digits are ASCII"));
+}
+
+/// Digits of 2^64 - 1.
+const UNSIGNED_DIGITS_MAX: usize = 20;
 
 /// Appends a double as `attributes` holds it: always with a point or an exponent, so that JSON readers
 /// take it for a double, and always the shortest text that reads back to the same bits.
@@ -143,6 +164,18 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn integers_are_written_to_the_last_digit() {
+        let mut text = String::new();
+        for value in [0, 9, -10, 100, i64::MAX, i64::MIN] {
+            push_int(&mut text, value);
+            text.push(' ');
+        }
+        push_unsigned(&mut text, u64::MAX);
+        let want = "0 9 -10 100 9223372036854775807 -9223372036854775808 18446744073709551615";
+        assert_eq!(text, want);
+    }
 
     #[test]
     fn types_split_at_whole_entries() {

@@ -6,7 +6,7 @@
 //! the same run. The dashboard's file is an argument and no part of the repository.
 
 mod questions;
-mod prometheus;
+mod copied;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -17,10 +17,10 @@ use serde_json::Value;
 
 use crate::payload::mesh::Mesh;
 use crate::process;
+use crate::prometheus::{Kind, Prometheus};
 use crate::report::{self, MEBIBYTE};
 use crate::server::{Place, Server, get};
 use crate::settled::{Stretch, fill, maintain, now_seconds};
-use prometheus::Prometheus;
 use questions::Question;
 
 const START_TIME_MAX: Duration = Duration::from_secs(300);
@@ -95,8 +95,8 @@ pub async fn page(place: &Place, args: &DashboardsArgs) -> anyhow::Result<String
     let memory = process::peak_memory(server.pid())? as f64 / MEBIBYTE;
     let mut copied = String::new();
     if let Some(program) = &args.prometheus {
-        let prometheus = Prometheus::start(place, program).await?;
-        let samples = prometheus.copy(&server, from, to).await?;
+        let prometheus = Prometheus::start(place, Kind::Prometheus, program).await?;
+        let samples = copied::copy(&prometheus, &server, from, to).await?;
         copied = format!(" The Prometheus was given {samples} samples of them by remote write.");
         for (page, with_samples) in pages.iter().zip(answered) {
             let (row, theirs) = measured("Prometheus", prometheus.address(), "", page, args.times).await?;

@@ -3,7 +3,7 @@
 //! Shaped like the load that other programs were measured with: 20 services of 3 pods, 100 routes, 15 resource
 //! attributes, 12 to 18 span attributes, 60 resources in a request of 1,000 spans (what a gateway
 //! collector sends), 10.5 spans a trace, about 790 bytes a span. No two requests are equal. Spans can also be
-//! made in the shape of another project's benchmark, see `tracegen`, or of a mesh whose calls are known, see `mesh`; access logs
+//! made in the shape of another project's benchmark, see `tracegen`, or of a mesh whose calls are known, see `mesh`, or over a day, see `day`; access logs
 //! also as Envoy's log service carries them, see `als`.
 //! Limits: the requests taken at a time are held in memory (a million spans take 800 MB).
 
@@ -11,6 +11,7 @@ mod traces;
 mod tracegen;
 mod logs;
 mod metrics;
+pub mod day;
 pub mod mesh;
 pub mod als;
 /// What the demo's proxies send: one declaration of these messages is enough.

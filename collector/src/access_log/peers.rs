@@ -1,6 +1,7 @@
 //! Metadata of the workload at the far end, a fact at a time, as Istio's proxies can write it into a line.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -43,7 +44,7 @@ pub(super) fn set_peer<'a>(end: PeerEnd, fact: PeerFact, text: Cow<'a, str>, to:
         PeerEnd::Upstream => &mut to.seen.upstream_peer,
         PeerEnd::Downstream => &mut to.seen.downstream_peer,
     };
-    let facts = peer.get_or_insert_default();
+    let facts = Arc::make_mut(peer.get_or_insert_default());
     let slot = match fact {
         PeerFact::Instance => &mut facts.instance,
         PeerFact::Namespace => &mut facts.namespace,
@@ -80,6 +81,7 @@ pub(super) fn set_peer_object(end: PeerEnd, text: &str, to: &mut Reading<'_>) {
         PeerEnd::Downstream => &mut to.seen.downstream_peer,
     };
     for (key, value) in labels.into_iter().flatten() {
-        peer.get_or_insert_default().set_label(key, value.as_str().unwrap_or_default().to_owned().into());
+        let facts = Arc::make_mut(peer.get_or_insert_default());
+        facts.set_label(key, value.as_str().unwrap_or_default().to_owned().into());
     }
 }

@@ -8,6 +8,7 @@
 pub mod origin;
 pub mod attributes;
 pub mod rows;
+mod same;
 
 use std::borrow::Cow;
 use std::hash::BuildHasher as _;
@@ -22,10 +23,11 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use meshlake_schema::Kind;
 
 use crate::columns::rows::Validity;
+use crate::columns::same::is_same;
 use crate::protobuf::wire;
 
-/// The two hex digits of every byte.
-const HEX: [[u8; 2]; 256] = {
+/// The two lower-case hex digits of every byte.
+pub(crate) const HEX: [[u8; 2]; 256] = {
     let digits = b"0123456789abcdef";
     let mut pairs = [[0; 2]; 256];
     let mut byte = 0;
@@ -152,12 +154,12 @@ impl DictionaryColumn {
     #[inline]
     fn known(&mut self, text: &[u8]) -> Option<i32> {
         if let Some(last) = self.last
-            && value_at(&self.values, last) == text
+            && is_same(value_at(&self.values, last), text)
         {
             return Some(last);
         }
         let hash = self.hasher.hash_one(text);
-        let found = self.index.find(hash, |key| value_at(&self.values, *key) == text).copied();
+        let found = self.index.find(hash, |key| is_same(value_at(&self.values, *key), text)).copied();
         self.last = found.or(self.last);
         found
     }
@@ -202,8 +204,15 @@ impl DictionaryColumn {
         matches!(text, Cow::Owned(_))
     }
 
+    #[inline]
     pub fn push_null(&mut self) {
-        self.push_nulls(1);
+        match &mut self.validity {
+            Some(validity) => {
+                validity.push(false);
+                self.keys.push(0);
+            }
+            None => self.push_nulls(1),
+        }
     }
 
     /// Pushes one text, or null, for `rows` rows at once.

@@ -31,6 +31,7 @@ use crate::protobuf::wire::WireError;
 use crate::request_rows::RequestBuilder;
 use crate::signal::Signal;
 use crate::tally::{Arrival, Tally};
+use envoy_als::KnownPeers;
 use otlp::logs::LogBuilder;
 use otlp::traces::SpanBuilder;
 use remote_write::families::Families;
@@ -137,6 +138,8 @@ pub struct Builders {
     pub logs: LogBuilder,
     pub metrics: MetricBuilders,
     pub requests: RequestBuilder,
+    /// Kept from batch to batch: what is known of whom proxies tell of.
+    pub peers: KnownPeers,
 }
 
 impl Builders {

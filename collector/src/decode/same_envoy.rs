@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 
-use super::envoy_als;
+use super::envoy_als::{self, KnownPeers};
 use super::otlp::logs::{LogBuilder, decode_logs};
 use crate::access_log::LineFormat;
 use crate::access_log::origin::LineOrigin;
@@ -46,7 +46,8 @@ fn of_als(stream: &[&[u8]]) -> Vec<Value> {
     for message in stream {
         proxy = envoy_als::decode_identifier(message).expect("validated").or(proxy);
         let proxy = proxy.as_ref().expect("the first message has an identifier");
-        envoy_als::decode_entries(message, proxy, &arrival(), &mut builder).expect("validated");
+        envoy_als::decode_entries(message, proxy, &arrival(), &mut KnownPeers::default(), &mut builder)
+            .expect("validated");
     }
     rows(&mut builder)
 }

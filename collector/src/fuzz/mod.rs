@@ -132,7 +132,7 @@ fn decode(signal: Signal, payload: &[u8], out: &mut Builders) -> Result<Tally, W
         Signal::Requests => {
             let said_before = || ProxyIdentity::new("", "", WorkloadFacts::default());
             let proxy = decode_identifier(payload)?.unwrap_or_else(said_before);
-            decode_entries(payload, &proxy, &arrival, &mut out.requests)
+            decode_entries(payload, &proxy, &arrival, &mut out.peers, &mut out.requests)
         }
     }
 }

@@ -112,6 +112,7 @@ fn edge(picture: &Picture, cell: &EdgeCell, source: usize, target: usize) -> Gra
 
 #[cfg(test)]
 mod tests {
+    use crate::NodeKind;
     use crate::fixture::{CALL, CLIENT, Request, SERVED, SPAN, Span, picture};
     use crate::shown::Focus;
 
@@ -251,6 +252,36 @@ mod tests {
         check(Wanted { rate_min: 0.1, ..failing }, "y/b -30 z/d", "y/b>z/d", (2, 2, 31.0));
         let focus = Some(Focus { node: "x/a", depth: 9 });
         check(Wanted { focus, ..failing }, "x/a x/c", "x/a>x/c", (2, 2, 36.0));
+    }
+
+    /// a calls b by HTTP, and both a database, b with a connection beside.
+    #[test]
+    fn kinds_and_protocols_are_chosen_with_both_ends_of_an_edge() {
+        let query = Span {
+            kind: CLIENT,
+            db_system: "mysql",
+            server_address: "db",
+            service: ("default", "a"),
+            ..SPAN
+        };
+        let asked = Span { id: 2, trace: 2, service: ("default", "b"), ..query };
+        let picture = picture(&[SERVED], &[query, asked]);
+        let edges = |wanted: Wanted<'_>| {
+            let graph = graph(&picture, &wanted);
+            let id = |node: usize| graph.nodes[node].identity.name.as_str();
+            graph
+                .edges
+                .iter()
+                .map(|edge| format!("{}>{}", id(edge.source), id(edge.target)))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(edges(Wanted::default()), ["a>db", "a>b", "b>db"]);
+        let databases = Wanted { kind: Some(NodeKind::Database), ..Wanted::default() };
+        assert_eq!(edges(databases), ["a>db", "b>db"]);
+        let http = Wanted { protocol: Some(Protocol::Http), ..Wanted::default() };
+        assert_eq!(edges(http), ["a>b"]);
+        assert_eq!(graph(&picture, &http).nodes.len(), 2, "a node that speaks it on no edge is not shown");
+        assert_eq!(edges(Wanted { protocol: Some(Protocol::Http), ..databases }), [""; 0]);
     }
 
     #[test]

@@ -19,6 +19,11 @@ const STEP_BYTES: usize = 1 << 16;
 /// Shards: fine enough that letting go of one frees a little, coarse enough that each is walked in the cache.
 pub const SHARDS: usize = 256;
 
+/// Which shard rows of this hash lie in.
+pub fn shard_of(hash: u64) -> usize {
+    (hash % SHARDS as u64) as usize
+}
+
 /// What a shard holds.
 pub trait Weighed: Default {
     /// Bytes taken.
@@ -107,7 +112,12 @@ impl<S: Weighed> Held<S> {
 
     /// Adds to the shard of `hash`, if this pass holds it; others are for later.
     pub fn add(&mut self, hash: u64, add: impl FnOnce(&mut S)) {
-        let place = (hash % SHARDS as u64) as usize;
+        self.add_to(shard_of(hash), add);
+    }
+
+    /// Adds to a shard by its place, as [`shard_of`] tells it, if this pass holds it. As much as is added at a time may be held
+    /// beyond the bound.
+    pub fn add_to(&mut self, place: usize, add: impl FnOnce(&mut S)) {
         if !(self.first..self.end).contains(&place) {
             return;
         }

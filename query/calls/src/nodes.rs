@@ -23,6 +23,15 @@ pub enum NodeKind {
 }
 
 impl NodeKind {
+    pub const ALL: [NodeKind; 6] = [
+        NodeKind::Service,
+        NodeKind::Gateway,
+        NodeKind::Database,
+        NodeKind::Messaging,
+        NodeKind::External,
+        NodeKind::Client,
+    ];
+
     pub const fn name(self) -> &'static str {
         match self {
             NodeKind::Service => "service",

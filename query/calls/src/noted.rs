@@ -113,6 +113,11 @@ impl<K: Hash + Eq> Notes<K> {
         Notes { per_cell_max, wish, by_cell: NumberMap::default() }
     }
 
+    /// Whether any are kept.
+    pub fn are_kept(&self) -> bool {
+        self.per_cell_max > 0
+    }
+
     pub fn wish(&self) -> Wish {
         self.wish
     }
@@ -124,7 +129,7 @@ impl<K: Hash + Eq> Notes<K> {
 
     /// Notes a call, and lets go of the last of its cell where there are too many.
     pub fn add(&mut self, cell: K, call: Noted) {
-        if self.per_cell_max > 0 && self.wish.takes(&call) {
+        if self.are_kept() && self.wish.takes(&call) {
             let notes = self.by_cell.entry(cell).or_default();
             notes.push(call);
             // Half of them at a time: to look for the last at each would be a walk over all.

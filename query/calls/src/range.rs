@@ -114,8 +114,8 @@ impl Range {
         if time < self.from.0 || time >= self.to.0 {
             return None;
         }
-        let width = self.step.map_or(self.nanos(), |step| step.as_nanos() as u64);
-        let bucket = (time - self.from.0) as u64 / width;
+        let Some(step) = self.step else { return Some(0) };
+        let bucket = (time - self.from.0) as u64 / step.as_nanos() as u64;
         Some(u16::try_from(bucket).expect("BUCKETS_MAX fits u16"))
     }
 
@@ -129,6 +129,14 @@ impl Range {
     /// When a bucket starts.
     pub fn bucket_start(&self, bucket: u16) -> UnixNanos {
         self.step.map_or(self.from, |step| self.from.plus(step * u32::from(bucket)))
+    }
+
+    /// When each bucket starts, in order; one where there is no step.
+    pub fn bucket_starts(&self) -> impl Iterator<Item = UnixNanos> + use<> {
+        let width = self.step.map_or(self.nanos(), |step| step.as_nanos() as u64);
+        let count = self.nanos().div_ceil(width);
+        let from = self.from;
+        (0..count).map(move |bucket| UnixNanos(from.0 + (bucket * width) as i64))
     }
 
     /// For how many seconds a bucket was observed: what its counts are divided by to be rates. At least 10 s, so that
@@ -173,6 +181,7 @@ mod tests {
         let range = range(0, 70, Some(30)).expect("not empty");
         let starts: Vec<_> = (0..3).map(|b| range.bucket_start(b).seconds()).collect();
         assert_eq!(starts, [0, 30, 60]);
+        assert_eq!(range.bucket_starts().map(UnixNanos::seconds).collect::<Vec<_>>(), starts);
         assert_eq!([0, 1, 2].map(|b| range.bucket_seconds(b)), [30.0, 30.0, 10.0]);
         assert_eq!(range.bucket_of(69 * SECOND), Some(2));
     }

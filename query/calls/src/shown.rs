@@ -6,7 +6,8 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use crate::{EdgeCell, NodeIdentity, Picture};
+use crate::measure::Protocol;
+use crate::{EdgeCell, NodeIdentity, NodeKind, Picture};
 
 /// How far from the focus a node may be when nothing is said: its callers and callees.
 pub const DEPTH_DEFAULT: usize = 1;
@@ -34,6 +35,10 @@ pub struct Wanted<'a> {
     pub rate_min: f64,
     /// Edges and nodes with errors.
     pub errors_only: bool,
+    /// Nodes of this kind, and whom they call or are called by.
+    pub kind: Option<NodeKind>,
+    /// Edges on which mostly this is spoken, and their ends.
+    pub protocol: Option<Protocol>,
 }
 
 /// The part of a picture that is shown.
@@ -72,9 +77,16 @@ impl Wanted<'_> {
         [edge.source, edge.target].iter().any(|end| self.is_in_namespace(&picture.nodes[*end]))
             && edge.measure.requests() / seconds >= self.rate_min
             && (!self.errors_only || edge.measure.errors() > 0.0)
+            && [edge.source, edge.target].iter().any(|end| self.is_of_kind(&picture.nodes[*end]))
+            && self.protocol.is_none_or(|protocol| edge.measure.protocol() == protocol)
     }
 
-    /// The nodes that are wanted for their own sake. One that received nothing has no rate and no errors.
+    fn is_of_kind(&self, node: &NodeIdentity) -> bool {
+        self.kind.is_none_or(|kind| node.kind == kind)
+    }
+
+    /// The nodes that are wanted for their own sake. One that received nothing has no rate and no errors, and none speaks a
+    /// protocol but on an edge.
     fn nodes(&self, picture: &Picture) -> impl Iterator<Item = usize> {
         let mut received = vec![(0.0, 0.0); picture.nodes.len()];
         for cell in &picture.node_cells {
@@ -84,7 +96,8 @@ impl Wanted<'_> {
         let nodes = picture.nodes.iter().zip(received).enumerate();
         nodes.filter_map(|(at, (node, (rate, errors)))| {
             let is_failing = !self.errors_only || errors > 0.0;
-            (self.is_in_namespace(node) && rate >= self.rate_min && is_failing).then_some(at)
+            let fits = self.is_in_namespace(node) && self.is_of_kind(node) && self.protocol.is_none();
+            (fits && rate >= self.rate_min && is_failing).then_some(at)
         })
     }
 

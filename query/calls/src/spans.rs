@@ -91,9 +91,9 @@ pub struct Shape {
     pub resends: u8,
 }
 
-/// Number of a shape in [`Shapes`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ShapeId(u32);
+/// Number of a shape in [`Shapes`]; while a batch is read, among those of the batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ShapeId(pub(crate) u32);
 
 /// Each shape once.
 #[derive(Debug, Default)]
@@ -122,7 +122,7 @@ impl Shapes {
 }
 
 /// A span as it is held.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct HeldSpan {
     /// Lower half, upper half.
     pub trace: [u64; 2],
@@ -222,16 +222,29 @@ impl Shard {
             let place = u32::try_from(self.links.len()).expect("memory ends before 2^32 spans");
             span.links = LinksAt(place);
         }
-        match self.rooms.last_mut() {
-            Some(room) if room.len() < room.capacity() => room.push(span),
-            last => {
-                let spans = last.map_or(ROOM_SPANS_MIN, |room| (2 * room.capacity()).min(ROOM_SPANS_MAX));
-                let mut room = Vec::with_capacity(spans);
-                room.push(span);
-                self.room_bytes += room.capacity() * size_of::<HeldSpan>();
-                self.rooms.push(room);
-            }
+        self.room().push(span);
+    }
+
+    /// Adds spans without links, with the shapes that `shape` says.
+    pub fn add_all(&mut self, mut spans: &[HeldSpan], shape: impl Fn(ShapeId) -> ShapeId) {
+        while !spans.is_empty() {
+            let room = self.room();
+            let (now, later) = spans.split_at(spans.len().min(room.capacity() - room.len()));
+            room.extend(now.iter().map(|span| HeldSpan { shape: shape(span.shape), ..*span }));
+            spans = later;
         }
+    }
+
+    /// A room that is not full.
+    fn room(&mut self) -> &mut Vec<HeldSpan> {
+        let is_full = |room: &Vec<HeldSpan>| room.len() == room.capacity();
+        if self.rooms.last().is_none_or(is_full) {
+            let last = self.rooms.last().map(|room| (2 * room.capacity()).min(ROOM_SPANS_MAX));
+            let room: Vec<HeldSpan> = Vec::with_capacity(last.unwrap_or(ROOM_SPANS_MIN));
+            self.room_bytes += room.capacity() * size_of::<HeldSpan>();
+            self.rooms.push(room);
+        }
+        self.rooms.last_mut().expect("one was pushed")
     }
 
     /// How many spans there are.

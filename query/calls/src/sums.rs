@@ -49,10 +49,6 @@ impl Sums {
         self.cells.len()
     }
 
-    pub fn has(&self, key: &CellKey) -> bool {
-        self.cells.contains_key(key)
-    }
-
     /// Bytes taken.
     pub fn bytes(&self) -> usize {
         const SUM: usize = size_of::<Sum>() + ALLOCATION_BYTES;
@@ -69,11 +65,13 @@ impl Sums {
         self.heap_bytes = (self.heap_bytes + sum.heap_bytes()).saturating_sub(before);
     }
 
-    /// Changes a cell if it is there.
-    pub fn change_known(&mut self, key: CellKey, change: impl FnOnce(&mut Sum)) {
-        if self.has(&key) {
-            self.change(key, change);
-        }
+    /// Changes a cell if it is there; gives the change back if it is not.
+    pub fn change_known<C: FnOnce(&mut Sum)>(&mut self, key: &CellKey, change: C) -> Option<C> {
+        let Some(sum) = self.cells.get_mut(key) else { return Some(change) };
+        let before = sum.heap_bytes();
+        change(sum);
+        self.heap_bytes = (self.heap_bytes + sum.heap_bytes()).saturating_sub(before);
+        None
     }
 
     pub fn get(&self, key: &CellKey) -> Option<&Sum> {
@@ -145,11 +143,11 @@ mod tests {
     #[test]
     fn sizes_are_changed_where_there_is_a_cell() {
         let mut sums = Sums::default();
-        sums.change_known(key(0, 0), |sum| sum.sizes = Some(Box::default()));
-        assert!(!sums.has(&key(0, 0)));
+        let change = sums.change_known(&key(0, 0), |sum| sum.sizes = Some(Box::default()));
+        assert!(change.is_some() && sums.len() == 0);
         sums.change(key(0, 0), |_| ());
         let before = sums.bytes();
-        sums.change_known(key(0, 0), |sum| sum.sizes = Some(Box::default()));
+        assert!(sums.change_known(&key(0, 0), |sum| sum.sizes = Some(Box::default())).is_none());
         assert_eq!(sums.bytes() - before, size_of::<Sizes>() + ALLOCATION_BYTES);
     }
 }

@@ -110,6 +110,9 @@ const BUG_WORDS: &str = "\nThis issue was likely caused by a bug in DataFusion's
 /// kind.
 const PATTERN_WORDS: &str = "regex parse error";
 
+/// How arrow words the same where the pattern is a column; DataFusion calls that its own.
+const COLUMN_PATTERN_WORDS: &str = "Regular expression did not compile";
+
 /// Strips what DataFusion wraps around an error and says whose fault the rest is.
 fn classify(error: &DataFusionError) -> QueryError {
     match error {
@@ -143,7 +146,7 @@ fn classify(error: &DataFusionError) -> QueryError {
 /// DataFusion calls some errors its own that are none: a function called with types that it does not take,
 /// and the left side of a join that found no memory before its first rows.
 fn classify_internal(message: &str) -> QueryError {
-    if message.contains(SIGNATURE_WORDS) {
+    if message.contains(SIGNATURE_WORDS) || message.contains(COLUMN_PATTERN_WORDS) {
         QueryError::Invalid(message.replace(BUG_WORDS, ""))
     } else if message.starts_with(NOTHING_TO_SPILL_WORDS) {
         QueryError::Memory(message.to_owned())
@@ -237,6 +240,9 @@ mod tests {
             internal(&format!("Function 'f' failed to match any signature{BUG_WORDS}. Candidates: f(Int64)"));
         let want = "Function 'f' failed to match any signature. Candidates: f(Int64)";
         assert_eq!(told, QueryError::Invalid(want.to_owned()));
+        let pattern =
+            "failed to call 'regex_match_dyn_scalar' Compute error: Regular expression did not compile: x";
+        assert_eq!(internal(pattern), QueryError::Invalid(pattern.to_owned()));
         let message = "Left side produced no data to spill";
         assert_eq!(internal(message), QueryError::Memory(message.to_owned()));
         assert_eq!(internal("a bug"), QueryError::Internal("a bug".to_owned()));

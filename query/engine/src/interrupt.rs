@@ -14,11 +14,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, FieldRef, Schema};
-use datafusion::common::exec_err;
 use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{JoinType, exec_err};
 use datafusion::error::Result;
 use datafusion::logical_expr::ColumnarValue;
 use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::Literal;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::joins::utils::JoinFilter;
@@ -49,6 +50,14 @@ pub fn stoppable(plan: Arc<dyn ExecutionPlan>, stop: &Stop) -> Result<Arc<dyn Ex
         } else if let Some(join) = node.downcast_ref::<HashJoinExec>() {
             match join.filter() {
                 Some(filter) => join.builder().with_filter(Some(asked(filter, stop))).build_exec()?,
+                None if hands_over_late(join) => {
+                    let every = JoinFilter::new(
+                        Arc::new(Literal::new(true.into())),
+                        vec![],
+                        Arc::new(Schema::empty()),
+                    );
+                    join.builder().with_filter(Some(asked(&every, stop))).build_exec()?
+                }
                 None => node,
             }
         } else if node.is::<CrossJoinExec>() {
@@ -59,6 +68,21 @@ pub fn stoppable(plan: Arc<dyn ExecutionPlan>, stop: &Stop) -> Result<Arc<dyn Ex
         Ok(Transformed::yes(Arc::new(CooperativeExec::new(join)) as Arc<dyn ExecutionPlan>))
     })?;
     Ok(made.data)
+}
+
+/// Whether a join goes through all pairs of a batch, however many, before it hands over a row: it tells only which rows
+/// have a partner. (With nulls in mind, as NOT IN is, it takes no filter.)
+fn hands_over_late(join: &HashJoinExec) -> bool {
+    !join.null_aware
+        && matches!(
+            join.join_type(),
+            JoinType::LeftSemi
+                | JoinType::LeftAnti
+                | JoinType::LeftMark
+                | JoinType::RightSemi
+                | JoinType::RightAnti
+                | JoinType::RightMark
+        )
 }
 
 fn asked(filter: &JoinFilter, stop: &Stop) -> JoinFilter {
@@ -127,5 +151,45 @@ impl PhysicalExpr for Asked {
 
     fn fmt_sql(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.inner.fmt_sql(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::physical_plan::collect;
+    use datafusion::prelude::SessionContext;
+
+    use super::*;
+
+    /// How many rows `sql` gives, or that it was stopped.
+    async fn rows(sql: &str, stop: &Stop) -> std::result::Result<usize, String> {
+        let session = SessionContext::new();
+        let plan = session.sql(sql).await.expect("a statement").create_physical_plan().await.expect("a plan");
+        let plan = stoppable(plan, stop).expect("a plan");
+        let batches = collect(plan, session.task_ctx()).await.map_err(|error| error.to_string())?;
+        Ok(batches.iter().map(RecordBatch::num_rows).sum())
+    }
+
+    /// A join that hands over no row before it has gone through all pairs asks for each of them, with a filter or without.
+    #[tokio::test]
+    async fn joins_that_ask_for_partners_alone_are_stopped_between_pairs() {
+        let (few, many) = ("(VALUES (1), (2), (NULL)) AS t(a)", "(VALUES (1), (1), (2), (3)) AS u(b)");
+        for (sql, count) in [
+            (format!("SELECT a FROM {few} WHERE EXISTS (SELECT 1 FROM {many} WHERE a = b)"), 2),
+            (format!("SELECT a FROM {few} WHERE NOT EXISTS (SELECT 1 FROM {many} WHERE a = b)"), 1),
+            (format!("SELECT a FROM {few} WHERE a IN (SELECT b FROM {many}) OR a = 2"), 2),
+            (format!("SELECT b FROM {many} WHERE b IN (SELECT a FROM {few})"), 3),
+            (format!("SELECT a FROM {few} WHERE EXISTS (SELECT 1 FROM {many} WHERE a = b AND a + b > 2)"), 1),
+            (format!("SELECT a FROM {few} INTERSECT SELECT b FROM {many}"), 2),
+            // Of a list with a null nobody knows what is in it.
+            (format!("SELECT b FROM {many} WHERE b NOT IN (SELECT a FROM {few})"), 0),
+        ] {
+            let stop = Stop::default();
+            assert_eq!(rows(&sql, &stop).await, Ok(count), "{sql}");
+            stop.stop();
+            let stopped = rows(&sql, &stop).await;
+            let takes_no_filter = sql.contains("b NOT IN");
+            assert_eq!(stopped.is_err_and(|told| told.contains("stopped")), !takes_no_filter, "{sql}");
+        }
     }
 }

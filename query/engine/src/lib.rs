@@ -1,8 +1,9 @@
 //! Runs queries over snapshots within fixed limits of time, memory, disk and size; the only crate that names DataFusion.
 //!
 //! ```text
-//! sql text -> text_guard -> plan (own thread, big stack) -> plan_guard -> optimise -> run (own threads) -> stream with caps
-//! Scan     -> plan ----------------------------------- plan_guard -> optimise -> run (own threads) -> stream
+//! sql text -> text_guard -> parse (own thread, big stack) -> statement_guard -> plan -> plan_guard, expansion
+//! Scan     -> plan -> plan_guard
+//! both     -> optimise -> run (own threads) -> stream with caps
 //! ```
 //! DataFusion aborts the process on deep statements, counts only some of its memory, and ships functions that
 //! turn ten bytes of SQL into gigabytes; so nothing reaches it unseen, and each query has a session of its own
@@ -26,7 +27,10 @@ mod capped;
 mod series;
 mod histograms;
 mod text_guard;
+mod statement_guard;
+mod nested_names;
 mod plan_guard;
+mod expansion;
 mod planning;
 mod executing;
 mod interrupt;

@@ -28,7 +28,7 @@ use crate::postgres::{self, Catalogue, Identity, Known};
 use crate::prepared::{Bound, Prepared, describe};
 use crate::scan::{Part, Scan};
 use crate::watched::watched;
-use crate::{Shared, text_guard};
+use crate::{Shared, expansion, nested_names, statement_guard, text_guard};
 
 /// A snapshot that can be asked. Made by `Engine::begin`; holds its buffered batches in memory until it and
 /// its streams are dropped.
@@ -317,15 +317,20 @@ async fn logical_plan(
     allowed: &AllowList,
     sql: &str,
 ) -> Result<LogicalPlan, QueryError> {
-    let plan = session.state().create_logical_plan(sql).await?;
+    let state = session.state();
+    let mut statement = state.sql_to_statement(sql, &state.config_options().sql_parser.dialect)?;
+    statement_guard::check(&statement)?;
+    nested_names::give(&mut statement);
+    let plan = state.statement_to_plan(statement).await?;
     // The allow-list first: its messages are for people. DataFusion's own check stays as a second lock.
     plan_guard::check(&plan, allowed)?;
+    expansion::check(&plan)?;
     SQLOptions::new()
         .with_allow_ddl(false)
         .with_allow_dml(false)
         .with_allow_statements(false)
         .verify_plan(&plan)?;
-    Ok(plan)
+    Ok(nested_names::take_off(plan)?)
 }
 
 /// How a statement is answered.

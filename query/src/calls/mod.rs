@@ -239,7 +239,10 @@ async fn fed(
     fold: Fold,
     question: &Question,
 ) -> Result<Fold, LoadError> {
-    let mut fold = fold.on_threads(query.parallelism()).fold_only(folded.to_vec());
+    // While rows are read as many threads decode as a query has, and one folds. What they hold is counted on no more: those that
+    // decoded have nothing to do then.
+    let threads = query.parallelism() + 1;
+    let mut fold = fold.on_threads(threads).fold_only(folded.to_vec());
     for (table, times) in surveyed {
         let reading = decode::Reading::Survey;
         let cells = Cells { table: *table, times, reading, filter: Filter::And(Vec::new()) };

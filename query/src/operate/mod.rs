@@ -8,6 +8,7 @@
 //! saturation   how full a service is
 //! rollouts     instances that came and went
 //! dark         what the mesh does not see whole
+//! protection   mutual TLS by edge
 //! gauges       its metrics
 //! ```
 //! An answer is read as golden metrics are: the widest cells that fit, and rows where minutes are still open.
@@ -19,4 +20,5 @@ pub mod gateways;
 pub mod saturation;
 pub mod rollouts;
 pub mod dark;
+pub mod protection;
 mod gauges;

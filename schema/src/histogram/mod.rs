@@ -17,6 +17,57 @@ use counts::Counts;
 /// Buckets per power of two: 2^5.
 const BUCKETS_PER_OCTAVE: f64 = 32.0;
 
+/// The lower bounds of the buckets of one octave: 2^(63 + k/32), rounded down. All but the first are no whole numbers, so that
+/// a whole number is above one if and only if it is above what is left of it.
+const OCTAVE: [u64; 32] = [
+    0x8000_0000_0000_0000,
+    0x82cd_8698_ac2b_a1d7,
+    0x85aa_c367_cc48_7b14,
+    0x8898_0e80_92da_8527,
+    0x8b95_c1e3_ea8b_d6e6,
+    0x8ea4_398b_45cd_53c0,
+    0x91c3_d373_ab11_c336,
+    0x94f4_efa8_fef7_0961,
+    0x9837_f051_8db8_a96f,
+    0x9b8d_39b9_d54e_5538,
+    0x9ef5_3260_91a1_11ad,
+    0xa270_4303_0c49_6818,
+    0xa5fe_d6a9_b151_38ea,
+    0xa9a1_5ab4_ea7c_0ef8,
+    0xad58_3eea_42a1_4ac6,
+    0xb123_f581_d2ac_258f,
+    0xb504_f333_f9de_6484,
+    0xb8fb_af47_62fb_9ee9,
+    0xbd08_a39f_580c_36be,
+    0xc12c_4cca_6670_9456,
+    0xc567_2a11_5506_dadd,
+    0xc9b9_bd86_6e2f_27a2,
+    0xce24_8c15_1f84_80e3,
+    0xd2a8_1d91_f12a_e45a,
+    0xd744_fcca_d69d_6af4,
+    0xdbfb_b797_daf2_3755,
+    0xe0cc_deec_2a94_e111,
+    0xe5b9_06e7_7c83_48a8,
+    0xeac0_c6e7_dd24_392e,
+    0xefe4_b99b_dcda_f5cb,
+    0xf525_7d15_2486_cc2c,
+    0xfa83_b2db_722a_033a,
+];
+
+/// By the five bits below the highest: how many of these bounds all numbers that begin so are above.
+const ABOVE_AT_LEAST: [u8; 32] = {
+    let mut above = [0; 32];
+    let mut bits = 0;
+    while bits < above.len() {
+        let least = 1 << 63 | (bits as u64) << 58;
+        while (above[bits] as usize) < OCTAVE.len() && OCTAVE[above[bits] as usize] < least {
+            above[bits] += 1;
+        }
+        bits += 1;
+    }
+    above
+};
+
 /// The largest bucket index that a `u64` can fall into; keeps the vector bounded whatever is recorded.
 const INDEX_MAX: i16 = 64 * 32 - 1;
 
@@ -165,18 +216,19 @@ impl LatencyHistogram {
     }
 }
 
-/// The bucket that holds `value`, or `None` for zero. Exact at bucket bounds that are powers of two;
-/// elsewhere a value within one rounding error of a bound may fall on either side, as the data model allows.
+/// The bucket that holds `value`, or `None` for zero. Exact: the bounds of an octave are compared, which also takes a third of
+/// the time of a logarithm.
 fn bucket_index(value: u64) -> Option<i16> {
     if value == 0 {
         return None;
     }
-    if value.is_power_of_two() {
-        // 2^k is the upper bound of bucket 32k - 1; the logarithm could round it into the next.
-        return Some(value.trailing_zeros() as i16 * BUCKETS_PER_OCTAVE as i16 - 1);
-    }
-    let index = ((value as f64).log2() * BUCKETS_PER_OCTAVE).ceil() as i16 - 1;
-    Some(index.min(INDEX_MAX))
+    let shift = value.leading_zeros();
+    let scaled = value << shift;
+    let at_least = usize::from(ABOVE_AT_LEAST[(scaled >> 58) as usize % OCTAVE.len()]);
+    let above = at_least + OCTAVE[at_least..].iter().take_while(|bound| **bound < scaled).count();
+    // Above no bound is 2^k, the upper bound of bucket 32k - 1.
+    let octave = (u64::BITS - 1 - shift) as i16;
+    Some(octave * BUCKETS_PER_OCTAVE as i16 - 1 + above as i16)
 }
 
 fn representative(index: i32) -> f64 {
@@ -209,6 +261,19 @@ mod tests {
             let error = (got - value as f64).abs() / value as f64;
             assert!(error <= RELATIVE_ERROR, "{value} -> bucket {index} -> {got}, error {error}");
         }
+    }
+
+    /// Beside each bound of the octaves that durations lie in, as the standard library takes powers: 2^(k/32), whose
+    /// neighbours among whole numbers are much farther away than 53 bits round.
+    #[test]
+    fn whole_numbers_fall_on_their_side_of_each_bound() {
+        for index in (10 * 32)..(35 * 32) {
+            let upper = (f64::from(index + 1) / 32.0).exp2();
+            let (below, above) = (upper.floor() as u64, upper.floor() as u64 + 1);
+            assert_eq!(bucket_index(below), Some(index as i16), "{below} is at most {upper}");
+            assert_eq!(bucket_index(above), Some(index as i16 + 1), "{above} is more than {upper}");
+        }
+        assert_eq!([1, 2, 3, u64::MAX].map(bucket_index), [Some(-1), Some(31), Some(50), Some(INDEX_MAX)]);
     }
 
     #[test]

@@ -52,6 +52,12 @@ pub trait ColumnReader<'a>: Sized {
     fn of(array: &'a dyn Array) -> Option<Self>;
 }
 
+/// Whether all values are the same; none at all are.
+fn are_alike<T: PartialEq>(values: &[T]) -> bool {
+    // Each with the first and without a way out in between, which the compiler makes comparisons of many at once of.
+    values.first().is_none_or(|first| values.iter().fold(true, |alike, value| alike & (value == first)))
+}
+
 /// The rows of a batch that holds columns of a table, in any order and any encoding of the kinds.
 #[derive(Clone, Copy)]
 pub struct Rows<'a> {

@@ -30,6 +30,11 @@ impl fmt::Debug for Attributes<'_> {
 }
 
 impl<'a> Attributes<'a> {
+    /// Whether no row has any.
+    pub fn is_absent(&self) -> bool {
+        self.map.is_none()
+    }
+
     /// The value of the first entry of `row` called `key`; none without one, or when it is null.
     pub fn get(&self, row: usize, key: &str) -> Option<&'a str> {
         let place = self.places(row).find(|place| self.keys.get(*place) == Some(key))?;

@@ -4,7 +4,7 @@ use arrow::array::TimestampMicrosecondArray;
 use arrow::array::{Array, AsArray as _, BooleanArray, Float64Array, Int32Array, Int64Array};
 use arrow::datatypes::{Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
 
-use super::ColumnReader;
+use super::{ColumnReader, are_alike};
 use crate::tables::Kind;
 
 /// A column of integers of 32 or 64 bits.
@@ -22,6 +22,7 @@ enum IntegerValues<'a> {
 
 impl<'a> Integers<'a> {
     /// The number of `row`; none when it is null.
+    #[inline]
     pub fn get(&self, row: usize) -> Option<i64> {
         match self.values {
             IntegerValues::Wide(array) => array.is_valid(row).then(|| array.value(row)),
@@ -39,7 +40,20 @@ impl<'a> Integers<'a> {
         }
     }
 
+    /// Whether all rows have the same number, or none has one.
+    pub fn is_uniform(&self) -> bool {
+        let are_given = |array: &dyn Array| array.null_count() == 0;
+        match self.values {
+            IntegerValues::Wide(array) => are_given(array) && are_alike(array.values()) || !self.has_values(),
+            IntegerValues::Narrow(array) => {
+                are_given(array) && are_alike(array.values()) || !self.has_values()
+            }
+            IntegerValues::Absent => true,
+        }
+    }
+
     /// The number of `row`, or 0 where there is none.
+    #[inline]
     pub fn or_zero(&self, row: usize) -> i64 {
         self.get(row).unwrap_or(0)
     }
@@ -70,6 +84,7 @@ macro_rules! reader {
 
         impl<'a> $name<'a> {
             /// The value of `row`; none when it is null.
+            #[inline]
             pub fn get(&self, row: usize) -> Option<$value> {
                 let values = self.values?;
                 values.is_valid(row).then(|| values.value(row))
@@ -99,6 +114,25 @@ reader! {
 reader! {
     /// A column of truth values.
     Booleans over BooleanArray gives bool, Kind::Boolean, |array| array.as_boolean_opt()
+}
+
+impl Doubles<'_> {
+    /// Whether all rows have the same value, to the last bit, or none has one.
+    pub fn is_uniform(&self) -> bool {
+        let Some(values) = self.values else { return true };
+        let is_first = |value: &f64| value.to_bits() == values.value(0).to_bits();
+        values.null_count() == values.len()
+            || values.null_count() == 0 && values.values().iter().all(is_first)
+    }
+}
+
+impl Booleans<'_> {
+    /// Whether all rows have the same value, or none has one.
+    pub fn is_uniform(&self) -> bool {
+        let Some(values) = self.values else { return true };
+        values.null_count() == values.len()
+            || values.null_count() == 0 && [0, values.len()].contains(&values.true_count())
+    }
 }
 
 reader! {

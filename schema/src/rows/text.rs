@@ -6,7 +6,7 @@ use arrow::array::{Array, AsArray as _, Int32Array, StringArray, StringViewArray
 use arrow::datatypes::Int32Type;
 use hashbrown::HashMap;
 
-use super::ColumnReader;
+use super::{ColumnReader, are_alike};
 use crate::tables::Kind;
 
 /// A column of text: dictionary, views or plain strings.
@@ -26,11 +26,13 @@ enum Values<'a> {
 
 impl<'a> Text<'a> {
     /// The text of `row`; none when it is null.
+    #[inline]
     pub fn get(&self, row: usize) -> Option<&'a str> {
         self.values.get(self.place(row)?)
     }
 
     /// The text of `row`; none when it is null or empty, neither of which names anything.
+    #[inline]
     pub fn named(&self, row: usize) -> Option<&'a str> {
         self.get(row).filter(|text| !text.is_empty())
     }
@@ -48,6 +50,7 @@ impl<'a> Text<'a> {
 
     /// Two numbers for the text of `row`, without reading it where the encoding allows: among the rows of one batch,
     /// equal numbers are equal texts. Equal texts may have several numbers. 0 and 0 is null; so may be an empty text.
+    #[inline]
     pub fn code(&self, row: usize) -> (u64, u64) {
         let Some(place) = self.place(row) else { return (0, 0) };
         match self.values {
@@ -62,6 +65,17 @@ impl<'a> Text<'a> {
         }
     }
 
+    /// Whether all rows have the same text, as far as that is told without reading any.
+    pub fn is_uniform(&self) -> bool {
+        match (self.keys, self.values) {
+            (_, Values::Absent) => true,
+            (Some(keys), _) => keys.null_count() == 0 && are_alike(keys.values()),
+            (None, Values::View(views)) => views.null_count() == 0 && are_alike(views.views()),
+            (None, Values::Plain(values)) => values.null_count() == values.len(),
+        }
+    }
+
+    #[inline]
     fn place(&self, row: usize) -> Option<usize> {
         let Some(keys) = self.keys else { return Some(row) };
         keys.is_valid(row).then(|| {
@@ -106,6 +120,7 @@ impl<'a> Values<'a> {
         array.as_string_opt::<i32>().map(Values::Plain)
     }
 
+    #[inline]
     fn get(&self, place: usize) -> Option<&'a str> {
         match self {
             Values::Plain(array) => array.is_valid(place).then(|| array.value(place)),

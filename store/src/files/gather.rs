@@ -1,7 +1,8 @@
 //! Reads one column's values of chosen rows across the batches of a flush, slice by slice.
 //!
-//! Arrow's `interleave` does this for every type. Dictionaries are done here: it would join the batches'
-//! dictionaries anew for every slice, at a cost of batches times rows.
+//! Arrow's `interleave` does this for every type. Two are done elsewhere: dictionaries here, as it would join those of the
+//! batches anew for every slice, at a cost of batches times rows; and attributes in `text_maps`, as it would copy every entry
+//! by itself.
 
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use hashbrown::HashMap;
 use meshlake_schema::TableBatch;
 
 use super::dictionary::NULL;
+use super::text_maps::TextMaps;
 use super::{FileError, RowIndex};
 
 /// One column of all batches, ready to be read in any order of rows.
@@ -19,6 +21,7 @@ pub(super) enum Column<'a> {
     /// No row has a value, as in most optional columns: nothing needs to be read.
     Null(&'a DataType),
     Plain(Vec<&'a dyn Array>),
+    Maps(TextMaps<'a>),
     Dictionary {
         /// Each distinct value once.
         values: ArrayRef,
@@ -41,7 +44,7 @@ impl<'a> Column<'a> {
         }
         match data_type {
             DataType::Dictionary(_, value) if **value == DataType::Utf8 => merge(&columns),
-            _ => Ok(Column::Plain(columns)),
+            _ => Ok(TextMaps::of(&columns).map_or(Column::Plain(columns), Column::Maps)),
         }
     }
 
@@ -54,6 +57,7 @@ impl<'a> Column<'a> {
                     rows.iter().map(|(batch, row)| (*batch as usize, *row as usize)).collect();
                 Ok(interleave(columns, &indices)?)
             }
+            Column::Maps(maps) => maps.gather(rows),
             Column::Dictionary { values, keys } => {
                 let keys = gather_keys(keys, rows);
                 Ok(Arc::new(DictionaryArray::try_new(keys, Arc::clone(values))?))

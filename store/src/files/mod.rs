@@ -22,6 +22,7 @@ pub(crate) mod merge;
 mod encode;
 mod row_groups;
 mod gather;
+mod text_maps;
 mod dictionary;
 mod checksums;
 mod hybrid;

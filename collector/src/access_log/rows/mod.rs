@@ -10,6 +10,7 @@
 pub(crate) mod records;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use meshlake_schema::Outcome;
 
@@ -273,7 +274,7 @@ fn own_proxy(
         }
         PeerEnd::Upstream => (seen.upstream_peer.take(), &seen.upstream_host),
     };
-    let mut facts = facts?;
+    let mut facts = Arc::unwrap_or_clone(facts?);
     facts.addresses = address.ip().to_owned().into();
     if end == PeerEnd::Upstream {
         // The name that it was called by.

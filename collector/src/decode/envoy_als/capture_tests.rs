@@ -36,7 +36,8 @@ fn decode(stream: &[(&[u8], &str)]) -> (TableBatch, Vec<Value>) {
             proxy = Some(identity);
         }
         let proxy = proxy.as_ref().expect("the first message of a stream has an identifier");
-        let tally = decode_entries(message, proxy, &arrival, &mut builder).expect("validated");
+        let tally = decode_entries(message, proxy, &arrival, &mut KnownPeers::default(), &mut builder)
+            .expect("validated");
         let mut json: Value = serde_json::from_str(json).expect("protobuf JSON");
         let logs = if json["httpLogs"].is_null() { "tcpLogs" } else { "httpLogs" };
         let Value::Array(twins) = json[logs]["logEntry"].take() else { panic!("logEntry is a list") };
@@ -322,7 +323,8 @@ fn truncation_at_every_offset_is_refused_or_whole() {
         let valid = validate(&message[..end], &STREAM_ACCESS_LOGS_MESSAGE).is_ok();
         assert_eq!(valid, end == 0, "cut at {end}");
         // Decoders are only called after validation; without it they fail, and must not panic.
-        let decoded = decode_entries(&message[..end], &proxy, &arrival, &mut builder);
+        let decoded =
+            decode_entries(&message[..end], &proxy, &arrival, &mut KnownPeers::default(), &mut builder);
         assert_eq!(decoded.is_ok(), valid, "cut at {end}");
     }
 }

@@ -12,9 +12,10 @@ use meshlake_schema::{ResponseFlags, UnixNanos};
 
 use super::fields::{SentAddress, Texts, address, map_entry, nanos};
 use super::http::Http;
+use super::known_peers::KnownPeers;
 use super::peer::{PeerKey, peer_key};
 use super::tls::read_tls;
-use super::{peer, values};
+use super::values;
 use crate::normalize::requests::facts::{Layer, RequestFacts};
 use crate::protobuf::wire::{Fields, Value, WireError};
 use crate::row_attributes::RowAttributes;
@@ -25,6 +26,7 @@ pub(super) struct Entry<'a, 's> {
     seen: RequestFacts<'a>,
     texts: Texts,
     attributes: &'s mut RowAttributes,
+    peers: &'s mut KnownPeers,
     start_nanos: Option<i64>,
     duration_nanos: Option<i64>,
     /// Nanoseconds from the start to the events of [`OFFSET_NAMES`], which is fields 6 to 12.
@@ -48,7 +50,7 @@ const LAST_UPSTREAM_RX: usize = 4;
 const LAST_DOWNSTREAM_TX: usize = 6;
 
 impl<'a, 's> Entry<'a, 's> {
-    pub(super) fn new(layer: Layer, attributes: &'s mut RowAttributes) -> Self {
+    pub(super) fn new(layer: Layer, attributes: &'s mut RowAttributes, peers: &'s mut KnownPeers) -> Self {
         let source_format = match layer {
             Layer::L7 => "envoy_als_http",
             Layer::L4 => "envoy_als_tcp",
@@ -57,6 +59,7 @@ impl<'a, 's> Entry<'a, 's> {
             seen: RequestFacts { layer, source_format, ..RequestFacts::default() },
             texts: Texts::default(),
             attributes,
+            peers,
             start_nanos: None,
             duration_nanos: None,
             offsets: [None; 7],
@@ -121,11 +124,7 @@ impl<'a, 's> Entry<'a, 's> {
         if seen.layer == Layer::L4 && !seen.log_type.is_udp() {
             seen.protocol = "TCP";
         }
-        let mut named = [("", None); OFFSET_NAMES.len()];
-        for ((slot, name), offset) in named.iter_mut().zip(OFFSET_NAMES).zip(offsets) {
-            *slot = (name, offset);
-        }
-        attributes.push_numbers("offsets_nano", &named);
+        attributes.push_numbers("offsets_nano", OFFSET_NAMES.into_iter().zip(offsets));
         let [downstream_sent, downstream_received, upstream_sent, upstream_received] = wire_bytes;
         let bytes = [
             ("downstream_sent", downstream_sent),
@@ -133,7 +132,7 @@ impl<'a, 's> Entry<'a, 's> {
             ("upstream_sent", upstream_sent),
             ("upstream_received", upstream_received),
         ];
-        attributes.push_numbers("bytes", &[&bytes[..], &http.header_bytes()].concat());
+        attributes.push_numbers("bytes", bytes.into_iter().chain(http.header_bytes()));
         http.finish(&mut seen, attributes);
         seen
     }
@@ -231,7 +230,7 @@ impl<'a, 's> Entry<'a, 's> {
     fn read_filter_state(&mut self, entry: &'a [u8]) -> Result<(), WireError> {
         let (key, any) = map_entry(entry)?;
         if let Some(side) = peer_key(key)
-            && let Some(facts) = peer::read(any, &mut self.texts)
+            && let Some(facts) = self.peers.read(any, &mut self.texts)
         {
             let slot = match side {
                 PeerKey::Upstream => &mut self.seen.upstream_peer,

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 
 use super::fields::{Texts, map_entry, wrapped_u32};
+use crate::columns::HEX;
 use crate::normalize::requests::facts::RequestFacts;
 use crate::normalize::requests::traceparent::parse_traceparent;
 use crate::protobuf::wire::{Fields, WireError};
@@ -135,7 +136,10 @@ impl Http {
     pub(super) fn finish(self, seen: &mut RequestFacts<'_>, attributes: &mut RowAttributes) {
         seen.grpc_status = self.grpc_status_trailer.or(self.grpc_status_header);
         if let Some(flags) = self.trace_flags {
-            attributes.push_text("", "trace_flags", &format!("{flags:02x}"));
+            attributes.push_with("", "trace_flags", |text, types| {
+                text.extend(HEX[usize::from(flags)].map(char::from));
+                types.push('s');
+            });
         }
     }
 }

@@ -11,6 +11,7 @@ mod identity;
 mod entry;
 mod http;
 mod tls;
+mod known_peers;
 mod peer;
 mod flat_node;
 mod values;
@@ -27,6 +28,7 @@ use crate::row_attributes::RowAttributes;
 use crate::signal::Signal;
 use crate::tally::{Arrival, Tally, Warning};
 use entry::Entry;
+pub use known_peers::KnownPeers;
 
 /// One message of a stream. Nobody acknowledges it, so nobody sends it again. Entries of a proxy that was never named
 /// are rows all the same.
@@ -39,10 +41,12 @@ pub static FORMAT: Format = Format {
     tells_written: false,
     unpack: |bytes| valid_protobuf(bytes, &STREAM_ACCESS_LOGS_MESSAGE),
     decode: |bytes, sender, arrival, out| match sender {
-        Some(Sender::Proxy(proxy)) => decode_entries(bytes, proxy, arrival, &mut out.requests),
+        Some(Sender::Proxy(proxy)) => {
+            decode_entries(bytes, proxy, arrival, &mut out.peers, &mut out.requests)
+        }
         Some(Sender::Lines(_) | Sender::Families(_)) | None => {
             let unnamed = ProxyIdentity::new("", "", WorkloadFacts::default());
-            decode_entries(bytes, &unnamed, arrival, &mut out.requests)
+            decode_entries(bytes, &unnamed, arrival, &mut out.peers, &mut out.requests)
         }
     },
 };
@@ -69,6 +73,7 @@ pub fn decode_entries(
     message: &[u8],
     proxy: &ProxyIdentity,
     arrival: &Arrival<'_>,
+    peers: &mut KnownPeers,
     out: &mut RequestBuilder,
 ) -> Result<Tally, WireError> {
     let mut tally = Tally::of(arrival);
@@ -82,7 +87,7 @@ pub fn decode_entries(
         for field in Fields::new(entries) {
             if let (1, value) = field? {
                 attributes.clear();
-                let mut entry = Entry::new(layer, &mut attributes);
+                let mut entry = Entry::new(layer, &mut attributes, peers);
                 entry.read(value.bytes(1)?)?;
                 let (seen, replaced) = entry.finish(arrival);
                 if let Ok(seen) = &seen {

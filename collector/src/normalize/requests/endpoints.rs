@@ -55,7 +55,7 @@ pub(super) fn caller<'a>(
     seen: &'a RequestFacts<'_>,
     proxy: &'a ProxyIdentity,
 ) -> (Peer<'a>, Option<IdentitySource>) {
-    let facts = seen.downstream_peer.as_ref().filter(|facts| !proxy.is_self(facts));
+    let facts = seen.downstream_peer.as_deref().filter(|facts| !proxy.is_self(facts));
     let certificate = spiffe(&seen.caller_principal);
     let mut peer = facts.map(peer_of).unwrap_or_default();
     peer.principal = first_known([&seen.caller_principal, peer.principal]);
@@ -79,7 +79,7 @@ pub(super) fn callee<'a>(
     proxy: &'a ProxyIdentity,
     cluster: Cluster<'a>,
 ) -> (Peer<'a>, Option<IdentitySource>) {
-    let facts = seen.upstream_peer.as_ref();
+    let facts = seen.upstream_peer.as_deref();
     let mut peer = facts.map(peer_of).unwrap_or_default();
     peer.address = first_known([seen.upstream_host.ip(), peer.address]);
     let (named, named_by) = match cluster {

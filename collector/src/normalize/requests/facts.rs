@@ -4,6 +4,7 @@
 //! proxy had nothing to say. Text borrows from the payload wherever it was valid as sent.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use meshlake_schema::{ResponseFlags, UnixNanos};
 
@@ -60,9 +61,9 @@ pub struct RequestFacts<'a> {
     /// SPIFFE identities of the TLS connection towards the caller.
     pub caller_principal: Cow<'a, str>,
     pub own_principal: Cow<'a, str>,
-    /// Metadata of the workloads at the far ends, where proxies exchange it.
-    pub upstream_peer: Option<WorkloadFacts<'a>>,
-    pub downstream_peer: Option<WorkloadFacts<'a>>,
+    /// Metadata of the workloads at the far ends, where proxies exchange it; many requests share one.
+    pub upstream_peer: Option<Arc<WorkloadFacts<'a>>>,
+    pub downstream_peer: Option<Arc<WorkloadFacts<'a>>>,
 }
 
 /// Where the proxy stood that reported the call.

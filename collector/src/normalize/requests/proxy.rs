@@ -58,6 +58,28 @@ impl<'a> WorkloadFacts<'a> {
         })
     }
 
+    /// The same facts, held apart from the payload that they were read from.
+    pub fn into_owned(self) -> WorkloadFacts<'static> {
+        let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        WorkloadFacts {
+            instance: owned(self.instance),
+            namespace: owned(self.namespace),
+            workload: owned(self.workload),
+            owner: owned(self.owner),
+            cluster: owned(self.cluster),
+            principal: owned(self.principal),
+            addresses: owned(self.addresses),
+            canonical_name: owned(self.canonical_name),
+            app_name: owned(self.app_name),
+            app: owned(self.app),
+            canonical_revision: owned(self.canonical_revision),
+            app_version: owned(self.app_version),
+            version: owned(self.version),
+            proxy_version: owned(self.proxy_version),
+            from_node_id: self.from_node_id,
+        }
+    }
+
     /// Takes a Kubernetes label that names the service or its version; ignores others.
     pub fn set_label(&mut self, key: &str, value: Cow<'a, str>) {
         match key {
@@ -72,12 +94,21 @@ impl<'a> WorkloadFacts<'a> {
     }
 
     pub(super) fn service(&self) -> &str {
-        first_known([&self.canonical_name, &self.app_name, &self.app, self.workload()])
+        match first_known([&self.canonical_name, &self.app_name, &self.app]) {
+            "" => self.workload(),
+            named => named,
+        }
     }
 
     pub(super) fn workload(&self) -> &str {
-        let owner = self.owner.rsplit('/').next().unwrap_or_default();
-        first_known([&self.workload, owner, workload_of_pod(&self.instance)])
+        // Most peers say it; taking the other names apart costs more than all else that is asked of a peer.
+        if !self.workload.is_empty() {
+            return &self.workload;
+        }
+        match self.owner.rsplit('/').next().unwrap_or_default() {
+            "" => workload_of_pod(&self.instance),
+            owner => owner,
+        }
     }
 
     pub(super) fn version(&self) -> &str {

@@ -123,6 +123,8 @@ pub(super) struct Followed {
     pub(super) looks_unnamed: u32,
     /// Nothing more will be read of it.
     pub(super) is_done: bool,
+    /// It was found to be cut while it was read.
+    is_cut: bool,
 }
 
 impl Followed {
@@ -147,6 +149,7 @@ impl Followed {
             has_failed: false,
             looks_unnamed: 0,
             is_done: false,
+            is_cut: false,
         })
     }
 
@@ -175,18 +178,29 @@ impl Followed {
     pub(super) fn is_another(&mut self) -> io::Result<bool> {
         let stamp = Stamp::of(&self.opened.file.metadata()?);
         if stamp == self.opened.stamp {
-            return Ok(false);
+            return Ok(self.is_cut);
         }
         let is_cut = self.opened.packing == Packing::Plain && stamp.bytes < self.reader.offset();
-        let known = &self.opened.head[..self.known.head_bytes.min(self.opened.head.len())];
-        if is_cut || !self.head_now()?.starts_with(known) {
+        if self.is_cut || is_cut || !self.begins_as_known()? {
             return Ok(true);
         }
         self.opened.stamp = stamp;
         Ok(false)
     }
 
-    /// The next part; `None` when nothing more has come. A packed file is done then.
+    fn begins_as_known(&self) -> io::Result<bool> {
+        let known = &self.opened.head[..self.known.head_bytes.min(self.opened.head.len())];
+        Ok(self.head_now()?.starts_with(known))
+    }
+
+    /// What was read, unless the file was cut and has grown anew beyond all that was read of it: then these are bytes from the
+    /// middle of another file. Asked after reading, so that no cut falls in between.
+    fn own(&mut self, part: Option<Part>) -> io::Result<Option<Part>> {
+        self.is_cut |= part.is_some() && !self.begins_as_known()?;
+        Ok(part.filter(|_| !self.is_cut))
+    }
+
+    /// The next part; `None` when nothing more has come, or the file is another one by now. A packed file is done then.
     ///
     /// # Errors
     /// As reading it.
@@ -199,12 +213,19 @@ impl Followed {
             self.is_done = true;
             return Ok(self.reader.rest());
         }
-        Ok(part)
+        self.own(part)
     }
 
     /// What stands behind the last line, when nobody writes to it any more.
-    pub(super) fn rest(&mut self) -> Option<Part> {
-        if self.is_done || self.has_failed { None } else { self.reader.rest() }
+    ///
+    /// # Errors
+    /// As reading it.
+    pub(super) fn rest(&mut self) -> io::Result<Option<Part>> {
+        if self.is_done || self.has_failed {
+            return Ok(None);
+        }
+        let rest = self.reader.rest();
+        self.own(rest)
     }
 
     /// Reads again from `position`, because what was read from there on was not stored.

@@ -25,7 +25,7 @@ use crate::minutes::CountedMinutes;
 use crate::noted::{Noted, Notes, RowsOf, Wish};
 use crate::party::{Marks, Parties, PartyId, PartyName};
 use crate::range::Range;
-use crate::sums::Sums;
+use crate::sums::{Sum, Sums};
 
 /// Most cells of one query. Reaching it is an error: an answer with cells left out would be wrong in a way nobody could see.
 pub const CELLS_MAX: usize = 150_000;
@@ -171,9 +171,7 @@ impl Book {
     /// parts changes them.
     pub fn absorb(&mut self, part: &mut Book) {
         for (key, sum) in part.cells.drain() {
-            if let Some(key) = self.room_for(key) {
-                self.cells.change(key, |held| held.merge(&sum));
-            }
+            self.change(key, |held| held.merge(&sum));
         }
         self.learnt.absorb(std::mem::take(&mut part.learnt));
         self.busy.absorb(&mut part.busy);
@@ -272,16 +270,14 @@ impl Book {
 
     /// Adds a received side, which is counted already as nobody's, to those whose parent span is not stored.
     pub fn add_lost(&mut self, entry: Entry, party: PartyId, call: &Call) {
-        let key = self.key(entry, (PartyId::NOBODY, party), call);
-        if let Some(key) = key.and_then(|key| self.room_for(key)) {
-            self.cells.change(key, |sum| sum.measure.add_lost(call.seen.weight));
+        if let Some(key) = self.key(entry, (PartyId::NOBODY, party), call) {
+            self.change(key, |sum| sum.measure.add_lost(call.seen.weight));
         }
     }
 
     pub fn add(&mut self, key: CellKey, call: &Observation, sides: &Halves) {
-        let Some(key) = self.room_for(key) else { return };
         let is_sized = self.grain.tells_ends() && key.evidence == Evidence::Requests && call.sized;
-        self.cells.change(key, |sum| {
+        self.change(key, |sum| {
             sum.measure.add(call);
             sum.measure.add_sides(call.weight, sides);
             if is_sized {
@@ -292,8 +288,15 @@ impl Book {
 
     /// Adds what is counted already.
     pub fn add_cell(&mut self, key: CellKey, measure: &Measure) {
-        if let Some(key) = self.room_for(key) {
-            self.cells.change(key, |sum| sum.measure.merge(measure));
+        self.change(key, |sum| sum.measure.merge(measure));
+    }
+
+    /// Changes the cell that calls of `key` are counted in. Nearly always it is there, and then nothing else is looked at.
+    fn change(&mut self, key: CellKey, change: impl FnOnce(&mut Sum)) {
+        let Some(own) = self.condensed.key(key) else { return };
+        let Some(change) = self.cells.change_known(&own, change) else { return };
+        if let Some(own) = self.room_for(key) {
+            self.cells.change(own, change);
         }
     }
 
@@ -301,7 +304,7 @@ impl Book {
     pub fn add_sizes(&mut self, key: CellKey, sizes: &Sizes) {
         let key = self.condensed.key(key).filter(|_| sizes.request.count() > 0 || sizes.response.count() > 0);
         if let Some(key) = key {
-            self.cells.change_known(key, |sum| sum.sizes.get_or_insert_default().merge(sizes));
+            self.cells.change_known(&key, |sum| sum.sizes.get_or_insert_default().merge(sizes));
         }
     }
 

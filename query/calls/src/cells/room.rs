@@ -7,12 +7,11 @@ use crate::detail::Detail;
 use crate::sums::Sums;
 
 impl Book {
-    /// The key of the cell that calls of `key` are counted in; none where there is no room for one more.
+    /// The key of the cell that calls of `key`, which have none yet, are counted in; none where there is no room for one more.
     pub(super) fn room_for(&mut self, key: CellKey) -> Option<CellKey> {
-        let own = self.condensed.key(key)?;
         let is_full = self.cells.len() >= self.cells_max || self.cells.bytes() >= self.cells_bytes_max;
-        if !is_full || self.is_part || self.cells.has(&own) {
-            return Some(own);
+        if !is_full || self.is_part {
+            return self.condensed.key(key);
         }
         if self.cells_overflowed {
             return None;

@@ -34,12 +34,13 @@ use crate::hashing::mixed_pair;
 use crate::held::{Granted, HELD_BYTES_MAX, Held, Weighed as _};
 use crate::measure::Measure;
 use crate::messages::Messages;
-use crate::minutes::{NamesByMinute, Words, minute_of};
+use crate::minutes::{NamesByMinute, Words};
 use crate::parts::{Parts, parts};
 use crate::picture::Picture;
 use crate::range::Range;
 use crate::requests::rows::RequestRows;
 use crate::requests::seen::Seen;
+use crate::requests::twins::Twins;
 use crate::requests::{self, Leftovers};
 use crate::series::chunk::Chunk;
 use crate::series::told::told;
@@ -75,6 +76,7 @@ pub struct Fold {
     /// Of what a pass holds.
     bytes_max: usize,
     requests: Held<Vec<Seen>>,
+    twins: Twins,
     spans: Held<Shard>,
     shapes: Shapes,
     names: NamesByMinute,
@@ -107,6 +109,7 @@ impl Fold {
             survey: Survey::default(),
             bytes_max,
             requests: Held::with_budget(bytes_max / 2),
+            twins: Twins::default(),
             spans: Held::with_budget(bytes_max / 2),
             shapes: Shapes::default(),
             names: NamesByMinute::default(),
@@ -125,12 +128,13 @@ impl Fold {
     /// Adds rows of `requests`.
     pub fn add_requests(&mut self, batch: &RecordBatch) {
         self.see(batch);
-        let Fold { book, requests, names, addresses, is_sliced, .. } = self;
+        let Fold { book, requests, twins, names, addresses, is_sliced, .. } = self;
         let mut has_connections = false;
         RequestRows::of(batch, book.grain).read(batch, book, |_, seen| {
             has_connections |= seen.is_connection;
             names.see(Words::Requests, seen.start, [seen.source, seen.destination]);
             seen.tell_addresses(addresses);
+            twins.see(&seen);
             requests.add(sliced(seen.hash(), seen.start, *is_sliced), |rows| rows.push(seen));
         });
         if has_connections {
@@ -153,20 +157,23 @@ impl Fold {
             self;
         // Rows of requests come first; what they leave is the spans'.
         spans.bound(bytes_max.saturating_sub(requests.bytes()).max(*bytes_max / 2));
-        // Rows are sorted by what they say, so most name what the row before does.
-        let mut last_seen = None;
-        let read = batch.spans(book, shapes, addresses, |span, shape, links| {
-            if shape.role == spans::Role::Consumed {
-                links.iter().for_each(|link| messages.want(*link));
+        let added = batch.said(book, shapes).and_then(|said| {
+            batch.tell_names(&said, names, addresses);
+            if !*is_sliced && !said.may_have_links() {
+                for (place, alike) in batch.by_shard() {
+                    spans.add_to(place, |shard| shard.add_all(alike, |shape| said.id(shape)));
+                }
+                return Ok(());
             }
-            let seen = (minute_of(span.start), span.shape);
-            if last_seen.replace(seen) != Some(seen) {
-                names.see(Words::Spans, span.start, [shape.party, shape.peer]);
-            }
-            let hash = sliced(spans::hash_of(span.trace), span.start, *is_sliced);
-            spans.add(hash, |shard| shard.add(span, links));
+            batch.one_by_one(&said, |span, shape, links| {
+                if shape.role == spans::Role::Consumed {
+                    links.iter().for_each(|link| messages.want(*link));
+                }
+                let hash = sliced(spans::hash_of(span.trace), span.start, *is_sliced);
+                spans.add(hash, |shard| shard.add(span, links));
+            })
         });
-        self.misread = self.misread.take().or(read.err());
+        self.misread = self.misread.take().or(added.err());
         self.make_room();
     }
 
@@ -217,8 +224,8 @@ impl Fold {
 
     /// Has the budget grant what is held beside rows: sums, names, links, rows that wait for another observer's.
     fn charge(&mut self) -> Result<(), Spent> {
-        let Fold { book, survey, shapes, messages, leftovers, addresses, .. } = self;
-        let names = shapes.bytes() + addresses.bytes();
+        let Fold { book, survey, shapes, messages, leftovers, addresses, twins, .. } = self;
+        let names = shapes.bytes() + addresses.bytes() + twins.bytes();
         let counted = book.bytes() + survey.bytes();
         self.beside.resize(counted + names + messages.bytes() + leftovers.bytes())
     }
@@ -242,9 +249,11 @@ impl Fold {
         self.requests.spent()?;
         self.spans.spent()?;
         self.refused.map_or(Ok(()), Err)?;
-        while let Some(shard) = self.requests.take() {
+        self.twins.close(&self.book.parties);
+        while let Some(mut shard) = self.requests.take() {
             let bytes = shard.bytes();
-            let Fold { book, names, addresses, connections, leftovers, .. } = self;
+            let Fold { book, twins, names, addresses, connections, leftovers, .. } = self;
+            twins.take_out(&mut shard, &book.parties);
             requests::count(shard, names, addresses, leftovers, book, connections);
             self.requests.dropped(bytes);
             self.make_room();

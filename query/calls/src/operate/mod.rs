@@ -10,7 +10,11 @@
 //! dark       traffic that the mesh does not see whole or does not protect
 //! gauges     what OTLP metrics tell of a service's means
 //! reasons    what flags, codes and errors mean
+//! changes    edges that appeared, vanished, fare worse or better than before
 //! troubles   what is wrong now, worst first
+//! protection how much of the calls of each edge came by mutual TLS
+//! timeline   how the whole mesh fared over time
+//! heat       calls of an edge by time and latency
 //! asked      the service that a question is about
 //! verdict    what tests say in one word
 //! ```
@@ -23,7 +27,11 @@ pub mod gateways;
 pub mod saturation;
 pub mod rollouts;
 pub mod dark;
+pub mod changes;
 pub mod troubles;
+pub mod protection;
+pub mod timeline;
+pub mod heat;
 pub mod policies;
 pub mod gauges;
 pub mod reasons;

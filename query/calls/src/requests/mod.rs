@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! rows        columns (row_columns) to records, with what is grouped by (asked)
+//! twins       rows without ids of what rows with ids tell
 //! streams     what goes on is no call, and what lasts has no latency
 //! once        the same row that came twice is one
 //! by_address  ends that only an address names, as those tell who have it
@@ -21,6 +22,7 @@ mod hops;
 mod by_address;
 mod once;
 mod streams;
+pub mod twins;
 pub mod seen;
 
 pub use leftovers::Leftovers;

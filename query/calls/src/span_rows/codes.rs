@@ -43,11 +43,15 @@ fn own_words(columns: &Columns<'_>, by: By, grain: Grain, codes: &mut [u64]) {
         &columns.rpc_grpc_status_code,
     ];
     numbers.into_iter().for_each(|column| mix_numbers(column, codes));
-    for (row, code) in codes.iter_mut().enumerate() {
-        *code = mixed_pair(*code, u64::from(columns.is_proxy.get(row) == Some(true)));
+    if !columns.is_proxy.is_uniform() {
+        for (row, code) in codes.iter_mut().enumerate() {
+            *code = mixed_pair(*code, u64::from(columns.is_proxy.get(row) == Some(true)));
+        }
     }
-    for (row, code) in codes.iter_mut().enumerate() {
-        *code = mixed_pair(*code, columns.adjusted_count.get(row).map_or(0, f64::to_bits));
+    if !columns.adjusted_count.is_uniform() {
+        for (row, code) in codes.iter_mut().enumerate() {
+            *code = mixed_pair(*code, columns.adjusted_count.get(row).map_or(0, f64::to_bits));
+        }
     }
     let texts = [
         Some(&columns.outcome),
@@ -73,7 +77,7 @@ fn own_words(columns: &Columns<'_>, by: By, grain: Grain, codes: &mut [u64]) {
     }
 }
 
-/// What a span says of its far end, with the host of its URL alone: URLs are as many as requests. Whether it is anything.
+/// What a span says of its far end, with the host of its URL alone: URLs are as many as requests. Whether that tells rows apart.
 fn mix_far_end(columns: &Columns<'_>, codes: &mut [u64]) -> bool {
     let texts = [&columns.db_namespace, &columns.server_address, &columns.network_peer_address];
     let numbers = [&columns.server_port, &columns.network_peer_port];
@@ -83,8 +87,8 @@ fn mix_far_end(columns: &Columns<'_>, codes: &mut [u64]) -> bool {
     mix_meanings(&columns.url_full, codes, |url| {
         hasher.hash_one(host_of_url(url).map(|at| (at.host, at.port)))
     });
-    let has_texts = texts.iter().any(|column| column.has_values());
-    has_texts || numbers.iter().any(|column| column.has_values()) || columns.url_full.has_values()
+    let are_uniform = texts.iter().all(|column| column.is_uniform());
+    !(are_uniform && numbers.iter().all(|column| column.is_uniform()) && columns.url_full.is_uniform())
 }
 
 /// Whether a row can stand for something with a far end. The peer of a call that was received is whoever made it, by
@@ -106,6 +110,9 @@ fn names(name: &Text<'_>, grain: Grain, codes: &mut [u64]) {
 }
 
 fn plain_tags(columns: &Columns<'_>, codes: &mut [u64]) {
+    if columns.attributes.is_absent() {
+        return;
+    }
     let hasher = RandomState::new();
     for (row, code) in codes.iter_mut().enumerate() {
         for (key, value) in columns.attributes.entries(row) {

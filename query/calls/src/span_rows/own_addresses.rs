@@ -32,19 +32,26 @@ const ADDRESSES_MAX: usize = 8;
 /// The addresses that the rows of a batch tell.
 #[derive(Debug, Default)]
 pub struct OwnAddresses {
-    /// By row, the place of its addresses; empty where no row tells any.
-    by_row: Vec<u32>,
     /// Hashes of the addresses of one resource. The first place is of those that tell none.
     known: Vec<Vec<u64>>,
+    /// Each once a minute, about: rows of one resource and shape come in runs.
+    told: Vec<Told>,
 }
 
-/// What was told last, by place: rows of one resource come in runs of one minute.
-#[derive(Debug, Default)]
-pub struct ToldLast(Vec<Option<(i64, PartyId)>>);
+/// Spans of a shape, one of which began at this time, have the addresses at a place.
+#[derive(Debug)]
+struct Told {
+    place: u32,
+    shape: u32,
+    time: i64,
+}
 
 impl OwnAddresses {
-    /// Those of `count` rows with these resources.
-    pub fn of(resources: &Text<'_>, count: usize) -> OwnAddresses {
+    /// Those of rows with these resources, shapes and times of start.
+    pub fn of(resources: &Text<'_>, shapes: &[u32], starts: &[i64]) -> OwnAddresses {
+        if !resources.has_values() {
+            return OwnAddresses::default();
+        }
         let mut known = vec![Vec::new()];
         let mut places: NumberMap<(u64, u64), u32> = NumberMap::default();
         let mut last = ((0, 0), 0);
@@ -63,21 +70,30 @@ impl OwnAddresses {
             }
             last.1
         };
-        let by_row: Vec<u32> =
-            if resources.has_values() { (0..count).map(&mut place).collect() } else { Vec::new() };
-        if known.len() == 1 { OwnAddresses::default() } else { OwnAddresses { by_row, known } }
+        let mut told = Vec::new();
+        let mut told_last: Vec<Option<(i64, u32)>> = Vec::new();
+        for (row, (shape, time)) in shapes.iter().zip(starts).enumerate() {
+            let place = place(row);
+            if place == 0 {
+                continue;
+            }
+            let at = place as usize;
+            told_last.resize(told_last.len().max(at + 1), None);
+            let says = Some((minute_of(*time), *shape));
+            if told_last[at] != says {
+                told_last[at] = says;
+                told.push(Told { place, shape: *shape, time: *time });
+            }
+        }
+        OwnAddresses { known, told }
     }
 
-    /// Tells that `own`, which made the span of `row` at `time`, has the addresses that the row says.
-    pub fn tell(&self, row: usize, time: i64, own: PartyId, last: &mut ToldLast, addresses: &mut Addresses) {
-        let Some(place) = self.by_row.get(row).map(|place| *place as usize).filter(|place| *place > 0) else {
-            return;
-        };
-        last.0.resize(self.known.len(), None);
-        let told = Some((minute_of(time), own));
-        if last.0[place] != told {
-            last.0[place] = told;
-            self.known[place].iter().for_each(|address| addresses.tell(time, *address, own));
+    /// Tells whose addresses they are, as `own` says by shape; nobody's where it says so.
+    pub fn tell(&self, own: impl Fn(u32) -> Option<PartyId>, addresses: &mut Addresses) {
+        for Told { place, shape, time } in &self.told {
+            if let Some(own) = own(*shape) {
+                self.known[*place as usize].iter().for_each(|address| addresses.tell(*time, *address, own));
+            }
         }
     }
 }

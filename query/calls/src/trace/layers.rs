@@ -22,8 +22,10 @@ pub struct Layers {
     /// By made span: the first of those directly inside.
     first_inner: Vec<u32>,
     next_inner: Vec<u32>,
-    /// By made span: the one call that it is; `None` where it is several, or none.
-    found: Vec<Option<Draft>>,
+    /// By made span inside another: the place among `drafts` of the one call that it is; [`NONE`] where it is several, or none.
+    found: Vec<u32>,
+    /// Calls of made spans inside others.
+    drafts: Vec<Draft>,
     /// Calls whose tries may lie side by side: with what tries of one call share.
     outermost: Vec<(Siblings, Draft)>,
     /// Spans that created messages, and what sent each of them.
@@ -50,12 +52,11 @@ impl Layers {
     /// Finds all calls that made spans of the trace stand for.
     pub fn find(&mut self, ground: &Ground<'_>, sides: &mut Sides) {
         let count = ground.spans.len();
-        for places in [&mut self.first_side, &mut self.first_inner, &mut self.next_inner] {
+        for places in [&mut self.first_side, &mut self.first_inner, &mut self.next_inner, &mut self.found] {
             places.clear();
             places.resize(count, NONE);
         }
-        self.found.clear();
-        self.found.resize(count, None);
+        self.drafts.clear();
         self.outermost.clear();
         self.sent.clear();
         self.calls.clear();
@@ -77,7 +78,10 @@ impl Layers {
                     (sides.anchors[place], ground.spans[place].parent, ground.tree.services[place]);
                 self.outermost.extend(found.map(|draft| (siblings, draft)));
             } else {
-                self.found[at as usize] = found;
+                if let Some(draft) = found {
+                    self.found[at as usize] = self.drafts.len() as u32;
+                    self.drafts.push(draft);
+                }
                 self.next_inner[at as usize] = self.first_inner[outer as usize];
                 self.first_inner[outer as usize] = at;
             }
@@ -103,8 +107,8 @@ impl Layers {
         let mut inner = self.first_inner[at as usize];
         while inner != NONE {
             match self.found[inner as usize] {
-                Some(draft) => self.inner.push(draft),
-                None => is_several = true,
+                NONE => is_several = true,
+                place => self.inner.push(self.drafts[place as usize]),
             }
             inner = self.next_inner[inner as usize];
         }

@@ -273,8 +273,9 @@ impl<'a> Teller<'a, '_> {
         if side.is_implied { RowKey::NONE } else { self.row_of(side.told_by) }
     }
 
+    /// Where calls are noted one by one: nothing else asks for rows.
     fn row_of(&self, at: u32) -> RowKey {
-        let span = self.spans.get(at as usize);
+        let span = self.spans.get(at as usize).filter(|_| self.counting.book.notes.are_kept());
         span.map_or(RowKey::NONE, |span| RowKey::of_span(span.trace, span.id, span.start))
     }
 }

@@ -22,6 +22,8 @@ pub struct Tree {
     /// Parents before children.
     pub order: Vec<u32>,
     groups: Vec<Group>,
+    /// The group that was looked up last: most spans side by side have one parent.
+    looked_up: Option<Group>,
     first_child: Vec<u32>,
     next_sibling: Vec<u32>,
 }
@@ -59,6 +61,7 @@ impl Tree {
 
     fn group(&mut self, spans: &[Span]) {
         self.groups.clear();
+        self.looked_up = None;
         for (at, span) in (0u32..).zip(spans) {
             let is_new = self.groups.last().is_none_or(|group| group.id != span.id);
             if is_new {
@@ -80,7 +83,14 @@ impl Tree {
         Some(self.groups[place])
     }
 
-    fn find_parent(&self, spans: &[Span], at: u32) -> u32 {
+    fn group_of_parent(&mut self, id: u64) -> Option<Group> {
+        if self.looked_up.is_none_or(|group| group.id != id) {
+            self.looked_up = self.group_of(id);
+        }
+        self.looked_up
+    }
+
+    fn find_parent(&mut self, spans: &[Span], at: u32) -> u32 {
         let span = &spans[at as usize];
         if span.role.is_received()
             && let Some(Group { made, .. }) = self.group_of(span.id)
@@ -91,7 +101,7 @@ impl Tree {
         if span.parent == 0 {
             return NONE;
         }
-        match self.group_of(span.parent) {
+        match self.group_of_parent(span.parent) {
             // Looking up and connecting are the caller's work, of whichever service the halves are.
             Some(Group { made, .. }) if span.flags.has(Flags::CONNECTING) && self.is_own(made, at) => made,
             Some(group) => self.pick(spans, group, at),

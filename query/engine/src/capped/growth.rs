@@ -39,6 +39,8 @@ pub enum Growth {
     Join,
     /// No more than a number, after as many steps as one text is long times the other.
     Product,
+    /// A number: where something is, looked for from a place on.
+    Place,
     /// A list from one number or time to another.
     Series,
     /// A list of the value, n times.
@@ -64,7 +66,7 @@ impl Growth {
     pub fn bytes(self, args: &ScalarFunctionArgs) -> Result<u64> {
         match self {
             // Elements are counted where it is refused.
-            Growth::Series => return Ok(0),
+            Growth::Series | Growth::Place => return Ok(0),
             Growth::Values => return repeated_bytes(args),
             Growth::Parts => return Ok(parts(args)),
             Growth::Double => return Ok(parts(args).saturating_mul(2)),

@@ -15,7 +15,7 @@ mod charge;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use arrow::array::AsArray;
+use arrow::array::{AsArray, new_empty_array};
 use arrow::datatypes::{DataType, FieldRef, Int64Type};
 use datafusion::common::ScalarValue;
 use datafusion::error::Result;
@@ -37,7 +37,7 @@ const RESULT_BYTES_MAX: u64 = 64 << 20;
 
 /// Functions by how they grow. Each doubles or more what it is given, so that a chain of them has no end;
 /// other functions of text and lists give back what they got, in another order or less of it.
-const CAPPED: [(&str, Growth); 38] = [
+const CAPPED: [(&str, Growth); 39] = [
     ("repeat", Growth::Repeat),
     ("lpad", Growth::Pad),
     ("rpad", Growth::Pad),
@@ -46,6 +46,7 @@ const CAPPED: [(&str, Growth); 38] = [
     ("concat", Growth::Join),
     ("concat_ws", Growth::Join),
     ("levenshtein", Growth::Product),
+    ("array_position", Growth::Place),
     ("generate_series", Growth::Series),
     ("range", Growth::Series),
     ("array_repeat", Growth::Values),
@@ -143,6 +144,10 @@ impl ScalarUDFImpl for Capped {
     }
 
     fn invoke_with_args(&self, mut args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        // Some functions look at the first row, which is not always there.
+        if args.number_rows == 0 {
+            return Ok(ColumnarValue::Array(new_empty_array(args.return_type())));
+        }
         if self.growth == Growth::Series {
             check_series(self.name(), &args)?;
         }
@@ -154,10 +159,13 @@ impl ScalarUDFImpl for Capped {
             );
             return Err(QueryError::Refused(message).into());
         }
-        if self.growth == Growth::Pad
-            && let Some(length) = args.args.get_mut(1)
-        {
-            *length = at_least_zero(length)?;
+        let number = match self.growth {
+            Growth::Pad => args.args.get_mut(1),
+            Growth::Place => args.args.get_mut(2),
+            _ => None,
+        };
+        if let Some(number) = number {
+            *number = at_least_zero(number)?;
         }
         let given = args.args.clone();
         match self.inner.invoke_with_args(args)? {
@@ -168,7 +176,7 @@ impl ScalarUDFImpl for Capped {
 }
 
 /// A negative length is none, as in PostgreSQL; DataFusion's functions take it for one beyond all memory and
-/// panic.
+/// panic. They count a place from one below it, which the least of numbers has not; none below 1 is one.
 fn at_least_zero(length: &ColumnarValue) -> Result<ColumnarValue> {
     Ok(match length {
         ColumnarValue::Scalar(ScalarValue::Int64(Some(length))) => {

@@ -1,7 +1,7 @@
 //! One table of a snapshot as one tenant sees it: files and buffered batches, each row once.
 //!
 //! Of the buffer no row of another tenant comes. Those of files are filtered here, by a node of the physical plan
-//! below everything that SQL can say; a query that asks for another tenant finds no rows. Filters are taken as hints for pruning and are applied again
+//! below everything that SQL can say, unless the files' own footers say that there are none; a query that asks for another tenant finds no rows. Filters are taken as hints for pruning and are applied again
 //! by the engine, so pruning may be coarse but never wrong. Only those on attributes are applied here, because
 //! rows that were found by their attributes need not be read for them; see [`super::searched`].
 
@@ -27,8 +27,8 @@ use meshlake_store::snapshot::{DataFile, Snapshot};
 use super::attribute_access::ATTRIBUTES_COLUMN;
 use super::attribute_runs::{choose_runs, is_understood, wanted_attributes};
 use super::columns::Seen;
-use super::files::{FilterUse, scan_files};
-use super::footers::with_footers;
+use super::files::{FileScan, FilterUse, scan_files};
+use super::footers::{are_known_always, with_footers};
 use super::hot::{scan_hot, wanted_hot};
 use super::page_search::{PageSearch, wanted_ids};
 use super::prune::{Bounds, Pruner};
@@ -138,6 +138,12 @@ impl TenantTable {
         Ok(Some(Arc::new(passing.apply_projection(Some((0..read.len()).collect()))?.build()?)))
     }
 
+    /// The column of the tenant, if rows of others may come; none when it is known of all files that they have none.
+    async fn tenant_to_compare(&self, files: &[FileScan], session: &dyn Session) -> Result<Option<usize>> {
+        let are_own = are_known_always(files, TENANT_COLUMN, &self.tenant, &self.seen, session).await?;
+        Ok(if are_own { None } else { Some(self.seen.query.index_of(TENANT_COLUMN)?) })
+    }
+
     /// `tenant = <ours>`, over a plan whose column at `position` is the tenant.
     fn is_own(&self, position: usize) -> Result<Arc<dyn PhysicalExpr>> {
         let tenant = ScalarValue::from(self.tenant.as_str());
@@ -179,17 +185,13 @@ impl TableProvider for TenantTable {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let schema = &self.seen.query;
         let asked = projection.cloned().unwrap_or_else(|| (0..schema.fields().len()).collect());
-        let tenant = schema.index_of(TENANT_COLUMN)?;
-        let mut read = asked.clone();
-        let tenant_position = read.iter().position(|&column| column == tenant).unwrap_or_else(|| {
-            read.push(tenant);
-            asked.len()
-        });
-
         let pruner = Pruner::new(self.table, schema, filters, session)?;
         let filter_use = filter_use(filters)?;
         let files = choose_runs(self.wanted_files(&pruner)?, filters, session).await?;
         let files = with_footers(files, &self.seen, session).await?;
+        let tenant = self.tenant_to_compare(&files, session).await?;
+        let mut read = asked.clone();
+        read.extend(tenant.filter(|tenant| !asked.contains(tenant)));
         let search = self.search(filter_use, filters, session)?;
         let on_attributes = conjunction(filters.iter().filter(|filter| is_understood(filter)).cloned());
         let mut parts = Vec::with_capacity(2);
@@ -202,6 +204,9 @@ impl TableProvider for TenantTable {
             0 => return Ok(Arc::new(EmptyExec::new(Arc::new(schema.project(&asked)?)))),
             1 => parts.swap_remove(0),
             _ => UnionExec::try_new(parts)?,
+        };
+        let Some(tenant_position) = read.iter().position(|column| Some(*column) == tenant) else {
+            return Ok(all);
         };
         let own = FilterExecBuilder::new(self.is_own(tenant_position)?, all)
             .apply_projection(Some((0..asked.len()).collect()))?

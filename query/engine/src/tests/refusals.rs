@@ -34,6 +34,80 @@ async fn statements_that_are_not_reads_are_refused() {
     assert!(!std::path::Path::new("/tmp/meshlake-x.csv").exists());
 }
 
+/// Every statement of the parser's that is not a question, by itself and behind words that would run it on the way.
+#[tokio::test]
+async fn no_kind_of_statement_changes_anything() {
+    let engine = mixed().await;
+    let kinds = [
+        "INSERT INTO spans (name) VALUES ('x')",
+        "INSERT OVERWRITE spans SELECT * FROM spans",
+        "REPLACE INTO spans (name) VALUES ('x')",
+        "MERGE INTO spans USING logs ON true WHEN MATCHED THEN DELETE",
+        "TRUNCATE TABLE spans",
+        "COPY spans TO STDOUT",
+        "COPY spans FROM STDIN",
+        "COPY spans TO PROGRAM 'touch /tmp/meshlake-x.csv'",
+        "UNLOAD (SELECT 1) TO 's3://x'",
+        "CREATE OR REPLACE TABLE spans AS SELECT 1",
+        "CREATE TEMPORARY TABLE t (a INT)",
+        "CREATE OR REPLACE VIEW spans AS SELECT 1",
+        "CREATE SCHEMA s",
+        "CREATE DATABASE d",
+        "CREATE FUNCTION f(INT) RETURNS INT RETURN $1",
+        "CREATE INDEX i ON spans (name)",
+        "CREATE ROLE r",
+        "CREATE SEQUENCE q",
+        "ALTER TABLE spans DROP COLUMN name",
+        "DROP FUNCTION abs",
+        "DROP SCHEMA public CASCADE",
+        "SELECT * INTO t FROM spans",
+        "WITH x AS (INSERT INTO spans SELECT * FROM spans) SELECT 1",
+        "GRANT SELECT ON spans TO x",
+        "SET TIME ZONE 'Europe/Berlin'",
+        "SET datafusion.catalog.information_schema = false",
+        "SET ROLE x",
+        "USE other",
+        "START TRANSACTION",
+        "COMMIT",
+        "ROLLBACK",
+        "SAVEPOINT s",
+        "PREPARE p AS DELETE FROM spans",
+        "EXECUTE p",
+        "DEALLOCATE p",
+        "DECLARE c CURSOR FOR SELECT 1",
+        "CALL f()",
+        "ANALYZE TABLE spans COMPUTE STATISTICS",
+        "VACUUM spans",
+        "OPTIMIZE TABLE spans",
+        "MSCK REPAIR TABLE spans",
+        "ATTACH DATABASE '/etc' AS x",
+        "INSTALL httpfs",
+        "LOAD '/lib/x.so'",
+        "PRAGMA journal_mode = OFF",
+        "KILL 1",
+        "LISTEN x",
+        "NOTIFY x",
+        "CACHE TABLE t AS SELECT 1",
+        "COMMENT ON TABLE spans IS 'x'",
+        "LOCK TABLE spans",
+        "FLUSH TABLES",
+        "SELECT set_config('x', 'y', false)",
+        "SELECT pg_terminate_backend(1)",
+        "SELECT nextval('q')",
+        "SELECT 1; SELECT 2",
+    ];
+    for kind in kinds {
+        for before in ["", "EXPLAIN ", "EXPLAIN ANALYZE ", "EXPLAIN VERBOSE "] {
+            let sql = format!("{before}{kind}");
+            let answer = rows(&engine, &sql).await;
+            let refused = matches!(answer, Err(QueryError::Refused(_) | QueryError::Invalid(_)));
+            assert!(refused, "{sql}: {answer:?}");
+        }
+    }
+    assert_eq!(one(&engine, "SELECT count(*), min(name), abs(-1) FROM spans").await, "4,a,1");
+    assert!(!std::path::Path::new("/tmp/meshlake-x.csv").exists());
+}
+
 #[tokio::test]
 async fn nothing_outside_the_tables_can_be_named() {
     let engine = mixed().await;
@@ -98,6 +172,31 @@ async fn chains_and_towers_end_in_a_clear_error_and_never_in_an_abort() {
         let answer = rows(&engine, &sql).await;
         let refused = matches!(answer, Err(QueryError::Refused(_) | QueryError::Invalid(_)));
         assert!(refused, "{}...: {answer:?}", &sql[..60]);
+    }
+    // Short texts that would be planned without end.
+    let doubling = |first: &str, step: &str, last: &str| {
+        let steps = (1..20).map(|n| format!(", t{n} AS ({})", step.replace("last", &format!("t{}", n - 1))));
+        format!("WITH t0 AS ({first}){} {}", steps.collect::<String>(), last.replace("last", "t19"))
+    };
+    let nested = format!("SELECT {}1{}", "(SELECT ".repeat(20), ")".repeat(20));
+    for sql in [
+        doubling(
+            "SELECT name AS x FROM spans",
+            "SELECT x||x AS x FROM last",
+            "SELECT x FROM last WHERE x = 'a'",
+        ),
+        doubling(
+            "SELECT kind AS x FROM spans",
+            "SELECT x+x AS x FROM last",
+            "SELECT x FROM last ORDER BY x LIMIT 1",
+        ),
+        doubling("SELECT 1 AS x", "SELECT [x, x] AS x FROM last", "SELECT x FROM last"),
+        doubling("SELECT 1 AS x", "SELECT a.x FROM last a JOIN last b ON a.x = b.x", "SELECT x FROM last"),
+        nested,
+        format!("SELECT count(*) FROM spans GROUP BY CUBE ({})", ["kind"; 20].join(", ")),
+    ] {
+        let answer = rows(&engine, &sql).await;
+        assert!(matches!(answer, Err(QueryError::Refused(_))), "{}...: {answer:?}", &sql[..60]);
     }
     // A chain near the deepest that is let through runs.
     let sql = format!("SELECT count(*) FROM spans WHERE kind + {} > -1", vec!["kind"; 90].join(" + "));

@@ -265,3 +265,46 @@ async fn a_scan_may_be_of_some_files_or_of_the_buffer() {
         );
     }
 }
+
+/// Whether the plan of a statement compares tenants row by row.
+async fn compares_tenants(engine: &Engine, tenant: &str, sql: &str) -> bool {
+    let plan = engine.sql(tenant, &format!("EXPLAIN {sql}")).await.expect("a plan");
+    let plan = text_rows(plan).await.expect("rows of a plan");
+    plan.iter().flatten().any(|cell| cell.contains("tenant@"))
+}
+
+#[tokio::test]
+async fn tenants_are_compared_until_footers_say_that_there_is_one() {
+    let engine = SnapshotBuilder::new()
+        .file(Table::Spans, &[span(1, "a"), span(2, "b")], &[])
+        .await
+        .file(Table::Spans, &[span(3, "c")], &[])
+        .await
+        .hot(Table::Spans, 7, &[span(4, "d"), of_tenant("other", span(5, "x"))])
+        .engine();
+    let sql = "SELECT name FROM spans WHERE kind >= 0 ORDER BY name";
+    assert!(compares_tenants(&engine, "default", sql).await, "nothing is known yet");
+    assert_eq!(one(&engine, sql).await, "a;b;c;d");
+    assert!(!compares_tenants(&engine, "default", sql).await, "all files are of one");
+    assert_eq!(one(&engine, sql).await, "a;b;c;d");
+    assert_eq!(one(&engine, "SELECT count(*), min(tenant), max(name) FROM spans").await, "4,default,d");
+    assert_eq!(one(&engine, "SELECT count(*) FROM spans").await, "4");
+    // Of another tenant's the same footers say nothing of the kind.
+    let others = engine.sql("other", "SELECT name, tenant FROM spans").await.expect("a plan");
+    assert_eq!(text_rows(others).await.expect("rows"), [["x", "other"]]);
+}
+
+#[tokio::test]
+async fn a_file_of_several_tenants_shows_each_its_own() {
+    let engine = mixed().await;
+    for _ in 0..2 {
+        for (tenant, want) in
+            [("default", vec!["a", "b", "c", "d"]), ("other", vec!["x", "y"]), ("nobody", vec![])]
+        {
+            let answer = engine.sql(tenant, "SELECT name FROM spans ORDER BY name").await.expect("a plan");
+            assert_eq!(text_rows(answer).await.expect("rows").concat(), want, "{tenant}");
+            let count = engine.sql(tenant, "SELECT count(*) FROM spans").await.expect("a plan");
+            assert_eq!(text_rows(count).await.expect("a row").concat(), [want.len().to_string()], "{tenant}");
+        }
+    }
+}

@@ -38,6 +38,14 @@ pub enum Span {
     Fixed { from: UnixNanos, to: UnixNanos },
 }
 
+/// A length of time as addresses have it, `90s`, `15m`, `6h`, `7d`; none where it is too short or too long to be a range.
+pub fn length(text: &str) -> Option<Duration> {
+    match Span::last(text)? {
+        Span::Last { length, .. } => Some(length),
+        Span::Fixed { .. } => None,
+    }
+}
+
 impl Span {
     fn last(text: &str) -> Option<Span> {
         let unit = text.chars().last()?;
@@ -110,10 +118,15 @@ impl Asked {
         value_of(&self.parameters, name)
     }
 
+    /// All values of a parameter that may be there several times.
+    pub fn every<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let of_name = self.parameters.iter().filter(move |(known, _)| known == name);
+        of_name.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+    }
+
     /// All values of a parameter of the page's own, each also several with commas between.
-    pub fn all(&self, name: &str) -> Vec<&str> {
-        let given = self.parameters.iter().filter(|(known, _)| known == name);
-        given.flat_map(|(_, value)| value.split(',')).filter(|value| !value.is_empty()).collect()
+    pub fn all<'a>(&'a self, name: &'a str) -> Vec<&'a str> {
+        self.every(name).flat_map(|value| value.split(',')).filter(|value| !value.is_empty()).collect()
     }
 
     /// The page's own parameters but for those: what a form has to send along that sets these.
@@ -139,6 +152,11 @@ impl Asked {
     /// This page over another range.
     pub fn over(&self, span: &Span) -> String {
         self.address(&self.path, span, self.refresh_seconds, &self.own(&[]))
+    }
+
+    /// Another page with all that this one is asked.
+    pub fn as_page(&self, path: &str) -> String {
+        self.address(path, &self.span, self.refresh_seconds, &self.own(&[]))
     }
 
     /// This page over the relative range of that name.
@@ -276,6 +294,15 @@ mod tests {
         assert_eq!(asked.here(&[("by", None)]), format!("/service?{kept}&name=a%2Fb"));
         assert_eq!(asked.over_last("5m"), "/service?range=5m&refresh=10&lang=zh&name=a%2Fb&by=x");
         assert_eq!(asked.refreshed(None), "/service?range=1h&lang=zh&name=a%2Fb&by=x");
+        assert_eq!(asked.as_page("/graph.svg"), format!("/graph.svg?{kept}&name=a%2Fb&by=x"));
+    }
+
+    #[test]
+    fn a_parameter_may_be_there_several_times() {
+        let asked = asked("open=a&open=&open=b");
+        assert_eq!((asked.get("open"), asked.every("open").collect::<Vec<_>>()), (Some("a"), vec!["a", "b"]));
+        let added = asked.here(&[("open", Some("b")), ("open", Some("c"))]);
+        assert_eq!(added, "/service?range=15m&open=b&open=c");
     }
 
     #[test]

@@ -23,13 +23,22 @@ macro_rules! asset {
     };
 }
 
+/// Colours, and all that drawings look like: what a drawing needs that is saved as a file.
+pub const GRAPH_STYLE: &str = include_str!("../../../../dashboards/ui/graph.css");
+
 /// All of them, by name.
-const ASSETS: [Asset; 8] = [
+const ASSETS: [Asset; 14] = [
+    asset!("bars.js"),
     asset!("brush.js"),
+    asset!("chart.js"),
+    asset!("graph.css"),
+    asset!("graph.js"),
     asset!("icon.svg"),
     asset!("main.js"),
     asset!("morph.js"),
+    asset!("names.js"),
     asset!("refresh.js"),
+    asset!("sql.js"),
     asset!("style.css"),
     asset!("tail.js"),
     asset!("waterfall.js"),
@@ -61,6 +70,11 @@ pub async fn asset(Path((version, name)): Path<(String, String)>) -> Response {
     let kept = if version == *VERSION { KEPT } else { "no-cache" };
     let headers = [(header::CONTENT_TYPE, content_type(asset.name)), (header::CACHE_CONTROL, kept)];
     (headers, asset.text).into_response()
+}
+
+/// The icon, where browsers look for one when what they show has no page to name it.
+pub async fn icon() -> Response {
+    asset(Path((String::new(), "icon.svg".to_owned()))).await
 }
 
 fn content_type(name: &str) -> &'static str {

@@ -7,6 +7,8 @@
 use maud::{Markup, html};
 use meshlake_schema::UnixNanos;
 
+use super::text::Text;
+
 /// Sizes in drawing units.
 const WIDTH: f64 = 560.0;
 const HEIGHT: f64 = 170.0;
@@ -31,24 +33,46 @@ pub struct Line<'a> {
     pub values: Vec<Option<f64>>,
 }
 
+/// Something that was at a time, and leads to a page.
+pub struct Mark {
+    pub from: UnixNanos,
+    pub to: UnixNanos,
+    pub title: String,
+    pub link: String,
+}
+
+/// Something with a value at a time, which leads to a page.
+pub struct Point {
+    pub time: UnixNanos,
+    pub value: f64,
+    pub title: String,
+    pub link: String,
+}
+
 /// What a chart shows.
 pub struct Chart<'a> {
     pub title: &'a str,
     /// Starts of the buckets, ascending and evenly apart.
     pub times: &'a [UnixNanos],
     pub lines: Vec<Line<'a>>,
+    /// Behind the lines, over their whole height.
+    pub marks: &'a [Mark],
+    /// On top of them; one that is higher than they reach is drawn at the top.
+    pub points: &'a [Point],
     /// A value in words.
     pub shown: fn(f64) -> String,
+    /// Where its lines stand in the table of numbers, counted from 0.
+    pub columns: std::ops::Range<usize>,
 }
 
 impl Chart<'_> {
-    /// Draws it.
+    /// Draws it. `data-` attributes tell scripts what time lies where, and which columns of the table of numbers are shown.
     pub fn draw(&self) -> Markup {
         let values = self.lines.iter().flat_map(|line| line.values.iter().flatten().copied());
         let top = nice(values.fold(0.0, f64::max));
-        let levels: Vec<f64> = (0..=LINES).map(|at| top * at as f64 / LINES as f64).collect();
         let y = |value: f64| TOP + (HEIGHT - TOP - BOTTOM) * (1.0 - value / top);
-        let units = |value: f64| format!("{value:.1}");
+        let columns = self.columns.clone().map(|column| column.to_string()).collect::<Vec<_>>().join(" ");
+        let ends = [self.times.first(), self.times.last()].map(|time| time.map(|time| time.seconds()));
         html! {
             figure class="chart" {
                 figcaption {
@@ -57,20 +81,63 @@ impl Chart<'_> {
                         @for line in &self.lines { span class={ "key " (line.class) } {} (line.name) }
                     }
                 }
-                svg viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img" aria-label=(self.words()) {
-                    @for level in levels {
-                        line class="level" x1=(units(LEFT)) x2=(units(WIDTH - RIGHT)) y1=(units(y(level))) y2=(units(y(level))) {}
-                        text class="level" x=(units(LEFT - 6.0)) y=(units(y(level) + 4.0)) { ((self.shown)(level)) }
-                    }
-                    @for (x, time) in self.marks() { text class="time" x=(units(x)) y=(units(HEIGHT - 6.0)) { (time) } }
+                svg viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="group" aria-label=(self.words()) data-part="brush"
+                    data-columns=(columns) data-from=[ends[0]] data-to=[ends[1]] data-left=(LEFT) data-right=(WIDTH - RIGHT) {
+                    @for mark in self.marks { (self.mark(mark)) }
+                    (self.axes(top, y))
                     @for line in &self.lines {
                         @let (path, dots) = self.path(line, y);
                         path class={ "line " (line.class) } d=(path) {}
                         @for (x, y) in dots { circle class={ "line " (line.class) } cx=(units(x)) cy=(units(y)) r="2" {} }
                     }
+                    @for point in self.points { (self.point(point, y(point.value.min(top)))) }
                 }
             }
         }
+    }
+
+    fn axes(&self, top: f64, y: impl Fn(f64) -> f64) -> Markup {
+        let levels = (0..=LINES).map(|at| top * at as f64 / LINES as f64);
+        html! {
+            g aria-hidden="true" {
+                @for level in levels {
+                    line class="level" x1=(units(LEFT)) x2=(units(WIDTH - RIGHT)) y1=(units(y(level))) y2=(units(y(level))) {}
+                    text class="level" x=(units(LEFT - 6.0)) y=(units(y(level) + 4.0)) { ((self.shown)(level)) }
+                }
+                @for (x, time) in self.marks_of_time() {
+                    text class="time" x=(units(x)) y=(units(HEIGHT - 6.0)) { (time) }
+                }
+            }
+        }
+    }
+
+    fn mark(&self, mark: &Mark) -> Markup {
+        let (left, right) = (self.x_of(mark.from), self.x_of(mark.to));
+        // What takes no time is seen as well.
+        let width = units((right - left).max(3.0));
+        html! {
+            a class="mark" href=(mark.link) aria-label=(Text(&mark.title)) {
+                title { (Text(&mark.title)) }
+                rect x=(units(left)) y=(units(TOP)) width=(width) height=(units(HEIGHT - TOP - BOTTOM)) {}
+            }
+        }
+    }
+
+    fn point(&self, point: &Point, y: f64) -> Markup {
+        let x = self.x_of(point.time);
+        html! {
+            a class="example" href=(point.link) aria-label=(Text(&point.title)) {
+                title { (Text(&point.title)) }
+                path d={ "M" (units(x)) " " (units(y - 5.0)) "l5 5l-5 5l-5 -5z" } {}
+            }
+        }
+    }
+
+    /// Where a time lies; what is outside is drawn at the edge.
+    fn x_of(&self, time: UnixNanos) -> f64 {
+        let (Some(first), Some(last)) = (self.times.first(), self.times.last()) else { return LEFT };
+        let share = (time.0 - first.0) as f64 / (last.0 - first.0).max(1) as f64;
+        LEFT + (WIDTH - LEFT - RIGHT) * share.clamp(0.0, 1.0)
     }
 
     /// The last value of each line, for whoever is read to.
@@ -108,8 +175,8 @@ impl Chart<'_> {
         (path, dots)
     }
 
-    /// Where times are told, and which: the hour, and the day where there is more than one.
-    fn marks(&self) -> Vec<(f64, String)> {
+    /// Where times are told below, and which: the hour, and the day where there is more than one.
+    fn marks_of_time(&self) -> Vec<(f64, String)> {
         let (Some(first), Some(last)) = (self.times.first(), self.times.last()) else { return Vec::new() };
         let has_days = (last.0 - first.0) / NANOS_PER_SECOND >= DAY_SECONDS;
         let places = (0..TIMES).map(|mark| mark * (self.times.len() - 1) / (TIMES - 1));
@@ -123,6 +190,10 @@ impl Chart<'_> {
         marks.dedup_by(|a, b| a.1 == b.1);
         marks
     }
+}
+
+fn units(value: f64) -> String {
+    format!("{value:.1}")
 }
 
 /// The least of 1, 2, 5 times a power of ten that is not below `value`; 1 for nothing.
@@ -153,21 +224,35 @@ mod tests {
             title: "rate",
             times: &times,
             lines: vec![Line { name: "all", class: "one", values }],
+            marks: &[],
+            points: &[],
             shown: |value| value.to_string(),
+            columns: 1..2,
         };
         let (path, dots) = chart.path(&chart.lines[0], |value| value);
         assert_eq!(path, format!("M{LEFT:.1} 1.0L{:.1} 2.0", chart.x(1)));
         assert_eq!(dots, [(chart.x(3), 1.0), (WIDTH - RIGHT, 0.0)]);
         assert_eq!(chart.words(), "rate: all 0 (max 2)");
-        let marks: Vec<String> = chart.marks().into_iter().map(|(_, text)| text).collect();
+        let marks: Vec<String> = chart.marks_of_time().into_iter().map(|(_, text)| text).collect();
         assert_eq!(marks, ["00:00", "00:01", "00:03", "00:05"]);
     }
 
     #[test]
     fn days_are_told_where_there_are_several() {
         let times: Vec<UnixNanos> = (0..25).map(|hour| UnixNanos::from_seconds(hour * 3_600)).collect();
-        let chart = Chart { title: "", times: &times, lines: Vec::new(), shown: |value| value.to_string() };
-        assert_eq!(chart.marks()[3].1, "01-02 00:00");
-        assert_eq!(Chart { times: &[], ..chart }.marks(), []);
+        let chart = Chart {
+            title: "",
+            times: &times,
+            lines: Vec::new(),
+            marks: &[],
+            points: &[],
+            shown: |value| value.to_string(),
+            columns: 0..0,
+        };
+        let places = [0, 12, 24, 30].map(|hour| chart.x_of(UnixNanos::from_seconds(hour * 3_600)));
+        let middle = (LEFT + WIDTH - RIGHT) / 2.0;
+        assert_eq!(places, [LEFT, middle, WIDTH - RIGHT, WIDTH - RIGHT]);
+        assert_eq!(chart.marks_of_time()[3].1, "01-02 00:00");
+        assert_eq!(Chart { times: &[], ..chart }.marks_of_time(), []);
     }
 }

@@ -52,6 +52,26 @@ pub fn bytes(bytes: Option<f64>) -> String {
     format!("{} {}", digits(value), UNITS[unit])
 }
 
+/// Any number, in at most four digits that count: `1234`, `0.1235`, `1.235e9`.
+pub fn any_number(value: f64) -> String {
+    let size = value.abs();
+    if !value.is_finite() {
+        return value.to_string();
+    }
+    if size != 0.0 && !(1e-4..1e7).contains(&size) {
+        return format!("{value:.3e}");
+    }
+    let digits = if size >= 1_000.0 {
+        0
+    } else if size >= 1.0 {
+        3 - size.log10().floor() as usize
+    } else {
+        4
+    };
+    let text = format!("{value:.digits$}");
+    if digits == 0 { text } else { text.trim_end_matches('0').trim_end_matches('.').to_owned() }
+}
+
 /// A whole number with thin spaces between thousands.
 pub fn count(value: f64) -> String {
     let text = format!("{value:.0}");
@@ -63,6 +83,11 @@ pub fn count(value: f64) -> String {
         out.push(digit);
     }
     out
+}
+
+/// A number without a unit.
+pub fn number(value: f64) -> String {
+    digits(value)
 }
 
 /// At least three significant digits, no trailing zeros after the point.
@@ -82,6 +107,25 @@ fn digits(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_have_four_digits() {
+        let cases = [
+            (0.0, "0"),
+            (1.0, "1"),
+            (-2.5, "-2.5"),
+            (1234.6, "1235"),
+            (12.3456, "12.35"),
+            (0.12345, "0.1235"),
+            (1_234_567.0, "1234567"),
+            (1.5e9, "1.500e9"),
+            (0.00001, "1.000e-5"),
+            (f64::NAN, "NaN"),
+        ];
+        for (value, want) in cases {
+            assert_eq!(any_number(value), want);
+        }
+    }
 
     #[test]
     fn rates_never_read_as_zero() {

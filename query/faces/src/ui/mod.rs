@@ -8,20 +8,23 @@
 //! bars    counts over time or by duration, each bar a link
 //! facets  values that narrow a page, and what it is narrowed by
 //! chart   lines over time
+//! heat    latencies over time
 //! shell   what all pages have around them
 //! words   the texts, a file a language
 //! assets  scripts, style and icon
 //! ```
 //! Rendered on the server, complete without a script: a page that needs nothing loads in any browser, in a locked-down network,
-//! and under a policy that forbids every script. Scripts (`dashboards/ui`) only make parts live that are there already. A name that came over the network can only ever be text: maud escapes all
-//! that is not markup in the source, and `text.rs` takes out what would look like something else.
+//! and under a policy that forbids every script. Scripts (`dashboards/ui`) only make parts live that are there already. A name
+//! that came over the network can only ever be text: maud escapes all that is not markup in the source, and `text.rs` takes out
+//! what would look like something else.
 
 mod pages;
 mod calls;
 mod facets;
 mod bars;
-mod shell;
 mod chart;
+mod heat;
+mod shell;
 mod graph;
 mod asked;
 mod words;
@@ -38,6 +41,7 @@ use crate::FaceState;
 pub fn router() -> Router<FaceState> {
     Router::new()
         .route("/", get(pages::mesh::page))
+        .route("/graph.svg", get(pages::mesh::export::answer))
         .route("/service", get(pages::service::page))
         .route("/edge", get(pages::edge::page))
         .route("/traces", get(pages::traces::page))
@@ -49,6 +53,7 @@ pub fn router() -> Router<FaceState> {
         .route("/operate", get(pages::operate::page))
         .route("/start", get(pages::start::page))
         .route(assets::ROUTE, get(assets::asset))
+        .route("/favicon.ico", get(assets::icon))
 }
 
 /// The class of an error ratio: nothing to see below 1 %, an alarm from 5 %. Common alerting practice; a

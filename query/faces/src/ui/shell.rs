@@ -45,6 +45,7 @@ pub fn page(asked: &Asked, page: &Page) -> String {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 title { (Text(&page.title)) " · meshlake" }
+                link rel="stylesheet" href=(assets::address("graph.css"));
                 link rel="stylesheet" href=(assets::address("style.css"));
                 link rel="icon" href=(assets::address("icon.svg")) type="image/svg+xml";
                 script type="module" src=(assets::address("main.js")) {}

@@ -20,9 +20,10 @@ impl maud::Render for Text<'_> {
     }
 }
 
-/// Explicit bidirectional formatting (Unicode Standard Annex 9, section 2) and control characters.
+/// Explicit bidirectional formatting (Unicode Standard Annex 9, section 2), control characters, and the two that are not
+/// characters of XML (XML 1.0, 2.2), as drawings are saved.
 fn is_misleading(c: char) -> bool {
-    let is_control = c.is_control() && !matches!(c, '\n' | '\t');
+    let is_control = c.is_control() && !matches!(c, '\n' | '\t') || matches!(c, '\u{fffe}' | '\u{ffff}');
     is_control || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 

@@ -235,7 +235,8 @@ fn text_that_is_no_utf8_is_replaced_and_counted() {
     let head = service::StreamAccessLogsMessage { identifier: Some(identifier()), log_entries: None };
     let proxy = decode_identifier(&head.encode_to_vec()).expect("valid").expect("has an identifier");
     let mut builder = RequestBuilder::default();
-    let tally = decode_entries(&bytes, &proxy, &arrival(), &mut builder).expect("validated");
+    let tally = decode_entries(&bytes, &proxy, &arrival(), &mut KnownPeers::default(), &mut builder)
+        .expect("validated");
     assert_eq!((tally.accepted, tally.warnings.count(Warning::TextReplaced)), (1, 1));
     let row = Row(builder.finish().expect("one row"));
     assert_eq!(row.text("route").as_deref(), Some("\u{fffd}\u{fffd}"));

@@ -136,7 +136,8 @@ fn decode_of(
     let head = service::StreamAccessLogsMessage { identifier: Some(identifier), log_entries: None };
     let proxy = decode_identifier(&head.encode_to_vec()).expect("valid").expect("has an identifier");
     let mut builder = RequestBuilder::default();
-    let tally = decode_entries(&bytes, &proxy, &arrival(), &mut builder).expect("validated");
+    let tally = decode_entries(&bytes, &proxy, &arrival(), &mut KnownPeers::default(), &mut builder)
+        .expect("validated");
     (tally, builder.finish())
 }
 

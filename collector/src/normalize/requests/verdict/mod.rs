@@ -110,7 +110,7 @@ fn observer(seen: &RequestFacts<'_>, proxy: &ProxyIdentity, cluster: Cluster<'_>
     }
     let called_over_mesh_tls =
         parse_server_name(&seen.requested_server_name).is_some() || !seen.caller_principal.is_empty();
-    let called_by_peer = seen.downstream_peer.as_ref().is_some_and(|facts| !proxy.is_self(facts));
+    let called_by_peer = seen.downstream_peer.as_deref().is_some_and(|facts| !proxy.is_self(facts));
     if seen.upstream_peer.is_none() && (called_over_mesh_tls || called_by_peer) {
         Observer::Server
     } else {

@@ -1,6 +1,7 @@
 //! Facts of requests written by hand, and what must be concluded from them.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::*;
 use crate::address::Address;
@@ -26,8 +27,12 @@ fn address(host: &'static str) -> Address<'static> {
     Address { host: host.into(), port: Some(80) }
 }
 
-fn peer(service: &'static str, namespace: &'static str, version: &'static str) -> WorkloadFacts<'static> {
-    WorkloadFacts {
+fn peer(
+    service: &'static str,
+    namespace: &'static str,
+    version: &'static str,
+) -> Arc<WorkloadFacts<'static>> {
+    Arc::new(WorkloadFacts {
         workload: Cow::Owned(format!("{service}-{version}")),
         instance: Cow::Owned(format!("{service}-{version}-pod")),
         canonical_name: service.into(),
@@ -35,7 +40,7 @@ fn peer(service: &'static str, namespace: &'static str, version: &'static str) -
         namespace: namespace.into(),
         cluster: "c1".into(),
         ..WorkloadFacts::default()
-    }
+    })
 }
 
 /// Observer, destination (service, namespace, version), and what named the far end.
@@ -203,7 +208,7 @@ fn without_a_cluster_addresses_tls_and_peers_tell_the_side() {
     assert_eq!(side(RequestFacts { downstream_peer: Some(peer("a", "b", "c")), ..none() }), Observer::Server);
     assert_eq!(side(RequestFacts { upstream_peer: Some(peer("a", "b", "c")), ..none() }), Observer::Client);
     let own = "sidecar~10.0.0.1~productpage.default~default.svc.cluster.local";
-    let own = WorkloadFacts::from_node_id(own);
+    let own = WorkloadFacts::from_node_id(own).map(Arc::new);
     assert_eq!(
         side(RequestFacts { downstream_peer: own, ..none() }),
         Observer::Client,

@@ -256,8 +256,11 @@ impl Watch {
     fn read(&mut self, key: FileKey) -> Option<ReadPart> {
         let followed = self.followed.get_mut(&key)?;
         let is_over = followed.looks_unnamed > UNNAMED_LOOKS_MAX;
-        let part = match followed.next_part() {
+        let read = match followed.next_part() {
             Ok(None) if is_over => followed.rest(),
+            read => read,
+        };
+        let part = match read {
             Ok(part) => part,
             Err(error) => {
                 followed.is_done = true;

@@ -132,6 +132,21 @@ async fn a_file_that_is_renamed_is_read_to_its_end_once() {
     }
 }
 
+/// What stands where the next part would begin is of another file; whose part it was taken for would seem to have been read further
+/// than it goes, and its copy never be read to its end.
+#[tokio::test]
+async fn a_file_that_is_cut_and_outgrows_what_was_read_is_not_read_on() {
+    let mut case = Case::new(&["a.log*"]);
+    case.append("a.log", "one\n");
+    assert_eq!(case.look().await, "one\n");
+    case.append("a.log", "two\n");
+    fs::copy(case.path("a.log"), case.path("a.log.1")).expect("copied");
+    case.cut("a.log");
+    case.append("a.log", "new 1\nnew 2\nnew 3\n");
+    assert_eq!(case.watch.next_parts(4).len(), 0, "between two looks");
+    assert_eq!(sorted(&case.looks(3).await), ["new 1", "new 2", "new 3", "two"]);
+}
+
 #[tokio::test]
 async fn a_file_that_is_copied_and_cut_goes_on_in_the_copy() {
     let mut case = Case::new(&["a.log*"]);

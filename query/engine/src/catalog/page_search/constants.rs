@@ -27,6 +27,18 @@ pub fn constants(footer: &ParquetMetaData, schema: &Schema) -> Vec<(usize, Colum
     (0..leaves.len()).filter_map(column).collect()
 }
 
+/// Whether the text column of that name, one of `schema`, is `text` in all rows.
+pub fn is_always(footer: &ParquetMetaData, schema: &Schema, column: &str, text: &str) -> bool {
+    let leaves = footer.file_metadata().schema_descr().columns();
+    let leaf = leaves.iter().position(|leaf| *leaf.path().parts() == [column]);
+    let known = leaf.zip(schema.field_with_name(column).ok()).and_then(|(leaf, field)| {
+        let is_plain = is_plain(leaves[leaf].converted_type(), field.data_type());
+        constant(footer, leaf, field.data_type()).filter(|_| is_plain)
+    });
+    let wanted = always(ScalarValue::Utf8View(Some(text.to_owned())));
+    known.is_some_and(|known| known == wanted)
+}
+
 /// The statistics of a column that is `value` in every row.
 pub fn always(value: ScalarValue) -> ColumnStatistics {
     ColumnStatistics::new_unknown()

@@ -1,5 +1,5 @@
-//! `GET /api/v1/graph?by=&from=&to=&focus=&depth=&namespace=&min_rate=&errors_only=&source=`: the service graph, see
-//! `meshlake_query::graph`, and what of it is shown, see `meshlake_query::shown`.
+//! `GET /api/v1/graph?by=&from=&to=&focus=&depth=&namespace=&min_rate=&errors_only=&kind=&protocol=&source=`: the service
+//! graph, see `meshlake_query::graph`, and what of it is shown, see `meshlake_query::shown`.
 
 use axum::Json;
 use axum::extract::State;
@@ -11,11 +11,23 @@ use crate::FaceState;
 use crate::native::{ApiError, Tenant, TimeRange};
 use meshlake_query::calls::load;
 use meshlake_query::graph::{Graph, GraphEdge, GraphNode, graph};
+use meshlake_query::measure::Protocol;
 use meshlake_query::shown::{DEPTH_DEFAULT, Focus, Wanted};
-use meshlake_query::{By, Evidence, Frame, Grain, Question};
+use meshlake_query::{By, Evidence, Frame, Grain, NodeKind, Question};
 
-const PARAMETERS: [&str; 9] =
-    ["by", "from", "to", "focus", "depth", "namespace", "min_rate", "errors_only", "source"];
+const PARAMETERS: [&str; 11] = [
+    "by",
+    "from",
+    "to",
+    "focus",
+    "depth",
+    "namespace",
+    "min_rate",
+    "errors_only",
+    "kind",
+    "protocol",
+    "source",
+];
 
 const YES_OR_NO: [(&str, bool); 4] = [("false", false), ("true", true), ("0", false), ("1", true)];
 
@@ -27,6 +39,8 @@ struct Given {
     namespace: Option<String>,
     min_rate: Option<String>,
     errors_only: Option<String>,
+    kind: Option<String>,
+    protocol: Option<String>,
     source: Option<String>,
 }
 
@@ -102,8 +116,24 @@ impl Given {
             namespace: self.namespace.as_deref().filter(|namespace| !namespace.is_empty()),
             rate_min: rate_min(self.min_rate.as_deref())?,
             errors_only,
+            kind: one_or_all("kind", self.kind.as_deref(), &NodeKind::ALL.map(|kind| (kind.name(), kind)))?,
+            protocol: one_or_all(
+                "protocol",
+                self.protocol.as_deref(),
+                &Protocol::ALL.map(|p| (p.name(), p)),
+            )?,
         })
     }
+}
+
+/// The value of that name; none where none is given.
+fn one_or_all<T: Copy>(
+    parameter: &str,
+    given: Option<&str>,
+    known: &[(&'static str, T)],
+) -> Result<Option<T>, ApiError> {
+    let given = given.filter(|given| !given.is_empty());
+    given.map(|given| one_of(parameter, Some(given), known)).transpose()
 }
 
 /// Requests a second; none is 0, which every rate reaches.

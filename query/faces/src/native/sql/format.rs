@@ -41,6 +41,17 @@ impl Format {
         }
     }
 
+    /// `Content-Disposition` (RFC 6266) of an answer that a browser shall keep as a file.
+    pub const fn attachment(self) -> &'static str {
+        match self {
+            Format::Json => "attachment; filename=\"meshlake.json\"",
+            Format::Ndjson => "attachment; filename=\"meshlake.ndjson\"",
+            Format::Csv => "attachment; filename=\"meshlake.csv\"",
+            Format::ArrowStream => "attachment; filename=\"meshlake.arrows\"",
+            Format::Parquet => "attachment; filename=\"meshlake.parquet\"",
+        }
+    }
+
     /// The word for it in `?format=`.
     const fn name(self) -> &'static str {
         match self {

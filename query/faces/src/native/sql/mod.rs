@@ -99,7 +99,12 @@ pub async fn answer(
         (ROWS_MAX, config.rows_max.into()),
         (BYTES_MAX, config.answer_bytes_max.into()),
     ];
-    Ok((headers, body).into_response())
+    let mut answer = (headers, body).into_response();
+    if statement.is_form {
+        let kept = HeaderValue::from_static(format.attachment());
+        answer.headers_mut().insert(header::CONTENT_DISPOSITION, kept);
+    }
+    Ok(answer)
 }
 
 /// What is left to send.

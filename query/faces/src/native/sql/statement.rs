@@ -4,6 +4,8 @@
 //! the parameter is compared with, so a time is text here and so is a number beyond what JavaScript holds. An array or
 //! an object is its JSON as text, which reads as a list where one is wanted: `name = ANY($1::text[])`.
 //!
+//! A form of a page sends `sql=...`, which no statement begins with; its answer is for the person to keep (`is_form`).
+//!
 //! `curl -d` calls everything it sends a form, so the body decides and not its type alone: no statement of SQL
 //! starts with a brace. A type that promises something else altogether is refused, for then the asker means
 //! another body than we would read.
@@ -31,6 +33,8 @@ pub struct Statement {
     pub sql: String,
     /// None to be run as it is, which a statement with parameters cannot be.
     pub parameters: Option<Vec<Option<Value>>>,
+    /// A browser sent it as a form, and saves what it gets.
+    pub is_form: bool,
 }
 
 /// Reads the statement of a body.
@@ -55,14 +59,24 @@ pub fn statement_of(headers: &HeaderMap, body: &[u8]) -> Result<Statement, ApiEr
         let wrapped =
             wrapped.map_err(|error| ApiError::bad_request(format!("want {{\"sql\": \"...\"}}: {error}")))?;
         let parameters = wrapped.parameters.map(|values| values.into_iter().map(parameter).collect());
-        Statement { sql: wrapped.sql, parameters: parameters.transpose()? }
+        Statement { sql: wrapped.sql, parameters: parameters.transpose()?, is_form: false }
+    } else if let Some(sql) = of_form(text) {
+        Statement { sql, parameters: None, is_form: true }
     } else {
-        Statement { sql: text.to_owned(), parameters: None }
+        Statement { sql: text.to_owned(), parameters: None, is_form: false }
     };
     if statement.sql.trim().is_empty() {
         return Err(ApiError::bad_request("there is no statement; send {\"sql\": \"...\"} or SQL"));
     }
     Ok(statement)
+}
+
+/// The statement of `sql=...`, as forms write it (URL Standard, application/x-www-form-urlencoded).
+fn of_form(text: &str) -> Option<String> {
+    if !text.starts_with("sql=") {
+        return None;
+    }
+    form_urlencoded::parse(text.as_bytes()).find(|(name, _)| name == "sql").map(|(_, sql)| sql.into_owned())
 }
 
 /// One parameter; none is null.
@@ -126,6 +140,14 @@ mod tests {
     }
 
     #[test]
+    fn a_form_sends_its_statement_and_keeps_the_answer() {
+        let statement = statement_of(&HeaderMap::new(), b"sql=SELECT+%27a%26b%27%0D%0A&format=csv");
+        let want = Statement { sql: "SELECT 'a&b'\r\n".to_owned(), parameters: None, is_form: true };
+        assert_eq!(statement.expect("a statement"), want);
+        check(None, b"sql=", Err(400));
+    }
+
+    #[test]
     fn parameters_are_of_every_type_of_json() {
         let body = br#"{"sql": "SELECT $1", "parameters":
             [null, true, -7, 0.5, "x", "1970-01-01T00:00:00Z", ["a", 1], {"k": null}]}"#;
@@ -141,7 +163,10 @@ mod tests {
             text(r#"["a",1]"#),
             text(r#"{"k":null}"#),
         ];
-        assert_eq!(statement, Statement { sql: "SELECT $1".to_owned(), parameters: Some(want) });
+        assert_eq!(
+            statement,
+            Statement { sql: "SELECT $1".to_owned(), parameters: Some(want), is_form: false }
+        );
         for bad in ["{}", "1", "\"x\""] {
             check(None, format!(r#"{{"sql": "SELECT $1", "parameters": {bad}}}"#).as_bytes(), Err(400));
         }

@@ -1,21 +1,19 @@
-//! Draws a sketch as inline SVG: boxes by layer, curves by rate, colours by error ratio.
+//! Draws a sketch as SVG: boxes by layer, curves by rate, colours by error ratio.
 //!
 //! Colour never stands alone: every edge says its figures in words, and every node and edge has a `<title>` with all of
-//! them, which browsers show as a tooltip and screen readers read; both are links.
+//! them, which browsers show as a tooltip and screen readers read; both are links. `data-node` and `data-ends` are places
+//! in the drawing, by which `dashboards/ui/graph.js` knows neighbours; the rest of what it needs is in the drawing itself.
 
-use maud::{Markup, html};
+use maud::{Markup, PreEscaped, html};
 
-use super::layout::{Layout, Place, layout};
+use super::curve::{COLUMN_GAP, Curve, NODE_HEIGHT, NODE_WIDTH, PADDING, point};
+use super::layout::{Layout, layout};
 use super::sketch::{Line, Node, Sketch};
+use super::spots::{LABEL_HEIGHT, Labels};
+use crate::ui::assets::GRAPH_STYLE;
 use crate::ui::text::{Text, shortened};
 use crate::ui::words::Words;
 
-/// Sizes in drawing units, which are pixels when the drawing is not scaled.
-const NODE_WIDTH: f64 = 170.0;
-const NODE_HEIGHT: f64 = 66.0;
-const COLUMN_GAP: f64 = 128.0;
-const PADDING: f64 = 18.0;
-const LABEL_HEIGHT: f64 = 28.0;
 /// Width of a character of a label's second line, on average, and the space around it.
 const LABEL_CHAR_WIDTH: f64 = 5.9;
 const LABEL_MARGIN: f64 = 6.0;
@@ -29,19 +27,64 @@ const NAME_CHARS_MAX: usize = 20;
 /// Edges that are labelled; of more, labels would cover one another, and looking for room takes time by their square.
 const LABELS_MAX: usize = 150;
 
-/// Where along its curve a label is tried, in this order: the middle is best, the ends are crowded.
-const LABEL_SPOTS: [f64; 9] = [0.5, 0.45, 0.55, 0.4, 0.6, 0.35, 0.65, 0.3, 0.7];
+/// Behind the figures of an edge whose two ends do not agree.
+const PARTIAL: &str = " ◐";
 
-/// How far off its curve a label is tried when there is no room on it; half its height still touches.
-const LABEL_NUDGES: [f64; 3] = [0.0, -14.0, 14.0];
+/// The drawing with its legend and its controls, and the way to `saved`, the same as a file.
+pub fn drawing(sketch: &Sketch, words: &Words, saved: Option<&str>) -> Markup {
+    html! {
+        div class="view" data-part="graph" {
+            (tools(words))
+            div class="scroll" tabindex="0" role="group" aria-label=(words.graph) { (svg(sketch, words, false)) }
+        }
+        (legend(sketch, words, saved))
+    }
+}
 
-/// The drawing, with its legend.
-pub fn drawing(sketch: &Sketch, words: &Words) -> Markup {
+/// The drawing as a file of its own, without links, which would lead nowhere from there.
+pub fn file(sketch: &Sketch, words: &Words) -> String {
+    let declaration = PreEscaped("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+    html! { (declaration) (svg(sketch, words, true)) }.into_string()
+}
+
+/// Buttons that only scripts can answer, and that only they show.
+fn tools(words: &Words) -> Markup {
+    let words = &words.of_mesh;
+    let tools = [("in", "+", words.zoom_in), ("out", "−", words.zoom_out), ("fit", "⤢", words.fit)];
+    html! {
+        div class="tools" role="group" aria-label=(words.view) {
+            @for (name, sign, meaning) in tools {
+                button type="button" data-do=(name) title=(meaning) aria-label=(meaning) { (sign) }
+            }
+            span class="hint" { (words.how_to_move) }
+        }
+    }
+}
+
+fn legend(sketch: &Sketch, words: &Words, saved: Option<&str>) -> Markup {
+    let of_mesh = &words.of_mesh;
+    html! {
+        p class="legend" {
+            span class="key good" {} (words.errors_below_one) " "
+            span class="key warn" {} (words.errors_one_to_five) " "
+            span class="key bad" {} (words.errors_from_five) ". "
+            (words.graph_legend) " " (of_mesh.dashed_means) " " (PARTIAL) " " (of_mesh.partial_means)
+            @if sketch.is_compared {
+                " " span class="key appeared" {} (of_mesh.appeared)
+                " " span class="key vanished" {} (of_mesh.vanished)
+                " " span class="key worse" {} (of_mesh.worse)
+                " " span class="key better" {} (of_mesh.better)
+            }
+            @if sketch.left_out > 0 { " " (sketch.left_out) " " (words.nodes_not_drawn) }
+            @if let Some(saved) = saved { " " a href=(saved) download="mesh.svg" { (of_mesh.save_as_svg) } }
+        }
+    }
+}
+
+fn svg(sketch: &Sketch, words: &Words, is_file: bool) -> Markup {
     let pairs: Vec<(usize, usize)> = sketch.lines.iter().map(|line| line.ends).collect();
     let layout = layout(sketch.nodes.len(), &pairs);
-    let columns = layout.layer_count as f64;
-    let width = PADDING * 2.0 + columns * NODE_WIDTH + (columns - 1.0).max(0.0) * COLUMN_GAP;
-    let height = PADDING * 2.0 + layout.height;
+    let (width, height) = size(&layout);
     let curves: Vec<Curve> =
         pairs.iter().zip(&layout.routes).map(|(ends, route)| Curve::of(*ends, route)).collect();
     let rate_max = sketch.lines.iter().map(|line| line.rate).fold(0.0, f64::max);
@@ -49,137 +92,36 @@ pub fn drawing(sketch: &Sketch, words: &Words) -> Markup {
     let is_labelled = sketch.lines.len() <= LABELS_MAX;
     // A wide drawing shrinks to the page, but not below what can be read; a narrow one is not blown up.
     let class = if width > WIDE { "graph wide" } else { "graph" };
+    let class = if is_labelled { class.to_owned() } else { format!("{class} many") };
     let (width, height) = (format!("{width:.0}"), format!("{height:.0}"));
     let counts = format!("{} {}, {} {}", sketch.nodes.len(), words.nodes, sketch.lines.len(), words.edges);
+    let link = |link: &str| (!is_file).then(|| link.to_owned());
     html! {
-        div class="scroll" tabindex="0" role="group" aria-label=(words.graph) {
-            svg class=(class) role="group" aria-label=(counts) viewBox={ "0 0 " (width) " " (height) }
-                width=(width) height=(height) xmlns="http://www.w3.org/2000/svg" {
-                (arrow_heads())
-                // All lines first: a label must not lie under another edge's line.
-                @for (line, curve) in sketch.lines.iter().zip(&curves) { (drawn_line(line, curve, rate_max)) }
-                @if is_labelled {
-                    @for (line, curve) in sketch.lines.iter().zip(&curves) { (drawn_label(line, curve, &mut labels)) }
-                }
-                @for (node, place) in sketch.nodes.iter().zip(&layout.nodes) { (drawn_node(node, point(*place))) }
+        svg class=(class) role="group" aria-label=(counts) viewBox={ "0 0 " (width) " " (height) }
+            width=(width) height=(height) xmlns="http://www.w3.org/2000/svg" {
+            @if is_file {
+                style { (PreEscaped(GRAPH_STYLE)) }
+                rect class="ground" width=(width) height=(height) {}
             }
-        }
-        p class="legend" {
-            span class="key good" {} (words.errors_below_one) " "
-            span class="key warn" {} (words.errors_one_to_five) " "
-            span class="key bad" {} (words.errors_from_five) ". "
-            (words.graph_legend)
-            @if sketch.left_out > 0 { " " (sketch.left_out) " " (words.nodes_not_drawn) }
-        }
-    }
-}
-
-fn point(place: Place) -> (f64, f64) {
-    let column = place.layer as f64 * (NODE_WIDTH + COLUMN_GAP);
-    (PADDING + column + NODE_WIDTH / 2.0, PADDING + place.y)
-}
-
-/// A path of cubic curves.
-struct Curve {
-    start: (f64, f64),
-    parts: Vec<[(f64, f64); 3]>,
-}
-
-impl Curve {
-    fn of(ends: (usize, usize), route: &[Place]) -> Curve {
-        if ends.0 == ends.1 { Curve::around(point(route[0])) } else { Curve::along(route) }
-    }
-
-    /// From the right side of the source to the left side of the target, level at both ends and at each
-    /// bend; the other way round for an edge that points back.
-    fn along(route: &[Place]) -> Curve {
-        let points: Vec<(f64, f64)> = route.iter().map(|place| point(*place)).collect();
-        let direction =
-            if route.first().map(|p| p.layer) <= route.last().map(|p| p.layer) { 1.0 } else { -1.0 };
-        let (first, last) = (points[0], points[points.len() - 1]);
-        let start = (first.0 + direction * NODE_WIDTH / 2.0, first.1);
-        // The arrow's head takes six units before the box.
-        let end = (last.0 - direction * (NODE_WIDTH / 2.0 + 6.0), last.1);
-        let mut parts = Vec::new();
-        let mut from = start;
-        for (at, bend) in points.iter().enumerate().skip(1) {
-            let is_last = at == points.len() - 1;
-            // A bend is as long as a box is wide, so that the edge passes boxes of its layer level.
-            let enter = if is_last { end } else { (bend.0 - direction * NODE_WIDTH / 2.0, bend.1) };
-            let middle = (from.0 + enter.0) / 2.0;
-            parts.push([(middle, from.1), (middle, enter.1), enter]);
-            from = enter;
-            if !is_last {
-                let leave = (bend.0 + direction * NODE_WIDTH / 2.0, bend.1);
-                parts.push([from, leave, leave]);
-                from = leave;
-            }
-        }
-        Curve { start, parts }
-    }
-
-    /// A loop over a node that calls itself.
-    fn around((x, y): (f64, f64)) -> Curve {
-        let top = y - NODE_HEIGHT / 2.0;
-        let part = [(x + 46.0, top - 26.0), (x - 46.0, top - 26.0), (x - 22.0, top - 5.0)];
-        Curve { start: (x + 22.0, top), parts: vec![part] }
-    }
-
-    fn path(&self) -> String {
-        let mut path = format!("M{:.1} {:.1}", self.start.0, self.start.1);
-        for [a, b, end] in &self.parts {
-            path.push_str(&format!("C{:.1} {:.1} {:.1} {:.1} {:.1} {:.1}", a.0, a.1, b.0, b.1, end.0, end.1));
-        }
-        path
-    }
-
-    /// Points where a label may stand, best first: along the first and the last part.
-    fn spots(&self) -> Vec<(f64, f64)> {
-        let last = self.parts.len() - 1;
-        let mut spots = Vec::new();
-        for nudge in LABEL_NUDGES {
-            for spot in LABEL_SPOTS {
-                for part in [0, last] {
-                    let (x, y) = self.at(part, spot);
-                    spots.push((x, y + nudge));
+            (arrow_heads())
+            // All lines first: a label must not lie under another edge's line.
+            @for (line, curve) in sketch.lines.iter().zip(&curves) { (drawn_line(line, curve, rate_max)) }
+            @if is_labelled {
+                @for (line, curve) in sketch.lines.iter().zip(&curves) {
+                    (drawn_label(line, link(&line.link), curve, &mut labels))
                 }
             }
+            @for (at, (node, place)) in sketch.nodes.iter().zip(&layout.nodes).enumerate() {
+                (drawn_node(node, at, link(&node.link), point(*place)))
+            }
         }
-        spots
-    }
-
-    /// The point at `t` of a part: B(t) of a cubic Bezier curve.
-    fn at(&self, part: usize, t: f64) -> (f64, f64) {
-        let from = if part == 0 { self.start } else { self.parts[part - 1][2] };
-        let [a, b, end] = self.parts[part];
-        let u = 1.0 - t;
-        let mix = |p: f64, q: f64, r: f64, s: f64| {
-            u * u * u * p + 3.0 * u * u * t * q + 3.0 * u * t * t * r + t * t * t * s
-        };
-        (mix(from.0, a.0, b.0, end.0), mix(from.1, a.1, b.1, end.1))
     }
 }
 
-/// What is in the way of labels: boxes, and labels placed before. Middle, width, height.
-struct Labels(Vec<((f64, f64), f64, f64)>);
-
-impl Labels {
-    fn around(layout: &Layout) -> Labels {
-        Labels(layout.nodes.iter().map(|place| (point(*place), NODE_WIDTH, NODE_HEIGHT)).collect())
-    }
-
-    /// The first spot that is free; the first of all if none is.
-    fn place(&mut self, spots: &[(f64, f64)], label_width: f64) -> (f64, f64) {
-        let is_free = |spot: &&(f64, f64)| {
-            !self.0.iter().any(|((x, y), width, height)| {
-                (spot.0 - x).abs() < (width + label_width) / 2.0
-                    && (spot.1 - y).abs() < (height + LABEL_HEIGHT) / 2.0
-            })
-        };
-        let spot = *spots.iter().find(is_free).unwrap_or(&spots[0]);
-        self.0.push((spot, label_width, LABEL_HEIGHT));
-        spot
-    }
+fn size(layout: &Layout) -> (f64, f64) {
+    let columns = layout.layer_count as f64;
+    let width = PADDING * 2.0 + columns * NODE_WIDTH + (columns - 1.0).max(0.0) * COLUMN_GAP;
+    (width, PADDING * 2.0 + layout.height)
 }
 
 fn arrow_heads() -> Markup {
@@ -199,22 +141,26 @@ fn drawn_line(line: &Line, curve: &Curve, rate_max: f64) -> Markup {
     // The square root keeps a call a second visible beside a thousand.
     let share = if rate_max > 0.0 { (line.rate / rate_max).sqrt() } else { 0.0 };
     let width = format!("{:.1}", 1.4 + 4.0 * share);
+    let ends = format!("{} {}", line.ends.0, line.ends.1);
     html! {
-        g class={ "edge " (line.severity) } {
+        g class={ "edge " (line.class) } data-key={ "e " (Text(&line.key)) } data-ends=(ends) {
             title { (Text(&line.title)) }
             path d=(curve.path()) stroke-width=(width) marker-end={ "url(#head-" (line.severity) ")" } {}
         }
     }
 }
 
-fn drawn_label(line: &Line, curve: &Curve, labels: &mut Labels) -> Markup {
-    let chars = line.label.iter().map(|text| text.chars().count()).max().unwrap_or(0);
+fn drawn_label(line: &Line, link: Option<String>, curve: &Curve, labels: &mut Labels) -> Markup {
+    let [first, second] = &line.label;
+    let is_partial = line.class.split(' ').any(|class| class == "partial");
+    let second = format!("{second}{}", if is_partial { PARTIAL } else { "" });
+    let chars = first.chars().count().max(second.chars().count());
     let width = chars as f64 * LABEL_CHAR_WIDTH + LABEL_MARGIN;
     let (x, y) = labels.place(&curve.spots(), width);
-    let [first, second] = &line.label;
     let units = |value: f64| format!("{value:.1}");
+    let ends = format!("{} {}", line.ends.0, line.ends.1);
     html! {
-        a class={ "edge " (line.severity) } href=(line.link) {
+        a class={ "edge " (line.class) } href=[link] data-key={ "l " (Text(&line.key)) } data-ends=(ends) {
             title { (Text(&line.title)) }
             rect x=(units(x - width / 2.0)) y=(units(y - LABEL_HEIGHT / 2.0)) width=(units(width))
                 height=(units(LABEL_HEIGHT)) rx="5" {}
@@ -224,12 +170,12 @@ fn drawn_label(line: &Line, curve: &Curve, labels: &mut Labels) -> Markup {
     }
 }
 
-fn drawn_node(node: &Node, (x, y): (f64, f64)) -> Markup {
+fn drawn_node(node: &Node, at: usize, link: Option<String>, (x, y): (f64, f64)) -> Markup {
     let (left, top) = (x - NODE_WIDTH / 2.0, y - NODE_HEIGHT / 2.0);
     let radius = if node.is_outside { 20 } else { 9 };
     let units = |value: f64| format!("{value:.1}");
     html! {
-        a class={ "node " (node.class) } href=(node.link) {
+        a class={ "node " (node.class) } href=[link] data-key=(Text(&node.key)) data-node=(at) {
             title { (Text(&node.title)) }
             rect x=(units(left)) y=(units(top)) width=(units(NODE_WIDTH)) height=(units(NODE_HEIGHT)) rx=(radius) {}
             text class="name" x=(units(x)) y=(units(top + 22.0)) { (Text(&shortened(&node.name, NAME_CHARS_MAX))) }

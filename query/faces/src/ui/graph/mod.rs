@@ -1,11 +1,27 @@
 //! The service graph as a drawing: what is drawn, where it lies, and how it looks.
 //!
-//! A mesh of many nodes is drawn by namespace, as its services would be a tangle; a namespace opens on a click. What is
-//! drawn links to the page about it.
+//! ```text
+//! drawing   boxes and curves, on a page or as a file
+//! spots     where labels find room
+//! curve     the way of an edge
+//! sketch    what is drawn, in words and colours
+//! figures   what a node or an edge says of itself
+//! grouped   namespaces in the place of their nodes
+//! label     what stands on edges
+//! layout    where everything lies
+//! ```
+//! A mesh of many nodes is drawn by namespace, as its services would be a tangle; a namespace opens in its place on a click.
+//! What is drawn links to the page about it.
 
 mod drawing;
+mod spots;
+mod curve;
 mod sketch;
+mod figures;
+mod grouped;
+mod label;
 mod layout;
 
-pub use drawing::drawing;
-pub use sketch::{Label, Sketch};
+pub use drawing::{drawing, file};
+pub use label::Label;
+pub use sketch::{Sketch, View};

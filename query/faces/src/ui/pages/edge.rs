@@ -1,13 +1,14 @@
-//! `/edge?client=&server=`: the calls between two nodes: as both sides saw them, over time, by what policies did to them, and
-//! with examples.
+//! `/edge?client=&server=`: the calls between two nodes: as both sides saw them, over time, by latency, by what policies
+//! did to them, and with examples.
 
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use maud::{Markup, html};
+use meshlake_query::answers::heat::heat as calls_by_latency;
 use meshlake_query::answers::policies;
-use meshlake_query::calls::exemplars::{Asked as Examples, exemplars};
-use meshlake_query::calls::load_from;
+use meshlake_query::calls::exemplars::{Asked as Examples, Exemplars, exemplars};
+use meshlake_query::calls::{LoadError, load_from};
 use meshlake_query::exemplars::Wanted as OfCalls;
 use meshlake_query::golden::{GoldenRow, Subject, golden};
 use meshlake_query::graph::{Graph, GraphEdge, graph};
@@ -15,15 +16,19 @@ use meshlake_query::operate;
 use meshlake_query::shown::{Focus, Wanted};
 use meshlake_query::{By, Frame, GoldenBy, Grain, Query, Question, Range, Source};
 
+use super::over_time::{Beside, POINTS_MAX};
 use super::{Failure, answer, data_since, figures, over_time, shown};
 use crate::FaceState;
 use crate::ui::asked::Asked;
 use crate::ui::shell::{Page, Place, cell, notes, number, section, table, text};
 use crate::ui::text::Text;
-use crate::ui::{calls, format, severity};
+use crate::ui::{calls, format, heat, severity};
 
 /// Calls that are shown as examples.
 const EXAMPLES: usize = 20;
+
+/// Columns of the field of latencies: cells wide enough to point at.
+const HEAT_COLUMNS_MAX: u64 = 90;
 
 /// A page about the calls between two.
 struct About<'a> {
@@ -62,13 +67,26 @@ impl About<'_> {
         };
         let service =
             |id: &str| html! { a href=(self.asked.link("/service", &[("name", id)])) { (Text(id)) } };
+        let requests = self.asked.link("/requests", &[("client", self.client), ("server", self.server)]);
+        let examples = self.examples().await;
+        let beside = Beside {
+            marks: Vec::new(),
+            examples: examples
+                .iter()
+                .flat_map(|found| over_time::examples(self.asked, &found.calls))
+                .collect(),
+        };
         let body = html! {
             p { (words.caller) " " (service(self.client)) " · " (words.callee) " " (service(self.server)) }
             (self.summary(edge))
+            nav class="more" aria-label=(words.of_mesh.more) { a href=(requests) { (words.of_mesh.requests) } }
             (section("sides", words.both_sides, &self.sides(edge)))
-            (section("time", words.over_time, &self.over_time().await))
+            (section("time", words.over_time, &self.over_time(&beside).await))
+            (section("heat", words.of_mesh.heat, &self.heat().await))
             (section("policies", words.policies, &self.policies().await))
-            (section("examples", words.example_calls, &self.examples().await))
+            (section("examples", words.example_calls, &shown(self.asked, examples, |found| {
+                calls::list(self.asked, &found.calls, &found.warnings)
+            })))
         };
         Ok((StatusCode::OK, picture.range, body))
     }
@@ -121,17 +139,28 @@ impl About<'_> {
         table(words.both_sides, &[text(words.what), number(words.value)], &rows)
     }
 
-    async fn over_time(&self) -> Markup {
+    async fn over_time(&self, beside: &Beside) -> Markup {
         let words = self.asked.words();
-        let question = GoldenBy::Edge.question(over_time::stepped(self.asked.range), Source::Auto);
+        let range = over_time::stepped(self.asked.range, POINTS_MAX);
+        let question = GoldenBy::Edge.question(range, Source::Auto);
         let picture = load_from(self.query, question, Frame::edges(Some(self.server))).await;
         shown(self.asked, picture, |picture| {
             let mut rows = golden(&picture, GoldenBy::Edge, Some(self.server));
             rows.retain(|row| self.is_row(row));
             html! {
-                (over_time::charts(self.asked, &picture.range, &rows))
+                (over_time::charts(self.asked, &picture.range, &rows, beside))
                 (notes(&picture.warnings, words.warnings))
             }
+        })
+    }
+
+    /// How long its calls took, by time.
+    async fn heat(&self) -> Markup {
+        let range = over_time::stepped(self.asked.range, HEAT_COLUMNS_MAX);
+        let question = GoldenBy::Edge.question(range, Source::Auto);
+        let picture = load_from(self.query, question, Frame::edges(Some(self.server))).await;
+        shown(self.asked, picture, |picture| {
+            heat::heat(self.asked, &calls_by_latency(&picture, self.client, self.server))
         })
     }
 
@@ -148,11 +177,10 @@ impl About<'_> {
         shown(self.asked, found, |found| calls::policies(self.asked, &found, words.nothing_held_back))
     }
 
-    async fn examples(&self) -> Markup {
+    async fn examples(&self) -> Result<Exemplars, LoadError> {
         let wanted = OfCalls { service: None, edge: Some((self.client, self.server)) };
         let examples =
             Examples { range: self.asked.range, wanted, failed_only: false, duration_min: 0, most: EXAMPLES };
-        let found = exemplars(self.query, &examples).await;
-        shown(self.asked, found, |found| calls::list(self.asked, &found.calls, &found.warnings))
+        exemplars(self.query, &examples).await
     }
 }

@@ -14,6 +14,7 @@ pub mod sql;
 pub mod operate;
 pub mod start;
 mod over_time;
+mod saturation;
 mod figures;
 mod diagnosis;
 

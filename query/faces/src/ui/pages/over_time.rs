@@ -5,63 +5,140 @@ use std::time::Duration;
 use maud::{Markup, html};
 use meshlake_query::Range;
 use meshlake_query::golden::GoldenRow;
+use meshlake_query::list::ListedCall;
 use meshlake_schema::UnixNanos;
 
 use crate::ui::asked::Asked;
-use crate::ui::chart::{Chart, Line};
+use crate::ui::chart::{Chart, Line, Mark, Point};
 use crate::ui::format;
+use crate::ui::shell::{self, cell, number, table, text};
+
+const NANOS_PER_MILLI: f64 = 1e6;
 
 /// Points of a chart: a pixel or two each.
-const POINTS_MAX: u64 = 240;
+pub const POINTS_MAX: u64 = 240;
 
 /// Seconds between points, so that cells of ten seconds, a minute or ten can answer.
 const STEPS: [u64; 12] = [10, 30, 60, 120, 300, 600, 1_800, 3_600, 7_200, 21_600, 86_400, 604_800];
 
-/// Rate, errors and latency of rows by bucket of `range`.
-pub fn charts(asked: &Asked, range: &Range, rows: &[GoldenRow]) -> Markup {
+/// What is shown beside the lines.
+#[derive(Default)]
+pub struct Beside {
+    /// Over the whole height of each chart, such as rollouts.
+    pub marks: Vec<Mark>,
+    /// Calls with a trace, on the chart of latency.
+    pub examples: Vec<Point>,
+}
+
+/// A line of a chart, and a column of the table behind it.
+struct Column<'a> {
+    name: &'a str,
+    class: &'a str,
+    value: fn(&GoldenRow) -> Option<f64>,
+    shown: fn(f64) -> String,
+}
+
+/// Rate, errors and latency of rows by bucket of `range`, and their numbers.
+pub fn charts(asked: &Asked, range: &Range, rows: &[GoldenRow], beside: &Beside) -> Markup {
     let words = asked.words();
-    let times = times(range);
-    let line = |name, class, value| Line { name, class, values: by_time(&times, rows, value) };
-    let charts = [
-        Chart {
-            title: words.rate,
-            times: &times,
-            lines: vec![line(words.rate, "one", |row| Some(row.figures.rate))],
-            shown: format::rate,
-        },
-        Chart {
-            title: words.errors,
-            times: &times,
-            lines: vec![line(words.errors, "bad", |row| Some(row.figures.error_ratio))],
-            shown: format::percent,
-        },
-        Chart {
-            title: words.latency,
-            times: &times,
-            lines: vec![
-                line("p50", "one", |row| row.figures.p50_ms),
-                line("p95", "two", |row| row.figures.p95_ms),
-                line("p99", "three", |row| row.figures.p99_ms),
-            ],
-            shown: |ms| format::duration(Some(ms)),
-        },
+    let millis: fn(f64) -> String = |ms| format::duration(Some(ms));
+    let column = |name, class, value, shown| Column { name, class, value, shown };
+    let columns = [
+        column(words.rate, "one", |row| Some(row.figures.rate), format::rate),
+        column(words.errors, "bad", |row| Some(row.figures.error_ratio), format::percent),
+        column("p50", "one", |row| row.figures.p50_ms, millis),
+        column("p95", "two", |row| row.figures.p95_ms, millis),
+        column("p99", "three", |row| row.figures.p99_ms, millis),
     ];
-    html! { div class="charts" { @for chart in &charts { (chart.draw()) } } }
+    let times: Vec<UnixNanos> = range.bucket_starts().collect();
+    let values: Vec<Vec<Option<f64>>> =
+        columns.iter().map(|column| by_time(&times, rows, column.value)).collect();
+    let chart = |title, of: std::ops::Range<usize>, points| Chart {
+        title,
+        times: &times,
+        lines: of.clone().map(|at| line(&columns[at], &values[at])).collect(),
+        marks: &beside.marks,
+        points,
+        shown: columns[of.start].shown,
+        columns: of.start + 1..of.end + 1,
+    };
+    let charts = [
+        chart(words.rate, 0..1, &[][..]),
+        chart(words.errors, 1..2, &[][..]),
+        chart(words.latency, 2..5, &beside.examples[..]),
+    ];
+    html! {
+        div data-part="charts" {
+            div class="charts" { @for chart in &charts { (chart.draw()) } }
+            (numbers(asked, &times, &columns, &values))
+        }
+    }
 }
 
-/// The range in at most [`POINTS_MAX`] steps, or in steps of a week where it is longer than those reach.
-pub fn stepped(range: Range) -> Range {
+fn line<'a>(column: &Column<'a>, values: &[Option<f64>]) -> Line<'a> {
+    Line { name: column.name, class: column.class, values: values.to_vec() }
+}
+
+/// The same as a table, a row a bucket; scripts read from it what stands at a time.
+fn numbers(
+    asked: &Asked,
+    times: &[UnixNanos],
+    columns: &[Column<'_>],
+    values: &[Vec<Option<f64>>],
+) -> Markup {
+    let words = asked.words();
+    let heads: Vec<shell::Column<'_>> =
+        std::iter::once(text(words.time)).chain(columns.iter().map(|column| number(column.name))).collect();
+    let row = |at: usize| {
+        let time = times[at].to_rfc3339();
+        let cells = columns
+            .iter()
+            .zip(values)
+            .map(|(column, values)| cell(&values[at].map_or("–".to_owned(), column.shown)));
+        let cells = std::iter::once(html! { time datetime=(time) { (time) } }).chain(cells);
+        ("", cells.collect())
+    };
+    let rows: Vec<(&str, Vec<Markup>)> = (0..times.len()).map(row).collect();
+    html! {
+        details class="numbers" {
+            summary { (words.of_mesh.numbers) }
+            (table(words.of_mesh.numbers, &heads, &rows))
+        }
+    }
+}
+
+/// Calls with their traces, as points of a chart of latency.
+pub fn examples(asked: &Asked, calls: &[ListedCall]) -> Vec<Point> {
+    let points = calls.iter().filter_map(|call| {
+        let value = call.client_nano.or(call.server_nano)? as f64 / NANOS_PER_MILLI;
+        let trace = call.trace_id.as_deref()?;
+        let what = call.operation.as_deref().unwrap_or(&call.target);
+        Some(Point {
+            time: call.time,
+            value,
+            title: format!(
+                "{}: {what}, {}, {}",
+                asked.words().trace,
+                format::duration(Some(value)),
+                call.outcome.name()
+            ),
+            link: asked.link(&format!("/trace/{trace}"), &[]),
+        })
+    });
+    points.collect()
+}
+
+/// Seconds between points, so that there are at most so many; a week where even those are more.
+pub fn step(seconds: u64, points_max: u64) -> u64 {
+    let fits = |step: &u64| seconds.div_ceil(*step) <= points_max;
+    STEPS.into_iter().find(fits).unwrap_or(STEPS[STEPS.len() - 1])
+}
+
+/// The range in at most so many steps, or in steps of a week where it is longer than those reach.
+pub fn stepped(range: Range, points_max: u64) -> Range {
     let seconds = (range.to().0 - range.from().0).unsigned_abs() / 1_000_000_000;
-    let fits = |step: &u64| seconds.div_ceil(*step) <= POINTS_MAX;
-    let step = STEPS.into_iter().find(fits).unwrap_or(STEPS[STEPS.len() - 1]);
-    Range::new(range.from(), range.to(), Some(Duration::from_secs(step))).unwrap_or(range)
-}
-
-/// Starts of the range's buckets.
-fn times(range: &Range) -> Vec<UnixNanos> {
-    let step = range.step().unwrap_or_default().as_nanos().max(1) as i64;
-    let count = (range.to().0 - range.from().0 + step - 1) / step;
-    (0..count).map(|at| UnixNanos(range.from().0 + at * step)).collect()
+    let step = Duration::from_secs(step(seconds, points_max));
+    Range::new(range.from(), range.to(), Some(step)).unwrap_or(range)
 }
 
 /// A value of each bucket's row; none where there was no call.
@@ -90,8 +167,8 @@ mod tests {
     #[test]
     fn a_chart_has_as_many_points_as_can_be_seen() {
         let steps = [10, 900, 2_400, 2_410, 86_400, 7 * 86_400].map(|seconds| {
-            let stepped = stepped(range(seconds));
-            (stepped.step().map(|step| step.as_secs()), times(&stepped).len())
+            let stepped = stepped(range(seconds), POINTS_MAX);
+            (stepped.step().map(|step| step.as_secs()), stepped.bucket_starts().count())
         });
         let want = [(10, 1), (10, 90), (10, 240), (30, 81), (600, 144), (3_600, 168)];
         assert_eq!(steps, want.map(|(step, points)| (Some(step), points)));

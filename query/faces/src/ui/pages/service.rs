@@ -1,5 +1,6 @@
 //! `/service?name=`: one service, or another node: its golden metrics over time, whom it calls and who calls it, its
-//! operations, versions, instances, what policies did to its calls, its rollouts, and calls whose traces can be read.
+//! operations, versions, instances, how full it is, what policies did to its calls, its rollouts, and calls whose traces can be
+//! read.
 //!
 //! Everything is told from one snapshot, by the functions that the API's answers come from.
 
@@ -7,9 +8,10 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use maud::{Markup, html};
-use meshlake_query::answers::{policies, rollouts};
-use meshlake_query::calls::exemplars::{Asked as Examples, exemplars};
-use meshlake_query::calls::load_from;
+use meshlake_query::answers::policies;
+use meshlake_query::answers::rollouts::{self, Rollout, Rollouts};
+use meshlake_query::calls::exemplars::{Asked as Examples, Exemplars, exemplars};
+use meshlake_query::calls::{LoadError, load_from};
 use meshlake_query::exemplars::Wanted as OfCalls;
 use meshlake_query::golden::{Subject, golden, unknown_service};
 use meshlake_query::graph::{Graph, graph};
@@ -17,10 +19,12 @@ use meshlake_query::operate;
 use meshlake_query::shown::{Focus, Wanted};
 use meshlake_query::{By, Frame, GoldenBy, Grain, NodeKind, Query, Question, Range, Source};
 
-use super::{Failure, answer, data_since, figures, over_time, shown};
+use super::over_time::{Beside, POINTS_MAX};
+use super::{Failure, answer, data_since, figures, over_time, saturation, shown};
 use crate::FaceState;
 use crate::ui::asked::Asked;
-use crate::ui::graph::{Label, Sketch, drawing};
+use crate::ui::chart::Mark;
+use crate::ui::graph::{Sketch, View, drawing};
 use crate::ui::shell::{Page, Place, cell, notes, number, section, table, text};
 use crate::ui::text::Text;
 use crate::ui::{calls, format, severity};
@@ -71,19 +75,32 @@ impl About<'_> {
             (node.identity.id == self.name || node.identity.name == self.name)
                 && matches!(node.identity.kind, NodeKind::Service | NodeKind::Gateway)
         });
+        let rollouts = if is_reporting { self.found_rollouts().await } else { None };
+        let examples = self.found_examples().await;
+        let beside = Beside {
+            marks: rollouts.iter().flatten().flat_map(|found| marks(self.asked, &found.rollouts)).collect(),
+            examples: examples
+                .iter()
+                .flat_map(|found| over_time::examples(self.asked, &found.calls))
+                .collect(),
+        };
         let body = html! {
             (self.summary(&around))
+            (self.more())
             (notes(&around.warnings, words.warnings))
-            (section("time", words.over_time, &self.over_time().await))
+            (section("time", words.over_time, &self.over_time(&beside).await))
             (section("around", words.callers_and_callees, &self.around(&around)))
             (section("operations", words.operations, &self.operations().await))
             @if is_reporting {
                 (section("versions", words.versions, &self.versions().await))
                 (section("instances", words.instances, &self.balance().await))
             }
+            (section("saturation", words.of_mesh.saturation, &saturation::part(self.asked, self.query, self.name).await))
             (section("policies", words.policies, &self.policies().await))
-            @if is_reporting { (section("rollouts", words.rollouts, &self.rollouts().await)) }
-            (section("examples", words.example_calls, &self.examples().await))
+            @if let Some(rollouts) = rollouts { (section("rollouts", words.rollouts, &self.rollouts(rollouts))) }
+            (section("examples", words.example_calls, &shown(self.asked, examples, |found| {
+                calls::list(self.asked, &found.calls, &found.warnings)
+            })))
         };
         Ok((StatusCode::OK, picture.range, body))
     }
@@ -120,24 +137,38 @@ impl About<'_> {
         ])
     }
 
+    /// Where more is told of it.
+    fn more(&self) -> Markup {
+        let (asked, words) = (self.asked, self.asked.words());
+        let of_it = [("service", self.name)];
+        html! {
+            nav class="more" aria-label=(words.of_mesh.more) {
+                a href=(asked.link("/traces", &of_it)) { (words.traces) }
+                a href=(asked.link("/requests", &of_it)) { (words.of_mesh.requests) }
+                a href=(asked.link("/logs", &of_it)) { (words.of_mesh.logs) }
+                a href=(asked.link("/", &[("focus", self.name)])) { (words.of_mesh.in_the_mesh) }
+            }
+        }
+    }
+
     /// Rate, errors and latency, a point for each step.
-    async fn over_time(&self) -> Markup {
+    async fn over_time(&self, beside: &Beside) -> Markup {
         let words = self.asked.words();
-        let range = over_time::stepped(self.asked.range);
+        let range = over_time::stepped(self.asked.range, POINTS_MAX);
         let question = GoldenBy::Service.question(range, Source::Auto);
         let picture = load_from(self.query, question, Frame::nodes(Some(self.name))).await;
         shown(self.asked, picture, |picture| {
             let rows = golden(&picture, GoldenBy::Service, Some(self.name));
             html! {
-                (over_time::charts(self.asked, &picture.range, &rows))
+                (over_time::charts(self.asked, &picture.range, &rows, beside))
                 (notes(&picture.warnings, words.warnings))
             }
         })
     }
 
     fn around(&self, graph: &Graph) -> Markup {
-        let sketch = Sketch::of(graph, Label::Rate, true, self.asked);
-        drawing(&sketch, self.asked.words())
+        let sketch = Sketch::of(graph, &View::whole(), self.asked);
+        drawing(&sketch, self.asked.words(), None)
     }
 
     async fn operations(&self) -> Markup {
@@ -249,13 +280,16 @@ impl About<'_> {
         shown(self.asked, found, |found| calls::policies(self.asked, &found, words.nothing_held_back))
     }
 
-    async fn rollouts(&self) -> Markup {
-        let words = self.asked.words();
-        let Ok(range) = rollouts::range_of(self.asked.range.from(), self.asked.range.to(), 0) else {
-            return html! {};
-        };
+    /// None where the range is longer than rollouts can be told in.
+    async fn found_rollouts(&self) -> Option<Result<Rollouts, LoadError>> {
+        let range = rollouts::range_of(self.asked.range.from(), self.asked.range.to(), 0).ok()?;
         let asked = operate::rollouts::Asked { service: self.name, range, source: Source::Auto };
-        shown(self.asked, operate::rollouts::load(self.query, &asked).await, |found| {
+        Some(operate::rollouts::load(self.query, &asked).await)
+    }
+
+    fn rollouts(&self, found: Result<Rollouts, LoadError>) -> Markup {
+        let words = self.asked.words();
+        shown(self.asked, found, |found| {
             let columns = [
                 text(words.time),
                 text(words.what),
@@ -274,16 +308,26 @@ impl About<'_> {
         })
     }
 
-    async fn examples(&self) -> Markup {
+    async fn found_examples(&self) -> Result<Exemplars, LoadError> {
         let wanted = OfCalls { service: Some(self.name), edge: None };
         let examples =
             Examples { range: self.asked.range, wanted, failed_only: false, duration_min: 0, most: EXAMPLES };
-        let found = exemplars(self.query, &examples).await;
-        shown(self.asked, found, |found| calls::list(self.asked, &found.calls, &found.warnings))
+        exemplars(self.query, &examples).await
     }
 }
 
-fn rollout_row<'a>(asked: &Asked, rollout: &rollouts::Rollout) -> (&'a str, Vec<Markup>) {
+/// Rollouts on the axis of time; each leads to its row below.
+fn marks(asked: &Asked, rollouts: &[Rollout]) -> Vec<Mark> {
+    let mark = |rollout: &Rollout| Mark {
+        from: rollout.from,
+        to: rollout.to,
+        title: format!("{}, {}", asked.words().rollout_of(rollout.kind.name()), rollout.from.to_rfc3339()),
+        link: "#rollouts".to_owned(),
+    };
+    rollouts.iter().map(mark).collect()
+}
+
+fn rollout_row<'a>(asked: &Asked, rollout: &Rollout) -> (&'a str, Vec<Markup>) {
     let words = asked.words();
     let cost = &rollout.cost;
     let class = if cost.verdict.name() == "some" { "bad" } else { "" };
@@ -293,9 +337,26 @@ fn rollout_row<'a>(asked: &Asked, rollout: &rollouts::Rollout) -> (&'a str, Vec<
         cell(&rollout.came_count.to_string()),
         cell(&rollout.went_count.to_string()),
         cell(words.cost_of(cost.verdict.name())),
-        cell(&format!("{} / {}", format::count(cost.lost), format::count(cost.calls))),
+        html! { (calls_lost(cost)) " " span class="hint" { (reasons(cost)) } },
     ];
     (class, cells)
+}
+
+fn calls_lost(cost: &rollouts::Cost) -> String {
+    format!("{} / {}", format::count(cost.lost), format::count(cost.calls))
+}
+
+/// Why calls were lost while it lasted, and how many for each reason: `UF 19, 502 4`.
+fn reasons(cost: &rollouts::Cost) -> String {
+    let told = cost.by.iter().filter(|loss| loss.during > 0.0).map(|loss| {
+        let reason = &loss.reason;
+        let code = || reason.response_code.map(|code| code.to_string());
+        let grpc = || reason.grpc_status.map(|status| format!("gRPC {status}"));
+        let name =
+            reason.response_flags.clone().or_else(code).or_else(grpc).unwrap_or_else(|| "?".to_owned());
+        format!("{name} {}", format::count(loss.during))
+    });
+    told.collect::<Vec<_>>().join(", ")
 }
 
 /// Characters that must be changed, added or taken away to make one name the other (Levenshtein, 1966), of the first

@@ -1,9 +1,10 @@
 //! The texts in English.
 
-use super::{Words, mesh};
+use super::{Words, mesh, sql};
 
 pub const WORDS: Words = Words {
     of_mesh: mesh::EN,
+    of_sql: sql::EN,
     aborted: "aborted",
     aborted_means: "share of calls whose caller went away",
     accepted: "accepted",
@@ -241,6 +242,7 @@ pub const WORDS: Words = Words {
         ("label.p99", "p99"),
         ("label.retries", "retries"),
         ("label.bytes", "bytes"),
+        ("label.mtls", "mTLS"),
         ("verdict.worse", "worse"),
         ("verdict.better", "better"),
         ("verdict.no_difference", "no difference"),

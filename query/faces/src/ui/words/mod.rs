@@ -7,6 +7,7 @@ mod en;
 mod zh;
 mod mesh;
 mod explore;
+mod sql;
 
 use meshlake_query::{By, NodeKind};
 
@@ -70,6 +71,7 @@ impl Language {
 /// All texts.
 pub struct Words {
     pub of_mesh: mesh::MeshWords,
+    pub of_sql: sql::SqlWords,
     pub aborted: &'static str,
     pub aborted_means: &'static str,
     pub accepted: &'static str,

@@ -1,9 +1,10 @@
 //! The texts in Chinese.
 
-use super::{Words, mesh};
+use super::{Words, mesh, sql};
 
 pub const WORDS: Words = Words {
     of_mesh: mesh::ZH,
+    of_sql: sql::ZH,
     aborted: "中止",
     aborted_means: "调用方中途离开的调用占比",
     accepted: "已接受",
@@ -241,6 +242,7 @@ pub const WORDS: Words = Words {
         ("label.p99", "p99"),
         ("label.retries", "重试"),
         ("label.bytes", "字节"),
+        ("label.mtls", "mTLS"),
         ("verdict.worse", "更差"),
         ("verdict.better", "更好"),
         ("verdict.no_difference", "无差异"),

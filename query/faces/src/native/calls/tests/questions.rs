@@ -29,7 +29,10 @@ async fn a_service_that_nothing_is_known_of_is_told() {
 async fn unknown_parameters_are_told_in_the_answer() {
     for (path, known) in [
         ("golden?servcie=cart", "by, service, from, to, step, source"),
-        ("graph?servcie=cart", "by, from, to, focus, depth, namespace, min_rate, errors_only, source"),
+        (
+            "graph?servcie=cart",
+            "by, from, to, focus, depth, namespace, min_rate, errors_only, kind, protocol, source",
+        ),
         ("calls?servcie=cart", "from, to, service, source, limit"),
     ] {
         let (status, answer) = get_json(calls().await, &format!("/api/v1/{path}&from=1000&to=1020")).await;

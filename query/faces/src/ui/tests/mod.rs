@@ -1,5 +1,7 @@
 //! Rows in, pages out: what each shows, that nothing on them can be more than text, and that odd addresses are answered.
 
+mod mesh;
+
 use std::sync::Arc;
 
 use axum::Router;
@@ -20,8 +22,9 @@ pub(super) const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 /// Markup, quotes, and characters that reorder text, in a name.
 pub(super) const HOSTILE: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>\u{202e}";
 
-const PAGES: [&str; 11] = [
+const PAGES: [&str; 12] = [
     "/",
+    "/?compare=1h&label=mtls&collapse=none",
     "/service?name=shop%2Fcart",
     "/edge?client=shop%2Fweb&server=shop%2Fcart",
     "/traces",
@@ -139,8 +142,23 @@ async fn pages_tell_what_happened() {
     let pages = of_web();
     for (path, wants) in [
         ("/", vec!["shop/web → shop/cart", "100 %", "30 ms", "counted from spans", "name=shop%2Fcart"]),
-        ("/service?name=shop%2Fcart", vec!["shop/web → shop/cart", "20 ms", "GET /cart", TRACE, "v1"]),
-        ("/edge?client=shop%2Fweb&server=shop%2Fcart", vec!["30 ms", "both ends agree on", TRACE]),
+        (
+            "/service?name=shop%2Fcart",
+            vec![
+                "shop/web → shop/cart",
+                "20 ms",
+                "GET /cart",
+                TRACE,
+                "v1",
+                "<a class=\"example\" href=\"/trace/",
+                "/logs?range=15m&amp;service=shop%2Fcart",
+                "<th scope=\"row\" class=\"text\"><time datetime=\"1970-01-01T00:16:40Z\">",
+            ],
+        ),
+        (
+            "/edge?client=shop%2Fweb&server=shop%2Fcart",
+            vec!["30 ms", "both ends agree on", TRACE, "class=\"cell\"", "23.7 ms – 33.6 ms: 1<"],
+        ),
         ("/traces?service=cart&failed=1", vec![TRACE, "GET /cart", "30 ms"]),
         ("/operate", vec!["Nobody has sent anything since the start"]),
         (
@@ -182,6 +200,7 @@ async fn hostile_names_are_text() {
     let name: String = form_urlencoded::byte_serialize(HOSTILE.as_bytes()).collect();
     let of_hostile = [
         format!("/service?name=shop%2F{name}"),
+        format!("/?open={name}&kind={name}&protocol={name}&compare={name}&than={name}"),
         format!("/edge?client=shop%2F{name}&server=shop%2Fcart"),
         format!("/?focus={name}&namespace={name}&by={name}&label={name}&min_rate={name}&range={name}"),
         format!("/traces?service={name}&client={name}&min_ms={name}"),
@@ -271,7 +290,10 @@ async fn what_a_page_loads_is_there_and_kept() {
     let (_, body) = get(&pages, "/").await;
     let named = body.split('"').filter(|text| text.starts_with("/ui/")).collect::<Vec<_>>();
     let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
-    assert_eq!(named.iter().map(|path| name(path)).collect::<Vec<_>>(), ["style.css", "icon.svg", "main.js"]);
+    assert_eq!(
+        named.iter().map(|path| name(path)).collect::<Vec<_>>(),
+        ["graph.css", "style.css", "icon.svg", "main.js"]
+    );
     for path in named {
         let (status, headers, _) = ask(&pages, path, &[]).await;
         let is_kept = headers["cache-control"].to_str().is_ok_and(|kept| kept.ends_with("immutable"));
@@ -301,6 +323,31 @@ async fn a_statement_from_another_page_is_not_run() {
     assert!(body.contains("spans_counted</th>") && body.contains(">3<"), "{body}");
 }
 
+/// Two spans of web, of 40 and 30 ms, and one of cart.
+#[tokio::test]
+async fn an_answer_is_a_chart_or_a_plan() {
+    let pages = of_web();
+    let statement =
+        "SELECT%20service_name%2C%20sum(duration_nano)%2F1000000%20AS%20ms%20FROM%20spans%20GROUP%20BY%201";
+    let (_, body) = get(&pages, &format!("/sql?view=chart&q={statement}")).await;
+    assert!(
+        body.contains("class=\"chart bars\"") && body.contains(">70<") && body.contains(">20<"),
+        "{body}"
+    );
+    let over_time = "SELECT%20time%2C%20duration_nano%2F1000000%20AS%20ms%20FROM%20spans";
+    let (_, body) = get(&pages, &format!("/sql?view=chart&q={over_time}")).await;
+    assert!(body.contains("ms 20 (max 40)"), "the line's last and largest value are told: {body}");
+    let (_, body) = get(&pages, "/sql?view=chart&q=SELECT%20name%20FROM%20spans").await;
+    assert!(body.contains("A chart needs numbers"), "{body}");
+    let (_, body) = get(&pages, &format!("/sql?explain=1&q={statement}")).await;
+    let steps = body.split("<div class=\"plan\">").nth(1).unwrap_or_default();
+    assert!(steps.contains("<strong>Aggregate</strong>") && steps.contains("<ul><li>"), "{body}");
+    let (_, body) = get(&pages, &format!("/sql?q={statement}")).await;
+    for format in ["csv", "json", "ndjson", "parquet"] {
+        assert!(body.contains(&format!("action=\"/api/v1/sql?format={format}\"")), "{body}");
+    }
+}
+
 /// 501 rows where 500 are shown.
 #[tokio::test]
 async fn a_long_answer_is_cut_and_says_so() {
@@ -309,33 +356,4 @@ async fn a_long_answer_is_cut_and_says_so() {
     let (_, body) = get(&pages, "/sql?q=SELECT%20service_name%20FROM%20spans").await;
     assert_eq!(body.matches("<tr>").count(), 501, "a head and 500 rows");
     assert!(body.contains("there are more rows"), "{body}");
-}
-
-/// 70 services of seven namespaces in a chain: by namespace unless one asks for all.
-#[tokio::test]
-async fn a_large_mesh_is_drawn_by_namespace() {
-    let call = |at: i64| {
-        let space = |service: i64| format!("space{}", service / 10);
-        row(
-            1_000 * SECOND + at,
-            [
-                ("duration_nano", 10_000_000.into()),
-                ("observer", text("client")),
-                ("layer", text("l7")),
-                ("counted", true.into()),
-                ("outcome", text("ok")),
-                ("source_service", text(&format!("s{at}"))),
-                ("source_namespace", text(&space(at))),
-                ("destination_service", text(&format!("s{}", at + 1))),
-                ("destination_namespace", text(&space(at + 1))),
-            ],
-        )
-    };
-    let calls: Vec<Row> = (0..69).map(call).collect();
-    let pages = pages(SnapshotBuilder::new().hot(Table::Requests, 1, &calls));
-    let boxes = async |path: &str| get(&pages, path).await.1.matches("<text class=\"name\"").count();
-    assert_eq!(boxes("/").await, 7);
-    assert_eq!(boxes("/?collapse=none").await, 70);
-    // Its ten, and one on either side.
-    assert_eq!(boxes("/?namespace=space3").await, 12);
 }

@@ -1,8 +1,12 @@
 //! `/sql?q=`: a statement and its rows, all in the address, so that a question can be passed on.
 //!
 //! A link from elsewhere shows its statement and does not run it: a page of another origin must not make a browser burn our
-//! cores. Limits: browsers say where a link stands over https and on loopback only (`origin.rs`), so elsewhere it is run, within
+//! cores. An answer is a table, a chart of it (`chart.rs`) or, of EXPLAIN, a tree (`plan.rs`); buttons keep all of it as a file.
+//! Limits: browsers say where a link stands over https and on loopback only (`origin.rs`), so elsewhere it is run, within
 //! the bounds of any query; [`ROWS_SHOWN`] rows of the answer, of which the API gives all.
+
+mod chart;
+mod plan;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -26,6 +30,10 @@ const ROWS_SHOWN: usize = 500;
 
 /// Characters of a cell; the rest is in the answer of the API.
 const CELL_CHARS_MAX: usize = 400;
+
+/// Formats of the API in which an answer can be kept, and what people call them.
+const FILES: [(&str, &str); 4] =
+    [("csv", "CSV"), ("json", "JSON"), ("ndjson", "NDJSON"), ("parquet", "Parquet")];
 
 /// Statements to begin with.
 const EXAMPLES: [(&str, &str); 6] = [
@@ -63,11 +71,14 @@ pub async fn page(State(state): State<FaceState>, headers: HeaderMap, uri: Uri, 
     };
     let rows = statement.lines().count().clamp(4, 24);
     let body = html! {
-        form class="statement" method="get" action="/sql" {
+        form class="statement" method="get" action="/sql" data-history=(words.of_sql.history)
+            data-names=(words.of_sql.names) data-keys=(words.of_sql.keys) {
             (kept(&asked))
             label for="q" class="hint" { (words.statement) }
-            textarea id="q" name="q" rows=(rows) spellcheck="false" autocapitalize="off" autocomplete="off" {
-                (Text(statement))
+            div class="editor" {
+                textarea id="q" name="q" rows=(rows) spellcheck="false" autocapitalize="off" autocomplete="off" {
+                    (Text(statement))
+                }
             }
             button { (words.run) }
             " " button name="explain" value="1" { "EXPLAIN" }
@@ -97,14 +108,9 @@ fn examples(asked: &Asked) -> Markup {
 
 async fn run(state: &FaceState, asked: &Asked, statement: &str) -> Result<Markup, Failure> {
     let words = asked.words();
-    let explained;
-    let statement = if asked.get("explain").is_some() {
-        explained = format!("EXPLAIN {statement}");
-        &explained
-    } else {
-        statement
-    };
-    let mut answer = state.engine.sql(&asked.tenant, statement).await?;
+    let explained = asked.get("explain").is_some();
+    let run = if explained { format!("EXPLAIN {statement}") } else { statement.to_owned() };
+    let mut answer = state.engine.sql(&asked.tenant, &run).await?;
     let schema = answer.schema().clone();
     let (mut batches, mut count, mut is_cut) = (Vec::new(), 0, false);
     loop {
@@ -125,13 +131,56 @@ async fn run(state: &FaceState, asked: &Asked, statement: &str) -> Result<Markup
             break;
         }
     }
+    if explained {
+        return Ok(plan::shown(words.of_sql.plan, &batches));
+    }
     Ok(html! {
         p class="hint" role="status" {
             (count) " " (words.rows)
             @if is_cut { " · " (words.more_rows_by_api) }
         }
-        (rows(&schema, &batches))
+        (views(asked, statement))
+        @if wants_chart(asked) {
+            @match chart::of(&schema, &batches) {
+                Some(chart) => (chart),
+                None => p class="note" { (words.of_sql.no_chart) },
+            }
+        } @else { (rows(&schema, &batches)) }
+        (files(asked, statement))
     })
+}
+
+fn wants_chart(asked: &Asked) -> bool {
+    asked.get("view") == Some("chart")
+}
+
+/// The ways to look at the rows.
+fn views(asked: &Asked, statement: &str) -> Markup {
+    let words = &asked.words().of_sql;
+    let is_chart = wants_chart(asked);
+    html! {
+        nav class="views" aria-label="SQL" {
+            a href=(asked.link("/sql", &[("q", statement)])) aria-current=[(!is_chart).then_some("true")] { (words.as_table) }
+            a href=(asked.link("/sql", &[("q", statement), ("view", "chart")])) aria-current=[is_chart.then_some("true")] {
+                (words.as_chart)
+            }
+        }
+    }
+}
+
+/// Buttons that send the statement to the API, whose answer the browser keeps as a file.
+fn files(asked: &Asked, statement: &str) -> Markup {
+    html! {
+        div class="files" {
+            span class="hint" { (asked.words().of_sql.keep) }
+            @for (format, name) in FILES {
+                form method="post" action={ "/api/v1/sql?format=" (format) } {
+                    input type="hidden" name="sql" value=(Text(statement));
+                    button { (name) }
+                }
+            }
+        }
+    }
 }
 
 fn rows(schema: &SchemaRef, batches: &[RecordBatch]) -> Markup {

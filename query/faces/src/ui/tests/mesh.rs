@@ -1,0 +1,151 @@
+//! The page of the mesh: how it is drawn, compared, and walked through in time.
+
+use meshlake_fixture::{Cell, Row, SnapshotBuilder, row};
+use meshlake_schema::Table;
+
+use super::{HOSTILE, SECOND, ask, get, mesh, of_web, pages, span, text};
+
+/// 70 services of seven namespaces in a chain: by namespace unless one asks for all.
+#[tokio::test]
+async fn a_large_mesh_is_drawn_by_namespace() {
+    let call = |at: i64| {
+        let space = |service: i64| format!("space{}", service / 10);
+        row(
+            1_000 * SECOND + at,
+            [
+                ("duration_nano", 10_000_000.into()),
+                ("observer", text("client")),
+                ("layer", text("l7")),
+                ("counted", true.into()),
+                ("outcome", text("ok")),
+                ("source_service", text(&format!("s{at}"))),
+                ("source_namespace", text(&space(at))),
+                ("destination_service", text(&format!("s{}", at + 1))),
+                ("destination_namespace", text(&space(at + 1))),
+            ],
+        )
+    };
+    let calls: Vec<Row> = (0..69).map(call).collect();
+    let pages = pages(SnapshotBuilder::new().hot(Table::Requests, 1, &calls));
+    let boxes = async |path: &str| get(&pages, path).await.1.matches("<text class=\"name\"").count();
+    assert_eq!(boxes("/").await, 7);
+    assert_eq!(boxes("/?collapse=none").await, 70);
+    // Its ten, and one on either side.
+    assert_eq!(boxes("/?namespace=space3").await, 12);
+    // Ten of space3, ten of space5, and the five that are closed.
+    assert_eq!(boxes("/?open=space3&open=space5").await, 25);
+    let (_, body) = get(&pages, "/?open=space3").await;
+    assert!(
+        body.contains("href=\"/?range=15m&amp;open=space3&amp;open=space0\""),
+        "opens beside what is open: {body}"
+    );
+    assert!(body.contains("<a class=\"chip\" href=\"/?range=15m\""), "and closes");
+    assert!(body.contains(" → space4"), "edges of what is open lead to what is closed");
+}
+
+/// A drawing is a file that needs nothing else, and whose names are text in it as well.
+#[tokio::test]
+async fn the_drawing_is_a_file() {
+    let (status, headers, svg) = ask(&pages(mesh(HOSTILE)), "/graph.svg?collapse=none", &[]).await;
+    assert_eq!((status, &headers["content-type"]), (200, &"image/svg+xml".parse().expect("a header")));
+    assert_eq!(headers["content-security-policy"], "default-src 'none'; style-src 'unsafe-inline'");
+    assert!(
+        svg.starts_with("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<svg ") && svg.ends_with("</svg>"),
+        "{svg}"
+    );
+    assert_eq!(svg.matches("<style>").count(), 1, "its own style");
+    for raw in ["<script", "<img", "href=", "url(/", "\u{202e}"] {
+        assert!(!svg.contains(raw), "{raw} is in {svg}");
+    }
+    assert!(svg.contains("&lt;script&gt;"), "the name is shown");
+}
+
+/// The same four edges, once with a call each and once with one that is twenty times as busy and fails.
+#[tokio::test]
+async fn boxes_stay_where_they_are_when_rates_change() {
+    let call = |(from, to): (&str, &str), at: i64, outcome: &str| {
+        let cells = [
+            ("duration_nano", Cell::from(10_000_000)),
+            ("observer", text("client")),
+            ("layer", text("l7")),
+            ("counted", true.into()),
+            ("outcome", text(outcome)),
+            ("source_service", text(from)),
+            ("destination_service", text(to)),
+        ];
+        row(1_000 * SECOND + at, cells)
+    };
+    let edges = [("a", "b"), ("a", "c"), ("b", "d"), ("c", "d")];
+    let places = async |busy: Option<(&'static str, &'static str)>| {
+        let rows = edges.into_iter().flat_map(|edge| {
+            let (count, outcome) = if Some(edge) == busy { (20, "error") } else { (1, "ok") };
+            (0..count).map(move |at| call(edge, at, outcome))
+        });
+        let pages = pages(SnapshotBuilder::new().hot(Table::Requests, 1, &rows.collect::<Vec<_>>()));
+        let (_, body) = get(&pages, "/").await;
+        let boxes = body.split("<a class=\"node").skip(1).map(|node| {
+            let place = node.split_once("<rect ").map(|(_, rest)| rest).unwrap_or_default();
+            place.split(" width").next().unwrap_or_default().to_owned()
+        });
+        boxes.collect::<Vec<String>>()
+    };
+    let at_rest = places(None).await;
+    assert!(at_rest.len() == 4 && at_rest.iter().all(|place| place.starts_with("x=\"")), "{at_rest:?}");
+    for edge in edges {
+        assert_eq!(places(Some(edge)).await, at_rest, "{edge:?}");
+    }
+}
+
+/// Calls of web to cart in the minute before the range, of web to pay in it: one edge went and one came.
+#[tokio::test]
+async fn two_ranges_are_compared() {
+    let call = |second: i64, to: &str, at: i64| {
+        let cells = [
+            ("duration_nano", Cell::from(10_000_000)),
+            ("observer", text("client")),
+            ("layer", text("l7")),
+            ("counted", true.into()),
+            ("outcome", text("ok")),
+            ("source_service", text("web")),
+            ("destination_service", text(to)),
+        ];
+        row(second * SECOND + at, cells)
+    };
+    let calls: Vec<Row> = (0..20).flat_map(|at| [call(900, "cart", at), call(960, "pay", at)]).collect();
+    let pages = pages(SnapshotBuilder::new().hot(Table::Requests, 1, &calls));
+    let range = "from=960&to=1020";
+    for query in ["compare=60s", "than=900"] {
+        let (_, body) = get(&pages, &format!("/?{range}&{query}")).await;
+        for want in [
+            "<span class=\"change appeared\">appeared</span>",
+            "<span class=\"change vanished\">vanished</span>",
+            "web → cart",
+            "Compared with",
+        ] {
+            assert!(body.contains(want), "{query}: {want} is not in {body}");
+        }
+    }
+    let (_, body) = get(&pages, &format!("/?{range}")).await;
+    assert!(!body.contains("web → cart") && !body.contains("change appeared"), "{body}");
+}
+
+/// Calls that failed in one of the minutes of an hour: its bar says so and leads to it.
+#[tokio::test]
+async fn the_timeline_leads_through_time() {
+    let (_, body) = get(&of_web(), "/").await;
+    // The second 1,000 is in the minute from 960 to 1,020.
+    let link =
+        "<a class=\"bar bad\" href=\"/?from=1970-01-01T00%3A16%3A00Z&amp;to=1970-01-01T00%3A17%3A00Z\"";
+    assert!(body.contains(link), "{body}");
+    assert!(body.contains("rel=\"prev\""), "one can step back");
+}
+
+/// A service with spans of its own work only.
+#[tokio::test]
+async fn services_without_calls_are_named() {
+    let alone = span("lonely", "00f067aa0ba902c1", "", 1, 0, 5, 0);
+    let pages = pages(mesh("web").hot(Table::Spans, 2, &[alone]));
+    let (_, body) = get(&pages, "/").await;
+    assert!(body.contains("<span class=\"chip\">shop/lonely</span>"), "{body}");
+    assert!(!body.contains("<span class=\"chip\">shop/cart"), "it has calls");
+}
