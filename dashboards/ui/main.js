@@ -2,14 +2,17 @@
 // part here only adds to what stands there. A part is a function that finds its elements and adds to those it has not seen; it
 // runs when the page is there, and again whenever the page has loaded itself anew.
 
+import { brushBars } from './bars.js';
 import { brushes } from './brush.js';
 import { charts } from './chart.js';
 import { graphs } from './graph.js';
 import { keepFresh } from './refresh.js';
 import { editSql } from './sql.js';
+import { tailLogs } from './tail.js';
+import { drawWaterfall } from './waterfall.js';
 
 /** @type {(() => void)[]} */
-const parts = [graphs, charts, brushes, editSql];
+const parts = [graphs, charts, brushes, brushBars, tailLogs, drawWaterfall, editSql];
 
 const enliven = () => parts.forEach((part) => part());
 

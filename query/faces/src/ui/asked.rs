@@ -109,6 +109,10 @@ impl Asked {
         self.language.words()
     }
 
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
     /// A parameter of the page's own; an empty one is none.
     pub fn get(&self, name: &str) -> Option<&str> {
         value_of(&self.parameters, name)
@@ -120,6 +124,16 @@ impl Asked {
         of_name.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
     }
 
+    /// All values of a parameter of the page's own, each also several with commas between.
+    pub fn all<'a>(&'a self, name: &'a str) -> Vec<&'a str> {
+        self.every(name).flat_map(|value| value.split(',')).filter(|value| !value.is_empty()).collect()
+    }
+
+    /// The page's own parameters but for those: what a form has to send along that sets these.
+    pub fn others<'a>(&'a self, but: &[&'a str]) -> Vec<(&'a str, &'a str)> {
+        self.own(&but.iter().map(|name| (*name, None)).collect::<Vec<_>>())
+    }
+
     /// The address of a page with the same range, refresh and language, and with these parameters of its own.
     pub fn link(&self, path: &str, own: &[(&str, &str)]) -> String {
         self.address(path, &self.span, self.refresh_seconds, own)
@@ -128,6 +142,11 @@ impl Asked {
     /// This page, but for `changed`; none takes a parameter away.
     pub fn here(&self, changed: &[(&str, Option<&str>)]) -> String {
         self.address(&self.path, &self.span, self.refresh_seconds, &self.own(changed))
+    }
+
+    /// This page over another range, but for `changed`.
+    pub fn there(&self, span: &Span, changed: &[(&str, Option<&str>)]) -> String {
+        self.address(&self.path, span, self.refresh_seconds, &self.own(changed))
     }
 
     /// This page over another range.
@@ -284,6 +303,18 @@ mod tests {
         assert_eq!((asked.get("open"), asked.every("open").collect::<Vec<_>>()), (Some("a"), vec!["a", "b"]));
         let added = asked.here(&[("open", Some("b")), ("open", Some("c"))]);
         assert_eq!(added, "/service?range=15m&open=b&open=c");
+    }
+
+    #[test]
+    fn a_parameter_may_have_several_values() {
+        let asked = asked("columns=a,b&x=1&columns=c&columns=&y=2&range=1h");
+        assert_eq!(asked.all("columns"), ["a", "b", "c"]);
+        assert_eq!(asked.others(&["columns"]), [("x", "1"), ("y", "2")]);
+        let from = UnixNanos::from_seconds(1_700_000_000);
+        let span = Span::Fixed { from, to: UnixNanos::from_seconds(1_700_000_060) };
+        let there = asked.there(&span, &[("columns", None), ("x", Some("3"))]);
+        let want = "/service?from=2023-11-14T22%3A13%3A20Z&to=2023-11-14T22%3A14%3A20Z&y=2&x=3";
+        assert_eq!(there, want);
     }
 
     #[test]

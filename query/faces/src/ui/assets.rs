@@ -27,7 +27,8 @@ macro_rules! asset {
 pub const GRAPH_STYLE: &str = include_str!("../../../../dashboards/ui/graph.css");
 
 /// All of them, by name.
-const ASSETS: [Asset; 11] = [
+const ASSETS: [Asset; 14] = [
+    asset!("bars.js"),
     asset!("brush.js"),
     asset!("chart.js"),
     asset!("graph.css"),
@@ -39,6 +40,8 @@ const ASSETS: [Asset; 11] = [
     asset!("refresh.js"),
     asset!("sql.js"),
     asset!("style.css"),
+    asset!("tail.js"),
+    asset!("waterfall.js"),
 ];
 
 /// The route of all of them.

@@ -1,5 +1,7 @@
 //! Numbers for people: three significant digits and a unit.
 
+use meshlake_schema::UnixNanos;
+
 /// `12.3/s`; below one a second by the minute, so that a slow service does not read as zero.
 pub fn rate(per_second: f64) -> String {
     if per_second > 0.0 && per_second < 0.1 {
@@ -26,6 +28,16 @@ pub fn duration(millis: Option<f64>) -> String {
         Some(ms) if ms >= 1.0 || ms == 0.0 => format!("{} ms", digits(ms)),
         Some(ms) => format!("{} µs", digits(ms * 1_000.0)),
     }
+}
+
+/// An instant as people compare them in a list: `11-29 17:46:33.123`, UTC.
+pub fn instant(time: UnixNanos) -> String {
+    const SECOND: i64 = 1_000_000_000;
+    let whole = UnixNanos::from_seconds(time.0.div_euclid(SECOND)).to_rfc3339();
+    let millis = time.0.rem_euclid(SECOND) / 1_000_000;
+    // `2026-11-29T17:46:33Z`, but for years of more digits.
+    let text = whole.get(5..19).map_or(whole.clone(), |text| text.replace('T', " "));
+    format!("{text}.{millis:03}")
 }
 
 /// Bytes in decimal units; a dash where they are not known.
@@ -144,6 +156,13 @@ mod tests {
         for (value, want) in cases {
             assert_eq!(duration(value), want);
         }
+    }
+
+    /// 1,795,974,393 seconds after the epoch is 2026-11-29T17:46:33Z (`date -u -d @1795974393`).
+    #[test]
+    fn instants_are_told_to_the_millisecond() {
+        let told = [1_795_974_393_123_999_999, -1].map(|nanos| instant(UnixNanos(nanos)));
+        assert_eq!(told, ["11-29 17:46:33.123", "12-31 23:59:59.999"]);
     }
 
     #[test]

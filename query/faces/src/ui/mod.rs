@@ -5,6 +5,8 @@
 //! pages   one file a page: questions to `meshlake_query`, answers as HTML
 //! calls   calls and policies, as several pages show them
 //! graph   the service graph as a drawing
+//! bars    counts over time or by duration, each bar a link
+//! facets  values that narrow a page, and what it is narrowed by
 //! chart   lines over time
 //! heat    latencies over time
 //! shell   what all pages have around them
@@ -18,6 +20,8 @@
 
 mod pages;
 mod calls;
+mod facets;
+mod bars;
 mod chart;
 mod heat;
 mod shell;
@@ -42,6 +46,9 @@ pub fn router() -> Router<FaceState> {
         .route("/edge", get(pages::edge::page))
         .route("/traces", get(pages::traces::page))
         .route("/trace/{trace_id}", get(pages::trace::page))
+        .route("/trace/{trace_id}/rows", get(pages::trace::rows))
+        .route("/requests", get(pages::requests::page))
+        .route("/logs", get(pages::logs::page))
         .route("/sql", get(pages::sql::page))
         .route("/operate", get(pages::operate::page))
         .route("/start", get(pages::start::page))

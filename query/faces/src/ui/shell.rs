@@ -13,6 +13,8 @@ use super::words::Language;
 pub enum Place {
     Mesh,
     Traces,
+    Requests,
+    Logs,
     Sql,
     Operate,
     Start,
@@ -73,6 +75,8 @@ fn bar(asked: &Asked, page: &Page) -> Markup {
     let places = [
         (Place::Mesh, "/", words.mesh),
         (Place::Traces, "/traces", words.traces),
+        (Place::Requests, "/requests", words.explore.requests),
+        (Place::Logs, "/logs", words.explore.logs),
         (Place::Sql, "/sql", "SQL"),
         (Place::Operate, "/operate", words.operate),
         (Place::Start, "/start", words.start),
@@ -193,6 +197,14 @@ pub fn table(label: &str, columns: &[Column<'_>], rows: &[(&str, Vec<Markup>)]) 
 /// A cell that is nothing but text.
 pub fn cell(text: &str) -> Markup {
     html! { (Text(text)) }
+}
+
+/// What a form has to send along unseen that sets only some of a page's parameters.
+pub fn kept_but(asked: &Asked, but: &[&str]) -> Markup {
+    html! {
+        (kept(asked))
+        @for (name, value) in asked.others(but) { input type="hidden" name=(name) value=(Text(value)); }
+    }
 }
 
 /// What a form has to send along unseen.

@@ -8,6 +8,8 @@ pub mod service;
 pub mod edge;
 pub mod traces;
 pub mod trace;
+pub mod requests;
+pub mod logs;
 pub mod sql;
 pub mod operate;
 pub mod start;
@@ -21,8 +23,11 @@ use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 use meshlake_query::calls::LoadError;
 use meshlake_query::{Fault, QueryError, Range};
+use meshlake_schema::UnixNanos;
 
-use super::asked::Asked;
+use super::asked::{Asked, Span};
+use super::facets::PLACES;
+use super::format;
 use super::shell::{self, Page};
 use super::text::Text;
 
@@ -35,6 +40,19 @@ fn answer(asked: &Asked, status: StatusCode, page: &Page) -> Response {
 /// When data began, if that is within the range.
 fn data_since(range: Range) -> Option<String> {
     (range.observed_from() > range.from()).then(|| range.observed_from().to_rfc3339())
+}
+
+/// This page over another range, from its first row on.
+fn over(asked: &Asked, from: UnixNanos, to: UnixNanos) -> String {
+    asked.there(&Span::Fixed { from, to }, &PLACES.map(|place| (place, None)))
+}
+
+/// What stands below bars over the range: its begin, its middle and its end.
+fn ends(asked: &Asked) -> [String; 3] {
+    let (from, to) = (asked.range.from(), asked.range.to());
+    let middle = UnixNanos(from.0 + (to.0 - from.0) / 2);
+    // Without milliseconds.
+    [from, middle, to].map(|time| format::instant(time).chars().take(14).collect())
 }
 
 /// Why a part of a page is not there.

@@ -15,20 +15,22 @@ use tower::ServiceExt;
 
 use crate::{FaceState, router};
 
-const SECOND: i64 = 1_000_000_000;
+pub(super) const SECOND: i64 = 1_000_000_000;
 const PAGE_BYTES_MAX: usize = 8 << 20;
-const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+pub(super) const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 
 /// Markup, quotes, and characters that reorder text, in a name.
-const HOSTILE: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>\u{202e}";
+pub(super) const HOSTILE: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>\u{202e}";
 
-const PAGES: [&str; 10] = [
+const PAGES: [&str; 12] = [
     "/",
     "/?compare=1h&label=mtls&collapse=none",
     "/service?name=shop%2Fcart",
     "/edge?client=shop%2Fweb&server=shop%2Fcart",
     "/traces",
     "/trace/0af7651916cd43dd8448eb211c80319c",
+    "/requests",
+    "/logs",
     "/sql?q=SELECT%20service_name%20FROM%20spans",
     "/sql",
     "/operate",
@@ -44,7 +46,7 @@ impl Clock for Now {
     }
 }
 
-fn pages(snapshot: SnapshotBuilder) -> Router {
+pub(super) fn pages(snapshot: SnapshotBuilder) -> Router {
     let config = EngineConfig { parallelism: 1, ..EngineConfig::default() };
     let engine = Engine::new(snapshot.reader(), config, Arc::new(Now)).expect("no directory is named");
     router(FaceState::new(engine))
@@ -62,7 +64,7 @@ async fn ask(pages: &Router, path: &str, headers: &[(&'static str, &str)]) -> (u
     (parts.status.as_u16(), parts.headers, String::from_utf8(body.to_vec()).expect("a page is text"))
 }
 
-async fn get(pages: &Router, path: &str) -> (u16, String) {
+pub(super) async fn get(pages: &Router, path: &str) -> (u16, String) {
     let (status, _, body) = ask(pages, path, &[]).await;
     (status, body)
 }
@@ -72,7 +74,16 @@ fn text(text: &str) -> Cell {
 }
 
 /// A span of `service`: its id, its parent's, kind, start and length in milliseconds after second 1000.
-fn span(service: &str, id: &str, parent: &str, kind: i64, start: i64, length: i64, status: i64) -> Row {
+pub(super) fn span(
+    service: &str,
+    id: &str,
+    parent: &str,
+    kind: i64,
+    start: i64,
+    length: i64,
+    status: i64,
+) -> Row {
+    let resource = serde_json::json!({"service.name": service, "service.namespace": "shop"});
     let cells = [
         ("trace_id", text(TRACE)),
         ("span_id", text(id)),
@@ -87,14 +98,18 @@ fn span(service: &str, id: &str, parent: &str, kind: i64, start: i64, length: i6
         ("counted", (kind == 2).into()),
         ("adjusted_count", 1.0.into()),
         ("attributes", Cell::Attributes(vec![("customer.tier".to_owned(), "gold".to_owned())])),
-        ("resource", text("{\"service.name\":\"cart\"}")),
+        ("resource", text(&resource.to_string())),
         ("parent_span_id", text(parent)),
     ];
-    row(1_000 * SECOND + start * 1_000_000, cells)
+    let mut span = row(1_000 * SECOND + start * 1_000_000, cells);
+    if parent.is_empty() {
+        span.remove("parent_span_id");
+    }
+    span
 }
 
 /// web (named `caller`) calls cart, which fails after 20 ms; web waits 30.
-fn mesh(caller: &str) -> SnapshotBuilder {
+pub(super) fn mesh(caller: &str) -> SnapshotBuilder {
     let spans = [
         span(caller, "00f067aa0ba902b7", "", 2, 0, 40, 0),
         span(caller, "00f067aa0ba902b8", "00f067aa0ba902b7", 3, 5, 30, 2),
@@ -103,7 +118,7 @@ fn mesh(caller: &str) -> SnapshotBuilder {
     SnapshotBuilder::new().hot(Table::Spans, 1, &spans)
 }
 
-fn of_web() -> Router {
+pub(super) fn of_web() -> Router {
     pages(mesh("web"))
 }
 
@@ -164,7 +179,8 @@ async fn pages_tell_what_happened() {
 async fn a_trace_is_a_tree_with_its_critical_path() {
     let pages = of_web();
     let (_, body) = get(&pages, &format!("/trace/{TRACE}")).await;
-    let rows: Vec<&str> = body.split("<tr").skip(2).collect();
+    let waterfall = body.split("id=\"waterfall\"").nth(1).and_then(|rest| rest.split("</table>").next());
+    let rows: Vec<&str> = waterfall.expect("a waterfall").split("<tr").skip(2).collect();
     assert_eq!(rows.len(), 3, "{body}");
     for (row, wants) in rows.iter().zip([
         ["indent d0", ">40 ms<", ">10 ms<"],
@@ -188,6 +204,10 @@ async fn hostile_names_are_text() {
         format!("/edge?client=shop%2F{name}&server=shop%2Fcart"),
         format!("/?focus={name}&namespace={name}&by={name}&label={name}&min_rate={name}&range={name}"),
         format!("/traces?service={name}&client={name}&min_ms={name}"),
+        format!("/traces?q={name}&operation={name}&attributes={name}&min={name}"),
+        format!("/requests?client={name}&status={name}&path={name}&columns={name}&after={name}&row={name}"),
+        format!("/logs?q={name}&service={name}&trace={name}&after={name}"),
+        format!("/logs?service={name}&text={name}"),
         format!("/sql?q={name}"),
         format!("/trace/{name}"),
         format!("/trace/{TRACE}?span={name}"),

@@ -224,6 +224,7 @@ pub const WORDS: Words = Words {
     what_is_wrong: "What is wrong",
     write_ahead_log: "write-ahead log",
     yes: "yes",
+    explore: super::explore::EN,
     named: &[
         ("kind.service", "service"),
         ("kind.gateway", "gateway"),

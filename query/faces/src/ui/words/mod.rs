@@ -6,6 +6,7 @@
 mod en;
 mod zh;
 mod mesh;
+mod explore;
 mod sql;
 
 use meshlake_query::{By, NodeKind};
@@ -292,6 +293,7 @@ pub struct Words {
     pub what_is_wrong: &'static str,
     pub write_ahead_log: &'static str,
     pub yes: &'static str,
+    pub explore: explore::ExploreWords,
     /// `set.name` of the API's names, and the word for it.
     named: &'static [(&'static str, &'static str)],
 }

@@ -224,6 +224,7 @@ pub const WORDS: Words = Words {
     what_is_wrong: "当前问题",
     write_ahead_log: "预写日志",
     yes: "是",
+    explore: super::explore::ZH,
     named: &[
         ("kind.service", "服务"),
         ("kind.gateway", "网关"),

@@ -1,18 +1,15 @@
-//! `/traces`: calls whose traces can be read, failed ones first, then slow ones; found by who received them, how long they took
-//! and how they ended. An id leads to its trace.
+//! Calls whose traces can be read, failed ones first, then slow ones; found by who received them, how long they took and how they
+//! ended.
 
-use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 use meshlake_query::calls::exemplars::{Asked as Examples, exemplars};
 use meshlake_query::exemplars::{EXEMPLARS_MAX, Wanted};
 
-use super::{Failure, answer};
 use crate::FaceState;
 use crate::ui::asked::Asked;
 use crate::ui::calls;
-use crate::ui::shell::{Page, Place, kept, notes};
+use crate::ui::pages::Failure;
+use crate::ui::shell::{kept, notes};
 use crate::ui::text::Text;
 
 const NANOS_PER_MILLI: f64 = 1e6;
@@ -20,43 +17,29 @@ const NANOS_PER_MILLI: f64 = 1e6;
 /// Traces of one page.
 const SHOWN: usize = 50;
 
-/// Answers the page; an id is answered by its trace.
-pub async fn page(State(state): State<FaceState>, asked: Asked) -> Response {
-    if let Some(id) =
-        asked.get("id").map(str::trim).filter(|id| id.bytes().all(|byte| byte.is_ascii_hexdigit()))
-    {
-        return Redirect::to(&asked.link(&format!("/trace/{id}"), &[])).into_response();
-    }
-    let (status, found) = match found(&state, &asked).await {
-        Ok(found) => (StatusCode::OK, found),
-        Err(failure) => (failure.status(), failure.shown(&asked)),
-    };
-    let body = html! { (form(&asked)) (found) };
-    let title = asked.words().traces.to_owned();
-    answer(&asked, status, &Page { place: Place::Traces, title, has_range: true, data_since: None, body })
+/// Whether an address asks for calls: it says so, or asks what only calls tell.
+pub fn are_asked(asked: &Asked) -> bool {
+    asked.get("view") == Some("calls")
+        || ["client", "min_ms", "failed"].iter().any(|name| asked.get(name).is_some())
 }
 
-fn form(asked: &Asked) -> Markup {
+pub fn form(asked: &Asked) -> Markup {
     let words = asked.words();
     let value = |name: &str| asked.get(name).unwrap_or_default().to_owned();
     html! {
-        form class="controls" method="get" action="/traces" {
+        form class="controls" method="get" action="/traces" role="search" {
             (kept(asked))
+            input type="hidden" name="view" value="calls";
             label { (words.received_by) " " input name="service" size="24" value=(Text(&value("service"))); }
             label { (words.called_by) " " input name="client" size="24" value=(Text(&value("client"))); }
             label { (words.at_least) " " input name="min_ms" size="6" inputmode="decimal" value=(Text(&value("min_ms"))); " ms" }
             label { input type="checkbox" name="failed" value="1" checked[asked.get("failed").is_some()]; " " (words.failed_only) }
             button { (words.find) }
         }
-        form class="controls" method="get" action="/traces" {
-            (kept(asked))
-            label { (words.trace_id) " " input name="id" size="34" pattern="[0-9a-fA-F]{1,32}" required; }
-            button { (words.open) }
-        }
     }
 }
 
-async fn found(state: &FaceState, asked: &Asked) -> Result<Markup, Failure> {
+pub async fn found(state: &FaceState, asked: &Asked) -> Result<Markup, Failure> {
     let words = asked.words();
     let (service, client) = (asked.get("service"), asked.get("client"));
     let mut complaints = Vec::new();
