@@ -82,10 +82,7 @@ pub async fn told(
                 .with_file_metadata_cache(Some(Arc::clone(footers)))
                 .fetch_metadata()
                 .await?;
-            let groups = match groups(&footer, tenant, &range) {
-                Some(groups) => groups,
-                None => return Ok((file, None)),
-            };
+            let Some(groups) = groups(&footer, tenant, &range) else { return Ok((file, None)) };
             let mut texts = Vec::new();
             for asked in asked {
                 match of_groups(store.as_ref(), &meta.location, &footer, &groups, *asked).await? {
