@@ -187,7 +187,7 @@ mod tests {
         let (from, to) = (NOW.seconds() - 10_000, NOW.seconds() - 9_400);
         let (start, end, step) = told(&format!("from={from}&to={to}"));
         assert_eq!((end, step), (9_400 - 900, 60));
-        assert!(start >= 10_000 && start <= 9_400 - 900 + 3_600 + 60, "{start}");
+        assert!((10_000..=9_400 - 900 + 3_600 + 60).contains(&start), "{start}");
     }
 
     #[test]

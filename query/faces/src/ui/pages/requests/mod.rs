@@ -9,7 +9,7 @@ use axum::response::Response;
 use maud::{Markup, html};
 use meshlake_query::explore::cursor::Cursor;
 use meshlake_query::explore::requests::{Asked as Wanted, Dimension, Found, Narrowing, OUTCOMES, find, row};
-use meshlake_schema::{Table, TimeRange, UnixNanos};
+use meshlake_schema::{Outcome, Table, TimeRange, UnixNanos};
 
 use super::{Failure, answer, over};
 use crate::ui::asked::Asked;
@@ -155,7 +155,7 @@ fn bars(asked: &Asked, found: &Found) -> Markup {
         title: words.requests_over_time,
         meaning: words.drag_to_narrow,
         of: asked.words().time,
-        bands: OUTCOMES.map(|outcome| outcome.name()).into_iter().zip(classes).collect(),
+        bands: OUTCOMES.map(Outcome::name).into_iter().zip(classes).collect(),
         bars: starts.zip(&found.bars.counts).map(bar).collect(),
         ends: super::ends(asked),
         range: ["from", "to"],

@@ -78,7 +78,8 @@ async fn built(state: &FaceState, asked: &Asked, id: &str) -> Result<Option<Mark
     }
     let waterfall = fall(asked, &rows, false)?;
     let chosen = asked.get("span").and_then(|span| rows.iter().find(|row| row.id() == span));
-    let details = chosen.map(|row| details::details(asked, row)).transpose().map_err(unread)?;
+    let details =
+        chosen.map(|row| details::details(asked, row)).transpose().map_err(|error| unread(&error))?;
     let analysed: Vec<_> = rows.iter().map(Row::analysed).collect();
     let anatomy = dissected(&analysed);
     let warnings =
@@ -106,14 +107,18 @@ async fn built(state: &FaceState, asked: &Asked, id: &str) -> Result<Option<Mark
 fn fall<'a>(asked: &'a Asked, rows: &'a [Row<'a>], is_open: bool) -> Result<Waterfall<'a>, Failure> {
     let spans: Vec<Span<'_>> = rows.iter().map(Row::span).collect();
     let placed = tree(&spans);
-    let matching = asked.get("find").map(|text| rows::matching(rows, text)).transpose().map_err(unread)?;
+    let matching = asked
+        .get("find")
+        .map(|text| rows::matching(rows, text))
+        .transpose()
+        .map_err(|error| unread(&error))?;
     let closed = if is_open { Vec::new() } else { waterfall::closed(asked) };
     let seen = visible::visible(&placed, matching.as_deref(), |span| closed.contains(&rows[span].id()));
     Ok(Waterfall { asked, rows, placed, seen })
 }
 
 fn columns(found: &[RecordBatch]) -> Result<Vec<Columns<'_>>, Failure> {
-    Ok(found.iter().map(Columns::of).collect::<Result<_, _>>().map_err(unread)?)
+    Ok(found.iter().map(Columns::of).collect::<Result<_, _>>().map_err(|error| unread(&error))?)
 }
 
 fn told<'a>(found: &'a [RecordBatch], columns: &'a [Columns<'a>]) -> Vec<Row<'a>> {
@@ -159,7 +164,7 @@ async fn other(query: &Query, asked: &Asked, id: &str) -> Result<Markup, Failure
     })
 }
 
-fn unread(error: RowsError) -> QueryError {
+fn unread(error: &RowsError) -> QueryError {
     QueryError::Internal(format!("read spans: {error}"))
 }
 
