@@ -1,6 +1,6 @@
 //! Runs a client to its end, with a deadline.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -60,20 +60,4 @@ pub fn available<T>(tool: Option<T>, how: &str) -> Result<Option<T>> {
         eprintln!("SKIPPED: a test tool is missing: {how}");
     }
     Ok(tool)
-}
-
-/// Files under a directory that statements spill to.
-pub fn spilled_files(temporary: &Path) -> Result<Vec<PathBuf>> {
-    let mut left = Vec::new();
-    let mut directories = vec![temporary.to_owned()];
-    while let Some(directory) = directories.pop() {
-        for entry in std::fs::read_dir(directory)? {
-            let entry = entry?;
-            match entry.file_type()?.is_dir() {
-                true => directories.push(entry.path()),
-                false => left.push(entry.path()),
-            }
-        }
-    }
-    Ok(left)
 }

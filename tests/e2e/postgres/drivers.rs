@@ -7,10 +7,10 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use tokio::process::Command;
 
-use super::clients::{available, client, directory, output, output_within, python, spilled_files};
+use super::clients::{available, client, directory, output, output_within, python};
 use super::{SPANS, server_with_spans};
 use crate::harness::Server;
-use crate::proxies::programs::program;
+use crate::sql::tools::{program, spilled_files};
 
 /// Where Debian has pgjdbc.
 const PGJDBC: &str = "/usr/share/java/postgresql.jar";

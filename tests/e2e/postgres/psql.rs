@@ -6,7 +6,7 @@ use tokio::process::Command;
 use super::clients::{client, output};
 use super::{SPANS, server_with_spans};
 use crate::harness::Server;
-use crate::proxies::programs::program;
+use crate::sql::tools::program;
 
 /// Everything that psql 15 can be asked to list or describe.
 const BACKSLASHES: [&str; 60] = [

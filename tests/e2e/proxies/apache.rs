@@ -4,8 +4,9 @@ use anyhow::{Context as _, Result};
 
 use super::backend;
 use super::client::{REQUESTS, check_agents, check_golden, check_rows, send};
-use super::programs::{listening, meshlake, program, snippet, start};
+use super::programs::{listening, meshlake, snippet, start};
 use crate::envoy::free_port;
+use crate::sql::tools::program;
 
 /// Where Debian keeps the modules that its own configuration loads.
 const MODULES: &str = "/usr/lib/apache2/modules";

@@ -9,8 +9,9 @@ use tokio::process::Child;
 
 use super::backend;
 use super::client::{check_golden, check_rows, send};
-use super::programs::{ARRIVAL_TIME_MAX, listening, meshlake, program, snippet, start};
+use super::programs::{ARRIVAL_TIME_MAX, listening, meshlake, snippet, start};
 use crate::envoy::free_port;
+use crate::sql::tools::program;
 
 /// HAProxy before `upstream`, with the snippet in place, logging to `syslog`.
 async fn haproxy(program: &Path, dir: &Path, syslog: &str, listen: u16, upstream: u16) -> Result<Child> {

@@ -7,10 +7,11 @@ use serde_json::Value;
 use tokio::process::Child;
 
 use super::client::{ERRORS, REQUESTS, check_agents, check_golden, check_rows, send, wait_for};
-use super::programs::{listening, meshlake, program, snippet, start};
+use super::programs::{listening, meshlake, snippet, start};
 use super::{backend, client};
 use crate::envoy::{edge, free_port, whole};
 use crate::harness::Server;
+use crate::sql::tools::program;
 
 /// The name that the configuration of nginx has for what stands behind it.
 const REVIEWS: &str = "reviews.default.svc.cluster.local";

@@ -1,7 +1,7 @@
 //! Finds proxies, starts them with a snippet of `deploy/`, and waits until they listen.
 
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -35,21 +35,6 @@ pub async fn meshlake(dir: &Path, configuration: &str) -> Result<Server> {
     std::fs::write(&file, configuration)?;
     let file = file.to_str().context("a path in UTF-8")?;
     Server::start_with(&["run", "--config", file], &dir.join("data"), &[]).await
-}
-
-/// The program of that name, from Debian's package. Its absence is a failure where tools are required (CI), else a notice.
-pub fn program(name: &str, package: &str) -> Result<Option<PathBuf>> {
-    let directories = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&directories)
-        .chain([PathBuf::from("/usr/sbin")])
-        .map(|directory| directory.join(name))
-        .find(|path| path.exists());
-    if found.is_none() {
-        let how = format!("apt-get install {package}");
-        ensure!(std::env::var_os("MESHLAKE_TEST_REQUIRE_TOOLS").is_none(), "{name} is not installed: {how}");
-        eprintln!("SKIPPED: a test with a real {name} needs it: {how}");
-    }
-    Ok(found)
 }
 
 /// Starts a program that ends with the test; what it says goes to a file in `dir`.

@@ -3,10 +3,11 @@
 
 use anyhow::{Result, ensure};
 
+use super::backend;
 use super::client::{ROUNDS, check_rows, send_of, wait_for};
 use super::nginx::{nginx, with_snippets};
-use super::{backend, programs};
 use crate::envoy::{edge, envoy_binary, free_port, port_of, start_envoy, whole};
+use crate::sql::tools::program;
 
 /// Those whose answer no time-out of an Envoy could change.
 const KINDS: [(&str, u16); 4] = [("ok", 200), ("missing", 404), ("err", 500), ("unavailable", 503)];
@@ -16,7 +17,7 @@ const PRODUCTPAGE: &str = "productpage.default.svc.cluster.local";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nginx_before_two_sidecars() -> Result<()> {
-    let Some(program) = programs::program("nginx", "nginx-light")? else { return Ok(()) };
+    let Some(program) = program("nginx", "nginx-light")? else { return Ok(()) };
     let Some(envoy) = envoy_binary()? else { return Ok(()) };
     let dir = tempfile::tempdir()?;
     let (server, by_file, _) = with_snippets(dir.path()).await?;

@@ -8,8 +8,9 @@ use tokio::process::Child;
 
 use super::backend;
 use super::client::{REQUESTS, check_agents, check_golden, check_rows, send};
-use super::programs::{ARRIVAL_TIME_MAX, listening, meshlake, program, snippet, start};
+use super::programs::{ARRIVAL_TIME_MAX, listening, meshlake, snippet, start};
 use crate::envoy::free_port;
+use crate::sql::tools::program;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn varnish_by_file() -> Result<()> {

@@ -46,6 +46,37 @@ pub fn available(tool: Option<PathBuf>, how: &str) -> Result<Option<PathBuf>> {
     Ok(tool)
 }
 
+/// The program of that name, from Debian's package. Its absence is a failure where tools are required (CI), else a notice.
+pub fn program(name: &str, package: &str) -> Result<Option<PathBuf>> {
+    let directories = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&directories)
+        .chain([PathBuf::from("/usr/sbin")])
+        .map(|directory| directory.join(name))
+        .find(|path| path.exists());
+    if found.is_none() {
+        let how = format!("apt-get install {package}");
+        ensure!(std::env::var_os("MESHLAKE_TEST_REQUIRE_TOOLS").is_none(), "{name} is not installed: {how}");
+        eprintln!("SKIPPED: a test with a real {name} needs it: {how}");
+    }
+    Ok(found)
+}
+
+/// Files under a directory that statements spill to.
+pub fn spilled_files(temporary: &Path) -> Result<Vec<PathBuf>> {
+    let mut left = Vec::new();
+    let mut directories = vec![temporary.to_owned()];
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(directory)? {
+            let entry = entry?;
+            match entry.file_type()?.is_dir() {
+                true => directories.push(entry.path()),
+                false => left.push(entry.path()),
+            }
+        }
+    }
+    Ok(left)
+}
+
 /// A file beside the tests.
 pub fn beside(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/sql").join(name)

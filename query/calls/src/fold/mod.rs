@@ -8,11 +8,11 @@
 //! the requests and the rows are fed again for the rest; each is counted whole, in one pass, so that no bound
 //! leaves a call off its edge.
 
+mod answers;
 mod options;
 #[cfg(test)]
 mod large_mesh;
 
-use std::hash::RandomState;
 use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
@@ -22,12 +22,9 @@ use meshlake_schema::rows::RowsError;
 use meshlake_schema::{Budget, Spent, Table, TimeRange, UnixNanos};
 
 use crate::addresses::Addresses;
-use crate::assembly::{Assembly, Surveyed};
-use crate::cell_key::DetailId;
 use crate::cells::Book;
 use crate::choice::Source;
 use crate::connections::Connections;
-use crate::drawing::{Counted, Drawing};
 use crate::error::FoldError;
 use crate::frame::Frame;
 use crate::grouping::{By, Grain};
@@ -36,23 +33,16 @@ use crate::held::{Granted, HELD_BYTES_MAX, Held, Weighed as _};
 use crate::measure::Measure;
 use crate::messages::Messages;
 use crate::minutes::{NamesByMinute, Words};
-use crate::parts::Parts;
-use crate::parts_frame::PartsFrame;
-use crate::picture::Picture;
 use crate::range::Range;
 use crate::requests::rows::RequestRows;
 use crate::requests::seen::Seen;
 use crate::requests::twins::Twins;
 use crate::requests::{self, Leftovers};
-use crate::series::chunk::Chunk;
-use crate::series::told::told;
-use crate::settled::digest::{Digest, Digested};
-use crate::settled::lines::Lines;
-use crate::settled::{Settled, decode};
+use crate::settled::decode;
+use crate::settled::digest::Digested;
 use crate::span_rows::SpanBatch;
 use crate::spans::{self, Shapes, Shard};
 use crate::survey::Survey;
-use crate::trace::order::WALKED_SPANS_MAX;
 use crate::trace::walks::Walks;
 
 /// How long the parts are that a trace is looked at in where nothing else fits.
@@ -289,96 +279,6 @@ impl Fold {
         Ok(more_requests || more_spans)
     }
 
-    /// Joins what lies in several passes, chooses, and groups, where nothing is settled. A pass that was not ended is ended;
-    /// rows that it could not hold are then left out, which only those avoid who feed them again.
-    ///
-    /// # Errors
-    /// [`FoldError`].
-    pub fn finish(self) -> Result<Picture, FoldError> {
-        self.drawing()?.finish()
-    }
-
-    /// The same, to which what is shown of settled cells is still added.
-    ///
-    /// # Errors
-    /// [`FoldError`].
-    pub fn drawing(mut self) -> Result<Drawing, FoldError> {
-        let warnings = self.finished()?;
-        let Fold { book, survey, frame, beside, question, .. } = self;
-        Drawing::of(Counted { book, survey, source: question.source, frame, beside, warnings })
-    }
-
-    /// All that was counted, without a choice among it, for a question whose grain is [`crate::Grain::Told`].
-    ///
-    /// # Errors
-    /// [`FoldError`].
-    pub fn finish_parts(self) -> Result<Parts, FoldError> {
-        self.assembly(PartsFrame::default())?.finish()
-    }
-
-    /// What is wanted of it, to which settled cells that were surveyed are still added.
-    ///
-    /// # Errors
-    /// [`FoldError`].
-    pub fn assembly(mut self, wanted: PartsFrame) -> Result<Assembly, FoldError> {
-        let warnings = self.finished()?;
-        let Fold { book, survey, beside, question, .. } = self;
-        Assembly::of(Surveyed { book, survey, source: question.source, beside, warnings }, wanted)
-    }
-
-    /// The series of all that was counted, for a question of ten minutes of the clock whose grain is [`Grain::Labels`], of
-    /// buckets of `slot_seconds`. `hasher` is to be that of all chunks that are compared.
-    ///
-    /// # Errors
-    /// [`FoldError`]; [`FoldError::TooManyCells`] also where codes could not be told apart: wider buckets help.
-    pub fn finish_series(mut self, slot_seconds: u32, hasher: &RandomState) -> Result<Chunk, FoldError> {
-        let warnings = self.finished()?;
-        let is_cut = self.book.cells().any(|(key, _)| key.detail == DetailId::OTHER);
-        if is_cut && !self.book.grain.tells_operations() {
-            return Err(FoldError::TooManyCells);
-        }
-        Ok(told(&self.book, i64::from(slot_seconds) * 1_000, hasher, warnings))
-    }
-
-    /// All cells that were added, for questions to come of this one's grouping and grain, which tells no callers. Its step has to
-    /// be as wide as cells are. None where `lines` has no room for what they are of.
-    ///
-    /// # Errors
-    /// [`FoldError`].
-    pub fn digest(mut self, lines: &mut Lines) -> Result<Option<Digest>, FoldError> {
-        self.charge()?;
-        if self.book.cells_overflowed() || self.book.is_cut() {
-            return Err(FoldError::TooManyCells);
-        }
-        Ok(Digest::of(&self.book, lines))
-    }
-
-    /// The cells of all that was counted, for the settled tables. The question is to tell everything apart
-    /// ([`By::Whole`], [`Grain::Whole`]) in buckets that are no wider than cells, and its range to be of whole cells.
-    /// Of narrower cells, only what the widest table tells is known; its cells can be made of them.
-    ///
-    /// # Errors
-    /// [`FoldError`].
-    pub fn settle(mut self) -> Result<Settled, FoldError> {
-        self.count_all()?;
-        let is_cut = self.is_sliced || self.book.is_cut();
-        Ok(Settled { book: self.book, is_cut, _granted: self.beside })
-    }
-
-    /// Counts what is left, and what to say of it.
-    fn finished(&mut self) -> Result<Vec<String>, FoldError> {
-        let mut warnings = Vec::new();
-        if self.count_all()? {
-            warnings.push("some rows did not fit into memory and were not read again".to_owned());
-        }
-        if self.book.cut_traces > 0 {
-            warnings.push(format!(
-                "traces of more than {WALKED_SPANS_MAX} spans are looked at in parts; calls from one part to the next are on no edge"
-            ));
-        }
-        Ok(warnings)
-    }
-
     /// Counts what is left; whether some rows did not fit.
     fn count_all(&mut self) -> Result<bool, FoldError> {
         let more = self.end_pass()?;
@@ -419,6 +319,7 @@ mod tests {
     use crate::golden::golden;
     use crate::golden_by::GoldenBy;
     use crate::measure::Measure;
+    use crate::picture::Picture;
 
     fn question() -> Question {
         Question { range: fixture::range(), by: By::Service, grain: Grain::Node, source: Source::Auto }

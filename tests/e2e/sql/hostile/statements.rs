@@ -3,45 +3,52 @@
 
 /// What must never be answered.
 pub fn known() -> Vec<String> {
-    let outside = [
-        "SELECT * FROM '/etc/passwd'",
-        "SELECT * FROM 'file:///etc/passwd'",
-        "SELECT * FROM 's3://other/x.parquet'",
-        "SELECT * FROM 'http://169.254.169.254/latest/meta-data'",
-        "SELECT * FROM read_parquet('/etc/passwd')",
-        "CREATE EXTERNAL TABLE t STORED AS CSV LOCATION '/etc/passwd'",
-        "COPY (SELECT 1) TO '/tmp/meshlake-hostile.csv'",
-        "INSERT INTO spans SELECT * FROM spans",
-        "DELETE FROM spans",
-        "UPDATE spans SET name = 'x'",
-        "TRUNCATE TABLE spans",
-        "CREATE VIEW v AS SELECT 1",
-        "CREATE FUNCTION f(INT) RETURNS INT RETURN $1",
-        "DROP TABLE spans",
-        "EXPLAIN ANALYZE INSERT INTO spans SELECT * FROM spans",
-        "EXPLAIN COPY spans TO '/tmp/meshlake-hostile.csv'",
-        "PREPARE p AS COPY spans TO '/tmp/meshlake-hostile.csv'",
-        "DECLARE c CURSOR FOR COPY spans TO '/tmp/meshlake-hostile.csv'",
-        "SELECT 1; DROP TABLE spans",
-        "SET datafusion.runtime.memory_limit = '1T'",
-        "SET datafusion.runtime.temp_directory = '/tmp'",
-        "RESET datafusion.runtime.memory_limit",
-        "SET statement_timeout = 0",
-        "SHOW ALL",
-        "SELECT * FROM information_schema.df_settings",
-        "BEGIN",
-        "WITH RECURSIVE t AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM t) SELECT * FROM t",
-        "SELECT repeat('x', 2000000000)",
-        "SELECT lpad('x', 2147483647)",
-        "SELECT array_repeat(1, 1000000000000)",
-        "SELECT array_repeat(array_repeat(1, 1000000), 1000000)",
-        "SELECT generate_series(1, 1000000000000)",
-        "SELECT range(-9223372036854775808, 9223372036854775807)",
-        "SELECT generate_series(now() - INTERVAL '1000 years', now(), INTERVAL '1 nanosecond')",
-        "SELECT * FROM generate_series(1, 1000000000000)",
-        "SELECT regexp_like('x', '\\p{L}{1000}{1000}')",
-    ];
-    let towers = [
+    OUTSIDE.iter().map(|statement| (*statement).to_owned()).chain(towers()).collect()
+}
+
+/// What no statement may do or reach, and answers without end.
+const OUTSIDE: &[&str] = &[
+    "SELECT * FROM '/etc/passwd'",
+    "SELECT * FROM 'file:///etc/passwd'",
+    "SELECT * FROM 's3://other/x.parquet'",
+    "SELECT * FROM 'http://169.254.169.254/latest/meta-data'",
+    "SELECT * FROM read_parquet('/etc/passwd')",
+    "CREATE EXTERNAL TABLE t STORED AS CSV LOCATION '/etc/passwd'",
+    "COPY (SELECT 1) TO '/tmp/meshlake-hostile.csv'",
+    "INSERT INTO spans SELECT * FROM spans",
+    "DELETE FROM spans",
+    "UPDATE spans SET name = 'x'",
+    "TRUNCATE TABLE spans",
+    "CREATE VIEW v AS SELECT 1",
+    "CREATE FUNCTION f(INT) RETURNS INT RETURN $1",
+    "DROP TABLE spans",
+    "EXPLAIN ANALYZE INSERT INTO spans SELECT * FROM spans",
+    "EXPLAIN COPY spans TO '/tmp/meshlake-hostile.csv'",
+    "PREPARE p AS COPY spans TO '/tmp/meshlake-hostile.csv'",
+    "DECLARE c CURSOR FOR COPY spans TO '/tmp/meshlake-hostile.csv'",
+    "SELECT 1; DROP TABLE spans",
+    "SET datafusion.runtime.memory_limit = '1T'",
+    "SET datafusion.runtime.temp_directory = '/tmp'",
+    "RESET datafusion.runtime.memory_limit",
+    "SET statement_timeout = 0",
+    "SHOW ALL",
+    "SELECT * FROM information_schema.df_settings",
+    "BEGIN",
+    "WITH RECURSIVE t AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM t) SELECT * FROM t",
+    "SELECT repeat('x', 2000000000)",
+    "SELECT lpad('x', 2147483647)",
+    "SELECT array_repeat(1, 1000000000000)",
+    "SELECT array_repeat(array_repeat(1, 1000000), 1000000)",
+    "SELECT generate_series(1, 1000000000000)",
+    "SELECT range(-9223372036854775808, 9223372036854775807)",
+    "SELECT generate_series(now() - INTERVAL '1000 years', now(), INTERVAL '1 nanosecond')",
+    "SELECT * FROM generate_series(1, 1000000000000)",
+    "SELECT regexp_like('x', '\\p{L}{1000}{1000}')",
+];
+
+/// Statements that are as deep, as wide or as long as they may be sent, or beyond.
+fn towers() -> Vec<String> {
+    vec![
         format!("SELECT 1{}", "+1".repeat(2_000)),
         format!("SELECT 1{}", "+1".repeat(30_000)),
         format!("SELECT 1 WHERE {}", vec!["1 = 0"; 10_000].join(" OR ")),
@@ -72,8 +79,7 @@ pub fn known() -> Vec<String> {
         format!("SELECT count(*) FROM spans GROUP BY CUBE ({})", ["kind"; 20].join(",")),
         format!("SELECT '{}'", "x".repeat(10 << 20)),
         "SELECT 1 ".to_owned() + &"/*".repeat(20_000),
-    ];
-    outside.map(str::to_owned).into_iter().chain(towers).collect()
+    ]
 }
 
 /// Twenty queries that each read the last one, twice over.

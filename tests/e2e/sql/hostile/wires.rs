@@ -11,12 +11,10 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use tokio::process::{Child, Command};
 
-use super::super::tools;
+use super::super::tools::{self, program, spilled_files};
 use super::statements::{Grammar, heavy, known};
 use super::{ENVIRONMENT, SPANS, check_memory, generated, seed, send};
 use crate::harness::{BINARY, Server};
-use crate::postgres::clients::spilled_files;
-use crate::proxies::programs::program;
 use crate::query_process::processes::{line_of, query_process_of, signal};
 
 /// Statements of the grammar on each wire.
