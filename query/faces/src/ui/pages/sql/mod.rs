@@ -99,7 +99,7 @@ fn examples(asked: &Asked) -> Markup {
             h2 id="examples" { (words.statements_to_begin_with) }
             ul class="apis" {
                 @for (name, statement) in EXAMPLES {
-                    li { a href=(asked.link("/sql", &[("q", statement)])) { (words.statement_of(name)) } pre { code { (statement) } } }
+                    li { a href=(asked.link("/sql", &[("q", statement)])) { (words.statement_of(name)) } pre tabindex="0" { code { (statement) } } }
                 }
             }
         }
