@@ -6,12 +6,14 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
@@ -177,8 +179,23 @@ pub fn port_of(address: &str) -> Result<u16> {
         .with_context(|| format!("port of {address}"))
 }
 
+/// Ports that tests give to programs. Connections of everybody else take theirs from 32,768 on (Linux's `ip_local_port_range`),
+/// so that none takes one in between.
+const PORTS: Range<u16> = 20_000..32_000;
+
+/// A port that nobody listens on, another one each time.
 pub async fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0").await?.local_addr()?.port())
+    static TAKEN: AtomicU16 = AtomicU16::new(0);
+    // Tests of two processes begin at different ones.
+    let first = std::process::id() % 100 * 100;
+    for _ in PORTS {
+        let taken = u32::from(TAKEN.fetch_add(1, Ordering::Relaxed));
+        let port = PORTS.start + u16::try_from((first + taken) % u32::from(PORTS.end - PORTS.start))?;
+        if TcpListener::bind(("127.0.0.1", port)).await.is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("somebody listens on every port of {PORTS:?}")
 }
 
 pub async fn start_envoy(
