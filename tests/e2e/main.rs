@@ -10,6 +10,7 @@ mod jaeger;
 mod prometheus;
 mod tempo;
 mod loki;
+mod pages;
 mod otlp_series;
 mod postgres;
 mod remote_write;

@@ -33,6 +33,11 @@ pub async fn finished_with_restarts(data_dir: &Path) -> Result<(Server, Value)> 
     ended(data_dir, &["--rate", "5", "--requests", "5100", "--history", "17m"]).await
 }
 
+/// When the mesh ran, as an address says it.
+pub fn range(truth: &Value) -> Result<String> {
+    Ok(format!("from={}&to={}", text(&truth["from"])?, text(&truth["to"])?))
+}
+
 /// The same of a mesh with these arguments, which make it end.
 async fn ended(data_dir: &Path, arguments: &[&str]) -> Result<(Server, Value)> {
     let truth_file = data_dir.with_extension("truth.json");
@@ -57,7 +62,7 @@ async fn ended(data_dir: &Path, arguments: &[&str]) -> Result<(Server, Value)> {
 async fn the_api_tells_the_truth_about_the_demo_mesh() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let (server, truth) = finished(&dir.path().join("data"), 600).await?;
-    let range = format!("from={}&to={}", text(&truth["from"])?, text(&truth["to"])?);
+    let range = range(&truth)?;
 
     let golden = server.get(&format!("/api/v1/golden?by=service&{range}")).await?;
     check_services(&truth, &golden)?;
@@ -71,7 +76,7 @@ async fn the_api_tells_the_truth_about_the_demo_mesh() -> Result<()> {
 async fn what_a_rolling_restart_cost_is_what_the_mesh_lost() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let (server, truth) = finished_with_restarts(&dir.path().join("data")).await?;
-    let range = format!("from={}&to={}", text(&truth["from"])?, text(&truth["to"])?);
+    let range = range(&truth)?;
 
     let found = server.get(&format!("/api/v1/rollouts?service=productpage&{range}")).await?;
     let (restarts, truths) = (rows(&found, "rollouts")?, rows(&truth, "rollouts")?);

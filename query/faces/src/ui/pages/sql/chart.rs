@@ -164,7 +164,7 @@ fn bars(schema: &SchemaRef, batches: &[RecordBatch], text: usize, number: usize)
                     tr {
                         th scope="row" class="text" { (Text(&shortened(text, NAME_CHARS_MAX))) }
                         td { (format::any_number(*value)) }
-                        td class="bar text" {
+                        td class="length text" {
                             svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true" {
                                 rect width=(format!("{:.2}", width(*value))) height="10" {}
                             }
