@@ -43,21 +43,31 @@ function ofBefore(address) {
   return `${origin}${pathname}?${searchParams}`;
 }
 
-// Addresses that show another picture when they are opened again.
+// Where lines and boxes of drawings are.
+function drawn() {
+  const shapes = [...document.querySelectorAll('main svg path, main svg rect')];
+  return shapes.map((shape) => ['d', 'x', 'y', 'width', 'height'].map((name) => shape.getAttribute(name)).join(' '));
+}
+
+// What an address tells and draws on one of two openings only.
 async function changed(browser, addresses) {
-  const shots = async () => {
-    const { context, page: opened } = await page(browser);
-    const taken = [];
+  const opened = await page(browser, { javaScriptEnabled: false });
+  const seen = async () => {
+    const told = [];
     for (const address of addresses) {
-      // What a script loads for itself is there as well.
-      await opened.goto(address, { waitUntil: 'networkidle' });
-      taken.push(await opened.screenshot({ animations: 'disabled' }));
+      await opened.page.goto(address);
+      told.push([...(await opened.page.evaluate(facts)), ...(await opened.page.evaluate(drawn))]);
     }
-    await context.close();
-    return taken;
+    return told;
   };
-  const [first, second] = [await shots(), await shots()];
-  return addresses.filter((_, at) => !first[at].equals(second[at]));
+  const [first, second] = [await seen(), await seen()];
+  await opened.context.close();
+  const without = (one, other) => one.filter((fact) => !other.includes(fact));
+  const differences = addresses.map((address, at) => {
+    const only = [...without(first[at], second[at]), ...without(second[at], first[at])];
+    return only.length > 0 ? `${address}: ${only.slice(0, 10).join(' | ')}` : '';
+  });
+  return differences.filter((difference) => difference !== '');
 }
 
 told(async (browser) => {
