@@ -47,10 +47,9 @@ fn what_is_exported_is_imported() -> Result<()> {
     let scripts = scripts()?;
     for (path, text) in &scripts {
         for exported in text.lines().filter_map(|line| line.strip_prefix("export ")) {
-            let words = exported.split(|c: char| !(c.is_alphanumeric() || c == '_'));
-            let name = words
-                .filter(|word| !["async", "function", "const", "class", ""].contains(word))
-                .next()
+            let name = exported
+                .split(|c: char| !(c.is_alphanumeric() || c == '_'))
+                .find(|word| !["async", "function", "const", "class", ""].contains(word))
                 .with_context(|| format!("no name in {exported}"))?;
             let is_used = scripts.iter().any(|(other, text)| {
                 other != path
