@@ -1,6 +1,6 @@
 //! Reads hosts, addresses and URLs out of what rows say.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Ports that say nothing: those of HTTP itself.
 pub const PORTS_OF_HTTP: [u16; 2] = [80, 443];
@@ -26,7 +26,15 @@ pub fn host_port(text: &str) -> HostPort<'_> {
 
 fn bare(host: &str) -> &str {
     let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-    address.or_else(|| host.strip_suffix('.')).unwrap_or(host)
+    one_spelling(address.or_else(|| host.strip_suffix('.')).unwrap_or(host))
+}
+
+/// An IP address of version 6 without its zone, the name of an interface of one machine, and one that stands for version 4
+/// as that: what Node.js says of its callers. Source: RFC 4291 2.5.5.2, RFC 4007 11.2.
+fn one_spelling(host: &str) -> &str {
+    let mapped = host.strip_prefix("::ffff:").filter(|rest| rest.parse::<Ipv4Addr>().is_ok());
+    let without_zone = || host.split_once('%').filter(|(address, _)| address.parse::<Ipv6Addr>().is_ok());
+    mapped.or_else(|| without_zone().map(|(address, _)| address)).unwrap_or(host)
 }
 
 /// Host and port of a URL; `None` when it has no authority.
@@ -108,6 +116,10 @@ mod tests {
             ("10.0.0.1:80", "10.0.0.1", 80),
             ("[::1]:80", "::1", 80),
             ("[::1]", "::1", 0),
+            ("::ffff:10.0.0.1", "10.0.0.1", 0),
+            ("[::ffff:10.0.0.1]:80", "10.0.0.1", 80),
+            ("fe80::1%eth0", "fe80::1", 0),
+            ("::ffff:cafe", "::ffff:cafe", 0),
             ("api.example.:443", "api.example", 443),
             ("api.example.", "api.example", 0),
             ("", "", 0),
