@@ -101,8 +101,11 @@ fn settle_addresses(reading: &mut Reading<'_>) {
         None => {}
     }
     let ports = [
-        (&mut reading.seen.downstream_remote, reading.remote_port),
-        (&mut reading.seen.downstream_local, reading.local_port),
+        (&mut seen.downstream_remote, reading.ports.remote),
+        (&mut seen.downstream_direct_remote, reading.ports.direct_remote),
+        (&mut seen.downstream_local, reading.ports.local),
+        (&mut seen.upstream_local, reading.ports.upstream_local),
+        (&mut seen.upstream_host, reading.ports.upstream),
     ];
     for (address, port) in ports {
         if address.is_known() && address.port.is_none() {
@@ -141,7 +144,7 @@ fn settle_layer(reading: &mut Reading<'_>) {
     if reading.own_end.is_some() || (reading.has_protocol_field && !is_http) {
         seen.layer = Layer::L4;
     }
-    if seen.layer == Layer::L4 && !seen.log_type.is_udp() {
+    if seen.layer == Layer::L4 && !seen.log_type.is_udp() && !reading.is_of_datagrams {
         seen.protocol = "TCP";
     }
 }

@@ -231,7 +231,7 @@ impl<'o> LineReader<'o> {
         let mut reading = Reading::new(name, std::mem::take(attributes));
         if let Some(format) = format {
             // It may be read as far as its time.
-            let _ = format.read(line, &mut reading);
+            format.read_beginning(line, &mut reading);
         }
         let start = time_of_unread(&reading, arrival, clock);
         let seen = RequestFacts { start, is_untimed: true, source_format: name, ..RequestFacts::default() };
