@@ -12,6 +12,8 @@
 
 pub mod rows;
 pub mod origin;
+mod envelope;
+pub(crate) mod syslog;
 mod known;
 mod envoy_formats;
 mod ztunnel;

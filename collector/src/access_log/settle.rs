@@ -20,7 +20,12 @@ pub(super) struct Clock<'a> {
     pub(super) header: &'a [u8],
 }
 
-impl Clock<'_> {
+impl<'a> Clock<'a> {
+    /// With the time of another header where there was none.
+    pub(super) fn or(self, header: &'a str) -> Clock<'a> {
+        if self.header.is_empty() { Clock { header: header.as_bytes(), ..self } } else { self }
+    }
+
     /// When the header says that it was logged. A clock that is wrong says nothing: no call is lost for it.
     fn logged(&self, arrival: &Arrival<'_>) -> Option<i64> {
         let text = str::from_utf8(self.header).ok()?;

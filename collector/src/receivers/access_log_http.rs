@@ -24,7 +24,7 @@ use crate::admit::unpack::export_hash;
 use crate::decode::Sender;
 use crate::decode::access_log::FORMAT;
 use crate::line_origin::LinesConfig;
-use crate::lines::{Part, unwrap_cri};
+use crate::lines::{Part, unwrap_container};
 use crate::positions::{FileIdentity, HEAD_BYTES_MAX};
 use crate::tally::Tally;
 
@@ -103,7 +103,7 @@ async fn store(receivers: &Receivers, asked: Asked, read: Read) -> Result<Tally,
         return receivers.store_part(&tenant, FileIdentity(file), &part, &sender, paid).await;
     }
     receivers.stats.count_bytes(wire_bytes, unpacked.bytes.len());
-    if let std::borrow::Cow::Owned(unwrapped) = unwrap_cri(&unpacked.bytes) {
+    if let std::borrow::Cow::Owned(unwrapped) = unwrap_container(&unpacked.bytes) {
         unpacked.bytes = unwrapped.into();
     }
     let name = Name::Bytes(export_hash(&tenant, RECEIVER, &unpacked.bytes));

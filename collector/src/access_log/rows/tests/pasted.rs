@@ -366,3 +366,39 @@ fn defaults_of_packages_are_recognised() {
         ),
     ]);
 }
+
+/// What stands in front of a line is taken off, also of a line in a format that was told, and tells when a line was logged
+/// that does not.
+#[test]
+fn lines_in_envelopes_are_read() {
+    let nginx = r#"10.0.0.1 - - [29/Nov/2026:20:00:00 +0000] "GET /a HTTP/1.1" 200 615 "-" "curl/8""#;
+    let haproxy = r#"10.0.1.2:33317 [29/Nov/2026:20:00:00.655] http-in static/srv1 10/0/30/69/109 200 2750 - - ---- 1/1/1/1/0 0/0 "GET /a HTTP/1.1""#;
+    let time = "2026-11-29T20:00:00.955123+00:00";
+    for (before, line) in [
+        ("Nov 29 20:00:00 lb1 haproxy[912]: ".to_owned(), haproxy),
+        ("Nov 29 20:00:00 lb1 nginx: ".to_owned(), nginx),
+        (format!("{time} lb1 haproxy[912]: "), haproxy),
+        (format!("{time} "), nginx),
+        ("[pod/web-0/nginx] ".to_owned(), nginx),
+        (format!("[pod/web-0/nginx] {time} "), nginx),
+        ("web-1  | ".to_owned(), nginx),
+        ("web-1  | ".to_owned(), haproxy),
+        ("\u{feff}".to_owned(), nginx),
+    ] {
+        let plain = row("", line);
+        let lines = format!("{before}{line}\n{before}{line}\n{line}\n{before}{line}");
+        assert_eq!(row("", &lines), plain, "{before}");
+    }
+    let object = json!({"date": 1.5, "log": format!("{nginx}\n"), "stream": "stdout"}).to_string();
+    assert_eq!(row("", &object), row("", nginx));
+    let row = row(
+        r#"$remote_addr "$request" $status $request_time"#,
+        &format!("{time} lb1 nginx: 10.0.0.1 \"GET / HTTP/1.1\" 200 0.250"),
+    );
+    check(&row, &json!({"path": "/", "response_code": 200}));
+    // Nothing is taken off a line that can be read with it.
+    let format = LineFormat::compile(Language::Nginx, "$hostname | $msec $status");
+    let origin = LineOrigin { format: format.ok(), ..LineOrigin::default() };
+    let (rows, _) = rows_of(b"web-1 | 1795982400.250 200", &origin);
+    check(&rows[0], &json!({"response_code": 200, "attributes": {"hostname": "web-1"}}));
+}
