@@ -39,7 +39,7 @@ pub struct LinesConfig {
 
 impl LinesConfig {
     /// Every value that cannot work, as one line each that begins with its key.
-    pub(crate) fn problems(&self) -> Vec<String> {
+    pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
         if let Err(problem) = self.origin() {
             problems.push(problem);
