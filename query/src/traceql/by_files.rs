@@ -36,28 +36,47 @@ pub async fn names(
     range: TimeRange,
     scopes: &[Scope],
 ) -> Result<ByFiles<BTreeMap<Scope, BTreeSet<String>>>, QueryError> {
-    let places: Vec<(Scope, Texts)> = scopes
-        .iter()
-        .flat_map(|scope| names_in(*scope).into_iter().map(move |texts| (*scope, texts)))
-        .collect();
-    let asked: Vec<Texts> = places.iter().map(|(_, texts)| *texts).collect();
-    let told = query.told(Table::Spans, &asked, range).await?;
-    let mut found: BTreeMap<Scope, BTreeSet<String>> = BTreeMap::new();
-    for ((scope, place), texts) in places.into_iter().zip(told.texts) {
-        let known = found.entry(scope).or_default();
-        match place {
-            Texts::Keys(_) => known.extend(texts),
-            Texts::Column(_) => {
-                known.extend(texts.iter().flat_map(|text| sent::object(text, "")).map(|(key, _)| key));
-            }
-            Texts::Named(column) => {
-                let promoted =
-                    PROMOTED_SPAN_KEYS.iter().filter(|(_, own, _)| *own == column && !texts.is_empty());
-                known.extend(promoted.map(|(key, ..)| (*key).to_owned()));
+    let places = Places::of(scopes);
+    let told = query.told(Table::Spans, &places.texts(), range).await?;
+    Ok(ByFiles { found: places.names(told.texts), untold: Some(told.untold) })
+}
+
+/// Where the names of attributes of some scopes are.
+pub struct Places(Vec<(Scope, Texts)>);
+
+impl Places {
+    pub fn of(scopes: &[Scope]) -> Places {
+        let of_scope = |scope: &Scope| {
+            let scope = *scope;
+            names_in(scope).into_iter().map(move |texts| (scope, texts))
+        };
+        Places(scopes.iter().flat_map(of_scope).collect())
+    }
+
+    /// What is to be told.
+    pub fn texts(&self) -> Vec<Texts> {
+        self.0.iter().map(|(_, texts)| *texts).collect()
+    }
+
+    /// The names in what was told of each.
+    pub fn names(&self, told: Vec<BTreeSet<String>>) -> BTreeMap<Scope, BTreeSet<String>> {
+        let mut found: BTreeMap<Scope, BTreeSet<String>> = BTreeMap::new();
+        for ((scope, place), texts) in self.0.iter().zip(told) {
+            let known = found.entry(*scope).or_default();
+            match place {
+                Texts::Keys(_) => known.extend(texts),
+                Texts::Column(_) => {
+                    known.extend(texts.iter().flat_map(|text| sent::object(text, "")).map(|(key, _)| key));
+                }
+                Texts::Named(column) => {
+                    let promoted =
+                        PROMOTED_SPAN_KEYS.iter().filter(|(_, own, _)| own == column && !texts.is_empty());
+                    known.extend(promoted.map(|(key, ..)| (*key).to_owned()));
+                }
             }
         }
+        found
     }
-    Ok(ByFiles { found, untold: Some(told.untold) })
 }
 
 fn names_in(scope: Scope) -> Vec<Texts> {
