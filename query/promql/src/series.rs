@@ -29,6 +29,15 @@ impl Point {
         matches!(self, Point::Histogram(_))
     }
 
+    /// Samples that it counts for, as Prometheus reckons them.
+    pub(crate) fn weight(&self) -> usize {
+        match self {
+            Point::None => 0,
+            Point::Float(_) => 1,
+            Point::Histogram(histogram) => histogram.weight(),
+        }
+    }
+
     /// The float, if it is one.
     pub(crate) fn float(&self) -> Option<f64> {
         match self {

@@ -6,6 +6,8 @@
 //! compiled expression is bounded, as nested repetitions grow exponentially, and whoever takes expressions from outside
 //! compiles them within a budget: a query of ten kilobytes can hold a hundred of the largest.
 
+mod mistake;
+
 use regex::{Regex, RegexBuilder};
 use thiserror::Error;
 
@@ -50,9 +52,7 @@ pub fn whole_value_regex(pattern: &str) -> Result<Regex, String> {
 /// See [`Unfit`]; nothing is added then.
 pub fn whole_value_regex_within(pattern: &str, held: &mut Holding<'_>) -> Result<Regex, Unfit> {
     // Read by itself first: `a)|(b` is no expression, but between parentheses it would be.
-    let inner = rewritten(pattern);
-    regex_syntax::parse(&inner).map_err(|error| wrong(&reason(&error.to_string())))?;
-    compiled(&format!("^(?s:{inner})$"), held)
+    compiled(&format!("^(?s:{})$", read(pattern)?), held)
 }
 
 /// An expression that may match any part of a text, within a budget as [`whole_value_regex_within`].
@@ -60,7 +60,7 @@ pub fn whole_value_regex_within(pattern: &str, held: &mut Holding<'_>) -> Result
 /// # Errors
 /// See [`Unfit`]; nothing is added then.
 pub fn part_regex_within(pattern: &str, held: &mut Holding<'_>) -> Result<Regex, Unfit> {
-    compiled(&rewritten(pattern), held)
+    compiled(&read(pattern)?, held)
 }
 
 /// Whatever it takes.
@@ -70,6 +70,13 @@ pub fn part_regex_within(pattern: &str, held: &mut Holding<'_>) -> Result<Regex,
 pub fn part_regex(pattern: &str) -> Result<Regex, String> {
     let plenty = Allowance::new(usize::MAX, None);
     part_regex_within(pattern, &mut Holding::new(&plenty)).map_err(|unfit| unfit.to_string())
+}
+
+/// The pattern in the spelling of the `regex` crate, if it is one.
+fn read(pattern: &str) -> Result<String, Unfit> {
+    let rewritten = rewritten(pattern);
+    regex_syntax::parse(&rewritten).map_err(|error| wrong(&mistake::told(pattern, &error)))?;
+    Ok(rewritten)
 }
 
 /// In the first size that it fits into.
@@ -83,7 +90,7 @@ fn compiled(pattern: &str, held: &mut Holding<'_>) -> Result<Regex, Unfit> {
             Err(regex::Error::CompiledTooBig(_)) => held.resize(before)?,
             Err(error) => {
                 held.resize(before)?;
-                return Err(wrong(&reason(&error.to_string())));
+                return Err(wrong(error.to_string().lines().last().unwrap_or_default()));
             }
         }
     }
@@ -92,11 +99,6 @@ fn compiled(pattern: &str, held: &mut Holding<'_>) -> Result<Regex, Unfit> {
 
 fn wrong(reason: &str) -> Unfit {
     Unfit::Wrong(format!("error parsing regexp: {reason}"))
-}
-
-/// What is wrong, on one line; the crate draws a picture over several.
-fn reason(text: &str) -> String {
-    text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
 }
 
 /// The pattern in the spelling of the `regex` crate.
@@ -117,10 +119,19 @@ fn rewritten(pattern: &str) -> String {
                 let open = open.unwrap_or("[");
                 taken = open.len();
                 out += &open.replace(']', "\\]");
+                // So is a dash, which else could begin an operator between classes.
+                if rest[taken..].starts_with('-') {
+                    out += "\\-";
+                    taken += 1;
+                }
             }
             '[' if rest.starts_with("[:") && rest.contains(":]") => {
                 taken = rest.find(":]").map_or(1, |end| end + 2);
                 out += &rest[..taken];
+            }
+            '-' if in_class && rest.starts_with("--") => {
+                out += "-\\-";
+                taken = 2;
             }
             '[' | '&' | '~' if in_class => {
                 out.push('\\');
@@ -149,6 +160,12 @@ fn escape(rest: &str, in_class: bool, out: &mut String) -> usize {
         out.push('\\');
         return 1;
     };
+    // The name of a class or the digits of a character in braces, which are no repetition.
+    if matches!(c, 'p' | 'P' | 'x') && rest[2..].starts_with('{') {
+        let length = rest.find('}').map_or(rest.len(), |end| end + 1);
+        *out += &rest[..length];
+        return length;
+    }
     let bracketed = |set: &str, is_bare: bool| if is_bare { set.to_owned() } else { format!("[{set}]") };
     match c {
         'd' => *out += &bracketed("0-9", in_class),
@@ -157,6 +174,8 @@ fn escape(rest: &str, in_class: bool, out: &mut String) -> usize {
         'D' => *out += "[^0-9]",
         'W' => *out += "[^0-9A-Za-z_]",
         'S' => *out += "[^\\t\\n\\x0C\\r ]",
+        // To the crate these are ends of words.
+        '<' | '>' => out.push(c),
         'b' | 'B' => *out += &format!("(?-u:\\{c})"),
         c => {
             out.push('\\');
@@ -184,7 +203,7 @@ mod tests {
     fn an_expression_of_parts_is_not_anchored() {
         let regex = part_regex(r"b\d{").expect("a pattern");
         assert!(regex.is_match("ab1{") && !regex.is_match("ab{"));
-        assert_eq!(part_regex("(").err().as_deref(), Some("error parsing regexp: unclosed group"));
+        assert_eq!(part_regex("(").err().as_deref(), Some("error parsing regexp: missing closing ): `(`"));
     }
 
     #[test]
@@ -206,13 +225,16 @@ mod tests {
         check("[]a]+[^]]", &["]ab"], &["a]"]);
         check(r"^.+\.ns\..+$", &["a.ns.svc"], &["ans.svc"]);
         check("ä{2}", &["ää"], &["ä"]);
+        check(r"\p{Greek}+\x{1F600}", &["αβ\u{1f600}"], &["a\u{1f600}"]);
+        check(r"[\P{L}\pN]{2}", &["1-"], &["ab"]);
+        check(r"\<b\>", &["<b>"], &["b"]);
+        check("[+--]+", &["+,-"], &["."]);
+        check("[--/]+", &["-./"], &["a"]);
     }
 
     #[test]
     fn what_is_no_expression_is_refused() {
         let refused = |pattern: &str| whole_value_regex(pattern).expect_err("no pattern");
-        assert_eq!(refused("("), "error parsing regexp: unclosed group");
-        assert!(refused("a)|(b").contains("unopened group"));
         assert!(refused(&"(".repeat(5_000)).starts_with("error parsing regexp: "));
         assert!(refused("((((a{50}){50}){50}){50}){50}").contains("size"));
         assert!(refused("\\").starts_with("error parsing regexp: "));
