@@ -103,8 +103,13 @@ fn party(
     if is_proxy {
         let name = tags.party(service, namespace);
         let version = tags.version.or(version).filter(|_| !tags.is_waypoint());
-        let gateway = if tags.is_gateway { Marks::GATEWAY } else { Marks::NONE };
-        return book.intern(&PartyName { version, ..name }, gateway.with(Marks::OBSERVED));
+        let marks = match (tags.is_gateway, tags.is_waypoint() && name.namespace.is_none()) {
+            (true, _) => Marks::GATEWAY.with(Marks::OBSERVED),
+            // A waypoint before somebody outside of the mesh.
+            (false, true) => Marks::OUTSIDE,
+            (false, false) => Marks::OBSERVED,
+        };
+        return book.intern(&PartyName { version, ..name }, marks);
     }
     let name = service.unwrap_or(super::UNKNOWN_SERVICE);
     let name = PartyName { name, namespace, version, ..PartyName::default() };
@@ -148,11 +153,21 @@ fn intern_peer(evidence: &PeerEvidence<'_>, book: &mut Book) -> (PartyId, Flags)
 }
 
 /// Where a span's details are read.
+    let name = &*spelt(name, naming);
 struct Told<'a> {
     tags: &'a ProxyTags<'a>,
     columns: &'a Columns<'a>,
     asked: Option<&'a Asked<'a>>,
 }
+/// The name as all spell it: domain names in lower case, for they mean the same in any. Source: RFC 4343.
+fn spelt(name: &str, naming: Naming) -> Cow<'_, str> {
+    let is_domain = matches!(naming, Naming::Host | Naming::StoreHost) && name.contains('.');
+    if is_domain && name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return Cow::Owned(name.to_ascii_lowercase());
+    }
+    Cow::Borrowed(name)
+}
+
 
 impl<'a> Told<'a> {
     fn instance(&self, row: usize) -> Option<&'a str> {
