@@ -258,11 +258,7 @@ impl Layers {
                 is_several = true;
             }
         }
-        direct.sort_by_key(|side| {
-            let side = &sides.sides[*side as usize];
-            (side.service, side.start, side.end)
-        });
-        let calls: Vec<Vec<u32>> = attempts::received(&direct, &sides.sides).map(<[u32]>::to_vec).collect();
+        let calls = attempts::received(&mut direct, &sides.sides, (own.start, own.end));
         let found = calls.into_iter().map(|tries| {
             let mut draft = own;
             tries.into_iter().for_each(|side| draft.answer(side, &mut sides.sides));
