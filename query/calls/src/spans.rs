@@ -63,6 +63,8 @@ impl Flags {
     pub const LASTING: Flags = Flags(256);
     /// A call to a broker that took messages in.
     pub const POLLING: Flags = Flags(512);
+    /// It only looked up a name: its addresses are the answer, and none of who was asked.
+    pub const LOOKING_UP: Flags = Flags(1024);
 
     pub fn has(self, flags: Flags) -> bool {
         self.0 & flags.0 == flags.0

@@ -16,6 +16,7 @@
 pub mod walks;
 mod told;
 mod layers;
+mod siblings;
 mod attempts;
 mod draft;
 mod sides;
