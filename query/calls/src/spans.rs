@@ -35,6 +35,10 @@ impl Role {
     pub fn is_made(self) -> bool {
         matches!(self, Role::Made | Role::Produced)
     }
+
+    pub fn is_of_message(self) -> bool {
+        matches!(self, Role::Consumed | Role::Produced)
+    }
 }
 
 /// Facts about a span that are either true or not.

@@ -282,9 +282,8 @@ async fn fed(
         let cells = Cells { table: *table, times, reading, filter: Filter::And(Vec::new()) };
         feed_cells(query, &cells, |batch| fold.survey_cells(batch, times)).await?;
     }
-    let rows = reading::rows_of(folded);
     loop {
-        fold = feed(query, question, &rows, fold).await?;
+        fold = feed(query, question, folded, fold).await?;
         let (counted, more) = counted(fold).await?;
         fold = counted;
         if !more.map_err(|error| LoadError::of(error, query))? {
