@@ -71,7 +71,7 @@ async fn gathered(state: &FaceState, query: &Query, asked: &Asked) -> Result<(Ra
     if all.nodes.is_empty() {
         return Ok((asked.range, html! { (empty(state, asked, &all).await?) (timeline) }));
     }
-    let wrong = wrong::wrong(query, asked, filters.by, &picture, &all).await;
+    let wrong = wrong::wrong(query, asked, filters.by, &all).await;
     let drawn = drawn(query, asked, &filters, &picture).await;
     let warnings = filters.complaints.iter().chain(&drawn.notes).chain(&drawn.graph.warnings);
     let warnings: Vec<String> = warnings.cloned().collect();
