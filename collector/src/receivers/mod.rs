@@ -47,7 +47,7 @@ use crate::intake::{Answer, Budget, Intake, Payload};
 use crate::positions::Positions;
 use crate::signal::Signal;
 use crate::tally::Tally;
-use posted::{closing, linger, read_posted, read_posted_as, read_posted_block, refuse_unread};
+use posted::{closing, linger, read_posted, read_posted_as, read_posted_block, refuse_unread, unknown_path};
 use unacknowledged::Unacknowledged;
 
 pub use syslog::SyslogAppConfig;
@@ -196,7 +196,7 @@ impl Receivers {
             return self.answer(Call { receivers: Arc::clone(&self), route, request, caller }).await;
         }
         let checked = check_grpc_head(&self, &request);
-        let unknown = || Refusal::UnknownPath(request.uri().path().to_owned());
+        let unknown = || unknown_path(Port::Grpc, request.uri().path());
         let refusal = checked.err().unwrap_or_else(unknown);
         self.count(otlp_grpc::RECEIVER, None, Err(&refusal));
         refusal.into_grpc()
@@ -222,7 +222,7 @@ impl Receivers {
                 None => self.answer(Call { receivers: Arc::clone(&self), route, request, caller }).await,
             },
             (None, _) => {
-                let refusal = Refusal::UnknownPath(request.uri().path().to_owned());
+                let refusal = unknown_path(Port::Http, request.uri().path());
                 self.count(otlp_http::RECEIVER, None, Err(&refusal));
                 refuse_unread(request, refusal)
             }

@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, Version, header};
 use hyper::body::Incoming;
 use meshlake_listen::Caller;
 
-use super::{Call, Read, Receivers, Route};
+use super::{Call, Port, Read, Receivers, Route, all_routes};
 use crate::admit::ReplyBody;
 use crate::admit::body::{Chunks, read_body};
 use crate::admit::headers::{block_encoding_of, http_encoding_of, media_type_of, written_as};
@@ -98,6 +98,13 @@ pub(super) fn refuse_unread(request: Request<Incoming>, refusal: Refusal) -> Res
     }
     tokio::spawn(linger(request.into_body()));
     closing(response)
+}
+
+/// Says what there is in place of what was asked for: most who are told so have put the path of a signal behind an address
+/// that gets it anyway, or left it out.
+pub(super) fn unknown_path(port: Port, path: &str) -> Refusal {
+    let known: Vec<_> = all_routes().filter(|route| route.port == port).map(|route| route.path).collect();
+    Refusal::UnknownPath { path: path.to_owned(), known: known.join(", ") }
 }
 
 /// An answer behind which the connection ends.

@@ -77,3 +77,19 @@ async fn a_large_body_on_the_wrong_port_still_hears_its_answer() {
     assert_eq!(send_http1(running.grpc, request).await.status.as_u16(), 421);
     running.stop().await;
 }
+
+/// Most who are told so have left out a signal's path, or put it behind an address that gets it anyway.
+#[tokio::test]
+async fn an_unknown_path_is_told_which_there_are() {
+    let running = start().await;
+    let request = Request::post("/v1/traces/v1/traces")
+        .header("host", "localhost")
+        .header("content-type", "application/json")
+        .body(Full::new(Bytes::from_static(b"{}")))
+        .expect("a request");
+    let reply = send_http1(running.http, request).await;
+    let said = String::from_utf8_lossy(&reply.body).into_owned();
+    let want = "no such path: /v1/traces/v1/traces; this port takes /v1/traces, /v1/logs, /v1/metrics, ";
+    assert!(reply.status.as_u16() == 404 && said.contains(want), "{said}");
+    running.stop().await;
+}
