@@ -62,7 +62,8 @@ pub const PROMOTED_SPAN_KEYS: [(&str, &str, PromotedType); 31] = [
 /// the map as it was sent, so that the original attributes can always be told from the row. Of several, the column's own
 /// key fills it before any other, then the one that comes first here. An empty string and `-`, which proxies write for
 /// nothing, fill nothing. An address is taken without its port; that of a listener inside Envoy is the IP inside or
-/// nothing, under a column's own key too.
+/// nothing, under a column's own key too. A request's target is a path without its query, and a version of HTTP is written
+/// as `network.protocol.version` has it: `2` for `2.0`, `1.1` for `HTTP/1.1`.
 ///
 /// `rpc.status_code` and `rpc.response.status_code` hold the codes of every framework, by number or name; they fill the
 /// column where the code is gRPC's. A key that belongs to two columns fills one of them, by the kind of span: see
@@ -70,7 +71,7 @@ pub const PROMOTED_SPAN_KEYS: [(&str, &str, PromotedType); 31] = [
 ///
 /// Sources: the OpenTelemetry semantic conventions from 1.0 to 1.45 with their migration guides; OpenTracing's
 /// semantic conventions; go-grpc-middleware (`grpc.code`); Envoy's tracer, read from its payloads.
-pub const OTHER_SPAN_KEYS: [(&str, &str); 61] = [
+pub const OTHER_SPAN_KEYS: [(&str, &str); 62] = [
     ("http.method", "http_request_method"),
     ("http.status_code", "http_response_status_code"),
     ("http.target", "url_path"),
@@ -106,6 +107,7 @@ pub const OTHER_SPAN_KEYS: [(&str, &str); 61] = [
     ("peer.port", "network_peer_port"),
     ("http.flavor", "network_protocol_version"),
     ("net.protocol.version", "network_protocol_version"),
+    ("http.protocol", "network_protocol_version"),
     ("service.peer.name", "peer_service"),
     ("faas.invoked_name", "peer_service"),
     ("rpc.system.name", "rpc_system"),
