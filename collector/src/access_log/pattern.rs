@@ -244,18 +244,25 @@ impl Part {
 
     fn find_end(&self, rest: &str, from: usize, escape: Escape) -> Option<usize> {
         let (bytes, until) = (rest.as_bytes(), self.until.as_bytes());
+        let is_list = until[0] == b' ' && self.field.is_list();
+        // The first end that looks like a place in a list, in case there is no other: clients can send a comma at the end.
+        let mut in_list = None;
         let mut at = from;
-        loop {
-            at += memchr::memchr(until[0], bytes.get(at..)?)?;
+        while let Some(next) = memchr::memchr(until[0], bytes.get(at..).unwrap_or_default()) {
+            at += next;
             let is_end = bytes[at..].starts_with(until)
                 && !(until[0] == b'"' && escape.escapes(bytes, at))
-                && !(self.ends == Ends::BeforePort && !is_before_port(&bytes[at + 1..]))
-                && !(self.field.is_list() && is_inside_list(rest, at));
-            if is_end {
+                && (self.ends != Ends::BeforePort || is_before_port(&bytes[at + 1..]));
+            // Of forwarded addresses none is missing, so a dash is the next field.
+            let is_next = self.field == Field::ForwardedFor && rest[at..].starts_with(" -");
+            if is_end && is_list && !is_next && is_inside_list(rest, at) {
+                in_list = in_list.or(Some(at));
+            } else if is_end {
                 return Some(at);
             }
             at += 1;
         }
+        in_list
     }
 }
 

@@ -72,6 +72,11 @@ fn variables_of_nginx_in_every_arrangement() {
             json!({"forwarded_for": "1.2.3.4, 10.0.0.2", "path": "/a", "attributes": {}}),
         ),
         (
+            r#"$http_x_forwarded_for - $remote_user [$time_local] "$request" $status "$http_x_forwarded_for""#,
+            r#"1.2.3.4, - - [29/Nov/2026:20:00:00 +0000] "GET /a HTTP/1.1" 200 "1.2.3.4,""#,
+            json!({"forwarded_for": "1.2.3.4,", "path": "/a", "response_code": 200}),
+        ),
+        (
             "[$msec] $status $namespace $service_name $proxy_upstream_name",
             "[1795982400.250] 200 shop web shop-web-80",
             json!({"destination_namespace": "shop", "destination_service": "web"}),
@@ -138,10 +143,18 @@ fn connections_through_nginx() {
     }
 }
 
+/// Texts of `format` before a status, in lines that begin with a time unless the format has its own.
+fn check_operators(cases: &[(&str, &str, Value)]) {
+    for (format, text, want) in cases {
+        let (start, time) =
+            if format.contains("START_TIME") { ("", "") } else { ("%START_TIME(%s)% ", "1795982400 ") };
+        check(&row(&format!("{start}{format} %RESPONSE_CODE%"), &format!("{time}{text} 503")), want);
+    }
+}
+
 #[test]
-fn operators_of_envoy_by_all_their_names() {
-    let code = "%RESPONSE_CODE%";
-    let cases = [
+fn times_of_envoy_in_every_format() {
+    check_operators(&[
         ("%START_TIME(%s)%", "1795982400", json!({"time_unix_nano": TIME * SECOND})),
         ("%START_TIME(%s.%3f)%", "1795982400.123", json!({"time_unix_nano": TIME * SECOND + 123_000_000})),
         ("%START_TIME(%s%3f)%", "1795982400123", json!({"time_unix_nano": TIME * SECOND + 123_000_000})),
@@ -157,6 +170,12 @@ fn operators_of_envoy_by_all_their_names() {
         ),
         ("%START_TIME(%D %T)%", "11/29/26 20:00:00", json!({"time_unix_nano": TIME * SECOND})),
         ("%START_TIME(%D %r)%", "11/29/26 08:00:00 PM", json!({"time_unix_nano": TIME * SECOND})),
+    ]);
+}
+
+#[test]
+fn operators_of_envoy_by_all_their_names() {
+    check_operators(&[
         (
             "%REQUEST_HEADER(:METHOD)% %REQUEST_HEADER(X-ENVOY-ORIGINAL-PATH?:PATH):64% %REQUEST_HEADER(:AUTHORITY)%",
             "GET /x?a=b h.example",
@@ -206,12 +225,7 @@ fn operators_of_envoy_by_all_their_names() {
             r#"{"c": "d e"} pod-1"#,
             json!({"attributes": {"dynamic_metadata.com.test.my_filter:a:b": r#"{"c":"#, "hostname": r#""d e"} pod-1"#}}),
         ),
-    ];
-    for (format, text, want) in cases {
-        let start = if format.contains("START_TIME") { "" } else { "%START_TIME(%s)% " };
-        let time = if start.is_empty() { "" } else { "1795982400 " };
-        check(&row(&format!("{start}{format} {code}"), &format!("{time}{text} 503")), &want);
-    }
+    ]);
 }
 
 /// As it stands in YAML, in JSON, or in Envoy's own documentation, with values left out or not.
