@@ -397,3 +397,36 @@ async fn names_and_values_are_those_of_the_range_and_of_spans_that_pass() {
     assert_eq!(of(tree::Scope::Resource), "k8s.pod.name service.name");
     assert_eq!((of(tree::Scope::Event), of(tree::Scope::Link)), (String::new(), String::new()));
 }
+
+/// `http.request.method` has a column. What another spelling filled, or what is of another type, is in the map, and rows say what it is.
+#[tokio::test]
+async fn values_of_a_column_are_told_by_files_unless_the_map_has_some() {
+    let span = |column: Option<&str>, map: &[(&str, &str)], types: &str| -> Row {
+        let mut row = row(1, [("attributes", map.into()), ("attribute_types", types.into())]);
+        row.extend(column.map(|column| ("http_request_method", column.into())));
+        row
+    };
+    let check = async |files: &[Row], hot: &[Row], scope: tree::Scope, want: (&[&str], usize)| {
+        let snapshot = SnapshotBuilder::new().file(Table::Spans, files, &[]).await;
+        let query = query(snapshot.hot(Table::Spans, 1, hot)).await;
+        let browse = Browse { range: TimeRange::ALL, query: None, limit: 9 };
+        let field = tree::Field::attribute(scope, "http.request.method");
+        let browsed = values(&query, &browse, &field).await.expect("it is answered");
+        let told: Vec<String> = browsed.found.iter().map(|told| told.0.to_string()).collect();
+        assert_eq!(
+            (told.iter().map(String::as_str).collect::<Vec<_>>().as_slice(), browsed.inspected_spans),
+            want
+        );
+        assert!(browsed.is_complete);
+    };
+    let plain = [span(Some("GET"), &[("k", "v")], "s"), span(Some("PUT"), &[], ""), span(None, &[], "")];
+    let spelled = [plain.to_vec(), vec![span(Some("POST"), &[("http.method", "POST")], "s")]].concat();
+    let typed = [plain.to_vec(), vec![span(None, &[("http.request.method", "5")], "i")]].concat();
+    // Of three rows in a file none is looked at, of one in memory that one; then all of a file.
+    for scope in [tree::Scope::Span, tree::Scope::Any] {
+        check(&plain, &[], scope, (&["\"GET\"", "\"PUT\""], 0)).await;
+        check(&plain, &[span(Some("HEAD"), &[], "")], scope, (&["\"GET\"", "\"HEAD\"", "\"PUT\""], 1)).await;
+        check(&spelled, &[], scope, (&["\"GET\"", "\"PUT\""], 4)).await;
+        check(&typed, &[], scope, (&["5", "\"GET\"", "\"PUT\""], 4)).await;
+    }
+}
