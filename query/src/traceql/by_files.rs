@@ -1,7 +1,8 @@
 //! What files tell of names and values without a look at their rows: see [`Texts`].
 //!
 //! Names are keys of maps, columns of their own, and keys of resources and scopes, each of which is a text for millions of
-//! rows. Values are told of resources and of spans' names; those of an attribute lie with all others' in one column.
+//! rows. Values are told of resources, of spans' names and of attributes that have a column of texts; those of another attribute lie
+//! with all others' in one column.
 //!
 //! Limits: a row group counts whole. A well-known attribute that was sent under an older spelling has its newest one's name told, too.
 
@@ -9,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use meshlake_engine::{DataFile, Query, QueryError, Texts};
 use meshlake_schema::sent;
-use meshlake_schema::tables::PROMOTED_SPAN_KEYS;
+use meshlake_schema::tables::{OTHER_SPAN_KEYS, PROMOTED_SPAN_KEYS, PromotedType};
 use meshlake_schema::{Table, TimeRange};
 use meshlake_traceql::Value;
 use meshlake_traceql::tree::{Attribute, Field, Intrinsic, Scope};
@@ -103,9 +104,14 @@ pub async fn values(
     field: &Field,
 ) -> Result<ByFiles<Vec<Value<'static>>>, QueryError> {
     match field {
-        Field::Attribute(Attribute { scope: Scope::Resource, of_parent: false, key }) => {
-            of_resource(query, range, key).await
-        }
+        Field::Attribute(Attribute { scope, of_parent: false, key }) => match scope {
+            Scope::Resource => of_resource(query, range, key).await,
+            Scope::Span => of_spans(query, range, key).await,
+            Scope::Any => {
+                Ok(of_either(of_spans(query, range, key).await?, of_resource(query, range, key).await?))
+            }
+            _ => Ok(ByFiles::default()),
+        },
         Field::Intrinsic { intrinsic: Intrinsic::Name, of_parent: false } => {
             let told = query.told(Table::Spans, &[Texts::Column("name")], range).await?;
             let texts = told.texts.into_iter().flatten();
@@ -114,6 +120,44 @@ pub async fn values(
         }
         _ => Ok(ByFiles::default()),
     }
+}
+
+/// Of spans: what the key's own column has, if nothing of that column is in the map, where all values lie together.
+async fn of_spans(
+    query: &Query,
+    range: TimeRange,
+    key: &str,
+) -> Result<ByFiles<Vec<Value<'static>>>, QueryError> {
+    let promoted = PROMOTED_SPAN_KEYS.iter().find(|(promoted, ..)| *promoted == key);
+    let column = match promoted {
+        Some((.., PromotedType::Int)) => return Ok(ByFiles::default()),
+        promoted => promoted.map(|(_, column, _)| *column),
+    };
+    let asked: Vec<Texts> =
+        [Texts::Keys(&["attributes"])].into_iter().chain(column.map(Texts::Column)).collect();
+    let mut told = query.told(Table::Spans, &asked, range).await?;
+    let in_column = if column.is_some() { told.texts.pop() } else { None }.unwrap_or_default();
+    let fills =
+        |other: &str| OTHER_SPAN_KEYS.iter().any(|(spelling, of)| *spelling == other && Some(*of) == column);
+    if told.texts.iter().flatten().any(|own| own == key || fills(own)) {
+        return Ok(ByFiles::default());
+    }
+    let found = in_column.into_iter().map(|text| Value::Text(text.into())).collect();
+    Ok(ByFiles { found, untold: Some(told.untold) })
+}
+
+/// Of spans, and of resources where a span has none. Where both have some, rows have to tell which are seen.
+fn of_either(
+    spans: ByFiles<Vec<Value<'static>>>,
+    resources: ByFiles<Vec<Value<'static>>>,
+) -> ByFiles<Vec<Value<'static>>> {
+    let (Some(mut untold), Some(more)) = (spans.untold, resources.untold) else { return ByFiles::default() };
+    if !spans.found.is_empty() && !resources.found.is_empty() {
+        return ByFiles::default();
+    }
+    untold.retain(|file| more.iter().all(|other| other.path != file.path));
+    untold.extend(more);
+    ByFiles { found: [spans.found, resources.found].concat(), untold: Some(untold) }
 }
 
 async fn of_resource(

@@ -9,6 +9,7 @@
 mod mistake;
 
 use regex::{Regex, RegexBuilder};
+use regex_syntax::hir::{Hir, HirKind};
 use thiserror::Error;
 
 use crate::budget::{Allowance, Holding, Spent};
@@ -24,6 +25,9 @@ pub const QUERY_REGEX_BYTES_MAX: usize = 64 << 20;
 /// What an expression is tried to be compiled in, ascending: what was granted for the smallest that suffices is what it
 /// takes, and all that fail before it cost a seventh of it. Nearly every expression of a dashboard fits into the first.
 const SIZES: [usize; 3] = [REGEX_BYTES_MAX >> 6, REGEX_BYTES_MAX >> 3, REGEX_BYTES_MAX];
+
+/// Texts of one expression's matches; more are no sooner looked for than the expression. Guess, not measured.
+const TEXTS_MAX: usize = 16;
 
 /// Why there is no expression.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -95,6 +99,27 @@ fn compiled(pattern: &str, held: &mut Holding<'_>) -> Result<Regex, Unfit> {
         }
     }
     Err(wrong(&format!("compiled regex exceeds size limit of {REGEX_BYTES_MAX} bytes")))
+}
+
+/// Texts of which every match of an expression has at least one, as the longest that can be told; none if there are none: what is
+/// searched for texts first need not try the expression everywhere.
+pub fn texts_of_matches(regex: &Regex) -> Option<Vec<String>> {
+    texts_of(&regex_syntax::parse(regex.as_str()).ok()?)
+}
+
+fn texts_of(expression: &Hir) -> Option<Vec<String>> {
+    let shortest = |texts: &Vec<String>| texts.iter().map(String::len).min();
+    match expression.kind() {
+        HirKind::Literal(literal) => Some(vec![std::str::from_utf8(&literal.0).ok()?.to_owned()]),
+        HirKind::Capture(group) => texts_of(&group.sub),
+        HirKind::Repetition(repetition) if repetition.min > 0 => texts_of(&repetition.sub),
+        HirKind::Concat(parts) => parts.iter().filter_map(texts_of).max_by_key(shortest),
+        HirKind::Alternation(choices) => {
+            let texts = choices.iter().map(texts_of).collect::<Option<Vec<_>>>()?.concat();
+            (texts.len() <= TEXTS_MAX).then_some(texts)
+        }
+        _ => None,
+    }
 }
 
 fn wrong(reason: &str) -> Unfit {
@@ -267,5 +292,28 @@ mod tests {
     fn expressions_that_explode_elsewhere_are_linear() {
         let regex = whole_value_regex("(a*)*b").expect("a pattern");
         assert!(!regex.is_match(&"a".repeat(100_000)));
+    }
+
+    #[test]
+    fn texts_that_every_match_has_are_told() {
+        let check = |pattern: &str, want: Option<&[&str]>| {
+            let found = texts_of_matches(&part_regex(pattern).expect(pattern));
+            let want = want.map(|texts| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>());
+            assert_eq!(found, want, "{pattern}");
+        };
+        check("timeout", Some(&["timeout"]));
+        check("retry [0-9]+ of order$", Some(&[" of order"]));
+        check("^GET|POST /x", Some(&["GET", "POST /x"]));
+        check("(lost|gone)? by (peers)+", Some(&["peers"]));
+        check("(?i)timeout", None);
+        check("a|b*", None);
+        check(".*", None);
+        check("[0-9]+", None);
+        check("\\.svc", Some(&[".svc"]));
+        let many = |count: usize| {
+            let choices: Vec<String> = ('a'..).take(count).map(|c| format!("{c}{c}")).collect();
+            texts_of_matches(&part_regex(&choices.join("|")).expect("it fits")).map(|texts| texts.len())
+        };
+        assert_eq!((many(TEXTS_MAX), many(TEXTS_MAX + 1)), (Some(TEXTS_MAX), None));
     }
 }
