@@ -123,7 +123,12 @@ pub(crate) fn drop_names(series: &mut [Series]) {
 ///
 /// # Errors
 /// If two have a point at one step.
-pub(crate) fn merged(series: Vec<Series>) -> Result<Vec<Series>, Error> {
+pub(crate) fn merged(mut series: Vec<Series>) -> Result<Vec<Series>, Error> {
+    // What was read is sorted, and stays so where all lose one name: then no two are alike.
+    if series.is_sorted_by(|a, b| a.labels < b.labels) {
+        series.retain(|column| !column.is_empty());
+        return Ok(series);
+    }
     let mut merged: Vec<Series> = Vec::with_capacity(series.len());
     let mut places: HashMap<Labels, usize> = HashMap::with_capacity(series.len());
     for column in series {
