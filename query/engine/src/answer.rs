@@ -101,6 +101,10 @@ impl Bounded {
         }
         let next = self.within_caps().await;
         self.ended = !matches!(next, Some(Ok(_)));
+        if self.ended {
+            // Its work stops now, however long the end takes to be written out.
+            self.inner = stream::empty().boxed();
+        }
         next
     }
 

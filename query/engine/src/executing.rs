@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::error::QueryError;
-use crate::interrupt::Stop;
+use crate::ongoing::Stop;
 
 /// Batches that are made before somebody takes them: the next, while one is written out.
 const BATCHES_AHEAD: usize = 1;

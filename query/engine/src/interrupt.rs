@@ -4,18 +4,16 @@
 //! through all pairs of rows that it has in memory, for as long as none passes its filter within one step that cannot
 //! be dropped, timed out or stopped, and its thread is gone for hours. So the filter of each join is asked by way of
 //! [`Asked`], which fails once the query has been stopped; and a join, which makes many rows of few, gives way after
-//! some batches. Limits: within one batch of one expression nothing is asked, and windows with frames that do not shrink
-//! are computed in one step.
+//! some batches. Functions and windows ask for themselves (`capped`, `watched`).
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, FieldRef, Schema};
+use datafusion::common::JoinType;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{JoinType, exec_err};
 use datafusion::error::Result;
 use datafusion::logical_expr::ColumnarValue;
 use datafusion::physical_expr::PhysicalExpr;
@@ -25,19 +23,7 @@ use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::joins::utils::JoinFilter;
 use datafusion::physical_plan::joins::{CrossJoinExec, HashJoinExec, NestedLoopJoinExec};
 
-/// Stops the plan that was made stoppable with it. Clones stop the same.
-#[derive(Debug, Clone, Default)]
-pub struct Stop(Arc<AtomicBool>);
-
-impl Stop {
-    pub fn stop(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    fn is_stopped(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
+use crate::ongoing::Stop;
 
 /// `plan`, which ends with an error soon after `stop` says so.
 pub fn stoppable(plan: Arc<dyn ExecutionPlan>, stop: &Stop) -> Result<Arc<dyn ExecutionPlan>> {
@@ -131,9 +117,7 @@ impl PhysicalExpr for Asked {
     }
 
     fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
-        if self.stop.is_stopped() {
-            return exec_err!("the query was stopped");
-        }
+        self.stop.check()?;
         self.inner.evaluate(batch)
     }
 

@@ -35,6 +35,7 @@ mod expansion;
 mod planning;
 mod executing;
 mod interrupt;
+mod ongoing;
 mod answer;
 mod budget;
 mod weight;

@@ -14,6 +14,7 @@ use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsume
 use datafusion::execution::registry::FunctionRegistry;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::optimizer::Optimizer;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use meshlake_store::snapshot::Snapshot;
 
@@ -24,6 +25,7 @@ use crate::config::EngineConfig;
 use crate::error::QueryError;
 use crate::functions;
 use crate::histograms;
+use crate::ongoing::asking;
 use crate::series;
 use crate::text_guard::NESTING_MAX;
 use crate::watched::CountWindows;
@@ -70,6 +72,7 @@ impl SessionTemplate {
             .with_config(session_config(config))
             .with_runtime_env(Arc::clone(&runtime))
             .with_expr_planners(expr_planners)
+            .with_optimizer_rules(asking(Optimizer::new().rules))
             .with_scalar_functions(scalar_functions)
             .with_higher_order_functions(SessionStateDefaults::default_higher_order_functions())
             .with_aggregate_functions(aggregate_functions)

@@ -27,6 +27,10 @@ const NUMBER_BYTES_MAX: u64 = 45;
 /// How the result grows with the arguments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Growth {
+    /// No more than the arguments.
+    None,
+    /// A truth, after as many steps as one list is long times the other.
+    Pairs,
     /// The text, n times.
     Repeat,
     /// n characters.
@@ -66,7 +70,8 @@ impl Growth {
     pub fn bytes(self, args: &ScalarFunctionArgs) -> Result<u64> {
         match self {
             // Elements are counted where it is refused.
-            Growth::Series | Growth::Place => return Ok(0),
+            Growth::None | Growth::Series | Growth::Place => return Ok(0),
+            Growth::Pairs => return Ok(pairs(args)),
             Growth::Values => return repeated_bytes(args),
             Growth::Parts => return Ok(parts(args)),
             Growth::Double => return Ok(parts(args).saturating_mul(2)),
@@ -148,6 +153,37 @@ fn elements(array: &dyn Array) -> u64 {
         _ => return 0,
     };
     (inside.len() as u64).max(elements(inside))
+}
+
+/// Pairs of elements of the first two lists, row by row.
+fn pairs(args: &ScalarFunctionArgs) -> u64 {
+    let is_constant = args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
+    let rows = if is_constant { 1 } else { args.number_rows };
+    let length = |argument: usize, row: usize| match args.args.get(argument) {
+        Some(ColumnarValue::Scalar(value)) => value.to_array().map_or(0, |array| list_length(&array, 0)),
+        Some(ColumnarValue::Array(array)) => list_length(array, row),
+        None => 0,
+    };
+    let constants = [0, 1].map(|side| match args.args.get(side) {
+        Some(ColumnarValue::Scalar(_)) => Some(length(side, 0)),
+        _ => None,
+    });
+    let of_row = |row| {
+        let [left, right] = [0, 1].map(|side| constants[side].unwrap_or_else(|| length(side, row)));
+        left.saturating_mul(right)
+    };
+    (0..rows).map(of_row).fold(0, u64::saturating_add)
+}
+
+/// Elements of the list in a row.
+fn list_length(array: &dyn Array, row: usize) -> u64 {
+    let length = match array.data_type() {
+        DataType::List(_) => i64::from(array.as_list::<i32>().value_length(row)),
+        DataType::LargeList(_) => array.as_list::<i64>().value_length(row),
+        DataType::FixedSizeList(_, length) => i64::from(*length),
+        _ => 0,
+    };
+    u64::try_from(length).unwrap_or_default()
 }
 
 /// Bytes of the longest of an argument's values.

@@ -1,16 +1,17 @@
-//! Functions that can make much of little, refused before they do; and one that takes long for little.
+//! Functions that can make much of little, refused before they do, and those that take long, so that they can be stopped.
 //!
 //! DataFusion's memory pool is not asked for what a scalar function allocates, so `repeat('x', 2000000000)`
 //! takes two gigabytes from nobody's budget. Each function here is DataFusion's own behind a check: the size
 //! of the result is bounded from the sizes of the arguments (`growth`), a batch that could outgrow
 //! [`RESULT_BYTES_MAX`] is an error, and what was made the pool counts while it is held (`charge`). The
-//! bounds are safe, not tight. Functions that make no more than a few times what they are given are left
-//! alone: what reads too much of it is `watched`.
+//! bounds are safe, not tight. Functions that make no more than a few times what they are given are not bounded: what
+//! reads too much of it is `watched`. All of them are called for some rows at a time (`stepping`).
 
 mod rewrite;
-mod concatenation;
+mod operation;
 mod growth;
 mod charge;
+mod stepping;
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -21,13 +22,16 @@ use datafusion::common::ScalarValue;
 use datafusion::error::Result;
 use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    ColumnarValue, Documentation, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
+    Signature,
 };
 
 use crate::error::QueryError;
+use crate::ongoing::Ongoing;
 use crate::series::check_series;
 use charge::charged;
 use growth::Growth;
+use stepping::Steps;
 
 pub use rewrite::CapCalls;
 
@@ -35,9 +39,47 @@ pub use rewrite::CapCalls;
 /// 8 KiB a row, more than any label or path.
 const RESULT_BYTES_MAX: u64 = 64 << 20;
 
+/// The same of constants, which are part of the plan and copied with it.
+const CONSTANT_BYTES_MAX: u64 = 16 << 20;
+
+/// How often the engine copies a constant text as often as a list, which it shares.
+const TEXT_COPIES: usize = 4;
+
+/// Functions that take long for a text or a list and do not make more of it; the engine's optimiser knows nothing of them but
+/// their name.
+const SLOW: [&str; 27] = [
+    "regexp_like",
+    "regexp_count",
+    "regexp_instr",
+    "log_pattern",
+    "json_get",
+    "translate",
+    "strpos",
+    "split_part",
+    "substr_index",
+    "find_in_set",
+    "upper",
+    "lower",
+    "initcap",
+    "reverse",
+    "btrim",
+    "ltrim",
+    "rtrim",
+    "md5",
+    "digest",
+    "decode",
+    "array_distinct",
+    "array_except",
+    "array_intersect",
+    "array_positions",
+    "array_sort",
+    "array_remove_all",
+    "hist_quantile",
+];
+
 /// Functions by how they grow. Each doubles or more what it is given, so that a chain of them has no end;
 /// other functions of text and lists give back what they got, in another order or less of it.
-const CAPPED: [(&str, Growth); 39] = [
+const CAPPED: [(&str, Growth); 49] = [
     ("repeat", Growth::Repeat),
     ("lpad", Growth::Pad),
     ("rpad", Growth::Pad),
@@ -50,6 +92,16 @@ const CAPPED: [(&str, Growth); 39] = [
     ("generate_series", Growth::Series),
     ("range", Growth::Series),
     ("array_repeat", Growth::Values),
+    ("array_has_any", Growth::Pairs),
+    ("array_has_all", Growth::Pairs),
+    ("~", Growth::None),
+    ("~*", Growth::None),
+    ("!~", Growth::None),
+    ("!~*", Growth::None),
+    ("LIKE", Growth::None),
+    ("NOT LIKE", Growth::None),
+    ("ILIKE", Growth::None),
+    ("NOT ILIKE", Growth::None),
     ("||", Growth::Parts),
     ("overlay", Growth::Parts),
     ("make_array", Growth::Parts),
@@ -81,29 +133,43 @@ const CAPPED: [(&str, Growth); 39] = [
 
 /// The same function, behind a check if it needs one; what it makes is counted by `pool`.
 pub fn capped(function: Arc<ScalarUDF>, pool: &Arc<dyn MemoryPool>) -> Arc<ScalarUDF> {
-    match CAPPED.iter().find(|(name, _)| *name == function.name()) {
-        Some((_, growth)) if !function.inner().is::<Capped>() => Arc::new(ScalarUDF::from(Capped {
-            inner: function,
-            growth: *growth,
-            pool: Pool(Arc::clone(pool)),
-        })),
-        _ => function,
+    capped_in(function, pool, &Ongoing::default())
+}
+
+/// The same in one statement, which stops its calls.
+fn capped_in(function: Arc<ScalarUDF>, pool: &Arc<dyn MemoryPool>, statement: &Ongoing) -> Arc<ScalarUDF> {
+    let inner = match function.inner().downcast_ref::<Capped>() {
+        Some(capped) => Arc::clone(&capped.inner),
+        None => function,
+    };
+    let is_slow = || SLOW.contains(&inner.name()).then_some(Growth::None);
+    let growth = CAPPED.iter().find(|(name, _)| *name == inner.name()).map(|(_, growth)| *growth);
+    match growth.or_else(is_slow) {
+        Some(growth) => {
+            let (pool, statement, steps) = (Arc::clone(pool), statement.clone(), Steps::default());
+            Arc::new(ScalarUDF::from(Capped { inner, growth, place: Place { pool, statement, steps } }))
+        }
+        None => inner,
     }
 }
 
-/// The one pool of an engine: functions do not differ by it.
+/// Where a function is called: in a statement, with the one pool of an engine. Functions do not differ by it.
 #[derive(Debug)]
-struct Pool(Arc<dyn MemoryPool>);
+struct Place {
+    pool: Arc<dyn MemoryPool>,
+    statement: Ongoing,
+    steps: Steps,
+}
 
-impl PartialEq for Pool {
+impl PartialEq for Place {
     fn eq(&self, _: &Self) -> bool {
         true
     }
 }
 
-impl Eq for Pool {}
+impl Eq for Place {}
 
-impl Hash for Pool {
+impl Hash for Place {
     fn hash<H: Hasher>(&self, _: &mut H) {}
 }
 
@@ -111,7 +177,7 @@ impl Hash for Pool {
 struct Capped {
     inner: Arc<ScalarUDF>,
     growth: Growth,
-    pool: Pool,
+    place: Place,
 }
 
 impl ScalarUDFImpl for Capped {
@@ -143,6 +209,10 @@ impl ScalarUDFImpl for Capped {
         self.inner.schema_name(args)
     }
 
+    fn documentation(&self) -> Option<&Documentation> {
+        self.inner.documentation()
+    }
+
     fn invoke_with_args(&self, mut args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         // Some functions look at the first row, which is not always there.
         if args.number_rows == 0 {
@@ -151,14 +221,7 @@ impl ScalarUDFImpl for Capped {
         if self.growth == Growth::Series {
             check_series(self.name(), &args)?;
         }
-        let bytes = self.growth.bytes(&args)?;
-        if bytes > RESULT_BYTES_MAX {
-            let name = self.name();
-            let message = format!(
-                "{name} could take {bytes} bytes or steps at once, at most {RESULT_BYTES_MAX} are allowed"
-            );
-            return Err(QueryError::Refused(message).into());
-        }
+        self.check_growth(&args)?;
         let number = match self.growth {
             Growth::Pad => args.args.get_mut(1),
             Growth::Place => args.args.get_mut(2),
@@ -167,11 +230,34 @@ impl ScalarUDFImpl for Capped {
         if let Some(number) = number {
             *number = at_least_zero(number)?;
         }
+        let Place { pool, statement, steps } = &self.place;
         let given = args.args.clone();
-        match self.inner.invoke_with_args(args)? {
-            ColumnarValue::Array(made) => Ok(ColumnarValue::Array(charged(made, &given, &self.pool.0)?)),
-            constant => Ok(constant),
+        match steps.call(args, &statement.stop, |args| self.inner.invoke_with_args(args))? {
+            ColumnarValue::Array(made) if self.growth != Growth::None => {
+                Ok(ColumnarValue::Array(charged(made, &given, pool)?))
+            }
+            ColumnarValue::Scalar(constant) => {
+                let copies = if constant.data_type().is_nested() { 1 } else { TEXT_COPIES };
+                statement.add_constant(constant.size().saturating_mul(copies))?;
+                Ok(ColumnarValue::Scalar(constant))
+            }
+            made => Ok(made),
         }
+    }
+}
+
+impl Capped {
+    fn check_growth(&self, args: &ScalarFunctionArgs) -> Result<()> {
+        let bytes = self.growth.bytes(args)?;
+        let is_constant = args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
+        let max = if is_constant { CONSTANT_BYTES_MAX } else { RESULT_BYTES_MAX };
+        if bytes <= max {
+            return Ok(());
+        }
+        let (name, of) = (self.name(), if is_constant { " of constants" } else { "" });
+        let message =
+            format!("{name}{of} could take {bytes} bytes or steps at once, at most {max} are allowed");
+        Err(QueryError::Refused(message).into())
     }
 }
 

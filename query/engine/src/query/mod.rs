@@ -24,8 +24,9 @@ use crate::catalog::TenantTable;
 use crate::error::QueryError;
 use crate::executing::{Driven, Threads};
 use crate::explain::{Explain, Explained};
-use crate::interrupt::{Stop, stoppable};
+use crate::interrupt::stoppable;
 use crate::kept::Kept;
+use crate::ongoing::{Ongoing, Stop};
 use crate::plan_guard::{self, AllowList};
 use crate::planning::on_big_stack;
 use crate::postgres::{self, Catalogue, Identity, Known};
@@ -162,12 +163,13 @@ impl Query {
     pub async fn prepare(&self, sql: &str) -> Result<Prepared, QueryError> {
         text_guard::check(sql)?;
         let sql = text_guard::numbered(sql).into_owned();
-        let (session, allowed) = (self.session()?.clone(), Arc::clone(&self.allowed));
-        self.plan(async move {
+        let statement = Ongoing::default();
+        let (session, allowed) = (statement.within(self.session()?), Arc::clone(&self.allowed));
+        let planning = async move {
             let plan = logical_plan(&session, &allowed, &sql).await?;
             describe(&sql, plan, &session.state())
-        })
-        .await
+        };
+        self.plan(planning, &statement.stop).await
     }
 
     /// Answers a prepared statement, within the bounds of [`Query::sql`].
@@ -176,21 +178,25 @@ impl Query {
     /// Those of [`Query::sql`].
     pub async fn run(&self, statement: Bound) -> Result<RowStream, QueryError> {
         text_guard::check(statement.sql())?;
+        let ongoing = Ongoing::default();
         let (session, allowed, rows_max) =
-            (self.session()?.clone(), Arc::clone(&self.allowed), self.caps.rows_max);
+            (ongoing.within(self.session()?), Arc::clone(&self.allowed), self.caps.rows_max);
         let planning = async move { planned(&session, &allowed, statement, rows_max).await };
-        match self.plan(planning).await? {
-            Planned::Rows(plan) => self.execute(self.watched(plan)?, self.caps),
-            Planned::Explained(explained) => self.explain(*explained),
+        match self.plan(planning, &ongoing.stop).await? {
+            Planned::Rows(plan) => {
+                let plan = watched(plan, &self.pool, &ongoing.stop)?;
+                self.execute(plan, ongoing.stop, self.caps)
+            }
+            Planned::Explained(explained) => self.explain(*explained, ongoing.stop),
         }
     }
 
     /// The rows that explain a statement, which is run first where that was asked for.
-    fn explain(&self, mut explained: Explained) -> Result<RowStream, QueryError> {
+    fn explain(&self, mut explained: Explained, stop: Stop) -> Result<RowStream, QueryError> {
         let run = explained.analyzes().then(|| {
-            let stop = Stop::default();
             // What is measured is measured in the plan that runs.
-            explained.physical = stoppable(self.watched(Arc::clone(&explained.physical))?, &stop)?;
+            let plan = watched(Arc::clone(&explained.physical), &self.pool, &stop)?;
+            explained.physical = stoppable(plan, &stop)?;
             let caps = Caps { rows_max: usize::MAX, bytes_max: usize::MAX, ..self.caps };
             self.run_plan(Arc::clone(&explained.physical), stop, caps)
         });
@@ -217,8 +223,9 @@ impl Query {
         }
         let frame = scan.frame(self.rows_of(scan.table, table)?)?;
         plan_guard::check(frame.logical_plan(), &self.allowed)?;
-        let plan = self.plan(async move { Ok(frame.create_physical_plan().await?) }).await?;
-        self.execute(plan, Caps { rows_max: usize::MAX, bytes_max: usize::MAX, ..self.caps })
+        let stop = Stop::default();
+        let plan = self.plan(async move { Ok(frame.create_physical_plan().await?) }, &stop).await?;
+        self.execute(plan, stop, Caps { rows_max: usize::MAX, bytes_max: usize::MAX, ..self.caps })
     }
 
     /// Whether any file or the buffer may have rows of the time that `scan` asks for. Where not, a plan would take longer than
@@ -262,7 +269,8 @@ impl Query {
         self.session.as_ref().as_ref().map_err(Clone::clone)
     }
 
-    async fn plan<T, F>(&self, planning: F) -> Result<T, QueryError>
+    /// What `planning` plans; `stop` stops it when its time is over or its client is gone.
+    async fn plan<T, F>(&self, planning: F, stop: &Stop) -> Result<T, QueryError>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, QueryError>> + Send + 'static,
@@ -274,17 +282,19 @@ impl Query {
             drop(place);
             plan
         });
+        let otherwise = stop.on_drop();
         let timed = tokio::time::timeout_at(self.caps.deadline, planned).await;
-        timed.map_err(|_| QueryError::TimedOut(self.caps.timeout))?
+        let planned = timed.map_err(|_| QueryError::TimedOut(self.caps.timeout))?;
+        otherwise.call_off();
+        planned
     }
 
-    /// A plan that nobody has written by hand, with what it takes counted.
-    fn watched(&self, plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>, QueryError> {
-        Ok(watched(plan, &self.pool)?)
-    }
-
-    fn execute(&self, plan: Arc<dyn ExecutionPlan>, caps: Caps) -> Result<RowStream, QueryError> {
-        let stop = Stop::default();
+    fn execute(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        stop: Stop,
+        caps: Caps,
+    ) -> Result<RowStream, QueryError> {
         self.run_plan(stoppable(plan, &stop)?, stop, caps)
     }
 

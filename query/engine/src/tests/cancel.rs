@@ -87,3 +87,29 @@ async fn a_join_without_rows_stops_when_it_is_dropped() {
     until("its work has ended", || tasks() == 0).await;
     assert_eq!(one(&engine, "SELECT 1").await, "1");
 }
+
+/// Steps of a plan that take long within one batch: a pattern compiled for each row, by a function and by an operator; a window
+/// that looks at all rows before it for each row; the same of a function of windows; a list that becomes millions of rows.
+const LONG_STEPS: [&str; 5] = [
+    "SELECT count(*) FROM (SELECT regexp_count(a.name, '\\pL{60}' || b.span_id) AS n FROM spans a, spans b) WHERE n > 1",
+    "SELECT max(a.name) FROM spans a, spans b WHERE a.name SIMILAR TO '\\pL{60}' || b.span_id || a.span_id",
+    "SELECT max(m) FROM (SELECT median(a.duration_nano + b.kind) OVER (ORDER BY a.time, b.time) AS m FROM spans a, spans b)",
+    "SELECT max(m) FROM (SELECT nth_value(a.name, 2) OVER (ORDER BY a.kind, b.time) AS m FROM spans a, spans b, spans c)",
+    "SELECT count(*) FROM (SELECT unnest(l) AS n FROM (SELECT array_agg(a.span_id) AS l FROM spans a, spans b)) WHERE n ~ ('\\pL{60}' || n)",
+];
+
+/// None of them hands over a row before it is stopped.
+#[tokio::test]
+async fn a_step_that_takes_long_stops_when_it_is_dropped() {
+    let config = EngineConfig { memory_bytes_max: 8 << 30, ..one_place(600) };
+    let engine = SnapshotBuilder::new().hot(Table::Spans, 1, &spans(1_000)).engine_with(config);
+    let tasks = || engine.shared.threads.handle().metrics().num_alive_tasks();
+    for sql in LONG_STEPS {
+        let mut answer = engine.sql("default", sql).await.expect("a statement that may be asked");
+        let early = tokio::time::timeout(Duration::from_millis(300), answer.try_next()).await;
+        assert!(early.is_err(), "{sql}: {early:?}");
+        drop(answer);
+        until("its work has ended", || tasks() == 0).await;
+    }
+    assert_eq!(engine.shared.template.pool_bytes(), 0);
+}

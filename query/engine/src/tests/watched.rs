@@ -43,6 +43,9 @@ async fn steps_that_multiply_end_in_an_error() {
         "SELECT unnest(l), x FROM (SELECT array_agg(name) AS l, string_agg(name, ',') AS x FROM spans)".to_owned(),
         "SELECT (SELECT string_agg(name, ',') FROM spans) || name FROM spans".to_owned(),
         "SELECT repeat('x', 60000000) FROM spans".to_owned(),
+        "SELECT repeat('x', 16777217)".to_owned(),
+        format!("SELECT {}", (0..20).map(|n| format!("repeat('x', 100000{n})")).collect::<Vec<_>>().join(", ")),
+        "SELECT array_has_any(generate_series(1, 100000), generate_series(200000, 300000))".to_owned(),
         format!("SELECT {} FROM spans", columns("repeat(name, 1500)")),
         format!("SELECT {} FROM (SELECT repeat(name, 1500) AS x FROM spans)", columns("upper(x)")),
     ] {
@@ -88,6 +91,23 @@ async fn what_is_watched_answers_as_ever() {
             "a,a;a,b;a,c;a,d;b,a;b,b;b,c;b,d",
         ),
         ("SELECT (SELECT max(name) FROM spans) || name FROM spans ORDER BY 1", "da;db;dc;dd"),
+        (
+            "SELECT name ~ name, name LIKE name, name NOT ILIKE upper(name), name SIMILAR TO name || '?' FROM spans ORDER BY name LIMIT 1",
+            "true,true,false,true",
+        ),
+        (
+            "SELECT repeat(name, 2) ~ '^a+$', repeat(name, 2) LIKE 'a_', repeat(name, 2) !~* 'A', name ~ 'b|c' FROM spans WHERE name = 'a'",
+            "true,true,false,false",
+        ),
+        (
+            "SELECT name LIKE NULL, repeat(name, 2) LIKE NULL, NULL ~ name, name ~ NULL || name FROM spans LIMIT 1",
+            ",,,",
+        ),
+        (
+            "SELECT count(*) FROM spans a JOIN spans b ON a.name LIKE b.name || '%' OR a.name ~ ('^' || b.name)",
+            "4",
+        ),
+        ("SELECT array_has_any([1, 2], [2, 3]), array_has_all([1, 2], [2, 3])", "true,false"),
         (
             "SELECT encode('ab', 'hex'), array_to_string([1, 2], ','), string_to_array('a,b', ','), named_struct('k', 1)",
             "6162,1,2,[a, b],{k: 1}",

@@ -1,10 +1,11 @@
-//! Has the memory pool count what aggregates make as windows: `string_agg(name, ',') OVER ()` is a text of
-//! all rows, once a row.
+//! Has the memory pool count what aggregates make as windows, and lets them be stopped: `string_agg(name, ',') OVER ()` is
+//! a text of all rows, once a row.
 //!
 //! As groups they tell the pool what they hold; as windows nobody asks them. So an aggregate that gives texts
 //! or lists is wrapped where a statement calls it as a window: its state is counted, and each value before it
 //! is written, for as many rows as have come since the last, which are the rows that it is written for. All
-//! of it is counted until the statement ends. A window with a FILTER does not see those rows and is refused.
+//! of it is counted until the statement ends. A window with a FILTER does not see those rows and is refused. A window
+//! computes all of its rows in one step of a plan, so each aggregate is asked at every row whether to go on.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use datafusion::logical_expr::{
 };
 
 use crate::error::QueryError;
+use crate::ongoing::{Ongoing, Stop};
 use crate::weight::{Texts, array_bytes};
 
 /// How windows are called where a memory error names the largest consumers.
@@ -57,23 +59,24 @@ impl FunctionRewrite for CountWindows {
         "count_windows"
     }
 
-    fn rewrite(&self, expr: Expr, schema: &DFSchema, _config: &ConfigOptions) -> Result<Transformed<Expr>> {
+    fn rewrite(&self, expr: Expr, schema: &DFSchema, config: &ConfigOptions) -> Result<Transformed<Expr>> {
         // What has no type yet is given one later, and may be a text.
         let is_wide =
             |expr: &Expr| expr.get_type(schema).map_or(true, |kind| kind.primitive_width().is_none());
         match expr {
             Expr::WindowFunction(mut window)
-                if matches!(window.fun, WindowFunctionDefinition::AggregateUDF(_))
-                    && is_wide(&Expr::WindowFunction(window.clone())) =>
+                if matches!(window.fun, WindowFunctionDefinition::AggregateUDF(_)) =>
             {
-                if window.params.filter.is_some() {
+                let is_wide = is_wide(&Expr::WindowFunction(window.clone()));
+                if is_wide && window.params.filter.is_some() {
                     let message = "a window of texts or lists cannot have a FILTER: put the condition into its \
                                    argument, as CASE WHEN ... THEN ... END";
                     return Err(QueryError::Refused(message.to_owned()).into());
                 }
                 if let WindowFunctionDefinition::AggregateUDF(inner) = &window.fun {
-                    let reservation = Arc::new(MemoryConsumer::new(CONSUMER).register(&self.pool));
-                    window.fun = WindowFunctionDefinition::AggregateUDF(counted(inner, &reservation));
+                    let held = is_wide.then(|| MemoryConsumer::new(CONSUMER).register(&self.pool));
+                    let window_of = Window { held: held.map(Arc::new), stop: Ongoing::of(config).stop };
+                    window.fun = WindowFunctionDefinition::AggregateUDF(counted(inner, &window_of));
                 }
                 Ok(Transformed::yes(Expr::WindowFunction(window)))
             }
@@ -82,19 +85,31 @@ impl FunctionRewrite for CountWindows {
     }
 }
 
-fn counted(inner: &Arc<AggregateUDF>, reservation: &Arc<MemoryReservation>) -> Arc<AggregateUDF> {
+fn counted(inner: &Arc<AggregateUDF>, window: &Window) -> Arc<AggregateUDF> {
     if inner.inner().is::<Counted>() {
         return Arc::clone(inner);
     }
-    let counted = Counted { inner: Arc::clone(inner), reservation: Arc::clone(reservation) };
-    Arc::new(AggregateUDF::from(counted))
+    Arc::new(AggregateUDF::from(Counted { inner: Arc::clone(inner), window: window.clone() }))
 }
 
-/// An aggregate whose values are counted.
+/// What a window holds, where that is texts or lists, and what stops it.
+#[derive(Debug, Clone)]
+struct Window {
+    held: Option<Arc<MemoryReservation>>,
+    stop: Stop,
+}
+
+impl Window {
+    fn grow(&self, bytes: impl FnOnce() -> usize) -> Result<()> {
+        self.held.as_ref().map_or(Ok(()), |held| held.try_grow(bytes()))
+    }
+}
+
+/// An aggregate whose values are counted, and that can be stopped.
 #[derive(Debug)]
 struct Counted {
     inner: Arc<AggregateUDF>,
-    reservation: Arc<MemoryReservation>,
+    window: Window,
 }
 
 impl PartialEq for Counted {
@@ -113,8 +128,7 @@ impl Hash for Counted {
 
 impl Counted {
     fn values(&self, inner: Box<dyn Accumulator>) -> Box<dyn Accumulator> {
-        let reservation = Arc::clone(&self.reservation);
-        Box::new(CountedValues { inner, reservation, state_bytes: 0, rows: 0 })
+        Box::new(CountedValues { inner, window: self.window.clone(), state_bytes: 0, rows: 0 })
     }
 }
 
@@ -161,7 +175,7 @@ impl AggregateUDFImpl for Counted {
 
     fn reverse_expr(&self) -> ReversedUDAF {
         match self.inner.reverse_udf() {
-            ReversedUDAF::Reversed(inner) => ReversedUDAF::Reversed(counted(&inner, &self.reservation)),
+            ReversedUDAF::Reversed(inner) => ReversedUDAF::Reversed(counted(&inner, &self.window)),
             other => other,
         }
     }
@@ -186,7 +200,7 @@ impl AggregateUDFImpl for Counted {
 #[derive(Debug)]
 struct CountedValues {
     inner: Box<dyn Accumulator>,
-    reservation: Arc<MemoryReservation>,
+    window: Window,
     /// Of the state, what is counted.
     state_bytes: usize,
     /// Rows since the last value.
@@ -195,9 +209,10 @@ struct CountedValues {
 
 impl CountedValues {
     fn count_state(&mut self) -> Result<()> {
+        let Some(held) = &self.window.held else { return Ok(()) };
         let bytes = self.inner.size();
         if let Some(more) = bytes.checked_sub(self.state_bytes) {
-            self.reservation.try_grow(more)?;
+            held.try_grow(more)?;
             self.state_bytes = bytes;
         }
         Ok(())
@@ -214,9 +229,10 @@ impl Accumulator for CountedValues {
     /// The one value of a partition is written for all its rows, that of a frame that grows for the row that
     /// it ends with and those alike.
     fn evaluate(&mut self) -> Result<ScalarValue> {
+        self.window.stop.check()?;
         let value = self.inner.evaluate()?;
         let rows = std::mem::take(&mut self.rows).max(1);
-        self.reservation.try_grow(value_bytes(&value).saturating_mul(rows))?;
+        self.window.grow(|| value_bytes(&value).saturating_mul(rows))?;
         Ok(value)
     }
 

@@ -5,7 +5,8 @@
 //! row eight thousand times, a window writes its text once a row, a constant becomes a column. So between two
 //! steps of a plan, where the second multiplies what the first hands over, a node looks at what passes:
 //! `narrow` hands on fewer rows at once or refuses those that are too wide, `windows` has the pool count what
-//! a window holds. Plans without such steps are as they were.
+//! a window holds, and `cut` makes batches of the usual length of what was handed over at once. Plans without such steps are
+//! as they were.
 //!
 //! Limits: sizes are found by looking at rows, so what one step makes within its bounds is there before it is
 //! counted; a join whose computed columns, lists or maps are wider than [`ROW_BYTES_MAX`] is refused, however
@@ -15,6 +16,7 @@ mod narrow;
 mod windows;
 mod aggregates;
 mod fitted;
+mod cut;
 mod node;
 
 use std::sync::Arc;
@@ -35,6 +37,8 @@ use datafusion::physical_plan::unnest::UnnestExec;
 use datafusion::physical_plan::{ChildrenPropertiesMode, ExecutionPlan, ReplaceChildrenOptions};
 
 use crate::error::QueryError;
+use crate::ongoing::Stop;
+use cut::Cut;
 use fitted::{Fitted, has_nested};
 use narrow::{Narrow, Step};
 use node::Passing;
@@ -60,14 +64,18 @@ const LONG_TEXT_BYTES: usize = 1 << 10;
 /// copies of an ordinary batch of some MiB.
 const COPIES_UNWATCHED: usize = 16;
 
-/// `plan`, with nodes that watch its steps.
+/// `plan`, with nodes that watch its steps; `stop` stops its windows.
 ///
 /// # Errors
 /// [`QueryError::Refused`] for constants that are too long.
-pub fn watched(plan: Arc<dyn ExecutionPlan>, pool: &Arc<dyn MemoryPool>) -> Result<Arc<dyn ExecutionPlan>> {
+pub fn watched(
+    plan: Arc<dyn ExecutionPlan>,
+    pool: &Arc<dyn MemoryPool>,
+    stop: &Stop,
+) -> Result<Arc<dyn ExecutionPlan>> {
     let watched = plan.transform_up(|node| {
         check_constants(&node)?;
-        let node = watched_windows(node, pool)?;
+        let node = watched_windows(node, pool, stop)?;
         if let Some(aggregate) =
             node.downcast_ref::<AggregateExec>().filter(|node| has_nested(&node.input_schema()))
         {
@@ -82,7 +90,10 @@ pub fn watched(plan: Arc<dyn ExecutionPlan>, pool: &Arc<dyn MemoryPool>) -> Resu
                     None => Arc::clone(child),
                 });
                 let children = children.collect();
-                replaced(node, children).map(Transformed::yes)
+                let unnests = node.is::<UnnestExec>();
+                let node = replaced(node, children)?;
+                let node = if unnests { Arc::new(Passing::new(node, Cut)) as _ } else { node };
+                Ok(Transformed::yes(node))
             }
         }
     })?;

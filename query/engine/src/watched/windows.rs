@@ -1,5 +1,5 @@
-//! Has the memory pool count what windows hold: the rows that wait for their frame, and values that are
-//! written beside them.
+//! Has the memory pool count what windows hold (the rows that wait for their frame, and values that are written beside
+//! them), and lets them be stopped.
 //!
 //! A window over a whole partition keeps all of its rows, and `first_value(name) OVER ()` writes one text
 //! beside each. Rows are counted as they go in, a value before it is written, and both are given back as rows
@@ -25,8 +25,10 @@ use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream};
 use futures::StreamExt;
 
 use super::aggregates::value_bytes;
+use super::cut::Cut;
 use super::fitted::fitted;
 use super::node::{Passing, Watch};
+use crate::ongoing::Stop;
 use crate::weight::{Texts, array_bytes, batch_bytes};
 
 /// How windows are called where a memory error names the largest consumers.
@@ -36,8 +38,9 @@ const CONSUMER: &str = "window";
 pub fn watched_windows(
     node: Arc<dyn ExecutionPlan>,
     pool: &Arc<dyn MemoryPool>,
+    stop: &Stop,
 ) -> Result<Arc<dyn ExecutionPlan>> {
-    let held = Arc::new(Holding::new(pool));
+    let held = Arc::new(Holding::new(pool, stop));
     let entering = |input: &Arc<dyn ExecutionPlan>| {
         Arc::new(Passing::new(Arc::clone(input), Gate { held: Arc::clone(&held), side: Side::In }))
     };
@@ -61,12 +64,13 @@ pub fn watched_windows(
 struct Holding {
     reservation: MemoryReservation,
     rows: Mutex<usize>,
+    stop: Stop,
 }
 
 impl Holding {
-    fn new(pool: &Arc<dyn MemoryPool>) -> Holding {
+    fn new(pool: &Arc<dyn MemoryPool>, stop: &Stop) -> Holding {
         let reservation = MemoryConsumer::new(CONSUMER).register(pool);
-        Holding { reservation, rows: Mutex::new(0) }
+        Holding { reservation, rows: Mutex::new(0), stop: stop.clone() }
     }
 
     fn enter(&self, batch: &RecordBatch) -> Result<()> {
@@ -108,35 +112,39 @@ impl Watch for Gate {
 
     fn watch(&self, rows: SendableRecordBatchStream) -> SendableRecordBatchStream {
         let (schema, gate) = (rows.schema(), self.clone());
-        let counted = rows.map(move |batch| match gate.side {
+        match gate.side {
             Side::In => {
-                let batch = fitted(batch?)?;
-                gate.held.enter(&batch)?;
-                Ok(batch)
+                let counted = rows.map(move |batch| {
+                    let batch = fitted(batch?)?;
+                    gate.held.enter(&batch)?;
+                    Ok(batch)
+                });
+                Box::pin(RecordBatchStreamAdapter::new(schema, counted))
             }
             Side::Out => {
-                let batch = batch?;
-                gate.held.leave(batch.num_rows());
-                Ok(batch)
+                let counted = Cut.watch(rows).inspect(move |batch| {
+                    if let Ok(batch) = batch {
+                        gate.held.leave(batch.num_rows());
+                    }
+                });
+                Box::pin(RecordBatchStreamAdapter::new(schema, counted))
             }
-        });
-        Box::pin(RecordBatchStreamAdapter::new(schema, counted))
+        }
     }
 }
 
-/// The functions of a window, of which those that give texts or lists count them.
+/// The functions of a window, which can be stopped, and of which those that give texts or lists count them.
 fn counted_functions(
     functions: &[Arc<dyn WindowExpr>],
     held: &Arc<Holding>,
 ) -> Result<Vec<Arc<dyn WindowExpr>>> {
     let counted = functions.iter().map(|function| {
         let is_wide = function.field()?.data_type().primitive_width().is_none();
-        let Some(standard) = function.as_any().downcast_ref::<StandardWindowExpr>().filter(|_| is_wide)
-        else {
+        let Some(standard) = function.as_any().downcast_ref::<StandardWindowExpr>() else {
             return Ok(Arc::clone(function));
         };
         let inner = Arc::clone(standard.get_standard_func_expr());
-        let counted = Arc::new(Counted { inner, held: Arc::clone(held) });
+        let counted = Arc::new(Counted { inner, held: Arc::clone(held), is_wide });
         let (partition_by, order_by) = (function.partition_by(), function.order_by());
         let frame = Arc::clone(function.get_window_frame());
         Ok(Arc::new(StandardWindowExpr::new(counted, partition_by, order_by, frame)) as _)
@@ -149,6 +157,7 @@ fn counted_functions(
 struct Counted {
     inner: Arc<dyn StandardWindowFunctionExpr>,
     held: Arc<Holding>,
+    is_wide: bool,
 }
 
 impl StandardWindowFunctionExpr for Counted {
@@ -174,12 +183,12 @@ impl StandardWindowFunctionExpr for Counted {
 
     fn create_evaluator(&self) -> Result<Box<dyn PartitionEvaluator>> {
         let inner = self.inner.create_evaluator()?;
-        Ok(Box::new(CountedValues { inner, held: Arc::clone(&self.held) }))
+        Ok(Box::new(CountedValues { inner, held: Arc::clone(&self.held), is_wide: self.is_wide }))
     }
 
     fn reverse_expr(&self) -> Option<Arc<dyn StandardWindowFunctionExpr>> {
         let inner = self.inner.reverse_expr()?;
-        Some(Arc::new(Counted { inner, held: Arc::clone(&self.held) }))
+        Some(Arc::new(Counted { inner, held: Arc::clone(&self.held), is_wide: self.is_wide }))
     }
 
     fn get_result_ordering(&self, schema: &SchemaRef) -> Option<PhysicalSortExpr> {
@@ -195,6 +204,7 @@ impl StandardWindowFunctionExpr for Counted {
 struct CountedValues {
     inner: Box<dyn PartitionEvaluator>,
     held: Arc<Holding>,
+    is_wide: bool,
 }
 
 impl PartitionEvaluator for CountedValues {
@@ -211,14 +221,20 @@ impl PartitionEvaluator for CountedValues {
     }
 
     fn evaluate_all(&mut self, values: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
+        self.held.stop.check()?;
         let all = self.inner.evaluate_all(values, rows)?;
-        self.held.reservation.try_grow(array_bytes(&all, Texts::Held))?;
+        if self.is_wide {
+            self.held.reservation.try_grow(array_bytes(&all, Texts::Held))?;
+        }
         Ok(all)
     }
 
     fn evaluate(&mut self, values: &[ArrayRef], range: &Range<usize>) -> Result<ScalarValue> {
+        self.held.stop.check()?;
         let value = self.inner.evaluate(values, range)?;
-        self.held.reservation.try_grow(value_bytes(&value))?;
+        if self.is_wide {
+            self.held.reservation.try_grow(value_bytes(&value))?;
+        }
         Ok(value)
     }
 

@@ -1,7 +1,9 @@
-//! `||` of texts as a function, so that it can be capped: an operator's result is bounded and counted by
-//! nobody.
+//! Operators of texts as functions, so that they can be capped and stopped: an operator's result is bounded by nobody, and
+//! while it goes through a batch nobody can stop it.
 //!
-//! What it does is left to the engine's own operator. Null with anything is null, unlike `concat`.
+//! What they do is left to the engine's own operators. `||` with null is null, unlike `concat`. `LIKE` and `~` are
+//! functions only where a pattern is looked for in what was computed, or is itself computed: of a column and a constant the
+//! optimiser knows which files to leave out.
 
 use std::sync::Arc;
 
@@ -16,24 +18,26 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::{BinaryExpr, Column, Literal};
 
 #[derive(Debug, PartialEq, Eq, Hash)]
-pub struct Concatenation {
+pub struct Operation {
+    operator: Operator,
+    name: &'static str,
     signature: Signature,
 }
 
-impl Default for Concatenation {
-    fn default() -> Self {
-        Concatenation { signature: Signature::user_defined(Volatility::Immutable) }
+impl Operation {
+    pub fn new(operator: Operator, name: &'static str) -> Operation {
+        Operation { operator, name, signature: Signature::user_defined(Volatility::Immutable) }
     }
 }
 
-impl ScalarUDFImpl for Concatenation {
-    fn name(&self) -> &'static str {
-        "||"
+impl ScalarUDFImpl for Operation {
+    fn name(&self) -> &str {
+        self.name
     }
 
     fn schema_name(&self, args: &[Expr]) -> Result<String> {
         let names = args.iter().map(|arg| arg.schema_name().to_string());
-        Ok(names.collect::<Vec<_>>().join(" || "))
+        Ok(names.collect::<Vec<_>>().join(&format!(" {} ", self.name)))
     }
 
     fn signature(&self) -> &Signature {
@@ -42,13 +46,13 @@ impl ScalarUDFImpl for Concatenation {
 
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
         let [left, right] = two(types);
-        let (left, right) = BinaryTypeCoercer::new(left, &Operator::StringConcat, right).get_input_types()?;
+        let (left, right) = BinaryTypeCoercer::new(left, &self.operator, right).get_input_types()?;
         Ok(vec![left, right])
     }
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
         let [left, right] = two(types);
-        BinaryTypeCoercer::new(left, &Operator::StringConcat, right).get_result_type()
+        BinaryTypeCoercer::new(left, &self.operator, right).get_result_type()
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
@@ -68,7 +72,7 @@ impl ScalarUDFImpl for Concatenation {
         let batch = RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options)?;
         let right = sides.pop().expect("the types of two sides were found");
         let left = sides.pop().expect("the types of two sides were found");
-        BinaryExpr::new(left, Operator::StringConcat, right).evaluate(&batch)
+        BinaryExpr::new(left, self.operator, right).evaluate(&batch)
     }
 }
 
