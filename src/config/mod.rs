@@ -288,6 +288,7 @@ impl Config {
                 problems.push(format!("{key}: {address:?} is not an address to listen on: {error}"));
             }
         }
+        self.check_ports(problems);
         let sizes = [
             ("store.buffer_bytes_max", self.store.buffer_bytes_max),
             ("store.flush_age_max_seconds", self.store.flush_age_max_seconds),
@@ -312,6 +313,29 @@ impl Config {
                 "telemetry.log: {:?} is no log filter like info or warn,meshlake_store=debug",
                 self.telemetry.log
             ));
+        }
+    }
+
+    /// One process listens at all of these; the system would only say that the second is taken. `query.admin` is of a process
+    /// of its own.
+    fn check_ports(&self, problems: &mut Vec<String>) {
+        let mut taken: Vec<(&str, &str)> = Vec::new();
+        for (key, address) in [
+            ("collector.otlp_grpc", &self.collector.otlp_grpc),
+            ("collector.otlp_http", &self.collector.otlp_http),
+            ("collector.syslog", &self.collector.syslog),
+            ("query.http", &self.query.http),
+            ("query.flight_sql", &self.query.flight_sql),
+            ("query.postgres", &self.query.postgres),
+            ("admin.http", &self.admin.http),
+        ] {
+            if address.is_empty() || address.ends_with(":0") {
+                continue;
+            }
+            if let Some((other, _)) = taken.iter().find(|(_, taken)| taken == address) {
+                problems.push(format!("{key}: {address:?} is also {other}; each needs a port of its own"));
+            }
+            taken.push((key, address));
         }
     }
 }
@@ -365,6 +389,17 @@ mod tests {
         for part in ["admin.http", "rows_max: 0", "unknown key stores, did you mean store?", "\"soon\""] {
             assert!(problems.contains(part), "{part} is missing in {problems}");
         }
+    }
+
+    #[test]
+    fn one_port_for_two_is_told_by_both_names() {
+        let problems = load_text("[query]\nhttp = \"127.0.0.1:4318\"", &[]).expect_err("not valid");
+        let want = "query.http: \"127.0.0.1:4318\" is also collector.otlp_http";
+        assert!(problems.contains(want), "{problems}");
+        let any_port = "[query]\nhttp = \"127.0.0.1:0\"\npostgres = \"127.0.0.1:0\"\nflight_sql = \"\"\n\
+                        [collector]\nsyslog = \"\"";
+        assert!(load_text(any_port, &[]).is_ok());
+        assert!(load_text("[query]\nadmin = \"127.0.0.1:7071\"", &[]).is_ok(), "of another process");
     }
 
     #[test]

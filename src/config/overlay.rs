@@ -72,7 +72,9 @@ impl Overlay {
             // Types alone do not tell that a count is negative, or a name none of those that a key takes.
             match alone.try_into::<C>() {
                 Ok(_) => set(&mut values, &path, value),
-                Err(error) => self.problems.push(format!("{}: {}", path.join("."), error.message())),
+                Err(error) => {
+                    self.problems.push(format!("{}: {}", path.join("."), in_words(error.message())))
+                }
             }
         }
         let config =
@@ -127,6 +129,17 @@ impl Reading<'_> {
             }
         }
     }
+}
+
+/// The largest whole number that TOML has.
+const TOML_MAX: u64 = i64::MAX as u64;
+
+/// What the library says of a number that does not fit, without the name of a type of Rust.
+fn in_words(message: &str) -> String {
+    let largest =
+        [("u16", u64::from(u16::MAX)), ("u32", u64::from(u32::MAX)), ("u64", TOML_MAX), ("usize", TOML_MAX)];
+    let found = largest.iter().find_map(|(name, max)| Some((message.strip_suffix(name)?, max)));
+    found.map_or_else(|| message.to_owned(), |(said, max)| format!("{said}a whole number from 0 to {max}"))
 }
 
 /// What each element of a list is like.
@@ -278,8 +291,8 @@ mod tests {
         file(
             "[a]\nsize = -1\ninner = { depth = 4294967296 }",
             &[
-                "a.inner.depth: invalid value: integer `4294967296`, expected u32",
-                "a.size: invalid value: integer `-1`, expected u32",
+                "a.inner.depth: invalid value: integer `4294967296`, expected a whole number from 0 to 4294967295",
+                "a.size: invalid value: integer `-1`, expected a whole number from 0 to 4294967295",
             ],
         );
         file(

@@ -3,7 +3,7 @@
 //! Asked of the query service like by anybody else, so that what is shown is what the page and the API show. Of the time range,
 //! rows count that came in since the import began.
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
 use http_body_util::{BodyExt as _, Full};
@@ -18,11 +18,19 @@ use serde_json::{Value, json};
 /// Services that are shown, the busiest.
 const SERVICES_MAX: usize = 10;
 
+/// A data directory that nobody serves, and where its page will be once somebody does.
+#[derive(Debug, Clone)]
+pub struct Unserved {
+    pub data_dir: PathBuf,
+    /// Host and port.
+    pub page: String,
+}
+
 /// Prints the range of time of what came in since `began`, the busiest services in it, and where to see more.
 ///
 /// # Errors
 /// The query service does not answer; what was imported is stored all the same.
-pub async fn tell_figures(query: &str, began: UnixNanos, alone: Option<&Path>) -> Result<()> {
+pub async fn tell_figures(query: &str, began: UnixNanos, unserved: Option<&Unserved>) -> Result<()> {
     let Some([first, last]) = range(query, began).await? else { return Ok(()) };
     let to = UnixNanos(last.0 + 1);
     println!("  times          {} to {}", first.to_rfc3339(), last.to_rfc3339());
@@ -35,13 +43,17 @@ pub async fn tell_figures(query: &str, began: UnixNanos, alone: Option<&Path>) -
     for row in rows.iter().take(SERVICES_MAX) {
         println!("{row}");
     }
-    match alone {
-        Some(data_dir) => println!(
-            "\n  to see it: meshlake run --data-dir {}\n  then  http://127.0.0.1:7070/?{range}\n  API   http://127.0.0.1:7070{golden}",
-            data_dir.display()
-        ),
-        None => println!("\n  page  http://{query}/?{range}\n  API   http://{query}{golden}"),
-    }
+    let (first, page) = match unserved {
+        Some(Unserved { data_dir, page }) => {
+            println!("\n  to see it: meshlake run --data-dir {}", data_dir.display());
+            ("then", page.as_str())
+        }
+        None => {
+            println!();
+            ("page", query)
+        }
+    };
+    println!("  {first}  http://{page}/?{range}\n  API   http://{page}{golden}");
     Ok(())
 }
 

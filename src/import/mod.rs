@@ -13,7 +13,6 @@ mod post;
 mod counts;
 mod figures;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -30,7 +29,7 @@ use crate::config::Config;
 use crate::maintain::reachable;
 use crate::serve::{self, Interrupts};
 use counts::Counts;
-use figures::tell_figures;
+use figures::{Unserved, tell_figures};
 use input::Input;
 use post::Poster;
 
@@ -47,8 +46,8 @@ struct Server {
     to: String,
     /// `host:port` of the query service; none where nobody has said it.
     query: Option<String>,
-    /// The directory to serve afterwards, where this process alone serves it.
-    alone: Option<PathBuf>,
+    /// What to serve afterwards, where this process alone serves it.
+    unserved: Option<Unserved>,
 }
 
 /// Imports what `args` name.
@@ -60,19 +59,20 @@ pub fn run(config: &Config, args: &ImportArgs) -> Result<()> {
     let problems = lines_of(args).problems();
     ensure!(problems.is_empty(), "--{}", problems.join("\n--"));
     if let Some(to) = &args.to {
-        return beside(Server { to: post::base_of(to)?, query: None, alone: None }, args);
+        return beside(Server { to: post::base_of(to)?, query: None, unserved: None }, args);
     }
     let data_dir = &config.store.data_dir;
     let alone = serve::alone(config, Interrupts::Stop, |otlp_http, query| {
         let (to, query) = (format!("http://{otlp_http}"), Some(query.to_string()));
-        import(Server { to, query, alone: Some(data_dir.clone()) }, args.clone())
+        let unserved = Unserved { data_dir: data_dir.clone(), page: reachable(&config.query.http) };
+        import(Server { to, query, unserved: Some(unserved) }, args.clone())
     });
     let Err(error) = alone else { return Ok(()) };
     match error.downcast_ref() {
         Some(StoreError::DataDir(DataDirError::InUse { pid, .. })) => {
             eprintln!("posting to the process on {} (pid {pid})", data_dir.display());
             let to = format!("http://{}", reachable(&config.collector.otlp_http));
-            beside(Server { to, query: Some(reachable(&config.query.http)), alone: None }, args)
+            beside(Server { to, query: Some(reachable(&config.query.http)), unserved: None }, args)
         }
         _ => Err(error),
     }
@@ -117,7 +117,7 @@ async fn import(server: Server, args: ImportArgs) -> Result<()> {
     }
     if counts.parsed > 0
         && let Some(query) = &server.query
-        && let Err(error) = tell_figures(query, began, server.alone.as_deref()).await
+        && let Err(error) = tell_figures(query, began, server.unserved.as_ref()).await
     {
         eprintln!("meshlake: all of it is stored, but what it comes to cannot be told: {error:#}");
     }
