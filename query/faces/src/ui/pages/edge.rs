@@ -31,7 +31,7 @@ use crate::ui::{calls, format, heat, severity};
 const EXAMPLES: usize = 20;
 
 /// Steps of time: columns of the field of latencies that are wide enough to point at.
-const COLUMNS_MAX: u64 = 90;
+const COLUMNS_MAX: u64 = 120;
 
 /// A page about the calls between two.
 struct About {
