@@ -30,6 +30,9 @@ const HEIGHT_MIN = 160;
 const READABLE = 0.5;
 const PART_SEEN = 3;
 
+/** Where boxes are specks: the whole of such a drawing tells nothing, and it starts where names can be read. */
+const SPECKS = 0.08;
+
 /** More elements than these are not dimmed one by one, which would take longer than a look. */
 const DIMMED_MAX = 600;
 
@@ -68,6 +71,10 @@ class GraphView {
     this.drawing = 0;
     /** @type {Element | null} what is pointed at */
     this.lit = null;
+    /** What stands out with it. @type {Element[]} */
+    this.near = [];
+    /** What is found of the drawing when something in it is first pointed at. @type {Touching | null} */
+    this.touching = null;
     // Over the drawing while it moves, so that nothing looks for what of it is under the pointer.
     this.glass = document.createElement('div');
     this.glass.className = 'glass';
@@ -77,7 +84,8 @@ class GraphView {
     part.dataset.liveView = '';
     this.listen();
     this.fit();
-    if (this.whole < READABLE && this.whole * PART_SEEN > READABLE) this.startReadable();
+    const isPartSeen = this.whole * PART_SEEN > READABLE;
+    if (this.whole < READABLE && (isPartSeen || this.whole < SPECKS)) this.startReadable();
   }
 
   /** The drawing; a refresh may have put another in its place. */
@@ -94,6 +102,7 @@ class GraphView {
 
   /** After a refresh: where the eye was it stays, unless all was in view. */
   renewed() {
+    this.touching = null;
     if (this.isFitted) this.fit();
     else this.show();
   }
@@ -314,36 +323,49 @@ class GraphView {
     const over = target instanceof Element ? target.closest('[data-node], [data-ends]') : null;
     if (over === this.lit) return;
     this.lit = over;
+    this.near.forEach((element) => element.removeAttribute('data-live-near'));
+    this.near = [];
     const { svg } = this;
-    svg.querySelectorAll('[data-live-near]').forEach((element) => element.removeAttribute('data-live-near'));
     delete svg.dataset.liveLit;
     if (!(over instanceof SVGElement)) return;
-    const edges = [...svg.querySelectorAll('[data-ends]')];
-    const near = touched(over, edges);
-    near.forEach((element) => element.setAttribute('data-live-near', ''));
-    for (const node of nodesOf(near, over)) svg.querySelector(`[data-node="${node}"]`)?.setAttribute('data-live-near', '');
-    svg.dataset.liveLit = edges.length > DIMMED_MAX ? 'mark' : 'dim';
+    this.touching ??= touchingOf(svg);
+    const { edges, nodes, count } = this.touching;
+    const { node, ends } = over.dataset;
+    const near = edges.get(ends ?? node ?? '') ?? [];
+    const ofEnds = near.flatMap((edge) => endsOf(edge));
+    const boxes = new Set([...ofEnds, node ?? '']);
+    this.near = [...near, ...[...boxes].flatMap((end) => nodes.get(end) ?? [])];
+    this.near.forEach((element) => element.setAttribute('data-live-near', ''));
+    if (count <= DIMMED_MAX) svg.dataset.liveLit = 'dim';
   }
 }
 
 /**
- * The edges, and their labels, that are a node's, or that are this edge.
- * @param {SVGElement} over @param {Element[]} edges
+ * Edges and their labels by each node that they touch and by both their ends, and boxes by their node.
+ * @typedef {{ edges: Map<string, Element[]>, nodes: Map<string, Element>, count: number }} Touching
  */
-function touched(over, edges) {
-  const { node, ends } = over.dataset;
-  const is = (/** @type {Element} */ edge) => {
-    const of = edge.getAttribute('data-ends') ?? '';
-    return ends !== undefined ? of === ends : of.split(' ').includes(node ?? '');
-  };
-  return edges.filter(is);
-}
 
 /**
- * @param {Element[]} edges @param {SVGElement} over
- * @returns {Set<string>}
+ * Looked through once: of thousands of edges that takes as long as several frames.
+ * @param {SVGSVGElement} svg
+ * @returns {Touching}
  */
-function nodesOf(edges, over) {
-  const ends = edges.flatMap((edge) => (edge.getAttribute('data-ends') ?? '').split(' '));
-  return new Set([...ends, over.dataset.node ?? ''].filter((node) => node !== ''));
+function touchingOf(svg) {
+  const all = [...svg.querySelectorAll('[data-ends]')];
+  /** @type {Map<string, Element[]>} */
+  const edges = new Map();
+  for (const edge of all) {
+    for (const key of new Set([...endsOf(edge), edge.getAttribute('data-ends') ?? ''])) {
+      const known = edges.get(key);
+      if (known) known.push(edge);
+      else edges.set(key, [edge]);
+    }
+  }
+  const nodes = [...svg.querySelectorAll('[data-node]')];
+  return { edges, nodes: new Map(nodes.map((node) => [node.getAttribute('data-node') ?? '', node])), count: all.length };
+}
+
+/** @param {Element} edge */
+function endsOf(edge) {
+  return (edge.getAttribute('data-ends') ?? '').split(' ');
 }

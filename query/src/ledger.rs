@@ -17,7 +17,8 @@ use futures::TryStreamExt;
 use meshlake_calls::Range;
 use meshlake_calls::operate::troubles::Lost;
 use meshlake_engine::{Engine, Query, QueryError, Scan};
-use meshlake_schema::{Table, TimeRange};
+use meshlake_schema::filter::Value;
+use meshlake_schema::{Filter, Table, TimeRange};
 
 const TOTALS_SQL: &str = "SELECT signal, source, event, reason, CAST(sum(records) AS BIGINT) FROM ledger \
                           GROUP BY 1, 2, 3, 4";
@@ -69,34 +70,43 @@ pub async fn accounts(engine: &Engine, tenant: &str) -> Result<Vec<Account>, Que
     Ok(accounts.into_values().collect())
 }
 
-/// What was rejected in a range, by the collector's clock: one row per signal, way in and reason, sorted by them.
+/// What was rejected in a range, by the collector's clock: one row per signal, way in and reason, sorted by them. Where nothing was,
+/// files say so by themselves, and none of their rows is read.
 ///
 /// # Errors
 /// Those of [`Query::scan`].
 pub async fn lost(query: &Query, range: Range) -> Result<Vec<Lost>, QueryError> {
-    let columns = Some(["signal", "source", "event", "reason", "records"].as_slice());
-    let range = TimeRange { from: range.from(), to: range.to() };
-    let mut rows = query.scan(&Scan { columns, range, ..Scan::of(Table::Ledger) }).await?;
-    let mut received: BTreeMap<(String, String), u64> = BTreeMap::new();
-    let mut rejected: BTreeMap<(String, String, String), u64> = BTreeMap::new();
-    while let Some(batch) = rows.try_next().await? {
-        for row in events(&batch)? {
-            match row.event.as_str() {
-                "received" => *received.entry((row.signal, row.source)).or_default() += row.records,
-                "rejected" => {
-                    *rejected.entry((row.signal, row.source, row.reason)).or_default() += row.records;
-                }
-                _ => {}
-            }
-        }
+    let rejected = sums(query, range, "rejected").await?;
+    if rejected.is_empty() {
+        return Ok(Vec::new());
     }
+    let received = sums(query, range, "received").await?;
     let lost = rejected.into_iter().map(|((signal, source, reason), records)| {
-        let of_way = (signal, source);
+        let of_way = (signal, source, String::new());
         let received = received.get(&of_way).copied().unwrap_or_default().max(records);
-        let (signal, source) = of_way;
+        let (signal, source, _) = of_way;
         Lost { signal, source, reason, records, received }
     });
     Ok(lost.collect())
+}
+
+/// Records by signal, source and reason of which one thing became, in a range.
+async fn sums(
+    query: &Query,
+    range: Range,
+    event: &str,
+) -> Result<BTreeMap<(String, String, String), u64>, QueryError> {
+    let columns = Some(["signal", "source", "event", "reason", "records"].as_slice());
+    let filter = Filter::equals("event", Value::Text(event.to_owned()));
+    let range = TimeRange { from: range.from(), to: range.to() };
+    let mut rows = query.scan(&Scan { columns, filter, range, ..Scan::of(Table::Ledger) }).await?;
+    let mut sums = BTreeMap::new();
+    while let Some(batch) = rows.try_next().await? {
+        for row in events(&batch)? {
+            *sums.entry((row.signal, row.source, row.reason)).or_default() += row.records;
+        }
+    }
+    Ok(sums)
 }
 
 fn account<'a>(accounts: &'a mut Accounts, tenant: &str, signal: &str, source: &str) -> &'a mut Account {

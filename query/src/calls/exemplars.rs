@@ -56,11 +56,11 @@ pub struct Exemplars {
 /// # Errors
 /// As [`super::load`].
 pub async fn exemplars(query: &Query, asked: &Asked<'_>) -> Result<Exemplars, LoadError> {
-    let times = where_to_look_in(query, asked).await?;
+    let Look { times, unknown } = look(query, asked).await?;
     let mut count = TIMES_FIRST.min(times.len());
     loop {
         let is_all = count == times.len();
-        let found = within(query, asked, &times[..count]).await?;
+        let found = within(query, asked, &times[..count], unknown.as_deref()).await?;
         if is_all || found.calls.len() == asked.most {
             return Ok(found);
         }
@@ -68,23 +68,33 @@ pub async fn exemplars(query: &Query, asked: &Asked<'_>) -> Result<Exemplars, Lo
     }
 }
 
-/// Parts of the range in the order in which examples are looked for; all of it where cells are too many to tell.
-async fn where_to_look_in(query: &Query, asked: &Asked<'_>) -> Result<Vec<TimeRange>, LoadError> {
+/// Where examples are looked for.
+struct Look {
+    /// Parts of the range, in this order.
+    times: Vec<TimeRange>,
+    /// What to say of names that nothing in the range goes by; none where only rows tell.
+    unknown: Option<Vec<String>>,
+}
+
+/// Where to look; in all of the range where it is short or cells are too many to tell.
+async fn look(query: &Query, asked: &Asked<'_>) -> Result<Look, LoadError> {
     let Asked { range, wanted, .. } = *asked;
     let whole = TimeRange { from: range.from(), to: range.to() };
-    let Some(stepped) = stepped(whole) else { return Ok(vec![whole]) };
+    let everywhere = Look { times: vec![whole], unknown: None };
+    let Some(stepped) = stepped(whole) else { return Ok(everywhere) };
     let (by, frame) = match wanted.edge {
         Some((_, to)) => (GoldenBy::Edge, Frame::edges(Some(to))),
         None => (GoldenBy::Service, Frame::nodes(wanted.service)),
     };
     let picture = match load_from(query, by.question(stepped, Source::Auto), frame).await {
         Ok(picture) => picture,
-        Err(LoadError::TooManyCells(_)) => return Ok(vec![whole]),
+        Err(LoadError::TooManyCells(_)) => return Ok(everywhere),
         Err(error) => return Err(error),
     };
     let times = where_to_look(&picture, &wanted, asked.wish());
     let within = |part: &TimeRange| TimeRange { from: part.from.max(whole.from), to: part.to.min(whole.to) };
-    Ok(times.iter().map(within).filter(|part| part.from < part.to).collect())
+    let times = times.iter().map(within).filter(|part| part.from < part.to).collect();
+    Ok(Look { times, unknown: Some(wanted.unknown(&picture)) })
 }
 
 /// The range in steps that cells tell apart, from the start of one; none where it is too short to be worth it.
@@ -99,7 +109,12 @@ fn stepped(range: TimeRange) -> Option<Range> {
 }
 
 /// Examples of calls that began at these times.
-async fn within(query: &Query, asked: &Asked<'_>, times: &[TimeRange]) -> Result<Exemplars, LoadError> {
+async fn within(
+    query: &Query,
+    asked: &Asked<'_>,
+    times: &[TimeRange],
+    unknown: Option<&[String]>,
+) -> Result<Exemplars, LoadError> {
     let Asked { range, wanted, most, .. } = *asked;
     let question = Question { range, by: By::Service, grain: Grain::Node, source: Source::Auto };
     let candidates_max = most * CANDIDATES_PER_EXAMPLE;
@@ -119,8 +134,8 @@ async fn within(query: &Query, asked: &Asked<'_>, times: &[TimeRange]) -> Result
     let mut found = candidates(&picture, &wanted, asked.wish());
     found.truncate(candidates_max);
     let calls = traced(query, &picture, &found, most).await?;
-    let mut warnings: Vec<String> =
-        picture.warnings.iter().cloned().chain(wanted.unknown(&picture)).collect();
+    let mut warnings = picture.warnings.clone();
+    warnings.extend(unknown.map_or_else(|| wanted.unknown(&picture), <[String]>::to_vec));
     if calls.is_empty() && !found.is_empty() {
         let looked_at = found.len();
         warnings.push(format!("{looked_at} calls were looked at, and no trace of them is stored"));

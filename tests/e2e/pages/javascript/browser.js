@@ -6,6 +6,9 @@ const { chromium } = require('playwright-core');
 // Where distributions put it.
 const CHROMIUM = process.env.CHROMIUM || '/usr/bin/chromium';
 
+// Milliseconds for a page: a debug build answers ten questions for one of them, beside whatever else a machine is doing.
+const PATIENCE = 240_000;
+
 const WIDE = { width: 1280, height: 800 };
 const PHONE = { width: 390, height: 844 };
 
@@ -18,6 +21,7 @@ async function launch() {
 // complaint too, but for the address itself where `expected` says so.
 async function page(browser, options = {}) {
   const context = await browser.newContext({ viewport: WIDE, locale: 'en-US', timezoneId: 'UTC', ...options });
+  context.setDefaultTimeout(PATIENCE);
   const opened = await context.newPage();
   const complaints = [];
   const complain = (what) => complaints.push(`${new URL(opened.url(), 'http://nowhere').pathname}: ${what}`);

@@ -7,7 +7,7 @@
 //! rates. Linear in nodes, edges and bends but for sorting layers; an edge is drawn without bends once there are
 //! [`BENDS_MAX`].
 
-use super::wrap::Grid;
+use super::wrap::{Grid, NODE_PITCH};
 
 /// Rounds of ordering and straightening. Guess: meshes of a dozen nodes settle in four.
 const ROUNDS: usize = 12;
@@ -15,8 +15,7 @@ const ROUNDS: usize = 12;
 /// Bends of all edges together. 4,000 edges over 25 layers each are drawn whole; what is longer is a tangle anyway.
 pub const BENDS_MAX: usize = 100_000;
 
-/// Heights in drawing units, distances between neighbours included.
-pub const NODE_PITCH: f64 = 104.0;
+/// Height of a bend in drawing units, the distance to its neighbour included.
 const BEND_PITCH: f64 = 44.0;
 
 /// Sizes in drawing units, which are pixels when the drawing is not scaled: of a box, between layers, and between columns of one.

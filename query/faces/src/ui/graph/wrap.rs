@@ -3,7 +3,8 @@
 //! Nodes are dealt in their order into rows of as many as there are columns, so that neighbours stay near. An edge to or from a
 //! column inside runs between two rows, a channel that all edges of the row below share, and never behind a box.
 
-use super::layout::NODE_PITCH;
+/// Height of a node in drawing units, the distance to its neighbour included.
+pub const NODE_PITCH: f64 = 104.0;
 
 /// Rows of a column before a second one is begun: what a large screen shows at once.
 pub const ROWS_MIN: f64 = 24.0;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use futures::FutureExt as _;
+use futures::{FutureExt as _, join};
 use maud::{Markup, html};
 use meshlake_query::answers::heat::heat as calls_by_latency;
 use meshlake_query::answers::policies;
@@ -17,7 +17,7 @@ use meshlake_query::golden::{GoldenRow, Subject, golden};
 use meshlake_query::graph::{Graph, GraphEdge, graph};
 use meshlake_query::operate;
 use meshlake_query::shown::{Focus, Wanted};
-use meshlake_query::{By, Frame, GoldenBy, Grain, Query, Question, Source};
+use meshlake_query::{By, Frame, GoldenBy, Grain, Picture, Query, Question, Source};
 
 use super::over_time::Beside;
 use super::{Begun, Failure, Part, figures, over_time, part, shown};
@@ -31,7 +31,7 @@ use crate::ui::{calls, format, heat, severity};
 const EXAMPLES: usize = 20;
 
 /// Steps of time: columns of the field of latencies that are wide enough to point at.
-const COLUMNS_MAX: u64 = 90;
+const COLUMNS_MAX: u64 = 120;
 
 /// A page about the calls between two.
 struct About {
@@ -85,7 +85,10 @@ impl About {
         let examples = async move { about.examples().await }.boxed().shared();
         let shown_examples = examples.clone();
         vec![
-            part(&self, move |about| async move { about.over_time(examples.await).await }),
+            part(&self, move |about| async move {
+                let (by_step, examples) = join!(about.by_step(), examples);
+                about.over_time(by_step, examples)
+            }),
             part(
                 &self,
                 move |about| async move { section("policies", words.policies, &about.policies().await) },
@@ -145,12 +148,21 @@ impl About {
         table(words.both_sides, &[text(words.what), number(words.value)], &rows)
     }
 
-    /// Charts, and how long its calls took: of one picture.
-    async fn over_time(&self, examples: Result<Exemplars, LoadError>) -> Markup {
-        let (asked, words) = (&self.asked, self.asked.words());
-        let range = over_time::stepped(asked.range, COLUMNS_MAX);
+    /// Its calls and those beside them, a bucket for each step.
+    async fn by_step(&self) -> Result<Picture, LoadError> {
+        let range = over_time::stepped(self.asked.range, COLUMNS_MAX);
         let question = GoldenBy::Edge.question(range, Source::Auto);
-        let picture = match load_from(&self.query, question, Frame::edges(Some(&self.server))).await {
+        load_from(&self.query, question, Frame::edges(Some(&self.server))).await
+    }
+
+    /// Charts, and how long its calls took.
+    fn over_time(
+        &self,
+        by_step: Result<Picture, LoadError>,
+        examples: Result<Exemplars, LoadError>,
+    ) -> Markup {
+        let (asked, words) = (&self.asked, self.asked.words());
+        let picture = match by_step {
             Ok(picture) => picture,
             Err(error) => return section("time", words.over_time, &Failure::from(error).shown(asked)),
         };

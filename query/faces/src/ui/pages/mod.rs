@@ -16,6 +16,7 @@ pub mod operate;
 pub mod start;
 mod over_time;
 mod saturation;
+mod rollouts;
 mod figures;
 mod diagnosis;
 

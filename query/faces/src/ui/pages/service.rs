@@ -9,11 +9,11 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use futures::FutureExt as _;
 use futures::future::{BoxFuture, OptionFuture, Shared};
+use futures::{FutureExt as _, join};
 use maud::{Markup, html};
 use meshlake_query::answers::policies;
-use meshlake_query::answers::rollouts::{self, Rollout, Rollouts};
+use meshlake_query::answers::rollouts::{Rollouts, range_of};
 use meshlake_query::calls::exemplars::{Asked as Examples, Exemplars, exemplars};
 use meshlake_query::calls::{LoadError, load_from};
 use meshlake_query::exemplars::Wanted as OfCalls;
@@ -21,13 +21,12 @@ use meshlake_query::golden::{Subject, golden, unknown_service};
 use meshlake_query::graph::{Graph, graph};
 use meshlake_query::operate;
 use meshlake_query::shown::{Focus, Wanted};
-use meshlake_query::{By, Frame, GoldenBy, Grain, NodeKind, Query, Question, Range, Source};
+use meshlake_query::{By, Frame, GoldenBy, Grain, NodeKind, Picture, Query, Question, Range, Source};
 
 use super::over_time::{Beside, POINTS_MAX};
-use super::{Begun, Failure, Part, figures, over_time, part, saturation, shown};
+use super::{Begun, Failure, Part, figures, over_time, part, rollouts, saturation, shown};
 use crate::FaceState;
 use crate::ui::asked::Asked;
-use crate::ui::chart::Mark;
 use crate::ui::graph::{Sketch, View, drawing};
 use crate::ui::shell::{Place, cell, notes, number, section, table, text};
 use crate::ui::text::Text;
@@ -99,8 +98,10 @@ impl About {
         let (shown_examples, shown_rollouts) = (examples.clone(), rollouts.clone());
         let mut parts = vec![
             part(&self, move |about| async move {
-                let beside = about.beside(examples.await, OptionFuture::from(rollouts).await);
-                section("time", words.over_time, &about.over_time(&beside).await)
+                let rollouts = OptionFuture::from(rollouts);
+                let (by_step, examples, rollouts) = join!(about.by_step(), examples, rollouts);
+                let beside = about.beside(examples, rollouts);
+                section("time", words.over_time, &about.over_time(by_step, &beside))
             }),
             part(&self, move |about| async move {
                 section("operations", words.operations, &about.operations().await)
@@ -123,7 +124,7 @@ impl About {
         }));
         parts.extend(shown_rollouts.map(|rollouts| {
             part(&self, move |about| async move {
-                section("rollouts", words.rollouts, &about.rollouts(rollouts.await))
+                section("rollouts", words.rollouts, &rollouts::table_of(&about.asked, rollouts.await))
             })
         }));
         parts.push(part(&self, move |about| async move {
@@ -142,7 +143,7 @@ impl About {
         let rollouts = rollouts.iter().flatten();
         let examples = examples.iter().flat_map(|found| over_time::examples(&self.asked, &found.calls));
         Beside {
-            marks: rollouts.flat_map(|found| marks(&self.asked, &found.rollouts)).collect(),
+            marks: rollouts.flat_map(|found| rollouts::marks(&self.asked, &found.rollouts)).collect(),
             examples: examples.collect(),
         }
     }
@@ -193,13 +194,17 @@ impl About {
         }
     }
 
-    /// Rate, errors and latency, a point for each step.
-    async fn over_time(&self, beside: &Beside) -> Markup {
-        let words = self.asked.words();
+    /// Its calls, a bucket for each step.
+    async fn by_step(&self) -> Result<Picture, LoadError> {
         let range = over_time::stepped(self.asked.range, POINTS_MAX);
         let question = GoldenBy::Service.question(range, Source::Auto);
-        let picture = load_from(&self.query, question, Frame::nodes(Some(&self.name))).await;
-        shown(&self.asked, picture, |picture| {
+        load_from(&self.query, question, Frame::nodes(Some(&self.name))).await
+    }
+
+    /// Rate, errors and latency.
+    fn over_time(&self, by_step: Result<Picture, LoadError>, beside: &Beside) -> Markup {
+        let words = self.asked.words();
+        shown(&self.asked, by_step, |picture| {
             let rows = golden(&picture, GoldenBy::Service, Some(&self.name));
             html! {
                 (over_time::charts(&self.asked, &picture.range, &rows, beside))
@@ -324,33 +329,12 @@ impl About {
 
     /// None where the range is longer than rollouts can be told in.
     fn rollouts_range(&self) -> Option<Range> {
-        rollouts::range_of(self.asked.range.from(), self.asked.range.to(), 0).ok()
+        range_of(self.asked.range.from(), self.asked.range.to(), 0).ok()
     }
 
     async fn found_rollouts(&self, range: Range) -> Result<Rollouts, LoadError> {
         let asked = operate::rollouts::Asked { service: &self.name, range, source: Source::Auto };
         operate::rollouts::load(&self.query, &asked).await
-    }
-
-    fn rollouts(&self, found: Result<Rollouts, LoadError>) -> Markup {
-        let words = self.asked.words();
-        shown(&self.asked, found, |found| {
-            let columns = [
-                text(words.time),
-                text(words.what),
-                number(words.came),
-                number(words.went),
-                text(words.cost),
-                number(words.calls_lost),
-            ];
-            let rows: Vec<(&str, Vec<Markup>)> =
-                found.rollouts.iter().map(|rollout| rollout_row(&self.asked, rollout)).collect();
-            html! {
-                @if rows.is_empty() { p class="hint" { (words.no_rollouts) } }
-                @else { (table(words.rollouts, &columns, &rows)) }
-                (notes(&found.warnings, words.warnings))
-            }
-        })
     }
 
     async fn found_examples(&self) -> Result<Exemplars, LoadError> {
@@ -367,49 +351,6 @@ where
     F: Future<Output = Result<T, LoadError>> + Send + 'static,
 {
     found(Arc::clone(about)).boxed().shared()
-}
-
-/// Rollouts on the axis of time; each leads to its row below.
-fn marks(asked: &Asked, rollouts: &[Rollout]) -> Vec<Mark> {
-    let mark = |rollout: &Rollout| Mark {
-        from: rollout.from,
-        to: rollout.to,
-        title: format!("{}, {}", asked.words().rollout_of(rollout.kind.name()), format::moment(rollout.from)),
-        link: "#rollouts".to_owned(),
-    };
-    rollouts.iter().map(mark).collect()
-}
-
-fn rollout_row<'a>(asked: &Asked, rollout: &Rollout) -> (&'a str, Vec<Markup>) {
-    let words = asked.words();
-    let cost = &rollout.cost;
-    let class = if cost.verdict.name() == "some" { "bad" } else { "" };
-    let cells = vec![
-        html! { time datetime=(rollout.from.to_rfc3339()) { (format::moment(rollout.from)) } },
-        cell(words.rollout_of(rollout.kind.name())),
-        cell(&rollout.came_count.to_string()),
-        cell(&rollout.went_count.to_string()),
-        cell(words.cost_of(cost.verdict.name())),
-        html! { (calls_lost(cost)) " " span class="hint" { (reasons(cost)) } },
-    ];
-    (class, cells)
-}
-
-fn calls_lost(cost: &rollouts::Cost) -> String {
-    format!("{} / {}", format::count(cost.lost), format::count(cost.calls))
-}
-
-/// Why calls were lost while it lasted, and how many for each reason: `UF 19, 502 4`.
-fn reasons(cost: &rollouts::Cost) -> String {
-    let told = cost.by.iter().filter(|loss| loss.during > 0.0).map(|loss| {
-        let reason = &loss.reason;
-        let code = || reason.response_code.map(|code| code.to_string());
-        let grpc = || reason.grpc_status.map(|status| format!("gRPC {status}"));
-        let name =
-            reason.response_flags.clone().or_else(code).or_else(grpc).unwrap_or_else(|| "?".to_owned());
-        format!("{name} {}", format::count(loss.during))
-    });
-    told.collect::<Vec<_>>().join(", ")
 }
 
 /// Characters that must be changed, added or taken away to make one name the other (Levenshtein, 1966), of the first

@@ -71,3 +71,18 @@ async fn no_traffic_is_said_by_every_answer() {
         assert!(answer.contains("no node is called `nobody`"), "{address}: {answer}");
     }
 }
+
+/// 201 services that received a call.
+#[tokio::test]
+async fn a_list_of_nodes_is_bounded_and_says_so() {
+    let calls = (0..201).map(|at| {
+        let mut call = served(at, "v1", "pod");
+        call.insert("destination_service", text(&format!("s{at}")));
+        call
+    });
+    let pages = pages(SnapshotBuilder::new().hot(Table::Requests, 1, &calls.collect::<Vec<Row>>()));
+    let (_, body) = get(&pages, "/").await;
+    let golden = body.split("<h2 id=\"golden\">").nth(1).unwrap_or_default();
+    assert_eq!(golden.matches("<tr").count(), 201, "a head and 200 rows");
+    assert!(golden.contains("1 more are not listed"), "{golden}");
+}

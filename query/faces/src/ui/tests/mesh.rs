@@ -149,3 +149,32 @@ async fn services_without_calls_are_named() {
     assert!(body.contains("<span class=\"chip\">shop/lonely</span>"), "{body}");
     assert!(!body.contains("<span class=\"chip\">shop/cart"), "it has calls");
 }
+
+/// Four of ten spans were refused in the range, and others before it.
+#[tokio::test]
+async fn rejected_records_are_wrong() {
+    let counted = |second: i64, event: &str, reason: Option<&str>, records: i64| {
+        let cells = [
+            ("signal", text("traces")),
+            ("source", text("otlp_grpc")),
+            ("event", text(event)),
+            ("records", records.into()),
+        ];
+        let mut row = row(second * SECOND, cells);
+        row.extend(reason.map(|reason| ("reason", text(reason))));
+        row
+    };
+    let ledger = [
+        counted(10, "received", None, 500),
+        counted(10, "rejected", Some("too_old"), 500),
+        counted(1_000, "received", None, 10),
+        counted(1_000, "accepted", None, 6),
+        counted(1_000, "rejected", Some("bad_id"), 4),
+    ];
+    let pages = pages(mesh("web").hot(Table::Ledger, 2, &ledger));
+    let (_, body) = get(&pages, "/").await;
+    let wrong = body.split("class=\"troubles\"").nth(1).and_then(|rest| rest.split("</ol>").next());
+    let wrong = wrong.unwrap_or_default();
+    assert!(wrong.contains("traces · otlp_grpc") && wrong.contains("40 % · 4 records · bad_id"), "{wrong}");
+    assert!(wrong.contains("#received") && !wrong.contains("too_old"), "{wrong}");
+}

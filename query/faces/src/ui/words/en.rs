@@ -137,7 +137,7 @@ pub const WORDS: Words = Words {
     not_shown: "are not shown",
     nothing_fits: "Nothing fits these choices.",
     nothing_held_back: "No call was ended, held back or repeated by a policy.",
-    nothing_is_wrong: "Nothing is found wrong: no service fails, refuses, became slow or fell silent.",
+    nothing_is_wrong: "Nothing is found wrong: no service fails, refuses, became slow or fell silent, no version is worse than the rest, and no record was rejected.",
     nothing_received: "Nothing has been received yet",
     nothing_received_advice: "No sender has reached this server. Point one at it; the first calls show up here within a second of arriving.",
     nothing_yet: "nothing yet",

@@ -137,7 +137,7 @@ pub const WORDS: Words = Words {
     not_shown: "未显示",
     nothing_fits: "没有符合条件的内容。",
     nothing_held_back: "没有调用被策略终止、限制或重试。",
-    nothing_is_wrong: "未发现问题：没有服务失败、拒绝调用、变慢或静默。",
+    nothing_is_wrong: "未发现问题：没有服务失败、拒绝调用、变慢或静默，没有版本明显更差，也没有数据被拒收。",
     nothing_received: "尚未收到任何数据",
     nothing_received_advice: "还没有发送方连接到本服务器。请配置一个发送方；第一批调用会在到达后一秒内显示。",
     nothing_yet: "暂无数据",

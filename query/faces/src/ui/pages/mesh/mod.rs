@@ -45,6 +45,9 @@ use crate::ui::shell::{Place, cell, notes, section, table, text};
 use crate::ui::text::Text;
 use crate::ui::{format, severity};
 
+/// Nodes that are listed: more are found by filters, and a page of all of a large mesh is fifty screens long.
+const LISTED_MAX: usize = 200;
+
 /// A page about the mesh, some of whose calls are known.
 struct About {
     state: FaceState,
@@ -157,7 +160,7 @@ fn summary(asked: &Asked, graph: &Graph) -> Markup {
     ])
 }
 
-/// One row per node that received calls, the busiest first.
+/// One row per node that received calls, the busiest first, [`LISTED_MAX`] of them.
 fn golden(asked: &Asked, drawn: &Drawn) -> Markup {
     let words = asked.words();
     let mut nodes: Vec<&GraphNode> =
@@ -165,10 +168,12 @@ fn golden(asked: &Asked, drawn: &Drawn) -> Markup {
     nodes.sort_by(|a, b| {
         b.figures.rate.total_cmp(&a.figures.rate).then_with(|| a.identity.id.cmp(&b.identity.id))
     });
+    let left_out = nodes.len().saturating_sub(LISTED_MAX);
     let mut columns = vec![text(words.node), text(words.counted_from)];
     columns.extend(figures::columns(asked));
     let rows: Vec<(&str, Vec<Markup>)> = nodes
         .into_iter()
+        .take(LISTED_MAX)
         .map(|node| {
             let identity = &node.identity;
             let class = severity(node.figures.error_ratio);
@@ -185,5 +190,8 @@ fn golden(asked: &Asked, drawn: &Drawn) -> Markup {
             (class, cells)
         })
         .collect();
-    table(words.golden_metrics, &columns, &rows)
+    html! {
+        (table(words.golden_metrics, &columns, &rows))
+        @if left_out > 0 { p class="hint" { (left_out) " " (words.more_not_listed) } }
+    }
 }

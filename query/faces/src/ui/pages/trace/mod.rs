@@ -13,6 +13,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
+use futures::join;
 use maud::{Markup, html};
 use meshlake_query::analysis::anatomy::dissected;
 use meshlake_query::analysis::compared::compared;
@@ -88,9 +89,11 @@ async fn built(state: &FaceState, asked: &Asked, id: &str) -> Result<Option<Mark
         from: UnixNanos(waterfall.begin().saturating_sub(AROUND_NANOS)),
         to: UnixNanos(waterfall.begin().saturating_add(waterfall.nanos()).saturating_add(AROUND_NANOS)),
     };
-    let requests = requests(&query, asked, &id, around, waterfall.begin()).await;
-    let logs = logs(&query, asked, &id, around, waterfall.begin()).await;
-    let other = other(&query, asked, &id).await;
+    let (requests, logs, other) = join!(
+        requests(&query, asked, &id, around, waterfall.begin()),
+        logs(&query, asked, &id, around, waterfall.begin()),
+        other(&query, asked, &id),
+    );
     Ok(Some(html! {
         (waterfall.summary())
         (notes(&warnings, words.warnings))
