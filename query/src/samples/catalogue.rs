@@ -1,5 +1,6 @@
 //! Names and labels of series, without their samples.
 
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, HashSet};
 
 use meshlake_engine::Part;
@@ -49,14 +50,21 @@ pub async fn series(stored: &Stored, wanted: &Wanted<'_>) -> Result<Found<Vec<La
 pub async fn label_names(stored: &Stored, wanted: &Wanted<'_>) -> Result<Found<BTreeSet<String>>, Error> {
     let mut names = BTreeSet::new();
     let targets = survey(stored, wanted, |survey, index| {
-        let mut pairs = vec![false; index.pair_count()];
-        survey.each(index, |entry, asked| {
-            index.labels_of(entry.stem).iter().for_each(|pair| pairs[*pair as usize] = true);
+        let pairs = vec![Cell::new(false); index.pair_count()];
+        let has_any = Cell::new(false);
+        let whole = |_, of_class: &[u32]| {
+            has_any.set(true);
+            of_class.iter().for_each(|pair| pairs[*pair as usize].set(true));
+            true
+        };
+        survey.each_but(index, whole, |entry, asked| {
+            has_any.set(true);
+            index.labels_of(entry.stem).iter().for_each(|pair| pairs[*pair as usize].set(true));
             let more = asked.iter().filter_map(|(_, more)| more.as_ref());
             more.for_each(|(label, _)| add(&mut names, label));
-            add(&mut names, METRIC_NAME);
             true
         })?;
+        names.extend(has_any.get().then(|| METRIC_NAME.to_owned()));
         each_true(&pairs, |pair| add(&mut names, index.pair(pair).0));
         Ok(())
     })
@@ -73,15 +81,20 @@ pub async fn label_values(
 ) -> Result<Found<BTreeSet<String>>, Error> {
     let mut values = BTreeSet::new();
     let targets = survey(stored, wanted, |survey, index| {
-        let mut pairs = vec![false; index.pair_count()];
-        let mut names = HashSet::new();
-        survey.each(index, |entry, asked| {
+        let pairs = vec![Cell::new(false); index.pair_count()];
+        let names = RefCell::new(HashSet::new());
+        let whole = |class, of_class: &[u32]| {
+            names.borrow_mut().insert((class, ""));
+            of_class.iter().for_each(|pair| pairs[*pair as usize].set(true));
+            true
+        };
+        survey.each_but(index, whole, |entry, asked| {
             // A label that tells series apart stands for one of the stem's own.
             if asked.iter().any(|(_, more)| more.as_ref().is_none_or(|(own, _)| *own != label)) {
-                index.labels_of(entry.stem).iter().for_each(|pair| pairs[*pair as usize] = true);
+                index.labels_of(entry.stem).iter().for_each(|pair| pairs[*pair as usize].set(true));
             }
             for (ending, more) in asked {
-                names.insert((index.class_of(entry.stem), *ending));
+                names.borrow_mut().insert((index.class_of(entry.stem), *ending));
                 if let Some((_, value)) = more.as_ref().filter(|(own, _)| *own == label) {
                     add(&mut values, value);
                 }
@@ -89,8 +102,8 @@ pub async fn label_values(
             true
         })?;
         if label == METRIC_NAME {
-            values
-                .extend(names.into_iter().map(|(class, ending)| format!("{}{ending}", index.family(class))));
+            let name = |(class, ending)| format!("{}{ending}", index.family(class));
+            values.extend(names.into_inner().into_iter().map(name));
         }
         each_true(&pairs, |pair| {
             let (name, value) = index.pair(pair);
@@ -112,8 +125,8 @@ fn add(all: &mut BTreeSet<String>, text: &str) {
     }
 }
 
-fn each_true(of: &[bool], mut told: impl FnMut(u32)) {
-    (0..).zip(of).filter(|(_, is_true)| **is_true).for_each(|(place, _)| told(place));
+fn each_true(of: &[Cell<bool>], mut told: impl FnMut(u32)) {
+    (0..).zip(of).filter(|(_, is_true)| is_true.get()).for_each(|(place, _)| told(place));
 }
 
 /// The first so many as are wanted.

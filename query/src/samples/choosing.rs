@@ -103,6 +103,11 @@ impl<'a> Chooser<'a> {
         }
     }
 
+    /// Whether nothing is asked for but names.
+    pub fn asks_names_only(&self) -> bool {
+        self.whole.matchers.is_empty()
+    }
+
     /// Whether some series of the class may be asked for, by name.
     pub fn has_class(&mut self, index: &Index, class: u32) -> bool {
         self.names.resize(index.class_count(), None);

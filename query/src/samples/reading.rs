@@ -1,8 +1,9 @@
 //! Reads which stems have rows in a time.
 //!
-//! Of files the tables of series tell it, and points themselves where those do not. What a file tells is known from earlier
-//! questions, or is read whole, once; only what would be too much for that, and the buffer, is read for one question: first narrow columns, to find the metrics whose names are asked for, then of those
-//! what makes labels.
+//! Of files the tables of series tell it, and points themselves where those do not. What a file tells is known from
+//! earlier questions, or is read whole, once; only what would be too much for that, and the buffer, is read for one
+//! question: first narrow columns, to find the metrics whose names are asked for, then of those what tells series apart,
+//! and what makes labels where a series is new.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use super::Stored;
 use super::asked::Asked;
 use super::choosing::Chooser;
 use super::error::{of_query, of_rows};
-use super::known::{self, Entries, Generation};
+use super::known::{self, ClassEntries, Entries, Generation};
 use super::names::{TABLES, Told, metrics, standing, told};
 use super::stems::{Stem, StemKey};
 
@@ -94,7 +95,8 @@ impl Stems {
         let mut seen = vec![false; index.stem_count()];
         let mut refused = BTreeSet::new();
         let mut metrics = BTreeSet::new();
-        for (class, entries) in read.entries.iter().flat_map(|entries| entries.by_class()) {
+        for ClassEntries { class, entries, .. } in read.entries.iter().flat_map(|entries| entries.by_class())
+        {
             let metric = index.metric(class);
             if !chooser.has_class(index, class) {
                 refused.insert(metric);
@@ -183,6 +185,14 @@ fn of_ids(ids: BTreeSet<i64>) -> Filter {
     Filter::is_in("series_id", ids.into_iter().map(Value::Integer).collect())
 }
 
+/// Rows of a table that are asked for their series.
+struct Wanted<'w> {
+    table: Table,
+    filter: Filter,
+    range: TimeRange,
+    part: Part<'w>,
+}
+
 struct Reading<'a, 'h, 'b> {
     query: &'a Query,
     asked: &'a Asked<'a>,
@@ -198,8 +208,14 @@ struct Reading<'a, 'h, 'b> {
 impl Reading<'_, '_, '_> {
     /// All series of a file.
     async fn learn(&mut self, table: Table, file: &DataFile) -> Result<Arc<Entries>, Error> {
-        let rows = self.rows(table, Filter::And(Vec::new()), TimeRange::ALL, Part::Files(&[file])).await?;
-        let entries = self.entries(table, rows).await?;
+        let files = [file];
+        let rows = Wanted {
+            table,
+            filter: Filter::And(Vec::new()),
+            range: TimeRange::ALL,
+            part: Part::Files(&files),
+        };
+        let entries = self.entries(&rows).await?;
         self.generation.keep(self.query.tenant(), file.path.as_ref(), Arc::clone(&entries));
         Ok(entries)
     }
@@ -215,34 +231,57 @@ impl Reading<'_, '_, '_> {
             let metrics = metrics.into_iter().map(Value::Text).collect();
             filter = filter.and(Filter::is_in("metric_name", metrics));
         }
-        let rows = self.rows(table, filter, standing(table, self.range), part).await?;
-        let entries = self.entries(table, rows).await?;
+        let rows = Wanted { table, filter, range: standing(table, self.range), part };
+        let entries = self.entries(&rows).await?;
         self.own_bytes += entries.bytes();
         Ok(entries)
     }
 
-    async fn rows(
-        &self,
-        table: Table,
-        filter: Filter,
-        range: TimeRange,
-        part: Part<'_>,
-    ) -> Result<RowStream, Error> {
-        let (columns, dictionaries) = (known::columns(table), known::dictionaries(table));
-        let lean = Some(Lean { dictionaries: &dictionaries, nested: &[] });
-        let scan = Scan { columns: Some(&columns), filter, range, lean, part, ..Scan::of(table) };
-        self.query.scan(&scan).await.map_err(|error| of_query(&error))
+    /// The series of rows. Most were met before, as every flush has those of the one before it: so first only what tells
+    /// series apart is read, and what labels are made of only where a series is new.
+    async fn entries(&mut self, wanted: &Wanted<'_>) -> Result<Arc<Entries>, Error> {
+        let mut entries = match self.known(wanted).await? {
+            Some(entries) => entries,
+            None => self.labelled(wanted).await?,
+        };
+        self.generation.complete(self.query.tenant(), &mut entries);
+        Ok(Arc::new(entries))
     }
 
-    async fn entries(&mut self, table: Table, mut rows: RowStream) -> Result<Arc<Entries>, Error> {
+    /// The same if all of them are known.
+    async fn known(&mut self, wanted: &Wanted<'_>) -> Result<Option<Entries>, Error> {
+        let mut rows = self.rows(wanted, &known::columns_of_known(wanted.table)).await?;
         let mut entries = Entries::default();
         while let Some(batch) = rows.try_next().await.map_err(|error| of_query(&error))? {
-            let added = self.generation.add(self.query.tenant(), table, &batch, &mut entries);
+            let tenant = self.query.tenant();
+            let are_known = self.generation.add_known(tenant, wanted.table, &batch, &mut entries);
+            if !are_known.map_err(|error| of_rows(&error))? {
+                return Ok(None);
+            }
+            self.hold(entries.bytes())?;
+        }
+        Ok(Some(entries))
+    }
+
+    async fn labelled(&mut self, wanted: &Wanted<'_>) -> Result<Entries, Error> {
+        let mut rows = self.rows(wanted, &known::columns(wanted.table)).await?;
+        let mut entries = Entries::default();
+        while let Some(batch) = rows.try_next().await.map_err(|error| of_query(&error))? {
+            let added = self.generation.add(self.query.tenant(), wanted.table, &batch, &mut entries);
             added.map_err(|error| of_rows(&error))?;
             self.hold(entries.bytes())?;
         }
-        self.generation.complete(self.query.tenant(), &mut entries);
-        Ok(Arc::new(entries))
+        Ok(entries)
+    }
+
+    async fn rows(&self, wanted: &Wanted<'_>, columns: &[&str]) -> Result<RowStream, Error> {
+        let Wanted { table, ref filter, range, part } = *wanted;
+        let dictionaries = known::dictionaries(table);
+        let read: Vec<&str> = dictionaries.into_iter().filter(|name| columns.contains(name)).collect();
+        let lean = Some(Lean { dictionaries: &read, nested: &[] });
+        let scan =
+            Scan { columns: Some(columns), filter: filter.clone(), range, lean, part, ..Scan::of(table) };
+        self.query.scan(&scan).await.map_err(|error| of_query(&error))
     }
 
     /// Holds that many bytes and what was learnt.

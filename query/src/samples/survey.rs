@@ -51,21 +51,36 @@ impl<'a> Survey<'a> {
     ///
     /// # Errors
     /// When the time is up.
-    pub fn each(
+    pub fn each(&mut self, index: &Index, told: impl FnMut(&Entry, &[OneOf]) -> bool) -> Result<(), Error> {
+        self.each_but(index, |_, _| false, told)
+    }
+
+    /// The same, but for stems that `whole` takes together: all of a class that a file has, each one series that is asked
+    /// for. It is called with the class and the labels that any of them has, pairs by number.
+    ///
+    /// # Errors
+    /// As [`Survey::each`].
+    pub fn each_but(
         &mut self,
         index: &Index,
+        mut whole: impl FnMut(u32, &[u32]) -> bool,
         mut told: impl FnMut(&Entry, &[OneOf]) -> bool,
     ) -> Result<(), Error> {
         let mut chooser = Chooser::new(self.asked);
         let mut seen = vec![false; index.stem_count()];
         let mut seen_spread = HashSet::new();
-        let whole: [OneOf; 1] = [("", None)];
+        let itself: [OneOf; 1] = [("", None)];
         let (entries, range) = (self.entries, self.range);
-        let asked: Vec<&[Entry]> = entries
-            .iter()
-            .flat_map(|entries| entries.by_class())
-            .filter_map(|(class, entries)| chooser.has_class(index, class).then_some(entries))
-            .collect();
+        let mut asked: Vec<&[Entry]> = Vec::new();
+        for of_class in entries.iter().flat_map(|entries| entries.by_class()) {
+            if !chooser.has_class(index, of_class.class) {
+                continue;
+            }
+            let pairs = of_class.pairs_within(range).filter(|_| chooser.asks_names_only());
+            if !pairs.is_some_and(|pairs| whole(of_class.class, pairs)) {
+                asked.push(of_class.entries);
+            }
+        }
         for (number, entry) in asked.into_iter().flatten().enumerate() {
             if number % ENTRIES_PER_LOOK == 0 {
                 self.budget.check_time()?;
@@ -81,7 +96,7 @@ impl<'a> Survey<'a> {
                 continue;
             }
             let goes_on = match entry.marks {
-                None => told(entry, &whole),
+                None => told(entry, &itself),
                 Some(marks) => {
                     let series = self.series_of(index, entry, marks);
                     series.is_empty() || told(entry, &series)

@@ -18,7 +18,7 @@ use meshlake_schema::{Table, TimeRange};
 
 use super::asked::Asked;
 use super::error::{of_query, of_rows};
-use super::known::{Entries, Index};
+use super::known::{ClassEntries, Entries, Index};
 use super::names::{self, TABLES, Told};
 use super::stems::{REMOTE_WRITTEN, ResourceLabels, has, optional};
 
@@ -94,10 +94,11 @@ pub fn resources(
         return Vec::new();
     }
     let mut is_told = vec![false; index.resource_count()];
-    for entry in entries.iter().flat_map(|entries| entries.within(range)) {
-        if !index.class(index.class_of(entry.stem)).is_remote_written {
-            is_told[index.resource_of(entry.stem) as usize] = true;
-        }
+    // What came by remote write has the targets that were sent.
+    let is_own = |of: &ClassEntries<'_>| !index.class(of.class).is_remote_written;
+    let own = entries.iter().flat_map(|entries| entries.by_class()).filter(is_own);
+    for entry in own.flat_map(|of| of.entries).filter(|entry| entry.is_within(range)) {
+        is_told[index.resource_of(entry.stem) as usize] = true;
     }
     let told = (0..).zip(is_told).filter(|(_, is_told)| *is_told);
     told.filter_map(|(resource, _)| asked_target(index.target(resource)?.to_vec(), asked)).collect()

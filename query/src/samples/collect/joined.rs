@@ -26,7 +26,13 @@ pub struct Join<T> {
 }
 
 /// All points in order of time, one a millisecond. Deltas are made totals; those of several senders at one instant are added.
-pub fn join<T: Value + 'static>(strands: Vec<Strand<T>>, window: Window) -> Join<T> {
+pub fn join<T: Value + 'static>(mut strands: Vec<Strand<T>>, window: Window) -> Join<T> {
+    if let [strand] = &mut strands[..]
+        && !strand.is_delta
+    {
+        let run = later(run(std::mem::take(&mut strand.points)), window);
+        return Join { run, events: None, is_interleaved: false };
+    }
     let is_interleaved = is_interleaved(&strands);
     let (mut deltas, mut points) = (Vec::new(), Vec::new());
     for strand in strands {
@@ -37,12 +43,16 @@ pub fn join<T: Value + 'static>(strands: Vec<Strand<T>>, window: Window) -> Join
     let counted = points.is_empty().then(|| Deltas::of(&deltas)).flatten();
     let events = counted.map(|deltas| Arc::new(deltas) as Arc<dyn Events>);
     points.extend(totals(deltas));
-    let mut run = run(points);
+    Join { run: later(run(points), window), events, is_interleaved }
+}
+
+/// The samples that are wanted.
+fn later<T>(mut run: Run<T>, window: Window) -> Run<T> {
     let kept_from = run.times.partition_point(|time| *time <= window.after);
     run.times.drain(..kept_from);
     run.values.drain(..kept_from);
     run.starts.drain(..kept_from.min(run.starts.len()));
-    Join { run, events, is_interleaved }
+    run
 }
 
 fn is_interleaved<T>(strands: &[Strand<T>]) -> bool {

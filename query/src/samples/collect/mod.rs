@@ -50,6 +50,31 @@ struct Place {
     strand: usize,
 }
 
+/// Where the samples of a stem go that is one series.
+#[derive(Debug, Clone, Copy)]
+enum Single {
+    /// No row of it was met yet.
+    Unmet,
+    /// It is not asked for.
+    Unasked,
+    At(Place),
+}
+
+impl Single {
+    fn of(place: Option<Place>) -> Self {
+        place.map_or(Single::Unasked, Single::At)
+    }
+
+    /// None before it was met.
+    fn known(self) -> Option<Option<Place>> {
+        match self {
+            Single::Unmet => None,
+            Single::Unasked => Some(None),
+            Single::At(place) => Some(Some(place)),
+        }
+    }
+}
+
 /// A series that is being collected.
 #[derive(Debug)]
 struct Collecting {
@@ -65,7 +90,7 @@ pub struct Collector<'a> {
     series: Vec<Collecting>,
     by_labels: HashMap<Labels, usize>,
     /// By stem: the series of a number, the native histogram.
-    single: HashMap<usize, Option<Place>>,
+    single: Vec<Single>,
     buckets: HashMap<usize, Buckets>,
     quantiles: HashMap<usize, QuantilePlaces>,
     samples: usize,
@@ -81,7 +106,7 @@ impl<'a> Collector<'a> {
             found,
             series: Vec::new(),
             by_labels: HashMap::new(),
-            single: HashMap::new(),
+            single: vec![Single::Unmet; found.found.len()],
             buckets: HashMap::new(),
             quantiles: HashMap::new(),
             samples: 0,
@@ -193,15 +218,15 @@ impl<'a> Collector<'a> {
 
     /// Where the histograms of a stem go.
     fn place_of_native(&mut self, stem_at: usize) -> Option<Place> {
-        if let Some(known) = self.single.get(&stem_at) {
-            return *known;
+        if let Some(known) = self.single[stem_at].known() {
+            return known;
         }
         let stem = self.found.stem(stem_at);
         let place = self.asked.has_series(stem, "", None).then(|| {
             let series = self.series_of(stem.labels("", None));
             Place { series, strand: strand_of(&mut self.series[series].histograms, stem_at, stem.is_delta) }
         });
-        self.single.insert(stem_at, place);
+        self.single[stem_at] = Single::of(place);
         place
     }
 

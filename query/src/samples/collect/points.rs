@@ -5,7 +5,7 @@ use meshlake_promql::stale_marker;
 use meshlake_schema::Table;
 use meshlake_schema::rows::{Doubles, Rows, RowsError};
 
-use super::{Collector, Keys, Place, Stamps};
+use super::{Collector, Keys, Place, Single, Stamps};
 
 pub const COLUMNS: [&str; 1] = ["value"];
 
@@ -37,11 +37,11 @@ impl Collector<'_> {
 
     fn place_of_number(&mut self, key: crate::samples::stems::StemKey) -> Option<Place> {
         let stem = self.found.place(key)?;
-        if let Some(known) = self.single.get(&stem) {
-            return *known;
+        if let Some(known) = self.single[stem].known() {
+            return known;
         }
         let place = self.place(stem, "", None);
-        self.single.insert(stem, place);
+        self.single[stem] = Single::of(place);
         place
     }
 }

@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use meshlake_schema::rows::Text;
 
-use super::DELTA;
-use super::labelled::Labelled;
+use super::labelled::{Labelled, Marked};
+use super::{DELTA, Entry};
 use crate::samples::stems::{Promoted, ResourceLabels, Shape, Stem, StemKey, labels};
 
 /// Bytes that an entry of a table of numbers takes beside what it holds, about.
@@ -205,8 +205,25 @@ impl Index {
         stem
     }
 
+    /// The number of a key's stem, none for a metric that has no name in Prometheus; nothing before it was met.
+    pub fn known(&self, key: StemKey) -> Option<Option<u32>> {
+        self.by_key.get(&key).copied()
+    }
+
+    /// What a row says of its stem.
+    pub fn entry(&mut self, stem: u32, marked: &Marked<'_>, row: usize) -> Entry {
+        let is_spread = self.class(self.class_of(stem)).shape.is_spread();
+        Entry {
+            stem,
+            marks: is_spread.then(|| self.number_of_marks(&marked.marks(row))),
+            has_sum: is_spread && marked.has_sum(row),
+            first: marked.first_time(row),
+            last: marked.last_time(row),
+        }
+    }
+
     /// The number of a list of marks.
-    pub fn number_of_marks(&mut self, marks: &[f64]) -> u32 {
+    fn number_of_marks(&mut self, marks: &[f64]) -> u32 {
         let (number, is_new) = self.marks.number(marks.iter().map(|mark| mark.to_bits()).collect());
         self.bytes += if is_new { 2 * (NUMBERED_BYTES + 8 * marks.len()) } else { 0 };
         number

@@ -8,6 +8,52 @@ use crate::samples::names::Names;
 use crate::samples::naming::value;
 use crate::samples::stems::{Scope, optional};
 
+/// What tells when a row's series had points, and into which series it grows: all that is read of a series that is known.
+pub struct Marked<'a> {
+    times: Integers<'a>,
+    last_times: Integers<'a>,
+    bounds: DoubleLists<'a>,
+    quantiles: Quantiles<'a>,
+    marks: DoubleLists<'a>,
+    sum: Doubles<'a>,
+    sum_counts: Integers<'a>,
+}
+
+impl<'a> Marked<'a> {
+    pub fn of(table: Table, batch: &'a RecordBatch) -> Result<Self, RowsError> {
+        let rows = Rows::of(table, batch);
+        Ok(Marked {
+            times: rows.read("time_unix_nano")?,
+            last_times: optional(table, &rows, "last_time_unix_nano")?,
+            bounds: optional(table, &rows, "explicit_bounds")?,
+            quantiles: optional(table, &rows, "quantiles")?,
+            marks: optional(table, &rows, "marks")?,
+            sum: optional(table, &rows, "sum")?,
+            sum_counts: optional(table, &rows, "sum_count")?,
+        })
+    }
+
+    pub fn first_time(&self, row: usize) -> i64 {
+        self.times.or_zero(row)
+    }
+
+    /// The latest time that a row tells of.
+    pub fn last_time(&self, row: usize) -> i64 {
+        self.last_times.get(row).unwrap_or(self.times.or_zero(row))
+    }
+
+    pub fn has_sum(&self, row: usize) -> bool {
+        self.sum.get(row).is_some() || self.sum_counts.or_zero(row) > 0
+    }
+
+    /// What tells apart the series of a row's stem.
+    pub fn marks(&self, row: usize) -> Vec<f64> {
+        let quantiles = self.quantiles.places(row).filter_map(|place| self.quantiles.quantile.get(place));
+        let lists = self.bounds.get(row).iter().chain(self.marks.get(row)).copied();
+        lists.chain(quantiles).collect()
+    }
+}
+
 /// What makes the labels of a row's series.
 pub struct Labelled<'a> {
     pub names: Names<'a>,
@@ -21,13 +67,7 @@ pub struct Labelled<'a> {
     scope_attribute_types: Text<'a>,
     attributes: Attributes<'a>,
     attribute_types: Text<'a>,
-    bounds: DoubleLists<'a>,
-    quantiles: Quantiles<'a>,
-    pub times: Integers<'a>,
-    last_times: Integers<'a>,
-    marks: DoubleLists<'a>,
-    sum: Doubles<'a>,
-    sum_counts: Integers<'a>,
+    pub marked: Marked<'a>,
 }
 
 impl<'a> Labelled<'a> {
@@ -45,13 +85,7 @@ impl<'a> Labelled<'a> {
             scope_attribute_types: rows.read("scope_attribute_types")?,
             attributes: rows.read("attributes")?,
             attribute_types: rows.read("attribute_types")?,
-            bounds: optional(table, &rows, "explicit_bounds")?,
-            quantiles: optional(table, &rows, "quantiles")?,
-            times: rows.read("time_unix_nano")?,
-            last_times: optional(table, &rows, "last_time_unix_nano")?,
-            marks: optional(table, &rows, "marks")?,
-            sum: optional(table, &rows, "sum")?,
-            sum_counts: optional(table, &rows, "sum_count")?,
+            marked: Marked::of(table, batch)?,
         })
     }
 
@@ -73,21 +107,5 @@ impl<'a> Labelled<'a> {
         entries
             .map(|(key, text)| (key.to_owned(), value::of_attribute(text, types.next().unwrap_or("s"))))
             .collect()
-    }
-
-    /// The latest time that a row tells of.
-    pub fn last_time(&self, row: usize) -> i64 {
-        self.last_times.get(row).unwrap_or(self.times.or_zero(row))
-    }
-
-    pub fn has_sum(&self, row: usize) -> bool {
-        self.sum.get(row).is_some() || self.sum_counts.or_zero(row) > 0
-    }
-
-    /// What tells apart the series of a row's stem.
-    pub fn marks(&self, row: usize) -> Vec<f64> {
-        let quantiles = self.quantiles.places(row).filter_map(|place| self.quantiles.quantile.get(place));
-        let lists = self.bounds.get(row).iter().chain(self.marks.get(row)).copied();
-        lists.chain(quantiles).collect()
     }
 }

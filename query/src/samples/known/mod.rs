@@ -19,7 +19,7 @@ use meshlake_schema::{Table, TimeRange};
 
 use super::names::DELTA;
 use super::stems::{Keys, Promoted, Variants};
-use labelled::Labelled;
+use labelled::{Labelled, Marked};
 
 pub use index::Index;
 
@@ -28,8 +28,7 @@ pub use index::Index;
 const BYTES_MAX: usize = 384 << 20;
 
 /// Columns that labels are made of, beside those of keys.
-const COLUMNS: [&str; 9] = [
-    "time_unix_nano",
+const COLUMNS: [&str; 8] = [
     "metric_name",
     "resource_id",
     "resource",
@@ -44,13 +43,18 @@ const DICTIONARIES: [&str; 6] =
 
 /// The columns of `table` that stems are made of.
 pub fn columns(table: Table) -> Vec<&'static str> {
+    COLUMNS.into_iter().chain(columns_of_known(table)).collect()
+}
+
+/// Those of them that tell which stems rows are of, and when: enough where all are known.
+pub fn columns_of_known(table: Table) -> Vec<&'static str> {
     let own: &[&str] = match table {
         table if table.source().is_some() => &["last_time_unix_nano", "marks", "sum_count"],
         Table::MetricHistograms => &["explicit_bounds", "sum"],
         Table::MetricSummaries => &["quantiles", "sum"],
         _ => &[],
     };
-    COLUMNS.into_iter().chain(Keys::columns(table)).chain(own.iter().copied()).collect()
+    ["time_unix_nano"].into_iter().chain(Keys::columns(table)).chain(own.iter().copied()).collect()
 }
 
 /// Those of them that are text: few in many rows.
@@ -63,10 +67,38 @@ pub fn dictionaries(table: Table) -> Vec<&'static str> {
 #[derive(Debug, Default)]
 pub struct Entries {
     all: Vec<Entry>,
-    /// Each class that there is, and where its entries end.
-    classes: Vec<(u32, usize)>,
+    classes: Vec<OfClass>,
     /// By stem and marks, while rows are added.
     places: HashMap<(u32, Option<u32>), usize>,
+}
+
+/// The entries of one class, one after the other.
+#[derive(Debug)]
+struct OfClass {
+    class: u32,
+    /// Where they end.
+    end: usize,
+    /// The latest first and the earliest last time of any.
+    first_max: i64,
+    last_min: i64,
+    /// The labels that any has, pairs by number, each once; none of a class whose stems are several series each.
+    pairs: Option<Vec<u32>>,
+}
+
+/// The entries of one class.
+#[derive(Debug, Clone, Copy)]
+pub struct ClassEntries<'e> {
+    pub class: u32,
+    pub entries: &'e [Entry],
+    of: &'e OfClass,
+}
+
+impl<'e> ClassEntries<'e> {
+    /// The labels that any has, pairs by number, each once, if all may have rows in `range` and each is one series.
+    pub fn pairs_within(&self, range: TimeRange) -> Option<&'e [u32]> {
+        let are_within = self.of.first_max < range.to.0 && self.of.last_min >= range.from.0;
+        self.of.pairs.as_deref().filter(|_| are_within)
+    }
 }
 
 /// A stem, and what its rows are there.
@@ -92,19 +124,23 @@ impl Entry {
 
 impl Entries {
     /// All of them by class, by number in the tenant's index.
-    pub fn by_class(&self) -> impl Iterator<Item = (u32, &[Entry])> {
-        let begins = std::iter::once(0).chain(self.classes.iter().map(|(_, end)| *end));
-        self.classes.iter().zip(begins).map(|((class, end), begin)| (*class, &self.all[begin..*end]))
-    }
-
-    /// Those that may have rows in `range`.
-    pub fn within(&self, range: TimeRange) -> impl Iterator<Item = &Entry> {
-        self.all.iter().filter(move |entry| entry.is_within(range))
+    pub fn by_class(&self) -> impl Iterator<Item = ClassEntries<'_>> {
+        let begins = std::iter::once(0).chain(self.classes.iter().map(|of| of.end));
+        let of_class = |(of, begin): (_, usize)| {
+            let of: &OfClass = of;
+            ClassEntries { class: of.class, entries: &self.all[begin..of.end], of }
+        };
+        self.classes.iter().zip(begins).map(of_class)
     }
 
     /// Bytes that they take, about.
     pub fn bytes(&self) -> usize {
-        self.all.len() * size_of::<Entry>() + self.places.len() * 2 * size_of::<(u32, Option<u32>, usize)>()
+        let of_classes = self.classes.iter().map(|of| {
+            size_of::<OfClass>() + of.pairs.as_ref().map_or(0, |pairs| pairs.len() * size_of::<u32>())
+        });
+        self.all.len() * size_of::<Entry>()
+            + self.places.len() * 2 * size_of::<(u32, Option<u32>, usize)>()
+            + of_classes.sum::<usize>()
     }
 
     /// Once all rows are added; `index` is the tenant's.
@@ -112,12 +148,18 @@ impl Entries {
         self.places = HashMap::new();
         self.all.shrink_to_fit();
         self.all.sort_by_key(|entry| index.class_of(entry.stem));
-        for (place, entry) in self.all.iter().enumerate() {
-            let class = index.class_of(entry.stem);
-            match self.classes.last_mut() {
-                Some((last, end)) if *last == class => *end = place + 1,
-                _ => self.classes.push((class, place + 1)),
-            }
+        let mut pairs_seen = vec![false; index.pair_count()];
+        let mut begin = 0;
+        for alike in self.all.chunk_by(|a, b| index.class_of(a.stem) == index.class_of(b.stem)) {
+            begin += alike.len();
+            let pairs = alike[0].marks.is_none().then(|| pairs_of(alike, index, &mut pairs_seen));
+            self.classes.push(OfClass {
+                class: index.class_of(alike[0].stem),
+                end: begin,
+                first_max: alike.iter().map(|entry| entry.first).max().unwrap_or(i64::MAX),
+                last_min: alike.iter().map(|entry| entry.last).min().unwrap_or(i64::MIN),
+                pairs,
+            });
         }
     }
 
@@ -133,6 +175,19 @@ impl Entries {
             None => self.all.push(entry),
         }
     }
+}
+
+/// The labels of stems, each once; `seen` is false for all, and is again.
+fn pairs_of(entries: &[Entry], index: &Index, seen: &mut [bool]) -> Vec<u32> {
+    let mut pairs = Vec::new();
+    for pair in entries.iter().flat_map(|entry| index.labels_of(entry.stem)) {
+        if !std::mem::replace(&mut seen[*pair as usize], true) {
+            pairs.push(*pair);
+        }
+    }
+    pairs.iter().for_each(|pair| seen[*pair as usize] = false);
+    pairs.shrink_to_fit();
+    pairs
 }
 
 /// All that is kept; for one engine.
@@ -237,17 +292,37 @@ impl Generation {
         let mut kept = self.write();
         let index = &mut kept.tenant(tenant, &self.promoted).index;
         for row in 0..batch.num_rows() {
-            let Some(stem) = index.number(keys.get(row, &self.variants), &labelled, row) else { continue };
-            let is_spread = index.class(index.class_of(stem)).shape.is_spread();
-            entries.add(Entry {
-                stem,
-                marks: is_spread.then(|| index.number_of_marks(&labelled.marks(row))),
-                has_sum: is_spread && labelled.has_sum(row),
-                first: labelled.times.or_zero(row),
-                last: labelled.last_time(row),
-            });
+            if let Some(stem) = index.number(keys.get(row, &self.variants), &labelled, row) {
+                entries.add(index.entry(stem, &labelled.marked, row));
+            }
         }
         Ok(())
+    }
+
+    /// The same of rows of which only [`columns_of_known`] were read. False as soon as a series is met that is not known;
+    /// then `entries` have some rows and not others.
+    ///
+    /// # Errors
+    /// As [`Generation::add`].
+    pub fn add_known(
+        &self,
+        tenant: &str,
+        table: Table,
+        batch: &RecordBatch,
+        entries: &mut Entries,
+    ) -> Result<bool, RowsError> {
+        let marked = Marked::of(table, batch)?;
+        let mut keys = Keys::of(table, batch)?;
+        let mut kept = self.write();
+        let index = &mut kept.tenant(tenant, &self.promoted).index;
+        for row in 0..batch.num_rows() {
+            match index.known(keys.get(row, &self.variants)) {
+                Some(Some(stem)) => entries.add(index.entry(stem, &marked, row)),
+                Some(None) => {}
+                None => return Ok(false),
+            }
+        }
+        Ok(true)
     }
 
     /// What [`Generation::add`] added to `entries`, once that is all.

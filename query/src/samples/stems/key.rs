@@ -51,6 +51,8 @@ pub struct Keys<'a> {
     texts: [Text<'a>; 5],
     temporality: Integers<'a>,
     is_monotonic: Booleans<'a>,
+    /// The codes of the texts, if they are the same in all rows.
+    uniform: Option<[(u64, u64); 5]>,
     known: HashMap<Codes, u32>,
     last: Option<(Codes, u32)>,
 }
@@ -71,10 +73,15 @@ impl<'a> Keys<'a> {
     pub fn of(table: Table, batch: &'a RecordBatch) -> Result<Self, RowsError> {
         let rows = Rows::of(table, batch);
         let text = |name| optional(table, &rows, name);
+        let texts: [Text<'_>; 5] =
+            [text(TEXTS[0])?, text(TEXTS[1])?, text(TEXTS[2])?, text(TEXTS[3])?, text(TEXTS[4])?];
+        let are_uniform = texts.iter().all(|text| text.is_uniform() || !text.has_values());
+        let has_rows = batch.num_rows() > 0;
         Ok(Keys {
             table: points_of(table),
             series: rows.read("series_id")?,
-            texts: [text(TEXTS[0])?, text(TEXTS[1])?, text(TEXTS[2])?, text(TEXTS[3])?, text(TEXTS[4])?],
+            texts,
+            uniform: (are_uniform && has_rows).then(|| texts.map(|text| text.code(0))),
             temporality: optional(table, &rows, "aggregation_temporality")?,
             is_monotonic: optional(table, &rows, "is_monotonic")?,
             known: HashMap::new(),
@@ -83,21 +90,28 @@ impl<'a> Keys<'a> {
     }
 
     pub fn get(&mut self, row: usize, variants: &Variants) -> StemKey {
-        let codes =
-            (self.texts.map(|text| text.code(row)), self.temporality.get(row), self.is_monotonic.get(row));
-        let variant = match self.last {
-            Some((last, variant)) if last == codes => variant,
-            _ => {
-                let (texts, temporality, is_monotonic) = (&self.texts, codes.1, codes.2);
-                let variant = *self.known.entry(codes).or_insert_with(|| {
-                    let texts = texts.map(|text| text.get(row).map(Box::from));
-                    variants.number(Variant { texts, temporality, is_monotonic })
-                });
-                self.last = Some((codes, variant));
-                variant
-            }
+        let (temporality, is_monotonic) = (self.temporality.get(row), self.is_monotonic.get(row));
+        let is_last = |last: &Codes| {
+            (last.1, last.2) == (temporality, is_monotonic)
+                && (self.uniform.is_some() || last.0 == self.texts.map(|text| text.code(row)))
+        };
+        let variant = match &self.last {
+            Some((last, variant)) if is_last(last) => *variant,
+            _ => self.variant(row, variants),
         };
         StemKey { table: self.table, series_id: self.series.or_zero(row), variant }
+    }
+
+    fn variant(&mut self, row: usize, variants: &Variants) -> u32 {
+        let codes = self.uniform.unwrap_or_else(|| self.texts.map(|text| text.code(row)));
+        let codes = (codes, self.temporality.get(row), self.is_monotonic.get(row));
+        let (texts, temporality, is_monotonic) = (&self.texts, codes.1, codes.2);
+        let variant = *self.known.entry(codes).or_insert_with(|| {
+            let texts = texts.map(|text| text.get(row).map(Box::from));
+            variants.number(Variant { texts, temporality, is_monotonic })
+        });
+        self.last = Some((codes, variant));
+        variant
     }
 }
 

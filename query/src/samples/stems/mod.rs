@@ -9,9 +9,9 @@
 mod key;
 mod labels;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
-use meshlake_promql::Labels;
+use meshlake_promql::{Labels, METRIC_NAME};
 use meshlake_schema::Table;
 
 pub use key::{Keys, StemKey, Variants, has, optional, points_of};
@@ -79,7 +79,16 @@ pub struct Stem {
 impl Stem {
     /// The labels of the series with that ending, and a label more.
     pub fn labels(&self, ending: &str, more: Option<(&str, &str)>) -> Labels {
-        let name = ("__name__".into(), format!("{}{ending}", self.family).into());
+        // One name for all, so that sets are compared without reading it.
+        static NAME: LazyLock<Arc<str>> = LazyLock::new(|| METRIC_NAME.into());
+        let whole = || {
+            if ending.is_empty() {
+                Arc::clone(&self.family)
+            } else {
+                format!("{}{ending}", self.family).into()
+            }
+        };
+        let name = (Arc::clone(&NAME), whole());
         let own = self.labels.iter().cloned();
         let more = more.map(|(name, value)| (Arc::from(name), Arc::from(value)));
         Labels::from_pairs::<Arc<str>, Arc<str>>([name].into_iter().chain(own).chain(more))

@@ -75,6 +75,43 @@ fn what_was_flushed_is_told_as_what_is_buffered() {
     assert_eq!(flushed, buffered);
 }
 
+/// Scenario: the second file has a series of the first and a new one, which came later; the third only known ones; and all
+/// are asked for in a time that takes in whole files, parts of one, or none. Guarantee: labels are those of series in it.
+#[test]
+fn files_tell_new_series_and_known_ones_each_in_its_time() {
+    let of = |id: i64, zone: &str, second: i64| {
+        with(gauge(id, "queue.size", second, 1.0), attributes(&[("zone", zone), ("node", "n")]))
+    };
+    let files = [
+        vec![of(1, "x", 10), with(gauge(9, "load", 10, 1.0), attributes(&[("zone", "l")]))],
+        vec![of(1, "x", 20), of(2, "y", 30)],
+        vec![of(1, "x", 50), of(2, "y", 50)],
+    ];
+    let told = |asked: &Asked| {
+        let values = |selector: &str, from, to| {
+            let matchers = if selector.is_empty() { Vec::new() } else { matchers(selector) };
+            asked.stored.label_values("zone", &wanted(&matchers, from, to, 100)).expect("values").found
+        };
+        assert_eq!(values("", 0, 100), set(&["l", "x", "y"]));
+        assert_eq!(values("queue_size", 0, 100), set(&["x", "y"]));
+        assert_eq!(values("queue_size", 0, 20), set(&["x"]), "of the second file one series");
+        assert_eq!(values("queue_size", 25, 40), set(&["y"]));
+        assert_eq!(values("{node=\"n\"}", 0, 100), set(&["x", "y"]));
+        assert_eq!(values("", 60, 100), set(&[]));
+        let names = |from, to| asked.stored.label_names(&wanted(&[], from, to, 100)).expect("names").found;
+        assert_eq!(names(0, 100), set(&["__name__", "node", "zone"]));
+        assert_eq!(names(60, 100), set(&[]));
+        let metrics = asked.stored.label_values("__name__", &wanted(&[], 20, 100, 100)).expect("names");
+        assert_eq!(metrics.found, set(&["queue_size"]));
+    };
+    let runtime = Runtime::new().expect("threads");
+    let flushed = files.iter().fold(SnapshotBuilder::new(), |snapshot, rows| {
+        runtime.block_on(snapshot.flushed_file(Table::MetricPoints, rows))
+    });
+    told(&Asked::over(runtime, flushed));
+    told(&Asked::points(files.concat()));
+}
+
 /// The file of points is not there at all.
 #[test]
 fn names_and_labels_are_told_without_a_look_at_points() {
