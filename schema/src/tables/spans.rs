@@ -149,7 +149,8 @@ pub enum Spans {
 ///
 /// Source: the OpenTelemetry semantic conventions 1.20, "General network connection attributes", and the guide from
 /// there to 1.21: `net.peer.name` became `server.address` on client spans and `client.address` on server spans,
-/// `net.host.name` and `net.host.port` became `server.*` on server spans; `net.sock.peer.name` likewise names the peer. OpenTracing's `peer.*` are of the other end.
+/// `net.host.name` and `net.host.port` became `server.*` on server spans; `net.sock.peer.name` names the peer too. OpenTracing's
+/// `peer.*` are of the other end.
 pub const KEYS_BY_KIND: [(&str, &str, Spans); 9] = [
     ("net.peer.name", "server_address", Spans::Others),
     ("net.peer.name", "client_address", Spans::Server),

@@ -207,10 +207,11 @@ impl Joining<'_> {
         self.services.of(made.destination) == self.services.of(received.destination)
     }
 
-    /// Whether the proxy that received a call made this one of it: what it sends on is never what came in, unless it calls the
-    /// service that it stands beside.
+    /// Whether the proxy that received a call made this one of it: it began later, by the same clock.
     fn is_onward(&self, made: &Seen, received: &Seen) -> bool {
-        made.proxy != 0 && made.proxy == received.proxy && !self.is_to(made, received)
+        let is_later =
+            made.start > received.start || (made.start == received.start && !self.is_to(made, received));
+        made.proxy != 0 && made.proxy == received.proxy && is_later
     }
 
     /// Of client rows that it can be, the latest begun around a server row; one that asked for the same host before

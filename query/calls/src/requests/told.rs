@@ -14,7 +14,7 @@ use crate::services::ServiceId;
 /// callee's own; what the caller calls it is an alias, and so is what the callee calls the caller.
 pub fn tell(made: &Seen, received: &[Seen], counting: &mut Counting<'_>) {
     let source = source_of(made);
-    for side in received {
+    for side in received.iter().filter(|side| !is_mirrored(side, made)) {
         learn(made, made.destination, side.destination, counting);
         learn(made, side.source, made.source, counting);
     }
@@ -27,12 +27,17 @@ pub fn tell(made: &Seen, received: &[Seen], counting: &mut Counting<'_>) {
     by_callee(made, source, &arrived, counting);
 }
 
+/// Whether it was sent beside the call, to see what becomes of it.
+fn is_mirrored(side: &Seen, made: &Seen) -> bool {
+    side.is_mirror && side.authority != made.authority
+}
+
 /// Counts a call to the service that it was meant for, and one to each other that answered: a mirror's answer is a call
 /// of its own, also where the mirror is of the same service.
 fn by_callee(made: &Seen, source: PartyId, received: &[Seen], counting: &mut Counting<'_>) {
     let service = |side: &Seen| counting.services.of(side.destination);
     let (mirrored, received): (Vec<Seen>, Vec<Seen>) =
-        received.iter().partition(|side| side.is_mirror && side.authority != made.authority);
+        received.iter().partition(|side| is_mirrored(side, made));
     let callee: Option<ServiceId> = received.last().map(|last| {
         let meant = counting.services.of(made.destination);
         let is_meant = received.iter().any(|side| service(side) == meant);

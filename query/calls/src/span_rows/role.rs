@@ -94,10 +94,10 @@ pub struct NameSays {
 
 impl NameSays {
     pub fn of(name: &str) -> NameSays {
-        let connects =
-            words(name).any(|word| CONNECTING.iter().any(|known| word.eq_ignore_ascii_case(known)));
-        let looks_up =
-            words(name).any(|word| LOOKING_UP.iter().any(|known| word.eq_ignore_ascii_case(known)));
+        let has =
+            |known: &[&str]| words(name).any(|word| known.iter().any(|it| word.eq_ignore_ascii_case(it)));
+        let looks_up = name == RESOLVING || has(&LOOKING_UP);
+        let connects = looks_up || has(&CONNECTING);
         // `pg-pool.connect` and the like: of a statement another word comes first.
         let connects_a_store = !name.contains(char::is_whitespace)
             && words(name).last().is_some_and(|word| word.eq_ignore_ascii_case("connect"));
@@ -152,11 +152,14 @@ fn humps(word: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Words of spans that stand for no request of their own. `getconn` is of Go's httptrace.
-const CONNECTING: [&str; 9] =
-    ["dns", "tcp", "tls", "connect", "getconn", "lookup", "handshake", "dial", "socket"];
+const CONNECTING: [&str; 10] =
+    ["dns", "tcp", "tls", "connect", "getconn", "lookup", "getaddrinfo", "handshake", "dial", "socket"];
 
 /// Those of spans whose addresses are what was asked for, and not who was asked.
-const LOOKING_UP: [&str; 2] = ["dns", "lookup"];
+const LOOKING_UP: [&str; 3] = ["dns", "lookup", "getaddrinfo"];
+
+/// The whole name of a look-up by Netty.
+const RESOLVING: &str = "RESOLVE";
 
 /// What a span speaks to its far end, as its attributes tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -282,10 +285,14 @@ mod tests {
     #[test]
     fn looking_up_and_connecting_are_no_requests() {
         let said = |name, speaks| Said::of(name, None, false, speaks);
-        for name in ["dns.lookup", "tcp.connect", "TLS handshake", "connect", "http.getconn"] {
-            assert!(said(name, Speaks::Unknown).is_connecting, "{name}");
-            assert_eq!(said(name, Speaks::Unknown).is_looking_up, name == "dns.lookup", "{name}");
+        for name in ["dns.lookup", "RESOLVE", "socket.getaddrinfo"] {
+            assert!(said(name, Speaks::Unknown).is_looking_up, "{name}");
         }
+        for name in ["tcp.connect", "TLS handshake", "connect", "http.getconn"] {
+            assert!(said(name, Speaks::Unknown).is_connecting, "{name}");
+            assert!(!said(name, Speaks::Unknown).is_looking_up, "{name}");
+        }
+        assert!(!said("resolve the user", Speaks::Unknown).is_connecting);
         assert!(!said("GET /connect", Speaks::Requests).is_connecting);
         assert!(!said("reconnected", Speaks::Unknown).is_connecting);
         for (name, want) in [("pg-pool.connect", true), ("SELECT connect", false), ("dns.lookup", false)] {

@@ -28,7 +28,7 @@ pub fn find(
     outermost.sort_by_key(|(siblings, draft)| (*siblings, draft.start, draft.span));
     for alike in outermost.chunk_by(|a, b| a.0 == b.0) {
         let drafts = alike.iter().map(|(_, draft)| *draft);
-        let requests = drafts.clone().filter(|draft| !draft.connects && draft.is_named);
+        let requests = drafts.clone().filter(|draft| !draft.connects && draft.named != PartyId::NOBODY);
         let mut asked: Vec<ServiceId> = requests.map(|draft| ground.services.of(draft.named)).collect();
         asked.sort_unstable();
         let is_asked = |named| asked.binary_search(&ground.services.of(named)).is_ok();

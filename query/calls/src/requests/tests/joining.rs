@@ -240,3 +240,32 @@ fn a_mirror_of_the_same_service_is_no_try() {
     let shadow = |row| Request { authority: "b-shadow", ..row };
     check(&[shadow(MADE), shadow(RECEIVED)], &["default/a -> default/b 1/0"], &["default/b 1/0"]);
 }
+
+/// What a mirror answers tells nothing of whose the name is that was called.
+#[test]
+fn a_mirror_is_not_who_the_name_that_was_called_is_of() {
+    let named = Request { destination: ("", "web.example"), ..MADE };
+    let refused = Request {
+        request_id: "r2",
+        outcome: "error",
+        code: 503,
+        flags: "UH",
+        attempts: 0,
+        upstream_local: "",
+        ..named
+    };
+    let at_b = Request { source: ("", ""), ..RECEIVED };
+    let mirrored = Request {
+        authority: "b-shadow",
+        destination: ("default", "next"),
+        destination_address: "10.0.0.4",
+        downstream: "10.0.0.1:4009",
+        downstream_local: "10.0.0.4:80",
+        ..at_b
+    };
+    check(
+        &[named, at_b, mirrored, refused],
+        &["default/a -> default/b 2/1", "default/a -> default/next 1/0"],
+        &["default/b 1/0", "default/next 1/0"],
+    );
+}

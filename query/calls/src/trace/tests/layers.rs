@@ -100,6 +100,12 @@ fn connecting_beside_the_query_that_it_was_for_is_no_call() {
     let query = store(Span { name: "pg.query:SELECT shop", at: 10, ..span(3, 1, CLIENT, A) });
     let handled = span(1, 0, INTERNAL, A);
     check(&[handled, connect, query], &["default/a -> pg 1/0"], &["pg 1/0"]);
+    let by_address = |span| Span { server_address: "10.0.0.7", ..span };
+    check(
+        &[handled, by_address(connect), by_address(query)],
+        &["default/a -> 10.0.0.7 1/0"],
+        &["10.0.0.7 1/0"],
+    );
     // Nothing came of it, or nothing else tells of it.
     let failed = Span { outcome: "error", ..connect };
     check(&[handled, failed, Span { id: 4, ..query }], &["default/a -> pg 2/1"], &["pg 2/1"]);
