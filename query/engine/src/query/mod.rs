@@ -289,12 +289,7 @@ impl Query {
         planned
     }
 
-    fn execute(
-        &self,
-        plan: Arc<dyn ExecutionPlan>,
-        stop: Stop,
-        caps: Caps,
-    ) -> Result<RowStream, QueryError> {
+    fn execute(&self, plan: Arc<dyn ExecutionPlan>, stop: Stop, caps: Caps) -> Result<RowStream, QueryError> {
         self.run_plan(stoppable(plan, &stop)?, stop, caps)
     }
 

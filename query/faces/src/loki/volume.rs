@@ -35,7 +35,7 @@ pub async fn whole(State(state): State<FaceState>, parameters: Parameters) -> Re
         let bytes = volume.bytes.values().sum::<f64>();
         json!({"metric": metric(volume), "value": [seconds(to.0), bytes.to_string()]})
     };
-    Ok(answer("vector", found.iter().map(of_volume).collect()))
+    Ok(answer("vector", &found.iter().map(of_volume).collect::<Vec<_>>()))
 }
 
 /// `index/volume_range`: of each step.
@@ -52,7 +52,7 @@ pub async fn range(State(state): State<FaceState>, parameters: Parameters) -> Re
             volume.bytes.iter().map(|(at, bytes)| json!([seconds(steps.time(*at)), bytes.to_string()]));
         json!({"metric": metric(volume), "values": values.collect::<Vec<_>>()})
     };
-    Ok(answer("matrix", found.iter().map(of_volume).collect()))
+    Ok(answer("matrix", &found.iter().map(of_volume).collect::<Vec<_>>()))
 }
 
 async fn asked(parameters: &Parameters, range_nano: i64, steps: Steps) -> Result<Volumes, ApiError> {
@@ -89,6 +89,6 @@ fn seconds(nanos: i64) -> f64 {
     (nanos / 1_000_000) as f64 / 1e3
 }
 
-fn answer(kind: &str, result: Vec<Value>) -> Json<Value> {
+fn answer(kind: &str, result: &[Value]) -> Json<Value> {
     Json(json!({"status": "success", "data": {"resultType": kind, "result": result, "stats": {}}}))
 }

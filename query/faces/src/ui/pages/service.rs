@@ -100,7 +100,7 @@ impl About {
             part(&self, move |about| async move {
                 let rollouts = OptionFuture::from(rollouts);
                 let (by_step, examples, rollouts) = join!(about.by_step(), examples, rollouts);
-                let beside = about.beside(examples, rollouts);
+                let beside = about.beside(&examples, rollouts.as_ref());
                 section("time", words.over_time, &about.over_time(by_step, &beside))
             }),
             part(&self, move |about| async move {
@@ -137,10 +137,10 @@ impl About {
     /// What charts show beside their lines.
     fn beside(
         &self,
-        examples: Result<Exemplars, LoadError>,
-        rollouts: Option<Result<Rollouts, LoadError>>,
+        examples: &Result<Exemplars, LoadError>,
+        rollouts: Option<&Result<Rollouts, LoadError>>,
     ) -> Beside {
-        let rollouts = rollouts.iter().flatten();
+        let rollouts = rollouts.into_iter().flatten();
         let examples = examples.iter().flat_map(|found| over_time::examples(&self.asked, &found.calls));
         Beside {
             marks: rollouts.flat_map(|found| rollouts::marks(&self.asked, &found.rollouts)).collect(),
