@@ -21,7 +21,9 @@ use datafusion::logical_expr::expr::{Cast, Placeholder};
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use meshlake_schema::filter::Value;
 
+use crate::answer::called;
 use crate::error::QueryError;
+use crate::postgres::shown_name;
 use crate::text_guard::TEXT_BYTES_MAX;
 use crate::values::parameter;
 
@@ -118,6 +120,7 @@ fn same_count(parameters: usize, values: usize) -> Result<(), QueryError> {
 pub fn describe(sql: &str, plan: LogicalPlan, state: &SessionState) -> Result<Prepared, QueryError> {
     let parameters = parameters_of(&plan)?;
     let columns = columns_of(plan, &parameters, state)?;
+    let columns = called(&columns, shown_name);
     Ok(Prepared { sql: sql.into(), columns, parameters })
 }
 

@@ -38,7 +38,7 @@ pub use commands::{Command, read};
 pub use copy_format::CopyFormat;
 pub use known::{Identity, Known};
 pub use misread::Misread;
-pub use named_apart::shown_name;
+pub use named_apart::{Shown, shown_name, tell_apart};
 pub use postgres_type::{PostgresType, Scalar};
 pub use question::Question;
 pub use relations::{Catalogue, allowed};
