@@ -136,3 +136,10 @@ async fn no_row_is_lost_between_two_chunks() {
     let want = (1..=1_000).map(|n| format!("{n}\n")).collect::<String>();
     assert_eq!((status, body), (200, Some(format!("n\n{want}"))));
 }
+
+#[tokio::test]
+async fn an_interval_is_a_text_in_parquet() {
+    let sql = "SELECT INTERVAL '1 day' AS i, [INTERVAL '2 days'] AS l, NULL AS n";
+    let (status, ..) = ask(api(1, capped()), "?format=parquet", "*/*", sql).await;
+    assert_eq!(status, 200);
+}
