@@ -164,12 +164,13 @@ impl Query {
     /// Those of [`Query::sql`].
     pub async fn prepare(&self, sql: &str) -> Result<Prepared, QueryError> {
         text_guard::check(sql)?;
-        let sql = text_guard::numbered(sql).into_owned();
+        let (sql, names) = text_guard::numbered(sql);
+        let sql = sql.into_owned();
         let statement = Ongoing::default();
         let (session, allowed) = (statement.within(self.session()?), Arc::clone(&self.allowed));
         let planning = async move {
             let plan = logical_plan(&session, &allowed, &sql).await?;
-            describe(&sql, plan, &session.state())
+            Ok(describe(&sql, plan, &session.state())?.with_names(names))
         };
         self.plan(planning, &statement.stop).await
     }

@@ -6,7 +6,7 @@
 //!                            CSV, Arrow IPC stream, Parquet                    ?format=csv | arrow | parquet
 //! ```
 //! A format is also chosen by `Accept`. The body may be the statement itself, and `"parameters": [...]` gives values for
-//! `$1`, `$2` (`statement.rs`). The answer is streamed, never held whole, and a client that goes away stops the query.
+//! `$1`, `$2`, `"parameters": {...}` for `$name` (`statement.rs`). The answer is streamed, never held whole, and a client that goes away stops the query.
 //!
 //! The first part is held back, so that a query that fails early still gets its status. One that fails later, or outgrows
 //! a cap, ends so that nobody takes it for whole: the connection is broken off before the last chunk (HTTP/1.1) or the
@@ -79,11 +79,13 @@ pub async fn answer(
     let body = body.map_err(|error| ApiError::refused_body(error.status(), error.body_text()))?;
     let statement = statement_of(&headers, &body)?;
     let format = Format::asked(asked.format.as_deref(), &headers)?;
-    let answer = match &statement.parameters {
+    let answer = match statement.parameters {
         None => state.engine.sql(&tenant, &statement.sql).await?,
         Some(parameters) => {
             let query = state.engine.begin(&tenant).await?;
-            query.run(query.prepare(&statement.sql).await?.bind(parameters)?).await?
+            let prepared = query.prepare(&statement.sql).await?;
+            let values = parameters.in_order(prepared.names())?;
+            query.run(prepared.bind(&values)?).await?
         }
     };
     let mut chunks = Box::pin(encoded(answer, format)?.fuse());
