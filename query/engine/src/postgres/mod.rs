@@ -17,6 +17,7 @@ mod ordering;
 mod existing;
 mod sets;
 mod json_access;
+mod spellings;
 mod type_questions;
 mod time_patterns;
 mod operators;
