@@ -128,7 +128,7 @@ pub struct ImportArgs {
     /// A known format's name, or its text as in the proxy's configuration [default: each line is recognised].
     #[arg(long)]
     pub format: Option<String>,
-    /// The language of that text: envoy, nginx, apache [default: as it looks].
+    /// The language of that text: envoy, envoy_json, nginx, apache, haproxy, fields [default: as it looks].
     #[arg(long)]
     pub language: Option<String>,
     /// The service that logs.

@@ -6,16 +6,25 @@
 //! Istio makes the address of the pod that is meant, or leaves empty. Taken for an address or a name it would make nodes
 //! of Envoy's inside. So it is read here, before anything else sees it, to the IP inside or to nothing.
 //!
+//! One address has several spellings, too: a socket for both versions of IP reports a caller of version 4 as
+//! `::ffff:10.0.0.1` (nginx, HAProxy, Node.js), and a link-local address is followed by its zone, `fe80::1%eth0`, which
+//! is the name of an interface of that machine alone. Both ends of a connection must read the same, so that the two rows
+//! of one call meet: they are read as `10.0.0.1` and `fe80::1`.
+//!
 //! Sources: Envoy `source/common/network/address_impl.cc` (`EnvoyInternalInstance`), envoy/config/core/v3/address.proto;
-//! Istio `pilot/pkg/networking/util` (`BuildInternalEndpoint`). Limits: a zone of IP version 6 is part of no address.
+//! Istio `pilot/pkg/networking/util` (`BuildInternalEndpoint`); RFC 4291 2.5.5.2 (mapped addresses), RFC 4007 11.2 (zones).
+//! Limits: other spellings, capital digits or zeros that could be left out, are taken as they stand; nobody writes them.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use meshlake_schema::attributes::push_unsigned;
 
 /// How the text of an address begins that is a listener inside Envoy.
 const INTERNAL: &str = "envoy://";
+
+/// How an address of IP version 4 begins that is written as one of version 6.
+const MAPPED: &str = "::ffff:";
 
 /// One end of a connection.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -45,7 +54,7 @@ impl<'a> Address<'a> {
     }
 
     fn split(text: &'a str) -> Self {
-        let whole = || Address { host: text.into(), port: None };
+        let whole = || Address { host: one_spelling(text).into(), port: None };
         if let Some(rest) = text.strip_prefix('[') {
             // Without its bracket or port it is broken, or a name of some other kind.
             let Some((host, port)) = rest.split_once(']') else { return whole() };
@@ -56,7 +65,7 @@ impl<'a> Address<'a> {
                     port => port,
                 },
             };
-            return Address { host: host.into(), port };
+            return Address { host: one_spelling(host).into(), port };
         }
         match text.split_once(':') {
             // A second colon is of IP version 6, or of a URL.
@@ -88,6 +97,20 @@ impl<'a> Address<'a> {
     }
 }
 
+/// A host, an IP address of version 6 without its zone and one that stands for version 4 as that.
+pub fn one_spelling(host: &str) -> &str {
+    if !host.contains(':') {
+        return host;
+    }
+    if let Some(mapped) = host.strip_prefix(MAPPED).filter(|rest| rest.parse::<Ipv4Addr>().is_ok()) {
+        return mapped;
+    }
+    match host.split_once('%') {
+        Some((address, _)) if address.parse::<Ipv6Addr>().is_ok() => address,
+        _ => host,
+    }
+}
+
 /// Whether text is that of a listener inside Envoy.
 pub fn is_internal(text: &[u8]) -> bool {
     text.starts_with(INTERNAL.as_bytes())
@@ -113,6 +136,14 @@ mod tests {
             ("[::1]", "::1", None),
             ("fd00::7", "fd00::7", None),
             ("::1", "::1", None),
+            // A caller of version 4 on a socket of both, and a zone, which RFC 6874 escapes in URLs.
+            ("::ffff:10.0.0.1", "10.0.0.1", None),
+            ("[::ffff:10.0.0.1]:80", "10.0.0.1", Some(80)),
+            ("::ffff:cafe", "::ffff:cafe", None),
+            ("::ffff:10.0.0.256", "::ffff:10.0.0.256", None),
+            ("fe80::1%eth0", "fe80::1", None),
+            ("[fe80::1%25eth0]:9080", "fe80::1", Some(9080)),
+            ("a:b%c", "a:b%c", None),
             ("reviews.default.svc:9080", "reviews.default.svc", Some(9080)),
             ("reviews", "reviews", None),
             ("/run/app.sock", "/run/app.sock", None),
@@ -140,6 +171,7 @@ mod tests {
             ("envoy://inner_connect_originate/[fd00::7]:9080", "fd00::7", Some(9080)),
             ("envoy://connect_originate/10.40.2.7", "10.40.2.7", None),
             ("envoy://connect_originate/fd00::7", "fd00::7", None),
+            ("envoy://connect_originate/[::ffff:10.40.2.7]:9080", "10.40.2.7", Some(9080)),
             ("envoy://internal_client_address/", "", None),
             ("envoy://internal_client_address", "", None),
             ("envoy://main_internal/main_internal", "", None),

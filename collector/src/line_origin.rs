@@ -19,7 +19,8 @@ pub struct LinesConfig {
     /// A format's name, or its text in the language of the proxy. Default: each line is recognised by itself, among the
     /// known formats.
     pub format: String,
-    /// The language of that text: `envoy`, `nginx`, `apache` (also for Varnish). Default: as the text looks.
+    /// The language of that text: `envoy`, `envoy_json`, `nginx`, `apache` (also for Varnish), `haproxy`, `fields`. Default:
+    /// as the text looks.
     pub language: String,
     /// The service whose proxy logs, or that logs itself.
     pub service: String,
@@ -38,7 +39,7 @@ pub struct LinesConfig {
 
 impl LinesConfig {
     /// Every value that cannot work, as one line each that begins with its key.
-    pub(crate) fn problems(&self) -> Vec<String> {
+    pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
         if let Err(problem) = self.origin() {
             problems.push(problem);
@@ -88,7 +89,7 @@ fn line_format(format: &str, language: &str) -> Result<Option<LineFormat>, Strin
         return Ok(Some(known));
     }
     let language = match language {
-        "" => language_of(format).ok_or_else(|| {
+        "" => Language::of(format).ok_or_else(|| {
             let names = LineFormat::names().collect::<Vec<_>>().join(", ");
             format!("format: {format:?} is neither a text with fields nor one of {names}")
         })?,
@@ -99,18 +100,6 @@ fn line_format(format: &str, language: &str) -> Result<Option<LineFormat>, Strin
     };
     let compiled = LineFormat::compile(language, format);
     compiled.map(Some).map_err(|error| format!("format: as a format of {}: {error}", language.name()))
-}
-
-/// The language that a text looks like: nginx has `$name`, Envoy `%NAME(...)%`, Apache `%>s` and `%{...}i`.
-fn language_of(format: &str) -> Option<Language> {
-    let is_envoy =
-        |rest: &str| rest.starts_with(|char: char| char.is_ascii_uppercase()) && rest.contains('%');
-    if format.contains('$') {
-        return Some(Language::Nginx);
-    }
-    let first = format.split_once('%')?.1;
-    let name_bytes = first.bytes().take_while(|byte| byte.is_ascii_uppercase() || *byte == b'_').count();
-    Some(if is_envoy(first) && name_bytes > 1 { Language::Envoy } else { Language::Apache })
 }
 
 /// Seconds east of UTC: of `+02:00`, `-0330`, `Z`, `UTC` and nothing.
@@ -134,21 +123,6 @@ fn offset_seconds(zone: &str) -> Option<i32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_text_shows_its_language() {
-        let cases = [
-            (r#"$remote_addr - $remote_user [$time_local] "$request" $status"#, Some(Language::Nginx)),
-            (r#"[%START_TIME%] "%REQ(:METHOD)%" %RESPONSE_CODE%"#, Some(Language::Envoy)),
-            (r#"%h %l %u %t "%r" %>s %b"#, Some(Language::Apache)),
-            (r"%V:%p %D", Some(Language::Apache)),
-            (r"%{Host}i %>s", Some(Language::Apache)),
-            ("nginx_combinde", None),
-        ];
-        for (text, want) in cases {
-            assert_eq!(language_of(text), want, "{text}");
-        }
-    }
 
     #[test]
     fn zones_are_offsets() {

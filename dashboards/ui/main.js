@@ -5,16 +5,20 @@
 import { brushBars } from './bars.js';
 import { brushes } from './brush.js';
 import { charts } from './chart.js';
+import { localClock } from './clock.js';
 import { graphs } from './graph.js';
-import { keepFresh } from './refresh.js';
+import { follow, keepFresh } from './refresh.js';
 import { editSql } from './sql.js';
 import { tailLogs } from './tail.js';
 import { drawWaterfall } from './waterfall.js';
 
 /** @type {(() => void)[]} */
-const parts = [graphs, charts, brushes, brushBars, tailLogs, drawWaterfall, editSql];
+const parts = [graphs, charts, brushes, brushBars, tailLogs, drawWaterfall, editSql, localClock];
 
-const enliven = () => parts.forEach((part) => part());
+const enliven = () => {
+  parts.forEach((part) => part());
+  follow(enliven);
+};
 
 enliven();
 keepFresh(enliven);

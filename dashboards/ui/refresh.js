@@ -31,6 +31,38 @@ export function keepFresh(enliven) {
   again();
 }
 
+/** Milliseconds between two looks at what is followed, after the answer to the first: as often as people read a number. */
+const FOLLOWED = 1_000;
+
+/** @type {WeakSet<Element>} */
+const known = new WeakSet();
+
+/**
+ * Shows the buttons that have the page loaded every second while they are pressed, and makes them work.
+ * @param {() => void} enliven called whenever the page was changed
+ */
+export function follow(enliven) {
+  for (const button of document.querySelectorAll('button[data-part="follow"]')) {
+    if (!(button instanceof HTMLButtonElement)) continue;
+    // The server knows nothing of what is pressed, and its answers take that away.
+    const isPressed = () => button.isConnected && button.dataset.livePressed === 'true';
+    button.hidden = false;
+    button.setAttribute('aria-pressed', String(isPressed()));
+    if (known.has(button)) continue;
+    known.add(button);
+    const turn = async () => {
+      if (!isPressed()) return;
+      if (!document.hidden && !isSelecting()) await load(enliven);
+      setTimeout(turn, FOLLOWED);
+    };
+    button.addEventListener('click', () => {
+      button.dataset.livePressed = String(!isPressed());
+      button.setAttribute('aria-pressed', String(isPressed()));
+      void turn();
+    });
+  }
+}
+
 /** Text of the page is selected. */
 function isSelecting() {
   return !(getSelection()?.isCollapsed ?? true);

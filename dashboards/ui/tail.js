@@ -12,8 +12,10 @@ export function tailLogs() {
   for (const button of document.querySelectorAll('button[data-tail]')) {
     if (!(button instanceof HTMLButtonElement)) continue;
     button.hidden = false;
+    // The server knows nothing of what is pressed, and its answers take that away.
+    button.setAttribute('aria-pressed', button.getAttribute('data-live-tail') || 'false');
     if (button.hasAttribute('data-live-tail')) continue;
-    button.setAttribute('data-live-tail', '');
+    button.setAttribute('data-live-tail', 'false');
     tail(button);
   }
 }
@@ -34,7 +36,7 @@ function tail(button) {
   const stop = () => {
     source?.close();
     source = null;
-    button.setAttribute('aria-pressed', 'false');
+    press(button, false);
   };
   const start = () => {
     source = new EventSource(button.dataset.tail ?? '');
@@ -51,9 +53,15 @@ function tail(button) {
     source.addEventListener('error', () => {
       if (source?.readyState === EventSource.CLOSED) stop();
     });
-    button.setAttribute('aria-pressed', 'true');
+    press(button, true);
   };
   button.addEventListener('click', () => (source ? stop() : start()));
+}
+
+/** @param {HTMLButtonElement} button @param {boolean} isPressed */
+function press(button, isPressed) {
+  button.setAttribute('aria-pressed', String(isPressed));
+  button.setAttribute('data-live-tail', String(isPressed));
 }
 
 /**

@@ -14,7 +14,10 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
 use futures::TryStreamExt;
-use meshlake_engine::{Engine, QueryError};
+use meshlake_calls::Range;
+use meshlake_calls::operate::troubles::Lost;
+use meshlake_engine::{Engine, Query, QueryError, Scan};
+use meshlake_schema::{Table, TimeRange};
 
 const TOTALS_SQL: &str = "SELECT signal, source, event, reason, CAST(sum(records) AS BIGINT) FROM ledger \
                           GROUP BY 1, 2, 3, 4";
@@ -64,6 +67,36 @@ pub async fn accounts(engine: &Engine, tenant: &str) -> Result<Vec<Account>, Que
         account.received += waiting.records;
     }
     Ok(accounts.into_values().collect())
+}
+
+/// What was rejected in a range, by the collector's clock: one row per signal, way in and reason, sorted by them.
+///
+/// # Errors
+/// Those of [`Query::scan`].
+pub async fn lost(query: &Query, range: Range) -> Result<Vec<Lost>, QueryError> {
+    let columns = Some(["signal", "source", "event", "reason", "records"].as_slice());
+    let range = TimeRange { from: range.from(), to: range.to() };
+    let mut rows = query.scan(&Scan { columns, range, ..Scan::of(Table::Ledger) }).await?;
+    let mut received: BTreeMap<(String, String), u64> = BTreeMap::new();
+    let mut rejected: BTreeMap<(String, String, String), u64> = BTreeMap::new();
+    while let Some(batch) = rows.try_next().await? {
+        for row in events(&batch)? {
+            match row.event.as_str() {
+                "received" => *received.entry((row.signal, row.source)).or_default() += row.records,
+                "rejected" => {
+                    *rejected.entry((row.signal, row.source, row.reason)).or_default() += row.records;
+                }
+                _ => {}
+            }
+        }
+    }
+    let lost = rejected.into_iter().map(|((signal, source, reason), records)| {
+        let of_way = (signal, source);
+        let received = received.get(&of_way).copied().unwrap_or_default().max(records);
+        let (signal, source) = of_way;
+        Lost { signal, source, reason, records, received }
+    });
+    Ok(lost.collect())
 }
 
 fn account<'a>(accounts: &'a mut Accounts, tenant: &str, signal: &str, source: &str) -> &'a mut Account {

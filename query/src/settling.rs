@@ -130,8 +130,7 @@ async fn settled(
     let step = cell.map_or(GRID, |seconds| Duration::from_secs(seconds.into()));
     let range = Range::new(part.from, part.to, Some(step)).map_err(|error| LoadError::bug(&error))?;
     let question = Question { range, by: By::Whole, grain: Grain::Whole, source: Source::Auto };
-    let rows = reading::rows_of(&folded);
-    let fold = Fold::new(question).within(Arc::clone(budget)).fold_only(folded);
+    let fold = Fold::new(question).within(Arc::clone(budget)).fold_only(folded.clone());
     let mut fold = match room {
         Room::ForAll => fold.settling(Beyond::Refuse),
         Room::ForTheBusiest => fold.settling(Beyond::OthersOfNames),
@@ -141,7 +140,7 @@ async fn settled(
         add_cells(query, &question, table, &told, &mut fold).await?;
     }
     loop {
-        fold = feed(query, &question, &rows, fold).await?;
+        fold = feed(query, &question, &folded, fold).await?;
         let (folded, more) = counted(fold).await?;
         fold = folded;
         if !more.map_err(|error: FoldError| LoadError::of(error, query))? {

@@ -16,8 +16,9 @@ mod figures;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
+use meshlake_collector::LinesConfig;
 use meshlake_collector::lines::Part;
 use meshlake_schema::{Clock as _, SystemClock};
 use meshlake_store::{DataDirError, StoreError};
@@ -53,9 +54,11 @@ struct Server {
 /// Imports what `args` name.
 ///
 /// # Errors
-/// An input cannot be read, nobody takes the lines, or the data directory cannot be used.
+/// What is said of the lines cannot be, an input cannot be read, nobody takes the lines, or the data directory cannot be used.
 pub fn run(config: &Config, args: &ImportArgs) -> Result<()> {
     args.files.iter().try_for_each(|name| input::check(name))?;
+    let problems = lines_of(args).problems();
+    ensure!(problems.is_empty(), "--{}", problems.join("\n--"));
     if let Some(to) = &args.to {
         return beside(Server { to: post::base_of(to)?, query: None, alone: None }, args);
     }
@@ -72,6 +75,21 @@ pub fn run(config: &Config, args: &ImportArgs) -> Result<()> {
             beside(Server { to, query: Some(reachable(&config.query.http)), alone: None }, args)
         }
         _ => Err(error),
+    }
+}
+
+/// What is said of all lines.
+fn lines_of(args: &ImportArgs) -> LinesConfig {
+    let text = |said: &Option<String>| said.clone().unwrap_or_default();
+    LinesConfig {
+        format: text(&args.format),
+        language: text(&args.language),
+        service: text(&args.service),
+        namespace: text(&args.namespace),
+        instance: text(&args.instance),
+        zone: text(&args.zone),
+        tenant: args.tenant.clone(),
+        ..LinesConfig::default()
     }
 }
 
@@ -94,6 +112,9 @@ async fn import(server: Server, args: ImportArgs) -> Result<()> {
     }
     bar.finish_and_clear();
     print!("{counts}");
+    for advice in counts.advice() {
+        println!("  {advice}");
+    }
     if counts.parsed > 0
         && let Some(query) = &server.query
         && let Err(error) = tell_figures(query, began, server.alone.as_deref()).await

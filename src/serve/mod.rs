@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use meshlake_schema::{Clock as _, SystemClock};
-use meshlake_store::give_way_to_flushes;
+use meshlake_store::{Stopped, give_way_to_flushes};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 
@@ -39,6 +39,7 @@ use crate::telemetry;
 use listening::{Addresses, Port, Side, Sockets};
 use server::{QuerySide, Server};
 use signals::{Signal, Signals};
+use stopping::rows_left;
 use supervisor::Supervisor;
 
 pub use settings::{engine_config, store_config};
@@ -217,7 +218,14 @@ where
     let (stop, stopped) = watch::channel(false);
     let result = ingest.block_on(async {
         let telemetry = telemetry::start(&config.telemetry)?;
-        let (server, query) = start(config, roles, sockets, &readers).await?;
+        // Before the start, which may read a long log: a signal must not end the process by the system's hand then.
+        let mut signals = Signals::listen(interrupts).context("listen to signals")?;
+        let starting = start(config, roles, sockets, &readers);
+        let Some(started) = unless_stopped(&mut signals, starting).await else {
+            // A server that was told to stop did; work that was to be done was not.
+            return if announce == Announce::All { Ok(()) } else { bail!("stopped") };
+        };
+        let (server, query) = started?;
         // Standard output may be a file on a full disk; that must not end the process.
         if announce == Announce::All
             && let Err(error) = addresses.announce(&config.store.data_dir)
@@ -225,7 +233,6 @@ where
             tracing::warn!(%error, ?addresses, "print the addresses");
         }
         let mut work = ingest.spawn(work(addresses, stopped));
-        let mut signals = Signals::listen(interrupts).context("listen to signals")?;
         let early = loop {
             tokio::select! {
                 ended = &mut work => break Some(ended),
@@ -243,13 +250,30 @@ where
             Some(ended) => ended,
             None => work.await,
         };
-        server.stop(query).await;
+        if let Stopped::InLog(left) = server.stop(query).await
+            && !left.is_empty()
+        {
+            // Whatever is logged: who reads the tables next must know. Where standard error is full, it cannot be told.
+            writeln!(std::io::stderr(), "{}", rows_left(&left)).ok();
+        }
         telemetry.stop();
         worked.context("run")?
     });
     readers.shutdown_timeout(Duration::ZERO);
     ingest.shutdown_timeout(Duration::ZERO);
     result
+}
+
+/// What `starting` comes to; none when a signal says to stop first. A start that is left in the middle leaves what a crash
+/// leaves: everything that was acknowledged is in the log or in files. A SIGHUP waits for the end of the start.
+async fn unless_stopped<T>(signals: &mut Signals, starting: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        started = starting => Some(started),
+        signal = signals.stop() => {
+            tracing::info!(signal, "stop while starting");
+            None
+        }
+    }
 }
 
 /// Starts the collector's side, and the process of the query side where that is one of `roles`.

@@ -177,8 +177,8 @@ impl Server {
     }
 
     /// Reverse order: answers end, then receivers, then the store, which puts into files what it buffers. The admin port,
-    /// which tells how it goes, is the last.
-    pub async fn stop(self, query: Option<Supervisor>) {
+    /// which tells how it goes, is the last. Returns what became of the rows.
+    pub async fn stop(self, query: Option<Supervisor>) -> Stopped {
         let Server { store, collector, mut ports, accepting, .. } = self;
         accepting.store(false, Ordering::Release);
         let began = Instant::now();
@@ -189,8 +189,10 @@ impl Server {
             .await;
         tell("collector", collector.stop(INTAKE_STOP_TIME_MAX).await, began);
         let time_left = STOP_TIME_MAX.saturating_sub(began.elapsed());
-        tell("store", store.stop(time_left).await == Stopped::Flushed, began);
+        let stopped = store.stop(time_left).await;
+        tell("store", stopped == Stopped::Flushed, began);
         stop_ports(&mut ports, &[Port::Admin], ADMIN_STOP_TIME_MAX, began).await;
+        stopped
     }
 }
 

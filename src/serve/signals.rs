@@ -36,10 +36,26 @@ impl Signals {
     }
 
     pub async fn next(&mut self) -> Signal {
+        let Signals { hangup, terminate, interrupt, interrupts } = self;
         tokio::select! {
-            _ = self.hangup.recv() => Signal::Reload,
-            _ = self.terminate.recv() => Signal::Stop("SIGTERM"),
-            _ = self.interrupt.recv(), if self.interrupts == Interrupts::Stop => Signal::Stop("SIGINT"),
+            _ = hangup.recv() => Signal::Reload,
+            signal = stop(terminate, interrupt, *interrupts) => Signal::Stop(signal),
         }
+    }
+
+    /// The next signal to stop, by its name. What else comes is kept for [`Signals::next`].
+    pub async fn stop(&mut self) -> &'static str {
+        stop(&mut self.terminate, &mut self.interrupt, self.interrupts).await
+    }
+}
+
+async fn stop(
+    terminate: &mut UnixSignal,
+    interrupt: &mut UnixSignal,
+    interrupts: Interrupts,
+) -> &'static str {
+    tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv(), if interrupts == Interrupts::Stop => "SIGINT",
     }
 }

@@ -1,8 +1,10 @@
-//! What both roles need of ports: who may come to one, and how several end together.
+//! What both roles need of ports: who may come to one, and how several end together; and what is said of rows that a stop
+//! did not put into files.
 
 use std::time::{Duration, Instant};
 
 use meshlake_listen::{Cap, Door, Role, Served};
+use meshlake_schema::Table;
 
 use super::listening::Port;
 
@@ -43,5 +45,30 @@ pub fn tell(step: &str, in_time: bool, began: Instant) {
             elapsed_ms,
             "did not stop in time and is cut off; all that was acknowledged is in the log"
         );
+    }
+}
+
+/// What whoever stopped the process must know of rows that are in the log alone: programs that read the tables without
+/// this one, DuckDB say, do not see them.
+pub fn rows_left(left: &[(Table, u64)]) -> String {
+    let rows: u64 = left.iter().map(|(_, rows)| rows).sum();
+    let by_table: Vec<_> = left.iter().map(|(table, rows)| format!("{} {rows}", table.name())).collect();
+    format!(
+        "meshlake: {rows} rows are in the write-ahead log alone ({}): the stop had no time for their files, or could not \
+         write them. Nothing is lost: the next start reads them and writes their files. Until then other programs that \
+         read the tables do not see them.",
+        by_table.join(", ")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_that_are_left_are_told_by_table() {
+        let told = rows_left(&[(Table::Spans, 1200), (Table::Logs, 30)]);
+        assert!(told.starts_with("meshlake: 1230 rows"), "{told}");
+        assert!(told.contains("(spans 1200, logs 30)"), "{told}");
     }
 }

@@ -183,6 +183,16 @@ impl StoreStatus {
         !self.writer.stats().is_failed
     }
 
+    /// How many rows of which tables are durable and not in files yet, in the order of [`Table::ALL`]; those of the
+    /// ledger, which every sender's records make, are not told.
+    pub(crate) fn buffered_rows(&self) -> Vec<(Table, u64)> {
+        let tables = self.stats().tables.into_iter();
+        tables
+            .filter(|of| of.table != Table::Ledger && of.buffered_rows > 0)
+            .map(|of| (of.table, of.buffered_rows))
+            .collect()
+    }
+
     pub fn stats(&self) -> StoreStats {
         let tables = self.flusher.buffer().snapshot();
         StoreStats {

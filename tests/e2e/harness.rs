@@ -145,11 +145,8 @@ impl Server {
     }
 
     /// SIGTERM, as an orchestrator does it; returns the exit code.
-    pub async fn terminate(mut self) -> Result<Option<i32>> {
-        let pid = self.pid()?;
-        let status = Command::new("kill").args(["-TERM", &pid.to_string()]).status().await?;
-        ensure!(status.success(), "kill -TERM failed");
-        Ok(self.child.wait().await?.code())
+    pub async fn terminate(self) -> Result<Option<i32>> {
+        terminate(self.child).await
     }
 
     pub fn pid(&self) -> Result<u32> {
@@ -158,10 +155,7 @@ impl Server {
 
     /// SIGHUP: the configuration is to be read again.
     pub async fn hang_up(&self) -> Result<()> {
-        let pid = self.pid()?;
-        let status = Command::new("kill").args(["-HUP", &pid.to_string()]).status().await?;
-        ensure!(status.success(), "kill -HUP failed");
-        Ok(())
+        signal(&self.child, "HUP").await
     }
 
     /// The log so far.
@@ -241,6 +235,16 @@ impl Starting {
         kill(self.child).await
     }
 
+    /// As [`Server::terminate`].
+    pub async fn terminate(self) -> Result<Option<i32>> {
+        terminate(self.child).await
+    }
+
+    /// Sends the signal of this name.
+    pub async fn signal(&self, name: &str) -> Result<()> {
+        signal(&self.child, name).await
+    }
+
     /// As [`Server::kill`], of a process that may have given up before with the exit code of a failed start.
     pub async fn kill_or_failed(mut self) -> Result<()> {
         // An error means that it has ended, which the status tells.
@@ -252,6 +256,18 @@ impl Starting {
         );
         Ok(())
     }
+}
+
+async fn terminate(mut child: Child) -> Result<Option<i32>> {
+    signal(&child, "TERM").await?;
+    Ok(child.wait().await?.code())
+}
+
+async fn signal(child: &Child, name: &str) -> Result<()> {
+    let pid = child.id().context("the process runs")?;
+    let status = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status().await?;
+    ensure!(status.success(), "kill -{name} failed");
+    Ok(())
 }
 
 async fn kill(mut child: Child) -> Result<()> {

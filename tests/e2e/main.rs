@@ -36,6 +36,7 @@ mod refusals;
 mod reload;
 mod sdk;
 mod slow_disk;
+mod stops;
 mod threads;
 mod status;
 mod trace;

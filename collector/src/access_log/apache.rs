@@ -1,6 +1,7 @@
 //! Apache's `LogFormat`: `%directive` and `%{argument}directive` between other text; Varnish's varnishncsa has the same.
 //!
-//! Apache's times are those of the start. A whole `LogFormat "..." name` line may be given.
+//! Apache's times are those of the start. A whole `LogFormat "..." name` or `CustomLog file "..."` line may be given, or what
+//! stands in its quotes, where quotes are escaped.
 //!
 //! Sources: Apache httpd, mod_log_config, "Custom Log Formats", mod_logio; varnishncsa(1). Limits: modifiers of status
 //! (`%!200,304i`) and of redirects (`%>s`, `%<s`) are passed over.
@@ -17,8 +18,8 @@ use super::pattern::Token;
 /// # Errors
 /// A `%` without a directive, or a conversion of time that is not known.
 pub(super) fn tokens(format: &str) -> Result<Vec<Token>, FormatError> {
-    let defined = defined_by_directive(format);
-    let format = defined.as_deref().unwrap_or(format);
+    let format = defined_by_directive(format).unwrap_or_else(|| format.replace("\\\"", "\""));
+    let format = &*format;
     let mut tokens = Vec::new();
     let mut rest = format;
     while let Some(start) = rest.find('%') {
@@ -56,7 +57,11 @@ pub(super) fn tokens(format: &str) -> Result<Vec<Token>, FormatError> {
 
 /// The format that a `LogFormat` or `CustomLog` line defines.
 fn defined_by_directive(text: &str) -> Option<String> {
-    let quoted = text.trim().strip_prefix("LogFormat")?.trim_start().strip_prefix('"')?;
+    let text = text.trim();
+    let quoted = match text.strip_prefix("LogFormat") {
+        Some(rest) => rest.trim_start().strip_prefix('"')?,
+        None => text.strip_prefix("CustomLog")?.split_once('"')?.1,
+    };
     let mut format = String::new();
     let mut chars = quoted.chars();
     loop {
@@ -84,7 +89,7 @@ fn field(letter: char, argument: &str, at: usize) -> Result<Field, FormatError> 
         'f' => named("filename"),
         'H' => Field::Protocol,
         'i' => request_header(&argument.to_ascii_lowercase()),
-        'I' => named("received_bytes"),
+        'I' => Field::RequestBytes,
         'k' => named("keepalive_requests"),
         'l' => Field::Skip,
         'L' => named("log_id"),
@@ -96,10 +101,10 @@ fn field(letter: char, argument: &str, at: usize) -> Result<Field, FormatError> 
         'r' => Field::RequestLine,
         's' => Field::Status,
         't' => return time(argument, at),
-        'u' => named("remote_user"),
+        'u' => Field::RemoteUser,
         'U' => Field::Path,
-        'v' | 'V' => Field::Authority,
-        'X' => named("connection_status"),
+        'v' | 'V' => Field::VirtualHost,
+        'X' => Field::ConnectionStatus,
         'o' => response_header(&argument.to_ascii_lowercase()),
         'e' if argument == "UNIQUE_ID" => Field::RequestId,
         // Environment, notes, cookies, variables of TLS, records of Varnish.

@@ -17,6 +17,9 @@ use super::{FormatError, language};
 /// # Errors
 /// A `%` without its end, or a conversion of time that is not known.
 pub(super) fn tokens(format: &str) -> Result<Vec<Token>, FormatError> {
+    // As a quoted string of YAML or JSON has it.
+    let unquoted = serde_json::from_str::<String>(format).ok();
+    let format = unquoted.as_deref().unwrap_or(format);
     let mut tokens = Vec::new();
     let mut rest = format;
     while let Some(start) = rest.find('%') {
@@ -57,14 +60,21 @@ fn operator(text: &str, at: usize) -> Result<Field, FormatError> {
     Ok(match name {
         "START_TIME" | "START_TIME_LOCAL" => Field::Start(time_format(argument, at)?),
         "EMIT_TIME" | "EMIT_TIME_LOCAL" => Field::End(time_format(argument, at)?),
-        "REQ" => request_header(argument),
-        "RESP" => response_header("response_header.", argument),
-        "TRAILER" => response_header("response_trailer.", argument),
+        "REQ" | "REQUEST_HEADER" | "REQ_WITHOUT_QUERY" => request_header(argument),
+        "RESP" | "RESPONSE_HEADER" => response_header("response_header.", argument),
+        "TRAILER" | "RESPONSE_TRAILER" => response_header("response_trailer.", argument),
+        // Which path it is stands behind the colon.
+        "PATH" if argument.ends_with(":ORIG") => Field::OriginalPath,
+        "PATH" => Field::Path,
         "COMMON_DURATION" => common_duration(argument),
         "FILTER_STATE" => filter_state(argument),
         "GRPC_STATUS" | "GRPC_STATUS_NUMBER" => Field::GrpcStatus,
         "QUERY_PARAM" | "ENVIRONMENT" | "DYNAMIC_METADATA" | "CLUSTER_METADATA" | "METADATA" => {
             Field::Attribute(format!("{}.{argument}", name.to_ascii_lowercase()).into())
+        }
+        // An address that is masked is no end of a connection.
+        _ if name.ends_with("_WITHOUT_PORT") && !argument.is_empty() => {
+            Field::Attribute(name.to_ascii_lowercase().into())
         }
         _ => plain_operator(name).unwrap_or_else(|| Field::Attribute(name.to_ascii_lowercase().into())),
     })
@@ -82,16 +92,22 @@ fn plain_operator(name: &str) -> Option<Field> {
         "BYTES_SENT" => Field::ResponseBytes,
         "DURATION" => Field::Duration(Unit::Millis),
         "UPSTREAM_REQUEST_ATTEMPT_COUNT" => Field::Attempts,
-        "UPSTREAM_HOST" | "UPSTREAM_REMOTE_ADDRESS" => Field::UpstreamHost,
+        "UPSTREAM_HOST" | "UPSTREAM_REMOTE_ADDRESS" | "UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT" => {
+            Field::UpstreamHost
+        }
+        "UPSTREAM_REMOTE_PORT" => Field::UpstreamPort,
         "UPSTREAM_CLUSTER" | "UPSTREAM_CLUSTER_RAW" => Field::Cluster,
-        "UPSTREAM_LOCAL_ADDRESS" => Field::UpstreamLocal,
-        "DOWNSTREAM_LOCAL_ADDRESS" => Field::Local,
+        "UPSTREAM_LOCAL_ADDRESS" | "UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT" => Field::UpstreamLocal,
+        "UPSTREAM_LOCAL_PORT" => Field::UpstreamLocalPort,
+        "UPSTREAM_PEER_URI_SAN" => Field::Peer(PeerEnd::Upstream, PeerFact::Principal),
+        "DOWNSTREAM_LOCAL_ADDRESS" | "DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT" => Field::Local,
         "DOWNSTREAM_LOCAL_PORT" => Field::LocalPort,
         "DOWNSTREAM_REMOTE_ADDRESS" | "DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT" => Field::Remote,
         "DOWNSTREAM_REMOTE_PORT" => Field::RemotePort,
         "DOWNSTREAM_DIRECT_REMOTE_ADDRESS" | "DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT" => {
             Field::DirectRemote
         }
+        "DOWNSTREAM_DIRECT_REMOTE_PORT" => Field::DirectRemotePort,
         "DOWNSTREAM_TLS_VERSION" => Field::TlsVersion,
         "DOWNSTREAM_PEER_URI_SAN" => Field::CallerPrincipal,
         "DOWNSTREAM_LOCAL_URI_SAN" => Field::OwnPrincipal,
@@ -119,7 +135,7 @@ fn request_header(argument: &str) -> Field {
     match &*name {
         ":method" => Field::Method,
         ":path" | "x-envoy-original-path?:path" => Field::Path,
-        "x-envoy-original-path" => Field::Path,
+        "x-envoy-original-path" => Field::OriginalPath,
         ":authority" | "host" | ":authority?host" => Field::Authority,
         ":scheme" | "x-forwarded-proto" => Field::Scheme,
         _ => language::request_header(name.split('?').next().unwrap_or_default()),

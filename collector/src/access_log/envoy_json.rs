@@ -1,4 +1,4 @@
-//! Envoy's `json_format`: an object whose texts are format strings, nested or not.
+//! Envoy's `json_format`: an object whose texts are format strings, nested or not, as JSON or as YAML writes it.
 //!
 //! Source: Envoy, `SubstitutionFormatString.json_format`. Limits: only texts are operators, as in Envoy; what else stands
 //! in the object is not looked for in lines.
@@ -9,6 +9,7 @@ use super::FormatError;
 use super::envoy;
 use super::escape::Escape;
 use super::json::{Member, Object};
+use super::mapping;
 use super::pattern::{Pattern, Token};
 
 /// Levels of objects in a format; nothing real has more than a few, and reading recurses once a level.
@@ -19,11 +20,15 @@ const LEVELS_MAX: usize = 8;
 /// # Errors
 /// No JSON object of objects and texts, or a text that is no format string.
 pub(super) fn compile(text: &str) -> Result<Object, FormatError> {
-    let format: Value = serde_json::from_str(text).map_err(|error| {
-        let lines = text.split_inclusive('\n').take(error.line().saturating_sub(1));
-        let before: usize = lines.map(str::len).sum();
-        FormatError::at(before + error.column().saturating_sub(1), format!("no JSON: {error}"))
-    })?;
+    let format: Value = match mapping::read(text) {
+        Some(mapping) => mapping.into(),
+        None => serde_json::from_str(text).map_err(|error| {
+            let lines = text.split_inclusive('\n').take(error.line().saturating_sub(1));
+            let before: usize = lines.map(str::len).sum();
+            let what = format!("neither JSON ({error}) nor a mapping of YAML with a text for each key");
+            FormatError::at(before + error.column().saturating_sub(1), what)
+        })?,
+    };
     let mut members = Vec::new();
     read(&format, &mut String::new(), 0, &mut members)?;
     match members.is_empty() {

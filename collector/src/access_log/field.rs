@@ -20,16 +20,22 @@ pub(super) enum Field {
     Skip,
     /// A fact without a column, kept under this name.
     Attribute(Box<str>),
+    /// Who the caller says it is; kept as the attribute `remote_user`.
+    RemoteUser,
     Start(TimeFormat),
     /// When the call was over, or the line was written.
     End(TimeFormat),
     Duration(Unit),
+    /// W3C's: seconds if it has a fraction, else milliseconds, as IIS writes it.
+    TimeTaken,
     Timer(Timer, Unit),
     UpstreamDuration(Unit),
     /// Method, path and protocol as one text.
     RequestLine,
     Method,
     Path,
+    /// What the path was before it was rewritten, whatever another field says of it.
+    OriginalPath,
     /// What the path was rewritten to.
     RewrittenPath,
     /// What follows the path, with or without its question mark.
@@ -39,8 +45,13 @@ pub(super) enum Field {
     Protocol,
     Scheme,
     Authority,
+    /// Apache's name of the server that was asked, which is an authority and nothing that only looks like a word.
+    VirtualHost,
     Route,
     Status,
+    /// nginx's of a connection: how it ended, in numbers of HTTP, and what it was of.
+    SessionStatus,
+    Transport,
     GrpcStatus,
     Flags,
     Details,
@@ -54,8 +65,11 @@ pub(super) enum Field {
     DirectRemote,
     Local,
     LocalPort,
+    DirectRemotePort,
     UpstreamLocal,
+    UpstreamLocalPort,
     UpstreamHost,
+    UpstreamPort,
     Cluster,
     FailureReason,
     TerminationDetails,
@@ -83,6 +97,8 @@ pub(super) enum Field {
     UpstreamBytes,
     /// Kong's list of upstreams, in JSON.
     Tries,
+    /// Apache's, of the connection when the response was complete.
+    ConnectionStatus,
     /// ztunnel's.
     Direction,
     BytesFromOwn,
@@ -103,32 +119,36 @@ impl Field {
     /// The column that it fills, or its attribute's; what a line is counted by that is unread because of it.
     pub(super) fn name(&self) -> &'static str {
         match self {
-            Field::Skip | Field::Attribute(_) | Field::Frontend => "attributes",
+            Field::Skip | Field::Attribute(_) | Field::RemoteUser | Field::Frontend => "attributes",
             Field::Start(_) | Field::End(_) => "time",
-            Field::Duration(_) | Field::Timer(..) => "duration_nano",
+            Field::Duration(_) | Field::TimeTaken | Field::Timer(..) => "duration_nano",
             Field::UpstreamDuration(_)
             | Field::UpstreamDurations(_)
             | Field::UpstreamConnectTimes
             | Field::UpstreamHeaderTimes => "upstream_duration_nano",
             Field::RequestLine | Field::Method => "method",
-            Field::Path | Field::RewrittenPath | Field::Query | Field::Url => "path",
-            Field::Protocol => "protocol",
+            Field::Path | Field::OriginalPath | Field::RewrittenPath | Field::Query | Field::Url => "path",
+            Field::Protocol | Field::Transport => "protocol",
             Field::Scheme => "scheme",
-            Field::Authority => "authority",
+            Field::Authority | Field::VirtualHost => "authority",
             Field::Route => "route",
-            Field::Status | Field::UpstreamStatuses => "response_code",
+            Field::Status | Field::SessionStatus | Field::UpstreamStatuses => "response_code",
             Field::GrpcStatus => "grpc_status",
-            Field::Flags | Field::TerminationState => "response_flags",
+            Field::Flags | Field::TerminationState | Field::ConnectionStatus => "response_flags",
             Field::Details => "response_code_details",
             Field::RequestBytes | Field::BytesFromOwn => "request_bytes",
             Field::ResponseBytes | Field::UpstreamBytes | Field::BytesToOwn => "response_bytes",
             Field::Direction => "observer",
             Field::Attempts | Field::Retries => "attempts",
             Field::Remote | Field::RemotePort => "downstream_remote_address",
-            Field::DirectRemote => "downstream_direct_remote_address",
+            Field::DirectRemote | Field::DirectRemotePort => "downstream_direct_remote_address",
             Field::Local | Field::LocalPort => "downstream_local_address",
-            Field::UpstreamLocal => "upstream_local_address",
-            Field::UpstreamHost | Field::UpstreamHosts | Field::Server | Field::Tries => "upstream_host",
+            Field::UpstreamLocal | Field::UpstreamLocalPort => "upstream_local_address",
+            Field::UpstreamHost
+            | Field::UpstreamPort
+            | Field::UpstreamHosts
+            | Field::Server
+            | Field::Tries => "upstream_host",
             Field::Cluster => "upstream_cluster",
             Field::FailureReason | Field::Error => "upstream_transport_failure_reason",
             Field::TerminationDetails => "connection_termination_details",
@@ -153,10 +173,10 @@ impl Field {
     /// Whether a text is what the field mostly holds; of two ways to read a line the one is taken whose texts all are.
     pub(super) fn is_likely(&self, text: &str) -> bool {
         match self {
-            Field::RequestId | Field::Authority | Field::ServerName | Field::StreamId => {
+            Field::RequestId | Field::Authority | Field::ServerName | Field::StreamId | Field::Cluster => {
                 !text.contains(['"', ' '])
             }
-            Field::ForwardedFor | Field::Cluster | Field::Route => !text.contains('"'),
+            Field::ForwardedFor | Field::Route => !text.contains('"'),
             _ => true,
         }
     }
@@ -169,13 +189,44 @@ impl Field {
         )
     }
 
+    /// Whether it begins with a slash, where it is there.
+    pub(super) fn is_path(&self) -> bool {
+        matches!(self, Field::Path | Field::OriginalPath | Field::RewrittenPath | Field::Url)
+    }
+
+    /// Whether a query that follows at once is a part of it.
+    pub(super) fn takes_query(&self) -> bool {
+        self.is_path() || *self == Field::Query
+    }
+
+    /// Whether its text may hold what stands before a port.
+    pub(super) fn may_hold_colons(&self) -> bool {
+        matches!(
+            self,
+            Field::Remote
+                | Field::DirectRemote
+                | Field::Local
+                | Field::UpstreamLocal
+                | Field::UpstreamHost
+                | Field::Authority
+                | Field::VirtualHost
+        )
+    }
+
+    /// Whether a line that ends before it has been cut.
+    pub(super) fn is_needed(&self) -> bool {
+        self.is_of_requests() || matches!(self, Field::Start(_) | Field::End(_))
+    }
+
     /// Whether its text is digits and nothing else.
     pub(super) fn is_digits(&self) -> bool {
         match self {
             Field::Start(format) | Field::End(format) => {
                 matches!(format, TimeFormat::Fraction | TimeFormat::Number(_))
             }
-            Field::Status | Field::RemotePort | Field::LocalPort | Field::Attempts => true,
+            Field::Status | Field::RemotePort | Field::LocalPort | Field::UpstreamPort | Field::Attempts => {
+                true
+            }
             _ => false,
         }
     }
@@ -190,6 +241,7 @@ impl Field {
                 | Field::UpstreamConnectTimes
                 | Field::UpstreamHeaderTimes
                 | Field::UpstreamBytes
+                | Field::ForwardedFor
         )
     }
 
@@ -207,6 +259,10 @@ impl Field {
             Field::Start(format) => format.read(&text, &mut to.start).ok_or(Unfit)?,
             Field::End(format) => format.read(&text, &mut to.end).ok_or(Unfit)?,
             Field::Duration(unit) => to.duration_nano = nanos(&text, *unit).ok_or(Unfit)?,
+            Field::TimeTaken => {
+                let unit = if text.contains('.') { Unit::Seconds } else { Unit::Millis };
+                to.duration_nano = nanos(&text, unit).ok_or(Unfit)?;
+            }
             Field::Timer(timer, unit) => to.set_timer(*timer, nanos(&text, *unit).ok_or(Unfit)?),
             Field::UpstreamDuration(unit) => {
                 to.seen.upstream_duration_nano = nanos(&text, *unit).ok_or(Unfit)?;
@@ -219,8 +275,11 @@ impl Field {
             Field::BytesToOwn => to.own_received = count(&text).ok_or(Unfit)?.unwrap_or_default(),
             Field::Attempts => to.seen.attempts = count(&text).ok_or(Unfit)?.unwrap_or_default(),
             Field::Retries => to.retries = count(&text).ok_or(Unfit)?,
-            Field::RemotePort => to.remote_port = Some(text.parse().map_err(|_| Unfit)?),
-            Field::LocalPort => to.local_port = Some(text.parse().map_err(|_| Unfit)?),
+            Field::RemotePort => to.ports.remote = port(&text)?,
+            Field::DirectRemotePort => to.ports.direct_remote = port(&text)?,
+            Field::LocalPort => to.ports.local = port(&text)?,
+            Field::UpstreamLocalPort => to.ports.upstream_local = port(&text)?,
+            Field::UpstreamPort => to.ports.upstream = port(&text)?,
             Field::Remote => to.seen.downstream_remote = address(text)?,
             Field::DirectRemote => to.seen.downstream_direct_remote = address(text)?,
             Field::Local => to.seen.downstream_local = address(text)?,
@@ -266,10 +325,16 @@ impl Field {
             Field::RequestLine => request_line::set_line(text, to),
             Field::Method => request_line::set_method(text, to),
             Field::Path => request_line::set_path(text, to),
+            Field::OriginalPath => request_line::set_original(text, to),
             Field::RewrittenPath => request_line::set_rewritten(&text, to),
             Field::Query => request_line::set_query(&text, to),
             Field::Url => request_line::set_url(text, to),
+            Field::VirtualHost => request_line::set_virtual_host(text, to),
             Field::Protocol => request_line::set_protocol(&text, to),
+            Field::RemoteUser => words::set_remote_user(&text, to),
+            Field::ConnectionStatus => words::set_connection_status(&text, to),
+            Field::SessionStatus => words::set_session_status(&text, to),
+            Field::Transport => words::set_transport(&text, to),
             Field::Flags => words::set_flags(&text, to),
             Field::TlsVersion => words::set_tls_version(&text, to),
             Field::LogType => words::set_log_type(&text, to),
@@ -296,9 +361,14 @@ impl Field {
     }
 }
 
-/// An address has neither quotes nor spaces; so quotes that were not escaped make none of another field's text.
+fn port(text: &str) -> Result<Option<u16>, Unfit> {
+    text.parse().map(Some).map_err(|_| Unfit)
+}
+
+/// An address has neither quotes nor spaces, nor anything but ASCII; so quotes that were not escaped make none of another
+/// field's text.
 fn address(text: Cow<'_, str>) -> Result<Address<'_>, Unfit> {
-    if text.bytes().any(|byte| matches!(byte, b'"' | b' ' | b'|')) {
+    if text.bytes().any(|byte| !byte.is_ascii_graphic() || matches!(byte, b'"' | b'|')) {
         return Err(Unfit);
     }
     Ok(match text {
@@ -310,8 +380,8 @@ fn address(text: Cow<'_, str>) -> Result<Address<'_>, Unfit> {
     })
 }
 
-/// Go's proxies name an upstream by its URL.
+/// Go's proxies name an upstream by its URL, and old Envoys wrote `tcp://` in front of an address.
 fn without_scheme(text: &str) -> &str {
-    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    let rest = ["http://", "https://", "tcp://"].iter().find_map(|scheme| text.strip_prefix(scheme));
     rest.map_or(text, |rest| rest.split('/').next().unwrap_or(rest))
 }

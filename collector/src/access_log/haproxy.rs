@@ -24,10 +24,10 @@ pub(super) enum Compiled {
 /// Captured headers are left out, with their braces, where none are captured.
 const OPTIONAL: [&str; 2] = ["hr", "hs"];
 
-/// What `+Q` puts in quotes: texts, not numbers and states.
-const QUOTED: [&str; 20] = [
+/// What `+Q` puts in quotes besides samples: texts and addresses, not numbers, times and states.
+const QUOTED: [&str; 25] = [
     "r", "f", "ft", "b", "s", "CC", "CS", "hr", "hs", "hrl", "hsl", "HM", "HP", "HPO", "HQ", "HU", "HV",
-    "ID", "ci", "sslc",
+    "ID", "ci", "fi", "si", "bi", "H", "sslc", "sslv",
 ];
 
 /// Splits a format, or a directive that defines one, into fields and the text between them.
@@ -79,7 +79,8 @@ fn push_field(tokens: &mut Vec<Token>, alias: &str, field: Field, quoted: bool) 
     if OPTIONAL.contains(&alias) && !quoted {
         return tokens.push(Token::Optional(field));
     }
-    let quote = if quoted && QUOTED.contains(&alias) { "\"" } else { "" };
+    let is_quoted = quoted && (alias.starts_with('[') || QUOTED.contains(&alias));
+    let quote = if is_quoted { "\"" } else { "" };
     push_literal(tokens, quote);
     tokens.push(Token::Field(field));
     push_literal(tokens, quote);
@@ -111,6 +112,11 @@ fn alias(text: &str) -> Option<(Alias<'_>, &str)> {
     };
     let (text, after) = rest.split_at(end);
     (!text.is_empty()).then_some((Alias { flags, name, text }, after))
+}
+
+/// Whether `name` is one of its aliases that no other language has: those of one letter are Apache's, too.
+pub(super) fn is_own_alias(name: &str) -> bool {
+    name.len() > 1 && field(name) != Field::Attribute(name.into())
 }
 
 /// Facts that have an alias of HAProxy's only as a sample, by the name that an operator gives them.

@@ -164,7 +164,10 @@ impl<'a> Values<'_, '_, 'a> {
                 }
             }
             Some(Member::Text(pattern)) => match text_of(value) {
-                Cow::Borrowed(text) => self.found.unfit = pattern.read(text, self.to).err(),
+                Cow::Borrowed(text) => {
+                    let flaw = pattern.read(text, self.to).err();
+                    self.found.unfit = flaw.filter(|_| !pattern.read_longer(text, self.to));
+                }
                 Cow::Owned(text) => self.to.attributes.push_text(self.prefix, key, &text),
             },
             Some(Member::Nested(members)) => {

@@ -1,7 +1,7 @@
 //! Formats that are known by name and recognised by themselves, the more particular ones first.
 //!
-//! Where one format is another with fields added, both read the same lines; the one with more fields stands first. nginx
-//! and Apache write the same `combined` until something has to be escaped; nginx stands first, and quotes behind
+//! Where one format is another with fields added, both read the same lines; the one with more fields stands first. What
+//! older releases of a program wrote is the same format, the newest way of it first. nginx and Apache write the same `combined` until something has to be escaped; nginx stands first, and quotes behind
 //! backslashes, which only Apache writes, tell the rest.
 
 use std::sync::LazyLock;
@@ -16,10 +16,11 @@ pub(super) fn all() -> &'static [LineFormat] {
     static ALL: LazyLock<Vec<LineFormat>> = LazyLock::new(|| {
         let objects =
             OBJECTS.iter().map(|(name, program, object)| (*name, *program, Matcher::Json(object())));
-        let texts = TEXTS.iter().map(|(name, language, program, format)| {
-            (*name, *program, language.matcher(format).expect("a test compiles all of them"))
+        let texts = TEXTS.iter().map(|(name, language, program, ways)| {
+            let patterns = ways.iter().map(|way| language.pattern(way).expect("a test compiles all of them"));
+            (*name, *program, Matcher::Text(patterns.collect()))
         });
-        let iis = w3c::pattern(w3c::IIS_FIELDS).expect("a test compiles all of them");
+        let iis = w3c::patterns(w3c::IIS_FIELDS).expect("a test compiles all of them");
         let others = [
             ("ztunnel_text", MANY, Matcher::Pairs(ztunnel::text())),
             (W3C, program("iis"), Matcher::Text(iis)),
@@ -32,7 +33,7 @@ pub(super) fn all() -> &'static [LineFormat] {
 
 /// The format whose fields a file says itself, with those of a `#Fields` line; `None` for any other line.
 pub(super) fn w3c(line: &str) -> Option<LineFormat> {
-    Some(LineFormat::new(W3C, program("iis"), Matcher::Text(w3c::pattern(line)?)))
+    Some(LineFormat::new(W3C, program("iis"), Matcher::Text(w3c::patterns(line)?)))
 }
 
 pub(super) const W3C: &str = "w3c";
@@ -66,49 +67,70 @@ const OBJECTS: [Named; 10] = [
     ("gcp_load_balancer_json", program("gcp-load-balancer"), cloud::gcp),
 ];
 
-const TEXTS: [(&str, Language, Program, &str); 15] = [
-    ("istio_text", Language::Envoy, SIDECAR, envoy_formats::ISTIO),
-    ("envoy_default", Language::Envoy, program("envoy"), envoy_formats::DEFAULT),
-    ("haproxy_https", Language::Haproxy, program("haproxy"), haproxy_formats::HTTPS),
-    ("haproxy_http", Language::Haproxy, program("haproxy"), haproxy_formats::HTTP),
-    ("haproxy_tcp", Language::Haproxy, program("haproxy"), haproxy_formats::TCP),
-    ("haproxy_clf", Language::Haproxy, program("haproxy"), haproxy_formats::CLF),
-    ("aws_alb", Language::Fields, program("aws-alb"), cloud::AWS_ALB),
+/// A name, and the ways in which its program has written it.
+type Text = (&'static str, Language, Program, &'static [&'static str]);
+
+const TEXTS: [Text; 17] = [
+    ("istio_text", Language::Envoy, SIDECAR, &envoy_formats::ISTIO),
+    ("envoy_default", Language::Envoy, program("envoy"), &[envoy_formats::DEFAULT]),
+    ("haproxy_https", Language::Haproxy, program("haproxy"), &[haproxy_formats::HTTPS]),
+    ("haproxy_http", Language::Haproxy, program("haproxy"), &[haproxy_formats::HTTP]),
+    ("haproxy_tcp", Language::Haproxy, program("haproxy"), &[haproxy_formats::TCP]),
+    ("haproxy_clf", Language::Haproxy, program("haproxy"), &[haproxy_formats::CLF]),
+    ("aws_alb", Language::Fields, program("aws-alb"), &[cloud::AWS_ALB]),
     // ingress-nginx, "Log format", `log-format-upstream`.
     (
         "ingress_nginx",
         Language::Nginx,
         program("ingress-nginx"),
-        "$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent \"$http_referer\" \
+        &[
+            "$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent \"$http_referer\" \
                  \"$http_user_agent\" $request_length $request_time [$proxy_upstream_name] \
                  [$proxy_alternative_upstream_name] $upstream_addr $upstream_response_length \
                  $upstream_response_time $upstream_status $req_id",
+        ],
     ),
-    ("kong_text", Language::Nginx, program("kong"), kong::TEXT),
-    ("traefik_common", Language::Fields, program("traefik"), traefik::COMMON),
+    ("kong_text", Language::Nginx, program("kong"), &[kong::TEXT]),
+    ("traefik_common", Language::Fields, program("traefik"), &[traefik::COMMON]),
+    // As nginx.conf has it in nginx's own packages and images, by the name `main`.
+    (
+        "nginx_main",
+        Language::Nginx,
+        program("nginx"),
+        &[
+            "$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent \"$http_referer\" \
+                 \"$http_user_agent\" \"$http_x_forwarded_for\"",
+        ],
+    ),
     // nginx, ngx_http_log_module, the predefined format.
     (
         "nginx_combined",
         Language::Nginx,
         program("nginx"),
-        "$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent \"$http_referer\" \
+        &[
+            "$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent \"$http_referer\" \
                  \"$http_user_agent\"",
+        ],
     ),
-    // As Debian's apache2.conf has it.
+    // As Debian's apache2.conf has it, and without the port.
     (
         "apache_vhost_combined",
         Language::Apache,
         program("apache"),
-        r#"%v:%p %h %l %u %t "%r" %>s %O "%{Referer}i" "%{User-Agent}i""#,
+        &[
+            r#"%v:%p %h %l %u %t "%r" %>s %O "%{Referer}i" "%{User-Agent}i""#,
+            r#"%v %h %l %u %t "%r" %>s %O "%{Referer}i" "%{User-Agent}i""#,
+        ],
     ),
     // Apache httpd, mod_log_config, "Combined Log Format"; varnishncsa's default, with whole URLs.
     (
         "apache_combined",
         Language::Apache,
         program("apache"),
-        r#"%h %l %u %t "%r" %>s %O "%{Referer}i" "%{User-Agent}i""#,
+        &[r#"%h %l %u %t "%r" %>s %O "%{Referer}i" "%{User-Agent}i""#],
     ),
-    // Apache httpd, mod_log_config, "Common Log Format".
-    ("apache_common", Language::Apache, program("apache"), r#"%h %l %u %t "%r" %>s %b"#),
-    ("linkerd_apache", Language::Fields, INBOUND, linkerd::APACHE),
+    // Apache httpd, mod_log_config, "Common Log Format", and that "with Virtual Host".
+    ("apache_vhost_common", Language::Apache, program("apache"), &[r#"%v %h %l %u %t "%r" %>s %b"#]),
+    ("apache_common", Language::Apache, program("apache"), &[r#"%h %l %u %t "%r" %>s %b"#]),
+    ("linkerd_apache", Language::Fields, INBOUND, &[linkerd::APACHE]),
 ];

@@ -12,6 +12,8 @@
 
 pub mod rows;
 pub mod origin;
+mod envelope;
+pub(crate) mod syslog;
 mod known;
 mod envoy_formats;
 mod ztunnel;
@@ -22,7 +24,9 @@ mod linkerd;
 mod kong;
 mod cloud;
 mod w3c;
+mod looks;
 mod envoy_json;
+mod mapping;
 mod envoy;
 mod nginx;
 mod apache;
@@ -97,7 +101,8 @@ pub(crate) struct Program {
 
 #[derive(Debug)]
 enum Matcher {
-    Text(Pattern),
+    /// The ways in which it is written, tried in their order.
+    Text(Box<[Pattern]>),
     Json(Object),
     Pairs(Pairs),
 }
@@ -142,6 +147,11 @@ impl Language {
         Language::ALL.into_iter().find(|language| language.name() == name)
     }
 
+    /// The language that a format looks like; `None` for what looks like none.
+    pub fn of(format: &str) -> Option<Language> {
+        looks::language_of(format)
+    }
+
     const fn program(self) -> Program {
         let service = match self {
             Language::EnvoyJson => Language::Envoy.name(),
@@ -152,35 +162,56 @@ impl Language {
     }
 
     fn matcher(self, text: &str) -> Result<Matcher, FormatError> {
-        let (tokens, escape) = match self {
-            Language::Envoy => (envoy::tokens(text)?, Escape::None),
+        let text = without_end(text);
+        match self {
             Language::EnvoyJson => return envoy_json::compile(text).map(Matcher::Json),
+            Language::Haproxy => {
+                if let Compiled::Members(fields) = haproxy::compile(text)? {
+                    let member = |field| Member::Field { field, is_required: false };
+                    let members = fields.into_iter().map(|(name, field)| (name, member(field)));
+                    return Ok(Matcher::Json(Object::new(members)));
+                }
+            }
+            _ => {}
+        }
+        Ok(Matcher::Text([self.pattern(text)?].into()))
+    }
+
+    fn pattern(self, text: &str) -> Result<Pattern, FormatError> {
+        let (tokens, escape) = match self {
+            Language::Envoy | Language::EnvoyJson => (envoy::tokens(text)?, Escape::None),
             Language::Nginx => nginx::tokens(text)?,
             Language::Apache => (apache::tokens(text)?, Escape::Backslash),
             Language::Fields => (template::tokens(text)?, Escape::Backslash),
             Language::Haproxy => match haproxy::compile(text)? {
                 Compiled::Text(tokens) => (tokens, Escape::Hash),
-                Compiled::Members(fields) => {
-                    let member = |field| Member::Field { field, is_required: false };
-                    let members = fields.into_iter().map(|(name, field)| (name, member(field)));
-                    return Ok(Matcher::Json(Object::new(members)));
-                }
+                Compiled::Members(_) => (Vec::new(), Escape::Hash),
             },
         };
-        let pattern = Pattern::new(tokens, escape).map_err(|flaw| match flaw {
+        Pattern::new(tokens, escape).map_err(|flaw| match flaw {
             Flaw::Empty => FormatError::at(0, "no field at all"),
-            Flaw::Touching(at) => {
-                FormatError::at(text.len(), format!("nothing between field {} and the next", at + 1))
+            Flaw::Touching(at, name) => {
+                let what =
+                    format!("nothing between field {}, {name}, and the next, to tell them apart", at + 1);
+                FormatError::at(text.len(), what)
             }
-        })?;
-        Ok(Matcher::Text(pattern))
+        })
     }
+}
+
+/// A format without what ends its lines, be it written as an escape as configurations have it.
+fn without_end(format: &str) -> &str {
+    let mut kept = format.trim();
+    while let Some(rest) = kept.strip_suffix("\\n") {
+        kept = rest.trim_end();
+    }
+    kept
 }
 
 impl LineFormat {
     fn new(name: &'static str, program: Program, matcher: Matcher) -> LineFormat {
         let is_of_requests = match &matcher {
-            Matcher::Text(pattern) => pattern.is_of_requests(),
+            Matcher::Text(patterns) => patterns.iter().any(Pattern::is_of_requests),
             Matcher::Json(object) => object.is_of_requests(),
             Matcher::Pairs(_) => false,
         };
@@ -239,10 +270,37 @@ impl LineFormat {
     /// The name of the first field that the line does not have, or of one that cannot be what it should.
     fn read<'a>(&self, line: &'a str, to: &mut Reading<'a>) -> Result<(), &'static str> {
         match &*self.matcher {
-            Matcher::Text(pattern) => pattern.read(line, to),
+            Matcher::Text(patterns) => read_any_way(patterns, line, to),
             Matcher::Json(object) if line.starts_with('{') => object.read(line, to),
             Matcher::Json(_) => Err(LINE),
             Matcher::Pairs(pairs) => pairs.read(line, to),
         }
     }
+
+    /// Reads of a line what comes before the first field that fails.
+    fn read_beginning<'a>(&self, line: &'a str, to: &mut Reading<'a>) {
+        let _ = match &*self.matcher {
+            Matcher::Text(patterns) => patterns.first().map_or(Ok(()), |first| first.read(line, to)),
+            Matcher::Json(_) | Matcher::Pairs(_) => self.read(line, to),
+        };
+    }
+}
+
+/// Reads a line the first way that fits; what fails of the first way is what fails of all.
+fn read_any_way<'a>(patterns: &[Pattern], line: &'a str, to: &mut Reading<'a>) -> Result<(), &'static str> {
+    let mut flaw = Ok(());
+    for pattern in patterns {
+        match pattern.read(line, to) {
+            Ok(()) => return Ok(()),
+            Err(field) => flaw = flaw.and(Err(field)),
+        }
+        to.clear();
+    }
+    for pattern in patterns {
+        if pattern.read_longer(line, to) {
+            return Ok(());
+        }
+        to.clear();
+    }
+    flaw
 }

@@ -83,8 +83,8 @@ impl Moment {
 /// How a field writes a time, or part of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum TimeFormat {
-    /// Any of the well-known ways, told by its looks: RFC 3339 with `T` or a space and with or without zone, the
-    /// Common Log Format with or without fraction and zone, a date or a time alone, a number of seconds up to
+    /// Any of the well-known ways, told by its looks: RFC 3339 with `T` or a space and with or without zone, also with
+    /// slashes in its date, the Common Log Format with or without fraction and zone, a date or a time alone, a number of seconds up to
     /// nanoseconds since the epoch by its size.
     Any,
     /// That of the Common Log Format, and no other.
@@ -101,6 +101,8 @@ pub(super) enum TimeFormat {
 pub(super) enum Piece {
     Literal(char),
     Year,
+    /// Its last two digits; those below 69 are of this century, as POSIX has it.
+    ShortYear,
     Month,
     MonthName,
     Day,
@@ -134,6 +136,7 @@ impl TimeFormat {
             }
             let known: &[Piece] = match conversion {
                 'Y' => &[Piece::Year],
+                'y' => &[Piece::ShortYear],
                 'm' => &[Piece::Month],
                 'b' | 'B' | 'h' => &[Piece::MonthName],
                 'd' | 'e' => &[Piece::Day],
@@ -149,6 +152,16 @@ impl TimeFormat {
                 'F' => &[Piece::Year, Piece::Literal('-'), Piece::Month, Piece::Literal('-'), Piece::Day],
                 'T' => &[Piece::Hour, COLON, Piece::Minute, COLON, Piece::Second],
                 'R' => &[Piece::Hour, COLON, Piece::Minute],
+                'D' => &[Piece::Month, SLASH, Piece::Day, SLASH, Piece::ShortYear],
+                'r' => &[
+                    Piece::Hour12,
+                    COLON,
+                    Piece::Minute,
+                    COLON,
+                    Piece::Second,
+                    Piece::Literal(' '),
+                    Piece::HalfDay,
+                ],
                 '%' => &[Piece::Literal('%')],
                 'n' | 't' => &[Piece::Literal(' ')],
                 other => return Err(other),
@@ -179,6 +192,7 @@ impl TimeFormat {
 }
 
 const COLON: Piece = Piece::Literal(':');
+const SLASH: Piece = Piece::Literal('/');
 
 fn read_any(text: &str, moment: &mut Moment) -> Option<()> {
     let text = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
@@ -193,9 +207,9 @@ fn read_any(text: &str, moment: &mut Moment) -> Option<()> {
             moment.set_date(number(&date[7..])?, month, number(&date[..2])?)?;
             read_clock(rest.strip_prefix(':')?, moment)
         }
-        (_, Some(b'-')) => {
+        (_, Some(mark @ (b'-' | b'/'))) => {
             let (date, rest) = text.split_at_checked(10)?;
-            if &date[7..8] != "-" {
+            if date.as_bytes()[7] != *mark {
                 return None;
             }
             moment.set_date(number(&date[..4])?, number(&date[5..7])?, number(&date[8..])?)?;
@@ -287,6 +301,7 @@ fn read_pattern(pieces: &[Piece], text: &str, moment: &mut Moment) -> Option<()>
         match piece {
             Piece::Literal(char) => rest = rest.strip_prefix(*char)?,
             Piece::Year => year = Some(take(4)?),
+            Piece::ShortYear => year = take(2).map(|year| year + if year < 69 { 2000 } else { 1900 }),
             Piece::Month => month = Some(take(2)?),
             Piece::Day => day = Some(take(2)?),
             Piece::Hour => hour = Some(take(2)?),

@@ -9,7 +9,8 @@
 //! Envoy escapes nothing. A user agent of `a" "b` looks like two fields, and then what follows does not fit what it
 //! would have to be. Such a line is read once more, trying later ends for each field in turn, up to a bound.
 //!
-//! Limits: two fields without text between them are told apart only where the first is digits or in braces.
+//! Limits: two fields without text between them are told apart only where the first is digits or in braces, or the second
+//! is a path, which begins with a slash.
 
 use std::borrow::Cow;
 
@@ -22,6 +23,9 @@ use crate::row_attributes::RowAttributes;
 /// Ends of fields that are tried for one line. A format has some 25 fields, and few of them are ambiguous; lines that
 /// were made to be ambiguous in all of them must not hold up the others.
 const TRIES_MAX: usize = 2_000;
+
+/// What stands between an address and its port.
+const PORT_MARK: &str = ":";
 
 /// What a line is unread by that does not begin as the format does, or goes on behind its end.
 pub(super) const LINE: &str = "line";
@@ -40,6 +44,8 @@ pub(super) enum Token {
 pub(super) struct Pattern {
     before: Box<str>,
     parts: Box<[Part]>,
+    /// How many parts there are up to the last that a line must not end before.
+    needed: usize,
     escape: Escape,
 }
 
@@ -62,6 +68,10 @@ enum Ends {
     WithDigits,
     /// With its closing brace; without an opening one it is not there.
     WithBrace,
+    /// Where the path begins that follows at once, or where it would stand.
+    BeforePath,
+    /// Before the colon of its port; an address of IP version 6 has others.
+    BeforePort,
 }
 
 /// Why tokens make no pattern.
@@ -69,8 +79,8 @@ enum Ends {
 pub(super) enum Flaw {
     /// No field at all.
     Empty,
-    /// This field, by its place among the fields, is followed by another at once.
-    Touching(usize),
+    /// This field, by its place among the fields and its name, is followed by another at once.
+    Touching(usize, &'static str),
 }
 
 impl Pattern {
@@ -82,19 +92,16 @@ impl Pattern {
         for token in tokens {
             match (token, parts.last_mut()) {
                 (Token::Literal(text), None) => before.push_str(&text),
-                (Token::Literal(text), Some(last)) => {
-                    last.until = [&*last.until, &*text].concat().into();
-                    last.ends = if last.ends == Ends::WithBrace { Ends::WithBrace } else { Ends::AtText };
-                }
-                // The path as it was asked for, in two pieces.
+                (Token::Literal(text), Some(last)) => last.push_literal(&text),
+                // The path as it was asked for, in two pieces, or the query in two.
                 (Token::Field(Field::Query), Some(last))
-                    if last.field == Field::Path && last.until.is_empty() => {}
+                    if last.field.takes_query() && last.until.is_empty() => {}
                 (Token::Field(field), last) => {
-                    close(last);
+                    close(last, &field);
                     parts.push(Part { field, until: "".into(), ends: Ends::AtEnd });
                 }
                 (Token::Optional(field), last) => {
-                    close(last);
+                    close(last, &field);
                     parts.push(Part { field, until: "".into(), ends: Ends::WithBrace });
                 }
             }
@@ -104,9 +111,10 @@ impl Pattern {
         }
         let touches = |part: &Part| part.ends == Ends::WithDigits && !part.field.is_digits();
         if let Some(at) = parts.iter().position(touches) {
-            return Err(Flaw::Touching(at));
+            return Err(Flaw::Touching(at, parts[at].field.name()));
         }
-        Ok(Pattern { before: before.into(), parts: parts.into(), escape })
+        let needed = parts.iter().rposition(|part| part.field.is_needed()).map_or(0, |last| last + 1);
+        Ok(Pattern { before: before.into(), parts: parts.into(), needed, escape })
     }
 
     /// Whether its lines are about requests, not connections.
@@ -114,31 +122,35 @@ impl Pattern {
         self.parts.iter().any(|part| part.field.is_of_requests())
     }
 
-    /// Reads a line into `to`.
+    /// Reads a line into `to`, each field as short as it can be.
     ///
     /// # Errors
     /// The name of the first field that the line does not have, or of one that cannot be what it should.
     pub(super) fn read<'a>(&self, line: &'a str, to: &mut Reading<'a>) -> Result<(), &'static str> {
-        let rest = line.strip_prefix(&*self.before).ok_or(LINE)?;
-        self.read_parts(rest, to).or_else(|first_flaw| {
-            if self.escape != Escape::None {
-                return Err(first_flaw);
-            }
-            let texts =
-                self.other_ends(rest, true).or_else(|| self.other_ends(rest, false)).ok_or(first_flaw)?;
-            to.clear();
-            for (part, text) in self.parts.iter().zip(texts) {
-                part.field.set(text.into(), to).map_err(|_| first_flaw)?;
-            }
-            Ok(())
-        })
+        self.read_parts(line.strip_prefix(&*self.before).ok_or(LINE)?, to)
+    }
+
+    /// Reads a line into `to` whose fields end later than they could, if the format does not escape what would tell; whether
+    /// it can be read so.
+    pub(super) fn read_longer<'a>(&self, line: &'a str, to: &mut Reading<'a>) -> bool {
+        let Some(rest) = line.strip_prefix(&*self.before).filter(|_| self.escape == Escape::None) else {
+            return false;
+        };
+        let Some(texts) = self.other_ends(rest, true).or_else(|| self.other_ends(rest, false)) else {
+            return false;
+        };
+        let mut parts = self.parts.iter().zip(texts);
+        parts.all(|(part, text)| part.field.set(text.into(), to).is_ok())
     }
 
     fn read_parts<'a>(&self, line: &'a str, to: &mut Reading<'a>) -> Result<(), &'static str> {
         let mut rest = line;
-        for part in &self.parts {
+        for (at, part) in self.parts.iter().enumerate() {
             let unread = |_| part.field.name();
-            let (text, after) = part.cut(rest, 0, self.escape).ok_or(part.field.name())?;
+            let last =
+                || part.cut_last(rest).filter(|(text, _)| at + usize::from(!text.is_empty()) >= self.needed);
+            let cut = part.cut(rest, 0, self.escape).or_else(last);
+            let (text, after) = cut.ok_or(part.field.name())?;
             part.field.set(self.escape.read(text), to).map_err(unread)?;
             rest = after;
         }
@@ -180,16 +192,26 @@ impl Pattern {
     }
 }
 
-/// A field that another follows at once ends with its digits.
-fn close(last: Option<&mut Part>) {
+/// A field that another follows at once ends with its digits, or before a path.
+fn close(last: Option<&mut Part>, next: &Field) {
     if let Some(last) = last
         && last.ends == Ends::AtEnd
     {
-        last.ends = Ends::WithDigits;
+        last.ends = if next.is_path() { Ends::BeforePath } else { Ends::WithDigits };
     }
 }
 
 impl Part {
+    /// Adds to the text behind it.
+    fn push_literal(&mut self, text: &str) {
+        self.until = [&*self.until, text].concat().into();
+        self.ends = match self.ends {
+            Ends::WithBrace => Ends::WithBrace,
+            _ if &*self.until == PORT_MARK && self.field.may_hold_colons() => Ends::BeforePort,
+            _ => Ends::AtText,
+        };
+    }
+
     /// The text of the field at the beginning of `rest`, at least `from` bytes long, and what follows.
     fn cut<'a>(&self, rest: &'a str, from: usize, escape: Escape) -> Option<(&'a str, &'a str)> {
         match self.ends {
@@ -204,27 +226,50 @@ impl Part {
                 // Nor is the space behind it.
                 None => Some(("", rest.strip_prefix(self.until.trim_start()).unwrap_or(rest))),
             },
-            Ends::AtText => {
+            Ends::BeforePath if from > 0 => None,
+            Ends::BeforePath => Some(rest.split_at(rest.find(['/', ' ', '"']).unwrap_or(rest.len()))),
+            Ends::AtText | Ends::BeforePort => {
                 let end = self.find_end(rest, from, escape)?;
                 Some((&rest[..end], &rest[end + self.until.len()..]))
             }
         }
     }
 
+    /// The text of the field if what is behind it is the last of the line: blanks at the end of a line have been cut off it, be
+    /// they of the format or because the fields behind say nothing.
+    fn cut_last<'a>(&self, rest: &'a str) -> Option<(&'a str, &'a str)> {
+        let until = self.until.trim_end();
+        Some((rest.strip_suffix(until).filter(|_| until.len() < self.until.len())?, ""))
+    }
+
     fn find_end(&self, rest: &str, from: usize, escape: Escape) -> Option<usize> {
         let (bytes, until) = (rest.as_bytes(), self.until.as_bytes());
+        let is_list = until[0] == b' ' && self.field.is_list();
+        // The first end that looks like a place in a list, in case there is no other: clients can send a comma at the end.
+        let mut in_list = None;
         let mut at = from;
-        loop {
-            at += memchr::memchr(until[0], bytes.get(at..)?)?;
+        while let Some(next) = memchr::memchr(until[0], bytes.get(at..).unwrap_or_default()) {
+            at += next;
             let is_end = bytes[at..].starts_with(until)
                 && !(until[0] == b'"' && escape.escapes(bytes, at))
-                && !(self.field.is_list() && is_inside_list(rest, at));
-            if is_end {
+                && (self.ends != Ends::BeforePort || is_before_port(&bytes[at + 1..]));
+            // Of forwarded addresses none is missing, so a dash is the next field.
+            let is_next = self.field == Field::ForwardedFor && rest[at..].starts_with(" -");
+            if is_end && is_list && !is_next && is_inside_list(rest, at) {
+                in_list = in_list.or(Some(at));
+            } else if is_end {
                 return Some(at);
             }
             at += 1;
         }
+        in_list
     }
+}
+
+/// Whether what stands behind a colon is a port, or nothing, and no part of an address of IP version 6.
+fn is_before_port(after: &[u8]) -> bool {
+    let behind = after.iter().find(|byte| !byte.is_ascii_digit());
+    !behind.is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b':' | b']'))
 }
 
 /// Whether the space at `at` separates members of a list (`a, b`; `a : b`) instead of fields.

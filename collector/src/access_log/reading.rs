@@ -49,6 +49,16 @@ pub(super) struct Upstream {
     pub unanswered: Option<bool>,
 }
 
+/// Ports that came apart from their addresses.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Ports {
+    pub remote: Option<u16>,
+    pub direct_remote: Option<u16>,
+    pub local: Option<u16>,
+    pub upstream_local: Option<u16>,
+    pub upstream: Option<u16>,
+}
+
 /// One line while it is read.
 #[derive(Debug)]
 pub(super) struct Reading<'a> {
@@ -60,8 +70,7 @@ pub(super) struct Reading<'a> {
     pub timers: [Option<i64>; TIMERS],
     /// What follows the path, where a format has it apart; with its question mark.
     pub query: Cow<'a, str>,
-    pub remote_port: Option<u16>,
-    pub local_port: Option<u16>,
+    pub ports: Ports,
     pub retries: Option<u64>,
     pub upstream: Upstream,
     /// A trace's and a span's id that came apart.
@@ -71,6 +80,8 @@ pub(super) struct Reading<'a> {
     pub has_protocol_field: bool,
     /// Whether the proxy named a protocol, be it one without a column.
     pub names_protocol: bool,
+    /// Whether what is no request is no TCP either.
+    pub is_of_datagrams: bool,
     /// Whose side the proxy took, where each line says it: the end that is its own. Then also what that end sent and
     /// received.
     pub own_end: Option<PeerEnd>,
@@ -94,14 +105,14 @@ impl<'a> Reading<'a> {
             duration_nano: None,
             timers: [None; TIMERS],
             query: Cow::default(),
-            remote_port: None,
-            local_port: None,
+            ports: Ports::default(),
             retries: None,
             upstream: Upstream::default(),
             trace_id: None,
             span_id: None,
             has_protocol_field: false,
             names_protocol: false,
+            is_of_datagrams: false,
             own_end: None,
             own_sent: 0,
             own_received: 0,

@@ -8,6 +8,7 @@
 use std::borrow::Cow;
 
 use super::reading::Reading;
+use crate::address::{Address, is_ip};
 
 /// Bytes of a method; the longest registered has 17 (`UPDATEREDIRECTREF`). Longer tokens are something else.
 const METHOD_BYTES_MAX: usize = 32;
@@ -27,10 +28,21 @@ pub(super) fn set_line<'a>(line: Cow<'a, str>, to: &mut Reading<'a>) -> bool {
             (line[..method_end].to_owned().into(), line[method_end + 1..path_end].to_owned().into())
         }
     };
+    // What is connected to is no path (RFC 9112, 3.2.3).
+    let is_authority = method == "CONNECT" && !path.starts_with('/');
     if !is_missing(&method) {
         to.seen.method = method;
     }
-    is_missing(&path) || set_url(path, to)
+    if is_missing(&path) {
+        return true;
+    }
+    if !is_authority {
+        return set_url(path, to);
+    }
+    if to.seen.authority.is_empty() {
+        to.seen.authority = path;
+    }
+    true
 }
 
 fn is_missing(text: &str) -> bool {
@@ -71,6 +83,15 @@ pub(super) fn set_path<'a>(text: Cow<'a, str>, to: &mut Reading<'a>) -> bool {
     to.seen.path == text || set_rewritten(&text, to)
 }
 
+/// The path as it was asked for: one that came before is what it was rewritten to.
+pub(super) fn set_original<'a>(text: Cow<'a, str>, to: &mut Reading<'a>) -> bool {
+    let before = std::mem::replace(&mut to.seen.path, text);
+    if !before.is_empty() && before != to.seen.path {
+        set_rewritten(&before, to);
+    }
+    true
+}
+
 pub(super) fn set_rewritten(text: &str, to: &mut Reading<'_>) -> bool {
     to.attributes.push_text("", "rewritten_path", text);
     true
@@ -78,7 +99,9 @@ pub(super) fn set_rewritten(text: &str, to: &mut Reading<'_>) -> bool {
 
 pub(super) fn set_query(text: &str, to: &mut Reading<'_>) -> bool {
     let query = text.strip_prefix('?').unwrap_or(text);
-    to.query = format!("?{query}").into();
+    if !query.is_empty() {
+        to.query = format!("?{query}").into();
+    }
     true
 }
 
@@ -98,6 +121,14 @@ pub(super) fn set_url<'a>(text: Cow<'a, str>, to: &mut Reading<'a>) -> bool {
         to.seen.authority = authority.to_owned().into();
     }
     set_path(if path.is_empty() { "/".into() } else { path.to_owned().into() }, to)
+}
+
+/// A host's name, which has neither colons but before a port nor slashes: times and paths are none.
+pub(super) fn set_virtual_host<'a>(text: Cow<'a, str>, to: &mut Reading<'a>) -> bool {
+    let is_host = |host: &str| is_ip(host) || !host.contains([':', '/', '"']);
+    let fits = is_host(&Address::parse(&text).host);
+    to.seen.authority = text;
+    fits
 }
 
 /// A protocol with a column, or any name in capitals, as protocols have.

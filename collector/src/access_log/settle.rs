@@ -20,7 +20,12 @@ pub(super) struct Clock<'a> {
     pub(super) header: &'a [u8],
 }
 
-impl Clock<'_> {
+impl<'a> Clock<'a> {
+    /// With the time of another header where there was none.
+    pub(super) fn or(self, header: &'a str) -> Clock<'a> {
+        if self.header.is_empty() { Clock { header: header.as_bytes(), ..self } } else { self }
+    }
+
     /// When the header says that it was logged. A clock that is wrong says nothing: no call is lost for it.
     fn logged(&self, arrival: &Arrival<'_>) -> Option<i64> {
         let text = str::from_utf8(self.header).ok()?;
@@ -101,8 +106,11 @@ fn settle_addresses(reading: &mut Reading<'_>) {
         None => {}
     }
     let ports = [
-        (&mut reading.seen.downstream_remote, reading.remote_port),
-        (&mut reading.seen.downstream_local, reading.local_port),
+        (&mut seen.downstream_remote, reading.ports.remote),
+        (&mut seen.downstream_direct_remote, reading.ports.direct_remote),
+        (&mut seen.downstream_local, reading.ports.local),
+        (&mut seen.upstream_local, reading.ports.upstream_local),
+        (&mut seen.upstream_host, reading.ports.upstream),
     ];
     for (address, port) in ports {
         if address.is_known() && address.port.is_none() {
@@ -141,7 +149,7 @@ fn settle_layer(reading: &mut Reading<'_>) {
     if reading.own_end.is_some() || (reading.has_protocol_field && !is_http) {
         seen.layer = Layer::L4;
     }
-    if seen.layer == Layer::L4 && !seen.log_type.is_udp() {
+    if seen.layer == Layer::L4 && !seen.log_type.is_udp() && !reading.is_of_datagrams {
         seen.protocol = "TCP";
     }
 }

@@ -80,6 +80,7 @@ fn named(name: &str) -> Option<Field> {
         "traceparent" => Field::Traceparent,
         "trace_id" => Field::TraceId,
         "span_id" => Field::SpanId,
+        "remote_user" => Field::RemoteUser,
         "tls_version" => Field::TlsVersion,
         "user_agent" => Field::UserAgent,
         "source_principal" => Field::CallerPrincipal,

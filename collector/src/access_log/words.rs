@@ -45,7 +45,7 @@ const LONG_FLAGS: [(&str, &str); 30] = [
     ("UpstreamProtocolError", "UPE"),
     ("OverloadManagerTerminated", "OM"),
     ("DnsResolutionFailed", "DF"),
-    ("DropOverLoad", "DO"),
+    ("DropOverload", "DO"),
     ("DownstreamRemoteReset", "DR"),
     ("UnconditionalDropOverload", "UDO"),
 ];
@@ -54,6 +54,45 @@ const LONG_FLAGS: [(&str, &str); 30] = [
 pub(super) fn status(text: &str) -> Option<Option<i32>> {
     let status: i32 = text.parse().ok()?;
     (-1..=999).contains(&status).then_some((status > 0).then_some(status))
+}
+
+/// How a connection ended, in the numbers of HTTP that nginx has for it, as the flag that says the same. Source: nginx,
+/// "Module ngx_stream_core_module", `$status`.
+pub(super) fn set_session_status(text: &str, to: &mut Reading<'_>) -> bool {
+    let flag = match text {
+        "200" => "",
+        "400" => "DPE",
+        "403" => "UAEX",
+        "500" => "LR",
+        "502" => "UF",
+        "503" => "RL",
+        _ => return status(text).is_some(),
+    };
+    to.add_flags(flag);
+    to.attributes.push_text("", "session_status", text);
+    true
+}
+
+/// Whether the connection is kept (`+`), closed (`-`) or was given up by the client before the response was complete (`X`).
+/// Source: Apache httpd, mod_log_config, `%X`.
+pub(super) fn set_connection_status(text: &str, to: &mut Reading<'_>) -> bool {
+    to.add_flags(if text == "X" { "DC" } else { "" });
+    to.attributes.push_text("", "connection_status", text);
+    matches!(text, "X" | "+" | "-")
+}
+
+/// `TCP` or `UDP`.
+pub(super) fn set_transport(text: &str, to: &mut Reading<'_>) -> bool {
+    to.is_of_datagrams = text == "UDP";
+    to.attributes.push_text("", "protocol", text);
+    true
+}
+
+/// The name of a caller. What an address and the name behind it look like (`10.0.0.1 - frank`) is none: then a field stands
+/// in front of the line that its format does not have.
+pub(super) fn set_remote_user(text: &str, to: &mut Reading<'_>) -> bool {
+    to.attributes.push_text("", "remote_user", text);
+    !text.starts_with("- ") && !text.contains(" - ")
 }
 
 /// A gRPC status by number, or by name in any of its spellings.
@@ -70,7 +109,10 @@ pub(super) fn grpc_status(text: &str) -> Option<Option<i32>> {
 pub(super) fn set_flags(text: &str, to: &mut Reading<'_>) -> bool {
     let mut knows_all = true;
     for name in text.split(',').map(str::trim) {
-        let short = LONG_FLAGS.iter().find(|(long, _)| *long == name).map_or(name, |(_, short)| short);
+        let short = LONG_FLAGS
+            .iter()
+            .find(|(long, _)| long.eq_ignore_ascii_case(name))
+            .map_or(name, |(_, short)| short);
         knows_all &= FLAGS.iter().any(|flag| flag.short == short);
         to.seen.flags.0 |= ResponseFlags::from_short_names(short).0;
     }

@@ -144,13 +144,27 @@ pub fn remote_write(tally: &Tally, tells_written: bool) -> Response<ReplyBody> {
         }
     };
     if tells_written {
-        let written = [("samples", samples), ("histograms", histograms), ("exemplars", exemplars)];
-        for (kind, count) in written {
-            let name = HeaderName::try_from(format!("x-prometheus-remote-write-{kind}-written"));
-            response.headers_mut().insert(name.expect("a name"), HeaderValue::from(count));
-        }
+        tell_written(&mut response, [samples, histograms, exemplars]);
     }
     response
+}
+
+/// The answer to a remote write of which nothing was taken; who is told how much was written is told that it is nothing,
+/// where that is known.
+pub fn remote_write_refused(refusal: Refusal, tells_written: bool) -> Response<ReplyBody> {
+    let is_known = !matches!(refusal, Refusal::NotDurable(_) | Refusal::TimedOut(_));
+    let mut response = refusal.into_text();
+    if tells_written && is_known {
+        tell_written(&mut response, [0; 3]);
+    }
+    response
+}
+
+fn tell_written(response: &mut Response<ReplyBody>, counts: [u64; 3]) {
+    for (kind, count) in ["samples", "histograms", "exemplars"].into_iter().zip(counts) {
+        let name = HeaderName::try_from(format!("x-prometheus-remote-write-{kind}-written"));
+        response.headers_mut().insert(name.expect("a name"), HeaderValue::from(count));
+    }
 }
 
 #[cfg(test)]

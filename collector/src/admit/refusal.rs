@@ -65,8 +65,8 @@ pub enum Refusal {
     #[error("the export is larger than {limit_bytes} bytes {when}")]
     TooLarge { limit_bytes: usize, when: &'static str },
     /// No such path or method. The sender's fault.
-    #[error("no such path: {0}")]
-    UnknownPath(String),
+    #[error("no such path: {path}; this port takes {known}")]
+    UnknownPath { path: String, known: String },
     /// The sender's fault.
     #[error("method {0} is not allowed, use POST")]
     WrongVerb(String),
@@ -122,7 +122,7 @@ impl Refusal {
                 GrpcCode::InvalidArgument
             }
             Refusal::TooLarge { .. } => GrpcCode::ResourceExhausted,
-            Refusal::UnknownPath(_)
+            Refusal::UnknownPath { .. }
             | Refusal::WrongVerb(_)
             | Refusal::WrongMediaType { .. }
             | Refusal::WrongPort { .. }
@@ -147,7 +147,7 @@ impl Refusal {
             | Refusal::BrokenFrame(_)
             | Refusal::PartlyRejected(_) => StatusCode::BAD_REQUEST,
             Refusal::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Refusal::UnknownPath(_) | Refusal::UnknownService(_) => StatusCode::NOT_FOUND,
+            Refusal::UnknownPath { .. } | Refusal::UnknownService(_) => StatusCode::NOT_FOUND,
             Refusal::WrongPort { .. } => StatusCode::MISDIRECTED_REQUEST,
             Refusal::WrongVerb(_) => StatusCode::METHOD_NOT_ALLOWED,
             Refusal::WrongMediaType { .. } | Refusal::UnknownEncoding { .. } => {
@@ -184,7 +184,7 @@ impl Refusal {
             Refusal::Undecodable(_) => "undecodable",
             Refusal::Tenant(_) => "bad_tenant",
             Refusal::TooLarge { .. } => "too_large",
-            Refusal::UnknownPath(_) => "unknown_path",
+            Refusal::UnknownPath { .. } => "unknown_path",
             Refusal::WrongVerb(_) => "wrong_verb",
             Refusal::WrongMediaType { .. } => "wrong_media_type",
             Refusal::WrongPort { .. } => "wrong_port",
@@ -353,7 +353,7 @@ mod tests {
             (Refusal::Tenant(TenantError::Empty), 3, 400, false),
             (Refusal::PartlyRejected(String::new()), 3, 400, false),
             (Refusal::TooLarge { limit_bytes: 1, when: "as sent" }, 8, 413, false),
-            (Refusal::UnknownPath("/x".to_owned()), 12, 404, false),
+            (Refusal::UnknownPath { path: "/x".to_owned(), known: "/y".to_owned() }, 12, 404, false),
             (Refusal::WrongVerb("GET".to_owned()), 12, 405, false),
             (Refusal::WrongMediaType { found: String::new(), expected: String::new() }, 12, 415, false),
             (

@@ -3,11 +3,11 @@
 use super::{Builders, NOW, check_rows};
 use crate::access_log::origin::LineOrigin;
 use crate::access_log::rows::decode_lines;
+use crate::access_log::syslog::Message;
 use crate::access_log::{Language, LineFormat};
 use crate::intake::FUTURE_MAX;
 use crate::lines::CUT_LINE_BYTES;
 use crate::receivers::syslog::framing::{BrokenFraming, Frames};
-use crate::receivers::syslog::header::Message;
 use crate::tally::{Arrival, Tally, Warning};
 use meshlake_schema::UnixNanos;
 

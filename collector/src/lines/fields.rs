@@ -7,7 +7,7 @@
 use bytes::Bytes;
 use memchr::memmem;
 
-use super::cri::unwrap_cri;
+use super::container::unwrap_container;
 
 /// How the line begins.
 const FIELDS: &[u8] = b"#Fields:";
@@ -19,14 +19,14 @@ pub const FIELDS_BYTES_MAX: usize = 4096;
 /// The last line of `lines` that says which fields follow; empty where it is too long to be taken along.
 pub fn last_fields(lines: &[u8]) -> Option<Bytes> {
     memmem::find(lines, FIELDS)?;
-    let unwrapped = unwrap_cri(lines);
+    let unwrapped = unwrap_container(lines);
     let last = unwrapped.rsplit(|byte| *byte == b'\n').find(|line| says_fields(line))?.trim_ascii_end();
     Some(if last.len() > FIELDS_BYTES_MAX { Bytes::new() } else { Bytes::copy_from_slice(last) })
 }
 
 /// Whether lines of `head` are directives, as of a file that says its fields.
 pub fn has_directives(head: &[u8]) -> bool {
-    unwrap_cri(head).split(|byte| *byte == b'\n').any(|line| line.starts_with(b"#"))
+    unwrap_container(head).split(|byte| *byte == b'\n').any(|line| line.starts_with(b"#"))
 }
 
 /// One that names no field says nothing.

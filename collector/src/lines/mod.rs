@@ -8,9 +8,9 @@
 mod packed;
 mod parts;
 mod fields;
-mod cri;
+mod container;
 
-pub use cri::unwrap_cri;
+pub use container::unwrap_container;
 pub use fields::{FIELDS_BYTES_MAX, has_directives, last_fields};
 pub use packed::{Packing, inflating, packing_of};
 pub use parts::{Part, PartReader};

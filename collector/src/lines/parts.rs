@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::cri::whole_lines;
+use super::container::whole_lines;
 use super::fields::last_fields;
 use super::{CUT_LINE_BYTES, PART_BYTES_MAX};
 

@@ -3,7 +3,7 @@
 //! Whoever has a file of them says so, and then each line is stored once, however often it is posted: the file's first
 //! bytes are posted to `/v1/access_logs/file`, whose answer is the name of the file and how far it is stored, and parts of it
 //! with that name and where they start. Without a file, the same bytes again are taken for the same post sent again, as
-//! everywhere.
+//! everywhere, where the query is the same too: the same line of another pod is another's.
 //!
 //! The query says what is known of the lines: the keys of [`LinesConfig`], `fields`, and of a part `file`, `offset` and `end`.
 
@@ -24,7 +24,7 @@ use crate::admit::unpack::export_hash;
 use crate::decode::Sender;
 use crate::decode::access_log::FORMAT;
 use crate::line_origin::LinesConfig;
-use crate::lines::{Part, unwrap_cri};
+use crate::lines::{Part, unwrap_container};
 use crate::positions::{FileIdentity, HEAD_BYTES_MAX};
 use crate::tally::Tally;
 
@@ -67,11 +67,12 @@ struct PartOfFile {
 async fn receive(call: Call) -> Response<ReplyBody> {
     let receivers = Arc::clone(&call.receivers);
     let is_http1 = call.request.version() <= Version::HTTP_11;
-    let asked = Asked::of(call.request.uri().query().unwrap_or(""));
+    let query = call.request.uri().query().unwrap_or_default().to_owned();
+    let asked = Asked::of(&query);
     let read = caught(read_posted_as(call, &FORMAT)).await;
     let closes = is_http1 && read.is_err();
     let result = match (asked, read) {
-        (Ok(asked), Ok(read)) => caught(store(&receivers, asked, read)).await,
+        (Ok(asked), Ok(read)) => caught(store(&receivers, &query, asked, read)).await,
         (Err(why), Ok(_)) => Err(Refusal::Undecodable(why)),
         (_, Err(refusal)) => Err(refusal),
     };
@@ -83,7 +84,7 @@ async fn receive(call: Call) -> Response<ReplyBody> {
     if closes { closing(response) } else { response }
 }
 
-async fn store(receivers: &Receivers, asked: Asked, read: Read) -> Result<Tally, Refusal> {
+async fn store(receivers: &Receivers, query: &str, asked: Asked, read: Read) -> Result<Tally, Refusal> {
     let Asked { lines, fields, file } = asked;
     let mut origin: LineOrigin = lines.origin().map_err(Refusal::Undecodable)?;
     origin.lacks_head = fields.is_none() && file.as_ref().is_some_and(|part| part.offset > 0);
@@ -103,10 +104,10 @@ async fn store(receivers: &Receivers, asked: Asked, read: Read) -> Result<Tally,
         return receivers.store_part(&tenant, FileIdentity(file), &part, &sender, paid).await;
     }
     receivers.stats.count_bytes(wire_bytes, unpacked.bytes.len());
-    if let std::borrow::Cow::Owned(unwrapped) = unwrap_cri(&unpacked.bytes) {
+    if let std::borrow::Cow::Owned(unwrapped) = unwrap_container(&unpacked.bytes) {
         unpacked.bytes = unwrapped.into();
     }
-    let name = Name::Bytes(export_hash(&tenant, RECEIVER, &unpacked.bytes));
+    let name = Name::Bytes(export_hash(&tenant, &format!("{RECEIVER}?{query}"), &unpacked.bytes));
     let answer = receivers.submit(&FORMAT, name, tenant, Some(sender), unpacked)?;
     receivers.acknowledged(answer, None).await
 }

@@ -52,10 +52,11 @@ async fn receive(call: Call) -> Response<ReplyBody> {
 /// Cancel: what was taken in becomes durable all the same, and is counted when it is.
 async fn take_in(call: Call) -> Result<(), Refusal> {
     let Call { receivers, route, request, caller } = call;
-    check_grpc_head(&receivers, &request)?;
+    let (head, body) = request.into_parts();
+    check_grpc_head(&receivers, &head)?;
     let tenant = caller.principal?.tenant.shared();
-    let encoding = grpc_encoding_of(request.headers())?;
-    let mut reader = FrameReader::new(request.into_body(), encoding, &receivers.export_bytes_max);
+    let encoding = grpc_encoding_of(&head.headers)?;
+    let mut reader = FrameReader::new(body, encoding, &receivers.export_bytes_max);
     let mut stopping = caller.stopping;
     let messages =
         Unacknowledged::new(Arc::clone(&receivers), tenant, RECEIVER, route.path, &FORMAT, stopping.clone());

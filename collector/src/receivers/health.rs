@@ -165,10 +165,11 @@ async fn tell(
 async fn question(call: Call) -> Result<String, Refusal> {
     static LIMIT_BYTES: AtomicUsize = AtomicUsize::new(QUESTION_BYTES_MAX);
     let Call { receivers, request, .. } = call;
-    check_grpc_head(&receivers, &request)?;
+    let (head, body) = request.into_parts();
+    check_grpc_head(&receivers, &head)?;
     // Of its own, so that an overload is not taken for a process that does not answer.
     let budget = Budget::new(QUESTION_BYTES_MAX);
-    let reader = FrameReader::new(request.into_body(), Encoding::Identity, &LIMIT_BYTES);
+    let reader = FrameReader::new(body, Encoding::Identity, &LIMIT_BYTES);
     let frame = reader.only(|bytes| Ok(budget.take(bytes)?), BODY_TIME_MAX).await?;
     let undecodable = |error: prost::DecodeError| Refusal::Undecodable(error.to_string());
     Ok(HealthCheckRequest::decode(frame.bytes).map_err(undecodable)?.service)

@@ -15,7 +15,7 @@ use crate::admit::unpack::Packed;
 use crate::decode::Sender;
 use crate::decode::access_log::FORMAT;
 use crate::intake::Tickets;
-use crate::lines::{Part, unwrap_cri};
+use crate::lines::{Part, unwrap_container};
 use crate::positions::{Claim, FileIdentity};
 use crate::tally::Tally;
 
@@ -60,7 +60,7 @@ impl Receivers {
         paid: Option<Tickets>,
     ) -> Result<Tally, Refusal> {
         let bytes = part.slice(claim.part());
-        let bytes = match unwrap_cri(&bytes) {
+        let bytes = match unwrap_container(&bytes) {
             std::borrow::Cow::Borrowed(_) => bytes,
             std::borrow::Cow::Owned(unwrapped) => unwrapped.into(),
         };

@@ -26,6 +26,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use http::request::Parts;
 use http::{Method, Request, Response, Version, header};
 use hyper::body::Incoming;
 use meshlake_listen::Caller;
@@ -35,8 +36,7 @@ use tokio::sync::oneshot;
 use crate::admit::ReplyBody;
 use crate::admit::cors::Origins;
 use crate::admit::deadline::time_left;
-use crate::admit::headers::{check_grpc, is_grpc, media_type_of, written_as};
-use crate::admit::media::MediaType;
+use crate::admit::headers::{check_grpc, is_grpc, written_as};
 use crate::admit::quota::Quotas;
 use crate::admit::refusal::Refusal;
 use crate::admit::senders::{SenderKey, Senders};
@@ -47,7 +47,10 @@ use crate::intake::{Answer, Budget, Intake, Payload};
 use crate::positions::Positions;
 use crate::signal::Signal;
 use crate::tally::Tally;
-use posted::{closing, linger, read_posted, read_posted_as, read_posted_block, refuse_unread};
+use posted::{
+    closing, linger, read_posted, read_posted_as, read_posted_block, refuse_unread, refuse_unread_grpc,
+    unknown_path,
+};
 use unacknowledged::Unacknowledged;
 
 pub use syslog::SyslogAppConfig;
@@ -188,18 +191,16 @@ impl Receivers {
         if request.version() <= Version::HTTP_11 {
             let refusal = Refusal::WrongPort { here: "gRPC", sent: "OTLP over HTTP", port: self.ports.http };
             self.count(otlp_grpc::RECEIVER, None, Err(&refusal));
-            let media_type = media_type_of(request.headers()).unwrap_or(MediaType::Json);
-            tokio::spawn(linger(request.into_body()));
-            return closing(refusal.into_http(media_type));
+            return refuse_unread(request, refusal);
         }
         if let Some(route) = Route::of(Port::Grpc, request.uri().path()) {
             return self.answer(Call { receivers: Arc::clone(&self), route, request, caller }).await;
         }
-        let checked = check_grpc_head(&self, &request);
-        let unknown = || Refusal::UnknownPath(request.uri().path().to_owned());
-        let refusal = checked.err().unwrap_or_else(unknown);
+        let (head, body) = request.into_parts();
+        let checked = check_grpc_head(&self, &head);
+        let refusal = checked.err().unwrap_or_else(|| unknown_path(Port::Grpc, head.uri.path()));
         self.count(otlp_grpc::RECEIVER, None, Err(&refusal));
-        refusal.into_grpc()
+        refuse_unread_grpc(body, refusal)
     }
 
     /// Answers a request that came in on the HTTP port.
@@ -212,7 +213,7 @@ impl Receivers {
             let port = self.ports.grpc;
             let refusal = Refusal::WrongPort { here: "OTLP over HTTP", sent: "gRPC", port };
             self.count(otlp_http::RECEIVER, None, Err(&refusal));
-            return refusal.into_grpc();
+            return refuse_unread_grpc(request.into_body(), refusal);
         }
         let allowed = self.origins.allow(request.headers());
         let route = Route::of(Port::Http, request.uri().path());
@@ -222,7 +223,7 @@ impl Receivers {
                 None => self.answer(Call { receivers: Arc::clone(&self), route, request, caller }).await,
             },
             (None, _) => {
-                let refusal = Refusal::UnknownPath(request.uri().path().to_owned());
+                let refusal = unknown_path(Port::Http, request.uri().path());
                 self.count(otlp_http::RECEIVER, None, Err(&refusal));
                 refuse_unread(request, refusal)
             }
@@ -360,11 +361,11 @@ fn name_of(format: &Format, tenant: &str, path: &str, unpacked: &Unpacked) -> Na
 }
 
 /// Checks what every gRPC call has to say before it is looked at further.
-fn check_grpc_head(receivers: &Receivers, request: &Request<Incoming>) -> Result<(), Refusal> {
-    if request.method() != Method::POST {
-        return Err(Refusal::WrongVerb(request.method().to_string()));
+fn check_grpc_head(receivers: &Receivers, head: &Parts) -> Result<(), Refusal> {
+    if head.method != Method::POST {
+        return Err(Refusal::WrongVerb(head.method.to_string()));
     }
-    check_grpc(request.headers(), receivers.ports.http)
+    check_grpc(&head.headers, receivers.ports.http)
 }
 
 /// What the intake answered; no answer at all means that the group was lost to a bug.

@@ -3,9 +3,12 @@
 //! Source: opentelemetry/proto/collector/*/v1/*_service.proto; OTLP 1.11 "OTLP/gRPC".
 
 use http::Response;
+use http::request::Parts;
+use hyper::body::Incoming;
+use meshlake_listen::Caller;
 use tokio::time::Instant;
 
-use super::{Call, Port, Read, Route, caught, check_grpc_head};
+use super::{Call, Port, Read, Receivers, Route, caught, check_grpc_head, linger};
 use crate::admit::ReplyBody;
 use crate::admit::answer;
 use crate::admit::body::BODY_TIME_MAX;
@@ -55,17 +58,36 @@ async fn receive(call: Call) -> Response<ReplyBody> {
     }
 }
 
-/// Stores one export.
+/// Stores one export. What is left of a refused one is read on in the background.
 async fn export(call: Call, format: &'static Format) -> Result<Tally, Refusal> {
-    let came = Instant::now();
     let Call { receivers, route, request, caller } = call;
-    check_grpc_head(&receivers, &request)?;
+    let (head, mut body) = request.into_parts();
+    let stored = match read(&receivers, route, caller, (&head, format), &mut body).await {
+        Ok(read) => receivers.store(read).await,
+        Err(refusal) => Err(refusal),
+    };
+    if stored.is_err() {
+        tokio::spawn(linger(body));
+    }
+    stored
+}
+
+/// Reads the one message of an export.
+async fn read(
+    receivers: &Receivers,
+    route: &'static Route,
+    caller: Caller,
+    (head, format): (&Parts, &'static Format),
+    body: &mut Incoming,
+) -> Result<Read, Refusal> {
+    let came = Instant::now();
+    check_grpc_head(receivers, head)?;
     let tenant = caller.principal?.tenant.shared();
-    let encoding = grpc_encoding_of(request.headers())?;
-    let answer_by = answer_by(request.headers(), came);
+    let encoding = grpc_encoding_of(&head.headers)?;
+    let answer_by = answer_by(&head.headers, came);
     let budget = receivers.admit(&tenant)?;
     let limit_bytes = receivers.export_bytes_max();
-    let reader = FrameReader::new(request.into_body(), encoding, &receivers.export_bytes_max);
+    let reader = FrameReader::new(body, encoding, &receivers.export_bytes_max);
     // Hundreds may have been admitted before the first told its length: room is asked for again beside what is in
     // flight by now.
     let take = |bytes| {
@@ -76,5 +98,5 @@ async fn export(call: Call, format: &'static Format) -> Result<Tally, Refusal> {
     receivers.quotas.charge(&tenant, frame.bytes.len());
     let packed =
         Packed { bytes: frame.bytes, encoding: frame.encoding, format, limit_bytes, tickets: frame.tickets };
-    receivers.store(Read { path: route.path, tenant, packed, answer_by }).await
+    Ok(Read { path: route.path, tenant, packed, answer_by })
 }

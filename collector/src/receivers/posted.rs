@@ -1,7 +1,9 @@
 //! What is posted over HTTP: read whole, refused so that its sender hears why.
 //!
-//! A refused HTTP/1.1 request is read on for a while and thrown away, because closing a socket with unread bytes makes
-//! the kernel reset it and the sender then never sees why it was refused.
+//! A refused request is read on for a while and thrown away. Over HTTP/1.1, because closing a socket with unread bytes makes
+//! the kernel reset it and the sender then never sees why it was refused. Over HTTP/2, because a stream whose rest is not read
+//! is reset behind its answer: RFC 9113, 8.1 wants senders to take the answer then, and OkHttp, which OpenTelemetry's SDK for
+//! Java sends with, tells of the reset instead, so that it neither hears what was wrong nor when to come back.
 //!
 //! Source: RFC 9112, 9.6 (lingering before a close).
 
@@ -12,7 +14,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, Version, header};
 use hyper::body::Incoming;
 use meshlake_listen::Caller;
 
-use super::{Call, Read, Receivers, Route};
+use super::{Call, Port, Read, Receivers, Route, all_routes};
 use crate::admit::ReplyBody;
 use crate::admit::body::{Chunks, read_body};
 use crate::admit::headers::{block_encoding_of, http_encoding_of, media_type_of, written_as};
@@ -27,8 +29,8 @@ const LINGER_TIME_MAX: Duration = Duration::from_secs(5);
 /// How much of it: twice the default size limit, so that a body somewhat too large hears its 413.
 const LINGER_BYTES_MAX: usize = 128 << 20;
 
-/// Reads one export. What is left of a refused one over HTTP/1.1 is read on in the background; the
-/// answer should then close the connection.
+/// Reads one export. What is left of a refused one is read on in the background; over HTTP/1.1 the answer should then close
+/// the connection.
 pub(super) async fn read_posted(call: Call) -> Result<Read, Refusal> {
     read_posted_by(call, http_encoding_of, |route, head| written_as(&head.headers, route.formats)).await
 }
@@ -50,7 +52,6 @@ where
     F: FnOnce(&Route, &Parts) -> Result<&'static Format, Refusal>,
 {
     let Call { receivers, route, request, caller } = call;
-    let lingers = request.version() <= Version::HTTP_11;
     let (head, mut body) = request.into_parts();
     let said = |head: &Parts| {
         is_post(head)?;
@@ -60,7 +61,7 @@ where
         Ok(said) => read_parts(&receivers, route, caller, said, &mut body).await,
         Err(refusal) => Err(refusal),
     };
-    if read.is_err() && lingers {
+    if read.is_err() {
         tokio::spawn(linger(body));
     }
     read
@@ -93,11 +94,22 @@ fn is_post(head: &Parts) -> Result<(), Refusal> {
 /// that we speak.
 pub(super) fn refuse_unread(request: Request<Incoming>, refusal: Refusal) -> Response<ReplyBody> {
     let response = refusal.into_http(media_type_of(request.headers()).unwrap_or(MediaType::Json));
-    if request.version() > Version::HTTP_11 {
-        return response;
-    }
+    let is_http_2 = request.version() > Version::HTTP_11;
     tokio::spawn(linger(request.into_body()));
-    closing(response)
+    if is_http_2 { response } else { closing(response) }
+}
+
+/// Answers a gRPC call that is not read.
+pub(super) fn refuse_unread_grpc(body: Incoming, refusal: Refusal) -> Response<ReplyBody> {
+    tokio::spawn(linger(body));
+    refusal.into_grpc()
+}
+
+/// Says what there is in place of what was asked for: most who are told so have put the path of a signal behind an address
+/// that gets it anyway, or left it out.
+pub(super) fn unknown_path(port: Port, path: &str) -> Refusal {
+    let known: Vec<_> = all_routes().filter(|route| route.port == port).map(|route| route.path).collect();
+    Refusal::UnknownPath { path: path.to_owned(), known: known.join(", ") }
 }
 
 /// An answer behind which the connection ends.

@@ -11,6 +11,7 @@ use http::{Response, Version};
 use super::{Call, Port, Route, caught, closing, read_posted_block};
 use crate::admit::ReplyBody;
 use crate::admit::answer;
+use crate::admit::headers::written_as;
 use crate::decode::remote_write::{VERSION_1, VERSION_2};
 
 /// The receiver's name in metrics.
@@ -30,10 +31,10 @@ pub(super) static ROUTES: [Route; 1] = [Route {
 async fn receive(call: Call) -> Response<ReplyBody> {
     let (receivers, signal) = (call.receivers.clone(), call.route.signal());
     let is_http1 = call.request.version() <= Version::HTTP_11;
+    let named = written_as(call.request.headers(), call.route.formats);
+    let tells_written = named.is_ok_and(|format| std::ptr::eq(format, &raw const VERSION_2));
     let read = caught(read_posted_block(call)).await;
     let closes = is_http1 && read.is_err();
-    let tells_written =
-        read.as_ref().is_ok_and(|read| std::ptr::eq(read.packed.format, &raw const VERSION_2));
     let result = match read {
         Ok(read) => caught(receivers.store(read)).await,
         Err(refusal) => Err(refusal),
@@ -41,7 +42,7 @@ async fn receive(call: Call) -> Response<ReplyBody> {
     receivers.count(RECEIVER, signal, result.as_ref());
     let response = match result {
         Ok(tally) => answer::remote_write(&tally, tells_written),
-        Err(refusal) => refusal.into_text(),
+        Err(refusal) => answer::remote_write_refused(refusal, tells_written),
     };
     if closes { closing(response) } else { response }
 }

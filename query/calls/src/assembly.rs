@@ -17,6 +17,7 @@ use crate::cells::Book;
 use crate::choice::Source;
 use crate::entry::Entry;
 use crate::error::FoldError;
+use crate::hashing::NumberMap;
 use crate::held::Granted;
 use crate::measure::{MILLI, Measure};
 use crate::named::{Named, sorted};
@@ -26,6 +27,7 @@ use crate::parts_frame::{End, PartsFrame};
 use crate::party::PartyId;
 use crate::placed::{may_count, place, used};
 use crate::settled::decode;
+use crate::settled::digest::Digested;
 use crate::survey::Survey;
 
 /// Names that cells are looked up by; see `drawing`, where it is the same.
@@ -116,6 +118,30 @@ impl Assembly {
         self.charge()
     }
 
+    /// The same of cells that are kept.
+    ///
+    /// # Errors
+    /// [`FoldError`].
+    pub fn add_digests(&mut self, digested: &Digested<'_>) -> Result<(), FoldError> {
+        let Assembly { book, source, places, unplaced, .. } = self;
+        let mut sums: NumberMap<CellKey, Measure> = NumberMap::default();
+        digested.add(
+            book,
+            |line| places.of_line(line),
+            |_, key, amount, place| match place {
+                Some(place) if place.end.is_some() => amount.add_to(sums.entry(*key).or_default()),
+                None if may_count(key, *source) => {
+                    *unplaced = unplaced.saturating_add(amount.requests_milli());
+                }
+                _ => {}
+            },
+        );
+        for (key, measure) in sums {
+            book.add_cell(key, &measure);
+        }
+        self.charge()
+    }
+
     /// What rows of settled tables have in common that are wanted, more may have it; none where no row is.
     pub fn filter(&self) -> Option<Filter> {
         let mut names = [BTreeSet::new(), BTreeSet::new()];
@@ -198,12 +224,14 @@ impl Assembly {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::time::Duration;
 
     use meshlake_schema::UnixNanos;
 
     use super::*;
     use crate::fixture::{self, CALL, CLIENT, Request, SERVED, SPAN, Span};
+    use crate::settled::lines::Lines;
     use crate::{By, Fold, Grain, Question, Range, Settled, Told};
 
     fn question(by: By, grain: Grain) -> Question {
@@ -256,6 +284,29 @@ mod tests {
         (assembly.finish().expect("a few cells"), filter)
     }
 
+    /// The same by what is kept of those cells.
+    fn of_digests(wanted: &PartsFrame, table: Table) -> Parts {
+        let cells = settled().rows(table, "default", UnixNanos(0)).expect("columns of the table");
+        let step = Duration::from_secs(table.cell_seconds().expect("it has cells").into());
+        let Question { range, .. } = asked();
+        let range = Range::new(range.from(), range.to(), Some(step)).expect("not empty");
+        let digest = |grain| {
+            let mut lines = Lines::default();
+            let mut fold = Fold::new(Question { range, grain, ..asked() }).fold_only(Vec::new());
+            fold.add_cells(table, cells.rows(), &[TimeRange::ALL]).expect("columns of the table");
+            let digest = fold.digest(&mut lines).expect("a few cells").expect("a few lines");
+            (lines, [Arc::new(digest)])
+        };
+        let times = &[TimeRange::ALL];
+        let (lines, digests) = digest(Grain::Told(Told::NOTHING));
+        let mut fold = Fold::new(asked()).fold_only(Vec::new());
+        fold.survey_digests(&Digested { lines: &lines, digests: &digests, times }).expect("a few cells");
+        let mut assembly = fold.assembly(wanted.clone()).expect("a few cells");
+        let (lines, digests) = digest(asked().grain);
+        assembly.add_digests(&Digested { lines: &lines, digests: &digests, times }).expect("a few cells");
+        assembly.finish().expect("a few cells")
+    }
+
     fn of_rows() -> Parts {
         let (rows, spans) = rows();
         let mut fold = Fold::new(asked());
@@ -292,6 +343,7 @@ mod tests {
                 let want: Vec<Part> = whole.parts.iter().filter(is_wanted).cloned().collect();
                 assert_eq!((&parts.nodes, &parts.parts), (&whole.nodes, &want), "{wanted:?}");
                 assert_eq!(parts.parts.len(), count, "{wanted:?}: {:?}", parts.parts);
+                assert_eq!(of_digests(&wanted, table), parts, "{wanted:?}, {}", table.name());
             }
         }
     }

@@ -114,6 +114,8 @@ impl Grain {
 pub struct Told(u8);
 
 impl Told {
+    /// Nothing but who called whom.
+    pub const NOTHING: Told = Told(0);
     pub const ROUTE: Told = Told(1);
     pub const HOST: Told = Told(2);
     /// Of the callee.

@@ -166,6 +166,11 @@ impl<S: Weighed> Held<S> {
         self.len() == 0
     }
 
+    /// What this pass holds.
+    pub fn held(&self) -> impl Iterator<Item = &S> {
+        self.shards[self.first..self.end].iter()
+    }
+
     /// Takes one of the shards held; `None` when the pass has none left. What it takes stays granted until
     /// [`Held::dropped`].
     pub fn take(&mut self) -> Option<S> {

@@ -1,6 +1,6 @@
 //! Reads hosts, addresses and URLs out of what rows say.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Ports that say nothing: those of HTTP itself.
 pub const PORTS_OF_HTTP: [u16; 2] = [80, 443];
@@ -26,7 +26,15 @@ pub fn host_port(text: &str) -> HostPort<'_> {
 
 fn bare(host: &str) -> &str {
     let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-    address.or_else(|| host.strip_suffix('.')).unwrap_or(host)
+    one_spelling(address.or_else(|| host.strip_suffix('.')).unwrap_or(host))
+}
+
+/// An IP address of version 6 without its zone, the name of an interface of one machine, and one that stands for version 4
+/// as that: what Node.js says of its callers. Source: RFC 4291 2.5.5.2, RFC 4007 11.2.
+fn one_spelling(host: &str) -> &str {
+    let mapped = host.strip_prefix("::ffff:").filter(|rest| rest.parse::<Ipv4Addr>().is_ok());
+    let without_zone = || host.split_once('%').filter(|(address, _)| address.parse::<Ipv6Addr>().is_ok());
+    mapped.or_else(|| without_zone().map(|(address, _)| address)).unwrap_or(host)
 }
 
 /// Host and port of a URL; `None` when it has no authority.
@@ -46,6 +54,20 @@ pub fn address(text: &str) -> Option<HostPort<'_>> {
     };
     let inside = host_port(internal.rsplit_once('/').map_or("", |(_, inside)| inside));
     is_address(inside.host).then_some(inside)
+}
+
+/// The host and port in what a client was told to connect to, which some instrumentation tells instead of a host: a URL, or a
+/// target of gRPC with its resolver. Source: gRPC, "Name Resolution" (`doc/naming.md`).
+pub fn target(text: &str) -> Option<HostPort<'_>> {
+    const RESOLVERS: [&str; 6] = ["dns", "xds", "passthrough", "kubernetes", "consul", "ipv4"];
+    let Some((scheme, rest)) = text.split_once(':') else { return address(text) };
+    let resolver = RESOLVERS.contains(&scheme);
+    match rest.strip_prefix("//") {
+        Some(endpoint) if resolver => address(endpoint.split_once('/').map_or(endpoint, |(_, host)| host)),
+        Some(_) if scheme != "envoy" => host_of_url(text),
+        None if resolver && rest.contains([':', '.']) => address(rest),
+        _ => address(text),
+    }
 }
 
 /// Whether a name is only an address.
@@ -72,15 +94,38 @@ pub fn cluster_host(cluster: &str) -> Option<HostPort<'_>> {
     (!host.is_empty()).then_some(HostPort { host, port: port.parse().unwrap_or(0) })
 }
 
-/// A plain cluster's name, which an operator gave it, mostly after the service behind it; `None` for names
-/// that Istio gives to clusters that stand for no service.
+/// A plain cluster's name, which an operator gave it, mostly after the service behind it, or the service in the name that
+/// Consul gives it; `None` for names that Istio gives to clusters that stand for no service.
 pub fn plain_cluster(cluster: &str) -> Option<&str> {
     let name = cluster.trim_end_matches(';');
     let is_plain = !name.is_empty()
         && !name.contains('|')
         && !["PassthroughCluster", "BlackHoleCluster"].contains(&name)
         && !name.starts_with("InboundPassthroughCluster");
-    is_plain.then_some(name)
+    is_plain.then(|| consul_service(name).unwrap_or(name))
+}
+
+/// The service in a cluster that Consul made, `[subset.]service.namespace.datacenter.internal.<trust domain>`, or
+/// `[subset.]service.namespace.partition.datacenter.internal-v1.<trust domain>`, a UUID and `consul`.
+/// Source: Consul, `agent/connect/sni.go`.
+fn consul_service(cluster: &str) -> Option<&str> {
+    let (before, after) = match cluster.split_once(".internal.") {
+        Some((service, _)) => (service, 2),
+        None => (cluster.split_once(".internal-v1.")?.0, 3),
+    };
+    cluster.ends_with(".consul").then(|| before.rsplit('.').nth(after)).flatten()
+}
+
+/// Whether a proxy hands what it received to the application beside it by this cluster, which is no call.
+/// Sources: Istio's `inbound|port||`, Consul's `local_app` (`agent/xds/naming.go`), App Mesh's `cds_ingress_...`, Kuma's
+/// `localhost:port` and `localhost_port` (`pkg/plugins/policies/core/xds`).
+pub fn is_own_cluster(cluster: &str) -> bool {
+    let is_port = |port: &str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    let local = cluster.strip_prefix("localhost").and_then(|rest| rest.strip_prefix([':', '_']));
+    cluster.starts_with("inbound|")
+        || cluster == "local_app"
+        || cluster.starts_with("cds_ingress_")
+        || local.is_some_and(is_port)
 }
 
 /// Service and namespace out of a Kubernetes host: `<service>.<namespace>.svc[.<domain>]`; of a pod behind a
@@ -108,6 +153,10 @@ mod tests {
             ("10.0.0.1:80", "10.0.0.1", 80),
             ("[::1]:80", "::1", 80),
             ("[::1]", "::1", 0),
+            ("::ffff:10.0.0.1", "10.0.0.1", 0),
+            ("[::ffff:10.0.0.1]:80", "10.0.0.1", 80),
+            ("fe80::1%eth0", "fe80::1", 0),
+            ("::ffff:cafe", "::ffff:cafe", 0),
             ("api.example.:443", "api.example", 443),
             ("api.example.", "api.example", 0),
             ("", "", 0),
@@ -146,6 +195,27 @@ mod tests {
     }
 
     #[test]
+    fn targets_name_a_host() {
+        for (text, want) in [
+            ("dns:///reviews.default:9080", Some(("reviews.default", 9080))),
+            ("dns://10.0.0.53/reviews:9080", Some(("reviews", 9080))),
+            ("passthrough:///reviews", Some(("reviews", 0))),
+            ("ipv4:10.0.0.9:8080", Some(("10.0.0.9", 8080))),
+            ("dns:reviews:9080", Some(("reviews", 9080))),
+            ("tcp://10.0.0.9:8080", Some(("10.0.0.9", 8080))),
+            ("https://api.example/v1", Some(("api.example", 0))),
+            ("reviews:9080", Some(("reviews", 9080))),
+            ("consul:8500", Some(("consul", 8500))),
+            ("[::1]:80", Some(("::1", 80))),
+            ("fe80::1", Some(("fe80::1", 0))),
+            ("envoy://connect_originate/10.0.0.7:8080", Some(("10.0.0.7", 8080))),
+            ("", None),
+        ] {
+            assert_eq!(target(text).map(|at| (at.host, at.port)), want, "{text}");
+        }
+    }
+
+    #[test]
     fn addresses_are_not_names() {
         for (name, want) in
             [("10.0.0.1", true), ("10.0.0.1:80", true), ("[::1]:80", true), ("fe80::1", true), ("b", false)]
@@ -175,9 +245,34 @@ mod tests {
             ("images", None, Some("images")),
             ("PassthroughCluster", None, None),
             ("InboundPassthroughClusterIpv4", None, None),
+            (
+                "billing.default.dc1.internal.e5b08d03-bfc3-c870-1833-baddb116e648.consul",
+                None,
+                Some("billing"),
+            ),
+            ("v1.billing.default.dc1.internal.e5b08d03.consul", None, Some("billing")),
+            ("billing.default.part.dc1.internal-v1.e5b08d03.consul", None, Some("billing")),
+            ("api.internal.example", None, Some("api.internal.example")),
         ] {
             let told = cluster_host(cluster).map(|at| (at.host, at.port));
             assert_eq!((told, plain_cluster(cluster)), (host, plain), "{cluster}");
+        }
+    }
+
+    #[test]
+    fn what_a_proxy_hands_to_its_own_application_is_known_by_the_cluster() {
+        for (cluster, want) in [
+            ("inbound|9080||", true),
+            ("local_app", true),
+            ("cds_ingress_mesh_node_http_8080", true),
+            ("localhost:8080", true),
+            ("localhost_8080", true),
+            ("localhost", false),
+            ("localhost_web", false),
+            ("outbound|80||b.ns.svc.cluster.local", false),
+            ("web", false),
+        ] {
+            assert_eq!(is_own_cluster(cluster), want, "{cluster}");
         }
     }
 }

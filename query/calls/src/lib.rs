@@ -43,6 +43,7 @@ pub mod connections;
 pub mod trace;
 pub mod messages;
 pub mod span_rows;
+pub mod margin;
 pub mod spans;
 pub mod settled;
 pub mod held;

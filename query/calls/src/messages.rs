@@ -16,7 +16,7 @@ use crate::cells::{Book, Call};
 use crate::entry::Entry;
 use crate::measure::Halves;
 use crate::minutes::{Scope, minute_of};
-use crate::party::{Parties, PartyId, PartyName};
+use crate::party::{Naming, Parties, PartyId, PartyName};
 use crate::spans::Link;
 
 /// A message that was sent.
@@ -38,7 +38,7 @@ pub struct Delivery {
     pub links: Vec<Link>,
     pub party: PartyId,
     pub call: Call,
-    /// Who called by the tree of spans, should no link lead anywhere.
+    /// Who called by the tree of spans, or the broker, should no link lead to anybody who names a queue.
     pub otherwise: PartyId,
     /// It is on an edge already; its links tell of more.
     pub is_on_edge: bool,
@@ -63,6 +63,8 @@ pub struct Messages {
     receives: Vec<Receive>,
     /// When messages were worked on, of those that something links to, and by whom.
     processed: HashMap<Link, HashSet<(i64, PartyId)>>,
+    /// Queues that messages were taken from, of those that something links to, by when.
+    taken_from: HashMap<Link, HashSet<(i64, PartyId)>>,
     /// By queue: when its messages were worked on, and by whom.
     worked_on: HashMap<PartyId, HashSet<(i64, PartyId)>>,
 }
@@ -80,12 +82,15 @@ impl Messages {
 
     /// Adds what is known of other traces.
     pub fn absorb(&mut self, part: Messages) {
-        let Messages { wanted: _, producers, deliveries, receives, processed, worked_on } = part;
+        let Messages { wanted: _, producers, deliveries, receives, processed, taken_from, worked_on } = part;
         self.producers.extend(producers);
         self.deliveries.extend(deliveries);
         self.receives.extend(receives);
         for (link, by) in processed {
             self.processed.entry(link).or_default().extend(by);
+        }
+        for (link, queues) in taken_from {
+            self.taken_from.entry(link).or_default().extend(queues);
         }
         for (queue, by) in worked_on {
             self.worked_on.entry(queue).or_default().extend(by);
@@ -122,6 +127,21 @@ impl Messages {
         if self.is_wanted(link) {
             self.processed.entry(link).or_default().insert((minute_of(time), party));
         }
+    }
+
+    /// Remembers that the message that `link` points to was taken from a queue, by the queue's name.
+    pub fn taken_from(&mut self, link: Link, time: i64, queue: PartyId) {
+        if self.is_wanted(link) {
+            self.taken_from.entry(link).or_default().insert((minute_of(time), queue));
+        }
+    }
+
+    /// The queue to which a message was sent that its sender knows the broker of: the only one from which it was taken.
+    fn queue_of(&self, link: Link, sent: i64) -> Option<PartyId> {
+        let around = |(minute, _): &&(i64, PartyId)| minute.abs_diff(sent) <= 1;
+        let mut queues = self.taken_from.get(&link)?.iter().filter(around).map(|(_, queue)| *queue);
+        let first = queues.next()?;
+        queues.all(|queue| queue == first).then_some(first)
     }
 
     /// Remembers that a service has a span for working on a message of `queue`.
@@ -165,10 +185,12 @@ impl Messages {
         for delivery in std::mem::take(&mut self.deliveries) {
             self.follow(delivery, book);
         }
-        let unheard = self.producers.into_values().filter(|producer| !producer.is_counted);
-        for producer in unheard.filter(|producer| producer.named != PartyId::NOBODY) {
-            let halves = Halves { is_made: true, expected: 1, ..Halves::default() };
-            book.add_edge(Entry::Messages, (producer.party, producer.named), &producer.call, &halves);
+        let unheard = self.producers.iter().filter(|(_, producer)| !producer.is_counted);
+        for ((link, sent), producer) in unheard.filter(|(_, producer)| producer.named != PartyId::NOBODY) {
+            let is_queue = producer.queue != PartyId::NOBODY;
+            let queue = self.queue_of(*link, *sent).filter(|_| is_queue).unwrap_or(producer.named);
+            let halves = Halves { is_made: true, expected: u64::from(!is_queue), ..Halves::default() };
+            book.add_edge(Entry::Messages, (producer.party, queue), &producer.call, &halves);
         }
     }
 
@@ -177,6 +199,7 @@ impl Messages {
         delivery.links.dedup();
         let mut queue = PartyId::NOBODY;
         let mut is_found = false;
+        let has_broker = book.parties.party(delivery.otherwise).naming == Naming::Queue;
         for link in &delivery.links {
             let minute = minute_of(delivery.call.start);
             let around = [minute, minute.saturating_sub(1), minute.saturating_add(1)];
@@ -187,13 +210,16 @@ impl Messages {
                     queue = if queue == PartyId::NOBODY { producer.queue } else { queue };
                     continue;
                 }
+                if has_broker {
+                    continue;
+                }
                 producer.is_counted = true;
                 handed_over(producer, &delivery, book);
             }
         }
         let source = if queue != PartyId::NOBODY {
             queue
-        } else if is_found {
+        } else if is_found && !has_broker {
             PartyId::NOBODY
         } else {
             delivery.otherwise

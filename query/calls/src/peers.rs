@@ -13,7 +13,7 @@
 //! each other.
 
 use crate::hosts::{
-    HostPort, address, cluster_host, host_of_url, host_port, is_address, is_local, plain_cluster,
+    HostPort, address, cluster_host, host_of_url, host_port, is_address, is_local, plain_cluster, target,
     telling_port,
 };
 use crate::party::Naming;
@@ -65,10 +65,12 @@ pub fn peer<'a>(evidence: &PeerEvidence<'a>) -> Option<Peer<'a>> {
         return Some(store(evidence, system));
     }
     let (at, strength) = host(evidence)?;
+    // A service's name means it at whatever port.
+    let is_service = evidence.peer_service.is_some_and(|service| host_port(service).port == 0);
     Some(Peer {
         naming: Naming::Host,
         name: at.host,
-        port: telling_port(at.port),
+        port: if is_service { 0 } else { telling_port(at.port) },
         is_scoped: is_local(at.host),
         strength,
     })
@@ -77,18 +79,58 @@ pub fn peer<'a>(evidence: &PeerEvidence<'a>) -> Option<Peer<'a>> {
 /// Destinations that are no names: a broker or a library made them up, for one client or for every one alike.
 /// Sources: OpenTelemetry's instrumentation for Java (`(temporary)`), `<default>` and `amq.default` for the exchange of
 /// RabbitMQ that routes by the queue's name, its reply queues and those that the server names (RabbitMQ, "Queues",
-/// "Direct Reply-to").
+/// "Direct Reply-to"), those of Spring AMQP and of NATS (`nats.NewInbox`), and temporary queues of ActiveMQ and JMS.
 fn is_made_up(destination: &str) -> bool {
     let made_up = ["(temporary)", "(anonymous)", "<default>", "amq.default"];
-    let begins = ["amq.gen-", "amq.rabbitmq.reply-to"];
-    made_up.contains(&destination) || begins.iter().any(|begin| destination.starts_with(begin))
+    let begins = [
+        "amq.gen-",
+        "amq.rabbitmq.reply-to",
+        "spring.gen-",
+        "_INBOX.",
+        "temp-queue://",
+        "temp-topic://",
+        "ID:",
+    ];
+    made_up.contains(&destination)
+        || begins.iter().any(|begin| destination.starts_with(begin))
+        || is_uuid(destination)
+}
+
+/// Whether it is a number that was made up to be nobody else's. Source: RFC 9562, 4.
+fn is_uuid(text: &str) -> bool {
+    let groups = [8, 4, 4, 4, 12];
+    let is_hex = |group: &str| group.bytes().all(|byte| byte.is_ascii_hexdigit());
+    text.split('-').map(str::len).eq(groups) && text.split('-').all(is_hex)
+}
+
+/// The name in what some clients say in full: an Amazon resource name, the URL of a queue of Amazon's, a resource of Google's,
+/// one partition of a topic of Pulsar's. Others say the name alone, of the same queue.
+/// Sources: "Amazon SQS queue and message identifiers", "Pub/Sub resource names", Pulsar's `TopicName.PARTITIONED_TOPIC_SUFFIX`.
+fn short_destination(destination: &str) -> &str {
+    let last =
+        |by: char| destination.rsplit(by).next().filter(|name| !name.is_empty()).unwrap_or(destination);
+    let is_google = destination.starts_with("projects/")
+        && (destination.contains("/topics/") || destination.contains("/subscriptions/"));
+    if destination.starts_with("arn:") {
+        last(':')
+    } else if is_google || (destination.starts_with("https://sqs.") && destination.contains(".amazonaws.com"))
+    {
+        last('/')
+    } else if destination.starts_with("persistent://") || destination.starts_with("non-persistent://") {
+        let partition = destination.rsplit_once("-partition-");
+        let is_number = |number: &str| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+        partition.filter(|(_, number)| is_number(number)).map_or(destination, |(topic, _)| topic)
+    } else {
+        destination
+    }
 }
 
 /// A queue by its destination, else by its broker's address. Its product alone is no name: two queues of
 /// one product are as different as two services in one language.
 fn queue<'a>(evidence: &PeerEvidence<'a>) -> Option<Peer<'a>> {
     let broker = || host(&PeerEvidence { peer_service: None, upstream_cluster: None, ..*evidence });
-    if let Some(name) = evidence.messaging_destination.filter(|name| !is_made_up(name)) {
+    let destination = evidence.messaging_destination.map(short_destination);
+    if let Some(name) = destination.filter(|name| !is_made_up(name)) {
         return Some(Peer {
             naming: Naming::Queue,
             name,
@@ -106,12 +148,18 @@ fn queue<'a>(evidence: &PeerEvidence<'a>) -> Option<Peer<'a>> {
     Some(Peer { naming: Naming::Host, name, port: 0, is_scoped: false, strength: Strength::Name })
 }
 
+/// Databases inside of their callers: those of two services are two, whatever they are called.
+const EMBEDDED: [&str; 7] = ["sqlite", "h2", "h2database", "hsqldb", "derby", "duckdb", "rocksdb"];
+
 fn store<'a>(evidence: &PeerEvidence<'a>, system: &'a str) -> Peer<'a> {
     if let Some((HostPort { host, port }, strength)) = host(evidence) {
         let port = if port == 0 { port_of_store(system) } else { port };
         return Peer { naming: Naming::StoreHost, name: host, port, is_scoped: is_local(host), strength };
     }
-    let (name, is_scoped) = evidence.db_namespace.map_or((system, true), |name| (name, false));
+    // The number of a database inside of Redis is no name.
+    let is_name = |name: &&str| !name.bytes().all(|byte| byte.is_ascii_digit());
+    let database = evidence.db_namespace.filter(is_name);
+    let (name, is_scoped) = database.map_or((system, true), |name| (name, EMBEDDED.contains(&system)));
     Peer { naming: Naming::Store, name, port: 0, is_scoped, strength: Strength::Name }
 }
 
@@ -133,7 +181,7 @@ fn host<'a>(evidence: &PeerEvidence<'a>) -> Option<(HostPort<'a>, Strength)> {
     if let Some(asked) = evidence.url.and_then(host_of_url) {
         return named(asked, 0);
     }
-    if let Some(asked) = evidence.server_address.and_then(address) {
+    if let Some(asked) = evidence.server_address.and_then(target) {
         return named(asked, evidence.server_port);
     }
     let peer = evidence.network_peer_address.and_then(address)?;
@@ -159,6 +207,12 @@ pub fn port_of_store(system: &str) -> u16 {
         "influxdb" => 8086,
         "clickhouse" => 8123,
         "cockroachdb" => 26257,
+        "valkey" => 6379,
+        "tidb" => 4000,
+        "redshift" | "aws.redshift" => 5439,
+        "db2" | "ibm.db2" => 50000,
+        "firebird" | "firebirdsql" => 3050,
+        "etcd" => 2379,
         _ => 0,
     }
 }
@@ -196,11 +250,66 @@ mod tests {
         check(orders, Some((Naming::Queue, "orders", 0, false)));
         let logical = PeerEvidence { peer_service: Some("kafka"), ..message };
         check(logical, Some((Naming::Host, "kafka", 0, false)));
-        for made_up in ["(temporary)", "<default>", "amq.gen-JzTY20BRgKO-HjmUJj0wLg"] {
+        for made_up in [
+            "(temporary)",
+            "<default>",
+            "amq.gen-JzTY20BRgKO-HjmUJj0wLg",
+            "_INBOX.Zk3nJd9dMm",
+            "temp-queue://ID:host-1",
+            "0d6f2c1e-8a3b-4f6e-9c57-0242ac120002",
+        ] {
             let reply = PeerEvidence { messaging_destination: Some(made_up), ..broker };
             check(reply, Some((Naming::Queue, "mq-1", 0, false)));
             check(PeerEvidence { server_address: None, ..reply }, None);
         }
+    }
+
+    #[test]
+    fn a_destination_is_one_however_it_is_written() {
+        for (text, name) in [
+            ("orders", "orders"),
+            ("arn:aws:sqs:us-east-1:123456789012:orders", "orders"),
+            ("https://sqs.us-east-1.amazonaws.com/123456789012/orders", "orders"),
+            ("projects/shop/topics/orders", "orders"),
+            ("persistent://public/default/orders-partition-3", "persistent://public/default/orders"),
+            (
+                "persistent://public/default/orders-partition-x",
+                "persistent://public/default/orders-partition-x",
+            ),
+            ("orders-partition-3", "orders-partition-3"),
+            ("shop/topics/orders", "shop/topics/orders"),
+        ] {
+            let message = PeerEvidence {
+                is_message: true,
+                messaging_destination: Some(text),
+                ..PeerEvidence::default()
+            };
+            check(message, Some((Naming::Queue, name, 0, false)));
+        }
+    }
+
+    /// What is inside the caller, and a number of a database, mean the same to nobody else.
+    #[test]
+    fn a_database_of_the_caller_alone_is_its_own() {
+        let store = |db_system, db_namespace| PeerEvidence {
+            db_system: Some(db_system),
+            db_namespace: Some(db_namespace),
+            ..PeerEvidence::default()
+        };
+        check(store("sqlite", ":memory:"), Some((Naming::Store, ":memory:", 0, true)));
+        check(store("h2", "mem:shop"), Some((Naming::Store, "mem:shop", 0, true)));
+        check(store("redis", "0"), Some((Naming::Store, "redis", 0, true)));
+        check(store("postgresql", "shop"), Some((Naming::Store, "shop", 0, false)));
+    }
+
+    /// The port of a service that somebody named on purpose is none of its name.
+    #[test]
+    fn a_named_service_is_one_at_all_ports() {
+        let service = PeerEvidence { peer_service: Some("payments"), ..PeerEvidence::default() };
+        check(service, Some((Naming::Host, "payments", 0, false)));
+        check(PeerEvidence { server_port: 8080, ..service }, Some((Naming::Host, "payments", 0, false)));
+        let address = PeerEvidence { peer_service: Some("payments:8443"), ..service };
+        check(address, Some((Naming::Host, "payments", 8443, false)));
     }
 
     #[test]

@@ -35,6 +35,10 @@ impl Role {
     pub fn is_made(self) -> bool {
         matches!(self, Role::Made | Role::Produced)
     }
+
+    pub fn is_of_message(self) -> bool {
+        matches!(self, Role::Consumed | Role::Produced)
+    }
 }
 
 /// Facts about a span that are either true or not.
@@ -63,6 +67,8 @@ impl Flags {
     pub const LASTING: Flags = Flags(256);
     /// A call to a broker that took messages in.
     pub const POLLING: Flags = Flags(512);
+    /// It only looked up a name: its addresses are the answer, and none of who was asked.
+    pub const LOOKING_UP: Flags = Flags(1024);
 
     pub fn has(self, flags: Flags) -> bool {
         self.0 & flags.0 == flags.0

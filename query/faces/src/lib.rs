@@ -18,6 +18,7 @@ mod flight;
 mod ui;
 mod postgres;
 mod cells;
+mod compress;
 mod origin;
 mod portable;
 mod duration;

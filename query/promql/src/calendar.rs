@@ -21,11 +21,12 @@ pub(crate) struct Date {
 }
 
 impl Date {
-    /// The date of seconds since the epoch.
-    pub(crate) fn of(seconds: i64) -> Date {
-        const DAY_SECONDS: i64 = 86_400;
-        let days = seconds.div_euclid(DAY_SECONDS);
-        let second_of_day = seconds.rem_euclid(DAY_SECONDS);
+    /// The date of seconds since the epoch, of which there are at most 2^63 on either side.
+    pub(crate) fn of(seconds: i128) -> Date {
+        const DAY_SECONDS: i128 = 86_400;
+        // Lossless: below 2^47, and below a day.
+        let days = seconds.div_euclid(DAY_SECONDS) as i64;
+        let second_of_day = seconds.rem_euclid(DAY_SECONDS) as i64;
         // Years begin in March here, so that the day that leap years have is the last. An era is 400 years.
         let shifted = days + 719_468;
         let era = shifted.div_euclid(146_097);
@@ -64,7 +65,7 @@ mod tests {
 
     #[test]
     fn dates_are_those_of_the_calendar() {
-        let check = |seconds: i64, want: [i64; 8]| {
+        let check = |seconds: i128, want: [i64; 8]| {
             let date = Date::of(seconds);
             let got = [
                 date.year,
@@ -84,5 +85,7 @@ mod tests {
         // 2100 is no leap year: 2100-03-01 is its 60th day, a Monday.
         check(4_107_542_400, [2100, 3, 1, 0, 0, 1, 60, 31]);
         check(-1, [1969, 12, 31, 23, 59, 3, 365, 31]);
+        // Go: `time.Unix(math.MinInt64, 0).UTC()` is Sunday, 4 December 292277026596, 15:30:08.
+        check(1 << 63, [292_277_026_596, 12, 4, 15, 30, 0, 339, 31]);
     }
 }

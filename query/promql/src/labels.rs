@@ -3,6 +3,7 @@
 //! Sets are immutable and shared: one is made where a series is read, and every operator that keeps its labels
 //! keeps the pointer. A label without a value is none, as everywhere in Prometheus.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
@@ -16,10 +17,25 @@ pub(crate) const METADATA: [&str; 3] = [METRIC_NAME, "__type__", "__unit__"];
 pub(crate) const BUCKET_BOUND: &str = "le";
 
 /// One label. Ordered by name, then value.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Label {
     pub name: Arc<str>,
     pub value: Arc<str>,
+}
+
+impl Ord for Label {
+    /// Texts of one place are not read: series that are sorted share most of theirs.
+    fn cmp(&self, other: &Self) -> Ordering {
+        let compared =
+            |a: &Arc<str>, b: &Arc<str>| if Arc::ptr_eq(a, b) { Ordering::Equal } else { a.cmp(b) };
+        compared(&self.name, &other.name).then_with(|| compared(&self.value, &other.value))
+    }
+}
+
+impl PartialOrd for Label {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 /// Labels sorted by name, each name once, none with an empty value.
@@ -135,6 +151,16 @@ mod tests {
     fn the_last_of_two_values_counts_and_an_empty_one_is_none() {
         let labels = Labels::from_pairs([("a", "1"), ("b", "2"), ("a", "3"), ("b", "")]);
         assert_eq!(labels.to_string(), r#"{a="3"}"#);
+    }
+
+    #[test]
+    fn labels_are_ordered_by_their_texts_wherever_those_are() {
+        let of = |name: &str, value: &str| Label { name: name.into(), value: value.into() };
+        let shared = of("a", "b");
+        assert_eq!(shared.cmp(&shared.clone()), Ordering::Equal);
+        assert_eq!(shared.cmp(&of("a", "b")), Ordering::Equal);
+        let value = Label { name: Arc::clone(&shared.name), value: "c".into() };
+        assert!(shared < value && value < of("aa", "a"));
     }
 
     #[test]

@@ -113,6 +113,6 @@ mod tests {
             assert_eq!(matcher(Comparison::NotRegex).matches(value), !is_match, "{value}");
         }
         let refused = Matcher::new("a", Comparison::NotRegex, "(").unwrap_err();
-        assert_eq!(refused, "error parsing regexp: unclosed group");
+        assert_eq!(refused, "error parsing regexp: missing closing ): `(`");
     }
 }

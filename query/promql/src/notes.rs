@@ -272,7 +272,7 @@ impl Told {
 /// A time to the second, as RFC 3339 has it.
 fn seconds_text(milliseconds: i64) -> String {
     let seconds = milliseconds / 1_000;
-    let date = crate::calendar::Date::of(seconds);
+    let date = crate::calendar::Date::of(seconds.into());
     let second = seconds.rem_euclid(60);
     let (year, month, day) = (date.year, date.month, date.day);
     format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{second:02}Z", date.hour, date.minute)

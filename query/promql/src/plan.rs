@@ -70,7 +70,8 @@ pub(crate) enum Work {
     Call(&'static Function, Vec<Plan>),
     Aggregate(Box<Aggregate>),
     Binary(Box<Pair>),
-    Negate(Box<Plan>),
+    /// A plus changes nothing, but what it stands before is no selector any more.
+    Signed(Sign, Box<Plan>),
 }
 
 /// Which series, and when: at `at`, else at each step, `offset` milliseconds before.
@@ -149,8 +150,7 @@ pub(crate) fn plan(expr: &Expr, when: When) -> Result<Plan, Error> {
 fn planned(expr: &Expr, when: When) -> Result<Plan, Error> {
     let work = match &expr.node {
         Node::Parenthesis(inner) => return planned(inner, when),
-        Node::Sign(Sign::Plus, operand) => return planned(operand, when),
-        Node::Sign(Sign::Minus, operand) => Work::Negate(Box::new(planned(operand, when)?)),
+        Node::Sign(sign, operand) => Work::Signed(*sign, Box::new(planned(operand, when)?)),
         Node::Number(Number { value, .. }) => Work::Number(*value),
         Node::Text(text) => Work::Text(text.clone()),
         Node::Selector(selector) => Work::Select(select(selector, when)?),
@@ -289,7 +289,7 @@ fn mark_fixed(plan: &mut Plan) -> bool {
             mark_fixed(&mut subquery.operand);
             return subquery.at.is_some();
         }
-        Work::Negate(operand) => mark_fixed(operand),
+        Work::Signed(_, operand) => mark_fixed(operand),
         Work::Aggregate(aggregate) => {
             let is_parameter_fixed = aggregate.parameter.as_mut().is_none_or(mark_fixed);
             let is_operand_fixed = mark_fixed(&mut aggregate.operand);
@@ -333,6 +333,7 @@ mod tests {
         check("vector(time())", false);
         check("timestamp(a @ 5)", true);
         check("timestamp(abs(a @ 5))", false);
+        check("timestamp(+a @ 5)", false);
         check("predict_linear(a[5m] @ 5, 60)", false);
         check("vector(start())", true);
         check("sum_over_time((a @ 5)[5m:1m])", false);

@@ -23,6 +23,10 @@ pub struct Answer {
     pub warnings: Vec<String>,
     /// What may be wrong with the question.
     pub infos: Vec<String>,
+    /// Samples that values come from, again for each step that they count for; a histogram as many as it is as large as.
+    pub samples_looked_at: usize,
+    /// Samples and points that were in memory at once, at the most.
+    pub samples_peak: usize,
 }
 
 /// Times are milliseconds since the epoch; no point is [`Point::None`].
@@ -53,8 +57,9 @@ pub fn evaluate(
     let notes = Notes::default();
     let evaluator = Evaluator::new(samples, budget, options, &notes);
     let value = answer_value(&evaluator, &plan, when, grid)?;
+    let (samples_looked_at, samples_peak) = evaluator.counts();
     let (warnings, infos) = notes.texts(text);
-    Ok(Answer { value, warnings, infos })
+    Ok(Answer { value, warnings, infos, samples_looked_at, samples_peak })
 }
 
 fn grid(tree: &Expr, when: When, options: &Options) -> Result<Grid, Error> {

@@ -29,6 +29,15 @@ impl Point {
         matches!(self, Point::Histogram(_))
     }
 
+    /// Samples that it counts for, as Prometheus reckons them.
+    pub(crate) fn weight(&self) -> usize {
+        match self {
+            Point::None => 0,
+            Point::Float(_) => 1,
+            Point::Histogram(histogram) => histogram.weight(),
+        }
+    }
+
     /// The float, if it is one.
     pub(crate) fn float(&self) -> Option<f64> {
         match self {
@@ -114,7 +123,12 @@ pub(crate) fn drop_names(series: &mut [Series]) {
 ///
 /// # Errors
 /// If two have a point at one step.
-pub(crate) fn merged(series: Vec<Series>) -> Result<Vec<Series>, Error> {
+pub(crate) fn merged(mut series: Vec<Series>) -> Result<Vec<Series>, Error> {
+    // What was read is sorted, and stays so where all lose one name: then no two are alike.
+    if series.is_sorted_by(|a, b| a.labels < b.labels) {
+        series.retain(|column| !column.is_empty());
+        return Ok(series);
+    }
     let mut merged: Vec<Series> = Vec::with_capacity(series.len());
     let mut places: HashMap<Labels, usize> = HashMap::with_capacity(series.len());
     for column in series {

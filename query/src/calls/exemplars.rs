@@ -1,24 +1,36 @@
 //! Examples of calls whose traces can be read.
 //!
-//! Rows are folded of the whole range, because the worst call may be anywhere in it and no cell knows one call from another.
+//! No cell knows one call from another, and rows of a day are too many: cells tell where most failed and where the longest calls
+//! were, and rows are folded of those times only, of more of them until there are enough. So what failed comes before what was slow,
+//! and all of it is found where it is little; of much of it, examples are of the times that have most.
 //! A trace is named only when spans of it were found: what a proxy's row calls its trace may never have been sampled.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
-use meshlake_calls::exemplars::{Wanted, candidates};
+use meshlake_calls::exemplars::{Wanted, candidates, where_to_look};
 use meshlake_calls::list::{ListedCall, described};
 use meshlake_calls::noted::Wish;
 use meshlake_calls::one_call::CallSeen;
-use meshlake_calls::{By, Fold, Grain, Picture, Question, Range, Source};
+use meshlake_calls::{By, Fold, Frame, GoldenBy, Grain, Picture, Question, Range, Source};
 use meshlake_engine::Query;
-use meshlake_schema::TimeRange;
+use meshlake_schema::{TimeRange, UnixNanos};
 
 use super::list::looked_up;
-use super::{LoadError, fed, finished};
+use super::reading::{Reading, joined};
+use super::{LoadError, fed, finished, load_from};
 use crate::trace::spans_of;
 
 /// Calls that are looked at for each example, as many have no trace or one that was not kept.
 const CANDIDATES_PER_EXAMPLE: usize = 8;
+
+/// Widths of the times that are looked through, of which the first is taken that a picture has room for: cells tell these apart, and
+/// less than a minute is not worth a fold, which reads a minute on either side.
+const STEPS_SECONDS: [u64; 5] = [60, 600, 3_600, 21_600, 86_400];
+
+/// Times that are looked through first, and how many times as many when those had too little. Guess, not measured.
+const TIMES_FIRST: usize = 3;
+const TIMES_MORE: usize = 4;
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy)]
@@ -44,14 +56,67 @@ pub struct Exemplars {
 /// # Errors
 /// As [`super::load`].
 pub async fn exemplars(query: &Query, asked: &Asked<'_>) -> Result<Exemplars, LoadError> {
-    let Asked { range, wanted, failed_only, duration_min, most } = *asked;
+    let times = where_to_look_in(query, asked).await?;
+    let mut count = TIMES_FIRST.min(times.len());
+    loop {
+        let is_all = count == times.len();
+        let found = within(query, asked, &times[..count]).await?;
+        if is_all || found.calls.len() == asked.most {
+            return Ok(found);
+        }
+        count = (count * TIMES_MORE).min(times.len());
+    }
+}
+
+/// Parts of the range in the order in which examples are looked for; all of it where cells are too many to tell.
+async fn where_to_look_in(query: &Query, asked: &Asked<'_>) -> Result<Vec<TimeRange>, LoadError> {
+    let Asked { range, wanted, .. } = *asked;
+    let whole = TimeRange { from: range.from(), to: range.to() };
+    let Some(stepped) = stepped(whole) else { return Ok(vec![whole]) };
+    let (by, frame) = match wanted.edge {
+        Some((_, to)) => (GoldenBy::Edge, Frame::edges(Some(to))),
+        None => (GoldenBy::Service, Frame::nodes(wanted.service)),
+    };
+    let picture = match load_from(query, by.question(stepped, Source::Auto), frame).await {
+        Ok(picture) => picture,
+        Err(LoadError::TooManyCells(_)) => return Ok(vec![whole]),
+        Err(error) => return Err(error),
+    };
+    let times = where_to_look(&picture, &wanted, asked.wish());
+    let within = |part: &TimeRange| TimeRange { from: part.from.max(whole.from), to: part.to.min(whole.to) };
+    Ok(times.iter().map(within).filter(|part| part.from < part.to).collect())
+}
+
+/// The range in steps that cells tell apart, from the start of one; none where it is too short to be worth it.
+fn stepped(range: TimeRange) -> Option<Range> {
+    let steps = STEPS_SECONDS.into_iter().map(Duration::from_secs);
+    let mut stepped = steps.filter_map(|step| {
+        let width = step.as_nanos() as i64;
+        let from = UnixNanos(range.from.0.div_euclid(width) * width);
+        Range::new(from, range.to, Some(step)).ok()
+    });
+    stepped.next().filter(|stepped| stepped.bucket_starts().count() > TIMES_FIRST)
+}
+
+/// Examples of calls that began at these times.
+async fn within(query: &Query, asked: &Asked<'_>, times: &[TimeRange]) -> Result<Exemplars, LoadError> {
+    let Asked { range, wanted, most, .. } = *asked;
     let question = Question { range, by: By::Service, grain: Grain::Node, source: Source::Auto };
-    let wish = Wish::Telling { failed_only, duration_min };
     let candidates_max = most * CANDIDATES_PER_EXAMPLE;
-    let folded = vec![TimeRange { from: range.from(), to: range.to() }];
-    let fold = Fold::new(question).exemplifying(candidates_max, wish).within(query.budget());
-    let picture = finished(query, fed(query, &folded, &[], fold, &question).await?).await?;
-    let mut found = candidates(&picture, &wanted, wish);
+    let folded = joined(times.to_vec());
+    // Cells of all other times tell what everything is called, as in every answer about the range.
+    let reading = Reading::of(&question, &[], |table, part| {
+        joined(
+            query
+                .open(table, part)
+                .into_iter()
+                .chain(folded.iter().map(|times| meet(*times, part)))
+                .collect(),
+        )
+    });
+    let fold = Fold::new(question).exemplifying(candidates_max, asked.wish()).within(query.budget());
+    let picture = finished(query, fed(query, &folded, &reading.cells, fold, &question).await?).await?;
+    let mut found = candidates(&picture, &wanted, asked.wish());
     found.truncate(candidates_max);
     let calls = traced(query, &picture, &found, most).await?;
     let mut warnings: Vec<String> =
@@ -61,6 +126,16 @@ pub async fn exemplars(query: &Query, asked: &Asked<'_>) -> Result<Exemplars, Lo
         warnings.push(format!("{looked_at} calls were looked at, and no trace of them is stored"));
     }
     Ok(Exemplars { calls, warnings })
+}
+
+fn meet(range: TimeRange, part: TimeRange) -> TimeRange {
+    TimeRange { from: range.from.max(part.from), to: range.to.min(part.to) }
+}
+
+impl Asked<'_> {
+    fn wish(&self) -> Wish {
+        Wish::Telling { failed_only: self.failed_only, duration_min: self.duration_min }
+    }
 }
 
 /// Those of the calls whose trace is stored, in their order.

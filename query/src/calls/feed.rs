@@ -2,33 +2,43 @@
 
 use arrow::array::RecordBatch;
 use futures::{StreamExt, TryStreamExt};
+use meshlake_calls::held::HELD_BYTES_MAX;
+use meshlake_calls::margin::{self, Stretch};
 use meshlake_calls::settled::decode;
 use meshlake_calls::span_rows::SpanBatch;
 use meshlake_calls::span_rows::columns::{DICTIONARIES, NESTED, columns, proxy_columns};
+use meshlake_calls::spans::HeldSpan;
 use meshlake_calls::{Fold, FoldError, Question, Source, requests};
-use meshlake_engine::{Lean, Query, QueryError, Scan};
+use meshlake_engine::{DataFile, Lean, Query, QueryError, Scan};
 use meshlake_schema::filter::Value;
 use meshlake_schema::{Filter, Table, TimeRange};
 use tokio::sync::mpsc::{self, Sender};
+use tokio::sync::oneshot;
 
-use super::LoadError;
+use super::{LoadError, reading};
 
 /// Batches that are decoded and not yet folded, and as many whose ids are being read: enough that neither side waits for
 /// the other, at some megabyte each.
 const ON_THE_WAY_MAX: usize = 4;
 
-/// Rows that are on their way.
+/// What is on its way.
 enum Rows {
     Requests(RecordBatch),
     Spans(SpanBatch),
+    /// Spans of this stretch come next, if they are wanted.
+    Begin(Stretch, oneshot::Sender<bool>),
 }
 
-/// Feeds every row that starts in one of `times`, which are apart. The fold takes them on a thread of its own, while more are
-/// decoded on others.
+/// Spans that are held in one pass beside as many bytes of cells, and so are fed in any order, all at once. Of more, most belong to
+/// minutes around those that count and are not held where what counts is read first.
+pub const SPANS_HELD: u64 = (HELD_BYTES_MAX / 2 / size_of::<HeldSpan>()) as u64;
+
+/// Feeds every row that tells of calls at one of the times that are `folded`, which are ascending and apart. The fold takes them
+/// on a thread of its own, while more are decoded on others.
 pub async fn feed(
     query: &Query,
     question: &Question,
-    times: &[TimeRange],
+    folded: &[TimeRange],
     mut fold: Fold,
 ) -> Result<Fold, QueryError> {
     let (sender, mut receiver) = mpsc::channel(ON_THE_WAY_MAX);
@@ -37,13 +47,26 @@ pub async fn feed(
             match rows {
                 Rows::Requests(batch) => fold.add_requests(&batch),
                 Rows::Spans(batch) => fold.add_span_batch(&batch),
+                // Who asked may be gone.
+                Rows::Begin(stretch, wanted) => drop(wanted.send(fold.begin(stretch))),
             }
         }
         fold
     });
     let reading = async move {
-        for range in times {
-            read(query, question, *range, &sender).await?;
+        let times = reading::rows_of(folded);
+        if question.source != Source::Spans {
+            read_requests(query, question, &times, &sender).await?;
+        }
+        let stretches = if spans_in_files(query, &times) > SPANS_HELD {
+            margin::stretches(folded).to_vec()
+        } else {
+            vec![(Stretch::Whole, times)]
+        };
+        for (stretch, times) in stretches.iter().filter(|_| question.source != Source::Requests) {
+            if is_wanted(*stretch, &sender).await? {
+                read_spans(query, question, times, &sender).await?;
+            }
         }
         Ok(())
     };
@@ -51,29 +74,61 @@ pub async fn feed(
     read.and(fold)
 }
 
-async fn read(
+/// How many spans the files have that start in one of `times`, if they start evenly.
+pub fn spans_in_files(query: &Query, times: &[TimeRange]) -> u64 {
+    let in_file = |file: &DataFile| {
+        let (first, last) = (file.time_min_micros, file.time_max_micros);
+        let met = |times: &TimeRange| {
+            let (from, to) = (first.max(times.from.micros()), last.min(times.to.micros()));
+            u128::from(if from <= to { to.abs_diff(from) + 1 } else { 0 })
+        };
+        let met: u128 = times.iter().map(met).sum();
+        let whole = u128::from(last.abs_diff(first)) + 1;
+        u64::try_from(u128::from(file.rows) * met.min(whole) / whole).unwrap_or(u64::MAX)
+    };
+    query.files(Table::Spans).iter().map(in_file).fold(0, u64::saturating_add)
+}
+
+async fn is_wanted(stretch: Stretch, sender: &Sender<Rows>) -> Result<bool, QueryError> {
+    let (told, wanted) = oneshot::channel();
+    send(sender, Rows::Begin(stretch, told)).await?;
+    wanted.await.map_err(|_| ended_early())
+}
+
+async fn read_requests(
     query: &Query,
     question: &Question,
-    range: TimeRange,
+    times: &[TimeRange],
     sender: &Sender<Rows>,
 ) -> Result<(), QueryError> {
-    let Question { by, grain, source, .. } = *question;
-    if source != Source::Spans {
-        let columns = requests::row_columns::columns(grain);
+    let columns = requests::row_columns::columns(question.grain);
+    for range in times {
         let columns = Some(columns.as_slice());
-        let mut rows = query.scan(&Scan { columns, range, ..Scan::of(Table::Requests) }).await?;
+        let scan = Scan { columns, range: *range, ..Scan::of(Table::Requests) };
+        let mut rows = query.scan(&scan).await?;
         while let Some(batch) = rows.try_next().await? {
             send(sender, Rows::Requests(batch)).await?;
         }
     }
-    if source != Source::Requests {
-        let is_proxy = Filter::equals("is_proxy", Value::Boolean(true));
-        // Attributes are most of a span's bytes and only proxies' are read: files without proxies' spans are
-        // left out of the second scan by their statistics.
-        let (plain, proxies) = (columns(by, grain), proxy_columns(by, grain));
-        let lean = Some(Lean { dictionaries: DICTIONARIES, nested: NESTED });
-        for (columns, filter) in [(plain, is_proxy.clone().negated()), (proxies, is_proxy)] {
-            let scan = Scan { columns: Some(&columns), filter, range, lean, ..Scan::of(Table::Spans) };
+    Ok(())
+}
+
+async fn read_spans(
+    query: &Query,
+    question: &Question,
+    times: &[TimeRange],
+    sender: &Sender<Rows>,
+) -> Result<(), QueryError> {
+    let Question { by, grain, .. } = *question;
+    let is_proxy = Filter::equals("is_proxy", Value::Boolean(true));
+    // Attributes are most of a span's bytes and only proxies' are read: files without proxies' spans are
+    // left out of the second scan by their statistics.
+    let read = [(columns(by, grain), is_proxy.clone().negated()), (proxy_columns(by, grain), is_proxy)];
+    let lean = Some(Lean { dictionaries: DICTIONARIES, nested: NESTED });
+    for range in times {
+        for (columns, filter) in &read {
+            let filter = filter.clone();
+            let scan = Scan { columns: Some(columns), filter, range: *range, lean, ..Scan::of(Table::Spans) };
             let read = |batch: Result<RecordBatch, QueryError>| async move {
                 let batch = batch?;
                 let read = aside(move || SpanBatch::read(batch, by, grain)).await?;
@@ -89,7 +144,11 @@ async fn read(
 }
 
 async fn send(sender: &Sender<Rows>, rows: Rows) -> Result<(), QueryError> {
-    sender.send(rows).await.map_err(|_| QueryError::Internal("the fold has ended early".to_owned()))
+    sender.send(rows).await.map_err(|_| ended_early())
+}
+
+fn ended_early() -> QueryError {
+    QueryError::Internal("the fold has ended early".to_owned())
 }
 
 /// Has each batch of the cells of a table that begin in one of `times`, which are ascending and apart, taken.

@@ -195,6 +195,17 @@ pub async fn load_parts(query: &Query, question: Question, wanted: PartsFrame) -
     if let Some(filter) = assembly.filter().filter(|_| !are_few) {
         let reading = assembly.reading();
         for (table, times) in &plan.reading.cells {
+            if let Some(found) = kept(query, Wanted::of_parts(*table, &question, &filter), times).await? {
+                let times = times.clone();
+                let (given, added) = aside(move || {
+                    let added = found.read(&times, |digested| assembly.add_digests(digested));
+                    (assembly, added)
+                })
+                .await?;
+                added.map_err(|error| LoadError::of(error, query))?;
+                assembly = given;
+                continue;
+            }
             let cells = Cells { table: *table, times, reading, filter: filter.clone() };
             feed_cells(query, &cells, |batch| assembly.add_cells(*table, batch, times)).await?;
         }
@@ -282,9 +293,8 @@ async fn fed(
         let cells = Cells { table: *table, times, reading, filter: Filter::And(Vec::new()) };
         feed_cells(query, &cells, |batch| fold.survey_cells(batch, times)).await?;
     }
-    let rows = reading::rows_of(folded);
     loop {
-        fold = feed(query, question, &rows, fold).await?;
+        fold = feed(query, question, folded, fold).await?;
         let (counted, more) = counted(fold).await?;
         fold = counted;
         if !more.map_err(|error| LoadError::of(error, query))? {

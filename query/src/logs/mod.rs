@@ -8,6 +8,7 @@
 //! each with a part of the answer of its own; answers do not depend on which thread had which row.
 
 mod tail;
+mod volume;
 mod browse;
 mod fields;
 mod explored;
@@ -27,6 +28,7 @@ pub use fields::{Field, FieldKind, detected_fields};
 pub use lines::{Direction, Found, LINES_MAX, Lines, lines};
 pub use numbers::{Numbers, numbers};
 pub use tail::{Tail, Told, tail};
+pub use volume::{Volume, Volumes, volumes};
 
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,7 @@ use std::ops::Bound;
 use meshlake_logql::tree::log::{LineFilter, LineTest, Log, Needle, Parser, Stage};
 use meshlake_promql::{Comparison, Matcher};
 use meshlake_schema::filter::{Place, Test, Value};
+use meshlake_schema::go_regex::texts_of_matches;
 use meshlake_schema::{Filter, Table};
 
 use super::rows::severity::numbers_of_level;
@@ -72,18 +73,26 @@ fn lines(table: Table, log: &Log) -> impl Iterator<Item = Filter> {
 
 /// None if a column cannot tell. A line that is not there is empty, and has none of the texts.
 fn line(table: Table, filter: &LineFilter) -> Option<Filter> {
-    if filter.test != LineTest::Contains {
-        return None;
-    }
     let column = |test: Test| {
         let name = if table == Table::Requests { "raw" } else { "body" };
         Filter::Is(Place::Column(name.to_owned()), test)
     };
+    let contains = |text: &str| (!text.is_empty()).then(|| column(Test::Contains(text.to_owned())));
+    // Of an expression or a pattern, which have to be tried on what is left: the texts that whatever it matches has.
     let has = |needle: &Needle| match needle {
-        Needle::Text(text) if !text.is_empty() => Some(column(Test::Contains(text.clone()))),
-        _ => None,
+        Needle::Text(text) => contains(text),
+        Needle::Expression(expression) => {
+            let texts = texts_of_matches(expression.regex())?;
+            Some(Filter::Or(texts.iter().map(|text| contains(text)).collect::<Option<_>>()?))
+        }
+        Needle::Pattern(pattern) => Some(Filter::And(pattern.literals().filter_map(contains).collect()))
+            .filter(|all| *all != Filter::And(Vec::new())),
+        Needle::Addresses(_) => None,
     };
     if filter.is_negated {
+        if filter.test != LineTest::Contains {
+            return None;
+        }
         let none: Vec<Filter> = filter.needles.iter().filter_map(has).map(Filter::negated).collect();
         return (!none.is_empty()).then_some(Filter::And(none));
     }
@@ -148,7 +157,11 @@ mod tests {
         of_logs(r#"{a="b"} |= "x" or "y""#, vec![Filter::Or(vec![has("body", "x"), has("body", "y")])]);
         of_logs(r#"{a="b"} != "x" or """#, vec![Filter::And(vec![has("body", "x").negated()])]);
         of_logs(r#"{a="b"} |= "x" or ip("1.2.3.4")"#, vec![]);
-        of_logs(r#"{a="b"} |= "" |~ "x" |> "<_>x""#, vec![]);
+        of_logs(r#"{a="b"} |= "" !~ "x" !> "<_>x" |~ "[xy]" |> "<_>""#, vec![]);
+        let of_expression = Filter::Or(vec![Filter::Or(vec![has("body", "x y"), has("body", "z")])]);
+        of_logs(r#"{a="b"} |~ "x y[0-9]|z$""#, vec![of_expression]);
+        let of_pattern = Filter::Or(vec![Filter::And(vec![has("body", "x"), has("body", " y")])]);
+        of_logs(r#"{a="b"} |> "x<_> y<_>""#, vec![of_pattern]);
         of_logs(r#"{a="b"} | json | c="d" |= "x""#, vec![Filter::Or(vec![has("body", "x")])]);
         of_logs(r#"{a="b"} | line_format "x" |= "x""#, vec![]);
         of_logs(r#"{a="b"} | decolorize |= "x""#, vec![]);

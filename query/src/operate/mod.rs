@@ -1,6 +1,7 @@
 //! Answers to what operators of a mesh ask, over one snapshot; what they say is worked out in `meshlake_calls::operate`.
 //!
 //! ```text
+//! troubles     what is wrong now
 //! versions     subsets of a service side by side
 //! balance      calls by instance
 //! policies     what ended calls, by edge
@@ -13,6 +14,7 @@
 //! ```
 //! An answer is read as golden metrics are: the widest cells that fit, and rows where minutes are still open.
 
+pub mod troubles;
 pub mod versions;
 pub mod balance;
 pub mod policies;

@@ -13,7 +13,7 @@ use meshlake_schema::budget::Holding;
 
 use super::asking::{At, Prometheus, asked};
 use super::bounds::{label_bytes, point_bytes};
-use super::selectors::{Condition, matchers_of, sets_of};
+use super::selectors::{Condition, any_sets_of, matchers_of};
 
 /// One selection: all conditions, later than `after` and at the latest at `until`, milliseconds since the epoch.
 #[derive(Debug, Clone)]
@@ -65,7 +65,7 @@ pub async fn latest(
 ) -> Result<Vec<Latest>, Error> {
     asked(prometheus, tenant, None, move |at| {
         let mut held = Holding::new(at.budget.as_ref());
-        let sets = sets_of(&selectors, &mut held)?;
+        let sets = any_sets_of(&selectors, &mut held)?;
         let after = now.saturating_sub(Options::default().lookback);
         let mut left = at.answer_bytes_max;
         let mut all = BTreeMap::new();

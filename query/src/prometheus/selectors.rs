@@ -20,12 +20,19 @@ pub struct Condition {
 /// # Errors
 /// [`Error::BadData`] for what is no selector, and those of time and memory.
 pub fn sets_of(selectors: &[String], held: &mut Holding<'_>) -> Result<Vec<Vec<Matcher>>, Error> {
-    let sets = selectors.iter().map(|text| parse_selector_within(text, held));
-    let sets = sets.collect::<Result<Vec<_>, _>>()?;
+    let sets = any_sets_of(selectors, held)?;
     if sets.iter().any(|set| set.iter().all(|matcher| matcher.matches(""))) {
         return Err(Error::BadData("match[] must contain at least one non-empty matcher".to_owned()));
     }
     Ok(sets)
+}
+
+/// The same, but any may match all that there is, as federation takes it.
+///
+/// # Errors
+/// As [`sets_of`].
+pub fn any_sets_of(selectors: &[String], held: &mut Holding<'_>) -> Result<Vec<Vec<Matcher>>, Error> {
+    selectors.iter().map(|text| parse_selector_within(text, held)).collect()
 }
 
 /// The matchers of conditions.
@@ -52,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn selectors_are_made_and_select_something() {
+    fn selectors_are_made_and_select_something_where_they_have_to() {
         let sets = |texts: &[&str]| {
             let budget = Allowance::new(1 << 20, None);
             let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
@@ -63,6 +70,9 @@ mod tests {
         let empty = "match[] must contain at least one non-empty matcher";
         assert_eq!(sets(&["up", "{job=~\".*\"}"]), Err(Error::BadData(empty.to_owned())));
         assert!(matches!(sets(&["up{"]), Err(Error::BadData(_))));
+        let budget = Allowance::new(1 << 20, None);
+        let any = any_sets_of(&["{}".to_owned()], &mut Holding::new(&budget)).expect("it is a selector");
+        assert_eq!(any, [Vec::new()]);
     }
 
     #[test]

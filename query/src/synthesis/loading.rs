@@ -359,9 +359,8 @@ async fn finished(
     slot_seconds: u32,
 ) -> Result<Arc<Chunk>, LoadError> {
     let Window { question, mut fold, .. } = window;
-    let rows = reading::rows_of(open);
-    while !rows.is_empty() {
-        fold = feed(query, &question, &rows, fold).await?;
+    while !open.is_empty() {
+        fold = feed(query, &question, open, fold).await?;
         let (folded, more) = counted(fold).await?;
         fold = folded;
         if !more.map_err(|error| LoadError::of(error, query))? {

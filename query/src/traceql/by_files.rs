@@ -1,7 +1,8 @@
 //! What files tell of names and values without a look at their rows: see [`Texts`].
 //!
 //! Names are keys of maps, columns of their own, and keys of resources and scopes, each of which is a text for millions of
-//! rows. Values are told of resources and of spans' names; those of an attribute lie with all others' in one column.
+//! rows. Values are told of resources, of spans' names and of attributes that have a column of texts; those of another attribute lie
+//! with all others' in one column.
 //!
 //! Limits: a row group counts whole. A well-known attribute that was sent under an older spelling has its newest one's name told, too.
 
@@ -9,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use meshlake_engine::{DataFile, Query, QueryError, Texts};
 use meshlake_schema::sent;
-use meshlake_schema::tables::PROMOTED_SPAN_KEYS;
+use meshlake_schema::tables::{OTHER_SPAN_KEYS, PROMOTED_SPAN_KEYS, PromotedType};
 use meshlake_schema::{Table, TimeRange};
 use meshlake_traceql::Value;
 use meshlake_traceql::tree::{Attribute, Field, Intrinsic, Scope};
@@ -36,28 +37,47 @@ pub async fn names(
     range: TimeRange,
     scopes: &[Scope],
 ) -> Result<ByFiles<BTreeMap<Scope, BTreeSet<String>>>, QueryError> {
-    let places: Vec<(Scope, Texts)> = scopes
-        .iter()
-        .flat_map(|scope| names_in(*scope).into_iter().map(move |texts| (*scope, texts)))
-        .collect();
-    let asked: Vec<Texts> = places.iter().map(|(_, texts)| *texts).collect();
-    let told = query.told(Table::Spans, &asked, range).await?;
-    let mut found: BTreeMap<Scope, BTreeSet<String>> = BTreeMap::new();
-    for ((scope, place), texts) in places.into_iter().zip(told.texts) {
-        let known = found.entry(scope).or_default();
-        match place {
-            Texts::Keys(_) => known.extend(texts),
-            Texts::Column(_) => {
-                known.extend(texts.iter().flat_map(|text| sent::object(text, "")).map(|(key, _)| key));
-            }
-            Texts::Named(column) => {
-                let promoted =
-                    PROMOTED_SPAN_KEYS.iter().filter(|(_, own, _)| *own == column && !texts.is_empty());
-                known.extend(promoted.map(|(key, ..)| (*key).to_owned()));
+    let places = Places::of(scopes);
+    let told = query.told(Table::Spans, &places.texts(), range).await?;
+    Ok(ByFiles { found: places.names(told.texts), untold: Some(told.untold) })
+}
+
+/// Where the names of attributes of some scopes are.
+pub struct Places(Vec<(Scope, Texts)>);
+
+impl Places {
+    pub fn of(scopes: &[Scope]) -> Places {
+        let of_scope = |scope: &Scope| {
+            let scope = *scope;
+            names_in(scope).into_iter().map(move |texts| (scope, texts))
+        };
+        Places(scopes.iter().flat_map(of_scope).collect())
+    }
+
+    /// What is to be told.
+    pub fn texts(&self) -> Vec<Texts> {
+        self.0.iter().map(|(_, texts)| *texts).collect()
+    }
+
+    /// The names in what was told of each.
+    pub fn names(&self, told: Vec<BTreeSet<String>>) -> BTreeMap<Scope, BTreeSet<String>> {
+        let mut found: BTreeMap<Scope, BTreeSet<String>> = BTreeMap::new();
+        for ((scope, place), texts) in self.0.iter().zip(told) {
+            let known = found.entry(*scope).or_default();
+            match place {
+                Texts::Keys(_) => known.extend(texts),
+                Texts::Column(_) => {
+                    known.extend(texts.iter().flat_map(|text| sent::object(text, "")).map(|(key, _)| key));
+                }
+                Texts::Named(column) => {
+                    let promoted =
+                        PROMOTED_SPAN_KEYS.iter().filter(|(_, own, _)| own == column && !texts.is_empty());
+                    known.extend(promoted.map(|(key, ..)| (*key).to_owned()));
+                }
             }
         }
+        found
     }
-    Ok(ByFiles { found, untold: Some(told.untold) })
 }
 
 fn names_in(scope: Scope) -> Vec<Texts> {
@@ -84,9 +104,14 @@ pub async fn values(
     field: &Field,
 ) -> Result<ByFiles<Vec<Value<'static>>>, QueryError> {
     match field {
-        Field::Attribute(Attribute { scope: Scope::Resource, of_parent: false, key }) => {
-            of_resource(query, range, key).await
-        }
+        Field::Attribute(Attribute { scope, of_parent: false, key }) => match scope {
+            Scope::Resource => of_resource(query, range, key).await,
+            Scope::Span => of_spans(query, range, key).await,
+            Scope::Any => {
+                Ok(of_either(of_spans(query, range, key).await?, of_resource(query, range, key).await?))
+            }
+            _ => Ok(ByFiles::default()),
+        },
         Field::Intrinsic { intrinsic: Intrinsic::Name, of_parent: false } => {
             let told = query.told(Table::Spans, &[Texts::Column("name")], range).await?;
             let texts = told.texts.into_iter().flatten();
@@ -95,6 +120,44 @@ pub async fn values(
         }
         _ => Ok(ByFiles::default()),
     }
+}
+
+/// Of spans: what the key's own column has, if nothing of that column is in the map, where all values lie together.
+async fn of_spans(
+    query: &Query,
+    range: TimeRange,
+    key: &str,
+) -> Result<ByFiles<Vec<Value<'static>>>, QueryError> {
+    let promoted = PROMOTED_SPAN_KEYS.iter().find(|(promoted, ..)| *promoted == key);
+    let column = match promoted {
+        Some((.., PromotedType::Int)) => return Ok(ByFiles::default()),
+        promoted => promoted.map(|(_, column, _)| *column),
+    };
+    let asked: Vec<Texts> =
+        [Texts::Keys(&["attributes"])].into_iter().chain(column.map(Texts::Column)).collect();
+    let mut told = query.told(Table::Spans, &asked, range).await?;
+    let in_column = if column.is_some() { told.texts.pop() } else { None }.unwrap_or_default();
+    let fills =
+        |other: &str| OTHER_SPAN_KEYS.iter().any(|(spelling, of)| *spelling == other && Some(*of) == column);
+    if told.texts.iter().flatten().any(|own| own == key || fills(own)) {
+        return Ok(ByFiles::default());
+    }
+    let found = in_column.into_iter().map(|text| Value::Text(text.into())).collect();
+    Ok(ByFiles { found, untold: Some(told.untold) })
+}
+
+/// Of spans, and of resources where a span has none. Where both have some, rows have to tell which are seen.
+fn of_either(
+    spans: ByFiles<Vec<Value<'static>>>,
+    resources: ByFiles<Vec<Value<'static>>>,
+) -> ByFiles<Vec<Value<'static>>> {
+    let (Some(mut untold), Some(more)) = (spans.untold, resources.untold) else { return ByFiles::default() };
+    if !spans.found.is_empty() && !resources.found.is_empty() {
+        return ByFiles::default();
+    }
+    untold.retain(|file| more.iter().all(|other| other.path != file.path));
+    untold.extend(more);
+    ByFiles { found: [spans.found, resources.found].concat(), untold: Some(untold) }
 }
 
 async fn of_resource(

@@ -26,9 +26,32 @@ pub struct FoundTrace {
     pub duration_nano: i64,
     /// By name; spans without a service are under the empty one.
     pub services: BTreeMap<String, ServiceStats>,
-    /// At least one.
+    /// At least one, the first [`SPANSETS_MAX`] of them.
     pub spansets: Vec<FoundSpanset>,
+    /// How many more there are.
+    pub spansets_left: usize,
 }
+
+/// Spansets that are told of one trace: `by()` of what every span has another value of makes one for each. Guess, not measured.
+const SPANSETS_MAX: usize = 1_000;
+
+impl FoundTrace {
+    /// Bytes that it takes, about.
+    pub fn bytes(&self) -> usize {
+        let of_values = |values: &[(String, Value<'static>)]| values.len() * VALUE_BYTES;
+        let of_span =
+            |span: &FoundSpan| size_of::<FoundSpan>() + span.name.len() + of_values(&span.attributes);
+        let of_set = |set: &FoundSpanset| {
+            let spans: usize = set.spans.iter().map(of_span).sum();
+            size_of::<FoundSpanset>() + of_values(&set.attributes) + spans
+        };
+        let spansets: usize = self.spansets.iter().map(of_set).sum();
+        size_of::<FoundTrace>() + self.services.len() * VALUE_BYTES + spansets
+    }
+}
+
+/// Bytes of a name and a value. Guess, not measured.
+const VALUE_BYTES: usize = 128;
 
 /// Spans of one service in a trace.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -121,7 +144,8 @@ fn of_trace(trace: &Trace<'_>, spansets: Vec<Spanset<'_>>, told: &[&Field], span
         start_nano: (0..trace.count()).map(|at| trace.span(at).start_nano).min().unwrap_or_default(),
         duration_nano: trace.duration_nano(),
         services,
-        spansets: spansets.into_iter().map(of_set).collect(),
+        spansets_left: spansets.len().saturating_sub(SPANSETS_MAX),
+        spansets: spansets.into_iter().take(SPANSETS_MAX).map(of_set).collect(),
     }
 }
 

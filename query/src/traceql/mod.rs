@@ -3,13 +3,13 @@
 //! ```text
 //! sieve       spans that come one by one
 //! browse      names and values that can be asked for
-//! by_files    what files tell of those
 //! series      what selected spans come to over time
 //! search      traces with spans that a query selects
 //! candidates  which traces can match, by a slice of time
 //! narrowed    those of them that have all that a query demands
 //! slices      a range, newest first
 //! selecting   rows that a query can select
+//! by_files    names and values that files tell
 //! each        whole traces by their ids, one after the other
 //! whole       all spans of many traces
 //! found       what is told of a trace
@@ -22,13 +22,13 @@
 
 mod sieve;
 mod browse;
-mod by_files;
 mod series;
 mod search;
 mod narrowed;
 mod candidates;
 mod slices;
 mod selecting;
+mod by_files;
 mod each;
 mod whole;
 mod found;

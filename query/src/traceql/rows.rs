@@ -280,14 +280,22 @@ struct Objects {
 impl Objects {
     fn of(count: usize, json: Text<'_>, types: Text<'_>) -> Objects {
         let (mut known, mut objects) = (HashMap::new(), Vec::new());
+        // Mostly that of the row before: rows are sorted by service.
+        let mut last = None;
         let mut place_of = |row: usize| {
-            let text = json.get(row)?;
-            let place = known.entry((json.code(row), types.code(row))).or_insert_with(|| {
-                let entries = sent::object(text, types.get(row).unwrap_or_default());
-                objects.push(entries.into_iter().map(|(key, value)| (key, of_sent(value))).collect());
-                objects.len() - 1
+            let code = (json.code(row), types.code(row));
+            if let Some((_, place)) = last.filter(|(last, _)| *last == code) {
+                return place;
+            }
+            let place = json.get(row).map(|text| {
+                *known.entry(code).or_insert_with(|| {
+                    let entries = sent::object(text, types.get(row).unwrap_or_default());
+                    objects.push(entries.into_iter().map(|(key, value)| (key, of_sent(value))).collect());
+                    objects.len() - 1
+                })
             });
-            Some(*place)
+            last = Some((code, place));
+            place
         };
         let places =
             if json.has_values() { (0..count).map(&mut place_of).collect() } else { vec![None; count] };

@@ -21,7 +21,7 @@ use super::found::{FoundTrace, found};
 use super::narrowed::narrowed;
 use super::plan::Plan;
 use super::slices::slices;
-use super::whole::{groups, whole};
+use super::whole::{groups, whole_for};
 
 /// Candidates that are read together, at first and at most: few suffice where most match, and where few do, each scan
 /// costs more than what it reads.
@@ -79,6 +79,7 @@ pub async fn search(query: &Query, asked: &Search) -> Result<Found, Error> {
         budget: &budget,
         seen: HashSet::new(),
         held: Holding::new(budget.as_ref()),
+        held_found: Holding::new(budget.as_ref()),
         found: Found { is_complete: true, ..Found::default() },
         asked,
     };
@@ -128,6 +129,7 @@ struct Searching<'a> {
     budget: &'a Arc<dyn Budget>,
     seen: HashSet<String>,
     held: Holding<'a>,
+    held_found: Holding<'a>,
     found: Found,
     asked: &'a Search,
 }
@@ -154,28 +156,40 @@ impl Searching<'_> {
             self.held.resize(bytes).map_err(|spent| self.query.stopped(spent))?;
             for group in groups(self.query, ids).await? {
                 let mut held = Holding::new(self.budget.as_ref());
-                let whole = whole(self.query, &group, Some(&self.plan.trace_columns), &mut held).await?;
+                let whole = whole_for(self.query, &group, &self.plan, &mut held).await?;
+                self.found.is_complete &= whole.cut.is_empty();
                 self.found.warnings.extend(whole.cut.iter().map(|id| cut(id)));
                 self.found.inspected_traces += group.ids.len();
                 self.found.inspected_spans += whole.spans.num_rows();
                 let (plan, budget, spans_max) =
                     (Arc::clone(&self.plan), Arc::clone(self.budget), self.asked.spans_max);
                 let traces = aside(move || found(&whole.spans, &plan, spans_max, budget.as_ref())).await?;
-                self.keep(traces.map_err(|error| error.into_error(self.query))?);
+                self.keep(traces.map_err(|error| error.into_error(self.query))?)?;
             }
             together = (2 * together).min(TOGETHER_MAX);
         }
         Ok(())
     }
 
-    fn keep(&mut self, traces: Vec<FoundTrace>) {
+    fn keep(&mut self, traces: Vec<FoundTrace>) -> Result<(), QueryError> {
         let durations = &self.asked.durations;
-        self.found.traces.extend(traces.into_iter().filter(|trace| durations.contains(&trace.duration_nano)));
+        let traces = traces.into_iter().filter(|trace| durations.contains(&trace.duration_nano));
+        for trace in traces {
+            if trace.spansets_left > 0 {
+                self.found.warnings.push(format!(
+                    "trace {} has {} spansets more than are told",
+                    trace.trace_id, trace.spansets_left
+                ));
+            }
+            self.found.traces.push(trace);
+        }
         self.found.traces.sort_by(newest_first);
         if self.found.traces.len() > self.asked.traces_max {
             self.found.traces.truncate(self.asked.traces_max);
             self.found.is_complete = false;
         }
+        let bytes = self.found.traces.iter().map(FoundTrace::bytes).sum();
+        self.held_found.resize(bytes).map_err(|spent| self.query.stopped(spent))
     }
 }
 
@@ -186,5 +200,7 @@ fn newest_first(a: &FoundTrace, b: &FoundTrace) -> Ordering {
 /// What is said of a trace that is too large to be looked at whole.
 pub(super) fn cut(trace_id: &str) -> String {
     let most = crate::trace::SPANS_MAX;
-    format!("trace {trace_id} has more than {most} spans: only the earliest were looked at")
+    format!(
+        "trace {trace_id} has more than {most} spans: only the earliest, and as many that the query can select, were looked at"
+    )
 }

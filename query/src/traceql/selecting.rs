@@ -3,20 +3,26 @@
 //! An attribute that is a list equals what is in it, and a list is one text in its column. A filter that lets lists pass beside the
 //! value that is asked for cannot be looked up in what files have for that, and then all attributes are decoded. So rows without lists
 //! are scanned for the value alone, and the others by themselves, if there are any: the types of attributes say so, and files
-//! tell those without a look at rows.
+//! tell those without a look at rows. They tell the keys of resources, events and links too, and what a condition asks of keys that
+//! none of them has is left out of their filter.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::array::RecordBatch;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use meshlake_engine::{DataFile, Part, Query, QueryError, Scan, Texts};
 use meshlake_schema::filter::{Place, Test};
-use meshlake_schema::{Filter, Table};
+use meshlake_schema::{Filter, Table, TimeRange};
 use meshlake_traceql::Selected;
+use meshlake_traceql::tree::Scope;
+
+use super::by_files::Places;
 
 /// Where types of attributes are, and how a list's begins.
 const TYPES: &str = "attribute_types";
 const LIST: &str = "[";
 
-/// The rows of `scan`, whatever its filter, that pass the filter of a query; each once.
+/// The rows of `scan`, whatever its filter and part, that pass the filter of a query; each once.
 ///
 /// # Errors
 /// Those of [`Query::scan`].
@@ -25,26 +31,60 @@ pub async fn selected_rows(
     selected: &Selected,
     scan: Scan<'_>,
 ) -> Result<BoxStream<'static, Result<RecordBatch, QueryError>>, QueryError> {
-    let Some(plain) = &selected.without_lists else {
-        let scan = Scan { filter: selected.filter.clone(), ..scan };
+    let scopes = selected.scopes_beside_spans();
+    if selected.without_lists.is_none() && scopes.is_empty() {
+        let scan = Scan { filter: selected.filter.clone(), part: Part::Whole, ..scan };
         return Ok(query.scan(&scan).await?.boxed());
-    };
-    let mut rows = vec![query.scan(&Scan { filter: plain.clone(), ..scan.clone() }).await?];
-    let has_list = Filter::Is(Place::Column(TYPES.to_owned()), Test::Contains(LIST.to_owned()));
-    let filter = has_list.and(selected.filter.clone()).and(plain.clone().negated());
-    let told = query.told(Table::Spans, &[Texts::Column(TYPES)], scan.range).await?;
+    }
+    let told = told(query, &scopes, scan.range).await?;
+    let is_absent =
+        |scope: Scope, key: &str| told.names.get(&scope).is_some_and(|names| !names.contains(key));
+    let (narrow, files) = (selected.lacking(&is_absent), told.files(query));
     let untold: Vec<&DataFile> = told.untold.iter().collect();
-    let parts = if told.texts.iter().flatten().any(|types| types.contains(LIST)) {
-        vec![Part::Whole]
-    } else if untold.is_empty() {
-        vec![Part::Buffered]
-    } else {
-        vec![Part::Files(&untold), Part::Buffered]
-    };
-    for part in parts {
-        rows.push(query.scan(&Scan { filter: filter.clone(), part, ..scan.clone() }).await?);
+    let mut filters: Vec<(Part<'_>, Filter)> = Vec::new();
+    filters.extend(apart(&narrow, told.has_lists).map(|filter| (Part::Files(&files), filter)));
+    filters.extend(apart(selected, true).map(|filter| (Part::Files(&untold), filter)));
+    filters.push((Part::Buffered, selected.filter.clone()));
+    let mut rows = Vec::new();
+    for (part, filter) in filters {
+        rows.push(query.scan(&Scan { part, filter, ..scan.clone() }).await?);
     }
     Ok(stream::iter(rows).flatten().boxed())
+}
+
+/// What files tell of rows that a query may select.
+struct Told {
+    /// Keys of attributes, of the scopes that were asked for.
+    names: BTreeMap<Scope, BTreeSet<String>>,
+    has_lists: bool,
+    untold: Vec<DataFile>,
+}
+
+async fn told(query: &Query, scopes: &[Scope], range: TimeRange) -> Result<Told, QueryError> {
+    let places = Places::of(scopes);
+    let asked = [places.texts(), vec![Texts::Column(TYPES)]].concat();
+    let mut told = query.told(Table::Spans, &asked, range).await?;
+    let types = told.texts.pop().unwrap_or_default();
+    let has_lists = types.iter().any(|types| types.contains(LIST));
+    Ok(Told { names: places.names(told.texts), has_lists, untold: told.untold })
+}
+
+impl Told {
+    /// The files that told.
+    fn files<'q>(&self, query: &'q Query) -> Vec<&'q DataFile> {
+        let untold: BTreeSet<_> = self.untold.iter().map(|file| &file.path).collect();
+        query.files(Table::Spans).iter().filter(|file| !untold.contains(&file.path)).collect()
+    }
+}
+
+/// The filter of rows without lists, and the one of those with some if there are any.
+fn apart(selected: &Selected, has_lists: bool) -> impl Iterator<Item = Filter> {
+    let plain = selected.without_lists.clone();
+    let lists = plain.clone().filter(|_| has_lists).map(|plain| {
+        let has_list = Filter::Is(Place::Column(TYPES.to_owned()), Test::Contains(LIST.to_owned()));
+        has_list.and(selected.filter.clone()).and(plain.negated())
+    });
+    [Some(plain.unwrap_or_else(|| selected.filter.clone())), lists].into_iter().flatten()
 }
 
 #[cfg(test)]
@@ -105,5 +145,27 @@ mod tests {
         }
         let found = selected(file(&plain).await, "{ span.color = \"green\" }").await;
         assert!(found.is_empty(), "{found:?}");
+    }
+
+    /// What is asked without scope is the span's alone where no resource has that key, and is looked for in every row where one has.
+    #[tokio::test]
+    async fn keys_that_no_resource_or_event_has_are_looked_for_on_spans() {
+        let of_resource = |trace: &str, resource: &str| {
+            let cells = [("resource", resource.into()), ("resource_types", "s".into())];
+            span(trace, &[("size", "1")], "s").into_iter().chain(cells).collect::<Row>()
+        };
+        let plain = [span("a", &[("color", "red")], "s"), of_resource("b", r#"{"zone":"x"}"#)];
+        let colored = [of_resource("c", r#"{"color":"red"}"#), span("d", &[], "")];
+        let file = async |rows: &[Row]| SnapshotBuilder::new().filtered_file(rows, rows).await;
+        let check = async |snapshot: SnapshotBuilder, text: &str, want: &[&str]| {
+            assert_eq!(selected(snapshot, text).await, want, "{text}");
+        };
+        check(file(&plain).await, "{ .color = \"red\" }", &["a"]).await;
+        check(file(&plain).await, "{ .color = \"red\" || event.color = \"red\" }", &["a"]).await;
+        check(file(&plain).await, "{ resource.color != \"x\" }", &[]).await;
+        check(file(&plain).await, "{ resource.color = nil }", &["a", "b"]).await;
+        check(file(&plain).await.hot(Table::Spans, 1, &colored), "{ .color = \"red\" }", &["a", "c", "d"])
+            .await;
+        check(file(&[plain, colored].concat()).await, "{ .color = \"red\" }", &["a", "b", "c", "d"]).await;
     }
 }

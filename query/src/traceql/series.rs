@@ -26,7 +26,7 @@ use super::rows::SpanRows;
 use super::search::{cut, files, quartered};
 use super::selecting::selected_rows;
 use super::slices::slices;
-use super::whole::{groups, whole};
+use super::whole::{groups, whole_for};
 
 /// Batches that are read and not yet counted: enough that neither side waits for the other, at some megabyte each.
 const ON_THE_WAY_MAX: usize = 4;
@@ -145,7 +145,7 @@ async fn read_traces(query: &Query, plan: &Arc<Plan>, sender: &Sender<RecordBatc
             held.resize(seen.len() * SEEN_BYTES).map_err(|spent| query.stopped(spent))?;
             for group in groups(query, next).await? {
                 let mut held = Holding::new(budget.as_ref());
-                let whole = whole(query, &group, Some(&plan.trace_columns), &mut held).await?;
+                let whole = whole_for(query, &group, plan, &mut held).await?;
                 warnings.extend(whole.cut.iter().map(|id| cut(id)));
                 spans += whole.spans.num_rows();
                 if sender.send(whole.spans).await.is_err() {

@@ -259,6 +259,38 @@ async fn a_trace_that_is_too_large_is_looked_at_in_part() {
         let query = query(SnapshotBuilder::new().hot(Table::Spans, 1, &of(count))).await;
         let found = found(&query, &asked("{ }", TimeRange::ALL, 5)).await;
         assert_eq!((found.inspected_spans as u64, found.warnings.len()), (most, usize::from(is_cut)));
+        assert_eq!(found.is_complete, !is_cut);
+    }
+}
+
+/// What a query can select by itself is found wherever it stands in such a trace, behind as many others of its name.
+#[tokio::test]
+async fn the_last_span_of_a_trace_that_is_too_large_is_found() {
+    let most = crate::trace::SPANS_MAX as i64;
+    let spans: Vec<Made> = traces(1).concat();
+    let span = |at: i64| Made { id: at as u64 + 1, parent: None, start: at, color: None, ..spans[0].clone() };
+    let last = Made { color: Some("red"), is_error: true, ..span(most + 7) };
+    let rows: Vec<Row> = (0..most + 7).map(span).chain([last]).map(|span| span.row()).collect();
+    let query = query(SnapshotBuilder::new().hot(Table::Spans, 1, &rows)).await;
+    for text in ["{ .color = \"red\" }", "{ status = error && duration > -1s }"] {
+        let found = found(&query, &asked(text, TimeRange::ALL, 5)).await;
+        let [set] = found.traces[0].spansets.as_slice() else { panic!("{found:?} has one set") };
+        assert_eq!((set.matched, set.spans[0].start_nano), (1, most + 7), "{text}");
+        assert_eq!((found.is_complete, found.inspected_spans as i64), (false, most + 1));
+    }
+}
+
+/// One more spanset than is told, each of a span.
+#[tokio::test]
+async fn spansets_of_a_trace_are_bounded_and_said() {
+    let spans: Vec<Made> = traces(1).concat();
+    for (count, left) in [(1_000, 0), (1_001, 1)] {
+        let of = |at: i64| Made { id: at as u64 + 1, parent: None, start: at, ..spans[0].clone() }.row();
+        let rows: Vec<Row> = (0..count).map(of).collect();
+        let query = query(SnapshotBuilder::new().hot(Table::Spans, 1, &rows)).await;
+        let found = found(&query, &asked("{ } | by(span:id)", TimeRange::ALL, 5)).await;
+        let told = &found.traces[0];
+        assert_eq!((told.spansets.len(), told.spansets_left, found.warnings.len()), (1_000, left, left));
     }
 }
 
@@ -364,4 +396,37 @@ async fn names_and_values_are_those_of_the_range_and_of_spans_that_pass() {
     assert_eq!(of(tree::Scope::Span), "color");
     assert_eq!(of(tree::Scope::Resource), "k8s.pod.name service.name");
     assert_eq!((of(tree::Scope::Event), of(tree::Scope::Link)), (String::new(), String::new()));
+}
+
+/// `http.request.method` has a column. What another spelling filled, or what is of another type, is in the map, and rows say what it is.
+#[tokio::test]
+async fn values_of_a_column_are_told_by_files_unless_the_map_has_some() {
+    let span = |column: Option<&str>, map: &[(&str, &str)], types: &str| -> Row {
+        let mut row = row(1, [("attributes", map.into()), ("attribute_types", types.into())]);
+        row.extend(column.map(|column| ("http_request_method", column.into())));
+        row
+    };
+    let check = async |files: &[Row], hot: &[Row], scope: tree::Scope, want: (&[&str], usize)| {
+        let snapshot = SnapshotBuilder::new().file(Table::Spans, files, &[]).await;
+        let query = query(snapshot.hot(Table::Spans, 1, hot)).await;
+        let browse = Browse { range: TimeRange::ALL, query: None, limit: 9 };
+        let field = tree::Field::attribute(scope, "http.request.method");
+        let browsed = values(&query, &browse, &field).await.expect("it is answered");
+        let told: Vec<String> = browsed.found.iter().map(|told| told.0.to_string()).collect();
+        assert_eq!(
+            (told.iter().map(String::as_str).collect::<Vec<_>>().as_slice(), browsed.inspected_spans),
+            want
+        );
+        assert!(browsed.is_complete);
+    };
+    let plain = [span(Some("GET"), &[("k", "v")], "s"), span(Some("PUT"), &[], ""), span(None, &[], "")];
+    let spelled = [plain.to_vec(), vec![span(Some("POST"), &[("http.method", "POST")], "s")]].concat();
+    let typed = [plain.to_vec(), vec![span(None, &[("http.request.method", "5")], "i")]].concat();
+    // Of three rows in a file none is looked at, of one in memory that one; then all of a file.
+    for scope in [tree::Scope::Span, tree::Scope::Any] {
+        check(&plain, &[], scope, (&["\"GET\"", "\"PUT\""], 0)).await;
+        check(&plain, &[span(Some("HEAD"), &[], "")], scope, (&["\"GET\"", "\"HEAD\"", "\"PUT\""], 1)).await;
+        check(&spelled, &[], scope, (&["\"GET\"", "\"PUT\""], 4)).await;
+        check(&typed, &[], scope, (&["5", "\"GET\"", "\"PUT\""], 4)).await;
+    }
 }

@@ -27,4 +27,4 @@ pub use parse::parse;
 pub use pattern::Pattern;
 pub use trace::{Span, Spans, Trace};
 pub use value::{Arithmetic, Comparison, Kind, Status, Value};
-pub use wanted::{Demand, Selected};
+pub use wanted::{Demand, IsAbsent, Selected};

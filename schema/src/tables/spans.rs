@@ -62,7 +62,8 @@ pub const PROMOTED_SPAN_KEYS: [(&str, &str, PromotedType); 31] = [
 /// the map as it was sent, so that the original attributes can always be told from the row. Of several, the column's own
 /// key fills it before any other, then the one that comes first here. An empty string and `-`, which proxies write for
 /// nothing, fill nothing. An address is taken without its port; that of a listener inside Envoy is the IP inside or
-/// nothing, under a column's own key too.
+/// nothing, under a column's own key too. A request's target is a path without its query, and a version of HTTP is written
+/// as `network.protocol.version` has it: `2` for `2.0`, `1.1` for `HTTP/1.1`.
 ///
 /// `rpc.status_code` and `rpc.response.status_code` hold the codes of every framework, by number or name; they fill the
 /// column where the code is gRPC's. A key that belongs to two columns fills one of them, by the kind of span: see
@@ -70,7 +71,7 @@ pub const PROMOTED_SPAN_KEYS: [(&str, &str, PromotedType); 31] = [
 ///
 /// Sources: the OpenTelemetry semantic conventions from 1.0 to 1.45 with their migration guides; OpenTracing's
 /// semantic conventions; go-grpc-middleware (`grpc.code`); Envoy's tracer, read from its payloads.
-pub const OTHER_SPAN_KEYS: [(&str, &str); 53] = [
+pub const OTHER_SPAN_KEYS: [(&str, &str); 62] = [
     ("http.method", "http_request_method"),
     ("http.status_code", "http_response_status_code"),
     ("http.target", "url_path"),
@@ -85,23 +86,30 @@ pub const OTHER_SPAN_KEYS: [(&str, &str); 53] = [
     ("user_agent", "user_agent_original"),
     ("net.peer.name", "server_address"),
     ("net.host.name", "server_address"),
+    ("net.sock.peer.name", "server_address"),
+    ("server.socket.domain", "server_address"),
     ("peer.hostname", "server_address"),
     ("http.host", "server_address"),
     ("net.peer.port", "server_port"),
     ("net.host.port", "server_port"),
     ("http.client_ip", "client_address"),
     ("net.peer.name", "client_address"),
+    ("net.sock.peer.name", "client_address"),
     ("peer.hostname", "client_address"),
     ("net.sock.peer.addr", "network_peer_address"),
+    ("server.socket.address", "network_peer_address"),
     ("net.peer.ip", "network_peer_address"),
     ("peer.address", "network_peer_address"),
     ("peer.ipv4", "network_peer_address"),
     ("peer.ipv6", "network_peer_address"),
     ("net.sock.peer.port", "network_peer_port"),
+    ("server.socket.port", "network_peer_port"),
     ("peer.port", "network_peer_port"),
     ("http.flavor", "network_protocol_version"),
     ("net.protocol.version", "network_protocol_version"),
+    ("http.protocol", "network_protocol_version"),
     ("service.peer.name", "peer_service"),
+    ("faas.invoked_name", "peer_service"),
     ("rpc.system.name", "rpc_system"),
     ("rpc.status_code", "rpc_grpc_status_code"),
     ("rpc.response.status_code", "rpc_grpc_status_code"),
@@ -120,8 +128,10 @@ pub const OTHER_SPAN_KEYS: [(&str, &str); 53] = [
     ("db.cassandra.table", "db_collection_name"),
     ("db.cosmosdb.container", "db_collection_name"),
     ("messaging.destination", "messaging_destination_name"),
+    ("messaging.source.name", "messaging_destination_name"),
     ("message_bus.destination", "messaging_destination_name"),
     ("messaging.operation", "messaging_operation_type"),
+    ("messaging.operation.name", "messaging_operation_type"),
     ("http.resend_count", "http_request_resend_count"),
     ("http.retry_count", "http_request_resend_count"),
 ];
@@ -139,11 +149,13 @@ pub enum Spans {
 ///
 /// Source: the OpenTelemetry semantic conventions 1.20, "General network connection attributes", and the guide from
 /// there to 1.21: `net.peer.name` became `server.address` on client spans and `client.address` on server spans,
-/// `net.host.name` and `net.host.port` became `server.*` on server spans. OpenTracing's `peer.*` are of the other end.
-pub const KEYS_BY_KIND: [(&str, &str, Spans); 7] = [
+/// `net.host.name` and `net.host.port` became `server.*` on server spans; `net.sock.peer.name` likewise names the peer. OpenTracing's `peer.*` are of the other end.
+pub const KEYS_BY_KIND: [(&str, &str, Spans); 9] = [
     ("net.peer.name", "server_address", Spans::Others),
     ("net.peer.name", "client_address", Spans::Server),
     ("net.host.name", "server_address", Spans::Server),
+    ("net.sock.peer.name", "server_address", Spans::Others),
+    ("net.sock.peer.name", "client_address", Spans::Server),
     ("peer.hostname", "server_address", Spans::Others),
     ("peer.hostname", "client_address", Spans::Server),
     ("net.peer.port", "server_port", Spans::Others),

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use meshlake_schema::Clock;
+use meshlake_schema::{Clock, Table};
 use object_store::ObjectStore;
 use thiserror::Error;
 use tokio::task::{JoinError, spawn_blocking};
@@ -99,12 +99,13 @@ pub enum StoreError {
 }
 
 /// What became of the rows that a store buffered when it was stopped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stopped {
     /// All of them are in files.
     Flushed,
-    /// Some of them are in the log alone.
-    InLog,
+    /// So many rows of these tables are in the log alone, and come back at the next start. No table where only what
+    /// comes after the files was left undone.
+    InLog(Vec<(Table, u64)>),
 }
 
 /// A running store.
@@ -303,6 +304,7 @@ impl Store {
     ///
     /// cancel: as when time is up.
     pub async fn stop(self, time: Duration) -> Stopped {
+        let status = self.status();
         // A task of its own, because a flush that is dropped in the middle of a commit panics in the library.
         let stopping = tokio::spawn(async move {
             let flusher = Arc::clone(&self.flusher);
@@ -318,7 +320,7 @@ impl Store {
             Ok(Err(error)) => tracing::error!(%error, "stop the store"),
             Err(_) => tracing::warn!(?time, "leave rows in the log: the store did not stop in time"),
         }
-        Stopped::InLog
+        Stopped::InLog(status.buffered_rows())
     }
 
     /// Stops: groups handed over are made durable, flushes that run are ended, the lock is released. What

@@ -4,6 +4,8 @@
 //! which field failed first. Times are what refuses a line: outside the accepted window it would be deleted at once, or
 //! never.
 //!
+//! What others have put in front of a line is taken off where it cannot be read otherwise.
+//!
 //! Limits: a line is cut at [`LINE_BYTES_MAX`] and then kept unread. Where the format is not told, each line is tried as
 //! the one before it first.
 
@@ -14,6 +16,7 @@ use std::sync::Arc;
 
 use meshlake_schema::Outcome;
 
+use super::envelope::Envelope;
 use super::origin::LineOrigin;
 use super::pattern::LINE;
 use super::reading::{PeerEnd, Reading};
@@ -90,6 +93,8 @@ pub(crate) struct LineReader<'o> {
     /// Who the proxy is, by program.
     proxies: Vec<(Program, ProxyIdentity)>,
     attributes: RowAttributes,
+    /// What stood in front of the last line that could be read only without it.
+    envelope: Option<Envelope>,
     /// The known format that the last line was in.
     last: Option<&'static LineFormat>,
     /// The format of the lines that follow, where a line has said it.
@@ -102,6 +107,7 @@ impl<'o> LineReader<'o> {
             origin,
             proxies: Vec::new(),
             attributes: RowAttributes::default(),
+            envelope: None,
             last: None,
             said: None,
         };
@@ -134,11 +140,7 @@ impl<'o> LineReader<'o> {
         let mut attributes = std::mem::take(&mut self.attributes);
         let clock = self.clock(header_time);
         let result =
-            if is_cut { Err(LINE) } else { self.push_read(&text, clock, &mut attributes, arrival, out) };
-        let result = result.or_else(|field| match json::mended(&text) {
-            Some(mended) => self.push_read(&mended, clock, &mut attributes, arrival, out),
-            None => Err(field),
-        });
+            if is_cut { Err(LINE) } else { self.push_any_way(&text, clock, &mut attributes, arrival, out) };
         let outcome = result.unwrap_or_else(|field| {
             self.push_unread((&text, field), clock, &mut attributes, arrival, out);
             tally.keep_unread(field);
@@ -149,6 +151,40 @@ impl<'o> LineReader<'o> {
         }
         tally.count(outcome);
         self.attributes = attributes;
+    }
+
+    /// Reads a line and pushes its row as [`push_read`](Self::push_read) does, in the envelope that the last line was in, as
+    /// it is, mended, or in any envelope.
+    fn push_any_way(
+        &mut self,
+        line: &str,
+        clock: Clock<'_>,
+        attributes: &mut RowAttributes,
+        arrival: &Arrival<'_>,
+        out: &mut RequestBuilder,
+    ) -> Result<Result<(), RejectReason>, &'static str> {
+        if let Some(enclosed) = self.envelope.and_then(|envelope| envelope.open(line))
+            && let Ok(pushed) =
+                self.push_read(&enclosed.text, clock.or(enclosed.time), attributes, arrival, out)
+        {
+            return Ok(pushed);
+        }
+        let flaw = match self.push_read(line, clock, attributes, arrival, out) {
+            Ok(pushed) => return Ok(pushed),
+            Err(flaw) => flaw,
+        };
+        if let Some(mended) = json::mended(line) {
+            return self.push_read(&mended, clock, attributes, arrival, out);
+        }
+        for envelope in Envelope::ALL {
+            let Some(enclosed) = envelope.open(line) else { continue };
+            let clock = clock.or(enclosed.time);
+            if let Ok(pushed) = self.push_read(&enclosed.text, clock, attributes, arrival, out) {
+                self.envelope = Some(envelope);
+                return Ok(pushed);
+            }
+        }
+        Err(flaw)
     }
 
     fn clock<'h>(&self, header: &'h [u8]) -> Clock<'h> {
@@ -231,7 +267,7 @@ impl<'o> LineReader<'o> {
         let mut reading = Reading::new(name, std::mem::take(attributes));
         if let Some(format) = format {
             // It may be read as far as its time.
-            let _ = format.read(line, &mut reading);
+            format.read_beginning(line, &mut reading);
         }
         let start = time_of_unread(&reading, arrival, clock);
         let seen = RequestFacts { start, is_untimed: true, source_format: name, ..RequestFacts::default() };

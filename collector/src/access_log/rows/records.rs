@@ -132,7 +132,9 @@ fn reading_of<'a, 'f>(
 fn take_fields<'a>(record: &'a Record<'_>, is_read: bool, reading: &mut Reading<'a>) -> Option<&'static str> {
     let mut unread = None;
     for NamedValue { name, text, types } in &record.fields {
-        let field = FIELDS.get(&**name).filter(|_| record.from_envoy && types == "s");
+        // Whoever passes records on may have made numbers of them.
+        let is_plain = matches!(&**types, "s" | "i" | "d");
+        let field = FIELDS.get(&**name).filter(|_| record.from_envoy && is_plain);
         match field.map(|field| (field.set(Cow::Borrowed(text), reading), field.name())) {
             Some((Ok(()), _)) => continue,
             Some((Err(_), field)) => unread = unread.or(Some(field)),

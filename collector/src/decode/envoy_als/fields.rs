@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use crate::address::Address;
+use crate::address::{Address, one_spelling};
 use crate::protobuf::wire::{Fields, WireError, text};
 
 /// Reads text and counts how often bytes had to be replaced because they were no UTF-8.
@@ -105,7 +105,13 @@ fn socket_address<'a>(message: &'a [u8], texts: &mut Texts) -> Result<Address<'a
     let mut address = Address::default();
     for field in Fields::new(message) {
         match field? {
-            (2, value) => address.host = texts.read(value.bytes(2)?),
+            (2, value) => {
+                address.host = match texts.read(value.bytes(2)?) {
+                    Cow::Borrowed(host) => one_spelling(host).into(),
+                    // It was no UTF-8, so it is no address.
+                    mended => mended,
+                }
+            }
             (3, value) => address.port = u16::try_from(value.varint(3)?).ok(),
             _ => {}
         }

@@ -58,6 +58,20 @@ pub(super) fn read<'a>(any: &'a [u8], texts: &mut Texts) -> Option<WorkloadFacts
     }
 }
 
+/// The members of an `Any` that is a `Struct`.
+pub(super) fn struct_of(any: &[u8]) -> Option<&[u8]> {
+    let (url, wrapped) = map_entry(any).ok()?;
+    (well_known(url)? == "Struct").then_some(wrapped)
+}
+
+/// The labels, if a member of such a `Struct` is those.
+pub(super) fn labels_of(entry: &[u8]) -> Result<Option<&[u8]>, WireError> {
+    match map_entry(entry)? {
+        (b"labels" | b"LABELS", value) => member_struct(value),
+        _ => Ok(None),
+    }
+}
+
 /// Reads a validated `Struct` of either vocabulary; keys that name nothing are passed over.
 pub(super) fn read_struct<'a>(message: &'a [u8], texts: &mut Texts) -> Result<WorkloadFacts<'a>, WireError> {
     let mut facts = WorkloadFacts::default();

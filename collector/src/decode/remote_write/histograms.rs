@@ -1,7 +1,7 @@
 //! Native histograms: spans of buckets to the consecutive buckets of a row.
 //!
 //! ```text
-//! schema     -4..=8   buckets at powers of 2^(2^-schema), to `metric_exp_histograms`; theirs are counted by the upper
+//! schema     -4..=52  buckets at powers of 2^(2^-schema), to `metric_exp_histograms`; theirs are counted by the upper
 //!                     bound and ours by the lower, so an index here is one less
 //!            -53      buckets at the bounds given, to `metric_histograms`
 //! spans      gap to the span before (the first: index of its first bucket), buckets in it
@@ -25,7 +25,8 @@ use crate::tally::RejectReason;
 
 /// The schemas of buckets at powers of two that there are.
 const SCHEMA_MIN: i32 = -4;
-const SCHEMA_MAX: i32 = 8;
+/// Prometheus takes those above 8 too and makes them coarser; here they are kept, and are made coarser when they are read.
+const SCHEMA_MAX: i32 = 52;
 
 /// The schema of buckets at bounds of their own.
 const SCHEMA_CUSTOM: i32 = -53;

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 
-use super::header::Message;
 use crate::access_log::origin::LineOrigin;
+use crate::access_log::syslog::Message;
 use crate::decode::Sender;
 use crate::decode::access_log::HEADER_END;
 

@@ -7,7 +7,6 @@
 
 mod batch;
 pub(crate) mod framing;
-pub(crate) mod header;
 
 use std::collections::HashMap;
 use std::io::ErrorKind;

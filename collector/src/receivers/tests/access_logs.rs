@@ -85,14 +85,18 @@ async fn who_logs_is_said_by_the_query() {
     running.stop().await;
 }
 
-/// The same bytes again are the same post sent again, as with OTLP.
+/// The same bytes again are the same post sent again, as with OTLP, but where they are said to be another's lines.
 #[tokio::test]
 async fn a_post_that_comes_again_is_stored_once() {
     let running = start_with(CollectorConfig::default()).await;
     posted(&running, "", &[], LINE.repeat(3)).await;
     assert_eq!(posted(&running, "", &[], LINE.repeat(3)).await["stored_before"], json!(3));
     assert_eq!(posted(&running, "", &[], LINE.repeat(4)).await["parsed"], json!(4));
-    assert_eq!(rows(&running), 7);
+    for (stored_before, query) in [(0, "?instance=web-0"), (0, "?instance=web-1"), (3, "?instance=web-0")] {
+        let answer = posted(&running, query, &[], LINE.repeat(3)).await;
+        assert_eq!(answer["stored_before"], json!(stored_before), "{query}");
+    }
+    assert_eq!(rows(&running), 13);
     running.stop().await;
 }
 

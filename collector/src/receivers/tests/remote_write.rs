@@ -123,6 +123,17 @@ async fn content_types_and_codings_are_closed_lists() {
     running.stop().await;
 }
 
+/// 2.0: the counts MUST be told "with success or failure"; what cannot be read is zero of each, of 1.0 nothing is asked.
+#[tokio::test]
+async fn what_is_refused_whole_is_nothing_written() {
+    let running = start().await;
+    for (content_type, told) in [(TYPE_1, [None; 3]), (TYPE_2, [Some("0"); 3])] {
+        let reply = post(running.http, content_type, b"\xff\xff\xff\xff").await;
+        assert_eq!((reply.status.as_u16(), written(&reply)), (400, told));
+    }
+    running.stop().await;
+}
+
 /// 2.0: "MUST NOT return a 2xx" where something was not written, nor be asked to send it again; what was is told.
 #[tokio::test]
 async fn a_rejected_series_costs_no_other() {

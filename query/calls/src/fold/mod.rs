@@ -19,7 +19,7 @@ use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::min;
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use meshlake_schema::rows::RowsError;
-use meshlake_schema::{Budget, Spent, Table, TimeRange, UnixNanos};
+use meshlake_schema::{Budget, SETTLE_MARGIN_MINUTES, Spent, Table, TimeRange, UnixNanos};
 
 use crate::addresses::Addresses;
 use crate::cells::Book;
@@ -30,6 +30,7 @@ use crate::frame::Frame;
 use crate::grouping::{By, Grain};
 use crate::hashing::mixed_pair;
 use crate::held::{Granted, HELD_BYTES_MAX, Held, Weighed as _};
+use crate::margin::{Margin, Stretch};
 use crate::measure::Measure;
 use crate::messages::Messages;
 use crate::minutes::{NamesByMinute, Words};
@@ -72,6 +73,9 @@ pub struct Fold {
     requests: Held<Vec<Seen>>,
     twins: Twins,
     spans: Held<Shard>,
+    margin: Margin,
+    /// Rows of two minutes around tell of calls.
+    reaches_far: bool,
     shapes: Shapes,
     names: NamesByMinute,
     addresses: Addresses,
@@ -105,6 +109,8 @@ impl Fold {
             requests: Held::with_budget(bytes_max / 2),
             twins: Twins::default(),
             spans: Held::with_budget(bytes_max / 2),
+            margin: Margin::default(),
+            reaches_far: false,
             shapes: Shapes::default(),
             names: NamesByMinute::default(),
             addresses: Addresses::default(),
@@ -122,6 +128,7 @@ impl Fold {
     /// Adds rows of `requests`.
     pub fn add_requests(&mut self, batch: &RecordBatch) {
         self.see(batch);
+        self.reaches_far |= batch.num_rows() > 0;
         let Fold { book, requests, twins, names, addresses, is_sliced, .. } = self;
         let mut has_connections = false;
         RequestRows::of(batch, book.grain).read(batch, book, |_, seen| {
@@ -144,24 +151,54 @@ impl Fold {
         }
     }
 
+    /// Begins with a stretch of spans, once all rows of requests are in; whether any of its spans are wanted. Who feeds a part of
+    /// the rows before they are asked for in this order feeds [`Stretch::Whole`].
+    pub fn begin(&mut self, stretch: Stretch) -> bool {
+        // Parts of a trace lie in several shards, and in several passes.
+        let stretch = if self.is_sliced { Stretch::Whole } else { stretch };
+        let is_wanted = self.margin.begin(stretch, &self.spans, self.book.busy.is_kept());
+        self.make_room();
+        is_wanted
+    }
+
     /// The same of rows whose first half was read elsewhere, for this question.
     pub fn add_span_batch(&mut self, batch: &SpanBatch) {
         self.see(batch.rows());
-        let Fold { book, shapes, spans, requests, messages, names, addresses, bytes_max, is_sliced, .. } =
-            self;
+        let Fold {
+            book,
+            shapes,
+            spans,
+            margin,
+            reaches_far,
+            requests,
+            messages,
+            names,
+            addresses,
+            bytes_max,
+            is_sliced,
+            ..
+        } = self;
         // Rows of requests come first; what they leave is the spans'.
         spans.bound(bytes_max.saturating_sub(requests.bytes()).max(*bytes_max / 2));
         let added = batch.said(book, shapes).and_then(|said| {
             batch.tell_names(&said, names, addresses);
             if !*is_sliced && !said.may_have_links() {
                 for (place, alike) in batch.by_shard() {
-                    spans.add_to(place, |shard| shard.add_all(alike, |shape| said.id(shape)));
+                    let held = margin.held(alike);
+                    spans.add_to(place, |shard| shard.add_all(&held, |shape| said.id(shape)));
                 }
                 return Ok(());
+            }
+            if said.may_have_links() {
+                margin.see_messages();
+                *reaches_far = true;
             }
             batch.one_by_one(&said, |span, shape, links| {
                 if shape.role == spans::Role::Consumed {
                     links.iter().for_each(|link| messages.want(*link));
+                }
+                if !margin.holds(span.trace, shape.role.is_of_message()) {
+                    return;
                 }
                 let hash = sliced(spans::hash_of(span.trace), span.start, *is_sliced);
                 spans.add(hash, |shard| shard.add(span, links));
@@ -187,8 +224,19 @@ impl Fold {
     /// # Errors
     /// [`FoldError`].
     pub fn survey_digests(&mut self, digested: &Digested<'_>) -> Result<(), FoldError> {
-        let first = digested.first().map(|first| first.0);
-        self.first_row = self.first_row.into_iter().chain(first).min();
+        self.survey_counted(digested, digested.first())
+    }
+
+    /// The same of what was counted of rows, the earliest of which starts at `first`.
+    ///
+    /// # Errors
+    /// [`FoldError`].
+    pub fn survey_counted(
+        &mut self,
+        digested: &Digested<'_>,
+        first: Option<UnixNanos>,
+    ) -> Result<(), FoldError> {
+        self.first_row = self.first_row.into_iter().chain(first.map(|first| first.0)).min();
         if !digested.survey(&mut self.book, &mut self.survey) {
             return Err(FoldError::TooManyCells);
         }
@@ -217,6 +265,12 @@ impl Fold {
         self.first_row = self.first_row.into_iter().chain(first).min();
     }
 
+    /// How many minutes around those that count tell of their calls: one, where there are only spans, none of which tells of a
+    /// message. What joins several traces, or rows without ids, takes [`SETTLE_MARGIN_MINUTES`].
+    pub fn margin_minutes(&self) -> i64 {
+        if self.reaches_far { SETTLE_MARGIN_MINUTES } else { 1 }
+    }
+
     /// The start of the earliest row or cell so far, whether it is counted or not.
     pub fn first_row(&self) -> Option<UnixNanos> {
         self.first_row.map(UnixNanos)
@@ -231,8 +285,8 @@ impl Fold {
 
     /// Has the budget grant what is held beside rows: sums, names, links, rows that wait for another observer's.
     fn charge(&mut self) -> Result<(), Spent> {
-        let Fold { book, survey, shapes, messages, leftovers, addresses, twins, .. } = self;
-        let names = shapes.bytes() + addresses.bytes() + twins.bytes();
+        let Fold { book, survey, shapes, messages, leftovers, addresses, twins, margin, .. } = self;
+        let names = shapes.bytes() + addresses.bytes() + twins.bytes() + margin.bytes();
         let counted = book.bytes() + survey.bytes();
         self.beside.resize(counted + names + messages.bytes() + leftovers.bytes())
     }
@@ -275,6 +329,7 @@ impl Fold {
             return Err(FoldError::TooManyCells);
         }
         let more_spans = self.spans.begin_next_pass();
+        self.margin = Margin::default();
         self.charge()?;
         Ok(more_requests || more_spans)
     }
@@ -372,6 +427,38 @@ mod tests {
             assert_eq!((edges(&alone), nodes(&alone)), (edges(&together), nodes(&together)), "{threads}");
             assert_eq!(measures(&alone), measures(&together), "{threads}");
         }
+    }
+
+    /// A call that is received in the minute after those that count, where 2,000 other traces lie.
+    #[test]
+    fn near_what_counts_only_traces_that_count_are_held() {
+        let made = Span { kind: CLIENT, second: 1_059, ..SPAN };
+        let received =
+            Span { id: 2, parent: 1, kind: SERVER, service: ("default", "b"), second: 1_081, ..SPAN };
+        let others = (2..2_002).map(|trace| Span { trace, kind: SERVER, second: 1_085, ..SPAN });
+        let near: Vec<Span> = others.chain([received]).collect();
+        let held = |fold: &Fold| fold.spans.held().map(Shard::len).sum::<usize>();
+        let fed = |near: &[Span]| {
+            let mut fold = Fold::new(question());
+            assert!(fold.begin(Stretch::Counted));
+            fold.add_spans(&fixture::spans(&[made]));
+            assert!(fold.begin(Stretch::Near));
+            fold.add_spans(&fixture::spans(near));
+            fold
+        };
+        let mut fold = fed(&near);
+        assert_eq!((held(&fold), fold.margin_minutes()), (2, 1));
+        assert_eq!([Stretch::NearAgain, Stretch::Far].map(|stretch| fold.begin(stretch)), [false; 2]);
+        assert_eq!(edges(&fold.finish().expect("a few cells")), ["default/a -> default/b 1/0"]);
+        // Where one of them takes a message, what that may lead to is wanted.
+        let message = Span { trace: 7, id: 9, parent: 1, kind: CONSUMER, second: 1_086, ..SPAN };
+        let near: Vec<Span> = near.into_iter().chain([message]).collect();
+        let mut fold = fed(&near);
+        assert_eq!((held(&fold), fold.margin_minutes()), (2, 2));
+        assert!(fold.begin(Stretch::NearAgain));
+        fold.add_spans(&fixture::spans(&near));
+        assert_eq!(held(&fold), 4, "the trace of the message, beside the call");
+        assert!(fold.begin(Stretch::Far));
     }
 
     fn measures(picture: &Picture) -> Vec<Measure> {

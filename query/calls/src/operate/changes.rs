@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use super::troubles::{COMPARED_MIN, EXPECTED_MIN, FAILED_MIN, SHARE_MIN, SLOWER_MS, SLOWER_RATIO};
+use super::floors::{COMPARED_MIN, EXPECTED_MIN, FAILED_MIN, SHARE_MIN, SLOWER_MS, SLOWER_RATIO};
 use crate::graph::{Graph, GraphEdge, GraphNode};
 use crate::statistics::holm;
 use crate::statistics::proportions::{self, Proportion};

@@ -1,6 +1,7 @@
 //! What operators of a mesh ask, each cut from the calls of a range: one file an answer.
 //!
 //! ```text
+//! worse_versions   versions that are worse than the busiest of their service
 //! versions   subsets of a service side by side, and whether they differ
 //! balance    calls by instance, against equal shares
 //! gateways   hosts and routes, from the outside in
@@ -17,10 +18,13 @@
 //! heat       calls of an edge by time and latency
 //! asked      the service that a question is about
 //! verdict    what tests say in one word
+//! floors     from when on something is a trouble
 //! ```
 //! An answer takes a picture, or what else was counted, and returns structs. It says how it knows, and says so where there
 //! is not enough to tell.
 
+pub mod troubles;
+pub mod worse_versions;
 pub mod versions;
 pub mod balance;
 pub mod gateways;
@@ -28,7 +32,6 @@ pub mod saturation;
 pub mod rollouts;
 pub mod dark;
 pub mod changes;
-pub mod troubles;
 pub mod protection;
 pub mod timeline;
 pub mod heat;
@@ -36,4 +39,5 @@ pub mod policies;
 pub mod gauges;
 pub mod reasons;
 pub mod verdict;
+pub mod floors;
 pub mod asked;

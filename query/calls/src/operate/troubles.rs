@@ -1,31 +1,16 @@
-//! What is wrong in a mesh now: services that fail, edges whose calls are refused, services that became slow or fell
-//! silent. Worst first.
+//! What is wrong in a mesh now: services that fail, edges whose calls are refused, services that became slow or fell silent,
+//! versions that are worse than others, and records of which nothing can be told as they were not taken. Worst first.
 //!
 //! Failing is judged by itself; slow and silent against the same mesh before, as nothing is known of anybody's objectives.
 //! Few calls prove nothing: below the floors here a service is not judged at all, and an answer without troubles says no
 //! more than that none was found. Limits: percentiles are within 1.09 %, far below what is called slower.
 
+use super::floors::{
+    COMPARED_MIN, EXPECTED_MIN, FAILED_MIN, SHARE_GRAVE, SHARE_MIN, SLOWER_MS, SLOWER_RATIO,
+};
+use super::worse_versions::WorseVersion;
 use crate::graph::{Graph, GraphEdge, GraphNode};
 use crate::{Figures, NodeIdentity};
-
-/// The share of errors or refusals from which it is a trouble, and from which it is a grave one. Common alerting practice.
-pub const SHARE_MIN: f64 = 0.01;
-pub const SHARE_GRAVE: f64 = 0.05;
-
-/// So many calls must have failed, so that a single one of ten is no alarm.
-pub const FAILED_MIN: f64 = 3.0;
-
-/// Calls on both sides of a comparison of latencies: the 95th percentile of a hundred rests on the five slowest.
-pub const COMPARED_MIN: f64 = 100.0;
-
-/// How much slower the 95th percentile must be to be told, and by how many milliseconds at least: half as slow again is
-/// seen by people, and a millisecond more is not.
-pub const SLOWER_RATIO: f64 = 1.5;
-pub const SLOWER_MS: f64 = 5.0;
-
-/// Calls that were to be expected of a service, by its rate before, to call it silent without any: by chance (Poisson) it
-/// would have none once in 22,000 times.
-pub const EXPECTED_MIN: f64 = 10.0;
 
 /// What is wrong.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,6 +23,42 @@ pub enum Trouble {
     Slower { node: NodeIdentity, now_ms: f64, before_ms: f64 },
     /// No calls where there were so many a second.
     Silent { node: NodeIdentity, rate_before: f64 },
+    /// A version, as a canary.
+    WorseVersion(WorseVersion),
+    /// Records that came and were not stored.
+    Lost(Lost),
+}
+
+/// Records of one kind that were rejected for one reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lost {
+    /// traces, logs, metrics or requests.
+    pub signal: String,
+    /// The way in.
+    pub source: String,
+    pub reason: String,
+    pub records: u64,
+    /// All that came of that signal that way, at least as many.
+    pub received: u64,
+}
+
+impl Lost {
+    /// Of what came, 0..=1.
+    pub fn share(&self) -> f64 {
+        if self.received == 0 { 1.0 } else { self.records as f64 / self.received as f64 }
+    }
+}
+
+/// What is looked at.
+pub struct Seen<'a> {
+    /// The whole graph by service.
+    pub now: &'a Graph,
+    /// How long that is.
+    pub seconds: f64,
+    /// The same of the time before; empty where nothing is known of it.
+    pub before: &'a Graph,
+    pub worse_versions: Vec<WorseVersion>,
+    pub lost: Vec<Lost>,
 }
 
 impl Trouble {
@@ -52,13 +73,15 @@ impl Trouble {
             Trouble::Failing { share, .. } | Trouble::Refused { share, .. } => share / SHARE_GRAVE,
             Trouble::Slower { now_ms, before_ms, .. } => now_ms / before_ms / (SLOWER_RATIO * 2.0),
             Trouble::Silent { .. } => 1.0,
+            Trouble::WorseVersion(found) => found.how.weight(),
+            Trouble::Lost(lost) => lost.share() / SHARE_GRAVE,
         }
     }
 }
 
-/// The troubles of `now`, which is `seconds` long, against `before`, which may be empty where nothing is known of it. Both are
-/// whole graphs by service.
-pub fn troubles(now: &Graph, seconds: f64, before: &Graph) -> Vec<Trouble> {
+/// What is wrong, worst first. Any loss is: what was not stored is missing in all other answers.
+pub fn troubles(seen: Seen<'_>) -> Vec<Trouble> {
+    let Seen { now, seconds, before, worse_versions, lost } = seen;
     let of_before = |id: &str| {
         let found = before.nodes.binary_search_by(|node| node.identity.id.as_str().cmp(id));
         found.ok().map(|at| &before.nodes[at].figures)
@@ -70,6 +93,8 @@ pub fn troubles(now: &Graph, seconds: f64, before: &Graph) -> Vec<Trouble> {
     }
     found.extend(now.edges.iter().filter_map(|edge| refused(now, edge)));
     found.extend(before.nodes.iter().filter_map(|node| silent(node, now, seconds)));
+    found.extend(worse_versions.into_iter().map(Trouble::WorseVersion));
+    found.extend(lost.into_iter().map(Trouble::Lost));
     found.sort_by(|a, b| b.weight().total_cmp(&a.weight()));
     found
 }
@@ -111,6 +136,7 @@ fn silent(node: &GraphNode, now: &Graph, seconds: f64) -> Option<Trouble> {
 mod tests {
     use super::*;
     use crate::measure::{Measure, Protocol};
+    use crate::operate::worse_versions::Worse;
     use crate::{Evidence, NodeKind};
 
     /// A minute of so many calls.
@@ -137,8 +163,12 @@ mod tests {
         Graph { nodes, ..Graph::default() }
     }
 
+    fn seen<'a>(now: &'a Graph, before: &'a Graph) -> Seen<'a> {
+        Seen { now, seconds: 60.0, before, worse_versions: Vec::new(), lost: Vec::new() }
+    }
+
     fn told(now: Vec<GraphNode>, before: Vec<GraphNode>) -> Vec<String> {
-        let found = troubles(&graph(now), 60.0, &graph(before));
+        let found = troubles(seen(&graph(now), &graph(before)));
         let words = found.iter().map(|trouble| match trouble {
             Trouble::Failing { node, errors, .. } => format!("{} fails {errors}", node.id),
             Trouble::Refused { client, server, refused, .. } => {
@@ -146,6 +176,8 @@ mod tests {
             }
             Trouble::Slower { node, now_ms, before_ms } => format!("{} {before_ms} to {now_ms}", node.id),
             Trouble::Silent { node, .. } => format!("{} is silent", node.id),
+            Trouble::WorseVersion(found) => format!("{} {} is worse", found.service, found.version),
+            Trouble::Lost(lost) => format!("{} {} lost", lost.records, lost.signal),
         });
         words.collect()
     }
@@ -208,8 +240,39 @@ mod tests {
             by_requests: 100.0,
             completeness: None,
         });
-        let found = troubles(&graph, 60.0, &Graph::default());
+        let found = troubles(seen(&graph, &Graph::default()));
         assert!(matches!(&found[..], [Trouble::Refused { refused: 20.0, share, .. }] if *share == 0.2));
         assert!(found[0].is_grave());
+    }
+
+    /// One of a hundred spans, and all of two requests: of what came, the other way round.
+    #[test]
+    fn loss_and_versions_stand_among_the_others() {
+        let lost = |signal: &str, records, received| Lost {
+            signal: signal.to_owned(),
+            source: "otlp_grpc".to_owned(),
+            reason: "bad_id".to_owned(),
+            records,
+            received,
+        };
+        let how = Worse::Slower { p95_ms: 400.0, than_ms: 10.0 };
+        let version = |text: &str| text.to_owned();
+        let worse = WorseVersion { service: version("b"), version: version("v3"), than: version("v1"), how };
+        let now = graph(vec![node("few", figures(100.0, 3.0, 1.0))]);
+        let lost = vec![lost("traces", 1, 100), lost("requests", 2, 2)];
+        let found = troubles(Seen { lost, worse_versions: vec![worse], ..seen(&now, &Graph::default()) });
+        assert!(
+            matches!(
+                &found[..],
+                [
+                    Trouble::Lost(Lost { records: 2, .. }),
+                    Trouble::WorseVersion(_),
+                    Trouble::Failing { .. },
+                    Trouble::Lost(Lost { records: 1, .. })
+                ]
+            ),
+            "{found:?}"
+        );
+        assert!(found[1].is_grave() && !found[3].is_grave());
     }
 }

@@ -5,7 +5,10 @@
 //!                 an id both ends must agree: a source port alone joins nothing, it is used again
 //! by hop          the same request id; the server row's caller (by address, else by certificate, else by name) is the
 //!                 client row's proxy, and the host that was asked for, or the port, agrees
+//! by callee       the same request id, and nothing tells the server row's caller: who alone called that service by it
 //! ```
+//! A client row has two addresses: its end of the last connection, which is what the other proxy sees, and its proxy's own.
+//! They differ where both proxies share a machine and talk over loopback, and there the address tells no caller.
 //! A client row knows the connection of its last try only, so one server row joins by connection and those of earlier
 //! tries by hop, each to the latest begun client row around it. What one gateway's row tells of both of its sides is never
 //! joined. One request id may run through a whole trace: a hop
@@ -16,6 +19,7 @@ use std::cmp::Reverse;
 
 use super::seen::{SKEW_MAX, Seen, Side};
 use crate::hashing::{NumberMap, mixed_pair};
+use crate::party::PartyId;
 use crate::services::Services;
 
 /// Client rows that a server row is compared with.
@@ -50,7 +54,7 @@ pub fn join(rows: &[Seen], services: &Services) -> Hops {
         rows,
         services,
         by_connection: index(rows, &made, |row| (row.from != 0).then(|| mixed_pair(row.request, row.from))),
-        by_caller: index(rows, &made, |row| (row.request != 0).then(|| mixed_pair(row.request, row.caller))),
+        by_caller: index(rows, &made, callers),
         by_request: index(rows, &made, |row| (row.request != 0).then_some(row.request)),
         is_connected: vec![false; rows.len()],
         sides: vec![0; rows.len()],
@@ -73,15 +77,26 @@ fn places(rows: &[Seen], side: Side) -> Vec<u32> {
     (0u32..).zip(rows).filter(|(_, row)| row.side == side).map(|(at, _)| at).collect()
 }
 
-/// Made rows by a key, in order of start.
-fn index(rows: &[Seen], made: &[u32], key: impl Fn(&Seen) -> Option<u64>) -> NumberMap<u64, Vec<u32>> {
+/// Made rows by keys of theirs, in order of start.
+fn index<K: IntoIterator<Item = u64>>(
+    rows: &[Seen],
+    made: &[u32],
+    keys: impl Fn(&Seen) -> K,
+) -> NumberMap<u64, Vec<u32>> {
     let mut index: NumberMap<u64, Vec<u32>> = NumberMap::default();
     for at in made {
-        if let Some(key) = key(&rows[*at as usize]) {
+        for key in keys(&rows[*at as usize]) {
             index.entry(key).or_default().push(*at);
         }
     }
     index
+}
+
+/// What the callee's proxy may have seen as the caller of a request: the end of the connection, or the proxy's own address.
+fn callers(made: &Seen) -> impl Iterator<Item = u64> + use<> {
+    let Seen { request, caller, proxy, .. } = *made;
+    let addresses = [Some(caller), Some(proxy).filter(|proxy| *proxy != caller)];
+    addresses.into_iter().flatten().filter(move |_| request != 0).map(move |at| mixed_pair(request, at))
 }
 
 struct Joining<'a> {
@@ -144,10 +159,10 @@ impl Joining<'_> {
     }
 
     /// Addresses may have been rewritten on the way, or not be known: the certificate tells, else the name, else
-    /// that there is only one row that it can be.
+    /// that there is only one caller that it can be.
     fn by_name(&self, received: &Seen) -> u32 {
-        use crate::party::PartyId;
         let Some(made) = self.by_request.get(&received.request) else { return NONE };
+        let has_address = received.caller != 0 && !received.is_caller_local;
         let is_hop = |made: &Seen| {
             if !asked_for_the_same(made, received) || made.proxy == received.proxy && made.proxy != 0 {
                 return false;
@@ -155,22 +170,47 @@ impl Joining<'_> {
             if made.principal != 0 && received.principal != 0 {
                 return made.principal == received.principal;
             }
-            let addresses_tell = made.caller != 0 && received.caller != 0 && received.principal == 0;
+            let addresses_tell = made.caller != 0 && has_address && received.principal == 0;
             let are_named = made.source != PartyId::NOBODY && received.source != PartyId::NOBODY;
             !addresses_tell && are_named && self.services.of(made.source) == self.services.of(received.source)
         };
         let found = self.around(made, received, is_hop);
-        let nothing_tells =
-            received.source == PartyId::NOBODY && received.principal == 0 && received.caller == 0;
-        match made.as_slice() {
-            [only] if found == NONE && nothing_tells => {
-                let made = &self.rows[*only as usize];
-                let is_other = made.proxy != received.proxy || made.proxy == 0;
-                let is_to = self.services.of(made.destination) == self.services.of(received.destination);
-                if is_other && is_to && asked_for_the_same(made, received) { *only } else { NONE }
-            }
-            _ => found,
+        let is_told = received.source != PartyId::NOBODY || received.principal != 0 || has_address;
+        if found != NONE || is_told { found } else { self.by_callee(made, received) }
+    }
+
+    /// The client row of the only caller that called this service by that request.
+    fn by_callee(&self, made: &[u32], received: &Seen) -> u32 {
+        let is_hop = |made: &Seen| {
+            let is_other = made.proxy != received.proxy || made.proxy == 0;
+            is_other && self.is_to(made, received) && asked_for_the_same(made, received)
+        };
+        let near = near(made, self.rows, received.start).iter().map(|at| &self.rows[*at as usize]);
+        let mut callers = near.filter(|made| is_hop(made)).map(|made| self.services.of(made.source));
+        let first = callers.next();
+        if callers.any(|caller| Some(caller) != first) {
+            return NONE;
         }
+        let found = self.around(made, received, is_hop);
+        if found != NONE && self.has_tries_left(found) { found } else { NONE }
+    }
+
+    fn has_tries_left(&self, at: u32) -> bool {
+        let made = &self.rows[at as usize];
+        // The last try of a call that was refused did not arrive.
+        let tries = if made.is_refused { made.attempts.saturating_sub(1) } else { made.attempts.max(1) };
+        self.sides[at as usize] < tries
+    }
+
+    /// Whether the call was meant for the service that received one.
+    fn is_to(&self, made: &Seen, received: &Seen) -> bool {
+        self.services.of(made.destination) == self.services.of(received.destination)
+    }
+
+    /// Whether the proxy that received a call made this one of it: what it sends on is never what came in, unless it calls the
+    /// service that it stands beside.
+    fn is_onward(&self, made: &Seen, received: &Seen) -> bool {
+        made.proxy != 0 && made.proxy == received.proxy && !self.is_to(made, received)
     }
 
     /// Of client rows that it can be, the latest begun around a server row; one that asked for the same host before
@@ -183,17 +223,15 @@ impl Joining<'_> {
             !made.is_connection
                 && !received.is_connection
                 && !are_of_one_row(made, received)
+                && !self.is_onward(made, received)
                 && is_hop(made)
                 && distance(made, received) <= SKEW_MAX
         });
         let best = candidates.min_by_key(|at| {
             let made = &self.rows[*at as usize];
-            // The last try of a call that was refused did not arrive.
-            let tries = if made.is_refused { made.attempts.saturating_sub(1) } else { made.attempts.max(1) };
-            let has_tries_left = self.sides[*at as usize] < tries;
             let other_host = made.authority != received.authority;
             let far = distance(made, received);
-            (other_host, !has_tries_left, made.is_refused, far, Reverse(made.start), *at)
+            (other_host, !self.has_tries_left(*at), made.is_refused, far, Reverse(made.start), *at)
         });
         best.unwrap_or(NONE)
     }

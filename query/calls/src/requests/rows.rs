@@ -25,6 +25,10 @@ use crate::party::{Marks, PartyId, PartyName};
 use crate::proxy_flags;
 use crate::refusal;
 
+/// How the host ends that Envoy asks for when it sends a request to a mirror. Source: Envoy, `RequestMirrorPolicy` in
+/// `route_components.proto`.
+const MIRRORED: &str = "-shadow";
+
 /// The columns of a batch, and what was made of their names so far.
 pub struct RequestRows<'a> {
     columns: Columns<'a>,
@@ -92,6 +96,8 @@ impl<'a> RequestRows<'a> {
             is_refused: proxy_flags::is_refused(flags) || columns.is_own_answer(row),
             is_waypoint: false,
             is_progress: false,
+            is_mirror: authority.is_some_and(|at| at.host.ends_with(MIRRORED)),
+            is_caller_local: false,
             is_timed: is_sized && columns.is_timed(row),
             is_sized,
             outcome,
@@ -137,7 +143,7 @@ impl<'a> RequestRows<'a> {
             port: upstream.map_or(seen.port, |at| at.port),
             from: hash_of(from),
             to: hash_of(upstream),
-            caller: hash(own),
+            caller: hash(from.map(|at| at.host).or(own)),
             proxy: hash(proxy),
             ..seen
         };
@@ -166,8 +172,12 @@ impl<'a> RequestRows<'a> {
     }
 
     fn received(&mut self, row: usize, seen: Seen, book: &mut Book) -> Seen {
+        // A waypoint speaks for what stands behind it, which may be outside of the mesh.
+        let is_outside =
+            self.columns.is_waypoint(row) && self.columns.destination.namespace.get(row).is_none();
+        let marks = if is_outside { Marks::OUTSIDE } else { Marks::OBSERVED };
         let destination = self
-            .party(2, row, &|columns| columns.destination.name(row), Marks::OBSERVED, book)
+            .party(2, row, &|columns| columns.destination.name(row), marks, book)
             .unwrap_or_else(|| self.callee_by_address(row, book));
         let source = self.party(3, row, &|columns| columns.source.name(row), Marks::NONE, book);
         let own = self.columns.destination.address.get(row);
@@ -200,6 +210,10 @@ impl<'a> RequestRows<'a> {
         // The address of what stands behind a waypoint is not the waypoint's own.
         let own = if is_waypoint { columns.proxy_address(row) } else { own };
         let proxy = own.or(to.map(|at| at.host)).or_else(|| columns.proxy_id.get(row));
+        let caller = from.map(|at| at.host).or_else(|| {
+            let is_gateway = columns.observer.get(row) == Some("gateway");
+            columns.source.address.get(row).filter(|_| !is_gateway)
+        });
         Seen {
             side: Side::Received,
             is_refused: is_waypoint && seen.is_refused,
@@ -208,10 +222,8 @@ impl<'a> RequestRows<'a> {
             port: to.map_or(seen.port, |at| at.port),
             from: hash_of(from),
             to: hash_of(to),
-            caller: hash(from.map(|at| at.host).or_else(|| {
-                let is_gateway = columns.observer.get(row) == Some("gateway");
-                columns.source.address.get(row).filter(|_| !is_gateway)
-            })),
+            caller: hash(caller),
+            is_caller_local: caller.is_some_and(is_local),
             proxy: hash(proxy),
             onward: hash_of(columns.upstream_host.get(row).filter(|_| is_waypoint).and_then(address)),
             ..seen

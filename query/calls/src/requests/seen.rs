@@ -36,6 +36,10 @@ pub struct Seen {
     pub is_sized: bool,
     /// No call, but a word that one goes on.
     pub is_progress: bool,
+    /// The caller's proxy sent it beside the call, to see what becomes of it.
+    pub is_mirror: bool,
+    /// The caller is on the same machine, by its loopback address.
+    pub is_caller_local: bool,
     pub outcome: Outcome,
     pub protocol: Protocol,
     /// Ended because somebody stopped waiting.

@@ -28,17 +28,18 @@ pub fn tell(made: &Seen, received: &[Seen], counting: &mut Counting<'_>) {
 }
 
 /// Counts a call to the service that it was meant for, and one to each other that answered: a mirror's answer is a call
-/// of its own.
+/// of its own, also where the mirror is of the same service.
 fn by_callee(made: &Seen, source: PartyId, received: &[Seen], counting: &mut Counting<'_>) {
     let service = |side: &Seen| counting.services.of(side.destination);
+    let (mirrored, received): (Vec<Seen>, Vec<Seen>) =
+        received.iter().partition(|side| side.is_mirror && side.authority != made.authority);
     let callee: Option<ServiceId> = received.last().map(|last| {
         let meant = counting.services.of(made.destination);
         let is_meant = received.iter().any(|side| service(side) == meant);
         if is_meant { meant } else { service(last) }
     });
-    let of_callee: Vec<Seen> =
-        received.iter().filter(|side| Some(service(side)) == callee).copied().collect();
-    let others: Vec<Seen> = received.iter().filter(|side| Some(service(side)) != callee).copied().collect();
+    let (of_callee, others): (Vec<Seen>, Vec<Seen>) =
+        received.iter().partition(|side| Some(service(side)) == callee);
     let mut calls: Vec<Vec<Seen>> = Vec::new();
     if of_callee.len() > usize::from(made.attempts.max(1)) {
         let tries = of_callee
@@ -47,11 +48,10 @@ fn by_callee(made: &Seen, source: PartyId, received: &[Seen], counting: &mut Cou
     } else {
         calls.push(of_callee);
     }
-    calls.extend(others.into_iter().map(|side| vec![side]));
-    let attempts = usize::from(made.attempts.max(1));
-    let only = calls.len() == 1;
+    calls.extend(others.into_iter().chain(mirrored).map(|side| vec![side]));
     for sides in calls {
-        let tries = if only { attempts.max(sides.len()) } else { sides.len() };
+        // Of tries that could not connect the callee knows nothing: they did not arrive.
+        let tries = if sides.is_empty() { usize::from(made.attempts.max(1)) } else { sides.len() };
         one(made, source, &sides, tries, counting);
     }
 }

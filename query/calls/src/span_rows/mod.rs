@@ -39,7 +39,7 @@ use crate::grouping::{By, Grain};
 use crate::hashing::NumberMap;
 use crate::held::{SHARDS, shard_of};
 use crate::minutes::{NamesByMinute, Words, minute_of};
-use crate::spans::{Flags, HeldSpan, Link, LinksAt, Role, Shape, ShapeId, Shapes, hash_of};
+use crate::spans::{Flags, HeldSpan, Link, LinksAt, Shape, ShapeId, Shapes, hash_of};
 
 /// What a span without `service.name` is called. Source: OpenTelemetry resource semantic conventions.
 pub const UNKNOWN_SERVICE: &str = "unknown_service";
@@ -159,7 +159,7 @@ impl SpanBatch {
 }
 
 fn may_have_links(shape: &Shape) -> bool {
-    matches!(shape.role, Role::Consumed | Role::Produced)
+    shape.role.is_of_message()
 }
 
 /// Each shape and minute of these rows once, about, with a time in it.

@@ -15,8 +15,10 @@ pub struct Said {
     operation: Operation,
     /// It only looked up a name or connected.
     pub is_connecting: bool,
-    /// It took messages in, for others to work on.
-    pub takes_in: bool,
+    /// It only looked up a name.
+    pub is_looking_up: bool,
+    /// The operation is told by itself, and not by a part of a name.
+    is_sure: bool,
     /// Its method streams.
     pub is_stream: bool,
 }
@@ -28,6 +30,8 @@ enum Operation {
     Receive,
     Process,
     Settle,
+    /// Something else is done about a message or its queue: a lock is renewed, a queue declared.
+    Manage,
     Unknown,
 }
 
@@ -56,11 +60,35 @@ const OPERATIONS: [(&str, Operation); 22] = [
     ("defer", Operation::Settle),
 ];
 
+/// What the operations of brokers and their clients begin with that move no message.
+/// Sources: the operations of AMQP 0-9-1, Amazon SQS, Azure Service Bus and Google Pub/Sub.
+const MANAGING: [&str; 15] = [
+    "bind",
+    "cancel",
+    "change",
+    "checkpoint",
+    "declare",
+    "delete",
+    "extend",
+    "heartbeat",
+    "modack",
+    "modify",
+    "peek",
+    "purge",
+    "renew",
+    "subscribe",
+    "unsubscribe",
+];
+
 /// What the name of a span says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NameSays {
     operation: Operation,
+    /// The operation is a word of its own, and not part of one.
+    is_a_word: bool,
     connects: bool,
+    looks_up: bool,
+    connects_a_store: bool,
     streams: bool,
 }
 
@@ -68,37 +96,111 @@ impl NameSays {
     pub fn of(name: &str) -> NameSays {
         let connects =
             words(name).any(|word| CONNECTING.iter().any(|known| word.eq_ignore_ascii_case(known)));
-        let operation = words(name).find_map(known).unwrap_or(Operation::Unknown);
-        NameSays { operation, connects, streams: is_stream(name) }
+        let looks_up =
+            words(name).any(|word| LOOKING_UP.iter().any(|known| word.eq_ignore_ascii_case(known)));
+        // `pg-pool.connect` and the like: of a statement another word comes first.
+        let connects_a_store = !name.contains(char::is_whitespace)
+            && words(name).last().is_some_and(|word| word.eq_ignore_ascii_case("connect"));
+        let (operation, is_a_word) = operation_of(name);
+        NameSays { operation, is_a_word, connects, looks_up, connects_a_store, streams: is_stream(name) }
     }
 
     /// Another number for everything else that a name may say.
     pub fn code(self) -> u64 {
-        4 * self.operation as u64 + 2 * u64::from(self.streams) + u64::from(self.connects)
+        let facts = [self.is_a_word, self.streams, self.connects, self.looks_up, self.connects_a_store];
+        facts.into_iter().fold(self.operation as u64, |code, fact| 2 * code + u64::from(fact))
     }
 }
 
-/// Words of spans that stand for no request of their own.
-const CONNECTING: [&str; 8] = ["dns", "tcp", "tls", "connect", "lookup", "handshake", "dial", "socket"];
+/// What the name of a span about a message says was done, and whether it says so by a word of its own: its last word or its
+/// first, for the destination is the other one and may be called like an operation. What settles a message comes last, for it
+/// is told of nothing else.
+fn operation_of(name: &str) -> (Operation, bool) {
+    let whole = [name.split_whitespace().next_back(), name.split_whitespace().next()];
+    let told: Vec<Operation> = whole.into_iter().flatten().filter_map(known).collect();
+    let acts = told.iter().find(|operation| **operation != Operation::Settle).or(told.first());
+    let of_words = || acts.copied().or_else(|| spoken(words(name)));
+    match of_words() {
+        Some(operation) => (operation, true),
+        None => (spoken(words(name).flat_map(humps)).unwrap_or(Operation::Unknown), false),
+    }
+}
+
+/// What is said by one of the words of a name or an operation, as by `SendMessage` and `ServiceBus.renewMessageLock`. That a word
+/// is one of what settles a message is no proof, for destinations have such words.
+fn spoken<'w>(mut words: impl Iterator<Item = &'w str>) -> Option<Operation> {
+    let said = |word: &str| match known(word) {
+        Some(Operation::Settle) => Some(Operation::Manage),
+        None if MANAGING.iter().any(|managing| word.eq_ignore_ascii_case(managing)) => {
+            Some(Operation::Manage)
+        }
+        operation => operation,
+    };
+    words.find_map(said)
+}
+
+/// The words of `camelCase`.
+fn humps(word: &str) -> impl Iterator<Item = &str> {
+    let mut rest = word;
+    std::iter::from_fn(move || {
+        let begins = |(at, c): (usize, char)| (at > 0 && c.is_ascii_uppercase()).then_some(at);
+        let end = rest.char_indices().find_map(begins).unwrap_or(rest.len());
+        let (hump, after) = rest.split_at(end);
+        rest = after;
+        (!hump.is_empty()).then_some(hump)
+    })
+}
+
+/// Words of spans that stand for no request of their own. `getconn` is of Go's httptrace.
+const CONNECTING: [&str; 9] =
+    ["dns", "tcp", "tls", "connect", "getconn", "lookup", "handshake", "dial", "socket"];
+
+/// Those of spans whose addresses are what was asked for, and not who was asked.
+const LOOKING_UP: [&str; 2] = ["dns", "lookup"];
+
+/// What a span speaks to its far end, as its attributes tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Speaks {
+    /// HTTP or a protocol of procedure calls: it is a request, whatever it is called.
+    Requests,
+    /// That of a data store.
+    Store,
+    Unknown,
+}
 
 impl Said {
-    /// `speaks_a_protocol`: an HTTP method, an RPC or a database system is known, so that it is a request.
-    pub fn of(name: &str, operation: Option<&str>, is_messaging: bool, speaks_a_protocol: bool) -> Said {
+    pub fn of(name: &str, operation: Option<&str>, is_messaging: bool, speaks: Speaks) -> Said {
         let is_messaging = is_messaging || operation.is_some();
         let by_name = NameSays::of(name);
-        let operation = match operation {
-            Some(operation) => known(operation).unwrap_or(Operation::Unknown),
-            None => by_name.operation,
+        let told = |told: &str| known(told).or_else(|| spoken(words(told).flat_map(humps)));
+        let (operation, is_sure) = match operation {
+            Some(operation) => (told(operation).unwrap_or(Operation::Unknown), true),
+            None => (by_name.operation, by_name.is_a_word),
+        };
+        let connects = match speaks {
+            Speaks::Requests => false,
+            Speaks::Store => by_name.connects_a_store,
+            Speaks::Unknown => by_name.connects,
         };
         Said {
             is_messaging,
             operation,
-            is_connecting: by_name.connects && !speaks_a_protocol && !is_messaging,
-            takes_in: operation == Operation::Receive,
-            is_stream: speaks_a_protocol && by_name.streams,
+            is_connecting: connects && !is_messaging,
+            is_looking_up: connects && by_name.looks_up && !is_messaging,
+            is_sure,
+            is_stream: speaks != Speaks::Unknown && by_name.streams,
         }
     }
+
+    /// Whether a span of this kind took messages in, for others to work on. A handler may be called `ReceiveOrder`, but a client's
+    /// `ReceiveMessage` polls.
+    pub fn takes_in(&self, kind: i64) -> bool {
+        self.operation == Operation::Receive && (self.is_sure || kind == CLIENT)
+    }
 }
+
+/// The kind of a span that calls. Source: `opentelemetry/proto/trace/v1/trace.proto`.
+pub const CLIENT: i64 = 3;
 
 fn words(name: &str) -> impl Iterator<Item = &str> {
     name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty())
@@ -112,6 +214,7 @@ fn known(word: &str) -> Option<Operation> {
 pub fn role(kind: i64, said: &Said) -> Role {
     match (kind, said.is_messaging, said.operation) {
         (4 | 5, _, Operation::Settle) | (2 | 3, true, Operation::Settle) => Role::Internal,
+        (3, true, Operation::Manage) => Role::Internal,
         (2, true, _) | (5, ..) | (3, true, Operation::Receive | Operation::Process) => Role::Consumed,
         (2, false, _) => Role::Received,
         (3, true, _) | (4, ..) => Role::Produced,
@@ -124,34 +227,69 @@ pub fn role(kind: i64, said: &Said) -> Role {
 mod tests {
     use super::*;
 
+    fn role_by_name(kind: i64, name: &str, is_messaging: bool) -> Role {
+        role(kind, &Said::of(name, None, is_messaging, Speaks::Unknown))
+    }
+
+    fn role_by_operation(kind: i64, operation: &str) -> Role {
+        role(kind, &Said::of("x", Some(operation), true, Speaks::Unknown))
+    }
+
     #[test]
     fn the_operation_outranks_the_kind_of_a_message() {
-        let by_operation = |kind, operation| role(kind, &Said::of("x", Some(operation), true, false));
-        assert_eq!([2, 3, 4, 5].map(|kind| by_operation(kind, "send")), {
+        assert_eq!([2, 3, 4, 5].map(|kind| role_by_operation(kind, "send")), {
             [Role::Consumed, Role::Produced, Role::Produced, Role::Consumed]
         });
-        assert_eq!(by_operation(3, "receive"), Role::Consumed);
-        assert_eq!(by_operation(3, "process"), Role::Consumed);
-        assert_eq!([3, 5].map(|kind| by_operation(kind, "settle")), [Role::Internal; 2]);
+        assert_eq!(role_by_operation(3, "receive"), Role::Consumed);
+        assert_eq!(role_by_operation(3, "process"), Role::Consumed);
+        assert_eq!([3, 5].map(|kind| role_by_operation(kind, "settle")), [Role::Internal; 2]);
     }
 
     #[test]
     fn names_tell_the_operation_where_nothing_else_does() {
-        let by_name = |kind, name, is_messaging| role(kind, &Said::of(name, None, is_messaging, false));
-        assert_eq!(by_name(3, "orders send", true), Role::Produced);
-        assert_eq!(by_name(3, "poll orders", true), Role::Consumed);
-        assert_eq!(by_name(3, "orders ack", true), Role::Internal);
-        assert_eq!(by_name(3, "poll orders", false), Role::Made, "not about messages");
-        assert!(Said::of("orders receive", None, false, false).takes_in);
+        assert_eq!(role_by_name(3, "orders send", true), Role::Produced);
+        assert_eq!(role_by_name(3, "poll orders", true), Role::Consumed);
+        assert_eq!(role_by_name(3, "orders ack", true), Role::Internal);
+        assert_eq!(role_by_name(3, "poll orders", false), Role::Made, "not about messages");
+        assert!(Said::of("orders receive", None, false, Speaks::Unknown).takes_in(5));
+    }
+
+    /// Queues that are called like operations.
+    #[test]
+    fn the_name_of_a_queue_is_no_operation() {
+        assert_eq!(role_by_name(5, "commit-log process", true), Role::Consumed);
+        assert_eq!(role_by_name(5, "complete-orders", true), Role::Consumed);
+        assert_eq!(role_by_name(4, "reject", true), Role::Internal, "the whole name is one");
+        assert_eq!(role_by_name(4, "publish ack", true), Role::Produced);
+        assert_eq!(role_by_name(3, "send-mail receive", true), Role::Consumed);
+        assert!(!Said::of("poll-results process", None, true, Speaks::Unknown).takes_in(5));
+        let handler = Said::of("ReceiveOrder", None, true, Speaks::Unknown);
+        assert_eq!([handler.takes_in(CLIENT), handler.takes_in(5)], [true, false]);
+    }
+
+    #[test]
+    fn operations_of_brokers_are_known_by_their_words() {
+        for name in ["ServiceBus.renewMessageLock", "Sqs.DeleteMessage", "queue.declare", "orders modack"] {
+            assert_eq!(role_by_name(3, name, true), Role::Internal, "{name}");
+        }
+        assert_eq!(role_by_name(3, "ServiceBusReceiver.complete", true), Role::Internal);
+        assert_eq!(role_by_name(3, "Sqs.SendMessageBatch", true), Role::Produced);
+        assert_eq!(role_by_name(3, "Sqs.ReceiveMessage", true), Role::Consumed);
+        assert_eq!(role_by_operation(3, "publish_batch"), Role::Produced);
+        assert_eq!([3, 5].map(|kind| role_by_operation(kind, "subscribe")), [Role::Internal, Role::Consumed]);
     }
 
     #[test]
     fn looking_up_and_connecting_are_no_requests() {
-        let connecting = |name, protocol| Said::of(name, None, false, protocol).is_connecting;
-        for name in ["dns.lookup", "tcp.connect", "TLS handshake", "connect"] {
-            assert!(connecting(name, false), "{name}");
+        let said = |name, speaks| Said::of(name, None, false, speaks);
+        for name in ["dns.lookup", "tcp.connect", "TLS handshake", "connect", "http.getconn"] {
+            assert!(said(name, Speaks::Unknown).is_connecting, "{name}");
+            assert_eq!(said(name, Speaks::Unknown).is_looking_up, name == "dns.lookup", "{name}");
         }
-        assert!(!connecting("GET /connect", true));
-        assert!(!connecting("reconnected", false));
+        assert!(!said("GET /connect", Speaks::Requests).is_connecting);
+        assert!(!said("reconnected", Speaks::Unknown).is_connecting);
+        for (name, want) in [("pg-pool.connect", true), ("SELECT connect", false), ("dns.lookup", false)] {
+            assert_eq!(said(name, Speaks::Store).is_connecting, want, "{name}");
+        }
     }
 }

@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 
 use meshlake_schema::Outcome;
-use meshlake_schema::rows::Integers;
+use meshlake_schema::rows::{Integers, Text};
 
 use super::asked::Asked;
 use super::columns::Columns;
 use super::proxy_version::proxy_version;
-use super::role::{Said, role};
+use super::role::{CLIENT, Said, Speaks, role};
 use super::tags::ProxyTags;
 use crate::cell_key::DetailId;
 use crate::cells::Book;
@@ -20,9 +20,6 @@ use crate::party::{Marks, Naming, PartyId, PartyName};
 use crate::peers::{Peer, PeerEvidence, Strength, peer};
 use crate::refusal;
 use crate::spans::{Flags, Role, Shape};
-
-/// The kind of a span that calls. Source: `opentelemetry/proto/trace/v1/trace.proto`.
-const CLIENT: i64 = 3;
 
 /// The shape of a row. `asked` is what the question groups by, where that is no column of every question.
 pub fn shape(row: usize, columns: &Columns<'_>, asked: Option<&Asked<'_>>, book: &mut Book) -> Shape {
@@ -62,13 +59,15 @@ fn flags(row: usize, role: Role, tags: &ProxyTags<'_>, said: &Said, columns: &Co
     let failed = matches!(outcome, Outcome::Error | Outcome::Aborted)
         || matches!(http, Some(408 | 425 | 429))
         || grpc == Some(8);
-    let takes_in = role == Role::Consumed && said.takes_in;
+    let kind = columns.kind.or_zero(row);
+    let takes_in = role == Role::Consumed && said.takes_in(kind);
     Flags::NONE
         .with_if(Flags::GATEWAY, tags.is_gateway)
         .with_if(Flags::CONNECTING, role == Role::Made && said.is_connecting)
+        .with_if(Flags::LOOKING_UP, role == Role::Made && said.is_looking_up)
         .with_if(Flags::CANCELLED, cancelled)
         .with_if(Flags::REFUSED, tags.is_refused && (role == Role::Made || tags.is_waypoint()))
-        .with_if(Flags::POLLING, takes_in && columns.kind.get(row) == Some(CLIENT))
+        .with_if(Flags::POLLING, takes_in && kind == CLIENT)
         .with_if(Flags::FAILED, failed || cancelled)
         .with_if(Flags::RECEIVE, takes_in)
 }
@@ -82,12 +81,19 @@ fn is_lasting(row: usize, said: &Said, protocol: Protocol, columns: &Columns<'_>
 
 /// What the span says of itself beside its kind.
 fn said(row: usize, columns: &Columns<'_>) -> Said {
-    let protocols = [&columns.http_request_method, &columns.rpc_system, &columns.db_system_name];
+    let is_told = |column: &Text<'_>| column.named(row).is_some();
+    let speaks = if is_told(&columns.http_request_method) || is_told(&columns.rpc_system) {
+        Speaks::Requests
+    } else if is_told(&columns.db_system_name) {
+        Speaks::Store
+    } else {
+        Speaks::Unknown
+    };
     Said::of(
         columns.name.named(row).unwrap_or_default(),
         columns.messaging_operation_type.named(row),
-        columns.messaging_system.named(row).or(columns.messaging_destination_name.named(row)).is_some(),
-        protocols.iter().any(|column| column.named(row).is_some()),
+        is_told(&columns.messaging_system) || is_told(&columns.messaging_destination_name),
+        speaks,
     )
 }
 
@@ -103,8 +109,13 @@ fn party(
     if is_proxy {
         let name = tags.party(service, namespace);
         let version = tags.version.or(version).filter(|_| !tags.is_waypoint());
-        let gateway = if tags.is_gateway { Marks::GATEWAY } else { Marks::NONE };
-        return book.intern(&PartyName { version, ..name }, gateway.with(Marks::OBSERVED));
+        let marks = match (tags.is_gateway, tags.is_waypoint() && name.namespace.is_none()) {
+            (true, _) => Marks::GATEWAY.with(Marks::OBSERVED),
+            // A waypoint before somebody outside of the mesh.
+            (false, true) => Marks::OUTSIDE,
+            (false, false) => Marks::OBSERVED,
+        };
+        return book.intern(&PartyName { version, ..name }, marks);
     }
     let name = service.unwrap_or(super::UNKNOWN_SERVICE);
     let name = PartyName { name, namespace, version, ..PartyName::default() };
@@ -142,9 +153,19 @@ fn intern_peer(evidence: &PeerEvidence<'_>, book: &mut Book) -> (PartyId, Flags)
         Naming::Queue => Marks::MESSAGING.with(Marks::OUTSIDE),
         Naming::Host => Marks::OUTSIDE,
     };
+    let name = &*spelt(name, naming);
     let name =
         PartyName { naming, name, port, is_scoped: is_scoped || is_local(name), ..PartyName::default() };
     (book.intern(&name, marks), Flags::NONE.with_if(Flags::NAMED, strength == Strength::Name))
+}
+
+/// The name as all spell it: domain names in lower case, for they mean the same in any. Source: RFC 4343.
+fn spelt(name: &str, naming: Naming) -> Cow<'_, str> {
+    let is_domain = matches!(naming, Naming::Host | Naming::StoreHost) && name.contains('.');
+    if is_domain && name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return Cow::Owned(name.to_ascii_lowercase());
+    }
+    Cow::Borrowed(name)
 }
 
 /// Where a span's details are read.

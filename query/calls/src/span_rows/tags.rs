@@ -6,7 +6,7 @@
 use meshlake_schema::ResponseFlags;
 use meshlake_schema::rows::Attributes;
 
-use crate::hosts::{cluster_host, kubernetes};
+use crate::hosts::{cluster_host, is_own_cluster, kubernetes, telling_port};
 use crate::party::PartyName;
 use crate::proxy_flags;
 use crate::spans::Role;
@@ -74,7 +74,8 @@ impl<'a> ProxyTags<'a> {
         if let Some(at) = self.upstream_cluster.and_then(cluster_host).filter(|_| self.is_waypoint) {
             let (name, namespace) =
                 kubernetes(at.host).map_or((at.host, None), |(name, ns)| (name, Some(ns)));
-            return PartyName { name, namespace, ..PartyName::default() };
+            let port = if namespace.is_none() { telling_port(at.port) } else { 0 };
+            return PartyName { name, namespace, port, ..PartyName::default() };
         }
         PartyName {
             name: self.service.or(service).unwrap_or(super::UNKNOWN_SERVICE),
@@ -91,7 +92,7 @@ impl<'a> ProxyTags<'a> {
         match role {
             Role::Received | Role::Made if self.is_waypoint() => Role::Received,
             Role::Received if cluster.starts_with("outbound|") && !self.is_gateway => Role::Made,
-            Role::Made if cluster.starts_with("inbound|") => Role::Internal,
+            Role::Made if is_own_cluster(cluster) && !self.is_gateway => Role::Internal,
             role => role,
         }
     }

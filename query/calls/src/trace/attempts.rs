@@ -38,13 +38,25 @@ fn follows(before: Ending, next: Ending) -> bool {
     is_again || is_beaten
 }
 
-/// Groups received sides under one made span into calls, each to one service and in order of time: places in
-/// `sides`, sorted by service and start.
-pub fn received<'p>(places: &'p [u32], sides: &'p [Side]) -> impl Iterator<Item = &'p [u32]> {
-    places.chunk_by(|before, next| {
-        let (before, next) = (&sides[*before as usize], &sides[*next as usize]);
-        before.service == next.service && follows(before.into(), next.into())
-    })
+/// Groups received sides under one made span, which lasted from `start` to `end`, into calls, each to one service and in order
+/// of time. Where one began while the made span did not last, clocks differ: then no order is known, and what failed was tried
+/// again.
+pub fn received(places: &mut [u32], sides: &[Side], (start, end): (i64, i64)) -> Vec<Vec<u32>> {
+    let side = |place: &u32| &sides[*place as usize];
+    places.sort_by_key(|place| (side(place).service, side(place).start, side(place).end));
+    let mut calls = Vec::new();
+    for of_service in places.chunk_by_mut(|a, b| side(a).service == side(b).service) {
+        let is_outside = |place: &u32| !(start..=end).contains(&side(place).start);
+        let is_unordered = end > start && of_service.iter().any(is_outside);
+        if is_unordered {
+            of_service.sort_by_key(|place| !side(place).failed);
+        }
+        let tries = of_service.chunk_by(|before, next| {
+            (is_unordered && side(before).failed) || follows(side(before).into(), side(next).into())
+        });
+        calls.extend(tries.map(<[u32]>::to_vec));
+    }
+    calls
 }
 
 /// What makes a made call another try of one before.

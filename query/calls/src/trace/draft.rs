@@ -34,6 +34,8 @@ pub struct Draft {
     pub is_named: bool,
     /// It only looked up a name or connected.
     pub connects: bool,
+    /// It only looked up a name.
+    pub looks_up: bool,
     pub is_message: bool,
     pub resends: u8,
     /// The far end in the caller's words; nobody without any.
@@ -64,6 +66,7 @@ impl Draft {
             lasting: span.flags.has(Flags::LASTING),
             is_named: span.flags.has(Flags::NAMED),
             connects: span.flags.has(Flags::CONNECTING),
+            looks_up: span.flags.has(Flags::LOOKING_UP),
             is_message: span.role == Role::Produced,
             resends: span.resends,
             named: span.peer,

@@ -8,6 +8,7 @@
 
 use super::attempts::{self, Rule};
 use super::draft::Draft;
+use super::siblings::{self, Siblings, far_end};
 use super::sides::{Caller, Sides};
 use super::tree::{NONE, Tree};
 use crate::party::{Naming, Parties, PartyId};
@@ -35,9 +36,6 @@ pub struct Layers {
     inner: Vec<Draft>,
     direct: Vec<u32>,
 }
-
-/// What tries side by side share: the span above, the parent, which may not be stored, and the service.
-type Siblings = (u32, u64, ServiceId);
 
 /// What one walk looks at.
 pub struct Ground<'a> {
@@ -86,7 +84,7 @@ impl Layers {
                 self.first_inner[outer as usize] = at;
             }
         }
-        self.bring_resends_together(ground, sides);
+        siblings::find(&mut self.outermost, ground, sides, &mut self.calls);
         self.tell_what_became_of_messages();
     }
 
@@ -125,6 +123,9 @@ impl Layers {
         if let Some(simple) = if is_alone { self.simple(own, sides) } else { None } {
             return Some(simple);
         }
+        if self.is_inside_message(at, ground, sides) && self.inner.is_empty() && !is_several {
+            return Some(self.whole(own, sides));
+        }
         is_several |= self.split_off_messages(&own, sides);
         if !self.direct.is_empty() {
             return self.answered(own, is_several, ground, sides);
@@ -134,14 +135,21 @@ impl Layers {
 
     /// What nearly all made spans are: a call with nothing inside that is answered once, or not at all.
     fn simple(&self, own: Draft, sides: &mut Sides) -> Option<Draft> {
+        let is_queued = |side: &u32| sides.sides[*side as usize].queue != PartyId::NOBODY;
+        if self.direct.iter().any(is_queued) { None } else { Some(self.whole(own, sides)) }
+    }
+
+    /// Whether the made span directly around sends a message, of which this is a layer.
+    fn is_inside_message(&self, at: u32, ground: &Ground<'_>, sides: &Sides) -> bool {
+        let outer = self.outer(at, ground, sides);
+        outer != NONE && ground.spans[outer as usize].role == Role::Produced
+    }
+
+    /// The call with all that answered it.
+    fn whole(&self, own: Draft, sides: &mut Sides) -> Draft {
         let mut draft = own;
-        for side in &self.direct {
-            if sides.sides[*side as usize].queue != PartyId::NOBODY {
-                return None;
-            }
-            draft.answer(*side, &mut sides.sides);
-        }
-        Some(draft)
+        self.direct.iter().for_each(|side| draft.answer(*side, &mut sides.sides));
+        draft
     }
 
     /// A call that consumers received from a queue which they name was a message to that queue, whatever the
@@ -258,11 +266,7 @@ impl Layers {
                 is_several = true;
             }
         }
-        direct.sort_by_key(|side| {
-            let side = &sides.sides[*side as usize];
-            (side.service, side.start, side.end)
-        });
-        let calls: Vec<Vec<u32>> = attempts::received(&direct, &sides.sides).map(<[u32]>::to_vec).collect();
+        let calls = attempts::received(&mut direct, &sides.sides, (own.start, own.end));
         let found = calls.into_iter().map(|tries| {
             let mut draft = own;
             tries.into_iter().for_each(|side| draft.answer(side, &mut sides.sides));
@@ -296,6 +300,7 @@ impl Layers {
             let named = if own.named == PartyId::NOBODY { address.unwrap_or(own.named) } else { own.named };
             return Some(Draft { named, ..own });
         }
+        let requests = without_nameless(requests);
         let is_store = |draft: &Draft| {
             let naming = ground.parties.party(draft.named).naming;
             matches!(naming, Naming::Store | Naming::StoreHost | Naming::Queue)
@@ -305,9 +310,13 @@ impl Layers {
         let tried = if is_wrapped {
             let named =
                 |inner: Draft| Draft { named: own.named, is_named: true, protocol: own.protocol, ..inner };
-            tries_of_one(requests.into_iter().map(named).collect(), &mut sides.sides, Rule::InsideOneLayer)
+            siblings::of_one(
+                requests.into_iter().map(named).collect(),
+                &mut sides.sides,
+                Rule::InsideOneLayer,
+            )
         } else {
-            tries_by_far_end(requests, ground, sides, Rule::InsideOneLayer)
+            siblings::by_far_end(requests, ground, sides, Rule::InsideOneLayer)
         };
         if let ([only], false) = (tried.as_slice(), is_several) {
             let only = *only;
@@ -329,21 +338,6 @@ impl Layers {
         self.calls.extend(tried);
         None
     }
-
-    /// Tries of one call may lie side by side under whatever set them off; then only a resend count tells.
-    fn bring_resends_together(&mut self, ground: &Ground<'_>, sides: &mut Sides) {
-        let mut outermost = std::mem::take(&mut self.outermost);
-        if outermost.iter().any(|(_, draft)| draft.resends > 0) {
-            outermost.sort_by_key(|(siblings, draft)| (*siblings, draft.start, draft.span));
-            for alike in outermost.chunk_by(|a, b| a.0 == b.0) {
-                let drafts = alike.iter().map(|(_, draft)| *draft).collect();
-                self.calls.extend(tries_by_far_end(drafts, ground, sides, Rule::SideBySide));
-            }
-        } else {
-            self.calls.extend(outermost.iter().map(|(_, draft)| *draft));
-        }
-        self.outermost = outermost;
-    }
 }
 
 /// Whether it is the request by which messages were taken in: a layer of the span around, which counts as what was received.
@@ -355,13 +349,14 @@ fn is_polling(draft: &Draft, ground: &Ground<'_>, sides: &Sides) -> bool {
         && ground.tree.services[above as usize] == ground.tree.services[draft.span as usize]
 }
 
-/// The service that a call went to: the one that answered, else the one named; `None` where only an address, or
-/// nothing, is known.
-fn far_end(draft: &Draft, sides: &Sides, services: &Services) -> Option<ServiceId> {
-    if draft.is_answered() {
-        return Some(sides.sides[draft.last_side as usize].service);
+/// Requests inside one made span, without those that name nobody, that nobody answers, and that did not fail: beside others
+/// that tell of a far end they are layers, such as the sending and the receiving of one request.
+fn without_nameless(mut requests: Vec<Draft>) -> Vec<Draft> {
+    let tells = |draft: &Draft| draft.is_answered() || draft.named != PartyId::NOBODY;
+    if requests.iter().any(tells) {
+        requests.retain(|draft| tells(draft) || draft.failed);
     }
-    draft.is_named.then(|| services.of(draft.named))
+    requests
 }
 
 /// Whether what is inside an answered made span is a layer of it: it names nothing, or the same.
@@ -374,27 +369,4 @@ fn is_layer_of(
 ) -> bool {
     let Some(far) = far.filter(|_| !inner.connects) else { return true };
     answered_by.contains(&far) || (own.is_named && ground.services.of(own.named) == far)
-}
-
-fn tries_of_one(mut drafts: Vec<Draft>, sides: &mut [super::sides::Side], rule: Rule) -> Vec<Draft> {
-    drafts.sort_by_key(|draft| (draft.start, draft.end, draft.span));
-    attempts::made(&drafts, rule, sides)
-}
-
-/// Brings tries together, each far end apart. What names none goes with the only one that is named.
-fn tries_by_far_end(drafts: Vec<Draft>, ground: &Ground<'_>, sides: &mut Sides, rule: Rule) -> Vec<Draft> {
-    let mut keyed: Vec<(Option<ServiceId>, Draft)> =
-        drafts.into_iter().map(|draft| (far_end(&draft, sides, ground.services), draft)).collect();
-    keyed.sort_by_key(|(far, draft)| (*far, draft.start, draft.end, draft.span));
-    let named = keyed.chunk_by(|a, b| a.0 == b.0).filter(|alike| alike[0].0.is_some()).count();
-    if named == 1 {
-        keyed.sort_by_key(|(_, draft)| (draft.start, draft.end, draft.span));
-        keyed.iter_mut().for_each(|(far, _)| *far = None);
-    }
-    let mut found = Vec::new();
-    for alike in keyed.chunk_by(|a, b| a.0 == b.0) {
-        let drafts: Vec<Draft> = alike.iter().map(|(_, draft)| *draft).collect();
-        found.extend(attempts::made(&drafts, rule, &mut sides.sides));
-    }
-    found
 }

@@ -16,6 +16,7 @@
 pub mod walks;
 mod told;
 mod layers;
+mod siblings;
 mod attempts;
 mod draft;
 mod sides;
@@ -34,7 +35,7 @@ use crate::messages::Messages;
 use crate::minutes::{Counted, CountedMinutes, NamesByMinute, Scope, Words, by_minute};
 use crate::party::Parties;
 use crate::services::Services;
-use crate::spans::{Role, Shapes, Shard, Span};
+use crate::spans::{Shapes, Shard, Span};
 
 /// Where calls are counted.
 pub struct Counting<'a> {
@@ -115,8 +116,7 @@ impl Walk {
 /// How many minutes away calls of other traces may be told of by this one: a message's two ends may lie in two traces, and a
 /// call may be what a connection carries.
 fn reach(trace: &[Span], book: &Book) -> i64 {
-    let is_message = |span: &Span| matches!(span.role, Role::Consumed | Role::Produced);
-    i64::from(book.busy.is_kept() || trace.iter().any(is_message))
+    i64::from(book.busy.is_kept() || trace.iter().any(|span| span.role.is_of_message()))
 }
 
 #[cfg(test)]

@@ -76,17 +76,22 @@ impl Order {
 /// traces are known to have.
 pub const WALKED_SPANS_MAX: usize = 100_000;
 
-/// The spans of `trace`, sorted by id, service, role, start and duration, and each there once.
+/// The spans of `trace`, sorted by id, service, role, start and duration, and each there once. One that had not ended when it was
+/// sent first, and has no duration, is the same as the one that had.
 pub fn once<'s>(trace: &'s mut [Span], services: &Services) -> &'s mut [Span] {
     if trace.is_sorted_by(|a, b| a.id < b.id) {
         return trace;
     }
-    let all = |span: &Span| (span.id, services.of(span.party), span.role, span.start, span.duration);
-    trace.sort_unstable_by_key(all);
+    let begun = |span: &Span| (span.id, services.of(span.party), span.role, span.start);
+    trace.sort_unstable_by_key(|span| (begun(span), span.duration));
     let mut kept = 1;
     for at in 1..trace.len() {
-        if all(&trace[at]) != all(&trace[kept - 1]) {
-            trace[kept] = trace[at];
+        let (span, before) = (trace[at], trace[kept - 1]);
+        let is_alike = begun(&span) == begun(&before);
+        if is_alike && before.duration == 0 {
+            trace[kept - 1] = span;
+        } else if !is_alike || span.duration != before.duration {
+            trace[kept] = span;
             kept += 1;
         }
     }

@@ -55,6 +55,8 @@ pub struct Side {
     pub is_message: bool,
     /// The queue that a message came from, as its receiver names it.
     pub queue: PartyId,
+    /// It is the queue's name, and not its broker that stands for it.
+    pub is_queue_named: bool,
     /// Who called, as the callee names it; nobody where it names none.
     pub called_by: PartyId,
     /// The spans that tell of it, outermost first.
@@ -221,7 +223,8 @@ impl Sides {
         let receive = self.receives[top as usize];
         let took_in = if receive == NONE { NONE } else { self.told_by[receive as usize] };
         let tellers = [told_by, top, took_in, receive].into_iter().filter(|at| *at != NONE);
-        let mut queues = tellers.map(|at| queue_of(&spans[at as usize], parties));
+        let mut tellers = tellers.map(|at| &spans[at as usize]);
+        let queue = tellers.find(|span| queue_of(span, parties) != PartyId::NOBODY);
         Side {
             caller: self.caller(top, spans, tree),
             party: span.party,
@@ -240,7 +243,8 @@ impl Sides {
             is_implied: false,
             takes_in: span.flags.has(Flags::RECEIVE),
             is_message: outer.role == Role::Consumed || span.role == Role::Consumed,
-            queue: queues.find(|queue| *queue != PartyId::NOBODY).unwrap_or(PartyId::NOBODY),
+            queue: queue.map_or(PartyId::NOBODY, |span| span.peer),
+            is_queue_named: queue.is_some_and(|span| span.flags.has(Flags::NAMED)),
             called_by: called_by(span),
             top,
             told_by,
@@ -311,6 +315,7 @@ fn implied_side(alike: &[(Caller, ServiceId, u32)], spans: &[Span]) -> Side {
         takes_in: false,
         is_message: false,
         queue: PartyId::NOBODY,
+        is_queue_named: false,
         called_by: PartyId::NOBODY,
         top: first,
         told_by: first,

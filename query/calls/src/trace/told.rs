@@ -38,6 +38,7 @@ pub fn tell(
         }
     }
     for side in sides.sides.iter().filter(|side| counted.has(side.start)) {
+        teller.remember_queue(side);
         teller.remember_processed(side);
         if !matches!(side.caller, Caller::Made(_)) {
             teller.received_alone(side);
@@ -125,32 +126,36 @@ impl<'a> Teller<'a, '_> {
     fn message(&mut self, draft: &Draft) {
         let is_queue =
             |party: PartyId, counting: &Counting<'_>| counting.parties.party(party).naming == Naming::Queue;
-        let by_receiver =
-            answers(self.sides, draft).map(|side| side.queue).find(|queue| *queue != PartyId::NOBODY);
-        let by_sender = Some(draft.named).filter(|named| is_queue(*named, self.counting));
+        let by_receiver = answers(self.sides, draft).find(|side| side.queue != PartyId::NOBODY);
+        let by_receiver = by_receiver.map(|side| (side.queue, side.is_queue_named));
+        let by_sender =
+            Some((draft.named, draft.is_named)).filter(|(named, _)| is_queue(*named, self.counting));
         // Who sends through an exchange may know its broker only, where the receiver knows the queue.
         let (first, second) =
             if draft.is_named { (by_sender, by_receiver) } else { (by_receiver, by_sender) };
-        let queue = first.or(second).unwrap_or(PartyId::NOBODY);
+        let (queue, is_queue_named) = first.or(second).unwrap_or((PartyId::NOBODY, false));
         let call = self.made(draft);
-        if queue != PartyId::NOBODY {
+        let link = (self.spans[draft.span as usize].trace, self.spans[draft.span as usize].id);
+        let is_wanted = self.counting.messages.is_wanted(link);
+        let is_answered = draft.is_answered();
+        // A receiver that links to it may know the queue.
+        let is_later = is_wanted && !is_queue_named && !is_answered;
+        if queue != PartyId::NOBODY && !is_later {
             let halves = Halves { is_made: true, ..Halves::default() };
             self.counting.book.add_edge(Entry::Messages, (draft.party, queue), &call, &halves);
         }
-        let mut is_answered = false;
         for side in answers(self.sides, draft) {
-            is_answered = true;
             if queue == PartyId::NOBODY {
                 self.direct_message(draft, side, call);
             } else {
                 self.delivered(queue, side);
             }
         }
-        let link = (self.spans[draft.span as usize].trace, self.spans[draft.span as usize].id);
-        let is_counted = queue != PartyId::NOBODY || is_answered;
-        if self.counting.messages.is_wanted(link) {
-            let (party, named) = (draft.party, draft.named);
-            self.counting.messages.sent(link, Producer { party, call, queue, named, is_counted });
+        let is_counted = (queue != PartyId::NOBODY && !is_later) || is_answered;
+        if is_wanted {
+            let named = if queue == PartyId::NOBODY { draft.named } else { queue };
+            let producer = Producer { party: draft.party, call, queue, named, is_counted };
+            self.counting.messages.sent(link, producer);
         } else if !is_counted && draft.named != PartyId::NOBODY {
             let halves = Halves { is_made: true, expected: 1, ..Halves::default() };
             self.counting.book.add_edge(Entry::Messages, (draft.party, draft.named), &call, &halves);
@@ -182,6 +187,14 @@ impl<'a> Teller<'a, '_> {
         self.counting.book.add_received(Entry::ReceivedMessages, (queue, side.party), &call);
     }
 
+    fn remember_queue(&mut self, side: &Side) {
+        if side.is_message && side.is_queue_named {
+            for link in self.links(side) {
+                self.counting.messages.taken_from(*link, side.start, side.queue);
+            }
+        }
+    }
+
     fn remember_processed(&mut self, side: &Side) {
         if !side.is_message || side.takes_in {
             return;
@@ -206,7 +219,14 @@ impl<'a> Teller<'a, '_> {
             return;
         }
         if side.queue != PartyId::NOBODY {
-            self.delivered(side.queue, side);
+            // Who sent it may know the queue of a broker.
+            if side.is_queue_named || self.links(side).is_empty() {
+                self.delivered(side.queue, side);
+            } else {
+                let ends = (PartyId::NOBODY, side.party);
+                self.counting.book.add_received(Entry::ReceivedMessages, ends, &self.received(side));
+                self.follow(self.links(side).to_vec(), side, side.queue, false);
+            }
             return;
         }
         let call = self.received(side);

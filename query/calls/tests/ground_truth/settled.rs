@@ -13,6 +13,7 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::{DataType, Int64Type, TimestampMicrosecondType};
 use meshlake_calls::golden::{self, golden};
+use meshlake_calls::margin;
 use meshlake_calls::minutes::{MINUTE, minute_of, rows_of};
 use meshlake_calls::{
     By, Digest, Digested, Fold, Frame, GoldenBy, Grain, Lines, NodeIdentity, Picture, Question, Range, Source,
@@ -219,7 +220,12 @@ fn run(from: i64, to: i64, tables: &[Table], rows: &[Row], random: &mut Random) 
     let step = Some(Duration::from_secs(10));
     let range = Range::new(UnixNanos(from), UnixNanos(to), step).expect("not empty");
     let mut fold = Fold::new(Question { range, by: By::Whole, grain: Grain::Whole, source: Source::Auto });
-    feed(&mut fold, Source::Auto, rows, &[rows_of(&range)], random);
+    let times = TimeRange { from: range.from(), to: range.to() };
+    if random.percent(50) {
+        feed_in_order(&mut fold, Source::Auto, rows, &[times], random);
+    } else {
+        feed(&mut fold, Source::Auto, rows, &[rows_of(&range)], random);
+    }
     let settled = fold.settle().expect("a story is small");
     let rows =
         |table| settled.rows(table, "default", UnixNanos(0)).expect("columns of the table").into_rows();
@@ -303,8 +309,12 @@ fn fold_of(
     fold
 }
 
-/// Feeds the rows that tell of these times.
+/// Feeds the rows that tell of these times, what counts first or all at once.
 fn feed_open(fold: &mut Fold, question: Question, open: &[TimeRange], told: &[Row], random: &mut Random) {
+    if random.percent(50) {
+        feed_in_order(fold, question.source, told, open, random);
+        return;
+    }
     let read = open.iter().map(|window| {
         let range = Range::new(window.from, window.to, None).expect("not empty");
         rows_of(&range)
@@ -323,6 +333,21 @@ fn folded(question: Question, told: &[Row], random: &mut Random) -> Picture {
     let mut fold = Fold::new(question);
     feed(&mut fold, question.source, told, &[rows_of(&question.range)], random);
     fold.finish().expect("a story is small")
+}
+
+/// Feeds the rows that tell of these times as a busy mesh's are: of spans those first that count, and others as far as they are
+/// wanted.
+fn feed_in_order(fold: &mut Fold, source: Source, rows: &[Row], counted: &[TimeRange], random: &mut Random) {
+    let around = |times: &TimeRange| rows_of(&Range::new(times.from, times.to, None).expect("not empty"));
+    let around: Vec<TimeRange> = counted.iter().map(around).collect();
+    if source != Source::Spans {
+        feed(fold, Source::Requests, rows, &around, random);
+    }
+    for (stretch, times) in margin::stretches(counted).into_iter().filter(|_| source != Source::Requests) {
+        if fold.begin(stretch) {
+            feed(fold, Source::Spans, rows, &times, random);
+        }
+    }
 }
 
 /// Feeds the rows that start in one of the ranges.

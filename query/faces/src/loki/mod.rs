@@ -3,7 +3,7 @@
 //! ```text
 //! /loki/api/v1/query, query_range                  GET, or POST of a form
 //! /loki/api/v1/labels, label/{name}/values, series
-//! /loki/api/v1/index/stats, detected_labels, detected_fields, detected_field/{name}/values, patterns
+//! /loki/api/v1/index/stats, index/volume, index/volume_range, detected_labels, detected_fields, detected_field/{name}/values, patterns
 //! /loki/api/v1/format_query, status/buildinfo
 //! /loki/api/v1/tail                               WebSocket
 //! /ready
@@ -17,6 +17,7 @@
 mod tail;
 mod queries;
 mod browse;
+mod volume;
 mod status;
 mod written;
 mod parameters;
@@ -65,10 +66,13 @@ fn api() -> Router<FaceState> {
         .route("/label/{name}/values", get(browse::label_values).post(browse::label_values))
         .route("/series", get(browse::series).post(browse::series))
         .route("/index/stats", get(browse::stats).post(browse::stats))
+        .route("/index/volume", get(volume::whole).post(volume::whole))
+        .route("/index/volume_range", get(volume::range).post(volume::range))
         .route("/detected_labels", get(browse::detected_labels).post(browse::detected_labels))
         .route("/detected_fields", get(browse::detected_fields).post(browse::detected_fields))
         .route("/detected_field/{name}/values", get(browse::detected_values).post(browse::detected_values))
         .route("/patterns", get(status::patterns).post(status::patterns))
+        .route("/drilldown-limits", get(status::limits))
         .route("/tail", get(tail::answer))
         .route("/format_query", get(queries::format).post(queries::format))
         .route("/status/buildinfo", get(status::build))

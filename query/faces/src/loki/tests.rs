@@ -124,6 +124,35 @@ async fn labels_series_and_counts() {
     assert_eq!(answer["detectedLabels"][0], json!({"label": "job", "cardinality": 1}));
 }
 
+/// Lines of 8, 12 and 8 bytes at 10, 20 and 30 s, all of one stream.
+#[tokio::test]
+async fn volumes_are_bytes_by_labels() {
+    let check = async |path: &str, more: &[(&str, &str)], want: Value| {
+        let asked = [&[("start", "0"), ("end", "40")], more].concat();
+        let (status, answer) = get(path, &asked).await;
+        assert_eq!((status, &answer["data"]["result"]), (200, &want), "{more:?}");
+        answer["data"]["resultType"].as_str().map(str::to_owned)
+    };
+    let of_cart = json!([{"metric": {"job": "cart"}, "value": [40.0, "28"]}]);
+    let kind = check("index/volume", &[("query", "{job=\"cart\"}")], of_cart.clone()).await;
+    assert_eq!(kind.as_deref(), Some("vector"));
+    check("index/volume", &[("query", "{}"), ("targetLabels", "job")], of_cart).await;
+    let labels = json!({"job": "cart", "level": "info", "service_name": "cart", "source": "logs"});
+    check("index/volume", &[("query", "{ }")], json!([{"metric": labels, "value": [40.0, "28"]}])).await;
+    let by_label = [("query", "{job=\"cart\", level=~\".+\"}"), ("aggregateBy", "labels"), ("limit", "1")];
+    check("index/volume", &by_label, json!([{"metric": {"job": ""}, "value": [40.0, "28"]}])).await;
+    check("index/volume", &[("query", "{job=\"other\"}")], json!([])).await;
+    // Of steps from 0 on, 0 not included: 8 and 12 bytes until 20 s, 8 until 40 s.
+    let values = json!([[20.0, "20"], [40.0, "8"]]);
+    let asked = [("query", "{job=\"cart\"}"), ("step", "20")];
+    let kind =
+        check("index/volume_range", &asked, json!([{"metric": {"job": "cart"}, "values": values}])).await;
+    assert_eq!(kind.as_deref(), Some("matrix"));
+    for wrong in [("query", "{a=\"b\"} |= \"x\""), ("aggregateBy", "x"), ("limit", "0"), ("query", "1")] {
+        assert_eq!(get("index/volume", &[wrong]).await.0, 400, "{wrong:?}");
+    }
+}
+
 #[tokio::test]
 async fn mistakes_are_plain_texts() {
     let check = async |path: &str, parameters: &[(&str, &str)], status: u16, text: &str| {

@@ -1,22 +1,24 @@
 //! Times and lengths as parameters give them, in nanoseconds.
 //!
-//! A whole number of more than ten digits is nanoseconds, a shorter one and one with decimals seconds, as Loki reads them.
+//! A whole number of more than ten digits is nanoseconds, a shorter one and one with decimals seconds, as Loki reads them. But what can
+//! only be milliseconds or microseconds, as nanoseconds a time of 1970, is read as that, as on the other faces.
 //!
 //! Source: <https://grafana.com/docs/loki/latest/reference/loki-http-api/#timestamps>.
 
 use meshlake_query::promql::duration_seconds;
 use meshlake_schema::UnixNanos;
 
-/// Digits of seconds until the year 2286.
-const SECONDS_DIGITS_MAX: usize = 10;
+/// Digits at most of seconds, milliseconds and microseconds until the year 2286, and the nanoseconds of each.
+const SCALES: [(usize, i64); 3] = [(10, 1_000_000_000), (13, 1_000_000), (16, 1_000)];
 
 const NANOS_PER_SECOND: f64 = 1e9;
 
 /// Nanoseconds since the epoch.
 pub fn time(text: &str) -> Option<i64> {
     if let Ok(whole) = text.parse::<i64>() {
-        let is_seconds = text.trim_start_matches('-').len() <= SECONDS_DIGITS_MAX;
-        return if is_seconds { whole.checked_mul(1_000_000_000) } else { Some(whole) };
+        let digits = text.trim_start_matches('-').len();
+        let scale = SCALES.into_iter().find(|(digits_max, _)| digits <= *digits_max).map(|(_, scale)| scale);
+        return whole.checked_mul(scale.unwrap_or(1));
     }
     match text.parse::<f64>() {
         Ok(seconds) if seconds.is_finite() => {
@@ -46,6 +48,9 @@ mod tests {
         let check = |text: &str, want: Option<i64>| assert_eq!(time(text), want, "{text}");
         check("1700000000", Some(1_700_000_000_000_000_000));
         check("1700000000123456789", Some(1_700_000_000_123_456_789));
+        check("1700000000123", Some(1_700_000_000_123_000_000));
+        check("1700000000123456", Some(1_700_000_000_123_456_000));
+        check("-1", Some(-1_000_000_000));
         check("1700000000.5", Some(1_700_000_000_500_000_000));
         check("4000000000", Some(4_000_000_000_000_000_000));
         check("2023-11-14T22:13:20.1Z", Some(1_700_000_000_100_000_000));

@@ -22,7 +22,6 @@ mod tree;
 mod federate;
 mod read;
 mod status;
-mod compress;
 mod written;
 mod parameters;
 mod times;
@@ -36,6 +35,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 
 use crate::FaceState;
+use crate::compress::gzipped;
 use crate::origin::is_of_another_page;
 use error::ApiError;
 
@@ -53,7 +53,7 @@ pub fn router() -> Router<FaceState> {
         .route("/-/ready", get(status::ready))
         .fallback(async || ApiError::not_found("there is nothing at this path"))
         .method_not_allowed_fallback(async || ApiError::method_not_allowed())
-        .layer(middleware::from_fn(compress::gzipped))
+        .layer(middleware::from_fn(gzipped))
         .layer(middleware::from_fn(refuse_other_pages))
 }
 

@@ -125,9 +125,12 @@ pub async fn database(State(state): State<FaceState>, parameters: Parameters) ->
     })))
 }
 
-/// `rules`.
-pub async fn rules() -> Response {
-    success(&json!({"groups": []}))
+/// `rules`: of one `type` or of both, which are none.
+pub async fn rules(parameters: Parameters) -> Result<Response, ApiError> {
+    match parameters.first("type").map(str::to_lowercase).as_deref() {
+        None | Some("alert" | "record") => Ok(success(&json!({"groups": []}))),
+        Some(other) => Err(ApiError::invalid("type", format_args!("not supported value {other:?}"))),
+    }
 }
 
 /// `alerts`.

@@ -59,6 +59,12 @@ async fn a_scalar_is_answered_at_the_time_that_was_asked_for() {
     assert_eq!(answer["data"]["result"], json!([5, "5"]));
     let (_, answer) = get("/api/v1/query?query=%22a%22&time=1970-01-01T00:00:01.5Z").await;
     assert_eq!(answer["data"], json!({"resultType": "string", "result": [1.5, "a"]}));
+    // A scalar alone is written without an exponent.
+    let of = async |query: &str| {
+        get(&format!("/api/v1/query?query={query}&time=4")).await.1["data"]["result"].clone()
+    };
+    assert_eq!(of("1e21").await, json!([4, "1000000000000000000000"]));
+    assert_eq!(of("vector(1e21)").await, json!([{"metric": {}, "value": [4, "1e+21"]}]));
 }
 
 #[tokio::test]
@@ -68,8 +74,13 @@ async fn a_range_is_answered_by_steps() {
     let want = json!({"resultType": "matrix", "result": [{"metric": {}, "values": values}]});
     assert_eq!((status, &answer["data"]), (200, &want));
     let (_, answer) = get("/api/v1/query?query=vector(1)%20or%20vector(2)&time=1&stats=true").await;
-    let read = json!({"samplesRead": 0, "seriesTouched": 0});
-    assert_eq!(answer["data"]["stats"]["samples"], read);
+    let samples = &answer["data"]["stats"]["samples"];
+    let none = json!([0, 0, 0]);
+    assert_eq!(
+        json!([samples["samplesRead"], samples["seriesTouched"], samples["totalQueryableSamples"]]),
+        none
+    );
+    assert!(samples["peakSamples"].as_u64() >= Some(2), "a point of either vector: {samples}");
     assert_eq!(answer["data"]["result"], json!([{"metric": {}, "value": [1, "1"]}]));
 }
 
@@ -106,6 +117,8 @@ async fn what_is_wrong_is_told_in_prometheus_words() {
         "1:3: parse error: unexpected end of input inside braces",
     )
     .await;
+    check("/api/v1/rules?type=x", 400, "bad_data", "invalid parameter \"type\": not supported value \"x\"")
+        .await;
     check("/api/v1/status/tsdb?limit=0", 400, "bad_data", "limit must be a positive number").await;
     check("/api/v1/nothing", 404, "not_found", "there is nothing at this path").await;
     let (status, answer) = post("/api/v1/metadata", "").await;
@@ -251,7 +264,13 @@ async fn remote_read_answers_in_the_kind_that_was_asked_for() {
 
 #[tokio::test]
 async fn federation_wants_a_selector() {
-    assert_eq!(get("/federate").await.0, 400);
+    let ask = async |path: &str| send(Request::get(path).body(Body::empty()).expect("a URI")).await;
+    // Who scrapes logs a line of text.
+    let (status, headers, body) = ask("/prometheus/federate?match[]=up%7B").await;
+    assert_eq!((status, &body[..]), (400, &b"1:4: parse error: unexpected end of input inside braces\n"[..]));
+    assert_eq!(headers["content-type"], "text/plain; charset=utf-8");
+    assert_eq!(ask("/prometheus/federate").await.0, 400);
+    assert_eq!(ask("/prometheus/federate?match[]=%7B%7D").await.0, 200, "one for all that there is");
     let request = Request::get("/prometheus/federate?match[]={__name__=~%22.%2B%22}");
     let (status, headers, body) = send(request.body(Body::empty()).expect("a URI")).await;
     assert_eq!((status, body.len()), (200, 0));

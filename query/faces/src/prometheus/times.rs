@@ -33,7 +33,8 @@ pub fn time(text: &str) -> Result<i64, String> {
 fn rfc3339(text: &str) -> Option<i64> {
     let has_zone = text.ends_with('Z') || text.get(19..).is_some_and(|rest| rest.contains(['+', '-']));
     let is_date = text.as_bytes().get(10) == Some(&b'T');
-    if !is_date || !has_zone {
+    let is_leap_second = text.get(17..19) == Some("60");
+    if !is_date || !has_zone || is_leap_second {
         return None;
     }
     if let Some(time) = UnixNanos::parse(text) {
@@ -53,14 +54,18 @@ pub fn duration(text: &str) -> Result<i64, String> {
     /// Prometheus holds nanoseconds.
     const SECONDS_END: f64 = i64::MAX as f64 / 1e9;
     let overflows = || format!("cannot parse {text:?} to a valid duration. It overflows int64");
-    let seconds = match text.parse::<f64>() {
-        Ok(seconds) => seconds,
-        Err(_) => duration_seconds(text).map_err(|_| format!("cannot parse {text:?} to a valid duration"))?,
+    // Digits of an infinite number are no number to Go.
+    let is_number = |seconds: &f64| !seconds.is_infinite() || !text.contains(|c: char| c.is_ascii_digit());
+    let seconds = match text.parse().ok().filter(is_number) {
+        Some(seconds) => seconds,
+        None => duration_seconds(text).map_err(|_| format!("cannot parse {text:?} to a valid duration"))?,
     };
     if seconds.is_nan() || seconds.abs() >= SECONDS_END {
         return Err(overflows());
     }
-    Ok((seconds * 1e3).round() as i64)
+    let millis = (seconds * 1e3).round() as i64;
+    // Finer than there are times: the finest.
+    Ok(if millis == 0 && seconds > 0.0 { 1 } else { millis })
 }
 
 fn finite(text: &str) -> Option<f64> {
@@ -92,7 +97,16 @@ mod tests {
         for (text, want) in cases {
             assert_eq!(time(text), Ok(want), "{text}");
         }
-        for text in ["", "now", "2023-11-14", "2023-11-14T22:13:20", "NaN", "Inf", "0001-13-01T00:00:00Z"] {
+        for text in [
+            "",
+            "now",
+            "2023-11-14",
+            "2023-11-14T22:13:20",
+            "NaN",
+            "Inf",
+            "0001-13-01T00:00:00Z",
+            "2023-11-14T23:59:60Z",
+        ] {
             assert_eq!(time(text), Err(format!("cannot parse {text:?} to a valid timestamp")));
         }
     }
@@ -106,11 +120,13 @@ mod tests {
             ("1h30m", 5_400_000),
             ("10ms", 10),
             ("-1", -1_000),
+            ("1e-9", 1),
+            ("0", 0),
         ];
         for (text, want) in cases {
             assert_eq!(duration(text), Ok(want), "{text}");
         }
-        for text in ["", "m", "5x", "1m1h", "1.5m"] {
+        for text in ["", "m", "5x", "1m1h", "1.5m", "1e400"] {
             assert_eq!(duration(text), Err(format!("cannot parse {text:?} to a valid duration")));
         }
         for text in ["NaN", "1e10", "-1e10"] {

@@ -19,7 +19,7 @@ use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 use futures::stream;
 use meshlake_query::prometheus::Answered;
-use meshlake_query::promql::{AnswerValue, Histogram, Labels, Point, Row};
+use meshlake_query::promql::{AnswerValue, Histogram, Labels, Point, Row, value_text};
 use meshlake_schema::attributes::push_json_string;
 use serde_json::{Value, json};
 
@@ -87,8 +87,8 @@ pub fn answer(answered: Answered, stats: Option<&Value>, notes: Notes) -> Respon
         AnswerValue::Scalar(time, value) => {
             let mut text = head("scalar");
             push_time(&mut text, time);
-            text.push(',');
-            push_number(&mut text, value);
+            // Written out, as Prometheus does here alone.
+            let _ = write!(text, ",\"{}\"", value_text(value));
             json_response(Body::from(text + &tail))
         }
         AnswerValue::Text(time, value) => {
@@ -165,7 +165,12 @@ pub fn stats(answered: &Answered) -> Value {
             "evalTotalTime": evaluated,
             "execTotalTime": queued + evaluated,
         },
-        "samples": {"samplesRead": stats.samples, "seriesTouched": stats.series},
+        "samples": {
+            "totalQueryableSamples": answered.answer.samples_looked_at,
+            "peakSamples": answered.answer.samples_peak,
+            "samplesRead": stats.samples,
+            "seriesTouched": stats.series,
+        },
     })
 }
 

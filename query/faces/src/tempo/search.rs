@@ -145,7 +145,7 @@ fn made(wanted: Wanted) -> Result<Search, ApiError> {
 pub fn response(found: Found) -> SearchResponse {
     let metrics = SearchMetrics {
         inspected_traces: count(found.inspected_traces),
-        completed_jobs: 1,
+        completed_jobs: u32::from(found.warnings.is_empty()),
         total_jobs: 1,
         inspected_spans: found.inspected_spans as u64,
     };

@@ -214,6 +214,11 @@ pub async fn kept_values(
         Field::Intrinsic { intrinsic: Intrinsic::Duration | Intrinsic::TraceDuration, .. } => {
             return Ok(Listed::whole(Vec::new()));
         }
+        // A span tells none of them by itself, and they are numbers that nobody chooses from a list.
+        Field::Intrinsic {
+            intrinsic: Intrinsic::ChildCount | Intrinsic::NestedSetLeft | Intrinsic::NestedSetRight,
+            ..
+        } => return Ok(Listed::whole(Vec::new())),
         _ => {}
     }
     let query = state.engine.begin(&asked.tenant).await?;

@@ -1,5 +1,5 @@
 //! What every page is asked for beside its own question, all of it in the address: a time range, how often the page loads
-//! itself, and a language. A link made here keeps the three, so that any page can be passed on.
+//! itself, a language, and whose clock tells times. A link made here keeps them, so that any page can be passed on.
 //!
 //! Parameters that make no sense never fail a page: it says what is wrong with them, and takes what it would without them.
 
@@ -24,6 +24,9 @@ const WINDOW_DEFAULT: &str = "15m";
 
 /// How often a page may load itself, in seconds.
 pub const REFRESH_SECONDS: [u64; 2] = [10, 60];
+
+/// The clock of the browser.
+const LOCAL: &str = "local";
 
 /// The longest relative range: cells are kept for 13 months. The shortest is a bucket of the finest cells.
 const WINDOW_SECONDS_MAX: u64 = 400 * 86_400;
@@ -73,6 +76,8 @@ pub struct Asked {
     pub range: Range,
     pub refresh_seconds: Option<u64>,
     pub language: Language,
+    /// Times are told by the browser's clock, where scripts run; else they are UTC.
+    pub is_local: bool,
     /// The language stands in the address.
     is_language_chosen: bool,
     path: String,
@@ -98,6 +103,7 @@ impl Asked {
             span,
             refresh_seconds: refresh_seconds.filter(|seconds| REFRESH_SECONDS.contains(seconds)),
             language,
+            is_local: value_of(&parameters, "clock") == Some(LOCAL),
             is_language_chosen: chosen.is_some(),
             path: path.to_owned(),
             parameters,
@@ -169,6 +175,11 @@ impl Asked {
         self.address(&self.path, &self.span, seconds, &self.own(&[]))
     }
 
+    /// This page by another clock.
+    pub fn by_clock(&self, is_local: bool) -> String {
+        Asked { is_local, ..self.clone() }.here(&[])
+    }
+
     /// This page in another language.
     pub fn in_language(&self, language: Language) -> String {
         Asked { language, is_language_chosen: true, ..self.clone() }.here(&[])
@@ -181,13 +192,14 @@ impl Asked {
             Span::Fixed { from, to } => vec![("from", from.to_rfc3339()), ("to", to.to_rfc3339())],
         };
         kept.extend(self.refresh_seconds.map(|seconds| ("refresh", seconds.to_string())));
+        kept.extend(self.is_local.then(|| ("clock", LOCAL.to_owned())));
         kept.extend(self.is_language_chosen.then(|| ("lang", self.language.name().to_owned())));
         kept
     }
 
     /// The page's own parameters with some changed.
     fn own<'a>(&'a self, changed: &[(&'a str, Option<&'a str>)]) -> Vec<(&'a str, &'a str)> {
-        const SHARED: [&str; 5] = ["range", "from", "to", "refresh", "lang"];
+        const SHARED: [&str; 6] = ["range", "from", "to", "refresh", "clock", "lang"];
         let is_kept =
             |name: &str| !SHARED.contains(&name) && changed.iter().all(|(changed, _)| *changed != name);
         let kept = self.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
@@ -287,6 +299,9 @@ mod tests {
 
     #[test]
     fn links_keep_range_refresh_and_a_chosen_language() {
+        let clock = asked("range=1h&clock=local&name=a");
+        assert_eq!(clock.link("/sql", &[]), "/sql?range=1h&clock=local");
+        assert_eq!(clock.by_clock(false), "/service?range=1h&name=a");
         let asked = asked("range=1h&refresh=10&lang=zh&name=a%2Fb&by=x");
         let kept = "range=1h&refresh=10&lang=zh";
         assert_eq!(asked.link("/sql", &[("q", "a&b")]), format!("/sql?{kept}&q=a%26b"));

@@ -2,13 +2,14 @@
 //!
 //! Addresses hold a hash of all of them, so that a browser keeps them for good and takes those of a new version at once; modules
 //! import one another by relative addresses and so stay within one version. An address with another hash, of a page that was
-//! open while Meshlake was replaced, is answered with what there is now, and not to be kept.
+//! open while Meshlake was replaced, is answered with what there is now, and to be asked for again: by a tag, so that it is sent
+//! again only where it changed.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::LazyLock;
 
 use axum::extract::Path;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 /// A file that is part of the binary.
@@ -27,10 +28,11 @@ macro_rules! asset {
 pub const GRAPH_STYLE: &str = include_str!("../../../../dashboards/ui/graph.css");
 
 /// All of them, by name.
-const ASSETS: [Asset; 14] = [
+const ASSETS: [Asset; 15] = [
     asset!("bars.js"),
     asset!("brush.js"),
     asset!("chart.js"),
+    asset!("clock.js"),
     asset!("graph.css"),
     asset!("graph.js"),
     asset!("icon.svg"),
@@ -63,18 +65,23 @@ pub fn address(name: &str) -> String {
 }
 
 /// Answers with an asset.
-pub async fn asset(Path((version, name)): Path<(String, String)>) -> Response {
+pub async fn asset(Path((version, name)): Path<(String, String)>, asked: HeaderMap) -> Response {
     let Some(asset) = ASSETS.iter().find(|asset| asset.name == name) else {
         return (StatusCode::NOT_FOUND, "there is no such part of the pages\n").into_response();
     };
     let kept = if version == *VERSION { KEPT } else { "no-cache" };
-    let headers = [(header::CONTENT_TYPE, content_type(asset.name)), (header::CACHE_CONTROL, kept)];
-    (headers, asset.text).into_response()
+    let tag = format!("W/\"{}\"", *VERSION);
+    let is_known = asked.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());
+    let headers = [(header::CACHE_CONTROL, kept), (header::ETAG, &tag)];
+    if is_known {
+        return (StatusCode::NOT_MODIFIED, headers).into_response();
+    }
+    (headers, [(header::CONTENT_TYPE, content_type(asset.name))], asset.text).into_response()
 }
 
 /// The icon, where browsers look for one when what they show has no page to name it.
-pub async fn icon() -> Response {
-    asset(Path((String::new(), "icon.svg".to_owned()))).await
+pub async fn icon(asked: HeaderMap) -> Response {
+    asset(Path((String::new(), "icon.svg".to_owned())), asked).await
 }
 
 fn content_type(name: &str) -> &'static str {

@@ -35,7 +35,7 @@ pub struct Bars<'a> {
     pub bands: Vec<(&'a str, &'a str)>,
     pub bars: Vec<Bar>,
     /// What is told below the first, the middle and the last bar.
-    pub ends: [String; 3],
+    pub ends: [Markup; 3],
     /// Parameters of the bars' addresses that say where a bar begins and ends.
     pub range: [&'a str; 2],
 }
@@ -70,7 +70,7 @@ impl Bars<'_> {
                 }
                 p class="ends" aria-hidden="true" { span { (from) } span { (middle) } span { (to) } }
                 details {
-                    summary { (words.as_a_table) " " span class="hint" { (self.meaning) } }
+                    summary { (words.as_a_table) span class="hint" { " · " (self.meaning) } }
                     (self.table())
                 }
             }
@@ -122,6 +122,8 @@ fn units(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use maud::PreEscaped;
+
     use super::*;
 
     /// Bands stand on one another, from the bottom: of 100 units 75 and 25; of 1,000 one is seen although it is a tenth of a unit.
@@ -135,7 +137,7 @@ mod tests {
             of: "",
             bands: vec![("ok", "good"), ("error", "bad")],
             bars: vec![bar([3, 1]), bar([999, 1]), bar([0, 0])],
-            ends: [const { String::new() }; 3],
+            ends: [const { PreEscaped(String::new()) }; 3],
             range: ["from", "to"],
         };
         assert_eq!(bars.bands_of(&bars.bars[0], 4), [("good", 25.0, 75.0), ("bad", 0.0, 25.0)]);

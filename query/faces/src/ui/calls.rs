@@ -47,7 +47,7 @@ fn row(asked: &Asked, call: &ListedCall) -> Vec<Markup> {
     let codes: Vec<String> = codes.into_iter().flatten().collect();
     let service = |id: &str| html! { a href=(asked.link("/service", &[("name", id)])) { (Text(id)) } };
     vec![
-        html! { time datetime=(call.time.to_rfc3339()) { (call.time.to_rfc3339()) } },
+        html! { time datetime=(call.time.to_rfc3339()) { (format::instant(call.time)) } },
         call.source.as_deref().map_or_else(|| cell("–"), service),
         service(&call.target),
         cell(call.operation.as_deref().unwrap_or("–")),

@@ -10,9 +10,9 @@ use meshlake_schema::UnixNanos;
 use super::text::Text;
 
 /// Sizes in drawing units.
-const WIDTH: f64 = 560.0;
-const HEIGHT: f64 = 170.0;
-const LEFT: f64 = 58.0;
+const WIDTH: f64 = 420.0;
+const HEIGHT: f64 = 150.0;
+const LEFT: f64 = 52.0;
 const RIGHT: f64 = 18.0;
 const TOP: f64 = 10.0;
 const BOTTOM: f64 = 24.0;
@@ -104,8 +104,8 @@ impl Chart<'_> {
                     line class="level" x1=(units(LEFT)) x2=(units(WIDTH - RIGHT)) y1=(units(y(level))) y2=(units(y(level))) {}
                     text class="level" x=(units(LEFT - 6.0)) y=(units(y(level) + 4.0)) { ((self.shown)(level)) }
                 }
-                @for (x, time) in self.marks_of_time() {
-                    text class="time" x=(units(x)) y=(units(HEIGHT - 6.0)) { (time) }
+                @for (x, at, time) in self.marks_of_time() {
+                    text class="time" x=(units(x)) y=(units(HEIGHT - 6.0)) data-at=(at) { (time) }
                 }
             }
         }
@@ -175,19 +175,20 @@ impl Chart<'_> {
         (path, dots)
     }
 
-    /// Where times are told below, and which: the hour, and the day where there is more than one.
-    fn marks_of_time(&self) -> Vec<(f64, String)> {
+    /// Where times are told below, and which, in seconds and in words: the hour, and the day where there is more than one.
+    fn marks_of_time(&self) -> Vec<(f64, i64, String)> {
         let (Some(first), Some(last)) = (self.times.first(), self.times.last()) else { return Vec::new() };
         let has_days = (last.0 - first.0) / NANOS_PER_SECOND >= DAY_SECONDS;
         let places = (0..TIMES).map(|mark| mark * (self.times.len() - 1) / (TIMES - 1));
-        let mut marks: Vec<(f64, String)> = places
+        let mut marks: Vec<(f64, i64, String)> = places
             .map(|at| {
                 let text = self.times[at].to_rfc3339();
                 // `2026-01-31T12:34:56Z`: the day's and the hour's part.
-                (self.x(at), if has_days { text[5..16].replace('T', " ") } else { text[11..16].to_owned() })
+                let told = if has_days { text[5..16].replace('T', " ") } else { text[11..16].to_owned() };
+                (self.x(at), self.times[at].seconds(), told)
             })
             .collect();
-        marks.dedup_by(|a, b| a.1 == b.1);
+        marks.dedup_by(|a, b| a.2 == b.2);
         marks
     }
 }
@@ -233,7 +234,7 @@ mod tests {
         assert_eq!(path, format!("M{LEFT:.1} 1.0L{:.1} 2.0", chart.x(1)));
         assert_eq!(dots, [(chart.x(3), 1.0), (WIDTH - RIGHT, 0.0)]);
         assert_eq!(chart.words(), "rate: all 0 (max 2)");
-        let marks: Vec<String> = chart.marks_of_time().into_iter().map(|(_, text)| text).collect();
+        let marks: Vec<String> = chart.marks_of_time().into_iter().map(|(_, _, text)| text).collect();
         assert_eq!(marks, ["00:00", "00:01", "00:03", "00:05"]);
     }
 
@@ -252,7 +253,7 @@ mod tests {
         let places = [0, 12, 24, 30].map(|hour| chart.x_of(UnixNanos::from_seconds(hour * 3_600)));
         let middle = (LEFT + WIDTH - RIGHT) / 2.0;
         assert_eq!(places, [LEFT, middle, WIDTH - RIGHT, WIDTH - RIGHT]);
-        assert_eq!(chart.marks_of_time()[3].1, "01-02 00:00");
+        assert_eq!(chart.marks_of_time()[3].2, "01-02 00:00");
         assert_eq!(Chart { times: &[], ..chart }.marks_of_time(), []);
     }
 }

@@ -40,6 +40,21 @@ pub fn instant(time: UnixNanos) -> String {
     format!("{text}.{millis:03}")
 }
 
+/// An instant to the second, with its year: `2026-11-29 17:46:33`, UTC.
+pub fn moment(time: UnixNanos) -> String {
+    UnixNanos::from_seconds(time.seconds()).to_rfc3339().trim_end_matches('Z').replace('T', " ")
+}
+
+/// From when to when, UTC; the day of the end only where it is another one.
+pub fn ends(from: UnixNanos, to: UnixNanos) -> [String; 2] {
+    let [from, to] = [from, to].map(moment);
+    let end = match (from.split_once(' '), to.split_once(' ')) {
+        (Some((first, _)), Some((last, time))) if first == last => time.to_owned(),
+        _ => to,
+    };
+    [from, end]
+}
+
 /// Bytes in decimal units; a dash where they are not known.
 pub fn bytes(bytes: Option<f64>) -> String {
     const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
@@ -107,6 +122,13 @@ fn digits(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_day_is_told_once() {
+        let at = UnixNanos::from_seconds;
+        assert_eq!(ends(at(0), at(86_399)), ["1970-01-01 00:00:00", "23:59:59"]);
+        assert_eq!(ends(at(0), at(86_400)), ["1970-01-01 00:00:00", "1970-01-02 00:00:00"]);
+    }
 
     #[test]
     fn numbers_have_four_digits() {

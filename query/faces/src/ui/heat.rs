@@ -73,7 +73,7 @@ fn axes(heat: &Heat, height: f64) -> Markup {
             }
             @for (at, time) in times {
                 // `2026-01-31T12:34:56Z`: the hour's part.
-                text x=(units(x(heat, at))) y=(units(height - 6.0)) { (time.to_rfc3339()[11..16]) }
+                text x=(units(x(heat, at))) y=(units(height - 6.0)) data-at=(time.seconds()) { (time.to_rfc3339()[11..16]) }
             }
         }
     }

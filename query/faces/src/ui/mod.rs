@@ -32,10 +32,11 @@ mod assets;
 mod format;
 mod text;
 
-use axum::Router;
 use axum::routing::get;
+use axum::{Router, middleware};
 
 use crate::FaceState;
+use crate::compress::gzipped;
 
 /// The pages and what they load.
 pub fn router() -> Router<FaceState> {
@@ -54,6 +55,7 @@ pub fn router() -> Router<FaceState> {
         .route("/start", get(pages::start::page))
         .route(assets::ROUTE, get(assets::asset))
         .route("/favicon.ico", get(assets::icon))
+        .layer(middleware::from_fn(gzipped))
 }
 
 /// The class of an error ratio: nothing to see below 1 %, an alarm from 5 %. Common alerting practice; a

@@ -2,9 +2,11 @@
 //! the pieces that several pages are made of.
 
 use maud::{DOCTYPE, Markup, html};
+use meshlake_schema::UnixNanos;
 
 use super::asked::{Asked, REFRESH_SECONDS, Span, WINDOWS};
 use super::assets;
+use super::format;
 use super::text::Text;
 use super::words::Language;
 
@@ -29,17 +31,20 @@ pub struct Page {
     /// Whether the range of the address says what it is about.
     pub has_range: bool,
     /// When data began, if that was within the range: rates are from there.
-    pub data_since: Option<String>,
+    pub data_since: Option<UnixNanos>,
     pub body: Markup,
 }
 
-/// The page as HTML.
-pub fn page(asked: &Asked, page: &Page) -> String {
+/// What every page ends with.
+const END: &str = "</main></body></html>";
+
+/// What stands before and after the rest of a page's body, which may follow later: all of the page where nothing does.
+pub fn around(asked: &Asked, page: &Page) -> [String; 2] {
     let words = asked.words();
     let refresh = asked.refresh_seconds.filter(|_| page.has_range);
     let html = html! {
         (DOCTYPE)
-        html lang=(asked.language.name()) {
+        html lang=(asked.language.name()) data-clock=[asked.is_local.then_some("local")] {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
@@ -66,7 +71,10 @@ pub fn page(asked: &Asked, page: &Page) -> String {
             }
         }
     };
-    html.into_string()
+    let mut begin = html.into_string();
+    let end = begin.split_off(begin.len() - END.len());
+    debug_assert_eq!(end, END);
+    [begin, end]
 }
 
 /// The bar at the top: plain links, all of them.
@@ -103,7 +111,8 @@ fn bar(asked: &Asked, page: &Page) -> Markup {
 fn times(asked: &Asked, page: &Page) -> Markup {
     let words = asked.words();
     let is_current = |window: &str| matches!(&asked.span, Span::Last { text, .. } if text == window);
-    let (from, to) = (asked.range.from().to_rfc3339(), asked.range.to().to_rfc3339());
+    let (from, to) = (asked.range.from(), asked.range.to());
+    let [begin, end] = format::ends(from, to);
     html! {
         nav aria-label=(words.time_range) {
             @for window in WINDOWS {
@@ -118,12 +127,17 @@ fn times(asked: &Asked, page: &Page) -> Markup {
                 a href=(asked.refreshed(Some(seconds))) aria-current=[current.then_some("true")] { (seconds) " s" }
             }
         }
+        // Only scripts know the zone of whoever looks, and show this.
+        nav class="clock" aria-label=(words.clock) hidden {
+            a href=(asked.by_clock(false)) aria-current=[(!asked.is_local).then_some("true")] { "UTC" }
+            a href=(asked.by_clock(true)) aria-current=[asked.is_local.then_some("true")] { (words.local) }
+        }
         p class="range" {
-            time datetime=(from) { (from) } " " (words.to) " " time datetime=(to) { (to) }
-            @if let Some(since) = &page.data_since {
-                span class="hint" { " " (words.data_since) " " time datetime=(since) { (since) } }
+            time datetime=(from.to_rfc3339()) { (begin) } " – " time datetime=(to.to_rfc3339()) { (end) } " " span class="zone" { "UTC" }
+            @if let Some(since) = page.data_since {
+                span class="hint" { " · " (words.data_since) " " time datetime=(since.to_rfc3339()) { (format::moment(since)) } }
             }
-            span class="hint" { " " (words.tenant) " " (Text(&asked.tenant)) }
+            span class="hint" { " · " (words.tenant) " " (Text(&asked.tenant)) }
         }
     }
 }

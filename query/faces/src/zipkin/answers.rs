@@ -10,7 +10,7 @@ use meshlake_query::{Range, operations};
 use serde_json::{Value, json};
 
 use super::error::ApiError;
-use super::parameters::{Parameters, TRACES_MAX};
+use super::parameters::{Parameters, TRACES_DEFAULT, TRACES_MAX};
 use super::translate::translated;
 use crate::FaceState;
 use crate::found::{WholeTrace, trace_of, traces_of};
@@ -19,6 +19,9 @@ use crate::trace_id;
 /// How far back calls are counted when the request does not say: Zipkin's default, milliseconds.
 const DEPENDENCIES_LOOKBACK_MILLIS: i64 = 86_400_000;
 
+/// How far back Zipkin's page looks at first: its default.
+const PAGE_LOOKBACK_MILLIS: i64 = 900_000;
+
 /// Spans of an answer, after which no more traces come: it is one document, which is made in memory.
 const SPANS_MAX: usize = 100_000;
 
@@ -26,6 +29,21 @@ type Answer = Result<Json<Value>, ApiError>;
 
 pub async fn health() -> Json<Value> {
     Json(json!({"status": "UP"}))
+}
+
+/// What Zipkin's page reads first. Source: zipkin-server's README, "UI".
+pub async fn config() -> Json<Value> {
+    Json(json!({
+        "environment": "",
+        "queryLimit": TRACES_DEFAULT,
+        "defaultLookback": PAGE_LOOKBACK_MILLIS,
+        "searchEnabled": true,
+        "logsUrl": null,
+        "supportUrl": null,
+        "archivePostUrl": null,
+        "archiveUrl": null,
+        "dependency": {"enabled": true, "lowErrorRate": 0.5, "highErrorRate": 0.75},
+    }))
 }
 
 pub async fn services(State(state): State<FaceState>, given: Parameters) -> Answer {

@@ -26,6 +26,7 @@ pub fn router() -> Router<FaceState> {
     Router::new()
         .route("/", get(here))
         .route("/health", get(answers::health))
+        .route("/config.json", get(answers::config))
         .route("/api/v2/services", get(answers::services))
         .route("/api/v2/spans", get(answers::spans))
         .route("/api/v2/remoteServices", get(answers::remote_services))

@@ -11,7 +11,7 @@ use crate::conditions::{has, lasted, named, of_service, query, tagged};
 use crate::tenant::{NOT_A_TENANT, tenant_of};
 
 /// Traces in an answer when the request does not say: Zipkin's default.
-const TRACES_DEFAULT: usize = 10;
+pub const TRACES_DEFAULT: usize = 10;
 
 /// Traces in an answer, at most; Grafana asks for 200.
 pub const TRACES_MAX: usize = 1_500;

@@ -76,6 +76,14 @@ async fn names_are_told_to_choose_from() {
     }
 }
 
+/// Zipkin's page shows its search and its graph by these.
+#[tokio::test]
+async fn the_page_of_zipkin_is_configured() {
+    let (status, config) = get("/config.json").await;
+    assert_eq!((status, &config["searchEnabled"], &config["queryLimit"]), (200, &json!(true), &json!(10)));
+    assert_eq!(config["dependency"]["enabled"], true);
+}
+
 fn ids_of(trace: &Value) -> Vec<&str> {
     trace.as_array().expect("a trace").iter().filter_map(|span| span["id"].as_str()).collect()
 }

@@ -58,6 +58,14 @@ impl Pattern {
         &self.text
     }
 
+    /// The texts that all lines have that it matches; none of empty lines.
+    pub fn literals(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Literal(literal) => Some(literal.as_str()),
+            _ => None,
+        })
+    }
+
     /// Gives names and what they take of `line`, until a text is missing.
     pub fn cut<'l>(&self, line: &'l str, mut found: impl FnMut(&str, &'l str)) {
         let mut rest = line;

@@ -29,8 +29,8 @@ impl Evaluator<'_> {
             ) => self.chosen(at, aggregate, parameter, grid),
             (Aggregator::Quantile, Some(parameter)) => {
                 let shares = self.scalars(parameter, grid)?;
-                for share in shares.iter().filter(|share| !(0.0..=1.0).contains(*share)) {
-                    self.notes.tell(Note::InvalidQuantile(*share), parameter.at);
+                for share in told_shares(&shares) {
+                    self.notes.tell(Note::InvalidQuantile(share), parameter.at);
                 }
                 self.folded(aggregate, &shares, grid)
             }
@@ -104,6 +104,16 @@ impl Evaluator<'_> {
         }
         Ok((self.finished(results)?, held))
     }
+}
+
+/// Of shares that are none those that are told: one that is no number, the highest and the lowest.
+fn told_shares(shares: &[f64]) -> impl Iterator<Item = f64> {
+    let nan = shares.iter().copied().find(|share| share.is_nan());
+    let most = shares.iter().copied().fold(1.0, f64::max);
+    let least = shares.iter().copied().fold(0.0, f64::min);
+    nan.into_iter()
+        .chain(Some(most).filter(|most| *most > 1.0))
+        .chain(Some(least).filter(|least| *least < 0.0))
 }
 
 /// Series that become one.

@@ -128,10 +128,7 @@ impl Evaluator<'_> {
     }
 
     fn date_parts(&self, part: fn(Date) -> i64, arguments: &[Plan], grid: Grid) -> Evaluated<'_> {
-        // To the whole second, as a time has it; saturates far outside of any calendar.
-        let of = |seconds: f64| {
-            Point::Float(part(Date::of((seconds as i64).clamp(-SECONDS_END, SECONDS_END))) as f64)
-        };
+        let of = |seconds: f64| Point::Float(part(Date::of(whole_seconds(seconds))) as f64);
         let Some(argument) = arguments.first() else {
             let points = grid.times().map(|time| of((time / 1_000) as f64)).collect();
             let series = Series { labels: Labels::default(), drops_name: false, points };
@@ -145,8 +142,14 @@ impl Evaluator<'_> {
     }
 }
 
-/// Seconds that dates are computed for: 300 million years, where days still fit their arithmetic.
-const SECONDS_END: i64 = 10_000_000_000_000_000;
+/// Whole seconds, as a time has them. What no 64 bits hold, NaN and infinities too, is what Go makes of it on x86-64: the
+/// least of all numbers, which its calendar reads without the sign, as a day of the year 292277026596.
+fn whole_seconds(seconds: f64) -> i128 {
+    /// 2^63.
+    const SECONDS_END: i128 = 1 << 63;
+    let is_held = seconds.abs() < SECONDS_END as f64;
+    if is_held { seconds as i128 } else { SECONDS_END }
+}
 
 /// The only float of a step; NaN if there is none, or more than one.
 fn only_float(columns: &[Series], step: usize) -> f64 {

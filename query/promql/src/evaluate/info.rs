@@ -231,7 +231,7 @@ fn collect_references(
         Work::Call(_, arguments) => arguments.iter().collect(),
         Work::Aggregate(aggregate) => vec![&aggregate.operand],
         Work::Binary(pair) => vec![&pair.left, &pair.right],
-        Work::Negate(operand) => vec![operand],
+        Work::Signed(_, operand) => vec![operand],
     };
     let is_vector = |plan: &&&Plan| !matches!(plan.kind, crate::tree::Kind::Scalar | crate::tree::Kind::Text);
     let vectors: Vec<&&Plan> = operands.iter().filter(is_vector).collect();

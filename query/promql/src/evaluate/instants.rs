@@ -49,7 +49,12 @@ impl Evaluator<'_> {
             columns.push(Series { labels: series.labels.clone(), drops_name: false, points });
         }
         columns.retain(|column| !column.is_empty());
+        self.count_points(&columns);
         Ok((columns, held))
+    }
+
+    fn count_points(&self, columns: &[Series]) {
+        self.meter.count_samples(columns.iter().flat_map(|column| &column.points).map(Point::weight).sum());
     }
 
     /// Values on lines between the samples before and after each instant.
@@ -69,6 +74,7 @@ impl Evaluator<'_> {
             columns.push(Series { labels: series.labels.clone(), drops_name: false, points });
         }
         columns.retain(|column| !column.is_empty());
+        self.count_points(&columns);
         Ok((columns, held))
     }
 

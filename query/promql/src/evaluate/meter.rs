@@ -21,6 +21,9 @@ pub(crate) struct Meter<'a> {
     budget: &'a dyn Budget,
     samples: Cell<usize>,
     samples_max: usize,
+    /// The most that were held at once, and how many were looked at, again for each step that they count for.
+    peak: Cell<usize>,
+    looked_at: Cell<usize>,
     series: Cell<usize>,
     series_max: usize,
     unchecked: Cell<usize>,
@@ -33,6 +36,8 @@ impl<'a> Meter<'a> {
             budget,
             samples: Cell::new(0),
             samples_max,
+            peak: Cell::new(0),
+            looked_at: Cell::new(0),
             series: Cell::new(0),
             series_max,
             unchecked: Cell::new(0),
@@ -55,6 +60,16 @@ impl<'a> Meter<'a> {
         let is_due = unchecked > UNCHECKED_POINTS_MAX;
         self.unchecked.set(if is_due { 0 } else { unchecked });
         if is_due { self.check_time() } else { Ok(()) }
+    }
+
+    /// Counts samples that a step's value comes from.
+    pub(super) fn count_samples(&self, count: usize) {
+        self.looked_at.set(self.looked_at.get().saturating_add(count));
+    }
+
+    /// Samples that steps looked at, and the most that were held at once.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        (self.looked_at.get(), self.peak.get())
     }
 
     /// Counts series that are read; they are not given back.
@@ -91,6 +106,7 @@ impl Held<'_> {
         }
         self.meter.budget.grow(samples.saturating_mul(POINT_BYTES))?;
         self.meter.samples.set(all);
+        self.meter.peak.set(self.meter.peak.get().max(all));
         self.samples += samples;
         Ok(())
     }
@@ -128,6 +144,9 @@ mod tests {
         drop(held);
         assert_eq!(budget.bytes(), 0);
         assert!(meter.hold(usize::MAX).is_err());
+        meter.count_samples(3);
+        meter.count_samples(2);
+        assert_eq!(meter.counts(), (5, 4));
         assert!(meter.count_series(2).is_ok());
         assert_eq!(meter.count_series(1), Err(Error::too_many_series()));
     }

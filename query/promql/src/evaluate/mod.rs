@@ -28,6 +28,7 @@ use crate::options::Options;
 use crate::plan::{Plan, Resampling, Work};
 use crate::samples::{Hints, Samples, Selection, SeriesSamples};
 use crate::series::{Grid, Point, Series, Value, drop_names, merged};
+use crate::tree::Sign;
 use meter::{Held, Meter};
 
 pub(crate) struct Evaluator<'a> {
@@ -55,6 +56,11 @@ impl<'a> Evaluator<'a> {
         Evaluator { samples, options, notes, meter, counts_from: Cell::new(None) }
     }
 
+    /// Samples that steps looked at, and the most that were held at once.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        self.meter.counts()
+    }
+
     /// # Errors
     /// Any but those of the question itself.
     pub(crate) fn evaluate(&self, plan: &Plan, grid: Grid) -> Evaluated<'_> {
@@ -80,7 +86,8 @@ impl<'a> Evaluator<'a> {
             Work::Call(function, arguments) => self.call(plan.at, function, arguments, grid),
             Work::Aggregate(aggregate) => vector(self.aggregate(plan.at, aggregate, grid)),
             Work::Binary(pair) => self.binary(plan.at, pair, grid),
-            Work::Negate(operand) => self.negated(operand, grid),
+            Work::Signed(Sign::Plus, operand) => self.evaluate(operand, grid),
+            Work::Signed(Sign::Minus, operand) => self.negated(operand, grid),
         }
     }
 

@@ -72,7 +72,9 @@ impl Evaluator<'_> {
         let scalars = others.iter().map(|other| self.scalars(other, grid)).collect::<Result<_, _>>()?;
         let (ranged, _held) = self.ranged(name, range, grid)?;
         let scalars_at = others.iter().map(|other| other.at).collect();
-        let call = Call { name, function, scalars_at, scalars, at: range.at, grid, ranged: &ranged };
+        // Notes on a subquery's samples have no place of their own: Prometheus has the query's begin.
+        let at = if let Work::Subquery(_) = range.work { 0 } else { range.at };
+        let call = Call { name, function, scalars_at, scalars, at, grid, ranged: &ranged };
         let mut held = self.meter.hold(0)?;
         let mut columns = Vec::with_capacity(ranged.series.len());
         for (series, drops_name) in ranged.series.iter().zip(&ranged.drops_names) {
@@ -89,7 +91,7 @@ impl Evaluator<'_> {
             return Ok((self.finished(columns)?, held));
         }
         if name == "rate" || name == "increase" {
-            columns.iter().for_each(|column| self.tell_if_no_counter(column, range.at));
+            columns.iter().for_each(|column| self.tell_if_no_counter(column, at));
         }
         Ok((self.finished(columns)?, held))
     }
@@ -152,6 +154,9 @@ impl Evaluator<'_> {
             histograms.advance(&series.histograms.times, wide);
             // Long windows at short steps overlap: samples are looked at as often as they are in one.
             self.meter.look_at(1 + floats.len() + histograms.len())?;
+            let of_histograms = series.histograms.values[histograms.from..histograms.to].iter();
+            let of_histograms: usize = of_histograms.map(|histogram| histogram.weight()).sum();
+            self.meter.count_samples(floats.len() + of_histograms);
             if floats.is_empty() && histograms.is_empty() && events.is_none() {
                 points.push(Point::None);
                 continue;
@@ -226,6 +231,7 @@ impl Evaluator<'_> {
             let histograms = histograms.map(|(time, value)| (*time, Point::Histogram(Arc::clone(value))));
             let mut points: Vec<(i64, Point)> = floats.chain(histograms).collect();
             points.sort_by_key(|(time, _)| *time);
+            self.meter.count_samples(points.iter().map(|(_, point)| point.weight()).sum());
             rows.push((series.labels.clone(), points));
         }
         Ok(rows)

@@ -223,21 +223,33 @@ impl Histogram {
 /// infinity lies above.
 fn exponential_bound(schema: i8, index: i32) -> f64 {
     let index = i64::from(index);
-    let (exponent, fraction) = if schema <= 0 {
-        (index << -schema, 0.0)
+    let (exponent, part) = if schema <= 0 {
+        (index << -schema, 0)
     } else {
         let parts = 1_i64 << schema;
-        // Lossless: both are at most 2^8.
-        (index.div_euclid(parts), index.rem_euclid(parts) as f64 / parts as f64)
+        (index.div_euclid(parts), index.rem_euclid(parts))
     };
     const EXPONENT_MAX: i64 = f64::MAX_EXP as i64;
-    if exponent == EXPONENT_MAX && fraction == 0.0 {
+    if exponent == EXPONENT_MAX && part == 0 {
         return f64::MAX;
     }
     // Two powers, as the lowest buckets of denormal numbers are below what one power can be multiplied with.
     let exponent = exponent.clamp(-3_000, 3_000) as f64;
     let half = (exponent / 2.0).floor();
-    (fraction.exp2() * half.exp2()) * (exponent - half).exp2()
+    (part_of_two(schema, part) * half.exp2()) * (exponent - half).exp2()
+}
+
+/// `2^(part * 2^-schema)`, to the last digit as Prometheus's table has it, which programs compare with: a product of
+/// repeated square roots, the largest first, where that of two itself is twice its inverse.
+fn part_of_two(schema: i8, part: i64) -> f64 {
+    let (mut power, mut root) = (1.0, 2.0_f64);
+    for bit in (0..schema).rev() {
+        root = root.sqrt();
+        if part >> bit & 1 == 1 {
+            power *= if bit == schema - 1 { 2.0 / root } else { root };
+        }
+    }
+    power
 }
 
 impl fmt::Display for Histogram {
@@ -277,6 +289,13 @@ mod tests {
         assert_eq!([0, 1, 2].map(|index| exponential_bound(-2, index)), [1.0, 16.0, 256.0]);
         assert_eq!(exponential_bound(1, 2), 2.0);
         assert!((exponential_bound(1, 1) - 2.0_f64.sqrt()).abs() < 1e-15);
+        // Texts of bounds in answers of Prometheus 0.316.0.
+        assert_eq!(
+            [1, 3].map(|index| exponential_bound(2, index - 4)),
+            [0.5946035575013605, 0.8408964152537144]
+        );
+        assert_eq!([-1, 1].map(|index| exponential_bound(1, index)), [0.7071067811865475, 1.414213562373095]);
+        assert_eq!(exponential_bound(3, 1), 1.0905077326652577);
         assert_eq!([1024, 1025].map(|index| exponential_bound(0, index)), [f64::MAX, f64::INFINITY]);
         assert_eq!(exponential_bound(0, -1074), f64::from_bits(1), "the smallest number");
     }

@@ -3,7 +3,7 @@
 //! A chain of operators is read in a loop, not by recursion, so its length costs no stack here. Brackets, `offset`
 //! and `@` belong to the operand right before them and bind closer than any operator.
 
-use super::selector::names_metric;
+use super::selector::begins_expression;
 use super::token::{Keyword, Token};
 use super::{Mistake, Parsed, Parser, unquoted};
 use crate::tree::{Aggregation, Aggregator, Binary, Expr, Function, Node, Number, Operator, Sign, Span};
@@ -199,13 +199,6 @@ impl Parser<'_, '_, '_> {
     }
 }
 
-/// Whether an expression can begin with a token.
-fn begins_expression(token: Token) -> bool {
-    let is_sign = matches!(token, Token::Operator(Operator::Add | Operator::Subtract));
-    let is_literal = matches!(token, Token::Number | Token::Duration | Token::Text);
-    is_sign || is_literal || matches!(token, Token::Sign('(' | '{')) || names_metric(token)
-}
-
 fn names_function(keyword: Keyword) -> bool {
     use Keyword::{End, MaxOf, MinOf, Range, Start, Step};
     matches!(keyword, Start | End | Step | Range | MinOf | MaxOf)
@@ -233,6 +226,12 @@ fn number(word: &str) -> Result<f64, String> {
     match integer {
         // To the nearest float, as a conversion does.
         Some(value) => value.map(|value| value as f64).map_err(|_| syntax()),
-        None => lower.parse().map_err(|_| syntax()),
+        None => match lower.parse() {
+            Ok(value) if f64::is_infinite(value) && lower.contains(|c: char| c.is_ascii_digit()) => {
+                let text = crate::text::quoted(word);
+                Err(format!("error parsing number: strconv.ParseFloat: parsing {text}: value out of range"))
+            }
+            value => value.map_err(|_| syntax()),
+        },
     }
 }

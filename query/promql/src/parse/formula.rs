@@ -144,8 +144,12 @@ pub(super) fn seconds(word: &str) -> Result<f64, String> {
         let (number, after) = rest.split_at(digits);
         let unit_end = after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len());
         let (unit, after) = after.split_at(unit_end);
+        if !UNITS.iter().any(|(name, _)| *name == unit) {
+            let [unit, word] = [unit, word].map(crate::text::quoted);
+            return Err(format!("unknown unit {unit} in duration {word}"));
+        }
         let (_, length) = units.find(|(name, _)| *name == unit).ok_or_else(invalid)?;
-        let count: f64 = number.parse().map_err(|_| invalid())?;
+        let count = number.parse::<u64>().map_err(|_| invalid())? as f64;
         total += count * length;
         rest = after;
     }

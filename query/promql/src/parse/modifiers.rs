@@ -1,5 +1,6 @@
 //! What follows an operand or an operator and changes its meaning: brackets, `offset`, `@`, matching of labels.
 
+use super::selector::begins_expression;
 use super::token::{Keyword, Token};
 use super::{Mistake, Parsed, Parser, unquoted};
 use crate::tree::{At, Cardinality, Edges, Expr, Length, Matching, Node, Operator, Selector, Span, Subquery};
@@ -154,13 +155,19 @@ impl Parser<'_, '_, '_> {
             };
             if matching.cardinality != Cardinality::OneToOne {
                 self.take();
-                if self.peek()? == Token::Sign('(') {
-                    matching.include = self.label_names()?;
-                }
+                matching.include = self.included()?;
             }
         }
         self.fill(&mut matching)?;
         Ok((returns_bool, matching))
+    }
+
+    /// The labels in parentheses, if any: what else follows is the operand, or what fills in.
+    fn included(&mut self) -> Parsed<Vec<String>> {
+        let token = self.peek()?;
+        let is_fill = matches!(token, Token::Keyword(Keyword::Fill | Keyword::FillLeft | Keyword::FillRight));
+        let is_list = token == Token::Sign('(');
+        if !is_list && (is_fill || begins_expression(token)) { Ok(Vec::new()) } else { self.label_names() }
     }
 
     fn fill(&mut self, matching: &mut Matching) -> Parsed<()> {

@@ -76,8 +76,15 @@ impl Parser<'_, '_, '_> {
     }
 }
 
+/// Whether an expression can begin with a token.
+pub(super) fn begins_expression(token: Token) -> bool {
+    let is_sign = matches!(token, Token::Operator(Operator::Add | Operator::Subtract));
+    let is_literal = matches!(token, Token::Number | Token::Duration | Token::Text);
+    is_sign || is_literal || matches!(token, Token::Sign('(' | '{')) || names_metric(token)
+}
+
 /// Most words of the language are names of metrics too.
-pub(super) fn names_metric(token: Token) -> bool {
+fn names_metric(token: Token) -> bool {
     use Keyword::{Bool, GroupLeft, GroupRight, Ignoring, On};
     match token {
         Token::Identifier | Token::MetricIdentifier | Token::Aggregator(_) => true,

@@ -25,6 +25,9 @@ fn mistakes_are_told_in_prometheus_words() {
     check("1+", "1:3 unexpected end of input");
     check(".", "1:1 unexpected character: '.'");
     check("2.5.", "1:1 bad number or duration syntax: \"2.5.\"");
+    check("1e400", "1:1 error parsing number: strconv.ParseFloat: parsing \"1e400\": value out of range");
+    check("5_m", "1:1 unknown unit \"_m\" in duration \"5_m\"");
+    check("foo[9999999999999999999999h]", "1:5 not a valid duration string: \"9999999999999999999999h\"");
     check("0deadbeef", "1:1 bad number or duration syntax: \"0de\"");
     check("(1)1", "1:4 unexpected number \"1\"");
     check("1 /", "1:4 unexpected end of input");
@@ -103,6 +106,8 @@ fn mistakes_in_selectors_calls_and_groups_are_told_in_prometheus_words() {
     check("\"abc", "1:1 unterminated quoted string");
     check("\"\\q\"", "1:1 unknown escape sequence U+0071 'q'");
     check("foo\n  + on", "2:7 unexpected end of input in grouping opts, expected \"(\"");
+    check("foo + on(a) group_left", "1:23 unexpected end of input in grouping opts, expected \"(\"");
+    check("foo + on(a) group_left on(b) c", "1:24 unexpected <on> in grouping opts, expected \"(\"");
     check("foo @ Inf", "1:1 timestamp out of bounds for @ modifier: +Inf");
 }
 

@@ -7,7 +7,7 @@
 //! Source: <https://prometheus.io/docs/prometheus/latest/querying/basics/>, error texts as a Prometheus 3 gives them.
 
 use super::limits::TOKENS_MAX;
-use super::numeral::{duration_length, number_length, unread_length};
+use super::numeral::{Numeral, numeral};
 use crate::text::{quoted, quoted_char};
 use crate::tree::{Aggregator, Operator, Span, words};
 
@@ -359,20 +359,15 @@ impl Reader<'_> {
             *has_duration = true;
         }
         let rest = &self.text[self.start..];
-        let number = number_length(rest);
-        let is_whole =
-            |length: usize| !rest[length..].starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
-        if let Some(length) = number.filter(|length| is_whole(*length)) {
-            self.at += length;
-            return Ok(Token::Number);
-        }
-        if let Some(length) = duration_length(rest).filter(|length| is_whole(*length)) {
-            self.at += length;
-            return Ok(Token::Duration);
-        }
-        let word = unread_length(rest);
-        self.at += word;
-        Err(format!("bad number or duration syntax: {}", quoted(&rest[..word])))
+        let (length, token) = match numeral(rest) {
+            Numeral::Number(length) => (length, Ok(Token::Number)),
+            Numeral::Duration(length) => (length, Ok(Token::Duration)),
+            Numeral::Neither(length) => {
+                (length, Err(format!("bad number or duration syntax: {}", quoted(&rest[..length]))))
+            }
+        };
+        self.at += length;
+        token
     }
 }
 

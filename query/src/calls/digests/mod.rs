@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use meshlake_calls::settled::decode;
-use meshlake_calls::{By, Digest, Digested, Fold, FoldError, Grain, Lines, Question, Range, Source};
+use meshlake_calls::{By, Digest, Digested, Fold, FoldError, Grain, Lines, Question, Range, Source, Told};
 use meshlake_engine::{DataFile, Lean, Part, Query, Scan};
 use meshlake_schema::{Filter, Table, TimeRange, UnixNanos};
 use tokio::sync::Mutex as Turn;
@@ -103,11 +103,22 @@ pub(crate) struct Wanted {
 }
 
 impl Wanted {
-    /// What every survey reads of a table, if that is worth keeping.
+    /// What every survey reads of a table, if that is worth keeping: for parts also who called.
     pub fn of_survey(table: Table, question: &Question) -> Option<Wanted> {
         let is_widest = Table::settled().last() == Some(table);
-        let (by, grain, filter) = (question.by, Grain::Node, Filter::And(Vec::new()));
-        (is_widest && !question.grain.tells_callers()).then_some(Wanted { table, by, grain, filter })
+        let grain = match question.grain {
+            Grain::Told(_) => Grain::Told(Told::NOTHING),
+            _ => Grain::Node,
+        };
+        let (by, filter) = (question.by, Filter::And(Vec::new()));
+        (is_widest && !question.grain.tells_ends()).then_some(Wanted { table, by, grain, filter })
+    }
+
+    /// What parts of one service are added up of, which `filter` says; of all of them there is too much to be kept.
+    pub fn of_parts(table: Table, question: &Question, filter: &Filter) -> Option<Wanted> {
+        let Question { by, grain, .. } = *question;
+        let wanted = Wanted { table, by, grain, filter: filter.clone() };
+        Some(wanted).filter(Wanted::is_narrow)
     }
 
     /// What a picture is drawn of, if that is worth keeping: nodes and edges are the same cells as those of a survey, and of what

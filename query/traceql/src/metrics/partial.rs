@@ -42,13 +42,18 @@ pub struct Partial<'q> {
 #[derive(Debug)]
 struct Part<'q> {
     over_time: &'q OverTime,
-    kept: HashMap<Vec<Key<'static>>, Kept>,
+    kept: Vec<Kept>,
+    /// Where the series of a key is kept.
+    places: HashMap<Vec<Key<'static>>, usize>,
+    /// The series of the span before, which is mostly this one's too: files are sorted by service and name.
+    last: usize,
     compared: Compared,
 }
 
 /// One series.
 #[derive(Debug)]
 struct Kept {
+    key: Vec<Key<'static>>,
     cells: Cells,
     /// The span with the greatest value of each step; empty if they are not asked for.
     exemplars: Vec<Option<Exemplar>>,
@@ -63,7 +68,13 @@ impl<'q> Partial<'q> {
             Some(Value::Integer(most)) => usize::try_from(*most).unwrap_or_default(),
             _ => 0,
         };
-        let part = |over_time| Part { over_time, kept: HashMap::new(), compared: Compared::default() };
+        let part = |over_time| Part {
+            over_time,
+            kept: Vec::new(),
+            places: HashMap::new(),
+            last: 0,
+            compared: Compared::default(),
+        };
         let parts = series.over_time().into_iter().map(part).collect();
         Some(Partial { series, steps, parts, exemplars_max, budget, holding: Holding::new(budget) })
     }
@@ -137,19 +148,15 @@ impl Part<'_> {
         if function.measured().is_some() && measured.number().is_none() {
             return Ok(0);
         }
-        let of_field = |field| Key(trace.field(field, at).into_owned());
-        let key: Vec<Key<'static>> = self.over_time.by.iter().map(of_field).collect();
+        let by = &self.over_time.by;
+        let is_same =
+            |kept: &Kept| by.iter().zip(&kept.key).all(|(field, key)| Key(trace.field(field, at)) == *key);
         let mut bytes = 0;
-        if !self.kept.contains_key(&key) {
-            self.check_count()?;
+        if !self.kept.get(self.last).is_some_and(is_same) {
+            let key = by.iter().map(|field| Key(trace.field(field, at).into_owned())).collect();
+            bytes += self.turn_to(key, steps, with_exemplars)?;
         }
-        let kept = self.kept.entry(key).or_insert_with(|| {
-            let cells = Cells::new(function, steps);
-            let exemplars = vec![None; if with_exemplars { steps } else { 0 }];
-            let kept = Kept { cells, exemplars };
-            bytes += kept.bytes();
-            kept
-        });
+        let kept = &mut self.kept[self.last];
         bytes += kept.cells.add(step, &measured);
         if with_exemplars {
             let value = self.over_time.exemplar_value(trace, at, &measured);
@@ -158,15 +165,42 @@ impl Part<'_> {
         Ok(bytes)
     }
 
+    /// Makes the series of a key the last one; gives bytes that this takes more.
+    fn turn_to(
+        &mut self,
+        key: Vec<Key<'static>>,
+        steps: usize,
+        with_exemplars: bool,
+    ) -> Result<usize, Error> {
+        if let Some(place) = self.places.get(&key) {
+            self.last = *place;
+            return Ok(0);
+        }
+        let cells = Cells::new(&self.over_time.function, steps);
+        let exemplars = vec![None; if with_exemplars { steps } else { 0 }];
+        self.keep(Kept { key, cells, exemplars })
+    }
+
+    /// Keeps a series that is new; gives its bytes.
+    fn keep(&mut self, kept: Kept) -> Result<usize, Error> {
+        if self.kept.len() >= SERIES_MAX {
+            return Err(Error::TooManySeries(SERIES_MAX));
+        }
+        self.last = self.kept.len();
+        self.places.insert(kept.key.clone(), self.last);
+        let bytes = kept.bytes();
+        self.kept.push(kept);
+        Ok(bytes)
+    }
+
     fn merge(&mut self, other: Part<'_>) -> Result<usize, Error> {
         let mut bytes = self.compared.merge(other.compared);
-        for (key, others) in other.kept {
-            let Some(own) = self.kept.get_mut(&key) else {
-                self.check_count()?;
-                bytes += others.bytes();
-                self.kept.insert(key, others);
+        for others in other.kept {
+            let Some(place) = self.places.get(&others.key) else {
+                bytes += self.keep(others)?;
                 continue;
             };
+            let own = &mut self.kept[*place];
             let before = own.bytes();
             own.cells.merge(&others.cells);
             bytes += own.bytes() - before;
@@ -180,20 +214,15 @@ impl Part<'_> {
         Ok(bytes)
     }
 
-    /// Whether another series may come.
-    fn check_count(&self) -> Result<(), Error> {
-        if self.kept.len() < SERIES_MAX { Ok(()) } else { Err(Error::TooManySeries(SERIES_MAX)) }
-    }
-
     fn lines(self, steps: &Steps) -> Vec<Line> {
         let function = &self.over_time.function;
         if let Function::Compare { values_max, .. } = function {
             return self.compared.lines(*values_max);
         }
         let unit = self.over_time.unit();
-        let of_series = |(key, kept): (Vec<Key<'static>>, Kept)| {
+        let of_series = |kept: Kept| {
             let names = self.over_time.by.iter().map(ToString::to_string);
-            let labels: Vec<_> = names.zip(key.into_iter().map(|key| key.0)).collect();
+            let labels: Vec<_> = names.zip(kept.key.into_iter().map(|key| key.0)).collect();
             let exemplars: Vec<Exemplar> = kept.exemplars.into_iter().flatten().collect();
             kept.cells.lines(function, &labels, &exemplars, steps, unit)
         };

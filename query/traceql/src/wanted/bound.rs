@@ -25,9 +25,15 @@ pub(super) struct Passing {
 
 const SERVICE_NAME: &str = "service.name";
 
+/// Passes every row.
+const EVERYTHING: Filter = Filter::And(Vec::new());
+
+/// Passes no row.
+const NOTHING: Filter = Filter::Or(Vec::new());
+
 impl Passing {
     /// Of which nothing is known.
-    const ALL: Passing = Passing { filter: Filter::And(Vec::new()), is_exact: false };
+    const ALL: Passing = Passing { filter: EVERYTHING, is_exact: false };
 
     fn exactly(filter: Filter) -> Passing {
         Passing { filter, is_exact: true }
@@ -38,7 +44,11 @@ impl Passing {
     }
 
     fn opposite(self) -> Passing {
-        if self.is_exact { Passing::exactly(self.filter.negated()) } else { Passing::ALL }
+        match self.filter {
+            _ if !self.is_exact => Passing::ALL,
+            filter if filter == NOTHING => Passing::exactly(EVERYTHING),
+            filter => Passing::exactly(filter.negated()),
+        }
     }
 
     /// Its opposite if that is asked for.
@@ -49,22 +59,23 @@ impl Passing {
 
 pub(super) fn bound(condition: &Expr) -> Passing {
     match condition {
-        Expr::Literal(value) if *value == Value::Boolean(true) => Passing::exactly(Filter::And(Vec::new())),
-        Expr::Literal(_) => Passing::exactly(Filter::Or(Vec::new())),
+        Expr::Literal(value) if *value == Value::Boolean(true) => Passing::exactly(EVERYTHING),
+        Expr::Literal(_) => Passing::exactly(NOTHING),
         Expr::And(left, right) => {
             let [left, right] = [bound(left), bound(right)];
             Passing { is_exact: left.is_exact && right.is_exact, filter: left.filter.and(right.filter) }
         }
         Expr::Or(left, right) => {
             let [left, right] = [bound(left), bound(right)];
-            let is_exact = left.is_exact && right.is_exact;
-            let passes_all = |side: &Passing| side.filter == Filter::And(Vec::new());
-            if passes_all(&left) || passes_all(&right) {
-                return Passing { filter: Filter::And(Vec::new()), is_exact };
-            }
-            Passing { filter: Filter::Or(vec![left.filter, right.filter]), is_exact }
+            Passing { is_exact: left.is_exact && right.is_exact, filter: either(left.filter, right.filter) }
         }
         Expr::Not(inner) => bound(inner).opposite(),
+        // Nil compares with nothing, and is not there.
+        Expr::Compare(_, left, right) if is_nil(left) || is_nil(right) => Passing::exactly(NOTHING),
+        Expr::Matches { operand, .. } if is_nil(operand) => Passing::exactly(NOTHING),
+        Expr::Exists { is_negated, operand } if is_nil(operand) => {
+            Passing::exactly(NOTHING).unless(*is_negated)
+        }
         Expr::Compare(comparison, left, right) => match (left.as_ref(), right.as_ref()) {
             (Expr::Field(field), Expr::Literal(value)) => compared(field, *comparison, value),
             (Expr::Literal(value), Expr::Field(field)) => compared(field, comparison.swapped(), value),
@@ -81,6 +92,20 @@ pub(super) fn bound(condition: &Expr) -> Passing {
         Expr::Field(field) => compared(field, Comparison::Equal, &Value::Boolean(true)),
         Expr::Negative(_) | Expr::Arithmetic(..) => Passing::ALL,
     }
+}
+
+fn either(left: Filter, right: Filter) -> Filter {
+    if left == NOTHING || right == EVERYTHING {
+        return right;
+    }
+    if right == NOTHING || left == EVERYTHING {
+        return left;
+    }
+    Filter::Or(vec![left, right])
+}
+
+fn is_nil(expr: &Expr) -> bool {
+    *expr == Expr::Literal(Value::Nil)
 }
 
 fn is_null(column: &str) -> Filter {
@@ -378,6 +403,15 @@ mod tests {
         let one = attribute_test("a", Test::Equals(text("x")));
         let list = attribute_test("a", is_list());
         check("{ span.a = \"x\" }", Filter::Or(vec![one, list]));
+        // No row has the resource's key: the span's is left, and nothing of an event's.
+        let lacking = |query: &str, want: Filter| {
+            let selected = Selected::of(&parse(query).unwrap_or_else(|error| panic!("{query}: {error}")));
+            assert_eq!(selected.lacking(&|_, _| true).filter, want, "{query}");
+        };
+        lacking("{ .a = \"x\" }", filter("{ span.a = \"x\" }"));
+        lacking("{ resource.a = 1 || span.a = \"x\" || event.a =~ \"x\" }", filter("{ span.a = \"x\" }"));
+        lacking("{ resource.a != \"x\" || link.a != nil }", NOTHING);
+        lacking("{ !(resource.a = \"x\") || link.a = nil }", EVERYTHING);
         // Its column may hold what was sent as `http.method`.
         check("{ span.http.request.method = nil }", Filter::And(Vec::new()));
     }

@@ -7,7 +7,9 @@
 
 mod selected;
 mod demanded;
+mod lacking;
 mod bound;
 
 pub use demanded::Demand;
+pub use lacking::IsAbsent;
 pub use selected::Selected;

@@ -6,7 +6,8 @@
 
 use super::bound::{bound, without_lists};
 use super::demanded::{Demand, by_itself, demands};
-use crate::tree::{Body, Expr, Field, Function, OverTime, Pipeline, Query, Sides, Spansets, Stage};
+use super::lacking::{self, IsAbsent};
+use crate::tree::{Body, Expr, Field, Function, OverTime, Pipeline, Query, Scope, Sides, Spansets, Stage};
 use meshlake_schema::Filter;
 
 /// Spans that a query can select.
@@ -36,13 +37,32 @@ impl Selected {
                 (any, parts.iter().all(|part| counts_alone(part)))
             }
         };
-        let filter = condition.as_ref().map_or(Filter::And(Vec::new()), |condition| bound(condition).filter);
-        let without_lists = Some(without_lists(&filter)).filter(|plain| *plain != filter);
+        let (filter, without_lists) = filters(condition.as_ref());
         let mut demands = demands(query);
         // A selected span meets it.
         demands.retain(|demand| Some(&demand.condition) != condition.as_ref());
         Selected { filter, without_lists, condition, demands, is_alone }
     }
+
+    /// Scopes of attributes that filters would be narrower for if it were known that no row has those that are asked for.
+    pub fn scopes_beside_spans(&self) -> Vec<Scope> {
+        self.condition.as_ref().map(lacking::scopes).unwrap_or_default()
+    }
+
+    /// With filters for rows without some attributes; the rest is the same.
+    #[must_use]
+    pub fn lacking(&self, is_absent: &IsAbsent<'_>) -> Selected {
+        let condition = self.condition.as_ref().map(|condition| lacking::without(condition, is_absent));
+        let (filter, without_lists) = filters(condition.as_ref());
+        Selected { filter, without_lists, ..self.clone() }
+    }
+}
+
+/// The filter of a condition, and the one for rows without lists if that is another.
+fn filters(condition: Option<&Expr>) -> (Filter, Option<Filter>) {
+    let filter = condition.map_or(Filter::And(Vec::new()), |condition| bound(condition).filter);
+    let plain = Some(without_lists(&filter)).filter(|plain| *plain != filter);
+    (filter, plain)
 }
 
 fn either(left: Option<Expr>, right: Option<Expr>) -> Option<Expr> {

@@ -39,7 +39,7 @@ async fn a_table_that_cannot_be_flushed_keeps_no_other_from_its_files() {
     append_span(&store, MIDNIGHT).await;
     append(&store, vec![rows(Table::Logs, &[MIDNIGHT])]).await.expect("durable");
     catalog.fail_next(Table::Spans, Failure::Before);
-    assert_eq!(store.stop(LONG).await, Stopped::InLog);
+    assert_eq!(store.stop(LONG).await, Stopped::InLog(vec![(Table::Spans, 1)]));
 
     let store = open(dir.path()).await;
     assert_eq!(spans(&store).await, (vec![], vec![MIDNIGHT]));
@@ -53,8 +53,11 @@ async fn a_stop_that_runs_out_of_time_leaves_the_rest_in_the_log_and_the_lock_in
     let dir = tempfile::tempdir().expect("temporary directory");
     let (store, catalog) = open_failing(dir.path()).await;
     append_span(&store, MIDNIGHT).await;
+    append(&store, vec![rows(Table::Logs, &[MIDNIGHT, MIDNIGHT + 1])]).await.expect("durable");
     catalog.fail_next(Table::Spans, Failure::Hangs);
-    assert_eq!(store.stop(Duration::from_millis(50)).await, Stopped::InLog);
+    // Tables are flushed one after the other, spans first.
+    let left = vec![(Table::Spans, 1), (Table::Logs, 2)];
+    assert_eq!(store.stop(Duration::from_millis(50)).await, Stopped::InLog(left));
     let second = Store::open(config(dir.path()), Arc::new(SystemClock)).await;
     assert!(matches!(second, Err(StoreError::DataDir(_))), "a thread may still write");
 

@@ -70,14 +70,45 @@ async function changed(browser, addresses) {
   return differences.filter((difference) => difference !== '');
 }
 
+// What the clock of somebody in Shanghai does not tell as it should: eight hours later, and whose it is.
+async function clock(browser) {
+  const { context, page: opened, complaints } = await page(browser, { timezoneId: 'Asia/Shanghai' });
+  await opened.goto(`${base}/?${range}&clock=local`);
+  const told = await opened.locator('.range time, .range .zone').allInnerTexts();
+  // Ranges begin at whole ten seconds.
+  const begin = Math.floor(Date.parse(new URLSearchParams(range).get('from')) / 10_000) * 10_000;
+  const from = new Date(begin + 8 * 3_600_000);
+  const want = from.toISOString().slice(0, 19).replace('T', ' ');
+  await context.close();
+  const isTold = told[0] === want && told.at(-1) === 'Asia/Shanghai';
+  return isTold ? complaints : [`${told} is not ${want}`, ...complaints];
+}
+
+// Whether requests are loaded again and again while the button is pressed, and no more when it is not.
+async function live(browser) {
+  const { context, page: opened, complaints } = await page(browser);
+  await opened.goto(`${base}/requests?range=24h`);
+  const button = opened.locator('button[data-part="follow"]');
+  await button.click();
+  for (let answers = 0; answers < 3; answers += 1) {
+    await opened.waitForResponse((response) => new URL(response.url()).pathname === '/requests');
+  }
+  const pressed = await button.getAttribute('aria-pressed');
+  await button.click();
+  const released = await button.getAttribute('aria-pressed');
+  await context.close();
+  return pressed === 'true' && released === 'false' ? complaints : [`pressed ${pressed}, ${released}`, ...complaints];
+}
+
 told(async (browser) => {
   const opened = await page(browser);
   const { pages, broken } = await follow(opened, [`${base}/?${range}`]);
   await opened.context.close();
+  const parts = [...(await clock(browser)), ...(await live(browser))];
   const of = (path) => pages.find((address) => new URL(address).pathname.startsWith(path));
   const found = [`${base}/?${range}`, of('/service'), of('/edge'), of('/traces'), of('/trace/'), of('/requests'), of('/logs')];
   const past = found.map(ofBefore);
   const { only, complaints: more } = await scripted(browser, past);
   const changes = await changed(browser, past);
-  return { count: pages.length, broken, only, changed: changes, complaints: opened.complaints.concat(more) };
+  return { count: pages.length, broken, only, changed: changes, complaints: opened.complaints.concat(parts, more) };
 });

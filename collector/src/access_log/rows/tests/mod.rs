@@ -15,6 +15,7 @@ macro_rules! capture {
 
 mod bad_input;
 mod examples;
+mod pasted;
 
 fn arrival() -> Arrival<'static> {
     let latest = UnixNanos(i64::MAX);

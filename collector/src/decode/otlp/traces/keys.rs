@@ -38,6 +38,10 @@ pub(super) enum Reading {
     Text,
     /// Text that proxies also write with a port, or as a listener inside Envoy.
     Address,
+    /// The target of a request, of which the query is no part of the path.
+    Path,
+    /// A version of HTTP that others write with the protocol's name, or with a zero behind it.
+    Version,
     Int,
     /// An integer, or the name of a code.
     GrpcStatus,
@@ -66,6 +70,8 @@ pub(super) const READINGS: [Reading; COLUMN_COUNT] = {
     readings[column_of("network_peer_address") as usize] = Reading::Address;
     readings[column_of("server_address") as usize] = Reading::Address;
     readings[column_of("client_address") as usize] = Reading::Address;
+    readings[column_of("url_path") as usize] = Reading::Path;
+    readings[column_of("network_protocol_version") as usize] = Reading::Version;
     readings
 };
 

@@ -256,8 +256,10 @@ fn read(value: AnyValue<'_>, reading: Reading) -> Option<AnyValue<'_>> {
             }
         }
         (_, Reading::Address) => None,
+        (AnyValue::String(text), Reading::Path) => Some(AnyValue::String(path_of(text))),
+        (AnyValue::String(text), Reading::Version) => Some(AnyValue::String(version_of(text))),
         (AnyValue::String(_), Reading::Text) => Some(value),
-        (_, Reading::Text) => value.plain_text().map(|_| value),
+        (_, Reading::Text | Reading::Path | Reading::Version) => value.plain_text().map(|_| value),
         (AnyValue::Int(int), Reading::Int | Reading::GrpcStatus) => Some(AnyValue::Int(int)),
         (AnyValue::Double(double), Reading::Int | Reading::GrpcStatus) => (double.fract() == 0.0
             && double.abs() <= EXACT_DOUBLE_MAX)
@@ -269,6 +271,24 @@ fn read(value: AnyValue<'_>, reading: Reading) -> Option<AnyValue<'_>> {
             int.or_else(by_name).map(AnyValue::Int)
         }
         (_, Reading::Int | Reading::GrpcStatus) => None,
+    }
+}
+
+/// The path of a request's target in origin form; other forms as they stand. Source: RFC 9112, 3.2.
+fn path_of(target: &[u8]) -> &[u8] {
+    match target.first() {
+        Some(b'/') => target.split(|byte| *byte == b'?').next().unwrap_or(target),
+        _ => target,
+    }
+}
+
+/// What `network.protocol.version` says of a version of HTTP that is written as `http.flavor` had it (`2.0` for 2) or as in
+/// a request line. Source: the OpenTelemetry semantic conventions, "HTTP semantic convention stability migration".
+fn version_of(text: &[u8]) -> &[u8] {
+    match text.strip_prefix(b"HTTP/").unwrap_or(text) {
+        b"2.0" => b"2",
+        b"3.0" => b"3",
+        version => version,
     }
 }
 
@@ -462,6 +482,29 @@ mod tests {
             &[("network_peer_address", "10.0.0.1:80")],
             &[],
         );
+    }
+
+    /// A column says one thing whoever sends it: older instrumentation has path and query in one, and `2.0`; Envoy has the
+    /// protocol of an access log.
+    #[test]
+    fn targets_are_read_as_paths_and_versions_as_http_has_them() {
+        let cases = [
+            ("http.target", "/cart?item=7&at=a?b", "url_path", "/cart"),
+            ("http.target", "/?", "url_path", "/"),
+            ("http.path", "/cart", "url_path", "/cart"),
+            // An asterisk, and a proxy's target, which is no path at all.
+            ("http.target", "*", "url_path", "*"),
+            ("http.target", "http://a.example/cart?b", "url_path", "http://a.example/cart?b"),
+            ("http.flavor", "1.1", "network_protocol_version", "1.1"),
+            ("http.flavor", "2.0", "network_protocol_version", "2"),
+            ("http.flavor", "QUIC", "network_protocol_version", "QUIC"),
+            ("http.protocol", "HTTP/1.1", "network_protocol_version", "1.1"),
+            ("http.protocol", "HTTP/2", "network_protocol_version", "2"),
+        ];
+        for (key, text, column, want) in cases {
+            check(&[entry(key, string(text))], &[(column, want)], &[key]);
+        }
+        check(&[entry("url.path", string("/a?b"))], &[("url_path", "/a?b")], &[]);
     }
 
     #[test]

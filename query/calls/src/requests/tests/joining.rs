@@ -162,3 +162,81 @@ fn a_mirrored_request_is_a_call_of_its_own() {
         &["default/b 1/0", "default/shadow 1/0"],
     );
 }
+
+/// Both proxies share a machine: the callee's sees its caller at loopback, while the caller's own address is its pod's, and
+/// only the last try's connection is known.
+#[test]
+fn tries_over_loopback_are_one_call() {
+    let made = Request { upstream_host: "127.0.0.1:9000", millis: 100, ..MADE };
+    let local = Request { source: ("", ""), downstream_local: "127.0.0.1:9000", ..RECEIVED };
+    let failed = |at, downstream| Request { at, downstream, outcome: "error", code: 503, ..local };
+    let last = Request { at: 60, downstream: "127.0.0.1:4002", ..local };
+    let retried = Request { attempts: 3, upstream_local: "127.0.0.1:4002", ..made };
+    check(
+        &[retried, failed(0, "127.0.0.1:4000"), failed(30, "127.0.0.1:4001"), last],
+        &["default/a -> default/b 1/0 +2"],
+        &["default/b 3/2"],
+    );
+    // The last try could not connect, so that the caller's row knows no end of a connection.
+    let cut =
+        Request { attempts: 2, outcome: "error", code: 503, flags: "URX,UF", upstream_local: "", ..made };
+    check(&[cut, failed(0, "127.0.0.1:4000")], &["default/a -> default/b 1/1"], &["default/b 1/1"]);
+    // Two callers, either of which it may have been: neither is taken.
+    let other = Request { source: ("default", "c"), source_address: "10.0.0.7", ..cut };
+    let want =
+        ["client@default/b -> default/b 1/1", "default/a -> default/b 1/1", "default/c -> default/b 1/1"];
+    assert_eq!(edges(&picture(&[cut, other, failed(0, "127.0.0.1:4000")], &[])), want);
+}
+
+/// Everything runs on one machine, asks for the same host, and passes one request id on.
+#[test]
+fn a_call_onward_over_loopback_is_not_the_one_that_came_in() {
+    let local = |row| Request { authority: "shop", ..row };
+    let onward = local(Request {
+        source: ("default", "b"),
+        destination: ("default", "c"),
+        source_address: "10.0.0.2",
+        upstream_local: "127.0.0.1:7000",
+        upstream_host: "127.0.0.1:9000",
+        at: 2,
+        millis: 5,
+        ..MADE
+    });
+    let came_in = local(Request {
+        source: ("", ""),
+        downstream: "127.0.0.1:4000",
+        downstream_local: "127.0.0.1:9000",
+        ..RECEIVED
+    });
+    check(
+        &[came_in, onward],
+        &["client@default/b -> default/b 1/0", "default/b -> default/c 1/0"],
+        &["default/b 1/0", "default/c 1/0"],
+    );
+}
+
+/// The first try met a pod that was gone: the callee received one call, and received nothing again.
+#[test]
+fn a_try_that_could_not_connect_is_no_retry_of_the_callee() {
+    let made = Request { attempts: 2, ..MADE };
+    check(&[made, RECEIVED], &["default/a -> default/b 1/0"], &["default/b 1/0"]);
+    // Where the callee tells nothing, its caller's word is all there is.
+    check(&[made], &["default/a -> default/b 1/0 +1"], &["default/b 1/0"]);
+}
+
+/// Envoy asks a mirror for another host; here the mirror is another version of the same service.
+#[test]
+fn a_mirror_of_the_same_service_is_no_try() {
+    let made = Request { attempts: 2, millis: 20, upstream_local: "10.0.0.1:4002", ..MADE };
+    let at_b = |at, millis, downstream| Request { at, millis, downstream, source: ("", ""), ..RECEIVED };
+    let failed = Request { outcome: "error", code: 503, ..at_b(0, 5, "10.0.0.1:4000") };
+    let mirrored = Request { authority: "b-shadow", version: "v2", ..at_b(1, 8, "10.0.0.1:4009") };
+    check(
+        &[made, failed, mirrored, at_b(10, 8, "10.0.0.1:4002")],
+        &["default/a -> default/b 2/0 +1"],
+        &["default/b 3/1"],
+    );
+    // A service of such a name is called for itself.
+    let shadow = |row| Request { authority: "b-shadow", ..row };
+    check(&[shadow(MADE), shadow(RECEIVED)], &["default/a -> default/b 1/0"], &["default/b 1/0"]);
+}

@@ -98,3 +98,16 @@ fn a_connection_from_a_waypoint_is_nobodys_call() {
         &["default/b 1/0"],
     );
 }
+
+/// A ServiceEntry with a waypoint: the host stays outside of the mesh, whoever stands before it.
+#[test]
+fn a_waypoint_before_an_outside_host_makes_no_service_of_it() {
+    let row = Request {
+        cluster: "inbound-vip|443|http|api.example.com",
+        destination: ("", "api.example.com"),
+        ..AT_WAYPOINT
+    };
+    let picture = picture(&[row], &[]);
+    assert_eq!(edges(&picture), ["default/a -> api.example.com 1/0"]);
+    assert_eq!(kind(&picture, "api.example.com"), Some("external"));
+}

@@ -114,3 +114,15 @@ fn requests_side_by_side_are_tries_only_by_their_resend_count() {
     let again = picture(&[], &all(Span { resends: 0, ..second }));
     assert_eq!(edges(&again), ["default/a -> default/b 2/1"]);
 }
+
+/// The clock of the pod that failed is five seconds ahead: its answer seems to come after the one that it was tried again for.
+#[test]
+fn tries_by_two_clocks_are_one_call() {
+    let whole = Span { millis: 100, ..span(1, 0, CLIENT, A) };
+    let ahead = failed(span(2, 1, SERVER, B), 5_000);
+    let next = Span { at: 40, ..span(3, 1, SERVER, B) };
+    check(&[whole, ahead, next], &["default/a -> default/b 1/0 +1"], &["default/b 2/1"]);
+    // Two that answered are two calls by any clock.
+    let answered = Span { outcome: "ok", ..ahead };
+    check(&[whole, answered, next], &["default/a -> default/b 2/0"], &["default/b 2/0"]);
+}

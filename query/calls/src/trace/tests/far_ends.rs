@@ -76,3 +76,36 @@ fn what_a_caller_calls_its_callee_is_an_alias_of_it() {
         ["default/a -> b-svc.example 1/0", "default/a -> default/b 1/0", "default/a -> default/c 1/0",]
     );
 }
+
+#[test]
+fn a_domain_name_is_one_in_any_case() {
+    let get = |id, url, server_address| Span { url, server_address, ..span(id, 0, CLIENT, A) };
+    check(
+        &[get(1, "https://API.Pay.Example/v1", ""), get(2, "", "api.pay.example")],
+        &["default/a -> api.pay.example 2/0"],
+        &["api.pay.example 2/0"],
+    );
+}
+
+/// Two services keep a database each inside of themselves.
+#[test]
+fn an_embedded_database_belongs_to_its_caller() {
+    let query =
+        |id, service| Span { db_system: "sqlite", db_namespace: ":memory:", ..span(id, 0, CLIENT, service) };
+    check(
+        &[query(1, A), query(2, B)],
+        &["default/a -> :memory:@default/a 1/0", "default/b -> :memory:@default/b 1/0"],
+        &[":memory:@default/a 1/0", ":memory:@default/b 1/0"],
+    );
+}
+
+/// gRPC's clients are told where to go by a target, which names its resolver too.
+#[test]
+fn a_target_of_grpc_names_its_host() {
+    let call = |id, server_address| Span { rpc_system: "grpc", server_address, ..span(id, 0, CLIENT, A) };
+    check(
+        &[call(1, "dns:///b.default.svc.cluster.local:9080"), call(2, "b.default.svc.cluster.local")],
+        &["default/a -> default/b 2/0"],
+        &["default/b 2/0"],
+    );
+}

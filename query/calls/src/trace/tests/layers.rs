@@ -91,3 +91,59 @@ fn a_call_of_layers_takes_as_long_as_the_outermost() {
     assert_eq!(picture.edge_cells[0].measure.max_ms(), Some(20.0));
     assert_eq!(picture.node_cells[0].measure.max_ms(), Some(10.0));
 }
+
+/// Node's driver of PostgreSQL: what it does to have a connection lies beside the query, in spans of the same store.
+#[test]
+fn connecting_beside_the_query_that_it_was_for_is_no_call() {
+    let store = |span| Span { db_system: "postgresql", server_address: "pg", ..span };
+    let connect = store(Span { name: "pg-pool.connect", ..span(2, 1, CLIENT, A) });
+    let query = store(Span { name: "pg.query:SELECT shop", at: 10, ..span(3, 1, CLIENT, A) });
+    let handled = span(1, 0, INTERNAL, A);
+    check(&[handled, connect, query], &["default/a -> pg 1/0"], &["pg 1/0"]);
+    // Nothing came of it, or nothing else tells of it.
+    let failed = Span { outcome: "error", ..connect };
+    check(&[handled, failed, Span { id: 4, ..query }], &["default/a -> pg 2/1"], &["pg 2/1"]);
+    check(&[handled, connect], &["default/a -> pg 1/0"], &["pg 1/0"]);
+    let elsewhere = Span { server_address: "other", ..query };
+    check(
+        &[handled, connect, elsewhere],
+        &["default/a -> other 1/0", "default/a -> pg 1/0"],
+        &["other 1/0", "pg 1/0"],
+    );
+}
+
+/// Outside of any request; the address that a span of it tells is what was found, and nobody who was called.
+#[test]
+fn looking_a_name_up_is_no_call() {
+    let lookup = Span { name: "dns.lookup", peer_address: "10.0.0.9", ..span(2, 1, CLIENT, A) };
+    check(&[span(1, 0, INTERNAL, A), lookup], &[], &[]);
+    check(&[span(1, 0, INTERNAL, A), Span { peer_address: "", name: "tcp.connect", ..lookup }], &[], &[]);
+    let connect = Span { name: "tcp.connect", ..lookup };
+    check(&[span(1, 0, INTERNAL, A), connect], &["default/a -> 10.0.0.9 1/0"], &["10.0.0.9 1/0"]);
+}
+
+/// Go's httptrace: a request is sent and its answer received in spans of their own, one of which the callee knows.
+#[test]
+fn nameless_layers_beside_an_answered_one_are_no_calls() {
+    let layer = |id, name| Span { name, ..span(id, 1, CLIENT, A) };
+    let whole = Span { url: "http://b/", method: "GET", ..span(1, 0, CLIENT, A) };
+    check(
+        &[
+            whole,
+            layer(2, "http.getconn"),
+            layer(3, "http.send"),
+            layer(4, "http.receive"),
+            span(5, 3, SERVER, B),
+        ],
+        &["default/a -> default/b 1/0"],
+        &["default/b 1/0"],
+    );
+    // One that failed was a try.
+    let failed = Span { outcome: "error", ..layer(2, "GET") };
+    let next = Span { at: 20, ..layer(3, "GET") };
+    check(
+        &[whole, failed, next, span(5, 3, SERVER, B)],
+        &["default/a -> default/b 1/0 +1"],
+        &["default/b 1/0"],
+    );
+}

@@ -263,3 +263,73 @@ fn a_message_taken_inside_a_request_is_the_queues() {
         &["default/b 2/0"],
     );
 }
+
+/// An SDK that hands the context of its own HTTP request to the receiver.
+#[test]
+fn a_message_whose_request_the_receiver_knows_is_one() {
+    let sent = Span { queue: "orders", ..span(1, 0, PRODUCER, A) };
+    let posted = Span { url: "https://sns.example/", method: "POST", ..span(2, 1, CLIENT, A) };
+    let taken = |id, service| Span { queue: "orders", at: 20, ..span(id, 2, CONSUMER, service) };
+    check(
+        &[sent, posted, taken(3, B), taken(4, C)],
+        &["default/a -> orders 1/0", "orders -> default/b 1/0", "orders -> default/c 1/0"],
+        &["default/b 1/0", "default/c 1/0", "orders 1/0"],
+    );
+}
+
+/// A lock that is renewed, a subscription: the broker is told something, and no message moves.
+#[test]
+fn managing_a_queue_is_no_message() {
+    let client = |id, name, operation| Span {
+        queue: "orders",
+        messaging_system: "servicebus",
+        name,
+        operation,
+        ..span(id, 0, CLIENT, A)
+    };
+    check(&[client(1, "ServiceBus.renewMessageLock", ""), client(2, "orders", "subscribe")], &[], &[]);
+    let sent = client(3, "ServiceBus.send", "");
+    check(&[sent], &["default/a -> orders 1/0"], &["orders 1/0"]);
+}
+
+/// Request and reply over NATS: the inbox that is made up for the reply is no queue.
+#[test]
+fn a_reply_to_an_inbox_goes_to_who_asked() {
+    let asked = |id, parent, kind, service| Span { queue: "rates", ..span(id, parent, kind, service) };
+    let replied =
+        |id, parent, kind, service| Span { queue: "_INBOX.x1.2", ..span(id, parent, kind, service) };
+    check(
+        &[
+            asked(1, 0, PRODUCER, A),
+            asked(2, 1, CONSUMER, B),
+            replied(3, 2, PRODUCER, B),
+            replied(4, 3, CONSUMER, A),
+        ],
+        &["default/a -> rates 1/0", "default/b -> default/a 1/0", "rates -> default/b 1/0"],
+        &["default/a 1/0", "default/b 1/0", "rates 1/0"],
+    );
+}
+
+/// One of the two knows the queue, the other its broker, and only a link leads from one to the other.
+#[test]
+fn a_queues_name_outranks_its_broker_over_links_too() {
+    let sent = Span { messaging_system: "rabbitmq", server_address: "mq-1", ..span(1, 0, PRODUCER, A) };
+    let taken = Span { trace: 2, links: &[(1, 1)], ..span(2, 0, CONSUMER, B) };
+    let named = |span| Span { queue: "orders", ..span };
+    let by_broker = Span { messaging_system: "rabbitmq", server_address: "mq-1", ..taken };
+    let want = ["default/a -> orders 1/0", "orders -> default/b 1/0"];
+    check(&[sent, named(taken)], &want, &["default/b 1/0", "orders 1/0"]);
+    check(&[named(sent), by_broker], &want, &["default/b 1/0", "orders 1/0"]);
+    check(
+        &[sent, by_broker],
+        &["default/a -> mq-1 1/0", "mq-1 -> default/b 1/0"],
+        &["default/b 1/0", "mq-1 1/0"],
+    );
+    // A fan-out exchange has two queues, neither of which is where the message went.
+    let other = Span { trace: 3, queue: "mails", service: C, ..taken };
+    check(
+        &[sent, named(taken), other],
+        &["default/a -> mq-1 1/0", "mails -> default/c 1/0", "orders -> default/b 1/0"],
+        &["default/b 1/0", "default/c 1/0", "mq-1 1/0"],
+    );
+}

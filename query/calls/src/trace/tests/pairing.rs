@@ -155,3 +155,13 @@ fn an_error_of_either_side_is_one_of_the_edge() {
         (vec!["default/a -> default/b 1/1".to_owned()], vec!["default/b 1/0".to_owned()])
     });
 }
+
+/// Some SDKs send a span when it begins, without an end, and again when it has ended.
+#[test]
+fn a_span_that_is_sent_before_it_ended_is_the_one_that_ended() {
+    let ended = span(2, 1, SERVER, B);
+    let begun = Span { millis: 0, ..ended };
+    check(&[span(1, 0, CLIENT, A), begun, ended], &["default/a -> default/b 1/0"], &["default/b 1/0"]);
+    let later = Span { millis: 20, ..ended };
+    check(&[span(1, 0, CLIENT, A), ended, later], &["default/a -> default/b 2/0"], &["default/b 2/0"]);
+}

@@ -126,3 +126,40 @@ fn a_try_that_got_through_makes_a_call_of_it() {
     });
     assert_eq!(picture.edge_cells[0].refused, 0.0);
 }
+
+/// Sidecars of other meshes than Istio's hand calls to their application by clusters of other names.
+#[test]
+fn handing_a_call_to_its_own_application_is_none() {
+    for cluster in [
+        &[("upstream_cluster", "inbound|8080||")],
+        &[("upstream_cluster", "local_app")],
+        &[("upstream_cluster", "localhost_8080")],
+    ] {
+        let outer = Span { tags: cluster, ..proxy(2, 1, SERVER, B) };
+        let inner = Span { tags: cluster, ..proxy(3, 2, CLIENT, B) };
+        check(
+            &[span(1, 0, CLIENT, A), outer, inner, span(4, 3, SERVER, B)],
+            &["default/a -> default/b 1/0"],
+            &["default/b 1/0"],
+        );
+    }
+}
+
+#[test]
+fn a_cluster_of_consul_names_the_service_in_it() {
+    let tags = &[("upstream_cluster", "b.default.dc1.internal.e5b08d03-bfc3-c870-1833-baddb116e648.consul")];
+    check(&[Span { tags, ..proxy(1, 0, CLIENT, A) }], &["default/a -> b 1/0"], &["b 1/0"]);
+}
+
+/// A waypoint before a host outside of the mesh.
+#[test]
+fn what_stands_behind_a_waypoint_may_be_outside() {
+    let tags = &[
+        ("node_id", "waypoint~10.0.0.8~wp.egress~egress.svc.cluster.local"),
+        ("upstream_cluster", "inbound-vip|443|http|api.example.com"),
+    ];
+    let picture =
+        picture(&[], &[span(1, 0, CLIENT, A), Span { tags, ..proxy(2, 1, SERVER, ("", "wp.egress")) }]);
+    assert_eq!(edges(&picture), ["default/a -> api.example.com 1/0"]);
+    assert_eq!(kind(&picture, "api.example.com"), Some("external"));
+}

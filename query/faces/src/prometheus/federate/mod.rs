@@ -27,8 +27,20 @@ use super::parameters::Parameters;
 use crate::FaceState;
 use accept::{Format, Names};
 
-/// Answers the samples, sorted by name.
+/// Answers the samples, sorted by name; what is wrong as a line of text, as who scrapes logs it.
 pub async fn answer(
+    state: State<FaceState>,
+    headers: HeaderMap,
+    parameters: Result<Parameters, ApiError>,
+) -> Response {
+    let answered = match parameters {
+        Ok(parameters) => exposed(state, headers, parameters).await,
+        Err(error) => Err(error),
+    };
+    answered.unwrap_or_else(|error| (error.status, error.text + "\n").into_response())
+}
+
+async fn exposed(
     State(state): State<FaceState>,
     headers: HeaderMap,
     parameters: Parameters,

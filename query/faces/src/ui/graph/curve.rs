@@ -1,12 +1,10 @@
 //! The way of an edge through a drawing: level out of its source, around the boxes of the layers that it passes, level into its
-//! target. And how large boxes are and how far apart.
+//! target.
 
-use super::layout::Place;
+use super::layout::{NODE_WIDTH, Place};
 
-/// Sizes in drawing units, which are pixels when the drawing is not scaled.
-pub const NODE_WIDTH: f64 = 170.0;
+/// Sizes in drawing units.
 pub const NODE_HEIGHT: f64 = 66.0;
-pub const COLUMN_GAP: f64 = 128.0;
 pub const PADDING: f64 = 18.0;
 
 /// Where along its curve a label is tried, in this order: the middle is best, the ends are crowded.
@@ -17,8 +15,7 @@ const LABEL_NUDGES: [f64; 3] = [0.0, -14.0, 14.0];
 
 /// Where a place of the layout lies.
 pub fn point(place: Place) -> (f64, f64) {
-    let column = place.layer as f64 * (NODE_WIDTH + COLUMN_GAP);
-    (PADDING + column + NODE_WIDTH / 2.0, PADDING + place.y)
+    (PADDING + place.x, PADDING + place.y)
 }
 
 /// A path of cubic curves.
@@ -36,9 +33,8 @@ impl Curve {
     /// bend; the other way round for an edge that points back.
     fn along(route: &[Place]) -> Curve {
         let points: Vec<(f64, f64)> = route.iter().map(|place| point(*place)).collect();
-        let direction =
-            if route.first().map(|p| p.layer) <= route.last().map(|p| p.layer) { 1.0 } else { -1.0 };
         let (first, last) = (points[0], points[points.len() - 1]);
+        let direction = if first.0 <= last.0 { 1.0 } else { -1.0 };
         let start = (first.0 + direction * NODE_WIDTH / 2.0, first.1);
         // The arrow's head takes six units before the box.
         let end = (last.0 - direction * (NODE_WIDTH / 2.0 + 6.0), last.1);
@@ -120,7 +116,7 @@ mod tests {
     /// 486 where the second layer's boxes are, and six units before the third's at 614.
     #[test]
     fn an_edge_runs_level_where_it_passes_boxes() {
-        let route = [0, 1, 2].map(|layer| Place { layer, y: 100.0 });
+        let route = [85.0, 383.0, 681.0].map(|x| Place { x, y: 100.0 });
         let path = Curve::of((0, 1), &route).path();
         assert_eq!(path, "M188 118C252 118 252 118 316 118H486C547 118 547 118 608 118");
         let back: Vec<Place> = route.into_iter().rev().collect();

@@ -6,8 +6,8 @@
 
 use maud::{Markup, PreEscaped, html};
 
-use super::curve::{COLUMN_GAP, Curve, NODE_HEIGHT, NODE_WIDTH, PADDING, point};
-use super::layout::{Layout, layout};
+use super::curve::{Curve, NODE_HEIGHT, PADDING, point};
+use super::layout::{Layout, NODE_WIDTH, layout};
 use super::sketch::{Line, Node, Sketch};
 use super::spots::{LABEL_HEIGHT, Labels};
 use crate::ui::assets::GRAPH_STYLE;
@@ -119,9 +119,7 @@ fn svg(sketch: &Sketch, words: &Words, is_file: bool) -> Markup {
 }
 
 fn size(layout: &Layout) -> (f64, f64) {
-    let columns = layout.layer_count as f64;
-    let width = PADDING * 2.0 + columns * NODE_WIDTH + (columns - 1.0).max(0.0) * COLUMN_GAP;
-    (width, PADDING * 2.0 + layout.height)
+    (PADDING * 2.0 + layout.width, PADDING * 2.0 + layout.height)
 }
 
 fn arrow_heads() -> Markup {

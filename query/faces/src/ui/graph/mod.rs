@@ -9,6 +9,7 @@
 //! grouped   namespaces in the place of their nodes
 //! label     what stands on edges
 //! layout    where everything lies
+//! wrap      layers of many nodes as several columns
 //! ```
 //! A mesh of many nodes is drawn by namespace, as its services would be a tangle; a namespace opens in its place on a click.
 //! What is drawn links to the page about it.
@@ -21,6 +22,7 @@ mod figures;
 mod grouped;
 mod label;
 mod layout;
+mod wrap;
 
 pub use drawing::{drawing, file};
 pub use label::Label;

@@ -1,7 +1,7 @@
 //! Room for labels: each takes the first spot along its edge where nothing is yet.
 
-use super::curve::{NODE_HEIGHT, NODE_WIDTH, point};
-use super::layout::Layout;
+use super::curve::{NODE_HEIGHT, point};
+use super::layout::{Layout, NODE_WIDTH};
 
 pub const LABEL_HEIGHT: f64 = 28.0;
 

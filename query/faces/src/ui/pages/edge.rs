@@ -1,9 +1,12 @@
 //! `/edge?client=&server=`: the calls between two nodes: as both sides saw them, over time, by latency, by what policies
 //! did to them, and with examples.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use futures::FutureExt as _;
 use maud::{Markup, html};
 use meshlake_query::answers::heat::heat as calls_by_latency;
 use meshlake_query::answers::policies;
@@ -14,81 +17,84 @@ use meshlake_query::golden::{GoldenRow, Subject, golden};
 use meshlake_query::graph::{Graph, GraphEdge, graph};
 use meshlake_query::operate;
 use meshlake_query::shown::{Focus, Wanted};
-use meshlake_query::{By, Frame, GoldenBy, Grain, Query, Question, Range, Source};
+use meshlake_query::{By, Frame, GoldenBy, Grain, Query, Question, Source};
 
-use super::over_time::{Beside, POINTS_MAX};
-use super::{Failure, answer, data_since, figures, over_time, shown};
+use super::over_time::Beside;
+use super::{Begun, Failure, Part, figures, over_time, part, shown};
 use crate::FaceState;
 use crate::ui::asked::Asked;
-use crate::ui::shell::{Page, Place, cell, notes, number, section, table, text};
+use crate::ui::shell::{Place, cell, notes, number, section, table, text};
 use crate::ui::text::Text;
 use crate::ui::{calls, format, heat, severity};
 
 /// Calls that are shown as examples.
 const EXAMPLES: usize = 20;
 
-/// Columns of the field of latencies: cells wide enough to point at.
-const HEAT_COLUMNS_MAX: u64 = 90;
+/// Steps of time: columns of the field of latencies that are wide enough to point at.
+const COLUMNS_MAX: u64 = 90;
 
 /// A page about the calls between two.
-struct About<'a> {
-    asked: &'a Asked,
-    query: &'a Query,
-    client: &'a str,
-    server: &'a str,
+struct About {
+    asked: Asked,
+    query: Query,
+    client: String,
+    server: String,
 }
 
 /// Answers the page.
 pub async fn page(State(state): State<FaceState>, asked: Asked) -> Response {
-    let [client, server] = ["client", "server"].map(|name| asked.get(name).unwrap_or_default());
-    let built = async {
-        let query = state.engine.begin(&asked.tenant).await?;
-        About { asked: &asked, query: &query, client, server }.body().await
-    };
-    let (status, range, body) = match built.await {
-        Ok(found) => found,
-        Err(failure) => (failure.status(), asked.range, failure.shown(&asked)),
-    };
+    let [client, server] = ["client", "server"].map(|name| asked.get(name).unwrap_or_default().to_owned());
     let title = format!("{client} → {server}");
-    let page = Page { place: Place::Inside, title, has_range: true, data_since: data_since(range), body };
-    answer(&asked, status, &page)
+    let begun = match state.engine.begin(&asked.tenant).await {
+        Ok(query) => About { asked: asked.clone(), query, client, server }.begun().await,
+        Err(error) => Err(error.into()),
+    };
+    let begun =
+        begun.unwrap_or_else(|failure| Begun::alone(failure.status(), asked.range, failure.shown(&asked)));
+    begun.answer(&asked, Place::Inside, title)
 }
 
-impl About<'_> {
-    async fn body(&self) -> Result<(StatusCode, Range, Markup), Failure> {
+impl About {
+    /// What its calls say in short, and how it is known; all else follows.
+    async fn begun(self) -> Result<Begun, Failure> {
         let words = self.asked.words();
         let question =
             Question { range: self.asked.range, by: By::Service, grain: Grain::Node, source: Source::Auto };
-        let picture = load_from(self.query, question, Frame::whole()).await?;
-        let focus = Some(Focus { node: self.server, depth: 1 });
+        let picture = load_from(&self.query, question, Frame::whole()).await?;
+        let focus = Some(Focus { node: &self.server, depth: 1 });
         let graph = graph(&picture, &Wanted { focus, ..Wanted::default() });
         let Some(edge) = self.find(&graph) else {
-            return Ok((StatusCode::NOT_FOUND, picture.range, self.unknown()));
+            return Ok(Begun::alone(StatusCode::NOT_FOUND, picture.range, self.unknown()));
         };
         let service =
             |id: &str| html! { a href=(self.asked.link("/service", &[("name", id)])) { (Text(id)) } };
-        let requests = self.asked.link("/requests", &[("client", self.client), ("server", self.server)]);
-        let examples = self.examples().await;
-        let beside = Beside {
-            marks: Vec::new(),
-            examples: examples
-                .iter()
-                .flat_map(|found| over_time::examples(self.asked, &found.calls))
-                .collect(),
-        };
+        let requests = self.asked.link("/requests", &[("client", &self.client), ("server", &self.server)]);
         let body = html! {
-            p { (words.caller) " " (service(self.client)) " · " (words.callee) " " (service(self.server)) }
+            p { (words.caller) " " (service(&self.client)) " · " (words.callee) " " (service(&self.server)) }
             (self.summary(edge))
             nav class="more" aria-label=(words.of_mesh.more) { a href=(requests) { (words.of_mesh.requests) } }
             (section("sides", words.both_sides, &self.sides(edge)))
-            (section("time", words.over_time, &self.over_time(&beside).await))
-            (section("heat", words.of_mesh.heat, &self.heat().await))
-            (section("policies", words.policies, &self.policies().await))
-            (section("examples", words.example_calls, &shown(self.asked, examples, |found| {
-                calls::list(self.asked, &found.calls, &found.warnings)
-            })))
         };
-        Ok((StatusCode::OK, picture.range, body))
+        let parts = Arc::new(self).parts();
+        Ok(Begun { status: StatusCode::OK, range: picture.range, body, parts })
+    }
+
+    fn parts(self: Arc<Self>) -> Vec<Part> {
+        let words = self.asked.words();
+        let about = Arc::clone(&self);
+        let examples = async move { about.examples().await }.boxed().shared();
+        let shown_examples = examples.clone();
+        vec![
+            part(&self, move |about| async move { about.over_time(examples.await).await }),
+            part(
+                &self,
+                move |about| async move { section("policies", words.policies, &about.policies().await) },
+            ),
+            part(&self, move |about| async move {
+                let list = |found: Exemplars| calls::list(&about.asked, &found.calls, &found.warnings);
+                section("examples", words.example_calls, &shown(&about.asked, shown_examples.await, list))
+            }),
+        ]
     }
 
     fn find<'a>(&self, graph: &'a Graph) -> Option<&'a GraphEdge> {
@@ -96,14 +102,14 @@ impl About<'_> {
             let identity = &graph.nodes[node].identity;
             identity.id == name || identity.name == name
         };
-        graph.edges.iter().find(|edge| is(edge.source, self.client) && is(edge.target, self.server))
+        graph.edges.iter().find(|edge| is(edge.source, &self.client) && is(edge.target, &self.server))
     }
 
     fn unknown(&self) -> Markup {
         let words = self.asked.words();
         html! {
             div class="note warn" role="status" { (words.no_such_edge) }
-            p { a href=(self.asked.link("/service", &[("name", self.server)])) { (Text(self.server)) } }
+            p { a href=(self.asked.link("/service", &[("name", &self.server)])) { (Text(&self.server)) } }
         }
     }
 
@@ -139,29 +145,28 @@ impl About<'_> {
         table(words.both_sides, &[text(words.what), number(words.value)], &rows)
     }
 
-    async fn over_time(&self, beside: &Beside) -> Markup {
-        let words = self.asked.words();
-        let range = over_time::stepped(self.asked.range, POINTS_MAX);
+    /// Charts, and how long its calls took: of one picture.
+    async fn over_time(&self, examples: Result<Exemplars, LoadError>) -> Markup {
+        let (asked, words) = (&self.asked, self.asked.words());
+        let range = over_time::stepped(asked.range, COLUMNS_MAX);
         let question = GoldenBy::Edge.question(range, Source::Auto);
-        let picture = load_from(self.query, question, Frame::edges(Some(self.server))).await;
-        shown(self.asked, picture, |picture| {
-            let mut rows = golden(&picture, GoldenBy::Edge, Some(self.server));
-            rows.retain(|row| self.is_row(row));
-            html! {
-                (over_time::charts(self.asked, &picture.range, &rows, beside))
-                (notes(&picture.warnings, words.warnings))
-            }
-        })
-    }
-
-    /// How long its calls took, by time.
-    async fn heat(&self) -> Markup {
-        let range = over_time::stepped(self.asked.range, HEAT_COLUMNS_MAX);
-        let question = GoldenBy::Edge.question(range, Source::Auto);
-        let picture = load_from(self.query, question, Frame::edges(Some(self.server))).await;
-        shown(self.asked, picture, |picture| {
-            heat::heat(self.asked, &calls_by_latency(&picture, self.client, self.server))
-        })
+        let picture = match load_from(&self.query, question, Frame::edges(Some(&self.server))).await {
+            Ok(picture) => picture,
+            Err(error) => return section("time", words.over_time, &Failure::from(error).shown(asked)),
+        };
+        let mut rows = golden(&picture, GoldenBy::Edge, Some(&self.server));
+        rows.retain(|row| self.is_row(row));
+        let examples = examples.iter().flat_map(|found| over_time::examples(asked, &found.calls));
+        let beside = Beside { marks: Vec::new(), examples: examples.collect() };
+        let charts = html! {
+            (over_time::charts(asked, &picture.range, &rows, &beside))
+            (notes(&picture.warnings, words.warnings))
+        };
+        let heat = heat::heat(asked, &calls_by_latency(&picture, &self.client, &self.server));
+        html! {
+            (section("time", words.over_time, &charts))
+            (section("heat", words.of_mesh.heat, &heat))
+        }
     }
 
     fn is_row(&self, row: &GoldenRow) -> bool {
@@ -172,15 +177,15 @@ impl About<'_> {
 
     async fn policies(&self) -> Markup {
         let words = self.asked.words();
-        let asked = policies::Asked { service: None, client: Some(self.client), server: Some(self.server) };
-        let found = operate::policies::load(self.query, self.asked.range, asked).await;
-        shown(self.asked, found, |found| calls::policies(self.asked, &found, words.nothing_held_back))
+        let asked = policies::Asked { service: None, client: Some(&self.client), server: Some(&self.server) };
+        let found = operate::policies::load(&self.query, self.asked.range, asked).await;
+        shown(&self.asked, found, |found| calls::policies(&self.asked, &found, words.nothing_held_back))
     }
 
     async fn examples(&self) -> Result<Exemplars, LoadError> {
-        let wanted = OfCalls { service: None, edge: Some((self.client, self.server)) };
+        let wanted = OfCalls { service: None, edge: Some((&self.client, &self.server)) };
         let examples =
             Examples { range: self.asked.range, wanted, failed_only: false, duration_min: 0, most: EXAMPLES };
-        exemplars(self.query, &examples).await
+        exemplars(&self.query, &examples).await
     }
 }

@@ -1,7 +1,8 @@
 //! The pages, one file each: what is asked of `meshlake_query`, and how the answer reads.
 //!
 //! A page never fails as a whole: what could not be answered is said where it would stand, and the rest is shown. The status
-//! of the answer still tells machines.
+//! of the answer still tells machines. A page that asks much is sent in parts: its head at once, the others in their order as they
+//! are answered, so that a slow one holds up what stands below it and nothing else.
 
 pub mod mesh;
 pub mod service;
@@ -18,8 +19,14 @@ mod saturation;
 mod figures;
 mod diagnosis;
 
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::body::Body;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use futures::future::BoxFuture;
+use futures::{FutureExt as _, StreamExt as _, stream};
 use maud::{Markup, html};
 use meshlake_query::calls::LoadError;
 use meshlake_query::{Fault, QueryError, Range};
@@ -28,18 +35,69 @@ use meshlake_schema::UnixNanos;
 use super::asked::{Asked, Span};
 use super::facets::PLACES;
 use super::format;
-use super::shell::{self, Page};
+use super::shell::{self, Page, Place};
 use super::text::Text;
+
+/// Parts of one page that are answered at the same time: a fold takes two threads, and each may take the memory of one.
+const AT_ONCE: usize = 3;
+
+/// Other sites are not told where a link of ours stood; we are, so that a statement that somebody runs is told from one that came
+/// with a link (`origin.rs`).
+const HEADERS: [(header::HeaderName, &str); 3] = [
+    (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+    (header::VARY, "Accept-Language"),
+    (header::REFERRER_POLICY, "same-origin"),
+];
 
 /// An answer of a page: the page, and the status for machines.
 fn answer(asked: &Asked, status: StatusCode, page: &Page) -> Response {
-    let headers = [(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::VARY, "Accept-Language")];
-    (status, headers, shell::page(asked, page)).into_response()
+    let [begin, end] = shell::around(asked, page);
+    (status, HEADERS, begin + &end).into_response()
+}
+
+/// The same, with parts that follow what the page begins with. Whoever goes away ends their answering.
+fn answer_in_parts(asked: &Asked, status: StatusCode, page: &Page, parts: Vec<Part>) -> Response {
+    let [begin, end] = shell::around(asked, page);
+    let parts = stream::iter(parts).buffered(AT_ONCE).map(Markup::into_string);
+    let pieces = stream::iter([begin]).chain(parts).chain(stream::iter([end]));
+    (status, HEADERS, Body::from_stream(pieces.map(Ok::<_, Infallible>))).into_response()
+}
+
+/// A part of a page that is still to be answered.
+type Part = BoxFuture<'static, Markup>;
+
+/// The part that `body` makes of what the page is about.
+fn part<A, F>(about: &Arc<A>, body: impl FnOnce(Arc<A>) -> F) -> Part
+where
+    F: Future<Output = Markup> + Send + 'static,
+{
+    body(Arc::clone(about)).boxed()
+}
+
+/// What is known of a page when its head is sent.
+struct Begun {
+    status: StatusCode,
+    range: Range,
+    body: Markup,
+    parts: Vec<Part>,
+}
+
+impl Begun {
+    /// A page that is about nothing, or why there is none.
+    fn alone(status: StatusCode, range: Range, body: Markup) -> Begun {
+        Begun { status, range, body, parts: Vec::new() }
+    }
+
+    fn answer(self, asked: &Asked, place: Place, title: String) -> Response {
+        let Begun { status, range, body, parts } = self;
+        let page = Page { place, title, has_range: true, data_since: data_since(range), body };
+        answer_in_parts(asked, status, &page, parts)
+    }
 }
 
 /// When data began, if that is within the range.
-fn data_since(range: Range) -> Option<String> {
-    (range.observed_from() > range.from()).then(|| range.observed_from().to_rfc3339())
+fn data_since(range: Range) -> Option<UnixNanos> {
+    Some(range.observed_from()).filter(|since| *since > range.from())
 }
 
 /// This page over another range, from its first row on.
@@ -48,11 +106,13 @@ fn over(asked: &Asked, from: UnixNanos, to: UnixNanos) -> String {
 }
 
 /// What stands below bars over the range: its begin, its middle and its end.
-fn ends(asked: &Asked) -> [String; 3] {
+fn ends(asked: &Asked) -> [Markup; 3] {
     let (from, to) = (asked.range.from(), asked.range.to());
     let middle = UnixNanos(from.0 + (to.0 - from.0) / 2);
-    // Without milliseconds.
-    [from, middle, to].map(|time| format::instant(time).chars().take(14).collect())
+    [from, middle, to].map(|time| {
+        let told: String = format::instant(time).chars().take("11-29 17:46:33".len()).collect();
+        html! { time datetime=(time.to_rfc3339()) { (told) } }
+    })
 }
 
 /// Why a part of a page is not there.

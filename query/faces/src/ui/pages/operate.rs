@@ -132,7 +132,7 @@ fn senders(asked: &Asked, senders: &[meshlake_query::Sender]) -> Markup {
                 cell(&sender.source),
                 cell(&format::count(sender.exports as f64)),
                 cell(&format::count(sender.refused as f64)),
-                cell(&sender.last.to_rfc3339()),
+                html! { time datetime=(sender.last.to_rfc3339()) { (format::instant(sender.last)) } },
             ];
             (if sender.refused > 0 { "warn" } else { "" }, cells)
         })

@@ -8,7 +8,7 @@ use meshlake_query::golden::GoldenRow;
 use meshlake_query::list::ListedCall;
 use meshlake_schema::UnixNanos;
 
-use crate::ui::asked::Asked;
+use crate::ui::asked::{Asked, Span};
 use crate::ui::chart::{Chart, Line, Mark, Point};
 use crate::ui::format;
 use crate::ui::shell::{self, cell, number, table, text};
@@ -20,6 +20,13 @@ pub const POINTS_MAX: u64 = 240;
 
 /// Seconds between points, so that cells of ten seconds, a minute or ten can answer.
 const STEPS: [u64; 12] = [10, 30, 60, 120, 300, 600, 1_800, 3_600, 7_200, 21_600, 86_400, 604_800];
+
+/// What senders still hold of the newest time: OpenTelemetry's SDKs hand on spans every five seconds (`OTEL_BSP_SCHEDULE_DELAY`), and
+/// the last ten seconds would always seem to be a slump.
+const LATE: Duration = Duration::from_secs(10);
+
+/// A step is told when so much of it is known: of a longer one what is missing makes little difference.
+const KNOWN_MIN: Duration = Duration::from_secs(60);
 
 /// What is shown beside the lines.
 #[derive(Default)]
@@ -51,8 +58,13 @@ pub fn charts(asked: &Asked, range: &Range, rows: &[GoldenRow], beside: &Beside)
         column("p99", "three", |row| row.figures.p99_ms, millis),
     ];
     let times: Vec<UnixNanos> = range.bucket_starts().collect();
-    let values: Vec<Vec<Option<f64>>> =
-        columns.iter().map(|column| by_time(&times, rows, column.value)).collect();
+    let known = times.iter().filter(|start| is_known(asked, range, **start)).count();
+    let by_time = |column: &Column<'_>| {
+        let mut values = by_time(&times, rows, column.value);
+        values[known..].fill(None);
+        values
+    };
+    let values: Vec<Vec<Option<f64>>> = columns.iter().map(by_time).collect();
     let chart = |title, of: std::ops::Range<usize>, points| Chart {
         title,
         times: &times,
@@ -141,6 +153,16 @@ pub fn stepped(range: Range, points_max: u64) -> Range {
     Range::new(range.from(), range.to(), Some(step)).unwrap_or(range)
 }
 
+/// Whether enough is known of the step that begins then.
+fn is_known(asked: &Asked, range: &Range, start: UnixNanos) -> bool {
+    let known_to = match asked.span {
+        Span::Last { .. } => range.observed_to().minus(LATE),
+        Span::Fixed { .. } => range.observed_to(),
+    };
+    let enough = range.step().map_or(Duration::ZERO, |step| step.min(KNOWN_MIN));
+    start.plus(enough).min(range.to()) <= known_to
+}
+
 /// A value of each bucket's row; none where there was no call.
 fn by_time(
     times: &[UnixNanos],
@@ -158,6 +180,8 @@ fn by_time(
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderMap;
+
     use super::*;
 
     fn range(seconds: i64) -> Range {
@@ -172,5 +196,24 @@ mod tests {
         });
         let want = [(10, 1), (10, 90), (10, 240), (30, 81), (600, 144), (3_600, 168)];
         assert_eq!(steps, want.map(|(step, points)| (Some(step), points)));
+    }
+
+    /// Asked at second 85 about what ends at 90: senders may hold what began after 75, so that the ten seconds from 60 on are the last;
+    /// the second minute, which is cut short at 90, is not over either.
+    #[test]
+    fn what_senders_still_hold_is_not_told() {
+        let asked = |query: &str| {
+            let now = UnixNanos::from_seconds(85);
+            Asked::of("/service", query, &HeaderMap::new(), "default".to_owned(), now)
+        };
+        let known = |query: &str, step| {
+            let range =
+                Range::new(UnixNanos(0), UnixNanos::from_seconds(90), Some(Duration::from_secs(step)));
+            let range = range.expect("it is one").observed(UnixNanos(0), UnixNanos::from_seconds(85));
+            let starts = range.bucket_starts().filter(|start| is_known(&asked(query), &range, *start));
+            starts.map(UnixNanos::seconds).max()
+        };
+        assert_eq!((known("range=90s", 10), known("from=0&to=90", 10)), (Some(60), Some(70)));
+        assert_eq!((known("range=90s", 60), known("from=0&to=80", 60)), (Some(0), Some(0)));
     }
 }

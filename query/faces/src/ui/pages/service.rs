@@ -4,9 +4,13 @@
 //!
 //! Everything is told from one snapshot, by the functions that the API's answers come from.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use futures::FutureExt as _;
+use futures::future::{BoxFuture, OptionFuture, Shared};
 use maud::{Markup, html};
 use meshlake_query::answers::policies;
 use meshlake_query::answers::rollouts::{self, Rollout, Rollouts};
@@ -20,12 +24,12 @@ use meshlake_query::shown::{Focus, Wanted};
 use meshlake_query::{By, Frame, GoldenBy, Grain, NodeKind, Query, Question, Range, Source};
 
 use super::over_time::{Beside, POINTS_MAX};
-use super::{Failure, answer, data_since, figures, over_time, saturation, shown};
+use super::{Begun, Failure, Part, figures, over_time, part, saturation, shown};
 use crate::FaceState;
 use crate::ui::asked::Asked;
 use crate::ui::chart::Mark;
 use crate::ui::graph::{Sketch, View, drawing};
-use crate::ui::shell::{Page, Place, cell, notes, number, section, table, text};
+use crate::ui::shell::{Place, cell, notes, number, section, table, text};
 use crate::ui::text::Text;
 use crate::ui::{calls, format, severity};
 
@@ -36,82 +40,120 @@ const LISTED_MAX: usize = 100;
 const EXAMPLES: usize = 10;
 
 /// A page about one name.
-struct About<'a> {
-    asked: &'a Asked,
-    query: &'a Query,
-    name: &'a str,
+struct About {
+    asked: Asked,
+    query: Query,
+    name: String,
 }
+
+/// What is found once and shown in two places.
+type Once<T> = Shared<BoxFuture<'static, Result<T, LoadError>>>;
 
 /// Answers the page.
 pub async fn page(State(state): State<FaceState>, asked: Asked) -> Response {
-    let words = asked.words();
     let name = asked.get("name").unwrap_or_default();
-    let title = if name.is_empty() { words.service.to_owned() } else { name.to_owned() };
-    let built = async {
-        let query = state.engine.begin(&asked.tenant).await?;
-        About { asked: &asked, query: &query, name }.body().await
+    let title = if name.is_empty() { asked.words().service.to_owned() } else { name.to_owned() };
+    let begun = match state.engine.begin(&asked.tenant).await {
+        Ok(query) => About { asked: asked.clone(), query, name: name.to_owned() }.begun().await,
+        Err(error) => Err(error.into()),
     };
-    let (status, range, body) = match built.await {
-        Ok((status, range, body)) => (status, range, body),
-        Err(failure) => (failure.status(), asked.range, failure.shown(&asked)),
-    };
-    let page = Page { place: Place::Inside, title, has_range: true, data_since: data_since(range), body };
-    answer(&asked, status, &page)
+    let begun =
+        begun.unwrap_or_else(|failure| Begun::alone(failure.status(), asked.range, failure.shown(&asked)));
+    begun.answer(&asked, Place::Inside, title)
 }
 
-impl About<'_> {
-    async fn body(&self) -> Result<(StatusCode, Range, Markup), Failure> {
+impl About {
+    /// What its calls say in short, and with whom; all else follows.
+    async fn begun(self) -> Result<Begun, Failure> {
         let words = self.asked.words();
         let question =
             Question { range: self.asked.range, by: By::Service, grain: Grain::Node, source: Source::Auto };
-        let picture = load_from(self.query, question, Frame::whole()).await?;
-        let focus = Some(Focus { node: self.name, depth: 1 });
+        let picture = load_from(&self.query, question, Frame::whole()).await?;
+        let focus = Some(Focus { node: &self.name, depth: 1 });
         let around = graph(&picture, &Wanted { focus, ..Wanted::default() });
-        if unknown_service(&picture, Some(self.name)).is_some() {
+        if unknown_service(&picture, Some(&self.name)).is_some() {
             let all = graph(&picture, &Wanted::default());
-            return Ok((StatusCode::NOT_FOUND, picture.range, self.unknown(&all)));
+            return Ok(Begun::alone(StatusCode::NOT_FOUND, picture.range, self.unknown(&all)));
         }
         let is_reporting = around.nodes.iter().any(|node| {
             (node.identity.id == self.name || node.identity.name == self.name)
                 && matches!(node.identity.kind, NodeKind::Service | NodeKind::Gateway)
         });
-        let rollouts = if is_reporting { self.found_rollouts().await } else { None };
-        let examples = self.found_examples().await;
-        let beside = Beside {
-            marks: rollouts.iter().flatten().flat_map(|found| marks(self.asked, &found.rollouts)).collect(),
-            examples: examples
-                .iter()
-                .flat_map(|found| over_time::examples(self.asked, &found.calls))
-                .collect(),
-        };
         let body = html! {
             (self.summary(&around))
             (self.more())
             (notes(&around.warnings, words.warnings))
-            (section("time", words.over_time, &self.over_time(&beside).await))
             (section("around", words.callers_and_callees, &self.around(&around)))
-            (section("operations", words.operations, &self.operations().await))
-            @if is_reporting {
-                (section("versions", words.versions, &self.versions().await))
-                (section("instances", words.instances, &self.balance().await))
-            }
-            (section("saturation", words.of_mesh.saturation, &saturation::part(self.asked, self.query, self.name).await))
-            (section("policies", words.policies, &self.policies().await))
-            @if let Some(rollouts) = rollouts { (section("rollouts", words.rollouts, &self.rollouts(rollouts))) }
-            (section("examples", words.example_calls, &shown(self.asked, examples, |found| {
-                calls::list(self.asked, &found.calls, &found.warnings)
-            })))
         };
-        Ok((StatusCode::OK, picture.range, body))
+        let parts = Arc::new(self).parts(is_reporting);
+        Ok(Begun { status: StatusCode::OK, range: picture.range, body, parts })
+    }
+
+    fn parts(self: Arc<Self>, is_reporting: bool) -> Vec<Part> {
+        let words = self.asked.words();
+        let examples: Once<Exemplars> = once(&self, |about| async move { about.found_examples().await });
+        let rollouts: Option<Once<Rollouts>> = self
+            .rollouts_range()
+            .filter(|_| is_reporting)
+            .map(|range| once(&self, move |about| async move { about.found_rollouts(range).await }));
+        let (shown_examples, shown_rollouts) = (examples.clone(), rollouts.clone());
+        let mut parts = vec![
+            part(&self, move |about| async move {
+                let beside = about.beside(examples.await, OptionFuture::from(rollouts).await);
+                section("time", words.over_time, &about.over_time(&beside).await)
+            }),
+            part(&self, move |about| async move {
+                section("operations", words.operations, &about.operations().await)
+            }),
+        ];
+        if is_reporting {
+            parts.push(part(&self, move |about| async move {
+                section("versions", words.versions, &about.versions().await)
+            }));
+            parts.push(part(&self, move |about| async move {
+                section("instances", words.instances, &about.balance().await)
+            }));
+        }
+        parts.push(part(&self, move |about| async move {
+            let body = saturation::part(&about.asked, &about.query, &about.name).await;
+            section("saturation", words.of_mesh.saturation, &body)
+        }));
+        parts.push(part(&self, move |about| async move {
+            section("policies", words.policies, &about.policies().await)
+        }));
+        parts.extend(shown_rollouts.map(|rollouts| {
+            part(&self, move |about| async move {
+                section("rollouts", words.rollouts, &about.rollouts(rollouts.await))
+            })
+        }));
+        parts.push(part(&self, move |about| async move {
+            let list = |found: Exemplars| calls::list(&about.asked, &found.calls, &found.warnings);
+            section("examples", words.example_calls, &shown(&about.asked, shown_examples.await, list))
+        }));
+        parts
+    }
+
+    /// What charts show beside their lines.
+    fn beside(
+        &self,
+        examples: Result<Exemplars, LoadError>,
+        rollouts: Option<Result<Rollouts, LoadError>>,
+    ) -> Beside {
+        let rollouts = rollouts.iter().flatten();
+        let examples = examples.iter().flat_map(|found| over_time::examples(&self.asked, &found.calls));
+        Beside {
+            marks: rollouts.flat_map(|found| marks(&self.asked, &found.rollouts)).collect(),
+            examples: examples.collect(),
+        }
     }
 
     /// Names that may have been meant, nearest first.
     fn unknown(&self, all: &Graph) -> Markup {
         let words = self.asked.words();
         let mut ids: Vec<&str> = all.nodes.iter().map(|node| node.identity.id.as_str()).collect();
-        ids.sort_by_key(|id| (!id.contains(self.name), distance(id, self.name)));
+        ids.sort_by_key(|id| (!id.contains(&self.name), distance(id, &self.name)));
         html! {
-            div class="note warn" role="status" { (words.no_such_node) " " strong { (Text(self.name)) } }
+            div class="note warn" role="status" { (words.no_such_node) " " strong { (Text(&self.name)) } }
             @if !ids.is_empty() {
                 p { (words.did_you_mean) }
                 ul { @for id in ids.iter().take(8) {
@@ -139,14 +181,14 @@ impl About<'_> {
 
     /// Where more is told of it.
     fn more(&self) -> Markup {
-        let (asked, words) = (self.asked, self.asked.words());
-        let of_it = [("service", self.name)];
+        let (asked, words) = (&self.asked, self.asked.words());
+        let of_it = [("service", self.name.as_str())];
         html! {
             nav class="more" aria-label=(words.of_mesh.more) {
                 a href=(asked.link("/traces", &of_it)) { (words.traces) }
                 a href=(asked.link("/requests", &of_it)) { (words.of_mesh.requests) }
                 a href=(asked.link("/logs", &of_it)) { (words.of_mesh.logs) }
-                a href=(asked.link("/", &[("focus", self.name)])) { (words.of_mesh.in_the_mesh) }
+                a href=(asked.link("/", &[("focus", self.name.as_str())])) { (words.of_mesh.in_the_mesh) }
             }
         }
     }
@@ -156,18 +198,18 @@ impl About<'_> {
         let words = self.asked.words();
         let range = over_time::stepped(self.asked.range, POINTS_MAX);
         let question = GoldenBy::Service.question(range, Source::Auto);
-        let picture = load_from(self.query, question, Frame::nodes(Some(self.name))).await;
-        shown(self.asked, picture, |picture| {
-            let rows = golden(&picture, GoldenBy::Service, Some(self.name));
+        let picture = load_from(&self.query, question, Frame::nodes(Some(&self.name))).await;
+        shown(&self.asked, picture, |picture| {
+            let rows = golden(&picture, GoldenBy::Service, Some(&self.name));
             html! {
-                (over_time::charts(self.asked, &picture.range, &rows, beside))
+                (over_time::charts(&self.asked, &picture.range, &rows, beside))
                 (notes(&picture.warnings, words.warnings))
             }
         })
     }
 
     fn around(&self, graph: &Graph) -> Markup {
-        let sketch = Sketch::of(graph, &View::whole(), self.asked);
+        let sketch = Sketch::of(graph, &View::whole(), &self.asked);
         drawing(&sketch, self.asked.words(), None)
     }
 
@@ -175,15 +217,15 @@ impl About<'_> {
         let words = self.asked.words();
         let by = GoldenBy::Operation;
         let picture =
-            load_from(self.query, by.question(self.asked.range, Source::Auto), by.frame(Some(self.name)))
+            load_from(&self.query, by.question(self.asked.range, Source::Auto), by.frame(Some(&self.name)))
                 .await;
-        shown(self.asked, picture, |picture| {
-            let mut rows = golden(&picture, by, Some(self.name));
+        shown(&self.asked, picture, |picture| {
+            let mut rows = golden(&picture, by, Some(&self.name));
             rows.sort_by(|a, b| b.figures.requests.total_cmp(&a.figures.requests));
             let left_out = rows.len().saturating_sub(LISTED_MAX);
             rows.truncate(LISTED_MAX);
             let mut columns = vec![text(words.operation)];
-            columns.extend(figures::columns(self.asked));
+            columns.extend(figures::columns(&self.asked));
             let rows: Vec<(&str, Vec<Markup>)> = rows
                 .iter()
                 .map(|row| {
@@ -206,14 +248,14 @@ impl About<'_> {
     async fn versions(&self) -> Markup {
         let words = self.asked.words();
         let asked = operate::versions::Asked {
-            service: self.name,
+            service: &self.name,
             baseline: self.asked.get("baseline"),
             range: self.asked.range,
             source: Source::Auto,
         };
-        shown(self.asked, operate::versions::load(self.query, &asked).await, |found| {
+        shown(&self.asked, operate::versions::load(&self.query, &asked).await, |found| {
             let mut columns = vec![text(words.version), number(words.share), text(words.verdict)];
-            columns.extend(figures::columns(self.asked));
+            columns.extend(figures::columns(&self.asked));
             let rows: Vec<(&str, Vec<Markup>)> = found
                 .subsets
                 .iter()
@@ -238,12 +280,12 @@ impl About<'_> {
 
     async fn balance(&self) -> Markup {
         let words = self.asked.words();
-        let found = operate::balance::load(self.query, self.name, self.asked.range, Source::Auto).await;
-        shown(self.asked, found, |found| {
+        let found = operate::balance::load(&self.query, &self.name, self.asked.range, Source::Auto).await;
+        shown(&self.asked, found, |found| {
             let left_out = found.instances.len().saturating_sub(LISTED_MAX);
             let mut columns =
                 vec![text(words.instance), text(words.version), number(words.share), text(words.odd)];
-            columns.extend(figures::columns(self.asked));
+            columns.extend(figures::columns(&self.asked));
             let rows: Vec<(&str, Vec<Markup>)> = found
                 .instances
                 .iter()
@@ -275,21 +317,24 @@ impl About<'_> {
 
     async fn policies(&self) -> Markup {
         let words = self.asked.words();
-        let asked = policies::Asked { service: Some(self.name), client: None, server: None };
-        let found = operate::policies::load(self.query, self.asked.range, asked).await;
-        shown(self.asked, found, |found| calls::policies(self.asked, &found, words.nothing_held_back))
+        let asked = policies::Asked { service: Some(&self.name), client: None, server: None };
+        let found = operate::policies::load(&self.query, self.asked.range, asked).await;
+        shown(&self.asked, found, |found| calls::policies(&self.asked, &found, words.nothing_held_back))
     }
 
     /// None where the range is longer than rollouts can be told in.
-    async fn found_rollouts(&self) -> Option<Result<Rollouts, LoadError>> {
-        let range = rollouts::range_of(self.asked.range.from(), self.asked.range.to(), 0).ok()?;
-        let asked = operate::rollouts::Asked { service: self.name, range, source: Source::Auto };
-        Some(operate::rollouts::load(self.query, &asked).await)
+    fn rollouts_range(&self) -> Option<Range> {
+        rollouts::range_of(self.asked.range.from(), self.asked.range.to(), 0).ok()
+    }
+
+    async fn found_rollouts(&self, range: Range) -> Result<Rollouts, LoadError> {
+        let asked = operate::rollouts::Asked { service: &self.name, range, source: Source::Auto };
+        operate::rollouts::load(&self.query, &asked).await
     }
 
     fn rollouts(&self, found: Result<Rollouts, LoadError>) -> Markup {
         let words = self.asked.words();
-        shown(self.asked, found, |found| {
+        shown(&self.asked, found, |found| {
             let columns = [
                 text(words.time),
                 text(words.what),
@@ -299,7 +344,7 @@ impl About<'_> {
                 number(words.calls_lost),
             ];
             let rows: Vec<(&str, Vec<Markup>)> =
-                found.rollouts.iter().map(|rollout| rollout_row(self.asked, rollout)).collect();
+                found.rollouts.iter().map(|rollout| rollout_row(&self.asked, rollout)).collect();
             html! {
                 @if rows.is_empty() { p class="hint" { (words.no_rollouts) } }
                 @else { (table(words.rollouts, &columns, &rows)) }
@@ -309,11 +354,19 @@ impl About<'_> {
     }
 
     async fn found_examples(&self) -> Result<Exemplars, LoadError> {
-        let wanted = OfCalls { service: Some(self.name), edge: None };
+        let wanted = OfCalls { service: Some(&self.name), edge: None };
         let examples =
             Examples { range: self.asked.range, wanted, failed_only: false, duration_min: 0, most: EXAMPLES };
-        exemplars(self.query, &examples).await
+        exemplars(&self.query, &examples).await
     }
+}
+
+/// An answer that more than one part waits for.
+fn once<T: Clone, F>(about: &Arc<About>, found: impl FnOnce(Arc<About>) -> F) -> Once<T>
+where
+    F: Future<Output = Result<T, LoadError>> + Send + 'static,
+{
+    found(Arc::clone(about)).boxed().shared()
 }
 
 /// Rollouts on the axis of time; each leads to its row below.
@@ -321,7 +374,7 @@ fn marks(asked: &Asked, rollouts: &[Rollout]) -> Vec<Mark> {
     let mark = |rollout: &Rollout| Mark {
         from: rollout.from,
         to: rollout.to,
-        title: format!("{}, {}", asked.words().rollout_of(rollout.kind.name()), rollout.from.to_rfc3339()),
+        title: format!("{}, {}", asked.words().rollout_of(rollout.kind.name()), format::moment(rollout.from)),
         link: "#rollouts".to_owned(),
     };
     rollouts.iter().map(mark).collect()
@@ -332,7 +385,7 @@ fn rollout_row<'a>(asked: &Asked, rollout: &Rollout) -> (&'a str, Vec<Markup>) {
     let cost = &rollout.cost;
     let class = if cost.verdict.name() == "some" { "bad" } else { "" };
     let cells = vec![
-        html! { time datetime=(rollout.from.to_rfc3339()) { (rollout.from.to_rfc3339()) } },
+        html! { time datetime=(rollout.from.to_rfc3339()) { (format::moment(rollout.from)) } },
         cell(words.rollout_of(rollout.kind.name())),
         cell(&rollout.came_count.to_string()),
         cell(&rollout.went_count.to_string()),

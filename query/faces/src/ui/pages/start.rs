@@ -10,6 +10,7 @@ use meshlake_query::{Sender, Status};
 
 use super::{answer, shown};
 use crate::ui::asked::Asked;
+use crate::ui::format;
 use crate::ui::shell::{Page, Place, section};
 use crate::ui::text::Text;
 use crate::{Endpoints, FaceState};
@@ -57,7 +58,7 @@ fn card(asked: &Asked, way: &Sending, senders: &[Sender]) -> Markup {
             summary {
                 (way.name)
                 @match last {
-                    Some(last) => span class="heard" { " ✓ " (words.last_heard) " " (last.to_rfc3339()) }
+                    Some(last) => span class="heard" { " ✓ " (words.last_heard) " " (format::moment(last)) }
                     None => span class="hint" { " " (words.nothing_yet) }
                 }
             }

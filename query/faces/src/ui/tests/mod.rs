@@ -1,12 +1,16 @@
 //! Rows in, pages out: what each shows, that nothing on them can be more than text, and that odd addresses are answered.
 
+mod many;
 mod mesh;
 
+use std::io::Read as _;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request};
+use flate2::read::GzDecoder;
+use futures::StreamExt as _;
 use meshlake_fixture::{Cell, Row, SnapshotBuilder, row};
 use meshlake_listen::{Principal, Role};
 use meshlake_query::{Engine, EngineConfig};
@@ -65,7 +69,8 @@ async fn ask(pages: &Router, path: &str, headers: &[(&'static str, &str)]) -> (u
 }
 
 pub(super) async fn get(pages: &Router, path: &str) -> (u16, String) {
-    let (status, _, body) = ask(pages, path, &[]).await;
+    // As of somebody who typed the address.
+    let (status, _, body) = ask(pages, path, &[("sec-fetch-site", "none")]).await;
     (status, body)
 }
 
@@ -307,6 +312,53 @@ async fn what_a_page_loads_is_there_and_kept() {
         assert!(headers["content-type"].to_str().is_ok_and(|found| found.starts_with(want)), "{path}");
     }
     assert_eq!(get(&pages, "/ui/0/nothing.js").await.0, 404);
+    let (_, headers, _) = ask(&pages, "/ui/0/main.js", &[]).await;
+    let tag = headers["etag"].to_str().expect("a tag is text");
+    let (status, headers, body) = ask(&pages, "/ui/0/main.js", &[("if-none-match", tag)]).await;
+    assert_eq!((status, headers["etag"].to_str().ok(), body.as_str()), (304, Some(tag), ""));
+    assert_eq!(ask(&pages, "/ui/0/main.js", &[("if-none-match", "W/\"0\"")]).await.0, 200);
+}
+
+/// What differs by what was asked says so, or a cache would hand one person's page to another.
+#[tokio::test]
+async fn pages_are_packed_for_those_who_take_it() {
+    let pages = of_web();
+    let (_, headers, plain) = ask(&pages, "/", &[]).await;
+    assert_eq!(headers.get("content-encoding"), None);
+    let varies: Vec<_> = headers.get_all("vary").iter().filter_map(|value| value.to_str().ok()).collect();
+    assert_eq!(varies, ["Accept-Language", "accept-encoding"]);
+    let mut request = Request::get("/").body(Body::empty()).expect("the path is a URI");
+    request.headers_mut().insert("accept-encoding", "gzip".parse().expect("a header"));
+    let principal = Principal::of(request.headers(), Role::Reader);
+    request.extensions_mut().insert(principal);
+    let (parts, body) = pages.oneshot(request).await.expect("never fails").into_parts();
+    assert_eq!(parts.headers["content-encoding"], "gzip");
+    let packed = to_bytes(body, PAGE_BYTES_MAX).await.expect("the page is whole");
+    let mut unpacked = String::new();
+    GzDecoder::new(packed.as_ref()).read_to_string(&mut unpacked).expect("it is gzip");
+    assert!(unpacked == plain && packed.len() * 2 < plain.len(), "{} bytes", packed.len());
+}
+
+/// What a page begins with is there before any of its parts is answered.
+#[tokio::test]
+async fn a_page_begins_before_its_parts_are_there() {
+    let mut request = Request::get("/service?name=shop%2Fcart").body(Body::empty()).expect("a URI");
+    let principal = Principal::of(request.headers(), Role::Reader);
+    request.extensions_mut().insert(principal);
+    let answer = of_web().oneshot(request).await.expect("never fails");
+    let mut pieces = answer.into_body().into_data_stream();
+    let first = pieces.next().await.expect("a piece").expect("it is whole");
+    let first = String::from_utf8(first.to_vec()).expect("a page is text");
+    assert!(first.starts_with("<!DOCTYPE html>") && first.contains("20 ms"), "{first}");
+    assert!(!first.contains("id=\"operations\"") && !first.contains("</html>"), "{first}");
+    let mut rest = String::new();
+    while let Some(piece) = pieces.next().await {
+        rest.push_str(std::str::from_utf8(&piece.expect("it is whole")).expect("a page is text"));
+    }
+    let parts = ["time", "operations", "versions", "instances", "saturation", "policies", "examples"];
+    let places = parts.map(|id| rest.find(&format!("<h2 id=\"{id}\"")));
+    assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{places:?}");
+    assert!(rest.ends_with("</main></body></html>"));
 }
 
 /// A link on somebody else's page shows a statement, and a person decides.
@@ -314,13 +366,20 @@ async fn what_a_page_loads_is_there_and_kept() {
 async fn a_statement_from_another_page_is_not_run() {
     let pages = of_web();
     let path = "/sql?q=SELECT%20count(*)%20AS%20spans_counted%20FROM%20spans";
-    let (_, _, body) = ask(&pages, path, &[("sec-fetch-site", "cross-site")]).await;
-    assert!(
-        body.contains("This statement came with a link") && !body.contains("spans_counted</th>"),
-        "{body}"
-    );
-    let (_, _, body) = ask(&pages, path, &[("sec-fetch-site", "same-origin")]).await;
-    assert!(body.contains("spans_counted</th>") && body.contains(">3<"), "{body}");
+    let of_another = [("sec-fetch-site", "cross-site"), ("referer", "http://evil.example/")];
+    for headers in [&of_another[..1], &of_another[1..], &[]] {
+        let (_, headers, body) = ask(&pages, path, headers).await;
+        assert!(
+            body.contains("This statement came with a link") && !body.contains("spans_counted</th>"),
+            "{body}"
+        );
+        assert_eq!(headers["referrer-policy"], "same-origin", "or its form would not be ours");
+    }
+    let ours = [("sec-fetch-site", "same-origin")];
+    for headers in [&ours[..], &[("host", "mesh:7070"), ("referer", "http://mesh:7070/sql?q=SELECT")]] {
+        let (_, _, body) = ask(&pages, path, headers).await;
+        assert!(body.contains("spans_counted</th>") && body.contains(">3<"), "{body}");
+    }
 }
 
 /// Two spans of web, of 40 and 30 ms, and one of cart.

@@ -58,6 +58,10 @@ pub struct MeshWords {
     pub mean: &'static str,
     pub most: &'static str,
     pub growth: &'static str,
+    pub version_is_slower: &'static str,
+    pub version_fails: &'static str,
+    pub were_lost: &'static str,
+    pub records: &'static str,
 }
 
 impl MeshWords {
@@ -126,6 +130,10 @@ pub const EN: MeshWords = MeshWords {
     mean: "mean",
     most: "max",
     growth: "a second",
+    version_is_slower: "is slower than the busiest version",
+    version_fails: "fails more than the busiest version",
+    were_lost: "records were rejected: they are missing in all that is told",
+    records: "records",
 };
 
 pub const ZH: MeshWords = MeshWords {
@@ -182,4 +190,8 @@ pub const ZH: MeshWords = MeshWords {
     mean: "平均",
     most: "最大",
     growth: "每秒",
+    version_is_slower: "比调用最多的版本慢",
+    version_fails: "比调用最多的版本失败更多",
+    were_lost: "数据被拒收：所有结果中都缺少这部分",
+    records: "条记录",
 };

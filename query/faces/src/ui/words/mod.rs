@@ -103,6 +103,8 @@ pub struct Words {
     pub callers_and_callees: &'static str,
     pub calls: &'static str,
     pub calls_are_refused: &'static str,
+    pub clock: &'static str,
+    pub local: &'static str,
     pub calls_between_nodes: &'static str,
     pub calls_by_requests: &'static str,
     pub calls_by_spans: &'static str,

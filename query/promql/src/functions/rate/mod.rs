@@ -120,8 +120,9 @@ fn extrapolated_floats(window: &Window<'_>, change: Change) -> Point {
     let mut difference = values[last] - values[0];
     if change.is_counter {
         tell_overlaps(window, samples);
+        let has_starts = !samples.starts.is_empty();
         for at in 1..=last {
-            if values[at] < values[at - 1] || starts_moved(samples, at) {
+            if values[at] < values[at - 1] || (has_starts && starts_moved(samples, at)) {
                 difference += values[at - 1];
             }
         }

@@ -31,8 +31,8 @@ pub fn changes(asked: &Asked, filters: &Filters<'_>, compared: &Compared) -> Mar
     html! {
         @if let Some(before) = filters.before {
             p class="hint" {
-                (of_mesh.compared_with) " " time { (before.from().to_rfc3339()) } " " (words.to) " "
-                time { (before.to().to_rfc3339()) } ". " (of_mesh.changes_mean)
+                (of_mesh.compared_with) " " time { (format::moment(before.from())) } " " (words.to) " "
+                time { (format::moment(before.to())) } ". " (of_mesh.changes_mean)
             }
         }
         @if rows.is_empty() { p class="calm" { (of_mesh.nothing_changed) } }

@@ -21,6 +21,7 @@ mod drawn;
 mod filters;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -31,69 +32,95 @@ use meshlake_query::ledger::accounts;
 use meshlake_query::measure::total;
 use meshlake_query::services::newest;
 use meshlake_query::shown::Wanted;
-use meshlake_query::{NodeKind, Query, Range};
+use meshlake_query::{NodeKind, Picture, Query};
 
 use self::drawn::{Drawn, drawn, picture};
 use self::filters::Filters;
 use super::diagnosis::{Diagnosis, Heard};
-use super::{Failure, answer, data_since, diagnosis, figures, shown as shown_or_why};
+use super::{Begun, Failure, diagnosis, figures, part, shown as shown_or_why};
 use crate::FaceState;
 use crate::ui::asked::Asked;
 use crate::ui::graph::drawing;
-use crate::ui::shell::{Page, Place, cell, notes, section, table, text};
+use crate::ui::shell::{Place, cell, notes, section, table, text};
 use crate::ui::text::Text;
 use crate::ui::{format, severity};
 
-/// Answers the page.
-pub async fn page(State(state): State<FaceState>, asked: Asked) -> Response {
-    let built = async {
-        let query = state.engine.begin(&asked.tenant).await?;
-        gathered(&state, &query, &asked).await
-    };
-    let (status, (range, body)) = match built.await {
-        Ok(found) => (StatusCode::OK, found),
-        Err(failure) => {
-            let body = diagnosis::shown(&Diagnosis::Failed(failure.text.clone()), &asked);
-            (failure.status(), (asked.range, body))
-        }
-    };
-    let title = asked.words().mesh.to_owned();
-    let page = Page { place: Place::Mesh, title, has_range: true, data_since: data_since(range), body };
-    answer(&asked, status, &page)
+/// A page about the mesh, some of whose calls are known.
+struct About {
+    state: FaceState,
+    asked: Asked,
+    query: Query,
+    picture: Picture,
+    all: Graph,
 }
 
-async fn gathered(state: &FaceState, query: &Query, asked: &Asked) -> Result<(Range, Markup), Failure> {
+/// Answers the page.
+pub async fn page(State(state): State<FaceState>, asked: Asked) -> Response {
+    let title = asked.words().mesh.to_owned();
+    let begun = begun(state, &asked).await.unwrap_or_else(|failure| {
+        let status = failure.status();
+        Begun::alone(status, asked.range, diagnosis::shown(&Diagnosis::Failed(failure.text), &asked))
+    });
+    begun.answer(&asked, Place::Mesh, title)
+}
+
+/// What the whole mesh says in short; all else follows.
+async fn begun(state: FaceState, asked: &Asked) -> Result<Begun, Failure> {
     let words = asked.words();
-    let filters = Filters::of(asked);
-    let picture = picture(query, asked.range, filters.by).await?;
+    let query = state.engine.begin(&asked.tenant).await?;
+    let picture = picture(&query, asked.range, Filters::of(asked).by).await?;
     let all = graph(&picture, &Wanted::default());
-    let timeline = timeline::strip(query, asked, state.engine.clock().now()).await;
     if all.nodes.is_empty() {
-        return Ok((asked.range, html! { (empty(state, asked, &all).await?) (timeline) }));
+        let timeline = timeline::strip(&query, asked, state.engine.clock().now()).await;
+        let body = html! { (empty(&state, asked, &all).await?) (timeline) };
+        return Ok(Begun::alone(StatusCode::OK, asked.range, body));
     }
-    let wrong = wrong::wrong(query, asked, filters.by, &picture, &all).await;
-    let drawn = drawn(query, asked, &filters, &picture).await;
-    let warnings = filters.complaints.iter().chain(&drawn.notes).chain(&drawn.graph.warnings);
-    let warnings: Vec<String> = warnings.cloned().collect();
-    let body = html! {
-        (summary(asked, &all))
-        (section("wrong", words.what_is_wrong, &shown_or_why(asked, wrong, |wrong| wrong)))
-        (timeline)
-        (notes(&warnings, words.warnings))
-        (section("graph", words.graph, &html! {
-            (controls::controls(asked, &filters, &all))
-            (controls::opened(asked, &drawn.sketch))
-            @if drawn.graph.nodes.is_empty() { p class="hint" { (words.nothing_fits) } }
-            @else { (drawing(&drawn.sketch, words, Some(&asked.as_page("/graph.svg")))) }
-            (controls::hidden(asked, &drawn.graph))
-            (isolated::isolated(state, asked, &all).await)
-        }))
-        @if let Some(compared) = &drawn.compared {
-            (section("changes", words.of_mesh.changes, &compared::changes(asked, &filters, compared)))
+    let (range, body) = (picture.range, summary(asked, &all));
+    let about = Arc::new(About { state, asked: asked.clone(), query, picture, all });
+    let parts = vec![
+        part(&about, move |about| async move {
+            section(
+                "wrong",
+                words.what_is_wrong,
+                &shown_or_why(&about.asked, about.wrong().await, |wrong| wrong),
+            )
+        }),
+        part(&about, |about| async move {
+            timeline::strip(&about.query, &about.asked, about.state.engine.clock().now()).await
+        }),
+        part(&about, |about| async move { about.graph().await }),
+    ];
+    Ok(Begun { status: StatusCode::OK, range, body, parts })
+}
+
+impl About {
+    async fn wrong(&self) -> Result<Markup, Failure> {
+        let by = Filters::of(&self.asked).by;
+        wrong::wrong(&self.query, &self.asked, by, &self.all).await
+    }
+
+    async fn graph(&self) -> Markup {
+        let (asked, words) = (&self.asked, self.asked.words());
+        let filters = Filters::of(asked);
+        let drawn = drawn(&self.query, asked, &filters, &self.picture).await;
+        let warnings = filters.complaints.iter().chain(&drawn.notes).chain(&drawn.graph.warnings);
+        let warnings: Vec<String> = warnings.cloned().collect();
+        html! {
+            (notes(&warnings, words.warnings))
+            (section("graph", words.graph, &html! {
+                (controls::controls(asked, &filters, &self.all))
+                (controls::opened(asked, &drawn.sketch))
+                @if drawn.graph.nodes.is_empty() { p class="hint" { (words.nothing_fits) } }
+                @else { (drawing(&drawn.sketch, words, Some(&asked.as_page("/graph.svg")))) }
+                (controls::hidden(asked, &drawn.graph))
+                (isolated::isolated(&self.state, asked, &self.all).await)
+            }))
+            @if let Some(compared) = &drawn.compared {
+                (section("changes", words.of_mesh.changes, &compared::changes(asked, &filters, compared)))
+            }
+            @if !drawn.graph.nodes.is_empty() { (section("golden", words.golden_metrics, &golden(asked, &drawn))) }
         }
-        (section("golden", words.golden_metrics, &golden(asked, &drawn)))
-    };
-    Ok((picture.range, body))
+    }
 }
 
 /// Why there is nothing to show.

@@ -114,7 +114,7 @@ fn drawn(asked: &Asked, moments: &[Moment]) -> Markup {
                 rect class="chosen" x=(units(x(from))) y="0" width=(units(x(to) - x(from))) height=(units(HEIGHT - BOTTOM)) {}
                 @for moment in moments { (bar(asked, moment, (x(moment.from), x(moment.to)), most)) }
                 @for moment in moments.iter().step_by(moments.len().div_ceil(MARKS)) {
-                    text x=(units(x(moment.from) + 2.0)) y=(units(HEIGHT - 5.0)) { (mark(moment.from, has_days)) }
+                    text x=(units(x(moment.from) + 2.0)) y=(units(HEIGHT - 5.0)) data-at=(moment.from.seconds()) { (mark(moment.from, has_days)) }
                 }
             }
         }

@@ -1,12 +1,11 @@
 //! What is wrong in the mesh, in words, worst first.
 
-use std::time::Duration;
-
 use maud::{Markup, html};
-use meshlake_query::answers::troubles::{Trouble, troubles};
+use meshlake_query::answers::troubles::Trouble;
+use meshlake_query::answers::worse_versions::{Worse, WorseVersion};
 use meshlake_query::graph::{Graph, graph};
 use meshlake_query::shown::Wanted;
-use meshlake_query::{By, Picture, Query, Range};
+use meshlake_query::{By, Query, operate};
 
 use super::drawn::picture;
 use crate::ui::asked::Asked;
@@ -14,30 +13,18 @@ use crate::ui::format;
 use crate::ui::pages::Failure;
 use crate::ui::text::Text;
 
-/// How far before the range its latencies and rates are compared with.
-const BEFORE: Duration = Duration::from_secs(3_600);
-
 /// Troubles that are told; the graph shows the rest.
 const TROUBLES_MAX: usize = 12;
 
-/// What is wrong, against the hour before.
-pub async fn wrong(
-    query: &Query,
-    asked: &Asked,
-    by: By,
-    now: &Picture,
-    all: &Graph,
-) -> Result<Markup, Failure> {
+/// What is wrong. `all` is the whole graph, by what the page shows apart.
+pub async fn wrong(query: &Query, asked: &Asked, by: By, all: &Graph) -> Result<Markup, Failure> {
     let words = asked.words();
     let by_service = match by {
         By::Service => None,
         _ => Some(graph(&picture(query, asked.range, By::Service).await?, &Wanted::default())),
     };
     let all = by_service.as_ref().unwrap_or(all);
-    let start = asked.range.from();
-    let earlier = Range::new(start.minus(BEFORE), start, None).expect("an hour is a range");
-    let before = graph(&picture(query, earlier, By::Service).await?, &Wanted::default());
-    let found = troubles(all, now.range.bucket_seconds(0), &before);
+    let found = operate::troubles::load(query, asked.range, all).await?;
     let body = html! {
         @if found.is_empty() { p class="calm" { (words.nothing_is_wrong) } }
         @else {
@@ -78,6 +65,19 @@ fn told(asked: &Asked, trouble: &Trouble) -> Markup {
             words.is_silent,
             format!("{} → 0", format::rate(*rate_before)),
         ),
+        Trouble::WorseVersion(found) => worse_version(asked, found),
+        Trouble::Lost(lost) => (
+            asked.link("/operate", &[]) + "#received",
+            format!("{} · {}", lost.signal, lost.source),
+            words.of_mesh.were_lost,
+            format!(
+                "{} · {} {} · {}",
+                format::percent(lost.share()),
+                format::count(lost.records as f64),
+                words.of_mesh.records,
+                lost.reason
+            ),
+        ),
     };
     let class = if trouble.is_grave() { "bad" } else { "warn" };
     html! {
@@ -85,4 +85,21 @@ fn told(asked: &Asked, trouble: &Trouble) -> Markup {
             a href=(link) { (Text(&name)) } " " (kind) " " span class="hint" { (detail) }
         }
     }
+}
+
+fn worse_version(asked: &Asked, found: &WorseVersion) -> (String, String, &'static str, String) {
+    let words = &asked.words().of_mesh;
+    let WorseVersion { service, version, than, how } = found;
+    let (kind, detail) = match how {
+        Worse::Fails { share, than_share } => {
+            let [own, busiest] = [share, than_share].map(|share| format::percent(*share));
+            (words.version_fails, format!("{own} · {than}: {busiest}"))
+        }
+        Worse::Slower { p95_ms, than_ms } => {
+            let [own, busiest] = [p95_ms, than_ms].map(|ms| format::duration(Some(*ms)));
+            (words.version_is_slower, format!("p95 {own} · {than}: {busiest}"))
+        }
+    };
+    let link = asked.link("/service", &[("name", service)]) + "#versions";
+    (link, format!("{service} {version}"), kind, detail)
 }

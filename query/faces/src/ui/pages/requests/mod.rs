@@ -12,7 +12,7 @@ use meshlake_query::explore::requests::{Asked as Wanted, Dimension, Found, Narro
 use meshlake_schema::{Outcome, Table, TimeRange, UnixNanos};
 
 use super::{Failure, answer, over};
-use crate::ui::asked::Asked;
+use crate::ui::asked::{Asked, Span};
 use crate::ui::bars::{Bar, Bars};
 use crate::ui::facets::{self, Narrows, PLACES};
 use crate::ui::format;
@@ -121,6 +121,7 @@ async fn found(
         div class="explorer" {
             (facets::facets(asked, &facets, total))
             section class="found" aria-label=(words.requests) {
+                (live(asked))
                 (rows::columns(asked, &chosen))
                 @if found.rows.num_rows() == 0 { p class="calm" { (words.no_requests) } }
                 @else { (rows::table(asked, &chosen, &found, opened.as_ref())?) }
@@ -128,6 +129,19 @@ async fn found(
             }
         }
     })
+}
+
+/// The button that loads what is newest every second; of what is over nothing new comes.
+fn live(asked: &Asked) -> Markup {
+    let words = &asked.words().explore;
+    let is_newest = matches!(asked.span, Span::Last { .. }) && asked.get("after").is_none();
+    html! {
+        @if is_newest {
+            p class="ways" {
+                button type="button" hidden aria-pressed="false" title=(words.follow_means) data-part="follow" { (words.tail) }
+            }
+        }
+    }
 }
 
 /// The way to other pages of rows.

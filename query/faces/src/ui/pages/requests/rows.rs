@@ -117,7 +117,7 @@ pub fn table(
                     @for name in chosen { th scope="col" class=[(!is_number(name)).then_some("text")] { (column_name(asked, name)) } }
                 } }
                 tbody { @for row in 0..found.rows.num_rows() {
-                    tr class=[(columns.outcome.get(row) == Some("error")).then_some("bad")] {
+                    tr data-key=(found.places[row]) class=[(columns.outcome.get(row) == Some("error")).then_some("bad")] {
                         th scope="row" class="text" { (opening(asked, &columns, row, found.places[row], is_open(row))) }
                         @for name in chosen {
                             td class=[(!is_number(name)).then_some("text")] { (shown(asked, &columns, &found.rows, row, name)) }

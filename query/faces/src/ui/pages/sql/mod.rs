@@ -2,8 +2,7 @@
 //!
 //! A link from elsewhere shows its statement and does not run it: a page of another origin must not make a browser burn our
 //! cores. An answer is a table, a chart of it (`chart.rs`) or, of EXPLAIN, a tree (`plan.rs`); buttons keep all of it as a file.
-//! Limits: browsers say where a link stands over https and on loopback only (`origin.rs`), so elsewhere it is run, within
-//! the bounds of any query; [`ROWS_SHOWN`] rows of the answer, of which the API gives all.
+//! Limit: [`ROWS_SHOWN`] rows of the answer, of which the API gives all.
 
 mod chart;
 mod plan;
@@ -20,7 +19,7 @@ use meshlake_query::QueryError;
 use super::{Failure, answer};
 use crate::FaceState;
 use crate::cells::{is_null, push_plain, type_name};
-use crate::origin::is_of_another_page;
+use crate::origin::is_of_our_page;
 use crate::ui::asked::Asked;
 use crate::ui::shell::{Page, Place, kept};
 use crate::ui::text::{Text, shortened};
@@ -61,7 +60,7 @@ pub async fn page(State(state): State<FaceState>, headers: HeaderMap, uri: Uri, 
     let statement = asked.get("q").map(str::trim).unwrap_or_default();
     let (status, result) = if statement.is_empty() {
         (StatusCode::OK, examples(&asked))
-    } else if is_of_another_page(&headers, &uri) {
+    } else if !is_of_our_page(&headers, &uri) {
         (StatusCode::OK, html! { p class="note" role="status" { (words.not_run_yet) } })
     } else {
         match run(&state, &asked, statement).await {

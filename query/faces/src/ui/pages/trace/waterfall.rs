@@ -69,7 +69,7 @@ impl Waterfall<'_> {
             (words.spans, format::count(self.placed.len() as f64), ""),
             (words.services_in_trace, services.len().to_string(), ""),
             (words.errors, errors.to_string(), if errors > 0 { "bad" } else { "" }),
-            (words.starts, UnixNanos::from_seconds(UnixNanos(self.begin()).seconds()).to_rfc3339(), "word"),
+            (words.starts, format::instant(UnixNanos(self.begin())), "word"),
         ])
     }
 

@@ -1,7 +1,7 @@
 //! Traces by how long they took, as bars whose ends are 1, 2 and 5 times a power of ten: durations of a mesh spread over decades,
 //! and bars of one width in time would have all of them in the first.
 
-use maud::Markup;
+use maud::{Markup, html};
 use meshlake_query::traceql::FoundTrace;
 
 use crate::duration;
@@ -28,7 +28,7 @@ pub fn bars(asked: &Asked, traces: &[FoundTrace]) -> Markup {
         of: asked.words().duration,
         bands: vec![("ok", "good"), (words.failed, "bad")],
         bars: counted.iter().map(bar).collect(),
-        ends: [told(0), told(counted.len() / 2), end],
+        ends: [told(0), told(counted.len() / 2), end].map(|end| html! { (end) }),
         range: ["min", "max"],
     };
     bars.draw(asked)

@@ -6,8 +6,6 @@
 //!
 //! Source: RFC 5424, 6; RFC 3164, 4.1; RFC 5424, 6.4 (the byte order mark in front of UTF-8).
 
-use crate::decode::access_log::HEADER_END;
-
 /// The largest priority: facility 23, severity 7.
 const PRIORITY_MAX: u16 = 191;
 
@@ -31,8 +29,8 @@ impl<'a> Message<'a> {
         let Message { host, app, time, text } =
             parsed.unwrap_or(Message { text: behind_priority, ..Message::default() });
         let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-        // A time that holds what ends one among lines is none.
-        let time = if time.contains(&HEADER_END) || time.contains(&b'\n') { &[] } else { time };
+        // Written among lines it must not look like several, nor like more than it is.
+        let time = if time.contains(&b'\t') || time.contains(&b'\n') { &[] } else { time };
         Message { host, app, time, text: text.trim_ascii_start() }
     }
 }
@@ -157,7 +155,7 @@ fn known(name: &[u8]) -> &[u8] {
     if name == b"-" { &[] } else { name }
 }
 
-fn is_rfc_3339(text: &[u8]) -> bool {
+pub(crate) fn is_rfc_3339(text: &[u8]) -> bool {
     let at = |index: usize, byte: u8| text.get(index) == Some(&byte);
     text.len() >= 20 && text[..4].iter().all(u8::is_ascii_digit) && at(4, b'-') && at(7, b'-') && at(10, b'T')
 }

@@ -1,4 +1,5 @@
-//! Answers packed with gzip for whoever reads that: labels, which come again and again, shrink to little, numbers by a third.
+//! Answers packed with gzip for whoever reads that: labels and markup, which come again and again, shrink to little, numbers by a
+//! third. What has come is sent before more is waited for, so that an answer in parts arrives in parts.
 
 use std::io::Write as _;
 
@@ -9,10 +10,13 @@ use axum::middleware::Next;
 use axum::response::Response;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use futures::{StreamExt as _, stream};
+use futures::{FutureExt as _, StreamExt as _, stream};
 
 /// Bytes below which packing costs more than it saves: less than a packet of a network. Guess, not measured.
 const BYTES_MIN: u64 = 1_024;
+
+/// Packed bytes that are sent together where more is there: what a system call is worth. Guess, not measured.
+const PIECE_BYTES: usize = 16 << 10;
 
 /// Packs the answers of `next` that are worth it.
 pub async fn gzipped(request: Request, next: Next) -> Response {
@@ -27,6 +31,7 @@ pub async fn gzipped(request: Request, next: Next) -> Response {
     let (mut parts, body) = response.into_parts();
     parts.headers.remove(header::CONTENT_LENGTH);
     parts.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    weaken(&mut parts.headers);
     Response::from_parts(parts, packed(body))
 }
 
@@ -45,26 +50,48 @@ fn accepts_gzip(headers: &HeaderMap) -> bool {
     weight_of("gzip").or_else(|| weight_of("*")).is_some_and(|weight| weight > 0.0)
 }
 
+/// The bytes are others than those that a strong tag stands for. Source: RFC 9110, 8.8.3.3.
+fn weaken(headers: &mut HeaderMap) {
+    let tag = headers.get(header::ETAG).and_then(|tag| tag.to_str().ok());
+    let weak = tag.filter(|tag| !tag.starts_with("W/")).map(|tag| HeaderValue::from_str(&format!("W/{tag}")));
+    if let Some(Ok(weak)) = weak {
+        headers.insert(header::ETAG, weak);
+    }
+}
+
 fn packed(body: Body) -> Body {
     let encoder = GzEncoder::new(Vec::new(), Compression::fast());
     let pieces = stream::unfold(Some((body.into_data_stream(), encoder)), |state| async {
         let (mut body, mut encoder) = state?;
+        let mut is_flushed = true;
         loop {
-            let ended = match body.next().await {
+            let come = match body.next().now_or_never() {
+                Some(come) => come,
+                None if is_flushed => body.next().await,
+                None => match encoder.flush() {
+                    Ok(()) => return Some((Ok(taken(&mut encoder)), Some((body, encoder)))),
+                    Err(error) => return Some((Err(axum::Error::new(error)), None)),
+                },
+            };
+            let written = match come {
                 Some(Ok(piece)) => encoder.write_all(&piece).map_err(axum::Error::new),
                 Some(Err(error)) => Err(error),
                 None => return Some((encoder.finish().map(Bytes::from).map_err(axum::Error::new), None)),
             };
-            if let Err(error) = ended {
+            if let Err(error) = written {
                 return Some((Err(error), None));
             }
-            let packed = std::mem::take(encoder.get_mut());
-            if !packed.is_empty() {
-                return Some((Ok(Bytes::from(packed)), Some((body, encoder))));
+            is_flushed = false;
+            if encoder.get_ref().len() >= PIECE_BYTES {
+                return Some((Ok(taken(&mut encoder)), Some((body, encoder))));
             }
         }
     });
     Body::from_stream(pieces)
+}
+
+fn taken(encoder: &mut GzEncoder<Vec<u8>>) -> Bytes {
+    Bytes::from(std::mem::take(encoder.get_mut()))
 }
 
 #[cfg(test)]
@@ -89,6 +116,29 @@ mod tests {
         check("*, gzip; q=0", false);
         check("snappy", false);
         assert!(!accepts_gzip(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn a_tag_of_what_is_packed_is_weak() {
+        let check = |tag: &'static str, want: &'static str| {
+            let mut headers = HeaderMap::from_iter([(header::ETAG, HeaderValue::from_static(tag))]);
+            weaken(&mut headers);
+            assert_eq!(headers[header::ETAG], want);
+        };
+        check("\"a\"", "W/\"a\"");
+        check("W/\"a\"", "W/\"a\"");
+    }
+
+    /// A part is there, and the next never comes.
+    #[tokio::test]
+    async fn what_has_come_is_sent_before_more_is_waited_for() {
+        let begin = stream::iter([Ok::<_, axum::Error>(Bytes::from_static(b"the head of a page"))]);
+        let mut pieces = packed(Body::from_stream(begin.chain(stream::pending()))).into_data_stream();
+        let piece = pieces.next().await.expect("a piece").expect("it is packed");
+        let mut unpacked = Vec::new();
+        let ended = GzDecoder::new(piece.as_ref()).read_to_end(&mut unpacked);
+        assert_eq!(ended.map_err(|error| error.kind()), Err(std::io::ErrorKind::UnexpectedEof));
+        assert_eq!(unpacked, b"the head of a page");
     }
 
     #[tokio::test]

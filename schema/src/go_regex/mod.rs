@@ -6,7 +6,10 @@
 //! compiled expression is bounded, as nested repetitions grow exponentially, and whoever takes expressions from outside
 //! compiles them within a budget: a query of ten kilobytes can hold a hundred of the largest.
 
+mod mistake;
+
 use regex::{Regex, RegexBuilder};
+use regex_syntax::hir::{Hir, HirKind};
 use thiserror::Error;
 
 use crate::budget::{Allowance, Holding, Spent};
@@ -22,6 +25,9 @@ pub const QUERY_REGEX_BYTES_MAX: usize = 64 << 20;
 /// What an expression is tried to be compiled in, ascending: what was granted for the smallest that suffices is what it
 /// takes, and all that fail before it cost a seventh of it. Nearly every expression of a dashboard fits into the first.
 const SIZES: [usize; 3] = [REGEX_BYTES_MAX >> 6, REGEX_BYTES_MAX >> 3, REGEX_BYTES_MAX];
+
+/// Texts of one expression's matches; more are no sooner looked for than the expression. Guess, not measured.
+const TEXTS_MAX: usize = 16;
 
 /// Why there is no expression.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -50,9 +56,7 @@ pub fn whole_value_regex(pattern: &str) -> Result<Regex, String> {
 /// See [`Unfit`]; nothing is added then.
 pub fn whole_value_regex_within(pattern: &str, held: &mut Holding<'_>) -> Result<Regex, Unfit> {
     // Read by itself first: `a)|(b` is no expression, but between parentheses it would be.
-    let inner = rewritten(pattern);
-    regex_syntax::parse(&inner).map_err(|error| wrong(&reason(&error.to_string())))?;
-    compiled(&format!("^(?s:{inner})$"), held)
+    compiled(&format!("^(?s:{})$", read(pattern)?), held)
 }
 
 /// An expression that may match any part of a text, within a budget as [`whole_value_regex_within`].
@@ -60,7 +64,7 @@ pub fn whole_value_regex_within(pattern: &str, held: &mut Holding<'_>) -> Result
 /// # Errors
 /// See [`Unfit`]; nothing is added then.
 pub fn part_regex_within(pattern: &str, held: &mut Holding<'_>) -> Result<Regex, Unfit> {
-    compiled(&rewritten(pattern), held)
+    compiled(&read(pattern)?, held)
 }
 
 /// Whatever it takes.
@@ -70,6 +74,13 @@ pub fn part_regex_within(pattern: &str, held: &mut Holding<'_>) -> Result<Regex,
 pub fn part_regex(pattern: &str) -> Result<Regex, String> {
     let plenty = Allowance::new(usize::MAX, None);
     part_regex_within(pattern, &mut Holding::new(&plenty)).map_err(|unfit| unfit.to_string())
+}
+
+/// The pattern in the spelling of the `regex` crate, if it is one.
+fn read(pattern: &str) -> Result<String, Unfit> {
+    let rewritten = rewritten(pattern);
+    regex_syntax::parse(&rewritten).map_err(|error| wrong(&mistake::told(pattern, &error)))?;
+    Ok(rewritten)
 }
 
 /// In the first size that it fits into.
@@ -83,20 +94,36 @@ fn compiled(pattern: &str, held: &mut Holding<'_>) -> Result<Regex, Unfit> {
             Err(regex::Error::CompiledTooBig(_)) => held.resize(before)?,
             Err(error) => {
                 held.resize(before)?;
-                return Err(wrong(&reason(&error.to_string())));
+                return Err(wrong(error.to_string().lines().last().unwrap_or_default()));
             }
         }
     }
     Err(wrong(&format!("compiled regex exceeds size limit of {REGEX_BYTES_MAX} bytes")))
 }
 
-fn wrong(reason: &str) -> Unfit {
-    Unfit::Wrong(format!("error parsing regexp: {reason}"))
+/// Texts of which every match of an expression has at least one, as the longest that can be told; none if there are none: what is
+/// searched for texts first need not try the expression everywhere.
+pub fn texts_of_matches(regex: &Regex) -> Option<Vec<String>> {
+    texts_of(&regex_syntax::parse(regex.as_str()).ok()?)
 }
 
-/// What is wrong, on one line; the crate draws a picture over several.
-fn reason(text: &str) -> String {
-    text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
+fn texts_of(expression: &Hir) -> Option<Vec<String>> {
+    let shortest = |texts: &Vec<String>| texts.iter().map(String::len).min();
+    match expression.kind() {
+        HirKind::Literal(literal) => Some(vec![std::str::from_utf8(&literal.0).ok()?.to_owned()]),
+        HirKind::Capture(group) => texts_of(&group.sub),
+        HirKind::Repetition(repetition) if repetition.min > 0 => texts_of(&repetition.sub),
+        HirKind::Concat(parts) => parts.iter().filter_map(texts_of).max_by_key(shortest),
+        HirKind::Alternation(choices) => {
+            let texts = choices.iter().map(texts_of).collect::<Option<Vec<_>>>()?.concat();
+            (texts.len() <= TEXTS_MAX).then_some(texts)
+        }
+        _ => None,
+    }
+}
+
+fn wrong(reason: &str) -> Unfit {
+    Unfit::Wrong(format!("error parsing regexp: {reason}"))
 }
 
 /// The pattern in the spelling of the `regex` crate.
@@ -117,10 +144,19 @@ fn rewritten(pattern: &str) -> String {
                 let open = open.unwrap_or("[");
                 taken = open.len();
                 out += &open.replace(']', "\\]");
+                // So is a dash, which else could begin an operator between classes.
+                if rest[taken..].starts_with('-') {
+                    out += "\\-";
+                    taken += 1;
+                }
             }
             '[' if rest.starts_with("[:") && rest.contains(":]") => {
                 taken = rest.find(":]").map_or(1, |end| end + 2);
                 out += &rest[..taken];
+            }
+            '-' if in_class && rest.starts_with("--") => {
+                out += "-\\-";
+                taken = 2;
             }
             '[' | '&' | '~' if in_class => {
                 out.push('\\');
@@ -149,6 +185,12 @@ fn escape(rest: &str, in_class: bool, out: &mut String) -> usize {
         out.push('\\');
         return 1;
     };
+    // The name of a class or the digits of a character in braces, which are no repetition.
+    if matches!(c, 'p' | 'P' | 'x') && rest[2..].starts_with('{') {
+        let length = rest.find('}').map_or(rest.len(), |end| end + 1);
+        *out += &rest[..length];
+        return length;
+    }
     let bracketed = |set: &str, is_bare: bool| if is_bare { set.to_owned() } else { format!("[{set}]") };
     match c {
         'd' => *out += &bracketed("0-9", in_class),
@@ -157,6 +199,8 @@ fn escape(rest: &str, in_class: bool, out: &mut String) -> usize {
         'D' => *out += "[^0-9]",
         'W' => *out += "[^0-9A-Za-z_]",
         'S' => *out += "[^\\t\\n\\x0C\\r ]",
+        // To the crate these are ends of words.
+        '<' | '>' => out.push(c),
         'b' | 'B' => *out += &format!("(?-u:\\{c})"),
         c => {
             out.push('\\');
@@ -184,7 +228,7 @@ mod tests {
     fn an_expression_of_parts_is_not_anchored() {
         let regex = part_regex(r"b\d{").expect("a pattern");
         assert!(regex.is_match("ab1{") && !regex.is_match("ab{"));
-        assert_eq!(part_regex("(").err().as_deref(), Some("error parsing regexp: unclosed group"));
+        assert_eq!(part_regex("(").err().as_deref(), Some("error parsing regexp: missing closing ): `(`"));
     }
 
     #[test]
@@ -206,13 +250,16 @@ mod tests {
         check("[]a]+[^]]", &["]ab"], &["a]"]);
         check(r"^.+\.ns\..+$", &["a.ns.svc"], &["ans.svc"]);
         check("ä{2}", &["ää"], &["ä"]);
+        check(r"\p{Greek}+\x{1F600}", &["αβ\u{1f600}"], &["a\u{1f600}"]);
+        check(r"[\P{L}\pN]{2}", &["1-"], &["ab"]);
+        check(r"\<b\>", &["<b>"], &["b"]);
+        check("[+--]+", &["+,-"], &["."]);
+        check("[--/]+", &["-./"], &["a"]);
     }
 
     #[test]
     fn what_is_no_expression_is_refused() {
         let refused = |pattern: &str| whole_value_regex(pattern).expect_err("no pattern");
-        assert_eq!(refused("("), "error parsing regexp: unclosed group");
-        assert!(refused("a)|(b").contains("unopened group"));
         assert!(refused(&"(".repeat(5_000)).starts_with("error parsing regexp: "));
         assert!(refused("((((a{50}){50}){50}){50}){50}").contains("size"));
         assert!(refused("\\").starts_with("error parsing regexp: "));
@@ -245,5 +292,28 @@ mod tests {
     fn expressions_that_explode_elsewhere_are_linear() {
         let regex = whole_value_regex("(a*)*b").expect("a pattern");
         assert!(!regex.is_match(&"a".repeat(100_000)));
+    }
+
+    #[test]
+    fn texts_that_every_match_has_are_told() {
+        let check = |pattern: &str, want: Option<&[&str]>| {
+            let found = texts_of_matches(&part_regex(pattern).expect(pattern));
+            let want = want.map(|texts| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>());
+            assert_eq!(found, want, "{pattern}");
+        };
+        check("timeout", Some(&["timeout"]));
+        check("retry [0-9]+ of order$", Some(&[" of order"]));
+        check("^GET|POST /x", Some(&["GET", "POST /x"]));
+        check("(lost|gone)? by (peers)+", Some(&["peers"]));
+        check("(?i)timeout", None);
+        check("a|b*", None);
+        check(".*", None);
+        check("[0-9]+", None);
+        check("\\.svc", Some(&[".svc"]));
+        let many = |count: usize| {
+            let choices: Vec<String> = ('a'..).take(count).map(|c| format!("{c}{c}")).collect();
+            texts_of_matches(&part_regex(&choices.join("|")).expect("it fits")).map(|texts| texts.len())
+        };
+        assert_eq!((many(TEXTS_MAX), many(TEXTS_MAX + 1)), (Some(TEXTS_MAX), None));
     }
 }
