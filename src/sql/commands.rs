@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
 use super::client::Answer;
 use super::names::{TABLES, table_functions};
 use super::session::Session;
+use super::split::command_of;
 
 /// How often a statement is watched where nothing else is said; psql's default.
 const WATCH_INTERVAL: Duration = Duration::from_secs(2);
@@ -74,11 +75,65 @@ impl Command {
     }
 }
 
+/// Does what a command says; `last` is the last statement.
+///
+/// # Errors
+/// There is nothing to watch; as a statement.
+pub async fn perform(session: &mut Session, command: Command, last: Option<&str>) -> Result<()> {
+    match command {
+        Command::Tables => list_tables(session).await,
+        Command::Columns(table) => list_columns(session, &table).await,
+        Command::Functions(text) => list_functions(session, &text).await,
+        Command::Expand => {
+            session.settings.is_expanded ^= true;
+            eprintln!("a {} a line", if session.settings.is_expanded { "value" } else { "row" });
+            Ok(())
+        }
+        Command::Timing => {
+            session.settings.tells_time ^= true;
+            eprintln!("timing is {}", if session.settings.tells_time { "on" } else { "off" });
+            Ok(())
+        }
+        Command::Watch(interval) => {
+            let last = last.context("there is no statement to watch yet")?;
+            loop {
+                session.run(last).await?;
+                tokio::time::sleep(interval).await;
+            }
+        }
+        Command::Help => session.show(&help()),
+        Command::Quit => Ok(()),
+    }
+}
+
+/// Runs statements and commands one after the other, up to `\q`.
+///
+/// # Errors
+/// The first that fails ends it, with its number where there are several.
+pub async fn run_script(session: &mut Session, pieces: &[String]) -> Result<()> {
+    let mut last = None;
+    for (piece, number) in pieces.iter().zip(1..) {
+        let done = match command_of(piece).map(Command::parse) {
+            Some(Ok(Command::Quit)) => return Ok(()),
+            Some(Ok(command)) => perform(session, command, last).await,
+            Some(Err(error)) => Err(error),
+            None => {
+                last = Some(piece.as_str());
+                session.run(piece).await
+            }
+        };
+        done.map_err(
+            |error| if pieces.len() == 1 { error } else { error.context(format!("statement {number}")) },
+        )?;
+    }
+    Ok(())
+}
+
 /// Lists the tables.
 ///
 /// # Errors
 /// As a statement.
-pub async fn list_tables(session: &mut Session) -> Result<()> {
+async fn list_tables(session: &mut Session) -> Result<()> {
     let answer = session.answer(TABLES).await?;
     session.show(&answer)
 }
@@ -87,7 +142,7 @@ pub async fn list_tables(session: &mut Session) -> Result<()> {
 ///
 /// # Errors
 /// There is no such table; as a statement.
-pub async fn list_columns(session: &mut Session, table: &str) -> Result<()> {
+async fn list_columns(session: &mut Session, table: &str) -> Result<()> {
     let name = table.trim_matches('"').replace('\'', "''");
     let sql = format!(
         "SELECT column_name AS column, data_type AS type FROM information_schema.columns \
@@ -102,7 +157,7 @@ pub async fn list_columns(session: &mut Session, table: &str) -> Result<()> {
 ///
 /// # Errors
 /// As a statement.
-pub async fn list_functions(session: &mut Session, text: &str) -> Result<()> {
+async fn list_functions(session: &mut Session, text: &str) -> Result<()> {
     let pattern = text.to_lowercase().replace('\'', "''");
     let sql = format!(
         "SELECT routine_name AS function, lower(min(function_type)) AS kind, min(syntax_example) AS call \
@@ -118,7 +173,7 @@ pub async fn list_functions(session: &mut Session, text: &str) -> Result<()> {
 }
 
 /// Lists the commands.
-pub fn help() -> Answer {
+fn help() -> Answer {
     let column = |name: &str| super::client::Column { name: name.to_owned(), data_type: "string".to_owned() };
     let rows = HELP.iter().map(|(typed, does)| vec![(*typed).into(), (*does).into()]);
     Answer { columns: vec![column("typed"), column("does")], rows: rows.collect(), reason: None }

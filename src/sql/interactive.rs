@@ -115,7 +115,7 @@ async fn run_line(session: &mut Session, line: &str, last: &mut Option<String>) 
     let done = if line.trim_start().starts_with('\\') {
         match Command::parse(line) {
             Ok(Command::Quit) => return Next::Leave,
-            Ok(command) => run_command(session, command, last.as_deref()).await,
+            Ok(command) => until_interrupted(commands::perform(session, command, last.as_deref())).await,
             Err(error) => Err(error),
         }
     } else {
@@ -123,42 +123,12 @@ async fn run_line(session: &mut Session, line: &str, last: &mut Option<String>) 
         if let Some(statement) = statements.last() {
             *last = Some(statement.clone());
         }
-        until_interrupted(session.run_all(&statements)).await
+        until_interrupted(commands::run_script(session, &statements)).await
     };
     if let Err(error) = done {
         eprintln!("{error:#}");
     }
     Next::Line
-}
-
-async fn run_command(session: &mut Session, command: Command, last: Option<&str>) -> Result<()> {
-    match command {
-        Command::Tables => until_interrupted(commands::list_tables(session)).await,
-        Command::Columns(table) => until_interrupted(commands::list_columns(session, &table)).await,
-        Command::Functions(text) => until_interrupted(commands::list_functions(session, &text)).await,
-        Command::Expand => {
-            session.settings.is_expanded ^= true;
-            println!("a {} a line", if session.settings.is_expanded { "value" } else { "row" });
-            Ok(())
-        }
-        Command::Timing => {
-            session.settings.tells_time ^= true;
-            println!("timing is {}", if session.settings.tells_time { "on" } else { "off" });
-            Ok(())
-        }
-        Command::Watch(interval) => {
-            let last = last.context("there is no statement to watch yet")?;
-            until_interrupted(async {
-                loop {
-                    session.run(last).await?;
-                    tokio::time::sleep(interval).await;
-                }
-            })
-            .await
-        }
-        Command::Help => session.show(&commands::help()),
-        Command::Quit => Ok(()),
-    }
 }
 
 /// Waits for `work`; Ctrl-C drops it, which stops its statement.

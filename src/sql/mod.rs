@@ -51,7 +51,7 @@ pub fn run(config: &Config, args: &SqlArgs) -> Result<()> {
     place::with_server(config, args, interrupts, move |address, is_own| async move {
         let mut session = Session::new(Client::new(&address, &tenant)?, settings, output);
         match script {
-            Some(statements) => session.run_all(&statements).await,
+            Some(pieces) => commands::run_script(&mut session, &pieces).await,
             None => {
                 let who = if is_own { "this process, on the data directory" } else { "a running server" };
                 interactive::run(
@@ -70,7 +70,7 @@ fn format(args: &SqlArgs) -> SqlFormat {
     args.format.unwrap_or(if is_read_by_people { SqlFormat::Table } else { SqlFormat::Csv })
 }
 
-/// The statements that are given; none where somebody is to type them.
+/// The statements and commands that are given; none where somebody is to type them.
 fn script(args: &SqlArgs) -> Result<Option<Vec<String>>> {
     let text = match (&args.statement, &args.file) {
         (Some(statement), None) => statement.clone(),

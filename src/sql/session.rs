@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use super::client::{Answer, Client};
 use super::output::Output;
@@ -31,22 +31,6 @@ pub struct Settings {
 impl Session {
     pub fn new(client: Client, settings: Settings, output: Output) -> Self {
         Session { client, settings, output }
-    }
-
-    /// Runs `statements` until one fails.
-    ///
-    /// # Errors
-    /// That of the statement, with its place where there are several.
-    pub async fn run_all(&mut self, statements: &[String]) -> Result<()> {
-        for (number, sql) in statements.iter().enumerate() {
-            let ran = self.run(sql).await;
-            if statements.len() > 1 {
-                ran.with_context(|| format!("statement {}", number + 1))?;
-            } else {
-                ran?;
-            }
-        }
-        Ok(())
     }
 
     /// Runs one statement and shows its answer. Cancel: the statement stops.

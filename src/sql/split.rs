@@ -1,10 +1,11 @@
-//! Cuts text into statements at the semicolons that end one.
+//! Cuts text into statements at the semicolons that end one, and commands at the ends of their lines.
 //!
 //! A semicolon inside of quotes or a comment ends nothing. Texts are quoted as in SQL: `'it''s'`, `"a name"`; comments are
-//! `-- to the end of the line` and `/* nested */`. Limits: texts in dollars (`$$`) are not known, the server knows none
+//! `-- to the end of the line` and `/* nested */`. What begins with a backslash where a statement would is a command of the shell.
+//! Limits: texts in dollars (`$$`) are not known, the server knows none
 //! in statements that read.
 
-/// The statements of `text` without their semicolons, in order; none is empty or only a comment.
+/// The statements and commands of `text` without what ends them, in order; none is empty or only a comment.
 pub fn statements(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut rest = text;
@@ -34,7 +35,10 @@ pub fn is_complete(text: &str) -> bool {
 
 /// Where the first statement of `text` ends: the place of its semicolon.
 fn first_end(text: &str) -> Option<usize> {
-    let mut at = 0;
+    let mut at = start_of(text);
+    if text[at..].starts_with('\\') {
+        return text[at..].find('\n').map(|length| at + length);
+    }
     while let Some(next) = text.as_bytes().get(at) {
         let skipped = skipped(&text[at..]);
         if skipped > 0 {
@@ -48,12 +52,22 @@ fn first_end(text: &str) -> Option<usize> {
     None
 }
 
+/// Whether a piece of a script is a command of the shell, and the command.
+pub fn command_of(piece: &str) -> Option<&str> {
+    Some(&piece[start_of(piece)..]).filter(|rest| rest.starts_with('\\'))
+}
+
 fn has_more_than_comments(text: &str) -> bool {
+    start_of(text) < text.len()
+}
+
+/// Where `text` begins behind white space and comments.
+fn start_of(text: &str) -> usize {
     let mut rest = text.trim_start();
     while is_comment(rest) {
         rest = rest[skipped(rest)..].trim_start();
     }
-    !rest.is_empty()
+    text.len() - rest.len()
 }
 
 fn is_comment(rest: &str) -> bool {
@@ -103,6 +117,15 @@ mod tests {
         check(";; ; -- nothing\n", &[]);
         check("SELECT 'open; ", &["SELECT 'open;"]);
         check("SELECT 'größe;'; /* open ;", &["SELECT 'größe;'"]);
+    }
+
+    #[test]
+    fn commands_end_with_their_line() {
+        let text = "\\d spans\n-- c\n\\x\nSELECT '\n\\d';\n\\timing";
+        let pieces = statements(text);
+        assert_eq!(pieces, ["\\d spans", "-- c\n\\x", "SELECT '\n\\d'", "\\timing"]);
+        let commands = pieces.iter().filter_map(|piece| command_of(piece)).collect::<Vec<_>>();
+        assert_eq!(commands, ["\\d spans", "\\x", "\\timing"]);
     }
 
     #[test]

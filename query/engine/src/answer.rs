@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::datatypes::{Field, Schema, SchemaRef};
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt};
 use tokio::sync::OwnedSemaphorePermit;
@@ -40,10 +40,31 @@ impl RowStream {
         RowStream { schema, batches: stream::once(batch).boxed() }
     }
 
+    /// The same rows, whose columns are called what `name` makes of their names.
+    pub(crate) fn called(self, name: fn(&str) -> &str) -> RowStream {
+        if self.schema.fields().iter().all(|field| name(field.name()) == field.name()) {
+            return self;
+        }
+        let schema = called(&self.schema, name);
+        let batches = self.batches.map(move |batch| {
+            let (_, columns, rows) = batch?.into_parts();
+            let options = RecordBatchOptions::new().with_row_count(Some(rows));
+            let renamed = RecordBatch::try_new_with_options(Arc::clone(&schema), columns, &options);
+            renamed.map_err(|error| QueryError::Internal(error.to_string()))
+        });
+        RowStream { schema: called(&self.schema, name), batches: batches.boxed() }
+    }
+
     /// The columns of every batch, known before the first.
     pub fn schema(&self) -> &SchemaRef {
         &self.schema
     }
+}
+
+/// `schema` with columns that are called what `name` makes of their names.
+pub fn called(schema: &Schema, name: fn(&str) -> &str) -> SchemaRef {
+    let renamed = schema.fields().iter().map(|field| Field::clone(field).with_name(name(field.name())));
+    Arc::new(Schema::new_with_metadata(renamed.collect::<Vec<_>>(), schema.metadata().clone()))
 }
 
 impl Stream for RowStream {

@@ -30,6 +30,7 @@ mod histograms;
 mod text_guard;
 mod statement_guard;
 mod nested_names;
+mod set_comparisons;
 mod plan_guard;
 mod expansion;
 mod planning;

@@ -5,8 +5,8 @@
 //! was found out about it, no snapshot and no place among the running queries: each run sees the snapshot of
 //! its own query and is planned on it.
 //!
-//! Parameters are `$1`, `$2` and so on, or `?` by their order. A type is known where the parameter is compared with something, cast, or
-//! a LIMIT; parameters that are used as several types, or only handed to functions, have none, and take that of their
+//! Parameters are `$1`, `$2` and so on, `?` by their order, or `$name`. A type is known where the parameter is compared with something, cast, or
+//! a LIMIT, and where it is the list of `x = ANY($1)`; parameters that are used as several types, or only handed to functions, have none, and take that of their
 //! value. A column whose type depends on such a parameter is described as Null.
 
 use std::collections::BTreeMap;
@@ -18,10 +18,13 @@ use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::error::Result as PlanResult;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::expr::{Cast, Placeholder};
-use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
 use meshlake_schema::filter::Value;
 
+use crate::answer::called;
 use crate::error::QueryError;
+use crate::postgres::shown_name;
 use crate::text_guard::TEXT_BYTES_MAX;
 use crate::values::parameter;
 
@@ -39,6 +42,7 @@ pub struct Prepared {
     sql: Arc<str>,
     columns: SchemaRef,
     parameters: Vec<Option<DataType>>,
+    names: Vec<String>,
 }
 
 /// A statement with the values of its parameters.
@@ -57,6 +61,15 @@ impl Prepared {
     /// The types of `$1`, `$2` and so on; none where the statement does not tell.
     pub fn parameters(&self) -> &[Option<DataType>] {
         &self.parameters
+    }
+
+    /// The names of `$1`, `$2` and so on where the statement wrote `$name`; none where it has numbers.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    pub(crate) fn with_names(self, names: Vec<String>) -> Prepared {
+        Prepared { names, ..self }
     }
 
     /// The statement with a value for each parameter; none is null. Text is read as what the parameter is, other
@@ -118,7 +131,8 @@ fn same_count(parameters: usize, values: usize) -> Result<(), QueryError> {
 pub fn describe(sql: &str, plan: LogicalPlan, state: &SessionState) -> Result<Prepared, QueryError> {
     let parameters = parameters_of(&plan)?;
     let columns = columns_of(plan, &parameters, state)?;
-    Ok(Prepared { sql: sql.into(), columns, parameters })
+    let columns = called(&columns, shown_name);
+    Ok(Prepared { sql: sql.into(), columns, parameters, names: Vec::new() })
 }
 
 /// The columns that nulls of the parameters' types are answered with: a plan with parameters in it cannot be
@@ -152,12 +166,22 @@ fn parameters_of(plan: &LogicalPlan) -> Result<Vec<Option<DataType>>, QueryError
         types.extend(used_as.filter(|used_as| !types.contains(used_as)).cloned());
     };
     plan.apply_with_subqueries(|node| {
+        let inputs = merge_schema(&node.inputs());
         let bare = matches!(node, LogicalPlan::Limit(_)).then_some(&DataType::Int64);
         node.apply_expressions(|whole| {
             whole.apply(|part| match part {
                 Expr::Cast(Cast { expr, field }) if let Expr::Placeholder(placeholder) = expr.as_ref() => {
                     add(placeholder, Some(field.data_type()));
                     Ok(TreeNodeRecursion::Jump)
+                }
+                Expr::ScalarFunction(call) if call.name() == "array_has" => {
+                    if let [Expr::Placeholder(list), element] = call.args.as_slice()
+                        && let Ok(element) = element.get_type(&inputs)
+                    {
+                        let element = if element.is_string() { DataType::Utf8 } else { element };
+                        add(list, Some(&DataType::new_list(element, true)));
+                    }
+                    Ok(TreeNodeRecursion::Continue)
                 }
                 Expr::Placeholder(placeholder) => {
                     let inferred = placeholder.field.as_ref().map(|field| field.data_type());

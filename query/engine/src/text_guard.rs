@@ -58,30 +58,57 @@ pub fn check_tokens<'a>(tokens: impl IntoIterator<Item = &'a Token>) -> Result<(
     at_most(counts.nesting_max, NESTING_MAX, "levels of nesting")
 }
 
-/// `sql` with `$1`, `$2` and so on for `?`, as JDBC and ODBC write parameters; text without them as it is. What does
-/// not tokenize is the parser's to explain.
-pub fn numbered(sql: &str) -> Cow<'_, str> {
-    let tokens = if sql.contains('?') {
+/// `sql` with `$1`, `$2` and so on for `?`, as JDBC and ODBC write parameters, and for `$name`, with those names in this order;
+/// text without either as it is. What does not tokenize is the parser's to explain.
+pub fn numbered(sql: &str) -> (Cow<'_, str>, Vec<String>) {
+    let tokens = if sql.contains(['?', '$']) {
         Tokenizer::new(&GenericDialect {}, sql).tokenize_with_location().unwrap_or_default()
     } else {
         Vec::new()
     };
-    let is_mark = |token: &Token| matches!(token, Token::Placeholder(name) if name == "?");
-    let marks = tokens.iter().filter(|token| is_mark(&token.token)).map(|token| token.span.start);
-    let mut marks = (1..).zip(marks).peekable();
-    if marks.peek().is_none() {
-        return Cow::Borrowed(sql);
+    let (mut marks, mut names) = (Vec::new(), Vec::new());
+    for token in &tokens {
+        let Token::Placeholder(written) = &token.token else { continue };
+        let number = if written == "?" {
+            marks.len() + 1
+        } else if let Some(name) = name_of(written) {
+            names.iter().position(|known| known == name).unwrap_or_else(|| {
+                names.push(name.to_owned());
+                names.len() - 1
+            }) + 1
+        } else {
+            continue;
+        };
+        marks.push((token.span.start, written.chars().count(), number));
     }
-    let mut out = String::with_capacity(sql.len() + tokens.len());
-    let mut at = Location::new(1, 1);
+    if marks.is_empty() {
+        return (Cow::Borrowed(sql), names);
+    }
+    (Cow::Owned(with_numbers(sql, &marks)), names)
+}
+
+/// The name of a parameter that has one: `$name`.
+fn name_of(placeholder: &str) -> Option<&str> {
+    let name = placeholder.strip_prefix('$')?;
+    name.starts_with(|letter: char| letter.is_alphabetic() || letter == '_').then_some(name)
+}
+
+/// `sql` with a number in the place of each mark: where it starts, how many letters it has, and which number.
+fn with_numbers(sql: &str, marks: &[(Location, usize, usize)]) -> String {
+    let mut out = String::with_capacity(sql.len() + marks.len());
+    let (mut at, mut marks, mut within) = (Location::new(1, 1), marks.iter().peekable(), 0);
     for next in sql.chars() {
-        match marks.next_if(|(_, mark)| *mark == at) {
-            Some((number, _)) => write!(out, "${number}").expect("writing to a String cannot fail"),
-            None => out.push(next),
+        if let Some((_, letters, number)) = marks.next_if(|(start, ..)| *start == at) {
+            write!(out, "${number}").expect("writing to a String cannot fail");
+            within = *letters;
         }
+        if within == 0 {
+            out.push(next);
+        }
+        within = within.saturating_sub(1);
         at = if next == '\n' { Location::new(at.line + 1, 1) } else { Location::new(at.line, at.column + 1) };
     }
-    Cow::Owned(out)
+    out
 }
 
 /// # Errors
@@ -239,13 +266,20 @@ mod tests {
 
     #[test]
     fn question_marks_are_parameters_by_their_order() {
-        let check = |sql: &str, want: &str| assert_eq!(numbered(sql), want);
+        let check = |sql: &str, want: &str| assert_eq!(numbered(sql), (want.into(), Vec::new()));
         check(
             "SELECT ?, 'why?', \"a?\", ? -- ?\nWHERE n = ?",
             "SELECT $1, 'why?', \"a?\", $2 -- ?\nWHERE n = $3",
         );
         check("SELECT 'größe', ?", "SELECT 'größe', $1");
         check("SELECT $1, 'open ?", "SELECT $1, 'open ?");
+    }
+
+    #[test]
+    fn names_of_parameters_are_numbered_by_their_first_place() {
+        let (sql, names) = numbered("SELECT $to, '$no', $größe || $to -- $no");
+        assert_eq!(sql, "SELECT $1, '$no', $2 || $1 -- $no");
+        assert_eq!(names, ["to", "größe"]);
     }
 
     #[test]

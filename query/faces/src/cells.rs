@@ -33,9 +33,14 @@ pub fn type_name(data_type: &DataType) -> String {
     }
 }
 
+/// Whether there is no value at `row`. A column of nulls alone has no mask of them.
+pub fn is_null(array: &dyn Array, row: usize) -> bool {
+    array.is_null(row) || array.data_type().is_null()
+}
+
 /// Appends the value of `array` at `row`.
 pub fn push_value(out: &mut String, array: &dyn Array, row: usize) {
-    if array.is_null(row) {
+    if is_null(array, row) {
         out.push_str("null");
         return;
     }
@@ -66,7 +71,7 @@ pub fn push_value(out: &mut String, array: &dyn Array, row: usize) {
 /// The value as text without JSON's quotes: what CSV holds. Nested values are JSON.
 pub fn push_plain(out: &mut String, array: &dyn Array, row: usize) {
     match array.data_type() {
-        _ if array.is_null(row) => {}
+        _ if is_null(array, row) => {}
         DataType::Utf8 => out.push_str(array.as_string::<i32>().value(row)),
         DataType::LargeUtf8 => out.push_str(array.as_string::<i64>().value(row)),
         DataType::Utf8View => out.push_str(array.as_string_view().value(row)),
@@ -199,10 +204,12 @@ fn base64(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use arrow::array::{
-        BinaryArray, BooleanArray, Date32Array, DictionaryArray, Float64Array, Int64Array, StringViewArray,
-        TimestampMicrosecondArray, UInt64Array,
+        BinaryArray, BooleanArray, Date32Array, DictionaryArray, Float64Array, Int64Array, NullArray,
+        StringViewArray, TimestampMicrosecondArray, UInt64Array,
     };
-    use arrow::datatypes::{Float64Type, Int32Type};
+    use arrow::buffer::OffsetBuffer;
+    use arrow::datatypes::{Field, Float64Type, Int32Type};
+    use std::sync::Arc;
 
     use super::*;
 
@@ -223,6 +230,17 @@ mod tests {
             &["9007199254740991", "\"9007199254740992\"", "\"-9223372036854775808\"", "null"],
         );
         check(&UInt64Array::from(vec![u64::MAX]), &["\"18446744073709551615\""]);
+    }
+
+    #[test]
+    fn nulls_of_no_type_are_null_also_inside_of_lists() {
+        let nulls: ArrayRef = Arc::new(NullArray::new(2));
+        check(nulls.as_ref(), &["null", "null"]);
+        let mut plain = String::new();
+        push_plain(&mut plain, nulls.as_ref(), 0);
+        assert_eq!(plain, "");
+        let element = Arc::new(Field::new("element", DataType::Null, true));
+        check(&ListArray::new(element, OffsetBuffer::from_lengths([2]), nulls, None), &["[null,null]"]);
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Rows as every Arrow library reads them: without views of strings and bytes, which the engine prefers.
+//! Rows as every Arrow library reads them: without views of strings and bytes, which the engine prefers; and as Parquet holds
+//! them, which has no type for most intervals.
 //!
 //! Arrow for Java cannot read views at all, and readers of other languages learnt it late; what goes out over a wire
 //! is copied anyway. Views inside of lists, maps and structs are replaced as well. Every value may be null as far as a
@@ -14,10 +15,15 @@ use arrow::error::ArrowError;
 
 /// `schema` with plain strings and bytes for views, and nulls everywhere.
 pub fn portable_schema(schema: &Schema) -> SchemaRef {
-    Arc::new(Schema::new(schema.fields().iter().map(nullable).collect::<Vec<_>>()))
+    cast_schema(schema, portable_leaf)
 }
 
-/// `batch` as `schema`, which is what [`portable_schema`] makes of its own.
+/// `schema` with texts for intervals, as Parquet has none of months, days and nanoseconds.
+pub fn storable_schema(schema: &Schema) -> SchemaRef {
+    cast_schema(schema, storable_leaf)
+}
+
+/// `batch` as `schema`, which is what [`portable_schema`] or [`storable_schema`] makes of its own.
 ///
 /// # Errors
 /// In practice none: a view is always cast, but for a text column of more than 2 GiB.
@@ -30,27 +36,50 @@ pub fn portable(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, 
     RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
 }
 
-fn nullable(field: &FieldRef) -> FieldRef {
-    Arc::new(Field::new(field.name(), portable_type(field.data_type()), true))
-}
+/// What a type without types inside is to be.
+type Leaf = fn(&DataType) -> DataType;
 
-fn portable_type(data_type: &DataType) -> DataType {
+fn portable_leaf(data_type: &DataType) -> DataType {
     match data_type {
         DataType::Utf8View => DataType::Utf8,
         DataType::BinaryView => DataType::Binary,
-        DataType::List(element) => DataType::List(nullable(element)),
-        DataType::LargeList(element) => DataType::LargeList(nullable(element)),
-        DataType::Struct(fields) => DataType::Struct(fields.iter().map(nullable).collect()),
-        DataType::Map(entry, is_sorted) => DataType::Map(portable_entry(entry), *is_sorted),
         other => other.clone(),
     }
 }
 
+fn storable_leaf(data_type: &DataType) -> DataType {
+    match data_type {
+        DataType::Interval(_) => DataType::Utf8,
+        other => other.clone(),
+    }
+}
+
+fn cast_schema(schema: &Schema, leaf: Leaf) -> SchemaRef {
+    let fields = schema.fields().iter().map(|field| nullable(field, leaf));
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+fn nullable(field: &FieldRef, leaf: Leaf) -> FieldRef {
+    Arc::new(Field::new(field.name(), cast_type(field.data_type(), leaf), true))
+}
+
+fn cast_type(data_type: &DataType, leaf: Leaf) -> DataType {
+    match data_type {
+        DataType::List(element) => DataType::List(nullable(element, leaf)),
+        DataType::LargeList(element) => DataType::LargeList(nullable(element, leaf)),
+        DataType::Struct(fields) => {
+            DataType::Struct(fields.iter().map(|field| nullable(field, leaf)).collect())
+        }
+        DataType::Map(entry, is_sorted) => DataType::Map(cast_entry(entry, leaf), *is_sorted),
+        other => leaf(other),
+    }
+}
+
 /// An entry of a map, which is never null, nor is its key.
-fn portable_entry(entry: &FieldRef) -> FieldRef {
+fn cast_entry(entry: &FieldRef, leaf: Leaf) -> FieldRef {
     let DataType::Struct(fields) = entry.data_type() else { return Arc::clone(entry) };
     let of_entry = |(place, field): (usize, &FieldRef)| {
-        Arc::new(Field::new(field.name(), portable_type(field.data_type()), place > 0))
+        Arc::new(Field::new(field.name(), cast_type(field.data_type(), leaf), place > 0))
     };
     let fields = fields.iter().enumerate().map(of_entry).collect();
     Arc::new(Field::new(entry.name(), DataType::Struct(fields), false))

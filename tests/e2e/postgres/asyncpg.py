@@ -26,6 +26,7 @@ async def main():
     same(await connection.fetchval(count + "kind = ANY($1)", [1, 2]), SPANS)
     same(await connection.fetchval(count + "date >= $1", now.date() - datetime.timedelta(days=1)), SPANS)
     same(await connection.fetchval(count + "adjusted_count > $1", 0.5), SPANS)
+    same(await connection.fetchval(count + "time > now() - $1::interval", datetime.timedelta(days=1)), SPANS)
     row = await connection.fetchrow(
         "SELECT attributes, time, date, kind, duration_nano, is_proxy, adjusted_count, parent_span_id, name, "
         "ARRAY[1, NULL]::bigint[] AS list, 1.50::numeric(5, 2) AS number FROM spans LIMIT 1"

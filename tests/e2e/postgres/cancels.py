@@ -1,7 +1,7 @@
 """Statements stopped at random moments: each ends, soon, and its connection goes on.
 
 Usage: cancels.py SPANS CANCELS SEED. Prints the longest time from a request to stop to the end of its statement, and how many took
-longer than half a second.
+longer than half a second, by statement.
 """
 
 import random
@@ -36,7 +36,7 @@ def run(connection, statement, outcome):
 
 
 chance = random.Random(SEED)
-longest, late, outcomes = 0.0, 0, {}
+longest, late, outcomes = 0.0, {}, {}
 with psycopg.connect(autocommit=True) as connection:
     for _ in range(CANCELS):
         outcome = []
@@ -52,9 +52,11 @@ with psycopg.connect(autocommit=True) as connection:
             connection.cancel()
             thread.join(1)
             took = time.monotonic() - begun if not thread.is_alive() else 0
-            longest, late = max(longest, took), late + (took > 0.5)
+            longest = max(longest, took)
+            if took > 0.5:
+                late[statement] = late.get(statement, 0) + 1
         outcomes[outcome[0]] = outcomes.get(outcome[0], 0) + 1
         assert connection.execute("SELECT 1").fetchone() == (1,)
-print(f"longest {longest * 1000:.0f} ms, {late} longer than 500 ms", outcomes)
+print(f"longest {longest * 1000:.0f} ms, {sum(late.values())} longer than 500 ms {late or ''}", outcomes)
 assert outcomes.get("stopped", 0) * 2 > CANCELS, outcomes
 print("done")

@@ -72,6 +72,8 @@ def parameters(connection):
         ("service_name = %s", ("' OR true --",), 0),
         ("is_proxy = %s", (False,), SPANS),
         ("time < %s", (now + datetime.timedelta(hours=1),), SPANS),
+        ("time > now() - %s", (datetime.timedelta(days=1, seconds=0.5),), SPANS),
+        ("TIME '01:02:03' < %s", (datetime.time(1, 2, 3, 4),), SPANS),
         ("date >= %s", ((now - datetime.timedelta(days=1)).date(),), SPANS),
         ("service_name = ANY(%s)", (["shop", "other"],), SPANS),
         ("kind = ANY(%s)", ([1, 2],), SPANS),

@@ -78,6 +78,16 @@ async fn statements_come_from_files_and_answers_go_to_files() -> Result<()> {
     ensure!((code, out.as_str()) == (Some(0), ""), "{code:?} {out}");
     let bytes = std::fs::read(parquet)?;
     ensure!(bytes.starts_with(b"PAR1") && bytes.ends_with(b"PAR1"), "{} bytes", bytes.len());
+    // Commands stand between statements.
+    let script = "\\d spans\nSELECT 1 AS a;\n\\x\n\\d ledger\n\\q\nSELECT 2 AS b;\n";
+    let (code, out, said) = sql(&["--server", &address], script).await?;
+    ensure!(
+        code == Some(0) && out.contains("duration_nano") && out.contains("a\n1\n"),
+        "{code:?} {out} {said}"
+    );
+    ensure!(said.contains("a value a line") && !out.contains("b\n2\n"), "{out} {said}");
+    let (code, _, said) = sql(&["--server", &address, "\\nothing"], "").await?;
+    ensure!(code == Some(1) && said.contains("there is no command"), "{code:?} {said}");
     let table = ["--server", &address, "--format", "table", "SELECT count(*) AS spans FROM spans"];
     let (_, out, _) = sql(&table, "").await?;
     ensure!(out == "spans\n-----\n  200\n(1 row)\n", "{out}");

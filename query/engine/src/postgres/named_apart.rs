@@ -1,10 +1,13 @@
 //! Names of columns that are called alike, which the engine wants to differ and PostgreSQL does not.
 //!
-//! What is renamed is called by its label, a mark, and its place; whoever shows names cuts them at the mark.
+//! What is renamed is called by its label, a mark, and its place; whoever shows names cuts them at the mark. Every other way
+//! to ask is served alike: a statement that PostgreSQL or DuckDB answers is no error here.
 
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{Expr, Ident, Query, SelectItem, SetExpr, Visit as _, Visitor};
+use datafusion::sql::sqlparser::ast::{
+    Expr, Ident, Query, SelectItem, SetExpr, Visit, VisitMut, Visitor, VisitorMut,
+};
 
 use super::labels::label_of;
 
@@ -16,13 +19,42 @@ pub fn shown_name(name: &str) -> &str {
     name.split_once(MARK).map_or(name, |(label, _)| label)
 }
 
+/// Who shows the names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// A client of PostgreSQL.
+    Postgres,
+    /// Every other way to ask, as the engine calls them.
+    Plain,
+}
+
+impl Shown {
+    /// What a column without a name is called.
+    fn label(self, expr: &Expr) -> String {
+        let text = expr.to_string();
+        match (self, expr) {
+            (Shown::Postgres, _) => label_of(expr).unwrap_or_else(|| last_part(&text)),
+            (Shown::Plain, Expr::Identifier(_) | Expr::CompoundIdentifier(_)) => last_part(&text),
+            (Shown::Plain, _) => text,
+        }
+    }
+
+    /// Whether a column without a name may be called as another that is not written down beside it.
+    fn may_meet(self, expr: &Expr, has_star: bool) -> bool {
+        match self {
+            Shown::Postgres => has_star || has_subquery(expr),
+            Shown::Plain => has_star && matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_)),
+        }
+    }
+}
+
 /// Gives columns that are called alike, and those beside a `*` that could hold one of their name, a name of their own.
-pub fn tell_apart(body: &mut SetExpr) {
+pub fn tell_apart(body: &mut SetExpr, shown: Shown) {
     match body {
-        SetExpr::Query(query) => tell_apart(&mut query.body),
+        SetExpr::Query(query) => tell_apart(&mut query.body, shown),
         SetExpr::SetOperation { left, right, .. } => {
-            tell_apart(left);
-            tell_apart(right);
+            tell_apart(left, shown);
+            tell_apart(right, shown);
         }
         SetExpr::Select(select) => {
             let is_named = |item: &SelectItem| {
@@ -32,16 +64,12 @@ pub fn tell_apart(body: &mut SetExpr) {
             let mut seen = Vec::new();
             for (item, place) in select.projection.iter_mut().zip(1..) {
                 let (expr, name, is_bare) = match &*item {
-                    SelectItem::UnnamedExpr(expr) => (expr, expr.to_string(), true),
+                    SelectItem::UnnamedExpr(expr) => (expr, engine_name(expr), true),
                     SelectItem::ExprWithAlias { expr, alias } => (expr, alias.value.clone(), false),
                     _ => continue,
                 };
-                if seen.contains(&name) || (is_bare && (has_star || has_subquery(expr))) {
-                    let label = if is_bare {
-                        label_of(expr).unwrap_or_else(|| last_part(&name))
-                    } else {
-                        name.clone()
-                    };
+                if seen.contains(&name) || (is_bare && shown.may_meet(expr, has_star)) {
+                    let label = if is_bare { shown.label(expr) } else { name.clone() };
                     let alias = Ident::with_quote('"', format!("{label}{MARK}{place}"));
                     *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
                 }
@@ -52,9 +80,33 @@ pub fn tell_apart(body: &mut SetExpr) {
     }
 }
 
+/// What tells an expression from others to the engine, which does not see what it is cast to, nor which query it asks.
+fn engine_name(expr: &Expr) -> String {
+    let mut bare = expr.clone();
+    let _ = VisitMut::visit(&mut bare, &mut Baring);
+    bare.to_string()
+}
+
+/// Takes off casts and parentheses.
+struct Baring;
+
+impl VisitorMut for Baring {
+    type Break = ();
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Cast { expr: inner, .. } | Expr::Nested(inner) = expr {
+            *expr = Expr::clone(inner);
+        }
+        if matches!(expr, Expr::Subquery(_)) {
+            *expr = Expr::Identifier(Ident::new("(subquery)"));
+        }
+        ControlFlow::Continue(())
+    }
+}
+
 /// Whether an expression has a query in it. All of those are called alike by the engine.
 pub fn has_subquery(expr: &Expr) -> bool {
-    expr.visit(&mut Finding).is_break()
+    Visit::visit(expr, &mut Finding).is_break()
 }
 
 struct Finding;

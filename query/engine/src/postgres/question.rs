@@ -15,7 +15,7 @@ use std::ops::ControlFlow;
 use super::emptied::names_of;
 use super::labels::label_of;
 use super::misread::{Misread, position_of};
-use super::named_apart::tell_apart;
+use super::named_apart::{Shown, tell_apart};
 use super::postgres_type::PostgresType;
 use super::relations::{Catalogue, is_system};
 use super::rewrite::Rewrite;
@@ -72,7 +72,7 @@ impl Question {
         let mut rewrite = Rewrite::new(parameters, catalogue);
         let _ = VisitMut::visit(&mut statement, &mut rewrite);
         if let Some(query) = query_of_mut(&mut statement) {
-            tell_apart(&mut query.body);
+            tell_apart(&mut query.body, Shown::Postgres);
         }
         let tag = match &statement {
             Statement::Explain { .. } | Statement::ExplainTable { .. } => "EXPLAIN",

@@ -29,6 +29,7 @@ use super::ordering::{limit_by_fetch, order_by_columns};
 use super::postgres_type::{PostgresType, Scalar};
 use super::relations::{Catalogue, is_relation};
 use super::sets::{rows_of_columns, set_of_rows};
+use super::spellings::respelled;
 use super::time_patterns::respell_pattern;
 use super::type_questions::{OID_ARRAY, asks_for_absent_type, compare_procedures, gives_oids, list_of_oids};
 
@@ -108,7 +109,7 @@ impl VisitorMut for Rewrite<'_> {
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         let plain = self.plain_value(expr).or_else(|| self.plain_operation(expr));
-        if let Some(plain) = plain.or_else(|| self.plain_call(expr)) {
+        if let Some(plain) = plain.or_else(|| self.plain_call(expr)).or_else(|| respelled(expr)) {
             *expr = plain;
         }
         ControlFlow::Continue(())
@@ -273,14 +274,10 @@ impl<'a> Rewrite<'a> {
             Scalar::Timestamp => DataType::Timestamp(None, TimezoneInfo::None),
             Scalar::Timestamptz => DataType::Timestamp(None, TimezoneInfo::Tz),
             Scalar::Bytea => DataType::Bytea,
+            Scalar::Time => DataType::Time(None, TimezoneInfo::None),
+            Scalar::Interval => DataType::Interval { fields: None, precision: None },
             Scalar::Int2vector | Scalar::Oidvector => return None,
-            Scalar::Char
-            | Scalar::Name
-            | Scalar::Text
-            | Scalar::Jsonb
-            | Scalar::Time
-            | Scalar::Interval
-            | Scalar::Numeric => return None,
+            Scalar::Char | Scalar::Name | Scalar::Text | Scalar::Jsonb | Scalar::Numeric => return None,
         })
     }
 }

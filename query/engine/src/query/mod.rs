@@ -12,6 +12,8 @@ use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{SQLOptions, SessionContext};
+use datafusion::sql::parser::Statement;
+use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
 use futures::TryStreamExt;
 use meshlake_schema::{Budget, Spent, Table, UnixNanos};
 use meshlake_store::snapshot::{DataFile, Snapshot};
@@ -34,7 +36,7 @@ use crate::prepared::{Bound, Prepared, describe};
 use crate::scan::{Part, Scan};
 use crate::session::LazySession;
 use crate::watched::watched;
-use crate::{Shared, expansion, nested_names, statement_guard, text_guard};
+use crate::{Shared, expansion, nested_names, set_comparisons, statement_guard, text_guard};
 
 /// A snapshot that can be asked. Made by `Engine::begin`; holds its buffered batches in memory until it and
 /// its streams are dropped.
@@ -162,12 +164,13 @@ impl Query {
     /// Those of [`Query::sql`].
     pub async fn prepare(&self, sql: &str) -> Result<Prepared, QueryError> {
         text_guard::check(sql)?;
-        let sql = text_guard::numbered(sql).into_owned();
+        let (sql, names) = text_guard::numbered(sql);
+        let sql = sql.into_owned();
         let statement = Ongoing::default();
         let (session, allowed) = (statement.within(self.session()?), Arc::clone(&self.allowed));
         let planning = async move {
             let plan = logical_plan(&session, &allowed, &sql).await?;
-            describe(&sql, plan, &session.state())
+            Ok(describe(&sql, plan, &session.state())?.with_names(names))
         };
         self.plan(planning, &statement.stop).await
     }
@@ -185,7 +188,7 @@ impl Query {
         match self.plan(planning, &ongoing.stop).await? {
             Planned::Rows(plan) => {
                 let plan = watched(plan, &self.pool, &ongoing.stop)?;
-                self.execute(plan, ongoing.stop, self.caps)
+                Ok(self.execute(plan, ongoing.stop, self.caps)?.called(postgres::shown_name))
             }
             Planned::Explained(explained) => self.explain(*explained, ongoing.stop),
         }
@@ -323,6 +326,8 @@ async fn logical_plan(
     let mut statement = state.sql_to_statement(sql, &state.config_options().sql_parser.dialect)?;
     statement_guard::check(&statement)?;
     nested_names::give(&mut statement);
+    set_comparisons::name_apart(&mut statement);
+    named_apart(&mut statement);
     let plan = state.statement_to_plan(statement).await?;
     // The allow-list first: its messages are for people. DataFusion's own check stays as a second lock.
     plan_guard::check(&plan, allowed)?;
@@ -333,6 +338,19 @@ async fn logical_plan(
         .with_allow_statements(false)
         .verify_plan(&plan)?;
     Ok(nested_names::take_off(plan)?)
+}
+
+/// Has columns of the answer that are called alike told apart.
+fn named_apart(statement: &mut Statement) {
+    match statement {
+        Statement::Statement(parsed) => {
+            if let SqlStatement::Query(query) = parsed.as_mut() {
+                postgres::tell_apart(&mut query.body, postgres::Shown::Plain);
+            }
+        }
+        Statement::Explain(explain) => named_apart(&mut explain.statement),
+        _ => {}
+    }
 }
 
 /// How a statement is answered.

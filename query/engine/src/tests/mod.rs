@@ -101,6 +101,56 @@ async fn each_row_of_files_and_buffer_is_seen_once() {
     assert_eq!(one(&engine, "SELECT count(*) FROM logs").await, "0");
 }
 
+/// Rows by time: a, c on the first day, b and d later.
+#[tokio::test]
+async fn values_are_compared_with_those_of_a_query_of_the_same_table() {
+    let engine = mixed().await;
+    for (sql, want) in [
+        (
+            "SELECT count(*) FROM spans WHERE time_unix_nano > ANY (SELECT time_unix_nano FROM spans WHERE name = 'a')",
+            "3",
+        ),
+        (
+            "SELECT count(*) FROM spans WHERE time_unix_nano > ALL (SELECT time_unix_nano FROM spans WHERE name IN ('a', 'c'))",
+            "2",
+        ),
+        ("SELECT count(*) FROM spans WHERE time_unix_nano <= ALL (SELECT time_unix_nano FROM spans)", "1"),
+        ("SELECT count(*) FROM spans WHERE name = ANY (SELECT name FROM spans WHERE name < 'c')", "2"),
+        ("SELECT count(*) FROM spans WHERE name <> ALL (SELECT name FROM spans WHERE name < 'c')", "2"),
+        ("SELECT count(*) FROM spans WHERE name < SOME (SELECT name FROM spans s WHERE s.name = 'b')", "1"),
+    ] {
+        assert_eq!(one(&engine, sql).await, want, "{sql}");
+    }
+}
+
+/// PostgreSQL and DuckDB answer each of these.
+#[tokio::test]
+async fn columns_may_be_called_alike() {
+    let engine = mixed().await;
+    for (sql, names, want) in [
+        ("SELECT 1, 1", "Int64(1),1", "1,1"),
+        ("SELECT 1 AS a, 2 AS a", "a,a", "1,2"),
+        ("SELECT count(*), count(*) FROM spans", "count(*),count(*)", "4,4"),
+        ("SELECT name, * FROM (SELECT name, kind FROM spans WHERE name = 'a') t", "name,name,kind", "a,a,0"),
+        (
+            "SELECT time::date AS d, kind::int, kind::text FROM spans WHERE name = 'a' ORDER BY kind::text",
+            "d,spans.kind,kind::TEXT",
+            "1970-01-01,0,0",
+        ),
+        ("SELECT (SELECT 1), (SELECT 2)", "", "1,2"),
+    ] {
+        let answer = engine.sql("default", sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        let fields = answer.schema().fields().iter().map(|field| field.name().as_str());
+        let found = fields.collect::<Vec<_>>().join(",");
+        assert!(names.is_empty() || found == names, "{sql}: {found}");
+        let prepared = engine.begin("default").await.expect("a query").prepare(sql).await;
+        let columns = prepared.expect("a statement").columns().fields().len();
+        assert_eq!(columns, found.split(',').count(), "{sql}");
+        let rows = text_rows(answer).await.expect("rows");
+        assert_eq!(rows.iter().map(|row| row.join(",")).collect::<Vec<_>>(), [want], "{sql}");
+    }
+}
+
 #[tokio::test]
 async fn no_sql_reaches_another_tenant() {
     let engine = mixed().await;

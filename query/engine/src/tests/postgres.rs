@@ -335,3 +335,42 @@ async fn arrays_that_are_parameters_are_of_what_they_are_compared_with() {
     let texts = PostgresType { scalar: Scalar::Text, is_array: true };
     assert_eq!(question.cast_parameters, [(2, texts)]);
 }
+
+/// Expected values are PostgreSQL 16's.
+#[tokio::test]
+async fn what_postgresql_spells_otherwise_is_known() {
+    let engine = with_spans();
+    for (sql, want) in [
+        ("SELECT mod(7, 4), mod(-7, 2 + 2), |/ 16.0, 7 / mod(7, 4)", "3,-3,4.0,2"),
+        ("SELECT every(kind >= 0), variance(x) FROM (SELECT kind, 1 AS x FROM spans)", "true,0.0"),
+        (
+            "SELECT timezone('UTC', TIMESTAMP '2024-01-02 03:04:05') = TIMESTAMPTZ '2024-01-02 03:04:05Z'",
+            "true",
+        ),
+        ("SELECT date_trunc('day', TIMESTAMP '2024-01-02 03:04:05', 'UTC') = TIMESTAMP '2024-01-02'", "true"),
+        ("SELECT localtimestamp <= now(), localtime IS NOT NULL", "true,true"),
+        ("SELECT substring('foo12bar' FROM '[0-9]+'), substring('abc' FROM 2 FOR 1)", "12,b"),
+        ("SELECT regexp_split_to_array('a1b22c', '[0-9]+')", "[a, b, c]"),
+        ("SELECT ARRAY[1, 2] && ARRAY[2, 3], ARRAY[1] && ARRAY[2]", "true,false"),
+        (r#"SELECT '{"a": {"b": [1, 2]}}' #>> '{a,b,1}', '{"a": 1}'::jsonb #> '{a}'"#, "2,1"),
+        ("SELECT kind::int2, kind::int8, kind::text FROM spans LIMIT 1", "0,0,0"),
+        ("SELECT pg_sleep(0)", ""),
+    ] {
+        assert_eq!(answer(&engine, sql).await, want, "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn a_statement_that_sleeps_ends_at_its_deadline() {
+    let engine = with_spans();
+    let query = engine.begin_within("default", std::time::Duration::from_secs(1)).await.expect("a query");
+    let identity =
+        Identity { database: String::new(), user: String::new(), process_id: 7, settings: Vec::new() };
+    let query = query.as_postgres(&Arc::new(identity), Catalogue::System).expect("a session");
+    let rows = match query.sql("SELECT pg_sleep(600)").await {
+        Ok(answer) => text_rows(answer).await,
+        // Planning can take the second on a machine under load.
+        Err(error) => Err(error),
+    };
+    assert!(matches!(rows, Err(QueryError::TimedOut(_))), "{rows:?}");
+}

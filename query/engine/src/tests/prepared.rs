@@ -227,7 +227,9 @@ async fn the_guards_hold_for_prepared_statements() {
 #[tokio::test]
 async fn parameters_are_numbered_from_one_and_bounded() {
     let engine = engine().await;
-    for sql in ["SELECT $2::int", "SELECT $1::int, $3::int", "SELECT $name", "SELECT $0", "SELECT $01::int"] {
+    for sql in
+        ["SELECT $2::int", "SELECT $1::int, $3::int", "SELECT $name, $3", "SELECT $0", "SELECT $01::int"]
+    {
         let answer = prepared(&engine, sql).await;
         assert!(matches!(answer, Err(QueryError::Invalid(_))), "{sql}: {answer:?}");
     }
@@ -258,4 +260,26 @@ async fn question_marks_are_parameters_too() {
     let sql = "SELECT name FROM spans WHERE kind = ? AND name <> ? AND name <> '?'";
     assert_eq!(run(&engine, sql, &[integer(2), text("b")]).await.as_deref(), Ok("a"));
     assert!(prepared(&engine, "SELECT ? + $1").await.is_ok_and(|prepared| prepared.parameters().len() == 1));
+}
+
+#[tokio::test]
+async fn parameters_with_names_are_told_in_the_order_of_their_numbers() {
+    let engine = engine().await;
+    let sql = "SELECT name FROM spans WHERE kind = $kind AND name <> $other AND kind <= $kind";
+    let statement = prepared(&engine, sql).await.expect("a statement");
+    assert_eq!(statement.names(), ["kind", "other"]);
+    assert_eq!(statement.parameters(), [Some(DataType::Int32), Some(DataType::Utf8)]);
+    assert_eq!(run(&engine, sql, &[integer(2), text("b")]).await.as_deref(), Ok("a"));
+}
+
+#[tokio::test]
+async fn a_list_that_something_is_any_of_has_the_type_of_that() {
+    let engine = engine().await;
+    let cases = [
+        ("SELECT name FROM spans WHERE name = ANY($1)", r#"["b", "c"]"#, "b"),
+        ("SELECT name FROM spans WHERE kind = ANY($1)", "[1, 2]", "a"),
+    ];
+    for (sql, list, want) in cases {
+        assert_eq!(run(&engine, sql, &[text(list)]).await.as_deref(), Ok(want), "{sql}");
+    }
 }

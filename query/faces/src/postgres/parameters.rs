@@ -1,7 +1,8 @@
 //! Values that a client gives to a statement's parameters, in either format.
 //!
 //! What comes as text goes on as text: the engine reads it as what the parameter is. Of the binary format the numbers
-//! and times are read here; what the engine has no value for (dates, numerics, arrays) becomes the text that it reads.
+//! and times are read here; what the engine has no value for (dates, numerics, intervals, arrays) becomes the text that it
+//! reads.
 
 use std::fmt::Write as _;
 
@@ -103,10 +104,29 @@ fn of_bytes(bytes: &[u8], postgres_type: PostgresType) -> Result<Value, Wrong> {
         }
         Scalar::Jsonb => of_text(bytes.strip_prefix(b"\x01").unwrap_or(bytes))?,
         Scalar::Bytea => Value::Text(bytes_text(bytes)),
-        Scalar::Time | Scalar::Interval | Scalar::Int2vector | Scalar::Oidvector => {
+        Scalar::Interval => {
+            let bytes: [u8; 16] = sized(bytes)?;
+            let (micros, rest) = bytes.split_at(8);
+            let (days, months) = rest.split_at(4);
+            let [days, months] = [i32::from_be_bytes(sized(days)?), i32::from_be_bytes(sized(months)?)];
+            Value::Text(interval_text(months, days, i64::from_be_bytes(sized(micros)?)))
+        }
+        Scalar::Time => {
+            let micros = i64::from_be_bytes(sized(bytes)?);
+            let (seconds, micros) = (micros / 1_000_000, micros % 1_000_000);
+            let (hours, minutes, seconds) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
+            Value::Text(format!("{hours:02}:{minutes:02}:{seconds:02}.{micros:06}"))
+        }
+        Scalar::Int2vector | Scalar::Oidvector => {
             return Err((FEATURE_NOT_SUPPORTED, "this type is taken as text only"));
         }
     })
+}
+
+/// An interval as the engine reads it: `0 months -1 days -0.500000 seconds`.
+fn interval_text(months: i32, days: i32, micros: i64) -> String {
+    let (sign, size) = (if micros < 0 { "-" } else { "" }, micros.unsigned_abs());
+    format!("{months} months {days} days {sign}{}.{:06} seconds", size / 1_000_000, size % 1_000_000)
 }
 
 /// Bytes as PostgreSQL writes them in text: `\x00ff`.
@@ -175,7 +195,10 @@ mod tests {
     #[test]
     fn bytes_are_read_as_what_they_are() {
         let text = |text: &str| Value::Text(text.to_owned());
-        let cases: [(Scalar, &[u8], Value); 10] = [
+        // -1.5 s, 2 days, -1 month; 01:02:03.000004.
+        let interval = [&(-1_500_000_i64).to_be_bytes()[..], &[0, 0, 0, 2], &[0xff; 4]].concat();
+        let time = 3_723_000_004_i64.to_be_bytes();
+        let cases: [(Scalar, &[u8], Value); 12] = [
             (Scalar::Bool, &[1], Value::Boolean(true)),
             (Scalar::Int2, &[0xff, 0xff], Value::Integer(-1)),
             (Scalar::Int4, &[0, 0, 1, 0], Value::Integer(256)),
@@ -186,6 +209,8 @@ mod tests {
             (Scalar::Jsonb, b"\x01{}", text("{}")),
             (Scalar::Bytea, &[0, 0xff], text("\\x00ff")),
             (Scalar::Text, "é".as_bytes(), text("é")),
+            (Scalar::Interval, &interval, text("-1 months 2 days -1.500000 seconds")),
+            (Scalar::Time, &time, text("01:02:03.000004")),
         ];
         for (scalar, bytes, want) in cases {
             assert_eq!(read(one(scalar), bytes), Ok(Some(want)), "{scalar:?}");

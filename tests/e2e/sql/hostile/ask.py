@@ -16,6 +16,8 @@ SECONDS_MAX = 60
 MESSAGE_BYTES_MAX = 1 << 20
 # As many rows as are read of what is answered.
 ROWS_MAX = 5_000
+# What the last statement that was refused was told.
+last_error = ""
 
 
 def postgres():
@@ -27,6 +29,7 @@ def postgres():
     connection = connect()
 
     def ask(statement):
+        global last_error
         nonlocal connection
         try:
             with connection.cursor() as cursor:
@@ -37,6 +40,7 @@ def postgres():
             if len(statement) > MESSAGE_BYTES_MAX and connection.closed:
                 connection = connect()
                 return "refused"
+            last_error = error
             assert not connection.closed, f"the connection is closed: {statement[:200]}: {error}"
             assert error.sqlstate != "XX000", f"a bug: {statement[:200]}: {error}"
             return "refused"
@@ -54,6 +58,7 @@ def postgres_simple():
     connection = connect()
 
     def ask(statement):
+        global last_error
         nonlocal connection
         result = connection.pgconn.exec_(statement.replace("\0", "").encode())
         if len(statement) > MESSAGE_BYTES_MAX and connection.closed:
@@ -63,6 +68,7 @@ def postgres_simple():
         if result.status in (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK):
             return "answered"
         state = (result.error_field(DiagnosticField.SQLSTATE) or b"").decode()
+        last_error = result.error_message
         assert state and state != "XX000", f"a bug: {statement[:200]}: {state} {result.error_message}"
         return "refused"
 
@@ -75,12 +81,14 @@ def flight():
     connection = adbc.connect(f"grpc://{address}", autocommit=True)
 
     def ask(statement):
+        global last_error
         try:
             with connection.cursor() as cursor:
                 cursor.execute(statement)
                 cursor.fetchmany(ROWS_MAX)
             return "answered"
         except Exception as error:
+            last_error = error
             assert "unavailable" not in str(error).lower() or "too many" in str(error), f"{statement[:200]}: {error}"
             return "refused"
 
@@ -95,8 +103,9 @@ for statement in json.load(open(file)):
     took = time.monotonic() - begun
     assert took < SECONDS_MAX, f"{took:.0f} s: {statement[:200]}"
     counts[outcome] = counts.get(outcome, 0) + 1
+# What was stopped is over within moments, and its place free again.
 deadline = time.monotonic() + SECONDS_MAX
-while ask("SELECT 1") != "answered":
-    assert time.monotonic() < deadline, "nothing is answered any more"
+while (outcome := ask("SELECT 1")) != "answered":
+    assert time.monotonic() < deadline, f"nothing is answered any more: {outcome}: {last_error}"
 assert counts.get("answered", 0) > 10 and counts.get("refused", 0) > 10, counts
 print(json.dumps(counts))

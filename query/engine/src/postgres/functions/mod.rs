@@ -6,6 +6,7 @@
 mod of_session;
 mod of_catalogue;
 mod of_texts;
+mod sleep;
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -95,7 +96,7 @@ pub fn all(facts: &Arc<Facts>) -> Vec<Arc<ScalarUDF>> {
         let function = Callable { declared, facts: Arc::clone(facts), signature: any_arguments() };
         Arc::new(ScalarUDF::from(function))
     });
-    functions.collect()
+    functions.chain([sleep::pg_sleep()]).collect()
 }
 
 /// Any number of arguments of any types: what does not fit is the body's to say.

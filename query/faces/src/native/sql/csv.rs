@@ -8,7 +8,7 @@ use arrow::array::{Array, RecordBatch};
 use arrow::datatypes::{DataType, Schema};
 
 use super::encoder::Encoder;
-use crate::cells::push_plain;
+use crate::cells::{is_null, push_plain};
 use meshlake_query::QueryError;
 
 /// First characters that spreadsheets read as the start of a formula. Source: OWASP, CSV Injection.
@@ -43,7 +43,7 @@ impl Encoder for CsvEncoder {
                 if position > 0 {
                     out.push(',');
                 }
-                if column.is_valid(row) {
+                if !is_null(column.as_ref(), row) {
                     cell.clear();
                     push_plain(&mut cell, column.as_ref(), row);
                     push_field(&mut out, &cell, texts[position]);
@@ -102,6 +102,15 @@ mod tests {
         let want = "text,n\nplain,1\n\"a,b\",-2\n\"say \"\"x\"\"\n\",3\n\"\",4\n,5\n\
                     \"'=cmd|'x'\",6\n\"'-5\",-9223372036854775808\n";
         assert_eq!(String::from_utf8_lossy(&bytes), want);
+    }
+
+    #[test]
+    fn a_null_of_no_type_is_nothing_between_the_commas() {
+        let nulls: ArrayRef = Arc::new(arrow::array::NullArray::new(1));
+        let ones: ArrayRef = Arc::new(Int64Array::from(vec![1]));
+        let batch = RecordBatch::try_from_iter([("a", nulls), ("b", ones)]).expect("equal lengths");
+        let mut encoder = Box::new(CsvEncoder::new(&batch.schema()));
+        assert_eq!(encoder.rows(&batch), Ok(b"a,b\n,1\n".to_vec()));
     }
 
     #[test]

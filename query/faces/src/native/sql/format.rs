@@ -1,6 +1,6 @@
 //! Which formats an answer can have, and which of them a request asks for: by name in `?format=`, else by `Accept`.
 //!
-//! Weights (`;q=`) are not read: clients that name two of these formats name the better one first.
+//! Of what a client accepts the format with the greatest weight wins, of equal ones the first (RFC 9110 section 12.5.1).
 
 use arrow::datatypes::SchemaRef;
 use axum::http::{HeaderMap, header};
@@ -75,7 +75,7 @@ impl Format {
         })
     }
 
-    /// The first format in the `Accept` headers that there is; JSON when nothing or anything is asked for.
+    /// The format in the `Accept` headers that is wanted most; JSON when nothing or anything is asked for.
     ///
     /// # Errors
     /// 406 when only other formats are asked for.
@@ -85,13 +85,15 @@ impl Format {
             .iter()
             .filter_map(|value| value.to_str().ok())
             .flat_map(|value| value.split(','))
-            .map(|range| range.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
-            .filter(|range| !range.is_empty())
-            .peekable();
-        if asked.peek().is_none() {
+            .map(weighted)
+            .filter(|(range, _)| !range.is_empty())
+            .collect::<Vec<_>>();
+        if asked.is_empty() {
             return Ok(Format::Json);
         }
-        let known = asked.find_map(|range| match range.as_str() {
+        asked.retain(|(_, weight)| *weight > 0.0);
+        asked.sort_by(|(_, left), (_, right)| right.total_cmp(left));
+        let known = asked.into_iter().find_map(|(range, _)| match range.as_str() {
             "*/*" | "application/*" => Some(Format::Json),
             "text/*" => Some(Format::Csv),
             alias if NDJSON_ALIASES.contains(&alias) => Some(Format::Ndjson),
@@ -116,6 +118,17 @@ impl Format {
     }
 }
 
+/// A range of media types in lower case and its weight, 1 where none is given.
+fn weighted(range: &str) -> (String, f64) {
+    let mut parts = range.split(';');
+    let media = parts.next().unwrap_or_default().trim().to_ascii_lowercase();
+    let weight = parts.find_map(|part| {
+        let (name, value) = part.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("q").then(|| value.trim().parse().ok())?
+    });
+    (media, weight.unwrap_or(1.0))
+}
+
 #[cfg(test)]
 mod tests {
     use axum::http::HeaderValue;
@@ -123,12 +136,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_known_format_wins() {
+    fn the_known_format_that_is_wanted_most_wins() {
         let cases = [
             (None, Some(Format::Json)),
             (Some("*/*"), Some(Format::Json)),
             (Some("text/csv"), Some(Format::Csv)),
-            (Some("text/html, application/vnd.apache.parquet;q=0.5, */*"), Some(Format::Parquet)),
+            (Some("text/html, application/vnd.apache.parquet, */*;q=0.8"), Some(Format::Parquet)),
+            (Some("application/vnd.apache.parquet, text/csv"), Some(Format::Parquet)),
+            (Some("text/csv;q=0.5, application/json"), Some(Format::Json)),
+            (Some("text/csv; Q=0.5, application/json;q=0.2;x=y"), Some(Format::Csv)),
+            (Some("text/csv;q=0"), None),
             (Some("APPLICATION/VND.APACHE.ARROW.STREAM"), Some(Format::ArrowStream)),
             (Some("application/jsonl"), Some(Format::Ndjson)),
             (Some("image/png"), None),

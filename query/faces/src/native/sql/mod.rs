@@ -6,7 +6,7 @@
 //!                            CSV, Arrow IPC stream, Parquet                    ?format=csv | arrow | parquet
 //! ```
 //! A format is also chosen by `Accept`. The body may be the statement itself, and `"parameters": [...]` gives values for
-//! `$1`, `$2` (`statement.rs`). The answer is streamed, never held whole, and a client that goes away stops the query.
+//! `$1`, `$2`, `"parameters": {...}` for `$name` (`statement.rs`). The answer is streamed, never held whole, and a client that goes away stops the query.
 //!
 //! The first part is held back, so that a query that fails early still gets its status. One that fails later, or outgrows
 //! a cap, ends so that nobody takes it for whole: the connection is broken off before the last chunk (HTTP/1.1) or the
@@ -25,6 +25,7 @@ mod arrow_stream;
 mod parquet;
 mod encoder;
 
+use arrow::array::RecordBatch;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::extract::{Query, State};
@@ -51,8 +52,13 @@ const ROWS_MAX: HeaderName = HeaderName::from_static("meshlake-rows-max");
 /// Its byte cap, of rows in memory.
 const BYTES_MAX: HeaderName = HeaderName::from_static("meshlake-bytes-max");
 
-/// Rows encoded into one chunk; buffered batches can be far larger than DataFusion's own.
-const CHUNK_ROWS: usize = 8_192;
+/// Rows encoded into one chunk, at first and at most; buffered batches can be far larger than the engine's own.
+const CHUNK_ROWS_FIRST: usize = 128;
+const CHUNK_ROWS_MAX: usize = 8_192;
+
+/// About as many bytes has a chunk, whatever its rows have. While one is made its thread answers nobody else, and it is held
+/// twice over: a batch of texts of 32 KiB would be half a gigabyte.
+const CHUNK_BYTES: usize = 512 << 10;
 
 /// What stands behind the `?`.
 #[derive(Debug, Deserialize)]
@@ -73,11 +79,13 @@ pub async fn answer(
     let body = body.map_err(|error| ApiError::refused_body(error.status(), error.body_text()))?;
     let statement = statement_of(&headers, &body)?;
     let format = Format::asked(asked.format.as_deref(), &headers)?;
-    let answer = match &statement.parameters {
+    let answer = match statement.parameters {
         None => state.engine.sql(&tenant, &statement.sql).await?,
         Some(parameters) => {
             let query = state.engine.begin(&tenant).await?;
-            query.run(query.prepare(&statement.sql).await?.bind(parameters)?).await?
+            let prepared = query.prepare(&statement.sql).await?;
+            let values = parameters.in_order(prepared.names())?;
+            query.run(prepared.bind(&values)?).await?
         }
     };
     let mut chunks = Box::pin(encoded(answer, format)?.fuse());
@@ -112,6 +120,9 @@ struct Encoding {
     answer: RowStream,
     /// None once the end was written or an error was told.
     encoder: Option<Box<dyn Encoder>>,
+    /// Rows that have come and wait to be encoded.
+    rest: Option<RecordBatch>,
+    chunk_rows: usize,
 }
 
 fn encoded(
@@ -119,7 +130,7 @@ fn encoded(
     format: Format,
 ) -> Result<impl Stream<Item = Result<Bytes, QueryError>> + Send, QueryError> {
     let encoder = Some(format.encoder(answer.schema())?);
-    let encoding = Encoding { answer, encoder };
+    let encoding = Encoding { answer, encoder, rest: None, chunk_rows: CHUNK_ROWS_FIRST };
     Ok(stream::unfold(encoding, |mut encoding| async move {
         let chunk = encoding.next_chunk().await?;
         Some((chunk.map(Bytes::from), encoding))
@@ -129,22 +140,41 @@ fn encoded(
 impl Encoding {
     async fn next_chunk(&mut self) -> Option<Result<Vec<u8>, QueryError>> {
         let mut encoder = self.encoder.take()?;
-        let chunk = match self.answer.next().await {
+        let batch = match self.rest.take() {
+            Some(rest) => Some(Ok(rest)),
+            None => self.answer.next().await,
+        };
+        let chunk = match batch {
             None => return Some(encoder.end(None)),
             Some(Err(cut @ (QueryError::TooManyRows(_) | QueryError::TooManyBytes(_)))) => {
                 return Some(encoder.end(Some(cut)));
             }
             Some(Err(error)) => return Some(Err(error)),
-            Some(Ok(batch)) => {
-                let starts = (0..batch.num_rows()).step_by(CHUNK_ROWS);
-                let slices = starts.map(|start| batch.slice(start, CHUNK_ROWS.min(batch.num_rows() - start)));
-                slices.map(|slice| encoder.rows(&slice)).collect::<Result<Vec<_>, _>>()
-            }
+            Some(Ok(batch)) => encoder.rows(&self.first_of(&batch)),
         };
-        if chunk.is_ok() {
+        if let Ok(chunk) = &chunk {
             self.encoder = Some(encoder);
+            self.chunk_rows = rows_after(self.chunk_rows, chunk.len());
         }
-        Some(chunk.map(|parts| parts.concat()))
+        Some(chunk)
+    }
+
+    /// The rows of the next chunk; the others are kept.
+    fn first_of(&mut self, batch: &RecordBatch) -> RecordBatch {
+        let (all, rows) = (batch.num_rows(), self.chunk_rows.min(batch.num_rows()));
+        self.rest = (rows < all).then(|| batch.slice(rows, all - rows));
+        batch.slice(0, rows)
+    }
+}
+
+/// How many rows the next chunk has, after one of so many that was so long.
+fn rows_after(rows: usize, bytes: usize) -> usize {
+    if bytes < CHUNK_BYTES / 2 {
+        (rows * 2).min(CHUNK_ROWS_MAX)
+    } else if bytes > CHUNK_BYTES * 2 {
+        (rows / 2).max(1)
+    } else {
+        rows
     }
 }
 

@@ -10,27 +10,31 @@ use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 
 use super::encoder::Encoder;
+use crate::portable::{portable, storable_schema};
 use meshlake_query::QueryError;
 
 pub struct ParquetEncoder {
     writer: ArrowWriter<Vec<u8>>,
+    schema: SchemaRef,
 }
 
 impl ParquetEncoder {
     /// # Errors
-    /// [`QueryError::Invalid`] for columns that Parquet has no type for, intervals for one.
+    /// [`QueryError::Invalid`] for columns that Parquet has no type for.
     pub fn new(schema: &SchemaRef) -> Result<Self, QueryError> {
         let compression = Compression::ZSTD(ZstdLevel::default());
         let properties = WriterProperties::builder().set_compression(compression).build();
-        let writer = ArrowWriter::try_new(Vec::new(), SchemaRef::clone(schema), Some(properties));
+        let schema = storable_schema(schema);
+        let writer = ArrowWriter::try_new(Vec::new(), SchemaRef::clone(&schema), Some(properties));
         let unsupported = |error| QueryError::Invalid(format!("the answer does not fit Parquet: {error}"));
-        Ok(ParquetEncoder { writer: writer.map_err(unsupported)? })
+        Ok(ParquetEncoder { writer: writer.map_err(unsupported)?, schema })
     }
 }
 
 impl Encoder for ParquetEncoder {
     fn rows(&mut self, batch: &RecordBatch) -> Result<Vec<u8>, QueryError> {
-        self.writer.write(batch).map_err(|error| internal(&error))?;
+        let batch = portable(batch, &self.schema).map_err(|error| internal(&error.into()))?;
+        self.writer.write(&batch).map_err(|error| internal(&error))?;
         // The writer counts its own offsets, so what is complete can leave.
         Ok(std::mem::take(self.writer.inner_mut()))
     }

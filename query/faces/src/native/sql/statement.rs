@@ -1,6 +1,6 @@
 //! The statement in the body of a request: JSON `{"sql": "...", "parameters": [...]}`, or the statement itself.
 //!
-//! Parameters are the values of `$1`, `$2` and so on: null, truth values, numbers, and texts, which are read as whatever
+//! Parameters are the values of `$1`, `$2` and so on, or, in an object, of `$name`: null, truth values, numbers, and texts, which are read as whatever
 //! the parameter is compared with, so a time is text here and so is a number beyond what JavaScript holds. An array or
 //! an object is its JSON as text, which reads as a list where one is wanted: `name = ANY($1::text[])`.
 //!
@@ -24,7 +24,56 @@ const TAKEN: [&str; 4] =
 #[serde(deny_unknown_fields)]
 struct Wrapped {
     sql: String,
-    parameters: Option<Vec<serde_json::Value>>,
+    parameters: Option<Given>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Given {
+    List(Vec<serde_json::Value>),
+    Named(serde_json::Map<String, serde_json::Value>),
+}
+
+/// Values for a statement's parameters; none is null.
+#[derive(Debug, PartialEq)]
+pub enum Parameters {
+    List(Vec<Option<Value>>),
+    Named(Vec<(String, Option<Value>)>),
+}
+
+impl Parameters {
+    fn read(given: Given) -> Result<Parameters, ApiError> {
+        Ok(match given {
+            Given::List(values) => {
+                Parameters::List(values.into_iter().map(parameter).collect::<Result<_, _>>()?)
+            }
+            Given::Named(values) => {
+                let values = values.into_iter().map(|(name, value)| Ok((name, parameter(value)?)));
+                Parameters::Named(values.collect::<Result<_, ApiError>>()?)
+            }
+        })
+    }
+
+    /// The values in the order of `names`, which are the statement's.
+    ///
+    /// # Errors
+    /// 400 for a name that only one of the two has.
+    pub fn in_order(self, names: &[String]) -> Result<Vec<Option<Value>>, ApiError> {
+        let mut given = match self {
+            Parameters::List(values) => return Ok(values),
+            Parameters::Named(values) => values,
+        };
+        let ordered = names.iter().map(|name| {
+            let place = given.iter().position(|(known, _)| known == name);
+            let missing = || ApiError::bad_request(format!("there is no value for the parameter ${name}"));
+            Ok(given.swap_remove(place.ok_or_else(missing)?).1)
+        });
+        let ordered = ordered.collect::<Result<_, ApiError>>()?;
+        match given.first() {
+            Some((name, _)) => Err(ApiError::bad_request(format!("the statement has no parameter ${name}"))),
+            None => Ok(ordered),
+        }
+    }
 }
 
 /// What is asked.
@@ -32,7 +81,7 @@ struct Wrapped {
 pub struct Statement {
     pub sql: String,
     /// None to be run as it is, which a statement with parameters cannot be.
-    pub parameters: Option<Vec<Option<Value>>>,
+    pub parameters: Option<Parameters>,
     /// A browser sent it as a form, and saves what it gets.
     pub is_form: bool,
 }
@@ -58,8 +107,8 @@ pub fn statement_of(headers: &HeaderMap, body: &[u8]) -> Result<Statement, ApiEr
         let wrapped: Result<Wrapped, _> = serde_json::from_str(text);
         let wrapped =
             wrapped.map_err(|error| ApiError::bad_request(format!("want {{\"sql\": \"...\"}}: {error}")))?;
-        let parameters = wrapped.parameters.map(|values| values.into_iter().map(parameter).collect());
-        Statement { sql: wrapped.sql, parameters: parameters.transpose()?, is_form: false }
+        let parameters = wrapped.parameters.map(Parameters::read).transpose()?;
+        Statement { sql: wrapped.sql, parameters, is_form: false }
     } else if let Some(sql) = of_form(text) {
         Statement { sql, parameters: None, is_form: true }
     } else {
@@ -165,10 +214,30 @@ mod tests {
         ];
         assert_eq!(
             statement,
-            Statement { sql: "SELECT $1".to_owned(), parameters: Some(want), is_form: false }
+            Statement {
+                sql: "SELECT $1".to_owned(),
+                parameters: Some(Parameters::List(want)),
+                is_form: false
+            }
         );
-        for bad in ["{}", "1", "\"x\""] {
+        for bad in ["1", "\"x\"", "true"] {
             check(None, format!(r#"{{"sql": "SELECT $1", "parameters": {bad}}}"#).as_bytes(), Err(400));
+        }
+    }
+
+    #[test]
+    fn parameters_with_names_are_put_in_the_order_of_the_statement() {
+        let body = br#"{"sql": "SELECT $a, $b", "parameters": {"b": 2, "a": null}}"#;
+        let read = || {
+            let statement = statement_of(&HeaderMap::new(), body).expect("a statement");
+            statement.parameters.expect("parameters")
+        };
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let ordered = read().in_order(&names(&["a", "b"]));
+        assert_eq!(ordered.expect("both are there"), [None, Some(Value::Integer(2))]);
+        for wrong in [&["a"][..], &["a", "b", "c"], &[]] {
+            let refused = read().in_order(&names(wrong)).map_err(|error| error.status.as_u16());
+            assert_eq!(refused, Err(400), "{wrong:?}");
         }
     }
 }

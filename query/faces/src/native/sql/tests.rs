@@ -66,6 +66,20 @@ async fn a_named_format_is_meant_whatever_is_accepted() {
     assert_eq!(ask(api(1, capped()), "?format=ndjson", "*/*", twice).await.0, 400, "one name would be lost");
 }
 
+#[test]
+fn chunks_have_about_as_many_bytes_whatever_their_rows_have() {
+    for (rows, bytes, want) in [
+        (128, 0, 256),
+        (128, super::CHUNK_BYTES / 2, 128),
+        (128, super::CHUNK_BYTES * 2, 128),
+        (128, super::CHUNK_BYTES * 2 + 1, 64),
+        (1, usize::MAX, 1),
+        (super::CHUNK_ROWS_MAX, 0, super::CHUNK_ROWS_MAX),
+    ] {
+        assert_eq!(super::rows_after(rows, bytes), want, "{rows} rows of {bytes} bytes");
+    }
+}
+
 #[tokio::test]
 async fn every_answer_says_its_caps() {
     let (_, headers, _) = ask(api(1, capped()), "", "*/*", "SELECT 1").await;
@@ -110,5 +124,22 @@ async fn a_client_that_goes_stops_its_query() {
     tokio::time::timeout(DEADLINE, taken).await.expect("the place is taken");
     asking.abort();
     let (status, ..) = tokio::time::timeout(DEADLINE, beside()).await.expect("the place is free again");
+    assert_eq!(status, 200);
+}
+
+/// More rows than one chunk has.
+#[tokio::test]
+async fn no_row_is_lost_between_two_chunks() {
+    let sql = "SELECT n FROM generate_series(1, 1000) AS t(n)";
+    let engine = EngineConfig { rows_max: 1_000, ..capped() };
+    let (status, _, body) = ask(api(1, engine), "?format=csv", "*/*", sql).await;
+    let want = (1..=1_000).map(|n| format!("{n}\n")).collect::<String>();
+    assert_eq!((status, body), (200, Some(format!("n\n{want}"))));
+}
+
+#[tokio::test]
+async fn an_interval_is_a_text_in_parquet() {
+    let sql = "SELECT INTERVAL '1 day' AS i, [INTERVAL '2 days'] AS l, NULL AS n";
+    let (status, ..) = ask(api(1, capped()), "?format=parquet", "*/*", sql).await;
     assert_eq!(status, 200);
 }

@@ -18,7 +18,7 @@ use meshlake_query::QueryError;
 
 use super::{Failure, answer};
 use crate::FaceState;
-use crate::cells::{push_plain, type_name};
+use crate::cells::{is_null, push_plain, type_name};
 use crate::origin::is_of_our_page;
 use crate::ui::asked::Asked;
 use crate::ui::shell::{Page, Place, kept};
@@ -202,7 +202,7 @@ fn rows(schema: &SchemaRef, batches: &[RecordBatch]) -> Markup {
                     @for batch in batches { @for row in 0..batch.num_rows() {
                         tr { @for column in 0..batch.num_columns() {
                             td class=[class(column)] {
-                                @if batch.column(column).is_null(row) { span class="hint" { "NULL" } }
+                                @if is_null(batch.column(column).as_ref(), row) { span class="hint" { "NULL" } }
                                 @else { span class="value" { (Text(&shortened(&value(batch, column, row), CELL_CHARS_MAX))) } }
                             }
                         } }
