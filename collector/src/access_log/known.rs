@@ -7,7 +7,9 @@
 use std::sync::LazyLock;
 
 use super::{Language, LineFormat, Matcher, Program};
-use super::{caddy, cloud, envoy_formats, haproxy_formats, kong, linkerd, traefik, w3c, ztunnel};
+use super::{
+    caddy, cloud, envoy_formats, haproxy_formats, kong, linkerd, nginx_formats, traefik, w3c, ztunnel,
+};
 use crate::normalize::requests::facts::Observer;
 use crate::normalize::requests::proxy::ProxyKind;
 
@@ -54,7 +56,7 @@ const fn program(service: &'static str) -> Program {
 
 type Named = (&'static str, Program, fn() -> super::json::Object);
 
-const OBJECTS: [Named; 10] = [
+const OBJECTS: [Named; 11] = [
     ("envoy_gateway_json", program("envoy-gateway"), envoy_formats::gateway_json),
     ("istio_json", SIDECAR, envoy_formats::istio_json),
     ("contour_json", program("contour"), envoy_formats::contour_json),
@@ -65,6 +67,7 @@ const OBJECTS: [Named; 10] = [
     ("linkerd_json", INBOUND, linkerd::json),
     ("kong_json", program("kong"), kong::json),
     ("gcp_load_balancer_json", program("gcp-load-balancer"), cloud::gcp),
+    ("nginx_json", program("nginx"), nginx_formats::json),
 ];
 
 /// A name, and the ways in which its program has written it.

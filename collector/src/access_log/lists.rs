@@ -89,19 +89,26 @@ fn last_is_missing(text: &str) -> Option<bool> {
     let last = last(text);
     match nanos(last, Unit::Seconds) {
         Some(_) => Some(false),
-        None => (last == "-").then_some(true),
+        // Nothing at all, with `escape=json`.
+        None => matches!(last, "-" | "").then_some(true),
+    }
+}
+
+fn push_times(name: &str, text: &str, to: &mut Reading<'_>) {
+    if !text.is_empty() {
+        to.attributes.push_text("", name, text);
     }
 }
 
 pub(super) fn set_connect_times(text: &str, to: &mut Reading<'_>) -> bool {
     to.upstream.unconnected = last_is_missing(text);
-    to.attributes.push_text("", "upstream_connect_time", text);
+    push_times("upstream_connect_time", text, to);
     to.upstream.unconnected.is_some()
 }
 
 pub(super) fn set_header_times(text: &str, to: &mut Reading<'_>) -> bool {
     to.upstream.unanswered = last_is_missing(text);
-    to.attributes.push_text("", "upstream_header_time", text);
+    push_times("upstream_header_time", text, to);
     to.upstream.unanswered.is_some()
 }
 

@@ -18,6 +18,7 @@ mod known;
 mod envoy_formats;
 mod ztunnel;
 mod haproxy_formats;
+mod nginx_formats;
 mod caddy;
 mod traefik;
 mod linkerd;

@@ -37,7 +37,13 @@ pub(super) fn set_line<'a>(line: Cow<'a, str>, to: &mut Reading<'a>) -> bool {
         return true;
     }
     if !is_authority {
-        return set_url(path, to);
+        // Nothing tells better what was asked for.
+        let before = std::mem::take(&mut to.seen.path);
+        let fits = set_url(path, to);
+        if !before.is_empty() && before != to.seen.path {
+            set_rewritten(&before, to);
+        }
+        return fits;
     }
     if to.seen.authority.is_empty() {
         to.seen.authority = path;

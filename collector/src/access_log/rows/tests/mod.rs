@@ -150,6 +150,7 @@ fn captures_are_read_to_the_last_line() {
         ("envoy_default", capture!("access-productpage-envoy-default.log")),
         ("envoy_default", capture!("access-reviews-envoy-default.log")),
         ("nginx_combined", capture!("nginx-combined.log")),
+        ("nginx_json", capture!("nginx-json.log")),
         ("ingress_nginx", capture!("nginx-k8s-ingress.log")),
         ("apache_combined", capture!("apache-combined.log")),
         ("apache_vhost_combined", capture!("apache-vhost_combined.log")),

@@ -343,6 +343,32 @@ fn directives_of_apache_in_every_arrangement() {
     ]);
 }
 
+/// Keys named as the variables, values as text or numbers; a list where a second upstream was tried.
+#[test]
+fn json_with_the_names_of_nginx_is_recognised() {
+    let line = r#"{"time_iso8601":"2026-11-29T20:00:00+00:00","remote_addr":"10.0.0.9","remote_user":"","request":"GET /a?b=c HTTP/1.1","status":"200","body_bytes_sent":"12","request_time":"0.250","http_user_agent":"curl/8","upstream_addr":"10.1.0.1:80, 10.1.0.2:80","upstream_status":"502, 200","upstream_response_time":"0.001, 0.200","pod":"web-1"}"#;
+    let want = json!({"source_format": "nginx_json", "time_unix_nano": TIME * SECOND - SECOND / 4, "path": "/a?b=c",
+                      "response_code": 200, "response_bytes": 12, "duration_nano": SECOND / 4, "attempts": 2,
+                      "upstream_host": "10.1.0.2:80", "upstream_duration_nano": 201_000_000, "user_agent": "curl/8"});
+    let first = row("", line);
+    check(&first, &want);
+    assert_eq!(first["attributes"]["pod"], "web-1");
+    for paths in [
+        r#""request_uri":"/a","uri":"/b""#,
+        r#""uri":"/b","request_uri":"/a""#,
+        r#""uri":"/b","request":"GET /a HTTP/1.1""#,
+    ] {
+        let line =
+            format!(r#"{{"time":"2026-11-29T20:00:00Z","remote_addr":"10.0.0.9",{paths},"status":404}}"#);
+        check(&row("", &line), &json!({"path": "/a", "attributes": {"rewritten_path": "/b"}}));
+    }
+    // With escape=json what is missing is nothing, and no dash.
+    let line = r#"{"time":"2026-11-29T20:00:00Z","remote_addr":"10.0.0.9","status":200,"upstream_addr":"","upstream_connect_time":"","upstream_header_time":"","upstream_response_time":""}"#;
+    check(&row("", line), &json!({"attempts": 0, "upstream_duration_nano": null, "attributes": {}}));
+    let line = r#"{"@timestamp":"2026-11-29T20:00:00Z","remote_addr":"10.0.0.9","method":"GET","uri":"/a","status":404}"#;
+    check(&row("", line), &json!({"path": "/a", "method": "GET", "response_code": 404}));
+}
+
 /// What nobody has to say: the defaults of programs and of their packages.
 #[test]
 fn defaults_of_packages_are_recognised() {
