@@ -36,7 +36,7 @@ const LINES: [&str; 15] = [
 ];
 
 /// Behind the selector. What labels are is shown by what lines are made of them.
-const STAGES: [&str; 44] = [
+const STAGES: [&str; 48] = [
     "",
     r#"|= "GET""#,
     r#"|= "GET" != "POST""#,
@@ -81,6 +81,10 @@ const STAGES: [&str; 44] = [
     r#"| json | line_format `{{ range $i, $t := fromJson .user }}{{ $i }}={{ $t }} {{ end }}`"#,
     r#"| line_format `{{ regexReplaceAll "(\\w+)=" __line__ "${1}:" }}`"#,
     r#"| line_format `{{ count "[aeiou]" __line__ }} {{ hasPrefix "level" __line__ }} {{ urlencode (__line__ | trunc 5) }}`"#,
+    r#"| line_format `{{ html __line__ }}|{{ js __line__ }}|{{ slice __line__ 0 3 }}`"#,
+    r#"| line_format `{{ printf "%e|%g|%.3g|%d|%T" 1234.5 1e6 12345.678 "x" 1 }} {{ bytes "1GB" }} {{ title "it's" }}`"#,
+    r#"| line_format `{{ range $i := fromJson "[1,2,3]" }}{{ if eq $i 2.0 }}{{ continue }}{{ end }}{{ $i }}{{ end }}`"#,
+    "| line_format `{{ 0x1F }} {{ 017 }} {{ 1_000 }} {{ 'a' }} {{ fromJson \"[null]\" }}`",
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -155,6 +159,9 @@ async fn labels_series_and_numbers_are_answered() -> Result<()> {
     ensure!(numbers[0]["metric"]["service_name"] == SERVICE && numbers[0]["value"][1] == "6", "{numbers}");
     let stats = ask(&["stats", "--since=10m", "{level=\"info\"}"]).await?;
     ensure!(stats.contains("entries: 3"), "{stats}");
+    // Three lines of three bytes each.
+    let volumes: Value = serde_json::from_str(&ask(&["volume", "--since=10m", "{level=\"info\"}"]).await?)?;
+    ensure!(volumes[0]["metric"]["level"] == "info" && volumes[0]["value"][1] == "9", "{volumes}");
     let error = ask(&["query", "{level=\"info\"} |="]).await.expect_err("it is no query");
     ensure!(format!("{error:#}").contains("parse error at line 1, col 18"), "{error:#}");
     Ok(())

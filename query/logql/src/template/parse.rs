@@ -11,7 +11,7 @@ const DEPTH_MAX: usize = 32;
 /// # Errors
 /// What is wrong.
 pub fn parse(text: &str) -> Result<Vec<Node>, String> {
-    let mut parser = Parser { pieces: pieces(text)?, at: 0, depth: 0 };
+    let mut parser = Parser { pieces: pieces(text)?, at: 0, depth: 0, ranges: 0 };
     let (nodes, end) = parser.nodes()?;
     match end {
         End::Text => Ok(nodes),
@@ -90,6 +90,8 @@ struct Parser<'t> {
     pieces: Vec<Piece<'t>>,
     at: usize,
     depth: usize,
+    /// Bodies of ranges that it is in.
+    ranges: usize,
 }
 
 impl<'t> Parser<'t> {
@@ -118,9 +120,12 @@ impl<'t> Parser<'t> {
                 "if" => nodes.push(self.choose(false, behind)?),
                 "with" => nodes.push(self.choose(true, behind)?),
                 "range" => nodes.push(self.range(behind)?),
-                "define" | "template" | "block" | "break" | "continue" => {
-                    return Err(format!("{word} is not supported"));
+                "break" | "continue" if self.ranges == 0 => {
+                    return Err(format!("{{{{{word}}}}} outside {{{{range}}}}"));
                 }
+                "break" => nodes.push(Node::Break),
+                "continue" => nodes.push(Node::Continue),
+                "define" | "template" | "block" => return Err(format!("{word} is not supported")),
                 _ => nodes.push(print_or_set(action)?),
             }
         };
@@ -173,7 +178,9 @@ impl<'t> Parser<'t> {
             return Err("range has at most two variables".to_owned());
         }
         let pipe = pipe(over)?;
+        self.ranges += 1;
         let (body, end) = self.nodes()?;
+        self.ranges -= 1;
         let otherwise = match end {
             End::Close => Vec::new(),
             End::Else("") => self.last()?,
@@ -268,6 +275,7 @@ impl<'t> Terms<'t> {
         let first = rest.chars().next().ok_or("missing value")?;
         match first {
             '"' | '`' => self.text_term(first),
+            '\'' => self.character_term(),
             '(' => {
                 self.at += 1;
                 let pipe = self.pipe()?;
@@ -343,8 +351,40 @@ impl<'t> Terms<'t> {
         let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '+' | '-' | '_');
         let word = &rest[..rest.find(|c| !is_part(c)).unwrap_or(rest.len())];
         self.at += word.len();
-        let integer = word.parse().map(Value::Integer);
-        let number = integer.or_else(|_| word.parse().map(Value::Float));
-        number.map(Term::Literal).map_err(|_| format!("bad number syntax: {word:?}"))
+        let plain = word.replace('_', "");
+        let number = integer(&plain).map(Value::Integer).or_else(|| plain.parse().ok().map(Value::Float));
+        number.map(Term::Literal).ok_or_else(|| format!("bad number syntax: {word:?}"))
     }
+
+    /// A character stands for its code.
+    fn character_term(&mut self) -> Result<Term, String> {
+        let rest = self.rest();
+        let inner = &rest[1..];
+        let skipped = if inner.starts_with('\\') { 2 } else { 1 };
+        let end = inner.char_indices().skip(skipped).find(|(_, c)| *c == '\'').map(|(at, _)| at);
+        let end = end.ok_or("unterminated character constant")?;
+        self.at += end + 2;
+        let text = match &inner[..end] {
+            "\\'" => "'".to_owned(),
+            "\"" => "\"".to_owned(),
+            inner => unquoted(&format!("\"{inner}\""))?,
+        };
+        match text.chars().collect::<Vec<_>>().as_slice() {
+            [c] => Ok(Term::Literal(Value::Integer(i64::from(u32::from(*c))))),
+            _ => Err(format!("malformed character constant: {:?}", &rest[..end + 2])),
+        }
+    }
+}
+
+/// A whole number as Go writes them: with a sign, in base 2, 8, 10 or 16.
+fn integer(word: &str) -> Option<i64> {
+    let (sign, digits) = match word.strip_prefix('-') {
+        Some(digits) => ("-", digits),
+        None => ("", word.strip_prefix('+').unwrap_or(word)),
+    };
+    let prefixes = [("0x", 16), ("0X", 16), ("0b", 2), ("0B", 2), ("0o", 8), ("0O", 8)];
+    let prefixed = prefixes.into_iter().find_map(|(prefix, base)| Some((digits.strip_prefix(prefix)?, base)));
+    let octal = || digits.strip_prefix('0').filter(|digits| !digits.is_empty()).map(|digits| (digits, 8));
+    let (digits, base) = prefixed.or_else(octal).unwrap_or((digits, 10));
+    i64::from_str_radix(&format!("{sign}{digits}"), base).ok()
 }

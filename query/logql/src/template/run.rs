@@ -8,12 +8,23 @@ use super::value::Value;
 /// Nodes that one line may take; a loop over a large list is what takes them. Guess, not measured.
 const STEPS_MAX: usize = 100_000;
 
+/// What nothing is printed as; as an argument it is `<nil>`.
+const NO_VALUE: &str = "<no value>";
+
 /// # Errors
 /// What is wrong.
 pub(super) fn render(nodes: &[Node], scope: &dyn Scope) -> Result<String, String> {
     let mut run = Run { scope, out: String::new(), variables: Vec::new(), steps: 0 };
     run.nodes(nodes, None)?;
     Ok(run.out)
+}
+
+/// Where it goes on behind a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    Node,
+    Item,
+    BehindRange,
 }
 
 struct Run<'s> {
@@ -26,15 +37,17 @@ struct Run<'s> {
 
 impl Run<'_> {
     /// With the dot, or with all labels for it.
-    fn nodes(&mut self, nodes: &[Node], dot: Option<&Value>) -> Result<(), String> {
+    fn nodes(&mut self, nodes: &[Node], dot: Option<&Value>) -> Result<Next, String> {
         let outer = self.variables.len();
+        let mut next = Next::Node;
         for node in nodes {
             self.step()?;
             match node {
                 Node::Text(text) => self.push(text)?,
                 Node::Print(pipe) => {
                     let value = self.pipe(pipe, dot)?;
-                    self.push(&value.text())?;
+                    let text = if value == Value::Nil { NO_VALUE.to_owned() } else { value.text() };
+                    self.push(&text)?;
                 }
                 Node::Set { variable, pipe } => {
                     let value = self.pipe(pipe, dot)?;
@@ -44,16 +57,21 @@ impl Run<'_> {
                     }
                 }
                 Node::Choose { moves_dot, branches, otherwise } => {
-                    self.choose(*moves_dot, branches, otherwise, dot)?;
+                    next = self.choose(*moves_dot, branches, otherwise, dot)?;
                 }
                 Node::Range { variables, pipe, body, otherwise } => {
                     let over = self.pipe(pipe, dot)?;
-                    self.range(variables, &over, body, otherwise, dot)?;
+                    next = self.range(variables, &over, body, otherwise, dot)?;
                 }
+                Node::Continue => next = Next::Item,
+                Node::Break => next = Next::BehindRange,
+            }
+            if next != Next::Node {
+                break;
             }
         }
         self.variables.truncate(outer);
-        Ok(())
+        Ok(next)
     }
 
     fn step(&mut self) -> Result<(), String> {
@@ -75,7 +93,7 @@ impl Run<'_> {
         branches: &[(Pipe, Vec<Node>)],
         otherwise: &[Node],
         dot: Option<&Value>,
-    ) -> Result<(), String> {
+    ) -> Result<Next, String> {
         for (condition, body) in branches {
             let value = self.pipe(condition, dot)?;
             if value.is_true() {
@@ -92,7 +110,7 @@ impl Run<'_> {
         body: &[Node],
         otherwise: &[Node],
         dot: Option<&Value>,
-    ) -> Result<(), String> {
+    ) -> Result<Next, String> {
         let items: Vec<(Value, &Value)> = match over {
             Value::List(list) => {
                 list.iter().enumerate().map(|(at, item)| (Value::Integer(at as i64), item)).collect()
@@ -115,10 +133,13 @@ impl Run<'_> {
                 }
                 _ => {}
             }
-            self.nodes(body, Some(item))?;
+            let next = self.nodes(body, Some(item))?;
             self.variables.truncate(outer);
+            if next == Next::BehindRange {
+                break;
+            }
         }
-        Ok(())
+        Ok(Next::Node)
     }
 
     fn pipe(&mut self, pipe: &Pipe, dot: Option<&Value>) -> Result<Value, String> {

@@ -50,6 +50,64 @@ fn check(template: &str, want: &str) {
     assert_eq!(read.render(&Line).as_deref(), Ok(want), "{template}");
 }
 
+/// By the documentation of Go's `text/template`, "Functions".
+#[test]
+fn functions_of_go_cut_and_escape() {
+    check("{{ slice .app 1 3 }}|{{ slice .app 5 }}|{{ slice .app }}", "he|out|checkout");
+    check("{{ len (slice (index (fromJson .json) \"items\") 1 2) }}", "1");
+    check("{{ html \"<a href='x'>\" .app \"&\" }}", "&lt;a href=&#39;x&#39;&gt;checkout&amp;");
+    check("{{ js \"<'=\\n\" }}", "\\u003C\\'\\u003D\\u000A");
+    for wrong in ["{{ slice .app 3 1 }}", "{{ slice .app 0 9 }}", "{{ slice .app 1 2 3 }}", "{{ slice 1 }}"] {
+        let read = Template::new(wrong.to_owned()).expect("it reads");
+        assert!(read.render(&Line).is_err(), "{wrong}");
+    }
+}
+
+/// What Loki 3.7's own `logcli` makes of the same.
+#[test]
+fn numbers_are_written_and_read_as_go_does() {
+    check(
+        "{{ 1000000.0 }} {{ 123456789.5 }} {{ 100000.5 }} {{ 0.0001 }} {{ 0.00001 }} {{ 2.0 }}",
+        "1e+06 1.234567895e+08 100000.5 0.0001 1e-05 2",
+    );
+    check(
+        "{{ 0b101 }} {{ 0o17 }} {{ 017 }} {{ 0x1F }} {{ 1_000 }} {{ -0x10 }} {{ .5 }} {{ 5. }}",
+        "5 15 15 31 1000 -16 0.5 5",
+    );
+    check("{{ 'a' }} {{ '\\n' }} {{ 'é' }} {{ '\\'' }}", "97 10 233 39");
+    check("{{ bytes \"1GB\" }} {{ mulf 1000 1000 }}", "1e+09 1e+06");
+    check(
+        "{{ printf \"%e|%.2e|%E|%+e|%8.3e\" 1234.5 12345.678 12345.678 1.5 1.5 }}",
+        "1.234500e+03|1.23e+04|1.234568E+04|+1.500000e+00|1.500e+00",
+    );
+    check("{{ printf \"%g|%g|%.3g|%G|%.3g\" 1e6 0.5 12345.678 1e-7 2.5 }}", "1e+06|0.5|1.23e+04|1E-07|2.5");
+    check(
+        "{{ printf \"%d|%s|%f|%t|%v|%q|%U|%T\" 1.5 true 5 \"x\" nil 65 65 1 }}",
+        "%!d(float64=1.5)|%!s(bool=true)|%!f(int=5)|%!t(string=x)|<nil>|'A'|U+0041|int",
+    );
+    check(
+        "{{ print nil }} {{ fromJson \"null\" }} {{ fromJson \"[1,null]\" }}",
+        "<nil> <no value> [1 <nil>]",
+    );
+    check("{{ title \"hello world's a-b c_d\" }}", "Hello World'S A-B C_d");
+    for wrong in ["{{ '' }}", "{{ 'ab' }}", "{{ 'a }}", "{{ 0xG }}"] {
+        assert!(Template::new(wrong.to_owned()).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn a_range_is_gone_on_with_or_ended() {
+    let each = |word: &str| {
+        format!(
+            "{{{{ range $i := fromJson \"[1,2,3]\" }}}}{{{{ if eq $i 2.0 }}}}{{{{ {word} }}}}{{{{ end }}}}{{{{ $i }}}}{{{{ end }}}}."
+        )
+    };
+    check(&each("continue"), "13.");
+    check(&each("break"), "1.");
+    let error = Template::new("{{ if 1 }}{{ break }}{{ end }}".to_owned()).expect_err("no range");
+    assert!(error.ends_with("{{break}} outside {{range}}"), "{error}");
+}
+
 #[test]
 fn labels_and_pipes() {
     check("plain", "plain");

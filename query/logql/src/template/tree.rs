@@ -11,6 +11,9 @@ pub enum Node {
         variable: String,
         pipe: Pipe,
     },
+    /// Goes on with the next item of the innermost range, or ends it.
+    Continue,
+    Break,
     /// The first branch whose value is no zero; `with` moves the dot to it.
     Choose {
         moves_dot: bool,

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use meshlake_promql::value_text;
 use meshlake_schema::UnixNanos;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -35,10 +34,10 @@ impl Value {
     /// As it is printed.
     pub fn text(&self) -> String {
         match self {
-            Value::Nil => "<no value>".to_owned(),
+            Value::Nil => "<nil>".to_owned(),
             Value::Text(text) => text.clone(),
             Value::Integer(integer) => integer.to_string(),
-            Value::Float(float) => value_text(*float),
+            Value::Float(float) => float_text(*float),
             Value::Boolean(boolean) => boolean.to_string(),
             Value::Time(time) => super::time::format(*time, "2006-01-02 15:04:05.999999999 -0700 MST"),
             Value::List(list) => {
@@ -50,6 +49,20 @@ impl Value {
                     map.iter().map(|(key, value)| format!("{key}:{}", value.text())).collect();
                 format!("map[{}]", items.join(" "))
             }
+        }
+    }
+
+    /// Go's name of its type.
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Value::Nil => "nil",
+            Value::Text(_) => "string",
+            Value::Integer(_) => "int",
+            Value::Float(_) => "float64",
+            Value::Boolean(_) => "bool",
+            Value::Time(_) => "time.Time",
+            Value::List(_) => "[]interface {}",
+            Value::Map(_) => "map[string]interface {}",
         }
     }
 
@@ -84,4 +97,29 @@ impl Value {
             other => Err(format!("can't evaluate field {name} in {:?}", other.text())),
         }
     }
+}
+
+/// The fewest digits that tell a float from all others, with an exponent where it is below -4 or above 5: Go's `%v`.
+///
+/// Source: Go's `strconv`, `FormatFloat` with 'g' and -1.
+pub fn float_text(float: f64) -> String {
+    const EXPONENTS: std::ops::Range<i32> = -4..6;
+    match exponential(&format!("{float:e}")) {
+        Some((digits, exponent)) if !EXPONENTS.contains(&exponent) => with_exponent(digits, exponent),
+        Some(_) => float.to_string(),
+        None if float.is_nan() => "NaN".to_owned(),
+        None => if float > 0.0 { "+Inf" } else { "-Inf" }.to_owned(),
+    }
+}
+
+/// Digits and exponent of what Rust writes as `1.5e-7`.
+pub fn exponential(text: &str) -> Option<(&str, i32)> {
+    let (digits, exponent) = text.split_once('e')?;
+    Some((digits, exponent.parse().ok()?))
+}
+
+/// `1.5e-07`.
+pub fn with_exponent(digits: &str, exponent: i32) -> String {
+    let sign = if exponent < 0 { '-' } else { '+' };
+    format!("{digits}e{sign}{:02}", exponent.unsigned_abs())
 }

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use meshlake_traceql::lex::Quoted;
 
-use super::super::value::Value;
+use super::super::value::{Value, exponential, float_text, with_exponent};
 use super::{Entry, MANY, entry};
 use crate::matching::json;
 
@@ -39,6 +39,9 @@ pub(super) static TABLE: &[Entry] = &[
             (other, _) => Err(format!("can't index {}", other.text())),
         })
     }),
+    entry("slice", (1, 4), |v, _| sliced(&v[0], &v[1..])),
+    entry("html", (0, MANY), |v, _| Ok(Value::Text(escaped(&printed(v), of_html)))),
+    entry("js", (0, MANY), |v, _| Ok(Value::Text(escaped(&printed(v), of_script)))),
     entry("fromJson", (1, 1), |v, _| Ok(of_json(&v[0].text(), 0).unwrap_or(Value::Nil))),
     entry("__line__", (0, 0), |_, scope| Ok(Value::Text(scope.line().to_owned()))),
     entry("__timestamp__", (0, 0), |_, scope| Ok(Value::Time(scope.time()))),
@@ -52,6 +55,59 @@ pub(super) static TABLE: &[Entry] = &[
 
 fn holds(values: &[Value], is_wanted: fn(Ordering) -> bool) -> Result<Value, String> {
     compared(&values[0], &values[1]).map(|ordering| Value::Boolean(is_wanted(ordering)))
+}
+
+/// A part of a text, by bytes as in Go, or of a list.
+fn sliced(value: &Value, bounds: &[Value]) -> Result<Value, String> {
+    let length = match value {
+        Value::Text(text) if bounds.len() <= 2 => text.len(),
+        Value::Text(_) => return Err("cannot 3-index slice a string".to_owned()),
+        Value::List(list) => list.len(),
+        other => return Err(format!("can't slice {}", other.text())),
+    };
+    let bound = |at: usize, missing: usize| match bounds.get(at).map(Value::integer) {
+        None => Ok(missing),
+        Some(bound) => usize::try_from(bound)
+            .ok()
+            .filter(|bound| *bound <= length)
+            .ok_or_else(|| format!("index out of range: {bound}")),
+    };
+    let (start, end) = (bound(0, 0)?, bound(1, length)?);
+    if start > end || bound(2, length)? < end {
+        return Err(format!("invalid slice index: {start} > {end}"));
+    }
+    Ok(match value {
+        Value::List(list) => Value::List(list[start..end].to_vec()),
+        other => Value::Text(String::from_utf8_lossy(&other.text().as_bytes()[start..end]).into_owned()),
+    })
+}
+
+fn escaped(text: &str, of: fn(char) -> Option<String>) -> String {
+    text.chars().map(|c| of(c).unwrap_or_else(|| c.to_string())).collect()
+}
+
+/// Source: Go's `text/template`, `HTMLEscape`.
+fn of_html(c: char) -> Option<String> {
+    let escape = match c {
+        '"' => "&#34;",
+        '\'' => "&#39;",
+        '&' => "&amp;",
+        '<' => "&lt;",
+        '>' => "&gt;",
+        '\0' => "\u{fffd}",
+        _ => return None,
+    };
+    Some(escape.to_owned())
+}
+
+/// Source: Go's `text/template`, `JSEscape`.
+fn of_script(c: char) -> Option<String> {
+    match c {
+        '\\' | '\'' | '"' => Some(format!("\\{c}")),
+        '<' | '>' | '&' | '=' => Some(format!("\\u{:04X}", u32::from(c))),
+        c if c.is_control() => Some(format!("\\u{:04X}", u32::from(c))),
+        _ => None,
+    }
 }
 
 /// Values of one kind, or numbers.
@@ -157,22 +213,26 @@ fn push_verb(out: &mut String, flags: &str, verb: char, value: &Value) -> Result
     let text = match (verb, value) {
         ('s' | 'v', Value::Text(text)) => cut(text.clone()),
         ('v', other) => other.text(),
+        ('T', other) => other.type_name().to_owned(),
+        ('q', Value::Integer(integer)) => format!("'{}'", character(*integer)),
+        ('U', Value::Integer(integer)) => format!("U+{integer:04X}"),
         ('q', other) => Quoted(&other.text()).to_string(),
         ('d', Value::Integer(integer)) => plus(integer.to_string()),
         ('x', Value::Integer(integer)) => format!("{integer:x}"),
         ('X', Value::Integer(integer)) => format!("{integer:X}"),
         ('o', Value::Integer(integer)) => format!("{integer:o}"),
         ('b', Value::Integer(integer)) => format!("{integer:b}"),
-        ('c', Value::Integer(integer)) => u32::try_from(*integer)
-            .ok()
-            .and_then(char::from_u32)
-            .unwrap_or(char::REPLACEMENT_CHARACTER)
-            .to_string(),
+        ('c', Value::Integer(integer)) => character(*integer).to_string(),
         ('x', Value::Text(text)) => text.bytes().map(|byte| format!("{byte:02x}")).collect(),
         ('f' | 'F', Value::Float(float)) => plus(format!("{float:.*}", precision.unwrap_or(6))),
-        ('g', Value::Float(float)) => plus(meshlake_promql::value_text(*float)),
+        ('e', Value::Float(float)) => plus(scientific(*float, precision.unwrap_or(6))),
+        ('E', Value::Float(float)) => plus(scientific(*float, precision.unwrap_or(6)).to_uppercase()),
+        ('g', Value::Float(float)) => plus(general(*float, precision)),
+        ('G', Value::Float(float)) => plus(general(*float, precision).to_uppercase()),
         ('t', Value::Boolean(boolean)) => boolean.to_string(),
-        (verb, other) => format!("%!{verb}({})", other.text()),
+        ('s', Value::List(_) | Value::Map(_) | Value::Time(_)) => value.text(),
+        (verb, Value::Nil) => format!("%!{verb}(<nil>)"),
+        (verb, other) => format!("%!{verb}({}={})", other.type_name(), other.text()),
     };
     let missing = width.saturating_sub(text.chars().count());
     if is_left {
@@ -188,4 +248,30 @@ fn push_verb(out: &mut String, flags: &str, verb: char, value: &Value) -> Result
         *out += &text;
     }
     Ok(())
+}
+
+fn character(code: i64) -> char {
+    u32::try_from(code).ok().and_then(char::from_u32).unwrap_or(char::REPLACEMENT_CHARACTER)
+}
+
+/// Go's `%e`.
+fn scientific(float: f64, precision: usize) -> String {
+    let text = format!("{float:.precision$e}");
+    exponential(&text).map_or_else(|| float_text(float), |(digits, exponent)| with_exponent(digits, exponent))
+}
+
+/// Go's `%g`: so many digits, or as many as it takes.
+fn general(float: f64, precision: Option<usize>) -> String {
+    let Some(digits_max) = precision.map(|precision| precision.max(1)) else { return float_text(float) };
+    let decimals = digits_max - 1;
+    let text = format!("{float:.decimals$e}");
+    let Some((digits, exponent)) = exponential(&text) else { return float_text(float) };
+    let trimmed = |text: &str| {
+        let is_whole = !text.contains('.');
+        if is_whole { text.to_owned() } else { text.trim_end_matches('0').trim_end_matches('.').to_owned() }
+    };
+    match usize::try_from(i64::try_from(decimals).unwrap_or(i64::MAX) - i64::from(exponent)) {
+        Ok(decimals) if exponent >= -4 => trimmed(&format!("{float:.decimals$}")),
+        _ => with_exponent(&trimmed(digits), exponent),
+    }
 }

@@ -110,7 +110,7 @@ fn title(subject: &str) -> String {
         } else {
             out.extend(c.to_uppercase());
         }
-        is_inside = c.is_alphanumeric() || c == '_' || c == '\'';
+        is_inside = c.is_alphanumeric() || c == '_';
     }
     out
 }
