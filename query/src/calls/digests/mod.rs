@@ -78,13 +78,19 @@ struct Look {
     turn: Arc<Turn<()>>,
 }
 
-/// What files say of a question.
+/// What files, or minutes, say of a question.
+#[derive(Debug, Clone)]
 pub(crate) struct Found {
     lines: Arc<RwLock<Lines>>,
     digests: Vec<Arc<Digest>>,
 }
 
 impl Found {
+    /// These digests, by the numbers of `lines`.
+    pub fn of(lines: Arc<RwLock<Lines>>, digests: Vec<Arc<Digest>>) -> Found {
+        Found { lines, digests }
+    }
+
     /// What `work` makes of the cells that begin in one of `times`.
     pub fn read<T>(&self, times: &[TimeRange], work: impl FnOnce(&Digested<'_>) -> T) -> T {
         let lines = self.lines.read().unwrap_or_else(PoisonError::into_inner);
