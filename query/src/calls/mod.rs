@@ -2,14 +2,16 @@
 //!
 //! ```text
 //! list      calls one by one
-//! feed      rows and cells of a snapshot -> fold
+//! minutes   calls of minutes that are not settled yet, kept from question to question
 //! digests   cells of files, kept from question to question
+//! feed      rows and cells of a snapshot -> fold
 //! reading   which parts of a range are which
 //! widening  as wide as what is kept of old times
 //! ```
 
 pub mod exemplars;
 pub mod list;
+mod minutes;
 mod digests;
 pub(crate) mod feed;
 pub(crate) mod reading;
@@ -29,6 +31,7 @@ use thiserror::Error;
 
 use self::digests::{Found, Wanted};
 use self::feed::{Cells, aside, counted, feed, feed_cells};
+use self::minutes::Minutes;
 use self::reading::Reading;
 use self::widening::{Widened, widened};
 
@@ -97,6 +100,14 @@ pub async fn load(
 /// As [`load`].
 pub async fn load_from(query: &Query, question: Question, frame: Frame) -> Result<Picture, LoadError> {
     let mut plan = Plan::of(query, question);
+    plan.minutes = minutes::found(query, &plan.question, &plan.reading.folded).await?;
+    if let Some(minutes) = &plan.minutes {
+        plan.reading.folded.clone_from(&minutes.folded);
+    }
+    pictured(query, plan, frame).await
+}
+
+async fn pictured(query: &Query, mut plan: Plan, frame: Frame) -> Result<Picture, LoadError> {
     let fold = match counted_as(query, &plan, plan.question, Fold::new(plan.question), &frame).await {
         Err(LoadError::TooManyCells(_)) if frame.is_narrow() => {
             let fold = Fold::new(plan.question).showing(shown(query, &plan, &frame).await?);
@@ -104,10 +115,10 @@ pub async fn load_from(query: &Query, question: Question, frame: Frame) -> Resul
         }
         fold => fold?,
     };
-    let Plan { question, reading, .. } = &plan;
+    let Plan { question, reading, minutes, .. } = &plan;
     let first_row = first_row(query, question, &fold, &reading.cells).await?;
     let cells = if plan.are_few { &[][..] } else { &reading.cells[..] };
-    let picture = drawn(query, question, cells, fold).await?;
+    let picture = drawn(query, question, cells, minutes.as_ref(), fold).await?;
     plan.warnings.splice(0..0, picture.warnings);
     let range = plan.question.range.observed(first_row, query.began());
     Ok(Picture { range, warnings: plan.warnings, ..picture })
@@ -125,6 +136,15 @@ async fn counted_as(
     let surveyed = if plan.are_few { &[][..] } else { &plan.surveyed[..] };
     for (table, times) in plan.reading.cells.iter().filter(|_| plan.are_few) {
         add_cells(query, &question, *table, times, &mut fold).await?;
+    }
+    if let Some(Minutes { found, times, first_row, .. }) = plan.minutes.clone() {
+        let (given, surveyed) = aside(move || {
+            let surveyed = found.read(&times, |digested| fold.survey_counted(digested, first_row));
+            (fold, surveyed)
+        })
+        .await?;
+        surveyed.map_err(|error| LoadError::of(error, query))?;
+        fold = given;
     }
     fed(query, &plan.reading.folded, surveyed, fold, &question).await
 }
@@ -151,14 +171,23 @@ fn cells_in_files(query: &Query, cells: &[(Table, Vec<TimeRange>)]) -> u64 {
     cells.iter().map(in_files).sum()
 }
 
-/// The picture of what a fold counted, with what it shows of these cells, which were surveyed.
+/// The picture of what a fold counted, with what it shows of these cells and of minutes, which were surveyed.
 async fn drawn(
     query: &Query,
     question: &Question,
     cells: &[(Table, Vec<TimeRange>)],
+    minutes: Option<&Minutes>,
     fold: Fold,
 ) -> Result<Picture, LoadError> {
-    let drawing = aside(move || fold.drawing()).await?;
+    let minutes = minutes.cloned();
+    let drawing = aside(move || {
+        let mut drawing = fold.drawing()?;
+        if let Some(Minutes { found, times, .. }) = minutes {
+            found.read(&times, |digested| drawing.add_digests(digested))?;
+        }
+        Ok(drawing)
+    })
+    .await?;
     let mut drawing = drawing.map_err(|error| LoadError::of(error, query))?;
     let filter = drawing.filter();
     for (table, times) in cells {
@@ -244,6 +273,8 @@ struct Plan {
     surveyed: Vec<(Table, Vec<TimeRange>)>,
     /// Cells are read once, all of them.
     are_few: bool,
+    /// What is kept of minutes that are not settled.
+    minutes: Option<Minutes>,
     warnings: Vec<String>,
 }
 
@@ -261,7 +292,7 @@ impl Plan {
             .flat_map(|(table, times)| times.iter().flat_map(|times| query.frozen_late(*table, *times)));
         warnings.extend(widening::late(&late.collect::<Vec<_>>()));
         let are_few = cells_in_files(query, &reading.cells) <= FEW_CELLS;
-        Plan { question, reading, surveyed, are_few, warnings }
+        Plan { question, reading, surveyed, are_few, minutes: None, warnings }
     }
 }
 

@@ -104,7 +104,7 @@ fn width(table: Table) -> i64 {
 
 /// Whether each cell of the table lies in one bucket, and tells what is asked for.
 fn fits(table: Table, question: &Question) -> bool {
-    if matches!(question.grain, Grain::Attribute(_)) || question.grain.tells_ends() {
+    if !is_told_by_cells(question.grain) {
         return false;
     }
     let has = |name| table.columns().iter().any(|column| column.name == name);
@@ -115,6 +115,11 @@ fn fits(table: Table, question: &Question) -> bool {
             && step.as_nanos().is_multiple_of(cell.unsigned_abs().into())
     });
     tells && is_in_bucket
+}
+
+/// Whether cells tell apart what is asked for, if not those of each table.
+pub fn is_told_by_cells(grain: Grain) -> bool {
+    !matches!(grain, Grain::Attribute(_)) && !grain.tells_ends()
 }
 
 /// The whole cells in a range.

@@ -119,6 +119,13 @@ impl Snapshot {
         told.into_iter().map(|(first, lsn)| (start(first), lsn)).collect()
     }
 
+    /// The last record that brought a row, of those that calls are folded from, of each minute of `range` that has any, in minutes
+    /// since the epoch.
+    pub fn last_records(&self, range: TimeRange) -> BTreeMap<i64, Lsn> {
+        let end = minute_of(range.to.micros().saturating_sub(1)).saturating_add(1);
+        self.arrivals(minute_of(range.from.micros())..end)
+    }
+
     /// The minutes of `range` near which rows have been dropped for their age.
     fn past_minutes(&self, range: TimeRange) -> Range<i64> {
         let end = minute_of(range.to.micros().saturating_sub(1)).saturating_add(1);

@@ -83,6 +83,18 @@ fn batches_outside_of_the_range_are_left_out_whole() {
     assert_eq!(times(&read(&snapshot, &asked).expect("a column")), [20]);
 }
 
+#[test]
+fn the_last_record_of_each_minute_is_told() {
+    let minute = |minute: i64| UnixNanos::from_micros(minute * 60_000_000);
+    let at = |minute: i64| minute * 60_000_000 + 1;
+    let batches = vec![hot(4, 4, span_rows(&[at(7), at(8)])), hot(5, 5, span_rows(&[at(8), at(20)]))];
+    let told = snapshot(Table::Spans, batches, 0);
+    let records = |from, to| told.last_records(TimeRange { from: minute(from), to: minute(to) });
+    assert_eq!(records(0, 20), [(7, 4), (8, 5)].into());
+    assert_eq!(records(8, 21), [(8, 5), (20, 5)].into());
+    assert_eq!(records(9, 20), [].into());
+}
+
 fn span_counts(batches: &[RecordBatch]) -> Vec<i64> {
     let counts = |batch: &RecordBatch| batch.column(0).as_primitive::<Int64Type>().values().to_vec();
     batches.iter().flat_map(counts).collect()

@@ -82,6 +82,14 @@ impl Fold {
         Ok(Digest::of(&self.book, lines))
     }
 
+    /// The same of all that rows tell, which are in. None also where there is something to be said of them with each answer.
+    ///
+    /// # Errors
+    /// [`FoldError`].
+    pub fn digest_of_rows(mut self, lines: &mut Lines) -> Result<Option<Digest>, FoldError> {
+        if self.finished()?.is_empty() { self.digest(lines) } else { Ok(None) }
+    }
+
     /// The cells of all that was counted, for the settled tables. The question is to tell everything apart
     /// ([`crate::By::Whole`], [`crate::Grain::Whole`]) in buckets that are no wider than cells, and its range to be of whole cells.
     /// Of narrower cells, only what the widest table tells is known; its cells can be made of them.

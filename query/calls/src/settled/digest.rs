@@ -17,6 +17,7 @@ use crate::by_line::Runs;
 use crate::cell_key::{CellKey, DetailId, Line, Slot};
 use crate::cells::Book;
 use crate::measure::{Measure, Protocol, SUMS};
+use crate::minutes::minute_of;
 use crate::packed::{Amount, Measures};
 use crate::survey::{ByWindow, Counted, Survey};
 
@@ -25,7 +26,7 @@ const REQUESTS: usize = 0;
 const LOST: usize = 9;
 
 /// Cells of one file.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Digest {
     /// Ascending by time.
     parts: Vec<Part>,
@@ -74,6 +75,19 @@ impl Digest {
         cells.sort_unstable_by_key(|(bucket, line, detail, _)| (*bucket, *line, *detail));
         let parts = cells.chunk_by(|a, b| a.0 == b.0);
         Some(Digest { parts: parts.map(|part| Part::of(book.range.bucket_start(part[0].0), part)).collect() })
+    }
+
+    /// What it says of each minute, ascending.
+    pub fn by_minute(self) -> Vec<(i64, Digest)> {
+        let mut minutes: Vec<(i64, Digest)> = Vec::new();
+        for part in self.parts {
+            let minute = minute_of(part.time.0);
+            match minutes.last_mut() {
+                Some((last, digest)) if *last == minute => digest.parts.push(part),
+                _ => minutes.push((minute, Digest { parts: vec![part] })),
+            }
+        }
+        minutes
     }
 
     /// Bytes taken.

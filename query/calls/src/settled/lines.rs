@@ -42,6 +42,11 @@ impl Lines {
         self.lines.is_empty()
     }
 
+    /// How many texts there are of what is told apart in them.
+    pub fn details_len(&self) -> usize {
+        self.details.values().len()
+    }
+
     /// The number of a line whose ends `of` numbers; none where there is no room for one more.
     pub fn number(&mut self, line: &Line, of: &Parties) -> Option<u32> {
         let source = brought(line.source, of, &mut self.parties)?;

@@ -15,6 +15,7 @@ mod shown;
 mod shrink;
 mod compare;
 mod settled;
+mod feeding;
 mod series;
 mod harness;
 mod listed;

@@ -13,17 +13,17 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::{DataType, Int64Type, TimestampMicrosecondType};
 use meshlake_calls::golden::{self, golden};
-use meshlake_calls::margin;
 use meshlake_calls::minutes::{MINUTE, minute_of, rows_of};
 use meshlake_calls::{
     By, Digest, Digested, Fold, Frame, GoldenBy, Grain, Lines, NodeIdentity, Picture, Question, Range, Source,
 };
 use meshlake_schema::{SETTLE_MARGIN_MINUTES, Table, TimeRange, UnixNanos};
 
+use crate::feeding::{feed, feed_in_order, feed_open, start};
 use crate::oracle::{FROM, TO};
 use crate::random::Random;
-use crate::telemetry::{Row, Value};
-use crate::{rows, series};
+use crate::series;
+use crate::telemetry::Row;
 
 /// Questions asked of the rows of a story; with hundreds of stories each of them is asked often.
 const QUESTIONS: usize = 3;
@@ -243,7 +243,13 @@ fn mixed(
     random: &mut Random,
 ) -> Picture {
     let times = closed(open);
-    let mut fold = Fold::new(question).fold_only(open.to_vec()).framed(frame);
+    // What rows tell may have been counted before, too.
+    let counted = if random.percent(50) { counted(question, open, told, random) } else { None };
+    let folded = if counted.is_some() { &[][..] } else { open };
+    let mut fold = Fold::new(question).fold_only(folded.to_vec()).framed(frame);
+    let (open_lines, open_digests) = counted.unwrap_or_default();
+    let of_rows = Digested { lines: &open_lines, digests: &open_digests, times: open };
+    fold.survey_counted(&of_rows, None).expect("a story is small");
     // Few cells are read once, many twice, and some are kept; which of them a story has is its own affair.
     let (are_few, are_kept) = (told.len().is_multiple_of(3), told.len() % 3 == 1);
     let of_table = || cells.iter().filter(|((of, _), _)| *of == table).map(|(_, batch)| batch);
@@ -259,8 +265,9 @@ fn mixed(
             fold.survey_cells(batch, &times).expect("columns of the table");
         }
     }
-    feed_open(&mut fold, question, open, told, random);
+    feed_open(&mut fold, question, folded, told, random);
     let mut drawing = fold.drawing().expect("a story is small");
+    drawing.add_digests(&of_rows).expect("a story is small");
     if are_kept && question.grain == Grain::Node {
         drawing.add_digests(&digested).expect("a story is small");
         return drawing.finish().expect("a story is small");
@@ -269,6 +276,24 @@ fn mixed(
         drawing.add_cells(table, batch, &times).expect("columns of the table");
     }
     drawing.finish().expect("a story is small")
+}
+
+/// What rows tell of these times as it is kept; none where answers have to say something of it.
+fn counted(
+    question: Question,
+    open: &[TimeRange],
+    told: &[Row],
+    random: &mut Random,
+) -> Option<(Lines, Vec<Arc<Digest>>)> {
+    let step = Some(Duration::from_secs(10));
+    let range = Range::new(UnixNanos(FROM), UnixNanos(TO), step).expect("not empty");
+    let question = Question { range, source: Source::Auto, ..question };
+    let mut fold = Fold::new(question).fold_only(open.to_vec());
+    feed_open(&mut fold, question, open, told, random);
+    let mut lines = Lines::default();
+    let digest = fold.digest_of_rows(&mut lines).expect("a story is small")?;
+    let minutes = digest.by_minute().into_iter().map(|(_, digest)| Arc::new(digest)).collect();
+    Some((lines, minutes))
 }
 
 /// Each batch of cells of a table as it is kept.
@@ -309,19 +334,6 @@ fn fold_of(
     fold
 }
 
-/// Feeds the rows that tell of these times, what counts first or all at once.
-fn feed_open(fold: &mut Fold, question: Question, open: &[TimeRange], told: &[Row], random: &mut Random) {
-    if random.percent(50) {
-        feed_in_order(fold, question.source, told, open, random);
-        return;
-    }
-    let read = open.iter().map(|window| {
-        let range = Range::new(window.from, window.to, None).expect("not empty");
-        rows_of(&range)
-    });
-    feed(fold, question.source, told, &read.collect::<Vec<_>>(), random);
-}
-
 /// The times between these.
 fn closed(open: &[TimeRange]) -> Vec<TimeRange> {
     let starts = std::iter::once(UnixNanos(i64::MIN)).chain(open.iter().map(|window| window.to));
@@ -333,43 +345,6 @@ fn folded(question: Question, told: &[Row], random: &mut Random) -> Picture {
     let mut fold = Fold::new(question);
     feed(&mut fold, question.source, told, &[rows_of(&question.range)], random);
     fold.finish().expect("a story is small")
-}
-
-/// Feeds the rows that tell of these times as a busy mesh's are: of spans those first that count, and others as far as they are
-/// wanted.
-fn feed_in_order(fold: &mut Fold, source: Source, rows: &[Row], counted: &[TimeRange], random: &mut Random) {
-    let around = |times: &TimeRange| rows_of(&Range::new(times.from, times.to, None).expect("not empty"));
-    let around: Vec<TimeRange> = counted.iter().map(around).collect();
-    if source != Source::Spans {
-        feed(fold, Source::Requests, rows, &around, random);
-    }
-    for (stretch, times) in margin::stretches(counted).into_iter().filter(|_| source != Source::Requests) {
-        if fold.begin(stretch) {
-            feed(fold, Source::Spans, rows, &times, random);
-        }
-    }
-}
-
-/// Feeds the rows that start in one of the ranges.
-fn feed(fold: &mut Fold, source: Source, rows: &[Row], ranges: &[TimeRange], random: &mut Random) {
-    let is_read = |row: &&Row| {
-        let start = UnixNanos(start(row));
-        ranges.iter().any(|range| range.from <= start && start < range.to)
-    };
-    let rows: Vec<Row> = rows.iter().filter(is_read).cloned().collect();
-    if source != Source::Spans {
-        rows::batches(Table::Requests, &rows, random).iter().for_each(|batch| fold.add_requests(batch));
-    }
-    if source != Source::Requests {
-        rows::batches(Table::Spans, &rows, random).iter().for_each(|batch| fold.add_spans(batch));
-    }
-}
-
-fn start(row: &Row) -> i64 {
-    match row.get("time_unix_nano") {
-        Some(Value::Int(time)) => *time,
-        other => panic!("a row starts at {other:?}"),
-    }
 }
 
 /// All that a picture tells, a line for each cell.

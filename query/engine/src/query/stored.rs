@@ -1,5 +1,7 @@
 //! What a query's snapshot says of files and cells, without a look at rows.
 
+use std::collections::BTreeMap;
+
 use meshlake_schema::{Table, TimeRange, UnixNanos};
 use meshlake_store::snapshot::{DataFile, Unflushed};
 
@@ -49,6 +51,12 @@ impl Query {
     /// When the table has no cells.
     pub fn told_windows(&self, table: Table, range: TimeRange) -> Vec<(UnixNanos, u64)> {
         self.snapshot.told_windows(table, range)
+    }
+
+    /// The minutes of `range`, since the epoch, in which rows start that calls are folded from, each with a number that is a higher
+    /// one when it has more of them.
+    pub fn last_records(&self, range: TimeRange) -> BTreeMap<i64, u64> {
+        self.snapshot.last_records(range)
     }
 
     /// The windows of `table` in `range` whose cells lack rows that came when it was too late to count them.

@@ -12,12 +12,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use meshlake_calls::settled::decode;
 use meshlake_calls::{By, Digest, Digested, Fold, FoldError, Grain, Lines, Question, Range, Source, Told};
-use meshlake_engine::{DataFile, Lean, Part, Query, Scan};
+use meshlake_engine::{DataFile, Lean, Part, Query, QueryError, Scan};
 use meshlake_schema::{Filter, Table, TimeRange, UnixNanos};
-use tokio::sync::Mutex as Turn;
+use tokio::sync::{Mutex as Turn, mpsc};
 
 use super::LoadError;
 use super::feed::aside;
@@ -31,6 +31,9 @@ const CELL_BYTES: u64 = 128;
 
 /// Most cells that a question may want kept: of more, as of some weeks, each would drive out what the next one wants.
 const CELLS_MAX: u64 = KEPT_BYTES_MAX as u64 / CELL_BYTES;
+
+/// Batches of a file that are read and not yet counted, at some megabyte each.
+const BATCHES_ON_THE_WAY: usize = 2;
 
 /// What is kept, of all tenants.
 #[derive(Debug)]
@@ -78,13 +81,19 @@ struct Look {
     turn: Arc<Turn<()>>,
 }
 
-/// What files say of a question.
+/// What files, or minutes, say of a question.
+#[derive(Debug, Clone)]
 pub(crate) struct Found {
     lines: Arc<RwLock<Lines>>,
     digests: Vec<Arc<Digest>>,
 }
 
 impl Found {
+    /// These digests, by the numbers of `lines`.
+    pub fn of(lines: Arc<RwLock<Lines>>, digests: Vec<Arc<Digest>>) -> Found {
+        Found { lines, digests }
+    }
+
     /// What `work` makes of the cells that begin in one of `times`.
     pub fn read<T>(&self, times: &[TimeRange], work: impl FnOnce(&Digested<'_>) -> T) -> T {
         let lines = self.lines.read().unwrap_or_else(PoisonError::into_inner);
@@ -163,13 +172,20 @@ pub(crate) async fn found(
         let turn = Arc::clone(&look.turn);
         let _turn = turn.lock().await;
         look = kept.look(&key, &files);
+        let lines = &look.lines;
+        let mut made = Vec::new();
         for (found, file) in look.found.iter_mut().zip(&files).filter(|(found, _)| found.is_none()) {
-            let Some(digest) = digest(query, wanted, file, &look.lines).await? else {
+            made.push(async move { (found, file, digest(query, wanted, file, lines).await) }.boxed());
+        }
+        // While one is read another is counted: as many as the threads that a query has, and the one that waits for them.
+        let mut made = stream::iter(made).buffered(query.parallelism() + 1);
+        while let Some((found, file, digest)) = made.next().await {
+            let Some(digest) = digest? else {
                 kept.forget(&key);
                 return Ok(None);
             };
             let digest = Arc::new(digest);
-            kept.keep(&key, file, &look.lines, &digest);
+            kept.keep(&key, file, lines, &digest);
             *found = Some(digest);
         }
     }
@@ -203,13 +219,26 @@ async fn digest(
     let part = Part::Files(&[file]);
     let mut rows =
         query.scan(&Scan { columns: Some(&columns), filter, lean, part, ..Scan::of(table) }).await?;
-    while let Some(batch) = rows.next().await {
-        let added = fold.add_cells(table, &batch?, &[TimeRange::ALL]);
-        added.map_err(|error| LoadError::bug(&error))?;
-    }
+    let (sender, mut receiver) = mpsc::channel(BATCHES_ON_THE_WAY);
     let lines = Arc::clone(lines);
-    let made = aside(move || fold.digest(&mut lines.write().unwrap_or_else(PoisonError::into_inner))).await?;
-    match made {
+    let counting = aside(move || {
+        while let Some(batch) = receiver.blocking_recv() {
+            fold.add_cells(table, &batch, &[TimeRange::ALL])?;
+        }
+        fold.digest(&mut lines.write().unwrap_or_else(PoisonError::into_inner))
+    });
+    let reading = async move {
+        while let Some(batch) = rows.try_next().await? {
+            // Who counts has ended early, and says why.
+            if sender.send(batch).await.is_err() {
+                break;
+            }
+        }
+        Ok::<(), QueryError>(())
+    };
+    let (made, read) = tokio::join!(counting, reading);
+    read?;
+    match made? {
         Err(FoldError::TooManyCells) => Ok(None),
         made => made.map_err(|error| LoadError::of(error, query)),
     }

@@ -73,7 +73,7 @@ async fn picture(query: &Query, question: Question, frame: Frame) -> Picture {
     let table = if question.grain == Grain::Node { Table::Calls10m } else { Table::Calls1m };
     let fold = Fold::new(question).framed(frame).within(query.budget());
     let fold = fed(query, &[], &surveyed, fold, &question).await.expect("a few cells");
-    drawn(query, &question, &[(table, times.to_vec())], fold).await.expect("a few cells")
+    drawn(query, &question, &[(table, times.to_vec())], None, fold).await.expect("a few cells")
 }
 
 /// Read once as a whole, as few cells are, and from what is kept: the same nodes and edges to the last bucket of a histogram.

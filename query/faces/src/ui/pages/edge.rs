@@ -87,7 +87,7 @@ impl About {
         vec![
             part(&self, move |about| async move {
                 let (by_step, examples) = join!(about.by_step(), examples);
-                about.over_time(by_step, examples)
+                about.over_time(by_step, &examples)
             }),
             part(
                 &self,
@@ -159,7 +159,7 @@ impl About {
     fn over_time(
         &self,
         by_step: Result<Picture, LoadError>,
-        examples: Result<Exemplars, LoadError>,
+        examples: &Result<Exemplars, LoadError>,
     ) -> Markup {
         let (asked, words) = (&self.asked, self.asked.words());
         let picture = match by_step {
