@@ -84,7 +84,7 @@ impl Layers {
                 self.first_inner[outer as usize] = at;
             }
         }
-        siblings::find(&mut self.outermost, ground, sides, &mut self.calls);
+        siblings::find(&mut self.outermost, ground.services, sides, &mut self.calls);
         self.tell_what_became_of_messages();
     }
 
@@ -316,7 +316,7 @@ impl Layers {
                 Rule::InsideOneLayer,
             )
         } else {
-            siblings::by_far_end(requests, ground, sides, Rule::InsideOneLayer)
+            siblings::by_far_end(requests, ground.services, sides, Rule::InsideOneLayer)
         };
         if let ([only], false) = (tried.as_slice(), is_several) {
             let only = *only;

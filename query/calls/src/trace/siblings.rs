@@ -6,7 +6,6 @@
 
 use super::attempts::{self, Rule};
 use super::draft::Draft;
-use super::layers::Ground;
 use super::sides::{Side, Sides};
 use crate::party::PartyId;
 use crate::services::{ServiceId, Services};
@@ -17,7 +16,7 @@ pub type Siblings = (u32, u64, ServiceId);
 /// Adds the calls that made spans inside no others are to those `found`.
 pub fn find(
     outermost: &mut [(Siblings, Draft)],
-    ground: &Ground<'_>,
+    services: &Services,
     sides: &mut Sides,
     found: &mut Vec<Draft>,
 ) {
@@ -29,11 +28,11 @@ pub fn find(
     for alike in outermost.chunk_by(|a, b| a.0 == b.0) {
         let drafts = alike.iter().map(|(_, draft)| *draft);
         let requests = drafts.clone().filter(|draft| !draft.connects && draft.named != PartyId::NOBODY);
-        let mut asked: Vec<ServiceId> = requests.map(|draft| ground.services.of(draft.named)).collect();
+        let mut asked: Vec<ServiceId> = requests.map(|draft| services.of(draft.named)).collect();
         asked.sort_unstable();
-        let is_asked = |named| asked.binary_search(&ground.services.of(named)).is_ok();
+        let is_asked = |named| asked.binary_search(&services.of(named)).is_ok();
         let drafts = drafts.filter(|draft| !draft.connects || is_call(draft, is_asked)).collect();
-        found.extend(by_far_end(drafts, ground, sides, Rule::SideBySide));
+        found.extend(by_far_end(drafts, services, sides, Rule::SideBySide));
     }
 }
 
@@ -60,9 +59,9 @@ pub fn of_one(mut drafts: Vec<Draft>, sides: &mut [Side], rule: Rule) -> Vec<Dra
 }
 
 /// Brings tries together, each far end apart. What names none goes with the only one that is named.
-pub fn by_far_end(drafts: Vec<Draft>, ground: &Ground<'_>, sides: &mut Sides, rule: Rule) -> Vec<Draft> {
+pub fn by_far_end(drafts: Vec<Draft>, services: &Services, sides: &mut Sides, rule: Rule) -> Vec<Draft> {
     let mut keyed: Vec<(Option<ServiceId>, Draft)> =
-        drafts.into_iter().map(|draft| (far_end(&draft, sides, ground.services), draft)).collect();
+        drafts.into_iter().map(|draft| (far_end(&draft, sides, services), draft)).collect();
     keyed.sort_by_key(|(far, draft)| (*far, draft.start, draft.end, draft.span));
     let named = keyed.chunk_by(|a, b| a.0 == b.0).filter(|alike| alike[0].0.is_some()).count();
     if named == 1 {

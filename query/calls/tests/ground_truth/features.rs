@@ -95,10 +95,14 @@ pub enum Feature {
     BehindWaypoints,
     /// Proxies that log what they received only, under no id of a request, as Linkerd's do.
     InboundOnly,
+    /// Proxies on one machine, which see each other at its loopback address.
+    Loopback,
+    /// Tries of proxies that could not connect, of which the callee knows nothing.
+    Unconnected,
 }
 
 impl Feature {
-    pub const ALL: [Feature; 45] = [
+    pub const ALL: [Feature; 47] = [
         Feature::Errors,
         Feature::SpanStatus,
         Feature::Urls,
@@ -144,7 +148,12 @@ impl Feature {
         Feature::Weights,
         Feature::BehindWaypoints,
         Feature::InboundOnly,
+        Feature::Loopback,
+        Feature::Unconnected,
     ];
+
+    /// Those that change nothing of what happens, only how it is told.
+    const TOLD: [Feature; 2] = [Feature::Loopback, Feature::Unconnected];
 
     pub fn name(self) -> String {
         format!("{self:?}")
@@ -159,11 +168,20 @@ impl Features {
     pub const NONE: Features = Features(0);
 
     /// Each feature with even odds, but for every fourth seed, which has few: what only few features
-    /// together break is found there.
+    /// together break is found there. How a story is told is drawn apart, so that a seed has the story that it had.
     pub fn drawn(random: &mut Random) -> Features {
+        let mut apart = Random::new(random.clone().next());
         let few = random.percent(25);
-        let on = Feature::ALL.iter().filter(|_| random.percent(if few { 12 } else { 50 }));
-        on.fold(Features::NONE, |features, feature| features.with(*feature))
+        let on = |random: &mut Random| random.percent(if few { 12 } else { 50 });
+        let happens = Feature::ALL.iter().filter(|feature| !Feature::TOLD.contains(feature));
+        let mut features = Features::NONE;
+        for feature in happens.filter(|_| on(random)) {
+            features = features.with(*feature);
+        }
+        for feature in Feature::TOLD {
+            features = if on(&mut apart) { features.with(feature) } else { features };
+        }
+        features
     }
 
     pub fn has(self, feature: Feature) -> bool {

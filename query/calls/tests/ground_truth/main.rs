@@ -173,7 +173,7 @@ fn invariants(told: &[Row], cut: &Rows, answer: &Answer, random: &mut Random) ->
 /// The rows that the story leaves behind, and what those that were lost leave unknown.
 fn told(story: &Story, features: Features) -> (Vec<Row>, Excuses) {
     let mut rows = telemetry::spans::spans(story);
-    rows.extend(telemetry::access_logs::requests(story, features.has(Feature::SharedRequestIds)));
+    rows.extend(telemetry::access_logs::requests(story, features));
     let mut excuses = Excuses::default();
     if features.has(Feature::Missing) {
         let lost = excuse::lose(story, &mut rows);
@@ -203,7 +203,8 @@ fn report(story: &Story, features: Features) -> String {
     // Fewer features first: what remains is shorter to read.
     let fails = |features: Features| move |story: &Story| !judged(story, features).complaints.is_empty();
     let needless = |feature: &&Feature| {
-        [Feature::Duplicates, Feature::SharedRequestIds].contains(feature)
+        [Feature::Duplicates, Feature::SharedRequestIds, Feature::Loopback, Feature::Unconnected]
+            .contains(feature)
             && features.has(**feature)
             && fails(features.without(**feature))(story)
     };

@@ -1,6 +1,7 @@
 //! How what happened shows: the rows that SDKs and proxies leave behind.
 
 pub mod access_logs;
+mod connecting;
 pub mod spans;
 pub mod tags;
 pub mod ids;

@@ -14,7 +14,7 @@ use crate::story::{Batch, Call, Place, Root, Story, Taken, Target, Trace, Tried,
 
 const INTERNAL: i64 = 1;
 const SERVER: i64 = 2;
-const CLIENT: i64 = 3;
+pub const CLIENT: i64 = 3;
 const PRODUCER: i64 = 4;
 const CONSUMER: i64 = 5;
 
@@ -25,24 +25,24 @@ pub fn spans(story: &Story) -> Vec<Row> {
 }
 
 /// What is said of one span beside where it stands.
-struct Said {
+pub struct Said {
     kind: i64,
     name: String,
     start: Nanos,
     duration: Nanos,
     outcome: &'static str,
-    tags: Tags,
+    pub tags: Tags,
 }
 
 impl Said {
-    fn new(kind: i64, name: &str, start: Nanos, duration: Nanos) -> Said {
+    pub fn new(kind: i64, name: &str, start: Nanos, duration: Nanos) -> Said {
         Said { kind, name: name.to_owned(), start, duration, outcome: "ok", tags: Vec::new() }
     }
 }
 
-struct Teller<'a> {
+pub struct Teller<'a> {
     story: &'a Story,
-    mesh: &'a Mesh,
+    pub mesh: &'a Mesh,
     trace: &'a Trace,
     trace_id: u128,
     rows: Vec<Row>,
@@ -179,11 +179,7 @@ impl<'a> Teller<'a> {
             return created;
         }
         if call.made.connecting && at == 0 {
-            for (part, name) in [(Part::Lookup, "dns.lookup"), (Part::Connect, "tcp.connect")] {
-                let mut said = Said::new(CLIENT, name, start + less, duration / 10);
-                said.tags.push(("net.peer.ip", tags::address(self.mesh, call)));
-                self.application(caller, call.number, part, id, said);
-            }
+            self.connecting(call, caller, (above, id), (start + less, duration / 10));
         }
         if service.proxy_makes_spans() && matches!(call.target, Target::Service(_) | Target::Host(_)) {
             let time = (start + PROXY_TIME / 2, duration - PROXY_TIME);
@@ -296,9 +292,10 @@ impl<'a> Teller<'a> {
             context = self.application(tried.at, number, part, above, said);
         }
         if tried.received.settled {
-            let mut said = Said::new(CLIENT, "settle", tried.start + tried.duration, GAP);
+            let operation = tags::SETTLING[tried.number as usize % tags::SETTLING.len()];
+            let mut said = Said::new(CLIENT, operation, tried.start + tried.duration, GAP);
             if let Target::Queue(queue) = call.target {
-                said.tags = tags::of_message(self.mesh, queue, "settle");
+                said.tags = tags::of_message(self.mesh, queue, operation);
             }
             self.application(tried.at, tried.number, Part::Settle, context, said);
         }
@@ -314,7 +311,7 @@ impl<'a> Teller<'a> {
         }
     }
 
-    fn application(&mut self, at: Place, number: u64, part: Part, parent: u64, said: Said) -> u64 {
+    pub fn application(&mut self, at: Place, number: u64, part: Part, parent: u64, said: Said) -> u64 {
         let service = &self.mesh.services[at.service];
         let id = span_id(number, part);
         let mut row = self.span(at, id, parent, said);

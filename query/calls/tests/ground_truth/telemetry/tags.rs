@@ -58,7 +58,7 @@ fn far_end(mesh: &Mesh, call: &Call) -> Tags {
     }
 }
 
-fn of_store(mesh: &Mesh, call: &Call, store: usize) -> Tags {
+pub fn of_store(mesh: &Mesh, call: &Call, store: usize) -> Tags {
     let store = &mesh.stores[store];
     if store.is_behind_http {
         let port = store.port.to_string();
@@ -80,6 +80,9 @@ pub fn address(mesh: &Mesh, call: &Call) -> String {
         None => "10.99.0.1".to_owned(),
     }
 }
+
+/// What is done about a message that was worked on, which moves none.
+pub const SETTLING: [&str; 3] = ["settle", "renew", "modack"];
 
 /// What is written on a span of a message, as far as its queue is known.
 pub fn of_message(mesh: &Mesh, queue: usize, operation: &str) -> Tags {

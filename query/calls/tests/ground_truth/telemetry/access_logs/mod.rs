@@ -3,11 +3,13 @@
 //! Source: what Istio's sidecars send over ALS, read from their payloads: the caller's proxy has one row for
 //! all tries of a call and knows the connection of the last; the callee's has one row each.
 
+mod wires;
 mod ambient;
 
 use ambient::WAYPOINT;
 use meshlake_schema::{ResponseFlags, Table};
 
+use crate::features::{Feature, Features};
 use crate::mesh::{Identity, Instance, Mesh, PROXY_TIME, Service};
 use crate::oracle::names::{Seen, made_outcome, proxied, received_outcome};
 use crate::random::mixed;
@@ -16,10 +18,10 @@ use crate::telemetry::ids::trace_id;
 use crate::telemetry::{Row, Value};
 
 /// The rows of all traces: proxies do not sample.
-pub fn requests(story: &Story, shares_request_ids: bool) -> Vec<Row> {
+pub fn requests(story: &Story, features: Features) -> Vec<Row> {
     let mut rows = Vec::new();
     for trace in &story.traces {
-        let mut logger = Logger { story, trace, shares_request_ids, rows: Vec::new() };
+        let mut logger = Logger { story, trace, features, rows: Vec::new() };
         match &trace.root {
             Root::Entry(call) => logger.call(call, None),
             Root::Job { calls, .. } => calls.iter().for_each(|call| logger.call(call, None)),
@@ -43,7 +45,7 @@ struct Passing<'a> {
 struct Logger<'a> {
     story: &'a Story,
     trace: &'a Trace,
-    shares_request_ids: bool,
+    features: Features,
     rows: Vec<Row>,
 }
 
@@ -101,20 +103,20 @@ impl<'a> Logger<'a> {
             Some(Refusal::NoHealthyUpstream | Refusal::RateLimited) => 0,
             // Its proxy may have tried to connect several times.
             Some(Refusal::ConnectionFailed) => 1 + call.number as usize % 3,
-            None => call.tries.len().max(1),
+            None => call.tries.len().max(1) + self.unconnected(call),
         };
         row.int("attempts", attempts as i64);
         own(&mut row, "source", service, instance);
         self.called(&mut row, call);
         let (first, last) = (self.port(call, 0), self.port(call, call.tries.len().saturating_sub(1)));
         if call.refusal.is_none() {
-            row.text("upstream_local_address", format!("{}:{last}", instance.address));
+            row.text("upstream_local_address", format!("{}:{last}", self.address(call, caller)));
         }
         match passing {
             Some(Passing { call: outer, tried }) => {
                 row.text("downstream_remote_address", self.caller_address(outer, tried));
                 row.text("downstream_direct_remote_address", self.caller_address(outer, tried));
-                row.text("downstream_local_address", format!("{}:80", instance.address));
+                row.text("downstream_local_address", self.endpoint(outer, tried.at));
             }
             None => row.text("downstream_remote_address", format!("127.0.0.1:{first}")),
         }
@@ -141,7 +143,7 @@ impl<'a> Logger<'a> {
                 let Some(last) = call.tries.last() else { return };
                 let instance = &callee.instances[last.at.instance];
                 row.text("destination_address", instance.address.clone());
-                row.text("upstream_host", format!("{}:80", instance.address));
+                row.text("upstream_host", self.endpoint(call, last.at));
                 if callee.identity == Identity::Metadata && callee.logs_received() {
                     row.text("destination_workload", callee.name.clone());
                     row.text("destination_version", instance.version.clone());
@@ -177,9 +179,9 @@ impl<'a> Logger<'a> {
         let at_waypoint = format!("inbound-vip|80|http|{}", service.full_host());
         row.text("upstream_cluster", if service.is_ambient { &*at_waypoint } else { "inbound|80||" });
         row.text("upstream_host", format!("{}:80", instance.address));
-        row.text("downstream_local_address", format!("{}:80", instance.address));
+        row.text("downstream_local_address", self.endpoint(call, tried.at));
         let remote = match call.caller {
-            Some(place) => format!("{}:{}", self.instance(place).address, self.port(call, at)),
+            Some(place) => format!("{}:{}", self.address(call, place), self.port(call, at)),
             None => format!("192.0.2.9:{}", self.port(call, at)),
         };
         row.text("downstream_remote_address", remote.clone());
@@ -229,7 +231,11 @@ impl<'a> Logger<'a> {
     fn ids(&self, row: &mut Row, call: &Call, outer: Option<&Call>) {
         // A gateway passes on the id of the request that it received.
         let of = outer.unwrap_or(call).number;
-        let number = if self.shares_request_ids { mixed(self.trace.number) } else { self.request_number(of) };
+        let number = if self.features.has(Feature::SharedRequestIds) {
+            mixed(self.trace.number)
+        } else {
+            self.request_number(of)
+        };
         let id = format!("req-{number:016x}");
         // Envoy's id of the stream of an HTTP request is its `x-request-id`.
         row.text("stream_id", id.clone());
@@ -258,7 +264,7 @@ impl<'a> Logger<'a> {
     fn caller_address(&self, call: &Call, tried: &Try) -> String {
         let at = call.tries.iter().position(|other| other.number == tried.number).unwrap_or(0);
         match call.caller {
-            Some(place) => format!("{}:{}", self.instance(place).address, self.port(call, at)),
+            Some(place) => format!("{}:{}", self.address(call, place), self.port(call, at)),
             None => format!("192.0.2.9:{}", self.port(call, at)),
         }
     }
