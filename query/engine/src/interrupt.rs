@@ -29,20 +29,20 @@ use crate::ongoing::Stop;
 pub fn stoppable(plan: Arc<dyn ExecutionPlan>, stop: &Stop) -> Result<Arc<dyn ExecutionPlan>> {
     let made = plan.transform_up(|node| {
         let join: Arc<dyn ExecutionPlan> = if let Some(join) = node.downcast_ref::<NestedLoopJoinExec>() {
-            let filter = join.filter().map(|filter| asked(filter, stop));
+            let filter = match join.filter() {
+                Some(filter) => Some(asked(filter, stop)),
+                None if hands_over_late(*join.join_type()) => Some(asked(&every(), stop)),
+                None => None,
+            };
             let projection = join.projection().as_ref().map(|columns| columns.to_vec());
             let (left, right) = (Arc::clone(join.left()), Arc::clone(join.right()));
             Arc::new(NestedLoopJoinExec::try_new(left, right, filter, join.join_type(), projection)?)
         } else if let Some(join) = node.downcast_ref::<HashJoinExec>() {
             match join.filter() {
                 Some(filter) => join.builder().with_filter(Some(asked(filter, stop))).build_exec()?,
-                None if hands_over_late(join) => {
-                    let every = JoinFilter::new(
-                        Arc::new(Literal::new(true.into())),
-                        vec![],
-                        Arc::new(Schema::empty()),
-                    );
-                    join.builder().with_filter(Some(asked(&every, stop))).build_exec()?
+                // With nulls in mind, as NOT IN is, it takes no filter.
+                None if !join.null_aware && hands_over_late(*join.join_type()) => {
+                    join.builder().with_filter(Some(asked(&every(), stop))).build_exec()?
                 }
                 None => node,
             }
@@ -57,18 +57,22 @@ pub fn stoppable(plan: Arc<dyn ExecutionPlan>, stop: &Stop) -> Result<Arc<dyn Ex
 }
 
 /// Whether a join goes through all pairs of a batch, however many, before it hands over a row: it tells only which rows
-/// have a partner. (With nulls in mind, as NOT IN is, it takes no filter.)
-fn hands_over_late(join: &HashJoinExec) -> bool {
-    !join.null_aware
-        && matches!(
-            join.join_type(),
-            JoinType::LeftSemi
-                | JoinType::LeftAnti
-                | JoinType::LeftMark
-                | JoinType::RightSemi
-                | JoinType::RightAnti
-                | JoinType::RightMark
-        )
+/// have a partner.
+fn hands_over_late(join_type: JoinType) -> bool {
+    matches!(
+        join_type,
+        JoinType::LeftSemi
+            | JoinType::LeftAnti
+            | JoinType::LeftMark
+            | JoinType::RightSemi
+            | JoinType::RightAnti
+            | JoinType::RightMark
+    )
+}
+
+/// A filter that every pair passes.
+fn every() -> JoinFilter {
+    JoinFilter::new(Arc::new(Literal::new(true.into())), vec![], Arc::new(Schema::empty()))
 }
 
 fn asked(filter: &JoinFilter, stop: &Stop) -> JoinFilter {
@@ -165,6 +169,10 @@ mod tests {
             (format!("SELECT b FROM {many} WHERE b IN (SELECT a FROM {few})"), 3),
             (format!("SELECT a FROM {few} WHERE EXISTS (SELECT 1 FROM {many} WHERE a = b AND a + b > 2)"), 1),
             (format!("SELECT a FROM {few} INTERSECT SELECT b FROM {many}"), 2),
+            // Without anything to compare.
+            (format!("SELECT a FROM {few} WHERE EXISTS (SELECT 1 FROM {many})"), 3),
+            (format!("SELECT a FROM {few} WHERE NOT EXISTS (SELECT 1 FROM {many})"), 0),
+            (format!("SELECT a FROM {few} WHERE a = 1 OR EXISTS (SELECT 1 FROM {many} WHERE b > 2)"), 3),
             // Of a list with a null nobody knows what is in it.
             (format!("SELECT b FROM {many} WHERE b NOT IN (SELECT a FROM {few})"), 0),
         ] {
