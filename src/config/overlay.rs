@@ -73,7 +73,7 @@ impl Overlay {
             match alone.try_into::<C>() {
                 Ok(_) => set(&mut values, &path, value),
                 Err(error) => {
-                    self.problems.push(format!("{}: {}", path.join("."), in_words(error.message())))
+                    self.problems.push(format!("{}: {}", path.join("."), in_words(error.message())));
                 }
             }
         }
