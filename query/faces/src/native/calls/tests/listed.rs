@@ -51,7 +51,7 @@ async fn a_call_tells_both_sides_and_what_lay_between() {
         "calls": [{
             "time": "1970-01-01T00:16:43Z", "source": "shop/web", "target": "shop/cart", "identity_source": "own", "protocol": "http",
             "operation": "GET /carts/{id}", "response_code": 503, "grpc_status": null, "outcome": "error",
-            "fault_class": "retries_exhausted", "refused": false, "attempts": 2, "requests": 1,
+            "fault_class": "retries_exhausted", "refused": false, "attempts": 1, "requests": 1,
             "client_ms": 12.5, "server_ms": 9, "overhead_ms": 3.5, "seen_by": "both", "evidence": "requests",
             "trace_id": "0af7651916cd43dd8448eb211c80319c", "request_id": "r-1",
         }],
