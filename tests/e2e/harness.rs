@@ -174,7 +174,7 @@ impl Server {
     /// Fails when a thread of this process, or of an earlier one on the data directory, has panicked: most are
     /// caught, and then nothing else may tell.
     pub fn check_for_panics(&self) -> Result<()> {
-        let log = std::fs::read_to_string(&self.log)?;
+        let log = self.log()?;
         let panic = log.lines().find(|line| line.contains("panicked at"));
         ensure!(panic.is_none(), "the server panicked:\n{log}");
         Ok(())
