@@ -202,7 +202,7 @@ async fn the_graph_has_nodes_and_edges_with_evidence() {
     ];
     // Each call was tried twice and arrived once: all that arrived was seen at both ends.
     let want = json!([
-        "shop/web", "shop/cart", "http", 3, 1, 0, ["client", "server"], {"spans": 1, "requests": 3}, 1.0
+        "shop/web", "shop/cart", "http", 3, 1, 0, ["client", "server"], {"spans": 1, "requests": 3}, 1
     ]);
     assert_eq!(json!(told.map(|name| edge[name].clone())), want);
 }
