@@ -13,12 +13,24 @@
 //! calls of other minutes of the answer name it.
 
 use crate::hashing::{NumberMap, mixed_pair, text_hash};
+use crate::hosts::{PORTS_OF_HTTP, is_address};
 use crate::minutes::minute_of;
-use crate::party::{Marks, Parties, PartyId};
+use crate::party::{Marks, Naming, Parties, Party, PartyId};
 
 /// A hash of an address and its port; 0 where no port is known.
 pub fn endpoint_hash(host: &str, port: u16) -> u64 {
     if port == 0 { 0 } else { mixed_pair(text_hash(Some(host)), u64::from(port)) | 1 }
+}
+
+/// The hashes of an address that somebody calls by, with its port and without; none of what is no address, or not the same to all.
+pub fn hashes_of(party: &Party) -> Option<[u64; 3]> {
+    if party.is_scoped || party.naming != Naming::Host || !is_address(&party.name) {
+        return None;
+    }
+    // No port is one of HTTP's own.
+    let ports = if party.port == 0 { PORTS_OF_HTTP } else { [party.port; 2] };
+    let [first, second] = ports.map(|port| endpoint_hash(&party.name, port));
+    Some([first, second, text_hash(Some(&party.name))])
 }
 
 /// Parties that are held of one address in one minute. One pod is told of in two or three ways; an address of which
@@ -31,6 +43,8 @@ pub struct Addresses {
     told: NumberMap<(i64, u64), Vec<PartyId>>,
     /// What was told last, of endpoint and pod: most rows tell what the one before did.
     last: [Option<(i64, u64, PartyId)>; 2],
+    /// In which minutes more is told of which address since somebody looked, if anybody does.
+    changed: Option<Vec<(i64, u64)>>,
 }
 
 impl Addresses {
@@ -44,7 +58,25 @@ impl Addresses {
         let held = self.told.entry((told.0, address)).or_default();
         if held.len() < TOLD_MAX && !held.contains(&own) {
             held.push(own);
+            if let Some(changed) = &mut self.changed {
+                changed.push((told.0, address));
+            }
         }
+    }
+
+    /// Remembers from now on of which addresses more is told.
+    pub fn watch(&mut self) {
+        self.changed.get_or_insert_default();
+    }
+
+    /// Of which addresses more was told since the last look, and in which minutes.
+    pub fn take_changed(&mut self) -> Vec<(i64, u64)> {
+        self.changed.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Lets go of what was told in the minutes before this one.
+    pub fn forget_before(&mut self, minute: i64) {
+        self.told.retain(|(told, _), _| *told >= minute);
     }
 
     /// Who has, at that time, the first of these addresses that somebody tells of having; none where several do.

@@ -10,7 +10,7 @@
 //! Names are no exception: which service a name is depends on what else it is called, so in a walk it is told by the
 //! parties of the rows of those minutes only. In an answer all its cells tell, whether they were read or folded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use meshlake_schema::{SETTLE_MARGIN_MINUTES, TimeRange, UnixNanos};
@@ -210,6 +210,8 @@ impl Words {
 pub struct NamesByMinute {
     /// By minute and kind of row: a bit for each party.
     seen: NumberMap<(i64, Words), Vec<u64>>,
+    /// The minutes in which more parties are named since somebody looked.
+    changed: BTreeSet<i64>,
     kept: Mutex<Kept>,
 }
 
@@ -219,16 +221,43 @@ struct Kept {
     parties: usize,
 }
 
+impl Kept {
+    fn keep(&mut self, is_kept: impl Fn(&Scope) -> bool) {
+        self.services.retain(|(scope, _), _| is_kept(scope));
+        self.parties = self.services.values().map(|services| services.len()).sum();
+    }
+}
+
 impl NamesByMinute {
     /// Remembers that a row of this kind which starts at `time` names these.
     pub fn see(&mut self, kind: Words, time: i64, parties: [PartyId; 2]) {
-        let seen = self.seen.entry((minute_of(time), kind)).or_default();
+        let minute = minute_of(time);
+        let seen = self.seen.entry((minute, kind)).or_default();
         for place in parties.map(PartyId::index) {
             if seen.len() <= place / 64 {
                 seen.resize(place / 64 + 1, 0);
             }
-            seen[place / 64] |= 1 << (place % 64);
+            let (word, bit) = (&mut seen[place / 64], 1 << (place % 64));
+            if *word & bit == 0 {
+                *word |= bit;
+                self.changed.insert(minute);
+            }
         }
+    }
+
+    /// The minutes in which more parties are named since the last look. What services those are is found out anew.
+    pub fn take_changed(&mut self) -> BTreeSet<i64> {
+        let changed = std::mem::take(&mut self.changed);
+        let kept = self.kept.get_mut().unwrap_or_else(PoisonError::into_inner);
+        kept.keep(|scope| changed.range(scope.first..=scope.last).next().is_none());
+        changed
+    }
+
+    /// Lets go of what was named in the minutes before this one.
+    pub fn forget_before(&mut self, minute: i64) {
+        self.seen.retain(|(seen, _), _| *seen >= minute);
+        let kept = self.kept.get_mut().unwrap_or_else(PoisonError::into_inner);
+        kept.keep(|scope| scope.first >= minute);
     }
 
     /// The services that parties of these minutes are; of others nothing may be asked.

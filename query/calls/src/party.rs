@@ -85,6 +85,11 @@ impl PartyId {
     pub fn index(self) -> usize {
         self.0 as usize
     }
+
+    /// The first so many.
+    pub fn first(count: usize) -> impl Iterator<Item = PartyId> + use<> {
+        (0u32..).map(PartyId).take(count)
+    }
 }
 
 /// What is known about a party beside its name.

@@ -112,6 +112,11 @@ impl Services {
         self.of_party[party.index()]
     }
 
+    /// The parties that were read.
+    pub fn parties(&self) -> impl Iterator<Item = PartyId> + use<> {
+        PartyId::first(self.of_party.len())
+    }
+
     /// The service that a party is at the other end of a call with `other`.
     pub fn at(&mut self, party: PartyId, other: ServiceId, parties: &Parties) -> ServiceId {
         let held = parties.party(party);

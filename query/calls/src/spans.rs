@@ -142,6 +142,10 @@ pub struct HeldSpan {
 }
 
 impl HeldSpan {
+    pub fn has_links(&self) -> bool {
+        self.links != LinksAt::default()
+    }
+
     /// The span with all that its shape says.
     pub fn whole(&self, shapes: &Shapes) -> Span {
         let HeldSpan { trace: [low, high], id, parent, start, duration, shape, links } = *self;
@@ -268,10 +272,23 @@ impl Shard {
     }
 
     pub fn links_of(&self, span: &Span) -> &[Link] {
-        match span.links {
+        self.links_at(span.links)
+    }
+
+    /// The links of a span of this shard.
+    pub fn links_at(&self, at: LinksAt) -> &[Link] {
+        match at {
             LinksAt(0) => &[],
             LinksAt(place) => &self.links[place as usize - 1],
         }
+    }
+
+    /// The spans that have links.
+    pub fn linked(&self) -> impl Iterator<Item = (&HeldSpan, &[Link])> {
+        // Most shards have none.
+        let rooms = if self.links.is_empty() { &[][..] } else { &self.rooms[..] };
+        let linked = rooms.iter().flatten().filter(|span| span.has_links());
+        linked.map(|span| (span, self.links_at(span.links)))
     }
 }
 

@@ -349,6 +349,12 @@ impl Book {
         self.cells_overflowed
     }
 
+    /// Has no cells any more, and the names that it had.
+    pub fn begin_anew(&mut self) {
+        drop(self.cells.drain());
+        self.learnt = Learnt::default();
+    }
+
     /// Takes all cells out.
     pub fn take_cells(&mut self) -> impl Iterator<Item = (CellKey, Measure)> + use<> {
         self.cells.drain().map(|(key, sum)| (key, sum.measure))

@@ -8,7 +8,9 @@
 //! as a picture tells them apart, and packed; adding one looks at no name and no column of a file. Answers are the same to the
 //! last bit: what is added is what the file says.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use meshlake_schema::{TimeRange, UnixNanos};
 
@@ -28,8 +30,8 @@ const LOST: usize = 9;
 /// Cells of one file.
 #[derive(Debug, Default)]
 pub struct Digest {
-    /// Ascending by time.
-    parts: Vec<Part>,
+    /// Ascending by time, of one time perhaps several. They are shared by what is made of digests.
+    parts: Vec<Arc<Part>>,
 }
 
 /// Cells of one time.
@@ -58,6 +60,19 @@ impl Part {
         }
     }
 
+    /// The sum of these.
+    fn sum(time: UnixNanos, parts: &[Arc<Part>]) -> Part {
+        let mut sums: BTreeMap<(u32, u32), Measure> = BTreeMap::new();
+        for part in parts {
+            for (row, line) in part.lines.iter().enumerate() {
+                let detail = part.details.get(row).copied().unwrap_or(NO_DETAIL);
+                Amount::Packed(part.measures.row(row)).add_to(sums.entry((*line, detail)).or_default());
+            }
+        }
+        let cells = sums.iter().map(|((line, detail), measure)| (0, *line, *detail, measure));
+        Part::of(time, &cells.collect::<Vec<_>>())
+    }
+
     fn bytes(&self) -> usize {
         size_of::<Part>() + 4 * (self.lines.capacity() + self.details.capacity()) + self.measures.bytes()
     }
@@ -74,7 +89,38 @@ impl Digest {
         }
         cells.sort_unstable_by_key(|(bucket, line, detail, _)| (*bucket, *line, *detail));
         let parts = cells.chunk_by(|a, b| a.0 == b.0);
-        Some(Digest { parts: parts.map(|part| Part::of(book.range.bucket_start(part[0].0), part)).collect() })
+        let part = |part: &[Numbered<'_>]| Arc::new(Part::of(book.range.bucket_start(part[0].0), part));
+        Some(Digest { parts: parts.map(part).collect() })
+    }
+
+    /// What all of these say of calls from a time on.
+    pub fn joined<'d>(digests: impl Iterator<Item = &'d Digest>, from: UnixNanos) -> Digest {
+        let parts = digests.flat_map(|digest| &digest.parts).filter(|part| part.time >= from);
+        let mut parts: Vec<Arc<Part>> = parts.map(Arc::clone).collect();
+        parts.sort_by_key(|part| part.time);
+        Digest { parts }
+    }
+
+    /// What it says of calls in these times, which are ascending and apart.
+    #[must_use]
+    pub fn within(&self, times: &[TimeRange]) -> Digest {
+        let parts = self.parts.iter().filter(|part| are_in(times, part.time));
+        Digest { parts: parts.map(Arc::clone).collect() }
+    }
+
+    /// The same in cells of `width`, each once, as digests of a fold are by such a step.
+    #[must_use]
+    pub fn widened(&self, width: Duration) -> Digest {
+        let nanos = i64::try_from(width.as_nanos()).unwrap_or(i64::MAX).max(1);
+        let start = |part: &Arc<Part>| part.time.0.div_euclid(nanos);
+        let parts = self.parts.chunk_by(|a, b| start(a) == start(b));
+        let wide = parts.map(|parts| Arc::new(Part::sum(UnixNanos(start(&parts[0]) * nanos), parts)));
+        Digest { parts: wide.collect() }
+    }
+
+    /// When the last cell begins.
+    pub fn last(&self) -> Option<UnixNanos> {
+        self.parts.last().map(|part| part.time)
     }
 
     /// What it says of each minute, ascending.
@@ -92,8 +138,14 @@ impl Digest {
 
     /// Bytes taken.
     pub fn bytes(&self) -> usize {
-        size_of::<Digest>() + self.parts.iter().map(Part::bytes).sum::<usize>()
+        size_of::<Digest>() + self.parts.iter().map(|part| part.bytes()).sum::<usize>()
     }
+}
+
+/// Whether a time is in one of these, which are ascending and apart.
+fn are_in(times: &[TimeRange], time: UnixNanos) -> bool {
+    let next = times.partition_point(|times| times.to <= time);
+    times.get(next).is_some_and(|times| times.from <= time)
 }
 
 /// Digests of a table, by the numbers of `lines`: of them the cells that begin in one of `times`, which are ascending and apart.
@@ -107,13 +159,10 @@ pub struct Digested<'d> {
 impl<'d> Digested<'d> {
     /// The parts that count in the range of `book`, ascending, and where.
     fn parts(&self, book: &Book) -> Vec<(Slot, &'d Part)> {
-        let mut parts: Vec<&Part> = self.digests.iter().flat_map(|digest| &digest.parts).collect();
+        let parts = self.digests.iter().flat_map(|digest| &digest.parts);
+        let mut parts: Vec<&Part> = parts.map(Arc::as_ref).collect();
         parts.sort_by_key(|part| part.time);
-        let is_in = |part: &&Part| {
-            let next = self.times.partition_point(|times| times.to <= part.time);
-            self.times.get(next).is_some_and(|times| times.from <= part.time)
-        };
-        let parts = parts.into_iter().filter(is_in);
+        let parts = parts.into_iter().filter(|part| are_in(self.times, part.time));
         parts.filter_map(|part| Some((book.slot_of_cell(part.time.0)?, part))).collect()
     }
 

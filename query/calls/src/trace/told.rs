@@ -7,12 +7,10 @@ use meshlake_schema::Outcome;
 use super::Counting;
 use super::draft::Draft;
 use super::sides::{Caller, Side, Sides};
-use crate::addresses::endpoint_hash;
+use crate::addresses::hashes_of;
 use crate::cell_key::Evidence;
 use crate::cells::Call;
 use crate::entry::Entry;
-use crate::hashing::text_hash;
-use crate::hosts::{PORTS_OF_HTTP, is_address};
 use crate::measure::{Halves, Observation, Protocol};
 use crate::messages::{Delivery, Producer, Receive};
 use crate::minutes::Counted;
@@ -96,16 +94,11 @@ impl<'a> Teller<'a, '_> {
 
     /// Whose address it is that the caller went to, as rows of proxies tell: what spans alone tell must not depend on it.
     fn know_by_address(&mut self, draft: &Draft) {
-        let party = self.counting.parties.party(draft.named);
         let addresses = self.counting.addresses;
-        if addresses.is_empty() || party.is_scoped || party.naming != Naming::Host || !is_address(&party.name)
-        {
+        if addresses.is_empty() {
             return;
         }
-        // No port is one of HTTP's own.
-        let ports = if party.port == 0 { PORTS_OF_HTTP } else { [party.port; 2] };
-        let [first, second] = ports.map(|port| endpoint_hash(&party.name, port));
-        let known = [first, second, text_hash(Some(&party.name))];
+        let Some(known) = hashes_of(self.counting.parties.party(draft.named)) else { return };
         if let Some(own) = addresses.owner(draft.start, known, self.counting.parties) {
             self.counting.book.know_as(Evidence::Requests, draft.start, draft.named, own);
         }

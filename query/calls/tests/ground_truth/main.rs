@@ -14,6 +14,7 @@
 mod shown;
 mod shrink;
 mod compare;
+mod running;
 mod settled;
 mod feeding;
 mod series;
@@ -100,6 +101,20 @@ fn what_was_told_wrongly_once_is_told_rightly() {
     }
 }
 
+/// Of stories whose spans come mostly within some seconds, most questions are answered without beginning anew.
+#[test]
+fn what_runs_is_seldom_counted_anew() {
+    let (mut told, mut anew) = (0, 0);
+    for seed in 20_000..20_040 {
+        let (story, features) = simulate::story(seed, Features::named("all"));
+        let mut random = Random::new(seed);
+        let outcome = running::outcome(&self::told(&story, features).0, &mut random);
+        assert_eq!(outcome.differences, [""; 0], "seed {seed}");
+        (told, anew) = (told + outcome.told, anew + outcome.anew);
+    }
+    assert!(told > anew, "{told} told, {anew} anew");
+}
+
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|text| text.parse().expect("a number"))
 }
@@ -159,6 +174,7 @@ fn invariants(told: &[Row], cut: &Rows, answer: &Answer, random: &mut Random) ->
         found.push("rows in another order give another answer".to_owned());
     }
     found.extend(settled::differences(told, random));
+    found.extend(running::outcome(told, random).differences);
     found.extend(series::differences(cut));
     let by_service = harness::grouped(cut, "service");
     for grouping in harness::GROUPINGS {

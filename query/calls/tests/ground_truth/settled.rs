@@ -348,7 +348,7 @@ fn folded(question: Question, told: &[Row], random: &mut Random) -> Picture {
 }
 
 /// All that a picture tells, a line for each cell.
-fn shown(picture: &Picture) -> String {
+pub fn shown(picture: &Picture) -> String {
     let nodes = picture.nodes.iter().map(|node| format!("{node:?}"));
     let cells = picture.node_cells.iter().map(|cell| format!("{cell:?}"));
     let edges = picture.edge_cells.iter().map(|edge| format!("{edge:?}"));
