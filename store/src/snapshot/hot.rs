@@ -7,11 +7,12 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array as _, AsArray as _, RecordBatch};
+use arrow::array::{Array as _, AsArray as _, BooleanArray, RecordBatch};
 use arrow::compute::{max, min};
 use arrow::datatypes::TimestampMicrosecondType;
 use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
+use meshlake_schema::filter::{Place, Test, Value};
 use meshlake_schema::{Derived, Filter, Table, TableBatch, TimeRange, derived};
 use serde::{Deserialize, Serialize};
 
@@ -30,7 +31,8 @@ pub struct HotScan {
     /// Rows of other times may come all the same: batches are left out, not cut.
     pub range: TimeRange,
     /// Rows that do not pass may come all the same. Of use is the equality with a derived table's key, such as
-    /// a trace id: without it, rows are derived of all that is buffered.
+    /// a trace id: without it, rows are derived of all that is buffered. Of other tables, that something be true: batches are left
+    /// out of which it is true of no row.
     pub filter: Option<Filter>,
 }
 
@@ -68,9 +70,12 @@ impl Snapshot {
             }
             None => {
                 let (batches, range) = (self.tables[scan.table].hot.clone(), scan.range);
+                let filter = scan.filter.clone();
                 let rows = move |place| {
                     let hot: &HotBatch = &batches[place];
-                    if !may_meet(range, &hot.batch) {
+                    if !may_meet(range, &hot.batch)
+                        || !filter.iter().all(|filter| may_pass(filter, &hot.batch))
+                    {
                         return None;
                     }
                     own.rows(&hot.batch).transpose()
@@ -107,6 +112,18 @@ fn derive(
         return Ok(None);
     }
     own.rows(&derived.derive(&wanted).map_err(refused)?)
+}
+
+/// Whether rows of `batch` may pass, as far as what is true of some is asked for.
+fn may_pass(filter: &Filter, batch: &TableBatch) -> bool {
+    match filter {
+        Filter::And(parts) => parts.iter().all(|part| may_pass(part, batch)),
+        Filter::Is(Place::Column(name), Test::Equals(Value::Boolean(true))) => {
+            let column = batch.rows().column_by_name(name);
+            column.and_then(|column| column.as_boolean_opt()).is_none_or(BooleanArray::has_true)
+        }
+        _ => true,
+    }
 }
 
 /// Whether rows of `batch` may be in `range`.

@@ -1,6 +1,6 @@
 //! What a snapshot hands out of the buffer: whose rows, which of them, and what is derived from them.
 
-use arrow::array::{Array as _, ArrayRef, AsArray as _, DictionaryArray, RecordBatch};
+use arrow::array::{Array as _, ArrayRef, AsArray as _, BooleanArray, DictionaryArray, RecordBatch};
 use arrow::datatypes::{DataType, Int32Type, Int64Type, TimestampMicrosecondType};
 use futures::executor::block_on;
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -81,6 +81,33 @@ fn batches_outside_of_the_range_are_left_out_whole() {
     let range = TimeRange { from: UnixNanos::from_micros(20), to: UnixNanos::from_micros(30) };
     let asked = HotScan { range, ..scan(Table::Spans, &["time"]) };
     assert_eq!(times(&read(&snapshot, &asked).expect("a column")), [20]);
+}
+
+/// Of the second batch one span is a proxy's.
+#[test]
+fn batches_of_which_nothing_is_true_that_is_asked_for_are_left_out_whole() {
+    let of_proxies = |batch: &TableBatch, are: &[bool]| {
+        let fields = batch.rows().schema();
+        let columns = fields.fields().iter().zip(batch.rows().columns()).map(|(field, column)| {
+            let are: ArrayRef = Arc::new(BooleanArray::from(are.to_vec()));
+            if field.name() == "is_proxy" { are } else { Arc::clone(column) }
+        });
+        let rows = RecordBatch::try_new(Arc::clone(&fields), columns.collect()).expect("as many rows");
+        TableBatch::try_new(Table::Spans, rows).expect("columns of spans")
+    };
+    let batches = vec![
+        hot(1, 1, of_proxies(&span_rows(&[10]), &[false])),
+        hot(2, 2, of_proxies(&span_rows(&[20]), &[true])),
+    ];
+    let snapshot = snapshot(Table::Spans, batches, 0);
+    let asked = |is_proxy| {
+        let filter = Filter::And(vec![Filter::equals("is_proxy", Value::Boolean(is_proxy))]);
+        times(
+            &read(&snapshot, &HotScan { filter: Some(filter), ..scan(Table::Spans, &["time"]) })
+                .expect("a column"),
+        )
+    };
+    assert_eq!((asked(true), asked(false)), (vec![20], vec![10, 20]));
 }
 
 #[test]

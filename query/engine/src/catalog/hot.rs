@@ -26,10 +26,12 @@ use meshlake_schema::{Filter, Table, TimeRange, UnixNanos};
 use meshlake_store::snapshot::{HotScan, Snapshot};
 
 use super::columns::{Seen, hot_schema, query_schema};
-use super::prune::{Bounds, Pruner};
+use super::prune::{Bounds, Pruner, nanos_are_time};
 use crate::error::QueryError;
 
 const TIME_COLUMN: &str = "time";
+const NANOS_COLUMN: &str = "time_unix_nano";
+const NANOS_PER_MICRO: i64 = 1_000;
 
 /// The rows of `tenant` in memory that the query may want, with what `columns` of the query schema are made of.
 pub async fn wanted_hot(
@@ -45,7 +47,7 @@ pub async fn wanted_hot(
     names.sort_unstable();
     names.dedup();
     let filter = Some(asked(filters));
-    let range = times_asked(filters);
+    let range = times_asked(table, filters);
     let scan = HotScan { table, columns: names, tenant: tenant.to_owned(), range, filter };
     let rows = async { snapshot.hot(&scan)?.try_collect().await };
     let batches: Vec<RecordBatch> =
@@ -62,36 +64,60 @@ fn source_of(column: &str) -> &str {
     if column == DATE_COLUMN { TIME_COLUMN } else { column }
 }
 
-/// What the filters say of texts that a column must equal: all that the rows of a derived table are chosen by
-/// before they are computed.
+/// What the filters say of texts that a column must equal, which rows of a derived table are chosen by before they are computed, and
+/// of what a column must say that is true or not, without which batches are left out.
 fn asked(filters: &[Expr]) -> Filter {
-    Filter::And(filters.iter().filter_map(text_asked).collect())
+    Filter::And(
+        filters.iter().filter_map(|filter| text_asked(filter).or_else(|| truth_asked(filter))).collect(),
+    )
 }
 
-/// The times that a row must have: those that comparisons of `time` with an instant leave.
-fn times_asked(filters: &[Expr]) -> TimeRange {
-    filters.iter().filter_map(bounds_asked).fold(TimeRange::ALL, |all, asked| TimeRange {
+/// The times that a row must have: those that comparisons of `time` with an instant leave, or of its nanoseconds with a number.
+fn times_asked(table: Table, filters: &[Expr]) -> TimeRange {
+    let bounds = filters.iter().filter_map(|filter| bounds_asked(table, filter));
+    bounds.fold(TimeRange::ALL, |all, asked| TimeRange {
         from: all.from.max(asked.from),
         to: all.to.min(asked.to),
     })
 }
 
-fn bounds_asked(filter: &Expr) -> Option<TimeRange> {
+fn bounds_asked(table: Table, filter: &Expr) -> Option<TimeRange> {
     let Expr::BinaryExpr(binary) = filter else { return None };
     let (column, instant, op) = match (binary.left.try_as_col(), binary.right.try_as_col()) {
-        (Some(column), None) => (column, micros_of(&binary.right)?, binary.op),
-        (None, Some(column)) => (column, micros_of(&binary.left)?, binary.op.swap()?),
+        (Some(column), None) => (column, &binary.right, binary.op),
+        (None, Some(column)) => (column, &binary.left, binary.op.swap()?),
         _ => return None,
     };
-    if column.name != TIME_COLUMN {
-        return None;
+    // The microsecond of the instant, and what comes after all that is before it, and after itself.
+    let [at, before, past] = match column.name.as_str() {
+        TIME_COLUMN => {
+            let micros = micros_of(instant)?;
+            [micros, micros, micros.saturating_add(1)]
+        }
+        NANOS_COLUMN if nanos_are_time(table) => {
+            let nanos = nanos_of(instant)?;
+            let micros = |nanos: i64| nanos.div_euclid(NANOS_PER_MICRO);
+            [
+                micros(nanos),
+                micros(nanos.saturating_sub(1)).saturating_add(1),
+                micros(nanos).saturating_add(1),
+            ]
+        }
+        _ => return None,
     }
-    let (from, past) = (UnixNanos::from_micros(instant), UnixNanos::from_micros(instant.saturating_add(1)));
+    .map(UnixNanos::from_micros);
     match op {
-        Operator::Gt | Operator::GtEq => Some(TimeRange { from, ..TimeRange::ALL }),
-        Operator::Lt => Some(TimeRange { to: from, ..TimeRange::ALL }),
+        Operator::Gt | Operator::GtEq => Some(TimeRange { from: at, ..TimeRange::ALL }),
+        Operator::Lt => Some(TimeRange { to: before, ..TimeRange::ALL }),
         Operator::LtEq => Some(TimeRange { to: past, ..TimeRange::ALL }),
-        Operator::Eq => Some(TimeRange { from, to: past }),
+        Operator::Eq => Some(TimeRange { from: at, to: past }),
+        _ => None,
+    }
+}
+
+fn nanos_of(expr: &Expr) -> Option<i64> {
+    match expr {
+        Expr::Literal(ScalarValue::Int64(nanos), _) => *nanos,
         _ => None,
     }
 }
@@ -108,6 +134,12 @@ fn text_asked(filter: &Expr) -> Option<Filter> {
     let column = binary.left.try_as_col().or_else(|| binary.right.try_as_col())?;
     let text = text_of(&binary.left).or_else(|| text_of(&binary.right))?;
     (binary.op == Operator::Eq).then(|| Filter::equals(&column.name, Value::Text(text.to_owned())))
+}
+
+/// The optimiser makes a comparison of a column with true the column itself.
+fn truth_asked(filter: &Expr) -> Option<Filter> {
+    let column = filter.try_as_col()?;
+    Some(Filter::equals(&column.name, Value::Boolean(true)))
 }
 
 fn text_of(expr: &Expr) -> Option<&str> {
@@ -198,6 +230,7 @@ mod tests {
             to: to.map_or(TimeRange::ALL.to, UnixNanos::from_micros),
         };
         let time = || col("time");
+        let nanos = || col("time_unix_nano");
         let nothing_known = lit(ScalarValue::TimestampMicrosecond(None, Some("UTC".into())));
         let cases = [
             (vec![time().gt_eq(at(5)), time().lt(at(9))], range(Some(5), Some(9))),
@@ -207,14 +240,22 @@ mod tests {
             (vec![time().not_eq(at(7)), col("ingest_time").gt(at(7))], TimeRange::ALL),
             (vec![time().gt(at(5)).or(time().lt(at(3)))], TimeRange::ALL),
             (vec![time().gt(nothing_known), time().gt(lit(5))], TimeRange::ALL),
+            // The microseconds that hold these nanoseconds: of those from 5,001 on the sixth, of those before 9,000 the ninth, of
+            // those before 9,001 the tenth.
+            (vec![nanos().gt_eq(lit(5_001_i64)), nanos().lt(lit(9_000_i64))], range(Some(5), Some(9))),
+            (vec![nanos().lt(lit(9_001_i64))], range(None, Some(10))),
+            (vec![nanos().gt(lit(5_999_i64)), lit(9_000_i64).gt_eq(nanos())], range(Some(5), Some(10))),
+            (vec![nanos().gt(lit("5"))], TimeRange::ALL),
         ];
         for (filters, want) in cases {
-            assert_eq!(times_asked(&filters), want, "{filters:?}");
+            assert_eq!(times_asked(Table::Spans, &filters), want, "{filters:?}");
         }
+        // A log entry may have been observed at another time than it tells.
+        assert_eq!(times_asked(Table::Logs, &[nanos().gt(lit(5_000_i64))]), TimeRange::ALL);
     }
 
     #[test]
-    fn texts_that_every_row_must_have_are_asked_for() {
+    fn what_every_row_must_say_is_asked_for() {
         let by_id = |text: &str| Filter::equals("trace_id", Value::Text(text.to_owned()));
         let view = lit(ScalarValue::Utf8View(Some("a".to_owned())));
         let cases = [
@@ -222,6 +263,8 @@ mod tests {
             (view.eq(col("trace_id")), vec![by_id("a")]),
             (col("trace_id").not_eq(lit("a")), vec![]),
             (col("span_count").eq(lit(1)), vec![]),
+            (col("is_proxy"), vec![Filter::equals("is_proxy", Value::Boolean(true))]),
+            (col("is_proxy").is_not_true(), vec![]),
             (col("trace_id").eq(lit("a")).or(col("trace_id").eq(lit("b"))), vec![]),
         ];
         for (filter, want) in cases {
