@@ -9,7 +9,7 @@ use meshlake_calls::span_rows::SpanBatch;
 use meshlake_calls::span_rows::columns::{DICTIONARIES, NESTED, columns, proxy_columns};
 use meshlake_calls::spans::HeldSpan;
 use meshlake_calls::{Fold, FoldError, Question, Source, requests};
-use meshlake_engine::{DataFile, Lean, Query, QueryError, Scan};
+use meshlake_engine::{DataFile, Lean, Part, Query, QueryError, Scan};
 use meshlake_schema::filter::Value;
 use meshlake_schema::{Filter, Table, TimeRange};
 use tokio::sync::mpsc::{self, Sender};
@@ -19,7 +19,7 @@ use super::{LoadError, reading};
 
 /// Batches that are decoded and not yet folded, and as many whose ids are being read: enough that neither side waits for
 /// the other, at some megabyte each.
-const ON_THE_WAY_MAX: usize = 4;
+pub(super) const ON_THE_WAY_MAX: usize = 4;
 
 /// What is on its way.
 enum Rows {
@@ -27,6 +27,12 @@ enum Rows {
     Spans(SpanBatch),
     /// Spans of this stretch come next, if they are wanted.
     Begin(Stretch, oneshot::Sender<bool>),
+}
+
+impl From<SpanBatch> for Rows {
+    fn from(batch: SpanBatch) -> Self {
+        Rows::Spans(batch)
+    }
 }
 
 /// Spans that are held in one pass beside as many bytes of cells, and so are fed in any order, all at once. Of more, most belong to
@@ -65,7 +71,9 @@ pub async fn feed(
         };
         for (stretch, times) in stretches.iter().filter(|_| question.source != Source::Requests) {
             if is_wanted(*stretch, &sender).await? {
-                read_spans(query, question, times, &sender).await?;
+                for range in times {
+                    read_spans(query, question, *range, Part::Whole, &sender).await?;
+                }
             }
         }
         Ok(())
@@ -113,11 +121,13 @@ async fn read_requests(
     Ok(())
 }
 
-async fn read_spans(
+/// Reads the spans that begin in a range, of a part of the rows there are, for a question with this grouping.
+pub(super) async fn read_spans<T: From<SpanBatch>>(
     query: &Query,
     question: &Question,
-    times: &[TimeRange],
-    sender: &Sender<Rows>,
+    range: TimeRange,
+    part: Part<'_>,
+    sender: &Sender<T>,
 ) -> Result<(), QueryError> {
     let Question { by, grain, .. } = *question;
     let is_proxy = Filter::equals("is_proxy", Value::Boolean(true));
@@ -125,25 +135,23 @@ async fn read_spans(
     // left out of the second scan by their statistics.
     let read = [(columns(by, grain), is_proxy.clone().negated()), (proxy_columns(by, grain), is_proxy)];
     let lean = Some(Lean { dictionaries: DICTIONARIES, nested: NESTED });
-    for range in times {
-        for (columns, filter) in &read {
-            let filter = filter.clone();
-            let scan = Scan { columns: Some(columns), filter, range: *range, lean, ..Scan::of(Table::Spans) };
-            let read = |batch: Result<RecordBatch, QueryError>| async move {
-                let batch = batch?;
-                let read = aside(move || SpanBatch::read(batch, by, grain)).await?;
-                read.map_err(|error| QueryError::Internal(format!("fold calls: {error}")))
-            };
-            let mut rows = query.scan(&scan).await?.map(read).buffered(ON_THE_WAY_MAX);
-            while let Some(batch) = rows.try_next().await? {
-                send(sender, Rows::Spans(batch)).await?;
-            }
+    for (columns, filter) in &read {
+        let filter = filter.clone();
+        let scan = Scan { columns: Some(columns), filter, range, lean, part, ..Scan::of(Table::Spans) };
+        let read = |batch: Result<RecordBatch, QueryError>| async move {
+            let batch = batch?;
+            let read = aside(move || SpanBatch::read(batch, by, grain)).await?;
+            read.map_err(|error| QueryError::Internal(format!("fold calls: {error}")))
+        };
+        let mut rows = query.scan(&scan).await?.map(read).buffered(ON_THE_WAY_MAX);
+        while let Some(batch) = rows.try_next().await? {
+            send(sender, T::from(batch)).await?;
         }
     }
     Ok(())
 }
 
-async fn send(sender: &Sender<Rows>, rows: Rows) -> Result<(), QueryError> {
+pub(super) async fn send<T>(sender: &Sender<T>, rows: T) -> Result<(), QueryError> {
     sender.send(rows).await.map_err(|_| ended_early())
 }
 

@@ -3,6 +3,7 @@
 //! ```text
 //! list      calls one by one
 //! minutes   calls of minutes that are not settled yet, kept from question to question
+//! running   calls of minutes to which spans still come, counted file by file
 //! digests   cells of files, kept from question to question
 //! feed      rows and cells of a snapshot -> fold
 //! reading   which parts of a range are which
@@ -13,6 +14,7 @@
 pub mod exemplars;
 pub mod list;
 mod minutes;
+mod running;
 mod digests;
 pub(crate) mod feed;
 pub(crate) mod reading;

@@ -18,7 +18,7 @@ use meshlake_schema::tables::SETTLE_MARGIN_MINUTES;
 use meshlake_schema::{Table, TimeRange, UnixNanos};
 
 use super::own::tenants_of;
-use super::{DataFile, Snapshot};
+use super::{DataFile, Snapshot, TableSnapshot};
 use crate::group::Lsn;
 use crate::minutes::{FOLDED, MICROS_PER_MINUTE, MINUTES_PER_DAY, MinuteLsns, minute_of};
 
@@ -195,6 +195,17 @@ impl Snapshot {
             table.hot.iter().for_each(|hot| spread(hot.batch.row_count() as u64, &hot.minutes));
         }
         rows_by_minute
+    }
+
+    /// Whether rows of `table`, one of [`FOLDED`], may start in `range`, of whichever tenant.
+    pub fn may_start(&self, table: Table, range: TimeRange) -> bool {
+        let minutes =
+            minute_of(range.from.micros())..minute_of(range.to.micros().saturating_sub(1)).saturating_add(1);
+        let has = |lsns: &MinuteLsns| lsns.minutes_in(&minutes).next().is_some();
+        let TableSnapshot { files, hot, .. } = &self.tables[table];
+        files.iter().any(|file| range.meets(file.time_min_micros, file.time_max_micros))
+            || hot.iter().any(|hot| has(&hot.minutes))
+            || self.remote.as_ref().is_some_and(|remote| has(remote.minutes(table)))
     }
 
     /// How many minutes have their cells in files of `table`.

@@ -122,6 +122,18 @@ fn the_last_record_of_each_minute_is_told() {
     assert_eq!(records(9, 20), [].into());
 }
 
+#[test]
+fn where_rows_may_start_is_told_by_the_minute() {
+    let minute = |minute: i64| UnixNanos::from_micros(minute * 60_000_000);
+    let told = snapshot(Table::Spans, vec![hot(4, 4, span_rows(&[7 * 60_000_000 + 1]))], 0);
+    let may = |table, from, to| told.may_start(table, TimeRange { from: minute(from), to: minute(to) });
+    assert_eq!(
+        [may(Table::Spans, 5, 7), may(Table::Spans, 7, 8), may(Table::Spans, 8, 9)],
+        [false, true, false]
+    );
+    assert!(told.may_start(Table::Spans, TimeRange::ALL) && !told.may_start(Table::Requests, TimeRange::ALL));
+}
+
 fn span_counts(batches: &[RecordBatch]) -> Vec<i64> {
     let counts = |batch: &RecordBatch| batch.column(0).as_primitive::<Int64Type>().values().to_vec();
     batches.iter().flat_map(counts).collect()

@@ -16,6 +16,16 @@ impl Query {
         self.snapshot.files(table)
     }
 
+    /// The last record whose rows of `table` are in [`Query::files`]: those of later ones are buffered.
+    pub fn watermark(&self, table: Table) -> u64 {
+        self.snapshot.watermark(table)
+    }
+
+    /// Whether rows of `table`, which calls are folded from, may start in `range`, of whichever tenant.
+    pub fn may_start(&self, table: Table, range: TimeRange) -> bool {
+        self.snapshot.may_start(table, range)
+    }
+
     /// The distinct texts that dictionaries of the files of `table` tell of this tenant's rows, without a look at rows: of whole
     /// row groups that have any in `range`. Files that do not tell are named, and what is in memory is not looked at; a
     /// [`Part`] of a scan takes both.

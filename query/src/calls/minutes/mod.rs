@@ -1,7 +1,7 @@
 //! Calls of minutes that are over and not settled yet, counted once and kept for the questions that come after.
 //!
 //! ```text
-//! settled          | over, kept by the last record near | still changing, folded each time
+//! settled          | over, kept by the last record near | running: counted as their spans come, or folded each time
 //! ```
 //! A minute is settled some minutes after its end, and until then each question folded its rows anew: at 50,000 spans a second
 //! those of fifteen million. But rows have record numbers: as long as the last record that brought one near a minute is the same,
@@ -9,36 +9,27 @@
 //! cells of files say is, and is added to answers the same way.
 //!
 //! A minute that changed since the last question is folded with the newest ones, and counted by itself only once a question finds
-//! it as the one before did: where late rows trickle in, nothing is counted that is thrown away. Limits: [`FAMILIES_MAX`]
-//! groupings, each with [`MINUTES_MAX`] minutes and [`FAMILY_BYTES_MAX`]. What is told apart by callers, or by what no cell
+//! it as the one before did: where late rows trickle in, nothing is counted that is thrown away. Limits: [`families::FAMILIES_MAX`]
+//! groupings, each with [`families::MINUTES_MAX`] minutes and [`families::FAMILY_BYTES_MAX`]. What is told apart by callers, or by what no cell
 //! tells, is folded each time, and so is what has too many cells for one answer.
 
+mod families;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use meshlake_calls::minutes::{MINUTE, minute_of};
-use meshlake_calls::settled::lines::LINES_MAX;
 use meshlake_calls::{Digest, Fold, FoldError, Lines, Question, Range, Source};
 use meshlake_engine::{Query, QueryError};
 use meshlake_schema::{SETTLE_MARGIN_MINUTES, TimeRange, UnixNanos};
-use tokio::sync::Mutex as Turn;
 
+use self::families::{Kept, Told, Version};
 use super::digests::Found;
 use super::feed::{SPANS_HELD, aside, counted, feed, spans_in_files};
 use super::{LoadError, reading};
-
-/// Groupings of which minutes are kept: what the pages of one mesh ask for.
-const FAMILIES_MAX: usize = 8;
-
-/// Minutes that are kept of one. Five or six are over and not settled where all goes well; more where late rows opened some.
-const MINUTES_MAX: usize = 120;
-
-/// Bytes that they take: at 1,500 edges told at both ends some 800 KB a minute, by estimate.
-const FAMILY_BYTES_MAX: usize = 16 << 20;
 
 /// How long after the end of the minutes near one its rows may still be on their way without being late. SDKs send what ended every
 /// 5 s (OTEL_BSP_SCHEDULE_DELAY). Guess, not measured; a minute that is counted too early is counted again.
@@ -46,73 +37,6 @@ const GRACE: Duration = Duration::from_secs(6);
 
 /// Minutes of one fold, by both ends: in cells of ten seconds as many buckets as a range may have.
 const RUN_MINUTES_MAX: i64 = 120;
-
-/// What is kept, of all tenants.
-#[derive(Debug, Default)]
-pub(super) struct Kept {
-    families: Mutex<Families>,
-}
-
-#[derive(Debug, Default)]
-struct Families {
-    by_key: HashMap<String, (u64, Arc<Turn<Family>>)>,
-    uses: u64,
-}
-
-/// Minutes of one tenant that tell the same apart.
-#[derive(Debug)]
-struct Family {
-    lines: Arc<RwLock<Lines>>,
-    minutes: BTreeMap<i64, Known>,
-    /// How many minutes around one told of it, the last time.
-    margin: i64,
-}
-
-impl Default for Family {
-    fn default() -> Self {
-        Family { lines: Arc::default(), minutes: BTreeMap::new(), margin: 1 }
-    }
-}
-
-/// The last records near a minute: in the minutes beside it, and in two of them on both sides.
-type Version = [u64; SETTLE_MARGIN_MINUTES as usize];
-
-#[derive(Debug)]
-struct Known {
-    version: Version,
-    what: What,
-}
-
-#[derive(Debug)]
-enum What {
-    /// A question saw it so.
-    Seen,
-    /// It has too many cells.
-    TooMuch,
-    /// What it counts, told by the rows of so many minutes around.
-    Counted(Arc<Digest>, Told),
-}
-
-/// What is known of the rows that told of minutes which were counted together.
-#[derive(Debug, Clone, Copy)]
-struct Told {
-    /// How many minutes around told of them.
-    margin: i64,
-    /// When the earliest of them starts.
-    first_row: Option<UnixNanos>,
-}
-
-impl Known {
-    /// Whether it is as it was.
-    fn is_of(&self, version: &Version) -> bool {
-        let margin = match self.what {
-            What::Counted(_, told) => told.margin,
-            What::Seen | What::TooMuch => SETTLE_MARGIN_MINUTES,
-        };
-        let at = (margin - 1) as usize;
-        self.version[at] == version[at]
-    }
-}
 
 /// What is kept of the minutes of a question.
 #[derive(Debug, Clone)]
@@ -136,12 +60,19 @@ pub(super) async fn found(
     folded: &[TimeRange],
 ) -> Result<Option<Minutes>, LoadError> {
     let Some(width) = width(question) else { return Ok(None) };
+    let Some(end) = folded.last().map(|last| last.to) else { return Ok(None) };
     let whole = whole_minutes(folded, query.began());
-    let (Some(first), Some(last)) = (whole.first().copied(), whole.last().copied()) else { return Ok(None) };
-    let records = query.last_records(times(first - SETTLE_MARGIN_MINUTES, last + SETTLE_MARGIN_MINUTES));
+    let ends = whole.first().zip(whole.last());
+    let records = ends.map_or_else(BTreeMap::new, |(first, last)| {
+        query.last_records(times(first - SETTLE_MARGIN_MINUTES, last + SETTLE_MARGIN_MINUTES))
+    });
     let key = format!("{} {} {:?} {}", query.tenant(), question.by.name(), question.grain, width.as_secs());
-    let family = query.kept::<Kept>().family(key);
+    let kept = query.kept::<Kept>();
+    let is_running = end > start(first_running(1, query.began()));
+    let may_run = is_running && kept.may_run(&key, query.began());
+    let family = kept.family(key);
     let mut family = family.lock().await;
+    let running = if may_run { family.running(query, question, width).await? } else { None };
     let margin = family.margin;
     let over = whole.iter().copied().filter(|minute| is_over(*minute, margin, query.began()));
     let missing: Vec<i64> =
@@ -156,15 +87,22 @@ pub(super) async fn found(
         first_row = first_row.into_iter().chain(told.first_row).min();
         Some((*minute, digest))
     });
-    let (minutes, digests): (Vec<i64>, Vec<Arc<Digest>>) = found.unzip();
+    let (minutes, mut digests): (Vec<i64>, Vec<Arc<Digest>>) = found.unzip();
+    let mut times = joined(&minutes);
+    if let Some(running) = running {
+        let part = TimeRange { from: start(running.first_minute), to: running.end };
+        let left = without(folded, &times).into_iter();
+        let runs: Vec<TimeRange> = left.filter_map(|left| met(left, part)).collect();
+        digests.push(Arc::new(running.digest.within(&runs)));
+        first_row = first_row.into_iter().chain(running.first_row).min();
+        times = reading::joined(times.into_iter().chain(runs).collect());
+    }
     let lines = Arc::clone(&family.lines);
     family.make_room();
-    if minutes.is_empty() {
+    if times.is_empty() {
         return Ok(None);
     }
-    let times = joined(&minutes);
-    let folded = folded.iter().flat_map(|part| reading::told_and_open(*part, within(&times, *part)).0);
-    let folded = folded.collect();
+    let folded = without(folded, &times);
     Ok(Some(Minutes { found: Found::of(lines, digests), times, first_row, folded }))
 }
 
@@ -195,7 +133,6 @@ fn is_over(minute: i64, margin: i64, now: UnixNanos) -> bool {
 
 /// The minutes from one to another, both included.
 fn times(first: i64, last: i64) -> TimeRange {
-    let start = |minute: i64| UnixNanos(minute.saturating_mul(MINUTE));
     TimeRange { from: start(first), to: start(last.saturating_add(1)) }
 }
 
@@ -203,8 +140,25 @@ fn joined(minutes: &[i64]) -> Vec<TimeRange> {
     reading::joined(minutes.iter().map(|minute| times(*minute, *minute)).collect())
 }
 
-fn within(all: &[TimeRange], part: TimeRange) -> Vec<TimeRange> {
-    all.iter().filter(|times| times.from < part.to && part.from < times.to).copied().collect()
+/// What of `all` is in none of `times`; both are ascending and apart.
+fn without(all: &[TimeRange], times: &[TimeRange]) -> Vec<TimeRange> {
+    let within = |part: TimeRange| times.iter().filter(move |times| met(**times, part).is_some());
+    all.iter().flat_map(|part| reading::told_and_open(*part, within(*part).copied().collect()).0).collect()
+}
+
+/// What two ranges share.
+fn met(one: TimeRange, other: TimeRange) -> Option<TimeRange> {
+    let both = TimeRange { from: one.from.max(other.from), to: one.to.min(other.to) };
+    Some(both).filter(|both| both.from < both.to)
+}
+
+fn start(minute: i64) -> UnixNanos {
+    UnixNanos(minute.saturating_mul(MINUTE))
+}
+
+/// The first minute that is not over.
+fn first_running(margin: i64, now: UnixNanos) -> i64 {
+    minute_of(now.minus(GRACE).0) - margin
 }
 
 fn version(records: &BTreeMap<i64, u64>, minute: i64) -> Version {
@@ -272,86 +226,5 @@ fn none_if_too_much<T>(error: LoadError) -> Result<Option<T>, LoadError> {
             Ok(None)
         }
         error => Err(error),
-    }
-}
-
-impl Kept {
-    fn family(&self, key: String) -> Arc<Turn<Family>> {
-        // Each change is one insertion or removal.
-        let mut families = self.families.lock().unwrap_or_else(PoisonError::into_inner);
-        families.uses += 1;
-        let uses = families.uses;
-        let (used, family) = families.by_key.entry(key).or_default();
-        *used = uses;
-        let family = Arc::clone(family);
-        if families.by_key.len() > FAMILIES_MAX {
-            let by_use = families.by_key.iter().map(|(key, (used, _))| (*used, key.clone()));
-            if let Some((_, oldest)) = by_use.min() {
-                families.by_key.remove(&oldest);
-            }
-        }
-        family
-    }
-}
-
-impl Family {
-    /// Whether a minute is to be counted. What changed since it was looked for last may change again, and is only remembered.
-    fn looks_for(&mut self, minute: i64, version: Version) -> bool {
-        match self.minutes.get_mut(&minute) {
-            Some(known) if known.is_of(&version) => matches!(known.what, What::Seen),
-            Some(known) => {
-                *known = Known { version, what: What::Seen };
-                false
-            }
-            None => true,
-        }
-    }
-
-    fn counted(&self, minute: i64, version: &Version) -> Option<(Arc<Digest>, Told)> {
-        let known = self.minutes.get(&minute).filter(|known| known.is_of(version))?;
-        match &known.what {
-            What::Counted(digest, told) => Some((Arc::clone(digest), *told)),
-            What::Seen | What::TooMuch => None,
-        }
-    }
-
-    /// Keeps what was counted of a run of minutes; those without a cell have an empty digest.
-    fn keep(
-        &mut self,
-        run: &[i64],
-        counted: Option<(Told, Vec<(i64, Digest)>)>,
-        version: impl Fn(i64) -> Version,
-    ) {
-        let Some((told, digests)) = counted else {
-            let too_much = |minute: &i64| (*minute, Known { version: version(*minute), what: What::TooMuch });
-            self.minutes.extend(run.iter().map(too_much));
-            return;
-        };
-        self.margin = told.margin;
-        let mut digests: HashMap<i64, Digest> = digests.into_iter().collect();
-        for minute in run {
-            let digest = Arc::new(digests.remove(minute).unwrap_or_default());
-            let what = What::Counted(digest, told);
-            self.minutes.insert(*minute, Known { version: version(*minute), what });
-        }
-    }
-
-    /// Lets go of the oldest minutes where there are too many, and of all where their names are.
-    fn make_room(&mut self) {
-        let bytes = |known: &Known| match &known.what {
-            What::Counted(digest, _) => digest.bytes(),
-            What::Seen | What::TooMuch => 0,
-        };
-        let mut left: usize = self.minutes.values().map(bytes).sum();
-        while self.minutes.len() > MINUTES_MAX || left > FAMILY_BYTES_MAX {
-            let Some((_, known)) = self.minutes.pop_first() else { break };
-            left -= bytes(&known);
-        }
-        let lines = self.lines.read().unwrap_or_else(PoisonError::into_inner);
-        let names = lines.len().max(lines.details_len());
-        drop(lines);
-        if names > LINES_MAX / 2 {
-            *self = Family::default();
-        }
     }
 }

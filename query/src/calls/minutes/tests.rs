@@ -7,6 +7,7 @@ use meshlake_engine::{Engine, EngineConfig};
 use meshlake_fixture::{Changing, Row, SnapshotBuilder, row};
 use meshlake_schema::{Clock, Table};
 
+use super::families::{FAMILIES_MAX, Family, Known, MINUTES_MAX, What};
 use super::*;
 use crate::calls::{Plan, load_from, pictured};
 
@@ -27,6 +28,8 @@ struct Mesh {
     engine: Engine,
     /// By the record that brought them.
     rows: Vec<(Table, Vec<Row>)>,
+    /// How many records are in each file; those behind them are in none.
+    files: Vec<usize>,
 }
 
 impl Mesh {
@@ -35,7 +38,13 @@ impl Mesh {
         let now = Arc::new(Now(AtomicI64::new(0)));
         let config = EngineConfig { parallelism: 1, ..EngineConfig::default() };
         let engine = Engine::with_functions(store.clone(), config, now.clone(), Vec::new());
-        Mesh { store, now, engine: engine.expect("no directory is named"), rows: Vec::new() }
+        Mesh {
+            store,
+            now,
+            engine: engine.expect("no directory is named"),
+            rows: Vec::new(),
+            files: Vec::new(),
+        }
     }
 
     /// One more record.
@@ -45,6 +54,22 @@ impl Mesh {
         let snapshot = records
             .fold(SnapshotBuilder::new(), |builder, (lsn, (table, rows))| builder.hot(*table, lsn, rows));
         self.store.set(snapshot);
+    }
+
+    /// One more record of spans, and files as they are by now.
+    async fn add_spans(&mut self, rows: Vec<Row>, files: &[usize]) {
+        self.rows.push((Table::Spans, rows));
+        self.files = files.to_vec();
+        let (mut builder, mut next) = (SnapshotBuilder::new(), 0);
+        let records: Vec<(u64, &[Row])> =
+            (1..).zip(&self.rows).map(|(lsn, (_, rows))| (lsn, rows.as_slice())).collect();
+        for count in &self.files {
+            builder = builder.file_of_records(Table::Spans, &records[next..next + count]).await;
+            next += count;
+        }
+        builder = builder.watermark(Table::Spans, next as u64);
+        let passing = records[next..].iter();
+        self.store.set(passing.fold(builder, |builder, (lsn, rows)| builder.hot(Table::Spans, *lsn, rows)));
     }
 
     async fn at(&self, second: i64) -> Query {
@@ -156,6 +181,43 @@ async fn what_is_kept_is_what_rows_say() {
     }
 }
 
+/// Five minutes of a mesh whose spans are flushed now and then, and whose files are merged, some of them with one that is new; asked
+/// for every ten seconds. Nothing of the minutes that run is folded, but when a file has rows that were read and others.
+#[tokio::test]
+async fn what_runs_is_counted_file_by_file() {
+    let mut mesh = Mesh::new();
+    let (mut trace, mut late, mut files, mut counted) = (0, Vec::new(), Vec::new(), 0);
+    for round in 0..30 {
+        let now = 6_000 + round * 10;
+        let mut rows = std::mem::take(&mut late);
+        for second in now - 10..now {
+            trace += 1;
+            let [made, received] = call(second, trace);
+            rows.push(made);
+            if trace.is_multiple_of(7) { late.push(received) } else { rows.push(received) }
+        }
+        let in_files: usize = files.iter().sum();
+        match round % 10 {
+            2 | 5 | 8 => files.push(mesh.rows.len() - in_files),
+            // Two that were read; then one that was, and what was in none.
+            6 | 9 if files.len() > 1 => {
+                let last = files.split_off(files.len() - 2).into_iter().sum::<usize>();
+                files.push(last + if round % 10 == 9 { mesh.rows.len() - in_files } else { 0 });
+            }
+            _ => {}
+        }
+        mesh.add_spans(rows, &files).await;
+        let query = mesh.at(now).await;
+        check(&query, now, round as usize).await;
+        // What sticks out of the first minute is folded.
+        let question = question(now / 60 * 60 - 900, now, Some(10), Grain::Node);
+        let folded = [TimeRange { from: question.range.from(), to: question.range.to() }];
+        let found = found(&query, &question, &folded).await.expect("a few cells");
+        counted += usize::from(found.is_some_and(|found| found.folded.is_empty()));
+    }
+    assert_eq!(counted, 30);
+}
+
 fn request(second: i64) -> Row {
     row(
         second * SECOND,
@@ -180,10 +242,12 @@ async fn minutes(mesh: &Mesh, now: i64) -> Option<(Vec<Arc<Digest>>, Vec<TimeRan
     Some((digests, found.folded))
 }
 
-/// Spans of 100:00 to 101:00. Until 102:06 more are awaited; then the minute is kept as long as no more come to it or beside it.
+/// Spans of 100:00 to 101:00. Until 102:06 more are awaited; then the minute is kept as long as no more come to it or beside it. A
+/// proxy tells of a call some hours away, so that what runs is folded.
 #[tokio::test]
 async fn a_minute_is_counted_once_until_rows_reach_it() {
     let mut mesh = Mesh::new();
+    mesh.add(Table::Requests, vec![request(20_000)]);
     mesh.add(Table::Spans, (0..60).flat_map(|second| call(6_000 + second, 3)).collect());
     assert!(minutes(&mesh, 6_125).await.is_none_or(|(_, folded)| folded[0].to.0 > 6_060 * SECOND));
     let (first, _) = minutes(&mesh, 6_126).await.expect("it is over");
