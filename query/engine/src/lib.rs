@@ -31,6 +31,7 @@ mod text_guard;
 mod statement_guard;
 mod nested_names;
 mod set_comparisons;
+mod soft_limit;
 mod plan_guard;
 mod expansion;
 mod planning;
