@@ -8,6 +8,8 @@
 
 mod run;
 mod parse;
+mod pieces;
+mod pipes;
 mod tree;
 mod functions;
 mod scope;
