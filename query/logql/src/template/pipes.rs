@@ -8,24 +8,58 @@ use meshlake_traceql::lex::unquoted;
 /// `if`, `with`, `range` and parentheses inside one another.
 pub const DEPTH_MAX: usize = 32;
 
-/// A whole text as a pipe.
-///
-/// # Errors
-/// What is wrong.
-pub fn pipe(text: &str) -> Result<Pipe, String> {
-    let mut terms = Terms { text, at: 0, depth: 0 };
-    let pipe = terms.pipe()?;
-    terms.space();
-    if terms.rest().is_empty() { Ok(pipe) } else { Err(format!("unexpected {:?}", terms.rest())) }
-}
-
-struct Terms<'t> {
+/// Reads one action.
+pub struct Pipes<'t> {
     text: &'t str,
     at: usize,
     depth: usize,
+    /// Those that are there.
+    variables: &'t [String],
 }
 
-impl<'t> Terms<'t> {
+impl<'t> Pipes<'t> {
+    pub fn new(text: &'t str, variables: &'t [String]) -> Self {
+        Pipes { text, at: 0, depth: 0, variables }
+    }
+
+    /// All of it as a pipe.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub fn whole(mut self) -> Result<Pipe, String> {
+        let pipe = self.pipe()?;
+        self.end()?;
+        Ok(pipe)
+    }
+
+    /// The name in quotes that it goes on with.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn name(&mut self, clause: &str) -> Result<String, String> {
+        self.space();
+        match self.rest().chars().next() {
+            Some(quote @ ('"' | '`')) => self.text(quote),
+            _ => Err(format!("unexpected {:?} in {clause} clause", self.rest())),
+        }
+    }
+
+    /// What is left as a pipe, if anything is.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub fn behind(mut self) -> Result<Option<Pipe>, String> {
+        self.space();
+        if self.rest().is_empty() { Ok(None) } else { self.whole().map(Some) }
+    }
+
+    /// # Errors
+    /// When anything is left.
+    pub fn end(&mut self) -> Result<(), String> {
+        self.space();
+        if self.rest().is_empty() { Ok(()) } else { Err(format!("unexpected {:?}", self.rest())) }
+    }
+
     fn rest(&self) -> &'t str {
         &self.text[self.at..]
     }
@@ -74,7 +108,7 @@ impl<'t> Terms<'t> {
         let rest = self.rest();
         let first = rest.chars().next().ok_or("missing value")?;
         match first {
-            '"' | '`' => self.text_term(first),
+            '"' | '`' => self.text(first).map(|text| Term::Literal(Value::Text(text))),
             '\'' => self.character_term(),
             '(' => {
                 self.at += 1;
@@ -94,12 +128,15 @@ impl<'t> Terms<'t> {
             }
             '$' => {
                 self.at += 1;
-                let name = self.name().to_owned();
-                Ok(Term::Variable(name, self.fields()?))
+                let name = self.word();
+                if !name.is_empty() && self.variables.iter().all(|known| known != name) {
+                    return Err(format!("undefined variable \"${name}\""));
+                }
+                Ok(Term::Variable(name.to_owned(), self.fields()?))
             }
             c if c.is_ascii_digit() || matches!(c, '-' | '+' | '.') => self.number_term(),
             c if c.is_alphabetic() || c == '_' => {
-                let name = self.name();
+                let name = self.word();
                 Ok(match name {
                     "true" => Term::Literal(Value::Boolean(true)),
                     "false" => Term::Literal(Value::Boolean(false)),
@@ -113,7 +150,7 @@ impl<'t> Terms<'t> {
         }
     }
 
-    fn name(&mut self) -> &'t str {
+    fn word(&mut self) -> &'t str {
         let rest = self.rest();
         let length = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
         self.at += length;
@@ -124,7 +161,7 @@ impl<'t> Terms<'t> {
         let mut fields = Vec::new();
         while self.rest().starts_with('.') {
             self.at += 1;
-            let name = self.name();
+            let name = self.word();
             if name.is_empty() {
                 return Err("a field's name is missing behind the dot".to_owned());
             }
@@ -133,13 +170,13 @@ impl<'t> Terms<'t> {
         Ok(fields)
     }
 
-    fn text_term(&mut self, quote: char) -> Result<Term, String> {
+    fn text(&mut self, quote: char) -> Result<String, String> {
         let rest = self.rest();
         let mut is_escaped = false;
         for (at, c) in rest.char_indices().skip(1) {
             if c == quote && !is_escaped {
                 self.at += at + 1;
-                return unquoted(&rest[..=at]).map(|text| Term::Literal(Value::Text(text)));
+                return unquoted(&rest[..=at]);
             }
             is_escaped = c == '\\' && quote == '"' && !is_escaped;
         }
