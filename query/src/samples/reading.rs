@@ -17,7 +17,7 @@ use meshlake_schema::{Filter, Table, TimeRange};
 
 use super::Stored;
 use super::asked::Asked;
-use super::choosing::Chooser;
+use super::choosing::{Chooser, Which};
 use super::error::{of_query, of_rows};
 use super::known::{self, ClassEntries, Entries, Generation};
 use super::names::{TABLES, Told, metrics, standing, told};
@@ -91,14 +91,14 @@ impl Stems {
         let mut stems = Stems { found: Vec::new(), generation, places: HashMap::new(), has_others: false };
         let kept = read.generation.read();
         let Some(index) = kept.index(tenant) else { return stems };
-        let mut chooser = Chooser::new(asked);
+        let mut chooser = Chooser::new(asked, index);
         let mut seen = vec![false; index.stem_count()];
         let mut refused = BTreeSet::new();
         let mut metrics = BTreeSet::new();
-        for ClassEntries { class, entries, .. } in read.entries.iter().flat_map(|entries| entries.by_class())
-        {
+        for of_class in read.entries.iter().flat_map(|entries| entries.by_class()) {
+            let ClassEntries { class, entries, .. } = of_class;
             let metric = index.metric(class);
-            if !chooser.has_class(index, class) {
+            if !chooser.has_class(index, class) || chooser.which(index, &of_class) == Which::None {
                 refused.insert(metric);
                 continue;
             }

@@ -171,6 +171,16 @@ impl Index {
         (self.texts.get(name), self.texts.get(value))
     }
 
+    /// Name and value of a pair, numbers of texts.
+    pub fn pair_numbers(&self, pair: u32) -> (u32, u32) {
+        *self.pairs.get(pair)
+    }
+
+    /// The number of a text; none of one that no series has.
+    pub fn text_number(&self, text: &str) -> Option<u32> {
+        self.texts.numbers.get(text).copied()
+    }
+
     /// What tells the series of a stem apart.
     pub fn marks(&self, marks: u32) -> impl Iterator<Item = f64> + '_ {
         self.marks.get(marks).iter().map(|bits| f64::from_bits(*bits))
