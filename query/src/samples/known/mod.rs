@@ -7,13 +7,14 @@
 //! Kept are at most [`BYTES_MAX`] and what one question added above that; then all is forgotten and read again as it is
 //! needed. Tenants are kept apart, as ids of series are hashes that one tenant could make of another's.
 
+mod order;
 mod index;
 mod labelled;
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use arrow::array::RecordBatch;
+use hashbrown::HashMap;
 use meshlake_schema::rows::RowsError;
 use meshlake_schema::{Table, TimeRange};
 
@@ -22,6 +23,7 @@ use super::stems::{Keys, Promoted, Variants};
 use labelled::{Labelled, Marked};
 
 pub use index::Index;
+pub use order::in_order;
 
 /// Bytes that are kept: of some two million series, a fraction of what the process may take beside its queries. Guess, not
 /// measured.
