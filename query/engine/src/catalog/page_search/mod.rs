@@ -43,6 +43,7 @@ use datafusion::execution::cache::cache_manager::FileMetadataCache;
 use datafusion::parquet::arrow::arrow_reader::RowSelection;
 use datafusion::parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use datafusion::parquet::file::reader::ChunkReader;
+use datafusion::physical_expr::PhysicalExpr;
 use object_store::{ObjectMeta, ObjectStore};
 
 use super::only_store::{FOOTER_READ_BYTES, OnlyStore};
@@ -112,6 +113,11 @@ impl PageSearch {
     /// When the session has no store.
     pub fn for_ids(ids: Ids, schema: SchemaRef, session: &dyn Session) -> Result<Arc<Self>> {
         PageSearch::new(Sought::Ids(ids), schema, session)
+    }
+
+    /// Whether all rows that are found pass `filter`, because it asks for what they were found by.
+    pub fn proves(&self, filter: &Arc<dyn PhysicalExpr>) -> bool {
+        matches!(&self.sought, Sought::Ids(ids) if ids.prove(filter.as_ref()))
     }
 
     fn new(sought: Sought, schema: SchemaRef, session: &dyn Session) -> Result<Arc<Self>> {
