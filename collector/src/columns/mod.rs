@@ -77,7 +77,10 @@ impl TextColumn {
     /// Pushes the lower-case hex digits of `bytes`.
     #[inline]
     pub fn push_hex(&mut self, bytes: &[u8]) {
-        self.text.extend(bytes.iter().flat_map(|byte| HEX[usize::from(*byte)]));
+        let begin = self.text.len();
+        self.text.resize(begin + 2 * bytes.len(), b'0');
+        let (pairs, _) = self.text[begin..].as_chunks_mut::<2>();
+        pairs.iter_mut().zip(bytes).for_each(|(pair, byte)| *pair = HEX[usize::from(*byte)]);
         self.end_row(true);
     }
 
