@@ -18,6 +18,7 @@ mod scan;
 mod prepared;
 mod explain;
 pub mod postgres;
+mod unknown_table;
 mod session;
 mod kept;
 mod catalog;

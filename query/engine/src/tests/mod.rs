@@ -1,6 +1,7 @@
 //! The engine over hand-made snapshots: rows seen once, tenants apart, hostile statements refused.
 
 mod attributes;
+mod by_name;
 mod cancel;
 mod documented;
 mod explain;
