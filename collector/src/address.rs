@@ -89,7 +89,7 @@ impl<'a> Address<'a> {
     /// Writes it as Envoy does: `1.2.3.4:80`, `[::1]:80`, `/run/app.sock`.
     pub fn write(&self, out: &mut String) {
         let Some(port) = self.port else { return out.push_str(&self.host) };
-        let is_v6 = self.host.contains(':');
+        let is_v6 = memchr::memchr(b':', self.host.as_bytes()).is_some();
         out.push_str(if is_v6 { "[" } else { "" });
         out.push_str(&self.host);
         out.push_str(if is_v6 { "]:" } else { ":" });

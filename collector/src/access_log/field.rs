@@ -365,10 +365,22 @@ fn port(text: &str) -> Result<Option<u16>, Unfit> {
     text.parse().map(Some).map_err(|_| Unfit)
 }
 
+/// Of each byte, whether no address has it.
+const IS_ODD_IN_ADDRESS: [bool; 256] = {
+    let mut is_odd = [true; 256];
+    let mut byte = b'!';
+    while byte <= b'~' {
+        is_odd[byte as usize] = matches!(byte, b'"' | b'|');
+        byte += 1;
+    }
+    is_odd
+};
+
 /// An address has neither quotes nor spaces, nor anything but ASCII; so quotes that were not escaped make none of another
 /// field's text.
 fn address(text: Cow<'_, str>) -> Result<Address<'_>, Unfit> {
-    if text.bytes().any(|byte| !byte.is_ascii_graphic() || matches!(byte, b'"' | b'|')) {
+    // Each is looked at, which takes less than asking after each whether to go on.
+    if text.bytes().fold(false, |is_odd, byte| is_odd | IS_ODD_IN_ADDRESS[usize::from(byte)]) {
         return Err(Unfit);
     }
     Ok(match text {
