@@ -129,13 +129,13 @@ impl Pattern {
     /// # Errors
     /// The name of the first field that the line does not have, or of one that cannot be what it should.
     pub(super) fn read<'a>(&self, line: &'a str, to: &mut Reading<'a>) -> Result<(), &'static str> {
-        self.read_parts(line.strip_prefix(&*self.before).ok_or(LINE)?, to)
+        self.read_parts(self.behind_begin(line).ok_or(LINE)?, to)
     }
 
     /// Reads a line into `to` whose fields end later than they could, if the format does not escape what would tell; whether
     /// it can be read so.
     pub(super) fn read_longer<'a>(&self, line: &'a str, to: &mut Reading<'a>) -> bool {
-        let Some(rest) = line.strip_prefix(&*self.before).filter(|_| self.escape == Escape::None) else {
+        let Some(rest) = self.behind_begin(line).filter(|_| self.escape == Escape::None) else {
             return false;
         };
         let Some(texts) = self.other_ends(rest, true).or_else(|| self.other_ends(rest, false)) else {
@@ -143,6 +143,11 @@ impl Pattern {
         };
         let mut parts = self.parts.iter().zip(texts);
         parts.all(|(part, text)| part.field.set(text.into(), to).is_ok())
+    }
+
+    /// What follows the text that lines begin with, which most formats do not have.
+    fn behind_begin<'a>(&self, line: &'a str) -> Option<&'a str> {
+        if self.before.is_empty() { Some(line) } else { line.strip_prefix(&*self.before) }
     }
 
     fn read_parts<'a>(&self, line: &'a str, to: &mut Reading<'a>) -> Result<(), &'static str> {
@@ -153,7 +158,7 @@ impl Pattern {
             let last =
                 || part.cut_last(rest).filter(|(text, _)| at + usize::from(!text.is_empty()) >= self.needed);
             let cut = part.cut(rest, 0, escape).or_else(last);
-            let (text, after) = cut.ok_or(part.field.name())?;
+            let (text, after) = cut.ok_or_else(|| part.field.name())?;
             part.field.set(escape.read(text), to).map_err(unread)?;
             rest = after;
         }
@@ -217,6 +222,7 @@ impl Part {
     }
 
     /// The text of the field at the beginning of `rest`, at least `from` bytes long, and what follows.
+    #[inline]
     fn cut<'a>(&self, rest: &'a str, from: usize, escape: Escape) -> Option<(&'a str, &'a str)> {
         match self.ends {
             Ends::AtEnd => (from <= rest.len()).then_some((rest, "")),
@@ -246,6 +252,7 @@ impl Part {
         Some((rest.strip_suffix(until).filter(|_| until.len() < self.until.len())?, ""))
     }
 
+    #[inline]
     fn find_end(&self, rest: &str, from: usize, escape: Escape) -> Option<usize> {
         let (bytes, until) = (rest.as_bytes(), self.until.as_bytes());
         // The first end that looks like a place in a list, in case there is no other: clients can send a comma at the end.

@@ -288,7 +288,7 @@ fn proxy<'p>(
     origin: &LineOrigin,
     program: Program,
 ) -> &'p ProxyIdentity {
-    let known = proxies.iter().position(|(known, _)| *known == program);
+    let known = proxies.iter().position(|(known, _)| known.is(program));
     let at = known.unwrap_or_else(|| {
         proxies.push((program, origin.proxy(program)));
         proxies.len() - 1

@@ -81,10 +81,10 @@ pub(super) fn parse(name: &str, is_istio: bool) -> Cluster<'_> {
 
 /// Reads the name that Istio gives a service's cluster; `None` for any other name.
 fn of_service(name: &str) -> Option<Cluster<'_>> {
-    let mut parts = name.splitn(4, '|');
-    let (direction, _port) = (parts.next()?, parts.next()?);
-    let (subset, host) = (parts.next()?, parts.next()?);
-    Some(match direction {
+    let mut bars = memchr::memchr_iter(b'|', name.as_bytes());
+    let (before_port, before_subset, before_host) = (bars.next()?, bars.next()?, bars.next()?);
+    let (subset, host) = (&name[before_subset + 1..before_host], &name[before_host + 1..]);
+    Some(match &name[..before_port] {
         "outbound" => Cluster::Outbound(Target { host, subset }),
         "inbound" => Cluster::Inbound(Target { host, subset }),
         "inbound-vip" => {
