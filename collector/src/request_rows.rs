@@ -10,6 +10,7 @@ use meshlake_schema::{FaultClass, Table, TableBatch};
 
 use crate::address::Address;
 use crate::columns::attributes::AttributesColumn;
+use crate::columns::sparse::Zeros;
 use crate::columns::{BooleanColumn, DictionaryColumn, NumberColumn, TextColumn};
 use crate::normalize::requests::facts::{RequestFacts, TraceContext};
 use crate::normalize::requests::proxy::ProxyIdentity;
@@ -97,8 +98,8 @@ impl PeerColumns {
         }
     }
 
-    fn finish(&mut self, rows: usize) -> [ArrayRef; 8] {
-        self.0.each_mut().map(|column| column.finish_rows(rows))
+    fn finish(&mut self, batch: &Zeros) -> [ArrayRef; 8] {
+        self.0.each_mut().map(|column| column.finish_rows(batch))
     }
 }
 
@@ -119,73 +120,74 @@ impl RequestBuilder {
         if rows == 0 {
             return None;
         }
+        let batch = Zeros::new(rows);
         let mut columns = Vec::with_capacity(Table::Requests.columns().len());
-        columns.extend(self.finish_what(rows));
-        columns.extend(self.source.finish(rows));
-        columns.extend(self.destination.finish(rows));
-        columns.extend(self.finish_connection(rows));
+        columns.extend(self.finish_what(&batch));
+        columns.extend(self.source.finish(&batch));
+        columns.extend(self.destination.finish(&batch));
+        columns.extend(self.finish_connection(&batch));
         let batch = RecordBatch::try_new(Arc::clone(Table::Requests.schema()), columns)
             .expect("every row is pushed to every column, in the order of the table");
         Some(TableBatch::try_new(Table::Requests, batch).expect("the schema is the table's own"))
     }
 
-    fn finish_what(&mut self, rows: usize) -> [ArrayRef; 26] {
+    fn finish_what(&mut self, batch: &Zeros) -> [ArrayRef; 26] {
         [
-            self.tenant.finish(),
+            self.tenant.finish_rows(batch),
             self.ingest_time.finish_utc(),
             self.time.finish_utc(),
             self.time_unix_nano.finish(),
             self.duration_nano.finish(),
-            self.is_timed.finish_rows(rows),
-            self.observer.finish(),
-            self.layer.finish(),
+            self.is_timed.finish_rows(batch),
+            self.observer.finish_rows(batch),
+            self.layer.finish_rows(batch),
             self.counted.finish(),
-            self.access_log_type.finish_rows(rows),
-            self.protocol.finish_rows(rows),
-            self.method.finish_rows(rows),
-            self.scheme.finish_rows(rows),
-            self.authority.finish_rows(rows),
-            self.path.finish_rows(rows),
-            self.route.finish_rows(rows),
-            self.response_code.finish_rows(rows),
-            self.grpc_status.finish_rows(rows),
+            self.access_log_type.finish_rows(batch),
+            self.protocol.finish_rows(batch),
+            self.method.finish_rows(batch),
+            self.scheme.finish_rows(batch),
+            self.authority.finish_rows(batch),
+            self.path.finish_rows(batch),
+            self.route.finish_rows(batch),
+            self.response_code.finish_rows(batch),
+            self.grpc_status.finish_rows(batch),
             self.response_flags.finish(),
-            self.response_flags_text.finish_rows(rows),
-            self.response_code_details.finish_rows(rows),
-            self.fault_class.finish_rows(rows),
-            self.outcome.finish(),
+            self.response_flags_text.finish_rows(batch),
+            self.response_code_details.finish_rows(batch),
+            self.fault_class.finish_rows(batch),
+            self.outcome.finish_rows(batch),
             self.request_bytes.finish(),
             self.response_bytes.finish(),
             self.attempts.finish(),
         ]
     }
 
-    fn finish_connection(&mut self, rows: usize) -> [ArrayRef; 24] {
+    fn finish_connection(&mut self, batch: &Zeros) -> [ArrayRef; 24] {
         [
-            self.downstream_remote_address.finish_rows(rows),
-            self.downstream_direct_remote_address.finish_rows(rows),
-            self.downstream_local_address.finish_rows(rows),
-            self.upstream_local_address.finish_rows(rows),
-            self.upstream_host.finish_rows(rows),
-            self.upstream_cluster.finish_rows(rows),
-            self.upstream_duration_nano.finish_rows(rows),
-            self.upstream_transport_failure_reason.finish_rows(rows),
-            self.connection_termination_details.finish_rows(rows),
-            self.requested_server_name.finish_rows(rows),
-            self.forwarded_for.finish_rows(rows),
-            self.stream_id.finish_rows(rows),
-            self.request_id.finish_rows(rows),
-            self.trace_id.finish_rows(rows),
-            self.span_id.finish_rows(rows),
-            self.tls_version.finish_rows(rows),
-            self.user_agent.finish_rows(rows),
-            self.source_format.finish(),
-            self.identity_source.finish_rows(rows),
-            self.proxy_id.finish_rows(rows),
-            self.proxy_version.finish_rows(rows),
-            self.raw.finish_rows(rows),
+            self.downstream_remote_address.finish_rows(batch),
+            self.downstream_direct_remote_address.finish_rows(batch),
+            self.downstream_local_address.finish_rows(batch),
+            self.upstream_local_address.finish_rows(batch),
+            self.upstream_host.finish_rows(batch),
+            self.upstream_cluster.finish_rows(batch),
+            self.upstream_duration_nano.finish_rows(batch),
+            self.upstream_transport_failure_reason.finish_rows(batch),
+            self.connection_termination_details.finish_rows(batch),
+            self.requested_server_name.finish_rows(batch),
+            self.forwarded_for.finish_rows(batch),
+            self.stream_id.finish_rows(batch),
+            self.request_id.finish_rows(batch),
+            self.trace_id.finish_rows(batch),
+            self.span_id.finish_rows(batch),
+            self.tls_version.finish_rows(batch),
+            self.user_agent.finish_rows(batch),
+            self.source_format.finish_rows(batch),
+            self.identity_source.finish_rows(batch),
+            self.proxy_id.finish_rows(batch),
+            self.proxy_version.finish_rows(batch),
+            self.raw.finish_rows(batch),
             self.attributes.finish(),
-            self.attribute_types.finish(),
+            self.attribute_types.finish_rows(batch),
         ]
     }
 

@@ -8,7 +8,7 @@
 pub mod origin;
 pub mod attributes;
 pub mod rows;
-mod sparse;
+pub mod sparse;
 mod same;
 
 use std::borrow::Cow;
@@ -261,7 +261,11 @@ impl DictionaryColumn {
     /// Takes all rows as an array and leaves the column, and its dictionary, empty.
     pub fn finish(&mut self) -> ArrayRef {
         let nulls = self.validity.take().and_then(|mut validity| validity.finish());
-        let keys = Int32Array::new(ScalarBuffer::from(self.keys.clone()), nulls);
+        self.finish_with(Int32Array::new(ScalarBuffer::from(self.keys.clone()), nulls))
+    }
+
+    /// Like [`finish`](Self::finish), with keys that are those of the rows.
+    fn finish_with(&mut self, keys: Int32Array) -> ArrayRef {
         if self.values.is_empty() {
             // All rows are null: the keys that stand for nothing still need a value to point at.
             self.values.push("");

@@ -1,12 +1,32 @@
 //! Columns that few rows fill: what is null costs nothing until a row is not.
 //!
 //! Whoever pushes a row says nothing for a value that it does not have. The rows that were passed over become null all at once,
-//! when the next value comes or the column is finished.
+//! when the next value comes or the column is finished. Columns of text that say nothing in any row, or the same in all, are
+//! half of those of a batch of requests; they share their keys, which are zeros.
 
-use arrow::array::ArrayRef;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int32Array, StringArray};
+use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::ArrowPrimitiveType;
 
 use crate::columns::{BooleanColumn, DictionaryColumn, NumberColumn, TextColumn};
+
+/// What the columns of a batch share.
+#[derive(Debug)]
+pub struct Zeros {
+    rows: usize,
+    /// One more than there are rows.
+    zeros: ScalarBuffer<i32>,
+    nulls: NullBuffer,
+}
+
+impl Zeros {
+    /// For a batch of so many rows.
+    pub fn new(rows: usize) -> Self {
+        Zeros { rows, zeros: vec![0; rows + 1].into(), nulls: NullBuffer::new_null(rows) }
+    }
+}
 
 impl TextColumn {
     /// Pushes the text of a row, if it has one; rows before it that were passed over are null.
@@ -29,9 +49,17 @@ impl TextColumn {
         }
     }
 
-    /// Like [`finish`](Self::finish), with as many rows, of which those that were passed over are null.
-    pub fn finish_rows(&mut self, rows: usize) -> ArrayRef {
-        self.pad_nulls(rows);
+    /// Like [`finish`](Self::finish), with the rows of a batch, of which those that were passed over are null.
+    pub fn finish_rows(&mut self, batch: &Zeros) -> ArrayRef {
+        if self.is_empty() {
+            let offsets = OffsetBuffer::new(batch.zeros.clone());
+            return Arc::new(StringArray::new(
+                offsets,
+                Buffer::from_vec(Vec::<u8>::new()),
+                Some(batch.nulls.clone()),
+            ));
+        }
+        self.pad_nulls(batch.rows);
         self.finish()
     }
 }
@@ -55,10 +83,17 @@ impl DictionaryColumn {
         }
     }
 
-    /// Like [`finish`](Self::finish), with as many rows, of which those that were passed over are null.
-    pub fn finish_rows(&mut self, rows: usize) -> ArrayRef {
-        self.pad_nulls(rows);
-        self.finish()
+    /// Like [`finish`](Self::finish), with the rows of a batch, of which those that were passed over are null.
+    pub fn finish_rows(&mut self, batch: &Zeros) -> ArrayRef {
+        let nulls = match (self.len(), self.values.len(), &self.validity) {
+            (0, ..) => Some(batch.nulls.clone()),
+            (rows, 1, None) if rows == batch.rows => None,
+            _ => {
+                self.pad_nulls(batch.rows);
+                return self.finish();
+            }
+        };
+        self.finish_with(Int32Array::new(batch.zeros.slice(0, batch.rows), nulls))
     }
 }
 
@@ -82,9 +117,9 @@ impl<T: ArrowPrimitiveType> NumberColumn<T> {
         }
     }
 
-    /// Like [`finish`](Self::finish), with as many rows, of which those that were passed over are null.
-    pub fn finish_rows(&mut self, rows: usize) -> ArrayRef {
-        self.pad_nulls(rows);
+    /// Like [`finish`](Self::finish), with the rows of a batch, of which those that were passed over are null.
+    pub fn finish_rows(&mut self, batch: &Zeros) -> ArrayRef {
+        self.pad_nulls(batch.rows);
         self.finish()
     }
 }
@@ -107,9 +142,9 @@ impl BooleanColumn {
         }
     }
 
-    /// Like [`finish`](Self::finish), with as many rows, of which those that were passed over are null.
-    pub fn finish_rows(&mut self, rows: usize) -> ArrayRef {
-        self.pad_nulls(rows);
+    /// Like [`finish`](Self::finish), with the rows of a batch, of which those that were passed over are null.
+    pub fn finish_rows(&mut self, batch: &Zeros) -> ArrayRef {
+        self.pad_nulls(batch.rows);
         self.finish()
     }
 }
@@ -120,6 +155,11 @@ mod tests {
     use arrow::datatypes::{Int32Type, Int64Type};
 
     use super::*;
+
+    fn dictionary(array: &ArrayRef) -> Vec<Option<&str>> {
+        let strings = array.as_dictionary::<Int32Type>().downcast_dict::<StringArray>();
+        strings.expect("strings").into_iter().collect()
+    }
 
     /// Rows 1, 2 and 4 of six say something, and nothing does in the next group.
     #[test]
@@ -133,16 +173,31 @@ mod tests {
             numbers.fill(row, text.map(|text| text.len() as i64));
             answers.fill(row, text.map(str::is_empty));
         }
-        let names_array = names.finish_rows(6);
-        let names_read = names_array.as_dictionary::<Int32Type>().downcast_dict::<StringArray>();
-        assert_eq!(names_read.expect("strings").into_iter().collect::<Vec<_>>(), said);
-        assert_eq!(texts.finish_rows(6).as_string::<i32>().iter().collect::<Vec<_>>(), said);
+        let [six, two] = [6, 2].map(Zeros::new);
+        assert_eq!(dictionary(&names.finish_rows(&six)), said);
+        assert_eq!(texts.finish_rows(&six).as_string::<i32>().iter().collect::<Vec<_>>(), said);
         let lengths = [None, Some(1), Some(0), None, Some(1), None];
-        assert_eq!(numbers.finish_rows(6).as_primitive::<Int64Type>().iter().collect::<Vec<_>>(), lengths);
+        assert_eq!(numbers.finish_rows(&six).as_primitive::<Int64Type>().iter().collect::<Vec<_>>(), lengths);
         let empty = [None, Some(false), Some(true), None, Some(false), None];
-        assert_eq!(answers.finish_rows(6).as_boolean().iter().collect::<Vec<_>>(), empty);
-        let next =
-            [texts.finish_rows(2), names.finish_rows(2), numbers.finish_rows(2), answers.finish_rows(2)];
+        assert_eq!(answers.finish_rows(&six).as_boolean().iter().collect::<Vec<_>>(), empty);
+        let next = [
+            texts.finish_rows(&two),
+            names.finish_rows(&two),
+            numbers.finish_rows(&two),
+            answers.finish_rows(&two),
+        ];
         assert!(next.iter().all(|column| (column.len(), column.null_count()) == (2, 2)));
+    }
+
+    /// Keys that are shared are those that would have been made: for a text that is in all rows, in some, or beside another.
+    #[test]
+    fn a_text_of_all_rows_is_in_all_rows() {
+        for said in [[Some("a"), Some("a")], [Some("a"), None], [None, Some("a")], [Some("a"), Some("b")]] {
+            let mut names = DictionaryColumn::default();
+            for _ in 0..2 {
+                said.into_iter().enumerate().for_each(|(row, text)| names.fill(row, text));
+                assert_eq!(dictionary(&names.finish_rows(&Zeros::new(2))), said);
+            }
+        }
     }
 }
