@@ -305,7 +305,7 @@ mod tests {
         let session = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).build();
         let wanted = [vec![("k".to_owned(), "v".to_owned())]];
         let schema = Arc::clone(file_schema(Table::Spans));
-        let search = PageSearch::for_attributes(&wanted, schema, &session).expect("a store");
+        let search = PageSearch::for_attributes(&wanted, None, schema, &session).expect("a store");
         let files: Vec<FileScan> =
             snapshot.files(Table::Spans).iter().cloned().map(FileScan::whole).collect();
         let scan =

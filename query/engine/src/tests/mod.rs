@@ -15,6 +15,7 @@ mod prepared;
 mod refusals;
 mod scalars;
 mod scans;
+mod texts;
 mod told;
 mod watched;
 
