@@ -166,10 +166,16 @@ async fn pages_tell_what_happened() {
             vec!["30 ms", "both ends agree on", TRACE, "class=\"cell\"", "23.7 ms – 33.6 ms: 1<"],
         ),
         ("/traces?service=cart&failed=1", vec![TRACE, "GET /cart", "30 ms"]),
-        ("/operate", vec!["Nobody has sent anything since the start"]),
+        ("/operate", vec!["Nobody has sent anything since the start", "Nothing to warn of"]),
         (
             "/start",
-            vec!["OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4317", "port_value: 4317", "nothing yet"],
+            vec![
+                "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4317",
+                "port_value: 4317",
+                "nothing yet",
+                "psql postgres://127.0.0.1:7432/default",
+                "grpc://127.0.0.1:7050",
+            ],
         ),
     ] {
         let (status, body) = get(&pages, path).await;
