@@ -113,6 +113,7 @@ impl About {
             (section("graph", words.graph, &html! {
                 (controls::controls(asked, &filters, &self.all))
                 (controls::opened(asked, &drawn.sketch))
+                (controls::fewer(asked, &drawn.sketch))
                 @if drawn.graph.nodes.is_empty() { p class="hint" { (words.nothing_fits) } }
                 @else { (drawing(&drawn.sketch, words, Some(&asked.as_page("/graph.svg")))) }
                 (controls::hidden(asked, &drawn.graph))
