@@ -16,6 +16,7 @@
 #   bench/run.sh import                       an import of ten million lines of nginx, and GoAccess where it is installed
 #   bench/run.sh syslog                       ten million lines by syslog over TCP
 #   bench/run.sh tail                         ten million lines in a file that is followed
+#   bench/run.sh tail-istio                   the same with lines of Istio's text
 #   bench/run.sh tail-rotated                 the same while it is rotated in both ways and the server is killed
 #   bench/run.sh als                          two million entries of Envoy's access log service
 #   bench/run.sh series --prometheus PROGRAM [--victoria-metrics PROGRAM]
@@ -67,6 +68,7 @@ case "$name" in
   import) set -- import --cpus 0,1 "$@" ;;
   syslog) set -- syslog "$@" ;;
   tail) set -- tail "$@" ;;
+  tail-istio) set -- tail --format istio_text "$@" ;;
   tail-rotated) set -- tail --rotations 20 --kills 5 "$@" ;;
   als) set -- als "$@" ;;
   series) set -- series --cpus 0,1 "$@" ;;

@@ -1,7 +1,7 @@
 //! Access logs as lines: what an import of a file costs, and what syslog takes, until every row is in files.
 //!
-//! Lines are nginx's `combined`, 150 to 220 bytes, of the hour before now: paths, addresses and agents repeat as they do
-//! behind a load balancer. GoAccess reads the same file in the same run where it is installed: the program that people
+//! Lines are nginx's `combined`, 150 to 220 bytes, or Istio's text, 340 to 370, of the hour before now: paths, addresses and agents
+//! repeat as they do behind a load balancer. GoAccess reads the same file in the same run where it is installed: the program that people
 //! have for this today, which keeps nothing.
 
 use std::fmt::Write as _;
@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, ensure};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use meshlake_schema::UnixNanos;
 
 use crate::measure::settle;
@@ -37,6 +37,25 @@ pub struct LinesArgs {
     pub lines: usize,
 }
 
+/// In which format lines are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LineKind {
+    #[value(name = "nginx_combined")]
+    NginxCombined,
+    #[value(name = "istio_text")]
+    IstioText,
+}
+
+impl LineKind {
+    /// The name of the known format.
+    pub const fn name(self) -> &'static str {
+        match self {
+            LineKind::NginxCombined => "nginx_combined",
+            LineKind::IstioText => "istio_text",
+        }
+    }
+}
+
 /// Imports a file and writes the page.
 ///
 /// # Errors
@@ -44,7 +63,7 @@ pub struct LinesArgs {
 pub fn import_page(place: &Place, args: &LinesArgs) -> anyhow::Result<String> {
     let directory = place.fresh_directory()?;
     let file = directory.path().join("access.log");
-    let file_bytes = write_file(&file, args.lines)?;
+    let file_bytes = write_file(&file, args.lines, LineKind::NginxCombined)?;
     let data = directory.path().join("data");
     let mut rows = Vec::new();
     let import =
@@ -145,9 +164,9 @@ fn row(program: &str, lines: usize, elapsed: Duration, cpu: Duration, table_byte
 ///
 /// # Errors
 /// It cannot be written.
-pub fn write_file(path: &Path, count: usize) -> anyhow::Result<u64> {
+pub fn write_file(path: &Path, count: usize, kind: LineKind) -> anyhow::Result<u64> {
     let file = std::fs::File::create(path)?;
-    write_lines(&file, &mut Lines::new(count)?, count)
+    write_lines(&file, &mut Lines { kind, ..Lines::new(count)? }, count)
 }
 
 /// Writes the next `count` lines; how many bytes they have.
@@ -175,6 +194,7 @@ pub struct Lines {
     second: i64,
     time: String,
     is_numbered: bool,
+    kind: LineKind,
 }
 
 impl Lines {
@@ -198,6 +218,7 @@ impl Lines {
             second: -1,
             time: String::new(),
             is_numbered: false,
+            kind: LineKind::NginxCombined,
         })
     }
 
@@ -208,28 +229,46 @@ impl Lines {
         self.made += 1;
         if nanos / NANOS_PER_SECOND != self.second {
             self.second = nanos / NANOS_PER_SECOND;
-            self.time = common_log_time(self.second);
+            self.time = match self.kind {
+                LineKind::NginxCombined => common_log_time(self.second),
+                LineKind::IstioText => {
+                    UnixNanos(self.second * NANOS_PER_SECOND).to_rfc3339()[..19].to_owned()
+                }
+            };
         }
         let number = self.random.bits();
         let pick = |shift: u32, below: u64| (number >> shift) % below;
         let bytes = if self.is_numbered { self.made.unsigned_abs() - 1 } else { pick(4, 20_000) };
-        let _ = writeln!(
-            out,
-            "10.{}.{}.{} - - [{}] \"{} /api/v1/{}/items/{}?page={} HTTP/1.1\" {} {} \"https://shop.example/{}\" \
-             \"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.{} (KHTML, like Gecko)\"",
-            pick(0, 4),
-            pick(2, 250),
-            pick(10, 250),
-            self.time,
-            METHODS[pick(18, 4) as usize],
-            pick(20, 12),
-            pick(24, 50_000),
-            pick(40, 20),
-            STATUSES[pick(44, 8) as usize],
-            bytes,
-            pick(48, 40),
-            pick(54, 30),
-        );
+        let (method, status) = (METHODS[pick(18, 4) as usize], STATUSES[pick(44, 8) as usize]);
+        let path = format_args!("/api/v1/{}/items/{}?page={}", pick(20, 12), pick(24, 50_000), pick(40, 20));
+        let time = &self.time;
+        let _ = match self.kind {
+            LineKind::NginxCombined => writeln!(
+                out,
+                "10.{}.{}.{} - - [{time}] \"{method} {path} HTTP/1.1\" {status} {bytes} \"https://shop.example/{}\" \
+                 \"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.{} (KHTML, like Gecko)\"",
+                pick(0, 4),
+                pick(2, 250),
+                pick(10, 250),
+                pick(48, 40),
+                pick(54, 30),
+            ),
+            LineKind::IstioText => writeln!(
+                out,
+                "[{time}.{:03}Z] \"{method} {path} HTTP/1.1\" {status} - via_upstream - \"-\" 0 {bytes} {millis} {millis} \"-\" \
+                 \"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.{}\" \"{number:08x}-0000-4000-8000-{:012x}\" \
+                 \"svc-{callee}:8080\" \"10.8.0.{callee}:8080\" outbound|8080||svc-{callee}.shop.svc.cluster.local \
+                 10.9.0.7:{} 10.96.0.{callee}:8080 10.9.0.7:{} - default",
+                nanos / 1_000_000 % 1_000,
+                pick(54, 30),
+                self.made,
+                32_768 + pick(8, 28_000),
+                32_768 + pick(12, 28_000),
+                number = number >> 32,
+                millis = 1 + pick(30, 900),
+                callee = pick(36, 40),
+            ),
+        };
     }
 }
 
@@ -250,12 +289,26 @@ pub fn with_commas(number: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use meshlake_collector::access_log::LineFormat;
+
     use super::*;
 
     #[test]
     fn times_are_written_as_nginx_does() {
         // date -u -d @1795417627
         assert_eq!(common_log_time(1_795_417_627), "23/Nov/2026:07:07:07 +0000");
+    }
+
+    #[test]
+    fn lines_are_in_the_format_that_is_said() {
+        for kind in [LineKind::NginxCombined, LineKind::IstioText] {
+            let mut lines = Lines { kind, ..Lines::new(3).expect("it is past 1970") };
+            let mut text = String::new();
+            (0..3).for_each(|_| lines.push(&mut text));
+            let read: Vec<_> = text.lines().map(str::as_bytes).collect();
+            let format = LineFormat::detect(&read).map(|format| format.name());
+            assert_eq!((read.len(), format), (3, Some(kind.name())), "{text}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use clap::Args;
 
-use crate::lines::{Lines, MILLION, with_commas, write_file, write_lines};
+use crate::lines::{LineKind, Lines, MILLION, with_commas, write_file, write_lines};
 use crate::measure::settle;
 use crate::process;
 use crate::report;
@@ -26,11 +26,17 @@ const FOLLOW_TIME_MAX: Duration = Duration::from_secs(600);
 /// Between two looks at how many rows there are, each of which costs the server some milliseconds.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
+/// Of a file that is rotated: its lines are numbered in the bytes that they tell.
+const KIND: LineKind = LineKind::NginxCombined;
+
 /// How many lines, and what happens while they are written.
 #[derive(Debug, Clone, Args)]
 pub struct TailArgs {
     #[arg(long, default_value_t = 10_000_000)]
     lines: usize,
+    /// The format of a file that is there whole at once.
+    #[arg(long, default_value = "nginx_combined", conflicts_with_all = ["rotations", "kills"])]
+    format: LineKind,
     /// Rotations while the file grows.
     #[arg(long, default_value_t = 0)]
     rotations: usize,
@@ -54,8 +60,8 @@ pub async fn page(place: &Place, args: &TailArgs) -> anyhow::Result<String> {
 async fn whole_page(place: &Place, args: &TailArgs) -> anyhow::Result<String> {
     let directory = place.fresh_directory()?;
     let (written, followed) = (directory.path().join("written"), directory.path().join("access.log"));
-    let file_bytes = write_file(&written, args.lines)?;
-    let server = start(place, directory.path(), &followed).await?;
+    let file_bytes = write_file(&written, args.lines, args.format)?;
+    let server = start(place, directory.path(), &followed, args.format).await?;
     let before = process::cpu_time(server.pid())?;
     let began = Instant::now();
     std::fs::rename(&written, &followed)?;
@@ -72,7 +78,8 @@ async fn whole_page(place: &Place, args: &TailArgs) -> anyhow::Result<String> {
     let speed = format!("{:.0}", args.lines as f64 / elapsed.as_secs_f64());
     let row = vec![speed, per_million(cpu), per_million(cpu_settled), format!("{peak:.0}")];
     let title = "# A file that is followed\n\nFrom the moment when it is there to the last row that a query sees.\n\n";
-    let load = format!("Load: {} lines, {:.0} MB.\n\n", with_commas(args.lines), file_bytes as f64 / MILLION);
+    let (count, megabytes) = (with_commas(args.lines), file_bytes as f64 / MILLION);
+    let load = format!("Load: {count} lines of {}, {megabytes:.0} MB.\n\n", args.format.name());
     Ok(format!("{title}{}{load}{}", report::head(), report::table(&columns, &[row])))
 }
 
@@ -82,7 +89,7 @@ async fn growing_page(place: &Place, args: &TailArgs) -> anyhow::Result<String> 
     let directory = place.fresh_directory()?;
     let mut log = RotatedLog::new(directory.path().join("access.log"))?;
     let mut lines = Lines::numbered(args.lines)?;
-    let mut server = start(place, directory.path(), &directory.path().join("access.log*")).await?;
+    let mut server = start(place, directory.path(), &directory.path().join("access.log*"), KIND).await?;
     let (began, mut file_bytes, mut written) = (Instant::now(), 0, 0);
     let (events, mut killed) = (args.rotations + args.kills, 0);
     for event in 0..=events {
@@ -98,7 +105,7 @@ async fn growing_page(place: &Place, args: &TailArgs) -> anyhow::Result<String> 
             killed += 1;
             // The end of a child that is dropped is SIGKILL.
             drop(server);
-            server = start(place, directory.path(), &directory.path().join("access.log*")).await?;
+            server = start(place, directory.path(), &directory.path().join("access.log*"), KIND).await?;
         } else {
             log.rotate()?;
         }
@@ -121,8 +128,8 @@ async fn growing_page(place: &Place, args: &TailArgs) -> anyhow::Result<String> 
     Ok(format!("{title}{}{load}{}", report::head(), report::table(&columns, &[row])))
 }
 
-async fn start(place: &Place, directory: &Path, followed: &Path) -> anyhow::Result<Server> {
-    let section = format!("[{{ path = \"{}\", format = \"nginx_combined\" }}]", followed.display());
+async fn start(place: &Place, directory: &Path, followed: &Path, kind: LineKind) -> anyhow::Result<Server> {
+    let section = format!("[{{ path = \"{}\", format = \"{}\" }}]", followed.display(), kind.name());
     let settings = [
         ("MESHLAKE_STORE__FLUSH_AGE_MAX_SECONDS", FLUSH_AGE.as_secs().to_string()),
         ("MESHLAKE_COLLECTOR__TAIL", section),

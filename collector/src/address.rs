@@ -67,7 +67,7 @@ impl<'a> Address<'a> {
             };
             return Address { host: one_spelling(host).into(), port };
         }
-        match text.split_once(':') {
+        match memchr::memchr(b':', text.as_bytes()).map(|at| (&text[..at], &text[at + 1..])) {
             // A second colon is of IP version 6, or of a URL.
             Some((host, port)) if !host.is_empty() && !host.starts_with(['/', '@']) => match port.parse() {
                 Ok(port) => Address { host: host.into(), port: Some(port) },
@@ -89,10 +89,15 @@ impl<'a> Address<'a> {
     /// Writes it as Envoy does: `1.2.3.4:80`, `[::1]:80`, `/run/app.sock`.
     pub fn write(&self, out: &mut String) {
         let Some(port) = self.port else { return out.push_str(&self.host) };
-        let is_v6 = self.host.contains(':');
-        out.push_str(if is_v6 { "[" } else { "" });
+        let is_v6 = memchr::memchr(b':', self.host.as_bytes()).is_some();
+        if is_v6 {
+            out.push('[');
+        }
         out.push_str(&self.host);
-        out.push_str(if is_v6 { "]:" } else { ":" });
+        if is_v6 {
+            out.push(']');
+        }
+        out.push(':');
         push_unsigned(out, port.into());
     }
 }

@@ -10,14 +10,16 @@ use meshlake_schema::{FaultClass, Table, TableBatch};
 
 use crate::address::Address;
 use crate::columns::attributes::AttributesColumn;
+use crate::columns::sparse::Zeros;
 use crate::columns::{BooleanColumn, DictionaryColumn, NumberColumn, TextColumn};
-use crate::normalize::requests::facts::RequestFacts;
+use crate::normalize::requests::facts::{RequestFacts, TraceContext};
 use crate::normalize::requests::proxy::ProxyIdentity;
 use crate::normalize::requests::{IdentitySource, Peer, Verdict};
 use crate::row_attributes::RowAttributes;
 use crate::tally::Arrival;
 
-/// Rows of `requests` being built; keeps its memory from one batch to the next.
+/// Rows of `requests` being built; keeps its memory from one batch to the next. Of its 66 columns a row fills some forty; the
+/// others are passed over.
 #[derive(Debug, Default)]
 pub struct RequestBuilder {
     tenant: DictionaryColumn,
@@ -80,7 +82,7 @@ pub struct RequestBuilder {
 struct PeerColumns([DictionaryColumn; 8]);
 
 impl PeerColumns {
-    fn push(&mut self, peer: &Peer<'_>) {
+    fn fill(&mut self, row: usize, peer: &Peer<'_>) {
         let texts = [
             peer.workload,
             peer.service,
@@ -92,12 +94,12 @@ impl PeerColumns {
             peer.address,
         ];
         for (column, text) in self.0.iter_mut().zip(texts) {
-            column.push_option(known(text));
+            column.fill(row, known(text));
         }
     }
 
-    fn finish(&mut self) -> [ArrayRef; 8] {
-        self.0.each_mut().map(DictionaryColumn::finish)
+    fn finish(&mut self, batch: &Zeros) -> [ArrayRef; 8] {
+        self.0.each_mut().map(|column| column.finish_rows(batch))
     }
 }
 
@@ -114,76 +116,78 @@ impl RequestBuilder {
 
     /// Takes all rows as a batch; `None` when there are none.
     pub fn finish(&mut self) -> Option<TableBatch> {
-        if self.rows() == 0 {
+        let rows = self.rows();
+        if rows == 0 {
             return None;
         }
+        let batch = Zeros::new(rows);
         let mut columns = Vec::with_capacity(Table::Requests.columns().len());
-        columns.extend(self.finish_what());
-        columns.extend(self.source.finish());
-        columns.extend(self.destination.finish());
-        columns.extend(self.finish_connection());
+        columns.extend(self.finish_what(&batch));
+        columns.extend(self.source.finish(&batch));
+        columns.extend(self.destination.finish(&batch));
+        columns.extend(self.finish_connection(&batch));
         let batch = RecordBatch::try_new(Arc::clone(Table::Requests.schema()), columns)
             .expect("every row is pushed to every column, in the order of the table");
         Some(TableBatch::try_new(Table::Requests, batch).expect("the schema is the table's own"))
     }
 
-    fn finish_what(&mut self) -> [ArrayRef; 26] {
+    fn finish_what(&mut self, batch: &Zeros) -> [ArrayRef; 26] {
         [
-            self.tenant.finish(),
+            self.tenant.finish_rows(batch),
             self.ingest_time.finish_utc(),
             self.time.finish_utc(),
             self.time_unix_nano.finish(),
             self.duration_nano.finish(),
-            self.is_timed.finish(),
-            self.observer.finish(),
-            self.layer.finish(),
+            self.is_timed.finish_rows(batch),
+            self.observer.finish_rows(batch),
+            self.layer.finish_rows(batch),
             self.counted.finish(),
-            self.access_log_type.finish(),
-            self.protocol.finish(),
-            self.method.finish(),
-            self.scheme.finish(),
-            self.authority.finish(),
-            self.path.finish(),
-            self.route.finish(),
-            self.response_code.finish(),
-            self.grpc_status.finish(),
+            self.access_log_type.finish_rows(batch),
+            self.protocol.finish_rows(batch),
+            self.method.finish_rows(batch),
+            self.scheme.finish_rows(batch),
+            self.authority.finish_rows(batch),
+            self.path.finish_rows(batch),
+            self.route.finish_rows(batch),
+            self.response_code.finish_rows(batch),
+            self.grpc_status.finish_rows(batch),
             self.response_flags.finish(),
-            self.response_flags_text.finish(),
-            self.response_code_details.finish(),
-            self.fault_class.finish(),
-            self.outcome.finish(),
+            self.response_flags_text.finish_rows(batch),
+            self.response_code_details.finish_rows(batch),
+            self.fault_class.finish_rows(batch),
+            self.outcome.finish_rows(batch),
             self.request_bytes.finish(),
             self.response_bytes.finish(),
             self.attempts.finish(),
         ]
     }
 
-    fn finish_connection(&mut self) -> [ArrayRef; 24] {
+    fn finish_connection(&mut self, batch: &Zeros) -> [ArrayRef; 24] {
         [
-            self.downstream_remote_address.finish(),
-            self.downstream_direct_remote_address.finish(),
-            self.downstream_local_address.finish(),
-            self.upstream_local_address.finish(),
-            self.upstream_host.finish(),
-            self.upstream_cluster.finish(),
-            self.upstream_duration_nano.finish(),
-            self.upstream_transport_failure_reason.finish(),
-            self.connection_termination_details.finish(),
-            self.requested_server_name.finish(),
-            self.forwarded_for.finish(),
-            self.stream_id.finish(),
-            self.request_id.finish(),
-            self.trace_id.finish(),
-            self.span_id.finish(),
-            self.tls_version.finish(),
-            self.user_agent.finish(),
-            self.source_format.finish(),
-            self.identity_source.finish(),
-            self.proxy_id.finish(),
-            self.proxy_version.finish(),
-            self.raw.finish(),
+            self.downstream_remote_address.finish_rows(batch),
+            self.downstream_direct_remote_address.finish_rows(batch),
+            self.downstream_local_address.finish_rows(batch),
+            self.upstream_local_address.finish_rows(batch),
+            self.upstream_host.finish_rows(batch),
+            self.upstream_cluster.finish_rows(batch),
+            self.upstream_duration_nano.finish_rows(batch),
+            self.upstream_transport_failure_reason.finish_rows(batch),
+            self.connection_termination_details.finish_rows(batch),
+            self.requested_server_name.finish_rows(batch),
+            self.forwarded_for.finish_rows(batch),
+            self.stream_id.finish_rows(batch),
+            self.request_id.finish_rows(batch),
+            self.trace_id.finish_rows(batch),
+            self.span_id.finish_rows(batch),
+            self.tls_version.finish_rows(batch),
+            self.user_agent.finish_rows(batch),
+            self.source_format.finish_rows(batch),
+            self.identity_source.finish_rows(batch),
+            self.proxy_id.finish_rows(batch),
+            self.proxy_version.finish_rows(batch),
+            self.raw.finish_rows(batch),
             self.attributes.finish(),
-            self.attribute_types.finish(),
+            self.attribute_types.finish_rows(batch),
         ]
     }
 
@@ -197,22 +201,23 @@ impl RequestBuilder {
         attributes: &RowAttributes,
         raw: Option<&str>,
     ) {
+        let row = self.rows();
         self.tenant.push(arrival.tenant);
         self.ingest_time.push(arrival.ingest_time.micros());
         self.time.push(seen.start.micros());
         self.time_unix_nano.push(seen.start.0);
         self.duration_nano.push(seen.duration_nano);
-        self.is_timed.push_option(seen.is_untimed.then_some(false));
-        self.push_request(seen);
-        self.push_response(seen, verdict);
-        self.source.push(&verdict.source);
-        self.destination.push(&verdict.destination);
-        self.push_connection(seen);
+        self.is_timed.fill(row, seen.is_untimed.then_some(false));
+        self.push_request(row, seen);
+        self.push_response(row, seen, verdict);
+        self.source.fill(row, &verdict.source);
+        self.destination.fill(row, &verdict.destination);
+        self.push_connection(row, seen);
         self.source_format.push(seen.source_format);
-        self.identity_source.push_option(verdict.identity_source.map(IdentitySource::name));
-        self.proxy_id.push_option(known(&proxy.node_id));
-        self.proxy_version.push_option(known(&proxy.proxy_version));
-        self.raw.push_option(raw);
+        self.identity_source.fill(row, verdict.identity_source.map(IdentitySource::name));
+        self.proxy_id.fill(row, known(&proxy.node_id));
+        self.proxy_version.fill(row, known(&proxy.proxy_version));
+        self.raw.fill(row, raw);
         for (key, value) in attributes.entries() {
             self.attributes.push_entry(key, value);
         }
@@ -220,50 +225,45 @@ impl RequestBuilder {
         self.attribute_types.push(attributes.types());
     }
 
-    fn push_request(&mut self, seen: &RequestFacts<'_>) {
+    fn push_request(&mut self, row: usize, seen: &RequestFacts<'_>) {
         self.layer.push(seen.layer.name());
-        self.access_log_type.push_option(seen.log_type.name());
-        self.protocol.push_option(known(seen.protocol));
-        self.method.push_option(known(&seen.method));
-        self.scheme.push_option(known(&seen.scheme));
-        self.authority.push_option(known(&seen.authority));
-        self.path.push_option(known(&seen.path));
-        self.route.push_option(known(&seen.route));
+        self.access_log_type.fill(row, seen.log_type.name());
+        self.protocol.fill(row, known(seen.protocol));
+        self.method.fill(row, known(&seen.method));
+        self.scheme.fill(row, known(&seen.scheme));
+        self.authority.fill(row, known(&seen.authority));
+        self.path.fill(row, known(&seen.path));
+        self.route.fill(row, known(&seen.route));
         self.request_bytes.push(signed(seen.request_bytes));
-        self.forwarded_for.push_option(known(&seen.forwarded_for));
-        self.stream_id.push_option(known(&seen.stream_id));
-        self.request_id.push_option(known(&seen.request_id));
-        self.user_agent.push_option(known(&seen.user_agent));
-        match &seen.trace_context {
-            Some(context) => {
-                self.trace_id.push_hex(&context.trace_id);
-                match context.span_id {
-                    [0, 0, 0, 0, 0, 0, 0, 0] => self.span_id.push_null(),
-                    span_id => self.span_id.push_hex(&span_id),
-                }
-            }
-            None => {
-                self.trace_id.push_null();
-                self.span_id.push_null();
+        self.forwarded_for.fill(row, known(&seen.forwarded_for));
+        self.stream_id.fill(row, known(&seen.stream_id));
+        self.request_id.fill(row, known(&seen.request_id));
+        self.user_agent.fill(row, known(&seen.user_agent));
+        if let Some(TraceContext { trace_id, span_id }) = &seen.trace_context {
+            self.trace_id.pad_nulls(row);
+            self.trace_id.push_hex(trace_id);
+            if *span_id != [0; 8] {
+                self.span_id.pad_nulls(row);
+                self.span_id.push_hex(span_id);
             }
         }
     }
 
-    fn push_response(&mut self, seen: &RequestFacts<'_>, verdict: &Verdict<'_>) {
+    fn push_response(&mut self, row: usize, seen: &RequestFacts<'_>, verdict: &Verdict<'_>) {
         self.observer.push(verdict.observer.name());
         self.counted.push(verdict.counted);
-        self.response_code.push_option(seen.response_code);
-        self.grpc_status.push_option(seen.grpc_status);
+        self.response_code.fill(row, seen.response_code);
+        self.grpc_status.fill(row, seen.grpc_status);
         self.response_flags.push(verdict.flags.0 as i64);
-        self.response_flags_text.push_option(verdict.flags.short_names().as_deref());
-        self.response_code_details.push_option(known(&seen.response_code_details));
-        self.fault_class.push_option(verdict.fault_class.map(FaultClass::name));
+        self.response_flags_text.fill(row, verdict.flags.short_names().as_deref());
+        self.response_code_details.fill(row, known(&seen.response_code_details));
+        self.fault_class.fill(row, verdict.fault_class.map(FaultClass::name));
         self.outcome.push(verdict.outcome.name());
         self.response_bytes.push(signed(seen.response_bytes));
         self.attempts.push(signed(seen.attempts));
     }
 
-    fn push_connection(&mut self, seen: &RequestFacts<'_>) {
+    fn push_connection(&mut self, row: usize, seen: &RequestFacts<'_>) {
         let addresses = [
             (&mut self.downstream_remote_address, &seen.downstream_remote),
             (&mut self.downstream_direct_remote_address, &seen.downstream_direct_remote),
@@ -271,15 +271,15 @@ impl RequestBuilder {
             (&mut self.upstream_local_address, &seen.upstream_local),
         ];
         for (column, address) in addresses {
-            column.push_option(written(address, &mut self.address));
+            column.fill(row, written(address, &mut self.address));
         }
-        self.upstream_host.push_option(written(&seen.upstream_host, &mut self.address));
-        self.upstream_cluster.push_option(known(&seen.upstream_cluster));
-        self.upstream_duration_nano.push_option(seen.upstream_duration_nano);
-        self.upstream_transport_failure_reason.push_option(known(&seen.upstream_transport_failure_reason));
-        self.connection_termination_details.push_option(known(&seen.connection_termination_details));
-        self.requested_server_name.push_option(known(&seen.requested_server_name));
-        self.tls_version.push_option(known(seen.tls_version));
+        self.upstream_host.fill(row, written(&seen.upstream_host, &mut self.address));
+        self.upstream_cluster.fill(row, known(&seen.upstream_cluster));
+        self.upstream_duration_nano.fill(row, seen.upstream_duration_nano);
+        self.upstream_transport_failure_reason.fill(row, known(&seen.upstream_transport_failure_reason));
+        self.connection_termination_details.fill(row, known(&seen.connection_termination_details));
+        self.requested_server_name.fill(row, known(&seen.requested_server_name));
+        self.tls_version.fill(row, known(seen.tls_version));
     }
 }
 

@@ -282,6 +282,8 @@ class GraphView {
     this.glass.hidden = false;
     if (!this.isDragging) {
       this.isDragging = true;
+      // Of the glass alone: thousands of elements of the drawing would take it over from their frame, a style each.
+      this.glass.style.cursor = 'grabbing';
       // From here on a pointer that leaves the frame still drags; before, links must get its click.
       this.frame.setPointerCapture(event.pointerId);
     }
@@ -298,6 +300,7 @@ class GraphView {
   /** @param {PointerEvent} event */
   released(event) {
     this.pointers.delete(event.pointerId);
+    this.glass.style.cursor = '';
   }
 
   /**

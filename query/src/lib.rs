@@ -28,6 +28,7 @@ pub mod operations;
 pub mod samples;
 pub mod series;
 mod asker;
+pub mod alerts;
 pub mod ledger;
 pub mod status;
 

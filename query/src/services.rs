@@ -8,7 +8,7 @@
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use futures::TryStreamExt;
-use meshlake_engine::{Engine, QueryError};
+use meshlake_engine::{Engine, Query, QueryError};
 use meshlake_schema::UnixNanos;
 
 const NANOS_PER_MICRO: i64 = 1_000;
@@ -34,14 +34,23 @@ pub struct Service {
 /// The services heard of in `[from, to)`, sorted by name and namespace.
 ///
 /// # Errors
-/// Those of [`Engine::sql`].
+/// Those of [`Engine::begin`] and [`Query::sql`].
 pub async fn services(
     engine: &Engine,
     tenant: &str,
     from: UnixNanos,
     to: UnixNanos,
 ) -> Result<Vec<Service>, QueryError> {
-    let found = engine.sql(tenant, &services_sql(from, to)).await?;
+    services_in(&engine.begin(tenant).await?, from, to).await
+}
+
+/// As [`services`], from the snapshot of a query: who waits for a second place while holding one may wait for somebody who does the
+/// same.
+///
+/// # Errors
+/// Those of [`Query::sql`].
+pub async fn services_in(query: &Query, from: UnixNanos, to: UnixNanos) -> Result<Vec<Service>, QueryError> {
+    let found = query.sql(&services_sql(from, to)).await?;
     let batches: Vec<RecordBatch> = found.try_collect().await?;
     Ok(batches.iter().flat_map(services_of).collect())
 }

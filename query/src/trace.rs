@@ -7,6 +7,7 @@
 //! a trace that it does not know is looked for everywhere. Limits: spans are held in memory, at most
 //! [`SPANS_MAX`] of them, the earliest first.
 
+use std::collections::BTreeSet;
 use std::ops::Bound;
 
 use arrow::array::{Array, AsArray, RecordBatch};
@@ -62,6 +63,33 @@ pub async fn spans_of(query: &Query, trace_id: &str, columns: Option<&[&str]>) -
         *last = last.slice(0, last.num_rows() - (found - SPANS_MAX));
     }
     Ok(Trace { spans, is_truncated })
+}
+
+/// Those of these traces that have a span here: of a few, one look into `traces`, and one into the files that it does not count. What
+/// it lacks of a file that it counts, as after damage, is not looked for.
+///
+/// # Errors
+/// As [`trace`].
+pub async fn stored(query: &Query, trace_ids: &[&str]) -> Result<BTreeSet<String>, QueryError> {
+    let mut stored = ids_of(query, Table::Traces, is_one_of(trace_ids)).await?;
+    let missing: Vec<&str> = trace_ids.iter().copied().filter(|id| !stored.contains(*id)).collect();
+    let ranges = joined(uncounted(query).collect());
+    if !missing.is_empty() && !ranges.is_empty() {
+        let filter = is_one_of(&missing).and(starts_in_any(&ranges));
+        stored.extend(ids_of(query, Table::Spans, filter).await?);
+    }
+    Ok(stored)
+}
+
+fn is_one_of(trace_ids: &[&str]) -> Filter {
+    Filter::is_in("trace_id", trace_ids.iter().map(|id| Value::Text((*id).to_owned())).collect())
+}
+
+async fn ids_of(query: &Query, table: Table, filter: Filter) -> Result<BTreeSet<String>, QueryError> {
+    let scan = Scan { columns: Some(&["trace_id"]), filter, ..Scan::of(table) };
+    let rows: Vec<RecordBatch> = query.scan(&scan).await?.try_collect().await?;
+    let ids = rows.iter().flat_map(|batch| batch.column(0).as_string_view().iter().flatten());
+    Ok(ids.map(str::to_owned).collect())
 }
 
 /// OTLP `SpanKind` by name.
@@ -227,6 +255,18 @@ mod tests {
             SnapshotBuilder::new().file(Table::Spans, &[span(DAY)], &[]).await.derived_from(Table::Spans);
         assert_eq!(starts(lacking.traced_file(&[other]).await).await, Ok(vec![DAY]));
         assert_eq!(starts(SnapshotBuilder::new()).await, Ok(vec![]));
+    }
+
+    /// One in a file that `traces` does not count, one in a file that it counts, one in the buffer, and one nowhere.
+    #[tokio::test]
+    async fn traces_are_known_by_the_index_and_by_files_beside_it() {
+        let of = |nanos: i64, id: &str| row(nanos, [("trace_id", id.into())]);
+        let beside = SnapshotBuilder::new().file(Table::Spans, &[of(1, "beside")], &[]).await;
+        let both = beside.traced_file(&[of(DAY, "counted")]).await.hot(Table::Spans, 1, &[of(DAY, "hot")]);
+        let engine = Engine::new(both.reader(), EngineConfig::default(), Arc::new(SystemClock));
+        let query = engine.expect("no directory is named").begin("default").await.expect("a place is free");
+        let found = stored(&query, &["nowhere", "hot", "counted", "beside"]).await.expect("all is there");
+        assert_eq!(found.into_iter().collect::<Vec<_>>(), ["beside", "counted", "hot"]);
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub struct Answering {
 }
 
 impl Answering {
-    /// Serves `sockets` from what `reader` sees, in the runtime that this is called in. `calls_days` is for how long calls
+    /// Serves `sockets`, which are told beside `endpoints`, from what `reader` sees, in the runtime that this is called in. `calls_days` is for how long calls
     /// are kept, `promoted` which attributes of resources are labels of series.
     ///
     /// # Errors
@@ -48,6 +48,10 @@ impl Answering {
     ) -> Result<Answering> {
         let engine = Engine::with_functions(reader, config, Arc::new(SystemClock), functions::all())?;
         let prometheus = Prometheus::promoting(engine.clone(), promoted.to_vec());
+        let address =
+            |port| sockets.iter().find(|(of, _)| *of == port).map(|(_, at)| at.address().to_string());
+        let (postgres, flight_sql) = (address(Port::Postgres), address(Port::FlightSql));
+        let endpoints = Endpoints { postgres, flight_sql, ..endpoints };
         let faces = FaceState { endpoints, calls_days, prometheus, ..FaceState::new(engine) };
         let listeners = sockets.iter().map(|(_, listener)| listener.stats()).collect();
         let serve = |(port, listener): (Port, Listener)| {

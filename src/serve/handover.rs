@@ -39,7 +39,7 @@ const ANCILLARY_BYTES_MAX: usize = 256;
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Handover {
     pub config: Config,
-    /// Where the collector listens, as people must type it: OTLP/gRPC and OTLP/HTTP.
+    /// Where the collector listens: OTLP/gRPC and OTLP/HTTP.
     pub otlp_grpc: String,
     pub otlp_http: String,
     /// In the order in which their sockets come.
@@ -65,8 +65,10 @@ pub enum Said {
 }
 
 impl Handover {
+    /// Those of the collector; the others are known by their sockets.
     pub fn endpoints(&self) -> Endpoints {
-        Endpoints { otlp_grpc: self.otlp_grpc.clone(), otlp_http: self.otlp_http.clone() }
+        let (otlp_grpc, otlp_http) = (self.otlp_grpc.clone(), self.otlp_http.clone());
+        Endpoints { otlp_grpc, otlp_http, postgres: None, flight_sql: None }
     }
 
     /// Sends it through `to`, with the connection and one socket a port.

@@ -115,7 +115,7 @@ pub fn query(config: &Config, collector: &Path) -> Result<()> {
             );
         }
         let (otlp_grpc, otlp_http) = (config.collector.otlp_grpc.clone(), config.collector.otlp_http.clone());
-        let endpoints = Endpoints { otlp_grpc, otlp_http };
+        let endpoints = Endpoints { otlp_grpc, otlp_http, postgres: None, flight_sql: None };
         let admin = QuerySideState { collector: Arc::clone(&reader), listeners };
         let calls_days = config.maintain.calls_10m_days;
         let promoted = &config.query.promoted_resource_attributes;

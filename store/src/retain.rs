@@ -12,6 +12,7 @@
 //! dates go on the second date of the new rows. Limit: rows of two such dates in a row, both wrong, are believed.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use meshlake_schema::{PerTable, Table};
 
@@ -42,6 +43,14 @@ impl Default for Retention {
 }
 
 impl Retention {
+    /// For how long rows of a table are kept, by the shorter of its days and its hours; none for ever.
+    pub(crate) fn kept_for(&self, table: Table) -> Option<Duration> {
+        let hours = |hours: u32| Duration::from_secs(u64::from(hours) * 3_600);
+        let by_days = self.days[table.index()].map(|days| hours(24) * days);
+        let by_hours = self.calls_10s_hours.filter(|_| table == Table::Calls10s).map(hours);
+        by_days.into_iter().chain(by_hours).min()
+    }
+
     /// The first minute since the epoch of which `table` keeps rows, by what there is in `tables`.
     pub(crate) fn kept_from_minute(
         &self,

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::flush::{FlushStats, Flusher};
 use crate::group::Lsn;
+use crate::retain::Retention;
 use crate::settle::{SettleStats, Settler};
 use crate::snapshot::{DataFile, TableSnapshot};
 use crate::space::{Space, SpaceStats};
@@ -21,6 +22,7 @@ pub struct StoreStatus {
     pub(crate) flusher: Arc<Flusher>,
     pub(crate) space: Space,
     pub(crate) settler: Arc<Settler>,
+    pub(crate) retention: Retention,
     pub(crate) buffer_bytes_max: usize,
 }
 
@@ -49,10 +51,14 @@ pub struct TableStats {
     pub files: u64,
     pub file_bytes: u64,
     pub file_rows: u64,
+    /// The earliest time of a row in files; none without any.
+    pub oldest: Option<UnixNanos>,
+    /// For how long rows are kept, counted back from the newest; none for ever.
+    pub kept_for: Option<Duration>,
 }
 
 impl TableStats {
-    fn of(table: Table, snapshot: &TableSnapshot) -> Self {
+    fn of(table: Table, snapshot: &TableSnapshot, retention: &Retention) -> Self {
         let sum = |value: fn(&DataFile) -> u64| snapshot.files.iter().map(value).sum();
         TableStats {
             table,
@@ -61,6 +67,8 @@ impl TableStats {
             files: snapshot.files.len() as u64,
             file_bytes: sum(|file| file.size_bytes),
             file_rows: sum(|file| file.rows),
+            oldest: snapshot.files.iter().map(|file| file.time_min_micros).min().map(UnixNanos::from_micros),
+            kept_for: retention.kept_for(table),
         }
     }
 }
@@ -195,6 +203,8 @@ impl StoreStatus {
 
     pub fn stats(&self) -> StoreStats {
         let tables = self.flusher.buffer().snapshot();
+        let table =
+            |(table, snapshot): (Table, &TableSnapshot)| TableStats::of(table, snapshot, &self.retention);
         StoreStats {
             buffer_bytes: self.flusher.buffer().bytes(),
             buffer_bytes_max: self.buffer_bytes_max,
@@ -202,7 +212,7 @@ impl StoreStatus {
             flush: self.flusher.stats(),
             space: self.space.stats(),
             settle: self.settler.stats(),
-            tables: tables.iter().map(|(table, snapshot)| TableStats::of(table, snapshot)).collect(),
+            tables: tables.iter().map(table).collect(),
         }
     }
 }

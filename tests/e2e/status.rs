@@ -1,6 +1,6 @@
 //! `GET /api/v1/status`: who sends, and which configuration is in use, of a real server.
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use prost::Message as _;
 use serde_json::json;
 
@@ -48,4 +48,39 @@ async fn a_sender_finds_itself_and_the_configuration() -> Result<()> {
     let configuration: toml::Table = status["configuration"].as_str().context("text")?.parse()?;
     assert_eq!(configuration["query"]["rows_max"].as_integer(), Some(777));
     Ok(())
+}
+
+/// Ports are the system's choice here, so that no default can stand for one.
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_tell_where_this_server_listens_and_what_it_keeps() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let environment = [("MESHLAKE_MAINTAIN__SPANS_DAYS", "3"), ("MESHLAKE_MAINTAIN__REQUESTS_DAYS", "0")];
+    let server = Server::start_with(&["run"], &dir.path().join("data"), &environment).await?;
+    let page = async |path: &str| {
+        let url = format!("http://{}{path}", server.addresses.query);
+        let (status, body) = request("GET", &url, &[], Vec::new().into()).await?;
+        ensure!(status == 200, "{path} answers {status}");
+        Ok(String::from_utf8(body.to_vec())?)
+    };
+    let start = page("/start").await?;
+    let addresses = &server.addresses;
+    for want in [
+        format!("psql postgres://{}/default", addresses.postgres),
+        format!("grpc://{}", addresses.flight_sql),
+        format!("OTEL_EXPORTER_OTLP_ENDPOINT=http://{}", addresses.otlp_grpc),
+        format!("http://{}/api/v1/write", addresses.otlp_http),
+        format!("http://{}/tempo", addresses.query),
+    ] {
+        ensure!(start.contains(&want), "{want} is not on {start}");
+    }
+    let operate = page("/operate").await?;
+    let kept = |table: &str| {
+        let row = operate.split(&format!("<th scope=\"row\" class=\"text\">{table}</th>")).nth(1);
+        row.and_then(|rest| rest.split("</tr>").next()).unwrap_or_default().to_owned()
+    };
+    for (table, want) in [("spans", ">3 days<"), ("requests", ">ever<"), ("calls_10s", ">6 hours<")] {
+        ensure!(kept(table).contains(want), "{table}: {}", kept(table));
+    }
+    ensure!(operate.contains("Nothing to warn of"), "{operate}");
+    server.check_for_panics()
 }

@@ -26,17 +26,29 @@ pub(super) enum Escape {
 impl Escape {
     /// Whether a quote at `at` is part of the text.
     pub(super) fn escapes(self, text: &[u8], at: usize) -> bool {
-        let before = text[..at].iter().rev().take_while(|byte| **byte == b'\\').count();
-        self == Escape::Backslash && before % 2 == 1
+        let before = || text[..at].iter().rev().take_while(|byte| **byte == b'\\').count();
+        self == Escape::Backslash && before() % 2 == 1
+    }
+
+    /// The byte that an escape begins with.
+    fn mark(self) -> Option<u8> {
+        match self {
+            Escape::None => None,
+            Escape::Hex | Escape::Backslash => Some(b'\\'),
+            Escape::Hash => Some(b'#'),
+        }
+    }
+
+    /// How a line is escaped whose format is escaped so: most have nothing to escape, which is seen at once.
+    pub(super) fn of(self, line: &str) -> Escape {
+        let has = |mark| memchr::memchr(mark, line.as_bytes()).is_some();
+        if self.mark().is_some_and(has) { self } else { Escape::None }
     }
 
     /// The text that was meant.
+    #[inline]
     pub(super) fn read(self, text: &str) -> Cow<'_, str> {
-        let mark = match self {
-            Escape::None => return text.into(),
-            Escape::Hex | Escape::Backslash => b'\\',
-            Escape::Hash => b'#',
-        };
+        let Some(mark) = self.mark() else { return text.into() };
         match memchr::memchr(mark, text.as_bytes()) {
             None => text.into(),
             Some(first) => unescape(text, mark, first),

@@ -6,12 +6,12 @@
 
 use std::borrow::Cow;
 
+use super::addresses::address;
 use super::moment::TimeFormat;
 use super::numbers::{Unit, count, nanos};
 use super::peers::{PeerFact, set_peer, set_peer_object};
 use super::reading::{PeerEnd, Reading, Timer};
 use super::{lists, request_line, termination, words};
-use crate::address::Address;
 
 /// What a field means. Where a comment is missing it is the fact of that name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -280,11 +280,11 @@ impl Field {
             Field::LocalPort => to.ports.local = port(&text)?,
             Field::UpstreamLocalPort => to.ports.upstream_local = port(&text)?,
             Field::UpstreamPort => to.ports.upstream = port(&text)?,
-            Field::Remote => to.seen.downstream_remote = address(text)?,
-            Field::DirectRemote => to.seen.downstream_direct_remote = address(text)?,
-            Field::Local => to.seen.downstream_local = address(text)?,
-            Field::UpstreamLocal => to.seen.upstream_local = address(text)?,
-            Field::UpstreamHost => to.seen.upstream_host = address(text)?,
+            Field::Remote => to.seen.downstream_remote = address(text).ok_or(Unfit)?,
+            Field::DirectRemote => to.seen.downstream_direct_remote = address(text).ok_or(Unfit)?,
+            Field::Local => to.seen.downstream_local = address(text).ok_or(Unfit)?,
+            Field::UpstreamLocal => to.seen.upstream_local = address(text).ok_or(Unfit)?,
+            Field::UpstreamHost => to.seen.upstream_host = address(text).ok_or(Unfit)?,
             Field::Peer(end, fact) => set_peer(*end, *fact, text, to),
             Field::PeerObject(end) => set_peer_object(*end, &text, to),
             _ => return self.set_text(text, to),
@@ -363,25 +363,4 @@ impl Field {
 
 fn port(text: &str) -> Result<Option<u16>, Unfit> {
     text.parse().map(Some).map_err(|_| Unfit)
-}
-
-/// An address has neither quotes nor spaces, nor anything but ASCII; so quotes that were not escaped make none of another
-/// field's text.
-fn address(text: Cow<'_, str>) -> Result<Address<'_>, Unfit> {
-    if text.bytes().any(|byte| !byte.is_ascii_graphic() || matches!(byte, b'"' | b'|')) {
-        return Err(Unfit);
-    }
-    Ok(match text {
-        Cow::Borrowed(text) => Address::parse(without_scheme(text)),
-        Cow::Owned(text) => {
-            let Address { host, port } = Address::parse(without_scheme(&text));
-            Address { host: host.into_owned().into(), port }
-        }
-    })
-}
-
-/// Go's proxies name an upstream by its URL, and old Envoys wrote `tcp://` in front of an address.
-fn without_scheme(text: &str) -> &str {
-    let rest = ["http://", "https://", "tcp://"].iter().find_map(|scheme| text.strip_prefix(scheme));
-    rest.map_or(text, |rest| rest.split('/').next().unwrap_or(rest))
 }

@@ -209,7 +209,11 @@ impl<'a> Values<'_, '_, 'a> {
 /// written.
 fn text_of(value: &str) -> Cow<'_, str> {
     match value.as_bytes()[0] {
-        b'"' => serde_json::from_str(value).map_or(Cow::Borrowed(value), |Text(text)| text),
+        b'"' => match value.strip_prefix('"').and_then(|text| text.strip_suffix('"')) {
+            // Syntax has been proven, so without a backslash it is what it says.
+            Some(text) if memchr::memchr(b'\\', text.as_bytes()).is_none() => Cow::Borrowed(text),
+            _ => serde_json::from_str(value).map_or(Cow::Borrowed(value), |Text(text)| text),
+        },
         b'[' => match serde_json::from_str::<Vec<&RawValue>>(value).as_deref() {
             Ok([first, ..]) if !first.get().starts_with(['[', '{']) => text_of(first.get()),
             Ok([]) => Cow::Borrowed(""),

@@ -62,6 +62,8 @@ struct Part {
 enum Ends {
     /// Where the text behind it begins.
     AtText,
+    /// The same, where that is a space and so may be one of a list.
+    BehindList,
     /// With the line.
     AtEnd,
     /// With its digits.
@@ -127,13 +129,13 @@ impl Pattern {
     /// # Errors
     /// The name of the first field that the line does not have, or of one that cannot be what it should.
     pub(super) fn read<'a>(&self, line: &'a str, to: &mut Reading<'a>) -> Result<(), &'static str> {
-        self.read_parts(line.strip_prefix(&*self.before).ok_or(LINE)?, to)
+        self.read_parts(self.behind_begin(line).ok_or(LINE)?, to)
     }
 
     /// Reads a line into `to` whose fields end later than they could, if the format does not escape what would tell; whether
     /// it can be read so.
     pub(super) fn read_longer<'a>(&self, line: &'a str, to: &mut Reading<'a>) -> bool {
-        let Some(rest) = line.strip_prefix(&*self.before).filter(|_| self.escape == Escape::None) else {
+        let Some(rest) = self.behind_begin(line).filter(|_| self.escape == Escape::None) else {
             return false;
         };
         let Some(texts) = self.other_ends(rest, true).or_else(|| self.other_ends(rest, false)) else {
@@ -143,15 +145,21 @@ impl Pattern {
         parts.all(|(part, text)| part.field.set(text.into(), to).is_ok())
     }
 
+    /// What follows the text that lines begin with, which most formats do not have.
+    fn behind_begin<'a>(&self, line: &'a str) -> Option<&'a str> {
+        if self.before.is_empty() { Some(line) } else { line.strip_prefix(&*self.before) }
+    }
+
     fn read_parts<'a>(&self, line: &'a str, to: &mut Reading<'a>) -> Result<(), &'static str> {
+        let escape = self.escape.of(line);
         let mut rest = line;
         for (at, part) in self.parts.iter().enumerate() {
             let unread = |_| part.field.name();
             let last =
                 || part.cut_last(rest).filter(|(text, _)| at + usize::from(!text.is_empty()) >= self.needed);
-            let cut = part.cut(rest, 0, self.escape).or_else(last);
-            let (text, after) = cut.ok_or(part.field.name())?;
-            part.field.set(self.escape.read(text), to).map_err(unread)?;
+            let cut = part.cut(rest, 0, escape).or_else(last);
+            let (text, after) = cut.ok_or_else(|| part.field.name())?;
+            part.field.set(escape.read(text), to).map_err(unread)?;
             rest = after;
         }
         if rest.is_empty() { Ok(()) } else { Err(LINE) }
@@ -208,11 +216,13 @@ impl Part {
         self.ends = match self.ends {
             Ends::WithBrace => Ends::WithBrace,
             _ if &*self.until == PORT_MARK && self.field.may_hold_colons() => Ends::BeforePort,
+            _ if self.until.starts_with(' ') && self.field.is_list() => Ends::BehindList,
             _ => Ends::AtText,
         };
     }
 
     /// The text of the field at the beginning of `rest`, at least `from` bytes long, and what follows.
+    #[inline]
     fn cut<'a>(&self, rest: &'a str, from: usize, escape: Escape) -> Option<(&'a str, &'a str)> {
         match self.ends {
             Ends::AtEnd => (from <= rest.len()).then_some((rest, "")),
@@ -228,7 +238,7 @@ impl Part {
             },
             Ends::BeforePath if from > 0 => None,
             Ends::BeforePath => Some(rest.split_at(rest.find(['/', ' ', '"']).unwrap_or(rest.len()))),
-            Ends::AtText | Ends::BeforePort => {
+            Ends::AtText | Ends::BehindList | Ends::BeforePort => {
                 let end = self.find_end(rest, from, escape)?;
                 Some((&rest[..end], &rest[end + self.until.len()..]))
             }
@@ -242,27 +252,47 @@ impl Part {
         Some((rest.strip_suffix(until).filter(|_| until.len() < self.until.len())?, ""))
     }
 
+    #[inline]
     fn find_end(&self, rest: &str, from: usize, escape: Escape) -> Option<usize> {
         let (bytes, until) = (rest.as_bytes(), self.until.as_bytes());
-        let is_list = until[0] == b' ' && self.field.is_list();
         // The first end that looks like a place in a list, in case there is no other: clients can send a comma at the end.
         let mut in_list = None;
-        let mut at = from;
-        while let Some(next) = memchr::memchr(until[0], bytes.get(at..).unwrap_or_default()) {
-            at += next;
-            let is_end = bytes[at..].starts_with(until)
-                && !(until[0] == b'"' && escape.escapes(bytes, at))
-                && (self.ends != Ends::BeforePort || is_before_port(&bytes[at + 1..]));
-            // Of forwarded addresses none is missing, so a dash is the next field.
-            let is_next = self.field == Field::ForwardedFor && rest[at..].starts_with(" -");
-            if is_end && is_list && !is_next && is_inside_list(rest, at) {
+        let mut begin = from;
+        while let Some(at) = find(bytes, until, begin) {
+            let is_end = match self.ends {
+                Ends::BeforePort => is_before_port(&bytes[at + 1..]),
+                _ => until[0] != b'"' || !escape.escapes(bytes, at),
+            };
+            if is_end && self.ends == Ends::BehindList && self.is_inside_list(rest, at) {
                 in_list = in_list.or(Some(at));
             } else if is_end {
                 return Some(at);
             }
-            at += 1;
+            begin = at + 1;
         }
         in_list
+    }
+
+    /// Whether the space at `at` separates members of a list (`a, b`; `a : b`) instead of fields.
+    fn is_inside_list(&self, text: &str, at: usize) -> bool {
+        // Of forwarded addresses none is missing, so a dash is the next field.
+        let is_next = self.field == Field::ForwardedFor && text[at..].starts_with(" -");
+        !is_next && (text[..at].ends_with([',', ':']) || text[at..].starts_with(" : "))
+    }
+}
+
+/// Where `until` begins in a text, from `begin` on. Both are short: preparing a search would take longer than it.
+#[inline]
+fn find(text: &[u8], until: &[u8], begin: usize) -> Option<usize> {
+    let (first, more) = until.split_first()?;
+    let mut at = begin;
+    loop {
+        at += memchr::memchr(*first, text.get(at..)?)?;
+        let behind = &text[at + 1..];
+        if behind.len() >= more.len() && more.iter().zip(behind).all(|(wanted, found)| wanted == found) {
+            return Some(at);
+        }
+        at += 1;
     }
 }
 
@@ -270,10 +300,4 @@ impl Part {
 fn is_before_port(after: &[u8]) -> bool {
     let behind = after.iter().find(|byte| !byte.is_ascii_digit());
     !behind.is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b':' | b']'))
-}
-
-/// Whether the space at `at` separates members of a list (`a, b`; `a : b`) instead of fields.
-fn is_inside_list(text: &str, at: usize) -> bool {
-    let before = &text[..at];
-    before.ends_with([',', ':']) || text[at..].starts_with(" : ")
 }

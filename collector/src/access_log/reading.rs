@@ -128,7 +128,9 @@ impl<'a> Reading<'a> {
     }
 
     pub(super) fn add_flags(&mut self, short_names: &str) {
-        self.seen.flags.0 |= ResponseFlags::from_short_names(short_names).0;
+        if !short_names.is_empty() {
+            self.seen.flags.0 |= ResponseFlags::from_short_names(short_names).0;
+        }
     }
 
     /// Sets a timer; one without a value is of a stage that was not reached.

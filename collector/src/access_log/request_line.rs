@@ -113,15 +113,14 @@ pub(super) fn set_query(text: &str, to: &mut Reading<'_>) -> bool {
 
 /// Takes in a path, or a URL: its scheme and authority are facts of their own where no other field says them.
 pub(super) fn set_url<'a>(text: Cow<'a, str>, to: &mut Reading<'a>) -> bool {
-    let Some((scheme, rest)) =
-        text.split_once("://").filter(|(scheme, _)| matches!(*scheme, "http" | "https"))
-    else {
+    let behind = |scheme| Some((scheme, text.strip_prefix(scheme)?.strip_prefix("://")?));
+    let Some((scheme, rest)) = behind("http").or_else(|| behind("https")) else {
         return set_path(text, to);
     };
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
     if to.seen.scheme.is_empty() {
-        to.seen.scheme = if scheme == "http" { "http" } else { "https" }.into();
+        to.seen.scheme = scheme.into();
     }
     if to.seen.authority.is_empty() {
         to.seen.authority = authority.to_owned().into();

@@ -8,6 +8,7 @@
 pub mod origin;
 pub mod attributes;
 pub mod rows;
+pub mod sparse;
 mod same;
 
 use std::borrow::Cow;
@@ -76,7 +77,10 @@ impl TextColumn {
     /// Pushes the lower-case hex digits of `bytes`.
     #[inline]
     pub fn push_hex(&mut self, bytes: &[u8]) {
-        self.text.extend(bytes.iter().flat_map(|byte| HEX[usize::from(*byte)]));
+        let begin = self.text.len();
+        self.text.resize(begin + 2 * bytes.len(), b'0');
+        let (pairs, _) = self.text[begin..].as_chunks_mut::<2>();
+        pairs.iter_mut().zip(bytes).for_each(|(pair, byte)| *pair = HEX[usize::from(*byte)]);
         self.end_row(true);
     }
 
@@ -237,15 +241,6 @@ impl DictionaryColumn {
         }
     }
 
-    /// Pushes nulls until the column has `rows` rows, for columns that few rows fill.
-    #[inline]
-    pub fn pad_nulls(&mut self, rows: usize) {
-        let missing = rows.saturating_sub(self.keys.len());
-        if missing > 0 {
-            self.push_nulls(missing);
-        }
-    }
-
     fn push_nulls(&mut self, rows: usize) {
         let before = self.keys.len();
         self.validity.get_or_insert_with(|| Validity::all_valid(before)).push_n(false, rows);
@@ -266,7 +261,11 @@ impl DictionaryColumn {
     /// Takes all rows as an array and leaves the column, and its dictionary, empty.
     pub fn finish(&mut self) -> ArrayRef {
         let nulls = self.validity.take().and_then(|mut validity| validity.finish());
-        let keys = Int32Array::new(ScalarBuffer::from(self.keys.clone()), nulls);
+        self.finish_with(Int32Array::new(ScalarBuffer::from(self.keys.clone()), nulls))
+    }
+
+    /// Like [`finish`](Self::finish), with keys that are those of the rows.
+    fn finish_with(&mut self, keys: Int32Array) -> ArrayRef {
         if self.values.is_empty() {
             // All rows are null: the keys that stand for nothing still need a value to point at.
             self.values.push("");
@@ -313,16 +312,6 @@ impl<T: ArrowPrimitiveType> NumberColumn<T> {
     pub fn push_run(&mut self, value: T::Native, rows: usize) {
         self.values.resize(self.values.len() + rows, value);
         self.validity.push_n(true, rows);
-    }
-
-    /// Pushes nulls until the column has `rows` rows, for columns that few rows fill.
-    #[inline]
-    pub fn pad_nulls(&mut self, rows: usize) {
-        let missing = rows.saturating_sub(self.values.len());
-        if missing > 0 {
-            self.values.resize(rows, T::Native::default());
-            self.validity.push_n(false, missing);
-        }
     }
 
     pub fn len(&self) -> usize {

@@ -12,7 +12,7 @@ use meshlake_schema::filter::Value;
 use meshlake_schema::{Filter, Table, TimeRange};
 
 use crate::by_line::ByLine;
-use crate::cell_key::CellKey;
+use crate::cell_key::{CellKey, Line};
 use crate::cells::Book;
 use crate::choice::Source;
 use crate::entry::Entry;
@@ -22,6 +22,7 @@ use crate::held::Granted;
 use crate::measure::{MILLI, Measure};
 use crate::named::{Named, sorted};
 use crate::nodes::{NodeIdentity, ids};
+use crate::packed::Amount;
 use crate::parts::{Group, Part, Parts};
 use crate::parts_frame::{End, PartsFrame};
 use crate::party::PartyId;
@@ -113,7 +114,7 @@ impl Assembly {
             }
             place.and_then(|place| place.end)
         };
-        let put = |book: &mut Book, key, measure: &Measure, _| book.add_cell(key, measure);
+        let put = |book: &mut Book, key, amount: &Amount<'_>, _| book.add_amount(key, amount);
         decode::add(batch, table, times, book, place, put)?;
         self.charge()
     }
@@ -123,19 +124,25 @@ impl Assembly {
     /// # Errors
     /// [`FoldError`].
     pub fn add_digests(&mut self, digested: &Digested<'_>) -> Result<(), FoldError> {
-        let Assembly { book, source, places, unplaced, .. } = self;
+        let Assembly { book, source, wanted, places, unplaced, .. } = self;
         let mut sums: NumberMap<CellKey, Measure> = NumberMap::default();
-        digested.add(
-            book,
-            |line| places.of_line(line),
-            |_, key, amount, place| match place {
-                Some(place) if place.end.is_some() => amount.add_to(sums.entry(*key).or_default()),
-                None if may_count(key, *source) => {
-                    *unplaced = unplaced.saturating_add(amount.requests_milli());
-                }
-                _ => {}
-            },
-        );
+        let of_line = |line: &Line| {
+            let runs = places.of_line(line);
+            let is_unwanted = !runs.is_empty() && runs.values().all(|place| place.end.is_none());
+            (!is_unwanted).then_some(runs)
+        };
+        let put = |_: &Book, key: &CellKey, amount: &Amount<'_>, place: Option<Place>| match place {
+            Some(place) if place.end.is_some() => amount.add_to(sums.entry(*key).or_default()),
+            None if may_count(key, *source) => {
+                *unplaced = unplaced.saturating_add(amount.requests_milli());
+            }
+            _ => {}
+        };
+        if wanted.without_latencies {
+            digested.add_sums(book, of_line, put);
+        } else {
+            digested.add(book, of_line, put);
+        }
         for (key, measure) in sums {
             book.add_cell(key, &measure);
         }

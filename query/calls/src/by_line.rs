@@ -20,9 +20,27 @@ struct Run<T> {
 pub struct Runs<'r, T>(&'r [Run<T>]);
 
 impl<T: Copy> Runs<'_, T> {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn values(&self) -> impl Iterator<Item = &T> {
+        self.0.iter().map(|run| &run.value)
+    }
+
     pub fn get(&self, window: u16) -> Option<T> {
+        self.run_of(window).map(|run| self.value(run))
+    }
+
+    /// The place of the run that a window is in.
+    pub fn run_of(&self, window: u16) -> Option<usize> {
         let next = self.0.partition_point(|run| run.last < window);
-        self.0.get(next).filter(|run| run.first <= window).map(|run| run.value)
+        self.0.get(next).filter(|run| run.first <= window).map(|_| next)
+    }
+
+    /// The value of the run at this place.
+    pub fn value(&self, run: usize) -> T {
+        self.0[run].value
     }
 }
 
@@ -71,6 +89,11 @@ impl<T: Copy> ByLine<T> {
         if begins > 0 {
             runs.sort_unstable_by_key(|run| run.first);
         }
+    }
+
+    /// Changes the value of each run.
+    pub fn change(&mut self, change: impl Fn(&mut T)) {
+        self.lines.values_mut().flatten().for_each(|run| change(&mut run.value));
     }
 
     pub fn get(&self, cell: &CellKey) -> Option<T> {

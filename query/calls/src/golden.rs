@@ -79,7 +79,7 @@ pub fn golden(picture: &Picture, by: GoldenBy, service: Option<&str>) -> Vec<Gol
 /// as well mean that nobody called it.
 pub fn unknown_service(picture: &Picture, service: Option<&str>) -> Option<String> {
     let service = service?;
-    let is_known = picture.nodes.iter().any(|node| node.id == service || node.name == service);
+    let is_known = picture.nodes.iter().any(|node| node.is_called(service));
     (!is_known).then(|| format!("no node is called `{service}` in this range"))
 }
 

@@ -3,9 +3,9 @@
 //! Nodes and edges are cut from a [`Picture`] of one bucket, so that every number is also a row of the
 //! golden metrics. Edges keep what both ends saw, and say how complete that is.
 
-use crate::measure::Protocol;
+use crate::measure::{MILLI, Protocol};
 use crate::shown::{Shown, Wanted};
-use crate::{EdgeCell, Evidence, Figures, NodeCell, NodeIdentity, Picture};
+use crate::{EdgeCell, Evidence, Figures, Frame, NodeCell, NodeIdentity, Picture};
 
 /// A node and the calls it received.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,26 +60,35 @@ pub struct Graph {
     pub warnings: Vec<String>,
 }
 
-/// The graph of what is wanted of a picture, which must have been taken without a step.
+/// The frame of a picture that shows all that is wanted: what is far from a focus need not be added up.
+pub fn frame(wanted: &Wanted<'_>) -> Frame {
+    wanted.focus.map_or_else(Frame::whole, |focus| Frame::around(focus.node, focus.depth))
+}
+
+/// The graph of what is wanted of a picture, which must have been taken without a step, in the [`frame`] of that or whole.
 pub fn graph(picture: &Picture, wanted: &Wanted<'_>) -> Graph {
     let Shown { nodes: order, edges: is_shown } = Shown::of(picture, wanted);
     let place = |node: usize| order.binary_search(&node).ok();
-    let mut hidden = Hidden { nodes: picture.nodes.len() - order.len(), ..Hidden::default() };
-    let mut hidden_in = vec![0.0; picture.nodes.len()];
+    let mut hidden: Vec<(usize, u64)> =
+        picture.outlined.iter().map(|edge| (edge.target, edge.requests_milli)).collect();
     let mut edges = Vec::new();
     for (cell, is_shown) in picture.edge_cells.iter().zip(is_shown) {
         match (place(cell.source), place(cell.target)) {
             (Some(source), Some(target)) if is_shown => edges.push(edge(picture, cell, source, target)),
-            _ => {
-                hidden.edges += 1;
-                hidden.requests += cell.measure.requests();
-                hidden_in[cell.target] += cell.measure.requests();
-            }
+            _ => hidden.push((cell.target, cell.measure.requests_milli())),
         }
     }
+    let calls = |milli: u64| milli as f64 / MILLI as f64;
+    let mut hidden_in = vec![0; picture.nodes.len()];
+    hidden.iter().for_each(|(target, milli)| hidden_in[*target] += milli);
+    let hidden = Hidden {
+        nodes: picture.nodes.len() - order.len(),
+        edges: hidden.len(),
+        requests: calls(hidden_in.iter().sum()),
+    };
     let mut cells = vec![None; picture.nodes.len()];
     picture.node_cells.iter().for_each(|cell| cells[cell.node] = Some(cell));
-    let shown = order.iter().map(|at| node(picture, cells[*at], *at, hidden_in[*at]));
+    let shown = order.iter().map(|at| node(picture, cells[*at], *at, calls(hidden_in[*at])));
     let warnings = picture.warnings.iter().cloned().chain(wanted.unknown(picture)).collect();
     Graph { edges, nodes: shown.collect(), hidden, warnings }
 }
@@ -112,9 +121,9 @@ fn edge(picture: &Picture, cell: &EdgeCell, source: usize, target: usize) -> Gra
 
 #[cfg(test)]
 mod tests {
-    use crate::NodeKind;
-    use crate::fixture::{CALL, CLIENT, Request, SERVED, SPAN, Span, picture};
+    use crate::fixture::{self, CALL, CLIENT, Request, SERVED, SPAN, Span, picture};
     use crate::shown::Focus;
+    use crate::{By, Fold, Grain, NodeKind, Question, Source};
 
     use super::*;
 
@@ -174,7 +183,7 @@ mod tests {
     }
 
     /// x/a calls y/b 30 times, x/c once and fails, y/b calls z/d 6 times, of which one fails; in a minute.
-    fn mesh() -> Picture {
+    fn rows() -> Vec<Request> {
         let calls = |source, destination, count: usize, outcome| {
             vec![Request { source, destination, outcome, ..SERVED }; count]
         };
@@ -184,7 +193,30 @@ mod tests {
             calls(("y", "b"), ("z", "d"), 5, "ok"),
             calls(("y", "b"), ("z", "d"), 1, "error"),
         ];
-        picture(&rows.concat(), &[])
+        rows.concat()
+    }
+
+    fn mesh() -> Picture {
+        picture(&rows(), &[])
+    }
+
+    #[test]
+    fn a_frame_around_a_focus_shows_what_the_whole_shows_of_it() {
+        let rows = fixture::requests(&rows());
+        let (range, by, grain) = (fixture::range(), By::Service, Grain::Node);
+        let question = Question { range, by, grain, source: Source::Auto };
+        for (node, depth) in
+            ["x/a", "y/b", "b", "z/d", "nobody"].iter().flat_map(|n| (0..4).map(move |d| (n, d)))
+        {
+            for errors_only in [false, true] {
+                let wanted = Wanted { errors_only, ..around(node, depth) };
+                let mut fold = Fold::new(question).framed(frame(&wanted));
+                fold.add_requests(&rows);
+                let framed = fold.finish().expect("a few cells");
+                assert_eq!(graph(&framed, &wanted), graph(&mesh(), &wanted), "{wanted:?}");
+                assert!(framed.edge_cells.len() + framed.outlined.len() == 3, "{framed:?}");
+            }
+        }
     }
 
     /// The nodes with the calls that each hides, and the edges.

@@ -86,6 +86,11 @@ pub struct NodeIdentity {
 }
 
 impl NodeIdentity {
+    /// Whether that is its id or its name.
+    pub fn is_called(&self, node: &str) -> bool {
+        self.id == node || self.name == node
+    }
+
     /// Whether it is the service called `service`, by id or by name, or a part of it.
     pub fn is_of(&self, service: &str) -> bool {
         self.service == service || self.name == service

@@ -52,6 +52,31 @@ impl Column {
         value * self.unit
     }
 
+    /// Adds what each row has to the number at `at` among those that the row is summed up in.
+    fn add_to(&self, of_rows: &[u32], at: usize, sums: &mut [[u64; SUMS.len()]]) {
+        fn all<T: Copy + Into<u64>>(
+            values: &[T],
+            unit: u64,
+            of_rows: &[u32],
+            add: &mut impl FnMut(u32, u64),
+        ) {
+            for (of_row, value) in of_rows.iter().zip(values) {
+                add(*of_row, (*value).into() * unit);
+            }
+        }
+        let mut add = |of_row: u32, value: u64| {
+            let sum = &mut sums[of_row as usize][at];
+            *sum = sum.saturating_add(value);
+        };
+        match &self.values {
+            Values::Zeros => {}
+            Values::Bytes(values) => all(values, self.unit, of_rows, &mut add),
+            Values::Shorts(values) => all(values, self.unit, of_rows, &mut add),
+            Values::Words(values) => all(values, self.unit, of_rows, &mut add),
+            Values::Longs(values) => all(values, self.unit, of_rows, &mut add),
+        }
+    }
+
     fn bytes(&self) -> usize {
         match &self.values {
             Values::Zeros => 0,
@@ -73,7 +98,7 @@ pub struct Measures {
     zeros: Column,
     mins: Column,
     maxs: Column,
-    /// Where the buckets of each row end.
+    /// Where the buckets of each row end; empty where none has any.
     ends: Vec<u32>,
     buckets: Vec<i16>,
     counts: Column,
@@ -96,6 +121,9 @@ impl Measures {
             ends.push(u32::try_from(buckets.len()).expect("a file has fewer buckets"));
         }
         buckets.shrink_to_fit();
+        if buckets.is_empty() {
+            ends = Vec::new();
+        }
         Measures {
             sums: (0..SUMS.len()).map(|at| column(&|measure| measure.sums()[at])).collect(),
             protocols: (0..Protocol::ALL.len())
@@ -112,6 +140,13 @@ impl Measures {
 
     pub fn row(&self, row: usize) -> PackedMeasure<'_> {
         PackedMeasure { measures: self, row }
+    }
+
+    /// Adds the sums of all rows, in the order of [`SUMS`], each to those of `sums` at the place that `of_rows` says.
+    pub fn add_sums(&self, of_rows: &[u32], sums: &mut [[u64; SUMS.len()]]) {
+        for (at, column) in self.sums.iter().enumerate() {
+            column.add_to(of_rows, at, sums);
+        }
     }
 
     /// Bytes taken.
@@ -142,8 +177,8 @@ impl PackedMeasure<'_> {
             std::array::from_fn(|at| sums[at].get(self.row)),
             std::array::from_fn(|at| protocols[at].get(self.row)),
         );
-        let from = self.row.checked_sub(1).map_or(0, |before| ends[before] as usize);
-        let places = from..ends[self.row] as usize;
+        let end = |row: usize| ends.get(row).map_or(0, |end| *end as usize);
+        let places = self.row.checked_sub(1).map_or(0, end)..end(self.row);
         let counted = places.map(|place| (buckets[place].into(), counts.get(place)));
         let bounds = (mins.get(self.row), maxs.get(self.row));
         sum.merge_latency(zeros.get(self.row), counted, bounds);
@@ -155,6 +190,34 @@ impl PackedMeasure<'_> {
 pub enum Amount<'m> {
     Whole(&'m Measure),
     Packed(PackedMeasure<'m>),
+    /// In the order of [`SUMS`], without latencies and protocols.
+    Sums(&'m [u64; SUMS.len()]),
+    Stored(&'m Stored<'m>),
+}
+
+/// A cell as columns of a file tell it.
+#[derive(Debug, Clone, Copy)]
+pub struct Stored<'m> {
+    /// In the order of [`SUMS`].
+    pub sums: [u64; SUMS.len()],
+    pub protocol: Protocol,
+    pub zeros: u64,
+    pub buckets: &'m [i64],
+    /// Of each bucket.
+    pub counts: &'m [i64],
+    /// The shortest and the longest.
+    pub bounds: (u64, u64),
+}
+
+impl Stored<'_> {
+    fn add_to(&self, sum: &mut Measure) {
+        let mut protocols = [0; Protocol::ALL.len()];
+        protocols[self.protocol as usize] = self.sums[0];
+        sum.merge_sums(self.sums, protocols);
+        let buckets = self.buckets.iter().map(|bucket| i32::try_from(*bucket).unwrap_or(i32::MAX));
+        let counts = self.counts.iter().map(|count| u64::try_from(*count).unwrap_or(0));
+        sum.merge_latency(self.zeros, buckets.zip(counts), self.bounds);
+    }
 }
 
 impl Amount<'_> {
@@ -163,6 +226,8 @@ impl Amount<'_> {
         match self {
             Amount::Whole(measure) => measure.requests_milli(),
             Amount::Packed(row) => row.sum(0),
+            Amount::Sums(sums) => sums[0],
+            Amount::Stored(stored) => stored.sums[0],
         }
     }
 
@@ -170,6 +235,8 @@ impl Amount<'_> {
         match self {
             Amount::Whole(measure) => sum.merge(measure),
             Amount::Packed(row) => row.add_to(sum),
+            Amount::Sums(sums) => sum.merge_sums(**sums, [0; Protocol::ALL.len()]),
+            Amount::Stored(stored) => stored.add_to(sum),
         }
     }
 
@@ -177,9 +244,9 @@ impl Amount<'_> {
     pub fn add_bytes_to(&self, sum: &mut Measure) {
         match self {
             Amount::Whole(measure) => sum.merge_bytes(measure),
-            Amount::Packed(row) => {
+            Amount::Packed(_) | Amount::Sums(_) | Amount::Stored(_) => {
                 let mut measure = Measure::default();
-                row.add_to(&mut measure);
+                self.add_to(&mut measure);
                 sum.merge_bytes(&measure);
             }
         }
@@ -237,7 +304,16 @@ mod tests {
                 amount.add_bytes_to(&mut bytes_again);
                 Amount::Whole(measure).add_bytes_to(&mut bytes);
             }
-            assert_eq!((again, bytes_again), (sum, bytes));
+            assert_eq!((&again, &bytes_again), (&sum, &bytes));
+            // Every other row is summed up apart.
+            let of_rows: Vec<u32> = (0..some.len()).map(|row| row as u32 % 2).collect();
+            let mut sums = [[0; SUMS.len()]; 2];
+            packed.add_sums(&of_rows, &mut sums);
+            let mut both = Measure::default();
+            sums.iter().for_each(|sums| Amount::Sums(sums).add_to(&mut both));
+            assert_eq!(both.sums(), sum.sums());
+            let first: u64 = some.iter().step_by(2).map(|measure| measure.requests_milli()).sum();
+            assert_eq!(Amount::Sums(&sums[0]).requests_milli(), first);
         }
     }
 

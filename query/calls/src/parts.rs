@@ -54,6 +54,7 @@ mod tests {
     use crate::choice::Source;
     use crate::detail::Detail;
     use crate::fixture::{self, CALL, Request, SERVED, SERVER, SPAN, Span};
+    use crate::packed::Amount;
     use crate::settled::decode;
     use crate::{By, Fold, Grain, Question, Told};
 
@@ -150,7 +151,7 @@ mod tests {
         let settled = fold.settle().expect("a few cells");
         let cells = settled.rows(Table::Calls10m, "default", UnixNanos(0)).expect("columns of the table");
         let mut book = Book::new(range(None), By::Service, Grain::Told(TOLD));
-        let put = |book: &mut Book, key, measure: &Measure, ()| book.add_cell(key, measure);
+        let put = |book: &mut Book, key, amount: &Amount<'_>, ()| book.add_amount(key, amount);
         decode::add(cells.rows(), Table::Calls10m, &[TimeRange::ALL], &mut book, |_, _| Some(()), put)
             .expect("columns of the table");
         let held = |is_of_address| {

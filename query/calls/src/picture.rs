@@ -37,16 +37,28 @@ pub struct EdgeCell {
     pub by_requests: f64,
 }
 
+/// An edge of which nothing is told but how many calls it has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outlined {
+    /// Places in [`Picture::nodes`].
+    pub source: usize,
+    pub target: usize,
+    /// In thousandths of a call.
+    pub requests_milli: u64,
+}
+
 /// Nodes and edges of a range.
 #[derive(Debug, Clone)]
 pub struct Picture {
     pub range: Range,
-    /// Sorted by id.
+    /// Sorted by id. Those of what is shown, and where the frame says that the rest is outlined all that have calls.
     pub nodes: Vec<NodeIdentity>,
     /// Sorted by node, detail, bucket.
     pub node_cells: Vec<NodeCell>,
     /// Sorted by source, target, bucket.
     pub edge_cells: Vec<EdgeCell>,
+    /// The other edges, where the frame says that they are outlined. Sorted by source, target.
+    pub outlined: Vec<Outlined>,
     /// The newest calls, where they are listed, in no order; of each node and edge as many as are asked for, or more.
     pub calls: Vec<CallSeen>,
     pub warnings: Vec<String>,

@@ -103,7 +103,7 @@ impl Wanted<'_> {
 
     /// What to say where the picture has nothing that goes by the names that were asked for.
     pub(super) fn unknown(&self, picture: &Picture) -> Vec<String> {
-        let is_node = |focus: &Focus<'_>| picture.nodes.iter().any(|node| focus.is(node));
+        let is_node = |focus: &Focus<'_>| picture.nodes.iter().any(|node| node.is_called(focus.node));
         let focus = self.focus.filter(|focus| !is_node(focus));
         let focus = focus.map(|focus| format!("no node is called `{}` in this range", focus.node));
         let is_empty = !picture.nodes.iter().any(|node| self.is_in_namespace(node));
@@ -113,12 +113,6 @@ impl Wanted<'_> {
             format!("no node is in the namespace `{namespace}` in this range; there are {there_are}")
         });
         focus.into_iter().chain(namespace).collect()
-    }
-}
-
-impl Focus<'_> {
-    fn is(&self, node: &NodeIdentity) -> bool {
-        node.id == self.node || node.name == self.node
     }
 }
 
@@ -139,7 +133,7 @@ fn edges<'a>(picture: &'a Picture, fits: &'a [bool]) -> impl Iterator<Item = &'a
 
 /// The focus itself, and what edges that fit lead to.
 fn neighbourhood(picture: &Picture, focus: Focus<'_>, fits: &[bool]) -> BTreeSet<usize> {
-    let start = picture.nodes.iter().enumerate().filter(|(_, node)| focus.is(node));
+    let start = picture.nodes.iter().enumerate().filter(|(_, node)| node.is_called(focus.node));
     let mut kept: BTreeSet<usize> = start.map(|(at, _)| at).collect();
     let mut queue: VecDeque<(usize, usize)> = kept.iter().map(|at| (*at, 0)).collect();
     while let Some((at, distance)) = queue.pop_front() {

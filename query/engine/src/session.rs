@@ -27,6 +27,7 @@ use crate::functions;
 use crate::histograms;
 use crate::ongoing::asking;
 use crate::series;
+use crate::soft_limit::NoLimitOfSortedGroups;
 use crate::text_guard::NESTING_MAX;
 use crate::watched::CountWindows;
 
@@ -73,6 +74,7 @@ impl SessionTemplate {
             .with_runtime_env(Arc::clone(&runtime))
             .with_expr_planners(expr_planners)
             .with_optimizer_rules(asking(Optimizer::new().rules))
+            .with_physical_optimizer_rule(Arc::new(NoLimitOfSortedGroups))
             .with_scalar_functions(scalar_functions)
             .with_higher_order_functions(SessionStateDefaults::default_higher_order_functions())
             .with_aggregate_functions(aggregate_functions)
@@ -142,8 +144,6 @@ fn session_config(config: &EngineConfig) -> SessionConfig {
         .set_bool("datafusion.execution.enable_recursive_ctes", false)
         // Which columns cannot be null it finds another way than the plan does, and calls a difference its own bug.
         .set_bool("datafusion.execution.skip_physical_aggregate_schema_check", true)
-        // Over rows that are sorted already it fails with "Ordering direction required for DISTINCT with limit".
-        .set_bool("datafusion.optimizer.enable_distinct_aggregation_soft_limit", false)
         .set_usize("datafusion.sql_parser.recursion_limit", NESTING_MAX)
 }
 

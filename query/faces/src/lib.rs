@@ -47,18 +47,27 @@ use tracing::Instrument as _;
 
 pub use postgres::protocol as postgres;
 
-/// Where the collector listens, as people must type it.
+/// Where the collector and the other faces listen. An address of all interfaces (`0.0.0.0`, `::`) is none that can be typed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoints {
     /// `host:port` of OTLP/gRPC and Envoy's access log service.
     pub otlp_grpc: String,
     /// `host:port` of OTLP/HTTP.
     pub otlp_http: String,
+    /// `host:port` of the Postgres wire protocol; none where it is not served.
+    pub postgres: Option<String>,
+    /// The same of Arrow Flight SQL.
+    pub flight_sql: Option<String>,
 }
 
 impl Default for Endpoints {
     fn default() -> Self {
-        Endpoints { otlp_grpc: "127.0.0.1:4317".to_owned(), otlp_http: "127.0.0.1:4318".to_owned() }
+        Endpoints {
+            otlp_grpc: "127.0.0.1:4317".to_owned(),
+            otlp_http: "127.0.0.1:4318".to_owned(),
+            postgres: Some("127.0.0.1:7432".to_owned()),
+            flight_sql: Some("127.0.0.1:7050".to_owned()),
+        }
     }
 }
 

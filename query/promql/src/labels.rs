@@ -70,6 +70,13 @@ impl Labels {
         Labels(labels.into())
     }
 
+    /// These labels, which are sorted by name, each name once and none with an empty value.
+    pub fn of_sorted(labels: Vec<Label>) -> Labels {
+        debug_assert!(labels.is_sorted_by(|a, b| a.name < b.name), "{labels:?}");
+        debug_assert!(labels.iter().all(|label| !label.value.is_empty()), "{labels:?}");
+        Labels(labels.into())
+    }
+
     /// The value of a label; empty if there is none.
     pub fn get(&self, name: &str) -> &str {
         self.0.iter().find(|label| &*label.name == name).map_or("", |label| &label.value)

@@ -19,7 +19,7 @@ use meshlake_schema::{TimeRange, UnixNanos};
 use super::list::looked_up;
 use super::reading::{Reading, joined};
 use super::{LoadError, fed, finished, load_from};
-use crate::trace::spans_of;
+use crate::trace::stored;
 
 /// Calls that are looked at for each example, as many have no trace or one that was not kept.
 const CANDIDATES_PER_EXAMPLE: usize = 8;
@@ -31,6 +31,10 @@ const STEPS_SECONDS: [u64; 5] = [60, 600, 3_600, 21_600, 86_400];
 /// Times that are looked through first, and how many times as many when those had too little. Guess, not measured.
 const TIMES_FIRST: usize = 3;
 const TIMES_MORE: usize = 4;
+
+/// Traces that are looked for at once: as many as are found by their files' statistics and Bloom filters (DataFusion's rewrite of a
+/// list into comparisons ends at 20).
+const TRACES_AT_ONCE: usize = 16;
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy)]
@@ -161,17 +165,19 @@ async fn traced(
     most: usize,
 ) -> Result<Vec<ListedCall>, LoadError> {
     let lookups = looked_up(query, found).await?;
-    let (mut calls, mut seen) = (Vec::new(), HashSet::new());
-    for call in described(picture, found, &lookups) {
-        let Some(trace_id) = call.trace_id.clone().filter(|id| !seen.contains(id)) else { continue };
-        let trace = spans_of(query, &trace_id, Some(&["span_id"])).await?;
-        seen.insert(trace_id);
-        if trace.spans.iter().any(|spans| spans.num_rows() > 0) {
-            calls.push(call);
-        }
-        if calls.len() == most {
+    let mut seen = HashSet::new();
+    let mut traced = described(picture, found, &lookups);
+    traced.retain(|call| call.trace_id.as_ref().is_some_and(|id| seen.insert(id.clone())));
+    let mut calls = Vec::new();
+    for some in traced.chunks(TRACES_AT_ONCE) {
+        let ids: Vec<&str> = some.iter().filter_map(|call| call.trace_id.as_deref()).collect();
+        let stored = stored(query, &ids).await?;
+        let is_stored = |call: &&ListedCall| call.trace_id.as_ref().is_some_and(|id| stored.contains(id));
+        calls.extend(some.iter().filter(is_stored).cloned());
+        if calls.len() >= most {
             break;
         }
     }
+    calls.truncate(most);
     Ok(calls)
 }

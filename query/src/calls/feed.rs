@@ -167,11 +167,19 @@ pub async fn feed_cells(
 ) -> Result<(), LoadError> {
     let Cells { table, times, reading, filter } = cells;
     let (Some(first), Some(last)) = (times.first(), times.last()) else { return Ok(()) };
+    // Times may be far apart, as the minutes of a day that have most to show: files between them are left alone.
+    let is_met =
+        |file: &&DataFile| times.iter().any(|times| times.meets(file.time_min_micros, file.time_max_micros));
+    let files: Vec<&DataFile> = query.files(*table).iter().filter(is_met).collect();
+    if files.is_empty() {
+        return Ok(());
+    }
     let columns = decode::columns(*table, *reading);
     let range = TimeRange { from: first.from, to: last.to };
     let lean = Some(Lean { dictionaries: &decode::dictionaries(*table, *reading), nested: &[] });
     let filter = filter.clone();
-    let scan = Scan { columns: Some(&columns), filter, range, lean, ..Scan::of(*table) };
+    let part = Part::Files(&files);
+    let scan = Scan { columns: Some(&columns), filter, range, lean, part, ..Scan::of(*table) };
     let mut rows = query.scan(&scan).await?;
     while let Some(batch) = rows.next().await {
         take(&batch?).map_err(|error| LoadError::of(error, query))?;

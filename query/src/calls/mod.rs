@@ -222,8 +222,10 @@ pub async fn load_parts(query: &Query, question: Question, wanted: PartsFrame) -
     let mut assembly = assembly.map_err(|error| LoadError::of(error, query))?;
     if let Some(filter) = assembly.filter().filter(|_| !are_few) {
         let reading = assembly.reading();
+        let without_latencies = matches!(reading, decode::Reading::Counted(_));
         for (table, times) in &plan.reading.cells {
-            if let Some(found) = kept(query, Wanted::of_parts(*table, &question, &filter), times).await? {
+            let wanted = Wanted::of_parts(*table, &question, &filter, without_latencies);
+            if let Some(found) = kept(query, wanted, times).await? {
                 let times = times.clone();
                 let (given, added) = aside(move || {
                     let added = found.read(&times, |digested| assembly.add_digests(digested));

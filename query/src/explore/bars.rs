@@ -36,9 +36,14 @@ impl<const BANDS: usize> Bars<BANDS> {
 
     /// Counts a row; one outside of the bars is none of the range's.
     pub fn add(&mut self, time: UnixNanos, band: usize) {
+        self.add_many(time, band, 1);
+    }
+
+    /// Counts rows of one time.
+    pub fn add_many(&mut self, time: UnixNanos, band: usize, rows: u64) {
         let at = time.0.saturating_sub(self.from.0).div_euclid(self.step_nanos);
         if let Some(bar) = usize::try_from(at).ok().and_then(|at| self.counts.get_mut(at)) {
-            bar[band] += 1;
+            bar[band] += rows;
         }
     }
 

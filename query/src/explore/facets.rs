@@ -105,6 +105,12 @@ impl Tally {
         self.is_given_up |= other.is_given_up;
     }
 
+    /// Bytes that it takes, about: each value with its place in a map and its count.
+    pub fn bytes(&self) -> usize {
+        const ENTRY_BYTES: usize = 64;
+        self.places.keys().map(|value| value.len() + ENTRY_BYTES).sum()
+    }
+
     /// Adds what another thread counted.
     pub fn merge(&mut self, other: &Tally) {
         for (value, place) in &other.places {

@@ -32,6 +32,12 @@ impl Newest {
         }
     }
 
+    /// As many rows of one time.
+    pub fn offer_many(&mut self, time: UnixNanos, rows: u64) {
+        let most = rows.min(self.most as u64);
+        (0..most).for_each(|_| self.offer(time));
+    }
+
     pub fn merge(&mut self, other: Newest) {
         other.times.into_iter().for_each(|Reverse(time)| self.offer(time));
     }
@@ -60,5 +66,7 @@ mod tests {
         let mut whole = newest(3, &[1, 5, 6]);
         whole.merge(newest(3, &[2, 4, 9]));
         assert_eq!(oldest(&whole), Some(5));
+        whole.offer_many(UnixNanos(7), 2);
+        assert_eq!(oldest(&whole), Some(7));
     }
 }

@@ -1,7 +1,6 @@
 //! Streams that were met while rows are read: the labels of each are made once.
 
-use std::collections::HashMap;
-
+use hashbrown::HashMap;
 use meshlake_engine::QueryError;
 use meshlake_logql::Pipeline;
 use meshlake_promql::Labels;

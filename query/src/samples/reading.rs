@@ -5,10 +5,11 @@
 //! question: first narrow columns, to find the metrics whose names are asked for, then of those what tells series apart,
 //! and what makes labels where a series is new.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures::TryStreamExt;
+use hashbrown::HashMap;
 use meshlake_engine::{DataFile, Lean, Part, Query, RowStream, Scan};
 use meshlake_promql::Error;
 use meshlake_schema::budget::Holding;
@@ -17,7 +18,7 @@ use meshlake_schema::{Filter, Table, TimeRange};
 
 use super::Stored;
 use super::asked::Asked;
-use super::choosing::Chooser;
+use super::choosing::{Chooser, Which};
 use super::error::{of_query, of_rows};
 use super::known::{self, ClassEntries, Entries, Generation};
 use super::names::{TABLES, Told, metrics, standing, told};
@@ -42,7 +43,7 @@ pub struct Read<'a> {
     pub unlearnt: Vec<Told<'a>>,
 }
 
-/// The stems that were found.
+/// The stems that were found, in the order of their labels.
 #[derive(Debug)]
 pub struct Stems {
     pub found: Vec<Found>,
@@ -91,14 +92,15 @@ impl Stems {
         let mut stems = Stems { found: Vec::new(), generation, places: HashMap::new(), has_others: false };
         let kept = read.generation.read();
         let Some(index) = kept.index(tenant) else { return stems };
-        let mut chooser = Chooser::new(asked);
+        let mut chooser = Chooser::new(asked, index);
         let mut seen = vec![false; index.stem_count()];
         let mut refused = BTreeSet::new();
         let mut metrics = BTreeSet::new();
-        for ClassEntries { class, entries, .. } in read.entries.iter().flat_map(|entries| entries.by_class())
-        {
+        let mut chosen = Vec::new();
+        for of_class in read.entries.iter().flat_map(|entries| entries.by_class()) {
+            let ClassEntries { class, entries, .. } = of_class;
             let metric = index.metric(class);
-            if !chooser.has_class(index, class) {
+            if !chooser.has_class(index, class) || chooser.which(index, &of_class) == Which::None {
                 refused.insert(metric);
                 continue;
             }
@@ -107,15 +109,16 @@ impl Stems {
                     continue;
                 }
                 if chooser.has_stem(index, entry.stem) {
-                    let key = index.key(entry.stem);
-                    stems.places.insert(key, stems.found.len());
-                    stems.found.push(Found { key, stem: index.stem(entry.stem) });
+                    chosen.push(entry.stem);
                     metrics.insert(metric);
                 } else {
                     refused.insert(metric);
                 }
             }
         }
+        let found = known::in_order(index, &chosen).into_iter();
+        stems.found = found.map(|stem| Found { key: index.key(stem), stem: index.stem(stem) }).collect();
+        stems.places = stems.found.iter().enumerate().map(|(place, found)| (found.key, place)).collect();
         stems.has_others = metrics.intersection(&refused).next().is_some();
         stems
     }

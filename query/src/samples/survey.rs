@@ -12,7 +12,7 @@ use meshlake_promql::{Error, value_text};
 use meshlake_schema::{Budget, TimeRange};
 
 use super::asked::{Asked, SPREAD};
-use super::choosing::Chooser;
+use super::choosing::{Chooser, Which};
 use super::known::{Entries, Entry, Index};
 use super::stems::Shape;
 
@@ -66,7 +66,7 @@ impl<'a> Survey<'a> {
         mut whole: impl FnMut(u32, &[u32]) -> bool,
         mut told: impl FnMut(&Entry, &[OneOf]) -> bool,
     ) -> Result<(), Error> {
-        let mut chooser = Chooser::new(self.asked);
+        let mut chooser = Chooser::new(self.asked, index);
         let mut seen = vec![false; index.stem_count()];
         let mut seen_spread = HashSet::new();
         let itself: [OneOf; 1] = [("", None)];
@@ -76,8 +76,12 @@ impl<'a> Survey<'a> {
             if !chooser.has_class(index, of_class.class) {
                 continue;
             }
-            let pairs = of_class.pairs_within(range).filter(|_| chooser.asks_names_only());
-            if !pairs.is_some_and(|pairs| whole(of_class.class, pairs)) {
+            let is_taken = match (chooser.which(index, &of_class), of_class.pairs()) {
+                (Which::None, _) => true,
+                (Which::All, Some((pairs, _))) => of_class.are_within(range) && whole(of_class.class, pairs),
+                _ => false,
+            };
+            if !is_taken {
                 asked.push(of_class.entries);
             }
         }

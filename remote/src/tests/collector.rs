@@ -97,6 +97,8 @@ impl Reader for Collector {
             files: 7,
             file_bytes: 8,
             file_rows: 9,
+            oldest: Some(UnixNanos(i64::MIN)),
+            kept_for: Some(Duration::from_secs(7)),
         };
         let store = StoreStats {
             buffer_bytes: 10,

@@ -52,6 +52,14 @@ impl<'a> Integers<'a> {
         }
     }
 
+    /// The numbers of all rows, where each has one of 64 bits.
+    pub fn all(&self) -> Option<&'a [i64]> {
+        match self.values {
+            IntegerValues::Wide(array) if array.null_count() == 0 => Some(array.values()),
+            _ => None,
+        }
+    }
+
     /// The number of `row`, or 0 where there is none.
     #[inline]
     pub fn or_zero(&self, row: usize) -> i64 {
@@ -116,7 +124,12 @@ reader! {
     Booleans over BooleanArray gives bool, Kind::Boolean, |array| array.as_boolean_opt()
 }
 
-impl Doubles<'_> {
+impl<'a> Doubles<'a> {
+    /// The values of all rows, where each has one.
+    pub fn all(&self) -> Option<&'a [f64]> {
+        self.values.filter(|array| array.null_count() == 0).map(|array| &array.values()[..])
+    }
+
     /// Whether all rows have the same value, to the last bit, or none has one.
     pub fn is_uniform(&self) -> bool {
         let Some(values) = self.values else { return true };

@@ -166,6 +166,10 @@ impl Maintenance {
         self.shared.settler.stats()
     }
 
+    pub(crate) fn retention(&self) -> &Retention {
+        &self.shared.config.retention
+    }
+
     pub(crate) fn settler(&self) -> &Arc<Settler> {
         &self.shared.settler
     }

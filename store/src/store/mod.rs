@@ -245,6 +245,7 @@ impl Store {
             flusher: Arc::clone(&self.flusher),
             space: self.space.clone(),
             settler: Arc::clone(self.maintenance.settler()),
+            retention: self.maintenance.retention().clone(),
             buffer_bytes_max: self.buffer_bytes_max,
         }
     }

@@ -36,7 +36,7 @@ const LINES: [&str; 15] = [
 ];
 
 /// Behind the selector. What labels are is shown by what lines are made of them.
-const STAGES: [&str; 48] = [
+const STAGES: [&str; 50] = [
     "",
     r#"|= "GET""#,
     r#"|= "GET" != "POST""#,
@@ -84,6 +84,8 @@ const STAGES: [&str; 48] = [
     r#"| line_format `{{ html __line__ }}|{{ js __line__ }}|{{ slice __line__ 0 3 }}`"#,
     r#"| line_format `{{ printf "%e|%g|%.3g|%d|%T" 1234.5 1e6 12345.678 "x" 1 }} {{ bytes "1GB" }} {{ title "it's" }}`"#,
     r#"| line_format `{{ range $i := fromJson "[1,2,3]" }}{{ if eq $i 2.0 }}{{ continue }}{{ end }}{{ $i }}{{ end }}`"#,
+    r#"| logfmt | line_format `{{ define "x" }}<{{ .level }}{{ .nope }}>{{ end }}{{ template "x" . }}{{ block "b" .method }}[{{ . }}]{{ end }}`"#,
+    r#"| line_format `{{ $x := 1 }}{{ if $y := __line__ }}{{ $x := 2 }}{{ len $y }}{{ end }}{{ $x }}{{ define "n" }}{{ $ }}{{ end }}{{ template "n" }}`"#,
     "| line_format `{{ 0x1F }} {{ 017 }} {{ 1_000 }} {{ 'a' }} {{ fromJson \"[null]\" }}`",
 ];
 

@@ -5,6 +5,7 @@
 //! `MESHLAKE_TEST_PICTURES=DIR` keeps a picture of each page; those under `docs/pages` are made so.
 
 mod hostile;
+mod large;
 mod looks;
 mod scripts;
 mod tasks;

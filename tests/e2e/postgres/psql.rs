@@ -95,7 +95,7 @@ async fn psql_asks_and_describes() -> Result<()> {
 
 async fn statements(psql: &impl Fn() -> Result<Command>) -> Result<()> {
     let count = format!("{SPANS}\n");
-    let cases: [(&[&str], &str); 9] = [
+    let cases: [(&[&str], &str); 11] = [
         (&["SELECT count(*) FROM spans"], &count),
         (&["SELECT 1 AS a; SELECT 'b', NULL"], "1\nb|∅\n"),
         (&[";"], ""),
@@ -106,6 +106,19 @@ async fn statements(psql: &impl Fn() -> Result<Command>) -> Result<()> {
         (&["SELECT to_timestamp(0.25)"], "1970-01-01 00:00:00.25+00\n"),
         (&["BEGIN", "SHOW TimeZone", "COMMIT"], "BEGIN\nUTC\nCOMMIT\n"),
         (&["SET statement_timeout = '5s'", "SHOW statement_timeout", "RESET ALL"], "SET\n5s\nRESET\n"),
+        (
+            &[
+                "PREPARE q (int) AS SELECT $1 + 1, $2 || 'b', $2 IS NULL",
+                "EXECUTE q(1, 'a')",
+                "EXECUTE q(-1, NULL)",
+                "DEALLOCATE q",
+            ],
+            "PREPARE\n2|ab|f\n0|∅|t\nDEALLOCATE\n",
+        ),
+        (
+            &["BEGIN; TABLE ledger LIMIT 0; PREPARE q AS SELECT 1; EXECUTE q; COMMIT"],
+            "BEGIN\nPREPARE\n1\nCOMMIT\n",
+        ),
         (&["COPY (SELECT 'a\tb', NULL, 1) TO STDOUT"], "a\\tb\t\\N\t1\n"),
         (&["COPY (SELECT 'a,b', NULL, 1) TO STDOUT WITH (FORMAT csv)"], "\"a,b\",,1\n"),
     ];
@@ -151,6 +164,8 @@ async fn only_reading_is_allowed() -> Result<()> {
         "CREATE EXTERNAL TABLE t STORED AS CSV LOCATION '/etc/passwd'",
         "SET datafusion.runtime.memory_limit = '100G'",
         "DECLARE c CURSOR WITH HOLD FOR DELETE FROM spans",
+        "PREPARE q AS DELETE FROM spans",
+        "PREPARE q AS COPY spans TO '/tmp/spans'",
         "SELECT * FROM '/etc/passwd'",
         "SELECT * FROM pg_class, spans",
         "EXPLAIN INSERT INTO spans SELECT * FROM spans",

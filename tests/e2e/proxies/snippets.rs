@@ -1,15 +1,17 @@
-//! Every configuration of meshlake in `deploy/` is one that it takes, whether its proxy can be run here or not; and those
-//! that run it in containers and as a service set keys that there are and reach the ports that it then has.
+//! Every configuration of meshlake in `deploy/` is one that it takes, whether its proxy can be run here or not; those
+//! that run it in containers and as a service set keys that there are and reach the ports that it then has; and what is Istio's
+//! is what Istio's API knows.
 //!
 //! Images, pods and units are read as text: a library for YAML would be there for this alone.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use tokio::process::Command;
 
 use crate::harness::BINARY;
+use crate::sql::tools::{program, run};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_configuration_in_deploy_is_taken() -> Result<()> {
@@ -51,6 +53,27 @@ async fn what_runs_meshlake_sets_keys_that_there_are_and_reaches_its_ports() -> 
     let published: BTreeSet<u16> = numbers(&read("compose.yaml")?, "- 127.0.0.1:", ":").collect();
     ensure!(published.is_superset(&exposed), "compose publishes {published:?}");
     configuration(&variables(&read("systemd/meshlake.service")?)).await?;
+    Ok(())
+}
+
+/// Istio itself needs Kubernetes. Its API is a module of Go: what is read into its messages has no key that it does not know, and
+/// what is used is defined.
+#[tokio::test(flavor = "multi_thread")]
+async fn istios_api_knows_what_its_snippets_say() -> Result<()> {
+    let Some(go) = program("go", "golang")? else { return Ok(()) };
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let reader = top.join("tests/e2e/proxies/istio");
+    let [mesh, gateways] = ["meshlake", "gateways"].map(|name| top.join(format!("deploy/istio/{name}.yaml")));
+    let arguments = ["-C".as_ref(), reader.as_os_str(), "run".as_ref(), ".".as_ref()];
+    let told = run(&go, arguments.into_iter().chain([mesh.as_os_str(), gateways.as_os_str()])).await?;
+    let [defined, all, none, single] = told.lines().collect::<Vec<_>>()[..] else { bail!("{told}") };
+    let defined: BTreeSet<&str> = defined.split(' ').collect();
+    let providers = ["meshlake-http", "meshlake-otlp", "meshlake-tcp", "meshlake-traces"];
+    ensure!(defined == BTreeSet::from(providers), "defined are {defined:?}");
+    ensure!(none.is_empty(), "{gateways:?} defines {none}");
+    for used in [all, single] {
+        ensure!(used.split(' ').all(|name| defined.contains(name)), "{used} are used of {defined:?}");
+    }
     Ok(())
 }
 

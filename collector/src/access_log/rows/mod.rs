@@ -229,22 +229,22 @@ impl<'o> LineReader<'o> {
             }
             reading.seen.layer = format.layer;
             let settled = settle(&mut reading, arrival, clock);
-            let (mut seen, own_end) = (reading.seen, reading.own_end);
-            *attributes = reading.attributes;
+            *attributes = std::mem::take(&mut reading.attributes);
+            let (seen, own_end) = (&mut reading.seen, reading.own_end);
             match settled {
                 Err(RejectReason::MissingTime) => return Err("time"),
                 Err(reason) => return Ok(Err(reason)),
                 Ok(()) => {}
             }
             seen.observer = seen.observer.or(format.program.observer);
-            let told = own_end.and_then(|end| own_proxy(end, &mut seen, attributes));
+            let told = own_end.and_then(|end| own_proxy(end, seen, attributes));
             let proxy = match &told {
                 Some(proxy) => proxy,
                 None => proxy(&mut self.proxies, origin, format.program),
             };
             push_origin(proxy, attributes);
-            out.push(arrival, &seen, &judge(&seen, proxy), proxy, attributes, None);
-            if self.last.is_none_or(|last| !last.is(format)) {
+            out.push(arrival, seen, &judge(seen, proxy), proxy, attributes, None);
+            if origin.format.is_none() && self.last.is_none_or(|last| !last.is(format)) {
                 self.last = known::all().iter().find(|known| known.is(format));
             }
             return Ok(Ok(()));
@@ -288,7 +288,7 @@ fn proxy<'p>(
     origin: &LineOrigin,
     program: Program,
 ) -> &'p ProxyIdentity {
-    let known = proxies.iter().position(|(known, _)| *known == program);
+    let known = proxies.iter().position(|(known, _)| known.is(program));
     let at = known.unwrap_or_else(|| {
         proxies.push((program, origin.proxy(program)));
         proxies.len() - 1

@@ -65,30 +65,34 @@ const PLUMBING: [&str; 14] = [
 /// `is_istio`: a plain Envoy may well call a service `zipkin`.
 pub(super) fn parse(name: &str, is_istio: bool) -> Cluster<'_> {
     let name = name.strip_suffix(';').unwrap_or(name);
-    match name {
-        "" | "-" => return Cluster::Absent,
-        "PassthroughCluster" => return Cluster::Passthrough,
-        "BlackHoleCluster" => return Cluster::BlackHole,
-        _ if name.starts_with("InboundPassthroughCluster") => return Cluster::InboundPassthrough,
-        _ if is_istio && PLUMBING.contains(&name) => return Cluster::Plumbing,
-        _ => {}
+    // Most of all clusters are those of services.
+    if let Some(cluster) = of_service(name) {
+        return cluster;
     }
-    let mut parts = name.splitn(4, '|');
-    let (Some(direction), Some(_port), Some(subset), Some(host)) =
-        (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
-        return Cluster::Named(name);
-    };
-    let target = Target { host, subset };
-    match direction {
-        "outbound" => Cluster::Outbound(target),
-        "inbound" => Cluster::Inbound(target),
+    match name {
+        "" | "-" => Cluster::Absent,
+        "PassthroughCluster" => Cluster::Passthrough,
+        "BlackHoleCluster" => Cluster::BlackHole,
+        _ if name.starts_with("InboundPassthroughCluster") => Cluster::InboundPassthrough,
+        _ if is_istio && PLUMBING.contains(&name) => Cluster::Plumbing,
+        _ => Cluster::Named(name),
+    }
+}
+
+/// Reads the name that Istio gives a service's cluster; `None` for any other name.
+fn of_service(name: &str) -> Option<Cluster<'_>> {
+    let mut bars = memchr::memchr_iter(b'|', name.as_bytes());
+    let (before_port, before_subset, before_host) = (bars.next()?, bars.next()?, bars.next()?);
+    let (subset, host) = (&name[before_subset + 1..before_host], &name[before_host + 1..]);
+    Some(match &name[..before_port] {
+        "outbound" => Cluster::Outbound(Target { host, subset }),
+        "inbound" => Cluster::Inbound(Target { host, subset }),
         "inbound-vip" => {
             let subset = subset.split_once('/').map_or("", |(_protocol, subset)| subset);
             Cluster::InboundVip(Target { host, subset })
         }
-        _ => Cluster::Named(name),
-    }
+        _ => return None,
+    })
 }
 
 /// Reads the TLS server name that an Istio proxy asks for; `None` for any other name.

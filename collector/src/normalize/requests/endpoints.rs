@@ -24,7 +24,11 @@ pub(super) fn own<'a>(proxy: &'a ProxyIdentity, addresses: [&'a Address<'_>; 2])
         cluster: &proxy.cluster,
         principal: "",
         instance: &proxy.instance,
-        address: first_known([proxy_address, first.ip(), second.ip()]),
+        address: if proxy_address.is_empty() {
+            first_known([first.ip(), second.ip()])
+        } else {
+            proxy_address
+        },
     }
 }
 
@@ -59,8 +63,10 @@ pub(super) fn caller<'a>(
     let certificate = spiffe(&seen.caller_principal);
     let mut peer = facts.map(peer_of).unwrap_or_default();
     peer.principal = first_known([&seen.caller_principal, peer.principal]);
-    let remote = [seen.downstream_direct_remote.ip(), seen.downstream_remote.ip(), peer.address];
-    peer.address = first_known(remote);
+    peer.address = match seen.downstream_direct_remote.ip() {
+        "" => first_known([seen.downstream_remote.ip(), peer.address]),
+        direct => direct,
+    };
     if let Some((namespace, account)) = certificate {
         peer.namespace = namespace;
         peer.service = first_known([peer.service, account]);

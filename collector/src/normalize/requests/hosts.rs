@@ -22,8 +22,9 @@ pub(super) fn service_of(host: &str) -> Named<'_> {
 const SERVICES: &[u8] = b".svc.";
 
 fn kubernetes_service(host: &str) -> Option<Named<'_>> {
-    // A search for text prepares itself for a long haystack, at several times the cost of looking through a host.
-    let domain = host.as_bytes().windows(SERVICES.len()).position(|part| part == SERVICES);
+    // A search for text prepares itself for a long haystack, at several times the cost of looking at the dots of a host.
+    let mut dots = memchr::memchr_iter(b'.', host.as_bytes());
+    let domain = dots.find(|at| host.as_bytes()[*at..].starts_with(SERVICES));
     let name = match domain {
         Some(at) => &host[..at],
         None => host.strip_suffix(".svc")?,

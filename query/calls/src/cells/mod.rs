@@ -23,6 +23,7 @@ use crate::hashing::NumberMap;
 use crate::measure::{Halves, Measure, Observation, Protocol, Sizes};
 use crate::minutes::CountedMinutes;
 use crate::noted::{Noted, Notes, RowsOf, Wish};
+use crate::packed::Amount;
 use crate::party::{Marks, Parties, PartyId, PartyName};
 use crate::range::Range;
 use crate::sums::{Sum, Sums};
@@ -289,6 +290,11 @@ impl Book {
     /// Adds what is counted already.
     pub fn add_cell(&mut self, key: CellKey, measure: &Measure) {
         self.change(key, |sum| sum.measure.merge(measure));
+    }
+
+    /// The same of an amount.
+    pub fn add_amount(&mut self, key: CellKey, amount: &Amount<'_>) {
+        self.change(key, |sum| amount.add_to(&mut sum.measure));
     }
 
     /// Changes the cell that calls of `key` are counted in. Nearly always it is there, and then nothing else is looked at.

@@ -6,7 +6,9 @@
 //! ```
 //! Only what is shown is held with its latencies. Limit: [`CELLS_MAX`] such sums.
 
+mod aim;
 mod sheet;
+mod outline;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -14,25 +16,24 @@ use arrow::array::RecordBatch;
 use meshlake_schema::filter::Value;
 use meshlake_schema::{Filter, Table, TimeRange};
 
+use self::aim::{Aim, Aimed};
 use self::sheet::{Place, Sheet};
 use crate::by_line::ByLine;
-use crate::cell_key::{CellKey, Evidence};
+use crate::cell_key::{CellKey, Line};
 use crate::cells::{Book, DETAILS_MAX};
-use crate::choice::{Choice, Choices, Source};
-use crate::entry::Entry;
+use crate::choice::{Choices, Source};
 use crate::error::FoldError;
 use crate::frame::Frame;
 use crate::held::Granted;
 use crate::measure::MILLI;
 use crate::named::{Named, sorted};
 use crate::nodes::{NodeIdentity, ids};
-use crate::noted::Wish;
 use crate::one_call::CallSeen;
 use crate::packed::Amount;
 use crate::party::{Parties, PartyId};
-use crate::picture::Picture;
-use crate::placed::{EdgeChoices, Placed, choices, lost, may_count, place, used};
-use crate::services::{ServiceId, Services};
+use crate::picture::{Outlined, Picture};
+use crate::placed::{Placed, choices, lost, may_count, place, used};
+use crate::services::ServiceId;
 use crate::settled::decode;
 use crate::settled::digest::Digested;
 use crate::survey::Survey;
@@ -50,8 +51,12 @@ pub struct Drawing {
     frame: Frame,
     places: ByLine<Place>,
     nodes: Vec<NodeIdentity>,
+    /// Of nodes: what the frame is of.
+    is_asked: Vec<bool>,
     /// Of nodes: they are shown whether they received calls or not.
     is_known: Vec<bool>,
+    /// Edges that are not shown, where the frame says that they are told.
+    outlined: Vec<Outlined>,
     sheet: Sheet,
     calls: Vec<CallSeen>,
     /// Calls of cells that were not surveyed, in thousandths.
@@ -98,7 +103,6 @@ impl Drawing {
         let choices = choices(&cells);
         let names = ids(&services, &used(&cells));
         let (ends, nodes) = ends(&cells, Named::of(&book, &services, &names));
-        let is_asked: Vec<bool> = nodes.iter().map(|node| frame.is_of(node)).collect();
         warnings.extend(lost(&cells));
         if cells
             .iter()
@@ -107,32 +111,20 @@ impl Drawing {
             warnings
                 .push("some names are not told apart, for there are too many: they are `(other)`".to_owned());
         }
+        let aim = Aim { services: &services, choices: &choices };
+        let Aimed { mut places, outline, is_told, calls } =
+            aim.all(&cells, &ends, nodes.len(), &mut book.notes);
+        let is_asked = frame.asked(&nodes, outline.edges());
+        places.change(|place| *place = framed(*place, &frame, &is_asked));
         warnings.extend(told(&choices, &names, |id| {
             nodes.iter().zip(&is_asked).any(|(node, is_asked)| *is_asked && node.service == id)
         }));
-        let aim = Aim { services: &services, choices: &choices };
-        let (mut calls, mut is_known) = (Vec::new(), vec![false; nodes.len()]);
-        let newest_only = book.notes.wish() == Wish::Newest;
-        let mut noted = book.notes.take_by(CellKey::surveyed);
-        let lists = !noted.is_empty();
-        let mut places = ByLine::default();
-        for (cell, (source, target)) in cells.iter().zip(ends) {
-            let aimed = aim.places(cell, source, target).map(|(window, place)| {
-                let counts = place.counts || place.node.is_some();
-                for node in source.into_iter().chain([target]).map(|node| node as usize) {
-                    is_known[node] |= counts && frame.is_narrow() && is_asked[node];
-                }
-                // Few questions list calls, and a day has a million cells.
-                if lists {
-                    let notes = noted.remove(&CellKey::surveyed_of(&cell.line, window)).unwrap_or_default();
-                    let notes = if counts || !newest_only { &notes[..] } else { &[] };
-                    let ends = (source.map(|source| source as usize), target as usize);
-                    calls.extend(CallSeen::of(cell, &services, ends, notes));
-                }
-                (window, framed(place, &frame, &is_asked))
-            });
-            places.put(cell.line, aimed, Place::eq);
-        }
+        let (is_known, outlined) = if frame.has_outline() {
+            (outline.is_used(), outline.left_out(&frame, &is_asked).collect())
+        } else {
+            let is_known = is_told.iter().zip(&is_asked).map(|(told, asked)| *told && *asked);
+            (is_known.map(|known| known && frame.is_narrow()).collect(), Vec::new())
+        };
         let sheet = Sheet::default();
         let mut drawing = Drawing {
             book,
@@ -140,7 +132,9 @@ impl Drawing {
             frame,
             places,
             nodes,
+            is_asked,
             is_known,
+            outlined,
             sheet,
             calls,
             unplaced: 0,
@@ -175,8 +169,8 @@ impl Drawing {
             }
             place.filter(Place::is_shown)
         };
-        decode::add(batch, table, times, book, place, |book, key, measure, place| {
-            sheet.add(&place, &key, &Amount::Whole(measure), book);
+        decode::add(batch, table, times, book, place, |book, key, amount, place| {
+            sheet.add(&place, &key, amount, book);
         })?;
         self.charge()
     }
@@ -186,18 +180,24 @@ impl Drawing {
     /// # Errors
     /// [`FoldError`].
     pub fn add_digests(&mut self, digested: &Digested<'_>) -> Result<(), FoldError> {
-        let Drawing { book, source, places, sheet, unplaced, .. } = self;
-        digested.add(
-            book,
-            |line| places.of_line(line),
-            |book, key, amount, place| match place {
-                Some(place) if place.is_shown() => sheet.add(&place, key, amount, book),
-                None if may_count(key, *source) => {
-                    *unplaced = unplaced.saturating_add(amount.requests_milli());
-                }
-                _ => {}
-            },
-        );
+        let Drawing { book, source, frame, places, sheet, unplaced, .. } = self;
+        let of_line = |line: &Line| {
+            let runs = places.of_line(line);
+            let is_hidden = !runs.is_empty() && !runs.values().any(Place::is_shown);
+            (!is_hidden).then_some(runs)
+        };
+        let put = |book: &Book, key: &CellKey, amount: &Amount<'_>, place: Option<Place>| match place {
+            Some(place) if place.is_shown() => sheet.add(&place, key, amount, book),
+            None if may_count(key, *source) => {
+                *unplaced = unplaced.saturating_add(amount.requests_milli());
+            }
+            _ => {}
+        };
+        if frame.has_latencies() {
+            digested.add(book, of_line, put);
+        } else {
+            digested.add_sums(book, of_line, put);
+        }
         self.charge()
     }
 
@@ -226,7 +226,7 @@ impl Drawing {
     }
 
     fn is_asked(&self, node: u32) -> bool {
-        self.frame.is_of(&self.nodes[node as usize])
+        self.is_asked[node as usize]
     }
 
     fn charge(&mut self) -> Result<(), FoldError> {
@@ -242,8 +242,8 @@ impl Drawing {
     /// [`FoldError`].
     pub fn finish(mut self) -> Result<Picture, FoldError> {
         self.charge()?;
-        let Drawing { book, nodes, is_known: mut is_used, sheet, mut calls, unplaced, mut warnings, .. } =
-            self;
+        let Drawing { book, nodes, is_known: mut is_used, mut outlined, sheet, mut calls, .. } = self;
+        let (unplaced, mut warnings) = (self.unplaced, self.warnings);
         let (mut node_cells, mut edge_cells, is_cut) = sheet.shown(&book);
         if is_cut {
             warnings.push(format!(
@@ -267,11 +267,15 @@ impl Drawing {
             (edge.source, edge.target) = (new_place[edge.source], new_place[edge.target]);
         }
         edge_cells.sort_by_key(|edge| (edge.source, edge.target, edge.bucket));
+        for edge in &mut outlined {
+            (edge.source, edge.target) = (new_place[edge.source], new_place[edge.target]);
+        }
+        outlined.sort_by_key(|edge| (edge.source, edge.target));
         for call in &mut calls {
             call.source = call.source.map(|source| new_place[source]);
             call.target = new_place[call.target];
         }
-        Ok(Picture { range: book.range, nodes, node_cells, edge_cells, calls, warnings })
+        Ok(Picture { range: book.range, nodes, node_cells, edge_cells, outlined, calls, warnings })
     }
 }
 
@@ -312,52 +316,7 @@ fn framed(place: Place, frame: &Frame, is_asked: &[bool]) -> Place {
     let is_asked = |node: u32| is_asked[node as usize];
     Place {
         node: place.node.filter(|node| frame.has_nodes() && is_asked(*node)),
-        edge: place.edge.filter(|(from, to)| frame.has_edges() && (is_asked(*from) || is_asked(*to))),
+        edge: place.edge.filter(|(from, to)| frame.shows_edge(is_asked(*from), is_asked(*to))),
         ..place
     }
-}
-
-/// Says where cells go, by what was chosen.
-struct Aim<'a> {
-    services: &'a Services,
-    choices: &'a Choices,
-}
-
-impl Aim<'_> {
-    /// Where the cells of a line go whose ends are nodes, window by window.
-    fn places(&self, cell: &Placed, from: Option<u32>, to: u32) -> impl Iterator<Item = (u16, Place)> {
-        let (entry, evidence) = (cell.entry, cell.line.evidence);
-        let mut at_node = self.choices.of_node(cell.target);
-        let mut on_edge = cell
-            .source
-            .map(|source| EdgeChoices::of(self.choices, self.services, (source, cell.target)))
-            .zip(from);
-        cell.told.iter().map(move |(window, _)| {
-            let at_node = at_node.choice(*window);
-            let Some((on_edge, from)) = &mut on_edge else {
-                let node = at_node.counts(evidence, entry).then_some(to);
-                return (*window, Place { node, ..Place::default() });
-            };
-            let (choice, no_reports) = (on_edge.choice(*window), at_node == Choice::EdgesIn);
-            (*window, place_of_edge((*from, to), (entry, evidence), choice, no_reports))
-        })
-    }
-}
-
-/// Where cells of an edge go between nodes `ends`, and whether to the node, of which there are no reports.
-fn place_of_edge(
-    ends: (u32, u32),
-    (entry, evidence): (Entry, Evidence),
-    choice: Choice,
-    no_reports: bool,
-) -> Place {
-    if matches!(entry, Entry::Carrying | Entry::CarryingTraced) {
-        // What connections told of calls that spans tell of, which know no bytes.
-        let is_bytes = choice == Choice::Of(Evidence::Spans);
-        let node = (is_bytes && no_reports).then_some(ends.1);
-        return Place { node, edge: Some(ends).filter(|_| is_bytes), counts: false, is_bytes };
-    }
-    let counts = choice.counts(evidence, entry);
-    let node = (counts && no_reports && entry != Entry::Refused).then_some(ends.1);
-    Place { node, edge: Some(ends), counts, is_bytes: false }
 }

@@ -31,9 +31,9 @@ use crate::grouping::{By, Grain};
 use crate::hashing::mixed_pair;
 use crate::held::{Granted, HELD_BYTES_MAX, Held, Weighed as _};
 use crate::margin::{Margin, Stretch};
-use crate::measure::Measure;
 use crate::messages::Messages;
 use crate::minutes::{NamesByMinute, Words};
+use crate::packed::Amount;
 use crate::range::Range;
 use crate::requests::rows::RequestRows;
 use crate::requests::seen::Seen;
@@ -254,7 +254,7 @@ impl Fold {
         times: &[TimeRange],
     ) -> Result<(), RowsError> {
         self.see_cells(batch);
-        let put = |book: &mut Book, key, measure: &Measure, ()| book.add_cell(key, measure);
+        let put = |book: &mut Book, key, amount: &Amount<'_>, ()| book.add_amount(key, amount);
         decode::add(batch, table, times, &mut self.book, |_, _| Some(()), put)
     }
 

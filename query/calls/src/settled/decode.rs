@@ -6,7 +6,7 @@ use meshlake_schema::{Kind, Table, TimeRange, UnixNanos, read_columns};
 
 use super::ends::End;
 use super::entries;
-use super::numbers::{histogram, narrow};
+use super::numbers::narrow;
 use super::whole::{self, Whole};
 use crate::cell_key::{CellKey, DetailId, Slot};
 use crate::cells::Book;
@@ -14,7 +14,8 @@ use crate::detail::{Detail, Observer};
 use crate::entry::Entry;
 use crate::grouping::Grain;
 use crate::hosts::is_address;
-use crate::measure::{Measure, Protocol, SUMS};
+use crate::measure::{Protocol, SUMS};
+use crate::packed::{Amount, Stored};
 use crate::party::PartyId;
 use crate::survey::{Counted, Survey};
 
@@ -203,7 +204,7 @@ pub fn add<P>(
     times: &[TimeRange],
     book: &mut Book,
     mut place: impl FnMut(&CellKey, u64) -> Option<P>,
-    mut put: impl FnMut(&mut Book, CellKey, &Measure, P),
+    mut put: impl FnMut(&mut Book, CellKey, &Amount<'_>, P),
 ) -> Result<(), RowsError> {
     let mut keys = KeyRows::of(batch)?;
     let latencies = Latencies::of(batch)?;
@@ -215,20 +216,21 @@ pub fn add<P>(
     for row in 0..batch.num_rows() {
         let Some(mut key) = keys.key(row, times, book) else { continue };
         let Some(place) = place(&key, keys.requests(row)) else { continue };
-        let measure = measure(row, &latencies, &sums);
+        let stored = stored(row, &latencies, &sums);
+        let amount = Amount::Stored(&stored);
         if let Some(whole) = &whole {
             let operation = details.operation(row);
             Detail { operation, ..whole.detail(row) }.of_grain(book.grain).write(&mut text);
             key.detail = book.detail(Some(&text));
             key.protocol = protocol(row, &latencies);
-            put(book, key, &measure, place);
+            put(book, key, &amount, place);
             book.add_sizes(key, &whole.sizes(row));
             continue;
         }
         if key.entry != Entry::Alias && !(book.grain.is_by_instance() && key.entry.is_edge()) {
             key.detail = details.of_row(row, book);
         }
-        put(book, key, &measure, place);
+        put(book, key, &amount, place);
     }
     Ok(())
 }
@@ -322,17 +324,18 @@ fn destination<'a>(row: usize, keys: &Keys<'a>) -> End<'a> {
     }
 }
 
-fn measure(row: usize, latencies: &Latencies<'_>, sums: &[Integers<'_>]) -> Measure {
+fn stored<'a>(row: usize, latencies: &Latencies<'a>, sums: &[Integers<'_>]) -> Stored<'a> {
     let mut numbers = [0; SUMS.len()];
     numbers.iter_mut().zip(sums).for_each(|(number, column)| *number = narrow(column.or_zero(row)));
-    let latency = histogram(
-        latencies.latency_zero_milli.or_zero(row),
-        latencies.latency_buckets.get(row),
-        latencies.latency_counts_milli.get(row),
-        latencies.latency_min_nano.or_zero(row),
-        latencies.latency_max_nano.or_zero(row),
-    );
-    Measure::of_sums(numbers, protocol(row, latencies), latency)
+    let (min, max) = (latencies.latency_min_nano.or_zero(row), latencies.latency_max_nano.or_zero(row));
+    Stored {
+        sums: numbers,
+        protocol: protocol(row, latencies),
+        zeros: narrow(latencies.latency_zero_milli.or_zero(row)),
+        buckets: latencies.latency_buckets.get(row),
+        counts: latencies.latency_counts_milli.get(row),
+        bounds: (narrow(min), narrow(max)),
+    }
 }
 
 fn protocol(row: usize, latencies: &Latencies<'_>) -> Protocol {

@@ -155,7 +155,7 @@ fn told(figures: &Figures, retries: f64, refused: f64) -> Told {
 
 /// `kind namespace/name`, the same for all versions of a service, and for what only one service knows under
 /// its name, whose it is. In a story a workload is called like its service.
-fn label(node: &NodeIdentity) -> String {
+pub fn label(node: &NodeIdentity) -> String {
     let owned = node.kind == NodeKind::Client || node.id.contains('@');
     let whole = node.version.as_ref().and_then(|version| node.id.strip_suffix(&format!(":{version}")));
     let name = match (&node.namespace, owned) {

@@ -13,6 +13,7 @@
 
 mod shown;
 mod shrink;
+mod operations;
 mod compare;
 mod running;
 mod settled;
@@ -148,6 +149,7 @@ fn judged(story: &Story, features: Features) -> Judgement {
         for grouping in ["version", "instance"] {
             complaints.extend(compare::parts_differ(&truth, grouping, &harness::parts(&cut, grouping)));
         }
+        complaints.extend(operations::differences(story, &truth, &cut));
         if !features.has(Feature::Sampling) {
             complaints.extend(compare::imbalances(&truth, &answer));
         }

@@ -13,7 +13,9 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::{DataType, Int64Type, TimestampMicrosecondType};
 use meshlake_calls::golden::{self, golden};
+use meshlake_calls::graph::{Graph, frame, graph};
 use meshlake_calls::minutes::{MINUTE, minute_of, rows_of};
+use meshlake_calls::shown::{Focus, Wanted};
 use meshlake_calls::{
     By, Digest, Digested, Fold, Frame, GoldenBy, Grain, Lines, NodeIdentity, Picture, Question, Range, Source,
 };
@@ -56,6 +58,7 @@ pub fn differences(told: &[Row], random: &mut Random) -> Vec<String> {
         let open = open(table, random);
         let live = folded(question, told, random);
         found.extend(frame_differs(&live, question, table, &cells, &open, told, random));
+        found.extend(focus_differs(&live, question, table, &cells, &open, told));
         let mixed = shown(&mixed(question, table, &cells, &open, Frame::whole(), told, random));
         let live = shown(&live);
         if mixed != live {
@@ -93,6 +96,30 @@ fn frame_differs(
     let is_known = golden::unknown_service(&framed, Some(service)).is_none();
     (whole != part || !is_known)
         .then(|| format!("{service} by {by} in {question:?}: in the whole {whole:#?}, alone {part:#?}"))
+}
+
+/// Whether the graph around a node is another where only that is drawn.
+fn focus_differs(
+    live: &Picture,
+    question: Question,
+    table: Table,
+    cells: &Cells,
+    open: &[TimeRange],
+    told: &[Row],
+) -> Option<String> {
+    // Other choices of the story are to stay what they were.
+    let mut random = Random::new(told.len() as u64);
+    let is_graph = question.grain == Grain::Node && question.range.step().is_none();
+    let nodes: Vec<&NodeIdentity> = live.nodes.iter().filter(|_| is_graph).collect();
+    if nodes.is_empty() {
+        return None;
+    }
+    let node = random.pick(&nodes);
+    let focus = Focus { node: random.pick(&[&node.id, &node.name]), depth: random.below(3) };
+    let wanted = Wanted { focus: Some(focus), errors_only: random.percent(20), ..Wanted::default() };
+    let around = mixed(question, table, cells, open, frame(&wanted), told, &mut random);
+    let [whole, part] = [live, &around].map(|picture| Graph { warnings: vec![], ..graph(picture, &wanted) });
+    (whole != part).then(|| format!("{wanted:?} in {question:?}: in the whole {whole:#?}, alone {part:#?}"))
 }
 
 /// Whether what nodes received from each caller is not what its edges say that was seen of it there. Messages of

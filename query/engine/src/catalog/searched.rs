@@ -4,7 +4,8 @@
 //! begins. Attributes of rows that a search has found are not read for its sake: that would cost three times the
 //! search, because maps lie in few large pages. So the filter on attributes is the scan's own, and its source
 //! is there twice: as it was asked for, for rows that are known to pass, and with the filter's answer as one
-//! more column, for others.
+//! more column, for others. Rows that were found by their ids need not be compared with the list of them either, which for a
+//! thousand ids is worked on for longer in each file than the file is read: there the source is once more without that filter.
 //!
 //! Everything but the opening of a file is the Parquet source's: it is wrapped, so that filters, order and columns
 //! that the optimizer pushes down end up in it.
@@ -46,6 +47,8 @@ pub struct SearchedSource {
     source: Arc<dyn FileSource>,
     /// The same with [`PASSES`]; none without a filter.
     filtering: Option<Arc<dyn FileSource>>,
+    /// The source without filters that all rows pass which the search finds.
+    of_found: Arc<dyn FileSource>,
     search: Option<Arc<PageSearch>>,
 }
 
@@ -66,16 +69,36 @@ impl SearchedSource {
             project(&source, columns.chain([ProjectionExpr::new(filter, PASSES)]))
         };
         let filtering = filter.map(with_answer).transpose()?;
-        Ok(SearchedSource { source, filtering, search })
+        Ok(SearchedSource { of_found: Arc::clone(&source), source, filtering, search })
     }
 
-    /// With something done to the source, to both of it where there are two.
+    /// With something done to the source, to each of it.
     fn map<E>(
         &self,
         f: impl Fn(&Arc<dyn FileSource>) -> Result<Arc<dyn FileSource>, E>,
     ) -> Result<Arc<dyn FileSource>, E> {
         let filtering = self.filtering.as_ref().map(&f).transpose()?;
-        Ok(Arc::new(SearchedSource { source: f(&self.source)?, filtering, search: self.search.clone() }))
+        let (source, of_found) = (f(&self.source)?, f(&self.of_found)?);
+        Ok(Arc::new(SearchedSource { source, filtering, of_found, search: self.search.clone() }))
+    }
+
+    /// With filters pushed down to each source.
+    fn with_filters(
+        &self,
+        filters: &[Arc<dyn PhysicalExpr>],
+        config: &ConfigOptions,
+    ) -> Result<Arc<dyn FileSource>> {
+        let with = |source: &Arc<dyn FileSource>, filters: Vec<Arc<dyn PhysicalExpr>>| {
+            let pushed = source.try_pushdown_filters(filters, config)?;
+            Ok::<_, DataFusionError>(pushed.updated_node.unwrap_or_else(|| Arc::clone(source)))
+        };
+        let source = with(&self.source, filters.to_vec())?;
+        let filtering = self.filtering.as_ref().map(|source| with(source, filters.to_vec())).transpose()?;
+        let is_proven =
+            |filter: &Arc<dyn PhysicalExpr>| self.search.as_ref().is_some_and(|search| search.proves(filter));
+        let unproven = filters.iter().filter(|filter| !is_proven(filter)).cloned().collect();
+        let of_found = with(&self.of_found, unproven)?;
+        Ok(Arc::new(SearchedSource { source, filtering, of_found, search: self.search.clone() }))
     }
 
     /// Which rows of a file to read.
@@ -143,11 +166,8 @@ impl FileSource for SearchedSource {
         config: &ConfigOptions,
     ) -> Result<FilterPushdownPropagation<Arc<dyn FileSource>>> {
         let pushed = self.source.try_pushdown_filters(filters.clone(), config)?;
-        let with_filters = |source: &Arc<dyn FileSource>| {
-            let pushed = source.try_pushdown_filters(filters.clone(), config)?;
-            Ok::<_, DataFusionError>(pushed.updated_node.unwrap_or_else(|| Arc::clone(source)))
-        };
-        let updated_node = pushed.updated_node.is_some().then(|| self.map(with_filters)).transpose()?;
+        let is_changed = pushed.updated_node.is_some();
+        let updated_node = is_changed.then(|| self.with_filters(&filters, config)).transpose()?;
         Ok(FilterPushdownPropagation { filters: pushed.filters, updated_node })
     }
 
@@ -170,12 +190,13 @@ impl FileSource for SearchedSource {
 
     fn try_pushdown_projection(&self, projection: &ProjectionExprs) -> Result<Option<Arc<dyn FileSource>>> {
         let source = project(&self.source, projection.iter().cloned())?;
+        let of_found = project(&self.of_found, projection.iter().cloned())?;
         let with_answer = |filtering: &Arc<dyn FileSource>| {
             let answer = filtering.projection().map_or(0, |columns| columns.iter().count() - 1);
             project(filtering, projection.iter().cloned().chain([of_column(PASSES, answer)]))
         };
         let filtering = self.filtering.as_ref().map(with_answer).transpose()?;
-        Ok(Some(Arc::new(SearchedSource { source, filtering, search: self.search.clone() })))
+        Ok(Some(Arc::new(SearchedSource { source, filtering, of_found, search: self.search.clone() })))
     }
 
     fn apply_expressions(
@@ -198,18 +219,18 @@ impl FileOpener for Opener {
     fn open(&self, file: PartitionedFile) -> Result<FileOpenFuture> {
         let Opener { store, config, searched } = self.clone();
         let opened = async move {
-            let (file, is_filtered) = match searched.choose(&file).await {
-                Choice::AsAsked => (file, false),
+            let (file, source, is_filtered) = match searched.choose(&file).await {
+                Choice::AsAsked => (file, searched.source, false),
                 Choice::Rows { rows, is_filtered, constants } => {
                     let file = file.with_extension(ParquetRowSelection::new(rows));
-                    (with_constants(file, constants), is_filtered)
+                    (with_constants(file, constants), searched.of_found, is_filtered)
                 }
                 Choice::Nothing => return Ok(stream::empty().boxed()),
             };
             let group = vec![FileGroup::new(vec![file])];
             let config = FileScanConfigBuilder::from(config).with_file_groups(group);
             let Some(filtering) = searched.filtering.filter(|_| !is_filtered) else {
-                return Ok(rows_of(&searched.source, config, store)?.boxed());
+                return Ok(rows_of(&source, config, store)?.boxed());
             };
             // A limit counts rows that pass.
             let rows = rows_of(&filtering, config.with_limit(None), store)?;
@@ -284,7 +305,7 @@ mod tests {
         let session = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).build();
         let wanted = [vec![("k".to_owned(), "v".to_owned())]];
         let schema = Arc::clone(file_schema(Table::Spans));
-        let search = PageSearch::for_attributes(&wanted, schema, &session).expect("a store");
+        let search = PageSearch::for_attributes(&wanted, None, schema, &session).expect("a store");
         let files: Vec<FileScan> =
             snapshot.files(Table::Spans).iter().cloned().map(FileScan::whole).collect();
         let scan =

@@ -99,11 +99,14 @@ impl TenantTable {
         session: &dyn Session,
     ) -> Result<Option<Arc<PageSearch>>> {
         let schema = Arc::clone(&self.seen.files);
-        match filter_use {
-            FilterUse::Prune => PageSearch::for_attributes(&wanted_attributes(filters), schema, session),
-            FilterUse::Decode => wanted_ids(filters, &ID_COLUMNS)
-                .map(|ids| PageSearch::for_ids(ids, schema, session))
-                .transpose(),
+        let ids = if filter_use == FilterUse::Decode { wanted_ids(filters, &ID_COLUMNS) } else { None };
+        match ids {
+            Some(ids) => PageSearch::for_ids(ids, schema, session).map(Some),
+            None => {
+                // Of a column that files are not sorted by, rows that have a value lie everywhere.
+                let beside = wanted_ids(filters, &self.table.sort_key()[..1]);
+                PageSearch::for_attributes(&wanted_attributes(filters), beside, schema, session)
+            }
         }
     }
 
@@ -220,7 +223,8 @@ fn physical(filter: Expr, schema: &SchemaRef, session: &dyn Session) -> Result<A
     session.create_physical_expr(filter, &DFSchema::try_from(Arc::clone(schema))?)
 }
 
-/// Decoding with filters pays off when one of them asks for an id.
+/// Decoding with filters pays off when one of them asks for an id, or for a text inside of a column: few rows have those, and the
+/// column is a fraction of the row.
 fn filter_use(filters: &[Expr]) -> Result<FilterUse> {
     let mut asks_for_id = false;
     for filter in filters {
@@ -236,5 +240,23 @@ fn filter_use(filters: &[Expr]) -> Result<FilterUse> {
             Ok(TreeNodeRecursion::Continue)
         })?;
     }
-    Ok(if asks_for_id { FilterUse::Decode } else { FilterUse::Prune })
+    let is_narrow = asks_for_id || filters.iter().any(asks_for_text);
+    Ok(if is_narrow { FilterUse::Decode } else { FilterUse::Prune })
+}
+
+/// Whether rows that pass have one of some texts inside of a column.
+fn asks_for_text(filter: &Expr) -> bool {
+    match filter {
+        Expr::BinaryExpr(binary) if binary.op == Operator::And => {
+            asks_for_text(&binary.left) || asks_for_text(&binary.right)
+        }
+        Expr::BinaryExpr(binary) if binary.op == Operator::Or => {
+            asks_for_text(&binary.left) && asks_for_text(&binary.right)
+        }
+        Expr::ScalarFunction(call) => {
+            let is_of_column = matches!(&call.args[..], [Expr::Column(_), Expr::Literal(..)]);
+            is_of_column && call.func.name() == "contains"
+        }
+        _ => false,
+    }
 }

@@ -68,6 +68,17 @@ pub enum Command {
         question: Question,
         format: CopyFormat,
     },
+    /// `PREPARE`, with the types that it gives to `$1`, `$2` and so on.
+    Prepare {
+        name: String,
+        parameters: Vec<Option<PostgresType>>,
+        question: Question,
+    },
+    /// `EXECUTE`, with the texts of its values.
+    Execute {
+        name: String,
+        values: Vec<Option<String>>,
+    },
     /// Every prepared statement, without a name.
     Deallocate(Option<String>),
     /// `UNLISTEN`: there is nothing to listen to.
@@ -131,11 +142,28 @@ fn command(
         "move" => words.fetch(true)?,
         "close" => Command::Close(words.name_or_all()?),
         "copy" => words.copy()?,
+        "prepare" => {
+            let (name, parameters, question) = words.prepared()?;
+            Command::Prepare { name, parameters, question }
+        }
+        "execute" => {
+            let (name, values) = words.executed()?;
+            Command::Execute { name, values }
+        }
         "deallocate" => {
             words.accept("prepare");
             Command::Deallocate(words.name_or_all()?)
         }
         "unlisten" => words.ending(Command::Unlisten),
+        // The parser knows it, and passes over what follows.
+        "table" => {
+            let all = ["SELECT", "*", "FROM"].map(|word| match word {
+                "*" => TokenWithSpan::wrap(Token::Mul),
+                keyword => TokenWithSpan::wrap(Token::make_keyword(keyword)),
+            });
+            let tokens = [&all, &tokens[1..]].concat();
+            return Ok(Command::Rows(Question::read(text, &tokens, parameters)?));
+        }
         _ => return Ok(Command::Rows(Question::read(text, tokens, parameters)?)),
     };
     words.at_end()?;

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use datafusion::sql::sqlparser::parser::ParserError;
+
 use crate::error::QueryError;
 
 /// Why a text could not be read.
@@ -22,6 +24,15 @@ impl From<QueryError> for Misread {
     fn from(error: QueryError) -> Self {
         Misread { error, position: None }
     }
+}
+
+/// What the parser says, and where: it tells places only in its text.
+pub fn misread(text: &str, error: &ParserError) -> Misread {
+    let told = error.to_string();
+    let place = told.rsplit_once(" at Line: ").and_then(|(_, place)| place.split_once(", Column: "));
+    let position = place
+        .and_then(|(line, column)| position_of(text, line.trim().parse().ok()?, column.trim().parse().ok()?));
+    Misread { error: QueryError::Invalid(format!("SQL does not parse: {told}")), position }
 }
 
 /// Characters from 1 up to a place that the tokenizer names by line and column, both from 1.

@@ -9,6 +9,7 @@
 //! Nothing here knows the protocol; that is the face's.
 
 mod commands;
+mod by_name;
 mod copy_format;
 mod words;
 mod question;

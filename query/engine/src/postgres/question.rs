@@ -8,13 +8,13 @@ use datafusion::sql::sqlparser::ast::{
     Ident, ObjectName, Query, SelectItem, SetExpr, Statement, Visit, VisitMut, Visitor,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
-use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 use std::ops::ControlFlow;
 
 use super::emptied::names_of;
 use super::labels::label_of;
-use super::misread::{Misread, position_of};
+use super::misread::{Misread, misread, position_of};
 use super::named_apart::{Shown, tell_apart};
 use super::postgres_type::PostgresType;
 use super::relations::{Catalogue, is_system};
@@ -111,15 +111,6 @@ impl Question {
         question.labels.clear();
         Ok(question)
     }
-}
-
-/// What the parser says, and where: it tells places only in its text.
-fn misread(text: &str, error: &ParserError) -> Misread {
-    let told = error.to_string();
-    let place = told.rsplit_once(" at Line: ").and_then(|(_, place)| place.split_once(", Column: "));
-    let position = place
-        .and_then(|(line, column)| position_of(text, line.trim().parse().ok()?, column.trim().parse().ok()?));
-    Misread { error: QueryError::Invalid(format!("SQL does not parse: {told}")), position }
 }
 
 fn query_of_mut(statement: &mut Statement) -> Option<&mut Query> {

@@ -35,6 +35,7 @@ use crate::postgres::{self, Catalogue, Identity, Known};
 use crate::prepared::{Bound, Prepared, describe};
 use crate::scan::{Part, Scan};
 use crate::session::LazySession;
+use crate::unknown_table::with_suggestion;
 use crate::watched::watched;
 use crate::{Shared, expansion, nested_names, set_comparisons, statement_guard, text_guard};
 
@@ -328,7 +329,8 @@ async fn logical_plan(
     nested_names::give(&mut statement);
     set_comparisons::name_apart(&mut statement);
     named_apart(&mut statement);
-    let plan = state.statement_to_plan(statement).await?;
+    let plan = state.statement_to_plan(statement).await;
+    let plan = plan.map_err(|error| with_suggestion(error, &state))?;
     // The allow-list first: its messages are for people. DataFusion's own check stays as a second lock.
     plan_guard::check(&plan, allowed)?;
     expansion::check(&plan)?;

@@ -64,7 +64,13 @@ async fn a_search_for_attributes_changes_no_answer() {
             (1, _) => with_attributes(i, &[]),
             _ => with_attributes(i, &[("k", "common"), ("l", "a")]),
         };
-        (300 * file..300 * (file + 1)).map(row).collect()
+        // Files need not be sorted by the service for it to be looked at first.
+        let of_service = |i: i64| {
+            let service = [None, Some("a"), Some("b"), Some("c")][(i / 7 % 4) as usize];
+            let cell = service.map(|service| ("service_name", service.into()));
+            row(i).into_iter().chain(cell).collect::<Row>()
+        };
+        (300 * file..300 * (file + 1)).map(of_service).collect()
     };
     let [first, second, third] = [0, 1, 2].map(rows_of);
     let files =
@@ -85,6 +91,14 @@ async fn a_search_for_attributes_changes_no_answer() {
         "attributes['k'] = 'rare' OR attributes['k'] IS NULL",
         "attributes['k'] = 'rare' AND time_unix_nano > 400000000000",
         "attributes['k'] = 'rare' AND trace_id = '0af7651916cd43dd8448eb211c80319c'",
+        "attributes['k'] = 'rare' AND service_name = 'a'",
+        "service_name IN ('b', 'c') AND attributes['k'] = 'rare' AND attributes['l'] = 'b'",
+        "attributes['k'] = 'rare' AND (service_name = 'a' OR service_name = 'c')",
+        "attributes['k'] = 'rare' AND service_name = 'none'",
+        "attributes['k'] = 'rare' AND service_name IS NULL",
+        "attributes['k'] = 'rare' AND service_name <> 'a'",
+        "attributes['k'] = 'rare' AND (service_name = 'a' OR name = 's')",
+        "attributes['k'] = 'common' AND service_name = 'a'",
         "attributes['k'] = 'common'",
     ] {
         let sql = format!(

@@ -51,6 +51,29 @@ async fn what_ran_tells_its_row_groups_and_rows() {
     assert_eq!(files, want);
 }
 
+/// Groups are all that is asked for, and which ones is left open: they end at the limit. Those of sorted rows read all of them,
+/// as DataFusion takes them for something else (see `soft_limit`).
+#[tokio::test]
+async fn groups_end_at_a_limit() {
+    let engine = three_files().await;
+    let day = "date = '1970-01-01'";
+    for groups in ["SELECT DISTINCT name FROM spans", "SELECT name FROM spans"] {
+        let by = if groups.contains("DISTINCT") { "" } else { "GROUP BY name" };
+        let (_, plan) = explained(&engine, &format!("EXPLAIN {groups} WHERE {day} {by} LIMIT 2")).await;
+        assert!(plan.contains("lim=[2]"), "{plan}");
+    }
+    let sorted = format!("(SELECT name FROM spans WHERE {day} ORDER BY name LIMIT 3)");
+    for sql in [
+        format!("SELECT DISTINCT name FROM {sorted} LIMIT 1"),
+        format!("SELECT DISTINCT name || '' FROM {sorted} ORDER BY 1 LIMIT 1"),
+        format!("SELECT name FROM {sorted} GROUP BY name LIMIT 1"),
+    ] {
+        assert_eq!(one(&engine, &sql).await, "a", "{sql}");
+    }
+    let some = format!("SELECT count(*) FROM (SELECT DISTINCT name FROM spans WHERE {day} LIMIT 2)");
+    assert_eq!(one(&engine, &some).await, "2");
+}
+
 #[tokio::test]
 async fn no_path_is_shown() {
     let engine = three_files().await;

@@ -182,6 +182,22 @@ async fn a_function_is_no_table_and_no_door_to_one() {
 }
 
 #[tokio::test]
+async fn a_name_that_is_nearly_a_table_or_a_function_is_answered_with_it() {
+    let engine = engine(SnapshotBuilder::new(), vec![Arc::new(Told)]);
+    for (sql, meant) in [
+        ("SELECT 1 FROM span", "spans"),
+        ("SELECT 1 FROM \"Log\"", "logs"),
+        ("EXPLAIN SELECT 1 FROM spans JOIN public.request r ON true", "requests"),
+        ("SELECT 1 FROM told", "told()"),
+    ] {
+        let said = one(&engine, sql).await;
+        assert!(said.contains(&format!("' not found: did you mean {meant}?")), "{sql}: {said}");
+    }
+    let said = one(&engine, "SELECT 1 FROM customers").await;
+    assert!(said.contains("'meshlake.public.customers' not found") && !said.contains("mean"), "{said}");
+}
+
+#[tokio::test]
 async fn a_function_ends_with_its_statement() {
     let engine = engine(SnapshotBuilder::new(), vec![Arc::new(Endless)]);
     let ended = rows(&engine, "SELECT * FROM endless()").await;

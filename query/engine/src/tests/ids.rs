@@ -33,6 +33,10 @@ async fn a_search_for_ids_changes_no_answer() {
         let (files, hot) = (files.engine(), hot.engine());
         let trace = |n: i64| format!("'{n:032x}'");
         let span = |n: i64| format!("'{n:016x}'");
+        let is_in = |from: i64, to: i64| {
+            let list: Vec<String> = (from..to).map(trace).collect();
+            format!("trace_id IN ({})", list.join(", "))
+        };
         let mut filters = vec![
             format!("trace_id = {}", trace(4)),
             format!("{} = trace_id", trace(1)),
@@ -41,6 +45,15 @@ async fn a_search_for_ids_changes_no_answer() {
             "trace_id IS NULL".to_owned(),
             format!("trace_id IN ({}, {})", trace(4), trace(9)),
             format!("trace_id NOT IN ({}, {})", trace(4), trace(9)),
+            is_in(0, 12),
+            format!("NOT {}", is_in(0, 12)),
+            format!("{} AND {}", is_in(0, 12), is_in(4, 20)),
+            format!("{} OR {}", is_in(0, 12), is_in(40, 60)),
+            format!("{} AND {}", is_in(0, 30), is_in(4, 20)),
+            format!("{} AND time_unix_nano > {}", is_in(0, 12), 400 * SECOND),
+            format!("{} AND span_id IN ({}, {}, {}, {})", is_in(0, 12), span(2), span(3), span(95), span(4)),
+            format!("{} AND attributes['k'] IS NULL", is_in(0, 12)),
+            format!("{} AND attributes['k'] = 'v'", is_in(0, 12)),
             format!("trace_id = {} OR trace_id = {}", trace(4), trace(9)),
             format!("trace_id = {} OR span_id = {}", trace(4), span(7)),
             format!("trace_id = {} AND span_id = {}", trace(4), span(2)),

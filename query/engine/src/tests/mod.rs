@@ -1,6 +1,7 @@
 //! The engine over hand-made snapshots: rows seen once, tenants apart, hostile statements refused.
 
 mod attributes;
+mod by_name;
 mod cancel;
 mod documented;
 mod explain;
@@ -14,6 +15,7 @@ mod prepared;
 mod refusals;
 mod scalars;
 mod scans;
+mod texts;
 mod told;
 mod watched;
 

@@ -9,11 +9,11 @@ use crate::postgres::{Catalogue, Command, CopyFormat, Identity, Misread, Postgre
 use crate::{Engine, QueryError};
 use std::sync::Arc;
 
-async fn commands(sql: &str) -> Result<Vec<Command>, Misread> {
+pub async fn commands(sql: &str) -> Result<Vec<Command>, Misread> {
     read(sql, Vec::new()).await
 }
 
-async fn only(sql: &str) -> Command {
+pub async fn only(sql: &str) -> Command {
     let mut commands = commands(sql).await.expect("it can be read");
     assert_eq!(commands.len(), 1, "{sql}");
     commands.remove(0)

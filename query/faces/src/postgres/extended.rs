@@ -87,6 +87,7 @@ impl Session {
             None => Statement {
                 command: None,
                 prepared: None,
+                bound: None,
                 parameters: Vec::new(),
                 columns: None,
                 text_bytes: sql.len(),
@@ -98,13 +99,19 @@ impl Session {
     }
 
     /// What a command's parameters are and what it will answer with.
-    async fn prepare(
+    ///
+    /// # Errors
+    /// It cannot be answered with any values, was stopped, or the client has gone.
+    pub async fn prepare(
         &mut self,
         command: Command,
         declared: &[Option<PostgresType>],
         text_bytes: usize,
     ) -> Result<Statement, Stop> {
         self.check_transaction(&command)?;
+        if let Command::Execute { name, values } = &command {
+            return Ok(self.executed(name, values)?);
+        }
         let Some(question) = question_of(&command) else {
             let columns = match &command {
                 Command::Show(name) => Some(shown_columns(&self.settings, name)?),
@@ -112,7 +119,8 @@ impl Session {
                 _ => None,
             };
             let parameters = Vec::new();
-            return Ok(Statement { command: Some(command), prepared: None, parameters, columns, text_bytes });
+            let command = Some(command);
+            return Ok(Statement { command, prepared: None, bound: None, parameters, columns, text_bytes });
         };
         let (engine, tenant) = (self.engine.clone(), self.principal.tenant.clone());
         let (identity, timeout, question) = (self.identity(), self.timeout(), question.clone());
@@ -135,7 +143,35 @@ impl Session {
         let columns = answers.then(|| columns_of(prepared.columns(), &question.labels));
         let elements = elements.as_ref().map_or(&[][..], Prepared::parameters);
         let parameters = parameter_types(&prepared, declared, &question, elements);
-        Ok(Statement { command: Some(command), prepared: Some(prepared), parameters, columns, text_bytes })
+        let (command, prepared) = (Some(command), Some(prepared));
+        Ok(Statement { command, prepared, bound: None, parameters, columns, text_bytes })
+    }
+
+    /// The statement of that name as it runs with values, which are texts.
+    ///
+    /// # Errors
+    /// There is none, or it takes another number of values or others.
+    pub fn executed(&self, name: &str, given: &[Option<String>]) -> Result<Statement, Failure> {
+        let named = self.kept.statement(name)?;
+        if named.parameters.len() != given.len() {
+            let message = format!(
+                "wrong number of parameters for prepared statement \"{name}\": {} given, {} expected",
+                given.len(),
+                named.parameters.len()
+            );
+            return Err(Failure::new("42601", message));
+        }
+        let given = given.iter().map(|text| text.clone().map(Bytes::from)).collect::<Vec<_>>();
+        let values = values(&named.parameters, &[], &given)?;
+        let bound = named.prepared.as_ref().map(|prepared| prepared.bind(&values)).transpose()?;
+        Ok(Statement {
+            command: named.command.clone(),
+            prepared: None,
+            bound: bound.or_else(|| named.bound.clone()),
+            parameters: Vec::new(),
+            columns: named.columns.clone(),
+            text_bytes: 0,
+        })
     }
 
     fn bind(
@@ -149,6 +185,7 @@ impl Session {
         let statement = self.kept.statement(statement)?;
         let values = values(&statement.parameters, parameter_formats, given)?;
         let bound = statement.prepared.as_ref().map(|prepared| prepared.bind(&values)).transpose()?;
+        let bound = bound.or_else(|| statement.bound.clone());
         let columns = statement.columns.as_deref().map(|columns| with_formats(columns, row_formats));
         let portal = Portal {
             bound,

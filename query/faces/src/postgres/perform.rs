@@ -123,7 +123,7 @@ impl Session {
         columns: &[Column],
     ) -> Result<(), Stop> {
         match command {
-            Command::Rows(_) | Command::Show(_) => {}
+            Command::Rows(_) | Command::Show(_) | Command::Execute { .. } => {}
             Command::Set { name, value, is_local } => self.set(name, value.as_deref(), *is_local)?,
             Command::SetTransaction => self.complete("SET"),
             Command::Reset(name) => self.reset(name.as_deref())?,
@@ -145,6 +145,12 @@ impl Session {
             }
             Command::Close(name) => self.close(name.as_deref())?,
             Command::Copy { question, format } => self.copy(question, bound, format).await?,
+            Command::Prepare { name, parameters, question } => {
+                let rows = Command::Rows(question.clone());
+                let statement = self.prepare(rows, parameters, question.sql.len()).await?;
+                self.kept.add_statement(name.clone(), statement)?;
+                self.complete("PREPARE");
+            }
             Command::Deallocate(name) => {
                 if !self.kept.remove_statement(name.as_deref()) {
                     self.kept.statement(name.as_deref().unwrap_or_default())?;
@@ -248,6 +254,7 @@ impl Session {
         let statement = Statement {
             command: Some(Command::Rows(question.clone())),
             prepared: None,
+            bound: None,
             parameters: Vec::new(),
             columns: columns.clone(),
             text_bytes: 0,

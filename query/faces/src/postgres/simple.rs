@@ -1,5 +1,6 @@
 //! The simple protocol: a text of one or more statements, each answered in turn, all values as text.
 
+use meshlake_query::Bound;
 use meshlake_query::postgres::{Command, read};
 use pgwire::messages::PgWireBackendMessage;
 use pgwire::messages::response::{EmptyQueryResponse, TransactionStatus};
@@ -7,6 +8,7 @@ use pgwire::messages::response::{EmptyQueryResponse, TransactionStatus};
 use super::perform::rows_are_shown;
 use super::session::{Session, Stop};
 use super::shown::description;
+use super::values::Column;
 
 impl Session {
     /// Answers every statement of `sql`, up to the first that fails.
@@ -40,7 +42,26 @@ impl Session {
 
     async fn statement(&mut self, command: &Command) -> Result<(), Stop> {
         self.check_transaction(command)?;
-        if let Some(mut rows) = self.rows_of(command, None, &[]).await? {
+        if let Command::Execute { name, values } = command {
+            let executed = self.executed(name, values)?;
+            let Some(command) = &executed.command else {
+                self.push(&PgWireBackendMessage::EmptyQueryResponse(EmptyQueryResponse::new()));
+                return Ok(());
+            };
+            let columns = executed.columns.as_deref().unwrap_or_default();
+            return self.answer(command, executed.bound, columns).await;
+        }
+        self.answer(command, None, &[]).await
+    }
+
+    /// Answers a command with rows of `columns`, where those were told.
+    async fn answer(
+        &mut self,
+        command: &Command,
+        bound: Option<Bound>,
+        columns: &[Column],
+    ) -> Result<(), Stop> {
+        if let Some(mut rows) = self.rows_of(command, bound.clone(), columns).await? {
             self.push(&description(rows.columns()));
             let (sent, _) = self.send(&mut rows, None).await?;
             self.complete(rows_are_shown(command, sent));
@@ -51,6 +72,6 @@ impl Session {
             columns = self.kept.portal(cursor)?.columns.clone().unwrap_or_default();
             self.push(&description(&columns));
         }
-        self.perform(command, None, &columns).await
+        self.perform(command, bound, &columns).await
     }
 }

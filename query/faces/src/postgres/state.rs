@@ -29,6 +29,8 @@ pub struct Statement {
     pub command: Option<Command>,
     /// What its question was found out to be.
     pub prepared: Option<Prepared>,
+    /// With values that its own text gives.
+    pub bound: Option<Bound>,
     pub parameters: Vec<PostgresType>,
     /// Without formats; none where it answers without rows.
     pub columns: Option<Vec<Column>>,

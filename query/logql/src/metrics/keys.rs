@@ -3,8 +3,7 @@
 //! Most lines are of a stream that came before and have no labels of their own that count: then the series is known by the
 //! stream alone. Labels are made a set only for a series that is new.
 
-use std::collections::HashMap;
-
+use hashbrown::HashMap;
 use meshlake_promql::Labels;
 
 use crate::pipeline::LabelSet;

@@ -11,7 +11,7 @@ use super::conditions::passes;
 use super::entry::Entry;
 use super::labels::LabelSet;
 use super::parsers::parse;
-use crate::template::{Scope, Template, Value};
+use crate::template::{Scope, Template};
 use crate::tree::log::{Assigned, Assignment, LineFilter, Log, Named, Needle, Stage};
 
 /// The mistake of a line that a template cannot be made of.
@@ -141,10 +141,10 @@ impl Scope for OfEntry<'_, '_> {
         self.entry.labels.get(name).unwrap_or_default().to_owned()
     }
 
-    fn labels(&self) -> BTreeMap<String, Value> {
+    fn labels(&self) -> BTreeMap<String, String> {
         let labels = &self.entry.labels;
         let found = labels.iter().map(|(name, value, _)| (name, value)).chain(labels.errors());
-        found.map(|(name, value)| (name.to_owned(), Value::Text(value.to_owned()))).collect()
+        found.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
     }
 
     fn line(&self) -> &str {

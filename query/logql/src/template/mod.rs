@@ -1,13 +1,16 @@
 //! Templates of `line_format` and `label_format`: Go's `text/template` as far as lines need it.
 //!
-//! Text, `{{ .label }}`, pipes, `if`, `with`, `range`, variables, comments, trimming dashes, and the functions that Loki documents. Nothing
-//! is defined or called in a template, so that it always ends: what one line may cost is bounded by its steps and its bytes.
+//! Text, `{{ .label }}`, pipes, `if`, `with`, `range`, variables, comments, trimming dashes, `define`, `block`, `template`, and the
+//! functions that Loki documents. Templates that call themselves end too: what one line may cost is bounded by its steps, its bytes
+//! and how deep it goes.
 //!
 //! Sources: <https://pkg.go.dev/text/template>; "Template functions",
 //! <https://grafana.com/docs/loki/latest/query/template_functions/>.
 
 mod run;
 mod parse;
+mod pieces;
+mod pipes;
 mod tree;
 mod functions;
 mod scope;
@@ -15,15 +18,14 @@ mod value;
 mod time;
 
 pub use scope::Scope;
-pub use value::Value;
 
-use tree::Node;
+use tree::Tree;
 
 /// A template that reads. Equal to another of the same text.
 #[derive(Debug, Clone)]
 pub struct Template {
     text: String,
-    nodes: Vec<Node>,
+    tree: Tree,
 }
 
 impl PartialEq for Template {
@@ -36,8 +38,8 @@ impl Template {
     /// # Errors
     /// Text that says what is wrong.
     pub fn new(text: String) -> Result<Template, String> {
-        let nodes = parse::parse(&text).map_err(|message| format!("invalid template: {message}"))?;
-        Ok(Template { text, nodes })
+        let tree = parse::parse(&text).map_err(|message| format!("invalid template: {message}"))?;
+        Ok(Template { text, tree })
     }
 
     pub fn text(&self) -> &str {
@@ -49,7 +51,7 @@ impl Template {
     /// # Errors
     /// Text that says what is wrong with the values, or that they make too much.
     pub fn render(&self, scope: &dyn Scope) -> Result<String, String> {
-        run::render(&self.nodes, scope)
+        run::render(&self.tree, scope)
     }
 }
 

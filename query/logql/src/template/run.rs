@@ -2,20 +2,24 @@
 
 use super::functions::call;
 use super::scope::{BYTES_MAX, Scope};
-use super::tree::{Command, Node, Pipe, Term};
+use super::tree::{Branch, Command, Node, Pipe, Term, Tree};
 use super::value::Value;
 
 /// Nodes that one line may take; a loop over a large list is what takes them. Guess, not measured.
 const STEPS_MAX: usize = 100_000;
+
+/// Lists of nodes inside one another, those of called templates counted: each takes some kilobytes of stack. Guess, not measured.
+const DEPTH_MAX: usize = 200;
 
 /// What nothing is printed as; as an argument it is `<nil>`.
 const NO_VALUE: &str = "<no value>";
 
 /// # Errors
 /// What is wrong.
-pub(super) fn render(nodes: &[Node], scope: &dyn Scope) -> Result<String, String> {
-    let mut run = Run { scope, out: String::new(), variables: Vec::new(), steps: 0 };
-    run.nodes(nodes, None)?;
+pub(super) fn render(tree: &Tree, scope: &dyn Scope) -> Result<String, String> {
+    let mut run =
+        Run { scope, tree, out: String::new(), root: None, variables: Vec::new(), steps: 0, depth: 0 };
+    run.nodes(&tree.nodes, None)?;
     Ok(run.out)
 }
 
@@ -29,15 +33,23 @@ enum Next {
 
 struct Run<'s> {
     scope: &'s dyn Scope,
+    tree: &'s Tree,
     out: String,
+    /// What `$` is: the dot that a called template began with; none for all labels.
+    root: Option<Value>,
     /// The innermost last.
     variables: Vec<(String, Value)>,
     steps: usize,
+    depth: usize,
 }
 
 impl Run<'_> {
     /// With the dot, or with all labels for it.
     fn nodes(&mut self, nodes: &[Node], dot: Option<&Value>) -> Result<Next, String> {
+        if self.depth == DEPTH_MAX {
+            return Err(format!("it goes deeper than {DEPTH_MAX} levels"));
+        }
+        self.depth += 1;
         let outer = self.variables.len();
         let mut next = Next::Node;
         for node in nodes {
@@ -49,13 +61,15 @@ impl Run<'_> {
                     let text = if value == Value::Nil { NO_VALUE.to_owned() } else { value.text() };
                     self.push(&text)?;
                 }
-                Node::Set { variable, pipe } => {
+                Node::Set { variable, is_new, pipe } => {
                     let value = self.pipe(pipe, dot)?;
-                    match self.variables.iter_mut().rev().find(|(known, _)| known == variable) {
+                    let mut known = self.variables.iter_mut().rev();
+                    match known.find(|(known, _)| known == variable && !is_new) {
                         Some((_, known)) => *known = value,
                         None => self.variables.push((variable.clone(), value)),
                     }
                 }
+                Node::Call { name, dot: given } => self.call(name, given.as_ref(), dot)?,
                 Node::Choose { moves_dot, branches, otherwise } => {
                     next = self.choose(*moves_dot, branches, otherwise, dot)?;
                 }
@@ -71,7 +85,20 @@ impl Run<'_> {
             }
         }
         self.variables.truncate(outer);
+        self.depth -= 1;
         Ok(next)
+    }
+
+    /// Runs a defined template: with the dot that it is given, and with no variables of this one.
+    fn call(&mut self, name: &str, given: Option<&Pipe>, dot: Option<&Value>) -> Result<(), String> {
+        let tree = self.tree;
+        let body = tree.defined.get(name).ok_or_else(|| format!("template {name:?} not defined"))?;
+        let given = given.map_or(Ok(Value::Nil), |pipe| self.pipe(pipe, dot))?;
+        let variables = std::mem::take(&mut self.variables);
+        let root = self.root.replace(given.clone());
+        self.nodes(body, Some(&given))?;
+        (self.variables, self.root) = (variables, root);
+        Ok(())
     }
 
     fn step(&mut self) -> Result<(), String> {
@@ -90,17 +117,23 @@ impl Run<'_> {
     fn choose(
         &mut self,
         moves_dot: bool,
-        branches: &[(Pipe, Vec<Node>)],
+        branches: &[Branch],
         otherwise: &[Node],
         dot: Option<&Value>,
     ) -> Result<Next, String> {
-        for (condition, body) in branches {
+        let outer = self.variables.len();
+        let mut chosen = (otherwise, None);
+        for Branch { variable, condition, body } in branches {
             let value = self.pipe(condition, dot)?;
+            self.variables.extend(variable.clone().map(|variable| (variable, value.clone())));
             if value.is_true() {
-                return self.nodes(body, if moves_dot { Some(&value) } else { dot });
+                chosen = (body, Some(value).filter(|_| moves_dot));
+                break;
             }
         }
-        self.nodes(otherwise, dot)
+        let next = self.nodes(chosen.0, chosen.1.as_ref().or(dot));
+        self.variables.truncate(outer);
+        next
     }
 
     fn range(
@@ -111,11 +144,17 @@ impl Run<'_> {
         otherwise: &[Node],
         dot: Option<&Value>,
     ) -> Result<Next, String> {
-        let items: Vec<(Value, &Value)> = match over {
+        let items: Vec<(Value, Value)> = match over {
             Value::List(list) => {
-                list.iter().enumerate().map(|(at, item)| (Value::Integer(at as i64), item)).collect()
+                list.iter().enumerate().map(|(at, item)| (Value::Integer(at as i64), item.clone())).collect()
             }
-            Value::Map(map) => map.iter().map(|(key, item)| (Value::Text(key.clone()), item)).collect(),
+            Value::Map(map) => {
+                map.iter().map(|(key, item)| (Value::Text(key.clone()), item.clone())).collect()
+            }
+            Value::Labels(labels) => labels
+                .iter()
+                .map(|(name, value)| (Value::Text(name.clone()), Value::Text(value.clone())))
+                .collect(),
             Value::Nil => Vec::new(),
             other => return Err(format!("range can't iterate over {}", other.text())),
         };
@@ -133,7 +172,7 @@ impl Run<'_> {
                 }
                 _ => {}
             }
-            let next = self.nodes(body, Some(item))?;
+            let next = self.nodes(body, Some(&item))?;
             self.variables.truncate(outer);
             if next == Next::BehindRange {
                 break;
@@ -178,11 +217,12 @@ impl Run<'_> {
             Term::Dot(fields) => match (dot, fields.split_first()) {
                 (Some(value), _) => (value.clone(), fields.as_slice()),
                 (None, Some((label, rest))) => (Value::Text(self.scope.label(label)), rest),
-                (None, None) => return Ok(Value::Map(self.scope.labels())),
+                (None, None) => return Ok(Value::Labels(self.scope.labels())),
             },
-            Term::Variable(name, fields) if name.is_empty() => match fields.split_first() {
-                Some((label, rest)) => (Value::Text(self.scope.label(label)), rest),
-                None => return Ok(Value::Map(self.scope.labels())),
+            Term::Variable(name, fields) if name.is_empty() => match (&self.root, fields.split_first()) {
+                (Some(root), _) => (root.clone(), fields.as_slice()),
+                (None, Some((label, rest))) => (Value::Text(self.scope.label(label)), rest),
+                (None, None) => return Ok(Value::Labels(self.scope.labels())),
             },
             Term::Variable(name, fields) => {
                 let known = self.variables.iter().rev().find(|(known, _)| known == name);

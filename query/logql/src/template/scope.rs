@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 
 use meshlake_schema::UnixNanos;
 
-use super::value::Value;
-
 /// Bytes that one line may become, and any value on the way: lines are stored up to 256 KiB.
 pub const BYTES_MAX: usize = 1 << 20;
 
@@ -15,7 +13,7 @@ pub trait Scope {
     fn label(&self, name: &str) -> String;
 
     /// All labels.
-    fn labels(&self) -> BTreeMap<String, Value>;
+    fn labels(&self) -> BTreeMap<String, String>;
 
     /// `__line__`.
     fn line(&self) -> &str;

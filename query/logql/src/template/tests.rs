@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use meshlake_schema::UnixNanos;
 
-use super::value::Value;
 use super::{Scope, Template};
 
 struct Line;
@@ -27,8 +26,8 @@ impl Scope for Line {
             .map_or(String::new(), |(_, value)| value.to_owned())
     }
 
-    fn labels(&self) -> BTreeMap<String, Value> {
-        LABELS.into_iter().map(|(name, value)| (name.to_owned(), Value::Text(value.to_owned()))).collect()
+    fn labels(&self) -> BTreeMap<String, String> {
+        LABELS.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
     }
 
     fn line(&self) -> &str {
@@ -135,6 +134,78 @@ fn conditions_loops_and_variables() {
     check("{{ $x := 1 }}{{ if true }}{{ $x = 2 }}{{ end }}{{ $x }}", "2");
 }
 
+/// What Loki 3.7's own `logcli` makes of the same.
+#[test]
+fn templates_are_defined_and_called() {
+    check(
+        "{{define \"x\"}}<{{.}}>{{end}}{{template \"x\" .app}}{{template \"x\"}}",
+        "<checkout><<no value>>",
+    );
+    check("{{template \"x\" .status}}{{define \"x\"}}late {{.}}{{end}}", "late 503");
+    check("{{define \"x\"}}{{.app}}|{{.nope}}|{{$.status}}{{end}}{{template \"x\" .}}", "checkout||503");
+    check("{{with .}}{{.app}}|{{.nope}}|{{index . \"nope\"}}{{end}}", "checkout||");
+    check("{{block \"b\" .app}}[{{.}}]{{end}}{{template \"b\" \"q\"}}", "[checkout][q]");
+    check("{{if false}}{{template \"none\"}}{{end}}ok", "ok");
+    check("{{define \"x\"}}{{.app}}{{end}}{{template \"x\"}}", "<no value>");
+    check("{{define \"x\"}}1{{end}}{{define \"x\"}} {{end}}{{template \"x\"}}", "1");
+    check("{{define \"x\"}}{{/* c */}} {{end}}{{define \"x\"}}2{{end}}{{template \"x\"}}", "2");
+    check(
+        "{{define \"r\"}}{{if gt . 0}}{{.}}{{template \"r\" (sub . 1)}}{{end}}{{end}}{{template \"r\" 5}}",
+        "54321",
+    );
+    check("{{$v := 1}}{{template \"x\" $v}}{{define \"x\"}}{{$v := 7}}{{$}}{{end}}{{$v}}", "11");
+    check(
+        "{{template \"x\" .app}}{{define \"x\"}}{{with .}}{{template \"y\" $}}{{end}}{{end}}{{define \"y\"}}y{{.}}{{end}}",
+        "ycheckout",
+    );
+    check("{{template \"x\" .app | upper}}{{define \"x\"}}{{.}}{{end}}", "CHECKOUT");
+    check("{{- define \"x\" -}} a {{- end -}} b {{- template \"x\" -}} c", "bac");
+    check("{{define \"\"}}{{__line__}}{{end}}{{template \"\"}}", "the line");
+    for (wrong, why) in [
+        ("{{define \"x\"}}1{{end}}{{define \"x\"}}2{{end}}", "multiple definition of template \"x\""),
+        ("{{if true}}{{define \"x\"}}1{{end}}{{end}}", "unexpected <define> in command"),
+        ("{{define \"x\"}}{{define \"y\"}}{{end}}{{end}}", "unexpected <define> in command"),
+        ("{{define x}}1{{end}}", "unexpected \"x\" in define clause"),
+        ("{{define \"x\" .}}1{{end}}", "unexpected \".\""),
+        ("{{define \"x\"}}1{{else}}2{{end}}", "unexpected {{else}} in define clause"),
+        ("{{define \"x\"}}1", "unexpected EOF"),
+        ("{{block \"b\"}}x{{end}}", "missing value for block clause"),
+        ("{{template .app}}", "unexpected \".app\" in template clause"),
+        ("{{$v := 1}}{{define \"x\"}}{{$v}}{{end}}", "undefined variable \"$v\""),
+        ("{{range .}}{{block \"x\" .}}{{break}}{{end}}{{end}}", "{{break}} outside {{range}}"),
+        ("{{if true}}a{{end foo}}", "unexpected \"foo\" in end"),
+    ] {
+        let error = Template::new(wrong.to_owned()).expect_err(wrong);
+        assert!(error.ends_with(why), "{wrong}: {error}");
+    }
+    let rendered = |text: &str| Template::new(text.to_owned()).expect("it reads").render(&Line);
+    assert_eq!(rendered("{{template \"none\"}}"), Err("template \"none\" not defined".to_owned()));
+    let (deepest, deeper) = (199, 200);
+    let down = |levels: usize| {
+        format!(
+            "{{{{define \"r\"}}}}{{{{if lt . {levels}}}}}{{{{template \"r\" (add . 1)}}}}{{{{end}}}}{{{{end}}}}{{{{template \"r\" 1}}}}"
+        )
+    };
+    // A list of nodes for the whole, and two for each call but the last, whose condition does not hold: an empty one.
+    assert_eq!(rendered(&down((deepest - 1) / 2)), Ok(String::new()));
+    assert_eq!(rendered(&down(deeper / 2)), Err("it goes deeper than 200 levels".to_owned()));
+}
+
+/// What Loki 3.7's own `logcli` makes of the same.
+#[test]
+fn variables_are_where_they_were_set() {
+    check("{{with $x := .app}}{{$x}}{{end}}", "checkout");
+    check("{{if $x := .none}}a{{else if $y := .app}}{{$x}}{{$y}}{{else}}{{$x}}{{end}}", "checkout");
+    check("{{$x := 1}}{{if true}}{{$x := 2}}{{$x}}{{end}}{{$x}}", "21");
+    check("{{if(eq 1 1)}}yes{{end}}{{if.app}}yes{{end}}", "yesyes");
+    for wrong in
+        ["{{$x}}", "{{$x = 1}}", "{{if true}}{{$x := 1}}{{end}}{{$x}}", "{{with $x := 1}}{{end}}{{$x}}"]
+    {
+        let error = Template::new(wrong.to_owned()).expect_err(wrong);
+        assert!(error.ends_with("undefined variable \"$x\""), "{wrong}: {error}");
+    }
+}
+
 #[test]
 fn texts() {
     check(
@@ -201,7 +272,6 @@ fn mistakes_are_refused_when_they_are_read_or_when_they_are_made() {
         "{{ nope 1 }}",
         "{{ .a .b }}",
         "{{ \"a }}",
-        "{{ define \"x\" }}{{ end }}",
         "{{ (1 }}",
         "{{ else }}",
         "{{ range }}{{ end }}",
@@ -214,7 +284,6 @@ fn mistakes_are_refused_when_they_are_read_or_when_they_are_made() {
         "{{ div 1 0 }}",
         "{{ ToLower }}",
         "{{ .app.x }}",
-        "{{ $x }}",
         "{{ repeat 99999999 \"abc\" }}",
         "{{ lt 1 \"a\" }}",
         "{{ duration .app }}",

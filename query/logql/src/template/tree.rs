@@ -1,14 +1,25 @@
 //! The tree of a template.
 
+use std::collections::BTreeMap;
+
 use super::functions::Function;
 use super::value::Value;
+
+/// A template, and those that it defines, by name.
+#[derive(Debug, Clone)]
+pub struct Tree {
+    pub nodes: Vec<Node>,
+    pub defined: BTreeMap<String, Vec<Node>>,
+}
 
 #[derive(Debug, Clone)]
 pub enum Node {
     Text(String),
     Print(Pipe),
+    /// A new variable, or another value of one that is there.
     Set {
         variable: String,
+        is_new: bool,
         pipe: Pipe,
     },
     /// Goes on with the next item of the innermost range, or ends it.
@@ -17,8 +28,13 @@ pub enum Node {
     /// The first branch whose value is no zero; `with` moves the dot to it.
     Choose {
         moves_dot: bool,
-        branches: Vec<(Pipe, Vec<Node>)>,
+        branches: Vec<Branch>,
         otherwise: Vec<Node>,
+    },
+    /// A defined template, with the dot that it is given.
+    Call {
+        name: String,
+        dot: Option<Pipe>,
     },
     Range {
         variables: Vec<String>,
@@ -26,6 +42,15 @@ pub enum Node {
         body: Vec<Node>,
         otherwise: Vec<Node>,
     },
+}
+
+/// What is done where a condition holds.
+#[derive(Debug, Clone)]
+pub struct Branch {
+    /// What the condition's value is called, here and in the branches behind.
+    pub variable: Option<String>,
+    pub condition: Pipe,
+    pub body: Vec<Node>,
 }
 
 /// Commands, each given the value of the one before as its last argument.

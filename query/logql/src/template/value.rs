@@ -14,6 +14,8 @@ pub enum Value {
     Time(UnixNanos),
     List(Vec<Value>),
     Map(BTreeMap<String, Value>),
+    /// All labels of a line; one that is not there is the empty text.
+    Labels(BTreeMap<String, String>),
 }
 
 impl Value {
@@ -28,6 +30,7 @@ impl Value {
             Value::Time(_) => true,
             Value::List(list) => !list.is_empty(),
             Value::Map(map) => !map.is_empty(),
+            Value::Labels(labels) => !labels.is_empty(),
         }
     }
 
@@ -49,6 +52,11 @@ impl Value {
                     map.iter().map(|(key, value)| format!("{key}:{}", value.text())).collect();
                 format!("map[{}]", items.join(" "))
             }
+            Value::Labels(labels) => {
+                let items: Vec<String> =
+                    labels.iter().map(|(name, value)| format!("{name}:{value}")).collect();
+                format!("map[{}]", items.join(" "))
+            }
         }
     }
 
@@ -63,6 +71,7 @@ impl Value {
             Value::Time(_) => "time.Time",
             Value::List(_) => "[]interface {}",
             Value::Map(_) => "map[string]interface {}",
+            Value::Labels(_) => "map[string]string",
         }
     }
 
@@ -93,6 +102,7 @@ impl Value {
     pub fn field(&self, name: &str) -> Result<Value, String> {
         match self {
             Value::Map(map) => Ok(map.get(name).cloned().unwrap_or(Value::Nil)),
+            Value::Labels(labels) => Ok(Value::Text(labels.get(name).cloned().unwrap_or_default())),
             Value::Nil => Ok(Value::Nil),
             other => Err(format!("can't evaluate field {name} in {:?}", other.text())),
         }

@@ -3,9 +3,13 @@
 //! Series go into their group's column one after the other, each over all steps; what a step needs to remember of the
 //! series so far is one accumulator.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 
+use super::windows::drops_names;
 use super::{Columns, Evaluator};
 use crate::error::Error;
 use crate::functions::quantile_of;
@@ -39,8 +43,46 @@ impl Evaluator<'_> {
     }
 
     fn folded(&self, aggregate: &Aggregate, shares: &[f64], grid: Grid) -> Columns<'_> {
+        if let Some((name, arguments)) = range_call(&aggregate.operand, grid)
+            && !self.options.drops_names_last
+        {
+            let (call, _held) = self.ranged_call(name, arguments, grid)?;
+            if is_of_one_name(call.labels()) {
+                // Names are gone behind the call, and none of the series is another's like for that.
+                let groups = groups(call.labels(), aggregate, Names::Gone);
+                let column = |at: usize| Ok((Cow::Owned(self.column(&call, at)?), ""));
+                return self.folded_groups(aggregate, shares, groups, grid, column, |_| false);
+            }
+            let (columns, _held) = self.columns_of(&call)?;
+            return self.folded_columns(aggregate, shares, &columns, grid);
+        }
         let (columns, _held) = self.columns(&aggregate.operand, grid)?;
-        let groups = groups(&columns, aggregate);
+        self.folded_columns(aggregate, shares, &columns, grid)
+    }
+
+    fn folded_columns(
+        &self,
+        aggregate: &Aggregate,
+        shares: &[f64],
+        columns: &[Series],
+        grid: Grid,
+    ) -> Columns<'_> {
+        let groups = groups(columns.iter().map(|column| &column.labels), aggregate, Names::Kept);
+        let column =
+            |at: usize| Ok((Cow::Borrowed(&columns[at].points[..]), columns[at].labels.metric_name()));
+        self.folded_groups(aggregate, shares, groups, grid, column, |at| columns[at].drops_name)
+    }
+
+    /// Folds the columns of each group into one: `column` gives the points of each, and its metric's name.
+    fn folded_groups<'c>(
+        &self,
+        aggregate: &Aggregate,
+        shares: &[f64],
+        groups: Vec<Group>,
+        grid: Grid,
+        column: impl Fn(usize) -> Result<(Cow<'c, [Point]>, &'c str), Error>,
+        drops_name: impl Fn(usize) -> bool,
+    ) -> Columns<'_> {
         let held = self.meter.hold_columns(groups.len(), grid.count)?;
         let teller = Teller { evaluator: self, aggregator: aggregate.aggregator, at: aggregate.operand.at };
         let mut results = Vec::with_capacity(groups.len());
@@ -49,12 +91,11 @@ impl Evaluator<'_> {
             let mut folds: Vec<Option<Fold>> = (0..grid.count).map(|_| None).collect();
             for at in &group.members {
                 self.meter.look_at(grid.count)?;
-                let metric = columns[*at].labels.metric_name();
-                for (fold, point) in folds.iter_mut().zip(&columns[*at].points) {
+                let (points, metric) = column(*at)?;
+                for (fold, point) in folds.iter_mut().zip(points.as_ref()) {
                     teller.add(fold, point, metric);
                 }
             }
-            let drops_name = group.members.iter().any(|at| columns[*at].drops_name);
             let share = |step: usize| shares.get(step).copied().unwrap_or(f64::NAN);
             let mut points = Vec::with_capacity(grid.count);
             for (step, fold) in folds.into_iter().enumerate() {
@@ -62,6 +103,7 @@ impl Evaluator<'_> {
                 self.meter.look_at(group.members.len())?;
                 points.push(teller.value(fold, share(step)));
             }
+            let drops_name = group.members.iter().any(|at| drops_name(*at));
             results.push(Series { labels: group.labels, drops_name, points });
         }
         Ok((self.finished(results)?, held))
@@ -122,28 +164,62 @@ pub(super) struct Group {
     pub members: Vec<usize>,
 }
 
-/// Groups in the order of their first series.
-pub(super) fn groups(columns: &[Series], aggregate: &Aggregate) -> Vec<Group> {
+/// Whether series still have the names that they were read with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Names {
+    Kept,
+    Gone,
+}
+
+/// Groups in the order of their first series. Labels of a group are made once, not once a series.
+pub(super) fn groups<'l>(
+    all: impl Iterator<Item = &'l Labels>,
+    aggregate: &Aggregate,
+    names: Names,
+) -> Vec<Group> {
+    let is_wanted = |name: &str| is_grouped_by(name, aggregate, names);
+    let hashes = RandomState::new();
     let mut groups: Vec<Group> = Vec::new();
-    let mut places: HashMap<Labels, usize> = HashMap::new();
-    for (at, column) in columns.iter().enumerate() {
-        let labels = group_labels(&column.labels, aggregate);
-        let place = *places.entry(labels.clone()).or_insert_with(|| {
-            groups.push(Group { labels, members: Vec::new() });
-            groups.len() - 1
-        });
-        groups[place].members.push(at);
+    // By hash; of two label sets of one hash both.
+    let mut places: HashMap<u64, Vec<usize>> = HashMap::new();
+    for (at, labels) in all.enumerate() {
+        let kept = || labels.iter().filter(|label| is_wanted(&label.name));
+        let mut hasher = hashes.build_hasher();
+        kept().for_each(|label| label.hash(&mut hasher));
+        let alike = places.entry(hasher.finish()).or_default();
+        match alike.iter().find(|place| groups[**place].labels.iter().eq(kept())) {
+            Some(place) => groups[*place].members.push(at),
+            None => {
+                alike.push(groups.len());
+                groups.push(Group { labels: labels.keep(is_wanted), members: vec![at] });
+            }
+        }
     }
     groups
 }
 
 fn group_labels(labels: &Labels, aggregate: &Aggregate) -> Labels {
-    let is_named = |name: &str| aggregate.grouping.iter().any(|label| label == name);
-    labels.keep(
-        |name| {
-            if aggregate.without { !is_named(name) && !METADATA.contains(&name) } else { is_named(name) }
-        },
-    )
+    labels.keep(|name| is_grouped_by(name, aggregate, Names::Kept))
+}
+
+fn is_grouped_by(name: &str, aggregate: &Aggregate, names: Names) -> bool {
+    let is_named = aggregate.grouping.iter().any(|label| label == name);
+    let may_stay = names == Names::Kept && !aggregate.without || !METADATA.contains(&name);
+    may_stay && is_named != aggregate.without
+}
+
+/// A call of a function over the windows of a selector, whose values are the metric's no more, if a plan is one. What is the
+/// same at all steps is computed once elsewhere.
+fn range_call(plan: &Plan, grid: Grid) -> Option<(&'static str, &[Plan])> {
+    let Work::Call(function, arguments) = &plan.work else { return None };
+    let is_window = arguments.iter().any(|argument| matches!(argument.work, Work::Window(..)));
+    let is_plain = is_window && drops_names(function.name) && !(plan.is_fixed && grid.count > 1);
+    is_plain.then_some((function.name, arguments))
+}
+
+fn is_of_one_name<'l>(mut all: impl Iterator<Item = &'l Labels>) -> bool {
+    let first = all.next().map(Labels::metric_name);
+    all.all(|labels| Some(labels.metric_name()) == first)
 }
 
 /// What a step remembers of the series so far.

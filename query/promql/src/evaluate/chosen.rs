@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 
-use super::aggregate::{Group, groups};
+use super::aggregate::{Group, Names, groups};
 use super::ordering::by_value;
 use super::{Columns, Evaluator};
 use crate::error::Error;
@@ -29,7 +29,7 @@ impl Evaluator<'_> {
         if columns.is_empty() || !chooses_any {
             return Ok((Vec::new(), held));
         }
-        let groups = groups(&columns, aggregate);
+        let groups = groups(columns.iter().map(|column| &column.labels), aggregate, Names::Kept);
         let held_results = self.meter.hold_columns(columns.len(), grid.count)?;
         let mut results: Vec<Series> = columns
             .iter()

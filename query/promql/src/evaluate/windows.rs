@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::instants::without_stale;
 use super::{Columns, Evaluator, Held};
 use crate::error::Error;
-use crate::functions::{RangeFunction, Slice, Window, extended_floats, over_range};
+use crate::functions::{RangeFunction, Slice, Steady, Window, extended_floats, over_range};
 use crate::histogram::{Histogram, ResetHint};
 use crate::labels::Labels;
 use crate::matcher::{Comparison, Matcher};
@@ -25,6 +25,11 @@ const SMOOTHED: [&str; 3] = ["delta", "increase", "rate"];
 
 /// Functions whose values are still the metric's own.
 const KEEPS_NAME: [&str; 2] = ["first_over_time", "last_over_time"];
+
+/// Whether a function of a range makes a column of each series, with values that are not the metric's any more.
+pub(super) fn drops_names(function: &str) -> bool {
+    !KEEPS_NAME.contains(&function) && function != "absent_over_time"
+}
 
 /// Series with the samples of a range, of a selector or a subquery.
 struct Ranged<'p> {
@@ -50,48 +55,73 @@ impl Ranged<'_> {
     }
 }
 
-/// What a call over ranges has besides its windows.
-struct Call<'c> {
+/// A call over ranges: its series, and what it has besides their windows.
+pub(super) struct Call<'p> {
     name: &'static str,
     function: RangeFunction,
+    /// The same of counters that never begin anew, where that is simpler.
+    steady: Option<Steady>,
     /// The other arguments, in order: where they stand, and their values at each step.
     scalars_at: Vec<usize>,
     scalars: Vec<Vec<f64>>,
     at: usize,
     grid: Grid,
-    ranged: &'c Ranged<'c>,
+    ranged: Ranged<'p>,
+}
+
+impl Call<'_> {
+    /// The labels of its series, in order.
+    pub(super) fn labels(&self) -> impl Iterator<Item = &Labels> + Clone {
+        self.ranged.series.iter().map(|series| &series.labels)
+    }
+
+    fn drops_name(&self, at: usize) -> bool {
+        self.ranged.drops_names[at] || !KEEPS_NAME.contains(&self.name)
+    }
 }
 
 impl Evaluator<'_> {
     /// The value of a function that has a range among its arguments.
     pub(super) fn over_range(&self, name: &'static str, arguments: &[Plan], grid: Grid) -> Columns<'_> {
+        let (call, _held) = self.ranged_call(name, arguments, grid)?;
+        self.columns_of(&call)
+    }
+
+    /// A call with its samples.
+    pub(super) fn ranged_call<'p>(
+        &self,
+        name: &'static str,
+        arguments: &'p [Plan],
+        grid: Grid,
+    ) -> Result<(Call<'p>, Held<'_>), Error> {
         let unknown = || Error::execution(format!("function {name} has no range"));
         let function = over_range(name).ok_or_else(unknown)?;
         let range = arguments.iter().find(|argument| argument.kind == Kind::Matrix).ok_or_else(unknown)?;
         let others: Vec<&Plan> = arguments.iter().filter(|argument| argument.kind != Kind::Matrix).collect();
         let scalars = others.iter().map(|other| self.scalars(other, grid)).collect::<Result<_, _>>()?;
-        let (ranged, _held) = self.ranged(name, range, grid)?;
+        let (ranged, held) = self.ranged(name, range, grid)?;
         let scalars_at = others.iter().map(|other| other.at).collect();
         // Notes on a subquery's samples have no place of their own: Prometheus has the query's begin.
         let at = if let Work::Subquery(_) = range.work { 0 } else { range.at };
-        let call = Call { name, function, scalars_at, scalars, at, grid, ranged: &ranged };
+        let steady = Steady::of(name).filter(|_| ranged.edges.is_none());
+        Ok((Call { name, function, steady, scalars_at, scalars, at, grid, ranged }, held))
+    }
+
+    /// The columns of all series of a call.
+    pub(super) fn columns_of(&self, call: &Call<'_>) -> Columns<'_> {
+        let Call { name, grid, ref ranged, .. } = *call;
         let mut held = self.meter.hold(0)?;
         let mut columns = Vec::with_capacity(ranged.series.len());
-        for (series, drops_name) in ranged.series.iter().zip(&ranged.drops_names) {
-            self.meter.check_time()?;
+        for (at, series) in ranged.series.iter().enumerate() {
             held.grow(grid.count)?;
-            let points = self.column(&call, series)?;
-            let drops_name = *drops_name || !KEEPS_NAME.contains(&name);
-            columns.push(Series { labels: series.labels.clone(), drops_name, points });
+            let points = self.column(call, at)?;
+            columns.push(Series { labels: series.labels.clone(), drops_name: call.drops_name(at), points });
         }
         if name == "absent_over_time" {
             let matchers =
                 if let Source::Selector(select) = ranged.source { &select.matchers[..] } else { &[] };
             let columns: Vec<Series> = absent(matchers, &columns, grid.count).into_iter().collect();
             return Ok((self.finished(columns)?, held));
-        }
-        if name == "rate" || name == "increase" {
-            columns.iter().for_each(|column| self.tell_if_no_counter(column, at));
         }
         Ok((self.finished(columns)?, held))
     }
@@ -138,7 +168,42 @@ impl Evaluator<'_> {
         }
     }
 
-    fn column(&self, call: &Call<'_>, series: &SeriesSamples) -> Result<Vec<Point>, Error> {
+    /// The points of the series at that place; tells of it what there is to tell.
+    pub(super) fn column(&self, call: &Call<'_>, at: usize) -> Result<Vec<Point>, Error> {
+        self.meter.check_time()?;
+        let series = &call.ranged.series[at];
+        let points = match call.steady.filter(|_| Steady::is(series)) {
+            Some(steady) => self.steady_column(call, series, steady)?,
+            None => self.windows(call, series)?,
+        };
+        if ["rate", "increase"].contains(&call.name) {
+            self.tell_if_no_counter(&series.labels, &points, call.at);
+        }
+        Ok(points)
+    }
+
+    fn steady_column(
+        &self,
+        call: &Call<'_>,
+        series: &SeriesSamples,
+        steady: Steady,
+    ) -> Result<Vec<Point>, Error> {
+        let mut bounds = Bounds::default();
+        let mut samples = 0;
+        let change = |time| {
+            let until = call.ranged.reference(time);
+            let ends = (until.saturating_sub(call.ranged.range), until);
+            bounds.advance(&series.floats.times, ends);
+            samples += bounds.len();
+            steady.change(Slice::of(&series.floats, bounds.from, bounds.to), ends)
+        };
+        let points = call.grid.times().map(change).collect();
+        self.meter.look_at(call.grid.count + series.floats.len())?;
+        self.meter.count_samples(samples);
+        Ok(points)
+    }
+
+    fn windows(&self, call: &Call<'_>, series: &SeriesSamples) -> Result<Vec<Point>, Error> {
         let (before, after) = self.around(call.ranged.edges);
         let (mut floats, mut histograms) = (Bounds::default(), Bounds::default());
         let mut scalars = vec![0.0; call.scalars.len()];
@@ -185,20 +250,22 @@ impl Evaluator<'_> {
     }
 
     /// Tells that a rate was asked of what does not look like a counter.
-    fn tell_if_no_counter(&self, column: &Series, at: usize) {
-        let metric = column.labels.metric_name();
-        let has_float = || column.points.iter().any(|point| point.float().is_some());
-        if metric.is_empty() || !has_float() {
+    fn tell_if_no_counter(&self, labels: &Labels, points: &[Point], at: usize) {
+        let metric = labels.metric_name();
+        let has_float = || points.iter().any(|point| point.float().is_some());
+        if metric.is_empty() {
             return;
         }
-        let metric = metric.to_owned();
         if self.options.has_type_labels {
-            let kind = column.labels.get("__type__").to_owned();
-            if kind != "counter" && kind != "histogram" {
+            let kind = labels.get("__type__");
+            if kind != "counter" && kind != "histogram" && has_float() {
+                let (metric, kind) = (metric.to_owned(), kind.to_owned());
                 self.notes.tell(Note::TypeIsNoCounter { metric, kind }, at);
             }
-        } else if !["_total", "_sum", "_count", "_bucket"].iter().any(|suffix| metric.ends_with(suffix)) {
-            self.notes.tell(Note::PossiblyNoCounter { metric }, at);
+        } else if ["_total", "_sum", "_count", "_bucket"].iter().all(|suffix| !metric.ends_with(suffix))
+            && has_float()
+        {
+            self.notes.tell(Note::PossiblyNoCounter { metric: metric.to_owned() }, at);
         }
     }
 

@@ -20,7 +20,7 @@ use crate::samples::{Events, Run};
 use crate::series::Point;
 use crate::tree::Edges;
 
-pub(crate) use rate::{extended_floats, interpolated_float, interpolated_histogram};
+pub(crate) use rate::{Steady, extended_floats, interpolated_float, interpolated_histogram};
 
 /// Samples of one type inside of a window.
 #[derive(Debug)]

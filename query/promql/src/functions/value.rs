@@ -53,9 +53,9 @@ pub(crate) fn rounded(value: f64, to_nearest: f64) -> f64 {
     (value * inverse + 0.5).floor() / inverse
 }
 
-/// Between two bounds; NaN if any of them is.
+/// Between two bounds. What is not a number is neither above nor below any, but for infinity, as in [`larger`].
 pub(crate) fn clamped(value: f64, least: f64, most: f64) -> f64 {
-    if value.is_nan() || least.is_nan() || most.is_nan() { f64::NAN } else { value.min(most).max(least) }
+    larger(least, smaller(most, value))
 }
 
 /// The larger of two; NaN if any of them is, infinity before that.
@@ -79,7 +79,10 @@ mod tests {
     fn ties_round_up_and_bounds_hold() {
         assert_eq!([rounded(2.5, 1.0), rounded(-2.5, 1.0), rounded(0.123, 0.01)], [3.0, -2.0, 0.12]);
         assert_eq!([clamped(5.0, 1.0, 3.0), clamped(0.0, 1.0, 3.0)], [3.0, 1.0]);
-        assert!(clamped(1.0, f64::NAN, 3.0).is_nan());
+        assert!(clamped(1.0, f64::NAN, 3.0).is_nan() && clamped(f64::NAN, 1.0, 3.0).is_nan());
+        let infinite = f64::INFINITY;
+        assert_eq!(clamped(f64::NAN, infinite, infinite), infinite, "Go's math.Max has infinity first");
+        assert_eq!(clamped(f64::NAN, -infinite, -infinite), -infinite);
         assert_eq!([larger(f64::NAN, f64::INFINITY), smaller(1.0, -2.0)], [f64::INFINITY, -2.0]);
     }
 }

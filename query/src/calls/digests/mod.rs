@@ -2,7 +2,7 @@
 //!
 //! A page asks for the same day again every few seconds, and all of it but the newest minutes is in files that never change. So
 //! what a file's cells say is kept by its path, for a tenant, a grouping and what is told apart; of cells of minutes only what one
-//! service is asked for. Who asks for it while it is made waits for that.
+//! service is asked for, and of what tells more apart than ends, counts alone or one service. Who asks for it while it is made waits for that.
 //! Limits: [`KEPT_BYTES_MAX`], [`CELLS_MAX`].
 
 #[cfg(test)]
@@ -109,6 +109,8 @@ pub(crate) struct Wanted {
     grain: Grain,
     /// Of rows.
     filter: Filter,
+    /// Counts alone, of which each takes a quarter.
+    without_latencies: bool,
 }
 
 impl Wanted {
@@ -120,14 +122,20 @@ impl Wanted {
             _ => Grain::Node,
         };
         let (by, filter) = (question.by, Filter::And(Vec::new()));
-        (is_widest && !question.grain.tells_ends()).then_some(Wanted { table, by, grain, filter })
+        let wanted = Wanted { table, by, grain, filter, without_latencies: false };
+        (is_widest && !question.grain.tells_ends()).then_some(wanted)
     }
 
-    /// What parts of one service are added up of, which `filter` says; of all of them there is too much to be kept.
-    pub fn of_parts(table: Table, question: &Question, filter: &Filter) -> Option<Wanted> {
+    /// What parts are added up of, which `filter` says: of all of them counts alone, or there would be too much to be kept.
+    pub fn of_parts(
+        table: Table,
+        question: &Question,
+        filter: &Filter,
+        without_latencies: bool,
+    ) -> Option<Wanted> {
         let Question { by, grain, .. } = *question;
-        let wanted = Wanted { table, by, grain, filter: filter.clone() };
-        Some(wanted).filter(Wanted::is_narrow)
+        let wanted = Wanted { table, by, grain, filter: filter.clone(), without_latencies };
+        Some(wanted).filter(|wanted| without_latencies || wanted.is_narrow())
     }
 
     /// What a picture is drawn of, if that is worth keeping: nodes and edges are the same cells as those of a survey, and of what
@@ -136,7 +144,7 @@ impl Wanted {
         let Question { by, grain, .. } = *question;
         let of_survey = Wanted::of_survey(table, question).filter(|_| grain == Grain::Node);
         let is_narrow = *filter != Filter::And(Vec::new());
-        let narrow = Wanted { table, by, grain, filter: filter.clone() };
+        let narrow = Wanted { table, by, grain, filter: filter.clone(), without_latencies: false };
         of_survey.or_else(|| (is_narrow && !grain.tells_callers()).then_some(narrow))
     }
 
@@ -145,8 +153,9 @@ impl Wanted {
     }
 
     fn key(&self, tenant: &str) -> Key {
-        let Wanted { table, by, grain, filter } = self;
-        (tenant.into(), format!("{} {} {grain:?} {filter:?}", table.name(), by.name()).into())
+        let Wanted { table, by, grain, filter, without_latencies } = self;
+        let counts = if *without_latencies { "counts of " } else { "" };
+        (tenant.into(), format!("{counts}{} {} {grain:?} {filter:?}", table.name(), by.name()).into())
     }
 }
 
@@ -203,7 +212,7 @@ async fn digest(
     file: &DataFile,
     lines: &Arc<RwLock<Lines>>,
 ) -> Result<Option<Digest>, LoadError> {
-    let Wanted { table, by, grain, filter } = wanted.clone();
+    let Wanted { table, by, grain, filter, without_latencies } = wanted.clone();
     let width = i64::from(table.cell_seconds().unwrap_or(1)) * 1_000_000_000;
     let floor = |micros: i64| UnixNanos::from_micros(micros).0.div_euclid(width) * width;
     let (from, last) = (floor(file.time_min_micros), floor(file.time_max_micros));
@@ -213,7 +222,8 @@ async fn digest(
     };
     let question = Question { range, by, grain, source: Source::Auto };
     let mut fold = Fold::new(question).fold_only(Vec::new()).within(query.budget());
-    let reading = decode::Reading::Whole(question.grain);
+    let reading =
+        if without_latencies { decode::Reading::Counted(grain) } else { decode::Reading::Whole(grain) };
     let columns = decode::columns(table, reading);
     let lean = Some(Lean { dictionaries: &decode::dictionaries(table, reading), nested: &[] });
     let part = Part::Files(&[file]);

@@ -84,7 +84,8 @@ async fn what_is_kept_says_what_the_file_says() {
     let grains = [Grain::Node, Grain::Operation, Grain::Instance];
     let asked = ranges.into_iter().flat_map(|range| grains.map(|grain| (range, grain)));
     for ((range, grain), by) in asked.zip(By::ALL.into_iter().cycle()) {
-        for frame in [Frame::whole(), Frame::nodes(Some("cart")), Frame::edges(Some("shop/web"))] {
+        let narrow = [Frame::nodes(Some("cart")), Frame::edges(Some("shop/web")), Frame::around("cart", 1)];
+        for frame in narrow.into_iter().chain([Frame::whole()]) {
             let question = Question { range, by, grain, source: Source::Auto };
             let query = engine.begin("default").await.expect("a place is free");
             assert!(Plan::of(&query, question).are_few);
@@ -95,6 +96,7 @@ async fn what_is_kept_says_what_the_file_says() {
                 assert_eq!(format!("{:?}", read.nodes), format!("{:?}", kept.nodes));
                 assert_eq!(format!("{:?}", read.node_cells), format!("{:?}", kept.node_cells));
                 assert_eq!(format!("{:?}", read.edge_cells), format!("{:?}", kept.edge_cells));
+                assert_eq!(read.outlined, kept.outlined);
                 assert!(!kept.nodes.is_empty());
             }
         }

@@ -1,11 +1,13 @@
 //! Rows of `requests`, narrowed by what people choose: how many over time by outcome, which values their columns have, and the
 //! newest of them.
 //!
-//! Two scans answer a page. The first reads the few columns that are counted, over the whole range, and learns how far back the
-//! rows of the page reach; the second reads the columns that are shown, of those rows alone.
+//! Two scans answer a page. The first reads the few columns that are counted, over the whole range but for files that were read
+//! before (`kept.rs`), and learns how far back the rows of the page reach; the second reads the columns that are shown, of those rows alone.
 
 mod survey;
+mod kept;
 mod page;
+mod counts;
 mod narrowing;
 
 use arrow::array::RecordBatch;
@@ -61,7 +63,7 @@ pub async fn find(query: &Query, asked: &Asked<'_>) -> Result<Found, QueryError>
     // One more says whether there are others.
     let wanted = rows_max + asked.cursor.skip + 1;
     let survey = survey(query, asked, wanted).await?;
-    let from = survey.newest.oldest().unwrap_or(asked.range.to);
+    let from = survey.reach().unwrap_or(asked.range.to);
     let reach = TimeRange { from, to: UnixNanos(asked.cursor.time.0.saturating_add(1)).min(asked.range.to) };
     let (rows, places, next) = page::rows(query, asked, reach, rows_max).await?;
     let bars = survey.bars.clone();

@@ -1,270 +1,138 @@
-//! All requests of a range in one pass over the columns that are counted.
+//! All requests of a range in one pass over the columns that are counted; of files that lie in it as a whole, what was kept of them.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use meshlake_engine::{Lean, Query, QueryError, Scan};
-use meshlake_schema::response_flags::ResponseFlags;
-use meshlake_schema::rows::{Integers, Interned, RowsError, Text};
-use meshlake_schema::{Outcome, Table, UnixNanos, read_columns};
+use meshlake_engine::{DataFile, Lean, Part, Query, QueryError, Scan};
+use meshlake_schema::rows::{Interned, RowsError};
+use meshlake_schema::{Outcome, Table, TimeRange, UnixNanos};
 
+use super::counts::{Columns, Counts, NUMBERS, PATH};
+use super::kept::{self, OfFile};
 use super::narrowing::{OUTCOMES, band};
 use super::{Asked, Dimension, Narrowing};
 use crate::explore::bars::Bars;
-use crate::explore::facets::{Facet, Tally, VALUES_MAX};
+use crate::explore::facets::Facet;
 use crate::explore::newest::Newest;
 use crate::explore::reading::fold;
-
-read_columns! {
-    /// What is counted.
-    struct Columns of Table::Requests {
-        time_unix_nano: Integers,
-        response_flags: Integers,
-        response_code: Integers,
-        grpc_status: Integers,
-        outcome: Text,
-        observer: Text,
-        protocol: Text,
-        method: Text,
-        authority: Text,
-        route: Text,
-        source_namespace: Text,
-        source_service: Text,
-        source_workload: Text,
-        destination_namespace: Text,
-        destination_service: Text,
-        destination_workload: Text,
-        path: Text,
-    }
-}
-
-/// How many of the columns are numbers, and the place of the one that is read only if it is looked at.
-const NUMBERS: usize = 4;
-const PATH: usize = 16;
 
 /// What one thread has counted.
 pub struct Survey {
     pub bars: Bars<{ OUTCOMES.len() }>,
-    pub newest: Newest,
-    texts: Vec<(Dimension, Tally)>,
-    clients: Peers,
-    servers: Peers,
-    statuses: HashMap<i64, u64>,
-    grpc: HashMap<i64, u64>,
-    flags: HashMap<i64, u64>,
+    newest: Newest,
+    /// Where rows of files begin of which only this is known, and that some are near the last time that is looked for.
+    near_last: Option<UnixNanos>,
+    counts: Counts,
 }
 
 /// Reads the range.
 pub async fn survey(query: &Query, asked: &Asked<'_>, newest: usize) -> Result<Survey, QueryError> {
-    let columns = if asked.narrowing.needs_path() { Columns::NAMES } else { &Columns::NAMES[..PATH] };
-    let lean = Some(Lean { dictionaries: &Columns::NAMES[NUMBERS..PATH], nested: &[] });
-    let filter = asked.narrowing.filter();
-    let scan = Scan { columns: Some(columns), filter, range: asked.range, lean, ..Scan::of(Table::Requests) };
     let (range, last) = (asked.range, asked.cursor.time);
     let new = || Survey {
         bars: Bars::new(range.from, range.to),
         newest: Newest::new(newest, last),
-        texts: Dimension::ALL
-            .into_iter()
-            .filter(|dimension| dimension.column().is_some())
-            .map(|dimension| (dimension, Tally::default()))
-            .collect(),
-        clients: Peers::default(),
-        servers: Peers::default(),
-        statuses: HashMap::new(),
-        grpc: HashMap::new(),
-        flags: HashMap::new(),
+        near_last: None,
+        counts: Counts::default(),
     };
-    let narrowing = Arc::new(asked.narrowing.clone());
-    let each = move |survey: &mut Survey, batch: &RecordBatch| {
-        let added = survey.add(batch, &narrowing);
-        added.map_err(|error| QueryError::Internal(format!("read requests: {error}")))
-    };
-    let parts = fold(query, &scan, new, each).await?;
     let mut whole = new();
-    parts.into_iter().for_each(|part| whole.merge(part));
+    let is_met = |file: &&DataFile| range.meets(file.time_min_micros, file.time_max_micros);
+    let files = query.files(Table::Requests).iter().filter(is_met);
+    let (inside, cut): (Vec<&DataFile>, Vec<&DataFile>) =
+        files.partition(|file| kept::fits(&whole.bars, range, file));
+    for of_file in kept::of(query, asked.narrowing, &inside).await? {
+        whole.add_file(&of_file, last);
+    }
+    let narrowing = Arc::new(asked.narrowing.clone());
+    for part in [Part::Files(&cut), Part::Buffered] {
+        if matches!(part, Part::Files([])) {
+            continue;
+        }
+        let narrowing = Arc::clone(&narrowing);
+        let each = move |survey: &mut Survey, batch: &RecordBatch| survey.add(batch, &narrowing);
+        let parts = scanned(query, asked.narrowing, (part, range), new, each).await?;
+        parts.into_iter().for_each(|part| whole.merge(part));
+    }
     Ok(whole)
+}
+
+/// What threads make of the columns that are counted, of the rows there that the scan's filter passes.
+pub async fn scanned<S: Send + 'static>(
+    query: &Query,
+    narrowing: &Narrowing,
+    (part, range): (Part<'_>, TimeRange),
+    new: impl Fn() -> S,
+    each: impl Fn(&mut S, &RecordBatch) -> Result<(), RowsError> + Send + Sync + 'static,
+) -> Result<Vec<S>, QueryError> {
+    let columns = if narrowing.needs_path() { Columns::NAMES } else { &Columns::NAMES[..PATH] };
+    let lean = Some(Lean { dictionaries: &Columns::NAMES[NUMBERS..PATH], nested: &[] });
+    let filter = narrowing.filter();
+    let scan = Scan { columns: Some(columns), filter, range, lean, part, ..Scan::of(Table::Requests) };
+    let each = move |state: &mut S, batch: &RecordBatch| {
+        each(state, batch).map_err(|error| QueryError::Internal(format!("read requests: {error}")))
+    };
+    fold(query, &scan, new, each).await
+}
+
+/// Counts the rows of a batch that pass, and gives time and band of each.
+pub fn read(
+    batch: &RecordBatch,
+    narrowing: &Narrowing,
+    counts: &mut Counts,
+    mut each: impl FnMut(UnixNanos, usize),
+) -> Result<(), RowsError> {
+    let columns = Columns::of(batch)?;
+    let passes = |row: &usize| narrowing.passes(columns.response_flags.or_zero(*row), columns.path.get(*row));
+    let rows: Vec<usize> = (0..batch.num_rows()).filter(passes).collect();
+    let mut outcomes = Interned::new(columns.outcome);
+    for row in &rows {
+        let time = columns.time_unix_nano.or_zero(*row);
+        let known = outcomes.get(*row, |text| band(text).unwrap_or(Outcome::Ok));
+        let outcome = known.unwrap_or(Outcome::Ok);
+        let place = OUTCOMES.iter().position(|known| *known == outcome).unwrap_or_default();
+        each(UnixNanos(time), place);
+    }
+    counts.add(&columns, &rows);
+    Ok(())
 }
 
 impl Survey {
     fn add(&mut self, batch: &RecordBatch, narrowing: &Narrowing) -> Result<(), RowsError> {
-        let columns = Columns::of(batch)?;
-        let passes =
-            |row: &usize| narrowing.passes(columns.response_flags.or_zero(*row), columns.path.get(*row));
-        let rows: Vec<usize> = (0..batch.num_rows()).filter(passes).collect();
-        let mut outcomes = Interned::new(columns.outcome);
-        for row in &rows {
-            let time = columns.time_unix_nano.or_zero(*row);
-            let known = outcomes.get(*row, |text| band(text).unwrap_or(Outcome::Ok));
-            let outcome = known.unwrap_or(Outcome::Ok);
-            let place = OUTCOMES.iter().position(|known| *known == outcome).unwrap_or_default();
-            self.bars.add(UnixNanos(time), place);
-            self.newest.offer(UnixNanos(time));
+        let Survey { bars, newest, counts, .. } = self;
+        read(batch, narrowing, counts, |time, band| {
+            bars.add(time, band);
+            newest.offer(time);
+        })
+    }
+
+    /// Adds what a file says. Of its rows only the slices are known that they start in: each is taken for as old as it can be, so
+    /// that the newest reach far enough back. Those of the slice of `last` may be later and count for none, but are looked through.
+    fn add_file(&mut self, of_file: &OfFile, last: UnixNanos) {
+        for (start, rows) in of_file.slices() {
+            for (band, rows) in rows.iter().enumerate() {
+                self.bars.add_many(start, band, *rows);
+            }
+            if start.plus(kept::SLICE) <= last {
+                self.newest.offer_many(start, rows.iter().sum());
+            } else if start <= last {
+                self.near_last = self.near_last.into_iter().chain([start]).min();
+            }
         }
-        for (dimension, tally) in &mut self.texts {
-            count(tally, columns.text(*dimension), &rows);
-        }
-        let sides = [
-            (&mut self.clients, [columns.source_namespace, columns.source_service, columns.source_workload]),
-            (
-                &mut self.servers,
-                [columns.destination_namespace, columns.destination_service, columns.destination_workload],
-            ),
-        ];
-        for (peers, columns) in sides {
-            peers.add(columns, &rows);
-        }
-        let numbers = [
-            (&mut self.statuses, columns.response_code),
-            (&mut self.grpc, columns.grpc_status),
-            (&mut self.flags, columns.response_flags),
-        ];
-        for (counts, column) in numbers {
-            rows.iter().filter_map(|row| column.get(*row)).for_each(|number| count_number(counts, number, 1));
-        }
-        Ok(())
+        self.counts.merge(&of_file.counts);
     }
 
     fn merge(&mut self, other: Survey) {
         self.bars.merge(&other.bars);
         self.newest.merge(other.newest);
-        for ((_, own), (_, other)) in self.texts.iter_mut().zip(&other.texts) {
-            own.merge(other);
-        }
-        self.clients.merge(&other.clients);
-        self.servers.merge(&other.servers);
-        let numbers = [
-            (&mut self.statuses, other.statuses),
-            (&mut self.grpc, other.grpc),
-            (&mut self.flags, other.flags),
-        ];
-        for (own, other) in numbers {
-            other.into_iter().for_each(|(number, rows)| count_number(own, number, rows));
-        }
+        self.counts.merge(&other.counts);
+    }
+
+    /// How far back the newest rows reach; none without any.
+    pub fn reach(&self) -> Option<UnixNanos> {
+        self.newest.oldest().into_iter().chain(self.near_last).min()
     }
 
     /// In the order of [`Dimension::ALL`].
     pub fn facets(self, most: usize) -> Vec<(Dimension, Facet)> {
-        let numbers = |counts: HashMap<i64, u64>| {
-            let is_given_up = counts.len() > VALUES_MAX;
-            let told = counts.into_iter().map(|(number, rows)| (number.to_string(), rows));
-            if is_given_up { Facet::given_up() } else { Facet::of(told, most) }
-        };
-        let mut facets: Vec<(Dimension, Facet)> =
-            self.texts.into_iter().map(|(dimension, tally)| (dimension, tally.facet(most))).collect();
-        facets.push((Dimension::Client, self.clients.facet(most)));
-        facets.push((Dimension::Server, self.servers.facet(most)));
-        facets.push((Dimension::Status, numbers(self.statuses)));
-        facets.push((Dimension::Grpc, numbers(self.grpc)));
-        facets.push((Dimension::Flag, by_flag(&self.flags, most)));
-        facets.sort_by_key(|(dimension, _)| Dimension::ALL.iter().position(|known| known == dimension));
-        facets
-    }
-}
-
-impl<'a> Columns<'a> {
-    fn text(&self, dimension: Dimension) -> Text<'a> {
-        match dimension {
-            Dimension::Method => self.method,
-            Dimension::Host => self.authority,
-            Dimension::Route => self.route,
-            Dimension::Protocol => self.protocol,
-            Dimension::Observer => self.observer,
-            _ => self.outcome,
-        }
-    }
-}
-
-fn count(tally: &mut Tally, column: Text<'_>, rows: &[usize]) {
-    if !column.has_values() {
-        return;
-    }
-    let mut places = Interned::new(column);
-    for row in rows {
-        if let Some(place) = places.get(*row, |text| tally.place(text)) {
-            tally.add(place, 1);
-        }
-    }
-}
-
-/// Codes are few, unless somebody makes them up: of too many one more says so.
-fn count_number(counts: &mut HashMap<i64, u64>, number: i64, rows: u64) {
-    let has_room = counts.len() <= VALUES_MAX;
-    match counts.get_mut(&number) {
-        Some(count) => *count += rows,
-        None if has_room => drop(counts.insert(number, rows)),
-        None => {}
-    }
-}
-
-/// A row counts for each flag that it has.
-fn by_flag(sets: &HashMap<i64, u64>, most: usize) -> Facet {
-    if sets.len() > VALUES_MAX {
-        return Facet::given_up();
-    }
-    let rows = |bit: u32| -> u64 {
-        sets.iter().filter(|(set, _)| (**set as u64) & (1 << bit) != 0).map(|(_, rows)| rows).sum()
-    };
-    let set = ResponseFlags(sets.keys().fold(0, |all, set| all | *set as u64));
-    Facet::of(set.iter().map(|flag| (flag.short.to_owned(), rows(flag.bit))), most)
-}
-
-/// One side of requests: names within namespaces.
-#[derive(Default)]
-struct Peers {
-    namespaces: Tally,
-    names: Tally,
-    counts: HashMap<(u32, u32), u64>,
-}
-
-impl Peers {
-    fn add(&mut self, [namespace, service, workload]: [Text<'_>; 3], rows: &[usize]) {
-        let Peers { namespaces, names, counts } = self;
-        let [mut namespace, mut service, mut workload] = [namespace, service, workload].map(Interned::new);
-        for row in rows {
-            let of_service = service.get(*row, |text| names.place(text)).filter(|place| names.has(*place));
-            let name = of_service.or_else(|| workload.get(*row, |text| names.place(text)));
-            let Some(name) = name.filter(|place| names.has(*place)) else { continue };
-            let namespace = namespace.get(*row, |text| namespaces.place(text)).unwrap_or(u32::MAX);
-            if let Some(count) = counts.get_mut(&(namespace, name)) {
-                *count += 1;
-            } else if counts.len() <= VALUES_MAX {
-                counts.insert((namespace, name), 1);
-            }
-        }
-    }
-
-    fn merge(&mut self, other: &Peers) {
-        for ([namespace, name], rows) in other.told() {
-            let key = (self.namespaces.place(namespace), self.names.place(name));
-            if self.names.has(key.1) {
-                *self.counts.entry(key).or_default() += rows;
-            }
-        }
-        self.names.give_up_with(&other.names);
-        self.namespaces.give_up_with(&other.namespaces);
-    }
-
-    /// Namespace, which may be empty, name, and rows.
-    fn told(&self) -> impl Iterator<Item = ([&str; 2], u64)> {
-        let (namespaces, names) = (self.namespaces.values(), self.names.values());
-        self.counts.iter().map(move |((namespace, name), rows)| {
-            let namespace = namespaces.get(*namespace as usize).copied().unwrap_or_default();
-            ([namespace, names[*name as usize]], *rows)
-        })
-    }
-
-    fn facet(self, most: usize) -> Facet {
-        let is_given_up =
-            self.names.is_given_up() || self.namespaces.is_given_up() || self.counts.len() > VALUES_MAX;
-        if is_given_up {
-            return Facet::given_up();
-        }
-        let id = |[namespace, name]: [&str; 2]| match namespace {
-            "" => name.to_owned(),
-            _ => format!("{namespace}/{name}"),
-        };
-        Facet::of(self.told().map(|(parts, rows)| (id(parts), rows)), most)
+        self.counts.facets(most)
     }
 }

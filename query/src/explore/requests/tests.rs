@@ -86,6 +86,47 @@ async fn pages_follow_one_another_newest_first() {
     assert_eq!(seen, [vec!["/b", "/a"], vec!["/c", "/d"]]);
 }
 
+/// Twenty minutes, so that bars are of ten seconds and a file is counted once. In it: one row at 5 s, two at 15 s and one that failed
+/// at 15.5 s; hot: one at 25 s. Pages begin and end between rows of one slice, and of one nanosecond.
+#[tokio::test]
+async fn what_a_file_says_is_as_if_it_were_read_again() {
+    let stored = [
+        request(5 * SECOND, "/old", 200, 0),
+        request(15 * SECOND, "/a", 200, 0),
+        request(15 * SECOND, "/b", 200, 0),
+        request(15 * SECOND + SECOND / 2, "/failed", 503, 0),
+    ];
+    let hot = [request(25 * SECOND, "/hot", 200, 0)];
+    let both = SnapshotBuilder::new().file(Table::Requests, &stored, &[]).await.hot(Table::Requests, 2, &hot);
+    let engine = Engine::new(both.reader(), EngineConfig::default(), Arc::new(SystemClock));
+    let query = engine.expect("no directory is named").begin("default").await.expect("a place is free");
+    let range = TimeRange { from: UnixNanos(0), to: UnixNanos(1_200 * SECOND) };
+    let check = async |narrowing: &Narrowing, rows_max: usize, want: &[&str], bars: [[u64; 4]; 3]| {
+        let (mut cursor, mut seen) = (Some(Cursor::NEWEST), Vec::new());
+        while let Some(at) = cursor {
+            let asked = Asked { range, ..asked(narrowing, at, rows_max) };
+            let found = find(&query, &asked).await.expect("it is answered");
+            assert_eq!(found.bars.counts[..3], bars);
+            let rows = found.facets.iter().flat_map(|(_, facet)| &facet.values);
+            let gets: u64 = rows.filter(|counted| counted.value == "GET").map(|counted| counted.rows).sum();
+            assert_eq!((found.bars.total(), gets), (want.len() as u64, want.len() as u64));
+            seen.extend(paths(&found.rows));
+            cursor = found.next;
+        }
+        assert_eq!(seen, want, "{rows_max} a page");
+    };
+    let all = Narrowing::default();
+    for rows_max in [10, 3, 2, 1] {
+        let bars = [[1, 0, 0, 0], [2, 0, 0, 1], [1, 0, 0, 0]];
+        check(&all, rows_max, &["/hot", "/failed", "/a", "/b", "/old"], bars).await;
+    }
+    let failed = narrowed(&[(Dimension::Status, "503")]);
+    check(&failed, 1, &["/failed"], [[0; 4], [0, 0, 0, 1], [0; 4]]).await;
+    let mut of_path = Narrowing::default();
+    of_path.path("ol");
+    check(&of_path, 1, &["/old"], [[1, 0, 0, 0], [0; 4], [0; 4]]).await;
+}
+
 #[tokio::test]
 async fn a_row_is_found_at_its_place_with_all_of_its_columns() {
     let (all, query) = (Narrowing::default(), query().await);

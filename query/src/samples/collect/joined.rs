@@ -5,7 +5,7 @@ use std::sync::Arc;
 use meshlake_promql::{Events, Run};
 
 use super::deltas::{Deltas, totals};
-use super::strand::{Point, Strand, Value, millis};
+use super::strand::{NANOS_PER_MILLI, Point, Strand, Value, millis};
 
 /// What of the samples is wanted.
 #[derive(Debug, Clone, Copy)]
@@ -27,17 +27,19 @@ pub struct Join<T> {
 
 /// All points in order of time, one a millisecond. Deltas are made totals; those of several senders at one instant are added.
 pub fn join<T: Value + 'static>(mut strands: Vec<Strand<T>>, window: Window) -> Join<T> {
-    if let [strand] = &mut strands[..]
-        && !strand.is_delta
-    {
-        let run = later(run(std::mem::take(&mut strand.points)), window);
-        return Join { run, events: None, is_interleaved: false };
+    if let Some(strand) = strands.pop_if(|strand| !strand.is_delta) {
+        if strands.is_empty() {
+            let run =
+                if is_spaced(&strand.times) { as_run(strand) } else { run(strand.into_points().collect()) };
+            return Join { run: later(run, window), events: None, is_interleaved: false };
+        }
+        strands.push(strand);
     }
     let is_interleaved = is_interleaved(&strands);
     let (mut deltas, mut points) = (Vec::new(), Vec::new());
     for strand in strands {
         let all = if strand.is_delta { &mut deltas } else { &mut points };
-        all.extend(strand.points);
+        all.extend(strand.into_points());
     }
     // What some senders tell in totals is not in the deltas of others.
     let counted = points.is_empty().then(|| Deltas::of(&deltas)).flatten();
@@ -56,10 +58,7 @@ fn later<T>(mut run: Run<T>, window: Window) -> Run<T> {
 }
 
 fn is_interleaved<T>(strands: &[Strand<T>]) -> bool {
-    let ends = |strand: &Strand<T>| {
-        let times = || strand.points.iter().map(|point| point.time);
-        Some((times().min()?, times().max()?))
-    };
+    let ends = |strand: &Strand<T>| Some((*strand.times.iter().min()?, *strand.times.iter().max()?));
     if strands.len() < 2 {
         return false;
     }
@@ -67,6 +66,21 @@ fn is_interleaved<T>(strands: &[Strand<T>]) -> bool {
     let mut ends: Vec<(i64, i64)> = totals.filter_map(ends).collect();
     ends.sort_unstable();
     ends.windows(2).any(|pair| pair[1].0 <= pair[0].1)
+}
+
+/// Whether points are in order of time, and no two in one millisecond.
+fn is_spaced(times: &[i64]) -> bool {
+    times.windows(2).all(|pair| pair[1].saturating_sub(pair[0]) >= NANOS_PER_MILLI)
+}
+
+/// The points of a strand that are spaced, where they are.
+fn as_run<T>(strand: Strand<T>) -> Run<T> {
+    let Strand { mut times, mut starts, values, .. } = strand;
+    if starts.iter().all(|start| *start == 0) {
+        starts.clear();
+    }
+    times.iter_mut().chain(&mut starts).for_each(|time| *time = millis(*time));
+    Run { times, values, starts }
 }
 
 /// Of points in one millisecond the latest is kept, as it overwrites those before.
@@ -101,13 +115,15 @@ fn run<T: Value>(mut points: Vec<Point<T>>) -> Run<T> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::When;
     use super::*;
 
     const ALL: Window = Window { after: i64::MIN, has_events: false };
 
     fn strand(is_delta: bool, points: &[(i64, f64)]) -> Strand<f64> {
-        let points = points.iter().map(|(time, value)| Point { time: *time, start: 0, value: *value });
-        Strand { stem: 0, is_delta, points: points.collect() }
+        let mut strand = Strand::new(0, is_delta);
+        points.iter().for_each(|(time, value)| strand.push(When { time: *time, start: 0 }, *value));
+        strand
     }
 
     fn joined(strands: Vec<Strand<f64>>) -> (Vec<(i64, f64)>, bool) {
@@ -122,6 +138,21 @@ mod tests {
         assert_eq!((run, is_interleaved), (vec![(1, 1.0), (2, 7.0), (3, 3.0)], true));
         let (run, is_interleaved) = joined(vec![one(), strand(false, &[(4_000_000, 7.0)])]);
         assert_eq!((run.len(), is_interleaved), (3, false), "one after the other");
+    }
+
+    /// Whether points come as they are or are put in order, a start is that of its point.
+    #[test]
+    fn starts_are_those_of_their_points() {
+        let points = [(1_000_000, 0), (2_000_000, 1_500_000), (3_000_000, 2_999_999)];
+        for order in [[0, 1, 2], [2, 0, 1]] {
+            let mut strand = Strand::new(0, false);
+            for (time, start) in order.map(|at| points[at]) {
+                strand.push(When { time, start }, time as f64);
+            }
+            let run = join(vec![strand], ALL).run;
+            assert_eq!((run.times, run.starts), (vec![1, 2, 3], vec![0, 1, 2]));
+            assert_eq!(run.values, [1e6, 2e6, 3e6]);
+        }
     }
 
     #[test]

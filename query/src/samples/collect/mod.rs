@@ -12,13 +12,15 @@ mod native;
 mod summaries;
 mod joined;
 mod deltas;
+mod gathered;
 mod strand;
 mod stamps;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use hashbrown::HashMap;
 use meshlake_promql::{Error, Histogram, Labels, Selected, SeriesSamples};
 use meshlake_schema::Table;
 use meshlake_schema::budget::Holding;
@@ -28,6 +30,7 @@ use super::asked::Asked;
 use super::error::{of_rows, too_many_samples};
 use super::reading::Stems;
 use super::stems::Keys;
+use gathered::Gathered;
 use histograms::Buckets;
 use joined::{Join, join};
 use stamps::{Stamps, When};
@@ -44,7 +47,7 @@ const SAMPLE_BYTES: usize = 40;
 const EXAMPLES_MAX: usize = 1;
 
 /// Where samples of one stem go: a series, and the stem's strand of it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Place {
     series: usize,
     strand: usize,
@@ -83,12 +86,21 @@ struct Collecting {
     histograms: Vec<Strand<Arc<Histogram>>>,
 }
 
+impl Collecting {
+    fn first_stem(&self) -> usize {
+        let floats = self.floats.first().map(|strand| strand.stem);
+        floats.or_else(|| Some(self.histograms.first()?.stem)).unwrap_or(usize::MAX)
+    }
+}
+
 /// Collects what matchers ask for.
 pub struct Collector<'a> {
     asked: &'a Asked<'a>,
     found: &'a Stems,
     series: Vec<Collecting>,
     by_labels: HashMap<Labels, usize>,
+    /// Points that the series do not have yet.
+    gathered: Gathered,
     /// By stem: the series of a number, the native histogram.
     single: Vec<Single>,
     buckets: HashMap<usize, Buckets>,
@@ -106,6 +118,7 @@ impl<'a> Collector<'a> {
             found,
             series: Vec::new(),
             by_labels: HashMap::new(),
+            gathered: Gathered::default(),
             single: vec![Single::Unmet; found.found.len()],
             buckets: HashMap::new(),
             quantiles: HashMap::new(),
@@ -156,7 +169,10 @@ impl<'a> Collector<'a> {
     }
 
     /// What was collected.
-    pub fn finish(self, window: Window) -> Selected {
+    pub fn finish(mut self, window: Window) -> Selected {
+        self.gathered.give(&mut self.series);
+        // Stems are in the order of their labels, which is what who asks puts series in.
+        self.series.sort_by_key(Collecting::first_stem);
         let mut selected = Selected::default();
         let (mut joined, mut examples) = (0_usize, Vec::new());
         for collecting in self.series {

@@ -35,6 +35,15 @@ impl<'a> Stamps<'a> {
         When { time: self.times.or_zero(row), start: self.starts.or_zero(row) }
     }
 
+    /// The times of all rows and their starts, if any is known; none where some rows have to be looked at, as ends of
+    /// series do.
+    pub fn all(&self) -> Option<(&'a [i64], Option<&'a [i64]>)> {
+        let has_ends = self.flags.has_values() && !self.flags.all()?.iter().all(|flags| *flags == 0);
+        let starts = if self.starts.has_values() { Some(self.starts.all()?) } else { None };
+        let starts = starts.filter(|starts| starts.iter().any(|start| *start != 0));
+        self.times.all().filter(|_| !has_ends).map(|times| (times, starts))
+    }
+
     pub fn is_stale(&self, row: usize) -> bool {
         self.flags.or_zero(row) & NO_RECORDED_VALUE != 0
     }

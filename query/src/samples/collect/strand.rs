@@ -13,13 +13,16 @@ pub fn millis(nanos: i64) -> i64 {
     nanos.div_euclid(NANOS_PER_MILLI)
 }
 
-/// Points in the order in which rows came.
+/// Points in the order in which rows came, by columns of one length; nanoseconds.
 #[derive(Debug)]
 pub struct Strand<T> {
     pub stem: usize,
     /// Whether each value tells of the time since the one before.
     pub is_delta: bool,
-    pub points: Vec<Point<T>>,
+    pub times: Vec<i64>,
+    /// Empty while no start is known.
+    pub starts: Vec<i64>,
+    pub values: Vec<T>,
 }
 
 /// One point; nanoseconds, zero for an unknown start.
@@ -32,11 +35,28 @@ pub struct Point<T> {
 
 impl<T> Strand<T> {
     pub fn new(stem: usize, is_delta: bool) -> Self {
-        Strand { stem, is_delta, points: Vec::new() }
+        Strand { stem, is_delta, times: Vec::new(), starts: Vec::new(), values: Vec::new() }
     }
 
     pub fn push(&mut self, when: When, value: T) {
-        self.points.push(Point { time: when.time, start: when.start, value });
+        if when.start != 0 || !self.starts.is_empty() {
+            self.starts.resize(self.times.len(), 0);
+            self.starts.push(when.start);
+        }
+        self.times.push(when.time);
+        self.values.push(value);
+    }
+
+    pub fn reserve(&mut self, more: usize, has_starts: bool) {
+        self.times.reserve_exact(more);
+        self.values.reserve_exact(more);
+        self.starts.reserve_exact(if has_starts { more } else { 0 });
+    }
+
+    pub fn into_points(self) -> impl Iterator<Item = Point<T>> {
+        let starts = self.starts.into_iter().chain(std::iter::repeat(0));
+        let points = self.times.into_iter().zip(starts).zip(self.values);
+        points.map(|((time, start), value)| Point { time, start, value })
     }
 }
 

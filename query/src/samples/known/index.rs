@@ -5,10 +5,11 @@
 //! and value instead of once a stem, and what is asked of a name once a class. Numbers hold for as long as the index does;
 //! nothing is ever taken out of it.
 
-use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
+use hashbrown::HashMap;
+use meshlake_promql::{Label, Labels, METRIC_NAME};
 use meshlake_schema::rows::Text;
 
 use super::labelled::{Labelled, Marked};
@@ -171,6 +172,16 @@ impl Index {
         (self.texts.get(name), self.texts.get(value))
     }
 
+    /// Name and value of a pair, numbers of texts.
+    pub fn pair_numbers(&self, pair: u32) -> (u32, u32) {
+        *self.pairs.get(pair)
+    }
+
+    /// The number of a text; none of one that no series has.
+    pub fn text_number(&self, text: &str) -> Option<u32> {
+        self.texts.numbers.get(text).copied()
+    }
+
     /// What tells the series of a stem apart.
     pub fn marks(&self, marks: u32) -> impl Iterator<Item = f64> + '_ {
         self.marks.get(marks).iter().map(|bits| f64::from_bits(*bits))
@@ -179,19 +190,30 @@ impl Index {
     /// A stem, whole.
     pub fn stem(&self, stem: u32) -> Stem {
         let class = self.class(self.class_of(stem));
-        let pair = |pair: &u32| {
-            let (name, value) = self.pair(*pair);
-            (Arc::clone(name), Arc::clone(value))
-        };
         Stem {
             metric: Arc::clone(self.texts.get(class.metric)),
             family: Arc::clone(self.texts.get(class.family)),
-            labels: self.labels_of(stem).iter().map(pair).collect(),
+            labels: self.named(stem),
             shape: class.shape,
             is_delta: class.is_delta,
             is_remote_written: class.is_remote_written,
             collisions: self.collisions.get(&stem).cloned().unwrap_or_default(),
         }
+    }
+
+    /// The labels of a stem, with its family for the name.
+    fn named(&self, stem: u32) -> Labels {
+        // One name for all, so that sets are compared without reading it.
+        static NAME: LazyLock<Arc<str>> = LazyLock::new(|| METRIC_NAME.into());
+        let label = |pair: &u32| {
+            let (name, value) = self.pair(*pair);
+            Label { name: Arc::clone(name), value: Arc::clone(value) }
+        };
+        let own = self.labels_of(stem);
+        let before = own.partition_point(|pair| **self.pair(*pair).0 < *METRIC_NAME);
+        let name = Label { name: Arc::clone(&NAME), value: Arc::clone(self.family(self.class_of(stem))) };
+        let labels = own[..before].iter().map(label).chain([name]).chain(own[before..].iter().map(label));
+        Labels::of_sorted(labels.collect())
     }
 
     /// The number of a row's stem, which is made when it is met first; none for a metric that has no name in Prometheus.

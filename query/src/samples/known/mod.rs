@@ -7,13 +7,14 @@
 //! Kept are at most [`BYTES_MAX`] and what one question added above that; then all is forgotten and read again as it is
 //! needed. Tenants are kept apart, as ids of series are hashes that one tenant could make of another's.
 
+mod order;
 mod index;
 mod labelled;
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use arrow::array::RecordBatch;
+use hashbrown::HashMap;
 use meshlake_schema::rows::RowsError;
 use meshlake_schema::{Table, TimeRange};
 
@@ -22,6 +23,7 @@ use super::stems::{Keys, Promoted, Variants};
 use labelled::{Labelled, Marked};
 
 pub use index::Index;
+pub use order::in_order;
 
 /// Bytes that are kept: of some two million series, a fraction of what the process may take beside its queries. Guess, not
 /// measured.
@@ -81,8 +83,17 @@ struct OfClass {
     /// The latest first and the earliest last time of any.
     first_max: i64,
     last_min: i64,
-    /// The labels that any has, pairs by number, each once; none of a class whose stems are several series each.
-    pairs: Option<Vec<u32>>,
+    /// Of a class whose stems are one series each.
+    labels: Option<OfAll>,
+}
+
+/// The labels of some stems.
+#[derive(Debug)]
+struct OfAll {
+    /// Those that any has, pairs by number, each once.
+    pairs: Vec<u32>,
+    /// Names that all have, numbers of texts.
+    common: Vec<u32>,
 }
 
 /// The entries of one class.
@@ -94,10 +105,14 @@ pub struct ClassEntries<'e> {
 }
 
 impl<'e> ClassEntries<'e> {
-    /// The labels that any has, pairs by number, each once, if all may have rows in `range` and each is one series.
-    pub fn pairs_within(&self, range: TimeRange) -> Option<&'e [u32]> {
-        let are_within = self.of.first_max < range.to.0 && self.of.last_min >= range.from.0;
-        self.of.pairs.as_deref().filter(|_| are_within)
+    /// The labels that any has, pairs by number, each once, and the names that all have, numbers of texts, if each is one series.
+    pub fn pairs(&self) -> Option<(&'e [u32], &'e [u32])> {
+        self.of.labels.as_ref().map(|of| (&of.pairs[..], &of.common[..]))
+    }
+
+    /// Whether all may have rows in `range`.
+    pub fn are_within(&self, range: TimeRange) -> bool {
+        self.of.first_max < range.to.0 && self.of.last_min >= range.from.0
     }
 }
 
@@ -136,7 +151,8 @@ impl Entries {
     /// Bytes that they take, about.
     pub fn bytes(&self) -> usize {
         let of_classes = self.classes.iter().map(|of| {
-            size_of::<OfClass>() + of.pairs.as_ref().map_or(0, |pairs| pairs.len() * size_of::<u32>())
+            let labels = of.labels.as_ref().map_or(0, |of| of.pairs.len() + of.common.len());
+            size_of::<OfClass>() + labels * size_of::<u32>()
         });
         self.all.len() * size_of::<Entry>()
             + self.places.len() * 2 * size_of::<(u32, Option<u32>, usize)>()
@@ -152,13 +168,13 @@ impl Entries {
         let mut begin = 0;
         for alike in self.all.chunk_by(|a, b| index.class_of(a.stem) == index.class_of(b.stem)) {
             begin += alike.len();
-            let pairs = alike[0].marks.is_none().then(|| pairs_of(alike, index, &mut pairs_seen));
+            let labels = alike[0].marks.is_none().then(|| OfAll::of(alike, index, &mut pairs_seen));
             self.classes.push(OfClass {
                 class: index.class_of(alike[0].stem),
                 end: begin,
                 first_max: alike.iter().map(|entry| entry.first).max().unwrap_or(i64::MAX),
                 last_min: alike.iter().map(|entry| entry.last).min().unwrap_or(i64::MIN),
-                pairs,
+                labels,
             });
         }
     }
@@ -177,17 +193,30 @@ impl Entries {
     }
 }
 
-/// The labels of stems, each once; `seen` is false for all, and is again.
-fn pairs_of(entries: &[Entry], index: &Index, seen: &mut [bool]) -> Vec<u32> {
-    let mut pairs = Vec::new();
-    for pair in entries.iter().flat_map(|entry| index.labels_of(entry.stem)) {
-        if !std::mem::replace(&mut seen[*pair as usize], true) {
-            pairs.push(*pair);
+impl OfAll {
+    /// `seen` is false for all, and is again.
+    fn of(entries: &[Entry], index: &Index, seen: &mut [bool]) -> Self {
+        let mut pairs = Vec::new();
+        let mut common: Option<Vec<u32>> = None;
+        for entry in entries {
+            let own = index.labels_of(entry.stem);
+            let name = |pair: &u32| index.pair_numbers(*pair).0;
+            match &mut common {
+                Some(common)
+                    if own.len() == common.len() && own.iter().map(name).eq(common.iter().copied()) => {}
+                Some(common) => common.retain(|common| own.iter().any(|pair| name(pair) == *common)),
+                None => common = Some(own.iter().map(name).collect()),
+            }
+            for pair in own {
+                if !std::mem::replace(&mut seen[*pair as usize], true) {
+                    pairs.push(*pair);
+                }
+            }
         }
+        pairs.iter().for_each(|pair| seen[*pair as usize] = false);
+        pairs.shrink_to_fit();
+        OfAll { pairs, common: common.unwrap_or_default() }
     }
-    pairs.iter().for_each(|pair| seen[*pair as usize] = false);
-    pairs.shrink_to_fit();
-    pairs
 }
 
 /// All that is kept; for one engine.

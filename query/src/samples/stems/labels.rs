@@ -138,6 +138,8 @@ pub fn labels(
     attributes.retain(|(key, _)| key != "__name__");
     if scope.name == REMOTE_WRITTEN {
         attributes.sort();
+        attributes.dedup_by(|later, kept| later.0 == kept.0);
+        attributes.retain(|(_, value)| !value.is_empty());
         return attributes;
     }
     let mut labels = joined(attributes, collisions);

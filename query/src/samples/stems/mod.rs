@@ -9,9 +9,9 @@
 mod key;
 mod labels;
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
-use meshlake_promql::{Labels, METRIC_NAME};
+use meshlake_promql::{Label, Labels, METRIC_NAME};
 use meshlake_schema::Table;
 
 pub use key::{Keys, StemKey, Variants, has, optional, points_of};
@@ -66,8 +66,8 @@ pub struct Stem {
     pub metric: Arc<str>,
     /// The name of its series, without an ending.
     pub family: Arc<str>,
-    /// Sorted by name, but for the metric's name and the one that tells its series apart.
-    pub labels: Vec<(Arc<str>, Arc<str>)>,
+    /// With the family for the name, without the one that tells its series apart.
+    pub labels: Labels,
     pub shape: Shape,
     /// Whether each point tells of the time since the one before, not since the counter began.
     pub is_delta: bool,
@@ -79,24 +79,21 @@ pub struct Stem {
 impl Stem {
     /// The labels of the series with that ending, and a label more.
     pub fn labels(&self, ending: &str, more: Option<(&str, &str)>) -> Labels {
-        // One name for all, so that sets are compared without reading it.
-        static NAME: LazyLock<Arc<str>> = LazyLock::new(|| METRIC_NAME.into());
-        let whole = || {
-            if ending.is_empty() {
-                Arc::clone(&self.family)
-            } else {
-                format!("{}{ending}", self.family).into()
-            }
+        if ending.is_empty() && more.is_none() {
+            return self.labels.clone();
+        }
+        let whole = |label: &Label| {
+            let is_name = *label.name == *METRIC_NAME && !ending.is_empty();
+            let value =
+                if is_name { format!("{}{ending}", self.family).into() } else { Arc::clone(&label.value) };
+            (Arc::clone(&label.name), value)
         };
-        let name = (Arc::clone(&NAME), whole());
-        let own = self.labels.iter().cloned();
         let more = more.map(|(name, value)| (Arc::from(name), Arc::from(value)));
-        Labels::from_pairs::<Arc<str>, Arc<str>>([name].into_iter().chain(own).chain(more))
+        Labels::from_pairs::<Arc<str>, Arc<str>>(self.labels.iter().map(whole).chain(more))
     }
 
     /// The value of a label; empty without it.
     pub fn label(&self, name: &str) -> &str {
-        let found = self.labels.iter().find(|(label, _)| &**label == name);
-        found.map_or("", |(_, value)| value)
+        self.labels.get(name)
     }
 }

@@ -112,6 +112,50 @@ fn files_tell_new_series_and_known_ones_each_in_its_time() {
     told(&Asked::points(files.concat()));
 }
 
+/// All series of a metric, some and none, by labels that all of them have, that some lack and that none has: names and values are
+/// those of the series that match.
+#[test]
+fn names_and_values_are_those_of_series_that_match() {
+    let of = |id, metric, pairs: &[(&str, &str)]| with(gauge(id, metric, 10, 1.0), attributes(pairs));
+    let rows = [
+        of(1, "m", &[("a", "1"), ("b", "x")]),
+        of(2, "m", &[("a", "1"), ("b", "y")]),
+        of(3, "m", &[("a", "1")]),
+        of(4, "n", &[("a", "2"), ("b", "x")]),
+    ];
+    let runtime = Runtime::new().expect("threads");
+    let flushed = runtime.block_on(SnapshotBuilder::new().flushed_file(Table::MetricPoints, &rows));
+    let asked = Asked::over(runtime, flushed);
+    for (selector, count) in [
+        (r#"{a="1"}"#, 3),
+        (r#"{a=~"1|2"}"#, 4),
+        (r#"m{a="2"}"#, 0),
+        (r#"{a!="1", __name__=~".+"}"#, 1),
+        (r#"{b="x"}"#, 2),
+        (r#"{b!="x", __name__="m"}"#, 2),
+        (r#"{b=~"|y", a="1"}"#, 2),
+        (r#"{b="", a="1"}"#, 1),
+        (r#"{b=~".+", a!="1"}"#, 1),
+        (r#"{none="", a="2"}"#, 1),
+        (r#"{none="1"}"#, 0),
+        (r#"{none!="1", a="1"}"#, 3),
+        (r#"{a="1", a!~"1"}"#, 0),
+    ] {
+        let matchers = matchers(selector);
+        let wanted = wanted(&matchers, 0, 100, 100);
+        let series = asked.stored.series(&wanted).expect(selector).found;
+        assert_eq!(series.len(), count, "{selector}");
+        let names = series.iter().flat_map(Labels::iter).map(|label| label.name.to_string());
+        let told = asked.stored.label_names(&wanted).expect(selector).found;
+        assert_eq!(told, names.collect(), "{selector}");
+        for name in ["a", "b", "none", "__name__"] {
+            let values = series.iter().map(|labels| labels.get(name).to_owned());
+            let told = asked.stored.label_values(name, &wanted).expect(selector).found;
+            assert_eq!(told, values.filter(|value| !value.is_empty()).collect(), "{name} of {selector}");
+        }
+    }
+}
+
 /// The file of points is not there at all.
 #[test]
 fn names_and_labels_are_told_without_a_look_at_points() {

@@ -10,10 +10,12 @@ use std::sync::Arc;
 use meshlake_engine::{Engine, EngineConfig};
 use meshlake_fixture::{Cell, Row, SnapshotBuilder, row};
 use meshlake_promql::{Hints, Labels, Matcher, Selected, Selection, parse_selector};
-use meshlake_schema::{SystemClock, Table};
+use meshlake_schema::budget::Holding;
+use meshlake_schema::{SystemClock, Table, TimeRange};
 use tokio::runtime::Runtime;
 
-use super::Stored;
+use super::reading::stems;
+use super::{Stored, asked};
 
 const SECOND: i64 = 1_000_000_000;
 
@@ -283,6 +285,33 @@ fn series_of_one_name_are_found_among_those_of_others() {
     assert_eq!(asked.lines("b_seconds"), [r#"{__name__="b_seconds"} 7@10 7@20"#]);
     assert_eq!(asked.lines(r#"{__name__=~"a|c", zone="y"}"#).len(), 2);
     assert_eq!(asked.lines(r#"{zone=~".+"}"#).len(), 6);
+}
+
+/// Names before and behind `__name__`, sets that begin alike, two metrics.
+#[test]
+fn stems_are_in_the_order_of_their_labels() {
+    let sets: [&[(&str, &str)]; 6] = [
+        &[("b", "2")],
+        &[("A", "z"), ("b", "1")],
+        &[("b", "1")],
+        &[("b", "1"), ("c", "1")],
+        &[("A", "a")],
+        &[],
+    ];
+    let all = ["n", "m"].into_iter().flat_map(|metric| sets.map(|set| (metric, set)));
+    let row = |(id, (metric, set))| with(gauge(id, metric, 1, 1.0), attributes(set));
+    let asked = Asked::points((1..).zip(all).map(row).collect());
+    let matchers = matchers(r#"{__name__=~"m|n"}"#);
+    let budget = asked.stored.query.budget();
+    let mut held = Holding::new(&*budget);
+    let names = asked::Asked::of(&matchers);
+    let found = stems(&asked.stored, &names, TimeRange::ALL, &mut held);
+    let found = asked.runtime.block_on(found).expect("they are read");
+    let labels: Vec<Labels> = found.found.iter().map(|found| found.stem.labels.clone()).collect();
+    let mut want = labels.clone();
+    want.sort();
+    assert_eq!((labels.len(), &labels), (12, &want));
+    assert_eq!(labels[0].to_string(), r#"{A="a", __name__="m"}"#);
 }
 
 /// Files hold text as it is, the buffer holds dictionaries; both make one series.

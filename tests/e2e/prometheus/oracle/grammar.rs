@@ -33,7 +33,7 @@ pub struct Grammar {
 }
 
 /// Functions of a range alone.
-const OVER_RANGE: [&str; 26] = [
+pub const OVER_RANGE: [&str; 24] = [
     "avg_over_time",
     "sum_over_time",
     "min_over_time",
@@ -58,10 +58,8 @@ const OVER_RANGE: [&str; 26] = [
     "delta",
     "idelta",
     "deriv",
-    "rate",
-    "increase",
 ];
-const ELEMENTWISE: [&str; 26] = [
+pub const ELEMENTWISE: [&str; 26] = [
     "abs",
     "ceil",
     "floor",
@@ -91,14 +89,14 @@ const ELEMENTWISE: [&str; 26] = [
 ];
 const OF_DATES: [&str; 8] =
     ["minute", "hour", "day_of_week", "day_of_month", "day_of_year", "days_in_month", "month", "year"];
-const OF_HISTOGRAMS: [&str; 5] =
+pub const OF_HISTOGRAMS: [&str; 5] =
     ["histogram_count", "histogram_sum", "histogram_avg", "histogram_stddev", "histogram_stdvar"];
-const AGGREGATIONS: [&str; 8] = ["sum", "avg", "min", "max", "count", "group", "stddev", "stdvar"];
-const NUMBERS: [&str; 14] =
+pub const AGGREGATIONS: [&str; 8] = ["sum", "avg", "min", "max", "count", "group", "stddev", "stdvar"];
+pub const NUMBERS: [&str; 14] =
     ["0", "1", "2", "-1", "0.5", "3.75", "-0", "NaN", "Inf", "-Inf", "1e300", "100", "pi()", "time()"];
-const SHARES: [&str; 8] = ["0.5", "0.9", "0", "1", "-1", "2", "NaN", "0.25"];
-const ARITHMETIC: [&str; 7] = ["+", "-", "*", "/", "%", "^", "atan2"];
-const COMPARISONS: [&str; 9] = ["==", "!=", ">", "<", ">=", "<=", "> bool", "== bool", "<= bool"];
+pub const SHARES: [&str; 8] = ["0.5", "0.9", "0", "1", "-1", "2", "NaN", "0.25"];
+pub const ARITHMETIC: [&str; 7] = ["+", "-", "*", "/", "%", "^", "atan2"];
+pub const COMPARISONS: [&str; 9] = ["==", "!=", ">", "<", ">=", "<=", "> bool", "== bool", "<= bool"];
 const RANGES: [&str; 7] = ["15s", "16s", "1m", "2m30s", "5m", "10m", "1s"];
 const STEPS: [i64; 4] = [7_000, 15_000, 30_000, 60_000];
 

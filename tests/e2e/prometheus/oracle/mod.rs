@@ -1,4 +1,4 @@
-//! Random queries, asked of a real Prometheus and of us over the same samples.
+//! Random queries, and every function over every kind of series, asked of a real Prometheus and of us over the same samples.
 //!
 //! Both are sent the same messages of remote write, and then the same queries of a grammar, at instants and over ranges. What
 //! Prometheus answers is the truth: label sets, values to 1e-9, order where a query gives one, kinds of errors, and
@@ -6,6 +6,7 @@
 //! does not make, or a rule of `answers` does not compare. `MESHLAKE_ORACLE_QUERIES` asks for more than CI does, and
 //! `MESHLAKE_ORACLE_SEED` for others.
 
+mod walk;
 mod grammar;
 mod answers;
 mod question;
@@ -71,7 +72,8 @@ async fn random_queries_have_the_answers_of_a_real_prometheus() -> Result<()> {
     let (seed, queries) =
         (number("MESHLAKE_ORACLE_SEED", SEED)?, number("MESHLAKE_ORACLE_QUERIES", QUERIES as u64)?);
     let mut grammar = Grammar::new(seed, begin);
-    let questions: Vec<Question> = (0..queries).map(|_| grammar.question()).collect();
+    let random = (0..queries).map(|_| grammar.question());
+    let questions: Vec<Question> = random.chain(walk::questions(begin)).collect();
     let asking = futures::stream::iter(questions)
         .map(|question| {
             let (client, ours, theirs) = (client.clone(), base(&server), peer.base.clone());

@@ -90,6 +90,17 @@ fn bytes_that_are_no_text_are_kept_as_far_as_they_are() {
     assert_eq!(rows_of(cut.as_bytes(), &origin("istio_json")).1.unread, [(LINE, 1)]);
 }
 
+/// Two bytes a character, as tools of Windows write: nothing of it can be read, and all of it is there.
+#[test]
+fn text_of_two_bytes_a_character_is_kept_unread() {
+    let text = format!("\u{feff}{0}\r\n{0}", istio("u", "/"));
+    let bytes: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let (rows, tally) = rows_of(&bytes, &LineOrigin::default());
+    assert_eq!((tally.received, tally.accepted, tally.unread.as_slice()), (2, 2, [(LINE, 2)].as_slice()));
+    let second = rows[1]["raw"].as_str().expect("text").replace('\0', "");
+    assert_eq!((second, &rows[1]["counted"]), (istio("u", "/"), &json!(false)));
+}
+
 #[test]
 fn a_line_is_read_up_to_its_longest_and_cut_beyond() {
     let room = LINE_BYTES_MAX - istio("u", "/").len();

@@ -18,10 +18,11 @@ use std::collections::HashMap;
 use crate::catch_all;
 use crate::detail::Detail;
 use crate::entry::Entry;
-use crate::measure::total;
+use crate::measure::MILLI;
 use crate::parts::{Part, Parts};
 use crate::{
-    By, EdgeCell, Evidence, Grain, NodeIdentity, NodeKind, PartsFrame, Picture, Question, Range, Source, Told,
+    By, EdgeCell, Evidence, Frame, Grain, NodeIdentity, NodeKind, PartsFrame, Picture, Question, Range,
+    Source, Told,
 };
 
 /// Most edges of an answer, those with most dark calls first. Guess, not measured.
@@ -119,6 +120,11 @@ pub fn question(range: Range, source: Source) -> Question {
     Question { range, by: By::Service, grain: Grain::Node, source }
 }
 
+/// What of its picture is needed: counts on the edges of one service, by id or by name, or all, and how many calls the others have.
+pub fn frame(service: Option<&str>) -> Frame {
+    Frame::edges(service).outlined().without_latencies()
+}
+
 /// The question whose parts tell of certificates and of clusters that stand for no service.
 pub fn parts_question(range: Range, source: Source) -> Question {
     let told = Told::SECURITY.with(Told::CATCH_ALL);
@@ -131,7 +137,7 @@ pub fn parts_wanted(service: Option<&str>) -> PartsFrame {
 }
 
 /// The dark edges; those that begin or end at `service`, by id or by name, if one is named. `picture` and `parts` are of
-/// one snapshot and range, by the questions above.
+/// one snapshot and range, by the questions and the frame above.
 pub fn dark(picture: &Picture, parts: &Parts, service: Option<&str>) -> DarkTraffic {
     let is_asked = |node: &NodeIdentity| service.is_none_or(|service| node.is_of(service));
     let told = ByEdge::of(parts);
@@ -155,7 +161,9 @@ pub fn dark(picture: &Picture, parts: &Parts, service: Option<&str>) -> DarkTraf
         warnings.push(format!("{} edges with fewer dark calls are not shown", edges.len() - EDGES_MAX));
         edges.truncate(EDGES_MAX);
     }
-    let requests = total(picture.edge_cells.iter().map(|cell| cell.measure.requests()));
+    let shown = picture.edge_cells.iter().map(|cell| cell.measure.requests_milli());
+    let outlined = picture.outlined.iter().map(|edge| edge.requests_milli);
+    let requests = shown.chain(outlined).sum::<u64>() as f64 / MILLI as f64;
     DarkTraffic { range: picture.range, edges, requests, warnings }
 }
 

@@ -6,7 +6,7 @@ use crate::fixture::{self, CALL, CLIENT, PRODUCER, Request, SERVED, SERVER, SPAN
 
 fn answer(rows: &[Request], spans: &[Span], service: Option<&str>) -> DarkTraffic {
     let folded = |question| {
-        let mut fold = Fold::new(question);
+        let mut fold = Fold::new(question).framed(frame(service));
         fold.add_requests(&fixture::requests(rows));
         fold.add_spans(&fixture::spans(spans));
         fold
@@ -108,6 +108,7 @@ fn what_goes_to_no_service_is_told_by_its_cluster() {
 fn a_service_narrows_the_edges_and_an_unknown_one_is_said() {
     let rows = [CALL, Request { source: ("x", "c"), destination: ("x", "d"), ..CALL }];
     let edges = |service| answer(&rows, &[], Some(service)).edges.len();
+    assert_eq!(answer(&rows, &[], Some("b")).requests, 2.0, "those of all edges");
     assert_eq!((edges("b"), edges("x/c"), answer(&rows, &[], None).edges.len()), (1, 1, 2));
     let nobody = answer(&rows, &[], Some("nobody"));
     assert_eq!((nobody.edges.len(), nobody.requests), (0, 2.0));

@@ -178,6 +178,7 @@ fn drawn(versions: Vec<(String, Measure)>) -> Picture {
         nodes,
         node_cells,
         edge_cells: vec![],
+        outlined: vec![],
         calls: vec![],
         warnings: vec![],
     }

@@ -1,5 +1,6 @@
 //! The right answer: counts what happened, by the rules of what counts, and never looks at a row.
 
+pub mod operations;
 pub mod books;
 pub mod names;
 pub mod figures;

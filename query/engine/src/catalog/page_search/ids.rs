@@ -5,6 +5,7 @@
 //!
 //! Limits: one column is searched, whatever else is asked; the engine looks at the rest.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use datafusion::error::{DataFusionError, Result};
@@ -17,6 +18,8 @@ use datafusion::parquet::errors;
 use datafusion::parquet::file::metadata::ParquetMetaData;
 use datafusion::parquet::file::page_index::column_index::ColumnIndexMetaData;
 use datafusion::parquet::schema::types::SchemaDescriptor;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::{Column as ColumnExpr, InListExpr, Literal};
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 
 use super::page::{Column, unexpected};
@@ -42,6 +45,20 @@ impl Ids {
 
     pub fn column(&self) -> &str {
         &self.column
+    }
+
+    /// Whether a row with any of these ids passes `filter`, a list with all of them. One or two ids are no list, and as soon
+    /// compared as told apart.
+    pub fn prove(&self, filter: &dyn PhysicalExpr) -> bool {
+        let list = filter.downcast_ref::<InListExpr>().filter(|list| !list.negated());
+        let is_own = |column: &ColumnExpr| column.name() == self.column;
+        let Some(list) = list.filter(|list| list.expr().downcast_ref().is_some_and(is_own)) else {
+            return false;
+        };
+        let literals = list.list().iter().filter_map(|value| value.downcast_ref::<Literal>());
+        let texts: HashSet<&str> =
+            literals.filter_map(|literal| literal.value().try_as_str().flatten()).collect();
+        self.ids.iter().all(|id| texts.contains(id.as_str()))
     }
 
     /// The column among the leaves of a file.

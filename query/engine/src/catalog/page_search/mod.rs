@@ -43,6 +43,7 @@ use datafusion::execution::cache::cache_manager::FileMetadataCache;
 use datafusion::parquet::arrow::arrow_reader::RowSelection;
 use datafusion::parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use datafusion::parquet::file::reader::ChunkReader;
+use datafusion::physical_expr::PhysicalExpr;
 use object_store::{ObjectMeta, ObjectStore};
 
 use super::only_store::{FOOTER_READ_BYTES, OnlyStore};
@@ -62,6 +63,9 @@ const FREQUENT_ROWS_MIN: usize = 1_024;
 #[derive(Debug)]
 pub struct PageSearch {
     sought: Sought,
+    /// What rows must have beside, in the column that files are sorted by: it is read in no time, and tells which few of a file's
+    /// rows are to be searched.
+    beside: Option<Sought>,
     /// Of the files, as the scan sees them.
     schema: SchemaRef,
     store: Arc<dyn ObjectStore>,
@@ -91,19 +95,22 @@ pub enum Choice {
 }
 
 impl PageSearch {
-    /// A search for rows with an attribute of each of `conjuncts`; none when there are none.
+    /// A search for rows with an attribute of each of `conjuncts`, none when there are none: among those that have one of the
+    /// values `beside`.
     ///
     /// # Errors
     /// When the session has no store.
     pub fn for_attributes(
         conjuncts: &[Vec<Attribute>],
+        beside: Option<Ids>,
         schema: SchemaRef,
         session: &dyn Session,
     ) -> Result<Option<Arc<Self>>> {
         if conjuncts.is_empty() {
             return Ok(None);
         }
-        PageSearch::new(Sought::Attributes(Wanted::new(conjuncts)), schema, session).map(Some)
+        let beside = beside.map(Sought::Ids);
+        PageSearch::new(Sought::Attributes(Wanted::new(conjuncts)), beside, schema, session).map(Some)
     }
 
     /// A search for rows with one of `ids`.
@@ -111,13 +118,24 @@ impl PageSearch {
     /// # Errors
     /// When the session has no store.
     pub fn for_ids(ids: Ids, schema: SchemaRef, session: &dyn Session) -> Result<Arc<Self>> {
-        PageSearch::new(Sought::Ids(ids), schema, session)
+        PageSearch::new(Sought::Ids(ids), None, schema, session)
     }
 
-    fn new(sought: Sought, schema: SchemaRef, session: &dyn Session) -> Result<Arc<Self>> {
+    /// Whether all rows that are found pass `filter`, because it asks for what they were found by.
+    pub fn proves(&self, filter: &Arc<dyn PhysicalExpr>) -> bool {
+        matches!(&self.sought, Sought::Ids(ids) if ids.prove(filter.as_ref()))
+    }
+
+    fn new(
+        sought: Sought,
+        beside: Option<Sought>,
+        schema: SchemaRef,
+        session: &dyn Session,
+    ) -> Result<Arc<Self>> {
         let runtime = session.runtime_env();
         Ok(Arc::new(PageSearch {
             sought,
+            beside,
             schema,
             store: runtime.object_store(OnlyStore::url())?,
             footers: runtime.cache_manager.get_file_metadata_cache(),
@@ -186,14 +204,14 @@ impl PageSearch {
                 && begins_in(footer.row_group(group), part)
                 && self.may_hold(file, &footer, group).await?
             {
+                own = self.narrowed(file, &footer, group, own, row_count).await;
+            } else {
+                own.clear();
+            }
+            if !own.is_empty() {
                 let group = RowGroup::new(&footer, group, &self.sought, own, row_count)?;
-                let chunks: Vec<Range<u64>> = group.chunks.iter().map(|chunk| chunk.bytes.clone()).collect();
-                let chunks = self.store.get_ranges(&file.location, &chunks).await;
-                let chunks = chunks.map_err(|error| DataFusionError::ObjectStore(Box::new(error)))?;
-                let (search, still) = (Arc::clone(self), found_max - found.len());
-                let rows = move || group.rows(chunks, still, &search.sought, &search.is_frequent);
-                let rows = tokio::task::spawn_blocking(rows).await;
-                let Some(rows) = rows.map_err(|error| DataFusionError::External(Box::new(error)))?? else {
+                let still = found_max - found.len();
+                let Some(rows) = self.search(file, group, |search| &search.sought, still).await? else {
                     return Ok(Found::TooMany);
                 };
                 found.extend(rows.into_iter().map(|row| first_row + row));
@@ -201,6 +219,46 @@ impl PageSearch {
             first_row += row_count;
         }
         Ok(Found::Rows { rows: selection(&found, row_count), footer })
+    }
+
+    /// The rows of a row group that have what is sought, read and searched.
+    async fn search(
+        self: &Arc<Self>,
+        file: &ObjectMeta,
+        group: RowGroup,
+        sought: fn(&PageSearch) -> &Sought,
+        found_max: usize,
+    ) -> Result<Option<Vec<usize>>> {
+        let chunks: Vec<Range<u64>> = group.chunks.iter().map(|chunk| chunk.bytes.clone()).collect();
+        let chunks = self.store.get_ranges(&file.location, &chunks).await;
+        let chunks = chunks.map_err(|error| DataFusionError::ObjectStore(Box::new(error)))?;
+        let search = Arc::clone(self);
+        let rows = move || group.rows(chunks, found_max, sought(&search), &search.is_frequent);
+        let rows = tokio::task::spawn_blocking(rows).await;
+        rows.map_err(|error| DataFusionError::External(Box::new(error)))?
+    }
+
+    /// Those of the rows asked for of a row group that have what is wanted beside; all of them where that cannot be told.
+    async fn narrowed(
+        self: &Arc<Self>,
+        file: &ObjectMeta,
+        footer: &ParquetMetaData,
+        group: usize,
+        asked: Vec<Range<usize>>,
+        row_count: usize,
+    ) -> Vec<Range<usize>> {
+        let Some(beside @ Sought::Ids(ids)) = &self.beside else { return asked };
+        let within = ids.within_bounds(footer, group, asked.clone(), row_count);
+        if within.is_empty() {
+            return within;
+        }
+        let Ok(group) = RowGroup::new(footer, group, beside, within, row_count) else { return asked };
+        let rows =
+            self.search(file, group, |search| search.beside.as_ref().unwrap_or(&search.sought), usize::MAX);
+        match rows.await {
+            Ok(Some(rows)) => together(&rows),
+            Ok(None) | Err(_) => asked,
+        }
     }
 
     /// Worth its time where few rows of all columns are read.
@@ -324,7 +382,11 @@ fn within(asked: &[Range<usize>], rows: Range<usize>) -> Vec<Range<usize>> {
 
 /// A selection of `rows`, which ascend.
 fn selection(rows: &[usize], row_count: usize) -> Option<RowSelection> {
-    let together = rows.chunk_by(|row, next| next - row == 1);
-    let ranges: Vec<Range<usize>> = together.map(|rows| rows[0]..rows[rows.len() - 1] + 1).collect();
+    let ranges = together(rows);
     (!ranges.is_empty()).then(|| RowSelection::from_consecutive_ranges(ranges.into_iter(), row_count))
+}
+
+/// Ranges of `rows`, which ascend.
+fn together(rows: &[usize]) -> Vec<Range<usize>> {
+    rows.chunk_by(|row, next| next - row == 1).map(|rows| rows[0]..rows[rows.len() - 1] + 1).collect()
 }

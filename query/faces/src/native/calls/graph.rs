@@ -10,10 +10,10 @@ use super::{FiguresJson, Number, one_of, parameters, range, source, unknown_para
 use crate::FaceState;
 use crate::native::{ApiError, Tenant, TimeRange};
 use meshlake_query::calls::load;
-use meshlake_query::graph::{Graph, GraphEdge, GraphNode, graph};
+use meshlake_query::graph::{Graph, GraphEdge, GraphNode, frame, graph};
 use meshlake_query::measure::Protocol;
 use meshlake_query::shown::{DEPTH_DEFAULT, Focus, Wanted};
-use meshlake_query::{By, Evidence, Frame, Grain, NodeKind, Question};
+use meshlake_query::{By, Evidence, Grain, NodeKind, Question};
 
 const PARAMETERS: [&str; 11] = [
     "by",
@@ -158,7 +158,7 @@ pub async fn answer(
     let range = range(asked, None)?;
     let wanted = given.wanted()?;
     let question = Question { range, by, grain: Grain::Node, source };
-    let picture = load(&state.engine, &tenant, question, Frame::whole()).await?;
+    let picture = load(&state.engine, &tenant, question, frame(&wanted)).await?;
     let graph = graph(&picture, &wanted);
     Ok(Json(GraphJson {
         from: picture.range.from().to_rfc3339(),

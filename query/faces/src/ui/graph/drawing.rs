@@ -76,6 +76,7 @@ fn legend(sketch: &Sketch, words: &Words, saved: Option<&str>) -> Markup {
                 " " span class="key better" {} (of_mesh.better)
             }
             @if sketch.left_out > 0 { " " (sketch.left_out) " " (words.nodes_not_drawn) }
+            @if sketch.edges_left_out > 0 { " " (sketch.edges_left_out) " " (of_mesh.edges_not_drawn) }
             @if let Some(saved) = saved { " " a href=(saved) download="mesh.svg" { (of_mesh.save_as_svg) } }
         }
     }

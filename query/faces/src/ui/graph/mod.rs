@@ -6,6 +6,7 @@
 //! curve     the way of an edge
 //! sketch    what is drawn, in words and colours
 //! figures   what a node or an edge says of itself
+//! fewer     the edges that are drawn where all are too many
 //! grouped   namespaces in the place of their nodes
 //! label     what stands on edges
 //! layout    where everything lies
@@ -19,6 +20,7 @@ mod spots;
 mod curve;
 mod sketch;
 mod figures;
+mod fewer;
 mod grouped;
 mod label;
 mod layout;

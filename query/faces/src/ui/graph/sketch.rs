@@ -8,11 +8,12 @@ use meshlake_query::{Evidence, NodeKind};
 
 use super::super::asked::Asked;
 use super::super::{format, severity};
+use super::fewer::{EDGES_DEFAULT, Worth, fewer};
 use super::figures::{Sum, edge_words, node_words};
 use super::grouped::{Group, Grouped, grouped};
 use super::label::{Label, Protection};
 
-/// A graph of more nodes is drawn by namespace unless it is asked for whole.
+/// A graph of more nodes is drawn by namespace unless it is asked for whole, or in part where there are none.
 pub const NODES_WHOLE_MAX: usize = 60;
 
 /// Below this both ends do not agree, and the edge says so. Of a range that is not over some calls are always on their way.
@@ -58,6 +59,8 @@ pub struct Sketch {
     pub lines: Vec<Line>,
     /// Boxes that are not drawn, the least busy ones.
     pub left_out: usize,
+    /// Edges that are not drawn between those that are, or to those that are not.
+    pub edges_left_out: usize,
     /// Some boxes stand for namespaces.
     pub is_by_namespace: bool,
     /// Edges are told apart by what became of them.
@@ -69,6 +72,8 @@ pub struct View<'a> {
     pub label: Label,
     /// Every node for itself, however many there are.
     pub is_whole: bool,
+    /// At most so many edges, the most telling ones; none leaves it to how many boxes there are.
+    pub edges_max: Option<usize>,
     /// Namespaces whose nodes are shown where the others are not.
     pub opened: BTreeSet<&'a str>,
     pub protection: Option<&'a Protection>,
@@ -79,7 +84,8 @@ pub struct View<'a> {
 impl View<'_> {
     /// Every node for itself, with the rates of calls on edges.
     pub fn whole() -> View<'static> {
-        View { label: Label::Rate, is_whole: true, opened: BTreeSet::new(), protection: None, changes: None }
+        let (label, opened) = (Label::Rate, BTreeSet::new());
+        View { label, is_whole: true, edges_max: None, opened, protection: None, changes: None }
     }
 }
 
@@ -92,9 +98,13 @@ struct Sketched<'a> {
 
 impl Sketch {
     pub fn of(graph: &Graph, view: &View<'_>, asked: &Asked) -> Sketch {
-        let is_by_namespace = graph.nodes.len() > NODES_WHOLE_MAX && !view.is_whole;
-        let Grouped { boxes, between, left_out } = grouped(graph, is_by_namespace.then_some(&view.opened));
+        let is_by_namespace = graph.nodes.len() > NODES_WHOLE_MAX && !view.is_whole && has_namespaces(graph);
+        let all = grouped(graph, is_by_namespace.then_some(&view.opened));
         let sketched = Sketched { graph, view, asked };
+        let default = if all.boxes.len() > NODES_WHOLE_MAX { EDGES_DEFAULT } else { usize::MAX };
+        let edges_max = view.edges_max.unwrap_or(default);
+        let (all, edges_left_out) = fewer(all, edges_max, |edges| sketched.worth(edges));
+        let Grouped { boxes, between, left_out } = all;
         let nodes = boxes.iter().map(|(group, members)| match group {
             Group::Space(name) => sketched.space(*name, members),
             Group::Member(at) => sketched.node(&graph.nodes[*at]),
@@ -107,13 +117,27 @@ impl Sketch {
             nodes: nodes.collect(),
             lines: lines.collect(),
             left_out,
+            edges_left_out,
             is_by_namespace,
             is_compared: view.changes.is_some(),
         }
     }
 }
 
+/// Whether there are namespaces to draw it by: one is all of it, and tells nothing.
+fn has_namespaces(graph: &Graph) -> bool {
+    let names: BTreeSet<&str> =
+        graph.nodes.iter().filter_map(|node| node.identity.namespace.as_deref()).collect();
+    names.len() > 1
+}
+
 impl Sketched<'_> {
+    fn worth(&self, edges: &[usize]) -> Worth {
+        let sum = Sum::of(edges.iter().map(|at| &self.graph.edges[*at].figures));
+        let is_of_note = self.change(edges).is_some() || severity(sum.error_ratio()) != "good";
+        Worth { is_of_note, requests: sum.requests }
+    }
+
     fn node(&self, node: &GraphNode) -> Node {
         let (identity, figures, words) = (&node.identity, &node.figures, self.asked.words());
         let is_known = node.evidence.is_some();

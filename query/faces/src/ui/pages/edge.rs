@@ -60,7 +60,7 @@ impl About {
         let words = self.asked.words();
         let question =
             Question { range: self.asked.range, by: By::Service, grain: Grain::Node, source: Source::Auto };
-        let picture = load_from(&self.query, question, Frame::whole()).await?;
+        let picture = load_from(&self.query, question, Frame::edges(Some(&self.server))).await?;
         let focus = Some(Focus { node: &self.server, depth: 1 });
         let graph = graph(&picture, &Wanted { focus, ..Wanted::default() });
         let Some(edge) = self.find(&graph) else {

@@ -1,8 +1,10 @@
 //! `/start`: the right snippet for each sender and each client, with this server's addresses, and whether anything of it has
 //! come yet.
 
+use std::net::SocketAddr;
+
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use maud::{Markup, html};
 use meshlake_query::status::status;
@@ -15,9 +17,13 @@ use crate::ui::shell::{Page, Place, section};
 use crate::ui::text::Text;
 use crate::{Endpoints, FaceState};
 
-/// Where people and programs read, below this server's own address: name, path, what it is.
-const FACES: [(&str, &str); 4] = [
+/// Where people and programs read, below this server's own address: name and path.
+const FACES: [(&str, &str); 8] = [
     ("Grafana: Prometheus", "/prometheus"),
+    ("Grafana: Tempo", "/tempo"),
+    ("Grafana: Loki", "/loki"),
+    ("Grafana: Jaeger", "/jaeger"),
+    ("Grafana: Zipkin", "/zipkin"),
     ("Kiali: external_services.prometheus.url", "/prometheus"),
     ("HTTP API", "/api/v1/golden?by=service"),
     ("HTTP API", "/api/v1/graph"),
@@ -33,17 +39,18 @@ struct Sending {
 }
 
 /// Answers the page.
-pub async fn page(State(state): State<FaceState>, asked: Asked) -> Response {
+pub async fn page(State(state): State<FaceState>, headers: HeaderMap, asked: Asked) -> Response {
     let words = asked.words();
     let found = status(&state.engine, &asked.tenant).await;
     let code = if found.is_ok() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let endpoints = typed(&state.endpoints, host_of(&headers));
     let ways = shown(&asked, found, |status: Status| {
         let senders = status.intake.map(|intake| intake.senders).unwrap_or_default();
-        html! { div class="cards" { @for way in ways(&state.endpoints, &asked) { (card(&asked, &way, &senders)) } } }
+        html! { div class="cards" { @for way in ways(&endpoints, &asked) { (card(&asked, &way, &senders)) } } }
     });
     let body = html! {
         (section("send", words.send_data_here, &ways))
-        (section("read", words.read_it, &readers(&asked)))
+        (section("read", words.read_it, &readers(&asked, &endpoints, headers.get(header::HOST).and_then(|host| host.to_str().ok()))))
     };
     let title = words.start.to_owned();
     answer(&asked, code, &Page { place: Place::Start, title, has_range: false, data_since: None, body })
@@ -68,22 +75,48 @@ fn card(asked: &Asked, way: &Sending, senders: &[Sender]) -> Markup {
     }
 }
 
-fn readers(asked: &Asked) -> Markup {
+/// The host that the browser found us by, without its port.
+fn host_of(headers: &HeaderMap) -> Option<&str> {
+    let host = headers.get(header::HOST)?.to_str().ok()?;
+    // The colons in `[::1]:7070` but the last are the address's own.
+    let name = host.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')).map_or(host, |(name, _)| name);
+    Some(name).filter(|name| !name.is_empty())
+}
+
+/// The addresses as somebody types them who reached this page by `host`: that of all interfaces leads nowhere.
+fn typed(endpoints: &Endpoints, host: Option<&str>) -> Endpoints {
+    let one = |address: &String| match (address.parse::<SocketAddr>(), host) {
+        (Ok(bound), Some(host)) if bound.ip().is_unspecified() => format!("{host}:{}", bound.port()),
+        _ => address.clone(),
+    };
+    Endpoints {
+        otlp_grpc: one(&endpoints.otlp_grpc),
+        otlp_http: one(&endpoints.otlp_http),
+        postgres: endpoints.postgres.as_ref().map(one),
+        flight_sql: endpoints.flight_sql.as_ref().map(one),
+    }
+}
+
+fn readers(asked: &Asked, endpoints: &Endpoints, host: Option<&str>) -> Markup {
     let words = asked.words();
+    let here = host.map_or(String::new(), |host| format!("http://{host}"));
+    let listening = |address: &Option<String>, typed: &dyn Fn(&str) -> String| match address {
+        Some(address) => html! { code { (Text(&typed(address))) } },
+        None => html! { span class="hint" { (words.of_operate.does_not_listen) } },
+    };
     html! {
         ul class="apis" {
-            @for (name, path) in FACES { li { (name) " " a href=(path) { code { (path) } } } }
-            li { "PostgreSQL: " code { "psql -h 127.0.0.1 -p 7432 default" } }
-            li { "Arrow Flight SQL: " code { "grpc://127.0.0.1:7050" } }
+            @for (name, path) in FACES { li { (name) " " a href=(path) { code { (Text(&format!("{here}{path}"))) } } } }
+            li { "PostgreSQL: " (listening(&endpoints.postgres, &|at| format!("psql postgres://{at}/default"))) }
+            li { "Arrow Flight SQL: " (listening(&endpoints.flight_sql, &|at| format!("grpc://{at}"))) }
             li { "SQL: " a href=(asked.link("/sql", &[])) { code { "/sql" } } ", " code { "meshlake sql" } }
         }
-        p class="hint" { (words.default_ports) }
     }
 }
 
 fn ways(endpoints: &Endpoints, asked: &Asked) -> Vec<Sending> {
     let words = asked.words();
-    let Endpoints { otlp_grpc, otlp_http } = endpoints;
+    let Endpoints { otlp_grpc, otlp_http, .. } = endpoints;
     let (host, port) = otlp_grpc.rsplit_once(':').unwrap_or((otlp_grpc, "4317"));
     let sdk = format!(
         "export OTEL_SERVICE_NAME=checkout\n\
@@ -156,4 +189,31 @@ fn envoy(host: &str, port: &str) -> String {
          \x20   cluster_name: meshlake\n    endpoints:\n    - lb_endpoints:\n\
          \x20     - endpoint: {{address: {{socket_address: {{address: {host}, port_value: {port}}}}}}}"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reached(host: &str, bound: &str) -> String {
+        let headers = HeaderMap::from_iter([(header::HOST, host.parse().expect("a header"))]);
+        let endpoints = Endpoints { otlp_grpc: bound.to_owned(), ..Endpoints::default() };
+        typed(&endpoints, host_of(&headers)).otlp_grpc
+    }
+
+    #[test]
+    fn an_address_of_all_interfaces_is_that_of_the_page() {
+        for (host, bound, want) in [
+            ("mesh.example:7070", "0.0.0.0:4317", "mesh.example:4317"),
+            ("mesh.example", "[::]:4317", "mesh.example:4317"),
+            ("[::1]:7070", "[::]:4317", "[::1]:4317"),
+            ("[::1]", "[::]:4317", "[::1]:4317"),
+            ("mesh.example:7070", "10.0.0.7:4317", "10.0.0.7:4317"),
+            ("mesh.example:7070", "127.0.0.1:4317", "127.0.0.1:4317"),
+            ("mesh.example:7070", "collector.internal:4317", "collector.internal:4317"),
+            ("", "0.0.0.0:4317", "0.0.0.0:4317"),
+        ] {
+            assert_eq!(reached(host, bound), want, "{bound} by {host}");
+        }
+    }
 }

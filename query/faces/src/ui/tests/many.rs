@@ -86,3 +86,39 @@ async fn a_list_of_nodes_is_bounded_and_says_so() {
     assert_eq!(golden.matches("<tr").count(), 201, "a head and 200 rows");
     assert!(golden.contains("1 more are not listed"), "{golden}");
 }
+
+/// Services s0 to s129 of one namespace, each of which calls the next: 129 edges, of which that of s7 has two calls and that of
+/// s128 fails.
+#[tokio::test]
+async fn of_a_mesh_without_namespaces_the_most_telling_edges_are_drawn() {
+    let call = |at: i64| {
+        let mut call = served(at, "v1", "pod");
+        call.insert("source_service", text(&format!("s{at}")));
+        call.insert("destination_service", text(&format!("s{}", at + 1)));
+        if at == 128 {
+            call.insert("outcome", text("error"));
+        }
+        call
+    };
+    let calls: Vec<Row> = (0..129).map(call).chain([call(7)]).collect();
+    let pages = pages(SnapshotBuilder::new().hot(Table::Requests, 1, &calls));
+    let drawn = async |query: &str| {
+        let (_, body) = get(&pages, &format!("/?{query}")).await;
+        let is_said = body.contains("All edges together would be a tangle");
+        let golden = body.split("<h2 id=\"golden\">").nth(1).unwrap_or_default().matches("<tr").count() - 1;
+        (body.matches("<g class=\"edge").count(), is_said, golden, body)
+    };
+    let (edges, is_said, golden, body) = drawn("").await;
+    assert_eq!((edges, is_said, golden), (100, true, 129), "the table has all that received calls");
+    assert!(body.contains("29 less busy edges are not drawn"), "{body}");
+    let (edges, is_said, _, body) = drawn("edges=2").await;
+    assert_eq!((edges, is_said), (2, true));
+    for edge in ["shop/s128 → shop/s129", "shop/s7 → shop/s8"] {
+        assert!(body.contains(edge), "{edge} is the one that fails or the busiest: {body}");
+    }
+    assert!(body.contains("/?range=15m&amp;edges=4\""), "twice as many: {body}");
+    assert_eq!(drawn("collapse=none").await.0, 129);
+    assert!(!drawn("edges=129").await.1, "nothing is left out");
+    let (edges, is_said, ..) = drawn("focus=s7&depth=5").await;
+    assert_eq!((edges, is_said), (10, false));
+}

@@ -177,4 +177,13 @@ async fn rejected_records_are_wrong() {
     let wrong = wrong.unwrap_or_default();
     assert!(wrong.contains("traces · otlp_grpc") && wrong.contains("40 % · 4 records · bad_id"), "{wrong}");
     assert!(wrong.contains("#received") && !wrong.contains("too_old"), "{wrong}");
+    // Of the last hour, 510 records, worst first; and the account adds up.
+    let (_, body) = get(&pages, "/operate").await;
+    let alerts = body.split("class=\"troubles\"").nth(1).and_then(|rest| rest.split("</ol>").next());
+    let alerts: Vec<&str> = alerts.unwrap_or_default().split("<li").skip(1).collect();
+    assert_eq!(alerts.len(), 2, "{body}");
+    for (alert, want) in alerts.iter().zip(["too_old · 98 % · 500 records", "bad_id · 0.78 % · 4 records"])
+    {
+        assert!(alert.contains(want), "{alert}");
+    }
 }

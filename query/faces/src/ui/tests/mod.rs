@@ -2,6 +2,7 @@
 
 mod many;
 mod mesh;
+mod places;
 mod sql;
 
 use std::io::Read as _;
@@ -27,7 +28,10 @@ pub(super) const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 /// Markup, quotes, and characters that reorder text, in a name.
 pub(super) const HOSTILE: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>\u{202e}";
 
-const PAGES: [&str; 12] = [
+/// What a page says in the place of a part.
+pub(super) const NOT_ANSWERED: &str = "The question could not be answered.";
+
+pub(super) const PAGES: [&str; 12] = [
     "/",
     "/?compare=1h&label=mtls&collapse=none",
     "/service?name=shop%2Fcart",
@@ -52,7 +56,10 @@ impl Clock for Now {
 }
 
 pub(super) fn pages(snapshot: SnapshotBuilder) -> Router {
-    let config = EngineConfig { parallelism: 1, ..EngineConfig::default() };
+    pages_within(snapshot, EngineConfig { parallelism: 1, ..EngineConfig::default() })
+}
+
+pub(super) fn pages_within(snapshot: SnapshotBuilder, config: EngineConfig) -> Router {
     let engine = Engine::new(snapshot.reader(), config, Arc::new(Now)).expect("no directory is named");
     router(FaceState::new(engine))
 }
@@ -166,10 +173,16 @@ async fn pages_tell_what_happened() {
             vec!["30 ms", "both ends agree on", TRACE, "class=\"cell\"", "23.7 ms – 33.6 ms: 1<"],
         ),
         ("/traces?service=cart&failed=1", vec![TRACE, "GET /cart", "30 ms"]),
-        ("/operate", vec!["Nobody has sent anything since the start"]),
+        ("/operate", vec!["Nobody has sent anything since the start", "Nothing to warn of"]),
         (
             "/start",
-            vec!["OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4317", "port_value: 4317", "nothing yet"],
+            vec![
+                "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4317",
+                "port_value: 4317",
+                "nothing yet",
+                "psql postgres://127.0.0.1:7432/default",
+                "grpc://127.0.0.1:7050",
+            ],
         ),
     ] {
         let (status, body) = get(&pages, path).await;

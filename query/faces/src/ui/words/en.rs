@@ -1,10 +1,11 @@
 //! The texts in English.
 
-use super::{Words, mesh, sql};
+use super::{Words, mesh, operate, sql};
 
 pub const WORDS: Words = Words {
     of_mesh: mesh::EN,
     of_sql: sql::EN,
+    of_operate: operate::EN,
     aborted: "aborted",
     aborted_means: "share of calls whose caller went away",
     accepted: "accepted",
@@ -56,7 +57,6 @@ pub const WORDS: Words = Words {
     data_since: "data since",
     days: "days",
     deduplicated: "repeated",
-    default_ports: "Ports are the defaults; “Operate” shows the configuration in use.",
     depth: "depth",
     did_you_mean: "Did you mean one of these?",
     draw_all: "draw all nodes",
@@ -131,7 +131,7 @@ pub const WORDS: Words = Words {
     nobody_sends: "Nobody has sent anything since the start.",
     node: "node",
     nodes: "nodes",
-    nodes_not_drawn: "less busy nodes are not drawn",
+    nodes_not_drawn: "less busy nodes are not drawn.",
     not_answered: "The question could not be answered.",
     not_run_yet: "This statement came with a link. Read it, then run it.",
     not_shown: "are not shown",

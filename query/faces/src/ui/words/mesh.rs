@@ -62,6 +62,12 @@ pub struct MeshWords {
     pub version_fails: &'static str,
     pub were_lost: &'static str,
     pub records: &'static str,
+    pub edges_at_most: &'static str,
+    /// With `{}` for how many.
+    pub edges_drawn: &'static str,
+    pub edges_twice: &'static str,
+    pub edges_not_drawn: &'static str,
+    pub focus_on_a_node: &'static str,
 }
 
 impl MeshWords {
@@ -134,6 +140,11 @@ pub const EN: MeshWords = MeshWords {
     version_fails: "fails more than the busiest version",
     were_lost: "records were rejected: they are missing in all that is told",
     records: "records",
+    edges_at_most: "edges at most",
+    edges_drawn: "All edges together would be a tangle: {} are drawn, those that fail or changed first, then the busiest.",
+    edges_twice: "twice as many",
+    edges_not_drawn: "less busy edges are not drawn.",
+    focus_on_a_node: "Or draw what is around one node, by its name above.",
 };
 
 pub const ZH: MeshWords = MeshWords {
@@ -194,4 +205,9 @@ pub const ZH: MeshWords = MeshWords {
     version_fails: "比调用最多的版本失败更多",
     were_lost: "数据被拒收：所有结果中都缺少这部分",
     records: "条记录",
+    edges_at_most: "最多边数",
+    edges_drawn: "全部画出会纠缠成一团：只画出 {} 条边，先是失败或有变化的，再是最繁忙的。",
+    edges_twice: "两倍数量",
+    edges_not_drawn: "条较闲的边未画出。",
+    focus_on_a_node: "也可以在上方输入名称，只画某个节点周围的部分。",
 };

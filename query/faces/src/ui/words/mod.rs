@@ -8,6 +8,7 @@ mod zh;
 mod mesh;
 mod explore;
 mod sql;
+mod operate;
 
 use meshlake_query::{By, NodeKind};
 
@@ -72,6 +73,7 @@ impl Language {
 pub struct Words {
     pub of_mesh: mesh::MeshWords,
     pub of_sql: sql::SqlWords,
+    pub of_operate: operate::OperateWords,
     pub aborted: &'static str,
     pub aborted_means: &'static str,
     pub accepted: &'static str,
@@ -124,7 +126,6 @@ pub struct Words {
     pub data_since: &'static str,
     pub days: &'static str,
     pub deduplicated: &'static str,
-    pub default_ports: &'static str,
     pub depth: &'static str,
     pub did_you_mean: &'static str,
     pub draw_all: &'static str,

@@ -1,10 +1,11 @@
 //! The texts in Chinese.
 
-use super::{Words, mesh, sql};
+use super::{Words, mesh, operate, sql};
 
 pub const WORDS: Words = Words {
     of_mesh: mesh::ZH,
     of_sql: sql::ZH,
+    of_operate: operate::ZH,
     aborted: "中止",
     aborted_means: "调用方中途离开的调用占比",
     accepted: "已接受",
@@ -56,7 +57,6 @@ pub const WORDS: Words = Words {
     data_since: "数据始于",
     days: "天",
     deduplicated: "重复",
-    default_ports: "端口为默认值；“运行状况”页面显示当前配置。",
     depth: "深度",
     did_you_mean: "您要找的是不是：",
     draw_all: "显示所有节点",
@@ -131,7 +131,7 @@ pub const WORDS: Words = Words {
     nobody_sends: "启动以来没有任何发送方。",
     node: "节点",
     nodes: "个节点",
-    nodes_not_drawn: "个较闲的节点未画出",
+    nodes_not_drawn: "个较闲的节点未画出。",
     not_answered: "无法回答该问题。",
     not_run_yet: "该语句来自一个链接。请先阅读，再执行。",
     not_shown: "未显示",

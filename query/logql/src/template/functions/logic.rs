@@ -26,6 +26,7 @@ pub(super) static TABLE: &[Entry] = &[
         Value::Text(text) => Ok(Value::Integer(text.len() as i64)),
         Value::List(list) => Ok(Value::Integer(list.len() as i64)),
         Value::Map(map) => Ok(Value::Integer(map.len() as i64)),
+        Value::Labels(labels) => Ok(Value::Integer(labels.len() as i64)),
         other => Err(format!("{} has no length", other.text())),
     }),
     entry("index", (1, MANY), |v, _| {
@@ -36,6 +37,7 @@ pub(super) static TABLE: &[Entry] = &[
                     .ok_or_else(|| format!("index out of range: {}", key.text()))
             }
             (Value::Map(map), key) => Ok(map.get(&key.text()).cloned().unwrap_or(Value::Nil)),
+            (labels @ Value::Labels(_), key) => labels.field(&key.text()),
             (other, _) => Err(format!("can't index {}", other.text())),
         })
     }),
@@ -230,7 +232,7 @@ fn push_verb(out: &mut String, flags: &str, verb: char, value: &Value) -> Result
         ('g', Value::Float(float)) => plus(general(*float, precision)),
         ('G', Value::Float(float)) => plus(general(*float, precision).to_uppercase()),
         ('t', Value::Boolean(boolean)) => boolean.to_string(),
-        ('s', Value::List(_) | Value::Map(_) | Value::Time(_)) => value.text(),
+        ('s', Value::List(_) | Value::Map(_) | Value::Labels(_) | Value::Time(_)) => value.text(),
         (verb, Value::Nil) => format!("%!{verb}(<nil>)"),
         (verb, other) => format!("%!{verb}({}={})", other.type_name(), other.text()),
     };

@@ -7,6 +7,7 @@
 //! Source: <https://prometheus.io/docs/prometheus/latest/querying/functions/#rate>, and figures of a Prometheus 3.
 
 mod extended;
+mod steady;
 
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use crate::samples::Events;
 use crate::series::Point;
 
 pub(crate) use extended::{extended_floats, interpolated_float, interpolated_histogram};
+pub(crate) use steady::Steady;
 
 /// What of a change is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,24 +72,25 @@ struct Extrapolation {
 }
 
 impl Extrapolation {
-    fn factor(&self, window: &Window<'_>, change: Change) -> f64 {
+    /// Of a window later than `from` and until `until`.
+    fn factor(&self, (from, until): (i64, i64), change: Change) -> f64 {
         let seconds = |from: i64, to: i64| (to - from) as f64 / 1e3;
         let mut sampled = seconds(self.first, self.last);
         let between = if self.samples > 1 { sampled / (self.samples - 1) as f64 } else { 0.0 };
         // A sample is missed if none came for a tenth more than they usually take.
         let missed_after = between * 1.1;
-        let to_end = seconds(self.last, window.until);
+        let to_end = seconds(self.last, until);
         let to_end = if to_end >= missed_after { between / 2.0 } else { to_end };
         let to_start = if let Some(began) = self.began {
             sampled = seconds(began, self.last);
             0.0
         } else {
-            let to_start = seconds(window.from, self.first);
+            let to_start = seconds(from, self.first);
             let to_start = if to_start >= missed_after { between / 2.0 } else { to_start };
             self.zero_share.map_or(to_start, |share| to_start.min(sampled * share))
         };
         let factor = if sampled == 0.0 { 1.0 } else { (sampled + to_start + to_end) / sampled };
-        if change.is_per_second { factor / window.seconds() } else { factor }
+        if change.is_per_second { factor / seconds(from, until) } else { factor }
     }
 }
 
@@ -133,15 +136,27 @@ fn extrapolated_floats(window: &Window<'_>, change: Change) -> Point {
     } else if last == 0 {
         return Point::None;
     }
-    let knows_zero = change.is_counter && difference > 0.0 && values[0] >= 0.0;
+    Point::Float(extrapolated(samples, difference, began, (window.from, window.until), change))
+}
+
+/// The difference between samples as that of the whole window.
+fn extrapolated(
+    samples: Slice<'_, f64>,
+    difference: f64,
+    began: Option<i64>,
+    ends: (i64, i64),
+    change: Change,
+) -> f64 {
+    let (times, first) = (samples.times, samples.values[0]);
+    let knows_zero = change.is_counter && difference > 0.0 && first >= 0.0;
     let extrapolation = Extrapolation {
-        first: samples.times[0],
-        last: samples.times[last],
-        samples: values.len(),
-        zero_share: knows_zero.then(|| values[0] / difference),
+        first: times[0],
+        last: times[times.len() - 1],
+        samples: times.len(),
+        zero_share: knows_zero.then(|| first / difference),
         began,
     };
-    Point::Float(difference * extrapolation.factor(window, change))
+    difference * extrapolation.factor(ends, change)
 }
 
 fn extrapolated_histograms(window: &Window<'_>, change: Change) -> Point {
@@ -176,7 +191,7 @@ fn extrapolated_histograms(window: &Window<'_>, change: Change) -> Point {
         zero_share: knows_zero.then(|| first_count / difference.count),
         began,
     };
-    difference.scale(extrapolation.factor(window, change));
+    difference.scale(extrapolation.factor((window.from, window.until), change));
     difference.into()
 }
 

@@ -5,6 +5,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::{Expr, col, in_list, lit};
 use datafusion::parquet::bloom_filter::Sbbf;
+use datafusion::physical_expr::expressions;
 
 use super::*;
 
@@ -159,4 +160,26 @@ fn ids_are_those_of_a_conjunct() {
     check(col("id").not_eq(lit("a")), None);
     check(col("id").eq(col("other")), None);
     check(col("id").eq(lit(ScalarValue::Utf8(None))), None);
+}
+
+#[test]
+fn a_list_is_proven_by_ids_that_are_all_in_it() {
+    let ids = Ids::new("id".to_owned(), ["a", "b", "c"].map(str::to_owned).to_vec());
+    let check = |column: &str, list: &[&str], is_negated: bool, want: bool| {
+        let column = expressions::col(column, &schema()).expect("a column");
+        let text = |text: &&str| expressions::lit(ScalarValue::Utf8View(Some((*text).to_owned())));
+        let list = list.iter().map(text).collect();
+        let filter = expressions::in_list(column, list, &is_negated, &schema()).expect("texts");
+        assert_eq!(ids.prove(filter.as_ref()), want, "{filter}");
+    };
+    let texts = Arc::new(Schema::new(vec![Field::new("other", DataType::Utf8View, true)]));
+    check("id", &["c", "b", "a"], false, true);
+    check("id", &["a", "b", "c", "d"], false, true);
+    check("id", &["a", "b", "d"], false, false);
+    check("id", &["a", "b", "c"], true, false);
+    let other = expressions::col("other", &texts).expect("a column");
+    let list = ["a", "b", "c"].map(|id| expressions::lit(ScalarValue::Utf8View(Some(id.to_owned()))));
+    let other = expressions::in_list(other, list.to_vec(), &false, &texts).expect("texts");
+    assert!(!ids.prove(other.as_ref()), "of another column");
+    assert!(!ids.prove(expressions::lit(true).as_ref()));
 }

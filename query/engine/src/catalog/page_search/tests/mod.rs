@@ -106,7 +106,7 @@ async fn choose_rows(
     session: &SessionState,
 ) -> Vec<FileScan> {
     let schema = Arc::clone(file_schema(Table::Spans));
-    match PageSearch::for_attributes(conjuncts, schema, session).expect("a store") {
+    match PageSearch::for_attributes(conjuncts, None, schema, session).expect("a store") {
         Some(search) => chosen_by(&search, scans).await,
         None => scans,
     }

@@ -8,7 +8,7 @@ use meshlake_query::measure::Protocol;
 use meshlake_query::shown::{DEPTH_DEFAULT, Wanted};
 use meshlake_query::{By, NodeKind};
 
-use super::filters::{DEPTH_MAX, Filters};
+use super::filters::{DEPTH_MAX, EDGES_MAX, Filters};
 use crate::ui::asked::Asked;
 use crate::ui::format;
 use crate::ui::graph::{Label, Sketch};
@@ -64,6 +64,9 @@ pub fn controls(asked: &Asked, filters: &Filters<'_>, all: &Graph) -> Markup {
                 input type="number" name="depth" min="1" max=(DEPTH_MAX) value=(focus.map_or(DEPTH_DEFAULT, |focus| focus.depth));
             }
             label { (words.min_rate) " " input name="min_rate" size="5" inputmode="decimal" value=(rate); }
+            label { (words.of_mesh.edges_at_most) " "
+                input type="number" name="edges" min="1" max=(EDGES_MAX) value=(asked.get("edges").unwrap_or_default());
+            }
             label { input type="checkbox" name="errors_only" value="1" checked[errors_only]; " " (words.errors_only) }
             button { (words.show) }
             @if filters.are_any() { a href=(asked.link("/", &[])) { (words.everything) } }
@@ -116,6 +119,23 @@ pub fn opened(asked: &Asked, sketch: &Sketch) -> Markup {
                         (Text(name)) " ×"
                     }
                 }
+            }
+        }
+    }
+}
+
+/// That only some of the edges are drawn, and what else there is to choose.
+pub fn fewer(asked: &Asked, sketch: &Sketch) -> Markup {
+    let (words, of_mesh) = (asked.words(), &asked.words().of_mesh);
+    let twice = (sketch.lines.len() * 2).min(EDGES_MAX).to_string();
+    html! {
+        @if sketch.edges_left_out > 0 {
+            p class="hint" {
+                (of_mesh.edges_drawn.replace("{}", &sketch.lines.len().to_string())) " "
+                a href=(asked.here(&[("edges", Some(&twice)), ("collapse", None)])) { (of_mesh.edges_twice) } ", "
+                a href=(asked.here(&[("errors_only", Some("1"))])) { (words.errors_only) } ", "
+                a href=(asked.here(&[("edges", None), ("collapse", Some("none"))])) { (words.draw_all) } ". "
+                (of_mesh.focus_on_a_node)
             }
         }
     }

@@ -42,6 +42,7 @@ pub async fn drawn(query: &Query, asked: &Asked, filters: &Filters<'_>, picture:
     let view = View {
         label: filters.label,
         is_whole: filters.is_whole,
+        edges_max: filters.edges_max,
         opened: asked.every("open").collect(),
         protection: protection.as_ref(),
         changes: compared.as_ref().map(|compared| compared.changes.as_slice()),

@@ -10,6 +10,9 @@ use meshlake_schema::UnixNanos;
 use crate::ui::asked::{Asked, length};
 use crate::ui::graph::Label;
 
+/// Most edges that can be asked for: what a layout in a third of a second allows, as for all of them.
+pub const EDGES_MAX: usize = 4_000;
+
 /// How far from the focus a graph may be asked to reach.
 pub const DEPTH_MAX: usize = 5;
 
@@ -19,6 +22,8 @@ pub struct Filters<'a> {
     pub by: By,
     pub label: Label,
     pub is_whole: bool,
+    /// How many edges are drawn; none where the drawing decides.
+    pub edges_max: Option<usize>,
     /// The range that this one is compared with, as long as it.
     pub before: Option<Range>,
     /// What was wrong with them.
@@ -38,6 +43,8 @@ impl<'a> Filters<'a> {
         };
         let depth = number("depth").map_or(DEPTH_DEFAULT, |depth| (depth as usize).min(DEPTH_MAX));
         let rate_min = number("min_rate").unwrap_or(0.0);
+        let is_all = asked.get("collapse") == Some("none");
+        let edges_max = number("edges").map(|edges| (edges as usize).clamp(1, EDGES_MAX));
         let by = asked.get("by").unwrap_or_default();
         let named = |name: &str| asked.get(name).unwrap_or_default();
         let wanted = Wanted {
@@ -53,9 +60,8 @@ impl<'a> Filters<'a> {
             wanted,
             by: By::ALL.into_iter().find(|known| known.name() == by).unwrap_or_default(),
             label: Label::named(asked.get("label")),
-            is_whole: asked.get("collapse") == Some("none")
-                || asked.get("namespace").is_some()
-                || asked.get("focus").is_some(),
+            edges_max: edges_max.or(is_all.then_some(usize::MAX)),
+            is_whole: is_all || asked.get("namespace").is_some() || asked.get("focus").is_some(),
             before,
             complaints,
         }

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use maud::{Markup, html};
+use meshlake_query::Query;
 use meshlake_query::graph::Graph;
-use meshlake_query::services::{Service, services};
+use meshlake_query::services::{Service, services_in};
 
-use crate::FaceState;
 use crate::ui::asked::Asked;
 use crate::ui::pages::shown;
 use crate::ui::text::Text;
@@ -19,10 +19,10 @@ const LOOKED_THROUGH: Duration = Duration::from_secs(900);
 const NAMED_MAX: usize = 50;
 
 /// A line of them; nothing where there are none.
-pub async fn isolated(state: &FaceState, asked: &Asked, all: &Graph) -> Markup {
+pub async fn isolated(query: &Query, asked: &Asked, all: &Graph) -> Markup {
     let (words, to) = (asked.words(), asked.range.to());
     let from = asked.range.from().max(to.minus(LOOKED_THROUGH));
-    let heard = services(&state.engine, &asked.tenant, from, to).await;
+    let heard = services_in(query, from, to).await;
     shown(asked, heard, |heard| {
         let alone: Vec<Service> = heard.into_iter().filter(|service| is_alone(service, all)).collect();
         let more = alone.len().saturating_sub(NAMED_MAX);

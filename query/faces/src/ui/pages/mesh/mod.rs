@@ -75,6 +75,8 @@ async fn begun(state: FaceState, asked: &Asked) -> Result<Begun, Failure> {
     let all = graph(&picture, &Wanted::default());
     if all.nodes.is_empty() {
         let timeline = timeline::strip(&query, asked, state.engine.clock().now()).await;
+        // What follows takes a place of its own.
+        drop(query);
         let body = html! { (empty(&state, asked, &all).await?) (timeline) };
         return Ok(Begun::alone(StatusCode::OK, asked.range, body));
     }
@@ -113,10 +115,11 @@ impl About {
             (section("graph", words.graph, &html! {
                 (controls::controls(asked, &filters, &self.all))
                 (controls::opened(asked, &drawn.sketch))
+                (controls::fewer(asked, &drawn.sketch))
                 @if drawn.graph.nodes.is_empty() { p class="hint" { (words.nothing_fits) } }
                 @else { (drawing(&drawn.sketch, words, Some(&asked.as_page("/graph.svg")))) }
                 (controls::hidden(asked, &drawn.graph))
-                (isolated::isolated(&self.state, asked, &self.all).await)
+                (isolated::isolated(&self.query, asked, &self.all).await)
             }))
             @if let Some(compared) = &drawn.compared {
                 (section("changes", words.of_mesh.changes, &compared::changes(asked, &filters, compared)))

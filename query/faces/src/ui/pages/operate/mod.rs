@@ -1,13 +1,16 @@
-//! `/operate`: how Meshlake itself is doing: what was received and what became of it, who sends, what is stored, and the
-//! configuration in use.
+//! `/operate`: how Meshlake itself is doing: what it warns of, what was received and what became of it, who sends, what is stored
+//! and for how long, and the configuration in use.
+
+mod alerts;
 
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use maud::{Markup, html};
-use meshlake_query::Status;
+use meshlake_query::alerts::{Alert, alerts};
 use meshlake_query::ledger::{Account, accounts};
 use meshlake_query::status::status;
+use meshlake_query::{QueryError, Status, TableStats};
 
 use super::{answer, figures, shown};
 use crate::FaceState;
@@ -21,15 +24,30 @@ pub async fn page(State(state): State<FaceState>, asked: Asked) -> Response {
     let words = asked.words();
     let (ledger, status) =
         (accounts(&state.engine, &asked.tenant).await, status(&state.engine, &asked.tenant).await);
-    let code =
-        if ledger.is_ok() && status.is_ok() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let warned = warned(&state, &asked, &ledger, &status).await;
+    let is_whole = ledger.is_ok() && status.is_ok() && warned.is_ok();
+    let code = if is_whole { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let ledger = shown(&asked, ledger, |ledger: Vec<Account>| received(&asked, &ledger));
     let body = html! {
+        (section("alerts", words.of_operate.alerts, &shown(&asked, warned, |alerts| alerts::list(&asked, &alerts))))
         (section("received", words.received, &ledger))
         (shown(&asked, status, |status: Status| state_of(&asked, &status)))
     };
     let title = words.operate.to_owned();
     answer(&asked, code, &Page { place: Place::Operate, title, has_range: false, data_since: None, body })
+}
+
+/// What there is to warn of; or why what it is judged by could not be had.
+async fn warned(
+    state: &FaceState,
+    asked: &Asked,
+    ledger: &Result<Vec<Account>, QueryError>,
+    status: &Result<Status, QueryError>,
+) -> Result<Vec<Alert>, QueryError> {
+    match (ledger, status) {
+        (Ok(ledger), Ok(status)) => alerts(&state.engine, &asked.tenant, status, ledger).await,
+        (Err(error), _) | (_, Err(error)) => Err(error.clone()),
+    }
 }
 
 /// The ledger: every record received, by what became of it.
@@ -151,6 +169,8 @@ fn tables(asked: &Asked, status: &Status) -> Markup {
         number(words.files),
         number(words.bytes),
         number(words.bytes_per_row),
+        text(words.of_operate.oldest),
+        text(words.of_operate.kept_for),
     ];
     let rows: Vec<(&str, Vec<Markup>)> = status
         .store
@@ -166,9 +186,27 @@ fn tables(asked: &Asked, status: &Status) -> Markup {
                 count(stats.files),
                 cell(&format::bytes(Some(stats.file_bytes as f64))),
                 cell(&format::bytes(per_row)),
+                html! {
+                    @if let Some(oldest) = stats.oldest { time datetime=(oldest.to_rfc3339()) { (format::moment(oldest)) } }
+                    @else { "–" }
+                },
+                cell(&kept_for(asked, stats)),
             ];
             ("", cells)
         })
         .collect();
-    table(words.tables, &columns, &rows)
+    html! {
+        (table(words.tables, &columns, &rows))
+        p class="hint" { (words.of_operate.retention_means) }
+    }
+}
+
+/// In whole days or hours, as it is configured.
+fn kept_for(asked: &Asked, stats: &TableStats) -> String {
+    let words = asked.words();
+    match stats.kept_for.map(|kept| kept.as_secs() / 3_600) {
+        None => words.of_operate.for_ever.to_owned(),
+        Some(hours) if hours % 24 == 0 => format!("{} {}", hours / 24, words.days),
+        Some(hours) => format!("{hours} {}", words.hours),
+    }
 }
