@@ -70,6 +70,10 @@ impl<'a> Column<'a> {
     pub fn gather_keys(&self, rows: &[RowIndex]) -> Option<(&StringArray, Vec<u32>)> {
         let Column::Dictionary { values, keys } = self else { return None };
         let has_nulls = keys.iter().any(|(keys, _)| keys.null_count() > 0);
+        // Who sends, and how, is the same in all rows of many a flush, and looking keys up leads all over its batches.
+        if values.len() == 1 && !has_nulls {
+            return Some((values.as_string(), vec![0; rows.len()]));
+        }
         let key = |(batch, row): &RowIndex| {
             let (keys, places) = &keys[*batch as usize];
             let is_null = has_nulls && keys.is_null(*row as usize);
@@ -116,6 +120,7 @@ fn merge<'a>(columns: &[&'a dyn Array]) -> Result<Column<'a>, FileError> {
 
 #[cfg(test)]
 mod tests {
+    use arrow::array::RecordBatch;
     use meshlake_schema::Table;
 
     use super::*;
@@ -145,6 +150,28 @@ mod tests {
         match column.data_type() {
             DataType::Dictionary(_, value) => arrow::compute::cast(column, value).expect("to text"),
             _ => column.clone(),
+        }
+    }
+
+    /// Keys lead to the texts of their rows, be there one text in all of them, one or none, or two.
+    #[test]
+    fn keys_are_those_of_the_rows() {
+        let schema = Table::Requests.schema();
+        let position = schema.index_of("authority").expect("a column that may be null");
+        let batch = |texts: [Option<&str>; 2]| {
+            let plain = rows(Table::Requests, &[1, 2]);
+            let mut columns = plain.rows().columns().to_vec();
+            columns[position] = Arc::new(texts.into_iter().collect::<DictionaryArray<Int32Type>>());
+            let batch = RecordBatch::try_new(Arc::clone(schema), columns).expect("of the table's types");
+            TableBatch::try_new(Table::Requests, batch).expect("of the table")
+        };
+        let [a, b] = [Some("a"), Some("b")];
+        for texts in [[[a, a], [a, a]], [[a, None], [a, a]], [[a, a], [b, b]], [[b, a], [None, b]]] {
+            let batches = texts.map(batch);
+            let column = Column::new(&batches, position).expect("few values");
+            let (values, keys) = column.gather_keys(&[(1, 0), (0, 1), (1, 1)]).expect("a dictionary");
+            let read = keys.iter().map(|key| (*key != NULL).then(|| values.value(*key as usize)));
+            assert_eq!(read.collect::<Vec<_>>(), [texts[1][0], texts[0][1], texts[1][1]]);
         }
     }
 
