@@ -13,7 +13,7 @@ use meshlake_query::Engine;
 
 use super::confine::{Memory, Shortage};
 
-/// Between two looks at memory. One core fills some 100 MiB meanwhile; a look takes 20 µs.
+/// Between two looks at memory, which hostile statements filled by some 500 MiB a second. Guess, not measured.
 const INTERVAL: Duration = Duration::from_millis(50);
 
 /// Looks at memory to one at what is stuck: a second.

@@ -85,7 +85,7 @@ use table_function::{callable, scan_name};
 /// little else; more than this would mostly time out in the queue.
 const WAITING_MAX: usize = 32;
 
-/// Stopped work that may go on while others are answered. Each keeps a thread, and most of a core; a machine has few.
+/// Stopped work that may go on while others are answered. Each keeps a thread, and most of a core; a machine has few. Guess, not measured.
 const LEFT_BEHIND_MAX: usize = 4;
 
 /// So many queries were stopped and do not end: it is time for another process.

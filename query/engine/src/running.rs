@@ -14,8 +14,8 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::error::QueryError;
 use crate::stop::Stop;
 
-/// How long after it was stopped work may go on. The longest steps that are known (a sort of a gigabyte, a table of groups handed
-/// over) take some seconds; a machine under load makes that twice as long.
+/// How long after it was stopped work may go on. A step may sort a gigabyte or hand over a table of groups, and a machine be
+/// under load. Guess, not measured.
 const STUCK_TIME: Duration = Duration::from_secs(10);
 
 /// All work of one engine.
