@@ -30,6 +30,7 @@ pub const QUERY_STOP_TIME_MAX: Duration = Duration::from_secs(2);
 pub struct Answering {
     ports: Vec<(Port, Served)>,
     listeners: Vec<ListenerStats>,
+    engine: Engine,
 }
 
 impl Answering {
@@ -52,7 +53,7 @@ impl Answering {
             |port| sockets.iter().find(|(of, _)| *of == port).map(|(_, at)| at.address().to_string());
         let (postgres, flight_sql) = (address(Port::Postgres), address(Port::FlightSql));
         let endpoints = Endpoints { postgres, flight_sql, ..endpoints };
-        let faces = FaceState { endpoints, calls_days, prometheus, ..FaceState::new(engine) };
+        let faces = FaceState { endpoints, calls_days, prometheus, ..FaceState::new(engine.clone()) };
         let listeners = sockets.iter().map(|(_, listener)| listener.stats()).collect();
         let serve = |(port, listener): (Port, Listener)| {
             let (door, protocol) = match port {
@@ -73,7 +74,11 @@ impl Answering {
             };
             Ok((port, listener.serve(door, protocol).context("serve a socket")?))
         };
-        Ok(Answering { ports: sockets.into_iter().map(serve).collect::<Result<_>>()?, listeners })
+        Ok(Answering { ports: sockets.into_iter().map(serve).collect::<Result<_>>()?, listeners, engine })
+    }
+
+    pub fn engine(&self) -> &Engine {
+        &self.engine
     }
 
     /// Counts of its listeners.

@@ -12,6 +12,7 @@
 mod server;
 mod supervisor;
 mod worker;
+mod watching;
 mod confine;
 mod handover;
 mod answering;

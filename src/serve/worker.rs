@@ -22,13 +22,14 @@ use tokio::sync::watch;
 use tokio_seqpacket::UnixSeqpacket;
 
 use super::answering::Answering;
-use super::confine::{Left, confine};
+use super::confine::{Confined, Left, confine};
 use super::handover::{Handover, Said, Told, counts_of, hear, say};
 use super::listening::{Port, Side, Sockets};
 use super::settings::engine_config;
 use super::signals::{Interrupts, Signal, Signals};
 use super::spill;
 use super::stopping::{ADMIN_CONNECTIONS_MAX, ADMIN_STOP_TIME_MAX, door, stop_ports};
+use super::watching::watch;
 use crate::admin::query_side::{self, QuerySideState};
 use crate::config::Config;
 use crate::telemetry;
@@ -41,6 +42,9 @@ const BLOCKING_THREADS_MAX: usize = 64;
 
 /// How a process ends whose collector is gone.
 const EXIT_COLLECTOR_GONE: i32 = 1;
+
+/// How a process ends in which too many questions do not.
+const EXIT_STUCK: i32 = 2;
 
 /// Answers as the process on standard input says, until it is told to stop, or alone gets SIGTERM.
 ///
@@ -58,7 +62,7 @@ pub fn query_process() -> Result<()> {
     let files = tables_of(data_dir).context("open the data directory")?;
     let left = Left::of(&handover.config, data_dir, &handover.spill_dir);
     // Before there are threads.
-    let confinement = confine(&left, config.memory_bytes_max);
+    let Confined { words: confinement, memory } = confine(&left, config.memory_bytes_max);
     let runtime = runtime()?;
     runtime.block_on(async {
         let telemetry = telemetry::start(&handover.config.telemetry)?;
@@ -67,6 +71,9 @@ pub fn query_process() -> Result<()> {
         let promoted = &handover.config.query.promoted_resource_attributes;
         let answering =
             Answering::start(config, sockets, Arc::new(reader), handover.endpoints(), calls_days, promoted)?;
+        let spill_dir = handover.spill_dir.clone();
+        let _watching = watch(answering.engine().clone(), memory, move || end(&spill_dir, EXIT_STUCK))
+            .context("start the thread that watches queries")?;
         let (stop, mut stopped) = watch::channel(false);
         let counts = answering.listeners().to_vec();
         let counted =
@@ -100,7 +107,7 @@ pub fn query(config: &Config, collector: &Path) -> Result<()> {
     let engine = engine_config(config, Some(spill.path()))?;
     let files = tables_of(&data_dir).with_context(|| format!("open {}", data_dir.display()))?;
     let left = Left { connects_to_collector: true, ..Left::of(config, &data_dir, spill.path()) };
-    let confinement = confine(&left, engine.memory_bytes_max);
+    let Confined { words: confinement, memory } = confine(&left, engine.memory_bytes_max);
     let runtime = runtime()?;
     runtime.block_on(async {
         let telemetry = telemetry::start(&config.telemetry)?;
@@ -121,6 +128,9 @@ pub fn query(config: &Config, collector: &Path) -> Result<()> {
         let promoted = &config.query.promoted_resource_attributes;
         let answering =
             Answering::start(engine, sockets.take_query(), reader, endpoints, calls_days, promoted)?;
+        let spill_dir = spill.path().to_owned();
+        let _watching = watch(answering.engine().clone(), memory, move || end(&spill_dir, EXIT_STUCK))
+            .context("start the thread that watches queries")?;
         let mut admin_ports = serve_admin(sockets, &admin)?;
         let mut signals = Signals::listen(Interrupts::Stop).context("listen to signals")?;
         if let Err(error) = addresses.announce(&data_dir) {
@@ -203,14 +213,15 @@ fn heed(
         if let Err(error) = runtime.block_on(hear_all) {
             tracing::error!(%error, "hear of the collector");
         }
-        end(&spill_dir);
+        end(&spill_dir, EXIT_COLLECTOR_GONE);
     };
     std::thread::Builder::new().name("parent".to_owned()).spawn(thread)?;
     Ok(())
 }
 
-/// Nobody is there any more to remove what was spilled; the directory itself is not this process's to remove.
-fn end(spill_dir: &Path) -> ! {
+/// Ends this process at once. Nobody is there any more to remove what was spilled; the directory itself is not this process's
+/// to remove.
+fn end(spill_dir: &Path, exit: i32) -> ! {
     spill::empty(spill_dir);
-    std::process::exit(EXIT_COLLECTOR_GONE)
+    std::process::exit(exit)
 }

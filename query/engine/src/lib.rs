@@ -38,7 +38,9 @@ mod expansion;
 mod planning;
 mod executing;
 mod interrupt;
+mod running;
 mod ongoing;
+mod stop;
 mod answer;
 mod budget;
 mod weight;
@@ -53,6 +55,7 @@ use std::time::Duration;
 use meshlake_schema::{Clock, Table};
 use meshlake_store::snapshot::Snapshot;
 use meshlake_store::{Follow, Reader};
+use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
@@ -71,16 +74,25 @@ pub use query::Query;
 pub use scan::{Part, Scan};
 pub use table_function::{Argument, Arguments, ComputedRows, Parameter, ParameterKind, TableFunction};
 
-use executing::Threads;
+use executing::NewestThreads;
 use kept::Kept;
 use plan_guard::AllowList;
 use postgres::Known;
+use running::Running;
 use session::SessionTemplate;
 use table_function::{callable, scan_name};
 
 /// How many queries may wait for a place before the next is refused. A waiting query holds a connection and
 /// little else; more than this would mostly time out in the queue.
 const WAITING_MAX: usize = 32;
+
+/// Stopped work that may go on while others are answered. Each keeps a thread, and most of a core; a machine has few. Guess, not measured.
+const LEFT_BEHIND_MAX: usize = 4;
+
+/// So many queries were stopped and do not end: it is time for another process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("{0} queries were stopped and go on")]
+pub struct Stuck(pub usize);
 
 /// The query engine; clones share one memory pool, one cache of file footers and one queue.
 #[derive(Clone)]
@@ -99,7 +111,8 @@ struct Shared {
     known: Arc<Known>,
     places: Arc<Semaphore>,
     waiting: AtomicUsize,
-    threads: Arc<Threads>,
+    threads: NewestThreads,
+    running: Arc<Running>,
     kept: Arc<Kept>,
 }
 
@@ -131,8 +144,8 @@ impl Engine {
         let names = names.chain([scan_name(series::GENERATE_SERIES)]);
         let allowed = Arc::new(catalog::allowed(names.collect()));
         let places = Arc::new(Semaphore::new(config.concurrent_queries_max.max(1)));
-        let (waiting, kept) = (AtomicUsize::new(0), Arc::default());
-        let threads = Arc::new(Threads::new(config.parallelism.max(1))?);
+        let (waiting, running, kept) = (AtomicUsize::new(0), Arc::default(), Arc::default());
+        let threads = NewestThreads::new(config.parallelism.max(1))?;
         let described = functions.iter().map(|function| {
             let parameters = function.parameters().iter();
             let parameters = parameters.map(|parameter| (parameter.name, parameter.kind.data_type()));
@@ -150,6 +163,7 @@ impl Engine {
             places,
             waiting,
             threads,
+            running,
             kept,
         };
         Ok(Engine { shared: Arc::new(shared) })
@@ -209,7 +223,7 @@ impl Engine {
         let begin = async {
             let place = self.place().await?;
             let snapshot = shared.reader.snapshot().await?;
-            let threads = Some(Arc::clone(&shared.threads));
+            let threads = Some(shared.threads.newest());
             let bare = Query::new(shared, snapshot, tenant, (deadline, timeout), place, threads);
             if shared.functions.is_empty() {
                 return Ok(bare);
@@ -229,6 +243,28 @@ impl Engine {
         let place = Arc::new(Semaphore::new(1)).try_acquire_owned();
         let place = place.map_err(|error| QueryError::Internal(error.to_string()))?;
         Ok(Query::new(&self.shared, snapshot, tenant, (Instant::now() + time, time), place, None))
+    }
+
+    /// Ends the oldest question, for a process that has nearly all the memory that it may have; who asked is told `why`. Says
+    /// what was ended, for the log.
+    pub fn end_oldest(&self, why: String) -> Option<String> {
+        let ended = self.shared.running.end_oldest(&QueryError::Memory(why))?;
+        Some(ended.what().to_owned())
+    }
+
+    /// Goes on without the work that was stopped and does not end: others get its place and other threads. To be called
+    /// every second or so.
+    ///
+    /// # Errors
+    /// [`Stuck`] when too much was left behind to go on.
+    pub fn leave_stuck(&self) -> Result<(), Stuck> {
+        let shared = &self.shared;
+        let lost = shared.running.leave_stuck();
+        if let Err(error) = shared.threads.replace(&lost) {
+            tracing::error!(%error, "take other threads for queries");
+        }
+        let left_behind = shared.running.left_behind();
+        if left_behind > LEFT_BEHIND_MAX { Err(Stuck(left_behind)) } else { Ok(()) }
     }
 
     /// Answers one read-only statement. See [`Query::sql`].

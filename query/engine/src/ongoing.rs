@@ -1,74 +1,56 @@
-//! A statement while it is worked on: whether anybody still waits for it, and what its constants have taken.
+//! A statement while it is worked on: what stops it, and what its constants have taken.
 //!
-//! Planning and functions run where no stream can be dropped and no time-out is seen: the optimiser evaluates what is
-//! constant, a function goes through a batch. They are handed the options of their session and nothing else of the
-//! statement, so it travels as one of these, and whatever can take long asks it now and then. Work that is not a
-//! statement's (scans of our own) has one that nobody stops. Limits: it is asked, so work that does not ask goes on.
+//! The optimiser evaluates what is constant, a function goes through a batch: they are handed the options of their session and
+//! nothing else of the statement, so it travels as one of these, and whatever can take long asks it now and then. Work that is not
+//! a statement's (scans of our own) has one that nobody stops.
 
 use std::any::Any;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use datafusion::common::exec_err;
 use datafusion::common::tree_node::Transformed;
 use datafusion::config::{ConfigEntry, ConfigExtension, ConfigOptions, ExtensionOptions};
 use datafusion::error::Result;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 use datafusion::prelude::SessionContext;
 
 use crate::error::QueryError;
+use crate::stop::Stop;
 
-/// Bytes that the constants of one statement may be computed to. A text is copied with the plan by each rule that changes
-/// it, eight times in trials, so this is half a gigabyte while it is planned.
+/// Bytes that the constants of one statement may be computed to, a text counted four times: none that people write comes
+/// near it.
 const CONSTANT_BYTES_MAX: usize = 64 << 20;
 
-/// Stops the work that was made stoppable with it. Clones stop the same.
-#[derive(Debug, Clone, Default)]
-pub struct Stop(Arc<AtomicBool>);
+/// The plan is copied with its constants by each rule that changes it. Of a text of 16 MB that was counted four times 109 MB were in
+/// memory at once, half of them again as the answer was written.
+const COPIES: usize = 2;
 
-impl Stop {
-    pub fn stop(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    /// # Errors
-    /// It was stopped; nobody is left who would be told.
-    pub fn check(&self) -> Result<()> {
-        if self.0.load(Ordering::Relaxed) { exec_err!("the query was stopped") } else { Ok(()) }
-    }
-
-    /// Stops when it is dropped, unless that was called off.
-    pub fn on_drop(&self) -> StopOnDrop {
-        StopOnDrop(Some(self.clone()))
-    }
-}
-
-#[derive(Debug)]
-pub struct StopOnDrop(Option<Stop>);
-
-impl StopOnDrop {
-    pub fn call_off(mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for StopOnDrop {
-    fn drop(&mut self) {
-        if let Some(stop) = &self.0 {
-            stop.stop();
-        }
-    }
-}
+/// How constants are called where a memory error names the largest consumers.
+const CONSUMER: &str = "constants of a statement";
 
 /// One statement. Clones are the same.
 #[derive(Debug, Clone, Default)]
 pub struct Ongoing {
     pub stop: Stop,
     constant_bytes: Arc<AtomicUsize>,
+    /// For as long as the statement is there.
+    held: Option<Arc<MemoryReservation>>,
 }
 
 impl Ongoing {
+    /// The statement `sql`. The log calls it by its hash: its text may hold what a log is not to tell.
+    pub fn statement(sql: &str, pool: &Arc<dyn MemoryPool>) -> Ongoing {
+        let mut hasher = DefaultHasher::new();
+        sql.hash(&mut hasher);
+        let what = format!("statement {:016x} of {} bytes", hasher.finish(), sql.len());
+        let held = Some(Arc::new(MemoryConsumer::new(CONSUMER).register(pool)));
+        Ongoing { stop: Stop::of(what), held, ..Ongoing::default() }
+    }
+
     /// The statement that is planned with `options`; one that nobody stops where there is none.
     pub fn of(options: &ConfigOptions) -> Ongoing {
         options.extensions.get::<Ongoing>().cloned().unwrap_or_default()
@@ -84,14 +66,14 @@ impl Ongoing {
     /// Takes note of a constant that was computed.
     ///
     /// # Errors
-    /// [`QueryError::Refused`] where all of them are more than a plan is to carry.
+    /// [`QueryError::Refused`] where all of them are more than a plan is to carry; or the pool has no room for it.
     pub fn add_constant(&self, bytes: usize) -> Result<()> {
         let all = self.constant_bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
         if all > CONSTANT_BYTES_MAX {
             let message = format!("constants of {all} bytes, at most {CONSTANT_BYTES_MAX} are allowed");
             return Err(QueryError::Refused(message).into());
         }
-        Ok(())
+        self.held.as_ref().map_or(Ok(()), |held| held.try_grow(bytes.saturating_mul(COPIES)))
     }
 }
 
@@ -143,15 +125,18 @@ impl OptimizerRule for Asking {
 
 #[cfg(test)]
 mod tests {
+    use datafusion::execution::memory_pool::GreedyMemoryPool;
+
     use super::*;
 
     #[test]
-    fn what_is_dropped_stops_and_what_was_called_off_does_not() {
-        let (left, done) = (Stop::default(), Stop::default());
-        drop(left.on_drop());
-        done.on_drop().call_off();
-        assert!(left.check().is_err());
-        assert!(done.check().is_ok());
+    fn constants_are_taken_out_of_the_pool_while_their_statement_is_there() {
+        let pool: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(100 * COPIES));
+        let statement = Ongoing::statement("SELECT 1", &pool);
+        assert!(statement.add_constant(100).is_ok());
+        assert!(Ongoing::statement("SELECT 2", &pool).add_constant(1).is_err(), "of another one");
+        drop(statement);
+        assert_eq!(pool.reserved(), 0);
     }
 
     #[test]

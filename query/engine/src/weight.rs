@@ -80,6 +80,22 @@ pub fn array_bytes(array: &dyn Array, texts: Texts) -> usize {
     }
 }
 
+/// Bytes of what views name the buffers of their texts by. A list that was put together of a thousand others' rows names all
+/// buffers of theirs, and takes more for it than for views.
+pub fn names_bytes(array: &dyn Array) -> usize {
+    match array.data_type() {
+        DataType::Utf8View => size_of_val(array.as_string_view().data_buffers()),
+        DataType::BinaryView => size_of_val(array.as_binary_view().data_buffers()),
+        DataType::List(_) => names_bytes(array.as_list::<i32>().values()),
+        DataType::LargeList(_) => names_bytes(array.as_list::<i64>().values()),
+        DataType::Map(..) => {
+            array.as_map().entries().columns().iter().map(|column| names_bytes(column)).sum()
+        }
+        DataType::Struct(_) => array.as_struct().columns().iter().map(|column| names_bytes(column)).sum(),
+        _ => 0,
+    }
+}
+
 fn map_bytes(map: &MapArray, texts: Texts) -> usize {
     let (offsets, entries) = (map.value_offsets(), map.entries());
     let [begin, end] = ends(offsets);
@@ -132,8 +148,9 @@ mod tests {
     use std::sync::Arc;
 
     use arrow::array::{Int64Array, ListArray, StringArray};
-    use arrow::compute::take;
-    use arrow::datatypes::Int64Type;
+    use arrow::buffer::OffsetBuffer;
+    use arrow::compute::{concat, take};
+    use arrow::datatypes::{Field, Int64Type};
 
     use super::*;
 
@@ -148,6 +165,19 @@ mod tests {
         // Whatever room the one buffer has, it is less than three texts.
         let held = bytes(Texts::Held);
         assert!((3 * 16 + 100..3 * (16 + 100) + 1).contains(&held), "{held}");
+    }
+
+    /// Two lists of ten texts that were put together of ten arrays, each with its buffer of 24 bytes of name.
+    #[test]
+    fn the_names_of_all_buffers_weigh() {
+        let rows = (0..10).map(|_| StringViewArray::from(vec!["x".repeat(100)])).collect::<Vec<_>>();
+        let rows = rows.iter().map(|row| row as &dyn Array).collect::<Vec<_>>();
+        let texts = concat(&rows).expect("ten rows");
+        assert_eq!(names_bytes(&texts), 10 * 24);
+        let field = Arc::new(Field::new_list_field(DataType::Utf8View, true));
+        let lists = ListArray::new(field, OffsetBuffer::from_lengths([5, 5]), texts, None);
+        assert_eq!(names_bytes(&lists), 10 * 24);
+        assert_eq!(names_bytes(&Int64Array::from(vec![1])), 0);
     }
 
     #[test]

@@ -11,20 +11,13 @@
 
 mod files;
 mod calls;
+mod memory;
 
 use std::path::{Path, PathBuf};
 
-use rustix::process::{Resource, Rlimit, setrlimit};
-
 use crate::config::Config;
 
-/// What the process has in memory beside what queries may take by their own account: its program, caches of footers (64
-/// MiB), answers (256 MiB each), and stacks, which count whole though little of them is touched: 8 MiB a thread, 64 MiB
-/// a statement that is planned.
-const MEMORY_BASE_BYTES: u64 = 3 << 30;
-
-/// What operators hold and do not report is about as much again as what they do (arrays that grow double their room).
-const MEMORY_FACTOR: u64 = 2;
+pub use memory::{Memory, Shortage};
 
 /// The range of proc_pid_oom_score_adj(5) ends at 1,000, which would end the query process whoever takes the memory. Half
 /// of that outweighs half of the machine's memory in the collector.
@@ -54,10 +47,20 @@ impl Left {
     }
 }
 
+/// What holds of a process that was confined.
+pub struct Confined {
+    /// For people.
+    pub words: String,
+    /// None where the system does not tell.
+    pub memory: Option<Memory>,
+}
+
 /// Renounces all but what is `left`, for this thread and those that it starts, and bounds the memory of the process,
-/// whose queries may take `memory_bytes_max` by their own account. Says in words for people what holds now.
-pub fn confine(left: &Left, memory_bytes_max: usize) -> String {
-    let memory = match bound_memory(memory_bytes_max) {
+/// whose queries may take `memory_bytes_max` by their own account.
+pub fn confine(left: &Left, memory_bytes_max: usize) -> Confined {
+    // Files that tell of it can be opened no more afterwards.
+    let memory = Memory::of_this_process(memory_bytes_max);
+    let bound = match memory::bound(memory_bytes_max) {
         Ok(bytes) => format!("memory bounded at {} MiB", bytes >> 20),
         Err(error) => format!("memory not bounded: {error}"),
     };
@@ -65,23 +68,10 @@ pub fn confine(left: &Left, memory_bytes_max: usize) -> String {
         Ok(()) => String::new(),
         Err(error) => format!(" and not the first to be ended for it: {error}"),
     };
-    format!(
-        "{memory}{ended_first}; files and ports: {}; system calls: {}",
-        files::restrict(left),
-        calls::filter(left)
-    )
-}
-
-fn bound_memory(memory_bytes_max: usize) -> std::io::Result<u64> {
-    let bytes = memory_bytes(memory_bytes_max);
-    setrlimit(Resource::Data, Rlimit { current: Some(bytes), maximum: Some(bytes) })?;
-    Ok(bytes)
-}
-
-/// Of private memory that can be written to (`RLIMIT_DATA`). Address space (`RLIMIT_AS`) says less: the allocator keeps
-/// addresses that it has given back.
-fn memory_bytes(memory_bytes_max: usize) -> u64 {
-    (memory_bytes_max as u64).saturating_mul(MEMORY_FACTOR).saturating_add(MEMORY_BASE_BYTES)
+    let (files, calls) = (files::restrict(left), calls::filter(left));
+    let words = format!("{bound}{ended_first}; files and ports: {files}; system calls: {calls}");
+    let memory = memory.inspect_err(|error| tracing::warn!(%error, "watch the memory of this process")).ok();
+    Confined { words, memory }
 }
 
 /// The port of an endpoint like `http://host:4317`; none for none.
@@ -107,12 +97,6 @@ mod tests {
         check("https://collector.example/v1", Some(443));
         check("http://collector", Some(80));
         check("", None);
-    }
-
-    #[test]
-    fn memory_is_bounded_above_what_queries_may_take() {
-        assert_eq!(memory_bytes(1 << 30), 5 << 30);
-        assert_eq!(memory_bytes(usize::MAX), u64::MAX);
     }
 
     /// On a thread of its own, which alone is bound. Where the kernel has no Landlock the words say so, and files are not

@@ -12,7 +12,7 @@ use arrow::compute::concat;
 use datafusion::error::Result;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs};
 
-use crate::ongoing::Stop;
+use crate::stop::Stop;
 
 /// Rows of the first call: at the slowest row known, two seconds.
 const ROWS_FIRST: usize = 16;

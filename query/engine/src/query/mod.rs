@@ -28,13 +28,15 @@ use crate::executing::{Driven, Threads};
 use crate::explain::{Explain, Explained};
 use crate::interrupt::stoppable;
 use crate::kept::Kept;
-use crate::ongoing::{Ongoing, Stop};
+use crate::ongoing::Ongoing;
 use crate::plan_guard::{self, AllowList};
 use crate::planning::on_big_stack;
 use crate::postgres::{self, Catalogue, Identity, Known};
 use crate::prepared::{Bound, Prepared, describe};
+use crate::running::{Holds, Running};
 use crate::scan::{Part, Scan};
 use crate::session::LazySession;
+use crate::stop::Stop;
 use crate::unknown_table::with_suggestion;
 use crate::watched::watched;
 use crate::{Shared, expansion, nested_names, set_comparisons, statement_guard, text_guard};
@@ -55,6 +57,7 @@ pub struct Query {
     place: Arc<OwnedSemaphorePermit>,
     /// Where plans run; none where they are asked for.
     threads: Option<Arc<Threads>>,
+    running: Arc<Running>,
     kept: Arc<Kept>,
 }
 
@@ -85,6 +88,7 @@ impl Query {
             caps,
             place: Arc::new(place),
             threads,
+            running: Arc::clone(&shared.running),
             kept: Arc::clone(&shared.kept),
         }
     }
@@ -167,7 +171,7 @@ impl Query {
         text_guard::check(sql)?;
         let (sql, names) = text_guard::numbered(sql);
         let sql = sql.into_owned();
-        let statement = Ongoing::default();
+        let statement = Ongoing::statement(&sql, &self.pool);
         let (session, allowed) = (statement.within(self.session()?), Arc::clone(&self.allowed));
         let planning = async move {
             let plan = logical_plan(&session, &allowed, &sql).await?;
@@ -182,7 +186,7 @@ impl Query {
     /// Those of [`Query::sql`].
     pub async fn run(&self, statement: Bound) -> Result<RowStream, QueryError> {
         text_guard::check(statement.sql())?;
-        let ongoing = Ongoing::default();
+        let ongoing = Ongoing::statement(statement.sql(), &self.pool);
         let (session, allowed, rows_max) =
             (ongoing.within(self.session()?), Arc::clone(&self.allowed), self.caps.rows_max);
         let planning = async move { planned(&session, &allowed, statement, rows_max).await };
@@ -227,7 +231,7 @@ impl Query {
         }
         let frame = scan.frame(self.rows_of(scan.table, table)?)?;
         plan_guard::check(frame.logical_plan(), &self.allowed)?;
-        let stop = Stop::default();
+        let stop = Stop::of(format!("scan of {}", scan.table.name()));
         let plan = self.plan(async move { Ok(frame.create_physical_plan().await?) }, &stop).await?;
         self.execute(plan, stop, Caps { rows_max: usize::MAX, bytes_max: usize::MAX, ..self.caps })
     }
@@ -279,16 +283,19 @@ impl Query {
         T: Send + 'static,
         F: Future<Output = Result<T, QueryError>> + Send + 'static,
     {
-        let place = Arc::clone(&self.place);
         // The place stays taken until the planner has ended, also when the client is gone by then.
+        let entry = self.running.enter(stop, Holds::Place(Some(Arc::clone(&self.place))));
         let planned = on_big_stack(async move {
             let plan = planning.await;
-            drop(place);
+            drop(entry);
             plan
         });
         let otherwise = stop.on_drop();
-        let timed = tokio::time::timeout_at(self.caps.deadline, planned).await;
-        let planned = timed.map_err(|_| QueryError::TimedOut(self.caps.timeout))?;
+        let planned = tokio::select! {
+            planned = tokio::time::timeout_at(self.caps.deadline, planned) => planned,
+            why = stop.clone().ended() => return Err(why),
+        };
+        let planned = planned.map_err(|_| QueryError::TimedOut(self.caps.timeout))?;
         otherwise.call_off();
         planned
     }
@@ -313,7 +320,8 @@ impl Query {
                 place,
             ));
         };
-        Ok(bounded(schema, Driven::start(plan, context, Arc::clone(threads), stop)?, caps, place))
+        let driven = Driven::start(plan, context, Arc::clone(threads), &self.running, stop)?;
+        Ok(bounded(schema, driven, caps, place))
     }
 }
 

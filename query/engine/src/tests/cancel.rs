@@ -71,15 +71,16 @@ async fn a_join_without_rows_ends_at_its_deadline() {
     let engine = SnapshotBuilder::new().hot(Table::Spans, 1, &spans(1_000)).engine_with(one_place(1));
     let late = tokio::time::timeout(DEADLINE, rows(&engine, PAIRS)).await.expect("it ends");
     assert_eq!(late, Err(QueryError::TimedOut(Duration::from_secs(1))));
-    let busy = engine.shared.threads.handle().metrics().num_alive_tasks();
-    until("its work has ended", || engine.shared.threads.handle().metrics().num_alive_tasks() == 0).await;
+    let busy = engine.shared.threads.newest().handle().metrics().num_alive_tasks();
+    until("its work has ended", || engine.shared.threads.newest().handle().metrics().num_alive_tasks() == 0)
+        .await;
     assert!(busy <= 1, "{busy} tasks for one plan");
 }
 
 #[tokio::test]
 async fn a_join_without_rows_stops_when_it_is_dropped() {
     let engine = SnapshotBuilder::new().hot(Table::Spans, 1, &spans(1_000)).engine_with(one_place(600));
-    let tasks = || engine.shared.threads.handle().metrics().num_alive_tasks();
+    let tasks = || engine.shared.threads.newest().handle().metrics().num_alive_tasks();
     let mut answer = engine.sql("default", PAIRS).await.expect("a statement that may be asked");
     assert!(tokio::time::timeout(Duration::from_millis(50), answer.try_next()).await.is_err(), "it computes");
     assert!(tasks() > 0);
@@ -103,7 +104,7 @@ const LONG_STEPS: [&str; 5] = [
 async fn a_step_that_takes_long_stops_when_it_is_dropped() {
     let config = EngineConfig { memory_bytes_max: 8 << 30, ..one_place(600) };
     let engine = SnapshotBuilder::new().hot(Table::Spans, 1, &spans(1_000)).engine_with(config);
-    let tasks = || engine.shared.threads.handle().metrics().num_alive_tasks();
+    let tasks = || engine.shared.threads.newest().handle().metrics().num_alive_tasks();
     for sql in LONG_STEPS {
         let mut answer = engine.sql("default", sql).await.expect("a statement that may be asked");
         let early = tokio::time::timeout(Duration::from_millis(300), answer.try_next()).await;

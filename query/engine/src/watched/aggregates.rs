@@ -26,19 +26,23 @@ use datafusion::logical_expr::{
 };
 
 use crate::error::QueryError;
-use crate::ongoing::{Ongoing, Stop};
-use crate::weight::{Texts, array_bytes};
+use crate::ongoing::Ongoing;
+use crate::stop::Stop;
+use crate::weight::{Texts, array_bytes, names_bytes};
 
 /// How windows are called where a memory error names the largest consumers.
 const CONSUMER: &str = "values of a window";
 
-/// Bytes that a value takes where it is written; of lists of texts, their views.
+/// Bytes that a value takes where it is written; of lists of texts, their views, and what they name texts by.
 pub fn value_bytes(value: &ScalarValue) -> usize {
     match value {
         ScalarValue::Utf8(text) | ScalarValue::LargeUtf8(text) | ScalarValue::Utf8View(text) => {
             size_of::<u128>() + text.as_ref().map_or(0, String::len)
         }
-        other => other.to_array().map_or_else(|_| other.size(), |array| array_bytes(&array, Texts::Shared)),
+        other => other.to_array().map_or_else(
+            |_| other.size(),
+            |array| array_bytes(&array, Texts::Shared).saturating_add(names_bytes(&array)),
+        ),
     }
 }
 

@@ -37,7 +37,7 @@ use datafusion::physical_plan::unnest::UnnestExec;
 use datafusion::physical_plan::{ChildrenPropertiesMode, ExecutionPlan, ReplaceChildrenOptions};
 
 use crate::error::QueryError;
-use crate::ongoing::Stop;
+use crate::stop::Stop;
 use cut::Cut;
 use fitted::{Fitted, has_nested};
 use narrow::{Narrow, Step};

@@ -28,7 +28,7 @@ use super::aggregates::value_bytes;
 use super::cut::Cut;
 use super::fitted::fitted;
 use super::node::{Passing, Watch};
-use crate::ongoing::Stop;
+use crate::stop::Stop;
 use crate::weight::{Texts, array_bytes, batch_bytes};
 
 /// How windows are called where a memory error names the largest consumers.
