@@ -26,6 +26,7 @@
 #   bench/run.sh questions                    answers on those ten million
 #   bench/run.sh calls                        golden metrics and the graph on three of them, folded live
 #   bench/run.sh operate                      answers for operators on a day of ten million spans and as many access logs, settled
+#   bench/run.sh pages                        each page of that day: time, bytes, and those of scripts and styles (5 minutes)
 #   bench/run.sh dashboards --dashboard FILE [--prometheus PROGRAM]
 #                                             Istio's service dashboard and Kiali's graph over an hour of fifty services; FILE is
 #                                             istio-service-dashboard.json of an Istio release (five minutes)
@@ -62,6 +63,7 @@ case "$name" in
   size-tracegen) set -- size --signal tracegen --requests 10000 --data-dir "$data" "$@" ;;
   calls) set -- calls --cpus 0,1 --data-dir "$data" "$@" ;;
   operate) set -- operate --cpus 0,1 "$@" ;;
+  pages) set -- pages --cpus 0,1 "$@" ;;
   dashboards) set -- dashboards --cpus 0,1 "$@" ;;
   traces) set -- traces --cpus 0,1 "$@" ;;
   settled) set -- settled --cpus 0,1 "$@" ;;

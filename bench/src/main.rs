@@ -20,6 +20,7 @@ mod replay;
 mod questions;
 mod calls;
 mod operate;
+mod pages;
 mod traces;
 mod settled;
 mod size;
@@ -52,6 +53,7 @@ use lines::LinesArgs;
 use load::Sending;
 use operate::OperateArgs;
 use overload::OverloadArgs;
+use pages::PagesArgs;
 use payload::{Compression, Protocol, Shape, Signal};
 use questions::QuestionsArgs;
 use remote_write::RemoteWriteArgs;
@@ -217,6 +219,13 @@ enum Command {
         #[command(flatten)]
         operate: OperateArgs,
     },
+    /// Measure the web pages on a day that is settled.
+    Pages {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        pages: PagesArgs,
+    },
     /// Measure Istio's service dashboard and a refresh of Kiali's graph, and a Prometheus beside them.
     Dashboards {
         #[command(flatten)]
@@ -320,6 +329,7 @@ async fn main() -> anyhow::Result<()> {
         Command::Questions { place, questions } => questions::page(&place, &questions).await?,
         Command::Calls { place, calls } => calls::page(&place, &calls).await?,
         Command::Operate { place, operate } => operate::page(&place, &operate).await?,
+        Command::Pages { place, pages } => pages::page(&place, &pages).await?,
         Command::Dashboards { place, dashboards } => dashboards::page(&place, &dashboards).await?,
         Command::Traces { place, traces } => traces::page(&place, &traces).await?,
         Command::Settled { place, settled } => settled::page(&place, &settled).await?,

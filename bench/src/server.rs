@@ -181,6 +181,15 @@ impl Server {
         serde_json::from_slice(&body).with_context(|| format!("read the answer of {path}"))
     }
 
+    /// The text behind a path of the query port.
+    ///
+    /// # Errors
+    /// When the server does not answer, or with anything else.
+    pub async fn text(&self, path: &str) -> anyhow::Result<String> {
+        let body = get(&self.query, path).await?;
+        String::from_utf8(body.into()).with_context(|| format!("read the answer of {path}"))
+    }
+
     /// The rows that answer a statement.
     ///
     /// # Errors

@@ -34,8 +34,8 @@ pub struct Answering {
 }
 
 impl Answering {
-    /// Serves `sockets`, which are told beside `endpoints`, from what `reader` sees, in the runtime that this is called in. `calls_days` is for how long calls
-    /// are kept, `promoted` which attributes of resources are labels of series.
+    /// Serves `sockets`, which are told beside `endpoints`, from what `reader` sees, in the runtime that this is called
+    /// in. `calls_days` is for how long calls are kept, `promoted` which attributes of resources are labels of series.
     ///
     /// # Errors
     /// The engine cannot be made, or a socket not be watched.

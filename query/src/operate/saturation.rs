@@ -1,7 +1,7 @@
 //! Reads how full a service is; see `meshlake_calls::operate::saturation`.
 
 use meshlake_calls::Range;
-use meshlake_calls::operate::saturation::{Saturation, question, saturation, wanted};
+use meshlake_calls::operate::saturation::{Saturation, Waiting, question, saturation, wanted};
 use meshlake_engine::Query;
 
 use super::gauges;
@@ -20,4 +20,12 @@ pub async fn load(query: &Query, service: &str, range: Range) -> Result<Saturati
         answer.warnings.extend(told);
     }
     Ok(answer)
+}
+
+/// How long calls to a service, by id or by name, were on their way from each of its callers, where both sides' proxies told.
+///
+/// # Errors
+/// As [`load_parts`].
+pub async fn waiting(query: &Query, service: &str, range: Range) -> Result<Vec<Waiting>, LoadError> {
+    Ok(saturation(&load_parts(query, question(range), wanted(service)).await?, service).waiting)
 }

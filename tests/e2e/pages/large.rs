@@ -44,8 +44,8 @@ fn mesh() -> ExportTraceServiceRequest {
 /// one of a thousand; each starts a microsecond after the one before.
 fn part_of_trace(first: u64, start: u64) -> ExportTraceServiceRequest {
     let of = |number: u64| {
-        let parent =
-            if number == 0 { None } else { Some(if number % 100 == 0 { 0 } else { number / 100 * 100 }) };
+        let below = |number: u64| if number.is_multiple_of(100) { 0 } else { number / 100 * 100 };
+        let parent = (number > 0).then(|| below(number));
         let id = |number: u64| (number + 1).to_be_bytes().to_vec();
         let end = if number == 0 { start + 1_000_000_000 } else { start + number * 1_000 + 500_000 };
         Span {

@@ -33,6 +33,17 @@ async fn pages_are_whole_in_every_light() -> Result<()> {
         ensure!(lines(&walk[complaint]).is_empty(), "{complaint}: {}", lines(&walk[complaint]).join("\n"));
     }
     ensure!(walk["only"] == serde_json::json!({}), "facts that only scripts show: {}", walk["only"]);
+    let keyboard = told(&modules, "keyboard.js", &[&base, &range]).await?;
+    for complaint in ["wrong", "complaints"] {
+        ensure!(
+            lines(&keyboard[complaint]).is_empty(),
+            "{complaint}: {}",
+            lines(&keyboard[complaint]).join("\n")
+        );
+    }
+    for (page, stops) in keyboard["stops"].as_object().context("stops")? {
+        ensure!(stops.as_u64() > Some(10), "the bar alone has as many stops as {page}: {stops}");
+    }
     super::tasks::check(&modules, &base, &range, &truth).await?;
     server.check_for_panics()
 }

@@ -15,9 +15,9 @@ use meshlake_schema::rows::RowsError;
 use meshlake_schema::{TimeRange, UnixNanos};
 
 use super::Narrowing;
+use super::counting::{read, scanned};
 use super::counts::Counts;
 use super::narrowing::OUTCOMES;
-use super::survey::{read, scanned};
 use crate::explore::bars::Bars;
 
 /// Rows are told apart by slices of this length: ranges begin and end at such, and bars of all but the shortest ranges are
@@ -27,6 +27,10 @@ const SLICE_NANOS: i64 = SLICE.as_nanos() as i64;
 
 /// Bytes that are kept: of a file of a quarter of an hour, of a mesh of 200 services and 1,500 routes, some 300 KB.
 const KEPT_BYTES_MAX: usize = 64 << 20;
+
+/// Files of a range that are kept each by itself: those of four days, of a quarter of an hour each. To read more of them one by one takes
+/// longer than all at once: a millisecond or two each, before the first row.
+const FILES_MAX: usize = 400;
 
 /// What one takes beside what it says: its path, its choice, its place.
 const OVERHEAD_BYTES: usize = 600;
@@ -63,10 +67,10 @@ struct Entry {
     used: u64,
 }
 
-/// Whether all rows of a file are in the range, and its slices in one bar each.
-pub fn fits<const BANDS: usize>(bars: &Bars<BANDS>, range: TimeRange, file: &DataFile) -> bool {
+/// Whether what these files say is worth keeping, and enough to know for such bars: slices lie in one each.
+pub fn are_worth<const BANDS: usize>(bars: &Bars<BANDS>, narrowing: &Narrowing, files: &[&DataFile]) -> bool {
     let is_sliced = bars.from.0 % SLICE_NANOS == 0 && bars.step_nanos % SLICE_NANOS == 0;
-    is_sliced && file.time_min_micros >= range.from.micros() && file.time_max_micros < range.to.micros()
+    is_sliced && !narrowing.has_id() && files.len() <= FILES_MAX
 }
 
 /// What these files say, in their order.
@@ -174,6 +178,20 @@ impl Held {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Bars of ten seconds from the start of one, and of one second, which slices are too long for.
+    #[test]
+    fn files_are_kept_where_slices_tell_enough_of_them() {
+        let bars = |from: i64, seconds: i64| {
+            Bars::<1>::new(UnixNanos(from), UnixNanos(from + seconds * 1_000_000_000))
+        };
+        let all = Narrowing::default();
+        assert!(are_worth(&bars(0, 1_200), &all, &[]));
+        assert!(!are_worth(&bars(0, 60), &all, &[]) && !are_worth(&bars(1, 1_200), &all, &[]));
+        let mut of_trace = Narrowing::default();
+        of_trace.of_trace("0af7651916cd43dd8448eb211c80319c");
+        assert!(!are_worth(&bars(0, 1_200), &of_trace, &[]), "few files are read anyway");
+    }
 
     #[test]
     fn what_was_not_used_for_longest_goes_first() {

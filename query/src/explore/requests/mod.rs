@@ -7,6 +7,7 @@
 mod survey;
 mod kept;
 mod page;
+mod counting;
 mod counts;
 mod narrowing;
 

@@ -99,6 +99,7 @@ pub struct Narrowing {
     flags: u64,
     /// What the path holds, as it is written.
     path: Option<String>,
+    has_id: bool,
 }
 
 impl Narrowing {
@@ -150,11 +151,18 @@ impl Narrowing {
     /// Only requests of a trace, by its id in lower case.
     pub fn of_trace(&mut self, id: &str) {
         self.parts.push(equals("trace_id", id));
+        self.has_id = true;
     }
 
     /// Only requests of that id.
     pub(super) fn of_request(&mut self, id: &str) {
         self.parts.push(equals("request_id", id));
+        self.has_id = true;
+    }
+
+    /// Whether an id is asked for, which statistics and Bloom filters leave few files of.
+    pub(super) fn has_id(&self) -> bool {
+        self.has_id
     }
 
     /// Only requests whose path holds that text.

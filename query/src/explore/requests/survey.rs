@@ -3,18 +3,18 @@
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use meshlake_engine::{DataFile, Lean, Part, Query, QueryError, Scan};
-use meshlake_schema::rows::{Interned, RowsError};
-use meshlake_schema::{Outcome, Table, TimeRange, UnixNanos};
+use meshlake_engine::{DataFile, Part, Query, QueryError};
+use meshlake_schema::rows::RowsError;
+use meshlake_schema::{Table, TimeRange, UnixNanos};
 
-use super::counts::{Columns, Counts, NUMBERS, PATH};
+use super::counting::{read, scanned};
+use super::counts::Counts;
 use super::kept::{self, OfFile};
-use super::narrowing::{OUTCOMES, band};
+use super::narrowing::OUTCOMES;
 use super::{Asked, Dimension, Narrowing};
 use crate::explore::bars::Bars;
 use crate::explore::facets::Facet;
 use crate::explore::newest::Newest;
-use crate::explore::reading::fold;
 
 /// What one thread has counted.
 pub struct Survey {
@@ -36,9 +36,10 @@ pub async fn survey(query: &Query, asked: &Asked<'_>, newest: usize) -> Result<S
     };
     let mut whole = new();
     let is_met = |file: &&DataFile| range.meets(file.time_min_micros, file.time_max_micros);
-    let files = query.files(Table::Requests).iter().filter(is_met);
+    let files: Vec<&DataFile> = query.files(Table::Requests).iter().filter(is_met).collect();
+    let is_worth = kept::are_worth(&whole.bars, asked.narrowing, &files);
     let (inside, cut): (Vec<&DataFile>, Vec<&DataFile>) =
-        files.partition(|file| kept::fits(&whole.bars, range, file));
+        files.into_iter().partition(|file| is_worth && is_inside(range, file));
     for of_file in kept::of(query, asked.narrowing, &inside).await? {
         whole.add_file(&of_file, last);
     }
@@ -55,44 +56,8 @@ pub async fn survey(query: &Query, asked: &Asked<'_>, newest: usize) -> Result<S
     Ok(whole)
 }
 
-/// What threads make of the columns that are counted, of the rows there that the scan's filter passes.
-pub async fn scanned<S: Send + 'static>(
-    query: &Query,
-    narrowing: &Narrowing,
-    (part, range): (Part<'_>, TimeRange),
-    new: impl Fn() -> S,
-    each: impl Fn(&mut S, &RecordBatch) -> Result<(), RowsError> + Send + Sync + 'static,
-) -> Result<Vec<S>, QueryError> {
-    let columns = if narrowing.needs_path() { Columns::NAMES } else { &Columns::NAMES[..PATH] };
-    let lean = Some(Lean { dictionaries: &Columns::NAMES[NUMBERS..PATH], nested: &[] });
-    let filter = narrowing.filter();
-    let scan = Scan { columns: Some(columns), filter, range, lean, part, ..Scan::of(Table::Requests) };
-    let each = move |state: &mut S, batch: &RecordBatch| {
-        each(state, batch).map_err(|error| QueryError::Internal(format!("read requests: {error}")))
-    };
-    fold(query, &scan, new, each).await
-}
-
-/// Counts the rows of a batch that pass, and gives time and band of each.
-pub fn read(
-    batch: &RecordBatch,
-    narrowing: &Narrowing,
-    counts: &mut Counts,
-    mut each: impl FnMut(UnixNanos, usize),
-) -> Result<(), RowsError> {
-    let columns = Columns::of(batch)?;
-    let passes = |row: &usize| narrowing.passes(columns.response_flags.or_zero(*row), columns.path.get(*row));
-    let rows: Vec<usize> = (0..batch.num_rows()).filter(passes).collect();
-    let mut outcomes = Interned::new(columns.outcome);
-    for row in &rows {
-        let time = columns.time_unix_nano.or_zero(*row);
-        let known = outcomes.get(*row, |text| band(text).unwrap_or(Outcome::Ok));
-        let outcome = known.unwrap_or(Outcome::Ok);
-        let place = OUTCOMES.iter().position(|known| *known == outcome).unwrap_or_default();
-        each(UnixNanos(time), place);
-    }
-    counts.add(&columns, &rows);
-    Ok(())
+fn is_inside(range: TimeRange, file: &DataFile) -> bool {
+    file.time_min_micros >= range.from.micros() && file.time_max_micros < range.to.micros()
 }
 
 impl Survey {

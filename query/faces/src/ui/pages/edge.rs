@@ -20,7 +20,7 @@ use meshlake_query::shown::{Focus, Wanted};
 use meshlake_query::{By, Frame, GoldenBy, Grain, Picture, Query, Question, Source};
 
 use super::over_time::Beside;
-use super::{Begun, Failure, Part, figures, over_time, part, shown};
+use super::{Begun, Failure, Part, figures, over_time, part, saturation, shown};
 use crate::FaceState;
 use crate::ui::asked::Asked;
 use crate::ui::shell::{Place, cell, notes, number, section, table, text};
@@ -85,6 +85,9 @@ impl About {
         let examples = async move { about.examples().await }.boxed().shared();
         let shown_examples = examples.clone();
         vec![
+            part(&self, |about| async move {
+                saturation::on_the_way(&about.asked, &about.query, &about.client, &about.server).await
+            }),
             part(&self, move |about| async move {
                 let (by_step, examples) = join!(about.by_step(), examples);
                 about.over_time(by_step, &examples)

@@ -10,7 +10,7 @@ use meshlake_query::{Query, operate};
 use super::{figures, shown};
 use crate::ui::asked::Asked;
 use crate::ui::format;
-use crate::ui::shell::{cell, notes, number, table, text};
+use crate::ui::shell::{cell, notes, number, section, table, text};
 use crate::ui::text::Text;
 
 /// Rows of each table; what is left out is said.
@@ -43,7 +43,29 @@ fn summary(asked: &Asked, found: &Saturation) -> Markup {
     ])
 }
 
+/// The part of the page of an edge: how long its calls took as either side's proxy saw them; nothing where not both of them did.
+pub async fn on_the_way(asked: &Asked, query: &Query, client: &str, server: &str) -> Markup {
+    let found = operate::saturation::waiting(query, server, asked.range).await;
+    shown(asked, found, |mut found| {
+        let is_named =
+            |id: &str| id.strip_suffix(client).is_some_and(|rest| rest.is_empty() || rest.ends_with('/'));
+        found.retain(|row| is_named(&row.client));
+        let title = asked.words().of_mesh.waiting;
+        html! { @if !found.is_empty() { (section("way", title, &waiting_table(asked, &found))) } }
+    })
+}
+
 fn waiting(asked: &Asked, waiting: &[Waiting]) -> Markup {
+    html! {
+        @if !waiting.is_empty() {
+            h3 { (asked.words().of_mesh.waiting) }
+            (waiting_table(asked, waiting))
+            (more(asked, waiting.len()))
+        }
+    }
+}
+
+fn waiting_table(asked: &Asked, waiting: &[Waiting]) -> Markup {
     let (words, of_mesh) = (asked.words(), &asked.words().of_mesh);
     let columns = [
         text(words.caller),
@@ -62,14 +84,7 @@ fn waiting(asked: &Asked, waiting: &[Waiting]) -> Markup {
         ];
         ("", cells)
     });
-    let rows: Vec<(&str, Vec<Markup>)> = rows.collect();
-    html! {
-        @if !rows.is_empty() {
-            h3 { (of_mesh.waiting) }
-            (table(of_mesh.waiting, &columns, &rows))
-            (more(asked, waiting.len()))
-        }
-    }
+    table(of_mesh.waiting, &columns, &rows.collect::<Vec<(&str, Vec<Markup>)>>())
 }
 
 fn gauges(asked: &Asked, gauges: &[Gauge]) -> Markup {

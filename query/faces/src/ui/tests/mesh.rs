@@ -187,3 +187,33 @@ async fn rejected_records_are_wrong() {
         assert!(alert.contains(want), "{alert}");
     }
 }
+
+/// One call as both proxies logged it: 30 ms at web's, 20 ms at cart's.
+#[tokio::test]
+async fn both_sides_of_an_edge_tell_how_long_its_calls_took() {
+    let seen = |observer: &str, millis: i64| {
+        let cells = [
+            ("duration_nano", Cell::from(millis * 1_000_000)),
+            ("observer", text(observer)),
+            ("layer", text("l7")),
+            ("counted", true.into()),
+            ("outcome", text("ok")),
+            ("request_id", text("3f2504e0-4f89-41d3-9a0c-0305e82c3301")),
+            ("source_service", text("web")),
+            ("source_namespace", text("shop")),
+            ("destination_service", text("cart")),
+            ("destination_namespace", text("shop")),
+        ];
+        row(1_000 * SECOND, cells)
+    };
+    let rows = [seen("client", 30), seen("server", 20)];
+    let pages = pages(SnapshotBuilder::new().hot(Table::Requests, 1, &rows));
+    for client in ["web", "shop%2Fweb"] {
+        let (_, body) = get(&pages, &format!("/edge?client={client}&server=shop%2Fcart")).await;
+        let way = body.split("<h2 id=\"way\">").nth(1).and_then(|rest| rest.split("</section>").next());
+        let way = way.unwrap_or_default();
+        for want in ["shop/web", "30 ms", "20 ms", "10 ms"] {
+            assert!(way.contains(want), "{want} is not told by {way}");
+        }
+    }
+}

@@ -209,7 +209,7 @@ pub const WORDS: Words = Words {
     to: "to",
     trace: "trace",
     trace_id: "trace id",
-    trace_means: "Each bar is a span; its dark part is on the critical path: without that time the trace would have ended earlier.",
+    trace_means: "Each bar is a span; the strong line in it is on the critical path: without that time the trace would have ended earlier.",
     traces: "Traces",
     traces_mean: "Calls whose traces are stored: failed ones first, then slow ones.",
     tries: "tries",

@@ -209,7 +209,7 @@ pub const WORDS: Words = Words {
     to: "至",
     trace: "链路",
     trace_id: "链路 ID",
-    trace_means: "每条横条是一个 span；深色部分位于关键路径上：缩短这段时间，整条链路会更早结束。",
+    trace_means: "每条横条是一个 span；其中颜色较重的部分位于关键路径上：缩短这段时间，整条链路会更早结束。",
     traces: "链路",
     traces_mean: "链路已存储的调用：失败的在前，其次是慢的。",
     tries: "尝试次数",

@@ -206,7 +206,7 @@ fn kept_for(asked: &Asked, stats: &TableStats) -> String {
     let words = asked.words();
     match stats.kept_for.map(|kept| kept.as_secs() / 3_600) {
         None => words.of_operate.for_ever.to_owned(),
-        Some(hours) if hours % 24 == 0 => format!("{} {}", hours / 24, words.days),
+        Some(hours) if hours.is_multiple_of(24) => format!("{} {}", hours / 24, words.days),
         Some(hours) => format!("{hours} {}", words.hours),
     }
 }

@@ -117,7 +117,7 @@ fn fall<'a>(asked: &'a Asked, rows: &'a [Row<'a>], is_open: bool) -> Result<Wate
         .map_err(|error| unread(&error))?;
     let closed = if is_open { Vec::new() } else { waterfall::closed(asked) };
     let seen = visible::visible(&placed, matching.as_deref(), |span| closed.contains(&rows[span].id()));
-    Ok(Waterfall { asked, rows, placed, seen })
+    Ok(Waterfall::of(asked, rows, placed, seen))
 }
 
 fn columns(found: &[RecordBatch]) -> Result<Vec<Columns<'_>>, Failure> {

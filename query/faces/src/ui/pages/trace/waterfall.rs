@@ -42,6 +42,9 @@ pub struct Waterfall<'a> {
     pub rows: &'a [Row<'a>],
     pub placed: Vec<Placed>,
     pub seen: Vec<Seen>,
+    /// The first start; each bar is drawn from there, and looking for it again for each takes a page of a large trace longer than all else.
+    begin: i64,
+    nanos: i64,
 }
 
 /// The spans that the address closes, by id.
@@ -49,15 +52,23 @@ pub fn closed(asked: &Asked) -> Vec<&str> {
     asked.all("closed")
 }
 
+impl<'a> Waterfall<'a> {
+    pub fn of(asked: &'a Asked, rows: &'a [Row<'a>], placed: Vec<Placed>, seen: Vec<Seen>) -> Waterfall<'a> {
+        let begin = rows.iter().map(Row::start).min().unwrap_or_default();
+        let ends = rows.iter().map(|row| row.start().saturating_add(row.duration()));
+        let nanos = ends.max().unwrap_or_default().saturating_sub(begin).max(1);
+        Waterfall { asked, rows, placed, seen, begin, nanos }
+    }
+}
+
 impl Waterfall<'_> {
     pub fn begin(&self) -> i64 {
-        self.rows.iter().map(Row::start).min().unwrap_or_default()
+        self.begin
     }
 
     /// From the first start to the last end; at least a nanosecond.
     pub fn nanos(&self) -> i64 {
-        let ends = self.rows.iter().map(|row| row.start().saturating_add(row.duration()));
-        ends.max().unwrap_or_default().saturating_sub(self.begin()).max(1)
+        self.nanos
     }
 
     pub fn summary(&self) -> Markup {
