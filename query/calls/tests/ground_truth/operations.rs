@@ -118,8 +118,7 @@ fn by_version(rows: &Rows) -> BTreeMap<(String, String), f64> {
         all.nodes.iter().map(|node| (&*node.service, label(node))).collect();
     let mut told = BTreeMap::new();
     for (service, label) in services {
-        let of_it = picture(rows, question, Frame::nodes(Some(service)));
-        for subset in versions::versions(&of_it, service, None).subsets {
+        for subset in versions::versions(&all, service, None).subsets {
             *told.entry((label.clone(), subset.name.unwrap_or_default())).or_default() +=
                 subset.figures.requests;
         }
@@ -134,8 +133,7 @@ fn by_instance(rows: &Rows) -> BTreeMap<(String, String), f64> {
         all.nodes.iter().map(|node| (&*node.service, label(node))).collect();
     let mut told = BTreeMap::new();
     for (service, label) in services {
-        let of_it = picture(rows, question, Frame::nodes(Some(service)));
-        for instance in balance::balance(&of_it, service).instances {
+        for instance in balance::balance(&all, service).instances {
             *told.entry((label.clone(), instance.name)).or_default() += instance.figures.requests;
         }
     }
