@@ -346,3 +346,30 @@ fn counts_of_events_are_not_extrapolated() {
     check("max_over_time(events_total[1m:30s])", 80_000, 0.0);
     check("max_over_time(events_total[1m:20s])", 80_000, 2.0);
 }
+
+/// The same events, by a counter that is scraped every 15 s.
+struct Scraped;
+
+impl Samples for Scraped {
+    fn select(&self, _: &Selection<'_>) -> Result<Selected, Error> {
+        let counted = Counted(EVENTS.to_vec());
+        let labels = Labels::from_pairs([("__name__", "events_total")]);
+        let mut series = SeriesSamples { labels, ..SeriesSamples::default() };
+        (0..=8)
+            .map(|sample| sample * 15_000)
+            .for_each(|time| series.floats.push(time, counted.between(-1, time)));
+        Ok(Selected { series: vec![series], ..Selected::default() })
+    }
+}
+
+/// Of the three events of each minute two came before its first sample: one is seen in 45 s, and told as if as many had come in the
+/// other 15.
+#[test]
+fn a_scraped_counter_of_the_same_events_is_extrapolated() {
+    for minute in [60_000, 120_000] {
+        let query = "increase(events_total[1m])";
+        let answer = ask_with(&Scraped, query, When::Instant(minute), &Options::default()).unwrap();
+        let AnswerValue::Vector(_, samples) = answer.value else { panic!("{query} is no vector") };
+        assert_eq!(samples[0].1, Point::Float(60.0 / 45.0), "at {minute}");
+    }
+}

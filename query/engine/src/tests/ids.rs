@@ -4,6 +4,56 @@ use arrow::array::RecordBatch;
 
 use super::*;
 
+fn trace(n: i64) -> String {
+    format!("'{n:032x}'")
+}
+
+/// Ids alone and in lists, and beside other filters.
+fn filters(table: Table) -> Vec<String> {
+    let span = |n: i64| format!("'{n:016x}'");
+    let is_in = |from: i64, to: i64| {
+        let list: Vec<String> = (from..to).map(trace).collect();
+        format!("trace_id IN ({})", list.join(", "))
+    };
+    let mut filters = vec![
+        format!("trace_id = {}", trace(4)),
+        format!("{} = trace_id", trace(1)),
+        format!("trace_id = {}", trace(5)),
+        "trace_id = ''".to_owned(),
+        "trace_id IS NULL".to_owned(),
+        format!("trace_id IN ({}, {})", trace(4), trace(9)),
+        format!("trace_id NOT IN ({}, {})", trace(4), trace(9)),
+        is_in(0, 12),
+        format!("NOT {}", is_in(0, 12)),
+        format!("{} AND {}", is_in(0, 12), is_in(4, 20)),
+        format!("{} OR {}", is_in(0, 12), is_in(40, 60)),
+        format!("{} AND {}", is_in(0, 30), is_in(4, 20)),
+        format!("{} AND time_unix_nano > {}", is_in(0, 12), 400 * SECOND),
+        format!("{} AND span_id IN ({}, {}, {}, {})", is_in(0, 12), span(2), span(3), span(95), span(4)),
+        format!("{} AND attributes['k'] IS NULL", is_in(0, 12)),
+        format!("{} AND attributes['k'] = 'v'", is_in(0, 12)),
+        format!("trace_id = {} OR trace_id = {}", trace(4), trace(9)),
+        format!("trace_id = {} OR span_id = {}", trace(4), span(7)),
+        format!("trace_id = {} AND span_id = {}", trace(4), span(2)),
+        format!("trace_id = {} AND span_id = {}", trace(4), span(3)),
+        format!("NOT (trace_id = {})", trace(4)),
+        format!("trace_id = {} AND time_unix_nano > {}", trace(4), 400 * SECOND),
+        format!("trace_id = {} AND attributes['k'] IS NULL", trace(4)),
+        format!("trace_id = {} AND attributes['k'] = 'v'", trace(4)),
+        format!("span_id = {}", span(899)),
+        format!("span_id = {}", span(900)),
+        format!("span_id IN ({}, {})", span(299), span(300)),
+        format!("upper(span_id) = {}", span(9)),
+        "span_id = trace_id".to_owned(),
+    ];
+    match table {
+        Table::Spans => filters.push(format!("parent_span_id = {}", span(31))),
+        Table::Requests => filters.push(format!("request_id = {}", span(31))),
+        _ => {}
+    }
+    filters
+}
+
 /// 900 rows in three files, and the same in memory: ids that many rows have, few, one or none, some rows
 /// without one.
 #[tokio::test]
@@ -31,49 +81,7 @@ async fn a_search_for_ids_changes_no_answer() {
             hot = hot.hot(table, file as u64 + 1, &rows_of(file));
         }
         let (files, hot) = (files.engine(), hot.engine());
-        let trace = |n: i64| format!("'{n:032x}'");
-        let span = |n: i64| format!("'{n:016x}'");
-        let is_in = |from: i64, to: i64| {
-            let list: Vec<String> = (from..to).map(trace).collect();
-            format!("trace_id IN ({})", list.join(", "))
-        };
-        let mut filters = vec![
-            format!("trace_id = {}", trace(4)),
-            format!("{} = trace_id", trace(1)),
-            format!("trace_id = {}", trace(5)),
-            "trace_id = ''".to_owned(),
-            "trace_id IS NULL".to_owned(),
-            format!("trace_id IN ({}, {})", trace(4), trace(9)),
-            format!("trace_id NOT IN ({}, {})", trace(4), trace(9)),
-            is_in(0, 12),
-            format!("NOT {}", is_in(0, 12)),
-            format!("{} AND {}", is_in(0, 12), is_in(4, 20)),
-            format!("{} OR {}", is_in(0, 12), is_in(40, 60)),
-            format!("{} AND {}", is_in(0, 30), is_in(4, 20)),
-            format!("{} AND time_unix_nano > {}", is_in(0, 12), 400 * SECOND),
-            format!("{} AND span_id IN ({}, {}, {}, {})", is_in(0, 12), span(2), span(3), span(95), span(4)),
-            format!("{} AND attributes['k'] IS NULL", is_in(0, 12)),
-            format!("{} AND attributes['k'] = 'v'", is_in(0, 12)),
-            format!("trace_id = {} OR trace_id = {}", trace(4), trace(9)),
-            format!("trace_id = {} OR span_id = {}", trace(4), span(7)),
-            format!("trace_id = {} AND span_id = {}", trace(4), span(2)),
-            format!("trace_id = {} AND span_id = {}", trace(4), span(3)),
-            format!("NOT (trace_id = {})", trace(4)),
-            format!("trace_id = {} AND time_unix_nano > {}", trace(4), 400 * SECOND),
-            format!("trace_id = {} AND attributes['k'] IS NULL", trace(4)),
-            format!("trace_id = {} AND attributes['k'] = 'v'", trace(4)),
-            format!("span_id = {}", span(899)),
-            format!("span_id = {}", span(900)),
-            format!("span_id IN ({}, {})", span(299), span(300)),
-            format!("upper(span_id) = {}", span(9)),
-            "span_id = trace_id".to_owned(),
-        ];
-        match table {
-            Table::Spans => filters.push(format!("parent_span_id = {}", span(31))),
-            Table::Requests => filters.push(format!("request_id = {}", span(31))),
-            _ => {}
-        }
-        for filter in filters {
+        for filter in filters(table) {
             let sql = format!(
                 "SELECT count(*), count(trace_id), min(time_unix_nano), max(time_unix_nano), min(span_id) FROM {} \
                  WHERE {filter}",
