@@ -156,7 +156,7 @@ impl RemoteRows for HeldRows {
         let wanted = Wanted::Hot { snapshot: self.snapshot, scan: scan.clone() };
         let point = format!("remote_hot_{}", scan.table.name());
         let rows = async move {
-            fail_point::hit(&point).map_err(|error| ReadError(error.to_string()))?;
+            fail_point::hit_awaited(&point).await.map_err(|error| ReadError(error.to_string()))?;
             let messages = self.client.rows(&wanted).await?;
             let rows = FlightRecordBatchStream::new_from_flight_data(messages.map_err(FlightError::from));
             let held = self;

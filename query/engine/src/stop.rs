@@ -5,6 +5,7 @@
 //! engine stops it when memory is short, and then whoever waits is told at once, however long the work takes to notice. Limits: work
 //! that does not ask goes on (`running` goes on without it).
 
+use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -25,7 +26,7 @@ struct State {
     since: OnceLock<Instant>,
     /// Why, where it was not left but ended.
     why: OnceLock<QueryError>,
-    ended: Notify,
+    changed: Notify,
 }
 
 impl Stop {
@@ -40,13 +41,13 @@ impl Stop {
 
     pub fn stop(&self) {
         self.0.since.get_or_init(Instant::now);
+        self.0.changed.notify_waiters();
     }
 
     /// Stops the work for the reason that whoever waits for it is told.
     pub fn end(&self, why: QueryError) {
         self.0.why.get_or_init(|| why);
         self.stop();
-        self.0.ended.notify_waiters();
     }
 
     /// For how long it has been stopped; none while it may go on.
@@ -67,11 +68,27 @@ impl Stop {
     /// Waits until the work is ended, and says why.
     pub async fn ended(self) -> QueryError {
         loop {
-            let told = self.0.ended.notified();
+            let told = self.0.changed.notified();
             if let Some(why) = self.0.why.get() {
                 return why.clone();
             }
             told.await;
+        }
+    }
+
+    /// `work`, which is dropped where it waits when it is stopped.
+    ///
+    /// # Errors
+    /// As [`Stop::check`].
+    pub async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Result<T> {
+        let mut work = pin!(work);
+        loop {
+            let told = self.0.changed.notified();
+            self.check()?;
+            tokio::select! {
+                done = &mut work => return Ok(done),
+                () = told => {}
+            }
         }
     }
 
@@ -111,6 +128,17 @@ mod tests {
         done.on_drop().call_off();
         assert!(left.check().is_err() && left.stopped_for().is_some());
         assert!(done.check().is_ok() && done.stopped_for().is_none());
+    }
+
+    #[tokio::test]
+    async fn work_that_waits_is_dropped_when_it_is_stopped() {
+        let stop = Stop::default();
+        assert_eq!(stop.unless_stopped(async { 7 }).await.ok(), Some(7));
+        let stopping = stop.clone();
+        let endless = stop.unless_stopped(std::future::pending::<()>());
+        let (waited, ()) = tokio::join!(endless, async move { stopping.stop() });
+        assert!(waited.is_err());
+        assert!(stop.unless_stopped(async { 7 }).await.is_err(), "it does not begin");
     }
 
     #[tokio::test]

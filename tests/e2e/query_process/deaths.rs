@@ -60,6 +60,31 @@ async fn a_statement_that_takes_all_memory_ends_alone() -> Result<()> {
     statements_that_end_it("exhaust", &small, "SIGABRT").await
 }
 
+/// Where it takes memory step by step, the statement ends before the process has to, and says why; what is asked next is
+/// answered.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_that_takes_more_and_more_memory_ends_before_the_process() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let hoards =
+        [("FAILPOINTS", "remote_hot_logs=return(hoard)"), ("MESHLAKE_QUERY__MEMORY_BYTES_MAX", "67108864")];
+    let server = Server::start_with(&["run"], &dir.path().join("data"), &hoards).await?;
+    let log = LogRecord { time_unix_nano: now_nanos(), ..LogRecord::default() };
+    post(&server, "/v1/logs", logs("shop", vec![log]).encode_to_vec()).await?;
+    let pid = next_query_process(&server, None).await?;
+    let url = format!("http://{}/api/v1/sql", server.addresses.query);
+    for _ in 0..DEATHS {
+        let body = "SELECT count(*) FROM logs".to_owned().into();
+        let (status, answer) = request("POST", &url, &[("content-type", "text/plain")], body).await?;
+        let told = String::from_utf8_lossy(&answer).into_owned();
+        ensure!(status == 503 && told.contains("all queries together take"), "{status}: {told}");
+        ensure!(server.number("SELECT count(*) FROM spans").await? == 0);
+    }
+    ensure!(query_process_of(&server)? == Some(pid), "the process has ended:\n{}", server.log()?);
+    ensure!(server.log()?.contains("a query was ended because memory is short"));
+    ensure!(server.terminate().await? == Some(0));
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn it_ends_with_the_one_that_started_it() -> Result<()> {
     let dir = tempfile::tempdir()?;

@@ -285,10 +285,11 @@ impl Query {
     {
         // The place stays taken until the planner has ended, also when the client is gone by then.
         let entry = self.running.enter(stop, Holds::Place(Some(Arc::clone(&self.place))));
+        let asked = stop.clone();
         let planned = on_big_stack(async move {
-            let plan = planning.await;
+            let plan = asked.unless_stopped(planning).await;
             drop(entry);
-            plan
+            plan?
         });
         let otherwise = stop.on_drop();
         let planned = tokio::select! {
