@@ -38,6 +38,11 @@ impl<T: Copy> Runs<'_, T> {
         self.0.get(next).filter(|run| run.first <= window).map(|_| next)
     }
 
+    /// The first window of the run at this place.
+    pub fn first(&self, run: usize) -> u16 {
+        self.0[run].first
+    }
+
     /// The value of the run at this place.
     pub fn value(&self, run: usize) -> T {
         self.0[run].value

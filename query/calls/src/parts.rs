@@ -49,13 +49,9 @@ mod tests {
     use meshlake_schema::{Table, TimeRange, UnixNanos};
 
     use super::*;
-    use crate::cell_key::CellKey;
-    use crate::cells::Book;
     use crate::choice::Source;
     use crate::detail::Detail;
     use crate::fixture::{self, CALL, Request, SERVED, SERVER, SPAN, Span};
-    use crate::packed::Amount;
-    use crate::settled::decode;
     use crate::{By, Fold, Grain, Question, Told};
 
     const TOLD: Told = Told::FLAGS.with(Told::CODE).with(Told::REFUSAL);
@@ -131,34 +127,5 @@ mod tests {
             fold.add_cells(table, cells.rows(), &[TimeRange::ALL]).expect("columns of the table");
             assert_eq!(told(&fold.finish_parts().expect("a few cells")), WANT, "{}", table.name());
         }
-    }
-
-    /// A call in each ten minutes of two hours, by cells: parts are of the whole range, and so is what is held of them, but for
-    /// what an address names, which may be another's in each.
-    #[test]
-    fn the_ten_minutes_of_cells_take_no_room() {
-        let at = |second: i64| UnixNanos(second * 1_000_000_000);
-        let call = |number: i64| Request { second: 600 + number * 600, ..SERVED };
-        let to_address = |number: i64| Request { destination: ("", "10.9.9.9"), ..call(number) };
-        let rows: Vec<Request> = (0..12).map(call).chain((0..12).map(to_address)).collect();
-        let range = |step| Range::new(at(600), at(7_800), step).expect("not empty");
-        let whole = Question {
-            range: range(Some(std::time::Duration::from_secs(600))),
-            ..question(By::Whole, Grain::Whole)
-        };
-        let mut fold = Fold::new(whole);
-        fold.add_requests(&fixture::requests(&rows));
-        let settled = fold.settle().expect("a few cells");
-        let cells = settled.rows(Table::Calls10m, "default", UnixNanos(0)).expect("columns of the table");
-        let mut book = Book::new(range(None), By::Service, Grain::Told(TOLD));
-        let put = |book: &mut Book, key, amount: &Amount<'_>, ()| book.add_amount(key, amount);
-        decode::add(cells.rows(), Table::Calls10m, &[TimeRange::ALL], &mut book, |_, _| Some(()), put)
-            .expect("columns of the table");
-        let held = |is_of_address| {
-            let name = |key: &CellKey| book.parties.party(key.destination).name == "10.9.9.9";
-            book.cells().filter(|(key, _)| name(key) == is_of_address).count()
-        };
-        // On the edge and at the node.
-        assert_eq!((held(false), held(true)), (2, 24));
     }
 }

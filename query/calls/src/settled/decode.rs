@@ -8,12 +8,11 @@ use super::ends::End;
 use super::entries;
 use super::numbers::narrow;
 use super::whole::{self, Whole};
-use crate::cell_key::{CellKey, DetailId, Slot};
+use crate::cell_key::{CellKey, DetailId};
 use crate::cells::Book;
 use crate::detail::{Detail, Observer};
 use crate::entry::Entry;
 use crate::grouping::Grain;
-use crate::hosts::is_address;
 use crate::measure::{Protocol, SUMS};
 use crate::packed::{Amount, Stored};
 use crate::party::PartyId;
@@ -246,8 +245,6 @@ struct KeyRows<'a> {
 struct Known<'a> {
     end: End<'a>,
     party: PartyId,
-    /// Whose it is depends on when.
-    is_address: bool,
 }
 
 impl<'a> KeyRows<'a> {
@@ -272,28 +269,24 @@ impl<'a> KeyRows<'a> {
         let entry = self.keys.entry.get(row).and_then(entries::named)?;
         // Few answers group a node by its callers; for others cells are added up, with those of earlier versions, which tell none.
         let tells_source = entry.is_edge() || book.grain.tells_callers();
-        let (source, is_from_address) = if tells_source {
+        let source = if tells_source {
             interned(source(row, &self.keys), &mut self.source, book)
         } else {
-            (PartyId::NOBODY, false)
+            PartyId::NOBODY
         };
-        let (destination, is_address) = interned(destination(row, &self.keys), &mut self.destination, book);
-        // Where no evidence is chosen, the ten minutes only tell whose an address was; a day has 144 of them.
-        let is_timeless = matches!(book.grain, Grain::Told(_)) && !is_from_address && !is_address;
-        let at = if is_timeless { Slot { window: 0, ..at } } else { at };
+        let destination = interned(destination(row, &self.keys), &mut self.destination, book);
         let (detail, protocol) = (DetailId::NONE, Protocol::Unknown);
         Some(CellKey { source, destination, detail, at, evidence, entry, protocol })
     }
 }
 
-fn interned<'a>(end: End<'a>, last: &mut Option<Known<'a>>, book: &mut Book) -> (PartyId, bool) {
+fn interned<'a>(end: End<'a>, last: &mut Option<Known<'a>>, book: &mut Book) -> PartyId {
     match last {
-        Some(known) if known.end == end => (known.party, known.is_address),
+        Some(known) if known.end == end => known.party,
         _ => {
             let party = end.intern(book);
-            let is_address = end.name.is_some_and(is_address);
-            *last = Some(Known { end, party, is_address });
-            (party, is_address)
+            *last = Some(Known { end, party });
+            party
         }
     }
 }
