@@ -12,7 +12,7 @@ impl Parser<'_> {
     pub(super) fn condition(&mut self) -> Parsed<Condition> {
         self.deeper(|parser| {
             let mut left = parser.all_conditions()?;
-            while parser.takes_word("or") {
+            while parser.takes_keyword("or") {
                 let right = parser.all_conditions()?;
                 left = Condition::Or(Box::new(left), Box::new(right));
             }
@@ -24,8 +24,8 @@ impl Parser<'_> {
     fn all_conditions(&mut self) -> Parsed<Condition> {
         let mut left = self.one_condition()?;
         loop {
-            let is_joined = self.takes_word("and") || self.takes(",");
-            let begins = self.peek() == Token::Sign("(") || self.word().is_some_and(|word| word != "or");
+            let is_joined = self.takes_keyword("and") || self.takes(",");
+            let begins = self.peek() == Token::Sign("(") || self.keyword().is_some_and(|word| word != "or");
             let is_followed = is_joined || begins && self.begins_condition();
             if !is_followed {
                 return Ok(left);
@@ -69,7 +69,7 @@ impl Parser<'_> {
 
     fn addresses(&mut self, label: String) -> Parsed<Condition> {
         let is_negated = self.take().token == Token::Sign("!=");
-        if self.function() != Some("ip") {
+        if self.called().as_deref() != Some("ip") {
             return Err(self.unexpected("a text in quotes, a number or ip(..)"));
         }
         self.take();

@@ -115,6 +115,25 @@ impl Parser<'_> {
         self.rest().find(|token| *token != Token::Sign("(")) == Some(Token::Sign("{"))
     }
 
+    /// The next word as words that mean something are compared, which Loki reads in any case: Grafana writes `OR` into the query that
+    /// leads from a trace to its logs.
+    fn keyword(&self) -> Option<String> {
+        self.word().map(str::to_ascii_lowercase)
+    }
+
+    /// The same, if a parenthesis follows.
+    fn called(&self) -> Option<String> {
+        self.function().map(str::to_ascii_lowercase)
+    }
+
+    fn takes_keyword(&mut self, keyword: &str) -> bool {
+        let comes = self.word().is_some_and(|word| word.eq_ignore_ascii_case(keyword));
+        if comes {
+            self.take();
+        }
+        comes
+    }
+
     fn label(&mut self) -> Parsed<String> {
         let word = self.word().ok_or_else(|| self.unexpected("the name of a label"))?;
         self.take();

@@ -37,7 +37,7 @@ impl Parser<'_> {
         let Ranged { log, unwrap, window } = self.ranged()?;
         let Some(window) = window else { return Err(self.unexpected("a range, as [5m]")) };
         self.expect(")")?;
-        let has_grouping = matches!(self.word(), Some("by" | "without"));
+        let has_grouping = matches!(self.keyword().as_deref(), Some("by" | "without"));
         let grouping = if has_grouping { self.grouping()? } else { None };
         let name = function.name();
         match (function.takes_numbers(), unwrap.is_some()) {
@@ -87,14 +87,14 @@ impl Parser<'_> {
         self.expect("[")?;
         let range_nano = self.length(false)?;
         self.expect("]")?;
-        let offset_nano = if self.takes_word("offset") { self.length(true)? } else { 0 };
+        let offset_nano = if self.takes_keyword("offset") { self.length(true)? } else { 0 };
         Ok(Window { range_nano, offset_nano })
     }
 
     fn unwrap(&mut self) -> Parsed<Unwrap> {
         self.expect("|")?;
         self.take();
-        let conversion = match self.function() {
+        let conversion = match self.called().as_deref() {
             Some("duration" | "duration_seconds") => Conversion::Duration,
             Some("bytes") => Conversion::Bytes,
             Some(_) => {
@@ -118,7 +118,7 @@ impl Parser<'_> {
 
     /// `by (..)` or `without (..)`, if one comes.
     pub(super) fn grouping(&mut self) -> Parsed<Option<Grouping>> {
-        let is_without = match self.word() {
+        let is_without = match self.keyword().as_deref() {
             Some("by") => false,
             Some("without") => true,
             _ => return Ok(None),

@@ -25,7 +25,7 @@ impl Parser<'_> {
             return Ok(None);
         }
         self.take();
-        let stage = match self.word().filter(|word| !self.is_compared(word)) {
+        let stage = match self.keyword().filter(|word| !self.is_compared(word)).as_deref() {
             Some("json") => {
                 self.take();
                 Stage::Parse(LineParser::Json(self.extractions(Path::new)?))
@@ -77,7 +77,8 @@ impl Parser<'_> {
     }
 
     pub(super) fn is_unwrap(&self) -> bool {
-        self.written(self.placed_at(1)) == "unwrap" && self.placed_at(2).token == Token::Word
+        self.written(self.placed_at(1)).eq_ignore_ascii_case("unwrap")
+            && self.placed_at(2).token == Token::Word
     }
 
     fn line_filter(&mut self) -> Parsed<Option<LineFilter>> {
@@ -92,14 +93,14 @@ impl Parser<'_> {
         };
         self.take();
         let mut needles = vec![self.needle(test)?];
-        while self.takes_word("or") {
+        while self.takes_keyword("or") {
             needles.push(self.needle(test)?);
         }
         Ok(Some(LineFilter { is_negated, test, needles }))
     }
 
     fn needle(&mut self, test: LineTest) -> Parsed<Needle> {
-        if test == LineTest::Contains && self.function() == Some("ip") {
+        if test == LineTest::Contains && self.called().as_deref() == Some("ip") {
             self.take();
             return self.ip().map(Needle::Addresses);
         }

@@ -41,7 +41,7 @@ impl Parser<'_> {
             Add, And, Divide, Equal, Greater, GreaterOrEqual, Less, LessOrEqual, Modulo, Multiply, NotEqual,
             Or, Power, Subtract, Unless,
         };
-        Some(match (self.peek(), self.word()) {
+        Some(match (self.peek(), self.keyword().as_deref()) {
             (_, Some("or")) => (Or, 0),
             (_, Some("and")) => (And, 1),
             (_, Some("unless")) => (Unless, 1),
@@ -64,18 +64,18 @@ impl Parser<'_> {
     /// `bool`, `on`, `ignoring`, `group_left` and `group_right` behind an operator.
     fn modifiers(&mut self, operator: Operator) -> Parsed<(bool, Matching)> {
         let at = self.start();
-        let returns_bool = self.takes_word("bool");
+        let returns_bool = self.takes_keyword("bool");
         if returns_bool && !operator.is_comparison() {
             return Err(Mistake::new(at, "bool modifier can only be used on comparison operators"));
         }
         let mut matching = Matching::default();
-        if let Some(word @ ("on" | "ignoring")) = self.word() {
+        if let Some(word @ ("on" | "ignoring")) = self.keyword().as_deref() {
             self.take();
             matching.on = word == "on";
             matching.labels = self.labels()?;
         }
         let at = self.start();
-        if let Some(word @ ("group_left" | "group_right")) = self.word() {
+        if let Some(word @ ("group_left" | "group_right")) = self.keyword().as_deref() {
             self.take();
             if operator.is_set() {
                 return Err(Mistake::new(at, "no grouping allowed for set operations"));
@@ -104,13 +104,13 @@ impl Parser<'_> {
             return self.number().map(Metric::Number);
         }
         let at = self.start();
-        let Some(word) = self.word() else {
+        let Some(word) = self.keyword() else {
             return Err(self.unexpected("a number, an aggregation or a function"));
         };
-        if let Some(function) = Function::named(word) {
+        if let Some(function) = Function::named(&word) {
             return self.over_time(function);
         }
-        match word {
+        match word.as_str() {
             "vector" => {
                 self.take();
                 self.expect("(")?;
@@ -128,7 +128,7 @@ impl Parser<'_> {
             }
             word => match aggregator(word) {
                 Some(aggregator) => self.aggregation(aggregator, word),
-                None => Err(Mistake::new(at, format!("unknown function {word}"))),
+                None => Err(Mistake::new(at, format!("unknown function {}", self.word().unwrap_or(word)))),
             },
         }
     }
