@@ -4,6 +4,7 @@
 //! source of SQL, variables and macros expanded by its documented rules.
 
 mod itself;
+mod links;
 mod numbers;
 mod boards;
 
@@ -89,6 +90,7 @@ async fn every_panel_has_something_to_show() -> Result<()> {
     empty.extend(asked_in_sql(&server, &python, &statements, dir.path()).await?);
     ensure!(empty.is_empty(), "nothing to show:\n{}", empty.join("\n"));
     numbers::check(&server, &truth, times).await?;
+    links::check(&server, times).await.context("links between sources")?;
     server.check_for_panics()
 }
 
