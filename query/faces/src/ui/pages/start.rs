@@ -17,17 +17,18 @@ use crate::ui::shell::{Page, Place, section};
 use crate::ui::text::Text;
 use crate::{Endpoints, FaceState};
 
-/// Where people and programs read, below this server's own address: name and path.
-const FACES: [(&str, &str); 8] = [
+/// What other programs are to be given, below this server's own address: name and path. None is a page for people.
+const SOURCES: [(&str, &str); 6] = [
     ("Grafana: Prometheus", "/prometheus"),
     ("Grafana: Tempo", "/tempo"),
     ("Grafana: Loki", "/loki"),
     ("Grafana: Jaeger", "/jaeger"),
     ("Grafana: Zipkin", "/zipkin"),
     ("Kiali: external_services.prometheus.url", "/prometheus"),
-    ("HTTP API", "/api/v1/golden?by=service"),
-    ("HTTP API", "/api/v1/graph"),
 ];
+
+/// Answers of the API to look at.
+const ANSWERS: [&str; 2] = ["/api/v1/golden?by=service", "/api/v1/graph"];
 
 /// A way in: its name, what to type, and which receivers it ends in.
 struct Sending {
@@ -106,7 +107,8 @@ fn readers(asked: &Asked, endpoints: &Endpoints, host: Option<&str>) -> Markup {
     };
     html! {
         ul class="apis" {
-            @for (name, path) in FACES { li { (name) " " a href=(path) { code { (Text(&format!("{here}{path}"))) } } } }
+            @for (name, path) in SOURCES { li { (name) " " code { (Text(&format!("{here}{path}"))) } } }
+            @for path in ANSWERS { li { "HTTP API " a href=(path) { code { (Text(&format!("{here}{path}"))) } } } }
             li { "PostgreSQL: " (listening(&endpoints.postgres, &|at| format!("psql postgres://{at}/default"))) }
             li { "Arrow Flight SQL: " (listening(&endpoints.flight_sql, &|at| format!("grpc://{at}"))) }
             li { "SQL: " a href=(asked.link("/sql", &[])) { code { "/sql" } } ", " code { "meshlake sql" } }
