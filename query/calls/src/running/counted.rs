@@ -112,8 +112,8 @@ impl Counted {
     }
 
     /// All that is counted, and `open`, of calls from a time on.
-    pub fn with(&self, open: Digest, from: UnixNanos) -> Digest {
-        Digest::joined(self.digests.iter().chain([&open]), from)
+    pub fn with(&self, open: &Digest, from: UnixNanos) -> Digest {
+        Digest::joined(self.digests.iter().chain([open]), from)
     }
 
     /// Lets go of what tells nothing of calls from the minute `first` on.

@@ -88,7 +88,7 @@ pub fn joined<'s>(shards: impl Iterator<Item = &'s Shard>) -> Shard {
 /// Takes the spans of traces out of `before` to which nothing came `later` and that tell of no message. Others are moved to those
 /// that came next; what begins before the minute `kept_from` is let go of.
 pub fn parted(
-    before: Vec<Came>,
+    before: &[Came],
     later: &mut VecDeque<Came>,
     passing: &Came,
     shapes: &Shapes,

@@ -273,7 +273,7 @@ impl Running {
         let messages = walking::count(book, ground, &shard, wanted, means)?;
         messages.finish(&mut self.book);
         let open = self.digest(lines)?;
-        Ok(self.counted.with(open, start_of(self.first)))
+        Ok(self.counted.with(&open, start_of(self.first)))
     }
 
     /// Where too many spans are open, counts those of the traces to which nothing came since half of them did. To be asked for when
@@ -297,7 +297,7 @@ impl Running {
         }
         let before: Vec<Came> = self.open.drain(..count).collect();
         let kept_from = self.first - self.margin;
-        let over = held::parted(before, &mut self.open, &self.passing, &self.shapes, kept_from);
+        let over = held::parted(&before, &mut self.open, &self.passing, &self.shapes, kept_from);
         let Running { book, shapes, names, addresses, counted, first, .. } = self;
         for scope in counted.take_in(&over, *first) {
             counted.know(scope, names, &book.parties);
