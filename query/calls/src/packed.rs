@@ -312,7 +312,7 @@ mod tests {
             let mut both = Measure::default();
             sums.iter().for_each(|sums| Amount::Sums(sums).add_to(&mut both));
             assert_eq!(both.sums(), sum.sums());
-            let first: u64 = some.iter().step_by(2).map(|measure| measure.requests_milli()).sum();
+            let first: u64 = some.iter().step_by(2).map(Measure::requests_milli).sum();
             assert_eq!(Amount::Sums(&sums[0]).requests_milli(), first);
         }
     }

@@ -88,7 +88,7 @@ fn of_dark(story: &Story, rows: &Rows, told: &mut Operations) {
     let parts = parts(rows, dark::parts_question(range(), Source::Requests));
     let picture = picture(rows, dark::question(range(), Source::Requests), dark::frame(None));
     let proxied = story.mesh.services.iter().filter(|service| has_own_proxy(service));
-    let proxied: Vec<String> = proxied.map(|service| operations::label_of(service)).collect();
+    let proxied: Vec<String> = proxied.map(operations::label_of).collect();
     for edge in dark(&picture, &parts, None).edges {
         let [source, target] = [label(&edge.source), label(&edge.target)];
         for dark in edge.dark {

@@ -47,7 +47,7 @@ fn table(stats: &TableStats) -> Value {
         "files": stats.files,
         "file_bytes": stats.file_bytes,
         "file_rows": stats.file_rows,
-        "oldest": stats.oldest.map(|oldest| oldest.to_rfc3339()),
+        "oldest": stats.oldest.map(meshlake_schema::UnixNanos::to_rfc3339),
         "kept_seconds": stats.kept_for.map(|kept| kept.as_secs()),
     })
 }
