@@ -140,7 +140,8 @@ async fn pages(server: &Server, day: &Stretch) -> anyhow::Result<Vec<Page>> {
     ];
     pages.extend(of_rows("traces", "/traces", &["/trace/"]));
     pages.push(Page::of("trace", format!("/trace/{trace}"), &["id=\"waterfall\""]));
-    pages.extend(of_rows("requests", "/requests", &[&callee]));
+    // Those of the last minutes are of any service.
+    pages.extend(of_rows("requests", "/requests", &["mesh/svc-"]));
     pages.extend(of_rows("logs", "/logs", &["<main"]));
     pages.push(whole("SQL", "/sql", &["<textarea"]));
     pages.push(Page::of(
